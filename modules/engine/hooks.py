@@ -1,0 +1,182 @@
+"""What the engine tells whoever is listening, stage by stage: value in, value out.
+
+The engine knows nobody above it: scripts, ControlNet and the job runner implement this protocol.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+
+class Interrupted(Exception):
+    """Raised inside a pass when the job was interrupted or the image skipped; never leaves the engine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePlan:
+    """One image to make: everything that may differ inside a batch."""
+
+    index: int                                      # in the whole job, from 0
+    seed: int
+    variation_seed: int
+    prompt: str
+    negative_prompt: str
+    hires_prompt: str = ""
+    hires_negative_prompt: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchPlan:
+    """The images of one model call batch."""
+
+    index: int                                      # batch number, from 0
+    images: tuple[ImagePlan, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiserCall:
+    """One evaluation as the model will see it: cond rows first, uncond rows last.
+
+    x: (R, C, h, w), R = cond rows of all images and AND parts, then one uncond row per image.
+    sigma: (R,), one per row.
+    cond: (n, T, C); uncond: (B, T', C), or None in a step that skips it.
+    image_cond: (R, C', h, w) for inpainting models, else None.
+    step counts denoiser calls from 0; total_steps is how many the pass expects.
+    """
+
+    x: Tensor
+    sigma: Tensor
+    cond: Tensor
+    uncond: Tensor | None
+    step: int
+    total_steps: int
+    vector_cond: Tensor | None = None
+    vector_uncond: Tensor | None = None
+    image_cond: Tensor | None = None
+    control: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratedImage:
+    """One finished picture. ``complete`` is False when the job was interrupted while it was being made."""
+
+    picture: Image
+    index: int
+    seed: int
+    variation_seed: int
+    prompt: str
+    negative_prompt: str
+    complete: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingFacts:
+    """What was really used, for the infotext.
+
+    schedule_name: "Automatic" where the sampler has no schedule of its own.
+    extra: infotext key -> value in A1111's order of insertion ("Eta", "Discard penultimate sigma", ...).
+    """
+
+    sampler_name: str
+    schedule_name: str
+    width: int                                      # of the finished picture
+    height: int
+    extra: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationResult:
+    """All pictures in order, the facts, and sentences for the user. ``interrupted``: the job was cut short."""
+
+    images: tuple[GeneratedImage, ...]
+    facts: SamplingFacts
+    comments: tuple[str, ...] = field(default=())
+    interrupted: bool = False
+
+
+class ProgressSink(Protocol):
+    """The part of jobs.Progress that the engine writes."""
+
+    def begin(self, batches: int, images: int) -> None: ...
+    def begin_batch(self, index: int) -> None: ...
+    def step(self, done: int, total: int) -> None: ...
+    def offer_preview(self, make: Any) -> None: ...
+
+
+class CancelView(Protocol):
+    """The part of jobs.CancelToken that the engine reads."""
+
+    @property
+    def interrupted(self) -> bool: ...
+    @property
+    def skipped(self) -> bool: ...
+
+
+class GenerationHooks(Protocol):
+    """Named stages in the order in which they are called; each returns what the engine goes on with."""
+
+    def plans_ready(self, plans: tuple[BatchPlan, ...]) -> tuple[BatchPlan, ...]: ...
+    def before_batch(self, plan: BatchPlan) -> BatchPlan: ...
+    def networks_active(self, plan: BatchPlan) -> None: ...
+    def conditioning_ready(self, plan: BatchPlan, conditioning: Any) -> Any: ...
+    def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor: ...
+    def denoiser_input(self, call: DenoiserCall) -> DenoiserCall: ...
+    def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor: ...
+    def guided(self, call: DenoiserCall, denoised: Tensor) -> Tensor: ...
+    def latents_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
+    def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
+    def images_decoded(self, plan: BatchPlan, images: Tensor) -> Tensor: ...
+    def image_ready(self, image: GeneratedImage) -> GeneratedImage: ...
+    def composited(self, image: GeneratedImage) -> GeneratedImage: ...
+    def finished(self, result: GenerationResult) -> GenerationResult: ...
+
+
+class NullHooks:
+    """Listens to nothing: every stage goes on with what it had. A base for hooks that care about a few stages."""
+
+    def plans_ready(self, plans: tuple[BatchPlan, ...]) -> tuple[BatchPlan, ...]:
+        return plans
+
+    def before_batch(self, plan: BatchPlan) -> BatchPlan:
+        return plan
+
+    def networks_active(self, plan: BatchPlan) -> None:
+        return None
+
+    def conditioning_ready(self, plan: BatchPlan, conditioning: Any) -> Any:
+        return conditioning
+
+    def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor:
+        return noise
+
+    def denoiser_input(self, call: DenoiserCall) -> DenoiserCall:
+        return call
+
+    def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor:
+        return rows
+
+    def guided(self, call: DenoiserCall, denoised: Tensor) -> Tensor:
+        return denoised
+
+    def latents_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
+        return latents
+
+    def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor:
+        return latents
+
+    def images_decoded(self, plan: BatchPlan, images: Tensor) -> Tensor:
+        return images
+
+    def image_ready(self, image: GeneratedImage) -> GeneratedImage:
+        return image
+
+    def composited(self, image: GeneratedImage) -> GeneratedImage:
+        return image
+
+    def finished(self, result: GenerationResult) -> GenerationResult:
+        return result
