@@ -1,0 +1,1 @@
+"""The file layer: whole files or nothing, and no path outside its root."""

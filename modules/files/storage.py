@@ -1,0 +1,118 @@
+"""The few calls that change the disk, in one replaceable object, so that a test can make the n-th of them fail or kill the process."""
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import socket
+from pathlib import Path
+from zlib import crc32
+
+TEMP_PREFIX = ".webui-tmp-"
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EXDEV, errno.EMLINK, errno.EACCES}
+
+
+class StorageError(Exception):
+    """A file could not be written; ``str()`` says which, why, and what to do. Carries an HTTP status like every error a front door shows."""
+
+    status = 507
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message} {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+
+class Storage:
+    """Primitive steps of an atomic write. ``before`` is called ahead of each one with its name and path; tests override it."""
+
+    def before(self, step: str, path: Path) -> None:
+        """Fault injection point; does nothing in production."""
+
+    def make_folder(self, folder: Path) -> None:
+        """Create ``folder`` and its parents; one that exists is fine."""
+        self.before("make_folder", folder)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write_temp(self, folder: Path, data: bytes, mode: int = 0o666) -> Path:
+        """Write ``data`` to a new temporary file in ``folder``, flushed to the device; nothing is left behind on failure."""
+        path = folder / f"{TEMP_PREFIX}{host_mark()}-{os.getpid()}-{secrets.token_hex(6)}"
+        self.before("create", path)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                self.before("write", path)
+                file.write(data)
+                file.flush()
+                self.before("fsync", path)
+                os.fsync(file.fileno())
+        except BaseException:
+            self.discard(path)
+            raise
+        return path
+
+    def replace(self, temp: Path, final: Path) -> None:
+        """Rename ``temp`` over ``final`` in one step."""
+        self.before("replace", final)
+        os.replace(temp, final)
+
+    def publish_new(self, temp: Path, final: Path) -> None:
+        """Give ``temp`` the name ``final``; raises FileExistsError, and changes nothing, when that name is taken."""
+        self.before("publish", final)
+        if os.name == "nt":
+            os.rename(temp, final)      # on Windows rename refuses an existing target, which is what we want
+            return
+        try:
+            os.link(temp, final)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))   # exFAT and some shares have no links: reserve first
+            os.replace(temp, final)
+            return
+        self.discard(temp)
+
+    def discard(self, path: Path) -> None:
+        """Remove a temporary file; one that is gone, or cannot be removed, is left to the sweep at the next start."""
+        try:
+            os.unlink(path)
+        except OSError:
+            return
+
+    def sync_folder(self, folder: Path) -> None:
+        """Make a rename in ``folder`` survive a power cut, where the system can do that."""
+        self.before("sync_folder", folder)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except OSError:
+            return                      # Windows cannot open a folder
+        try:
+            os.fsync(descriptor)
+        except OSError:
+            return                      # some network file systems refuse; the rename itself has happened
+        finally:
+            os.close(descriptor)
+
+
+DISK = Storage()
+
+
+def host_mark() -> str:
+    """Eight hex digits for this machine, so that a shared folder's temporary files are swept by the machine that wrote them."""
+    return f"{crc32(socket.gethostname().encode()):08x}"
+
+
+def explain(error: OSError, path: Path) -> StorageError:
+    """The sentence for a failed write of ``path``."""
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return StorageError(f"The disk is full: {path} was not written.", "Free some space, or choose another output folder in Settings.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StorageError(f"No permission to write {path}.", "Make the folder writable, or choose another one in Settings.")
+    if error.errno == errno.ENAMETOOLONG:
+        return StorageError(f"The name is too long for this file system: {path}.", "Choose a shorter file name pattern in Settings.")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
+        return StorageError(f"{path.parent} is not a usable folder ({error.strerror}): {path.name} was not written.",
+                            "Choose another folder in Settings.")
+    return StorageError(f"{path} was not written: {error.strerror or error}.", "Check the disk, or choose another output folder in Settings.")
