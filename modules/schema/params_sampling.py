@@ -151,7 +151,7 @@ class Features:
 
     restore_faces: bool | None = param(None, label="Restore faces", infotext="Face restoration", axis="Face restore")
     tiling: bool | None = param(None, label="Tiling", infotext="Tiling")
-    disable_extra_networks: bool = param(False, label="Disable extra networks", description="<lora:...> tags are taken out and not applied.")
+    disable_extra_networks: bool = param(False, label="Disable extra networks", description="Leave <lora:...> tags without effect.")
 
 
 @dataclass(frozen=True, kw_only=True)
