@@ -1,0 +1,93 @@
+"""One piece of work: what was asked, how far it is, how it ended."""
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from modules.jobs.progress import Progress
+
+
+class JobState(StrEnum):
+    """Where a job stands. The last four are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    SET_ASIDE = "set_aside"             # it brought the server down twice
+
+
+FINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.INTERRUPTED, JobState.SET_ASIDE})
+
+
+class CancelToken:
+    """How others ask the worker to stop. The worker looks between steps."""
+
+    def __init__(self) -> None:
+        self._interrupted = threading.Event()
+        self._skipped = threading.Event()
+        self._stopping = threading.Event()
+
+    def interrupt(self) -> None:
+        """Stop at the next step; what is finished is kept."""
+        self._interrupted.set()
+
+    def skip(self) -> None:
+        """Leave the current batch at the next step, go on with the next one."""
+        self._skipped.set()
+
+    def stop_after_image(self) -> None:
+        """Finish the current batch, then stop."""
+        self._stopping.set()
+
+    def clear_skip(self) -> None:
+        """The next batch begins: a skip was for the one before."""
+        self._skipped.clear()
+
+    @property
+    def interrupted(self) -> bool:
+        return self._interrupted.is_set()
+
+    @property
+    def skipped(self) -> bool:
+        return self._skipped.is_set()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+
+@dataclass(kw_only=True, eq=False)
+class Job:
+    """A job as everyone shares it. Written by the queue and its worker only; ``cancel`` is for everyone.
+
+    payload: what was asked, as JSON. result: what the runner made, in memory while it is remembered.
+    summary: what is worth keeping of it, as JSON; a runner may set it while it works, so that a crash keeps it.
+    failure: the exception behind ``error``, in this process only. attempts: how many times it was begun.
+    """
+
+    id: str
+    kind: str
+    payload: Mapping[str, Any]
+    source: str = ""
+    created: float = field(default_factory=time.time)
+    started: float | None = None
+    finished: float | None = None
+    state: JobState = JobState.QUEUED
+    attempts: int = 0
+    summary: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    result: Any = None
+    failure: BaseException | None = None
+    progress: Progress = field(default_factory=Progress)
+    cancel: CancelToken = field(default_factory=CancelToken)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in FINAL

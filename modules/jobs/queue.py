@@ -1,0 +1,290 @@
+"""One worker thread, first come first served. Whatever a job does, the worker lives on to the next one."""
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from modules.jobs.job import Job, JobState
+from modules.jobs.store import JobStore
+from modules.schema.errors import Busy, InvalidValue, WebuiError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Runner = Callable[[Job], tuple[Any, dict[str, Any]]]    # job -> (result kept in memory, summary kept on disk)
+
+MAX_PENDING = 1000
+KEEP_RESULTS = 12               # jobs whose pictures stay in memory
+KEEP_IN_MEMORY = 200            # jobs that are answered without asking the store
+MAX_ID_LENGTH = 200
+
+
+@dataclass(kw_only=True, eq=False)
+class _Call:
+    """A function to run on the worker between jobs."""
+
+    function: Callable[[], Any]
+    result: Any = None
+    failure: BaseException | None = None
+    over: threading.Event = field(default_factory=threading.Event)
+
+
+class JobQueue:
+    """The queue and its worker. Nothing runs before ``start()``; ``close()`` lets the running step end."""
+
+    def __init__(self, store: JobStore, runners: Mapping[str, Runner], *, max_pending: int = MAX_PENDING) -> None:
+        """runners: kind -> function; looked up when a job starts, so the mapping may be filled until ``start()``."""
+        self._store = store
+        self._runners = runners
+        self._max_pending = max_pending
+        self._pending: deque[Job] = deque()
+        self._calls: deque[_Call] = deque()
+        self._recent: OrderedDict[str, Job] = OrderedDict()
+        self._running: Job | None = None
+        self._change = threading.Condition()
+        self._closing = False
+        self._worker: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Take up the jobs that a former server left, and begin to work."""
+        with self._change:
+            if self._worker is not None:
+                return
+            for job in self._store.recover():
+                self._pending.append(job)
+                self._remember(job)
+            self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
+            self._worker.start()
+
+    def submit(self, kind: str, payload: Mapping[str, Any], *, id: str | None = None, source: str = "") -> Job:
+        """Put a job in line and return it at once; on the worker thread itself it runs here and now, inside the running job.
+
+        payload must be JSON. Raises InvalidValue (unusable id, or one that is still in line) and Busy (queue full, or closing).
+        """
+        job = Job(id=id or secrets.token_hex(16), kind=kind, payload=payload, source=source)
+        _check_id(job.id)
+        if threading.current_thread() is self._worker:
+            return self._run_nested(job)
+        with self._change:
+            if self._closing:
+                raise Busy("The server is shutting down.", "Send the request again when it is back.")
+            if len(self._pending) >= self._max_pending:
+                raise Busy(f"{len(self._pending)} jobs are waiting, and no more fit in the queue.", "Try again when some are done.")
+            if (known := self._recent.get(job.id)) is not None and not known.is_over:
+                raise InvalidValue(f"The task id {job.id!r} belongs to a job that is not over.", "Use another id.", field="force_task_id")
+            self._to_store(self._store.add, job)
+            self._pending.append(job)
+            self._remember(job)
+            self._change.notify_all()
+        return job
+
+    def call(self, function: Callable[[], T], timeout: float | None = None) -> T:
+        """Run ``function`` on the worker thread, after the running job and before the waiting ones, and return what it returns.
+
+        Its exception is raised here. TimeoutError when it did not end within ``timeout`` seconds; then it still runs later.
+        """
+        if threading.current_thread() is self._worker:
+            return function()
+        call = self._enqueue_call(function)
+        if not call.over.wait(timeout):
+            raise TimeoutError(f"the worker was busy for {timeout} s")
+        if call.failure is not None:
+            raise call.failure
+        return call.result
+
+    def call_later(self, function: Callable[[], Any]) -> None:
+        """``call`` without waiting; a failure goes to the log."""
+        self._enqueue_call(function)
+
+    def wait(self, job: Job, timeout: float | None = None) -> Job:
+        """Block until ``job`` is over, or ``timeout`` seconds have passed; returns it either way."""
+        job.over.wait(timeout)
+        return job
+
+    def running(self) -> Job | None:
+        """The job at work, if any."""
+        return self._running
+
+    def pending(self) -> tuple[Job, ...]:
+        """Jobs in line, next one first."""
+        with self._change:
+            return tuple(self._pending)
+
+    def position(self, job_id: str) -> int | None:
+        """0 for the running job, 1 for the next one and so on; None for one that is not in line."""
+        with self._change:
+            if self._running is not None and self._running.id == job_id:
+                return 0
+            return next((place for place, job in enumerate(self._pending, 1) if job.id == job_id), None)
+
+    def find(self, job_id: str) -> Job | None:
+        """A job by id: one in line, a recent one with its result, or an older one from the store without."""
+        with self._change:
+            known = self._recent.get(job_id)
+        return known or self._from_store(lambda: self._store.find(job_id))
+
+    def recent(self, count: int) -> list[Job]:
+        """The last ``count`` jobs that are over, newest first; also those of former servers."""
+        stored = self._from_store(lambda: self._store.finished(count)) or []
+        with self._change:
+            return [self._recent.get(job.id, job) for job in stored]
+
+    def interrupt(self, job_id: str | None = None) -> bool:
+        """Stop a job: the running one at its next step, a waiting one at once. No id: the running one. False when there is none such."""
+        with self._change:
+            running = self._running
+            if running is not None and job_id in (None, running.id):
+                running.cancel.interrupt()
+                return True
+            waiting = next((job for job in self._pending if job.id == job_id), None)
+            if waiting is None:
+                return False
+            self._pending.remove(waiting)
+            waiting.cancel.interrupt()
+        self._finish(waiting, JobState.INTERRUPTED, error="Taken out of the queue.")
+        return True
+
+    def skip(self, job_id: str | None = None) -> bool:
+        """Leave the current batch of the running job; False when it does not run."""
+        running = self._running
+        if running is None or job_id not in (None, running.id):
+            return False
+        running.cancel.skip()
+        return True
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Interrupt the running job, keep the waiting ones for the next start, end the worker, close the store."""
+        with self._change:
+            self._closing = True
+            if self._running is not None:
+                self._running.cancel.interrupt()
+            self._change.notify_all()
+        if self._worker is not None and self._worker is not threading.current_thread():
+            self._worker.join(timeout)
+        if self._worker is None or not self._worker.is_alive():
+            self._store.close()
+
+    # -- the worker ---------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                while not (self._closing or self._calls or self._pending):
+                    self._change.wait()
+                if self._closing:
+                    calls, self._calls = list(self._calls), deque()
+                    break
+                call = self._calls.popleft() if self._calls else None
+                job = None if call else self._pending.popleft()
+                self._running = job
+            if call is not None:
+                _answer(call)
+            elif job is not None:
+                self._run(job)
+        for call in calls:
+            call.failure = Busy("The server is shutting down.")
+            call.over.set()
+
+    def _run(self, job: Job) -> None:
+        job.state, job.started, job.attempts = JobState.RUNNING, time.time(), job.attempts + 1
+        self._to_store(self._store.save, job)
+        state, failure = self._run_kind(job)
+        self._finish(job, state, error=_sentence(failure) if failure else None, failure=failure)
+
+    def _run_kind(self, job: Job) -> tuple[JobState, BaseException | None]:
+        try:
+            runner = self._runners.get(job.kind)
+            if runner is None:
+                raise InvalidValue(f"Jobs of the kind {job.kind!r} are not known here.")
+            job.result, job.summary = runner(job)
+        except BaseException as error:  # a job may call sys.exit() or run out of memory: the worker must not die of it
+            if not isinstance(error, WebuiError):
+                log.exception("job %s (%s) failed", job.id, job.kind)
+            return JobState.FAILED, error
+        return (JobState.INTERRUPTED if job.cancel.interrupted else JobState.DONE), None
+
+    def _run_nested(self, job: Job) -> Job:
+        """Inside the running job: shares its progress and its cancel token, and is not in the store."""
+        if self._running is not None:
+            job.progress, job.cancel = self._running.progress, self._running.cancel
+        job.state, job.started = JobState.RUNNING, time.time()
+        job.state, job.failure = self._run_kind(job)
+        job.error, job.finished = _sentence(job.failure) if job.failure else None, time.time()
+        job.over.set()
+        return job
+
+    def _finish(self, job: Job, state: JobState, *, error: str | None = None, failure: BaseException | None = None) -> None:
+        with self._change:              # at once: nobody sees a job that is neither at work nor over
+            job.state, job.finished, job.error, job.failure = state, time.time(), error, failure
+            if self._running is job:
+                self._running = None
+        job.progress.drop_previews()
+        self._to_store(self._store.save, job)
+        with self._change:
+            self._remember(job)
+            self._forget_old()
+        job.over.set()
+
+    def _enqueue_call(self, function: Callable[[], Any]) -> _Call:
+        call = _Call(function=function)
+        with self._change:
+            if self._closing:
+                raise Busy("The server is shutting down.")
+            self._calls.append(call)
+            self._change.notify_all()
+        return call
+
+    def _remember(self, job: Job) -> None:
+        self._recent[job.id] = job
+        self._recent.move_to_end(job.id)
+
+    def _forget_old(self) -> None:
+        over = [job for job in self._recent.values() if job.is_over]
+        for job in over[:-KEEP_RESULTS]:
+            job.result = job.failure = None
+        for job in over[:-KEEP_IN_MEMORY]:
+            del self._recent[job.id]
+        if len(over) > KEEP_IN_MEMORY:
+            self._to_store(lambda _job: self._store.trim(), over[-1])
+
+    def _to_store(self, write: Callable[[Job], None], job: Job) -> None:
+        try:
+            write(job)
+        except (sqlite3.Error, OSError) as error:      # a full disk must not stop the work in memory
+            log.error("job %s is not written to the queue's file (%s): it will not survive a restart", job.id, error)
+
+    def _from_store(self, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except (sqlite3.Error, OSError) as error:
+            log.error("the queue's file cannot be read: %s", error)
+            return None
+
+
+def _answer(call: _Call) -> None:
+    try:
+        call.result = call.function()
+    except BaseException as error:      # as for jobs: the worker goes on
+        call.failure = error
+        if not isinstance(error, WebuiError):
+            log.exception("a call on the worker failed")
+    call.over.set()
+
+
+def _check_id(job_id: str) -> None:
+    if len(job_id) > MAX_ID_LENGTH or not job_id.isprintable():
+        raise InvalidValue("A task id is printable text of at most 200 characters.", field="force_task_id")
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, WebuiError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "The computer ran out of memory. Choose a smaller size or batch."
+    return f"{type(error).__name__}: {error}"[:2000]

@@ -1,0 +1,145 @@
+"""The queue keeps its order, its worker outlives every job, and interrupting one job touches no other."""
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from modules.jobs.job import Job, JobState
+from modules.jobs.queue import KEEP_RESULTS, JobQueue
+from modules.jobs.store import JobStore
+from modules.schema.errors import Busy, InvalidValue
+
+
+@pytest.fixture
+def gate() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def queue(gate: threading.Event) -> Iterator[JobQueue]:
+    runners: dict[str, Callable[[Job], tuple[Any, dict[str, Any]]]] = {}
+    made = JobQueue(JobStore(":memory:"), runners, max_pending=50)
+
+    def hold(job: Job) -> tuple[Any, dict[str, Any]]:
+        while not gate.is_set() and not job.cancel.interrupted:
+            time.sleep(0.002)
+        return job.payload["k"], {"k": job.payload["k"]}
+
+    def nested(job: Job) -> tuple[Any, dict[str, Any]]:
+        inner = made.wait(made.submit("hold", {"k": "inner"}))
+        return ("outer", inner.result), {}
+
+    def fail(job: Job) -> tuple[Any, dict[str, Any]]:
+        raise {"exit": SystemExit(3), "memory": MemoryError(), "value": ValueError("odd")}[job.payload["how"]]
+
+    runners |= {"hold": hold, "nested": nested, "fail": fail, "depth": lambda job: (sys.getrecursionlimit(), {})}
+    made.start()
+    yield made
+    gate.set()
+    made.close()
+
+
+def until(claim: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not claim():
+        assert time.monotonic() < end, "did not happen within 5 s"
+        time.sleep(0.002)
+
+
+def test_first_come_first_served_with_positions(queue: JobQueue, gate: threading.Event) -> None:
+    jobs = [queue.submit("hold", {"k": k}) for k in range(4)]
+    until(lambda: queue.running() is jobs[0])
+    assert [queue.position(job.id) for job in jobs] == [0, 1, 2, 3]
+    assert queue.pending() == tuple(jobs[1:])
+    gate.set()
+    assert [queue.wait(job, 5).result for job in jobs] == [0, 1, 2, 3]
+    assert all(job.state is JobState.DONE for job in jobs)
+    assert [job.started for job in jobs] == sorted(job.started or 0 for job in jobs)
+    assert queue.position(jobs[0].id) is None
+    assert [job.id for job in queue.recent(2)] == [jobs[3].id, jobs[2].id]
+
+
+@pytest.mark.parametrize("how", ["exit", "memory", "value"])
+def test_no_exception_kills_the_worker(queue: JobQueue, gate: threading.Event, how: str) -> None:
+    gate.set()
+    bad = queue.wait(queue.submit("fail", {"how": how}), 5)
+    assert bad.state is JobState.FAILED and bad.error
+    assert queue.wait(queue.submit("hold", {"k": 7}), 5).result == 7
+    unknown = queue.wait(queue.submit("no such kind", {}), 5)
+    assert "no such kind" in (unknown.error or "")
+
+
+def test_interrupt_stops_only_the_job_it_names(queue: JobQueue) -> None:
+    jobs = [queue.submit("hold", {"k": k}) for k in range(3)]
+    until(lambda: queue.running() is jobs[0])
+    assert queue.interrupt(jobs[1].id)
+    assert jobs[1].state is JobState.INTERRUPTED and jobs[1].over.is_set()
+    assert not jobs[0].cancel.interrupted and not jobs[2].cancel.interrupted
+    assert queue.interrupt()
+    queue.wait(jobs[0], 5)
+    assert jobs[0].state is JobState.INTERRUPTED and jobs[0].result == 0        # what it had is kept
+    until(lambda: queue.running() is jobs[2])
+    assert not queue.interrupt("nobody") and not queue.skip(jobs[0].id)
+    assert queue.skip() and jobs[2].cancel.skipped
+    assert queue.interrupt(jobs[2].id)
+
+
+def test_a_nested_job_runs_inline(queue: JobQueue, gate: threading.Event) -> None:
+    gate.set()
+    assert queue.wait(queue.submit("nested", {}), 5).result == ("outer", "inner")
+
+
+def test_call_runs_on_the_worker_between_jobs(queue: JobQueue, gate: threading.Event) -> None:
+    first, second = queue.submit("hold", {"k": 1}), queue.submit("hold", {"k": 2})
+    until(lambda: queue.running() is first)
+    with pytest.raises(TimeoutError):
+        queue.call(lambda: None, timeout=0.01)
+    gate.set()
+    name, started = queue.call(lambda: (threading.current_thread().name, second.started))
+    assert name == "jobs"
+    assert started is None or second.is_over
+    with pytest.raises(ZeroDivisionError):
+        queue.call(lambda: 1 / 0)
+    assert queue.call(lambda: queue.call(lambda: 5)) == 5
+
+
+def test_limits(queue: JobQueue) -> None:
+    first = queue.submit("hold", {"k": 0}, id="mine")
+    until(lambda: queue.running() is first)
+    with pytest.raises(InvalidValue):
+        queue.submit("hold", {"k": 0}, id="mine")
+    with pytest.raises(InvalidValue):
+        queue.submit("hold", {"k": 0}, id="a\nb")
+    for k in range(50):
+        queue.submit("hold", {"k": k})
+    with pytest.raises(Busy):
+        queue.submit("hold", {"k": 51})
+
+
+def test_history_in_memory_is_bounded(queue: JobQueue, gate: threading.Event) -> None:
+    gate.set()
+    jobs = [queue.submit("hold", {"k": [k] * 10}) for k in range(KEEP_RESULTS + 5)]
+    for job in jobs:
+        queue.wait(job, 5)
+    assert sum(job.result is not None for job in jobs) == KEEP_RESULTS
+    assert jobs[0].summary == {"k": [0] * 10}
+
+
+def test_sixty_threads_lose_nothing(queue: JobQueue, gate: threading.Event) -> None:
+    gate.set()
+    answers: dict[int, Any] = {}
+
+    def ask(k: int) -> None:
+        answers[k] = queue.wait(queue.submit("hold", {"k": k}), 10).result
+
+    threads = [threading.Thread(target=ask, args=(k,)) for k in range(48)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert answers == {k: k for k in range(48)}

@@ -1,0 +1,132 @@
+"""What waits survives kill -9; a job that brings the server down twice is set aside; a damaged file never stops a start."""
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.jobs.job import Job, JobState
+from modules.jobs.queue import JobQueue
+from modules.jobs.store import JobStore, open_store
+
+ROOT = Path(__file__).parents[2]
+SERVER = """
+import os, sys, time
+from pathlib import Path
+from modules.jobs.queue import JobQueue
+from modules.jobs.store import open_store
+store, notices = open_store(Path(sys.argv[1]))
+assert not notices, notices
+def killer(job):
+    print("running", job.id, flush=True)
+    if job.id == "bad":
+        os.kill(os.getpid(), 9)
+    return None, {}
+queue = JobQueue(store, {"k": killer})
+if sys.argv[2] == "first":
+    queue.submit("k", {"n": 0}, id="bad")
+    for n in range(20):
+        queue.submit("k", {"n": n}, id=f"job-{n:02}")
+queue.start()
+while queue.pending() or queue.running():
+    time.sleep(0.01)
+queue.close()
+"""
+
+
+def serve(database: Path, how: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", SERVER, str(database), how], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr, done.stderr
+    return [line.removeprefix("running ") for line in done.stdout.splitlines()]
+
+
+def test_kill_9_with_one_running_and_twenty_pending(tmp_path: Path) -> None:
+    database = tmp_path / "jobs.sqlite3"
+    assert serve(database, "first") == ["bad"]
+    assert serve(database, "again") == ["bad"]          # tried once more, at its old place
+    assert serve(database, "again") == [f"job-{n:02}" for n in range(20)]
+    store, _ = open_store(database)
+    bad = store.find("bad")
+    assert bad and bad.state is JobState.SET_ASIDE and bad.attempts == 2 and "twice" in (bad.error or "")
+    assert store.recover() == []
+    store.close()
+
+
+def test_an_orderly_stop_keeps_the_waiting_and_ends_the_running(tmp_path: Path) -> None:
+    store, _ = open_store(tmp_path / "jobs.sqlite3")
+
+    def hold(job: Job) -> tuple[Any, dict[str, Any]]:
+        while not job.cancel.interrupted:
+            time.sleep(0.002)
+        return None, {"kept": 1}
+
+    queue = JobQueue(store, {"hold": hold})
+    queue.start()
+    first, _second = queue.submit("hold", {}, id="first"), queue.submit("hold", {"a": 1}, id="second")
+    while queue.running() is not first:
+        time.sleep(0.002)
+    queue.close()
+    again, notices = open_store(tmp_path / "jobs.sqlite3")
+    assert not notices
+    assert [job.id for job in again.recover()] == ["second"]
+    found = again.find("first")
+    assert found and found.state is JobState.INTERRUPTED and found.summary == {"kept": 1}
+    again.close()
+
+
+def test_a_second_server_does_not_touch_the_first_ones_jobs(tmp_path: Path) -> None:
+    first, _ = open_store(tmp_path / "jobs.sqlite3")
+    first.add(Job(id="a", kind="k", payload={}, state=JobState.RUNNING, attempts=1))
+    second, notices = open_store(tmp_path / "jobs.sqlite3")
+    assert "Another server" in notices[0]
+    assert second.recover() == [] and second.find("a") is None
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 5000, b"SQLite format 3\x00" + b"\xff" * 5000, b"{json}", b"\xef\xbb\xbf" * 100])
+def test_a_damaged_file_is_kept_aside(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "jobs.sqlite3"
+    path.write_bytes(damage)
+    store, notices = open_store(path)
+    store.add(Job(id="a", kind="k", payload={}))
+    assert [job.id for job in store.recover()] == ["a"]
+    store.close()
+    if damage:
+        assert "damaged" in notices[0]
+        assert [each.read_bytes() for each in tmp_path.glob("*.corrupt-*") if each.suffix != ".lock"] == [damage]
+
+
+def test_a_truncated_store_and_a_folder_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite3"
+    store, _ = open_store(path)
+    for n in range(200):
+        store.add(Job(id=str(n), kind="k", payload={"x": "y" * 500}))
+    store.close()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    store, _ = open_store(path)
+    store.add(Job(id="new", kind="k", payload={}))
+    store.close()
+    folder = tmp_path / "sub" / "jobs.sqlite3"
+    folder.mkdir(parents=True)
+    store, notices = open_store(folder)
+    store.add(Job(id="new", kind="k", payload={}))
+    assert notices
+    store.close()
+
+
+def test_history_on_disk_is_bounded_and_old_pictures_leave(tmp_path: Path) -> None:
+    store = JobStore(":memory:")
+    for n in range(30):
+        job = Job(id=str(n), kind="k", payload={"image": "x" * 100_000})
+        store.add(job)
+        job.state, job.finished = JobState.DONE, float(n)
+        store.save(job)
+    store.trim(keep=10)
+    kept = store.finished(100)
+    assert [job.id for job in kept] == [str(n) for n in range(29, 19, -1)]
+    assert all(job.payload == {} for job in kept)
