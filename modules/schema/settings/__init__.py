@@ -1,0 +1,1 @@
+"""All settings, a file per area of the settings page."""

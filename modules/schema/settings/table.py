@@ -1,0 +1,64 @@
+"""SETTINGS: every setting, in screen order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from modules.schema.errors import UnknownName
+from modules.schema.setting import Section, Setting
+from modules.schema.settings import extras, generation, interface, performance, saving
+
+
+@dataclass(frozen=True)
+class SettingsTable:
+    """Settings by key, by infotext key, by section."""
+
+    sections: tuple[Section, ...]
+
+    def __iter__(self) -> Iterator[Setting]:
+        return (each for section in self.sections for each in section.settings)
+
+    def __len__(self) -> int:
+        return len(self.by_key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.by_key
+
+    @cached_property
+    def by_key(self) -> dict[str, Setting]:
+        return {each.key: each for each in self}
+
+    @cached_property
+    def by_infotext(self) -> dict[str, Setting]:
+        """Settings that infotext carries, by its key ("Clip skip")."""
+        return {each.infotext: each for each in self if each.infotext}
+
+    @cached_property
+    def axes(self) -> dict[str, Setting]:
+        """Settings that the X/Y/Z plot varies, by axis name."""
+        return {each.axis: each for each in self if each.axis}
+
+    def find(self, key: str) -> Setting:
+        """Raises UnknownName, which lists the nearest keys."""
+        if key not in self.by_key:
+            raise UnknownName("setting", key, self.by_key)
+        return self.by_key[key]
+
+    def with_section(self, section: Section) -> SettingsTable:
+        """A table that has ``section`` too, as an extension adds it; its settings replace older ones of the same key."""
+        new = {each.key for each in section.settings}
+        kept = (
+            Section(
+                title=each.title,
+                id=each.id,
+                category=each.category,
+                settings=tuple(setting for setting in each.settings if setting.key not in new),
+            )
+            for each in self.sections
+        )
+        return SettingsTable((*kept, section))
+
+
+SETTINGS = SettingsTable(saving.SECTIONS + generation.SECTIONS + performance.SECTIONS + interface.SECTIONS + extras.SECTIONS)
