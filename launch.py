@@ -1,0 +1,45 @@
+"""`python launch.py` prepares the environment and starts the web UI. Extensions' install.py import the names below from here."""
+import os
+import sys
+
+if not (3, 11) <= sys.version_info[:2] <= (3, 13) and "--skip-python-version-check" not in sys.argv:
+    from modules.launching.other_python import continue_elsewhere
+
+    continue_elsewhere(os.path.dirname(os.path.abspath(__file__)))
+
+from pathlib import Path
+
+from modules.extension_host.discover import enabled_folders, read_switches
+from modules.launching.extension_names import git_clone, is_installed, launch_flags, run, run_pip
+from modules.launching.prepare import Launch, prepare
+from modules.schema.flags import Flags
+
+ROOT = Path(__file__).absolute().parent
+__all__ = ["git_clone", "is_installed", "run", "run_pip"]  # and ``args``: the flags, read when first asked for
+
+
+def __getattr__(name: str) -> Flags:
+    if name == "args":
+        return launch_flags()
+    raise AttributeError(f"launch has no name {name!r}")
+
+
+def extension_folders(flags: Flags) -> tuple[Path, ...]:
+    switches = read_switches(Path(flags.ui_settings_file), disable_all=flags.disable_all_extensions, disable_extra=flags.disable_extra_extensions)
+    return enabled_folders(Path(flags.data_dir) / "extensions", switches)
+
+
+def main() -> int:
+    launch = Launch(
+        root=ROOT, script=ROOT / "launch.py", arguments=tuple(sys.argv[1:]), environ=os.environ, extensions=extension_folders
+    )
+    code = prepare(launch)
+    if code is not None:
+        return code
+    import webui
+
+    return webui.main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

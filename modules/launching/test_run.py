@@ -1,0 +1,111 @@
+"""``--run-tests``: what the tests need is made ready, then ruff, pyright and pytest run; the exit code tells of all three."""
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
+
+from modules.launching.console import Console
+from modules.launching.packages import ensure_requirements
+from modules.launching.pip import Pip
+from modules.launching.remembered import Remembered
+
+TEST_REQUIREMENTS = "requirements-tests.txt"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+BROWSER_VARIABLE, NO_BROWSER_VARIABLE = "WEBUI_TEST_CHROMIUM", "WEBUI_TEST_NO_CHROMIUM"
+"""Where the browser tests find their browser, or the reason why they have none and skip."""
+
+
+def prepare_and_run_tests(
+    root: Path, *, pip: Pip | None, console: Console, environ: MutableMapping[str, str], remembered: Remembered
+) -> int:
+    """0 when ruff, pyright (where it can run) and pytest are content. pip: None leaves the packages as they are."""
+    if pip is not None:
+        ensure_requirements(root / TEST_REQUIREMENTS, name="test requirements", pip=pip, console=console, remembered=remembered)
+    _prepare_browser(console, environ, may_install=pip is not None)
+    environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))  # a server and a browser run beside the tests
+    codes = [_run("ruff", [sys.executable, "-m", "ruff", "check", "."], root, console, environ), _run_pyright(root, console, environ)]
+    codes.append(_run("pytest", [sys.executable, "-m", "pytest", "-q", *_pytest_options(environ)], root, console, environ))
+    failed = [name for name, code in zip(("ruff", "pyright", "pytest"), codes) if code]
+    console.line(f"Not content: {', '.join(failed)}." if failed else "ruff, pyright and pytest are content.")
+    return next((code for code in codes if code), 0)
+
+
+def find_browser() -> str:
+    """The path of a Chromium on this machine, "" when there is none."""
+    on_path = (shutil.which(name) for name in BROWSERS)
+    elsewhere = (
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+        "/Applications/Chromium.app/Contents/MacOS/Chromium",
+        r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+        r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+    )
+    return next((path for path in (*on_path, *elsewhere) if path and os.path.exists(path)), "")
+
+
+def _prepare_browser(console: Console, environ: MutableMapping[str, str], *, may_install: bool) -> None:
+    if environ.get(BROWSER_VARIABLE):
+        return
+    reason = ""
+    if not find_browser() and may_install:
+        reason = _install_browser(console, environ)
+    path = find_browser()
+    environ[BROWSER_VARIABLE] = path
+    if not path:
+        reason = reason or "no Chromium or Chrome is on this machine"
+        environ[NO_BROWSER_VARIABLE] = reason
+        console.line(f"The browser tests are skipped: {reason}.")
+
+
+def _install_browser(console: Console, environ: Mapping[str, str]) -> str:
+    """Bring Chromium from the system's packages where that is allowed; the reason when it is not or fails."""
+    if not (shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0):
+        return "no Chromium is here, and only root on a Debian-like system may install it: `sudo apt-get install chromium`"
+    quiet = {**environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with console.step("Installing Chromium from the system's packages, for the browser tests") as step:
+        for command in (["apt-get", "-qq", "update"], ["apt-get", "-qq", "install", "--yes", "--no-install-recommends", "chromium"]):
+            done = subprocess.run(
+                command, env=quiet, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, errors="replace", check=False,
+            )  # fmt: skip
+        if done.returncode != 0:
+            step.outcome = "not to be had"
+            return "Chromium could not be installed: " + " ".join(done.stdout.split()[-30:])
+    return ""
+
+
+def _run_pyright(root: Path, console: Console, environ: Mapping[str, str]) -> int:
+    """pyright's exit code; 0, with a sentence, where its own download of itself fails."""
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pyright"], cwd=root, env={**environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, encoding="utf-8", errors="replace", check=False,
+    )  # fmt: skip
+    lines = done.stdout.strip().splitlines()
+    summary = next((line for line in reversed(lines) if re.match(r"\d+ errors?, ", line)), "")
+    if not summary:
+        console.line(f"pyright: not run, it could not get ready ({lines[-1].strip() if lines else 'no output'})")
+        return 0
+    if done.returncode != 0:
+        for line in lines:
+            console.line(line)
+    console.line(f"pyright: {summary} ({time.monotonic() - start:.1f} s)")
+    return done.returncode
+
+
+def _run(name: str, command: Sequence[str], root: Path, console: Console, environ: Mapping[str, str]) -> int:
+    start = time.monotonic()
+    code = subprocess.run(command, cwd=root, env=dict(environ), stdin=subprocess.DEVNULL, check=False).returncode
+    console.line(f"{name}: {'content' if code == 0 else f'exit code {code}'} ({time.monotonic() - start:.1f} s)")
+    return code
+
+
+def _pytest_options(environ: Mapping[str, str]) -> list[str]:
+    """More options for pytest, from PYTEST_OPTIONS, e.g. "-k launch -x"."""
+    return environ.get("PYTEST_OPTIONS", "").split()
