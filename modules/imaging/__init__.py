@@ -1,0 +1,1 @@
+"""Pictures as files and text: names, formats, the parameters inside them, grids."""

@@ -1,0 +1,64 @@
+"""Pictures in JSON: base64 or data URL, in and out. What comes in is measured before it is unpacked."""
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+import zlib
+
+from PIL import Image, ImageOps
+
+from modules.imaging.metadata import encode
+from modules.schema.errors import InvalidValue
+
+MAX_PIXELS = 64_000_000             # 8000 x 8000; three bytes each
+MAX_ENCODED = 200_000_000           # characters of base64
+_DATA_URL = re.compile(r"^data:[\w.+/-]{0,100}(?:;[\w=.+-]{0,100})*,", re.ASCII)
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "TIFF", "MPO")
+
+
+def decode_image(text: str, field: str = "image") -> Image.Image:
+    """The picture in a base64 text or data URL, upright, fully read. Raises InvalidValue naming ``field``; never fetches a URL."""
+    data = decode_bytes(text, field)
+    return open_image(data, field)
+
+
+def decode_bytes(text: str, field: str = "image") -> bytes:
+    """The bytes behind a base64 text or data URL. Raises InvalidValue."""
+    if len(text) > MAX_ENCODED:
+        raise InvalidValue(f"{field}: {len(text)} characters of base64; at most {MAX_ENCODED} are accepted.", "Send a smaller picture.", field=field)
+    if text[:8].lower().startswith(("http://", "https:/")):
+        raise InvalidValue(f"{field}: pictures are not fetched from addresses.", "Send the picture itself, in base64.", field=field)
+    found = _DATA_URL.match(text[:400])
+    body = text[found.end() :] if found else text
+    try:
+        data = base64.b64decode(re.sub(r"\s+", "", body), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidValue(f"{field}: Invalid encoded image: this is not base64.", "Send a PNG, JPEG or WebP file in base64.", field=field) from error
+    if not data:
+        raise InvalidValue(f"{field}: Invalid encoded image: it is empty.", "Send a PNG, JPEG or WebP file in base64.", field=field)
+    return data
+
+
+def open_image(data: bytes, field: str = "image") -> Image.Image:
+    """The first picture in a file's bytes, upright, fully read; at most 64 megapixels. Raises InvalidValue."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise InvalidValue(f"{field}: {width}x{height} is {width * height / 1e6:.0f} megapixels; at most {MAX_PIXELS / 1e6:.0f} are accepted.",
+                                   "Send a smaller picture.", field=field)
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+    except Image.DecompressionBombError as error:
+        raise InvalidValue(f"{field}: this picture unpacks to far too many pixels.", "Send a smaller picture.", field=field) from error
+    except (OSError, SyntaxError, ValueError, zlib.error, MemoryError, EOFError, KeyError, IndexError) as error:
+        raise InvalidValue(f"{field}: Invalid encoded image: it is damaged, or not a picture.", "Send a PNG, JPEG or WebP file.", field=field) from error
+    upright.info = {key: value for key, value in image.info.items() if key != "exif"}
+    return upright
+
+
+def encode_image(image: Image.Image, infotext: str = "", file_format: str = "png", *, quality: int = 80, lossless: bool = False) -> str:
+    """``image`` as base64 of a file that carries ``infotext``; no data URL in front, as A1111 sends it."""
+    return base64.b64encode(encode(image, infotext, file_format, quality=quality, lossless=lossless)).decode("ascii")

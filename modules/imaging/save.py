@@ -1,0 +1,168 @@
+"""One picture to disk under A1111's folders and numbers: never over an existing file, never half of one."""
+from __future__ import annotations
+
+import os
+import re
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL import Image
+
+from modules.files.atomic import write_new
+from modules.files.resolver import safe_join
+from modules.files.storage import DISK, Storage, StorageError
+from modules.imaging.filenames import NameFacts, apply_pattern, clean_part, fit_name
+from modules.imaging.metadata import encode
+
+_JPEG_SIDE, _WEBP_SIDE = 65_535, 16_383     # pixels; what the formats can hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveOptions:
+    """How pictures of one kind are saved; the defaults are A1111's.
+
+    pattern: "" gives "[seed]" in subfolders and "[seed]-[prompt_spaces]" without. subfolder_pattern: "" gives "[prompt_words]".
+    copy_*: the extra JPEG for a picture above so many MB or pixels a side.
+    """
+
+    file_format: str = "png"
+    pattern: str = ""
+    add_number: bool = True
+    in_subfolders: bool = True
+    subfolder_pattern: str = "[date]"
+    embed_infotext: bool = True
+    save_txt: bool = False
+    quality: int = 80
+    webp_lossless: bool = False
+    copy_large_as_jpeg: bool = True
+    copy_above_megabytes: float = 4.0
+    copy_above_side: int = 4000
+    copy_below_megapixels: float = 200.0
+
+
+class NumberBook:
+    """The next number of each folder, as A1111 counts: the highest there plus one. A folder is read again only when somebody else changed it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str], tuple[int, int]] = {}    # (folder, prefix) -> (folder's mtime in ns, next number)
+
+    def next(self, folder: Path, prefix: str) -> int:
+        """The number to try first for ``prefix`` in ``folder``."""
+        with self._lock:
+            known = self._known.get((str(folder), prefix))
+            if known is not None and known[0] == _changed(folder):
+                return known[1]
+            return highest_number(folder, prefix) + 1
+
+    def used(self, folder: Path, prefix: str, number: int) -> None:
+        """A file with ``number`` was just made."""
+        with self._lock:
+            if len(self._known) > 1000:
+                self._known.clear()     # a folder per prompt must not fill the memory
+            self._known[(str(folder), prefix)] = (_changed(folder), number + 1)
+
+
+def save_image(
+    image: Image.Image, folder: Path, facts: NameFacts, options: SaveOptions, numbers: NumberBook, *,
+    infotext: str = "", basename: str = "", short_name: bool = False, suffix: str = "", storage: Storage = DISK,
+) -> Path:
+    """Save ``image`` below ``folder`` and return its path.
+
+    The name is NUMBER-PATTERN.EXTENSION, or basename-NUMBER-PATTERN for a grid (``short_name``: without the pattern).
+    suffix: put behind the stem, as "-mask". Raises StorageError, PathRefused and InvalidValue.
+    """
+    facts = replace(facts, basename=basename)
+    extension, data = _encoded(image, infotext, options)
+    target = folder
+    if options.in_subfolders:
+        name = apply_pattern(options.subfolder_pattern or "[prompt_words]", facts, image).strip(" ").rstrip("\\/ ")
+        target = safe_join(folder, _folder_name(name)) if name else folder
+    decoration = "" if short_name or facts.seed is None else apply_pattern(
+        options.pattern or ("[seed]" if options.in_subfolders else "[seed]-[prompt_spaces]"), facts, image)
+    target, decoration = _split_folders(target, decoration)
+    prefix = f"{basename}-" if basename else ""
+    used: list[int] = []
+
+    def make_name(number: int) -> str:
+        used.append(number)
+        return fit_name(_stem(number, basename, decoration, options.add_number, room=200 - len(suffix)) + suffix, extension)
+
+    start = numbers.next(target, prefix) if options.add_number else 0
+    path = write_new(target, make_name, data, start, storage=storage)
+    if options.add_number:
+        numbers.used(target, prefix, used[-1])
+    _write_companions(image, path, infotext, options, len(data), storage)
+    return path
+
+
+def highest_number(folder: Path, prefix: str) -> int:
+    """The highest number at the start of a name in ``folder``, behind ``prefix``; -1 when there is none."""
+    pattern = re.compile(re.escape(prefix) + r"(\d{1,12})(?:[-.]|$)")
+    try:
+        with os.scandir(folder) as entries:
+            return max((int(found.group(1)) for entry in entries if (found := pattern.match(entry.name)) and not entry.is_dir()), default=-1)
+    except OSError:
+        return -1
+
+
+def _stem(number: int, basename: str, decoration: str, add_number: bool, room: int) -> str:
+    decoration = decoration.encode("utf-8")[:room].decode("utf-8", errors="ignore")
+    if add_number:
+        front = f"{basename}-{number:04}" if basename else f"{number:05}"
+        return f"{front}-{decoration}" if decoration else front
+    stem = decoration or basename or "image"
+    return stem if number == 0 else f"{stem}-{number}"      # no number was asked for, but this name is taken
+
+
+def _split_folders(folder: Path, decoration: str) -> tuple[Path, str]:
+    """A pattern may hold slashes of its own: what is before the last one is folders."""
+    *folders, name = re.split(r"[\\/]+", decoration)
+    inner = "/".join(part for part in map(clean_part, folders) if part)
+    return (safe_join(folder, inner) if inner else folder), name
+
+
+def _folder_name(text: str) -> str:
+    """A subfolder from a pattern: slashes part folders, each a plain name."""
+    return "/".join(clean_part(part, replace_spaces=False) or "_" for part in re.split(r"[\\/]+", text) if part)
+
+
+def _encoded(image: Image.Image, infotext: str, options: SaveOptions) -> tuple[str, bytes]:
+    """The file's extension and bytes; a picture too large for its format becomes a PNG."""
+    extension = options.file_format.lower().lstrip(".") or "png"
+    side = max(image.size)
+    if (extension in ("jpg", "jpeg", "jfif") and side > _JPEG_SIDE) or (extension == "webp" and side > _WEBP_SIDE):
+        extension = "png"
+    text = infotext if options.embed_infotext else ""
+    return extension, encode(image, text, extension, quality=options.quality, lossless=options.webp_lossless)
+
+
+def _write_companions(image: Image.Image, path: Path, infotext: str, options: SaveOptions, size: int, storage: Storage) -> None:
+    """The text file and the smaller JPEG beside a picture. The picture is saved already: a failure here is a StorageError about them alone."""
+    if options.save_txt and infotext:
+        _write_beside(path, "txt", (infotext + "\n").encode("utf-8", errors="replace"), storage)
+    too_long = max(image.size) > options.copy_above_side
+    if not options.copy_large_as_jpeg or path.suffix != ".png" or not (too_long or size > options.copy_above_megabytes * 1024 * 1024):
+        return
+    if image.width * image.height / 1e6 >= options.copy_below_megapixels:
+        return
+    small = image.convert("RGB")
+    if too_long:
+        small.thumbnail((options.copy_above_side, options.copy_above_side), Image.Resampling.LANCZOS)
+    try:
+        data = encode(small, infotext if options.embed_infotext else "", "jpg", quality=options.quality)
+    except (OSError, ValueError) as error:
+        raise StorageError(f"The JPEG copy of {path.name} was not made: {error}.", "Switch the copy off in Settings.") from error
+    _write_beside(path, "jpg", data, storage)
+
+
+def _write_beside(path: Path, extension: str, data: bytes, storage: Storage) -> None:
+    write_new(path.parent, lambda number: f"{path.stem}-{number}.{extension}" if number else f"{path.stem}.{extension}", data, storage=storage)
+
+
+def _changed(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return -1

@@ -1,0 +1,165 @@
+"""A1111's folders and numbers, and the parameters inside every format."""
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from modules.files.storage import Storage, StorageError
+from modules.imaging.filenames import NameFacts
+from modules.imaging.grids import grid_rows, image_grid
+from modules.imaging.metadata import encode, exif_bytes, png_bytes, read_infotext_from
+from modules.imaging.save import NumberBook, SaveOptions, save_image
+from modules.schema.errors import InvalidValue
+
+FACTS = NameFacts(prompt="a cat", seed=1234567890)
+IMAGE = Image.new("RGB", (16, 16), "blue")
+INFOTEXT = "a cat, \"日本\" 🐈\nNegative prompt: dog\nSteps: 20, Sampler: Euler, Seed: 1"
+GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
+
+
+def test_the_stock_name(tmp_path: Path) -> None:
+    numbers = NumberBook()
+    first = save_image(IMAGE, tmp_path, FACTS, SaveOptions(), numbers, infotext=INFOTEXT)
+    day = FACTS.now.strftime("%Y-%m-%d")
+    assert first == tmp_path / day / "00000-1234567890.png"
+    assert save_image(IMAGE, tmp_path, FACTS, SaveOptions(), numbers).name == "00001-1234567890.png"
+    (tmp_path / day / "00041-7.png").write_bytes(b"someone else's")
+    assert save_image(IMAGE, tmp_path, FACTS, SaveOptions(), numbers).name == "00042-1234567890.png"
+    assert save_image(IMAGE, tmp_path, FACTS, SaveOptions(), NumberBook(), basename="grid", short_name=True).name == "grid-0000.png"
+    assert save_image(IMAGE, tmp_path, FACTS, SaveOptions(), numbers, basename="grid", short_name=True).name == "grid-0001.png"
+    flat = SaveOptions(in_subfolders=False)
+    assert save_image(IMAGE, tmp_path, FACTS, flat, numbers).name == "00000-1234567890-a cat.png"
+    assert save_image(IMAGE, tmp_path, FACTS, flat, numbers, suffix="-mask").name == "00001-1234567890-a cat-mask.png"
+
+
+def test_without_numbers_nothing_is_replaced(tmp_path: Path) -> None:
+    options = SaveOptions(add_number=False, in_subfolders=False, pattern="[seed]", save_txt=True)
+    (tmp_path / "1234567890.txt").write_text("mine")
+    names = [save_image(IMAGE, tmp_path, FACTS, options, NumberBook(), infotext=INFOTEXT).name for _ in range(3)]
+    assert names == ["1234567890.png", "1234567890-1.png", "1234567890-2.png"]
+    assert (tmp_path / "1234567890.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("file_format", ["png", "jpg", "webp", "avif", "gif"])
+def test_the_parameters_come_back_from_every_format(tmp_path: Path, file_format: str) -> None:
+    path = save_image(IMAGE, tmp_path, FACTS, SaveOptions(file_format=file_format, save_txt=True), NumberBook(), infotext=INFOTEXT)
+    assert path.suffix == "." + file_format
+    assert read_infotext_from(path) == (INFOTEXT, {})
+    assert path.with_suffix(".txt").read_text(encoding="utf-8") == INFOTEXT + "\n"
+    bare = save_image(IMAGE, tmp_path, FACTS, SaveOptions(file_format=file_format, embed_infotext=False), NumberBook(), infotext=INFOTEXT)
+    assert read_infotext_from(bare)[0] is None
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "a\0b\ud800c", "\x1b[31m", "\r\n" * 50, "é" * 40_000])
+def test_odd_texts_do_not_break_a_save(tmp_path: Path, text: str) -> None:
+    for file_format in ("png", "jpg", "webp"):
+        assert save_image(IMAGE, tmp_path, FACTS, SaveOptions(file_format=file_format), NumberBook(), infotext=text).is_file()
+
+
+def test_a1111_files_are_read(tmp_path: Path) -> None:
+    infotext, items = read_infotext_from(GOLDEN / "prompt-plain" / "image-0.png")
+    assert infotext and infotext.startswith("a cat\nSteps: 8, Sampler: Euler") and items == {}
+    novel = PngImagePlugin.PngInfo()
+    novel.add_text("Software", "NovelAI")
+    novel.add_text("Description", "a cat")
+    novel.add_text("Comment", '{"sampler": "k_euler", "uc": "dog", "steps": 28, "scale": 11, "seed": 5}')
+    IMAGE.save(tmp_path / "n.png", pnginfo=novel)
+    assert "Sampler: Euler, CFG scale: 11, Seed: 5, Size: 16x16" in (read_infotext_from(tmp_path / "n.png")[0] or "")
+    with pytest.raises(InvalidValue):
+        read_infotext_from(b"not a picture")
+
+
+def test_little_endian_comments_are_read() -> None:
+    body = encode(IMAGE, "", "jpg")
+    assert read_infotext_from(body)[0] is None
+    swapped = exif_bytes("Steps: 1").replace("Steps: 1".encode("utf-16-be"), "Steps: 1".encode("utf-16-le"))
+    import io
+
+    out = io.BytesIO()
+    IMAGE.save(out, "JPEG", exif=swapped)
+    assert read_infotext_from(out.getvalue())[0] == "Steps: 1"
+
+
+def test_threads_share_a_folder(tmp_path: Path) -> None:
+    numbers, paths = NumberBook(), []
+    save = lambda: paths.append(save_image(IMAGE, tmp_path, FACTS, SaveOptions(), numbers))
+    threads = [threading.Thread(target=save) for _ in range(32)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len({path.name for path in paths}) == 32
+    assert sorted(int(path.name[:5]) for path in paths)[0] == 0
+
+
+def test_a_full_folder_costs_little(tmp_path: Path) -> None:
+    day = tmp_path / FACTS.now.strftime("%Y-%m-%d")
+    day.mkdir()
+    for n in range(5000):
+        os.close(os.open(day / f"{n:05}-1.png", os.O_CREAT))
+    numbers = NumberBook()
+    assert save_image(IMAGE, tmp_path, FACTS, SaveOptions(), numbers).name.startswith("05000-")
+    start = time.perf_counter()
+    for _ in range(5):
+        numbers.used(day, "", numbers.next(day, ""))
+    assert (time.perf_counter() - start) / 5 < 0.002
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    class Full(Storage):
+        def before(self, step: str, path: Path) -> None:
+            if step == "write":
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageError, match="disk is full"):
+        save_image(IMAGE, tmp_path, FACTS, SaveOptions(), NumberBook(), storage=Full())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="not a usable folder"):
+        save_image(IMAGE, tmp_path / "file", FACTS, SaveOptions(in_subfolders=False), NumberBook())
+
+
+def test_large_pictures_get_a_jpeg_beside_them(tmp_path: Path) -> None:
+    options = SaveOptions(copy_above_side=100)
+    path = save_image(Image.new("RGB", (200, 50)), tmp_path, FACTS, options, NumberBook(), infotext=INFOTEXT)
+    with Image.open(path.with_suffix(".jpg")) as copy:
+        assert copy.size == (100, 25)
+    assert not save_image(IMAGE, tmp_path, FACTS, options, NumberBook()).with_suffix(".jpg").exists()
+    assert save_image(Image.new("L", (17_000, 1)), tmp_path, replace(FACTS, seed=2), SaveOptions(file_format="webp"), NumberBook()).suffix == ".png"
+
+
+@pytest.mark.parametrize(("count", "options", "rows"), [
+    (1, {}, 1), (4, {}, 2), (6, {}, 2), (7, {}, 3), (12, {"prevent_empty": True}, 3), (5, {"n_rows": 9}, 5), (8, {"n_rows": 0, "batch_size": 4}, 4)])
+def test_grid_rows(count: int, options: dict[str, int], rows: int) -> None:
+    assert grid_rows(count, **options) == rows      # type: ignore[arg-type]
+
+
+def test_grid_places_row_by_row() -> None:
+    colours = ["red", "green", "blue"]
+    sheet = image_grid([Image.new("RGB", (10, 20), colour) for colour in colours], 2)
+    assert sheet.size == (20, 40)
+    assert [sheet.getpixel(at) for at in ((5, 5), (15, 5), (5, 25), (15, 35))] == [(255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 255, 255)]
+
+
+def test_two_threads_may_encode_one_picture() -> None:
+    large, wrong = Image.new("RGB", (300, 300), "red"), []
+
+    def check(k: int) -> None:
+        wrong.extend(k for _ in range(10) if read_infotext_from(encode(large, f"text {k}", "png" if k % 2 else "webp"))[0] != f"text {k}")
+
+    threads = [threading.Thread(target=check, args=(k,)) for k in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert not wrong
+
+
+def test_png_round_trip_is_exact() -> None:
+    assert read_infotext_from(png_bytes(IMAGE, INFOTEXT, {"postprocessing": "x"})) == (INFOTEXT, {"postprocessing": "x"})
