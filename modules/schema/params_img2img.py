@@ -37,7 +37,7 @@ class InitImages:
         accepts=(0.0, 1000.0),
     )
     initial_noise_multiplier: float | None = param(
-        None, label="Noise multiplier", infotext="Noise multiplier", axis="Initial noise multiplier", accepts=(0.0, 100.0)
+        None, label="Noise multiplier", axis="Initial noise multiplier", accepts=(0.0, 100.0)
     )
     include_init_images: bool = param(False, label="Send the init images back")
 

@@ -149,8 +149,8 @@ class NoiseOptions:
 class Features:
     """Switches of a run; None takes the setting of the same meaning."""
 
-    restore_faces: bool | None = param(None, label="Restore faces", infotext="Face restoration", axis="Face restore")
-    tiling: bool | None = param(None, label="Tiling", infotext="Tiling")
+    restore_faces: bool | None = param(None, label="Restore faces", axis="Face restore")
+    tiling: bool | None = param(None, label="Tiling")
     disable_extra_networks: bool = param(False, label="Disable extra networks", description="Leave <lora:...> tags without effect.")
 
 

@@ -1,0 +1,48 @@
+"""A read "parameters" text as values of a request and of settings: for paste, "send to" and the API's ``infotext``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modules.schema.check import checked
+from modules.schema.errors import InvalidValue
+from modules.schema.settings.table import SETTINGS, SettingsTable
+from modules.schema.table import ParameterTable
+
+HIRES_MARKS = ("Hires upscale", "Hires upscaler", "Hires resize-1")
+
+
+def request_values(table: ParameterTable, named: Mapping[str, str]) -> dict[str, Any]:
+    """By API name, what ``named`` (from ``read_infotext``) says of the parameters; unreadable values are passed over."""
+    values: dict[str, Any] = {}
+    for entry in table:
+        text = named.get(entry.info.infotext or "")
+        if text is None:
+            continue
+        try:
+            values[entry.api_name] = checked(entry, text)
+        except InvalidValue:
+            continue
+    if table.tab == "txt2img":
+        values["enable_hr"] = "Denoising strength" in named and any(named.get(mark, "0") not in ("0", "") for mark in HIRES_MARKS)
+    return values
+
+
+def setting_values(named: Mapping[str, str], settings: SettingsTable = SETTINGS) -> dict[str, Any]:
+    """By setting key, what ``named`` says of settings; unreadable values are passed over.
+
+    The checkpoint comes as its hash, or as its name where the text has none.
+    """
+    values: dict[str, Any] = {}
+    for key, setting in settings.by_infotext.items():
+        text = named.get(key)
+        if text is None:
+            continue
+        try:
+            values[setting.key] = setting.checked(text)
+        except InvalidValue:
+            continue
+    if "sd_model_checkpoint" not in values and named.get("Model"):
+        values["sd_model_checkpoint"] = named["Model"]
+    return values
