@@ -5,6 +5,7 @@ The engine knows nobody above it: scripts, ControlNet and the job runner impleme
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -62,19 +63,6 @@ class DenoiserCall:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratedImage:
-    """One finished picture. ``complete`` is False when the job was interrupted while it was being made."""
-
-    picture: Image
-    index: int
-    seed: int
-    variation_seed: int
-    prompt: str
-    negative_prompt: str
-    complete: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
 class SamplingFacts:
     """What was really used, for the infotext.
 
@@ -87,6 +75,23 @@ class SamplingFacts:
     width: int                                      # of the finished picture
     height: int
     extra: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratedImage:
+    """One finished picture. ``complete`` is False when the job was interrupted while it was being made.
+
+    facts: what was used so far, so that the picture can be saved before the job is over.
+    """
+
+    picture: Image
+    index: int
+    seed: int
+    variation_seed: int
+    prompt: str
+    negative_prompt: str
+    complete: bool = True
+    facts: SamplingFacts | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,16 +110,36 @@ class ProgressSink(Protocol):
     def begin(self, batches: int, images: int) -> None: ...
     def begin_batch(self, index: int) -> None: ...
     def step(self, done: int, total: int) -> None: ...
-    def offer_preview(self, make: Any) -> None: ...
+    def offer_preview(self, make: Callable[[], bytes]) -> None: ...
 
 
 class CancelView(Protocol):
-    """The part of jobs.CancelToken that the engine reads."""
+    """The part of jobs.CancelToken that the engine uses. stopping: finish this batch, begin no other."""
 
     @property
     def interrupted(self) -> bool: ...
     @property
     def skipped(self) -> bool: ...
+    @property
+    def stopping(self) -> bool: ...
+    def clear_skip(self) -> None: ...
+
+
+class NullProgress:
+    """Nobody watches."""
+
+    def begin(self, batches: int, images: int) -> None: ...
+    def begin_batch(self, index: int) -> None: ...
+    def step(self, done: int, total: int) -> None: ...
+    def offer_preview(self, make: Callable[[], bytes]) -> None: ...
+
+
+class NeverCancelled:
+    """Nobody can stop this job."""
+
+    interrupted = skipped = stopping = False
+
+    def clear_skip(self) -> None: ...
 
 
 class GenerationHooks(Protocol):

@@ -1,0 +1,197 @@
+"""The denoiser as samplers see it: (x, sigma) -> guided x0. Counts its calls, which is what prompt editing goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from modules.engine.guidance import RowWeights, combine, first_parts, is_plain
+from modules.engine.hooks import CancelView, DenoiserCall, GenerationHooks, Interrupted
+from modules.engine.predictor import Predictor
+from modules.engine.resolved import SamplingOptions
+
+
+class StepConditioningLike(Protocol):
+    """What the prompt rooms give for one step; see encode_prompt."""
+
+    @property
+    def cond(self) -> Tensor: ...
+    @property
+    def cond_weights(self) -> RowWeights: ...
+    @property
+    def uncond(self) -> Tensor: ...
+    @property
+    def vector_cond(self) -> Tensor | None: ...
+    @property
+    def vector_uncond(self) -> Tensor | None: ...
+
+
+class ConditioningLike(Protocol):
+    def at(self, step: int) -> Any: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blend:
+    """How an inpainting pass keeps what is not masked: applied to the prediction, or to the input at each step.
+
+    apply: (latent, sigma) -> latent.
+    """
+
+    apply: Callable[[Tensor, float], Tensor]
+    before_denoising: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiserSetup:
+    """Everything that stays the same during one pass. total_steps: the denoiser calls that the pass expects."""
+
+    predictor: Predictor
+    conditioning: ConditioningLike
+    guidance_scale: float
+    total_steps: int
+    options: SamplingOptions
+    hooks: GenerationHooks
+    cancel: CancelView
+    needs_uncond: bool = False
+    by_timestep: bool = False                       # A1111 compares NGMS with the timestep in its timestep samplers
+    split_guidance: bool = False
+    empty_prompt: Tensor | None = None              # (1, T, C): the padding of pad_cond_uncond
+    image_cond: Tensor | None = None
+    blend: Blend | None = None
+
+
+class GuidedDenoiser:
+    """See the module's first line. ``last_denoised``: what an interrupted pass gives back."""
+
+    def __init__(self, setup: DenoiserSetup) -> None:
+        self._setup = setup
+        self.step = 0
+        self.last_denoised: Tensor | None = None
+        self.ngms_used = False
+        self._joined: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        return self._evaluate(x, sigma)[0]
+
+    def with_uncond(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        denoised, uncond = self._evaluate(x, sigma)
+        return denoised, denoised if uncond is None else uncond
+
+    def _evaluate(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor | None]:
+        setup = self._setup
+        if setup.cancel.interrupted or setup.cancel.skipped:
+            raise Interrupted
+        if setup.blend is not None and setup.blend.before_denoising:
+            x = setup.blend.apply(x, sigma)
+        now = setup.conditioning.at(self.step)
+        call = setup.hooks.denoiser_input(self._call(x, sigma, now))
+        rows = setup.hooks.denoised(call, self._predict(call, sigma, len(x)))
+        cond_rows, uncond = (rows, None) if call.uncond is None else (rows[: -len(x)], rows[-len(x) :])
+        if uncond is None and setup.needs_uncond:
+            uncond = first_parts(cond_rows, now.cond_weights)
+        denoised = combine(cond_rows, None if call.uncond is None else uncond, now.cond_weights, setup.guidance_scale)
+        if setup.blend is not None and not setup.blend.before_denoising:
+            denoised = setup.blend.apply(denoised, sigma)
+        denoised = setup.hooks.guided(call, denoised)
+        self.step += 1
+        self.last_denoised = denoised
+        return denoised, uncond
+
+    def _call(self, x: Tensor, sigma: float, now: StepConditioningLike) -> DenoiserCall:
+        """The rows of this evaluation: one per AND part of each image, then the images once more."""
+        skips = self._skips_uncond(sigma) or self._needs_no_uncond(now.cond_weights)
+        parts = x
+        if len(now.cond) != len(x):
+            counts = torch.tensor([len(each) for each in now.cond_weights], device=x.device)
+            parts = x.repeat_interleave(counts, dim=0)
+        rows = parts if skips else torch.cat([parts, x])
+        return DenoiserCall(
+            x=rows,
+            sigma=torch.full((len(rows),), sigma, device=x.device),
+            cond=now.cond,
+            uncond=None if skips else now.uncond,
+            step=self.step,
+            total_steps=self._setup.total_steps,
+            vector_cond=now.vector_cond,
+            vector_uncond=None if skips else now.vector_uncond,
+            image_cond=self._image_rows(len(rows), len(x)),
+        )
+
+    def _image_rows(self, rows: int, batch: int) -> Tensor | None:
+        image_cond = self._setup.image_cond
+        return None if image_cond is None else image_cond if rows == batch else image_cond[:1].expand(rows, -1, -1, -1)
+
+    def _skips_uncond(self, sigma: float) -> bool:
+        """A1111's two ways of saving time: no guidance in the first steps, or in every other step at low sigma (NGMS)."""
+        setup, options = self._setup, self._setup.options
+        if options.skip_early_cond and self.step / max(setup.total_steps, 1) <= options.skip_early_cond:
+            return True
+        if not options.s_min_uncond > 0 or not (self.step % 2 or options.s_min_uncond_all):
+            return False
+        level = setup.predictor.levels.timestep(sigma) if setup.by_timestep else sigma
+        used = level < options.s_min_uncond
+        self.ngms_used = self.ngms_used or used
+        return used
+
+    def _needs_no_uncond(self, weights: RowWeights) -> bool:
+        """At scale 1 the unconditional prediction cancels out: half the work."""
+        return self._setup.guidance_scale == 1.0 and not self._setup.needs_uncond and is_plain(weights)
+
+    def _predict(self, call: DenoiserCall, sigma: float, batch: int) -> Tensor:
+        """x0 of all rows, in one model call where lengths and options allow."""
+        call = self._padded(call)
+        setup = self._setup
+        together = setup.options.batch_cond_uncond and not setup.split_guidance
+        if call.uncond is None:
+            return self._rows(call, sigma, call.x, call.cond, slice(0, len(call.x)), call.vector_cond)
+        if together and call.cond.shape[1] == call.uncond.shape[1]:
+            vector = None if call.vector_cond is None or call.vector_uncond is None else torch.cat([call.vector_cond, call.vector_uncond])
+            return self._rows(call, sigma, call.x, self._join(call.cond, call.uncond), slice(0, len(call.x)), vector)
+        size = batch * 2 if together else batch
+        pieces = [
+            self._rows(call, sigma, call.x[at], call.cond[at], at, None if call.vector_cond is None else call.vector_cond[at])
+            for at in (slice(start, min(start + size, len(call.cond))) for start in range(0, len(call.cond), size))
+        ]
+        last = slice(len(call.x) - batch, len(call.x))
+        pieces.append(self._rows(call, sigma, call.x[last], call.uncond, last, call.vector_uncond))
+        return torch.cat(pieces)
+
+    def _rows(self, call: DenoiserCall, sigma: float, x: Tensor, context: Tensor, at: slice, vector: Tensor | None) -> Tensor:
+        image_cond = None if call.image_cond is None else call.image_cond[at]
+        return self._setup.predictor(x, sigma, context, vector=vector, image_cond=image_cond)
+
+    def _join(self, cond: Tensor, uncond: Tensor) -> Tensor:
+        """cond and uncond in one tensor, made again only when prompt editing changes one of them."""
+        if self._joined is None or self._joined[0] is not cond or self._joined[1] is not uncond:
+            self._joined = (cond, uncond, torch.cat([cond, uncond]))
+        return self._joined[2]
+
+    def _padded(self, call: DenoiserCall) -> DenoiserCall:
+        """The shorter of two prompts brought to the length of the other, where the options ask for it."""
+        options, cond, uncond = self._setup.options, call.cond, call.uncond
+        if uncond is None or cond.shape[1] == uncond.shape[1]:
+            return call
+        if options.pad_cond_uncond_v0:
+            return replace(call, uncond=_stretched(uncond, cond.shape[1]))
+        empty = self._setup.empty_prompt
+        if not options.pad_cond_uncond or empty is None:
+            return call
+        missing = (cond.shape[1] - uncond.shape[1]) // empty.shape[1]
+        if missing > 0:
+            return replace(call, uncond=_with_empty(uncond, empty, missing))
+        return replace(call, cond=_with_empty(cond, empty, -missing))
+
+
+def _stretched(uncond: Tensor, length: int) -> Tensor:
+    """Cut to ``length`` tokens, or the last one repeated up to it."""
+    missing = length - uncond.shape[1]
+    return uncond[:, :length] if missing <= 0 else torch.cat([uncond, uncond[:, -1:].expand(-1, missing, -1)], dim=1)
+
+
+def _with_empty(prompt: Tensor, empty: Tensor, count: int) -> Tensor:
+    """``prompt`` (B, T, C) followed by ``count`` empty chunks."""
+    return torch.cat([prompt, empty.to(prompt).repeat(len(prompt), count, 1)], dim=1)

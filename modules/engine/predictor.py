@@ -1,0 +1,65 @@
+"""The one place that calls the UNet: noisy latents of one sigma in, predicted clean latents out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modules.engine.noise_levels import NoiseLevels
+
+LCM_STRIDE = 20                                     # LCM was distilled on every 20th timestep
+_LCM_SIGMA_DATA = 0.5
+_LCM_TIMESTEP_SCALE = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """Calls ``unet`` and turns what it predicts into x0.
+
+    predicts_v: the output is the velocity of Salimans & Ho 2022; otherwise it is the noise.
+    lcm: latent consistency models pull x0 towards the input at low timesteps.
+    compute_dtype: what the model runs in; latents go in and come out as float32.
+    """
+
+    unet: Any
+    levels: NoiseLevels
+    compute_dtype: torch.dtype
+    predicts_v: bool = False
+    lcm: bool = False
+
+    def __call__(self, x: Tensor, sigma: float, context: Tensor, *, vector: Tensor | None = None, image_cond: Tensor | None = None) -> Tensor:
+        """x: (R, C, h, w) of standard deviation sqrt(sigma^2 + 1). context: (R, T, width). Returns x0, float32."""
+        timestep = self.levels.timestep(sigma)
+        shrink = 1 / math.sqrt(sigma**2 + 1)
+        scaled = x * shrink
+        output = self._call_unet(scaled, timestep, context, vector, image_cond)
+        if self.predicts_v:
+            denoised = x.mul(shrink**2).sub_(output, alpha=sigma * shrink)
+        else:
+            denoised = torch.sub(x, output, alpha=sigma)
+        return self._towards_input(denoised, x, timestep) if self.lcm else denoised
+
+    def _call_unet(self, x: Tensor, timestep: float, context: Tensor, vector: Tensor | None, image_cond: Tensor | None) -> Tensor:
+        if image_cond is not None:
+            x = torch.cat([x, image_cond.to(x.dtype)], dim=1)
+        timesteps = torch.full((x.shape[0],), timestep, device=x.device, dtype=torch.float32)
+        added = None if vector is None else {"vector": vector}
+        (output,) = self.unet(
+            x.to(self.compute_dtype),
+            timesteps,
+            encoder_hidden_states=context.to(self.compute_dtype),
+            added_cond_kwargs=added,
+            return_dict=False,
+        )
+        return output.float()
+
+    @staticmethod
+    def _towards_input(denoised: Tensor, x: Tensor, timestep: float) -> Tensor:
+        """Source: Luo et al. 2023, "Latent Consistency Models" (arXiv:2310.04378), boundary condition."""
+        scaled = timestep * _LCM_TIMESTEP_SCALE
+        keep = _LCM_SIGMA_DATA**2 / (scaled**2 + _LCM_SIGMA_DATA**2)
+        return denoised * (scaled / math.sqrt(scaled**2 + _LCM_SIGMA_DATA**2)) + x * keep
