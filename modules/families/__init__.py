@@ -1,0 +1,1 @@
+"""Model families as data: one frozen row per variant, recognised by the names and shapes in a file's header."""

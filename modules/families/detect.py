@@ -1,0 +1,44 @@
+"""From a header's tensor names and shapes to the family of the model. No weight is read."""
+
+from __future__ import annotations
+
+from modules.families.family import HeaderLike, ModelFamily, Shapes
+from modules.families.foreign import foreign_kind
+from modules.families.table import FAMILIES
+from modules.schema.errors import CannotLoad
+
+
+def detect(header: HeaderLike) -> ModelFamily:
+    """The family of the checkpoint with this header.
+
+    Raises CannotLoad naming what the file is instead, or, per family, the first mark that failed.
+    """
+    shapes = header.shapes
+    family = family_of(shapes)
+    if family is not None:
+        return family
+    if not shapes:
+        raise CannotLoad(header.path, "it holds no tensors", "Download the file again.")
+    kind = foreign_kind(shapes)
+    if kind is not None:
+        raise CannotLoad(header.path, f"this is {kind.title}, not a checkpoint", kind.advice)
+    raise CannotLoad(
+        header.path,
+        f"its {len(shapes)} tensors fit no model family that this version knows ({'; '.join(failures(shapes))})",
+        "Choose a Stable Diffusion checkpoint in the original single-file layout.",
+    )
+
+
+def family_of(shapes: Shapes) -> ModelFamily | None:
+    """The first row all of whose marks hold, or None."""
+    return next((family for family in FAMILIES if all(mark.failure(shapes) is None for mark in family.marks)), None)
+
+
+def failures(shapes: Shapes) -> list[str]:
+    """Per family, the first mark that failed: "SD1 lacks model.diffusion_model...."."""
+    found = []
+    for family in FAMILIES:
+        why = next((reason for mark in family.marks if (reason := mark.failure(shapes))), None)
+        if why is not None:
+            found.append(f"{family.name}: {why}")
+    return found

@@ -1,0 +1,58 @@
+"""SDXL: base, v-prediction, inpainting, pix2pix and refiner. Told by its size embedding and two text encoders."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modules.families.family import UNET, LatentFormat, ModelFamily, Prediction, TextEncoderSpec, has, lacks
+
+_FIRST_CONVOLUTION = f"{UNET}input_blocks.0.0.weight"
+_SIZE_EMBEDDING = f"{UNET}label_emb.0.0.weight"
+_REFINER_TEXT = "conditioner.embedders.0.model.ln_final.weight"
+
+CLIP_L_XL = TextEncoderSpec(name="CLIP-L", kind="clip", prefix="conditioner.embedders.0.transformer.")
+OPEN_CLIP_G = TextEncoderSpec(name="OpenCLIP-G", kind="open_clip", prefix="conditioner.embedders.1.model.", hidden_act="gelu")
+OPEN_CLIP_G_REFINER = replace(OPEN_CLIP_G, prefix="conditioner.embedders.0.model.")
+
+_COMMON = (
+    has(_SIZE_EMBEDDING),
+    has(f"{UNET}middle_block.1.proj_in.weight", rank=2),
+    lacks("cond_stage_model.model.ln_final.weight"),
+)
+
+SDXL = ModelFamily(
+    name="SDXL",
+    marks=(has(_FIRST_CONVOLUTION, axis=1, size=4), *_COMMON, lacks(_REFINER_TEXT), lacks("v_pred")),
+    prediction=Prediction.EPSILON,
+    latent=LatentFormat(channels=4, downscale=8, scale=0.13025),
+    text_encoders=(CLIP_L_XL, OPEN_CLIP_G),
+    native_size=(1024, 1024),
+    is_sdxl=True,
+    vae_needs_float32=True,
+)
+SDXL_V = replace(
+    SDXL,
+    name="SDXL v-prediction",
+    marks=(has(_FIRST_CONVOLUTION, axis=1, size=4), *_COMMON, lacks(_REFINER_TEXT), has("v_pred")),
+    prediction=Prediction.V,
+)
+SDXL_INPAINTING = replace(
+    SDXL,
+    name="SDXL inpainting",
+    marks=(has(_FIRST_CONVOLUTION, axis=1, size=9), *_COMMON, lacks(_REFINER_TEXT)),
+    in_channels=9,
+)
+SDXL_PIX2PIX = replace(
+    SDXL,
+    name="SDXL pix2pix",
+    marks=(has(_FIRST_CONVOLUTION, axis=1, size=8), *_COMMON, lacks(_REFINER_TEXT)),
+    in_channels=8,
+)
+SDXL_REFINER = replace(
+    SDXL,
+    name="SDXL refiner",
+    marks=(has(_FIRST_CONVOLUTION, axis=1, size=4), *_COMMON, has(_REFINER_TEXT)),
+    text_encoders=(OPEN_CLIP_G_REFINER,),
+)
+
+SDXL_ROWS = (SDXL, SDXL_V, SDXL_INPAINTING, SDXL_PIX2PIX, SDXL_REFINER)

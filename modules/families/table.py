@@ -1,0 +1,17 @@
+"""All families in the order in which they are tried. No header fits two rows; a test says so."""
+
+from __future__ import annotations
+
+from modules.families.family import ModelFamily
+from modules.families.flux import FLUX_ROWS
+from modules.families.sd2 import SD2_ROWS
+from modules.families.sd3 import SD3_ROWS
+from modules.families.sd15 import SD1_ROWS
+from modules.families.sdxl import SDXL_ROWS
+
+FAMILIES: tuple[ModelFamily, ...] = (*SD1_ROWS, *SD2_ROWS, *SDXL_ROWS, *SD3_ROWS, *FLUX_ROWS)
+
+
+def family_named(name: str) -> ModelFamily | None:
+    """The row called ``name``, or None: an index may hold the name of a family that a newer version knew."""
+    return next((family for family in FAMILIES if family.name == name), None)

@@ -1,0 +1,51 @@
+"""One model file as the lists show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SHORT_HASH = 10  # hex digits of the SHA-256 that A1111 shows for checkpoints and VAEs
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """A checkpoint, VAE, LoRA or embedding on disk.
+
+    name: the path inside its root with forward slashes ("sub/model.safetensors").
+    kind: "checkpoint", "vae", "lora" or "embedding".
+    family_name: None until its header was read.
+    sha256: of the whole file, None until it is known.
+    metadata: what the file's header carries (a trainer's notes, strings).
+    native_size: (width, height) it was trained for, by its own metadata or its family; None when neither says.
+    """
+
+    path: Path
+    name: str
+    kind: str
+    size: int = 0
+    modified: float = 0.0
+    family_name: str | None = None
+    sha256: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    native_size: tuple[int, int] | None = None
+
+    @property
+    def short_hash(self) -> str | None:
+        return self.sha256[:SHORT_HASH] if self.sha256 else None
+
+    @property
+    def title(self) -> str:
+        """What A1111's dropdown shows: the name, and the short hash once it is known."""
+        return f"{self.name} [{self.short_hash}]" if self.short_hash else self.name
+
+    @property
+    def stem(self) -> str:
+        """The file's name without folder and suffix."""
+        return self.path.stem
+
+    @property
+    def model_name(self) -> str:
+        """The name without suffix, folders joined by underscores: A1111's ``model_name``."""
+        return self.name.rsplit(".", 1)[0].replace("/", "_")

@@ -1,0 +1,65 @@
+"""A loaded model: its torch modules, the text encoders' tokenizers, and its noise schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from modules.families.family import ModelFamily, Prediction, TextEncoderSpec
+from modules.library.model_file import ModelFile
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from torch import nn
+
+TIMESTEPS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoder:
+    """One text encoder with its tokenizer (transformers' CLIPTokenizer; the vocabulary ships with us)."""
+
+    module: nn.Module
+    tokenizer: Any
+    spec: TextEncoderSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Components:
+    """Everything one checkpoint needs to draw. Another VAE makes another Components that shares the rest.
+
+    alphas_cumprod: (1000,) float32, on the CPU.
+    vae_file: the file the VAE came from; None: the checkpoint's own.
+    """
+
+    checkpoint: ModelFile
+    family: ModelFamily
+    prediction: Prediction
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+    text_encoders: tuple[TextEncoder, ...]
+    alphas_cumprod: Tensor
+    vae_file: ModelFile | None = None
+
+    def modules(self) -> tuple[nn.Module, ...]:
+        """Every torch module, in the order in which a picture needs them."""
+        return (*(encoder.module for encoder in self.text_encoders), self.unet, self.vae)
+
+
+def scaled_linear_alphas(betas: tuple[float, float]) -> Tensor:
+    """alphas_cumprod (1000,) float32 of the schedule whose square roots of beta run evenly between ``betas``.
+
+    Computed in float64, as the original code does: the sigmas differ in the last digits otherwise.
+    """
+    first, last = betas
+    steps = torch.linspace(first**0.5, last**0.5, TIMESTEPS, dtype=torch.float64) ** 2
+    return torch.cumprod(1.0 - steps, dim=0).to(torch.float32)
+
+
+def size_in_bytes(modules: tuple[nn.Module, ...]) -> int:
+    """What the weights of ``modules`` take."""
+    return sum(parameter.nbytes for module in modules for parameter in module.parameters())

@@ -1,0 +1,58 @@
+"""Put a file's weights into a module that was built without any: tensor by tensor, each converted once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from modules.loading.weights import Weights
+from modules.schema.errors import CannotLoad
+
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+
+def filled(
+    module: AnyModule, names: Mapping[str, str], weights: Weights, *, part: str, dtype: torch.dtype, device: torch.device
+) -> AnyModule:
+    """``module`` (on the meta device) with its weights from ``weights``, in evaluation mode, taking no gradients.
+
+    names: the module's tensor name -> the file's. part: "UNet", "VAE" ..., for the messages.
+    Raises CannotLoad when a weight is missing, left over or of another shape.
+    """
+    path, shapes = weights.header.path, weights.header.shapes
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    _check_names(path, part, wanted, names)
+    for name, shape in wanted.items():
+        _check_shape(path, names[name], shapes[names[name]], shape)
+    loaded: dict[str, Tensor] = {}
+    for name in sorted(wanted, key=lambda name: weights.header.tensors[names[name]].start):  # in the file's order: disks like it
+        loaded[name] = weights.read(names[name], dtype, device).reshape(wanted[name])
+    module.load_state_dict(loaded, strict=True, assign=True)
+    return module.requires_grad_(False).eval()
+
+
+def _check_names(path: object, part: str, wanted: Mapping[str, object], names: Mapping[str, str]) -> None:
+    missing, surplus = sorted(wanted.keys() - names.keys()), sorted(names.keys() - wanted.keys())
+    if missing:
+        raise CannotLoad(
+            path, f"its {part} is incomplete: {len(missing)} of {len(wanted)} tensors are missing, the first is {missing[0]}", "Download the file again."
+        )
+    if surplus:
+        raise CannotLoad(
+            path, f"its {part} has {len(surplus)} tensors that this layout does not know, the first is {names[surplus[0]]}", "Choose another model."
+        )
+
+
+def _check_shape(path: object, name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Equal but for ones at the end: a 1x1 convolution may stand for a linear layer."""
+    if found != wanted and (found[: len(wanted)] != wanted or any(size != 1 for size in found[len(wanted) :])):
+        raise CannotLoad(
+            path, f"tensor {name!r} is {_times(found)}, its layout needs {_times(wanted)}", "The file mixes parts of different models; choose another one."
+        )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"

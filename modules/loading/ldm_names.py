@@ -1,0 +1,57 @@
+"""Which tensor of a single-file checkpoint becomes which tensor of diffusers' modules.
+
+The only file that touches diffusers' private converters. They are run on names instead of tensors, so that the
+weights can be read one at a time later; they rename, and flatten 1x1 convolutions, which ``fill`` does by shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from diffusers.loaders.single_file_utils import convert_ldm_clip_checkpoint, convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
+
+from modules.families.family import UNET
+
+Names = Mapping[str, str]  # the module's tensor name -> the file's
+
+
+class _Name(str):
+    """A tensor's name in the place of a tensor: the converters ask a tensor only whether it is a convolution."""
+
+    ndim = 0
+    shape = ()
+
+
+def unet_names(names: Iterable[str], config: Mapping[str, Any]) -> Names:
+    """UNet2DConditionModel's names for the UNet in a checkpoint. config: needs ``layers_per_block``."""
+    return convert_ldm_unet_checkpoint({name: _Name(name) for name in names if name.startswith(UNET)}, config)
+
+
+def vae_names(names: Iterable[str], levels: int) -> Names:
+    """AutoencoderKL's names for the VAE in a checkpoint or in a file of its own, in the original or in diffusers' layout."""
+    named = {name: _Name(name) for name in names}
+    if any(name.startswith("decoder.up_blocks.") for name in named):
+        return {_modern_attention(name): name for name in named}
+    blocks = ["block"] * levels
+    return convert_ldm_vae_checkpoint(named, {"down_block_types": blocks, "up_block_types": blocks})
+
+
+def clip_names(names: Iterable[str], prefix: str) -> Names:
+    """CLIPTextModel's names for the text encoder whose tensors begin with ``prefix``.
+
+    transformers 5 has no ``text_model.`` inside; some old checkpoints lack it too.
+    """
+    converted = convert_ldm_clip_checkpoint({name: name for name in names if name.startswith(prefix)}, prefix)
+    stripped = {name.removeprefix("text_model."): source for name, source in converted.items()}
+    stripped.pop("embeddings.position_ids", None)
+    return stripped
+
+
+def _modern_attention(name: str) -> str:
+    """Early diffusers VAEs call the parts of their attention otherwise."""
+    if ".attentions." not in name:
+        return name
+    for old, new in (("query.", "to_q."), ("key.", "to_k."), ("value.", "to_v."), ("proj_attn.", "to_out.0.")):
+        name = name.replace(old, new)
+    return name

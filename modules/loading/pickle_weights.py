@@ -1,0 +1,106 @@
+"""Old .ckpt and .pt files: read through torch's weights-only unpickler and nothing else.
+
+A pickle is a program; this unpickler knows tensors, plain values and the few names below, and runs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor
+
+from modules.library.header import Header, TensorEntry
+from modules.schema.errors import CannotLoad
+
+_CONVERT = "Get the model as .safetensors."
+_TRAINING_NAMES = (
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "pytorch_lightning.callbacks.ModelCheckpoint",
+    "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint",
+)
+
+
+class _Forgotten:
+    """Stands for a training program's class that old checkpoints name; keeps nothing of it."""
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+class PickleWeights:
+    """The tensors of one unpickled file, mapped from it where its format allows."""
+
+    def __init__(self, header: Header, tensors: Mapping[str, Tensor]) -> None:
+        self.header = header
+        self._tensors = dict(tensors)
+
+    def read(self, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+        return self._tensors[name].to(device=device, dtype=dtype)
+
+    def close(self) -> None:
+        self._tensors.clear()
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether the file is torch's zip or an older bare pickle, by its first bytes."""
+    try:
+        with open(path, "rb") as file:
+            beginning = file.read(8)
+    except OSError:
+        return False  # the reader of headers says what is wrong
+    return beginning.startswith(b"PK") or (beginning[:1] == b"\x80" and beginning[7:8] != b"\x00")
+
+
+def open_pickle(path: Path) -> PickleWeights:
+    """Raises CannotLoad for a file that is damaged, or that names anything but tensors and plain values."""
+    tensors = _tensors_in(path, _unpickled(path))
+    entries = {
+        name: TensorEntry(str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), 0, tensor.nbytes)
+        for name, tensor in tensors.items()
+    }
+    return PickleWeights(Header.of(path, entries, {}, os.path.getsize(path)), tensors)
+
+
+def _unpickled(path: Path) -> Any:
+    allowed: list[Any] = [(_Forgotten, name) for name in _TRAINING_NAMES]
+    scalar = numpy.float64(0).__reduce__()[0]  # how numpy pickles a number; old files know it by its old place
+    allowed += [numpy.dtype, scalar, (scalar, "numpy.core.multiarray.scalar"), numpy.dtypes.Float64DType, numpy.dtypes.Int64DType]
+    try:
+        mapped = zipfile.is_zipfile(path)
+        with torch.serialization.safe_globals(allowed):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        name = _refused_name(str(error))
+        reason = f"it names {name}, which is no part of a model: the file may run a program of its own" if name else "its pickle is damaged"
+        raise CannotLoad(path, reason, _CONVERT) from error
+    except OSError as error:
+        raise CannotLoad(path, f"reading it failed: {error.strerror or error}", "Check the file's permissions and the disk.") from error
+    except (RuntimeError, ValueError, EOFError, KeyError, IndexError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise CannotLoad(path, f"it is truncated or damaged ({str(error).splitlines()[0][:160]})", "Download the file again.") from error
+
+
+def _refused_name(message: str) -> str:
+    """The name that torch's unpickler refused ("posix.system"), or "" when it stumbled over something else."""
+    for before, after in (("Unsupported global: GLOBAL ", " "), ("Unsupported class ", " "), ("Trying to load unsupported GLOBAL ", " ")):
+        if before in message:
+            return message.split(before, 1)[1].split(after, 1)[0]
+    return ""
+
+
+def _tensors_in(path: Path, value: Any) -> dict[str, Tensor]:
+    """The state dict inside what was unpickled: itself, or under "state_dict" as training programs write it."""
+    if isinstance(value, Mapping) and isinstance(value.get("state_dict"), Mapping):
+        value = value["state_dict"]
+    if not isinstance(value, Mapping):
+        raise CannotLoad(path, f"it holds a {type(value).__name__} instead of a table of tensors", _CONVERT)
+    tensors = {name: tensor for name, tensor in value.items() if isinstance(name, str) and isinstance(tensor, Tensor)}
+    if not tensors:
+        raise CannotLoad(path, "it holds no tensors", "Choose a model file.")
+    return tensors

@@ -1,0 +1,84 @@
+"""The sizes of a UNet, read off its tensors' names and shapes: no config file and no network is needed.
+
+What shapes cannot tell is the number of attention heads; the family row knows it, or a config beside the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from modules.families.family import UNET, ModelFamily, Shapes
+from modules.schema.errors import CannotLoad
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One resolution of the down path. depth: transformer blocks after each of its ``layers``, 0 where it has none."""
+
+    channels: int
+    layers: int
+    depth: int
+
+
+def unet_config(path: object, shapes: Shapes, family: ModelFamily, heads: int | None = None) -> dict[str, Any]:
+    """UNet2DConditionModel's config for the UNet in a checkpoint with these shapes.
+
+    heads: of every attention, where a config beside the file gives them.
+    Raises CannotLoad when the layout is one that UNet2DConditionModel cannot express.
+    """
+    levels = _levels(path, shapes)
+    layers = {level.layers for level in levels}
+    if len(layers) != 1:
+        raise CannotLoad(path, f"its UNet has {sorted(layers)} layers per level; only an equal number can be run", "Choose another model.")
+    first = shapes[f"{UNET}input_blocks.0.0.weight"]
+    middle_depth = _depth(shapes, f"{UNET}middle_block.1.")
+    width = [level.channels for level in levels]
+    depths = [level.depth or 1 for level in levels[:-1]] + [middle_depth]
+    if levels[-1].depth not in (0, middle_depth):
+        raise CannotLoad(path, "the middle of its UNet is not as deep as the level around it", "Choose another model.")
+    return {
+        "in_channels": first[1],
+        "out_channels": shapes[f"{UNET}out.2.weight"][0],
+        "block_out_channels": width,
+        "layers_per_block": levels[0].layers,
+        "down_block_types": ["CrossAttnDownBlock2D" if level.depth else "DownBlock2D" for level in levels],
+        "up_block_types": ["CrossAttnUpBlock2D" if level.depth else "UpBlock2D" for level in reversed(levels)],
+        "transformer_layers_per_block": depths,
+        "cross_attention_dim": shapes[f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight"][1],
+        "use_linear_projection": len(shapes[f"{UNET}middle_block.1.proj_in.weight"]) == 2,
+        # UNet2DConditionModel calls the number of heads attention_head_dim
+        "attention_head_dim": heads or family.fixed_heads or [channels // family.head_width for channels in width],
+    }
+
+
+def _levels(path: object, shapes: Shapes) -> list[_Level]:
+    """Walk the down path: residual blocks (with transformers after them or not), each level ended by a downsampler."""
+    levels: list[_Level] = []
+    channels, depths = 0, []
+    for number in range(1, 1000):
+        block = f"{UNET}input_blocks.{number}."
+        if f"{block}0.op.weight" in shapes:
+            levels.append(_level(path, channels, depths))
+            depths = []
+        elif f"{block}0.out_layers.3.weight" in shapes:
+            channels = shapes[f"{block}0.out_layers.3.weight"][0]
+            depths.append(_depth(shapes, f"{block}1."))
+        else:
+            break
+    levels.append(_level(path, channels, depths))
+    return levels
+
+
+def _level(path: object, channels: int, depths: list[int]) -> _Level:
+    if not depths or len(set(depths)) != 1:
+        raise CannotLoad(path, f"one level of its UNet has transformers of depths {depths}; only equal ones can be run", "Choose another model.")
+    return _Level(channels, len(depths), depths[0])
+
+
+def _depth(shapes: Shapes, prefix: str) -> int:
+    """How many transformer blocks follow each other under ``prefix``."""
+    depth = 0
+    while f"{prefix}transformer_blocks.{depth}.attn2.to_k.weight" in shapes:
+        depth += 1
+    return depth
