@@ -1,0 +1,1 @@
+"""The long-lived services of one server, and how a request becomes pictures."""

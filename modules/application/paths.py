@@ -1,0 +1,66 @@
+"""Where this server keeps things: A1111's places, from the flags."""
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modules.schema.flag_table import SCRIPT_PATH
+
+if TYPE_CHECKING:
+    from modules.schema.flags import Flags
+
+_CODE_FOLDERS = ("modules", "extensions", "extensions-builtin", "scripts", "javascript", "localizations", "venv", ".git", "tests", ".ci")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """All absolute. script_dir: the program. data_dir: what the user owns (the same folder unless --data-dir says otherwise)."""
+
+    script_dir: Path
+    data_dir: Path
+    models_dir: Path
+    config_file: Path
+    ui_config_file: Path
+    params_txt: Path
+    cache_dir: Path
+    jobs_file: Path
+    styles_files: tuple[str, ...]
+
+    @property
+    def outputs_dir(self) -> Path:
+        return self.data_dir / "outputs"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Where a user puts checkpoints."""
+        return self.models_dir / "Stable-diffusion"
+
+    def output_folder(self, text: str) -> Path:
+        """A folder as a setting names it: absolute, or relative to the data folder."""
+        return Path(os.path.abspath(self.data_dir / os.path.expanduser(text)))
+
+    def is_code_folder(self, folder: Path) -> bool:
+        """Whether programs are loaded from ``folder`` or from around it, so that no picture may be written there."""
+        real = Path(os.path.realpath(folder))
+        for base in {Path(os.path.realpath(self.script_dir)), Path(os.path.realpath(self.data_dir))}:
+            if real == base or any(real == base / name or base / name in real.parents for name in _CODE_FOLDERS):
+                return True
+        return real in Path(os.path.realpath(self.script_dir)).parents
+
+
+def paths_from_flags(flags: Flags) -> Paths:
+    """The places for these flags. Nothing is made or looked at."""
+    data_dir = Path(flags.data_dir).absolute()
+    return Paths(
+        script_dir=Path(SCRIPT_PATH),
+        data_dir=data_dir,
+        models_dir=Path(flags.models_path).absolute(),
+        config_file=Path(flags.ui_settings_file).absolute(),
+        ui_config_file=Path(flags.ui_config_file).absolute(),
+        params_txt=data_dir / "params.txt",
+        cache_dir=data_dir / "cache",
+        jobs_file=data_dir / "cache" / "jobs.sqlite3",
+        styles_files=flags.styles_file,
+    )

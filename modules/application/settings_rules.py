@@ -1,0 +1,63 @@
+"""Which settings may be changed, and by whom: frozen ones not at all, places and names not from outside."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from modules.application.paths import Paths
+from modules.files.resolver import refusal
+from modules.schema.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from modules.schema.flags import Flags
+    from modules.schema.setting import Setting
+
+# Where files are written and what they are called: A1111 lets neither page nor API change these under --hide-ui-dir-config.
+PLACES = frozenset({
+    "samples_filename_pattern", "directories_filename_pattern", "grid_zip_filename_pattern", "outdir_samples", "outdir_txt2img_samples",
+    "outdir_img2img_samples", "outdir_extras_samples", "outdir_grids", "outdir_txt2img_grids", "outdir_img2img_grids", "outdir_save",
+    "outdir_init_images", "temp_dir", "clean_temp_dir_at_start", "font",
+})
+FOLDERS = frozenset(key for key in PLACES if key.startswith("outdir_"))
+PATTERNS = frozenset(key for key in PLACES if key.endswith("_pattern"))
+
+
+def is_frozen(flags: Flags, setting: Setting) -> bool:
+    """Whether the command line forbids changing it (--freeze-settings and its relatives, --hide-ui-dir-config)."""
+    keys = {each.strip() for each in (flags.freeze_specific_settings or "").split(",")}
+    sections = {each.strip() for each in (flags.freeze_settings_in_sections or "").split(",")}
+    hidden = flags.hide_ui_dir_config and setting.key in PLACES
+    return flags.freeze_settings or hidden or setting.key in keys or setting.section in sections
+
+
+def check_change(flags: Flags, paths: Paths, setting: Setting, value: Any) -> None:
+    """Refuse a frozen setting, and a folder or pattern that would put pictures where programs are. Raises InvalidValue."""
+    if is_frozen(flags, setting):
+        raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot be changed: the command line freezes it.",
+                           "Ask whoever runs this server.", field=setting.key)
+    is_folder = setting.key in FOLDERS and isinstance(value, str) and bool(value)
+    if is_folder and ("\0" in value or paths.is_code_folder(paths.output_folder(value))):
+        raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot be {value[:200]!r}: programs are loaded from there.",
+                           "Choose a folder of its own, such as outputs/pictures.", field=setting.key)
+    if setting.key in PATTERNS and isinstance(value, str) and (".." in value or "\0" in value):
+        raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot hold '..'.", "Use plain names and [tokens].", field=setting.key)
+
+
+def check_outside_change(flags: Flags, paths: Paths, setting: Setting, value: Any) -> None:
+    """``check_change`` for a value that came over the API: folders must also stay inside the data folder. Raises InvalidValue."""
+    check_change(flags, paths, setting, value)
+    if setting.key not in FOLDERS or not isinstance(value, str) or not value:
+        return
+    folder, data_dir = paths.output_folder(value), paths.data_dir
+    inside = data_dir in folder.parents
+    if not inside or refusal(str(folder.relative_to(data_dir))):
+        raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot be set to {value[:200]!r} over the API: it lies outside {data_dir}.",
+                           "Set it on the Settings page or in config.json.", field=setting.key)
+
+
+def check_overrides(table: Any, overrides: Mapping[str, Any]) -> None:
+    """A request may not move where its pictures go. Raises UnknownName and InvalidValue."""
+    for key in overrides:
+        setting = table.find(key)
+        if key in PLACES:
+            raise InvalidValue(f"Setting {key} ({setting.label}) cannot be overridden by a request.", "Change it in Settings.", field="override_settings")

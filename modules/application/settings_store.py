@@ -1,0 +1,161 @@
+"""The settings' values: config.json as A1111 writes it, checked on the way in, whole on disk at every moment."""
+from __future__ import annotations
+
+import codecs
+import copy
+import json
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from modules.files.atomic import write_json
+from modules.schema.errors import WebuiError
+from modules.schema.setting import Section, Setting
+from modules.schema.settings.table import SettingsTable
+
+log = logging.getLogger(__name__)
+Listener = Callable[[Any], None]
+
+
+class SettingsStore:
+    """Values by key, for any thread. What the file holds beyond our table (A1111's, extensions') is kept as it is."""
+
+    def __init__(self, path: Path, table: SettingsTable) -> None:
+        """Reads ``path``; a missing file is an empty one. ``notices`` says what was wrong with it."""
+        self.path = path
+        self._table = table
+        self._lock = threading.RLock()
+        self._listeners: dict[str, list[Listener]] = {}
+        self.notices: list[str] = []
+        self._stored = self._read()
+        self._values = self._checked_values()
+
+    @property
+    def table(self) -> SettingsTable:
+        """Every setting that can be asked for, extensions' included."""
+        return self._table
+
+    def get(self, key: str) -> Any:
+        """The value, or the default where none is stored. Raises UnknownName."""
+        setting = self._table.find(key)
+        with self._lock:
+            return copy.deepcopy(self._values[key]) if key in self._values else setting.fresh_default()
+
+    def set(self, key: str, value: Any) -> bool:
+        """Store a checked value; tells the listeners and returns True when it is a new one. Not written to disk before ``save``.
+
+        Raises UnknownName and InvalidValue.
+        """
+        checked = self._table.find(key).checked(value)
+        with self._lock:
+            changed = self.get(key) != checked
+            self._values[key] = checked
+            self._stored[key] = checked
+        if changed:
+            self._tell(key, checked)
+        return changed
+
+    def update(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Store several values, all or none: the first refused one raises before any is stored. Returns what changed."""
+        for key, value in values.items():
+            self._table.find(key).checked(value)
+        return {key: self.get(key) for key, value in values.items() if self.set(key, value)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every setting's value by key, in the table's order."""
+        return {setting.key: self.get(setting.key) for setting in self._table}
+
+    def changed(self) -> dict[str, Any]:
+        """The values that differ from their defaults."""
+        return {setting.key: value for setting in self._table if (value := self.get(setting.key)) != setting.fresh_default()}
+
+    def save(self) -> None:
+        """Write config.json, old or new but never half; the version before stays as config.json.bak. Raises StorageError."""
+        with self._lock:
+            write_json(self.path, self._stored, backup=True)
+
+    def on_change(self, key: str, listener: Listener) -> None:
+        """Call ``listener`` with each new value of ``key``, on the thread that sets it. Its exceptions go to the log."""
+        with self._lock:
+            self._listeners.setdefault(key, []).append(listener)
+
+    def register(self, section: Section) -> None:
+        """Add an extension's settings; a value that config.json already holds for one of them is taken up."""
+        with self._lock:
+            self._table = self._table.with_section(section)
+            for setting in section.settings:
+                if setting.key in self._stored and setting.key not in self._values:
+                    self._take(setting, self._stored[setting.key])
+
+    def _tell(self, key: str, value: Any) -> None:
+        with self._lock:
+            listeners = tuple(self._listeners.get(key, ()))
+        for listener in listeners:
+            try:
+                listener(copy.deepcopy(value))
+            except Exception:
+                log.exception("what listens to the setting %s failed", key)
+
+    def _read(self) -> dict[str, Any]:
+        if not os.path.lexists(self.path):
+            return {}
+        try:
+            found = json.loads(_decoded(self.path.read_bytes()), parse_constant=lambda name: None, parse_float=_finite)
+            if not isinstance(found, dict):
+                raise ValueError(f"it holds a {type(found).__name__}, not an object")
+            return found
+        except (OSError, ValueError, RecursionError) as error:
+            self._set_aside(error)
+            return {}
+
+    def _set_aside(self, error: Exception) -> None:
+        aside = self.path.with_name(f"{self.path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}")
+        try:
+            os.replace(self.path, aside)
+            self.notices.append(f"{self.path} could not be read ({error}): it was kept as {aside.name}, and settings start at their defaults.")
+        except OSError as second:
+            self.notices.append(f"{self.path} could not be read ({error}) nor moved ({second}): settings start at their defaults.")
+
+    def _checked_values(self) -> dict[str, Any]:
+        self._values: dict[str, Any] = {}
+        for key, value in self._stored.items():
+            if key in self._table:
+                self._take(self._table.find(key), value)
+        return self._values
+
+    def _take(self, setting: Setting, value: Any) -> None:
+        try:
+            self._values[setting.key] = setting.checked(value)
+        except WebuiError as error:
+            self.notices.append(f"{self.path.name}: {error} Its default is used.")
+
+
+class OverlaidSettings:
+    """Settings as one job sees them: those it was given, over a snapshot, over the defaults. Frozen in effect."""
+
+    def __init__(self, table: SettingsTable, *layers: Mapping[str, Any]) -> None:
+        """layers: later ones win. Each value is checked. Raises UnknownName and InvalidValue."""
+        self.table = table
+        self._values = {key: table.find(key).checked(value) for layer in layers for key, value in layer.items()}
+
+    def get(self, key: str) -> Any:
+        """The value of ``key``. Raises UnknownName."""
+        return self._values[key] if key in self._values else self.table.find(key).fresh_default()
+
+
+def _finite(text: str) -> float | None:
+    """A number, or None for one that JSON cannot give back."""
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _decoded(data: bytes) -> str:
+    """Text of a file that an editor may have saved with a byte order mark, or in UTF-16."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    return data.decode("utf-8-sig")

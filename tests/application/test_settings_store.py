@@ -1,0 +1,143 @@
+"""config.json: nothing wrong gets in, nothing foreign gets lost, and no damage stops a start."""
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.application.settings_store import OverlaidSettings, SettingsStore
+from modules.schema.errors import InvalidValue, UnknownName
+from modules.schema.settings.table import SETTINGS
+
+ROOT = Path(__file__).parents[2]
+
+
+def store_of(path: Path) -> SettingsStore:
+    return SettingsStore(path, SETTINGS)
+
+
+def test_values_survive_a_restart_and_foreign_keys_stay(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"some_extension_key": {"deep": [1]}, "CLIP_stop_at_last_layers": 3, "jpeg_quality": 90.0}))
+    store = store_of(path)
+    assert store.get("CLIP_stop_at_last_layers") == 3 and store.get("jpeg_quality") == 90 and store.get("samples_save") is True
+    heard: list[Any] = []
+    store.on_change("randn_source", heard.append)
+    assert store.set("randn_source", "CPU") and not store.set("randn_source", "CPU")
+    store.save()
+    again = store_of(path)
+    assert again.get("randn_source") == "CPU" and heard == ["CPU"] and not again.notices
+    assert json.loads(path.read_text())["some_extension_key"] == {"deep": [1]}
+    assert json.loads(path.with_name("config.json.bak").read_text())["CLIP_stop_at_last_layers"] == 3
+    assert again.changed() == {"CLIP_stop_at_last_layers": 3, "jpeg_quality": 90, "randn_source": "CPU"}
+    assert set(again.as_dict()) == set(SETTINGS.by_key)
+
+
+def test_refusals_leave_everything_as_it_was(tmp_path: Path) -> None:
+    store = store_of(tmp_path / "config.json")
+    with pytest.raises(UnknownName, match="CLIP_stop_at_last_layers"):
+        store.set("CLIP_stop_at_last_layer", 2)
+    for bad in ("x", 99, None, [], float("nan"), {}):
+        with pytest.raises(InvalidValue):
+            store.set("CLIP_stop_at_last_layers", bad)
+    with pytest.raises(InvalidValue):
+        store.update({"randn_source": "CPU", "jpeg_quality": "bad"})
+    assert store.changed() == {}
+    store.get("quicksettings_list").append("mine")
+    assert store.get("quicksettings_list") == ["sd_model_checkpoint"]
+
+
+DAMAGE: dict[str, bytes] = {
+    "empty": b"", "half": b'{"a": 1, "b', "random": bytes(range(256)) * 4, "list": b"[1]", "number": b"7", "null": b"null",
+    "deep": b"[" * 200_000, "nan": b'{"jpeg_quality": NaN, "eta_ddim": Infinity}', "zeros": b"\0" * 1000, "huge number": b'{"jpeg_quality": 1e999}',
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_file_is_kept_and_said(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(DAMAGE[name])
+    store = store_of(path)
+    assert store.get("jpeg_quality") == 80 and store.notices
+    store.set("jpeg_quality", 70)
+    store.save()
+    assert store_of(path).get("jpeg_quality") == 70
+    if name not in ("nan", "huge number"):
+        assert [each.read_bytes() for each in tmp_path.glob("config.json.corrupt-*")] == [DAMAGE[name]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes((b"\xff\xfe" if encoding == "utf-16-le" else b"") + '{"jpeg_quality": 55}'.encode(encoding))
+    assert store_of(path).get("jpeg_quality") == 55
+
+
+def test_a_folder_or_a_dangling_link_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "a" / "config.json").mkdir(parents=True)
+    assert store_of(tmp_path / "a" / "config.json").notices
+    (tmp_path / "config.json").symlink_to(tmp_path / "nowhere")
+    store = store_of(tmp_path / "config.json")
+    assert store.notices and store.get("samples_save") is True
+
+
+def test_a_listener_that_fails_does_not_undo_the_change(tmp_path: Path) -> None:
+    store = store_of(tmp_path / "config.json")
+    store.on_change("samples_save", lambda value: 1 / 0)
+    assert store.set("samples_save", False) and store.get("samples_save") is False
+
+
+def test_sixteen_threads_write_one_file(tmp_path: Path) -> None:
+    store = store_of(tmp_path / "config.json")
+
+    def work(k: int) -> None:
+        for n in range(5):
+            store.set("jpeg_quality", k * 5 + n + 1)
+            store.save()
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(16)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert json.loads((tmp_path / "config.json").read_text())["jpeg_quality"] == store.get("jpeg_quality")
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from modules.application.settings_store import SettingsStore
+from modules.files.storage import Storage
+from modules.schema.settings.table import SETTINGS
+left = int(sys.argv[2])
+def before(self, step, path):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), 9)
+Storage.before = before
+store = SettingsStore(Path(sys.argv[1]), SETTINGS)
+store.set("jpeg_quality", 11)
+store.save()
+"""
+
+
+@pytest.mark.parametrize("n", range(0, 10, 3))
+def test_kill_while_saving(tmp_path: Path, n: int) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"jpeg_quality": 42}')
+    subprocess.run([sys.executable, "-c", KILLED, str(path), str(n)], cwd=ROOT, check=False)
+    assert store_of(path).get("jpeg_quality") in (42, 11) and not store_of(path).notices
+
+
+def test_layers_for_one_job() -> None:
+    settings = OverlaidSettings(SETTINGS, {"jpeg_quality": 50, "eta_ddim": 0.5}, {"jpeg_quality": 60})
+    assert (settings.get("jpeg_quality"), settings.get("eta_ddim"), settings.get("randn_source")) == (60, 0.5, "GPU")
+    with pytest.raises(UnknownName):
+        OverlaidSettings(SETTINGS, {"nope": 1})
+
