@@ -12,6 +12,7 @@ from modules.launching.versions import VersionUnreadable, is_in_range
 _MARKER_WORD = re.compile(
     r"\s*(?:(\()|(\))|(and|or)\b|(not\s+in\b|in\b|===|==|!=|~=|>=|<=|>|<)|(?:'([^']*)'|\"([^\"]*)\")|([a-z_]+))"
 )
+DEEPEST = 50  # parentheses in one marker; real ones have two or three
 
 
 def marker_environment() -> dict[str, str]:
@@ -41,6 +42,8 @@ def marker_holds(marker: str, environment: Mapping[str, str]) -> bool:
 
 def _marker_words(marker: str) -> list[tuple[str, str]]:
     """The marker as (kind, text) words; text and names are kept apart so that "and" in quotes is no operator."""
+    if marker.count("(") > DEEPEST:
+        raise VersionUnreadable(f"{marker[:80]!r} is nested too deep.")
     words: list[tuple[str, str]] = []
     position = 0
     while marker[position:].strip():

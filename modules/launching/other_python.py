@@ -31,17 +31,19 @@ def continue_elsewhere(root):
 
 
 def _candidates(root):
-    """The command of the first supported Python, as a list; empty when there is none."""
-    for path in (os.path.join(root, "venv", "bin", "python"), os.path.join(root, "venv", "Scripts", "python.exe")):
-        if os.path.exists(path):
-            return [path]
-    for minor in MINORS:
-        path = shutil.which(f"python3.{minor}")
-        if path:
-            return [path]
-    if shutil.which("py"):
-        for minor in MINORS:
-            command = ["py", f"-3.{minor}"]
-            if subprocess.call(command + ["-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
-                return command
+    """The command of the first supported Python that answers, as a list; empty when there is none."""
+    commands = [[os.path.join(root, "venv", "bin", "python")], [os.path.join(root, "venv", "Scripts", "python.exe")]]
+    commands += [[f"python3.{minor}"] for minor in MINORS] + [["py", f"-3.{minor}"] for minor in MINORS]
+    for command in commands:
+        path = shutil.which(command[0])
+        if path and _answers([path] + command[1:]):
+            return [path] + command[1:]
     return []
+
+
+def _answers(command):
+    """Whether it runs: a name on PATH may be a shim for a Python that is not installed."""
+    try:
+        return subprocess.call(command + ["-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+    except OSError:
+        return False

@@ -1,0 +1,52 @@
+"""Extension folders are found, switched and ordered without running anything of theirs."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modules.extension_host.discover import Switches, enabled_folders, find_extensions, read_switches
+
+
+def names(folder: Path, switches: Switches | None = None) -> list[str]:
+    return [path.name for path in enabled_folders(folder, switches or Switches())]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b", "A", "tag-autocomplete", ".git", "__pycache__"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file.py").touch()
+    return tmp_path
+
+
+def test_shipped_ones_come_first_then_by_name(folder: Path) -> None:
+    assert names(folder) == ["tag-autocomplete", "A", "b"]
+    assert names(folder / "absent") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "flags", "expected"),
+    [
+        ('{"disabled_extensions": ["b"]}', {}, ["tag-autocomplete", "A"]),
+        ('{"disable_all_extensions": "extra"}', {}, ["tag-autocomplete"]),
+        ('{"disable_all_extensions": "all"}', {}, []),
+        ("{}", {"disable_extra": True}, ["tag-autocomplete"]),
+        ('{"disable_all_extensions": "extra"}', {"disable_all": True}, []),
+        ('{"disabled_extensions": "b", "disable_all_extensions": 5}', {}, ["tag-autocomplete", "A", "b"]),
+        ("[]", {}, ["tag-autocomplete", "A", "b"]),
+        ("{broken", {}, ["tag-autocomplete", "A", "b"]),
+    ],
+)
+def test_settings_and_flags_switch_them(folder: Path, settings: str, flags: dict[str, bool], expected: list[str]) -> None:
+    (folder / "config.json").write_text(settings, encoding="utf-8")
+    assert names(folder, read_switches(folder / "config.json", **flags)) == expected
+
+
+def test_metadata_names_an_extension_and_what_it_needs(folder: Path) -> None:
+    (folder / "b" / "metadata.ini").write_text("[Extension]\nName = My-Name\nRequires = one, Two three\n", encoding="utf-8")
+    (folder / "A" / "metadata.ini").write_bytes(b"\xff\xfe broken")
+    found = {extension.name: extension for extension in find_extensions(folder, Switches())}
+    assert found["b"].canonical_name == "my-name"
+    assert found["b"].requires == {"one", "two", "three"}
+    assert found["A"].canonical_name == "a"

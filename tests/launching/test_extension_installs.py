@@ -1,0 +1,91 @@
+"""Extensions' install.py: run once, by the names A1111 gave them, and none of them can stop a start."""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modules.launching.extension_names import git_clone, is_installed, run, run_pip
+
+ROOT = Path(__file__).resolve().parents[2]
+
+GOOD = """
+import os
+import launch
+from launch import is_installed, run, args
+
+assert not launch.is_installed("surely-absent-package")
+assert is_installed("numpy") and is_installed("PIL") and is_installed("gradio>=3")
+assert args.medvram and not args.lowvram
+assert os.environ["PIP_CONSTRAINT"].endswith("constraints.txt")
+print("good ran in", os.path.basename(os.getcwd()), run("echo by-run").strip())
+"""
+
+
+def extension(data: Path, name: str, installer: str) -> None:
+    folder = data / "extensions" / name
+    folder.mkdir(parents=True)
+    (folder / "install.py").write_text(installer, encoding="utf-8")
+
+
+def start(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "COMMANDLINE_ARGS": "--medvram"}
+    command = [sys.executable, str(ROOT / "launch.py"), "--exit", "--data-dir", str(data), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
+
+
+def test_installers_run_once_and_a_broken_one_does_not_stop_the_start(tmp_path: Path) -> None:
+    extension(tmp_path, "a-bad", "print('about to fail')\nraise SystemExit(3)")
+    extension(tmp_path, "b-good", GOOD)
+    first = start(tmp_path)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert f"good ran in {ROOT.name} by-run" in first.stdout
+    assert "about to fail" in first.stdout
+    assert "exit code 3" in first.stdout
+    second = start(tmp_path)
+    assert "b-good" not in second.stdout
+    assert "a-bad" in second.stdout
+    (tmp_path / "extensions" / "b-good" / "requirements.txt").write_text("numpy", encoding="utf-8")
+    assert "good ran" in start(tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments"),
+    [('{"disabled_extensions": ["loud"]}', ()), ('{"disable_all_extensions": "extra"}', ()), ("{}", ("--disable-all-extensions",)), ("{}", ("--skip-install",))],
+)
+def test_what_is_switched_off_installs_nothing(tmp_path: Path, settings: str, arguments: tuple[str, ...]) -> None:
+    extension(tmp_path, "loud", "print('loud ran')")
+    (tmp_path / "config.json").write_text(settings, encoding="utf-8")
+    done = start(tmp_path, *arguments)
+    assert done.returncode == 0
+    assert "loud" not in done.stdout
+
+
+def test_run_gives_output_and_names_what_failed() -> None:
+    assert run("echo hello") == "hello\n"
+    with pytest.raises(RuntimeError, match=r"Couldn't do it(.|\n)*exit 3(.|\n)*code: 3"):
+        run("echo on-stderr >&2; exit 3", errdesc="Couldn't do it")
+
+
+def test_run_pip_honours_skip_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMMANDLINE_ARGS", "--skip-install")
+    assert run_pip("install surely-absent-package", "it") is None
+
+
+@pytest.mark.parametrize(("package", "there"), [("numpy", True), ("Pillow", True), ("yaml", True), ("surely-absent", False), ("a..b", False), ("", False)])
+def test_packages_are_found_by_either_name(package: str, there: bool) -> None:
+    assert is_installed(package) is there
+
+
+def test_git_clone_checks_out_the_asked_commit(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    identity = "-c user.name=a -c user.email=a@example.org"
+    run(f'git init -q "{source}" && git -C "{source}" {identity} commit -q --allow-empty -m one')
+    first = run(f'git -C "{source}" rev-parse HEAD').strip()
+    run(f'git -C "{source}" {identity} commit -q --allow-empty -m two')
+    for _ in range(2):
+        git_clone(str(source), str(tmp_path / "copy"), "it", first)
+        assert run(f'git -C "{tmp_path / "copy"}" rev-parse HEAD').strip() == first
