@@ -4,90 +4,105 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import torch
 
 from modules.compute.policy import ComputePolicy
 from modules.families.detect import detect
-from modules.families.family import UNET, ModelFamily, Prediction, TextEncoderSpec
+from modules.families.family import UNET, ModelFamily, Prediction
 from modules.library.model_file import ModelFile
-from modules.loading.beside import Beside, read_beside
-from modules.loading.components import Components, TextEncoder, scaled_linear_alphas, size_in_bytes
-from modules.loading.fill import filled
-from modules.loading.text_layout import clip_config
-from modules.loading.unet import build_unet
-from modules.loading.vae import build_vae
+from modules.loading.beside import read_beside
+from modules.loading.components import Components, scaled_linear_alphas, size_in_bytes
+from modules.loading.tokenizer import clip_tokenizer
+from modules.loading.vae import IN_CHECKPOINT, prepare_vae
 from modules.loading.weights import Weights, open_weights
-from modules.schema.errors import CannotLoad
+from modules.schema.errors import CannotLoad, OutOfMemory
 
 log = logging.getLogger(__name__)
-_TOKENIZER_FOLDER = Path(__file__).parent / "configs" / "clip_tokenizer"
+__all__ = ["clip_tokenizer", "load_checkpoint"]
 
 
-def load_checkpoint(model_file: ModelFile, policy: ComputePolicy) -> Components:
-    """Load one checkpoint for drawing under ``policy``.
+def load_checkpoint(
+    model_file: ModelFile,
+    policy: ComputePolicy,
+    *,
+    vae_file: ModelFile | None = None,
+    before_reading: Callable[[], None] | None = None,
+) -> Components:
+    """Load one checkpoint for drawing under ``policy``, with the VAE of ``vae_file`` instead of its own if that is given.
 
     Holds at no time more than the weights in their final type and one tensor of the file.
-    Raises CannotLoad: what is wrong with the file, or that its family cannot be run yet.
+    before_reading: called once all names and shapes are found right and only the reading is left;
+    the place to let go of another model.
+    Raises CannotLoad (what is wrong with which file, or that its family cannot be run yet) and OutOfMemory.
     """
     started = time.perf_counter()
-    path = model_file.path
-    weights = open_weights(path)
-    try:
+    with ExitStack() as opened, _memory_errors(model_file):
+        weights = opened.enter_context(closing(open_weights(model_file.path)))
         family = detect(weights.header)
         if not family.runs:
-            raise CannotLoad(path, family.cannot_run, "Choose an SD 1.x checkpoint.")
-        components = _components(model_file, family, weights, read_beside(path), policy)
-    finally:
-        weights.close()
+            raise CannotLoad(model_file.path, family.cannot_run, "Choose an SD 1.x checkpoint.")
+        vae_weights = weights if vae_file is None else opened.enter_context(closing(open_weights(vae_file.path)))
+        fill = _prepared(model_file, family, weights, vae_weights, policy.for_family(family))
+        if before_reading is not None:
+            before_reading()
+        components = fill(vae_file)
     seconds, size = time.perf_counter() - started, size_in_bytes(components.modules())
     log.info("loaded %s in %.1f s, %.0f MB, %s", model_file.stem, seconds, size / 1e6, policy.weight_dtype)
     return components
 
 
-def _components(model_file: ModelFile, family: ModelFamily, weights: Weights, beside: Beside, policy: ComputePolicy) -> Components:
-    names = weights.header.names
-    device, dtype = torch.device(policy.load_device), getattr(torch, policy.weight_dtype)
-    for part, prefix in (("denoiser", UNET), ("VAE", "first_stage_model.")):
-        if not any(name.startswith(prefix) for name in names):
-            raise CannotLoad(model_file.path, f"it has no {part} (no tensor {prefix}...)", "Choose a complete checkpoint.")
-    text_encoders = tuple(_text_encoder(spec, weights, beside, device, dtype) for spec in family.text_encoders)
-    unet = build_unet(family, weights, beside.unet_heads, device=device, dtype=dtype)
-    vae_names = [name for name in names if name.startswith("first_stage_model.")]
-    vae = build_vae(weights, vae_names, family.latent, device=device, dtype=getattr(torch, policy.vae_dtype))
-    return Components(
-        checkpoint=model_file,
-        family=family,
-        prediction=Prediction.V if beside.is_v_prediction else family.prediction,
-        unet=unet,
-        vae=vae,
-        text_encoders=text_encoders,
-        alphas_cumprod=scaled_linear_alphas(family.betas),
-    )
+def _prepared(
+    model_file: ModelFile, family: ModelFamily, weights: Weights, vae_weights: Weights, policy: ComputePolicy
+) -> Callable[[ModelFile | None], Components]:
+    """Everything checked and nothing read: what comes back reads the weights."""
+    from modules.loading.text_encoder import prepare_text_encoder
+    from modules.loading.unet import prepare_unet
+
+    _check_parts(weights, own_vae=vae_weights is weights)
+    beside = read_beside(model_file.path)
+    encoders = [prepare_text_encoder(spec, weights, beside.text_heads) for spec in family.text_encoders]
+    unet, vae = prepare_unet(family, weights, beside.unet_heads), prepare_vae(vae_weights, family.latent)
+    target: dict[str, Any] = {"device": torch.device(policy.load_device), "dtype": getattr(torch, policy.weight_dtype)}
+
+    def fill(vae_file: ModelFile | None) -> Components:
+        return Components(
+            checkpoint=model_file,
+            family=family,
+            prediction=Prediction.V if beside.is_v_prediction else family.prediction,
+            text_encoders=tuple(encoder.fill(**target) for encoder in encoders),
+            unet=unet.fill(**target),
+            vae=vae.fill(device=target["device"], dtype=getattr(torch, policy.vae_dtype)),
+            alphas_cumprod=scaled_linear_alphas(family.betas),
+            vae_file=vae_file,
+        )
+
+    return fill
 
 
-def _text_encoder(spec: TextEncoderSpec, weights: Weights, beside: Beside, device: torch.device, dtype: torch.dtype) -> TextEncoder:
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    from modules.loading.ldm_names import clip_names
-
-    header = weights.header
-    names = clip_names(header.names, spec.prefix)
-    config = clip_config(header.path, {name: header.shapes[source] for name, source in names.items()}, spec, beside.text_heads)
-    with torch.device("meta"):
-        module = CLIPTextModel(CLIPTextConfig(**config))
-    filled(module, names, weights, part=f"{spec.name} text encoder", dtype=dtype, device=device)
-    positions = torch.arange(config["max_position_embeddings"], device=device)[None]
-    module.embeddings.register_buffer("position_ids", positions, persistent=False)  # no file holds it; meta until now
-    return TextEncoder(module=module, tokenizer=clip_tokenizer(), spec=spec)
+def _check_parts(weights: Weights, *, own_vae: bool) -> None:
+    """A file that holds only a part of a model says which one is missing."""
+    needed = [("denoiser", UNET)] + ([("VAE", IN_CHECKPOINT)] if own_vae else [])
+    for part, prefix in needed:
+        if not any(name.startswith(prefix) for name in weights.header.names):
+            remedy = "Choose a VAE in SD VAE, or a complete checkpoint." if part == "VAE" else "Choose a complete checkpoint."
+            raise CannotLoad(weights.header.path, f"it has no {part} (no tensor {prefix}...)", remedy)
 
 
-@cache
-def clip_tokenizer() -> Any:
-    """CLIP's own byte-pair tokenizer (49,408 entries), from the vocabulary in this folder."""
-    from transformers import CLIPTokenizer
-
-    return CLIPTokenizer.from_pretrained(_TOKENIZER_FOLDER, local_files_only=True)
+@contextmanager
+def _memory_errors(model_file: ModelFile) -> Iterator[None]:
+    """An allocation that fails becomes an OutOfMemory with a remedy."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text or "not enough memory" in text:
+            size = f"{model_file.size / 1e9:.1f} GB" if model_file.size else "its size"
+            raise OutOfMemory(
+                f"There is not enough memory to load {model_file.name} ({size} on disk).",
+                "Close other programs, choose a smaller checkpoint, or start with --medvram.",
+            ) from error
+        raise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,24 +15,39 @@ from modules.schema.errors import CannotLoad
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
-def filled(
-    module: AnyModule, names: Mapping[str, str], weights: Weights, *, part: str, dtype: torch.dtype, device: torch.device
-) -> AnyModule:
-    """``module`` (on the meta device) with its weights from ``weights``, in evaluation mode, taking no gradients.
+@dataclass(frozen=True, kw_only=True)
+class Filling(Generic[AnyModule]):
+    """A module without weights (on the meta device), and where in a file each of them lies: checked, nothing read yet.
 
-    names: the module's tensor name -> the file's. part: "UNet", "VAE" ..., for the messages.
+    names: the module's tensor name -> the file's.
+    """
+
+    module: AnyModule
+    names: Mapping[str, str]
+    weights: Weights
+
+    def fill(self, *, dtype: torch.dtype, device: torch.device) -> AnyModule:
+        """Read the weights; the module is then in evaluation mode and takes no gradients."""
+        entries = self.weights.header.tensors
+        loaded: dict[str, Tensor] = {}
+        for name in sorted(self.names, key=lambda name: entries[self.names[name]].start):  # in the file's order: disks like it
+            shape = self.module.get_parameter(name).shape
+            loaded[name] = self.weights.read(self.names[name], dtype, device).reshape(shape)
+        self.module.load_state_dict(loaded, strict=True, assign=True)
+        return self.module.requires_grad_(False).eval()
+
+
+def prepared(module: AnyModule, names: Mapping[str, str], weights: Weights, *, part: str) -> Filling[AnyModule]:
+    """The filling of ``module``, checked. part: "UNet", "VAE" ..., for the messages.
+
     Raises CannotLoad when a weight is missing, left over or of another shape.
     """
     path, shapes = weights.header.path, weights.header.shapes
-    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    wanted = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
     _check_names(path, part, wanted, names)
     for name, shape in wanted.items():
         _check_shape(path, names[name], shapes[names[name]], shape)
-    loaded: dict[str, Tensor] = {}
-    for name in sorted(wanted, key=lambda name: weights.header.tensors[names[name]].start):  # in the file's order: disks like it
-        loaded[name] = weights.read(names[name], dtype, device).reshape(wanted[name])
-    module.load_state_dict(loaded, strict=True, assign=True)
-    return module.requires_grad_(False).eval()
+    return Filling(module=module, names=names, weights=weights)
 
 
 def _check_names(path: object, part: str, wanted: Mapping[str, object], names: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
 from modules.families.family import ModelFamily
-from modules.loading.fill import filled
+from modules.loading.fill import Filling, prepared
 from modules.loading.ldm_names import unet_names
 from modules.loading.unet_layout import unet_config
 from modules.loading.weights import Weights
@@ -31,8 +31,11 @@ class DoublingUpsample(Upsample2D):
         return nn.functional.interpolate(doubled, size=tuple(output_size), mode="nearest")
 
 
-def build_unet(family: ModelFamily, weights: Weights, heads: int | None, *, device: torch.device, dtype: torch.dtype) -> UNet2DConditionModel:
-    """heads: of every attention, where a config beside the checkpoint gives them."""
+def prepare_unet(family: ModelFamily, weights: Weights, heads: int | None) -> Filling[UNet2DConditionModel]:
+    """The checkpoint's UNet, its weights not read yet. heads: of every attention, where a config beside the file gives them.
+
+    Raises CannotLoad when tensors are missing or do not fit together.
+    """
     config = unet_config(weights.header.path, weights.header.shapes, family, heads)
     with torch.device("meta"):
         module = UNet2DConditionModel(**config)
@@ -40,4 +43,4 @@ def build_unet(family: ModelFamily, weights: Weights, heads: int | None, *, devi
             if isinstance(plain, Upsample2D):
                 module.set_submodule(name, DoublingUpsample(plain.channels, use_conv=True, out_channels=plain.out_channels))
     names = unet_names(weights.header.names, config)
-    return filled(module, names, weights, part="UNet", dtype=dtype, device=device)
+    return prepared(module, names, weights, part="UNet")

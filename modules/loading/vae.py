@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +13,7 @@ from modules.families.family import LatentFormat, ModelFamily
 from modules.families.foreign import foreign_kind
 from modules.library.model_file import ModelFile
 from modules.loading.components import size_in_bytes
-from modules.loading.fill import filled
+from modules.loading.fill import Filling, prepared
 from modules.loading.vae_layout import vae_config, vae_levels
 from modules.loading.weights import Weights, open_weights
 from modules.schema.errors import CannotLoad
@@ -23,39 +22,42 @@ if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 log = logging.getLogger(__name__)
+IN_CHECKPOINT = "first_stage_model."
+_NOT_OF_THE_VAE = ("loss.", "model_ema.")
 
 
 def load_vae(vae_file: ModelFile, family: ModelFamily, policy: ComputePolicy) -> AutoencoderKL:
-    """Load a VAE file (original or diffusers' layout, .safetensors, .ckpt or .pt) for models of ``family``.
+    """The VAE of a VAE file or of a whole checkpoint, for models of ``family``.
 
-    Raises CannotLoad when it is no VAE, or one for another kind of model.
+    Original or diffusers' layout, .safetensors, .ckpt or .pt. Raises CannotLoad when it holds none that fits.
     """
     started = time.perf_counter()
     weights = open_weights(vae_file.path)
     try:
-        names = [name for name in weights.header.names if not name.startswith(("loss.", "model_ema."))]
-        if any(name.startswith("first_stage_model.") for name in names):
-            names = [name for name in names if name.startswith("first_stage_model.")]
-        if vae_levels(names) == 0:
-            kind = foreign_kind(weights.header.shapes)
-            raise CannotLoad(vae_file.path, f"this is {kind.title if kind else 'no VAE that this version knows'}, not a VAE", "Choose another VAE.")
-        vae = build_vae(weights, names, family.latent, device=torch.device(policy.load_device), dtype=getattr(torch, policy.vae_dtype))
+        vae = prepare_vae(weights, family.latent).fill(dtype=getattr(torch, policy.vae_dtype), device=torch.device(policy.load_device))
     finally:
         weights.close()
-    log.info("loaded VAE %s in %.1f s, %.0f MB, %s", vae_file.stem, time.perf_counter() - started, size_in_bytes((vae,)) / 1e6, policy.vae_dtype)
+    seconds, size = time.perf_counter() - started, size_in_bytes((vae,))
+    log.info("loaded VAE of %s in %.1f s, %.0f MB, %s", vae_file.stem, seconds, size / 1e6, policy.vae_dtype)
     return vae
 
 
-def build_vae(weights: Weights, names: Iterable[str], latent: LatentFormat, *, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
-    """The VAE whose tensors in the file are called ``names``."""
+def prepare_vae(weights: Weights, latent: LatentFormat) -> Filling[AutoencoderKL]:
+    """The VAE in a file, its weights not read yet. Raises CannotLoad when there is none whose latents are of format ``latent``."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     from modules.loading.ldm_names import vae_names
 
-    names = list(names)
-    renamed = vae_names(names, vae_levels(names))
-    shapes = {name: weights.header.shapes[source] for name, source in renamed.items()}
-    config = vae_config(weights.header.path, shapes, latent)
+    header = weights.header
+    names = [name for name in header.names if name.startswith(IN_CHECKPOINT)]
+    names = names or [name for name in header.names if not name.startswith(_NOT_OF_THE_VAE)]
+    levels = vae_levels(names)
+    if levels == 0:
+        kind = foreign_kind(header.shapes)
+        what = f"this is {kind.title}" if kind else "it holds no VAE that this version knows"
+        raise CannotLoad(header.path, what, "Choose another VAE.")
+    renamed = vae_names(names, levels)
+    config = vae_config(header.path, {name: header.shapes[source] for name, source in renamed.items()}, latent)
     with torch.device("meta"):
         module = AutoencoderKL(**config)
-    return filled(module, renamed, weights, part="VAE", dtype=dtype, device=device)
+    return prepared(module, renamed, weights, part="VAE")

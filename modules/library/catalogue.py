@@ -1,0 +1,221 @@
+"""The model manager: which files there are, what they are, and which one a name means.
+
+Lists come from one quick walk; headers not seen before are read within half a second, the rest in the background.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from modules.library.background import Background
+from modules.library.cache import FileCache
+from modules.library.facts import HeaderFacts, read_facts
+from modules.library.hashes import Hashes
+from modules.library.header import read_header
+from modules.library.lookup import find
+from modules.library.model_file import ModelFile
+from modules.library.roots import Roots
+from modules.library.scan import FoundFile, scan
+from modules.schema.errors import NoCheckpoint, UnknownName
+
+log = logging.getLogger(__name__)
+_SECONDS_FOR_NEW_HEADERS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lists:
+    checkpoints: tuple[ModelFile, ...]
+    vaes: tuple[ModelFile, ...]
+    loras: tuple[ModelFile, ...]
+    embeddings: tuple[ModelFile, ...]
+
+
+class Catalogue:
+    """All model files of one server. Thread-safe; readers get tuples that never change under them.
+
+    hashing: False (--no-hashing) leaves every hash unknown; titles then bear none.
+    """
+
+    def __init__(self, roots: Roots, cache: FileCache | None = None, *, hashing: bool = True) -> None:
+        self.roots = roots
+        self._cache = cache or FileCache(None)
+        self._hashes = Hashes(self._cache)
+        self._hashing = hashing
+        self._background = Background("models")
+        self._lock = threading.Lock()
+        self._lists: _Lists | None = None
+
+    def refresh(self) -> None:
+        """Look through all folders anew. Never raises for what it finds there."""
+        started = time.perf_counter()
+        deadline = started + _SECONDS_FOR_NEW_HEADERS
+        unread: list[Path] = []
+
+        def listed(kind: str, files: Iterable[FoundFile]) -> tuple[ModelFile, ...]:
+            return tuple(self._model_file(kind, file, deadline, unread) for file in files)
+
+        roots = self.roots
+        lists = _Lists(
+            checkpoints=listed("checkpoint", [*_single(roots.checkpoint_file), *scan(roots.checkpoints)]),
+            vaes=listed("vae", scan(roots.vaes)),
+            loras=listed("lora", scan(roots.loras)),
+            embeddings=listed("embedding", scan(roots.embeddings)),
+        )
+        with self._lock:
+            self._lists = lists
+        log.info("found %d checkpoints, %d VAEs, %d LoRAs, %d embeddings in %.2f s", len(lists.checkpoints), len(lists.vaes),
+                 len(lists.loras), len(lists.embeddings), time.perf_counter() - started)  # fmt: skip
+        if unread:
+            self._background.do(lambda: self._read_all(unread))
+        self._background.do(self._cache.save)
+
+    def checkpoints(self) -> tuple[ModelFile, ...]:
+        """All checkpoints; the one that --ckpt names comes first."""
+        return self._current().checkpoints
+
+    def vaes(self) -> tuple[ModelFile, ...]:
+        """VAE files, from the VAE folders and beside checkpoints, by file name as A1111 lists them."""
+        return self._current().vaes
+
+    def loras(self) -> tuple[ModelFile, ...]:
+        return self._current().loras
+
+    def embeddings(self) -> tuple[ModelFile, ...]:
+        return self._current().embeddings
+
+    def find_checkpoint(self, text: str) -> ModelFile:
+        """The checkpoint called ``text`` (title, name, hash, or a part of the title); the first of the list when it is "".
+
+        Raises NoCheckpoint when there is none at all, UnknownName when none is called so.
+        """
+        checkpoints = self.checkpoints()
+        if not checkpoints:
+            raise NoCheckpoint(self.roots.checkpoint_folder)
+        if not text.strip():
+            return checkpoints[0]
+        found = find(checkpoints, text)
+        if found is None:
+            raise UnknownName("checkpoint", text, [model.title for model in checkpoints])
+        return found
+
+    def find_vae(self, text: str) -> ModelFile:
+        """The VAE file called ``text``. Raises UnknownName."""
+        vaes = self.vaes()
+        found = find(vaes, text)
+        if found is None:
+            raise UnknownName("VAE", text, ["Automatic", "None", *(vae.path.name for vae in vaes)])
+        return found
+
+    def hash_of(self, model_file: ModelFile) -> str:
+        """The file's SHA-256, "" under --no-hashing. The first time for a file it takes seconds. Raises CannotLoad."""
+        if not self._hashing:
+            return ""
+        digest = self._hashes.of(model_file.path)
+        if model_file.sha256 != digest:
+            self._update((model_file.path,), lambda known: replace(known, sha256=digest))
+        return digest
+
+    def hash_later(self, model_file: ModelFile) -> None:
+        """Compute the file's hash in the background; its title bears it from then on."""
+        if self._hashing and model_file.sha256 is None:
+            self._background.do(lambda: self.hash_of(model_file))
+
+    def newest(self, model_file: ModelFile) -> ModelFile:
+        """The list's present entry for the same file: with the hash, once it is known."""
+        lists = self._current()
+        every = (*lists.checkpoints, *lists.vaes, *lists.loras, *lists.embeddings)
+        return next((known for known in every if known.path == model_file.path), model_file)
+
+    def metadata_of(self, model_file: ModelFile) -> dict[str, str]:
+        """All that the file's header carries as text, thumbnails and tag tables included. Raises CannotLoad."""
+        if model_file.path.suffix.lower() != ".safetensors":
+            return {}
+        return dict(read_header(model_file.path).metadata)
+
+    def wait(self, timeout: float) -> bool:
+        """Until the background work given so far is done; False when ``timeout`` seconds passed first."""
+        return self._background.wait(timeout)
+
+    def _current(self) -> _Lists:
+        if self._lists is None:
+            self.refresh()
+        assert self._lists is not None
+        return self._lists
+
+    def _model_file(self, kind: str, file: FoundFile, deadline: float, unread: list[Path]) -> ModelFile:
+        facts = HeaderFacts.from_json(self._cache.get(file.path, file.modified, file.size).get("header"))
+        if facts is None and kind == "checkpoint":
+            if time.perf_counter() < deadline:
+                facts = self._read(file.path, file.modified, file.size)
+            else:
+                unread.append(file.path)
+        facts = facts or HeaderFacts()
+        return ModelFile(
+            path=file.path,
+            name=file.path.name if kind == "vae" else file.name,
+            kind=kind,
+            size=file.size,
+            modified=file.modified,
+            family_name=facts.family_name,
+            sha256=self._hashes.known(file.path, file.modified, file.size) if self._hashing else None,
+            metadata=facts.metadata,
+            native_size=facts.native_size,
+        )
+
+    def _read(self, path: Path, modified: float, size: int) -> HeaderFacts:
+        facts = read_facts(path)
+        self._cache.put(path, modified, size, header=facts.to_json())
+        return facts
+
+    def _read_all(self, paths: Sequence[Path]) -> None:
+        """Read headers for as long as it takes, and show what they tell about once a second."""
+        facts: dict[Path, HeaderFacts] = {}
+        shown = time.monotonic()
+        for path in paths:
+            try:
+                status = path.stat()
+            except OSError:  # gone meanwhile
+                continue
+            facts[path] = self._read(path, status.st_mtime, status.st_size)
+            if time.monotonic() - shown > 1:
+                self._show(facts)
+                facts, shown = {}, time.monotonic()
+        self._show(facts)
+
+    def _show(self, facts: Mapping[Path, HeaderFacts]) -> None:
+        def described(known: ModelFile) -> ModelFile:
+            found = facts[known.path]
+            return replace(known, family_name=found.family_name, metadata=found.metadata, native_size=found.native_size)
+
+        self._update(facts, described)
+
+    def _update(self, paths: Container[Path], change: Callable[[ModelFile], ModelFile]) -> None:
+        """Put changed entries for ``paths`` into the lists."""
+
+        def changed(models: tuple[ModelFile, ...]) -> tuple[ModelFile, ...]:
+            return tuple(change(model) if model.path in paths else model for model in models)
+
+        with self._lock:
+            if self._lists is not None:
+                self._lists = _Lists(
+                    checkpoints=changed(self._lists.checkpoints),
+                    vaes=changed(self._lists.vaes),
+                    loras=changed(self._lists.loras),
+                    embeddings=changed(self._lists.embeddings),
+                )
+
+
+def _single(path: Path | None) -> list[FoundFile]:
+    """The file of --ckpt, if it is there."""
+    try:
+        if path is None or not path.is_file():
+            return []
+        status = path.stat()
+    except OSError:
+        return []
+    return [FoundFile(path, path.name, status.st_size, status.st_mtime)]

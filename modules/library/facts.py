@@ -1,0 +1,64 @@
+"""What a file's header tells the lists: its family, the size it was trained for, and its maker's notes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modules.families.detect import family_of
+from modules.families.foreign import foreign_kind
+from modules.families.table import family_named
+from modules.library.header import Header, read_header
+from modules.schema.errors import CannotLoad
+
+_KEPT = ("modelspec.", "ss_output_name", "ss_base_model_version", "ss_network_module", "ss_sd_model_name")
+_LONGEST = 1000  # thumbnails and tag tables stay in the file; `metadata_of` reads them when asked
+_RESOLUTION = re.compile(r"(\d+)\s*x\s*(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeaderFacts:
+    """family_name: None when it is no family we know. foreign: what it is instead ("a LoRA"), "" otherwise."""
+
+    family_name: str | None = None
+    foreign: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def native_size(self) -> tuple[int, int] | None:
+        """(width, height) in pixels: by the file's own notes, else by its family."""
+        match = _RESOLUTION.fullmatch(self.metadata.get("modelspec.resolution", "").strip())
+        if match and all(64 <= int(side) <= 8192 for side in match.groups()):
+            return int(match[1]), int(match[2])
+        family = family_named(self.family_name) if self.family_name else None
+        return family.native_size if family else None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"family": self.family_name, "foreign": self.foreign, "metadata": dict(self.metadata)}
+
+    @classmethod
+    def from_json(cls, value: Any) -> HeaderFacts | None:
+        """None when ``value`` was not made by ``to_json``."""
+        if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict):
+            return None
+        family, foreign = value.get("family"), value.get("foreign")
+        metadata = {str(key): str(text) for key, text in value["metadata"].items()}
+        return cls(family_name=family if isinstance(family, str) else None, foreign=str(foreign or ""), metadata=metadata)
+
+
+def read_facts(path: Path) -> HeaderFacts:
+    """The facts in a .safetensors file's header; none for a file that is damaged or of another format."""
+    try:
+        return facts_in(read_header(path)) if path.suffix.lower() == ".safetensors" else HeaderFacts()
+    except CannotLoad:
+        return HeaderFacts()
+
+
+def facts_in(header: Header) -> HeaderFacts:
+    family = family_of(header.shapes)
+    foreign = foreign_kind(header.shapes) if family is None else None
+    metadata = {key: value for key, value in header.metadata.items() if key.startswith(_KEPT) and len(value) <= _LONGEST}
+    return HeaderFacts(family_name=family.name if family else None, foreign=foreign.title if foreign else "", metadata=metadata)

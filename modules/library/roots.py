@@ -1,0 +1,69 @@
+"""Which folders hold which kind of model: A1111's places, from the flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modules.schema.flags import Flags
+
+CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt")
+VAE_ENDINGS = (".vae.safetensors", ".vae.ckpt", ".vae.pt")  # how a VAE is told that lies among checkpoints
+VAE_SUFFIXES = (".safetensors", ".ckpt", ".pt")
+LORA_SUFFIXES = (".safetensors", ".ckpt", ".pt")
+EMBEDDING_SUFFIXES = (".safetensors", ".pt", ".bin")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One folder to look through, with everything below it.
+
+    endings: what a file's name must end with, lower case. but_not: endings that belong to another kind.
+    """
+
+    folder: Path
+    endings: tuple[str, ...]
+    but_not: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roots:
+    """Where each kind of model is looked for, in order. checkpoint_file: the one that --ckpt names, listed first."""
+
+    checkpoints: tuple[Place, ...]
+    vaes: tuple[Place, ...] = ()
+    loras: tuple[Place, ...] = ()
+    embeddings: tuple[Place, ...] = ()
+    checkpoint_file: Path | None = None
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where a user is told to put checkpoints."""
+        return self.checkpoints[0].folder
+
+
+def roots_from_flags(flags: Flags) -> Roots:
+    """The places for these flags. Nothing is made or looked at."""
+    models = Path(flags.models_path).absolute()
+    checkpoint_folders = _folders(models / "Stable-diffusion", flags.ckpt_dir)
+    vae_folders = _folders(models / "VAE", flags.vae_dir)
+    return Roots(
+        checkpoints=tuple(Place(folder=folder, endings=CHECKPOINT_SUFFIXES, but_not=VAE_ENDINGS) for folder in checkpoint_folders),
+        vaes=(
+            *(Place(folder=folder, endings=VAE_ENDINGS) for folder in checkpoint_folders),
+            *(Place(folder=folder, endings=VAE_SUFFIXES) for folder in vae_folders),
+        ),
+        loras=tuple(
+            Place(folder=Path(folder).absolute(), endings=LORA_SUFFIXES) for folder in (flags.lora_dir, flags.lyco_dir_backcompat)
+        ),
+        embeddings=(Place(folder=Path(flags.embeddings_dir).absolute(), endings=EMBEDDING_SUFFIXES),),
+        checkpoint_file=Path(flags.ckpt).absolute(),
+    )
+
+
+def _folders(own: Path, added: str | None) -> tuple[Path, ...]:
+    if not added or Path(added).absolute() == own:
+        return (own,)
+    return (own, Path(added).absolute())

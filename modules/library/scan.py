@@ -1,0 +1,86 @@
+"""Walk through model folders. Fast for thousands of files, and calm when files come and go meanwhile."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from modules.library.roots import Place
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """name: inside its place, with forward slashes. modified: seconds since 1970."""
+
+    path: Path
+    name: str
+    size: int
+    modified: float
+
+
+def scan(places: Iterable[Place]) -> list[FoundFile]:
+    """All files of ``places``, each once, folder by folder in natural order ("v2" before "v10").
+
+    A folder that is missing or may not be read is passed over; so is a file that vanishes.
+    """
+    found: dict[Path, FoundFile] = {}
+    for place in places:
+        for folder, entries in _folders(place.folder):
+            for entry in sorted(entries, key=lambda entry: natural(entry.name)):
+                name = entry.name.lower()
+                if not name.endswith(place.endings) or (place.but_not and name.endswith(place.but_not)):
+                    continue
+                file = _file(entry, place.folder, folder)
+                if file is not None:
+                    found.setdefault(file.path, file)
+    return list(found.values())
+
+
+def natural(text: str) -> list[object]:
+    """A key that sorts numbers inside names as numbers."""
+    return [int(part) if place % 2 else part for place, part in enumerate(_DIGITS.split(text.casefold()))]
+
+
+def _folders(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    """Each folder from ``root`` down with its files, in natural order. Links to folders are followed, circles left out."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [str(root)]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = os.stat(folder)
+            with os.scandir(folder) as listing:
+                entries = [entry for entry in listing if not entry.name.startswith(".")]
+        except OSError:
+            continue
+        place = (status.st_dev, status.st_ino)
+        if place in seen and status.st_ino:  # some network drives number nothing
+            continue
+        seen.add(place)
+        folders, files = [], []
+        for entry in entries:
+            (folders if _is_folder(entry) else files).append(entry)
+        yield folder, files
+        waiting += sorted((entry.path for entry in folders), key=natural, reverse=True)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _file(entry: os.DirEntry[str], root: Path, folder: str) -> FoundFile | None:
+    try:
+        status = entry.stat()
+    except OSError:  # a broken link, or gone since the folder was read
+        return None
+    inside = os.path.relpath(folder, root)
+    name = entry.name if inside == "." else f"{inside}/{entry.name}".replace(os.sep, "/")
+    return FoundFile(Path(entry.path), name, status.st_size, status.st_mtime)

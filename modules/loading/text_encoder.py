@@ -1,0 +1,41 @@
+"""A CLIP text encoder out of a checkpoint, with its tokenizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from modules.families.family import TextEncoderSpec
+from modules.loading.components import TextEncoder
+from modules.loading.fill import Filling, prepared
+from modules.loading.ldm_names import clip_names
+from modules.loading.text_layout import clip_config
+from modules.loading.tokenizer import clip_tokenizer
+from modules.loading.weights import Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedTextEncoder:
+    """A text encoder whose weights are not read yet."""
+
+    filling: Filling[CLIPTextModel]
+    spec: TextEncoderSpec
+
+    def fill(self, *, dtype: torch.dtype, device: torch.device) -> TextEncoder:
+        module = self.filling.fill(dtype=dtype, device=device)
+        positions = torch.arange(module.config.max_position_embeddings, device=device)[None]
+        module.embeddings.register_buffer("position_ids", positions, persistent=False)  # no weight; on the meta device until now
+        return TextEncoder(module=module, tokenizer=clip_tokenizer(), spec=self.spec)
+
+
+def prepare_text_encoder(spec: TextEncoderSpec, weights: Weights, heads: int | None) -> PreparedTextEncoder:
+    """heads: of its attention, where a config beside the file gives them. Raises CannotLoad when the file has no such encoder."""
+    header = weights.header
+    names = clip_names(header.names, spec.prefix)
+    shapes = {name: header.shapes[source] for name, source in names.items()}
+    config = clip_config(header.path, shapes, spec, heads)
+    with torch.device("meta"):
+        module = CLIPTextModel(CLIPTextConfig(**config))
+    return PreparedTextEncoder(filling=prepared(module, names, weights, part=f"{spec.name} text encoder"), spec=spec)
