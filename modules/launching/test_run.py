@@ -83,7 +83,7 @@ def _run_pyright(root: Path, console: Console, environ: Mapping[str, str]) -> in
     """pyright's exit code; 0, with a sentence, where its own download of itself fails."""
     start = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "pyright"], cwd=root, env={**environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+        [sys.executable, "-m", "pyright", "--pythonpath", sys.executable], cwd=root, env={**environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, encoding="utf-8", errors="replace", check=False,
     )  # fmt: skip

@@ -1,0 +1,26 @@
+"""What a start spends its seconds on."""
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+WORTH_SAYING = 0.05  # seconds
+
+
+class StartupTimes:
+    """Parts in order; ``with times.part("import torch"): ...``."""
+
+    def __init__(self) -> None:
+        self._begin = time.perf_counter()
+        self._parts: list[tuple[str, float]] = []
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._parts.append((name, time.perf_counter() - start))
+
+    def sentence(self) -> str:
+        parts = ", ".join(f"{name}: {seconds:.1f}s" for name, seconds in self._parts if seconds >= WORTH_SAYING)
+        return f"Startup time: {time.perf_counter() - self._begin:.1f}s ({parts})."

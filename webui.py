@@ -1,0 +1,134 @@
+"""The wiring diagram: flags -> App -> REST API and page -> server. ``launch.py`` prepares the environment first, then calls main."""
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+import webbrowser
+from collections.abc import MutableMapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modules.launching.mac import set_mac_environment
+from modules.launching.network import exempt_loopback
+from modules.launching.serving import Address, certificate_files, has_display, listen, when_answering
+from modules.launching.startup_times import StartupTimes
+from modules.launching.subpath import below_subpath
+from modules.schema.errors import WebuiError
+from modules.schema.flags import Flags, ParsedFlags, parse_flags
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from fastapi import FastAPI
+
+    from modules.application.app import App
+
+SHUTDOWN_SECONDS = 3  # how long open connections may finish after Ctrl+C
+STOPPED_BY_USER = 130
+log = logging.getLogger("webui")
+
+
+def set_environment(environ: MutableMapping[str, str], flags: Flags) -> None:
+    """What libraries read when they are imported: no calls home, no proxy for loopback, temporary files in our own folder."""
+    exempt_loopback(environ)
+    set_mac_environment(environ, platform.system())
+    environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    environ.setdefault("HF_HUB_OFFLINE", "1")
+    environ.setdefault("GRADIO_TEMP_DIR", str(Path(flags.data_dir) / "tmp" / "gradio"))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until Ctrl+C; the exit code."""
+    times = StartupTimes()
+    try:
+        parsed = parse_flags(arguments, os.environ)
+        set_environment(os.environ, parsed.flags)
+        logging.basicConfig(level=(parsed.flags.loglevel or "INFO").upper(), format="%(message)s", stream=sys.stdout)
+        bound, address = listen(parsed.flags)
+        key, certificate = certificate_files(parsed.flags)
+        app, server_app = build(parsed, times)
+    except WebuiError as error:
+        sys.stdout.write(f"{error.message}\n{error.remedy}\n")
+        return 1
+    except KeyboardInterrupt:
+        return STOPPED_BY_USER
+    when_answering(address, lambda: say_ready(app, address, times))
+    serve(app, server_app, bound, parsed.flags, key, certificate)
+    return 0
+
+
+def build(parsed: ParsedFlags, times: StartupTimes) -> tuple[App, FastAPI]:
+    """The services, the API and the page of these flags, not yet served."""
+    flags = parsed.flags
+    with times.part("import torch"):
+        import torch  # noqa: F401
+    with times.part("import fastapi"):
+        from fastapi import FastAPI
+    with times.part("services"):
+        from modules.application.build import build_app
+
+        app = build_app(flags)
+    for sentence in (*app.policy.reasons, *app.notices):
+        log.info(sentence)
+    if parsed.unknown:
+        log.info("Unknown flags, left alone: %s", " ".join(parsed.unknown))
+    server_app = FastAPI(title="Stable Diffusion web UI", docs_url="/docs" if flags.api or flags.nowebui else None, redoc_url=None)
+    with times.part("API"):
+        from modules.rest_api.build import add_api
+
+        add_api(server_app, app, full=flags.api or flags.nowebui)
+    if not flags.nowebui:
+        with times.part("import gradio"):
+            import gradio  # noqa: F401
+        with times.part("page"):
+            from modules.gradio_ui.build import build_ui, mount
+
+            server_app = mount(server_app, build_ui(app), app)
+    return app, server_app
+
+
+def say_ready(app: App, address: Address, times: StartupTimes) -> None:
+    """The page answers: say where, open the browser if asked, and only now load the model."""
+    from modules.application.build import preload
+
+    log.info("Running on local URL:  %s", address.url.rstrip("/"))
+    log.info(times.sentence())
+    if app.flags.autolaunch and not app.flags.nowebui and has_display(os.environ):
+        webbrowser.open(address.url)
+    preload(app)
+
+
+def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str | None, certificate: str | None) -> None:
+    """Serve until SIGINT or SIGTERM; then end the running job at its next step, keep the waiting ones, and return."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        below_subpath(server_app, flags.subpath), log_level="warning", timeout_keep_alive=flags.timeout_keep_alive,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS, ssl_keyfile=key, ssl_certfile=certificate,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[method-assign]  # uvicorn's own would end the process with the signal's code
+    closing = threading.Thread(target=app.close, name="close", daemon=True)
+
+    def stop(number: int, frame: object) -> None:
+        if server.should_exit:
+            os._exit(STOPPED_BY_USER)  # asked twice: at once, in the middle of a step; the job store survives that
+        log.info("Stopping: the running job ends at its next step, waiting ones are kept. Ctrl+C again stops at once.")
+        server.should_exit = True
+        closing.start()  # now, because open requests wait for their jobs
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, stop)
+    server.run([bound])
+    if closing.ident is None:
+        closing.start()
+    closing.join()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
