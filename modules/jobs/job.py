@@ -1,14 +1,17 @@
 """One piece of work: what was asked, how far it is, how it ended."""
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from modules.jobs.progress import Progress
+
+log = logging.getLogger(__name__)
 
 
 class JobState(StrEnum):
@@ -87,7 +90,32 @@ class Job:
     progress: Progress = field(default_factory=Progress)
     cancel: CancelToken = field(default_factory=CancelToken)
     over: threading.Event = field(default_factory=threading.Event)
+    _listeners: list[Callable[[], None]] = field(default_factory=list, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def is_over(self) -> bool:
         return self.state in FINAL
+
+    def when_over(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` once when the job is over, on the worker's thread; at once, on this one, if it already is."""
+        with self._lock:
+            if not self.over.is_set():
+                self._listeners.append(listener)
+                return
+        listener()
+
+    def without_result(self) -> Job:
+        """What is remembered of a job that was long ago. Whoever still holds the job itself keeps its result."""
+        return replace(self, result=None, failure=None, progress=Progress(), _listeners=[])
+
+    def announce(self) -> None:
+        """The queue's last word on a job: it is over, and what is to be known of it can be read."""
+        with self._lock:
+            self.over.set()
+            listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            try:
+                listener()
+            except Exception:
+                log.exception("what waited for job %s failed", self.id)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -25,14 +26,18 @@ KEEP_IN_MEMORY = 200            # jobs that are answered without asking the stor
 MAX_ID_LENGTH = 200
 
 
+class QueueFull(Busy):
+    """So many jobs wait already that another is refused."""
+
+    status = 429
+
+
 @dataclass(kw_only=True, eq=False)
 class _Call:
-    """A function to run on the worker between jobs."""
+    """A function to run on the worker between jobs, and the promise of what it returns."""
 
     function: Callable[[], Any]
-    result: Any = None
-    failure: BaseException | None = None
-    over: threading.Event = field(default_factory=threading.Event)
+    promise: Future[Any] = field(default_factory=Future)
 
 
 class JobQueue:
@@ -75,7 +80,7 @@ class JobQueue:
             if self._closing:
                 raise Busy("The server is shutting down.", "Send the request again when it is back.")
             if len(self._pending) >= self._max_pending:
-                raise Busy(f"{len(self._pending)} jobs are waiting, and no more fit in the queue.", "Try again when some are done.")
+                raise QueueFull(f"{len(self._pending)} jobs are waiting, and no more fit in the queue.", "Try again when some are done.")
             if (known := self._recent.get(job.id)) is not None and not known.is_over:
                 raise InvalidValue(f"The task id {job.id!r} belongs to a job that is not over.", "Use another id.", field="force_task_id")
             self._to_store(self._store.add, job)
@@ -91,16 +96,17 @@ class JobQueue:
         """
         if threading.current_thread() is self._worker:
             return function()
-        call = self._enqueue_call(function)
-        if not call.over.wait(timeout):
-            raise TimeoutError(f"the worker was busy for {timeout} s")
-        if call.failure is not None:
-            raise call.failure
-        return call.result
+        return self.call_soon(function).result(timeout)
 
-    def call_later(self, function: Callable[[], Any]) -> None:
-        """``call`` without waiting; a failure goes to the log."""
-        self._enqueue_call(function)
+    def call_soon(self, function: Callable[[], T]) -> Future[T]:
+        """``call`` without waiting: the promise of its result. Raises Busy when the server is shutting down."""
+        call = _Call(function=function)
+        with self._change:
+            if self._closing:
+                raise Busy("The server is shutting down.")
+            self._calls.append(call)
+            self._change.notify_all()
+        return call.promise
 
     def wait(self, job: Job, timeout: float | None = None) -> Job:
         """Block until ``job`` is over, or ``timeout`` seconds have passed; returns it either way."""
@@ -158,6 +164,10 @@ class JobQueue:
         running.cancel.skip()
         return True
 
+    def keep(self, job: Job) -> None:
+        """Write down how a running job stands, so that its ``summary`` survives a crash."""
+        self._to_store(self._store.save, job)
+
     def close(self, timeout: float = 10.0) -> None:
         """Interrupt the running job, keep the waiting ones for the next start, end the worker, close the store."""
         with self._change:
@@ -188,8 +198,7 @@ class JobQueue:
             elif job is not None:
                 self._run(job)
         for call in calls:
-            call.failure = Busy("The server is shutting down.")
-            call.over.set()
+            call.promise.set_exception(Busy("The server is shutting down."))
 
     def _run(self, job: Job) -> None:
         job.state, job.started, job.attempts = JobState.RUNNING, time.time(), job.attempts + 1
@@ -216,7 +225,7 @@ class JobQueue:
         job.state, job.started = JobState.RUNNING, time.time()
         job.state, job.failure = self._run_kind(job)
         job.error, job.finished = _sentence(job.failure) if job.failure else None, time.time()
-        job.over.set()
+        job.announce()
         return job
 
     def _finish(self, job: Job, state: JobState, *, error: str | None = None, failure: BaseException | None = None) -> None:
@@ -229,16 +238,7 @@ class JobQueue:
         with self._change:
             self._remember(job)
             self._forget_old()
-        job.over.set()
-
-    def _enqueue_call(self, function: Callable[[], Any]) -> _Call:
-        call = _Call(function=function)
-        with self._change:
-            if self._closing:
-                raise Busy("The server is shutting down.")
-            self._calls.append(call)
-            self._change.notify_all()
-        return call
+        job.announce()
 
     def _remember(self, job: Job) -> None:
         self._recent[job.id] = job
@@ -246,8 +246,9 @@ class JobQueue:
 
     def _forget_old(self) -> None:
         over = [job for job in self._recent.values() if job.is_over]
-        for job in over[:-KEEP_RESULTS]:
-            job.result = job.failure = None
+        for job in over[-KEEP_IN_MEMORY:-KEEP_RESULTS]:
+            if job.result is not None or job.failure is not None:
+                self._recent[job.id] = job.without_result()
         for job in over[:-KEEP_IN_MEMORY]:
             del self._recent[job.id]
         if len(over) > KEEP_IN_MEMORY:
@@ -269,12 +270,13 @@ class JobQueue:
 
 def _answer(call: _Call) -> None:
     try:
-        call.result = call.function()
+        result = call.function()
     except BaseException as error:      # as for jobs: the worker goes on
-        call.failure = error
         if not isinstance(error, WebuiError):
             log.exception("a call on the worker failed")
-    call.over.set()
+        call.promise.set_exception(error)
+    else:
+        call.promise.set_result(result)
 
 
 def _check_id(job_id: str) -> None:

@@ -126,8 +126,10 @@ def test_history_in_memory_is_bounded(queue: JobQueue, gate: threading.Event) ->
     jobs = [queue.submit("hold", {"k": [k] * 10}) for k in range(KEEP_RESULTS + 5)]
     for job in jobs:
         queue.wait(job, 5)
-    assert sum(job.result is not None for job in jobs) == KEEP_RESULTS
-    assert jobs[0].summary == {"k": [0] * 10}
+    known = [queue.find(job.id) for job in jobs]
+    assert sum(job is not None and job.result is not None for job in known) == KEEP_RESULTS
+    assert known[0] and known[0].summary == {"k": [0] * 10} and known[0].is_over
+    assert jobs[0].result == [0] * 10       # whoever waited for it has it
 
 
 def test_sixty_threads_lose_nothing(queue: JobQueue, gate: threading.Event) -> None:
@@ -143,3 +145,17 @@ def test_sixty_threads_lose_nothing(queue: JobQueue, gate: threading.Event) -> N
     for each in threads:
         each.join()
     assert answers == {k: k for k in range(48)}
+
+
+def test_whoever_waits_is_told_once(queue: JobQueue, gate: threading.Event) -> None:
+    told: list[str] = []
+    job = queue.submit("hold", {"k": 1})
+    job.when_over(lambda: told.append("before"))
+    job.when_over(lambda: told.append(str(1 / 0)))
+    job.when_over(lambda: told.append(str(job.result)))
+    gate.set()
+    queue.wait(job, 5)
+    until(lambda: len(told) == 2)
+    job.when_over(lambda: told.append("late"))
+    assert told == ["before", "1", "late"]
+    assert queue.call_soon(lambda: 3).result(5) == 3

@@ -1,0 +1,37 @@
+"""App: the long-lived services of one server, in one record."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modules.application.paths import Paths
+from modules.application.settings_store import SettingsStore
+from modules.imaging.save import NumberBook
+from modules.jobs.queue import JobQueue
+
+if TYPE_CHECKING:
+    from modules.compute.hardware import Hardware
+    from modules.compute.policy import ComputePolicy
+    from modules.library.catalogue import Catalogue
+    from modules.loading.checkpoints import Checkpoints
+    from modules.schema.flags import Flags
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class App:
+    """Made by ``build_app``, closed by ``close``. notices: sentences about the start that the user should read."""
+
+    flags: Flags
+    paths: Paths
+    hardware: Hardware
+    policy: ComputePolicy
+    settings: SettingsStore
+    catalogue: Catalogue
+    checkpoints: Checkpoints
+    jobs: JobQueue
+    numbers: NumberBook
+    notices: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        """Interrupt the running job, keep the waiting ones for the next start."""
+        self.jobs.close()

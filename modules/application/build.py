@@ -1,0 +1,107 @@
+"""build_app: the one place where the services of a server are wired together."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from modules.application import generation
+from modules.application.app import App
+from modules.application.paths import Paths, paths_from_flags
+from modules.application.settings_store import SettingsStore
+from modules.compute.hardware import probe
+from modules.compute.policy import policy_from_flags
+from modules.files.atomic import sweep_temporaries
+from modules.imaging.save import NumberBook
+from modules.jobs.job import Job
+from modules.jobs.queue import JobQueue
+from modules.jobs.store import open_store
+from modules.library.cache import FileCache
+from modules.library.catalogue import Catalogue
+from modules.library.roots import roots_from_flags
+from modules.loading.checkpoints import Checkpoints
+from modules.schema.errors import NoCheckpoint, WebuiError
+from modules.schema.flags import Flags
+from modules.schema.settings.table import SETTINGS
+
+log = logging.getLogger(__name__)
+
+
+def build_app(flags: Flags) -> App:
+    """Everything a server needs, with its worker waiting. Loads no model: ``preload`` does, on the worker.
+
+    Nothing that is found in the data folder stops it: what is damaged is set aside and said in ``notices``.
+    """
+    paths = paths_from_flags(flags)
+    sweep_temporaries(_folders_written_to(paths))
+    settings = SettingsStore(paths.config_file, SETTINGS)
+    store, store_notices = open_store(paths.jobs_file)
+    hardware = probe()
+    policy = policy_from_flags(flags, hardware)
+    catalogue = Catalogue(roots_from_flags(flags), FileCache(paths.cache_dir / "models.json"), hashing=not flags.no_hashing)
+    _take_up_named_checkpoint(flags, settings, catalogue)
+    for sentence in (notices := (*settings.notices, *store_notices)):
+        log.warning(sentence)
+    runners: dict[str, Callable[[Job], tuple[Any, dict[str, Any]]]] = {}
+    app = App(
+        flags=flags,
+        paths=paths,
+        hardware=hardware,
+        policy=policy,
+        settings=settings,
+        catalogue=catalogue,
+        checkpoints=Checkpoints(catalogue, policy),
+        jobs=JobQueue(store, runners),
+        numbers=NumberBook(),
+        notices=notices,
+    )
+    runners |= generation.runners(app)
+    app.jobs.start()
+    return app
+
+
+def preload(app: App) -> None:
+    """Load the chosen checkpoint on the worker, so that the first picture comes quickly. Returns at once; trouble is logged and said again by the first job."""
+    if app.flags.ui_debug_mode or app.flags.skip_load_model_at_start:
+        return
+
+    def load() -> None:
+        try:
+            model = generation.chosen_checkpoint(app, app.settings.get(generation.CHECKPOINT_KEY))
+            app.catalogue.hash_later(model)
+            app.checkpoints.load(model)
+        except NoCheckpoint as error:
+            log.warning("%s", error)
+        except WebuiError as error:
+            log.error("the chosen checkpoint was not loaded: %s", error)
+
+    app.jobs.call_soon(load)
+
+
+def _take_up_named_checkpoint(flags: Flags, settings: SettingsStore, catalogue: Catalogue) -> None:
+    """--ckpt chooses for this run, whatever was chosen before."""
+    if not flags.named_checkpoint:
+        return
+    named = Path(flags.named_checkpoint).absolute()
+    model = next((each for each in catalogue.checkpoints() if each.path == named), None)
+    if model is None:
+        log.warning("--ckpt names %s, which is not there", named)
+    else:
+        settings.set(generation.CHECKPOINT_KEY, model.title)
+
+
+def _folders_written_to(paths: Paths) -> list[Path]:
+    """Where a killed server may have left temporary files: the data folder's own, and the output folders two levels down."""
+    outputs = paths.outputs_dir
+    try:
+        kinds = [each for each in outputs.iterdir() if each.is_dir()]
+    except OSError:
+        kinds = []
+    newest: list[Path] = []
+    for kind in kinds:
+        try:
+            newest += sorted((each for each in kind.iterdir() if each.is_dir()), reverse=True)[:3]
+        except OSError:
+            continue
+    return [paths.data_dir, paths.cache_dir, paths.config_file.parent, *kinds, *newest]

@@ -1,0 +1,154 @@
+"""Request + settings + overrides -> ResolvedRequest: after this nothing reads a setting, and nothing is None."""
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from modules.engine.resolved import PreviewOptions, ResolvedHires, ResolvedRefiner, ResolvedRequest, SamplingOptions
+from modules.engine.sampler_registry import find_sampler, find_schedule, split_sampler_and_schedule
+from modules.schema.params_hires import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER
+from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
+
+USUAL_STRENGTH = 0.75       # A1111's denoising strength where none is given
+
+# SamplingOptions field -> key of the setting that it takes its value from
+_OPTION_KEYS: dict[str, str] = {
+    "clip_skip": "CLIP_stop_at_last_layers",
+    "emphasis": "emphasis",
+    "use_old_emphasis_implementation": "use_old_emphasis_implementation",
+    "comma_padding_backtrack": "comma_padding_backtrack",
+    "use_old_scheduling": "use_old_scheduling",
+    "sdxl_clip_l_skip": "sdxl_clip_l_skip",
+    "sdxl_crop_top": "sdxl_crop_top",
+    "sdxl_crop_left": "sdxl_crop_left",
+    "noise_source": "randn_source",
+    "ensd": "eta_noise_seed_delta",
+    "eta_ancestral": "eta_ancestral",
+    "eta_ddim": "eta_ddim",
+    "s_churn": "s_churn",
+    "s_tmin": "s_tmin",
+    "s_tmax": "s_tmax",
+    "s_noise": "s_noise",
+    "sgm_noise_multiplier": "sgm_noise_multiplier",
+    "no_dpmpp_sde_batch_determinism": "no_dpmpp_sde_batch_determinism",
+    "sigma_min": "sigma_min",
+    "sigma_max": "sigma_max",
+    "rho": "rho",
+    "use_old_karras_sigmas": "use_old_karras_scheduler_sigmas",
+    "discard_penultimate_sigma": "always_discard_next_to_last_sigma",
+    "noise_schedule": "sd_noise_schedule",
+    "use_downcasted_alpha_bar": "use_downcasted_alpha_bar",
+    "quantize_timesteps": "enable_quantization",
+    "ddim_discretize": "ddim_discretize",
+    "beta_alpha": "beta_dist_alpha",
+    "beta_beta": "beta_dist_beta",
+    "unipc_variant": "uni_pc_variant",
+    "unipc_skip_type": "uni_pc_skip_type",
+    "unipc_order": "uni_pc_order",
+    "unipc_lower_order_final": "uni_pc_lower_order_final",
+    "s_min_uncond": "s_min_uncond",
+    "s_min_uncond_all": "s_min_uncond_all",
+    "skip_early_cond": "skip_early_cond",
+    "pad_cond_uncond": "pad_cond_uncond",
+    "pad_cond_uncond_v0": "pad_cond_uncond_v0",
+    "batch_cond_uncond": "batch_cond_uncond",
+    "tiling": "tiling",
+    "token_merging_ratio": "token_merging_ratio",
+    "token_merging_ratio_hires": "token_merging_ratio_hr",
+    "initial_noise_multiplier": "initial_noise_multiplier",
+    "extra_noise": "img2img_extra_noise",
+    "img2img_fix_steps": "img2img_fix_steps",
+    "colour_correction": "img2img_color_correction",
+    "inpainting_mask_weight": "inpainting_mask_weight",
+    "background_colour": "img2img_background_color",
+    "overlay_original": "overlay_inpaint",
+    "hires_use_first_pass_conds": "hires_fix_use_firstpass_conds",
+    "use_old_hires_size": "use_old_hires_fix_width_height",
+}
+
+
+class SettingsView(Protocol):
+    """Anything that answers for a setting's value by key."""
+
+    def get(self, key: str) -> Any: ...
+
+
+def resolve(request: Txt2ImgRequest | Img2ImgRequest, settings: SettingsView) -> ResolvedRequest:
+    """The request with every setting merged in. ``settings``: as this job sees them, overrides on top.
+
+    Prompts are taken as they are: styles are applied before. Raises UnknownName for a sampler or schedule nobody knows.
+    """
+    sampler, schedule = split_sampler_and_schedule(request.sampling.sampler or "Euler", request.sampling.scheduler or "Automatic")
+    size, batch, seed = request.size, request.batch, request.seed
+    return ResolvedRequest(
+        prompt=request.prompt.prompt,
+        negative_prompt=request.prompt.negative_prompt,
+        width=size.width,
+        height=size.height,
+        steps=request.sampling.steps,
+        guidance_scale=request.sampling.guidance_scale,
+        sampler_name=find_sampler(sampler).name,
+        schedule_name=find_schedule(schedule).label,
+        batch_size=batch.batch_size,
+        batch_count=batch.batch_count,
+        seed=seed.seed,
+        variation_seed=seed.variation_seed,
+        variation_strength=seed.variation_strength,
+        seed_resize_width=max(0, seed.resize_from_width),
+        seed_resize_height=max(0, seed.resize_from_height),
+        denoising_strength=USUAL_STRENGTH if request.denoising_strength is None else request.denoising_strength,
+        options=resolve_options(request, settings),
+        hires=_hires(request),
+        refiner=ResolvedRefiner(
+            checkpoint_name=_named(request.refiner.checkpoint),
+            switch_at=0.8 if request.refiner.switch_at is None else request.refiner.switch_at,
+            switch_by_sample_steps=settings.get("refiner_switch_by_sample_steps"),
+        ),
+        preview=_preview(settings),
+    )
+
+
+def resolve_options(request: Txt2ImgRequest | Img2ImgRequest, settings: SettingsView) -> SamplingOptions:
+    """The sampling options: settings, and what the request itself says over them. A request's eta replaces both etas."""
+    values = {name: settings.get(key) for name, key in _OPTION_KEYS.items()}
+    own = request.noise
+    asked = {
+        "eta_ancestral": own.eta, "eta_ddim": own.eta, "s_min_uncond": own.s_min_uncond, "s_churn": own.s_churn, "s_tmin": own.s_tmin,
+        "s_tmax": own.s_tmax, "s_noise": own.s_noise, "tiling": request.features.tiling,
+    }
+    values |= {name: value for name, value in asked.items() if value is not None}
+    if isinstance(request, Img2ImgRequest):
+        values["token_merging_ratio"] = settings.get("token_merging_ratio_img2img") or values["token_merging_ratio"]
+    return SamplingOptions(**values)
+
+
+def _hires(request: Txt2ImgRequest | Img2ImgRequest) -> ResolvedHires:
+    if not isinstance(request, Txt2ImgRequest) or not request.hires.enabled:
+        return ResolvedHires()
+    hires = request.hires
+    sampler, schedule = _named(hires.sampler_name, SAME_SAMPLER), _named(hires.scheduler, SAME_SCHEDULER)
+    if sampler:
+        sampler, schedule = split_sampler_and_schedule(sampler, schedule)
+        sampler = find_sampler(sampler).name
+    return ResolvedHires(
+        enabled=True,
+        upscaler=hires.upscaler or "Latent",
+        scale=hires.scale,
+        resize_width=hires.resize_width,
+        resize_height=hires.resize_height,
+        steps=hires.second_pass_steps,
+        sampler_name=sampler,
+        schedule_name=find_schedule(schedule).label if schedule else "",
+        prompt=hires.prompt,
+        negative_prompt=hires.negative_prompt,
+        checkpoint_name=_named(hires.checkpoint_name, SAME_CHECKPOINT),
+    )
+
+
+def _named(name: str | None, same: str = "None") -> str:
+    """A name, or "" where nothing, or the same as before, is meant."""
+    return "" if name in (None, "", "None", same) else str(name)
+
+
+def _preview(settings: SettingsView) -> PreviewOptions:
+    every = settings.get("show_progress_every_n_steps") if settings.get("live_previews_enable") else 0
+    return PreviewOptions(every_steps=max(0, every), method=settings.get("show_progress_type"))

@@ -1,0 +1,209 @@
+"""Submit a request, run it as a job, hand back its pictures. Both front doors come through here."""
+from __future__ import annotations
+
+import glob
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from modules.application.app import App
+from modules.application.engine_inputs import resolve
+from modules.application.outcome import Outcome, OutputImage, processed_info
+from modules.application.picture_saver import PictureSaver, save_plan
+from modules.application.run_facts import FactsWriter, ModelFacts
+from modules.application.settings_rules import check_overrides
+from modules.application.settings_store import OverlaidSettings
+from modules.engine.generate import generate
+from modules.engine.hooks import BatchPlan, GeneratedImage, NullHooks, SamplingFacts
+from modules.engine.plan import fixed_seed
+from modules.engine.prompt_comments import strip_comments
+from modules.engine.resolved import ResolvedRequest
+from modules.engine.styles import apply_styles, read_styles
+from modules.jobs.job import Job, JobState
+from modules.library.model_file import ModelFile
+from modules.schema.errors import InvalidValue, JobSetAside, NoCheckpoint, UnknownName
+from modules.schema.param import put
+from modules.schema.request import Img2ImgRequest, Request, Txt2ImgRequest
+
+log = logging.getLogger(__name__)
+CHECKPOINT_KEY = "sd_model_checkpoint"
+KINDS: dict[str, type[Txt2ImgRequest] | type[Img2ImgRequest]] = {"txt2img": Txt2ImgRequest, "img2img": Img2ImgRequest}
+
+
+def submit(app: App, request: Request, *, source: str, task_id: str | None = None) -> Job:
+    """Put ``request`` in line and return its job at once. source: "page" or "api".
+
+    All that can be wrong with it is said here, before it waits: raises WebuiError. A random seed is drawn now, and
+    the settings of this moment go with it, so that a job that waits, or is tried again after a crash, makes the picture that was asked for.
+    """
+    overrides = request.overrides.override_settings
+    check_overrides(app.settings.table, overrides)
+    settings = OverlaidSettings(app.settings.table, app.settings.changed(), overrides)
+    _refuse_unbuilt(request)
+    model = chosen_checkpoint(app, settings.get(CHECKPOINT_KEY), strict=CHECKPOINT_KEY in overrides)
+    resolve(request, settings)
+    if not request.overrides.override_settings_restore_afterwards and overrides:
+        app.settings.update(overrides)
+    request = put(request, ("seed", "seed"), fixed_seed(request.seed.seed))
+    request = put(request, ("seed", "variation_seed"), fixed_seed(request.seed.variation_seed))
+    kind = "img2img" if isinstance(request, Img2ImgRequest) else "txt2img"
+    payload = {"request": request.to_flat(), "settings": app.settings.changed(), "checkpoint": model.name}
+    return app.jobs.submit(kind, payload, id=task_id or request.task.force_task_id or None, source=source)
+
+
+def generate_blocking(app: App, request: Request, *, source: str = "api", task_id: str | None = None) -> Outcome:
+    """``submit`` and wait for the pictures. Raises what made the job fail."""
+    return outcome_of(app.jobs.wait(submit(app, request, source=source, task_id=task_id)))
+
+
+def outcome_of(job: Job) -> Outcome:
+    """The outcome of a job that is over; an interrupted job has what was finished. Raises what made it fail."""
+    if job.failure is not None:
+        raise job.failure
+    if job.state is JobState.SET_ASIDE:
+        raise JobSetAside(job.error or "The job was set aside.")
+    if isinstance(job.result, Outcome):
+        return job.result
+    return Outcome(images=(), shown=(), info={}, comments=(job.error,) if job.error else ())
+
+
+def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False) -> ModelFile:
+    """The checkpoint of that name, or the first one when there is no name, or (not ``strict``) when it is gone.
+
+    Raises NoCheckpoint when there is none at all, UnknownName.
+    """
+    available = app.catalogue.checkpoints()
+    if not available:
+        raise NoCheckpoint(app.paths.checkpoints_dir)
+    if not name:
+        return available[0]
+    try:
+        return app.catalogue.find_checkpoint(name)
+    except UnknownName:
+        if strict:
+            raise
+        log.warning("the checkpoint %r of the settings is gone; %s is used instead", name, available[0].name)
+        return available[0]
+
+
+def runners(app: App) -> dict[str, Callable[[Job], tuple[Any, dict[str, Any]]]]:
+    """What the queue runs for each kind of job."""
+    return {kind: lambda job: _run(app, job) for kind in KINDS}
+
+
+class _Listener(NullHooks):
+    """Hands each picture to the saver as soon as the engine has it."""
+
+    def __init__(self, saver: PictureSaver) -> None:
+        self.saver = saver
+        self.facts: SamplingFacts | None = None
+
+    def plans_ready(self, plans: tuple[BatchPlan, ...]) -> tuple[BatchPlan, ...]:
+        self.saver.plans = plans
+        return plans
+
+    def image_ready(self, image: GeneratedImage) -> GeneratedImage:
+        self.facts = image.facts or self.facts
+        self.saver.take(image)
+        return image
+
+
+def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
+    """On the worker. What is finished when something fails stays in ``job.result``."""
+    request = KINDS[job.kind].from_flat(job.payload["request"])
+    settings = OverlaidSettings(app.settings.table, job.payload["settings"], request.overrides.override_settings)
+    job.progress.text = "Loading the checkpoint"
+    model = chosen_checkpoint(app, job.payload["checkpoint"], strict=True)
+    components = app.checkpoints.load(model)
+    models = _model_facts(app, model, components)
+    job.progress.text = ""
+    resolved, comments = _with_styles(app, request, resolve(request, settings), strip=settings.get("enable_prompt_comments"))
+    writer = FactsWriter(request=resolved, settings=settings, models=models)
+    began = datetime.now()
+    plan = save_plan(
+        app.paths, settings, job.kind,
+        save_samples=request.output.save_images and not request.output.do_not_save_samples,
+        save_grid=request.output.save_images and not request.output.do_not_save_grid,
+        prompt_history=not app.flags.no_prompt_history, max_part_length=app.flags.filenames_max_length)
+    saver = PictureSaver(plan, writer, app.numbers, began, lambda done: _note(app, job, done))
+    listener = _Listener(saver)
+    try:
+        result = generate(resolved, components, policy=app.policy.for_family(components.family), hooks=listener, progress=job.progress, cancel=job.cancel)
+        comments += result.comments
+        listener.facts = result.facts
+    finally:
+        images = saver.finish()
+        outcome = _outcome(request, writer, saver, listener, images, comments, settings, began)
+        job.result, job.summary = outcome, outcome.summary()
+    return outcome, outcome.summary()
+
+
+def _outcome(
+    request: Request, writer: FactsWriter, saver: PictureSaver, listener: _Listener, images: list[OutputImage],
+    comments: tuple[str, ...], settings: OverlaidSettings, began: datetime,
+) -> Outcome:
+    resolved, models = writer.request, writer.models
+    grid = None
+    if request.output.save_images and not request.output.do_not_save_grid:
+        grid = saver.save_grid(images, batch_size=resolved.batch_size, settings=settings)
+    grid_first = grid is not None and settings.get("return_grid")
+    shown = (grid, *images) if grid is not None and grid_first else tuple(images)
+    info = processed_info(
+        resolved, saver.plans, shown, model=models.model, model_hash=models.model_hash, vae_name=models.vae_name, vae_hash=models.vae_hash,
+        sampler_name=resolved.sampler_name, styles=request.prompt.styles, extra=writer.extra(listener.facts) if listener.facts else {},
+        grid_first=bool(grid_first), began=began, is_inpainting_model=models.is_inpainting)
+    return Outcome(images=tuple(images), shown=shown, grid=grid, info=info, comments=(*comments, *saver.comments))
+
+
+def _note(app: App, job: Job, done: list[OutputImage]) -> None:
+    """One more picture is safe: a server that dies now still knows of it."""
+    job.summary = Outcome(images=tuple(done), shown=tuple(done), info={}).summary()
+    app.jobs.keep(job)
+
+
+def _model_facts(app: App, model: ModelFile, components: Any) -> ModelFacts:
+    hashing = not app.flags.no_hashing
+    vae = components.vae_file
+    return ModelFacts(
+        model=model,
+        model_hash=app.catalogue.hash_of(model)[:10] if hashing else None,
+        vae_name=vae.path.name if vae else None,
+        vae_hash=app.catalogue.hash_of(vae)[:10] if vae and hashing else None,
+        is_inpainting=components.family.is_inpainting,
+    )
+
+
+def _with_styles(app: App, request: Request, resolved: ResolvedRequest, *, strip: bool) -> tuple[ResolvedRequest, tuple[str, ...]]:
+    """The prompts with styles applied and comments taken out, and a sentence for each style that does not exist."""
+    names = request.prompt.styles
+    prompt, negative, unknown = apply_styles(resolved.prompt, resolved.negative_prompt, names, read_styles(styles_paths(app)) if names else {})
+    if strip:
+        prompt, negative = strip_comments(prompt), strip_comments(negative)
+    comments = tuple(f"There is no style called {name[:80]!r}; it was left out." for name in unknown if name != "None")
+    return replace(resolved, prompt=prompt, negative_prompt=negative), comments
+
+
+def styles_paths(app: App) -> list[Path]:
+    """The styles files of the flags, patterns with ``*`` filled in."""
+    found: list[Path] = []
+    for text in app.paths.styles_files:
+        found += [Path(each) for each in sorted(glob.glob(text))] if "*" in text else [Path(text)]
+    return found
+
+
+def _refuse_unbuilt(request: Request) -> None:
+    """Say no, instead of making another picture than was asked for, where a feature is not there yet."""
+    if request.scripting.script_name:
+        raise InvalidValue(f"Script {request.scripting.script_name[:80]!r} not found", field="script_name")
+    for name in request.scripting.alwayson_scripts:
+        raise InvalidValue(f"Script {name[:80]!r} not found", field="alwayson_scripts")
+    if isinstance(request, Txt2ImgRequest) and request.hires.enabled:
+        raise InvalidValue("Hires. fix (enable_hr) is not there yet.", "Switch it off.", field="enable_hr")
+    if request.refiner.checkpoint not in (None, "", "None"):
+        raise InvalidValue("The refiner (refiner_checkpoint) is not there yet.", "Leave it out.", field="refiner_checkpoint")
+    if isinstance(request, Img2ImgRequest):
+        raise InvalidValue("img2img is not there yet.", "Use txt2img.", field="init_images")
+

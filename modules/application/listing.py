@@ -1,0 +1,93 @@
+"""What there is to choose from, as plain dicts in A1111's shapes, for both front doors."""
+from __future__ import annotations
+
+from typing import Any
+
+from modules.application.app import App
+from modules.application.generation import styles_paths
+from modules.engine.sampler_contract import SamplerSpec
+from modules.engine.sampler_registry import samplers as all_samplers
+from modules.engine.sampler_registry import schedules as all_schedules
+from modules.engine.styles import read_styles
+from modules.library.model_file import ModelFile
+from modules.schema.errors import NoCheckpoint
+
+LATENT_UPSCALE_MODES = ("Latent", "Latent (antialiased)", "Latent (bicubic)", "Latent (bicubic antialiased)", "Latent (nearest)", "Latent (nearest-exact)")
+
+
+def samplers() -> list[dict[str, Any]]:
+    """Every sampler: name, aliases, options (texts)."""
+    return [{"name": spec.name, "aliases": list(spec.aliases), "options": _sampler_options(spec)} for spec in all_samplers()]
+
+
+def _sampler_options(spec: SamplerSpec) -> dict[str, str]:
+    options = {
+        "scheduler": spec.default_schedule.lower(),
+        "discard_next_to_last_sigma": "True" if spec.discards_penultimate else "",
+        "uses_ensd": "True" if spec.eta_option == "ancestral" and not spec.brownian else "",
+        "second_order": "True" if spec.order > 1 else "",
+        "brownian_noise": "True" if spec.brownian else "",
+    }
+    return {key: value for key, value in options.items() if value}
+
+
+def schedulers() -> list[dict[str, Any]]:
+    """Every schedule: name, label, aliases, default_rho (-1 where rho has no meaning), need_inner_model."""
+    return [
+        {
+            "name": spec.name,
+            "label": spec.label,
+            "aliases": list(spec.aliases) or None,
+            "default_rho": -1.0 if spec.default_rho is None else spec.default_rho,
+            "need_inner_model": spec.needs_levels,
+        }
+        for spec in all_schedules()
+    ]
+
+
+def sd_models(app: App) -> list[dict[str, Any]]:
+    """Every checkpoint: title, model_name, hash, sha256, filename, config (a yaml beside it)."""
+    return [
+        {
+            "title": model.title,
+            "model_name": model.model_name,
+            "hash": model.short_hash,
+            "sha256": model.sha256,
+            "filename": str(model.path),
+            "config": _config_of(model),
+        }
+        for model in app.catalogue.checkpoints()
+    ]
+
+
+def sd_vaes(app: App) -> list[dict[str, Any]]:
+    """Every VAE file: model_name, filename."""
+    return [{"model_name": model.path.name, "filename": str(model.path)} for model in app.catalogue.vaes()]
+
+
+def prompt_styles(app: App) -> list[dict[str, Any]]:
+    """Every style: name, prompt, negative_prompt."""
+    return [{"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt} for style in read_styles(styles_paths(app)).values()]
+
+
+def upscalers() -> list[dict[str, Any]]:
+    """Every upscaler: name, model_name, model_path, model_url, scale."""
+    return [{"name": name, "model_name": None, "model_path": None, "model_url": None, "scale": 4.0} for name in ("None", "Lanczos", "Nearest")]
+
+
+def latent_upscale_modes() -> list[dict[str, Any]]:
+    """The ways to enlarge a latent."""
+    return [{"name": name} for name in LATENT_UPSCALE_MODES]
+
+
+def notices(app: App) -> list[str]:
+    """What the user should know now: trouble at the start, and a missing checkpoint."""
+    found = list(app.notices)
+    if not app.catalogue.checkpoints():
+        found.append(str(NoCheckpoint(app.paths.checkpoints_dir)))
+    return found
+
+
+def _config_of(model: ModelFile) -> str | None:
+    beside = model.path.with_suffix(".yaml")
+    return str(beside) if beside.is_file() else None

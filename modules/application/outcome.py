@@ -1,0 +1,97 @@
+"""What a job gives back: pictures with their texts, and the facts in the form of A1111's ``Processed.js()``."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modules.application.version import INFOTEXT_VERSION
+from modules.engine.hooks import BatchPlan
+from modules.engine.resolved import ResolvedRequest
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from modules.library.model_file import ModelFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputImage:
+    """One picture. path: where it was saved, None when it was not. complete: False when it was cut short by an interrupt."""
+
+    picture: Image
+    infotext: str
+    seed: int
+    path: Path | None = None
+    complete: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """All a job made. grid: the sheet of all pictures, if one was made; shown: what a gallery shows, in order.
+
+    info: A1111's facts as JSON values; its ``infotexts`` and ``index_of_first_image`` are those of ``shown``.
+    comments: sentences for the user.
+    """
+
+    images: tuple[OutputImage, ...]
+    shown: tuple[OutputImage, ...]
+    info: dict[str, Any]
+    grid: OutputImage | None = None
+    comments: tuple[str, ...] = ()
+
+    def summary(self) -> dict[str, Any]:
+        """What the store keeps of it: paths instead of pictures."""
+        return {
+            "images": [_summary_of(image) for image in self.shown],
+            "info": self.info,
+            "comments": list(self.comments),
+        }
+
+
+def _summary_of(image: OutputImage) -> dict[str, Any]:
+    return {"path": str(image.path) if image.path else None, "infotext": image.infotext, "seed": image.seed, "complete": image.complete}
+
+
+def processed_info(
+    request: ResolvedRequest, plans: tuple[BatchPlan, ...], shown: tuple[OutputImage, ...], *,
+    model: ModelFile, model_hash: str | None, vae_name: str | None, vae_hash: str | None, sampler_name: str, styles: tuple[str, ...],
+    extra: dict[str, Any], grid_first: bool, began: datetime, is_inpainting_model: bool,
+) -> dict[str, Any]:
+    """The facts of a job under A1111's names, in its order. Lists named ``all_*`` hold every picture asked for, made or not."""
+    planned = [image for plan in plans for image in plan.images]
+    return {
+        "prompt": planned[0].prompt if planned else request.prompt,
+        "all_prompts": [image.prompt for image in planned],
+        "negative_prompt": planned[0].negative_prompt if planned else request.negative_prompt,
+        "all_negative_prompts": [image.negative_prompt for image in planned],
+        "seed": planned[0].seed if planned else request.seed,
+        "all_seeds": [image.seed for image in planned],
+        "subseed": planned[0].variation_seed if planned else request.variation_seed,
+        "all_subseeds": [image.variation_seed for image in planned],
+        "subseed_strength": request.variation_strength,
+        "width": request.width,
+        "height": request.height,
+        "sampler_name": sampler_name,
+        "cfg_scale": request.guidance_scale,
+        "steps": request.steps,
+        "batch_size": request.batch_size,
+        "restore_faces": False,
+        "face_restoration_model": None,
+        "sd_model_name": model.stem,
+        "sd_model_hash": model_hash,
+        "sd_vae_name": vae_name,
+        "sd_vae_hash": vae_hash,
+        "seed_resize_from_w": request.seed_resize_width or -1,
+        "seed_resize_from_h": request.seed_resize_height or -1,
+        "denoising_strength": request.denoising_strength if request.hires.enabled or request.is_img2img else None,
+        "extra_generation_params": extra,
+        "index_of_first_image": 1 if grid_first else 0,
+        "infotexts": [image.infotext for image in shown],
+        "styles": list(styles),
+        "job_timestamp": began.strftime("%Y%m%d%H%M%S"),
+        "clip_skip": request.options.clip_skip,
+        "is_using_inpainting_conditioning": is_inpainting_model,
+        "version": INFOTEXT_VERSION,
+    }

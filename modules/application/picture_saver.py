@@ -1,0 +1,172 @@
+"""Saves each picture as it comes, beside the worker: the model goes on while a file is written."""
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from PIL import Image
+
+from modules.application.engine_inputs import SettingsView
+from modules.application.outcome import OutputImage
+from modules.application.paths import Paths
+from modules.application.run_facts import FactsWriter
+from modules.engine.hooks import BatchPlan, GeneratedImage
+from modules.files.atomic import write_text
+from modules.files.resolver import PathRefused
+from modules.files.storage import StorageError
+from modules.imaging.filenames import NameFacts
+from modules.imaging.grids import grid_rows, image_grid
+from modules.imaging.save import NumberBook, SaveOptions, save_image
+from modules.schema.errors import InvalidValue
+
+log = logging.getLogger(__name__)
+_MOST_WAITING = 4               # pictures; more would only fill the memory of a machine with a slow disk
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavePlan:
+    """Where and whether pictures of one job are saved. folder None: not at all; incomplete: those of an interrupted batch too."""
+
+    folder: Path | None
+    grid_folder: Path | None
+    options: SaveOptions
+    grid_options: SaveOptions
+    incomplete: bool
+    params_txt: Path | None
+    max_part_length: int
+
+
+class PictureSaver:
+    """One job's pictures on their way to disk. ``take`` on the worker; ``finish`` waits. A failure becomes a comment, never a lost picture."""
+
+    def __init__(self, plan: SavePlan, writer: FactsWriter, numbers: NumberBook, began: datetime, saved: Callable[[list[OutputImage]], None]) -> None:
+        """saved: told, on the saving thread, all pictures so far whenever one more is safe."""
+        self._plan, self._writer, self._numbers, self._began, self._saved = plan, writer, numbers, began, saved
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="save")
+        self._room = threading.Semaphore(_MOST_WAITING)
+        self._futures: list[Future[OutputImage]] = []
+        self._done: list[OutputImage] = []
+        self.plans: tuple[BatchPlan, ...] = ()
+        self.comments: list[str] = []
+
+    def take(self, image: GeneratedImage) -> None:
+        """A picture is finished."""
+        infotext = self._writer.infotext(image)
+        if not self._futures:
+            self._remember_prompt(infotext)
+        self._room.acquire()
+        self._futures.append(self._pool.submit(self._save, image, infotext))
+
+    def finish(self) -> list[OutputImage]:
+        """Wait for the disk; every picture taken, in order, with its path where it was saved."""
+        self._pool.shutdown(wait=True)
+        return [future.result() for future in self._futures]
+
+    def save_grid(self, images: list[OutputImage], *, batch_size: int, settings: SettingsView) -> OutputImage | None:
+        """Make the sheet of ``images`` if the settings want one, save it if they want that; None when there is to be none."""
+        wanted = settings.get("return_grid") or settings.get("grid_save")
+        if not wanted or not images or (len(images) < 2 and settings.get("grid_only_if_multiple")):
+            return None
+        rows = grid_rows(len(images), n_rows=settings.get("n_rows"), batch_size=batch_size, prevent_empty=settings.get("grid_prevent_empty_spots"))
+        sheet = image_grid([image.picture for image in images], rows, settings.get("grid_background_color"))
+        grid = OutputImage(picture=sheet, infotext=images[0].infotext, seed=images[0].seed)
+        if self._plan.grid_folder is None or not settings.get("grid_save"):
+            return grid
+        short = not settings.get("grid_extended_filename")
+        return self._write(grid, self._plan.grid_folder, self._plan.grid_options, self._names(None, sheet), basename="grid", short_name=short)
+
+    def _save(self, image: GeneratedImage, infotext: str) -> OutputImage:
+        try:
+            output = OutputImage(picture=image.picture, infotext=infotext, seed=image.seed, complete=image.complete)
+            if self._plan.folder is not None and (image.complete or self._plan.incomplete):
+                output = self._write(output, self._plan.folder, self._plan.options, self._names(image, image.picture))
+            self._done.append(output)
+            self._saved(list(self._done))
+            return output
+        finally:
+            self._room.release()
+
+    def _write(self, output: OutputImage, folder: Path, options: SaveOptions, names: NameFacts, *, basename: str = "", short_name: bool = False) -> OutputImage:
+        try:
+            path = save_image(output.picture, folder, names, options, self._numbers, infotext=output.infotext, basename=basename, short_name=short_name)
+            return replace(output, path=path)
+        except (StorageError, PathRefused, InvalidValue) as error:
+            log.error("a picture was not saved: %s", error)
+            self.comments.append(f"A picture was not saved. {error}")
+        except Exception as error:      # Pillow raises what it likes; the picture itself must reach its user
+            log.exception("a picture was not saved")
+            self.comments.append(f"A picture was not saved: {type(error).__name__}: {error}")
+        return output
+
+    def _names(self, image: GeneratedImage | None, picture: Image.Image) -> NameFacts:
+        request, models = self._writer.request, self._writer.models
+        planned = [each for plan in self.plans for each in plan.images]
+        index = image.index if image else 0
+        used = image.facts if image else None
+        return NameFacts(
+            prompt=image.prompt if image else request.prompt,
+            negative_prompt=image.negative_prompt if image else request.negative_prompt,
+            seed=image.seed if image else (planned[0].seed if planned else None),
+            seeds=tuple(each.seed for each in planned),
+            steps=request.steps,
+            guidance_scale=request.guidance_scale,
+            sampler=request.sampler_name,
+            schedule=used.schedule_name if used else request.schedule_name,
+            model_name=models.model.stem,
+            model_hash=models.model_hash or "",
+            vae_stem=(models.vae_name or "").split(".")[0],
+            batch_size=request.batch_size,
+            batch_count=request.batch_count,
+            batch_index=index % request.batch_size,
+            iteration=index // request.batch_size,
+            strength=request.denoising_strength if request.hires.enabled or request.is_img2img else None,
+            clip_skip=request.options.clip_skip,
+            user=self._writer.user,
+            job_started=self._began,
+            max_prompt_words=self._writer.settings.get("directories_max_prompt_words"),
+            max_part_length=self._plan.max_part_length,
+        )
+
+    def _remember_prompt(self, infotext: str) -> None:
+        """params.txt: what the paste button restores when the prompt is empty."""
+        if self._plan.params_txt is None:
+            return
+        try:
+            write_text(self._plan.params_txt, infotext)
+        except StorageError as error:
+            log.warning("the last prompt is not remembered: %s", error)
+
+
+def save_plan(paths: Paths, settings: SettingsView, tab: str, *, save_samples: bool, save_grid: bool, prompt_history: bool, max_part_length: int) -> SavePlan:
+    """The plan for a job of ``tab`` ("txt2img" or "img2img"). A folder setting of its own beats the common one's emptiness, as in A1111."""
+    samples = settings.get("outdir_samples") or settings.get(f"outdir_{tab}_samples")
+    grids = settings.get("outdir_grids") or settings.get(f"outdir_{tab}_grids")
+    options = SaveOptions(
+        file_format=settings.get("samples_format"),
+        pattern=settings.get("samples_filename_pattern"),
+        add_number=settings.get("save_images_add_number"),
+        in_subfolders=settings.get("save_to_dirs"),
+        subfolder_pattern=settings.get("directories_filename_pattern"),
+        embed_infotext=settings.get("enable_pnginfo"),
+        save_txt=settings.get("save_txt"),
+        quality=settings.get("jpeg_quality"),
+        webp_lossless=settings.get("webp_lossless"),
+        copy_large_as_jpeg=settings.get("export_for_4chan"),
+        copy_above_megabytes=settings.get("img_downscale_threshold"),
+        copy_above_side=settings.get("target_side_length"),
+        copy_below_megapixels=settings.get("img_max_size_mp"),
+    )
+    return SavePlan(
+        folder=paths.output_folder(samples) if save_samples and settings.get("samples_save") else None,
+        grid_folder=paths.output_folder(grids) if save_grid else None,
+        options=options,
+        grid_options=replace(options, file_format=settings.get("grid_format"), in_subfolders=settings.get("grid_save_to_dirs"), save_txt=False),
+        incomplete=settings.get("save_incomplete_images"),
+        params_txt=paths.params_txt if prompt_history else None,
+        max_part_length=max_part_length,
+    )

@@ -1,0 +1,84 @@
+"""What the parameters text says of one picture, from the resolved request and what the engine really used."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modules.application.engine_inputs import SettingsView
+from modules.application.version import INFOTEXT_VERSION
+from modules.engine.hooks import GeneratedImage, SamplingFacts
+from modules.engine.resolved import ResolvedRequest
+from modules.engine.sampler_registry import find_sampler
+from modules.schema.infotext_write import run_infotext
+from modules.schema.result import RunFacts
+
+if TYPE_CHECKING:
+    from modules.library.model_file import ModelFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """The model of a job as its texts name it. Hashes are short ones, None when not reckoned (--no-hashing)."""
+
+    model: ModelFile
+    model_hash: str | None = None
+    vae_name: str | None = None
+    vae_hash: str | None = None
+    is_inpainting: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactsWriter:
+    """Writes the texts of one job's pictures."""
+
+    request: ResolvedRequest
+    settings: SettingsView
+    models: ModelFacts
+    user: str = ""
+
+    def infotext(self, image: GeneratedImage) -> str:
+        """The "parameters" text of one picture, in A1111's order."""
+        return run_infotext(image.prompt, image.negative_prompt, self.facts(image))
+
+    def facts(self, image: GeneratedImage) -> RunFacts:
+        """The same as a record."""
+        request, options, get = self.request, self.request.options, self.settings.get
+        used = image.facts or SamplingFacts(
+            sampler_name=request.sampler_name, schedule_name=request.schedule_name, width=request.width, height=request.height)
+        resized = request.seed_resize_width > 0 and request.seed_resize_height > 0
+        named, hashed = get("add_model_name_to_info"), get("add_model_hash_to_info")
+        return RunFacts(
+            steps=request.steps,
+            sampler=used.sampler_name,
+            schedule=used.schedule_name,
+            guidance_scale=request.guidance_scale,
+            seed=image.seed,
+            size=f"{request.width}x{request.height}",
+            model_hash=self.models.model_hash if hashed else None,
+            model_name=self.models.model.stem if named else None,
+            vae_hash=self.models.vae_hash if get("add_vae_hash_to_info") else None,
+            vae_name=self.models.vae_name if get("add_vae_name_to_info") else None,
+            variation_seed=image.variation_seed if request.variation_strength else None,
+            variation_strength=request.variation_strength or None,
+            seed_resize_from=f"{request.seed_resize_width}x{request.seed_resize_height}" if resized else None,
+            denoising_strength=request.denoising_strength if request.hires.enabled or request.is_img2img else None,
+            clip_skip=options.clip_skip,
+            ensd=options.ensd if _reads_ensd(request) else None,
+            noise_source=options.noise_source,
+            tiling=options.tiling,
+            token_merging_ratio=options.token_merging_ratio,
+            token_merging_ratio_hires=options.token_merging_ratio_hires,
+            extra=self.extra(used),
+            version=INFOTEXT_VERSION if get("add_version_to_infotext") else None,
+            user=self.user if get("add_user_name_to_info") else None,
+        )
+
+    def extra(self, used: SamplingFacts) -> dict[str, Any]:
+        """What samplers and prompts added; A1111's ``extra_generation_params``."""
+        return dict(used.extra)
+
+
+def _reads_ensd(request: ResolvedRequest) -> bool:
+    """Whether the eta noise seed delta changes this picture: only samplers that draw their own ancestral noise read it."""
+    sampler = find_sampler(request.sampler_name)
+    return sampler.eta_option == "ancestral" and not sampler.brownian and request.options.eta_ancestral != 0
