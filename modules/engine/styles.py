@@ -1,0 +1,123 @@
+"""Prompt styles: named pieces of prompt in styles.csv, applied in order, ``{prompt}`` marking where the prompt goes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modules.files.atomic import write_bytes
+
+log = logging.getLogger(__name__)
+PLACEHOLDER = "{prompt}"
+_COLUMNS = ("name", "prompt", "negative_prompt")
+_FIELD_LIMIT = 10_000_000       # characters; csv's own limit of 131,072 is below what people paste
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """One row of styles.csv. path: the file it came from; None for one not saved yet."""
+
+    name: str
+    prompt: str = ""
+    negative_prompt: str = ""
+    path: Path | None = None
+
+
+Styles = Mapping[str, Style]
+
+
+def merge_style(style_text: str, prompt: str) -> str:
+    """``{prompt}`` in the style is replaced by the prompt; without it the style follows the prompt after a comma."""
+    if PLACEHOLDER in style_text:
+        return style_text.replace(PLACEHOLDER, prompt)
+    return ", ".join(part for part in (prompt.strip(), style_text.strip()) if part)
+
+
+def apply_styles(prompt: str, negative_prompt: str, names: Sequence[str], styles: Styles) -> tuple[str, str, tuple[str, ...]]:
+    """Both prompts with the named styles applied in order, and the names that no style has.
+
+    An unknown name counts as an empty style, as in A1111: it still strips the blanks around the prompts.
+    """
+    for name in names:
+        style = styles.get(name) or Style(name=name)
+        prompt = merge_style(style.prompt, prompt)
+        negative_prompt = merge_style(style.negative_prompt, negative_prompt)
+    return prompt, negative_prompt, tuple(name for name in names if name not in styles)
+
+
+def read_styles(paths: Iterable[Path]) -> dict[str, Style]:
+    """All styles of the files in order; a later one of the same name wins. Missing files are skipped, bad ones logged."""
+    found: dict[str, Style] = {}
+    for path in paths:
+        try:
+            text = path.read_text("utf-8-sig")
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            log.warning("%s cannot be read (%s): its styles are missing. Save it as UTF-8.", path, error)
+            continue
+        try:
+            found.update({style.name: style for style in _parse(text, path)})
+        except (csv.Error, KeyError) as error:
+            log.warning("%s is no table of styles (%s): it needs the columns name, prompt, negative_prompt.", path, error)
+    return found
+
+
+def save_styles(styles: Iterable[Style], path: Path) -> None:
+    """Write the styles that belong to ``path`` (or to no file yet) into it; the file before is kept as .bak. Raises StorageError."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS)
+    writer.writeheader()
+    for style in styles:
+        if style.path in (None, path):
+            writer.writerow({"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt})
+    write_bytes(path, text.getvalue().encode("utf-8-sig", errors="replace"), backup=True)
+
+
+def find_styles(prompt: str, negative_prompt: str, styles: Iterable[Style]) -> tuple[list[str], str, str]:
+    """Take out of pasted prompts the styles that were applied to them: (names, prompt, negative prompt) before them."""
+    candidates = [style for style in styles if style.prompt or style.negative_prompt]
+    names: list[str] = []
+    while True:
+        for style in candidates:
+            without, without_negative = _without(style.prompt, prompt), _without(style.negative_prompt, negative_prompt)
+            if without is not None and without_negative is not None:
+                break
+        else:
+            return names[::-1], prompt, negative_prompt
+        candidates.remove(style)
+        names.append(style.name)
+        prompt, negative_prompt = without, without_negative
+
+
+def _parse(text: str, path: Path) -> list[Style]:
+    previous = csv.field_size_limit(_FIELD_LIMIT)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+        return [_style(row, path) for row in reader if (row.get("name") or "") and not row["name"].startswith("#")]
+    finally:
+        csv.field_size_limit(previous)
+
+
+def _style(row: Mapping[str, str], path: Path) -> Style:
+    prompt = row["prompt"] if "prompt" in row else row["text"]      # "text" is the column of the oldest files
+    return Style(name=row["name"], prompt=prompt or "", negative_prompt=row.get("negative_prompt") or "", path=path)
+
+
+def _without(style_text: str, prompt: str) -> str | None:
+    """The prompt before ``merge_style``; None when the style is not in it."""
+    if not style_text.strip():
+        return prompt
+    if PLACEHOLDER in style_text:
+        before, _, after = style_text.partition(PLACEHOLDER)
+        if len(prompt) >= len(before) + len(after) and prompt.startswith(before) and prompt.endswith(after):
+            return prompt[len(before) : len(prompt) - len(after)]
+        return None
+    style_text = style_text.strip()
+    if prompt == style_text:
+        return ""
+    return prompt.removesuffix(", " + style_text) if prompt.endswith(", " + style_text) else None
