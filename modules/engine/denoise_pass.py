@@ -10,18 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modules.compute.noise import ImageNoise, Stream
+from modules.compute.noise import ImageNoise, Stream, as_torch_seed
 from modules.engine.brownian import BrownianNoise
 from modules.engine.denoiser import Blend, ConditioningLike, DenoiserSetup, GuidedDenoiser
 from modules.engine.hooks import CancelView, GenerationHooks, Interrupted
 from modules.engine.noise_levels import NoiseLevels, adjusted_alphas, noise_levels
+from modules.engine.pass_grid import GridRequest, PassGrid, finished_latent, make_grid, start_latent
 from modules.engine.predictor import LCM_STRIDE, Predictor
 from modules.engine.resolved import SamplingOptions
 from modules.engine.sampler_contract import OnStep, SamplerSpec, StepInfo, StepNoise, Tuning
 from modules.engine.sampler_registry import resolve_schedule
-from modules.engine.schedules import ScheduleInput, ScheduleSpec
-
-_OLD_KARRAS_RANGE = (0.1, 10.0)
+from modules.engine.schedules import ScheduleSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,28 +84,29 @@ def model_levels(model: PassModel, sampler: SamplerSpec, options: SamplingOption
 
 def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
     """Run it. An interrupt gives the last prediction; before the first one, the start as it is."""
-    facts: dict[str, object] = {}
     levels = model_levels(model, work.sampler, work.options)
-    schedule = resolve_schedule(work.sampler, work.schedule_name)
-    first_step, sigmas = _sigmas(work, levels, schedule, model.is_sdxl, facts)
-    x = _start_latent(work, sigmas[first_step:], facts)
-    sigmas_run = sigmas[first_step:]
-    steps = len(sigmas_run) - 1 if work.start is not None else work.steps
-    denoiser = GuidedDenoiser(_setup(work, model, levels, steps))
-    tuning = _tuning(work, facts)
+    request = GridRequest(
+        sampler=work.sampler, schedule=resolve_schedule(work.sampler, work.schedule_name), steps=work.steps, levels=levels, options=work.options,
+        is_sdxl=model.is_sdxl, strength=None if work.start is None else work.denoising_strength, fixed_steps=work.fixed_steps,
+    )
+    grid = make_grid(request)
+    x = start_latent(grid, request, work.first_noise, work.start)
+    denoiser = GuidedDenoiser(_setup(work, model, levels, grid.counted_steps))
+    tuning = _tuning(work, levels, grid.facts)
+    complete = True
     try:
-        latents = work.sampler.function(
-            denoiser, x, sigmas_run, noise=_step_noise(work, sigmas), on_step=_reporter(work, steps), tuning=tuning
+        found = work.sampler.function(
+            denoiser, x, grid.sigmas, noise=_step_noise(work, grid), on_step=_reporter(work, max(len(grid.sigmas) - 1, 1)), tuning=tuning
         )
-        complete = True
+        latents = finished_latent(grid, work.sampler, found)
     except Interrupted:
-        latents = x if denoiser.last_denoised is None else denoiser.last_denoised
+        latents = work.first_noise if denoiser.last_denoised is None else denoiser.last_denoised
         complete = False
     if denoiser.ngms_used:
-        facts["NGMS"] = work.options.s_min_uncond
+        grid.facts["NGMS"] = work.options.s_min_uncond
         if work.options.s_min_uncond_all:
-            facts["NGMS all steps"] = True
-    return PassOutcome(latents=latents, complete=complete, schedule=schedule, calls=denoiser.step, facts=facts)
+            grid.facts["NGMS all steps"] = True
+    return PassOutcome(latents=latents, complete=complete, schedule=request.schedule, calls=denoiser.step, facts=grid.facts)
 
 
 def _setup(work: DenoisePass, model: PassModel, levels: NoiseLevels, steps: int) -> DenoiserSetup:
@@ -116,7 +116,7 @@ def _setup(work: DenoisePass, model: PassModel, levels: NoiseLevels, steps: int)
     return DenoiserSetup(
         predictor=predictor,
         conditioning=work.conditioning,
-        guidance_scale=work.guidance_scale,
+        guidance_scale=work.guidance_scale * work.sampler.guidance_factor,
         total_steps=steps * work.sampler.order,
         options=work.options,
         hooks=work.hooks,
@@ -130,69 +130,7 @@ def _setup(work: DenoisePass, model: PassModel, levels: NoiseLevels, steps: int)
     )
 
 
-def _sigmas(work: DenoisePass, levels: NoiseLevels, schedule: ScheduleSpec, is_sdxl: bool, facts: dict[str, object]) -> tuple[int, Tensor]:
-    """(index to begin at, all sigmas of the schedule)."""
-    if work.start is None:
-        return 0, make_sigmas(work.sampler, schedule, work.steps, levels, work.options, is_sdxl, facts)
-    steps, run = strength_steps(work.steps, work.denoising_strength, work.fixed_steps)
-    sigmas = make_sigmas(work.sampler, schedule, steps, levels, work.options, is_sdxl, facts)
-    return steps - run, sigmas
-
-
-def strength_steps(steps: int, strength: float, fixed: bool) -> tuple[int, int]:
-    """(steps of the whole schedule, steps of its end that are run) for an img2img pass.
-
-    A1111's rule: one step is run even at strength 0; with ``fixed`` the schedule is lengthened so that ``steps`` are run.
-    """
-    bounded = min(strength, 0.999)
-    if fixed:
-        return (int(steps / bounded) if strength > 0 else steps), steps
-    return steps, int(bounded * steps) + 1
-
-
-def make_sigmas(
-    sampler: SamplerSpec, schedule: ScheduleSpec, steps: int, levels: NoiseLevels, options: SamplingOptions, is_sdxl: bool, facts: dict[str, object]
-) -> Tensor:
-    """The sigmas of a pass, float32 on the CPU, with the schedule options applied. Notes in ``facts`` what differs from the default."""
-    discards = sampler.discards_penultimate or options.discard_penultimate_sigma
-    if options.discard_penultimate_sigma and not sampler.discards_penultimate:
-        facts["Discard penultimate sigma"] = True
-    low, high = _OLD_KARRAS_RANGE if options.use_old_karras_sigmas else (levels.sigma_min, levels.sigma_max)
-    if options.sigma_min and options.sigma_min != levels.sigma_min:
-        low = options.sigma_min
-        facts["Schedule min sigma"] = low
-    if options.sigma_max and options.sigma_max != levels.sigma_max:
-        high = options.sigma_max
-        facts["Schedule max sigma"] = high
-    rho = options.rho if schedule.default_rho is not None and options.rho != schedule.default_rho else 0.0
-    if rho:
-        facts["Schedule rho"] = rho
-    if schedule.name == "beta":
-        facts["Beta schedule alpha"], facts["Beta schedule beta"] = options.beta_alpha, options.beta_beta
-    sigmas = schedule.function(
-        ScheduleInput(
-            steps=steps + discards, levels=levels, sigma_min=low, sigma_max=high, rho=rho, is_sdxl=is_sdxl,
-            beta_alpha=options.beta_alpha, beta_beta=options.beta_beta,
-        )
-    )
-    return torch.cat([sigmas[:-2], sigmas[-1:]]) if discards else sigmas
-
-
-def _start_latent(work: DenoisePass, sigmas: Tensor, facts: dict[str, object]) -> Tensor:
-    sigma = float(sigmas[0])
-    if work.start is None:
-        if work.options.sgm_noise_multiplier:
-            facts["SGM noise multiplier"] = True
-            return work.first_noise * math.sqrt(1.0 + sigma**2)
-        return work.first_noise * sigma
-    x = work.start + work.first_noise * sigma
-    if work.options.extra_noise > 0:
-        facts["Extra noise"] = work.options.extra_noise
-        x = x + work.first_noise * work.options.extra_noise
-    return x
-
-
-def _tuning(work: DenoisePass, facts: dict[str, object]) -> Tuning:
+def _tuning(work: DenoisePass, levels: NoiseLevels, facts: dict[str, object]) -> Tuning:
     """The knobs; those that this sampler reads and that differ from A1111's default are noted."""
     options, sampler = work.options, work.sampler
     eta = options.eta_ddim if sampler.eta_option == "ddim" else options.eta_ancestral
@@ -207,21 +145,31 @@ def _tuning(work: DenoisePass, facts: dict[str, object]) -> Tuning:
     return Tuning(
         eta=eta, s_churn=options.s_churn if sampler.churns else 0.0, s_tmin=options.s_tmin, s_tmax=s_tmax,
         s_noise=options.s_noise if sampler.uses_s_noise else 1.0,
-        unipc_variant=options.unipc_variant, unipc_skip_type=options.unipc_skip_type, unipc_order=options.unipc_order,
-        unipc_lower_order_final=options.unipc_lower_order_final,
+        unipc_variant=options.unipc_variant, unipc_order=options.unipc_order, unipc_lower_order_final=options.unipc_lower_order_final,
+        earlier=lambda sigma, share: float(levels.sigma_at(torch.tensor([share * levels.timestep(sigma)]))),
     )
 
 
-def _step_noise(work: DenoisePass, sigmas: Tensor) -> StepNoise:
+def _step_noise(work: DenoisePass, grid: PassGrid) -> StepNoise:
     """The noise that the sampler draws: from each image's stream, or along its Brownian path."""
     if not work.sampler.brownian:
         return lambda sigma, sigma_next: work.noise.next()
     spec = work.noise.spec
-    positive = sigmas[sigmas > 0]
-    return BrownianNoise(
-        shape=spec.shape, sigma_min=float(positive.min()), sigma_max=float(positive.max()), seeds=spec.seeds,
+    shared = work.options.no_dpmpp_sde_batch_determinism
+    positive = grid.sigmas[grid.sigmas > 0] if shared else grid.whole[grid.whole > 0]
+    path = BrownianNoise(
+        shape=(len(spec.seeds), *spec.shape) if shared else spec.shape,
+        sigma_min=float(positive.min()) if len(positive) else 0.0,
+        sigma_max=float(positive.max()) if len(positive) else 1.0,
+        seeds=[_seed_of_the_batch(spec.seeds[-1])] if shared else spec.seeds,
         randn=lambda seed, shape: Stream(seed, spec.source, spec.device).randn(shape),
     )
+    return (lambda sigma, sigma_next: path(sigma, sigma_next)[0]) if shared else path
+
+
+def _seed_of_the_batch(seed: int) -> int:
+    """A1111 before 1.2 drew one path for the whole batch, seeded from torch's generator as the last image's noise left it."""
+    return int(torch.randint(0, 2**63 - 1, [], generator=torch.Generator().manual_seed(as_torch_seed(seed))))
 
 
 def _reporter(work: DenoisePass, steps: int) -> OnStep:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -45,6 +46,7 @@ class Tuning:
     """The knobs of the samplers; each reads those it knows.
 
     eta: share of fresh noise, 0 deterministic .. 1. s_churn, s_tmin, s_tmax, s_noise: Karras et al. 2022, algorithm 2.
+    earlier: (sigma, share) -> the sigma at that share of its timestep; without a model, a straight line.
     """
 
     eta: float = 1.0
@@ -53,13 +55,16 @@ class Tuning:
     s_tmax: float = float("inf")
     s_noise: float = 1.0
     unipc_variant: str = "bh1"
-    unipc_skip_type: str = "time_uniform"
     unipc_order: int = 3
     unipc_lower_order_final: bool = True
+    earlier: Callable[[float, float], float] = lambda sigma, share: sigma * share
 
 
 class SamplerFunction(Protocol):
     def __call__(self, denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_step: OnStep, tuning: Tuning) -> Tensor: ...
+
+
+Grid = Literal["schedule", "timesteps", "unipc", "range"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +72,13 @@ class SamplerSpec:
     """One entry of the sampler list.
 
     default_schedule: what "Automatic" means for it; "" is the plain timestep schedule.
-    order: model calls per step, which also stretches prompt editing as in A1111.
-    uses_noise: draws fresh noise. brownian: from the Brownian path. kind "timestep": works on the training timesteps.
-    eta_option: which of A1111's two eta settings it reads ("" for none). churns: reads s_churn and its kin.
+    order: model calls per step as A1111 reckons, which also stretches prompt editing.
+    grid: where its sigmas come from. "schedule": the schedule list. "timesteps", "unipc": the training timesteps, the
+        latents scaled as the model was trained (A1111's timestep samplers). "range": only the first and last sigma count.
+    brownian: its noise comes from the Brownian path. discards_penultimate: works better without the last sigma but one.
+    eta_option: which of A1111's two eta settings it reads ("" for none). churns: it reads s_churn, s_tmin, s_tmax.
+    guidance_factor: multiplies the guidance scale (DDIM CFG++ maps 0 .. 12.5 to 0 .. 1).
+    solver_type, uses_ensd: written in A1111's sampler list, and looked at there by others.
     ours: A1111 1.10.1 does not have it.
     """
 
@@ -78,13 +87,29 @@ class SamplerSpec:
     aliases: tuple[str, ...] = ()
     default_schedule: str = ""
     order: int = 1
-    uses_noise: bool = False
+    grid: Grid = "schedule"
     brownian: bool = False
     discards_penultimate: bool = False
-    kind: Literal["sigma", "timestep"] = "sigma"
     eta_option: Literal["", "ancestral", "ddim"] = ""
     churns: bool = False
     uses_s_noise: bool = False
-    lcm_levels: bool = False
     needs_uncond: bool = False
+    guidance_factor: float = 1.0
+    lcm_levels: bool = False
+    solver_type: str = ""
+    uses_ensd: bool = False
     ours: bool = False
+
+    @property
+    def kind(self) -> Literal["sigma", "timestep"]:
+        return "timestep" if self.grid in ("timesteps", "unipc") else "sigma"
+
+    @property
+    def is_random(self) -> bool:
+        """Draws fresh noise at its default tuning: more steps give another picture, not only a finer one."""
+        return self.brownian or self.eta_option == "ancestral" or self.lcm_levels
+
+
+def steps_of(sigmas: Tensor) -> list[tuple[int, float, float]]:
+    """(index, sigma, next sigma) of each step, as plain numbers: no step waits for the device."""
+    return [(index, sigma, following) for index, (sigma, following) in enumerate(pairwise(sigmas.tolist()))]

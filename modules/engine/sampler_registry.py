@@ -2,21 +2,59 @@
 
 from __future__ import annotations
 
-from modules.engine import samplers_dpmpp, samplers_euler
 from modules.engine.sampler_contract import SamplerSpec
+from modules.engine.samplers_cfgpp import dpmpp_2m_cfgpp, dpmpp_2s_ancestral_cfgpp, euler_cfgpp
+from modules.engine.samplers_dpm import dpm_2, dpm_2_ancestral, dpm_adaptive, dpm_fast
+from modules.engine.samplers_dpmpp import dpmpp_2m, dpmpp_2m_sde, dpmpp_2m_sde_heun, dpmpp_2s_ancestral, dpmpp_3m_sde, dpmpp_sde
+from modules.engine.samplers_euler import euler, euler_ancestral, heun, lms
+from modules.engine.samplers_other import lcm, restart, tcd
+from modules.engine.samplers_ours import deis, er_sde, gradient_estimation, heunpp2, ipndm, res_multistep, res_multistep_ancestral
+from modules.engine.samplers_timestep import ddim, ddim_cfgpp, plms, unipc
 from modules.engine.schedules import SCHEDULES, ScheduleSpec
 from modules.schema.errors import UnknownName
 
 AUTOMATIC = "Automatic"
 
+_SDE = {"brownian": True, "eta_option": "ancestral", "uses_s_noise": True}
+_ANCESTRAL = {"eta_option": "ancestral", "uses_ensd": True}
+_SECOND_ORDER_WITH_CHURN = {"order": 2, "churns": True, "uses_s_noise": True}
+
+# fmt: off
 SAMPLERS: tuple[SamplerSpec, ...] = (
-    SamplerSpec(name="DPM++ 2M", function=samplers_dpmpp.dpmpp_2m, aliases=("k_dpmpp_2m",), default_schedule="Karras"),
-    SamplerSpec(
-        name="Euler a", function=samplers_euler.euler_ancestral, aliases=("k_euler_a", "k_euler_ancestral"),
-        uses_noise=True, eta_option="ancestral",
-    ),
-    SamplerSpec(name="Euler", function=samplers_euler.euler, aliases=("k_euler",), churns=True, uses_s_noise=True),
+    SamplerSpec(name="DPM++ 2M", function=dpmpp_2m, aliases=("k_dpmpp_2m",), default_schedule="Karras"),
+    SamplerSpec(name="DPM++ SDE", function=dpmpp_sde, aliases=("k_dpmpp_sde",), default_schedule="Karras", order=2, **_SDE),
+    SamplerSpec(name="DPM++ 2M SDE", function=dpmpp_2m_sde, aliases=("k_dpmpp_2m_sde",), default_schedule="Exponential", **_SDE),
+    SamplerSpec(name="DPM++ 2M SDE Heun", function=dpmpp_2m_sde_heun, aliases=("k_dpmpp_2m_sde_heun",), default_schedule="Exponential", solver_type="heun", **_SDE),
+    SamplerSpec(name="DPM++ 2S a", function=dpmpp_2s_ancestral, aliases=("k_dpmpp_2s_a",), default_schedule="Karras", order=2, uses_s_noise=True, **_ANCESTRAL),
+    SamplerSpec(name="DPM++ 3M SDE", function=dpmpp_3m_sde, aliases=("k_dpmpp_3m_sde",), default_schedule="Exponential", discards_penultimate=True, **_SDE),
+    SamplerSpec(name="Euler a", function=euler_ancestral, aliases=("k_euler_a", "k_euler_ancestral"), **_ANCESTRAL),
+    SamplerSpec(name="Euler", function=euler, aliases=("k_euler",), churns=True, uses_s_noise=True),
+    SamplerSpec(name="LMS", function=lms, aliases=("k_lms",)),
+    SamplerSpec(name="Heun", function=heun, aliases=("k_heun",), **_SECOND_ORDER_WITH_CHURN),
+    SamplerSpec(name="DPM2", function=dpm_2, aliases=("k_dpm_2",), default_schedule="Karras", discards_penultimate=True, **_SECOND_ORDER_WITH_CHURN),
+    SamplerSpec(name="DPM2 a", function=dpm_2_ancestral, aliases=("k_dpm_2_a",), default_schedule="Karras", discards_penultimate=True, order=2, uses_s_noise=True, **_ANCESTRAL),
+    SamplerSpec(name="DPM fast", function=dpm_fast, aliases=("k_dpm_fast",), grid="range", uses_s_noise=True, **_ANCESTRAL),
+    SamplerSpec(name="DPM adaptive", function=dpm_adaptive, aliases=("k_dpm_ad",), grid="range", **_ANCESTRAL),
+    SamplerSpec(name="Restart", function=restart, aliases=("restart",), default_schedule="Karras", order=2),
+    SamplerSpec(name="DDIM", function=ddim, aliases=("ddim",), grid="timesteps", eta_option="ddim"),
+    SamplerSpec(name="DDIM CFG++", function=ddim_cfgpp, aliases=("ddim_cfgpp",), grid="timesteps", eta_option="ddim", needs_uncond=True, guidance_factor=1 / 12.5),
+    SamplerSpec(name="PLMS", function=plms, aliases=("plms",), grid="timesteps"),
+    SamplerSpec(name="UniPC", function=unipc, aliases=("unipc",), grid="unipc"),
+    SamplerSpec(name="LCM", function=lcm, aliases=("k_lcm",), lcm_levels=True),
+    SamplerSpec(name="DEIS", function=deis, aliases=("deis",), ours=True),
+    SamplerSpec(name="HeunPP2", function=heunpp2, aliases=("heunpp2",), order=3, churns=True, uses_s_noise=True, ours=True),
+    SamplerSpec(name="IPNDM", function=ipndm, aliases=("ipndm",), ours=True),
+    SamplerSpec(name="Res Multistep", function=res_multistep, aliases=("res_multistep",), ours=True),
+    SamplerSpec(name="Res Multistep a", function=res_multistep_ancestral, aliases=("res_multistep_ancestral",), uses_s_noise=True, ours=True, **_ANCESTRAL),
+    SamplerSpec(name="ER SDE", function=er_sde, aliases=("er_sde",), uses_s_noise=True, ours=True, **_ANCESTRAL),
+    SamplerSpec(name="Gradient Estimation", function=gradient_estimation, aliases=("gradient_estimation",), ours=True),
+    SamplerSpec(name="Euler CFG++", function=euler_cfgpp, aliases=("euler_cfg_pp",), needs_uncond=True, ours=True),
+    SamplerSpec(name="Euler a CFG++", function=ddim_cfgpp, aliases=("euler_ancestral_cfg_pp",), needs_uncond=True, ours=True, **_ANCESTRAL),
+    SamplerSpec(name="DPM++ 2M CFG++", function=dpmpp_2m_cfgpp, aliases=("dpmpp_2m_cfg_pp",), default_schedule="Karras", needs_uncond=True, ours=True),
+    SamplerSpec(name="DPM++ 2S a CFG++", function=dpmpp_2s_ancestral_cfgpp, aliases=("dpmpp_2s_ancestral_cfg_pp",), default_schedule="Karras", order=2, needs_uncond=True, uses_s_noise=True, ours=True, **_ANCESTRAL),
+    SamplerSpec(name="TCD", function=tcd, aliases=("tcd",), default_schedule="SGM Uniform", uses_s_noise=True, ours=True, **_ANCESTRAL),
 )
+# fmt: on
 
 
 def samplers() -> tuple[SamplerSpec, ...]:

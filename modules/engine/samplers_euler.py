@@ -1,14 +1,16 @@
-"""Euler, Euler a, Heun and LMS: the samplers of first and second order in sigma itself."""
+"""Euler, Euler a, Heun and LMS: straight steps in sigma, and how the past or a second look bends them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
+import numpy as np
 from torch import Tensor
 
-from modules.engine.sampler_contract import Denoise, OnStep, StepInfo, StepNoise, Tuning
+from modules.engine.sampler_contract import Denoise, OnStep, StepInfo, StepNoise, Tuning, steps_of
+
+_LMS_ORDER = 4
 
 
 def slope(x: Tensor, sigma: float, denoised: Tensor) -> Tensor:
@@ -20,7 +22,7 @@ def ancestral_split(sigma: float, sigma_next: float, eta: float) -> tuple[float,
     """(sigma to step down to, sigma of the noise to add) so that the two make sigma_next."""
     if not eta:
         return sigma_next, 0.0
-    up = min(sigma_next, eta * math.sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2))
+    up = min(sigma_next, eta * math.sqrt(max(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2, 0.0)))
     return math.sqrt(sigma_next**2 - up**2), up
 
 
@@ -36,10 +38,9 @@ def churned(x: Tensor, sigma: float, steps: int, noise: StepNoise, tuning: Tunin
 
 
 def euler(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_step: OnStep, tuning: Tuning) -> Tensor:
-    """Euler steps. Source: Karras et al. 2022, algorithm 2 without the second order."""
-    levels: Sequence[float] = sigmas.tolist()
-    for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
-        x, raised = churned(x, sigma, len(levels) - 1, noise, tuning)
+    """Source: Karras et al. 2022 (arXiv:2206.00364), algorithm 2 without the second order."""
+    for index, sigma, sigma_next in steps_of(sigmas):
+        x, raised = churned(x, sigma, len(sigmas) - 1, noise, tuning)
         denoised = denoise(x, raised)
         on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
         x = x + slope(x, raised, denoised) * (sigma_next - raised)
@@ -48,12 +49,55 @@ def euler(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_s
 
 def euler_ancestral(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_step: OnStep, tuning: Tuning) -> Tensor:
     """Euler steps that go below the next sigma and add noise up to it."""
-    levels: Sequence[float] = sigmas.tolist()
-    for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
+    for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
         on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
         down, up = ancestral_split(sigma, sigma_next, tuning.eta)
         x = x + slope(x, sigma, denoised) * (down - sigma)
-        if sigma_next > 0:
+        if up > 0:
             x = x + noise(sigma, sigma_next) * (tuning.s_noise * up)
     return x
+
+
+def heun(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_step: OnStep, tuning: Tuning) -> Tensor:
+    """Euler's step, then the mean of the slopes at both its ends. Source: Karras et al. 2022, algorithm 2."""
+    for index, sigma, sigma_next in steps_of(sigmas):
+        x, raised = churned(x, sigma, len(sigmas) - 1, noise, tuning)
+        denoised = denoise(x, raised)
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        x = heun_step(denoise, x, raised, sigma_next, denoised)
+    return x
+
+
+def heun_step(denoise: Denoise, x: Tensor, sigma: float, sigma_next: float, denoised: Tensor) -> Tensor:
+    """From sigma to sigma_next by Heun's rule; by Euler's where sigma_next is 0 and the second slope is not defined."""
+    first = slope(x, sigma, denoised)
+    there = x + first * (sigma_next - sigma)
+    if sigma_next == 0:
+        return there
+    second = slope(there, sigma_next, denoise(there, sigma_next))
+    return x + (first + second) * (0.5 * (sigma_next - sigma))
+
+
+def lms(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_step: OnStep, tuning: Tuning) -> Tensor:
+    """Linear multistep: the polynomial through the last four slopes, integrated over the step."""
+    slopes: list[Tensor] = []                       # newest first
+    levels: list[float] = sigmas.tolist()
+    for index, sigma, sigma_next in steps_of(sigmas):
+        denoised = denoise(x, sigma)
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        slopes = [slope(x, sigma, denoised), *slopes[: _LMS_ORDER - 1]]
+        weights = lagrange_integrals([levels[index - back] for back in range(len(slopes))], sigma, sigma_next)
+        for weight, each in zip(weights, slopes):
+            x = x + each * weight
+    return x
+
+
+def lagrange_integrals(places: Sequence[float], start: float, end: float) -> list[float]:
+    """For values known at ``places``: the weight of each in the integral of their polynomial from ``start`` to ``end``."""
+    weights = []
+    for number, place in enumerate(places):
+        others = [each for other, each in enumerate(places) if other != number]
+        antiderivative = np.polyint(np.atleast_1d(np.poly(others)) / math.prod(place - each for each in others))
+        weights.append(float(np.polyval(antiderivative, end) - np.polyval(antiderivative, start)))
+    return weights

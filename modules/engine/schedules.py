@@ -144,7 +144,7 @@ def _log_linear(table: Sequence[float], count: int) -> list[float]:
 
 
 SCHEDULES: tuple[ScheduleSpec, ...] = (
-    ScheduleSpec(name="automatic", label="Automatic", function=uniform, needs_levels=True),
+    ScheduleSpec(name="automatic", label="Automatic", function=uniform),
     ScheduleSpec(name="uniform", label="Uniform", function=uniform, needs_levels=True),
     ScheduleSpec(name="karras", label="Karras", function=karras, default_rho=7.0),
     ScheduleSpec(name="exponential", label="Exponential", function=exponential),
