@@ -21,6 +21,7 @@ from modules.engine.text_encoding import emphasise, encode_chunks
 
 if TYPE_CHECKING:
     from modules.loading.components import Components
+    from modules.loading.embeddings import EmbeddingShelf
 
 
 def encode_prompts(
@@ -31,7 +32,7 @@ def encode_prompts(
     steps: int,
     options: SamplingOptions,
     hires_steps: int | None = None,
-    embeddings: EmbeddingFinder | None = None,
+    embeddings: EmbeddingShelf | None = None,
     cache: ConditioningCache | None = None,
     networks: Hashable = (),
 ) -> PromptConditioning:
@@ -42,7 +43,7 @@ def encode_prompts(
         second one, when the conditioning is for it.
     networks: whatever changes the text encoder's weights; part of the cache's key.
     """
-    finder = NoEmbeddings() if embeddings is None else embeddings
+    finder = NoEmbeddings() if embeddings is None else embeddings.finder(prompt_tokenizer().tokenize, _width(components))
     timeline = pass_timeline(steps, hires_steps, old=options.use_old_scheduling)
     encoder = _PromptEncoder(components, options, timeline, finder, cache, networks)
     plain = [take_out_tags(prompt)[0] for prompt in positive]
@@ -62,6 +63,11 @@ def encode_empty_prompt(
     """(1, 77, C) of the prompt "": what A1111 pads with."""
     encoder = _PromptEncoder(components, options, Timeline(steps=1), NoEmbeddings(), cache, networks)
     return encoder.encode_all([""])[0][0].tensor[None]
+
+
+def _width(components: Components) -> int:
+    """Of all text encoders together."""
+    return sum(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders)   # type: ignore[operator]
 
 
 def _old_timing_matters(prompts: Sequence[str], steps: int, hires_steps: int | None) -> bool:

@@ -35,9 +35,12 @@ class PromptEmbedding(Protocol):
 
 
 class EmbeddingFinder(Protocol):
-    """Embeddings by the tokens of their names. problems: sentences about those that were named and cannot be used."""
+    """Embeddings by the tokens of their names."""
 
-    problems: Sequence[str]
+    @property
+    def problems(self) -> Sequence[str]:
+        """Sentences about those that were named so far and cannot be used."""
+        ...
 
     def find(self, tokens: Sequence[int], position: int) -> tuple[PromptEmbedding, int] | None:
         """The embedding that is named by the tokens at ``position``, and how many tokens its name takes."""
@@ -47,7 +50,7 @@ class EmbeddingFinder(Protocol):
 class NoEmbeddings:
     """Finds nothing."""
 
-    problems: Sequence[str] = ()
+    problems: tuple[str, ...] = ()
 
     def find(self, tokens: Sequence[int], position: int) -> tuple[PromptEmbedding, int] | None:
         return None

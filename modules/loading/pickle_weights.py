@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +52,15 @@ def is_pickle(path: Path) -> bool:
     """Whether the file is torch's zip or an older bare pickle, by its first bytes."""
     try:
         with open(path, "rb") as file:
-            beginning = file.read(8)
+            beginning = file.read(9)
     except OSError:
         return False  # the reader of headers says what is wrong
-    return beginning.startswith(b"PK") or (beginning[:1] == b"\x80" and beginning[7:8] != b"\x00")
+    return beginning[8:9] != b"{" and beginning.startswith((b"PK", b"\x80"))
 
 
 def open_pickle(path: Path) -> PickleWeights:
     """Raises CannotLoad for a file that is damaged, or that names anything but tensors and plain values."""
-    tensors = _tensors_in(path, _unpickled(path))
+    tensors = _tensors_in(path, read_pickle(path))
     entries = {
         name: TensorEntry(str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), 0, tensor.nbytes)
         for name, tensor in tensors.items()
@@ -68,8 +68,12 @@ def open_pickle(path: Path) -> PickleWeights:
     return PickleWeights(Header.of(path, entries, {}, os.path.getsize(path)), tensors)
 
 
-def _unpickled(path: Path) -> Any:
-    allowed: list[Any] = [(_Forgotten, name) for name in _TRAINING_NAMES]
+def read_pickle(path: Path, also_allowed: Sequence[Any] = ()) -> Any:
+    """Whatever the file holds, as plain values and tensors.
+
+    also_allowed: classes, or (class, name it goes by in the file), that may stand in it. Raises CannotLoad.
+    """
+    allowed: list[Any] = [*also_allowed, *((_Forgotten, name) for name in _TRAINING_NAMES)]
     scalar = numpy.float64(0).__reduce__()[0]  # how numpy pickles a number; old files know it by its old place
     allowed += [numpy.dtype, scalar, (scalar, "numpy.core.multiarray.scalar"), numpy.dtypes.Float64DType, numpy.dtypes.Int64DType]
     try:

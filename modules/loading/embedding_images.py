@@ -1,0 +1,80 @@
+"""Textual inversion embeddings inside pictures: as text beside the pixels, or in the low bits of two strips at the sides.
+
+The formats are those that A1111 writes when it trains; a picture without either is a preview, not an embedding.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from modules.schema.errors import CannotLoad
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PICTURE_SUFFIXES = (".png", ".webp", ".jxl", ".avif")
+_TEXT_KEY = "sd-ti-embedding"
+_TENSOR_KEY = "TORCHTENSOR"
+_MAX_BYTES = 256 * 2**20        # of unpacked JSON: 75 vectors of SDXL take 5 MB
+_LOW_BITS = 0x0F
+
+
+def read_picture(path: Path) -> dict[str, Any] | None:
+    """The embedding's values by name, its tensors as torch tensors; None for a picture that holds none. Raises CannotLoad."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            text = getattr(image, "text", {}).get(_TEXT_KEY)
+            packed = base64.b64decode(text) if text else _hidden_bytes(image)
+        return None if packed is None else json.loads(packed, object_hook=_as_tensor)
+    except (OSError, ValueError, binascii.Error, zlib.error, RecursionError, Image.DecompressionBombError) as error:
+        raise CannotLoad(path, f"the embedding in this picture is damaged ({str(error)[:120]})", "Download the picture again.") from error
+
+
+def _as_tensor(value: dict[str, Any]) -> Any:
+    return torch.from_numpy(np.array(value[_TENSOR_KEY])) if _TENSOR_KEY in value else value
+
+
+def _hidden_bytes(image: Image) -> bytes | None:
+    """The bytes in the strips: left of the first black column the low four bits, right of the last one the high four."""
+    pixels = _without_black_border(np.asarray(image.convert("RGB"))) & _LOW_BITS
+    black = np.flatnonzero(pixels.sum(axis=(0, 2)) == 0)
+    if len(black) < 2:
+        return None
+    low, high = _unmasked(pixels[:, : black[0]]), _unmasked(pixels[:, black[-1] + 1 :])
+    if low.shape != high.shape or not low.size:
+        return None
+    unpacker = zlib.decompressobj()
+    try:
+        packed = unpacker.decompress(((high << 4) | low).tobytes(), _MAX_BYTES)
+    except zlib.error:
+        return None             # an ordinary picture with two black columns
+    if unpacker.unconsumed_tail:
+        raise ValueError(f"it unpacks to more than {_MAX_BYTES // 2**20} MB")
+    return packed
+
+
+def _without_black_border(pixels: np.ndarray) -> np.ndarray:
+    coloured = np.asarray((pixels > 0).all(axis=2))
+    rows, columns = np.flatnonzero(coloured.any(axis=1)), np.flatnonzero(coloured.any(axis=0))
+    if not len(rows):
+        return pixels[:0, :0]
+    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _unmasked(block: np.ndarray) -> np.ndarray:
+    """Undo the mask that makes the strips look like noise: a linear congruential generator (Numerical Recipes' constants), modulo 255."""
+    state, mask = 0, np.empty(block.size, dtype=np.uint8)
+    for index in range(block.size):
+        state = (1664525 * state + 1013904223) % 2**32
+        mask[index] = state % 255
+    return block.astype(np.uint8) ^ (mask.reshape(block.shape) & _LOW_BITS)
