@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from modules.compute.noise import ImageNoise, NoiseSpec
+from modules.engine.conditioning import PromptConditioning
+from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.decode import as_picture, decode_latent
 from modules.engine.denoise_pass import DenoisePass, PassModel, PassOutcome, run_pass
+from modules.engine.encode_prompt import encode_prompts
 from modules.engine.hooks import (
     BatchPlan,
     CancelView,
@@ -36,6 +39,7 @@ from modules.schema.errors import OutOfMemory
 if TYPE_CHECKING:
     from modules.compute.policy import ComputePolicy
     from modules.loading.components import Components
+    from modules.loading.embeddings import EmbeddingShelf
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,8 @@ class _Run:
     schedule_name: str
     model: PassModel
     preview: PreviewMap | None
+    embeddings: EmbeddingShelf | None
+    cache: ConditioningCache
     images: list[GeneratedImage] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
@@ -67,13 +73,23 @@ def generate(
     hooks: GenerationHooks | None = None,
     progress: ProgressSink | None = None,
     cancel: CancelView | None = None,
+    embeddings: EmbeddingShelf | None = None,
+    cache: ConditioningCache | None = None,
 ) -> GenerationResult:
     """Make the pictures of ``request``; each is handed to ``hooks.image_ready`` as soon as it is there.
 
+    embeddings: the textual inversions that prompts may name. cache: encoded prompts kept from one job to the next.
     An interrupt ends the job at the next model call: finished pictures are returned, and the half-done batch as it is,
     marked incomplete. Raises UnknownName, InvalidValue, OutOfMemory and NotANumber; pictures finished before were handed over.
     """
-    run = _begin(request, components, policy, hooks or NullHooks(), progress or NullProgress(), cancel or NeverCancelled())
+    sampler_name, schedule_name = split_sampler_and_schedule(request.sampler_name, request.schedule_name)
+    find_schedule(schedule_name)                    # an unknown name or an impossible size is refused before any work
+    latent_size(request.width, request.height)
+    run = _Run(
+        request=request, components=components, policy=policy, hooks=hooks or NullHooks(), progress=progress or NullProgress(),
+        cancel=cancel or NeverCancelled(), sampler=find_sampler(sampler_name), schedule_name=schedule_name, model=_model(components, policy),
+        preview=_preview(request, components), embeddings=embeddings, cache=ConditioningCache() if cache is None else cache,
+    )
     plans = run.hooks.plans_ready(make_plans(request))
     run.progress.begin(len(plans), sum(len(plan.images) for plan in plans))
     with torch.no_grad():
@@ -84,14 +100,8 @@ def generate(
     return run.hooks.finished(_result(run))
 
 
-def _begin(
-    request: ResolvedRequest, components: Components, policy: ComputePolicy, hooks: GenerationHooks, progress: ProgressSink, cancel: CancelView
-) -> _Run:
-    sampler_name, schedule_name = split_sampler_and_schedule(request.sampler_name, request.schedule_name)
-    sampler = find_sampler(sampler_name)
-    find_schedule(schedule_name)                    # an unknown name is refused before any work
-    latent_size(request.width, request.height)
-    model = PassModel(
+def _model(components: Components, policy: ComputePolicy) -> PassModel:
+    return PassModel(
         unet=components.unet,
         alphas_cumprod=components.alphas_cumprod,
         predicts_v=components.prediction is Prediction.V,
@@ -99,12 +109,10 @@ def _begin(
         is_sdxl=components.family.is_sdxl,
         split_guidance=policy.split_guidance,
     )
-    with torch.no_grad():
-        preview = preview_map(components.vae, components.family.latent.scale) if request.preview.every_steps > 0 else None
-    return _Run(
-        request=request, components=components, policy=policy, hooks=hooks, progress=progress, cancel=cancel,
-        sampler=sampler, schedule_name=schedule_name, model=model, preview=preview,
-    )
+
+
+def _preview(request: ResolvedRequest, components: Components) -> PreviewMap | None:
+    return preview_map(components.vae, components.family.latent.scale) if request.preview.every_steps > 0 else None
 
 
 def _run_batch(run: _Run, plan: BatchPlan) -> None:
@@ -115,8 +123,7 @@ def _run_batch(run: _Run, plan: BatchPlan) -> None:
         with _networks(run, plan):
             run.hooks.networks_active(plan)
             outcome = _sample(run, plan)
-            for key, value in outcome.facts.items():
-                run.facts.setdefault(key, value)
+            run.facts.update((key, value) for key, value in outcome.facts.items() if key not in run.facts)
             if not outcome.complete and not outcome.calls:
                 return                              # stopped before anything could be seen
             latents = run.hooks.latents_ready(plan, outcome.latents)
@@ -144,23 +151,27 @@ def _sample(run: _Run, plan: BatchPlan) -> PassOutcome:
     return run_pass(
         DenoisePass(
             sampler=run.sampler, schedule_name=run.schedule_name, steps=request.steps, guidance_scale=request.guidance_scale,
-            options=request.options, conditioning=conditioning, noise=noise, first_noise=first_noise,
+            options=request.options, conditioning=conditioning, noise=noise, first_noise=first_noise, empty_prompt=conditioning.empty_prompt,
             hooks=run.hooks, cancel=run.cancel, on_step=_step_reporter(run),
         ),
         run.model,
     )
 
 
-def _conditioning(run: _Run, plan: BatchPlan) -> Any:
-    from modules.engine.encode_prompt import encode_prompts
-
-    return encode_prompts(
+def _conditioning(run: _Run, plan: BatchPlan) -> PromptConditioning:
+    """The encoded prompts of the batch; what they say about themselves goes into facts and comments."""
+    found = encode_prompts(
         [image.prompt for image in plan.images],
         [image.negative_prompt for image in plan.images],
         run.components,
         steps=run.request.steps * run.sampler.order,
         options=run.request.options,
+        embeddings=run.embeddings,
+        cache=run.cache,
     )
+    run.facts.update((key, value) for key, value in found.facts.items() if key not in run.facts)
+    run.comments.extend(comment for comment in found.comments if comment not in run.comments)
+    return found
 
 
 def _noise_spec(run: _Run, plan: BatchPlan, shape: tuple[int, int, int]) -> NoiseSpec:
@@ -203,7 +214,8 @@ def _deliver(run: _Run, plan: BatchPlan, latents: Tensor, complete: bool) -> Non
 
 def _facts(run: _Run) -> SamplingFacts:
     height, width = latent_size(run.request.width, run.request.height)
-    schedule = resolve_schedule(run.sampler, run.schedule_name)
+    uses_schedule = run.sampler.kind == "sigma"     # A1111 writes down what was asked for where it has no effect
+    schedule = resolve_schedule(run.sampler, run.schedule_name) if uses_schedule else find_schedule(run.schedule_name)
     return SamplingFacts(
         sampler_name=run.sampler.name, schedule_name=schedule.label, width=width * LATENT_CELL, height=height * LATENT_CELL,
         extra=tuple(run.facts.items()),
