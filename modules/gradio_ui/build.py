@@ -1,0 +1,83 @@
+"""The page as a whole: quicksettings, the tabs, the footer; and how it is mounted on the web server."""
+
+from __future__ import annotations
+
+import gradio as gr
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from modules.application.app import App
+from modules.gradio_ui.button_titles import button_titles
+from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
+from modules.gradio_ui.choices import ChoiceSources
+from modules.gradio_ui.components import bridge_text
+from modules.gradio_ui.footer import footer_html
+from modules.gradio_ui.head import STATIC, STATIC_URL, head_html, open_head_slot
+from modules.gradio_ui.page_state import awaited_ids, page_state
+from modules.gradio_ui.png_info_tab import build_png_info_tab
+from modules.gradio_ui.quicksettings import build_quicksettings, wire_fresh_values, wire_quicksettings
+from modules.gradio_ui.settings_tab import build_settings_tab
+from modules.gradio_ui.shown_files import ShownFiles
+from modules.gradio_ui.theme import page_theme
+from modules.gradio_ui.txt2img_tab import build_txt2img_tab
+from modules.gradio_ui.ui_config import UiConfig
+
+TABS = (("txt2img", "txt2img"), ("pnginfo", "PNG Info"), ("settings", "Settings"))
+
+
+class Page(gr.Blocks):
+    """Gradio's Blocks with what our <head> needs. ``app``: whose page it is."""
+
+    app_record: App
+    files: ShownFiles
+
+    def page_head(self) -> str:
+        """The lines of <head>, made anew for each visitor: they carry the settings and the jobs of this moment."""
+        state = page_state(self.app_record, button_titles(("txt2img",)), [*awaited_ids(self), "settings"])
+        return head_html(state, theme=self.app_record.flags.theme)
+
+
+def build_ui(app: App) -> Page:
+    """All components and events. Nothing is loaded or generated."""
+    choices = ChoiceSources.of(app)
+    ui_config = UiConfig.read(app.paths.ui_config_file)
+    files = ShownFiles((app.paths.outputs_dir,))
+    with Page(analytics_enabled=False, title="Stable Diffusion", fill_width=True) as page:
+        page.app_record, page.files = app, files
+        row = build_quicksettings(app, choices)
+        setting_answer = bridge_text("setting_answer")
+        with gr.Column(elem_id="tabs", min_width=0):
+            with gr.Row(elem_classes=["tab-nav"]):
+                for name, label in TABS:
+                    gr.Button(label, elem_id=f"tab_{name}-button", min_width=0)
+            with _tab("txt2img"):
+                txt2img = build_txt2img_tab(app, choices, ui_config, files)
+            with _tab("pnginfo"):
+                build_png_info_tab({"txt2img": (txt2img.paster, txt2img.pasted)})
+            with _tab("settings"):
+                build_settings_tab(app, choices)
+        footer = gr.HTML(footer_html(app, chosen_checkpoint(app)), elem_id="footer")
+        wire_quicksettings(app, choices, row, form=txt2img.form, ui_config=ui_config, answer=setting_answer, footer=footer)
+        wire_fresh_values(app, page, choices, row, footer)
+    return page
+
+
+def mount(fastapi_app: FastAPI, blocks: Page, app: App) -> FastAPI:
+    """Serve ``blocks`` at "/" and our own files below STATIC_URL. Routes that were added before keep the precedence."""
+    open_head_slot()
+    gr.set_static_paths([*blocks.files.roots, blocks.files.folder])  # shown from where they lie, not from a copy
+    fastapi_app.mount(f"/{STATIC_URL}", StaticFiles(directory=STATIC), name=STATIC_URL)
+    return gr.mount_gradio_app(
+        fastapi_app,
+        blocks,
+        path="/",
+        ssr_mode=False,
+        run_history=False,
+        footer_links=[],
+        show_error=True,
+        theme=page_theme(),
+    )
+
+
+def _tab(name: str) -> gr.Column:
+    return gr.Column(elem_id=f"tab_{name}", elem_classes=["tabitem", "gradio-tabitem"], min_width=0)

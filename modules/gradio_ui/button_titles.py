@@ -1,0 +1,33 @@
+"""The words of buttons that bear only a picture: shown as tooltips and read by screen readers."""
+
+from __future__ import annotations
+
+_ON_GENERATION_TABS = {
+    "{tab}_res_switch_btn": "Swap width and height",
+    "{tab}_random_seed": "Random seed: sets it to -1",
+    "{tab}_reuse_seed": "Take the seed of the last picture",
+    "{tab}_random_subseed": "Random variation seed: sets it to -1",
+    "{tab}_reuse_subseed": "Take the variation seed of the last picture",
+    "{tab}_clear_prompt": "Clear the prompt and the negative prompt",
+    "{tab}_style_apply": "Write the chosen styles into the prompts",
+    "refresh_{tab}_styles": "Read the styles file again",
+    "{tab}_open_folder": "Open the folder with the pictures",
+    "save_{tab}": "Save the chosen picture once more, into the Save folder",
+    "save_zip_{tab}": "Pack all pictures into a zip archive",
+    "{tab}_send_to_img2img": "Send the picture and its parameters to img2img",
+    "{tab}_send_to_inpaint": "Send the picture and its parameters to inpainting",
+    "{tab}_send_to_extras": "Send the picture to Extras",
+    "{tab}_generate": "Start the job (Ctrl+Enter); while one runs, another is put in line",
+    "{tab}_interrupt": "Stop at the next step and keep what is finished (Esc)",
+    "{tab}_skip": "Leave this picture, go on with the next one (Alt+Enter)",
+}
+_ONCE = {
+    "paste": "Read generation parameters from the prompt, or from the last picture if it is empty, and fill them in",
+    "refresh_sd_model_checkpoint": "Look for checkpoints again",
+    "hr_checkpoint_refresh": "Look for checkpoints again",
+}
+
+
+def button_titles(tabs: tuple[str, ...]) -> dict[str, str]:
+    """elem_id -> words, for the generation tabs that there are."""
+    return {elem_id.replace("{tab}", tab): words for tab in tabs for elem_id, words in _ON_GENERATION_TABS.items()} | _ONCE

@@ -1,0 +1,36 @@
+"""Where dropdowns get their texts: the sources named in the tables ("samplers", "checkpoints"), asked anew each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from modules.application.app import App
+from modules.engine.sampler_registry import samplers, schedules
+from modules.gradio_ui.prompt_styles import known_styles
+
+
+@dataclass(frozen=True)
+class ChoiceSources:
+    """source name -> the texts now. A source that nothing feeds yet is empty."""
+
+    app: App
+    sources: dict[str, Callable[[], Sequence[str]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, app: App) -> ChoiceSources:
+        return cls(
+            app,
+            {
+                "samplers": lambda: [each.name for each in samplers()],
+                "schedulers": lambda: [each.label for each in schedules()],
+                "checkpoints": lambda: [each.title for each in app.catalogue.checkpoints()],
+                "vaes": lambda: [each.name for each in app.catalogue.vaes()],
+                "styles": lambda: list(known_styles(app)),
+                "settings": lambda: [each.key for each in app.settings.table],
+            },
+        )
+
+    def __call__(self, source: str) -> Sequence[str]:
+        find = self.sources.get(source)
+        return list(find()) if find else []

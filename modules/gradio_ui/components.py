@@ -1,0 +1,38 @@
+"""Small Gradio components that the page uses everywhere, with the classes that A1111's extensions and our CSS look for."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+
+def tool_button(icon: str, elem_id: str, *, visible: bool = True, variant: str = "secondary") -> gr.Button:
+    """A square button with a picture on it; its words stand in ``button_titles``. Hidden ones stay in the DOM."""
+    return gr.Button(
+        icon,
+        elem_id=elem_id,
+        elem_classes=["gradio-button", "tool"],
+        visible=True if visible else "hidden",
+        min_width=0,
+        scale=0,
+        variant=variant,  # type: ignore[arg-type]
+    )
+
+
+def bridge_button(elem_id: str) -> gr.Button:
+    """A button that only JavaScript presses."""
+    return gr.Button("Run", elem_id=elem_id, elem_classes=["gradio-button"], visible="hidden")
+
+
+def bridge_text(elem_id: str, value: str = "") -> gr.Textbox:
+    """A text field through which Python and JavaScript hand each other values."""
+    return gr.Textbox(value, elem_id=elem_id, show_label=False, visible="hidden", interactive=True, container=False)
+
+
+def form_row(elem_id: str | None = None, *classes: str) -> gr.Row:
+    """A row of fields that share one line as long as the width allows."""
+    return gr.Row(elem_id=elem_id, elem_classes=["gradio-row", *classes])
+
+
+def form_column(elem_id: str | None = None, *classes: str, scale: int = 1) -> gr.Column:
+    """Fields one below the other."""
+    return gr.Column(elem_id=elem_id, elem_classes=["gradio-column", *classes], scale=scale, min_width=0)

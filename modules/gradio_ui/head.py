@@ -1,0 +1,88 @@
+"""What stands in the page's <head>: theme choice, our stylesheet and scripts in order, and what the scripts start from.
+
+Gradio would add ``head=`` by script, after its own start; extensions need classic scripts that are there from the first
+byte. So the slot is in the template.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gradio import routes
+from jinja2 import ChoiceLoader, DictLoader
+
+STATIC = Path(__file__).with_name("static")
+STATIC_URL = "webui-static"
+SCRIPTS = (
+    "script.js",
+    "options.js",
+    "normalise.js",
+    "tabs.js",
+    "toasts.js",
+    "progressbar.js",
+    "gallery.js",
+    "jobs.js",
+    "form_tools.js",
+    "keyboard.js",
+    "token_counters.js",
+    "settings_page.js",
+    "notices.js",
+)
+STYLES = ("style.css", "generation.css", "settings.css")
+TEMPLATE = "frontend/index.html"
+SLOT = "{{ page_head(request, config) | safe }}"
+
+
+def head_html(boot: Mapping[str, Any], *, theme: str | None) -> str:
+    """The <head> lines. boot: JSON for the scripts. theme: "dark" or "light" for pages that do not ask in their URL."""
+    forced = f"const theme = {json.dumps(theme)};{_FORCE_THEME}" if theme in ("dark", "light") else ""
+    lines = [f"<script>{forced}window.webui_boot = {_script_json(boot)};</script>"]
+    lines += [f'<link rel="stylesheet" href="{_versioned(name)}">' for name in STYLES]
+    lines += [f'<script src="{_versioned(name)}"></script>' for name in SCRIPTS]
+    return "\n".join(lines)
+
+
+def open_head_slot() -> None:
+    """Make Gradio's page template ask its Blocks for ``page_head``; also take out its link-preview tags, which name other hosts.
+
+    Process-wide, as Gradio's templates are; doing it twice changes nothing. Blocks without ``page_head`` are untouched.
+    """
+    environment = routes.templates.env
+    loader = environment.loader
+    if loader is None or isinstance(loader, ChoiceLoader):
+        return
+    source = loader.get_source(environment, TEMPLATE)[0]
+    source = re.sub(r'<meta\s+(property|name)="(og|twitter):[^>]*?/>', "", source)
+    environment.loader = ChoiceLoader([DictLoader({TEMPLATE: source.replace("</head>", SLOT + "\n</head>", 1)}), loader])
+    environment.globals["page_head"] = _page_head
+
+
+def _page_head(request: Any, config: Mapping[str, Any]) -> str:
+    if config.get("auth_required"):
+        return ""  # the log-in page learns nothing
+    make: Callable[[], str] | None = getattr(request.app.get_blocks(), "page_head", None)
+    return make() if make else ""
+
+
+def _versioned(name: str) -> str:
+    """The URL of one of our files; it changes with the file, so that browsers may keep it."""
+    return f"{STATIC_URL}/{name}?{int((STATIC / name).stat().st_mtime)}"
+
+
+def _script_json(value: Any) -> str:
+    """JSON that may stand inside a <script>: no text in it can end the element."""
+    return json.dumps(value).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+# Gradio reads __theme from the URL when it starts.
+_FORCE_THEME = """
+const url = new URL(location.href);
+if (!url.searchParams.has("__theme")) {
+    url.searchParams.set("__theme", theme);
+    history.replaceState(null, "", url);
+}
+"""

@@ -1,0 +1,121 @@
+"""Which parameters stand where on a generation tab: A1111's order, as data. ``generation_tab`` builds what this says.
+
+A plain text is a parameter's API name. "{tab}" in an elem_id stands for txt2img or img2img.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A small button; what it does stands in static/form_tools.js, its words in button_titles.py."""
+
+    elem_id: str
+    icon: str
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """A checkbox of the page alone: it shows or hides something, and is part of no request."""
+
+    elem_id: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """Items side by side."""
+
+    elem_id: str | None
+    items: tuple[Item, ...]
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Items one below the other; ``scale`` is the share of the line they stand in."""
+
+    elem_id: str | None
+    items: tuple[Item, ...]
+    scale: int = 1
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A box that opens with its checkbox, as A1111's InputAccordion. While it is closed its items are not asked for.
+
+    toggle: API name of the parameter behind the checkbox; None: the checkbox only says whether the items count.
+    """
+
+    elem_id: str
+    label: str
+    toggle: str | None
+    items: tuple[Item, ...]
+
+
+Item = str | Tool | Toggle | Line | Stack | Fold
+
+HIRES_FIX = Fold(
+    "{tab}_hr",
+    "Hires. fix",
+    "enable_hr",
+    (
+        Line("{tab}_hires_fix_row1", ("hr_upscaler", "hr_second_pass_steps", "denoising_strength")),
+        Line("{tab}_hires_fix_row2", ("hr_scale", "hr_resize_x", "hr_resize_y")),
+        Line("{tab}_hires_fix_row3", ("hr_checkpoint_name", "hr_sampler_name", "hr_scheduler")),
+        Line("{tab}_hires_fix_row4", ("hr_prompt", "hr_negative_prompt")),
+    ),
+)
+REFINER = Fold("{tab}_enable", "Refiner", None, (Line(None, ("refiner_checkpoint", "refiner_switch_at")),))
+
+OFFERED_FOLDS: tuple[Fold, ...] = ()  # HIRES_FIX and REFINER join when the engine draws them
+
+SAMPLING = Line("sampler_selection_{tab}", ("sampler_name", "scheduler", "steps"))
+SIZE_AND_BATCH = Line(
+    "{tab}_size_and_batch",
+    (
+        Stack("{tab}_column_size", ("width", "height"), scale=4),
+        Stack("{tab}_dimensions_row", (Tool("{tab}_res_switch_btn", "⇅"),), scale=0, classes=("dimensions-tools",)),
+        Stack("{tab}_column_batch", ("n_iter", "batch_size"), scale=2),
+    ),
+)
+SEED = Line(
+    "{tab}_seed_row",
+    ("seed", Tool("{tab}_random_seed", "🎲️"), Tool("{tab}_reuse_seed", "♻️"), Toggle("{tab}_subseed_show", "Extra")),
+)
+SEED_EXTRAS = Stack(
+    "{tab}_seed_extras",
+    (
+        Line(
+            "{tab}_subseed_row",
+            ("subseed", Tool("{tab}_random_subseed", "🎲️"), Tool("{tab}_reuse_subseed", "♻️"), "subseed_strength"),
+        ),
+        Line("{tab}_seed_resize_from_row", ("seed_resize_from_w", "seed_resize_from_h")),
+    ),
+)
+
+TXT2IMG_SECTIONS: tuple[Item, ...] = (
+    SAMPLING,
+    Line("{tab}_accordions", OFFERED_FOLDS, classes=("accordions",)),
+    SIZE_AND_BATCH,
+    "cfg_scale",
+    SEED,
+    SEED_EXTRAS,
+)
+
+SECTIONS = {"txt2img": TXT2IMG_SECTIONS}
+
+
+def names_in(item: Item) -> Iterator[str]:
+    """The API names of the parameters below ``item``."""
+    if isinstance(item, str):
+        yield item
+    elif isinstance(item, Line | Stack | Fold):
+        if isinstance(item, Fold) and item.toggle:
+            yield item.toggle
+        for inner in item.items:
+            yield from names_in(inner)

@@ -1,0 +1,67 @@
+"""The right side of a generation tab: gallery, its buttons, infotext, messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from modules.gradio_ui.components import bridge_text, tool_button
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputPanel:
+    """generation_info: JSON of the shown job (seeds, infotexts); shown_job: its id; chosen: index in the gallery, by JS."""
+
+    gallery: gr.Gallery
+    generation_info: gr.Textbox
+    shown_job: gr.Textbox
+    answer: gr.Textbox
+    chosen: gr.Textbox
+    log: gr.HTML
+    files: gr.File
+    open_folder: gr.Button
+    save: gr.Button
+    save_zip: gr.Button
+
+
+def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = None) -> OutputPanel:
+    """The panel, inside the current block. can_open_folder: the browser may be on the server's own machine."""
+    with (
+        gr.Column(elem_id=f"{tab}_results", elem_classes=["gradio-column", "results"], scale=1, min_width=0),
+        gr.Column(elem_id=f"{tab}_results_panel", elem_classes=["gradio-column"], min_width=0),
+    ):
+        with gr.Column(elem_id=f"{tab}_gallery_container", elem_classes=["gallery-container"], min_width=0):
+            gallery = gr.Gallery(
+                label="Output",
+                show_label=False,
+                elem_id=f"{tab}_gallery",
+                elem_classes=["gradio-gallery"],
+                columns=4,
+                preview=True,
+                height=height or None,
+                object_fit="contain",
+                interactive=False,
+                buttons=["download", "fullscreen"],
+            )
+        with gr.Row(elem_id=f"image_buttons_{tab}", elem_classes=["gradio-row", "image-buttons"]):
+            open_folder = tool_button("📂", f"{tab}_open_folder", visible=can_open_folder)
+            save = tool_button("💾", f"save_{tab}")
+            save_zip = tool_button("🗃️", f"save_zip_{tab}")
+        files = gr.File(None, elem_id=f"download_files_{tab}", show_label=False, file_count="multiple", interactive=False, visible=False)
+        gr.HTML("", elem_id=f"html_info_{tab}", elem_classes=["gradio-html", "infotext"])
+        log = gr.HTML("", elem_id=f"html_log_{tab}", elem_classes=["gradio-html", "html-log"])
+        generation_info = bridge_text(f"generation_info_{tab}")
+        shown_job, answer, chosen = (bridge_text(f"{tab}_{name}") for name in ("shown_job", "collect_answer", "chosen_picture"))
+    return OutputPanel(
+        gallery=gallery,
+        generation_info=generation_info,
+        shown_job=shown_job,
+        answer=answer,
+        chosen=chosen,
+        log=log,
+        files=files,
+        open_folder=open_folder,
+        save=save,
+        save_zip=save_zip,
+    )

@@ -1,0 +1,45 @@
+"""What the page's scripts start from: settings, unfinished jobs, notices. JSON, made anew for each visitor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+
+from modules.application import listing
+from modules.application.app import App
+
+
+def page_state(app: App, button_titles: Mapping[str, str], awaited: Sequence[str]) -> dict[str, Any]:
+    """options: settings by key. jobs: those of pages that are not over, in the order in which they end.
+
+    awaited: elem_ids that must be in the page before the scripts begin.
+    """
+    running = app.jobs.running()
+    unfinished = [*([running] if running else []), *app.jobs.pending()]
+    return {
+        "options": app.settings.as_dict(),
+        "jobs": [{"id": job.id, "tab": job.kind} for job in unfinished if job.source == "page"],
+        "notices": listing.notices(app),
+        "buttonTitles": dict(button_titles),
+        "awaited": list(awaited),
+    }
+
+
+def awaited_ids(page: gr.Blocks) -> list[str]:
+    """elem_ids of everything that Gradio puts into the page at once: not what is invisible or inside its own tabs and accordions."""
+    found: list[str] = []
+
+    def visit(block: Block) -> None:
+        if getattr(block, "visible", True) is False or isinstance(block, gr.TabItem | gr.Accordion):
+            return
+        if block.elem_id:
+            found.append(block.elem_id)
+        for child in getattr(block, "children", ()):
+            visit(child)
+
+    for child in page.children:
+        visit(child)
+    return found

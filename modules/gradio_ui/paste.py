@@ -1,0 +1,129 @@
+"""Infotext -> fields: the paste button, and "send to" buttons. What has no field but is a setting becomes an override chip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from modules.application.app import App
+from modules.engine.sampler_registry import split_sampler_and_schedule
+from modules.gradio_ui.form import Form
+from modules.gradio_ui.param_component import Choices, choices_of
+from modules.schema.errors import WebuiError
+from modules.schema.infotext_read import read_infotext
+from modules.schema.param import ParamEntry
+from modules.schema.settings.table import SettingsTable
+from modules.schema.widgets import Checkbox, Dropdown, Number, Radio, Slider, TextArea
+
+NOT_PASTED = frozenset({"batch_size", "styles"})  # they say how the picture was made, not what it is
+HIRES_MARKS = ("Hires upscale", "Hires resize-1", "Hires resize-2", "Hires upscaler")
+CHECKPOINT = "sd_model_checkpoint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paster:
+    """Fills one tab's fields."""
+
+    app: App
+    form: Form
+    choices: Choices
+
+    def from_text(self, text: str) -> list[Any]:
+        """Updates for the override chips, then for all fields. An empty text stands for the last picture's."""
+        text = (text or "").strip() or self._last_infotext()
+        if not text:
+            return [gr.skip()] * (1 + len(self.form.fields))
+        values = read_infotext(text)
+        skipped: set[str] = set(self.app.settings.get("infotext_skip_pasting") or ())
+        wanted = self._values({key: value for key, value in values.items() if key not in skipped})
+        chips = self._chips(values, skipped)
+        updates = [gr.update(value=wanted[each.name]) if each.name in wanted else gr.skip() for each in self.form.fields]
+        return [gr.update(choices=chips, value=chips, visible=True if chips else "hidden"), *updates]
+
+    def _values(self, infotext: Mapping[str, str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        infotext = _with_sampler_split(infotext)
+        for entry in self.form.table:
+            key = entry.info.infotext
+            if key is None or key not in infotext or entry.api_name in NOT_PASTED:
+                continue
+            value = self._typed(entry, infotext[key])
+            if value is not None:
+                found[entry.api_name] = value
+        if "Prompt" in infotext:
+            found.setdefault("negative_prompt", "")
+        found["enable_hr"] = any(key in infotext for key in HIRES_MARKS)
+        found[f"{self.form.table.tab}_enable-checkbox"] = "Refiner" in infotext
+        return found
+
+    def _typed(self, entry: ParamEntry, text: str) -> Any:
+        """``text`` as the field holds it; None when the field cannot show it."""
+        widget = entry.info.widget
+        match widget:
+            case Slider() | Number():
+                return _number(text)
+            case Checkbox():
+                return text not in ("", "False", "None")
+            case Dropdown() | Radio():
+                return text if text in choices_of(widget, self.choices) else None
+            case TextArea():
+                return text
+            case _:
+                return None
+
+    def _chips(self, infotext: Mapping[str, str], skipped: set[str]) -> list[str]:
+        settings = self.app.settings
+        chips = []
+        for key, text in infotext.items():
+            setting = settings.table.by_infotext.get(key)
+            if setting is None or key in skipped or self.form.table.by_infotext(key) is not None:
+                continue
+            if setting.key == CHECKPOINT and settings.get("disable_weights_auto_swap"):
+                continue
+            try:
+                differs = setting.checked(text) != settings.get(setting.key)
+            except WebuiError:
+                continue  # written by another version: not a value that this setting can have
+            if differs:
+                chips.append(f"{key}: {text}")
+        return chips
+
+    def _last_infotext(self) -> str:
+        try:
+            return self.app.paths.params_txt.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            return ""
+
+
+def override_values(table: SettingsTable, chips: Sequence[str] | None) -> dict[str, Any]:
+    """Chips such as "Clip skip: 2" -> settings by key. Raises InvalidValue for a value that the setting cannot have."""
+    found: dict[str, Any] = {}
+    for chip in chips or ():
+        key, _, text = chip.partition(": ")
+        setting = table.by_infotext.get(key)
+        if setting is not None:
+            found[setting.key] = setting.checked(text)
+    return found
+
+
+def _number(text: str) -> int | float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return int(text) if text.lstrip("-").isdigit() else number
+
+
+def _with_sampler_split(infotext: Mapping[str, str]) -> dict[str, str]:
+    """Old infotexts name the schedule in the sampler: "DPM++ 2M Karras"."""
+    values = dict(infotext)
+    if "Sampler" in values:
+        try:
+            sampler, schedule = split_sampler_and_schedule(values["Sampler"], values.get("Schedule type", "Automatic"))
+            values |= {"Sampler": sampler, "Schedule type": schedule}
+        except WebuiError:
+            pass  # a sampler we do not have: the field keeps its choice
+    return values

@@ -1,0 +1,37 @@
+"""Styles on the page: the dropdown's names, and the button that writes them into the prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from modules.application.app import App
+from modules.application.generation import styles_paths
+from modules.engine.styles import Style, apply_styles, read_styles
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.form import Form
+
+if TYPE_CHECKING:
+    from modules.gradio_ui.toprow import Toprow
+
+
+def known_styles(app: App) -> dict[str, Style]:
+    """Styles by name, as the files say now."""
+    return read_styles(styles_paths(app))
+
+
+def wire_styles(app: App, form: Form, toprow: Toprow) -> None:
+    """Connect the buttons of one tab's styles."""
+    fields = [form.component(name) for name in ("prompt", "negative_prompt", "styles")]
+
+    def write_into_prompts(prompt: str, negative_prompt: str, names: Sequence[str]) -> tuple[str, str, list[str]]:
+        prompt, negative_prompt, _unknown = apply_styles(prompt, negative_prompt, names or (), known_styles(app))
+        return prompt, negative_prompt, []
+
+    def refresh() -> Any:
+        return gr.update(choices=list(known_styles(app)))
+
+    toprow.style_apply.click(write_into_prompts, inputs=fields, outputs=fields, **QUICK)
+    toprow.styles_refresh.click(refresh, outputs=[fields[2]], **QUICK)

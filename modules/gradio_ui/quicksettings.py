@@ -1,0 +1,112 @@
+"""The row above the tabs: settings that are changed often, stored as soon as they are changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from modules.application.app import App
+from modules.gradio_ui.checkpoint_choice import CHECKPOINT, chosen_checkpoint, start_size
+from modules.gradio_ui.components import tool_button
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.footer import footer_html
+from modules.gradio_ui.form import Form
+from modules.gradio_ui.param_component import Choices, build_component, choices_of
+from modules.gradio_ui.setting_changes import store_settings
+from modules.gradio_ui.ui_config import UiConfig
+from modules.schema.setting import Setting
+from modules.schema.widgets import Dropdown, Hidden
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuickSetting:
+    """A setting in the row; ``refresh`` is its button when its choices come from the program."""
+
+    setting: Setting
+    component: Component
+    refresh: gr.Button | None
+
+
+def build_quicksettings(app: App, choices: Choices) -> tuple[QuickSetting, ...]:
+    """The row, inside the current block. Keys that nothing knows are passed over."""
+    known = [app.settings.table.by_key[key] for key in app.settings.get("quicksettings_list") if key in app.settings.table]
+    with gr.Row(elem_id="quicksettings", elem_classes=["gradio-row"]):
+        return tuple(_build(app, each, choices) for each in known if not isinstance(each.widget, Hidden))
+
+
+def shown_value(app: App, setting: Setting) -> Any:
+    """What the row shows for a setting; the stored checkpoint may be written without its hash, or be gone."""
+    if setting.key != CHECKPOINT:
+        return app.settings.get(setting.key)
+    model = chosen_checkpoint(app)
+    return model.title if model else None
+
+
+def wire_quicksettings(
+    app: App, choices: Choices, row: tuple[QuickSetting, ...], *, form: Form, ui_config: UiConfig, answer: gr.Textbox, footer: gr.HTML
+) -> None:
+    """Store each change, and for the checkpoint move an untouched size along. answer: ``store_settings``' JSON for the scripts."""
+    size = [form.component("width"), form.component("height")]
+    for each in row:
+        if each.setting.key == CHECKPOINT:
+            stored = each.component.input(  # type: ignore[attr-defined]
+                _checkpoint_storer(app, ui_config), inputs=[each.component, *size], outputs=[answer, footer, *size], **QUICK
+            )
+        else:
+            event = getattr(each.component, "release", None) or getattr(each.component, "blur", None) or each.component.input  # type: ignore[attr-defined]
+            stored = event(_storer(app, each.setting.key), inputs=[each.component], outputs=[answer], **QUICK)
+        stored.then(None, inputs=[answer], js="(answer) => { webui.settingsStored(answer); }", **QUICK)
+        if each.refresh is not None:
+            each.refresh.click(_refresher(app, each.setting, choices), outputs=[each.component], **QUICK)
+
+
+def wire_fresh_values(app: App, page: gr.Blocks, choices: Choices, row: tuple[QuickSetting, ...], footer: gr.HTML) -> None:
+    """What was chosen since the server started: Gradio would show each visitor the values of that moment."""
+
+    def fresh() -> list[Any]:
+        shown = [_fresh(app, each.setting, choices) for each in row]
+        return [footer_html(app, chosen_checkpoint(app)), *shown]
+
+    page.load(fresh, outputs=[footer, *(each.component for each in row)], **QUICK)
+
+
+def _fresh(app: App, setting: Setting, choices: Choices) -> Any:
+    if isinstance(setting.widget, Dropdown):
+        return gr.update(choices=choices_of(setting.widget, choices), value=shown_value(app, setting))
+    return gr.update(value=shown_value(app, setting))
+
+
+def _build(app: App, setting: Setting, choices: Choices) -> QuickSetting:
+    value = shown_value(app, setting)
+    component = build_component(setting.widget, choices, label=setting.label, value=value, elem_id=setting.elem_id)
+    by_program = isinstance(setting.widget, Dropdown) and isinstance(setting.widget.choices, str)
+    return QuickSetting(setting=setting, component=component, refresh=tool_button("🔄", f"refresh_{setting.key}") if by_program else None)
+
+
+def _storer(app: App, key: str) -> Callable[[Any], str]:
+    return lambda value: store_settings(app, {key: value})
+
+
+def _checkpoint_storer(app: App, ui_config: UiConfig) -> Callable[[str, int, int], list[Any]]:
+    def store(title: str, width: int, height: int) -> list[Any]:
+        before = start_size(chosen_checkpoint(app), ui_config)
+        answer = store_settings(app, {CHECKPOINT: title})
+        model = chosen_checkpoint(app)
+        after = start_size(model, ui_config)
+        untouched = (width, height) == before and after != before
+        return [answer, footer_html(app, model), *([after[0], after[1]] if untouched else [gr.skip(), gr.skip()])]
+
+    return store
+
+
+def _refresher(app: App, setting: Setting, choices: Choices) -> Callable[[], Any]:
+    def refresh() -> Any:
+        if setting.key == CHECKPOINT:
+            app.catalogue.refresh()
+        return _fresh(app, setting, choices)
+
+    return refresh

@@ -1,0 +1,148 @@
+"""The buttons below the gallery: save the chosen picture once more, pack all of them, open their folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from modules.application.app import App
+from modules.files.atomic import write_new
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.finished import Finished, finished_job
+from modules.gradio_ui.messages import message_html
+from modules.gradio_ui.output_panel import OutputPanel
+from modules.gradio_ui.shown_files import ShownFiles
+from modules.schema.errors import WebuiError
+
+log = logging.getLogger(__name__)
+LOG_COLUMNS = (
+    "prompt",
+    "seed",
+    "width",
+    "height",
+    "sampler",
+    "cfgs",
+    "steps",
+    "filename",
+    "negative_prompt",
+    "sd_model_name",
+    "sd_model_hash",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultButtons:
+    """The functions behind them. A picture is named by its job and its place in the gallery, never by a path from the browser."""
+
+    app: App
+    tab: str
+    files: ShownFiles
+
+    def save(self, job_id: str, chosen: str) -> tuple[Any, str]:
+        """Copy the chosen picture (all, by the setting) into the Save folder, with a line in log.csv."""
+        finished = finished_job(self.app, job_id)
+        if finished is None:
+            return gr.skip(), message_html("There is no picture to save yet.")
+        indexes = [_index(chosen)] if self.app.settings.get("save_selected_only") else range(len(finished.images))
+        folder = self.app.paths.output_folder(self.app.settings.get("outdir_save"))
+        try:
+            saved = [self._save_one(finished, index, folder) for index in indexes if index < len(finished.images)]
+        except (WebuiError, OSError) as error:
+            return gr.skip(), message_html(f"The picture could not be saved: {error}", "error")
+        words = f"Saved: {saved[0]}" if len(saved) == 1 else f"Saved {len(saved)} pictures into {folder}"
+        return gr.update(value=[str(path) for path in saved], visible=True), message_html(words)
+
+    def save_zip(self, job_id: str) -> tuple[Any, str]:
+        """Offer all pictures of the shown job as one archive."""
+        finished = finished_job(self.app, job_id)
+        if finished is None or not finished.images:
+            return gr.skip(), message_html("There are no pictures to pack yet.")
+        archive = Path(tempfile.mkdtemp(dir=self.files.folder)) / f"{self.tab}-{len(finished.images)}-pictures.zip"
+        try:
+            with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:  # pictures do not get smaller
+                for index, path in enumerate(self.files.of(job_id, finished.images)):
+                    packed.write(path, path.name if finished.images[index].path else f"{index:05}{path.suffix}")
+        except OSError as error:
+            return gr.skip(), message_html(f"The archive could not be written: {error}", "error")
+        return gr.update(value=[str(archive)], visible=True), message_html(f"Packed {len(finished.images)} pictures.")
+
+    def open_folder(self, job_id: str, request: gr.Request) -> str:
+        """Open the shown job's folder in the server's file manager, if the browser is on the same machine."""
+        finished = finished_job(self.app, job_id)
+        saved = [image.path.parent for image in finished.images if image.path] if finished else []
+        folder = saved[0] if saved else self.app.paths.output_folder(self.app.settings.get(f"outdir_{self.tab}_samples"))
+        if not _is_local(request):
+            return message_html(f"The pictures are on the server, in {folder}.")
+        if not folder.is_dir():
+            return message_html(f"The folder {folder} does not exist yet: it is made with the first picture.")
+        try:
+            _open_in_file_manager(folder)
+        except OSError as error:
+            return message_html(f"The pictures are in {folder}; it could not be opened from here ({error}).")
+        return message_html(f"Opened {folder}.")
+
+    def _save_one(self, finished: Finished, index: int, folder: Path) -> Path:
+        image = finished.images[index]
+        source = self.files.of(finished.job.id, [image])[0]
+        saved = write_new(folder, lambda number: f"{number:05}-{image.seed}{source.suffix}", source.read_bytes())
+        if self.app.settings.get("save_write_log_csv"):
+            _append_log(folder / "log.csv", finished, index, saved.name)
+        return saved
+
+
+def wire_result_buttons(app: App, tab: str, output: OutputPanel, files: ShownFiles) -> None:
+    """Connect the buttons of one tab."""
+    act = ResultButtons(app=app, tab=tab, files=files)
+    chosen_js = f"(job, chosen) => [job, String(webui.galleryIndex('{tab}'))]"
+    output.save.click(act.save, inputs=[output.shown_job, output.chosen], outputs=[output.files, output.log], js=chosen_js, **QUICK)
+    output.save_zip.click(act.save_zip, inputs=[output.shown_job], outputs=[output.files, output.log], **QUICK)
+    output.open_folder.click(act.open_folder, inputs=[output.shown_job], outputs=[output.log], **QUICK)
+
+
+def _index(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+def _is_local(request: gr.Request) -> bool:
+    host = request.client.host if request.client else ""
+    return host in ("127.0.0.1", "::1", "localhost") and not request.headers.get("x-forwarded-for")
+
+
+def _open_in_file_manager(folder: Path) -> None:
+    if sys.platform == "win32":
+        os.startfile(folder)
+    elif sys.platform == "darwin":
+        subprocess.Popen(["open", str(folder)])
+    elif os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        subprocess.Popen(["xdg-open", str(folder)])
+    else:
+        raise OSError("this machine has no screen")
+
+
+def _append_log(path: Path, finished: Finished, index: int, filename: str) -> None:
+    """One line in A1111's columns; the header when the file is new."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    if not path.exists():
+        writer.writerow(LOG_COLUMNS)
+    writer.writerow(_log_row(finished, index, filename))
+    with path.open("a", encoding="utf-8", newline="") as file:
+        file.write(text.getvalue())
+
+
+def _log_row(finished: Finished, index: int, filename: str) -> Sequence[Any]:
+    info, image = finished.info, finished.images[index]
+    numbers = (image.seed, info.get("width"), info.get("height"), info.get("sampler_name"), info.get("cfg_scale"), info.get("steps"))
+    return (info.get("prompt"), *numbers, filename, info.get("negative_prompt"), info.get("sd_model_name"), info.get("sd_model_hash"))

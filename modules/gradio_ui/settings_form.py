@@ -1,0 +1,96 @@
+"""The settings table as one HTML form. Plain HTML and not 323 Gradio components: it loads at once and is one event to store.
+
+The form holds names, kinds and choices; the values come from the scripts' ``opts`` when the page opens.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+
+from modules.gradio_ui.param_component import Choices, choices_of
+from modules.schema.setting import Section, Setting
+from modules.schema.settings.table import SettingsTable
+from modules.schema.widgets import Checkbox, CheckboxGroup, ColorPicker, Dropdown, Hidden, Number, Radio, Slider, TextArea
+
+NEEDS_WORDS = {"reload page": "needs Reload UI", "reload model": "reloads the checkpoint", "restart": "needs a restart"}
+
+
+def settings_form_html(table: SettingsTable, choices: Choices, is_frozen: Callable[[Setting], bool]) -> str:
+    """The form: a list of sections, and a page for each of them. Settings that nothing reads yet stand apart on their page."""
+    shown = [section for section in table.sections if section.id and any(_is_shown(each) for each in section.settings)]
+    links = "".join(f'<button type="button" data-section="{escape(each.id)}">{escape(each.title)}</button>' for each in shown)
+    pages = "".join(_page(each, choices, is_frozen) for each in shown)
+    return f'<div id="settings"><nav class="settings-sections" aria-label="Sections">{links}</nav><div class="settings-pages">{pages}</div></div>'
+
+
+def _is_shown(setting: Setting) -> bool:
+    return not isinstance(setting.widget, Hidden)
+
+
+def _page(section: Section, choices: Choices, is_frozen: Callable[[Setting], bool]) -> str:
+    shown = [each for each in section.settings if _is_shown(each)]
+    acting = _rows((each for each in shown if each.honoured), choices, is_frozen)
+    waiting = [each for each in shown if not each.honoured]
+    rest = ""
+    if waiting:
+        words = f"Kept for you, without effect in this version: {len(waiting)}"
+        rest = f"<details><summary>{words}</summary>{_rows(waiting, choices, is_frozen)}</details>"
+    title = f"<h3>{escape(section.title)}</h3>"
+    return (
+        f'<section id="settings_{escape(section.id)}"><div id="column_settings_{escape(section.id)}">{title}{acting}{rest}</div></section>'
+    )
+
+
+def _rows(settings: Iterable[Setting], choices: Choices, is_frozen: Callable[[Setting], bool]) -> str:
+    return "".join(_row(each, choices, is_frozen(each)) for each in settings)
+
+
+def _row(setting: Setting, choices: Choices, frozen: bool) -> str:
+    field_id = f"{setting.elem_id}_field"
+    kind, field = _field(setting, choices, field_id, " disabled" if frozen else "")
+    notes = [
+        each for each in (setting.description, NEEDS_WORDS.get(setting.needs, ""), "frozen by the command line" if frozen else "") if each
+    ]
+    small = f"<small>{escape('; '.join(notes))}</small>" if notes else ""
+    default = escape(json.dumps(setting.fresh_default()), quote=True)
+    reset = '<button type="button" class="setting-reset" title="Back to the default" aria-label="Back to the default">↺</button>'
+    return (
+        f'<div id="{escape(setting.elem_id)}" class="setting gradio-{kind}" data-key="{escape(setting.key)}" data-kind="{kind}"'
+        f' data-default="{default}"><label for="{field_id}">{escape(setting.label)}{small}</label><div class="setting-field">{field}{reset}</div></div>'
+    )
+
+
+def _field(setting: Setting, choices: Choices, field_id: str, disabled: str) -> tuple[str, str]:
+    """(kind, HTML) of the input itself; kinds are what the script knows how to read."""
+    begin = f'id="{field_id}"{disabled}'
+    match setting.widget:
+        case Checkbox():
+            return "checkbox", f'<input type="checkbox" {begin}>'
+        case Slider() as slider:
+            bounds = f'min="{slider.minimum:g}" max="{slider.maximum:g}" step="{slider.step:g}"'
+            pair = f'<input type="range" {bounds} aria-hidden="true" tabindex="-1"{disabled}><input type="number" {bounds} {begin}>'
+            return "slider", pair
+        case Number():
+            return "number", f'<input type="number" step="any" {begin}>'
+        case Dropdown(multiple=True):
+            return "multiselect", f'<select multiple size="5" {begin}>{_options(choices_of(setting.widget, choices))}</select>'
+        case Dropdown() | Radio():
+            return "dropdown", f"<select {begin}>{_options(choices_of(setting.widget, choices))}</select>"
+        case CheckboxGroup():
+            return "checkboxgroup", _boxes(choices_of(setting.widget, choices), disabled)
+        case ColorPicker():
+            return "colorpicker", f'<input type="color" {begin}>'
+        case TextArea() as area if area.lines > 1:
+            return "textbox", f'<textarea rows="{area.lines}" {begin}></textarea>'
+        case _:
+            return "textbox", f'<input type="text" spellcheck="false" {begin}>'
+
+
+def _options(texts: Sequence[str]) -> str:
+    return "".join(f"<option>{escape(text)}</option>" for text in texts)
+
+
+def _boxes(texts: Sequence[str], disabled: str) -> str:
+    return "".join(f'<label><input type="checkbox" value="{escape(text, quote=True)}"{disabled}> {escape(text)}</label>' for text in texts)

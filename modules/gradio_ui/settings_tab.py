@@ -1,0 +1,45 @@
+"""The Settings tab: search, apply, reload; the form itself is ``settings_form``."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import gradio as gr
+
+from modules.application.app import App
+from modules.gradio_ui.components import bridge_text
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.param_component import Choices
+from modules.gradio_ui.setting_changes import is_frozen, store_settings
+from modules.gradio_ui.settings_form import settings_form_html
+
+
+def build_settings_tab(app: App, choices: Choices) -> None:
+    """The tab's content, inside the current block, with its event."""
+    with gr.Row(elem_id="settings_head", elem_classes=["gradio-row"]):
+        submit = gr.Button("Apply settings", elem_id="settings_submit", variant="primary", scale=0)
+        gr.Button("Reload UI", elem_id="settings_restart_gradio", scale=0)
+        gr.Textbox(
+            elem_id="settings_search",
+            placeholder="Search in all settings",
+            label="Search in all settings",
+            show_label=False,
+            container=False,
+            interactive=True,
+            scale=2,
+        )
+        gr.Checkbox(
+            False, label="Changed only", elem_id="settings_changed_only", elem_classes=["toggle"], interactive=True, min_width=0, scale=0
+        )
+        gr.Button("Show all pages", elem_id="settings_show_all_pages", scale=0)
+        gr.Button("Show one page", elem_id="settings_show_one_page", visible="hidden", scale=0)
+    gr.HTML("", elem_id="settings_result")
+    gr.HTML(settings_form_html(app.settings.table, choices, partial(is_frozen, app)), elem_id="settings_form")
+    changes, answer = bridge_text("settings_changes"), bridge_text("settings_json")
+    stored = submit.click(partial(_store, app), inputs=[changes], outputs=[answer], js="() => [webui.changedSettingsText()]", **QUICK)
+    stored.then(None, inputs=[answer], js="(answer) => { webui.settingsStored(answer, true); }", **QUICK)
+
+
+def _store(app: App, changes: str) -> str:
+    return store_settings(app, json.loads(changes or "{}"))

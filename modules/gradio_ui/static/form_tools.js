@@ -1,0 +1,49 @@
+// Small buttons that only change fields of the page: swap the sides, random seed, last seed, clear the prompt.
+
+webui.swapFields = function(first, second) {
+    const values = [webui.field(first).value, webui.field(second).value];
+    webui.setField(webui.field(first), values[1]);
+    webui.setField(webui.field(second), values[0]);
+};
+
+// name: "seed" or "subseed". The list of the result starts with the grid when there is one.
+webui.reuseSeed = function(tab, name) {
+    const info = webui.generationInfo(tab);
+    const seeds = info[`all_${name}s`] || [];
+    const index = Math.max(0, webui.galleryIndex(tab) - (info.index_of_first_image || 0));
+    const seed = seeds[index] ?? seeds[0];
+    if (seed === undefined) {
+        webui.toast("There is no last seed yet: generate a picture first.");
+        return;
+    }
+    webui.setField(webui.field(`${tab}_${name}`), String(seed));
+};
+
+webui.clearPrompts = function(tab) {
+    const fields = [webui.field(`${tab}_prompt`), webui.field(`${tab}_neg_prompt`)];
+    if (fields.some((field) => field.value) && confirm("Delete prompt?")) {
+        fields.forEach((field) => webui.setField(field, ""));
+    }
+};
+
+webui.formTools = function(tab) {
+    return {
+        [`${tab}_res_switch_btn`]: () => webui.swapFields(`${tab}_width`, `${tab}_height`),
+        [`${tab}_random_seed`]: () => webui.setField(webui.field(`${tab}_seed`), "-1"),
+        [`${tab}_random_subseed`]: () => webui.setField(webui.field(`${tab}_subseed`), "-1"),
+        [`${tab}_reuse_seed`]: () => webui.reuseSeed(tab, "seed"),
+        [`${tab}_reuse_subseed`]: () => webui.reuseSeed(tab, "subseed"),
+        [`${tab}_clear_prompt`]: () => webui.clearPrompts(tab),
+    };
+};
+
+onUiLoaded(() => {
+    for (const tab of ["txt2img", "img2img"]) {
+        for (const [id, act] of Object.entries(webui.formTools(tab))) {
+            const button = document.getElementById(id);
+            if (button) {
+                button.addEventListener("click", act);
+            }
+        }
+    }
+});

@@ -1,0 +1,81 @@
+// The result gallery: which picture is chosen, its infotext below it.
+
+/* exported selected_gallery_button, selected_gallery_index, selected_gallery_index_id, all_gallery_buttons, extract_image_from_gallery */
+
+function all_gallery_buttons() {
+    const gallery = webui.find('.tabitem:not([style*="display: none"]) [id$=_gallery]');
+    return gallery ? Array.from(gallery.querySelectorAll(".thumbnails > .thumbnail-item, .grid-container .thumbnail-item")) : [];
+}
+
+function selected_gallery_button() {
+    return all_gallery_buttons().find((button) => button.classList.contains("selected")) || null;
+}
+
+function selected_gallery_index() {
+    return all_gallery_buttons().findIndex((button) => button.classList.contains("selected"));
+}
+
+function selected_gallery_index_id(galleryId) {
+    const buttons = Array.from(gradioApp().querySelectorAll(`#${galleryId} .thumbnails > .thumbnail-item`));
+    return buttons.findIndex((button) => button.classList.contains("selected"));
+}
+
+// The chosen picture for a "send to" button: the first one when none is chosen.
+function extract_image_from_gallery(gallery) {
+    if (!gallery || gallery.length === 0) {
+        return [null];
+    }
+    return [gallery[Math.max(0, selected_gallery_index())] || gallery[0]];
+}
+
+webui.generationInfo = function(tab) {
+    const field = webui.field(`generation_info_${tab}`);
+    try {
+        return JSON.parse(field.value) || {};
+    } catch {
+        return {};
+    }
+};
+
+webui.galleryIndex = (tab) => Math.max(0, selected_gallery_index_id(`${tab}_gallery`));
+
+// Writes the chosen picture's infotext below the gallery, as text: it holds whatever the user typed.
+webui.showInfotext = function(tab) {
+    const texts = webui.generationInfo(tab).infotexts || [];
+    const place = webui.find(`#html_info_${tab}`);
+    const text = texts[webui.galleryIndex(tab)] || "";
+    let box = place.querySelector(".infotext-text");
+    if (!box) {
+        box = document.createElement("div");
+        box.className = "infotext-text";
+        (place.querySelector(".prose") || place).append(box);
+    }
+    if (box.dataset.text === text) {
+        return;
+    }
+    box.dataset.text = text;
+    box.replaceChildren(...text.split("\n").filter(Boolean).map((line) => {
+        const paragraph = document.createElement("p");
+        paragraph.textContent = line;
+        return paragraph;
+    }));
+};
+
+webui.showResult = function(tab) {
+    const gallery = webui.find(`#${tab}_gallery`);
+    if (!gallery.dataset.watched) {
+        gallery.dataset.watched = "yes";
+        new MutationObserver(() => webui.showInfotext(tab)).observe(gallery, {subtree: true, attributes: true, attributeFilter: ["class"]});
+    }
+    webui.showInfotext(tab);
+};
+
+// Resolves when the gallery's large picture is decoded, or after a second: the preview may then go without a blink.
+webui.galleryLoaded = async function(tab) {
+    await new Promise(requestAnimationFrame);
+    const picture = webui.find(`#${tab}_gallery .preview img, #${tab}_gallery img`);
+    const patience = new Promise((resolve) => setTimeout(resolve, 1000));
+    if (picture) {
+        await Promise.race([picture.decode().catch(() => {}), patience]);
+    }
+};

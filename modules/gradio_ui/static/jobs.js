@@ -1,0 +1,213 @@
+// The page's side of server-owned jobs. A click sends the request under an id that the page chose; from then on the page
+// only watches: it polls progress, and fetches the result by that id. A reload takes the ids up again where they were.
+
+/* exported submit, submit_img2img, create_submit_args, showSubmitButtons, showSubmitInterruptingPlaceholder,
+   showRestoreProgressButton, restoreProgressTxt2img, restoreProgressImg2img */
+
+// Gradio hands over the values of the inputs, and may add those of the outputs; only the inputs are wanted.
+function create_submit_args(args) {
+    return Array.from(args);
+}
+
+function showSubmitButtons(tab, idle) {
+    const box = webui.find(`#${tab}_generate_box`);
+    box.classList.toggle("running", !idle);
+    box.classList.remove("interrupting");
+    for (const name of ["interrupt", "skip"]) {
+        webui.find(`#${tab}_${name}`).style.display = idle ? "none" : "block";
+    }
+    webui.find(`#${tab}_interrupting`).style.display = "none";
+}
+
+function showSubmitInterruptingPlaceholder(tab) {
+    webui.find(`#${tab}_generate_box`).classList.add("interrupting");
+    webui.find(`#${tab}_interrupt`).style.display = "none";
+    webui.find(`#${tab}_interrupting`).style.display = "block";
+}
+
+function showRestoreProgressButton(tab, show) {
+    const button = webui.find(`#${tab}_restore_progress`);
+    if (button) {
+        button.style.display = show ? "" : "none";
+    }
+}
+
+class TabJobs {
+    // tab: "txt2img" or "img2img". `ids`: jobs sent and not yet shown, oldest first; the first one is watched.
+    constructor(tab) {
+        this.tab = tab;
+        this.ids = [];
+        this.accepted = new Set();
+        this.view = null;
+        this.watching = null;
+        this.wakeLock = null;
+    }
+
+    get storageKey() {
+        return `${this.tab}_task_ids`;
+    }
+
+    remember() {
+        localStorage.setItem(this.storageKey, JSON.stringify(this.ids));
+        localStorage.setItem(`${this.tab}_task_id`, this.ids[0] || "");  // where A1111's extensions look
+        showSubmitButtons(this.tab, this.ids.length === 0);
+        webui.find(`#${this.tab}_generate`).dataset.waiting = String(Math.max(0, this.ids.length - 1));
+        this.holdScreen(this.ids.length > 0);
+    }
+
+    // A click is on its way to the server.
+    sent(id) {
+        this.ids.push(id);
+        this.remember();
+        this.openView();
+    }
+
+    // The server's word on a click: {id, error}.
+    answered(answer) {
+        if (answer.error) {
+            webui.toast(answer.error, "error");
+            this.drop(answer.id);
+            return;
+        }
+        this.accepted.add(answer.id);
+        this.watchNext();
+    }
+
+    drop(id) {
+        this.ids = this.ids.filter((each) => each !== id);
+        this.accepted.delete(id);
+        this.remember();
+        if (this.ids.length === 0) {
+            this.closeView();
+        }
+    }
+
+    openView() {
+        if (!this.view) {
+            this.view = new ProgressView(webui.find(`#${this.tab}_gallery_container`), webui.find(`#${this.tab}_gallery_container`));
+            this.view.show({progress: 0});
+        }
+    }
+
+    closeView() {
+        if (this.view) {
+            this.view.remove();
+            this.view = null;
+        }
+    }
+
+    watchNext() {
+        const id = this.ids[0];
+        if (this.watching || !id || !this.accepted.has(id)) {
+            return;
+        }
+        this.watching = id;
+        this.openView();
+        webui.followProgress(id, this.view, {atEnd: () => this.collect()});
+    }
+
+    // Asks for the result of the watched job; the answer comes to `collected`.
+    collect() {
+        this.view.finish();
+        webui.find(`#${this.tab}_restore_progress`).click();
+    }
+
+    async collected(answer) {
+        const id = this.watching;
+        this.watching = null;
+        if (answer.error) {
+            webui.toast(answer.error, "error");
+        }
+        (answer.comments || []).forEach((words) => webui.toast(words, "warning"));
+        webui.showResult(this.tab);
+        await webui.galleryLoaded(this.tab);
+        this.closeView();
+        this.drop(id);
+        this.watchNext();
+    }
+
+    // Takes up what an earlier page, or another device, has asked for. serverJobs: [{id, tab}], those not finished.
+    restore(serverJobs) {
+        const unfinished = serverJobs.filter((job) => job.tab === this.tab).map((job) => job.id);
+        const mine = this.stored().filter((id) => !unfinished.includes(id));
+        this.ids = mine.slice(-1).concat(unfinished);
+        this.ids.forEach((id) => this.accepted.add(id));
+        this.remember();
+        this.watchNext();
+    }
+
+    stored() {
+        try {
+            return JSON.parse(localStorage.getItem(this.storageKey)) || [];
+        } catch {
+            return [];
+        }
+    }
+
+    async holdScreen(wanted) {
+        if (wanted && !this.wakeLock && opts.prevent_screen_sleep_during_generation && navigator.wakeLock) {
+            this.wakeLock = await navigator.wakeLock.request("screen").catch(() => null);
+        } else if (!wanted && this.wakeLock) {
+            this.wakeLock.release();
+            this.wakeLock = null;
+        }
+    }
+}
+
+webui.jobs = {};
+
+webui.sendJob = function(tab, args) {
+    const values = create_submit_args(args);
+    values[0] = randomId();
+    performance.mark("webui-click");
+    webui.jobs[tab].sent(values[0]);
+    return values;
+};
+
+// Called after the server has answered a click. The id is the page's, the answer {id, error} is the server's;
+// an answer to another id means that this click never arrived.
+webui.jobAnswered = function(tab, answerText) {
+    const jobs = webui.jobs[tab];
+    const answer = answerText ? JSON.parse(answerText) : {};
+    if (!jobs.ids.includes(answer.id)) {
+        const lost = jobs.ids.filter((id) => !jobs.accepted.has(id))[0];
+        jobs.answered({id: lost, error: "The server did not take the request. Is it still running?"});
+        return;
+    }
+    jobs.answered(answer);
+};
+
+webui.jobCollected = function(tab, answerText) {
+    webui.jobs[tab].collected(answerText ? JSON.parse(answerText) : {error: "The server did not send the result. Is it still running?"});
+};
+
+webui.watchedJob = (tab) => webui.jobs[tab].watching || webui.jobs[tab].ids[0] || "";
+
+webui.interruptJob = function(tab) {
+    showSubmitInterruptingPlaceholder(tab);
+    return [webui.watchedJob(tab)];
+};
+
+function submit() {
+    return webui.sendJob("txt2img", arguments);
+}
+
+function submit_img2img() {
+    return webui.sendJob("img2img", arguments);
+}
+
+function restoreProgressTxt2img() {
+    return [webui.watchedJob("txt2img")];
+}
+
+function restoreProgressImg2img() {
+    return [webui.watchedJob("img2img")];
+}
+
+onUiLoaded(() => {
+    webui.plainTitle = document.title || webui.plainTitle;
+    for (const tab of ["txt2img", "img2img"].filter((name) => document.getElementById(`${name}_generate_box`))) {
+        webui.jobs[tab] = new TabJobs(tab);
+        webui.jobs[tab].restore(webui.boot.jobs || []);
+    }
+});

@@ -1,0 +1,40 @@
+// Brings Gradio 6's DOM into the shape that A1111's extensions look for.
+
+// "#txt2img_prompt > label > textarea": Gradio 6 puts a div between label and textarea.
+// Moving the textarea keeps its binding: Svelte holds the element, not its place.
+webui.liftTextareas = function(root) {
+    for (const area of root.querySelectorAll("label > .input-container > textarea")) {
+        const container = area.parentElement;
+        container.parentElement.insertBefore(area, container);
+        container.classList.add("lifted");
+    }
+};
+
+webui.normaliseAll = function() {
+    webui.liftTextareas(document);
+    webui.nameButtons();
+};
+
+webui.normalise = function(records) {
+    for (const record of records) {
+        for (const node of record.addedNodes) {
+            if (node.nodeType === Node.ELEMENT_NODE && node.firstElementChild) {
+                webui.liftTextareas(node);
+            }
+        }
+    }
+};
+
+// Buttons that bear only a picture get words: a tooltip, and a name for screen readers.
+webui.nameButtons = function() {
+    for (const [id, words] of Object.entries(webui.boot.buttonTitles || {})) {
+        const button = document.getElementById(id);
+        if (button && !button.title) {
+            button.title = words;
+            button.setAttribute("aria-label", words);
+        }
+    }
+    for (const field of gradioApp().querySelectorAll(".styles-row input[role=combobox]")) {
+        field.placeholder = "Styles";
+    }
+};

@@ -1,0 +1,160 @@
+// The page's contract with extensions: A1111's global functions and the moments at which they call back.
+// Order at start: components mounted -> DOM brought into A1111's shape -> opts filled -> callbacks.
+
+/* exported gradioApp, get_uiCurrentTab, get_uiCurrentTabContent, uiCurrentTab, onUiUpdate, onAfterUiUpdate, onUiLoaded,
+   onUiTabChange, onOptionsAvailable, onOptionsChanged, updateInput, uiElementIsVisible, uiElementInSight, webui */
+
+// Everything of ours that extensions do not need stands in this one object.
+var webui = {ready: false};
+
+var uiCurrentTab = null;
+var uiUpdateCallbacks = [];
+var uiAfterUpdateCallbacks = [];
+var uiLoadedCallbacks = [];
+var uiTabChangeCallbacks = [];
+var optionsChangedCallbacks = [];
+var optionsAvailableCallbacks = [];
+
+function gradioApp() {
+    const element = document.getElementsByTagName("gradio-app")[0];
+    if (!element) {
+        return document;
+    }
+    const root = element.shadowRoot || element;
+    if (!root.getElementById) {
+        root.getElementById = (id) => document.getElementById(id);
+    }
+    return root;
+}
+
+function get_uiCurrentTab() {
+    return gradioApp().querySelector("#tabs > .tab-nav > button.selected");
+}
+
+function get_uiCurrentTabContent() {
+    return gradioApp().querySelector('#tabs > .tabitem[id^=tab_]:not([style*="display: none"])');
+}
+
+function onUiUpdate(callback) {
+    uiUpdateCallbacks.push(callback);
+}
+
+function onAfterUiUpdate(callback) {
+    uiAfterUpdateCallbacks.push(callback);
+}
+
+function onUiLoaded(callback) {
+    if (webui.ready) {
+        webui.call(callback);
+    } else {
+        uiLoadedCallbacks.push(callback);
+    }
+}
+
+function onUiTabChange(callback) {
+    uiTabChangeCallbacks.push(callback);
+}
+
+function onOptionsAvailable(callback) {
+    if (Object.keys(window.opts || {}).length > 0) {
+        webui.call(callback);
+    } else {
+        optionsAvailableCallbacks.push(callback);
+    }
+}
+
+function onOptionsChanged(callback) {
+    optionsChangedCallbacks.push(callback);
+}
+
+// Tells Gradio that a field's value was set from outside.
+function updateInput(target) {
+    target.dispatchEvent(new Event("input", {bubbles: true}));
+}
+
+function uiElementIsVisible(element) {
+    return element === document || (getComputedStyle(element).display !== "none" && (!element.parentNode || uiElementIsVisible(element.parentNode)));
+}
+
+function uiElementInSight(element) {
+    const box = element.getBoundingClientRect();
+    return box.top >= 0 && box.left >= 0 && box.bottom <= window.innerHeight && box.right <= window.innerWidth;
+}
+
+// One extension's mistake must not stop the others.
+webui.call = function(callback, argument) {
+    try {
+        callback(argument);
+    } catch (error) {
+        console.error("a page callback failed", callback, error);
+    }
+};
+
+webui.callAll = function(callbacks, argument) {
+    for (const callback of callbacks.slice()) {
+        webui.call(callback, argument);
+    }
+};
+
+// Sets a text or number field so that both the browser and Gradio know.
+webui.setField = function(field, value) {
+    if (!field) {
+        return;
+    }
+    const prototype = field.tagName === "TEXTAREA" ? HTMLTextAreaElement.prototype : HTMLInputElement.prototype;
+    Object.getOwnPropertyDescriptor(prototype, "value").set.call(field, value);
+    updateInput(field);
+};
+
+webui.find = (selector) => gradioApp().querySelector(selector);
+
+webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type=number], #${elemId} input`);
+
+(function watchPage() {
+    let afterUpdate = null;
+
+    function noteTabChange() {
+        const tab = get_uiCurrentTab();
+        if (tab && tab !== uiCurrentTab) {
+            uiCurrentTab = tab;
+            webui.callAll(uiTabChangeCallbacks);
+        }
+    }
+
+    function mutated(records) {
+        webui.normalise(records);
+        if (!webui.ready && !becomeReady()) {
+            return;
+        }
+        webui.callAll(uiUpdateCallbacks, records);
+        clearTimeout(afterUpdate);
+        afterUpdate = setTimeout(() => webui.callAll(uiAfterUpdateCallbacks), 200);
+        noteTabChange();
+    }
+
+    // Gradio fetches component code piece by piece, so parts of the page come in any order: wait for all that the server named.
+    let arrived = 0;
+
+    function becomeReady() {
+        const awaited = webui.boot.awaited || [];
+        while (arrived < awaited.length && document.getElementById(awaited[arrived])) {
+            arrived += 1;
+        }
+        if (arrived < awaited.length || !webui.find("#txt2img_prompt textarea")) {
+            return false;
+        }
+        webui.normaliseAll();
+        webui.startTabs();
+        webui.ready = true;
+        webui.fillOptions();
+        noteTabChange();
+        webui.callAll(uiLoadedCallbacks);
+        document.documentElement.classList.add("webui-ready");
+        performance.mark("webui-ready");
+        return true;
+    }
+
+    document.addEventListener("DOMContentLoaded", () => {
+        new MutationObserver(mutated).observe(document.body, {childList: true, subtree: true});
+    });
+})();

@@ -1,0 +1,84 @@
+// The top tabs: plain buttons over columns that are all in the page from the start.
+
+/* exported switch_to_txt2img, switch_to_img2img, switch_to_img2img_tab, switch_to_inpaint, switch_to_extras, get_tab_index */
+
+webui.tabButtons = () => Array.from(gradioApp().querySelectorAll("#tabs > .tab-nav > button"));
+
+webui.tabPanels = () => Array.from(gradioApp().querySelectorAll("#tabs > .tabitem"));
+
+webui.showTab = function(panelId) {
+    for (const panel of webui.tabPanels()) {
+        panel.style.display = panel.id === panelId ? "flex" : "none";
+    }
+    for (const button of webui.tabButtons()) {
+        const chosen = button.id === `${panelId}-button`;
+        button.classList.toggle("selected", chosen);
+        button.setAttribute("aria-selected", String(chosen));
+        button.tabIndex = chosen ? 0 : -1;
+    }
+    window.dispatchEvent(new Event("resize"));  // components that measured themselves while hidden measure again
+};
+
+webui.startTabs = function() {
+    const nav = webui.find("#tabs > .tab-nav");
+    nav.setAttribute("role", "tablist");
+    for (const button of webui.tabButtons()) {
+        const panelId = button.id.replace(/-button$/, "");
+        button.setAttribute("role", "tab");
+        button.setAttribute("aria-controls", panelId);
+        button.addEventListener("click", () => webui.showTab(panelId));
+        const panel = document.getElementById(panelId);
+        panel.setAttribute("role", "tabpanel");
+        panel.setAttribute("aria-labelledby", button.id);
+    }
+    nav.addEventListener("keydown", webui.moveAlongTabs);
+    webui.showTab(webui.tabPanels()[0].id);
+};
+
+webui.moveAlongTabs = function(event) {
+    const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
+    if (!step) {
+        return;
+    }
+    const buttons = webui.tabButtons().filter((button) => button.offsetParent);
+    const next = buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length];
+    next.click();
+    next.focus();
+    event.preventDefault();
+};
+
+function switchToTab(name, values) {
+    webui.showTab(`tab_${name}`);
+    return Array.from(values);
+}
+
+function switch_to_txt2img() {
+    return switchToTab("txt2img", arguments);
+}
+
+function switch_to_img2img() {
+    return switchToTab("img2img", arguments);
+}
+
+function switch_to_img2img_tab(number) {
+    webui.showTab("tab_img2img");
+    const buttons = gradioApp().querySelectorAll("#mode_img2img button[role=tab]");
+    if (buttons[number]) {
+        buttons[number].click();
+    }
+}
+
+function switch_to_inpaint() {
+    switch_to_img2img_tab(2);
+    return Array.from(arguments);
+}
+
+function switch_to_extras() {
+    return switchToTab("extras", arguments);
+}
+
+// Which of the inner tabs of a Gradio Tabs element is chosen, from 0.
+function get_tab_index(tabId) {
+    const buttons = Array.from(gradioApp().querySelectorAll(`#${tabId} [role=tablist] button[role=tab]`));
+    return Math.max(0, buttons.findIndex((button) => button.classList.contains("selected")));
+}

@@ -1,0 +1,47 @@
+// Asks the server for the number of tokens a little after the last key: one press of a hidden button per pause.
+
+/* exported update_txt2img_tokens, update_img2img_tokens, update_token_counter, setupTokenCounters */
+
+const TOKEN_PAUSE = 500;  // ms without typing
+
+function update_token_counter(buttonId) {
+    const button = document.getElementById(buttonId);
+    if (button && opts.disable_token_counters !== true) {
+        button.click();
+    }
+}
+
+function update_txt2img_tokens() {
+    update_token_counter("txt2img_token_button");
+    update_token_counter("txt2img_negative_token_button");
+    return Array.from(arguments);
+}
+
+function update_img2img_tokens() {
+    update_token_counter("img2img_token_button");
+    update_token_counter("img2img_negative_token_button");
+    return Array.from(arguments);
+}
+
+webui.watchTokens = function(promptId, counterId, buttonId) {
+    const prompt = document.getElementById(promptId);
+    const counter = document.getElementById(counterId);
+    if (!prompt || !counter) {
+        return;
+    }
+    prompt.append(counter);
+    let pause = null;
+    prompt.querySelector("textarea").addEventListener("input", () => {
+        clearTimeout(pause);
+        pause = setTimeout(() => update_token_counter(buttonId), TOKEN_PAUSE);
+    });
+};
+
+function setupTokenCounters() {
+    for (const tab of ["txt2img", "img2img"]) {
+        webui.watchTokens(`${tab}_prompt`, `${tab}_token_counter`, `${tab}_token_button`);
+        webui.watchTokens(`${tab}_neg_prompt`, `${tab}_negative_token_counter`, `${tab}_negative_token_button`);
+    }
+}
+
+onUiLoaded(setupTokenCounters);

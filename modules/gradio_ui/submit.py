@@ -1,0 +1,105 @@
+"""A click on Generate: values -> request -> job. And the way back: a finished job -> gallery, infotexts, words.
+
+The click only puts the job in line and returns; the page watches it by its id and asks for the result when it is over.
+So a closed tab, a reload and a second device all go the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from modules.application import generation
+from modules.application.app import App
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.finished import finished_job
+from modules.gradio_ui.form import Form
+from modules.gradio_ui.messages import message_html, timing
+from modules.gradio_ui.paste import override_values
+from modules.gradio_ui.shown_files import ShownFiles
+from modules.schema.errors import WebuiError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitter:
+    """The functions behind the buttons of one tab."""
+
+    app: App
+    form: Form
+    files: ShownFiles
+
+    def submit(self, task_id: str, overrides: Sequence[str], *values: Any) -> tuple[str, str]:
+        """Put a job in line. Returns the answer for the page, {"id", "error"} as JSON, and the message below the gallery."""
+        try:
+            request = self.form.request(values, override_settings=override_values(self.app.settings.table, overrides))
+            generation.submit(self.app, request, source="page", task_id=task_id)
+        except WebuiError as error:
+            return json.dumps({"id": task_id, "error": str(error)}), message_html(str(error), "error")
+        except Exception as error:
+            log.exception("a click on Generate failed")
+            words = f"The request could not be put in line: {type(error).__name__}: {error}"
+            return json.dumps({"id": task_id, "error": words}), message_html(words, "error")
+        return json.dumps({"id": task_id, "error": ""}), ""
+
+    def collect(self, task_id: str) -> tuple[Any, Any, Any, str, str]:
+        """Gallery, generation info, id of the shown job, answer for the page, message: of the job ``task_id``.
+
+        A job without pictures (it failed, or was taken out of the queue) leaves the former ones where they are.
+        """
+        finished = finished_job(self.app, task_id)
+        if finished is None:
+            words = "The server does not know this job any more." if task_id else ""
+            return gr.skip(), gr.skip(), gr.skip(), json.dumps({"id": task_id, "gone": True}), message_html(words)
+        job = finished.job
+        answer = json.dumps({"id": job.id, "error": job.error or "", "comments": list(finished.comments)})
+        message = message_html(job.error, "error") if job.error else message_html(timing(job))
+        pictures = self.files.of(job.id, finished.images)
+        if not pictures:
+            return gr.skip(), gr.skip(), gr.skip(), answer, message
+        shown = gr.update(value=[str(path) for path in pictures], selected_index=0)
+        return shown, json.dumps(dict(finished.info)), job.id, answer, message
+
+    def interrupt(self, task_id: str) -> None:
+        """Stop the page's job; without an id, or one that is over, the running one."""
+        if not self.app.jobs.interrupt(task_id or None):
+            self.app.jobs.interrupt()
+
+    def skip(self, task_id: str) -> None:
+        """Leave the picture at work."""
+        self.app.jobs.skip(task_id or None)
+
+
+def wire_submit(tab: str, submitter: Submitter, *, overrides: gr.Dropdown, toprow: Any, output: Any) -> None:
+    """Connect Generate, Interrupt, Skip and the fetching of results. No Gradio queue: none of these waits for anything."""
+    submit_js, restore_js = ("submit", "restoreProgressTxt2img") if tab == "txt2img" else ("submit_img2img", "restoreProgressImg2img")
+    inputs = [toprow.task_id, overrides, *submitter.form.components]
+    sent = toprow.generate.click(
+        submitter.submit,
+        inputs=inputs,
+        outputs=[toprow.answer, output.log],
+        js=_first_only(submit_js, len(inputs)),
+        preprocess=False,
+        **QUICK,
+    )
+    sent.then(None, inputs=[toprow.answer], js=f"(answer) => {{ webui.jobAnswered('{tab}', answer); }}", **QUICK)
+    results = [output.gallery, output.generation_info, output.shown_job, output.answer, output.log]
+    fetched = toprow.restore.click(submitter.collect, inputs=[toprow.task_id], outputs=results, js=_first_only(restore_js, 1), **QUICK)
+    fetched.then(None, inputs=[output.answer], js=f"(answer) => {{ webui.jobCollected('{tab}', answer); }}", **QUICK)
+    press: dict[str, tuple[gr.Button, Callable[[str], None]]] = {
+        f"() => webui.interruptJob('{tab}')": (toprow.interrupt, submitter.interrupt),
+        f"() => [webui.watchedJob('{tab}')]": (toprow.skip, submitter.skip),
+    }
+    for js, (button, function) in press.items():
+        button.click(function, inputs=[toprow.task_id], outputs=[], js=js, **QUICK)
+
+
+def _first_only(js_function: str, count: int) -> str:
+    """``js_function`` looked up when the click comes, so that an extension may replace it; exactly ``count`` values go on."""
+    return f"(...values) => {js_function}(...values.slice(0, {count})).slice(0, {count})"

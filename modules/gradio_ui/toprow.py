@@ -1,0 +1,98 @@
+"""The top of a generation tab: prompts with token counters, Generate / Interrupt / Skip, the tool buttons, styles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+from gradio.components import Component
+
+from modules.gradio_ui.components import bridge_button, bridge_text, tool_button
+from modules.gradio_ui.generation_tab import FormBuilder
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenCounter:
+    """A prompt, the place that shows its tokens, and the hidden button that asks for them."""
+
+    prompt: Component
+    shown: gr.HTML
+    button: gr.Button
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toprow:
+    """What other parts of the tab wire up. task_id: the page's id for a click; answer: the server's word on it, as JSON."""
+
+    task_id: gr.Textbox
+    answer: gr.Textbox
+    generate: gr.Button
+    interrupt: gr.Button
+    skip: gr.Button
+    restore: gr.Button
+    paste: gr.Button
+    style_apply: gr.Button
+    styles_refresh: gr.Button
+    counters: tuple[TokenCounter, TokenCounter]
+
+
+def build_toprow(builder: FormBuilder) -> Toprow:
+    """The row, inside the current block; its prompts and styles join the builder's fields."""
+    tab = builder.table.tab
+    with gr.Row(elem_id=f"{tab}_toprow", elem_classes=["gradio-row", "toprow"]):
+        with gr.Column(elem_id=f"{tab}_prompt_container", elem_classes=["prompt-container-compact"], scale=6, min_width=0):
+            counters = (
+                _prompt(builder, "prompt", "prompt", "token", "Prompt\n(Ctrl+Enter generates, Alt+Enter skips, Esc interrupts)"),
+                _prompt(builder, "negative_prompt", "neg_prompt", "negative_token", "Negative prompt"),
+            )
+        with gr.Column(elem_id=f"{tab}_actions_column", elem_classes=["actions-column"], scale=1, min_width=0):
+            generate, interrupt, skip = _generate_box(tab)
+            paste, style_apply, restore = _tools(tab)
+            styles_refresh = _styles(builder)
+        task_id, answer = bridge_text(f"{tab}_task_id"), bridge_text(f"{tab}_submit_answer")
+    return Toprow(
+        task_id=task_id,
+        answer=answer,
+        generate=generate,
+        interrupt=interrupt,
+        skip=skip,
+        restore=restore,
+        paste=paste,
+        style_apply=style_apply,
+        styles_refresh=styles_refresh,
+        counters=counters,
+    )
+
+
+def _prompt(builder: FormBuilder, name: str, short: str, counter: str, placeholder: str) -> TokenCounter:
+    tab = builder.table.tab
+    with gr.Row(elem_id=f"{tab}_{short}_row", elem_classes=["gradio-row", "prompt-row"]):
+        prompt = builder.parameter(name, show_label=False, placeholder=placeholder, elem_classes=["prompt"], max_lines=20)
+        shown = gr.HTML("<span>0/75</span>", elem_id=f"{tab}_{counter}_counter", elem_classes=["gradio-html", "token-counter"])
+        button = bridge_button(f"{tab}_{counter}_button")
+    return TokenCounter(prompt=prompt, shown=shown, button=button)
+
+
+def _generate_box(tab: str) -> tuple[gr.Button, gr.Button, gr.Button]:
+    with gr.Row(elem_id=f"{tab}_generate_box", elem_classes=["gradio-row", "generate-box"]):
+        interrupt = gr.Button("Interrupt", elem_id=f"{tab}_interrupt", elem_classes=["generate-box-interrupt"], min_width=0)
+        skip = gr.Button("Skip", elem_id=f"{tab}_skip", elem_classes=["generate-box-skip"], min_width=0)
+        gr.Button("Interrupting...", elem_id=f"{tab}_interrupting", elem_classes=["generate-box-interrupting"], min_width=0)
+        generate = gr.Button("Generate", elem_id=f"{tab}_generate", variant="primary", elem_classes=["gradio-button"], min_width=0)
+    return generate, interrupt, skip
+
+
+def _tools(tab: str) -> tuple[gr.Button, gr.Button, gr.Button]:
+    with gr.Row(elem_id=f"{tab}_tools", elem_classes=["gradio-row", "tools-row"]):
+        paste = tool_button("↙️", "paste")
+        tool_button("🗑️", f"{tab}_clear_prompt")
+        style_apply = tool_button("📋", f"{tab}_style_apply")
+        restore = tool_button("🌀", f"{tab}_restore_progress", visible=False)
+    return paste, style_apply, restore
+
+
+def _styles(builder: FormBuilder) -> gr.Button:
+    tab = builder.table.tab
+    with gr.Row(elem_id=f"{tab}_styles_row", elem_classes=["gradio-row", "styles-row"]):
+        builder.parameter("styles", show_label=False, container=False, elem_classes=["multiselect"])
+        return tool_button("🔄", f"refresh_{tab}_styles")

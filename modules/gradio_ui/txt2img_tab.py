@@ -1,0 +1,81 @@
+"""The txt2img tab: prompts and buttons on top, fields on the left, results on the right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import gradio as gr
+from gradio.components import Component
+
+from modules.application.app import App
+from modules.gradio_ui.checkpoint_choice import chosen_checkpoint, start_size
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.form import Form
+from modules.gradio_ui.generation_tab import FormBuilder
+from modules.gradio_ui.layout import SECTIONS
+from modules.gradio_ui.output_panel import build_output_panel
+from modules.gradio_ui.param_component import Choices
+from modules.gradio_ui.paste import Paster
+from modules.gradio_ui.prompt_styles import wire_styles
+from modules.gradio_ui.result_buttons import wire_result_buttons
+from modules.gradio_ui.shown_files import ShownFiles
+from modules.gradio_ui.submit import Submitter, wire_submit
+from modules.gradio_ui.token_counts import counter_html
+from modules.gradio_ui.toprow import Toprow, build_toprow
+from modules.gradio_ui.ui_config import UiConfig
+from modules.schema.table import TXT2IMG
+
+TAB = "txt2img"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationTab:
+    """What other parts of the page need of a built tab. pasted: the components that ``paster`` fills."""
+
+    form: Form
+    paster: Paster
+    pasted: list[Component]
+
+
+def build_txt2img_tab(app: App, choices: Choices, ui_config: UiConfig, files: ShownFiles) -> GenerationTab:
+    """The tab, inside the current block, with its events."""
+    size = start_size(chosen_checkpoint(app), ui_config)
+    builder = FormBuilder(table=TXT2IMG, choices=choices, ui_config=ui_config, native_size=size)
+    toprow = build_toprow(builder)
+    with gr.Row(elem_id=f"{TAB}_work", elem_classes=["gradio-row", "work-row"], equal_height=False):
+        with gr.Column(elem_id=f"{TAB}_settings", elem_classes=["gradio-column", "settings-column"], scale=1, min_width=0):
+            builder.build(SECTIONS[TAB])
+            overrides = _override_chips()
+            with gr.Column(elem_id=f"{TAB}_script_container", min_width=0):
+                pass
+        output = build_output_panel(TAB, can_open_folder=not app.flags.hide_ui_dir_config, height=app.settings.get("gallery_height"))
+    form = builder.form()
+    paster = Paster(app=app, form=form, choices=choices)
+    pasted: list[Component] = [overrides, *form.components]
+    wire_submit(TAB, Submitter(app=app, form=form, files=files), overrides=overrides, toprow=toprow, output=output)
+    toprow.paste.click(paster.from_text, inputs=[toprow.counters[0].prompt], outputs=pasted, **QUICK)
+    wire_result_buttons(app, TAB, output, files)
+    _wire_counters(app, form, toprow)
+    wire_styles(app, form, toprow)
+    return GenerationTab(form=form, paster=paster, pasted=pasted)
+
+
+def _override_chips() -> gr.Dropdown:
+    with gr.Row(elem_id=f"{TAB}_override_settings_row", elem_classes=["gradio-row"]):
+        return gr.Dropdown(
+            [],
+            value=[],
+            multiselect=True,
+            label="Override settings",
+            elem_id=f"{TAB}_override_settings",
+            elem_classes=["gradio-dropdown", "multiselect"],
+            visible="hidden",
+            interactive=True,
+        )
+
+
+def _wire_counters(app: App, form: Form, toprow: Toprow) -> None:
+    styles = form.component("styles")
+    for each, negative in zip(toprow.counters, (False, True)):
+        each.button.click(partial(counter_html, app, negative=negative), inputs=[each.prompt, styles], outputs=[each.shown], **QUICK)

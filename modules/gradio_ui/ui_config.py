@@ -1,0 +1,73 @@
+"""ui-config.json: what the user wants the page to start with, keyed as in A1111: "txt2img/CFG Scale/value".
+
+Unlike A1111 the file holds only what was changed; every other key in it is left as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modules.files.atomic import write_json
+
+log = logging.getLogger(__name__)
+KEYWORDS = ("value", "minimum", "maximum", "step")  # what a key may end in, besides "visible"
+
+
+@dataclass(frozen=True)
+class UiConfig:
+    """The file's content. ``path``: where it is saved."""
+
+    path: Path
+    values: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> UiConfig:
+        """A missing file is an empty one; a broken file is told in the log and left alone until something is saved."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            content = {}
+        except (OSError, ValueError) as error:
+            log.warning("%s cannot be read (%s): the page starts with its own defaults", path, error)
+            content = {}
+        return cls(path, content if isinstance(content, dict) else {})
+
+    def user_value(self, tab: str, label: str) -> Any:
+        """The stored starting value of a field, or None."""
+        return self.values.get(f"{tab}/{label}/value")
+
+    def overrides(self, tab: str, label: str, keywords: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of ``keywords`` (of a component) that the file replaces, with the file's values.
+
+        A value of another type than the page's, or outside of its choices, is passed over: the file is edited by hand.
+        """
+        found: dict[str, Any] = {}
+        for name in KEYWORDS:
+            stored = self.values.get(f"{tab}/{label}/{name}")
+            if stored is not None and name in keywords and _fits(stored, keywords[name], keywords.get("choices")):
+                found[name] = stored
+        if self.values.get(f"{tab}/{label}/visible") is False:
+            found["visible"] = "hidden"
+        return found
+
+    def changed(self, values: Mapping[str, Any]) -> UiConfig:
+        """A copy with some starting values replaced, by key."""
+        return UiConfig(self.path, {**self.values, **values})
+
+    def save(self) -> None:
+        write_json(self.path, dict(self.values))
+
+
+def _fits(stored: Any, own: Any, choices: list[str] | None) -> bool:
+    if choices is not None and not isinstance(own, list):
+        return stored in choices
+    if isinstance(own, bool) or isinstance(stored, bool):
+        return isinstance(own, bool) and isinstance(stored, bool)
+    if isinstance(own, int | float):
+        return isinstance(stored, int | float)
+    return own is None or isinstance(stored, type(own))
