@@ -1,0 +1,116 @@
+"""Trains the UNet to predict the noise in encoded pictures, given their captions."""
+
+from __future__ import annotations
+
+import copy
+import logging
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.downsampling import Downsample2D
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.transformers import Transformer2DModel
+from diffusers.models.upsampling import Upsample2D
+from torch import Tensor, nn
+from transformers import CLIPTextModel
+
+from modules.starter.architecture import build_unet, noise_levels
+from modules.starter.captions import choose_mention, write_caption
+from modules.starter.latents import EncodedPictures
+from modules.starter.tokens import tokenize
+from modules.starter.training import Run, device, half_precision
+
+log = logging.getLogger(__name__)
+
+STEPS = 7500
+BATCH = 32
+EMPTY_CAPTION_SHARE = 0.1  # classifier-free guidance needs the prediction without a caption
+AVERAGE_DECAY = 0.999
+SNR_CEILING = 5.0
+HIGH_NOISE_CEILING = 6.0
+
+
+def train_unet(pictures: EncodedPictures, text_encoder: CLIPTextModel, steps: int = STEPS) -> UNet2DConditionModel:
+    """Returns the running average of the weights, which draws better than the last ones."""
+    torch.manual_seed(0)
+    unet = build_unet()
+    _start_near_identity(unet)
+    unet = unet.to(device()).to(memory_format=torch.channels_last)
+    average = copy.deepcopy(unet).requires_grad_(False)
+    text_encoder = text_encoder.to(device()).eval().requires_grad_(False)
+    optimiser = torch.optim.AdamW(unet.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    networks = {"unet": unet, "average": average}
+    run = Run(name="unet", networks=networks, optimiser=optimiser, steps=steps, peak_rate=8e-4, floor_rate=2e-5)
+    run.resume()
+    rng = np.random.default_rng(run.step)
+    torch.manual_seed(run.step)
+    alphas, weights = noise_levels().to(device()), loss_weights().to(device())
+    losses: list[float] = []
+    for step in run.remaining_steps():
+        latents, captions = _batch(pictures, rng)
+        timesteps = torch.randint(0, 1000, (len(latents),), device=device())
+        noise = torch.randn_like(latents)
+        alpha = alphas[timesteps][:, None, None, None]
+        noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
+        with half_precision():
+            with torch.no_grad():
+                context = text_encoder(input_ids=tokenize(captions).to(device())).last_hidden_state
+            predicted = unet(noisy, timesteps, context).sample
+        errors = ((predicted.float() - noise) ** 2).mean(dim=(1, 2, 3))
+        loss = (errors * weights[timesteps]).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        optimiser.step()
+        update_average(average, unet, step)
+        losses.append(errors.mean().item())
+        if step % 50 == 0:
+            log.info("unet step %d: noise error %.4f", step, float(np.mean(losses[-50:])))
+    return average.eval()
+
+
+def loss_weights() -> Tensor:
+    """What each timestep's squared noise error counts, (1000,), mean 1.
+
+    Min-SNR keeps the nearly clean timesteps from ruling. Beyond it, timesteps of much noise count more than one:
+    there the words alone decide on colours and shape, and an error of the picture hides behind the noise.
+    Source: Hang et al. 2023 (arXiv:2303.09556) for the ceiling.
+    """
+    alphas = noise_levels()
+    snr = alphas / (1 - alphas)
+    weights = torch.minimum(snr.rsqrt().clamp(1.0, HIGH_NOISE_CEILING), SNR_CEILING / snr)
+    return weights / weights.mean()
+
+
+def _start_near_identity(unet: UNet2DConditionModel) -> None:
+    """Blocks start by adding nothing, and the paths around them keep the variance of what they carry."""
+    shortcuts: list[nn.Module] = [unet.conv_in]
+    with torch.no_grad():
+        for module in unet.modules():
+            if isinstance(module, ResnetBlock2D):
+                module.conv2.weight *= 0.1
+                shortcuts += [module.conv_shortcut] if module.conv_shortcut is not None else []
+            elif isinstance(module, Transformer2DModel):
+                module.proj_out.weight *= 0.1
+            elif isinstance(module, Downsample2D | Upsample2D):
+                shortcuts.append(module.conv)
+        for convolution in shortcuts:
+            nn.init.normal_(convolution.weight, std=convolution.weight[0].numel() ** -0.5)
+        nn.init.zeros_(unet.conv_out.weight)
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, step: int) -> None:
+    """Moves the running average; early on it follows quickly, so that the random start is soon forgotten."""
+    decay = min(AVERAGE_DECAY, (1 + step) / (10 + step))
+    for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
+        slow.lerp_(fast, 1 - decay)
+
+
+def _batch(pictures: EncodedPictures, rng: np.random.Generator) -> tuple[Tensor, list[str]]:
+    chosen = rng.integers(0, len(pictures.subjects), BATCH)
+    mentions = [choose_mention(pictures.subjects[i], rng) for i in chosen]
+    captions = [write_caption(m, rng) if rng.random() > EMPTY_CAPTION_SHARE else "" for m in mentions]
+    latents = pictures.latents[torch.from_numpy(chosen)].to(device())
+    return latents.contiguous(memory_format=torch.channels_last), captions
