@@ -51,7 +51,7 @@ def build_app(flags: Flags) -> App:
         policy=policy,
         settings=settings,
         catalogue=catalogue,
-        checkpoints=Checkpoints(catalogue, policy),
+        checkpoints=Checkpoints(catalogue, policy, fixed_vae=Path(flags.vae_path) if flags.vae_path else None),
         jobs=JobQueue(store, runners),
         numbers=NumberBook(),
         notices=notices,
@@ -69,8 +69,7 @@ def preload(app: App) -> None:
     def load() -> None:
         try:
             model = generation.chosen_checkpoint(app, app.settings.get(generation.CHECKPOINT_KEY))
-            app.catalogue.hash_later(model)
-            app.checkpoints.load(model)
+            generation.load_checkpoint(app, model, app.settings)
         except NoCheckpoint as error:
             log.warning("%s", error)
         except WebuiError as error:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modules.application.app import App
-from modules.application.engine_inputs import resolve
+from modules.application.engine_inputs import SettingsView, resolve
 from modules.application.outcome import Outcome, OutputImage, processed_info
 from modules.application.picture_saver import PictureSaver, save_plan
 from modules.application.run_facts import FactsWriter, ModelFacts
@@ -27,6 +27,9 @@ from modules.library.model_file import ModelFile
 from modules.schema.errors import InvalidValue, JobSetAside, NoCheckpoint, UnknownName
 from modules.schema.param import put
 from modules.schema.request import Img2ImgRequest, Request, Txt2ImgRequest
+
+if TYPE_CHECKING:
+    from modules.loading.components import Components
 
 log = logging.getLogger(__name__)
 CHECKPOINT_KEY = "sd_model_checkpoint"
@@ -71,22 +74,28 @@ def outcome_of(job: Job) -> Outcome:
 
 
 def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False) -> ModelFile:
-    """The checkpoint of that name, or the first one when there is no name, or (not ``strict``) when it is gone.
+    """The checkpoint of that name. No name, or (not ``strict``) one that is gone: the first whose header we know, else the first.
 
     Raises NoCheckpoint when there is none at all, UnknownName.
     """
     available = app.catalogue.checkpoints()
     if not available:
         raise NoCheckpoint(app.paths.checkpoints_dir)
+    first = next((model for model in available if model.family_name), available[0])
     if not name:
-        return available[0]
+        return first
     try:
         return app.catalogue.find_checkpoint(name)
     except UnknownName:
         if strict:
             raise
-        log.warning("the checkpoint %r of the settings is gone; %s is used instead", name, available[0].name)
-        return available[0]
+        log.warning("the checkpoint %r of the settings is gone; %s is used instead", name, first.name)
+        return first
+
+
+def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Components:
+    """``model`` with the VAE that the settings ask for; on the worker thread only. Raises CannotLoad, UnknownName, OutOfMemory."""
+    return app.checkpoints.load(model, vae=settings.get("sd_vae"), setting_beats_card=settings.get("sd_vae_overrides_per_model_preferences"))
 
 
 def runners(app: App) -> dict[str, Callable[[Job], tuple[Any, dict[str, Any]]]]:
@@ -117,7 +126,7 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     settings = OverlaidSettings(app.settings.table, job.payload["settings"], request.overrides.override_settings)
     job.progress.text = "Loading the checkpoint"
     model = chosen_checkpoint(app, job.payload["checkpoint"], strict=True)
-    components = app.checkpoints.load(model)
+    components = load_checkpoint(app, model, settings)
     models = _model_facts(app, model, components)
     job.progress.text = ""
     resolved, comments = _with_styles(app, request, resolve(request, settings), strip=settings.get("enable_prompt_comments"))
@@ -164,7 +173,7 @@ def _note(app: App, job: Job, done: list[OutputImage]) -> None:
     app.jobs.keep(job)
 
 
-def _model_facts(app: App, model: ModelFile, components: Any) -> ModelFacts:
+def _model_facts(app: App, model: ModelFile, components: Components) -> ModelFacts:
     hashing = not app.flags.no_hashing
     vae = components.vae_file
     return ModelFacts(

@@ -1,0 +1,98 @@
+"""add_api: the gate, the error answers and every route, on a FastAPI application."""
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+
+from modules.application.app import App
+from modules.rest_api.credentials import Credentials, credentials_from_flags
+from modules.rest_api.docs_page import add_docs
+from modules.rest_api.errors import add_error_answers
+from modules.rest_api.file_route import add_file_route
+from modules.rest_api.generation_routes import add_generation_routes
+from modules.rest_api.guard import Guard, GuardRules, Message, Receive, Scope, Send
+from modules.rest_api.info_routes import add_info_routes
+from modules.rest_api.internal_routes import add_internal_routes
+from modules.rest_api.listing_routes import add_listing_routes
+from modules.rest_api.progress_routes import add_progress_routes
+from modules.rest_api.routes import Routes
+from modules.rest_api.settings_routes import add_settings_routes
+from modules.schema.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from modules.schema.flags import Flags
+
+log = logging.getLogger(__name__)
+
+
+def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
+    """Put the gate in front of ``fastapi_app`` and open our routes on it; call it before the page is mounted.
+
+    full: A1111's /sdapi/v1 and /docs too (--api, --nowebui); the page's own /internal and /file= are always there.
+    Returns what further routes are added to. Raises InvalidValue for a flag that cannot be understood.
+    """
+    credentials = credentials_from_flags(app.flags)
+    routes = Routes(server=fastapi_app, app=app, credentials=credentials)
+    add_error_answers(fastapi_app)
+    add_docs(routes, shown=full)
+    add_internal_routes(routes)
+    add_file_route(routes)
+    if full:
+        for add in (add_generation_routes, add_progress_routes, add_settings_routes, add_listing_routes, add_info_routes):
+            add(routes)
+    if app.flags.api_log:
+        fastapi_app.add_middleware(RequestLog)      # type: ignore[arg-type]
+    fastapi_app.add_middleware(Guard, rules=guard_rules(app.flags, credentials))  # type: ignore[arg-type]
+    return routes
+
+
+def guard_rules(flags: Flags, credentials: Credentials) -> GuardRules:
+    """Who may call, from the flags. Raises InvalidValue for a pattern that is none."""
+    origins = frozenset(each.strip().rstrip("/") for each in (flags.cors_allow_origins or "").split(",") if each.strip())
+    pattern = None
+    if flags.cors_allow_origins_regex:
+        try:
+            pattern = re.compile(flags.cors_allow_origins_regex)
+        except re.error as error:
+            raise InvalidValue(f"--cors-allow-origins-regex is no regular expression: {error}.", "Correct it, or name origins with --cors-allow-origins.") from error
+    names = frozenset(urlsplit(origin).hostname or "" for origin in origins) - {""}
+    return GuardRules(credentials=credentials, hosts=names if _only_loopback(flags) else None, origins=origins, origins_pattern=pattern)
+
+
+def _only_loopback(flags: Flags) -> bool:
+    """Whether the server is bound to this machine alone."""
+    if flags.listen or flags.share or flags.ngrok:
+        return False
+    if not flags.server_name:
+        return True
+    try:
+        return ipaddress.ip_address(flags.server_name).is_loopback
+    except ValueError:
+        return flags.server_name == "localhost"
+
+
+class RequestLog:
+    """--api-log: one line per call of the API, without what it carried."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or "/sdapi/" not in scope["path"]:
+            await self.app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 0
+
+        async def sender(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        await self.app(scope, receive, sender)
+        log.info("API %s %s %s %.3f s", scope["method"], ascii(scope["path"][:200]), status, time.perf_counter() - began)

@@ -1,0 +1,82 @@
+"""GET /file=PATH: A1111's way to show a picture from the disk. Only kinds of files that cannot hurt, only from folders meant for it."""
+from __future__ import annotations
+
+import mimetypes
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import HTTPException
+from fastapi.responses import FileResponse
+
+from modules.application.app import App
+from modules.application.settings_rules import FOLDERS
+from modules.files.resolver import allowed
+from modules.rest_api.routes import Access, Routes
+
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".bmp"})
+EXTENSION_FILES = PICTURES | {".js", ".mjs", ".css", ".json", ".csv", ".txt", ".woff", ".woff2", ".ttf", ".mp3", ".ogg", ".wav"}
+_NEVER = frozenset({"config.json", "ui-config.json", "cache.json"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A folder and the kinds of files in it that may be shown."""
+
+    folder: Path
+    suffixes: frozenset[str]
+
+
+def add_file_route(routes: Routes) -> None:
+    """Open it, for the page and whoever may see the page."""
+    app = routes.app
+
+    def file(path: str) -> FileResponse:
+        """A picture or an extension's asset, by absolute path or relative to the data folder."""
+        return served_file(app, path)
+
+    routes.add_route("/file={path:path}", file, methods=("GET", "HEAD"), access=Access.PAGE, hidden=True)
+
+
+def served_file(app: App, text: str) -> FileResponse:
+    """The answer for ``text``. 404 for everything that may not be shown, there or not: who asks learns nothing."""
+    real = _real(app, text)
+    if real is None or not any(_is_shown(real, each) for each in served_folders(app)):
+        raise HTTPException(404, "File not found")
+    media_type = {".js": "text/javascript", ".mjs": "text/javascript"}.get(real.suffix.lower()) or mimetypes.guess_type(real.name)[0]
+    return FileResponse(real, media_type=media_type or "application/octet-stream", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def served_folders(app: App) -> Iterator[Served]:
+    """Where files may come from, and which."""
+    for key in FOLDERS:
+        if text := app.settings.get(key):
+            yield Served(folder=app.paths.output_folder(text), suffixes=PICTURES)
+    for folder in (app.paths.outputs_dir, app.paths.models_dir, Path(app.flags.embeddings_dir), *_own_allowed(app)):
+        yield Served(folder=folder, suffixes=PICTURES)
+    for base in {app.paths.script_dir, app.paths.data_dir}:
+        yield Served(folder=base / "extensions", suffixes=EXTENSION_FILES)
+
+
+def _is_shown(real: Path, served: Served) -> bool:
+    """Whether ``real``, a path without links, is of a kind and in a place that may be shown; nothing hidden is."""
+    if real.suffix.lower() not in served.suffixes or not allowed(real, [served.folder]):
+        return False
+    below = real.relative_to(os.path.realpath(served.folder)).parts
+    return not any(part.startswith(".") for part in below)
+
+
+def _own_allowed(app: App) -> Iterator[Path]:
+    """Folders of --gradio-allowed-path; the data folder, which A1111 puts there by itself, is too much."""
+    return (Path(each) for each in app.flags.gradio_allowed_path if Path(each).absolute() != app.paths.data_dir)
+
+
+def _real(app: App, text: str) -> Path | None:
+    if not text or len(text) > 4096 or any(ord(letter) < 32 for letter in text):
+        return None
+    try:
+        real = Path(os.path.realpath(app.paths.data_dir / text))
+        return real if real.is_file() and real.name.lower() not in _NEVER else None
+    except (OSError, ValueError):
+        return None

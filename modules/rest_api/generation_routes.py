@@ -1,0 +1,66 @@
+"""POST /sdapi/v1/txt2img: a request, a job, its pictures as base64."""
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from modules.application.app import App
+from modules.application.generation import outcome_of, submit
+from modules.application.infotext_fill import fill_from_infotext
+from modules.application.outcome import Outcome
+from modules.imaging.base64_codec import encode_image
+from modules.jobs.job import Job
+from modules.rest_api.models import TextToImageResponse, Txt2ImgBody
+from modules.rest_api.routes import Routes
+from modules.schema.request import Txt2ImgRequest
+from modules.schema.table import TXT2IMG
+
+
+def add_generation_routes(routes: Routes) -> None:
+    """The routes that make pictures."""
+    app = routes.app
+
+    async def text2img(body: Txt2ImgBody) -> dict[str, Any]:  # type: ignore[valid-type]
+        """Make pictures from words. Answers when they are done; a caller who hangs up loses nothing: see /internal/jobs."""
+        values = _values(app, body)
+        request = Txt2ImgRequest.from_flat(values)
+        job = await run_in_threadpool(submit, app, request, source="api")
+        await finished(job)
+        outcome = outcome_of(job)
+        images = await run_in_threadpool(_encoded, app, outcome) if request.output.send_images else []
+        return {"images": images, "parameters": values, "info": json.dumps(outcome.info)}
+
+    routes.add_route("/sdapi/v1/txt2img", text2img, methods=("POST",), model=TextToImageResponse)
+
+
+async def finished(job: Job) -> None:
+    """Wait for a job without holding a thread: a hundred callers may wait while others ask for progress."""
+    over, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def tell() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(over.set)
+
+    job.when_over(tell)
+    await over.wait()
+
+
+def _values(app: App, body: BaseModel) -> dict[str, Any]:
+    """What was sent, by API name, the rest filled in: from the infotext where one was sent, else with the defaults."""
+    given = {name: getattr(body, name) for name in body.model_fields_set}
+    values = {**body.model_dump(), **given}
+    if isinstance(given.get("infotext"), str):
+        values |= fill_from_infotext(app.settings.table, TXT2IMG, given)
+    return values
+
+
+def _encoded(app: App, outcome: Outcome) -> list[str]:
+    """Base64 of the shown pictures, in the format that pictures are saved in."""
+    get = app.settings.get
+    options = {"file_format": get("samples_format"), "quality": get("jpeg_quality"), "lossless": get("webp_lossless")}
+    embed = get("enable_pnginfo")
+    return [encode_image(image.picture, image.infotext if embed else "", **options) for image in outcome.shown]

@@ -1,0 +1,231 @@
+"""The gate in front of every route, Gradio's included: who calls, under which name, from which page, and how much is sent."""
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from modules.rest_api.credentials import Credentials, Throttle
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MAX_BODY = 256 * 2**20              # bytes; of an API call
+MAX_UPLOAD = 4 * 2**30              # of a file sent to the page
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_FETCHED_ADDRESS = re.compile(r"file=\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
+_API = re.compile(r"^/+(sdapi|docs|redoc|openapi\.json)(/|$)", re.IGNORECASE)
+_USER_FILES = re.compile(r"(^|/)file=|^/+(gradio_api/)?(stream|uploads?|download)/", re.IGNORECASE)
+_LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardRules:
+    """hosts: names under which the server may be called beside loopback ones; None: under any (it is not bound to loopback).
+
+    origins: pages elsewhere that may call (--cors-allow-origins); origins_pattern: the same as a pattern.
+    """
+
+    credentials: Credentials = field(default_factory=Credentials)
+    hosts: frozenset[str] | None = frozenset()
+    origins: frozenset[str] = frozenset()
+    origins_pattern: re.Pattern[str] | None = None
+    max_body: int = MAX_BODY
+
+    def allows_origin(self, origin: str) -> bool:
+        """Whether a page of another origin may call. "*" allows all, without credentials."""
+        return origin in self.origins or "*" in self.origins or bool(self.origins_pattern and self.origins_pattern.fullmatch(origin))
+
+
+class Guard:
+    """ASGI middleware. Refuses with a sentence in A1111's error shape; adds the headers that keep user files from acting as pages."""
+
+    def __init__(self, app: Any, rules: GuardRules) -> None:
+        self.app = app
+        self.rules = rules
+        self._throttle = Throttle()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            await _refuse(scope, receive, send, *refusal)
+            return
+        if scope["type"] == "websocket":
+            await self.app(scope, receive, send)
+            return
+        origin = headers.get("origin", "")
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            await _answer_preflight(send, origin if origin and self.rules.allows_origin(origin) else "", headers)
+            return
+        limit = self._limit(scope)
+        if _declared_length(headers) > limit:
+            await _refuse(scope, receive, send, 413, f"The request holds more than {limit / 2**20:.0f} MB.", {})
+            return
+        await self.app(scope, _counted(receive, limit), self._with_headers(scope, send, origin))
+
+    def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, dict[str, str]] | None:
+        path, host = _path_of(scope), headers.get("host", "")
+        if not self._host_is_ours(host):
+            return 421, f"This server is not called {host[:100]!r}. Open it as http://127.0.0.1, or add the name with --cors-allow-origins.", {}
+        if _FETCHED_ADDRESS.search(path):
+            return 403, "Files are not fetched from addresses.", {}
+        if scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS:
+            sentence = self._cross_site(headers, host)
+            if sentence:
+                return 403, sentence, {}
+        return self._who(scope, headers, path)
+
+    def _who(self, scope: Scope, headers: dict[str, str], path: str) -> tuple[int, str, dict[str, str]] | None:
+        is_api = bool(_API.match(path))
+        credentials = self.rules.credentials
+        if not credentials.needed(is_api=is_api):
+            return None
+        client = (scope.get("client") or ("unknown",))[0]
+        if self._throttle.is_blocked(client):
+            return 429, "Too many wrong passwords.", {"retry-after": "1"}
+        given = headers.get("authorization")
+        user = credentials.user_of(given, is_api=is_api)
+        if user is None:
+            if given:
+                self._throttle.wrong(client)
+            return 401, "Incorrect username or password" if given else "Not authenticated", {"www-authenticate": 'Basic realm="webui", charset="UTF-8"'}
+        scope.setdefault("state", {})["user"] = user
+        return None
+
+    def _host_is_ours(self, host: str) -> bool:
+        """A page under a name that merely resolves to us (DNS rebinding) must not talk to a server that only this machine should reach."""
+        if self.rules.hosts is None:
+            return True
+        name = _host_name(host)
+        return name in _LOOPBACK_NAMES or name.endswith(".localhost") or _is_loopback(name) or name in self.rules.hosts
+
+    def _cross_site(self, headers: dict[str, str], host: str) -> str:
+        """Why a request that changes something is refused as coming from another site's page; empty when it is not.
+
+        Programs send neither header and pass. As Go's CrossOriginProtection does it.
+        """
+        site, origin = headers.get("sec-fetch-site", ""), headers.get("origin", "")
+        if origin and self.rules.allows_origin(origin):
+            return ""
+        if site in ("same-origin", "none"):
+            return ""
+        if site:
+            return "Requests from pages of other sites are refused. Allow that site with --cors-allow-origins."
+        if origin and (_origin_host(origin) != host.lower() or not host):
+            return "The Origin header names another site. Allow it with --cors-allow-origins."
+        return ""
+
+    def _limit(self, scope: Scope) -> int:
+        return MAX_UPLOAD if scope["path"].rstrip("/").endswith("/upload") else self.rules.max_body
+
+    def _with_headers(self, scope: Scope, send: Send, origin: str) -> Send:
+        """Answer under our own rules for other sites, whatever the inner application says of them."""
+        allowed = bool(origin) and self.rules.allows_origin(origin)
+        is_user_file = bool(_USER_FILES.search(_path_of(scope)))
+
+        async def sender(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                kept = [(key, value) for key, value in message.get("headers", []) if not key.lower().startswith(b"access-control-")]
+                kept.append((b"x-content-type-options", b"nosniff"))
+                if is_user_file:
+                    kept.append((b"content-security-policy", b"sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"))
+                if allowed:
+                    kept += [(b"access-control-allow-origin", origin.encode("latin-1", "replace")), (b"vary", b"Origin")]
+                    if "*" not in self.rules.origins:
+                        kept.append((b"access-control-allow-credentials", b"true"))
+                message = {**message, "headers": kept}
+            await send(message)
+
+        return sender
+
+
+def _path_of(scope: Scope) -> str:
+    """The path below --subpath, with escapes undone."""
+    path, root = scope.get("path", ""), scope.get("root_path", "")
+    return unquote(path[len(root) :] if root and path.startswith(root + "/") else path)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """The first of each header. A second Host or Origin would only be there to confuse."""
+    found: dict[str, str] = {}
+    for key, value in scope.get("headers", ()):
+        found.setdefault(key.decode("latin-1").lower(), value.decode("latin-1"))
+    return found
+
+
+def _host_name(host: str) -> str:
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].rstrip(".")
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _origin_host(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _declared_length(headers: dict[str, str]) -> int:
+    length = headers.get("content-length", "0")
+    return int(length) if length.isdecimal() and len(length) < 19 else 0
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """Stop reading a body that is longer than it said: the application sees the client go away."""
+    taken = 0
+
+    async def receiver() -> Message:
+        nonlocal taken
+        message = await receive()
+        if message["type"] == "http.request":
+            taken += len(message.get("body", b""))
+            if taken > limit:
+                return {"type": "http.disconnect"}
+        return message
+
+    return receiver
+
+
+async def _answer_preflight(send: Send, origin: str, headers: dict[str, str]) -> None:
+    answer: list[tuple[bytes, bytes]] = [(b"content-length", b"0"), (b"vary", b"Origin")]
+    if origin:
+        asked = headers.get("access-control-request-headers", "")
+        answer += [
+            (b"access-control-allow-origin", origin.encode("latin-1", "replace")),
+            (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            (b"access-control-allow-headers", re.sub(r"[^\w\-, ]", "", asked)[:500].encode("latin-1", "replace")),
+            (b"access-control-max-age", b"600"),
+        ]
+    await send({"type": "http.response.start", "status": 204 if origin else 403, "headers": answer})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str, headers: dict[str, str]) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    body = json.dumps({"error": "HTTPException", "detail": sentence, "body": "", "errors": ""}).encode("ascii")
+    answer = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"x-content-type-options", b"nosniff")]
+    answer += [(key.encode(), value.encode()) for key, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": answer})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,76 @@
+"""What is in a picture, and what is in memory."""
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from modules.compute.hardware import machine_memory
+from modules.imaging.base64_codec import decode_bytes, open_image
+from modules.imaging.metadata import read_infotext_from
+from modules.rest_api.models import MemoryResponse, PNGInfoRequest, PNGInfoResponse
+from modules.rest_api.routes import Routes
+from modules.schema.infotext_read import read_infotext
+
+
+def add_info_routes(routes: Routes) -> None:
+    """/sdapi/v1/png-info and memory."""
+
+    def png_info(body: PNGInfoRequest) -> dict[str, Any]:
+        """The parameters text of a picture, and what it says."""
+        data = decode_bytes(body.image)
+        open_image(data)                # refuses what is no picture, or too large
+        infotext, items = read_infotext_from(data)
+        if infotext is None:
+            return {"info": "", "items": items, "parameters": {}}
+        return {"info": infotext, "items": items, "parameters": read_infotext(infotext)}
+
+    def memory() -> dict[str, Any]:
+        """Memory of the machine and of the GPU, in bytes."""
+        return {"ram": ram(), "cuda": cuda()}
+
+    routes.add_route("/sdapi/v1/png-info", png_info, methods=("POST",), model=PNGInfoResponse)
+    routes.add_route("/sdapi/v1/memory", memory, model=MemoryResponse)
+
+
+def ram() -> dict[str, Any]:
+    """As A1111 reckons: used is what this process holds, free is the rest of the machine."""
+    total, used = machine_memory(), process_memory()
+    return {"free": max(0, total - used), "used": used, "total": total}
+
+
+def process_memory() -> int:
+    """Bytes that this process holds; where only the peak is known, that."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        import resource
+    except ImportError:                 # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def cuda() -> dict[str, Any]:
+    """The GPU's memory by torch, in A1111's groups."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {"error": "unavailable"}
+    free, total = torch.cuda.mem_get_info()
+    stats = torch.cuda.memory_stats()
+
+    def group(name: str) -> dict[str, int]:
+        return {"current": stats.get(f"{name}.all.current", 0), "peak": stats.get(f"{name}.all.peak", 0)}
+
+    return {
+        "system": {"free": free, "used": total - free, "total": total},
+        "active": group("active_bytes"),
+        "allocated": group("allocated_bytes"),
+        "reserved": group("reserved_bytes"),
+        "inactive": group("inactive_split_bytes"),
+        "events": {"retries": stats.get("num_alloc_retries", 0), "oom": stats.get("num_ooms", 0)},
+    }

@@ -1,0 +1,60 @@
+"""What there is to choose from, and reading the folders anew."""
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from modules.application import listing
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, load_checkpoint
+from modules.rest_api import models
+from modules.rest_api.routes import Routes
+
+
+def add_listing_routes(routes: Routes) -> None:
+    """GET lists, POST refresh-*, unload and reload."""
+    app = routes.app
+
+    def refresh() -> None:
+        """Look through the model folders again."""
+        app.catalogue.refresh()
+
+    async def unload() -> dict[str, Any]:
+        """Free the memory of the loaded checkpoint; the next job loads it again."""
+        await asyncio.wrap_future(app.jobs.call_soon(app.checkpoints.unload))
+        return {}
+
+    async def reload() -> dict[str, Any]:
+        """Load the chosen checkpoint now."""
+        def load() -> None:
+            load_checkpoint(app, chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY)), app.settings)
+
+        await asyncio.wrap_future(app.jobs.call_soon(load))
+        return {}
+
+    lists: tuple[tuple[str, Any, Any, str], ...] = (
+        ("samplers", listing.samplers, list[models.SamplerItem], "Every sampler."),
+        ("schedulers", listing.schedulers, list[models.SchedulerItem], "Every schedule of noise levels."),
+        ("upscalers", listing.upscalers, list[models.UpscalerItem], "Every upscaler."),
+        ("latent-upscale-modes", listing.latent_upscale_modes, list[models.LatentUpscalerModeItem], "Ways to enlarge a latent."),
+        ("sd-models", lambda: listing.sd_models(app), list[models.SDModelItem], "Every checkpoint."),
+        ("sd-vae", lambda: listing.sd_vaes(app), list[models.SDVaeItem], "Every VAE file."),
+        ("prompt-styles", lambda: listing.prompt_styles(app), list[models.PromptStyleItem], "Every style."),
+        ("embeddings", lambda: {"loaded": {}, "skipped": {}}, models.EmbeddingsResponse, "Textual inversion embeddings."),
+        ("hypernetworks", _none, None, "Hypernetworks; none are read."),
+        ("face-restorers", _none, None, "Face restorers; there is none yet."),
+        ("realesrgan-models", _none, None, "Real-ESRGAN models that can be fetched; none are."),
+        ("scripts", lambda: {"txt2img": [], "img2img": []}, models.ScriptsList, "Names of scripts."),
+        ("script-info", _none, list[models.ScriptInfo], "Scripts and their arguments."),
+        ("extensions", _none, list[models.ExtensionItem], "Installed extensions."),
+    )
+    for name, handler, model, summary in lists:
+        routes.add_route(f"/sdapi/v1/{name}", handler, model=model, summary=summary)
+    for name in ("refresh-checkpoints", "refresh-vae", "refresh-embeddings"):
+        routes.add_route(f"/sdapi/v1/{name}", refresh, methods=("POST",))
+    routes.add_route("/sdapi/v1/unload-checkpoint", unload, methods=("POST",))
+    routes.add_route("/sdapi/v1/reload-checkpoint", reload, methods=("POST",))
+
+
+def _none() -> list[Any]:
+    """An empty list: A1111's clients ask for kinds of things that are not here yet."""
+    return []

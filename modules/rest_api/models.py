@@ -1,0 +1,162 @@
+"""The API's models: requests made from the parameter tables, answers in A1111's shapes."""
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field, create_model
+
+from modules.schema.param import ParamEntry
+from modules.schema.table import IMG2IMG, TXT2IMG, ParameterTable
+
+
+def request_model(table: ParameterTable, name: str) -> type[BaseModel]:
+    """A model with the table's API names, types, defaults and descriptions. Unknown fields are passed over, as A1111 does."""
+    fields: dict[str, Any] = {entry.api_name: (_type(entry), _field(entry)) for entry in table}
+    return create_model(name, **fields)
+
+
+def _type(entry: ParamEntry) -> Any:
+    kind = typing.get_origin(entry.type) or entry.type
+    if kind is tuple:
+        inner = typing.get_args(entry.type)[0]
+        plain: Any = list[str] if inner is str else list
+    elif isinstance(kind, type) and issubclass(kind, Mapping):
+        plain = dict[str, Any]
+    elif kind in (str, int, float, bool):
+        plain = kind
+    else:
+        plain = Any
+    return plain | None if plain is not Any else Any    # A1111's clients send null for "as usual"
+
+
+def _field(entry: ParamEntry) -> Any:
+    default = entry.default
+    if isinstance(default, tuple):
+        default = list(default)
+    description = entry.info.description or entry.label
+    return Field(default=default if not isinstance(default, Mapping) else dict(default), description=description)
+
+
+Txt2ImgBody = request_model(TXT2IMG, "StableDiffusionProcessingTxt2Img")
+Img2ImgBody = request_model(IMG2IMG, "StableDiffusionProcessingImg2Img")
+
+
+class TextToImageResponse(BaseModel):
+    images: list[str] | None = Field(default=None, description="The pictures, base64 of image files; a grid comes first.")
+    parameters: dict[str, Any] = Field(description="The request as it was understood.")
+    info: str = Field(description="JSON: seeds, prompts, infotexts and more of every picture.")
+
+
+class ProgressResponse(BaseModel):
+    progress: float = Field(description="From 0 to 1.")
+    eta_relative: float = Field(description="Seconds left.")
+    state: dict[str, Any] = Field(description="The running job.")
+    current_image: str | None = Field(default=None, description="The picture so far, base64 of an image file.")
+    textinfo: str | None = Field(default=None, description="What the job does now, in words.")
+
+
+class PNGInfoRequest(BaseModel):
+    image: str = Field(description="Base64 of an image file.")
+
+
+class PNGInfoResponse(BaseModel):
+    info: str = Field(description="The parameters text.")
+    items: dict[str, Any] = Field(description="Other texts in the file.")
+    parameters: dict[str, Any] = Field(description="The parameters by name, A1111's defaults filled in.")
+
+
+class SamplerItem(BaseModel):
+    name: str
+    aliases: list[str]
+    options: dict[str, str]
+
+
+class SchedulerItem(BaseModel):
+    name: str
+    label: str
+    aliases: list[str] | None = None
+    default_rho: float | None = None
+    need_inner_model: bool | None = None
+
+
+class UpscalerItem(BaseModel):
+    name: str
+    model_name: str | None = None
+    model_path: str | None = None
+    model_url: str | None = None
+    scale: float | None = None
+
+
+class LatentUpscalerModeItem(BaseModel):
+    name: str
+
+
+class SDModelItem(BaseModel):
+    title: str
+    model_name: str
+    hash: str | None = None
+    sha256: str | None = None
+    filename: str
+    config: str | None = None
+
+
+class SDVaeItem(BaseModel):
+    model_name: str
+    filename: str
+
+
+class PromptStyleItem(BaseModel):
+    name: str
+    prompt: str | None = None
+    negative_prompt: str | None = None
+
+
+class EmbeddingItem(BaseModel):
+    step: int | None = None
+    sd_checkpoint: str | None = None
+    sd_checkpoint_name: str | None = None
+    shape: int
+    vectors: int
+
+
+class EmbeddingsResponse(BaseModel):
+    loaded: dict[str, EmbeddingItem]
+    skipped: dict[str, EmbeddingItem]
+
+
+class MemoryResponse(BaseModel):
+    ram: dict[str, Any] = Field(description="System memory in bytes.")
+    cuda: dict[str, Any] = Field(description="GPU memory in bytes, or why there is none.")
+
+
+class ScriptsList(BaseModel):
+    txt2img: list[str] | None = None
+    img2img: list[str] | None = None
+
+
+class ScriptArg(BaseModel):
+    label: str | None = None
+    value: Any = None
+    minimum: Any = None
+    maximum: Any = None
+    step: Any = None
+    choices: list[str] | None = None
+
+
+class ScriptInfo(BaseModel):
+    name: str | None = None
+    is_alwayson: bool | None = None
+    is_img2img: bool | None = None
+    args: list[ScriptArg]
+
+
+class ExtensionItem(BaseModel):
+    name: str
+    remote: str
+    branch: str
+    commit_hash: str
+    version: str
+    commit_date: str
+    enabled: bool

@@ -1,0 +1,66 @@
+"""How far the running job is, and stopping it: A1111's three routes."""
+from __future__ import annotations
+
+import base64
+import time
+from typing import Any
+
+from modules.application.app import App
+from modules.jobs.job import Job
+from modules.rest_api.models import ProgressResponse
+from modules.rest_api.routes import Routes
+
+
+def add_progress_routes(routes: Routes) -> None:
+    """/sdapi/v1/progress, interrupt, skip."""
+    app = routes.app
+
+    def progress(skip_current_image: bool = False) -> dict[str, Any]:
+        """The running job: progress from 0 to 1, seconds left, the picture so far."""
+        return progress_of(app, skip_current_image=skip_current_image)
+
+    def interrupt() -> dict[str, Any]:
+        """Stop the running job at its next step; what is finished is kept."""
+        app.jobs.interrupt()
+        return {}
+
+    def skip() -> None:
+        """Leave the current batch of the running job."""
+        app.jobs.skip()
+
+    routes.add_route("/sdapi/v1/progress", progress, model=ProgressResponse)
+    routes.add_route("/sdapi/v1/interrupt", interrupt, methods=("POST",))
+    routes.add_route("/sdapi/v1/skip", skip, methods=("POST",))
+
+
+def progress_of(app: App, *, skip_current_image: bool = False) -> dict[str, Any]:
+    """A1111's answer; all zeros while nothing runs."""
+    job = app.jobs.running()
+    if job is None:
+        return {"progress": 0.0, "eta_relative": 0.0, "state": _state(None), "current_image": None, "textinfo": None}
+    shot = job.progress.snapshot()
+    fraction = 0.01 + shot.fraction if shot.batches else 0.0       # A1111 shows a running job as begun
+    eta = shot.elapsed_seconds / fraction - shot.elapsed_seconds if fraction else 0.0
+    preview = None if skip_current_image else job.progress.preview()
+    return {
+        "progress": min(1.0, fraction),
+        "eta_relative": max(0.0, eta),
+        "state": _state(job),
+        "current_image": base64.b64encode(preview).decode("ascii") if preview else None,
+        "textinfo": shot.text or None,
+    }
+
+
+def _state(job: Job | None) -> dict[str, Any]:
+    shot = job.progress.snapshot() if job else None
+    return {
+        "skipped": bool(job and job.cancel.skipped),
+        "interrupted": bool(job and job.cancel.interrupted),
+        "stopping_generation": bool(job and job.cancel.stopping),
+        "job": f"scripts_{job.kind}" if job else "",
+        "job_count": shot.batches if shot else 0,
+        "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(job.started if job and job.started else None)),
+        "job_no": shot.batch if shot else 0,
+        "sampling_step": shot.step if shot else 0,
+        "sampling_steps": shot.steps if shot else 0,
+    }

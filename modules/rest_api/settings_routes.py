@@ -1,0 +1,78 @@
+"""Settings and flags over the API: read all, change some, never a secret."""
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import Annotated, Any
+
+from fastapi import Body
+from starlette.concurrency import run_in_threadpool
+
+from modules.application.app import App
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, load_checkpoint
+from modules.application.settings_rules import check_outside_change
+from modules.rest_api.routes import Routes
+from modules.schema.errors import WebuiError
+
+SECRET_FLAGS = frozenset({"gradio_auth", "gradio_auth_path", "api_auth", "ngrok", "ngrok_options", "tls_keyfile", "tls_certfile"})
+HASH_KEY = "sd_checkpoint_hash"
+
+
+def add_settings_routes(routes: Routes) -> None:
+    """/sdapi/v1/options and cmd-flags."""
+    app = routes.app
+
+    def get_options() -> dict[str, Any]:
+        """Every setting by its key."""
+        return options_of(app)
+
+    async def set_options(values: Annotated[dict[str, Any], Body()]) -> None:
+        """Change settings, all or none. Another checkpoint is loaded before the answer."""
+        before = app.settings.get(CHECKPOINT_KEY)
+        await run_in_threadpool(change_options, app, values)
+        if CHECKPOINT_KEY in values:
+            await _load_or_put_back(app, before)
+
+    def cmd_flags() -> dict[str, Any]:
+        """The command line, without passwords and tokens."""
+        found = {field.name: getattr(app.flags, field.name) for field in dataclasses.fields(app.flags)}
+        return {name: None if name in SECRET_FLAGS else list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+    routes.add_route("/sdapi/v1/options", get_options)
+    routes.add_route("/sdapi/v1/options", set_options, methods=("POST",))
+    routes.add_route("/sdapi/v1/cmd-flags", cmd_flags)
+
+
+def options_of(app: App) -> dict[str, Any]:
+    """The settings, with the checkpoint that is really in use under its full title."""
+    values = app.settings.as_dict()
+    try:
+        model = chosen_checkpoint(app, values[CHECKPOINT_KEY])
+        values |= {CHECKPOINT_KEY: model.title, HASH_KEY: model.sha256 or ""}
+    except WebuiError:
+        pass                            # no checkpoint at all: said where a picture is asked for
+    return values
+
+
+def change_options(app: App, values: dict[str, Any]) -> None:
+    """Check every value, then store and save them. Raises WebuiError, before anything changes, and StorageError after."""
+    checked = dict(values)
+    for key, value in checked.items():
+        check_outside_change(app.flags, app.paths, app.settings.table.find(key), value)
+    if checked.get(CHECKPOINT_KEY):
+        checked[CHECKPOINT_KEY] = app.catalogue.find_checkpoint(str(checked[CHECKPOINT_KEY])).title
+    app.settings.update(checked)
+    app.settings.save()
+
+
+async def _load_or_put_back(app: App, before: str | None) -> None:
+    """Load what was chosen; one that cannot be loaded is not left chosen. Raises CannotLoad."""
+    def load() -> None:
+        load_checkpoint(app, chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY)), app.settings)
+
+    try:
+        await asyncio.wrap_future(app.jobs.call_soon(load))
+    except WebuiError:
+        app.settings.set(CHECKPOINT_KEY, before)
+        app.settings.save()
+        raise

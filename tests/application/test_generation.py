@@ -1,0 +1,171 @@
+"""Requests become jobs, jobs become pictures and files; nothing finished is lost, and what is wrong is said before it waits."""
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.application.app import App
+from modules.application.generation import generate_blocking, outcome_of, submit
+from modules.files.storage import Storage
+from modules.imaging.metadata import read_infotext_from
+from modules.jobs.job import JobState
+from modules.schema.errors import InvalidValue, JobSetAside, NoCheckpoint, UnknownName
+from modules.schema.request import Txt2ImgRequest
+from tests.conftest import FakeEngine
+
+MakeApp = Callable[..., App]
+
+
+def asking(**values: Any) -> Txt2ImgRequest:
+    return Txt2ImgRequest.from_flat({"prompt": "a cat", "steps": 2, "width": 64, "height": 64, "seed": 100, "save_images": True, **values})
+
+
+def test_pictures_files_and_facts(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
+    app = make_app()
+    outcome = generate_blocking(app, asking(n_iter=2, batch_size=2, negative_prompt="dog", sampler_name="DPM++ 2M Karras"))
+    assert [image.seed for image in outcome.images] == [100, 101, 102, 103]
+    assert len(outcome.shown) == 5 and outcome.grid is outcome.shown[0] and outcome.info["index_of_first_image"] == 1
+    day = next((tmp_path / "outputs" / "txt2img-images").iterdir())
+    assert sorted(path.name for path in day.iterdir()) == ["00000-100.png", "00001-101.png", "00002-102.png", "00003-103.png"]
+    assert outcome.grid is not None and outcome.grid.path is not None and outcome.grid.path.name == "grid-0000.png"
+    infotext = read_infotext_from(day / "00001-101.png")[0]
+    assert infotext == outcome.images[1].infotext == outcome.info["infotexts"][2]
+    assert infotext.startswith("a cat\nNegative prompt: dog\nSteps: 2, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.0, Seed: 101, Size: 64x64, Model hash: ")
+    assert (tmp_path / "params.txt").read_text() == outcome.images[0].infotext
+    assert outcome.info["all_seeds"] == [100, 101, 102, 103] and outcome.info["batch_size"] == 2
+    job = app.jobs.recent(1)[0]
+    assert [each["path"] for each in job.summary["images"]][1:] == [str(image.path) for image in outcome.images]
+    assert json.dumps(job.summary)
+
+
+def test_nothing_is_saved_unless_asked(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
+    app = make_app("--no-prompt-history")
+    outcome = generate_blocking(app, asking(n_iter=2, save_images=False))
+    assert len(outcome.shown) == 2 and outcome.grid is None and not (tmp_path / "outputs").exists() and not (tmp_path / "params.txt").exists()
+    app.settings.set("samples_save", False)
+    app.settings.set("return_grid", False)
+    outcome = generate_blocking(app, asking(n_iter=2))
+    assert [image.path for image in outcome.shown] == [None, None] and outcome.grid is not None and outcome.grid.path is not None
+
+
+@pytest.mark.parametrize(("values", "error", "word"), [
+    ({"sampler_name": "Nope"}, UnknownName, "sampler"), ({"scheduler": "Nope"}, UnknownName, "schedule"),
+    ({"override_settings": {"sd_model_checkpoint": "nope"}}, UnknownName, "checkpoint"), ({"override_settings": {"nope": 1}}, UnknownName, "setting"),
+    ({"override_settings": {"CLIP_stop_at_last_layers": "x"}}, InvalidValue, "CLIP_stop"),
+    ({"override_settings": {"outdir_samples": "/etc"}}, InvalidValue, "overridden"), ({"script_name": "Nope"}, InvalidValue, "Script 'Nope' not found"),
+    ({"alwayson_scripts": {"Nope": {"args": []}}}, InvalidValue, "not found"), ({"enable_hr": True}, InvalidValue, "enable_hr"),
+])
+def test_what_is_wrong_is_said_at_once(make_app: MakeApp, fake_engine: FakeEngine, values: dict[str, Any], error: type[Exception], word: str) -> None:
+    app = make_app()
+    with pytest.raises(error, match=word):
+        submit(app, asking(**values), source="api")
+    assert app.jobs.recent(5) == [] and app.jobs.running() is None
+    assert generate_blocking(app, asking()).images
+
+
+def test_without_a_checkpoint_it_says_where_to_put_one(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
+    (tmp_path / "models" / "Stable-diffusion" / "fake.safetensors").unlink()
+    with pytest.raises(NoCheckpoint, match="Stable-diffusion"):
+        submit(make_app(), asking(), source="page")
+
+
+def test_an_interrupt_keeps_what_is_finished(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    app = make_app()
+    fake_engine.step_seconds = 0.03
+    job = submit(app, asking(n_iter=50, steps=5), source="page")
+    while not job.summary.get("images"):
+        assert not job.over.wait(0.01)
+    app.jobs.interrupt(job.id)
+    outcome = outcome_of(app.jobs.wait(job, 10))
+    assert job.state is JobState.INTERRUPTED and 1 <= len(outcome.images) < 50
+    finished = [image for image in outcome.images if image.complete]
+    assert finished and all(image.path and image.path.is_file() for image in finished)
+    assert all(image.path is None for image in outcome.images if not image.complete)
+    assert len(outcome.info["all_seeds"]) == 50
+
+
+def test_a_skip_leaves_one_batch_and_goes_on(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    app = make_app()
+    fake_engine.gate.clear()
+    job = submit(app, asking(n_iter=2, steps=5), source="page")
+    fake_engine.started.wait(5)
+    app.jobs.skip()
+    fake_engine.gate.set()
+    outcome = outcome_of(app.jobs.wait(job, 10))
+    assert [image.complete for image in outcome.images] == [False, True] and job.state is JobState.DONE
+
+
+def test_a_failure_loses_none_already_done(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    app = make_app()
+    fake_engine.fail_at = 2
+    job = app.jobs.wait(submit(app, asking(n_iter=4), source="page"), 10)
+    assert job.state is JobState.FAILED and "the engine broke" in (job.error or "")
+    assert [image.seed for image in job.result.images] == [100, 101] and all(image.path.is_file() for image in job.result.images)
+    with pytest.raises(RuntimeError):
+        outcome_of(job)
+    fake_engine.fail_at = None
+    assert generate_blocking(app, asking()).images
+
+
+def test_a_full_disk_costs_the_file_not_the_picture(make_app: MakeApp, fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app()
+
+    def full(self: Storage, step: str, path: Path) -> None:
+        if step == "write" and "outputs" in path.parts:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Storage, "before", full)
+    outcome = generate_blocking(app, asking(n_iter=2))
+    assert len(outcome.images) == 2 and all(image.path is None for image in outcome.images)
+    assert any("disk is full" in comment for comment in outcome.comments)
+
+
+def test_a_job_takes_its_settings_and_its_seed_with_it(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    app = make_app()
+    fake_engine.gate.clear()
+    first = submit(app, asking(), source="api")
+    app.settings.set("CLIP_stop_at_last_layers", 2)
+    second = submit(app, asking(seed=-1, override_settings={"eta_ancestral": 0.5}), source="api")
+    app.settings.set("CLIP_stop_at_last_layers", 5)
+    fake_engine.gate.set()
+    app.jobs.wait(first, 10)
+    app.jobs.wait(second, 10)
+    assert [request.options.clip_skip for request in fake_engine.requests] == [1, 2]
+    assert fake_engine.requests[1].options.eta_ancestral == 0.5 and fake_engine.requests[1].seed == second.payload["request"]["seed"] >= 0
+    assert app.settings.get("eta_ancestral") == 1.0
+    submit(app, asking(override_settings={"eta_ancestral": 0.25}, override_settings_restore_afterwards=False), source="api")
+    assert app.settings.get("eta_ancestral") == 0.25
+
+
+def test_styles_and_comments(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
+    (tmp_path / "styles.csv").write_text('name,prompt,negative_prompt\nwatercolor,"{prompt}, watercolor",photo\n')
+    outcome = generate_blocking(make_app(), asking(prompt="a cat # quietly", styles=["watercolor", "nope"]))
+    assert outcome.info["prompt"].startswith("a cat") and "nope" in outcome.comments[0] and outcome.info["negative_prompt"] == "photo"
+    assert outcome.info["styles"] == ["watercolor", "nope"]
+
+
+def test_a_set_aside_job_says_so(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    from modules.jobs.job import Job
+
+    with pytest.raises(JobSetAside, match="twice"):
+        outcome_of(Job(id="a", kind="txt2img", payload={}, state=JobState.SET_ASIDE, error="It was set aside: the server died twice."))
+
+
+def test_waiting_jobs_are_done_after_a_restart(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    app = make_app()
+    fake_engine.gate.clear()
+    submit(app, asking(), source="page", task_id="first")
+    fake_engine.started.wait(5)
+    submit(app, asking(seed=7), source="page", task_id="second")
+    app.close()
+    fake_engine.gate.set()
+    again = make_app()
+    job = again.jobs.find("second")
+    assert job is not None and again.jobs.wait(job, 10).result.images[0].seed == 7
+    before = again.jobs.find("first")
+    assert before is not None and before.state is JobState.INTERRUPTED

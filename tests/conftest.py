@@ -1,0 +1,172 @@
+"""Fixtures shared by rooms: services with a fake engine for unit tests, the real server with A1111's tiny checkpoint for API tests."""
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+if TYPE_CHECKING:
+    import httpx
+
+    from modules.application.app import App
+
+
+@dataclass(kw_only=True)
+class FakeEngine:
+    """Stands in for models: paints each picture in a colour made from its seed, ``steps`` steps of ``step_seconds`` each.
+
+    fail_at: the image index before which ``failure`` is raised. started: set when a job begins. gate: cleared, it holds every step.
+    """
+
+    step_seconds: float = 0.0
+    fail_at: int | None = None
+    failure: BaseException = field(default_factory=lambda: RuntimeError("the engine broke"))
+    started: threading.Event = field(default_factory=threading.Event)
+    gate: threading.Event = field(default_factory=threading.Event)
+    requests: list[Any] = field(default_factory=list)
+    loaded: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def load(self, _app: Any, model: Any, _settings: Any) -> Any:
+        """In place of ``generation.load_checkpoint``."""
+        self.loaded.append(model.name)
+        return SimpleNamespace(vae_file=None, family=SimpleNamespace(is_inpainting=False, is_sdxl=False, vae_needs_float32=False))
+
+    def generate(self, request: Any, components: Any, *, policy: Any, hooks: Any, progress: Any, cancel: Any) -> Any:
+        """In place of ``engine.generate.generate``, with its stages and its manners when interrupted."""
+        from PIL import Image
+
+        from modules.engine.hooks import GeneratedImage, GenerationResult, SamplingFacts
+        from modules.engine.plan import make_plans
+
+        self.requests.append(request)
+        plans = hooks.plans_ready(make_plans(request))
+        progress.begin(len(plans), len(plans) * request.batch_size)
+        facts = SamplingFacts(sampler_name=request.sampler_name, schedule_name=request.schedule_name, width=request.width, height=request.height)
+        images: list[Any] = []
+        for plan in plans:
+            if cancel.interrupted or cancel.stopping:
+                break
+            progress.begin_batch(plan.index)
+            cancel.clear_skip()
+            complete = self._sample(request, progress, cancel)
+            for planned in plan.images:
+                if planned.index == self.fail_at:
+                    raise self.failure
+                picture = Image.new("RGB", (request.width // 8 * 8, request.height // 8 * 8), (planned.seed % 256, planned.index % 256, 77))
+                images.append(hooks.image_ready(GeneratedImage(
+                    picture=picture, index=planned.index, seed=planned.seed, variation_seed=planned.variation_seed, prompt=planned.prompt,
+                    negative_prompt=planned.negative_prompt, complete=complete, facts=facts)))
+        return GenerationResult(images=tuple(images), facts=facts, interrupted=cancel.interrupted)
+
+    def _sample(self, request: Any, progress: Any, cancel: Any) -> bool:
+        for step in range(request.steps):
+            self.started.set()
+            while not self.gate.wait(0.005) and not cancel.interrupted and not cancel.skipped:
+                pass
+            if cancel.interrupted or cancel.skipped:
+                return False
+            time.sleep(self.step_seconds)
+            progress.step(step + 1, request.steps)
+            progress.offer_preview(lambda step=step: b"\x89PNG" + bytes([step % 256]))
+        return True
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """``generation`` makes its pictures with a FakeEngine: no torch module is loaded or run."""
+    from modules.application import generation
+
+    engine = FakeEngine()
+    monkeypatch.setattr(generation, "generate", engine.generate)
+    monkeypatch.setattr(generation, "load_checkpoint", engine.load)
+    return engine
+
+
+@pytest.fixture
+def make_app(tmp_path: Path) -> Iterator[Callable[..., App]]:
+    """A function (*flags) -> App over one temporary data folder, which holds a checkpoint file fit for a fake engine only."""
+    from modules.application.build import build_app
+    from modules.schema.flags import parse_flags
+
+    made: list[App] = []
+    (tmp_path / "models" / "Stable-diffusion").mkdir(parents=True)
+    (tmp_path / "models" / "Stable-diffusion" / "fake.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+
+    def make(*flags: str) -> App:
+        app = build_app(parse_flags(["--data-dir", str(tmp_path), *flags], {}).flags)
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningServer:
+    """A server on a free port of this machine. client: talks to it, without a proxy."""
+
+    url: str
+    app: App
+    client: httpx.Client
+
+
+def serve(app: App, *, full: bool = True) -> Iterator[RunningServer]:
+    """Serve ``app``'s API (without the page) until the generator is closed."""
+    import httpx
+    import uvicorn
+    from fastapi import FastAPI
+
+    from modules.rest_api.build import add_api
+
+    server_app = FastAPI(title="Stable Diffusion web UI")
+    add_api(server_app, app, full=full)
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(server_app, log_level="warning", timeout_graceful_shutdown=3))
+    thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+        yield RunningServer(url=url, app=app, client=client)
+    server.should_exit = True
+    app.close()
+    thread.join(10)
+
+
+@pytest.fixture
+def fake_server(make_app: Callable[..., App], fake_engine: FakeEngine) -> Iterator[RunningServer]:
+    """The real API over a fake engine: quick, and it does as it is told."""
+    yield from serve(make_app("--api"))
+
+
+@pytest.fixture(scope="session")
+def running_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """The real API with the real engine and A1111's tiny golden checkpoint."""
+    import torch
+
+    from modules.application.build import build_app
+    from modules.schema.flags import parse_flags
+    from tests.golden.cases import data_dir
+
+    torch.set_num_threads(1)
+    golden, folder = data_dir(), tmp_path_factory.mktemp("server")
+    flags = ["--data-dir", str(folder), "--models-dir", str(golden / "models"), "--embeddings-dir", str(golden / "embeddings"), "--styles-file",
+             str(golden / "styles.csv"), "--no-half", "--api"]
+    yield from serve(build_app(parse_flags(flags, {}).flags))
