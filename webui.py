@@ -77,7 +77,7 @@ def build(parsed: ParsedFlags, times: StartupTimes) -> tuple[App, FastAPI]:
         log.info(sentence)
     if parsed.unknown:
         log.info("Unknown flags, left alone: %s", " ".join(parsed.unknown))
-    server_app = FastAPI(title="Stable Diffusion web UI", docs_url="/docs" if flags.api or flags.nowebui else None, redoc_url=None)
+    server_app = FastAPI(title="Stable Diffusion web UI", docs_url=None, redoc_url=None, openapi_url=None)
     with times.part("API"):
         from modules.rest_api.build import add_api
 
