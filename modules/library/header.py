@@ -81,10 +81,11 @@ def _check_beginning(path: Path, beginning: bytes, length: int, size: int) -> No
     """Tell a file that is no safetensors file by its first bytes."""
     if size == 0:
         raise CannotLoad(path, "it is empty (0 bytes)", _DOWNLOAD_AGAIN)
-    other = _other_kind(beginning)
+    is_table = beginning[8:9] == b"{"
+    other = None if is_table else _other_kind(beginning)
     if other:
         raise CannotLoad(path, *other)
-    if size < 10 or length > MAX_HEADER_BYTES or length < 2 or beginning[8:9] != b"{":
+    if size < 10 or not 2 <= length <= MAX_HEADER_BYTES or not is_table:
         raise CannotLoad(path, f"it is not a safetensors file (it begins with {beginning[:16]!r})", _DOWNLOAD_AGAIN)
 
 
@@ -97,7 +98,7 @@ def _other_kind(beginning: bytes) -> tuple[str, str] | None:
         return "it is a Git LFS pointer, not the model itself", "Run `git lfs pull`, or download the file from the model's page."
     if beginning.startswith(b"PK\x03\x04"):
         return "it is a zip or a pickle checkpoint under a .safetensors name", "Rename it to .ckpt, or convert it to safetensors."
-    if beginning[:1] == b"\x80" and beginning[1:2] in b"\x02\x03\x04\x05" and beginning[7:8] != b"\x00":
+    if beginning[:1] == b"\x80" and beginning[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "it is a pickle under a .safetensors name", "Rename it to .ckpt, or convert it to safetensors."
     if beginning.startswith(b"GGUF"):
         return "it is a GGUF file, which this version cannot read", "Choose a .safetensors file of the model."
@@ -134,15 +135,14 @@ def _entry(path: Path, name: str, entry: Any, data_start: int) -> TensorEntry:
     """One checked row of the header: every value of its right type, as many bytes as its shape needs."""
     try:
         dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-        sound = isinstance(dtype, str) and all(type(n) is int and n >= 0 for n in (*shape, begin, end))
-    except (KeyError, TypeError, ValueError):
-        sound = False
-        dtype, shape, begin, end = "", (), 0, 0
-    bits = DTYPE_BITS.get(dtype)
-    if sound and bits is None:
+        if not isinstance(dtype, str) or not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
+            raise ValueError("a value of the wrong type")
+        if dtype in DTYPE_BITS and (math.prod(shape) * DTYPE_BITS[dtype] + 7) // 8 != end - begin:
+            raise ValueError("another length than its shape needs")
+    except (KeyError, TypeError, ValueError) as error:
+        raise CannotLoad(path, f"its header is damaged at tensor {name!r}", _DOWNLOAD_AGAIN) from error
+    if dtype not in DTYPE_BITS:
         raise CannotLoad(path, f"tensor {name!r} is of type {dtype!r}, which this version does not know", "Choose an fp16 or fp32 file.")
-    if not sound or bits is None or (math.prod(shape) * bits + 7) // 8 != end - begin:
-        raise CannotLoad(path, f"its header is damaged at tensor {name!r}", _DOWNLOAD_AGAIN)
     return TensorEntry(dtype, shape, data_start + begin, data_start + end)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -53,7 +55,7 @@ def test_eight_euler_steps_of_the_unet_reach_the_stored_latent(golden: Component
     context = torch.stack([stored("uncond-b0-until8"), stored("cond-b0-part0-w1-until8")])
     x = x * sigmas[0]
     with torch.inference_mode():
-        for sigma, lower in zip(sigmas[:-1], sigmas[1:]):
+        for sigma, lower in itertools.pairwise(sigmas):
             timestep = torch.tensor(np.interp(sigma.log().item(), levels, np.arange(1000)), dtype=torch.float32)
             scaled = (x / (sigma**2 + 1).sqrt()).repeat(2, 1, 1, 1)
             uncond, cond = golden.unet(scaled, timestep.repeat(2), encoder_hidden_states=context, return_dict=False)[0]

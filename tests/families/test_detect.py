@@ -1,0 +1,141 @@
+"""Every family is recognised as itself and as no other; everything else is told what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from modules.families.detect import detect, failures, family_of
+from modules.families.family import UNET, KeyShape, ModelFamily, Shapes, has, lacks
+from modules.families.foreign import foreign_kind
+from modules.families.table import FAMILIES, family_named
+from modules.schema.errors import CannotLoad
+
+
+@dataclass(frozen=True)
+class FakeHeader:
+    shapes: Shapes
+    path: Path = Path("model.safetensors")
+
+
+def _unet(in_channels: int, linear: bool, context: int) -> dict[str, tuple[int, ...]]:
+    return {
+        f"{UNET}input_blocks.0.0.weight": (320, in_channels, 3, 3),
+        f"{UNET}middle_block.1.proj_in.weight": (1280, 1280) if linear else (1280, 1280, 1, 1),
+        f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight": (1280, context),
+    }
+
+
+CLIP = {"cond_stage_model.transformer.text_model.final_layer_norm.weight": (768,)}
+OPEN_CLIP = {"cond_stage_model.model.ln_final.weight": (1024,)}
+XL_TEXT = {
+    "conditioner.embedders.0.transformer.text_model.final_layer_norm.weight": (768,),
+    "conditioner.embedders.1.model.ln_final.weight": (1280,),
+}
+SIZES = {f"{UNET}label_emb.0.0.weight": (1280, 2816)}
+JOINT = {"x_embedder.proj.weight": (1536, 16, 2, 2), "joint_blocks.0.x_block.attn.qkv.weight": (4608, 1536)}
+FLUX = {"double_blocks.0.img_mod.lin.weight": (18432, 3072)}
+GUIDANCE = {"guidance_in.in_layer.weight": (3072, 256)}
+
+REAL_LAYOUTS: dict[str, dict[str, tuple[int, ...]]] = {
+    "SD1": _unet(4, False, 768) | CLIP,
+    "SD1 inpainting": _unet(9, False, 768) | CLIP,
+    "SD1 pix2pix": _unet(8, False, 768) | CLIP,
+    "SD2": _unet(4, True, 1024) | OPEN_CLIP,
+    "SD2 inpainting": _unet(9, True, 1024) | OPEN_CLIP,
+    "SD2 depth": _unet(5, True, 1024) | OPEN_CLIP,
+    "SD2 unCLIP": _unet(4, True, 1024) | OPEN_CLIP | SIZES,
+    "SDXL": _unet(4, True, 2048) | XL_TEXT | SIZES,
+    "SDXL v-prediction": _unet(4, True, 2048) | XL_TEXT | SIZES | {"v_pred": (0,), "ztsnr": (0,)},
+    "SDXL inpainting": _unet(9, True, 2048) | XL_TEXT | SIZES,
+    "SDXL pix2pix": _unet(8, True, 2048) | XL_TEXT | SIZES,
+    "SDXL refiner": _unet(4, True, 1280) | SIZES | {"conditioner.embedders.0.model.ln_final.weight": (1280,)},
+    "SD3": {UNET + name: shape for name, shape in JOINT.items()},
+    "SD3.5": {UNET + name: shape for name, shape in JOINT.items()} | {f"{UNET}joint_blocks.0.x_block.attn.ln_q.weight": (64,)},
+    "FLUX.1 dev": FLUX | GUIDANCE | {"img_in.weight": (3072, 64)},
+    "FLUX.1 schnell": FLUX | {"img_in.weight": (3072, 64)},
+    "FLUX.1 fill": FLUX | GUIDANCE | {"img_in.weight": (3072, 384)},
+}
+
+FOREIGN: dict[str, dict[str, tuple[int, ...]]] = {
+    "a LoRA": {"lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight": (4, 320)},
+    "a textual inversion embedding": {"emb_params": (2, 768)},
+    "a ControlNet": {"control_model.input_blocks.0.0.weight": (320, 4, 3, 3)},
+    "a T2I adapter": {"body.0.block1.weight": (320, 320, 3, 3)},
+    "one part of a model in diffusers' folder layout": {"down_blocks.0.resnets.0.conv1.weight": (320, 320, 3, 3)},
+    "a VAE without the rest of a model": {"decoder.conv_in.weight": (512, 4, 3, 3)},
+    "a text encoder": {"text_model.embeddings.token_embedding.weight": (49408, 768)},
+    "an upscaler": {"conv_first.weight": (64, 3, 3, 3)},
+}
+
+
+def test_there_is_a_layout_for_every_row() -> None:
+    assert set(REAL_LAYOUTS) == {family.name for family in FAMILIES}
+
+
+@pytest.mark.parametrize("name", REAL_LAYOUTS)
+def test_a_layout_is_its_family_and_no_other(name: str) -> None:
+    shapes = REAL_LAYOUTS[name]
+    fitting = [family.name for family in FAMILIES if all(mark.failure(shapes) is None for mark in family.marks)]
+    assert fitting == [name]
+    assert detect(FakeHeader(shapes)).name == name
+    assert foreign_kind(shapes) is None
+
+
+@pytest.mark.parametrize("name", ["SD3", "SD3.5", "FLUX.1 dev", "FLUX.1 schnell"])
+def test_a_bare_transformer_is_recognised_with_and_without_its_prefix(name: str) -> None:
+    bare = {key.removeprefix(UNET): shape for key, shape in REAL_LAYOUTS[name].items()}
+    for shapes in (bare, {UNET + key: shape for key, shape in bare.items()}):
+        assert family_of(shapes) is family_named(name)
+
+
+@pytest.mark.parametrize("title", FOREIGN)
+def test_a_foreign_file_is_told_what_it_is_and_where_it_belongs(title: str) -> None:
+    with pytest.raises(CannotLoad) as raised:
+        detect(FakeHeader(FOREIGN[title]))
+    assert title in raised.value.message and "model.safetensors" in raised.value.message
+    assert raised.value.remedy
+
+
+def test_an_unknown_file_says_per_family_which_mark_failed() -> None:
+    with pytest.raises(CannotLoad) as raised:
+        detect(FakeHeader({"something.weight": (3,)}))
+    assert all(family.name in raised.value.reason for family in FAMILIES)
+    assert len(failures({})) == len(FAMILIES)
+
+
+def test_a_file_without_tensors_is_told_so() -> None:
+    with pytest.raises(CannotLoad, match="no tensors"):
+        detect(FakeHeader({}))
+
+
+@pytest.mark.parametrize(
+    ("mark", "why"),
+    [
+        (has("a", axis=1, size=4), None),
+        (has("a", axis=1, size=5), "a is 2x4, not 5 along axis 1"),
+        (has("a", axis=2, size=5), "a is 2x4, not 5 along axis 2"),
+        (has("a", rank=2), None),
+        (has("a", rank=4), "a has 2 dimensions instead of 4"),
+        (has("x", "a"), None),
+        (has("b"), "lacks b"),
+        (lacks("b"), None),
+        (lacks("b", "a"), "has a"),
+    ],
+)
+def test_a_mark_says_why_it_fails(mark: KeyShape, why: str | None) -> None:
+    assert mark.failure({"a": (2, 4)}) == why
+
+
+def test_only_what_runs_is_said_to_run() -> None:
+    assert [family.name for family in FAMILIES if family.runs] == ["SD1"]
+    for family in FAMILIES:
+        assert family.name in family.cannot_run
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_rows_are_consistent(family: ModelFamily) -> None:
+    assert family.native_size[0] % (family.latent.downscale * 8) == 0
+    assert family.is_inpainting == ("inpainting" in family.name)
