@@ -39,7 +39,7 @@ class BenchServer:
             if self.process.poll() is not None:
                 raise RuntimeError("the server ended:\n" + self.log.read_text(errors="replace")[-3000:])
             try:
-                if self._request("GET", path)[0] == 200:
+                if self.request("GET", path)[0] == 200:
                     return time.perf_counter() - self.began
             except (OSError, http.client.HTTPException):
                 pass
@@ -70,12 +70,12 @@ class BenchServer:
         return int(found.group(1)) * 1024 if found else 0
 
     def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        status, answer = self._request(method, path, body)
+        status, answer = self.request(method, path, body)
         if status != 200:
             raise RuntimeError(f"{method} {path} answered {status}: {answer[:2000].decode(errors='replace')}")
         return json.loads(answer)
 
-    def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
+    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
         try:
             text = None if body is None else json.dumps(body)
