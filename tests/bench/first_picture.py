@@ -62,14 +62,14 @@ class Clock:
 def measure_overhead(data: Path, *, side: int, steps: int, images: int) -> None:
     """In this process: how much of a picture's time is spent outside UNet, VAE and text encoder."""
     from modules.application.build import build_app
-    from modules.application.generation import generate_blocking
+    from modules.application.generation import chosen_checkpoint, generate_blocking, load_checkpoint
     from modules.schema.flags import parse_flags
     from modules.schema.request import Txt2ImgRequest
 
     app = build_app(parse_flags(["--data-dir", str(data), "--ckpt-dir", str(STARTER)], {}).flags)
     try:
         generate_blocking(app, Txt2ImgRequest.from_flat(request(side, steps, seed=1)))
-        components = app.jobs.call(lambda: app.checkpoints.load(app.catalogue.checkpoints()[0]))
+        components = app.jobs.call(lambda: load_checkpoint(app, chosen_checkpoint(app, None), app.settings))
         clock = Clock()
         for owner in (components.unet, components.vae.decoder, *(encoder.module for encoder in components.text_encoders)):
             clock.watch(owner, "forward")
@@ -87,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--side", type=int, default=128, help="width and height in pixels")
+    parser.add_argument("--side", type=int, default=96, help="width and height in pixels; 96 is the starter model's size")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measure_server(Path(folder) / "server", side=options.side, steps=options.steps, images=options.images)
