@@ -31,9 +31,10 @@ class TorchWish:
 
 
 def ensure_torch(wish: TorchWish, *, pip: Pip, console: Console, environ: Mapping[str, str]) -> None:
-    """Install torch by the first command that works, unless one in range is there. LaunchError when none works."""
+    """Install torch by the first command that works, unless one that will do is there: in range, or by the user's own
+    TORCH_COMMAND. LaunchError when none works."""
     version = installed_version("torch")
-    if version is not None and _torch_will_do(version) and not wish.again:
+    if version is not None and not wish.again and (environ.get("TORCH_COMMAND") or _torch_will_do(version)):
         return
     attempts = torch_attempts(this_machine(), wants_cpu=wish.wants_cpu, wants_xpu=wish.wants_xpu, environ=environ)
     check_disk(Path(sys.prefix), attempts[0].disk_bytes)

@@ -63,7 +63,7 @@ def _prepare(launch: Launch, console: Console) -> int | None:
     folder = chosen_folder(launch.root, launch.environ)
     if folder is not None:
         if installs and not python_of(folder).exists():
-            check_before_installing((launch.root, folder), launch.environ)
+            check_before_installing((folder, Path(flags.data_dir)), launch.environ)
         if installs:
             ensure_environment(folder, launch.environ, console)
         if python_of(folder).exists():

@@ -41,16 +41,20 @@ def ensure_environment(folder: Path, environ: Mapping[str, str], console: Consol
     """Make ``folder`` a virtual environment with pip in it, unless it is one. LaunchError with a remedy when that fails."""
     if python_of(folder).exists():
         _check_version(folder)
-        if _has_pip(folder):
-            return
-    elif folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
+        if not _has_pip(folder):
+            with console.step(f"Adding pip to {folder}"):
+                _run([str(python_of(folder)), "-m", "ensurepip", "--default-pip"], folder, "has no pip, and it could not be added")
+        return
+    is_broken = (folder / "pyvenv.cfg").exists()
+    if folder.exists() and any(folder.iterdir()) and not is_broken:
         raise LaunchError(
             f"{folder} holds files but is no virtual environment.",
             "Move them elsewhere, or set VENV_DIR to another folder.",
         )
     python = environ.get("python_cmd") or environ.get("PYTHON") or sys.executable
-    with console.step(f"Making a virtual environment in {folder}"):
-        _make(python, folder)
+    why = "; the Python it was made with is gone" if is_broken else ""
+    with console.step(f"Making a virtual environment in {folder}{why}"):
+        _run([python, "-m", "venv", *(["--clear"] if is_broken else []), str(folder)], folder, "could not be made")
     _check_version(folder)
 
 
@@ -98,14 +102,11 @@ def _has_pip(folder: Path) -> bool:
     return any(library.glob("pip/__init__.py" if os.name == "nt" else "python*/site-packages/pip/__init__.py"))
 
 
-def _make(python: str, folder: Path) -> None:
-    command = [python, "-m", "venv", str(folder)]
-    if (folder / "pyvenv.cfg").exists():
-        command.insert(3, "--clear")  # left over from a start that was broken off, or from a Python that is gone
+def _run(command: Sequence[str], folder: Path, failure: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     except OSError as error:
-        raise LaunchError(f"{python} cannot be run: {error.strerror}.", "Set python_cmd to a Python of 3.11 to 3.13, or unset it.") from error
+        raise LaunchError(f"{command[0]} cannot be run: {error.strerror}.", "Set python_cmd to a Python of 3.11 to 3.13, or unset it.") from error
     if done.returncode == 0:
         return
     output = done.stdout + done.stderr
@@ -117,4 +118,4 @@ def _make(python: str, folder: Path) -> None:
         remedy = f"Make sure that you may write to {folder.parent}, or set VENV_DIR to a folder where you may."
     else:
         remedy = f"Delete {folder} and start again, or set VENV_DIR to another folder."
-    raise LaunchError(f"The virtual environment {folder} could not be made.", remedy, details=output.strip()[-800:])
+    raise LaunchError(f"The virtual environment {folder} {failure}.", remedy, details=output.strip()[-800:])

@@ -208,6 +208,34 @@ def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.docx").exists()
 
 
+def test_an_environment_without_pip_gets_one_and_keeps_what_it_has(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    (tmp_path / "venv" / "mine.txt").touch()
+    venv.ensure_environment(tmp_path / "venv", {}, console()[0])
+    assert (tmp_path / "venv" / "mine.txt").exists()
+    subprocess.run([str(venv.python_of(tmp_path / "venv")), "-m", "pip", "--version"], check=True, capture_output=True)
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "venv"
+    folder.mkdir()
+    (folder / "pyvenv.cfg").write_text("version = 3.11.1", encoding="utf-8")
+    venv.python_of(folder).parent.mkdir()
+    venv.python_of(folder).symlink_to(tmp_path / "gone")
+    shown, stream = console()
+    venv.ensure_environment(folder, {}, shown)
+    assert "is gone" in stream.getvalue()
+    assert venv.python_of(folder).exists()
+
+
+@pytest.mark.usefixtures("no_process")
+def test_a_torch_of_the_users_own_command_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "installed_version", lambda name: "2.1.2")
+    shown, _ = console()
+    pip = Pip(console=shown, environ={}, folder=tmp_path)
+    packages.ensure_torch(packages.TorchWish(), pip=pip, console=shown, environ={"TORCH_COMMAND": "pip install torch==2.1.2"})
+
+
 def test_what_was_remembered_of_another_python_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Remembered(tmp_path / "p.json").keep("requirements", "f")
     assert Remembered(tmp_path / "p.json").matches("requirements", "f")
