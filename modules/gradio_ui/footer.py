@@ -12,7 +12,8 @@ from modules.library.model_file import ModelFile
 
 def footer_html(app: App, model: ModelFile | None) -> str:
     """Links, then what runs here. ``model``: the chosen checkpoint; extensions read its hash from the link's title."""
-    links = '<a href="./docs" target="_blank">API</a>' if app.flags.api else ""
+    api = '<a href="./docs" target="_blank">API</a>' if app.flags.api else ""
+    links = f'{api}<button type="button" id="webui_theme_toggle">Dark or light</button>'
     facts = [f"python: {platform.python_version()}", *(_version(name) for name in ("torch", "diffusers", "gradio"))]
     shown = [escape(each) for each in [*facts, f"device: {app.policy.device}"] if each]
     if model is not None:

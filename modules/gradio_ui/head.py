@@ -31,6 +31,7 @@ SCRIPTS = (
     "token_counters.js",
     "settings_page.js",
     "notices.js",
+    "theme.js",
 )
 STYLES = ("style.css", "generation.css", "settings.css")
 TEMPLATE = "frontend/index.html"
@@ -39,8 +40,7 @@ SLOT = "{{ page_head(request, config) | safe }}"
 
 def head_html(boot: Mapping[str, Any], *, theme: str | None) -> str:
     """The <head> lines. boot: JSON for the scripts. theme: "dark" or "light" for pages that do not ask in their URL."""
-    forced = f"const theme = {json.dumps(theme)};{_FORCE_THEME}" if theme in ("dark", "light") else ""
-    lines = [f"<script>{forced}window.webui_boot = {_script_json(boot)};</script>"]
+    lines = [f"<script>{_CHOOSE_THEME.replace('FLAG', json.dumps(theme or ''))}window.webui_boot = {_script_json(boot)};</script>"]
     lines += [f'<link rel="stylesheet" href="{_versioned(name)}">' for name in STYLES]
     lines += [f'<script src="{_versioned(name)}"></script>' for name in SCRIPTS]
     return "\n".join(lines)
@@ -78,11 +78,17 @@ def _script_json(value: Any) -> str:
     return json.dumps(value).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-# Gradio reads __theme from the URL when it starts.
-_FORCE_THEME = """
-const url = new URL(location.href);
-if (!url.searchParams.has("__theme")) {
-    url.searchParams.set("__theme", theme);
-    history.replaceState(null, "", url);
-}
+# Gradio reads __theme from the URL when it starts. The reader's own choice wins over the command line's.
+_CHOOSE_THEME = """
+(() => {
+    const url = new URL(location.href);
+    let theme = FLAG;
+    try {
+        theme = localStorage.getItem("webui_theme") || theme;
+    } catch {}  // a browser that keeps nothing
+    if (theme && !url.searchParams.has("__theme")) {
+        url.searchParams.set("__theme", theme);
+        history.replaceState(null, "", url);
+    }
+})();
 """

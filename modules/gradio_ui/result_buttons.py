@@ -84,7 +84,7 @@ class ResultButtons:
         saved = [image.path.parent for image in finished.images if image.path] if finished else []
         folder = saved[0] if saved else self.app.paths.output_folder(self.app.settings.get(f"outdir_{self.tab}_samples"))
         if not _is_local(request):
-            return message_html(f"The pictures are on the server, in {folder}.")
+            return message_html("The folder is on the server's machine: it can be opened from there only.")
         if not folder.is_dir():
             return message_html(f"The folder {folder} does not exist yet: it is made with the first picture.")
         try:

@@ -6,7 +6,8 @@ The form holds names, kinds and choices; the values come from the scripts' ``opt
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import replace
 from html import escape
 
 from modules.gradio_ui.param_component import Choices, choices_of
@@ -14,15 +15,35 @@ from modules.schema.setting import Section, Setting
 from modules.schema.settings.table import SettingsTable
 from modules.schema.widgets import Checkbox, CheckboxGroup, ColorPicker, Dropdown, Hidden, Number, Radio, Slider, TextArea
 
-NEEDS_WORDS = {"reload page": "needs Reload UI", "reload model": "reloads the checkpoint", "restart": "needs a restart"}
+NEEDS_WORDS = {
+    "reload page": "acts after a restart of the program",
+    "reload model": "reloads the checkpoint",
+    "restart": "acts after a restart of the program",
+}
 
 
-def settings_form_html(table: SettingsTable, choices: Choices, is_frozen: Callable[[Setting], bool]) -> str:
-    """The form: a list of sections, and a page for each of them. Settings that nothing reads yet stand apart on their page."""
-    shown = [section for section in table.sections if section.id and any(_is_shown(each) for each in section.settings)]
+def settings_form_html(
+    table: SettingsTable, choices: Choices, is_frozen: Callable[[Setting], bool], *, elsewhere: Container[str] = ()
+) -> str:
+    """The form: a list of sections, and a page for each of them. Settings that nothing reads yet stand apart on their page.
+
+    elsewhere: keys that have their field in another place of the page (the quick settings): an id stands there once.
+    """
+    sections = [replace(each, settings=tuple(one for one in each.settings if one.key not in elsewhere)) for each in table.sections]
+    shown = [section for section in sections if section.id and any(_is_shown(each) for each in section.settings)]
+    shown = _with_ids_of_their_own(shown)
     links = "".join(f'<button type="button" data-section="{escape(each.id)}">{escape(each.title)}</button>' for each in shown)
     pages = "".join(_page(each, choices, is_frozen) for each in shown)
     return f'<div id="settings"><nav class="settings-sections" aria-label="Sections">{links}</nav><div class="settings-pages">{pages}</div></div>'
+
+
+def _with_ids_of_their_own(sections: Iterable[Section]) -> list[Section]:
+    """A1111 has two sections with the id "ui"; a page's ids must differ."""
+    found: dict[str, Section] = {}
+    for section in sections:
+        own = section.id if section.id not in found else f"{section.id}-{len(found)}"
+        found[own] = replace(section, id=own)
+    return list(found.values())
 
 
 def _is_shown(setting: Setting) -> bool:
@@ -48,7 +69,7 @@ def _rows(settings: Iterable[Setting], choices: Choices, is_frozen: Callable[[Se
 
 
 def _row(setting: Setting, choices: Choices, frozen: bool) -> str:
-    field_id = f"{setting.elem_id}_field"
+    field_id = f"{setting.elem_id}-field"
     kind, field = _field(setting, choices, field_id, " disabled" if frozen else "")
     notes = [
         each for each in (setting.description, NEEDS_WORDS.get(setting.needs, ""), "frozen by the command line" if frozen else "") if each

@@ -35,7 +35,10 @@ def build_settings_tab(app: App, choices: Choices) -> None:
         gr.Button("Show all pages", elem_id="settings_show_all_pages", scale=0)
         gr.Button("Show one page", elem_id="settings_show_one_page", visible="hidden", scale=0)
     gr.HTML("", elem_id="settings_result")
-    gr.HTML(settings_form_html(app.settings.table, choices, partial(is_frozen, app)), elem_id="settings_form")
+    gr.HTML(
+        settings_form_html(app.settings.table, choices, partial(is_frozen, app), elsewhere=app.settings.get("quicksettings_list")),
+        elem_id="settings_form",
+    )
     changes, answer = bridge_text("settings_changes"), bridge_text("settings_json")
     stored = submit.click(partial(_store, app), inputs=[changes], outputs=[answer], js="() => [webui.changedSettingsText()]", **QUICK)
     stored.then(None, inputs=[answer], js="(answer) => { webui.settingsStored(answer, true); }", **QUICK)

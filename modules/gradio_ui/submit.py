@@ -58,7 +58,7 @@ class Submitter:
             words = "The server does not know this job any more." if task_id else ""
             return gr.skip(), gr.skip(), gr.skip(), json.dumps({"id": task_id, "gone": True}), message_html(words)
         job = finished.job
-        answer = json.dumps({"id": job.id, "error": job.error or "", "comments": list(finished.comments)})
+        answer = json.dumps({"id": job.id, "state": job.state.value, "error": job.error or "", "comments": list(finished.comments)})
         message = message_html(job.error, "error") if job.error else message_html(timing(job))
         pictures = self.files.of(job.id, finished.images)
         if not pictures:

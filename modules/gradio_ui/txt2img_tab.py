@@ -49,7 +49,11 @@ def build_txt2img_tab(app: App, choices: Choices, ui_config: UiConfig, files: Sh
             overrides = _override_chips()
             with gr.Column(elem_id=f"{TAB}_script_container", min_width=0):
                 pass
-        output = build_output_panel(TAB, can_open_folder=not app.flags.hide_ui_dir_config, height=app.settings.get("gallery_height"))
+        output = build_output_panel(
+            TAB,
+            can_open_folder=not (app.flags.hide_ui_dir_config or app.flags.listen or app.flags.share),
+            height=app.settings.get("gallery_height"),
+        )
     form = builder.form()
     paster = Paster(app=app, form=form, choices=choices)
     pasted: list[Component] = [overrides, *form.components]

@@ -48,8 +48,8 @@ class TabJobs {
     }
 
     remember() {
-        localStorage.setItem(this.storageKey, JSON.stringify(this.ids));
-        localStorage.setItem(`${this.tab}_task_id`, this.ids[0] || "");  // where A1111's extensions look
+        webui.remember(this.storageKey, JSON.stringify(this.ids));
+        webui.remember(`${this.tab}_task_id`, this.ids[0] || "");  // where A1111's extensions look
         showSubmitButtons(this.tab, this.ids.length === 0);
         webui.find(`#${this.tab}_generate`).dataset.waiting = String(Math.max(0, this.ids.length - 1));
         this.holdScreen(this.ids.length > 0);
@@ -116,7 +116,7 @@ class TabJobs {
         const id = this.watching;
         this.watching = null;
         if (answer.error) {
-            webui.toast(answer.error, "error");
+            webui.toast(answer.error, answer.state === "interrupted" ? "info" : "error");
         }
         (answer.comments || []).forEach((words) => webui.toast(words, "warning"));
         webui.showResult(this.tab);
@@ -138,7 +138,7 @@ class TabJobs {
 
     stored() {
         try {
-            return JSON.parse(localStorage.getItem(this.storageKey)) || [];
+            return JSON.parse(webui.recall(this.storageKey)) || [];
         } catch {
             return [];
         }

@@ -108,7 +108,13 @@ webui.followProgress = function(idTask, view, {atEnd, onProgress, inactivityTime
     let unknown = 0;
     let failures = 0;
 
-    const period = () => Math.max(100, Number(opts.live_preview_refresh_period) || 500);
+    // Often at first, because a short job is over soon; then at the period of the settings, but not past the expected end.
+    function pause(state) {
+        const period = Math.max(100, Number(opts.live_preview_refresh_period) || 1000);
+        const early = Date.now() - began < 3000 ? 250 : period;
+        const end = state.eta > 0 ? state.eta * 1000 : period;
+        return Math.max(100, Math.min(period, early, end));
+    }
 
     function again(wait) {
         setTimeout(ask, wait);
@@ -130,7 +136,7 @@ webui.followProgress = function(idTask, view, {atEnd, onProgress, inactivityTime
         if (onProgress) {
             onProgress(state);
         }
-        again(state.progress > 0 ? period() : 250);  // the first steps are worth seeing soon
+        again(pause(state));
     }
 
     function failed() {

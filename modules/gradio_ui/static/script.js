@@ -106,6 +106,23 @@ webui.setField = function(field, value) {
     updateInput(field);
 };
 
+// What the browser keeps for us between visits; a browser that keeps nothing must not stop the page.
+webui.recall = function(key) {
+    try {
+        return localStorage.getItem(key) || "";
+    } catch {
+        return "";
+    }
+};
+
+webui.remember = function(key, value) {
+    try {
+        localStorage.setItem(key, value);
+    } catch (error) {
+        console.warn(`the browser does not keep ${key}`, error);
+    }
+};
+
 webui.find = (selector) => gradioApp().querySelector(selector);
 
 webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type=number], #${elemId} input`);

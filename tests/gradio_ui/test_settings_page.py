@@ -1,0 +1,67 @@
+"""Settings on the page: stored one by one, refused in words, frozen when the command line says so."""
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+
+from modules.gradio_ui.setting_changes import is_frozen, store_settings
+from modules.gradio_ui.settings_form import settings_form_html
+from modules.schema.setting import section, setting
+from modules.schema.settings.table import SETTINGS, SettingsTable
+from modules.schema.widgets import Dropdown, Hidden, TextArea
+from tests.gradio_ui.conftest import Behind
+
+
+def form(table: SettingsTable = SETTINGS, **more: object) -> str:
+    return settings_form_html(table, lambda _source: ("one", "two"), lambda _setting: False, **more)  # type: ignore[arg-type]
+
+
+def test_every_setting_of_a_shown_section_has_a_field() -> None:
+    keys = re.findall(r'data-key="([^"]+)"', form())
+    assert keys == list(dict.fromkeys(keys))
+    assert set(keys) == {each.key for part in SETTINGS.sections if part.id for each in part.settings if not isinstance(each.widget, Hidden)}
+
+
+def test_settings_without_effect_stand_apart() -> None:
+    html = form()
+    for key, honoured in ((each.key, each.honoured) for each in SETTINGS if f'data-key="{each.key}"' in html):
+        before = html[: html.index(f'data-key="{key}"')]
+        assert (before.rfind("<details>") > before.rfind("</details>")) != honoured, key
+
+
+def test_no_text_of_a_setting_becomes_html() -> None:
+    evil = '<img src=x onerror="alert(1)">'
+    table = SettingsTable((section(evil, "evil", "x", setting("k", evil, evil, Dropdown((evil,)), description=evil), setting("t", evil, evil, TextArea())),))
+    assert "<img" not in form(table)
+
+
+def test_what_stands_in_the_quick_settings_is_not_shown_twice() -> None:
+    assert 'data-key="sd_model_checkpoint"' not in form(elsewhere=["sd_model_checkpoint"])
+
+
+def test_good_values_are_stored_beside_a_refused_one(behind: Callable[..., Behind]) -> None:
+    app = behind().app
+    answer = json.loads(store_settings(app, {"jpeg_quality": 90, "n_rows": "many", "no_such": 1, "samples_format": "webp"}))
+    assert answer["changed"] == {"jpeg_quality": 90, "samples_format": "webp"}
+    assert len(answer["errors"]) == 2 and "n_rows" in answer["errors"][0]
+    assert json.loads(app.paths.config_file.read_text())["jpeg_quality"] == 90
+    assert behind().app.settings.get("samples_format") == "webp"
+
+
+@pytest.mark.parametrize(
+    "flags", [("--freeze-settings",), ("--freeze-specific-settings", "jpeg_quality,x"), ("--freeze-settings-in-sections", "saving-images")]
+)
+def test_frozen_settings_cannot_be_changed(behind: Callable[..., Behind], flags: tuple[str, ...]) -> None:
+    app = behind(*flags).app
+    answer = json.loads(store_settings(app, {"jpeg_quality": 90}))
+    assert answer["changed"] == {} and "freezes" in answer["errors"][0]
+    assert app.settings.get("jpeg_quality") == 80
+
+
+def test_hidden_folder_settings_are_frozen(behind: Callable[..., Behind]) -> None:
+    app = behind("--hide-ui-dir-config").app
+    assert is_frozen(app, SETTINGS.find("outdir_samples"))
+    assert not is_frozen(app, SETTINGS.find("jpeg_quality"))

@@ -1,0 +1,115 @@
+"""ui-config.json, token counters, styles, the buttons below the gallery, PNG Info."""
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from modules.gradio_ui.png_info_tab import picture_info
+from modules.gradio_ui.result_buttons import ResultButtons
+from modules.gradio_ui.token_counts import counter_html, token_count
+from modules.gradio_ui.ui_config import UiConfig
+from modules.imaging.metadata import png_bytes
+from tests.gradio_ui.conftest import Behind, BuiltPage
+
+
+def test_ui_config_beats_the_pages_values(tmp_path: Path) -> None:
+    path = tmp_path / "ui-config.json"
+    path.write_text(json.dumps({"txt2img/CFG Scale/value": 5, "txt2img/CFG Scale/maximum": 50, "txt2img/Batch size/visible": False, "other": [1]}))
+    config = UiConfig.read(path)
+    shown = {"value": 7.0, "minimum": 1.0, "maximum": 30.0, "step": 0.5}
+    assert config.overrides("txt2img", "CFG Scale", shown) == {"value": 5, "maximum": 50}
+    assert config.overrides("txt2img", "Batch size", {"value": 1}) == {"visible": "hidden"}
+    config.changed({"txt2img/Sampling steps/value": 9}).save()
+    assert json.loads(path.read_text()) == {**dict(config.values), "txt2img/Sampling steps/value": 9}
+
+
+@pytest.mark.parametrize(("own", "choices", "stored"), [(7.0, None, "seven"), (True, None, 1), (1, None, True), ("Euler", ["Euler"], "Nope"), ("text", None, 3)])
+def test_a_value_that_does_not_fit_is_passed_over(own: object, choices: list[str] | None, stored: object) -> None:
+    config = UiConfig(Path("x"), {"txt2img/Name/value": stored})
+    assert config.overrides("txt2img", "Name", {"value": own, "choices": choices}) == {}
+
+
+def test_a_broken_ui_config_is_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "ui-config.json"
+    path.write_text("{broken")
+    assert UiConfig.read(path).values == {}
+    assert path.read_text() == "{broken"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("", (0, 75)),
+        ("a cat", (2, 75)),
+        ("(a cat:1.3) <lora:x:1>", (2, 75)),
+        ("a cat AND a very big dog", (4, 75)),
+        ("[a cat:a very big dog:0.5]", (4, 75)),
+        ("a cat BREAK a dog", (77, 150)),
+        (" ".join(["cat"] * 75), (75, 75)),
+        (" ".join(["cat"] * 76), (76, 150)),
+    ],
+)
+def test_tokens_are_counted_as_the_engine_counts(page: BuiltPage, prompt: str, expected: tuple[int, int]) -> None:
+    assert token_count(page.app, prompt, (), negative=False) == expected
+
+
+def test_a_chosen_style_counts(page: BuiltPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modules.engine.styles import Style
+    from modules.gradio_ui import token_counts
+
+    monkeypatch.setattr(token_counts, "read_styles", lambda _paths: {"s": Style(name="s", prompt="big {prompt} house", negative_prompt="ugly")})
+    assert token_count(page.app, "red", ["s"], negative=False)[0] == 3
+    assert token_count(page.app, "red", ["s"], negative=True)[0] == 3  # red, comma, ugly
+    assert counter_html(page.app, "red", [], negative=False) == "<span>1/75</span>"
+
+
+def test_save_copies_the_chosen_picture_and_writes_the_log(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    folder = server.app.paths.data_dir / "kept"
+    server.app.settings.set("outdir_save", str(folder))
+    server.run("task(1)", page.values(prompt="one, two", steps=1, n_iter=2, seed=5))
+    buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
+    update, message = buttons.save("task(1)", "2")
+    (saved,) = (Path(each) for each in update["value"])
+    assert saved.parent == folder and saved.name == "00000-6.png" and saved.name in message
+    (row,) = csv.DictReader((folder / "log.csv").open())
+    assert (row["prompt"], row["seed"], row["filename"]) == ("one, two", "6", "00000-6.png")
+    assert Path(buttons.save("task(1)", "2")[0]["value"][0]).name == "00001-6.png"
+
+
+def test_the_archive_holds_every_picture(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    server.run("task(1)", page.values(steps=1, n_iter=3))
+    buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
+    (archive,) = buttons.save_zip("task(1)")[0]["value"]
+    with zipfile.ZipFile(archive) as packed:
+        assert len(packed.namelist()) == 4 and packed.testzip() is None
+
+
+def test_buttons_say_when_there_is_nothing_yet(behind: Callable[..., Behind]) -> None:
+    server = behind()
+    buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
+    assert "no picture" in buttons.save("", "0")[1]
+    assert "no pictures" in buttons.save_zip("")[1]
+
+
+def test_png_info_reads_a_picture_and_escapes_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    path.write_bytes(png_bytes(Image.new("RGB", (8, 8)), "<b>a cat\nSteps: 1, Sampler: Euler, Seed: 3"))
+    html, text = picture_info(str(path))
+    assert text.startswith("<b>a cat") and "&lt;b&gt;a cat" in html
+
+
+def test_png_info_says_what_it_did_not_find(tmp_path: Path) -> None:
+    plain, foreign = tmp_path / "plain.png", tmp_path / "foreign.png"
+    Image.new("RGB", (8, 8)).save(plain)
+    foreign.write_text("not a picture")
+    assert "no generation parameters" in picture_info(str(plain))[0]
+    assert "Not a picture" in picture_info(str(foreign))[0]
+    assert picture_info(None) == ("", "")

@@ -1,0 +1,140 @@
+"""From a click to a job and back to the gallery: what is asked is what is drawn, and every refusal comes in words."""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.schema.request import Txt2ImgRequest
+from tests.gradio_ui.conftest import Behind, BuiltPage
+
+
+def gallery_of(update: Any) -> list[Path]:
+    return [Path(each) for each in update["value"]]
+
+
+def test_an_untouched_page_asks_for_the_tables_page_defaults(page: BuiltPage) -> None:
+    plain = Txt2ImgRequest.page_defaults()
+    assert page.form.request(page.values()) == plain.changed({"width": page.form.component("width").value, "height": page.form.component("height").value})  # type: ignore[attr-defined]
+
+
+def test_every_value_arrives_under_its_own_name(page: BuiltPage) -> None:
+    asked = {
+        "prompt": "a cat", "negative_prompt": "dog", "styles": ["x"], "sampler_name": "Euler a", "scheduler": "Karras", "steps": 7, "width": 96, "height": 64,
+        "n_iter": 2, "batch_size": 3, "cfg_scale": 4.5, "seed": 5, "subseed": 6, "subseed_strength": 0.25, "seed_resize_from_w": 128, "seed_resize_from_h": 256,
+    }  # fmt: skip
+    assert {field.name for field in page.form.fields} == set(asked)
+    flat = page.form.request(page.values(**asked)).to_flat()
+    assert {name: flat[name] for name in asked} == asked
+
+
+def test_an_emptied_seed_is_a_random_one(page: BuiltPage) -> None:
+    assert page.form.request(page.values(seed=None)).seed.seed == -1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [("width", 7, "Width"), ("steps", 0, "Sampling steps"), ("sampler_name", "Nope", "Nope"), ("prompt", "x" * 100_000, "Prompt")],
+)
+def test_a_refusal_names_the_field_and_the_next_click_works(behind: Callable[..., Behind], page: BuiltPage, name: str, value: Any, words: str) -> None:
+    server = behind()
+    answer, message = server.run("task(1)", page.values(**{name: value}))
+    assert words in json.loads(answer)["error"]
+    assert words in message
+    assert server.app.jobs.find("task(1)") is None
+    answer, message = server.run("task(2)", page.values(steps=1))
+    assert json.loads(answer) == {"id": "task(2)", "error": ""}
+    assert len(gallery_of(server.submitter.collect("task(2)")[0])) == 1
+
+
+def test_the_gallery_gets_the_saved_files_with_their_texts(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    server.run("task(1)", page.values(prompt="a red potion", steps=1, n_iter=2, seed=11))
+    gallery, info, shown, answer, message = server.submitter.collect("task(1)")
+    paths, facts = gallery_of(gallery), json.loads(info)
+    assert len(paths) == 3 == len(facts["infotexts"])  # the grid stands first
+    assert facts["index_of_first_image"] == 1
+    assert all(path.is_relative_to(server.app.paths.outputs_dir) for path in paths)
+    assert facts["infotexts"][1].startswith("a red potion\nSteps: 1,") and "Seed: 12" in facts["infotexts"][2]
+    assert shown == "task(1)" and json.loads(answer)["error"] == "" and "Time taken" in message
+
+
+def test_a_failed_job_says_why_and_leaves_the_gallery(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    server.engine.fail_at, server.engine.failure = 0, RuntimeError("the <engine> broke")
+    server.run("task(1)", page.values(steps=1))
+    gallery, _info, _shown, answer, message = server.submitter.collect("task(1)")
+    assert "value" not in gallery
+    assert "the <engine> broke" in json.loads(answer)["error"]
+    assert "the &lt;engine&gt; broke" in message
+
+
+def test_pictures_made_before_a_failure_are_shown(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    server.engine.fail_at = 1
+    server.run("task(1)", page.values(steps=1, n_iter=3))
+    gallery, _info, _shown, answer, _message = server.submitter.collect("task(1)")
+    assert len(gallery_of(gallery)) == 1
+    assert json.loads(answer)["state"] == "failed"
+
+
+def test_unsaved_pictures_are_shown_too(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    server.app.settings.set("samples_save", False)
+    server.run("task(1)", page.values(steps=1))
+    (path,) = gallery_of(server.submitter.collect("task(1)")[0])
+    assert path.is_file() and not path.is_relative_to(server.app.paths.outputs_dir)
+
+
+def test_after_a_restart_the_result_is_still_there(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    server.run("task(1)", page.values(prompt="kept", steps=1))
+    before = gallery_of(server.submitter.collect("task(1)")[0])
+    server.app.close()
+    gallery, info, *_ = behind().submitter.collect("task(1)")
+    assert gallery_of(gallery) == before
+    assert json.loads(info)["infotexts"][0].startswith("kept")
+
+
+def test_a_deleted_picture_is_left_out(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    server.run("task(1)", page.values(steps=1, n_iter=2))
+    paths = gallery_of(server.submitter.collect("task(1)")[0])
+    paths[0].unlink()
+    assert gallery_of(server.submitter.collect("task(1)")[0]) == paths[1:]
+
+
+def test_a_job_nobody_knows_is_said_to_be_gone(behind: Callable[..., Behind]) -> None:
+    gallery, _info, _shown, answer, message = behind().submitter.collect("task(never)")
+    assert "value" not in gallery
+    assert json.loads(answer)["gone"] and "does not know" in message
+
+
+def test_interrupt_stops_the_pages_own_job(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    server.engine.gate.clear()
+    server.submitter.submit("task(1)", [], *page.values(steps=5))
+    server.submitter.submit("task(2)", [], *page.values(steps=5))
+    assert server.engine.started.wait(10)
+    server.submitter.interrupt("task(2)")
+    assert server.app.jobs.position("task(2)") is None and server.app.jobs.position("task(1)") == 0
+    server.submitter.interrupt("task(1)")
+    job = server.app.jobs.find("task(1)")
+    assert job is not None
+    assert server.app.jobs.wait(job, 10).state.value == "interrupted"
+
+
+def test_override_chips_hold_for_this_picture_alone(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    server.run("task(1)", page.values(steps=1), overrides=["Clip skip: 2", "ENSD: 31337"])
+    (request,) = server.engine.requests
+    assert (request.options.clip_skip, request.options.ensd) == (2, 31337)
+    assert server.app.settings.get("CLIP_stop_at_last_layers") == 1
+
+
+def test_an_override_chip_that_cannot_be_is_refused(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    answer, _ = behind().run("task(1)", page.values(), overrides=["Clip skip: many"])
+    assert "Clip skip" in json.loads(answer)["error"] or "CLIP_stop_at_last_layers" in json.loads(answer)["error"]
