@@ -19,7 +19,7 @@ _EXACT_PRODUCTS = 100_000
 _TOKEN = re.compile(
     r"""\\[()\[\]\\]?                       # escaped character; a lone backslash vanishes
       | [(\[]
-      | :\s*+(?P<weight>[+-]?[.\d]++)\s*+\) # closes a round bracket with a weight
+      | :\s*+([+-]?[.\d]++)\s*+\) # closes a round bracket with a weight
       | [)\]]
       | [^\\()\[\]:]+
       | :""",
@@ -58,21 +58,24 @@ def parse_attention(prompt: str) -> list[WeightedText]:
     open_round: list[int] = []
     open_square: list[int] = []
     for match in _TOKEN.finditer(prompt):
-        token, weight = match[0], _as_weight(match["weight"])
-        if token[0] == "\\":
-            pieces.append(WeightedText(token[1:], 1.0))
-        elif token == "(":
+        token = match[0]
+        kind = token[0]
+        if kind == "(":
             open_round.append(len(pieces))
-        elif token == "[":
+        elif kind == "[":
             open_square.append(len(pieces))
-        elif weight is not None and open_round:
-            ranges.append(_Range(open_round.pop(), len(pieces), weight))
-        elif token == ")" and open_round:
+        elif kind == ")" and open_round:
             ranges.append(_Range(open_round.pop(), len(pieces), ROUND_MULTIPLIER))
-        elif token == "]" and open_square:
+        elif kind == "]" and open_square:
             ranges.append(_Range(open_square.pop(), len(pieces), SQUARE_MULTIPLIER))
-        else:
+        elif kind == ":" and open_round and (weight := _as_weight(match[1])) is not None:
+            ranges.append(_Range(open_round.pop(), len(pieces), weight))
+        elif kind == "\\":
+            pieces.append(WeightedText(token[1:], 1.0))
+        elif "BREAK" in token:
             pieces += _split_at_breaks(token)
+        else:
+            pieces.append(WeightedText(token, 1.0))
     ranges += [_Range(start, len(pieces), ROUND_MULTIPLIER) for start in open_round]
     ranges += [_Range(start, len(pieces), SQUARE_MULTIPLIER) for start in open_square]
     return _joined(pieces, _multiplied([piece.weight for piece in pieces], ranges))
@@ -89,8 +92,6 @@ def _as_weight(text: str | None) -> float | None:
 def _split_at_breaks(text: str) -> list[WeightedText]:
     """``a BREAK b`` as three pieces; BREAK takes the blanks around it."""
     parts = _BREAK.split(text)
-    if len(parts) == 1:
-        return [WeightedText(text, 1.0)]
     found: list[WeightedText] = []
     for number, part in enumerate(parts):
         if number:

@@ -6,9 +6,10 @@ be read as editing or alternation always is. What its grammar refuses (``|`` out
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -84,10 +85,18 @@ def _part(text: str) -> PromptPart:
 
 def schedule_prompt(prompt: str, timeline: Timeline) -> tuple[ScheduledText, ...]:
     """The texts of one AND part in the order of their steps; the last one lasts until ``timeline.steps``."""
-    tree = _parse(prompt)
+    reader = _Reader(timeline)
+    tree = reader.read(prompt) if "[" in prompt and "]" in prompt else None
     if tree is None:
         return (ScheduledText(timeline.steps, prompt),)
-    return tuple(ScheduledText(step, _render(tree, step, timeline)) for step in sorted(_boundaries(tree, timeline)))
+    texts: dict[object, str] = {}
+    schedule: list[ScheduledText] = []
+    for step in reader.boundaries():
+        state = reader.state_at(step)
+        if state not in texts:
+            texts[state] = _render(tree, step)
+        schedule.append(ScheduledText(step, texts[state]))
+    return tuple(schedule)
 
 
 class _Kind(Enum):
@@ -96,122 +105,124 @@ class _Kind(Enum):
     ALTERNATION = "alternation" # [a|b|c]
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Part of a prompt with inner parts; a text is its own leaf. Nested rather than joined, so that depth costs nothing."""
+class _Group(NamedTuple):
+    """Part of a prompt with inner parts; a text is its own leaf. Nested rather than joined, so that depth costs nothing.
+
+    until: of an editing, the last step of its first branch.
+    """
 
     kind: _Kind
     branches: list[list[str | _Group]]
-    when: str = ""
+    until: int = 0
 
 
-@dataclass
-class _OpenBracket:
+_Tree = list[str | _Group]
+
+
+class _Bracket(NamedTuple):
     """A bracket not closed yet. separators: ``:`` and ``|`` in it; content: what stands between them."""
 
     kind: str
-    separators: list[str] = field(default_factory=list)
-    content: list[list[str | _Group]] = field(default_factory=lambda: [[]])
+    separators: list[str]
+    content: list[_Tree]
 
 
-def _parse(prompt: str) -> list[str | _Group] | None:
-    """The prompt as texts and groups; None for a prompt that A1111's grammar refuses."""
-    top: list[str | _Group] = []
-    stack: list[_OpenBracket] = []
-    end = 0
-    for match in _TOKEN.finditer(prompt):
-        if match.start() != end:
-            return None                     # a backslash before a line break
-        token, end = match[0], match.end()
-        if token in "([":
-            stack.append(_OpenBracket(token))
-        elif not stack:
-            if token == "|":
-                return None
-            top.append(token)
-        elif token in ":|":
-            stack[-1].separators.append(token)
-            stack[-1].content.append([])
-        elif token in ")]":
-            closed = _close(stack[-1], token)
-            if closed is None:              # no bracket around this one can be read as a group either
-                top += [*_as_literal(stack), token]
-                if any("|" in bracket.separators for bracket in stack):
+class _Reader:
+    """Reads one prompt. Afterwards it knows when the text changes: where editings end, and how alternations repeat."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._ends: set[int] = set()
+        self._period = 0            # of all alternations together; 0 without any
+
+    def boundaries(self) -> list[int]:
+        steps = self._timeline.steps
+        return list(range(1, steps + 1)) if self._period else sorted({*self._ends, steps})
+
+    def state_at(self, step: int) -> tuple[int, int]:
+        """Equal for steps with the same text."""
+        return sum(end < step for end in self._ends), step % self._period if self._period else 0
+
+    def read(self, prompt: str) -> _Tree | None:
+        """The prompt as texts and groups; None for a prompt that A1111's grammar refuses."""
+        top: _Tree = []
+        stack: list[_Bracket] = []
+        end = 0
+        for match in _TOKEN.finditer(prompt):
+            if match.start() != end:
+                return None                     # a backslash before a line break
+            token, end = match[0], match.end()
+            if token == "[" or token == "(":
+                stack.append(_Bracket(token, [], [[]]))
+            elif not stack:
+                if token == "|":
                     return None
-                stack.clear()
-            else:
+                top.append(token)
+            elif token == ":" or token == "|":
+                stack[-1].separators.append(token)
+                stack[-1].content.append([])
+            elif token != "]" and token != ")":
+                stack[-1].content[-1].append(token)
+            elif group := self._group(stack[-1], token):
                 stack.pop()
-                target = stack[-1].content[-1] if stack else top
-                target += closed
-        else:
-            stack[-1].content[-1].append(token)
-    if end != len(prompt) or any("|" in bracket.separators for bracket in stack):
-        return None
-    return top + _as_literal(stack)
+                (stack[-1].content[-1] if stack else top).append(group)
+            elif any("|" in bracket.separators for bracket in stack):
+                return None
+            else:                               # no bracket around this one can be read as a group either
+                top += [*_as_literal(stack), token]
+                stack.clear()
+        if end != len(prompt) or any("|" in bracket.separators for bracket in stack):
+            return None
+        return top + _as_literal(stack)
+
+    def _group(self, bracket: _Bracket, token: str) -> _Group | None:
+        """What a closed bracket stands for: editing, alternation, or mere attention; None when it is nothing of these."""
+        kind, separators, content = bracket
+        if kind != _CLOSES[token]:
+            return None
+        if not separators or (kind == "(" and separators == [":"]):
+            return _Group(_Kind.TEXT, [[*_as_literal([bracket]), token]])
+        if kind == "(":
+            return None
+        if ":" not in separators:
+            # a period longer than the pass never comes round
+            self._period = min(math.lcm(self._period or 1, len(content)), self._timeline.steps)
+            return _Group(_Kind.ALTERNATION, content)
+        if len(separators) > 2 or "|" in separators or len(content[-1]) != 1 or not isinstance(number := content[-1][0], str):
+            return None
+        when = _WHEN.fullmatch(number)
+        if when is None:
+            return None
+        until = self._timeline.step_of(when[1])
+        if until:
+            self._ends.add(until)
+        return _Group(_Kind.EDITING, [content[0], content[1]] if len(content) == 3 else [[], content[0]], until)
 
 
-def _close(bracket: _OpenBracket, token: str) -> list[str | _Group] | None:
-    """What a closed bracket stands for: a group, or for mere attention its own text; None when it is neither."""
-    if bracket.kind != _CLOSES[token]:
-        return None
-    separators = set(bracket.separators)
-    if not separators or (bracket.kind == "(" and bracket.separators == [":"]):
-        return [_Group(_Kind.TEXT, [[*_as_literal([bracket]), token]])]
-    if bracket.kind == "(":
-        return None
-    if separators == {"|"}:
-        return [_Group(_Kind.ALTERNATION, bracket.content)]
-    *branches, last = bracket.content
-    number = "".join(piece if isinstance(piece, str) else "?" for piece in last)
-    when = _WHEN.fullmatch(number)
-    if "|" in separators or len(branches) > 2 or when is None:
-        return None
-    return [_Group(_Kind.EDITING, branches if len(branches) == 2 else [[], *branches], when[1])]
-
-
-def _as_literal(stack: Iterable[_OpenBracket]) -> list[str | _Group]:
+def _as_literal(stack: Iterable[_Bracket]) -> _Tree:
     """Open brackets as the text they were written as; groups inside them stay groups."""
-    pieces: list[str | _Group] = []
+    pieces: _Tree = []
     for bracket in stack:
         for mark, content in zip([bracket.kind, *bracket.separators], bracket.content):
             pieces += [mark, *content]
     return pieces
 
 
-def _boundaries(tree: list[str | _Group], timeline: Timeline) -> set[int]:
-    steps = {timeline.steps}
-
-    def visit(group: _Group) -> list[list[str | _Group]]:
-        if group.kind is _Kind.ALTERNATION:
-            steps.update(range(1, timeline.steps + 1))
-        elif group.kind is _Kind.EDITING and (step := timeline.step_of(group.when)):
-            steps.add(step)
-        return group.branches
-
-    for _ in _walk(tree, visit):
-        pass
-    return steps
-
-
-def _render(tree: list[str | _Group], step: int, timeline: Timeline) -> str:
-    """The text at ``step``, counted from 1."""
-
-    def visit(group: _Group) -> list[list[str | _Group]]:
-        if group.kind is _Kind.EDITING:
-            return [group.branches[0 if step <= timeline.step_of(group.when) else 1]]
-        return [group.branches[(step - 1) % len(group.branches)]]   # a text has one branch
-
-    return "".join(_walk(tree, visit))
-
-
-def _walk(tree: list[str | _Group], visit: Callable[[_Group], list[list[str | _Group]]]) -> Iterable[str]:
-    """The texts of a tree in order, going into the branches that ``visit`` gives; no recursion, however deep."""
+def _render(tree: _Tree, step: int) -> str:
+    """The text at ``step``, counted from 1; no recursion, however deep."""
+    texts: list[str] = []
     waiting = [iter(tree)]
     while waiting:
-        piece = next(waiting[-1], None)
-        if piece is None:
-            waiting.pop()
-        elif isinstance(piece, str):
-            yield piece
+        for piece in waiting[-1]:
+            if isinstance(piece, str):
+                texts.append(piece)
+                continue
+            if piece.kind is _Kind.EDITING:
+                branch = 0 if step <= piece.until else 1
+            else:
+                branch = (step - 1) % len(piece.branches)   # a text has one branch
+            waiting.append(iter(piece.branches[branch]))
+            break
         else:
-            waiting += [iter(branch) for branch in reversed(visit(piece))]
+            waiting.pop()
+    return "".join(texts)

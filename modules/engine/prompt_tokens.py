@@ -1,10 +1,9 @@
-"""CLIP's byte-pair tokens of a prompt, and the counter beside the prompt box. Needs the vocabulary only, never torch."""
+"""CLIP's byte-pair tokens of a prompt. Needs the vocabulary only, never torch."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -57,9 +56,3 @@ def prompt_tokenizer(folder: Path = VOCABULARY_FOLDER) -> PromptTokenizer:
 def chunked_limit(count: int, chunk_length: int = 75) -> int:
     """How many tokens a prompt of ``count`` may have before it needs one more chunk: 75, 150, ..."""
     return math.ceil(max(count, 1) / chunk_length) * chunk_length
-
-
-def longest(counts: Sequence[int]) -> tuple[int, int]:
-    """(count, limit) of the longest text, as the counter shows them: 5/75."""
-    count = max(counts, default=0)
-    return count, chunked_limit(count)

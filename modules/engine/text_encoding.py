@@ -29,13 +29,14 @@ def emphasise(z: Tensor, weights: Tensor, counts: Tensor, emphasis: str) -> Tens
     z: (N, 77, C), one chunk position of N distinct texts; weights: (N, 77); counts: (N,), how often each text stands in the
     schedule, because "Original" restores the mean of the whole schedule.
     """
-    if emphasis in ("None", "Ignore"):
+    if emphasis in ("None", "Ignore") or bool((weights == 1.0).all()):
         return z
     weighted = z * weights[..., None]
     if emphasis == "No norm":
         return weighted
     share = counts / counts.sum()
-    return weighted * ((z.mean(dim=(1, 2)) * share).sum() / (weighted.mean(dim=(1, 2)) * share).sum())
+    mean_before, mean_after = (z.mean(dim=(1, 2)) * share).sum(), (weighted.mean(dim=(1, 2)) * share).sum()
+    return weighted * (mean_before / mean_after) if mean_after else weighted
 
 
 def _encode(module: nn.Module, chunks: Sequence[PromptChunk], clip_skip: int) -> Tensor:

@@ -1,0 +1,116 @@
+"""Cleaning, comments, tags and styles: what happens to a prompt as text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modules.engine.extra_networks import LoraRequest, lora_requests, take_out_batch_tags, take_out_tags
+from modules.engine.prompt_cleaning import clean_text
+from modules.engine.prompt_comments import strip_comments
+from modules.engine.prompt_tokens import prompt_tokenizer
+from modules.engine.styles import Style, apply_styles, find_styles, merge_style, read_styles, save_styles
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("A  Cat\n", "a cat"), ("“quoted” ‘it’", "\"quoted\" 'it'"), ("ﬁne", "fine"), ("ＦＵＬＬ　ｗｉｄｔｈ", "full width"), ("cafe\u0301", "caf\u00e9"),
+        ("a &amp; b", "a & b"), ("<b> &amp;", "<b> &amp;"), ("&amp;\n<", "& <"), ("&EACUTE;", "\u00e9"), ("a\x00b\x1b[31mc", "abc"),
+        ("\ud83d\ude00", "😀"), ("\ud83d", "\ufffd"), ("\x85", "…"),
+    ],
+)  # fmt: skip
+def test_clean_text(text, clean):
+    assert clean_text(text) == clean
+
+
+@given(st.text(st.characters()))
+def test_any_text_is_cleaned_and_tokenised(text):
+    assert clean_text(text).encode("utf-8") is not None
+    assert all(0 <= token < 49408 for token in prompt_tokenizer().tokenize(text))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "left"),
+    [("a cat", "a cat"), ("a # b\nc", "a \nc"), ("# a\nb", "\nb"), ("a\n# b\nc", "a\nc"), ("#", "\n"), ("a # b", "a \n")],
+)
+def test_comments(prompt, left):
+    assert strip_comments(prompt) == left
+
+
+def test_tags_are_taken_out_whatever_their_kind():
+    prompt, tags = take_out_tags("a <lora:x:0.5> b <unknown:y> <plain> <:z> <lora:>")
+    assert prompt == "a  b  <plain> <:z> <lora:>"
+    assert [(tag.kind, tag.positional) for tag in tags] == [("lora", ("x", "0.5")), ("unknown", ("y",))]
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("<lora:a>", LoraRequest(name="a")),
+        ("<lora:a:0.6>", LoraRequest(name="a", text_strength=0.6, unet_strength=0.6)),
+        ("<lora:a:0.6:0.2>", LoraRequest(name="a", text_strength=0.6, unet_strength=0.2)),
+        ("<lora:a:te=0.6:unet=0>", LoraRequest(name="a", text_strength=0.6, unet_strength=0.0)),
+        ("<lora:a:1:unet=0.5>", LoraRequest(name="a", text_strength=1.0, unet_strength=0.5)),
+        ("<lora:a:1:1:dyn=8>", LoraRequest(name="a", dynamic_rank=8)),
+        ("<lora:a:1:1:8>", LoraRequest(name="a", dynamic_rank=8)),
+        ("<lyco:a:-1>", LoraRequest(name="a", text_strength=-1.0, unet_strength=-1.0)),
+    ],
+)
+def test_lora_tags(tag, expected):
+    assert lora_requests(take_out_tags(tag)[1]) == ((expected,), ())
+
+
+@pytest.mark.parametrize("tag", ["<lora:a:much>", "<lora:a:nan>", "<lora:a:1:1:dyn=x>", "<lora:a:1e99>"])
+def test_a_tag_that_cannot_be_read_is_left_out_with_a_sentence(tag):
+    requests, problems = lora_requests(take_out_tags(tag)[1])
+    assert requests == () and "no strength" in problems[0]
+
+
+def test_the_first_prompt_of_a_batch_names_the_networks():
+    prompts, tags = take_out_batch_tags(["a<lora:x>", "b<lora:y>"])
+    assert prompts == ["a", "b"] and [tag.positional for tag in tags] == [("x",)]
+
+
+@given(st.text(alphabet="<>ab:=1 \n"))
+def test_taking_tags_out_adds_nothing(prompt):
+    left, tags = take_out_tags(prompt)
+    assert len(left) + sum(len(tag.kind) + 3 for tag in tags) <= len(prompt)
+
+
+@pytest.mark.parametrize(
+    ("style", "prompt", "merged"),
+    [("{prompt}, oil", "a cat", "a cat, oil"), ("oil", " a cat ", "a cat, oil"), ("oil", "", "oil"), ("", "a cat", "a cat"),
+     ("{prompt} and {prompt}", "a", "a and a"), (" ", " a ", "a")],
+)
+def test_merging_a_style(style, prompt, merged):
+    assert merge_style(style, prompt) == merged
+
+
+def test_styles_apply_in_order_and_unknown_ones_are_named():
+    styles = {"one": Style(name="one", prompt="{prompt}, 1", negative_prompt="n"), "two": Style(name="two", prompt="2")}
+    assert apply_styles("p", "", ["one", "gone", "two"], styles) == ("p, 1, 2", "n", ("gone",))
+
+
+def test_styles_survive_saving_with_a_backup(tmp_path):
+    path = tmp_path / "styles.csv"
+    styles = [Style(name='a "b", c', prompt="line\nbreak, ünïcode 🐱", negative_prompt="x"), Style(name="d", prompt="{prompt}")]
+    save_styles(styles, path)
+    assert [(style.name, style.prompt, style.negative_prompt) for style in read_styles([path]).values()] == [
+        (style.name, style.prompt, style.negative_prompt) for style in styles]
+    save_styles([], path)
+    assert read_styles([path]) == {} and len(read_styles([path.with_name("styles.csv.bak")])) == 2
+
+
+def test_old_and_odd_style_files_are_read(tmp_path):
+    old, odd, bad = (tmp_path / name for name in ("old.csv", "odd.csv", "bad.csv"))
+    old.write_text("name,text\na,b\n")
+    odd.write_bytes("\ufeffname, prompt, negative_prompt\n# note,x,y\n\nc, d\n".encode())
+    bad.write_bytes(b"\xff\xfe\x00")
+    found = read_styles([tmp_path / "none.csv", old, odd, bad])
+    assert {name: (style.prompt, style.path) for name, style in found.items()} == {"a": ("b", old), "c": ("d", odd)}
+
+
+def test_applied_styles_are_found_again():
+    styles = {"oil": Style(name="oil", prompt="{prompt}, oil", negative_prompt="photo"), "big": Style(name="big", prompt="big")}
+    applied = apply_styles("a cat", "blur", ["oil", "big"], styles)
+    assert find_styles(applied[0], applied[1], styles.values()) == (["oil", "big"], "a cat", "blur")
