@@ -97,6 +97,8 @@ def say_ready(app: App, address: Address, times: StartupTimes) -> None:
     from modules.application.build import preload
 
     log.info("Running on local URL:  %s", address.url.rstrip("/"))
+    if address.is_open_to_others and not (app.flags.gradio_auth or app.flags.gradio_auth_path):
+        log.warning("Everybody who can reach this machine can use this page: add --gradio-auth name:password to ask for one.")
     log.info(times.sentence())
     if app.flags.autolaunch and not app.flags.nowebui and has_display(os.environ):
         webbrowser.open(address.url)

@@ -19,6 +19,7 @@ PAGE_PORT, API_PORT = 7860, 7861
 PORTS_TRIED = 100
 ANSWER_TIMEOUT = 120  # seconds to wait for the first answer before giving up on it
 EVERYWHERE = ("0.0.0.0", "::")
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,10 @@ class Address:
     host: str
     port: int
     url: str
+
+    @property
+    def is_open_to_others(self) -> bool:
+        return self.host not in LOOPBACK_HOSTS and not self.host.startswith("127.")
 
 
 def listen(flags: Flags) -> tuple[socket.socket, Address]:

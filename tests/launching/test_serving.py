@@ -59,6 +59,11 @@ def test_only_this_machine_is_let_in_unless_asked(arguments: tuple[str, ...], ho
     assert (address.host, address.url) == (host, url.format(address.port))
 
 
+@pytest.mark.parametrize(("host", "is_open"), [("127.0.0.1", False), ("localhost", False), ("::1", False), ("127.1.2.3", False), ("0.0.0.0", True), ("10.0.0.5", True)])
+def test_whether_others_can_come_in_is_known(host: str, is_open: bool) -> None:
+    assert Address(host=host, port=1, url="http://x/").is_open_to_others is is_open
+
+
 def test_a_name_that_is_not_ours_is_a_sentence() -> None:
     with pytest.raises((LaunchError, OSError), match=r"192\.0\.2\.1"):
         listen(flags("--server-name", "192.0.2.1", "--port", "0"))
