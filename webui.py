@@ -42,13 +42,22 @@ def set_environment(environ: MutableMapping[str, str], flags: Flags) -> None:
     environ.setdefault("GRADIO_TEMP_DIR", str(Path(flags.data_dir) / "tmp" / "gradio"))
 
 
+def set_logging(level: str | None) -> None:
+    """Our own lines from INFO on, other libraries' from WARNING on; --loglevel decides over both."""
+    asked = (level or "").upper()
+    known = asked if asked in logging.getLevelNamesMapping() else ""
+    logging.basicConfig(level=known or "WARNING", format="%(message)s", stream=sys.stdout)
+    for name in ("webui", "modules"):
+        logging.getLogger(name).setLevel(known or "INFO")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Serve until Ctrl+C; the exit code."""
     times = StartupTimes()
     try:
         parsed = parse_flags(arguments, os.environ)
         set_environment(os.environ, parsed.flags)
-        logging.basicConfig(level=(parsed.flags.loglevel or "INFO").upper(), format="%(message)s", stream=sys.stdout)
+        set_logging(parsed.flags.loglevel)
         bound, address = listen(parsed.flags)
         key, certificate = certificate_files(parsed.flags)
         app, server_app = build(parsed, times)
@@ -73,7 +82,7 @@ def build(parsed: ParsedFlags, times: StartupTimes) -> tuple[App, FastAPI]:
         from modules.application.build import build_app
 
         app = build_app(flags)
-    for sentence in (*app.policy.reasons, *app.notices):
+    for sentence in app.policy.reasons:
         log.info(sentence)
     if parsed.unknown:
         log.info("Unknown flags, left alone: %s", " ".join(parsed.unknown))
