@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from modules.engine.resolved import PreviewOptions, ResolvedHires, ResolvedRefiner, ResolvedRequest, SamplingOptions
+from modules.application.init_inputs import resolve_init
+from modules.engine.resolved import PreviewOptions, ResolvedHires, ResolvedInit, ResolvedRefiner, ResolvedRequest, SamplingOptions
 from modules.engine.sampler_registry import find_sampler, find_schedule, split_sampler_and_schedule
 from modules.schema.params_hires import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
@@ -60,6 +61,7 @@ _OPTION_KEYS: dict[str, str] = {
     "colour_correction": "img2img_color_correction",
     "inpainting_mask_weight": "inpainting_mask_weight",
     "background_colour": "img2img_background_color",
+    "img2img_upscaler": "upscaler_for_img2img",
     "overlay_original": "overlay_inpaint",
     "hires_use_first_pass_conds": "hires_fix_use_firstpass_conds",
     "use_old_hires_size": "use_old_hires_fix_width_height",
@@ -98,6 +100,7 @@ def resolve(request: Txt2ImgRequest | Img2ImgRequest, settings: SettingsView) ->
         denoising_strength=USUAL_STRENGTH if request.denoising_strength is None else request.denoising_strength,
         options=resolve_options(request, settings),
         hires=_hires(request),
+        init=resolve_init(request) if isinstance(request, Img2ImgRequest) else ResolvedInit(),
         refiner=ResolvedRefiner(
             checkpoint_name=_named(request.refiner.checkpoint),
             switch_at=0.8 if request.refiner.switch_at is None else request.refiner.switch_at,
@@ -116,8 +119,11 @@ def resolve_options(request: Txt2ImgRequest | Img2ImgRequest, settings: Settings
         "s_tmax": own.s_tmax, "s_noise": own.s_noise, "tiling": request.features.tiling,
     }
     values |= {name: value for name, value in asked.items() if value is not None}
+    values["img2img_upscaler"] = values["img2img_upscaler"] or "None"
     if isinstance(request, Img2ImgRequest):
         values["token_merging_ratio"] = settings.get("token_merging_ratio_img2img") or values["token_merging_ratio"]
+        if request.init.initial_noise_multiplier is not None:
+            values["initial_noise_multiplier"] = request.init.initial_noise_multiplier
     return SamplingOptions(**values)
 
 

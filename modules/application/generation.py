@@ -162,7 +162,7 @@ def _outcome(
     shown = (grid, *images) if grid is not None and grid_first else tuple(images)
     info = processed_info(
         resolved, saver.plans, shown, model=models.model, model_hash=models.model_hash, vae_name=models.vae_name, vae_hash=models.vae_hash,
-        sampler_name=resolved.sampler_name, styles=request.prompt.styles, extra=writer.extra(listener.facts) if listener.facts else {},
+        sampler_name=resolved.sampler_name, styles=request.prompt.styles, extra=writer.extra_params(listener.facts) if listener.facts else {},
         grid_first=bool(grid_first), began=began, is_inpainting_model=models.is_inpainting)
     return Outcome(images=tuple(images), shown=shown, grid=grid, info=info, comments=(*comments, *saver.comments))
 

@@ -27,6 +27,7 @@ def _sampler_options(spec: SamplerSpec) -> dict[str, str]:
         "uses_ensd": "True" if spec.eta_option == "ancestral" and not spec.brownian else "",
         "second_order": "True" if spec.order > 1 else "",
         "brownian_noise": "True" if spec.brownian else "",
+        "solver_type": "heun" if spec.name == "DPM++ 2M SDE Heun" else "",
     }
     return {key: value for key, value in options.items() if value}
 

@@ -8,7 +8,7 @@ from modules.application.engine_inputs import SettingsView
 from modules.application.version import INFOTEXT_VERSION
 from modules.engine.hooks import GeneratedImage, SamplingFacts
 from modules.engine.resolved import ResolvedRequest
-from modules.engine.sampler_registry import find_sampler
+from modules.engine.sampler_registry import AUTOMATIC, find_sampler
 from modules.schema.infotext_write import run_infotext
 from modules.schema.result import RunFacts
 
@@ -74,8 +74,17 @@ class FactsWriter:
         )
 
     def extra(self, used: SamplingFacts) -> dict[str, Any]:
-        """What samplers and prompts added; A1111's ``extra_generation_params``."""
+        """What samplers and prompts added to the text."""
         return dict(used.extra)
+
+    def extra_params(self, used: SamplingFacts) -> dict[str, Any]:
+        """A1111's ``extra_generation_params``: ``extra``, and two that it keeps there although the text has a place for them."""
+        found: dict[str, Any] = {}
+        if self.request.hires.enabled or self.request.is_img2img:
+            found["Denoising strength"] = self.request.denoising_strength
+        if used.schedule_name != AUTOMATIC and find_sampler(used.sampler_name).kind == "sigma":
+            found["Schedule type"] = used.schedule_name
+        return found | self.extra(used)
 
 
 def _reads_ensd(request: ResolvedRequest) -> bool:

@@ -27,8 +27,8 @@ def _type(entry: ParamEntry) -> Any:
     elif kind in (str, int, float, bool):
         plain = kind
     else:
-        plain = Any
-    return plain | None if plain is not Any else Any    # A1111's clients send null for "as usual"
+        plain = str                     # a picture, in base64
+    return plain | None                 # A1111's clients send null for "as usual"
 
 
 def _field(entry: ParamEntry) -> Any:

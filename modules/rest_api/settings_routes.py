@@ -56,11 +56,13 @@ def options_of(app: App) -> dict[str, Any]:
 
 def change_options(app: App, values: dict[str, Any]) -> None:
     """Check every value, then store and save them. Raises WebuiError, before anything changes, and StorageError after."""
-    checked = dict(values)
-    for key, value in checked.items():
-        check_outside_change(app.flags, app.paths, app.settings.table.find(key), value)
+    checked: dict[str, Any] = {}
+    for key, value in values.items():
+        setting = app.settings.table.find(key)
+        checked[key] = setting.checked(value)
+        check_outside_change(app.flags, app.paths, setting, checked[key])
     if checked.get(CHECKPOINT_KEY):
-        checked[CHECKPOINT_KEY] = app.catalogue.find_checkpoint(str(checked[CHECKPOINT_KEY])).title
+        checked[CHECKPOINT_KEY] = app.catalogue.find_checkpoint(checked[CHECKPOINT_KEY]).title
     app.settings.update(checked)
     app.settings.save()
 
