@@ -153,11 +153,15 @@ def _types(flags: Flags, kind: str, reasons: list[str]) -> tuple[str, str]:
     """(weights, VAE)."""
     if kind == "cpu":
         reasons.append("Everything is computed in float32: CPUs compute float16 many times slower.")
+        asked = _given(flags, "no_half", "no_half_vae") + (["--precision full"] if flags.precision == "full" else [])
+        reasons += [f"{spelt} is not needed: a CPU computes in float32 anyway." for spelt in asked]
         if flags.precision == "half":
-            reasons.append("--precision half has no effect on a CPU, for that reason.")
+            reasons.append("--precision half has no effect on a CPU, where float16 is slow.")
         return "float32", "float32"
-    if flags.no_half or flags.precision == "full":
-        reasons.append(f"Everything is computed in float32, because of {'--no-half' if flags.no_half else '--precision full'}.")
+    asked = _given(flags, "no_half") + (["--precision full"] if flags.precision == "full" else [])
+    if asked:
+        reasons.append(f"Everything is computed in float32, because of {' and '.join(asked)}.")
+        reasons += [f"{spelt} is included in that." for spelt in _given(flags, "no_half_vae")]
         return "float32", "float32"
     if flags.no_half_vae:
         reasons.append("Weights are float16; the VAE is float32, because of --no-half-vae.")
@@ -171,20 +175,20 @@ def _types(flags: Flags, kind: str, reasons: list[str]) -> tuple[str, str]:
 
 def _residency(flags: Flags, hardware: Hardware, kind: str, reasons: list[str]) -> tuple[Residency, Residency | None]:
     """(for all models, for SDXL if that differs)."""
-    given = [flag for flag in ("lowvram", "medvram", "medvram_sdxl") if getattr(flags, flag)]
+    given = _given(flags, "lowvram", "medvram", "medvram_sdxl")
     if kind in ("cpu", "mps"):
         why = "the CPU's memory is the only one" if kind == "cpu" else "the Mac's memory is shared by CPU and GPU"
-        reasons += [f"--{flag.replace('_', '-')} has no effect: {why}." for flag in given]
+        reasons += [f"{spelt} has no effect: {why}." for spelt in given]
         return Residency.KEEP, None
     if flags.lowvram:
         reasons.append("The denoiser's blocks come to the GPU one by one, because of --lowvram: least memory, slowest.")
+        reasons += [f"{spelt} is included in that." for spelt in given[1:]]
         return Residency.STREAM_BLOCKS, None
-    if flags.medvram:
-        reasons.append("Text encoder, denoiser and VAE take turns on the GPU, because of --medvram.")
-        return Residency.OFFLOAD_BETWEEN_STAGES, None
-    if 0 < hardware.memory_bytes < SMALL_GPU_BYTES:
-        gigabytes = hardware.memory_bytes / 2**30
-        reasons.append(f"Text encoder, denoiser and VAE take turns on the GPU, because it has only {gigabytes:.1f} GB.")
+    is_small = 0 < hardware.memory_bytes < SMALL_GPU_BYTES
+    if flags.medvram or is_small:
+        why = "of --medvram" if flags.medvram else f"it has only {hardware.memory_bytes / 2**30:.1f} GB"
+        reasons.append(f"Text encoder, denoiser and VAE take turns on the GPU, because {why}.")
+        reasons += [f"{spelt} is included in that." for spelt in _given(flags, "medvram_sdxl")]
         return Residency.OFFLOAD_BETWEEN_STAGES, None
     if flags.medvram_sdxl:
         reasons.append("All of a model stays on the GPU; the parts of an SDXL model take turns, because of --medvram-sdxl.")
@@ -248,6 +252,11 @@ def _explain_the_rest(flags: Flags, kind: str, reasons: list[str]) -> None:
         reasons.append("--opt-channelslast: convolutions keep their channels last in memory.")
     if flags.sub_quad_kv_chunk_size is not None or flags.sub_quad_chunk_threshold is not None:
         reasons.append("--sub-quad-kv-chunk-size and --sub-quad-chunk-threshold change nothing: only queries are chunked here.")
+
+
+def _given(flags: Flags, *names: str) -> list[str]:
+    """Those of the switches ``names`` that are set, as they are spelt on the command line."""
+    return [f"--{name.replace('_', '-')}" for name in names if getattr(flags, name)]
 
 
 def _spoken(kind: str) -> str:

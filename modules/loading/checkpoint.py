@@ -10,14 +10,16 @@ from typing import Any
 
 import torch
 
+from modules.compute.placement import placement_for
 from modules.compute.policy import ComputePolicy
+from modules.compute.switches import set_switches
 from modules.families.detect import detect
 from modules.families.family import UNET, ModelFamily, Prediction
 from modules.library.model_file import ModelFile
 from modules.loading.beside import read_beside
 from modules.loading.components import Components, scaled_linear_alphas, size_in_bytes
 from modules.loading.tokenizer import clip_tokenizer
-from modules.loading.vae import IN_CHECKPOINT, prepare_vae
+from modules.loading.vae import IN_CHECKPOINT, prepare_vae, ready
 from modules.loading.weights import Weights, open_weights
 from modules.schema.errors import CannotLoad, OutOfMemory
 
@@ -40,6 +42,7 @@ def load_checkpoint(
     Raises CannotLoad (what is wrong with which file, or that its family cannot be run yet) and OutOfMemory.
     """
     started = time.perf_counter()
+    set_switches(policy)
     with ExitStack() as opened, _memory_errors(model_file):
         weights = opened.enter_context(closing(open_weights(model_file.path)))
         family = detect(weights.header)
@@ -74,9 +77,10 @@ def _prepared(
             family=family,
             prediction=Prediction.V if beside.is_v_prediction else family.prediction,
             text_encoders=tuple(encoder.fill(**target) for encoder in encoders),
-            unet=unet.fill(**target),
-            vae=vae.fill(device=target["device"], dtype=getattr(torch, policy.vae_dtype)),
+            unet=ready(unet.fill(**target), policy),
+            vae=ready(vae.fill(device=target["device"], dtype=getattr(torch, policy.vae_dtype)), policy),
             alphas_cumprod=scaled_linear_alphas(family.betas),
+            placement=placement_for(policy),
             vae_file=vae_file,
         )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from modules.compute.placement import KeepResident, Placement
 from modules.families.family import ModelFamily, Prediction, TextEncoderSpec
 from modules.library.model_file import ModelFile
 
@@ -33,6 +34,7 @@ class Components:
     """Everything one checkpoint needs to draw. Another VAE makes another Components that shares the rest.
 
     alphas_cumprod: (1000,) float32, on the CPU.
+    placement: brings a module to the device around each use: ``with components.placement.resident(components.unet)``.
     vae_file: the file the VAE came from; None: the checkpoint's own.
     """
 
@@ -43,6 +45,7 @@ class Components:
     vae: AutoencoderKL
     text_encoders: tuple[TextEncoder, ...]
     alphas_cumprod: Tensor
+    placement: Placement = field(default_factory=KeepResident)
     vae_file: ModelFile | None = None
 
     def modules(self) -> tuple[nn.Module, ...]:

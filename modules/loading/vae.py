@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
+from torch import nn
 
+from modules.compute.attention import apply_attention
 from modules.compute.policy import ComputePolicy
 from modules.families.family import LatentFormat, ModelFamily
 from modules.families.foreign import foreign_kind
@@ -20,6 +22,9 @@ from modules.schema.errors import CannotLoad
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    Convolutional = TypeVar("Convolutional", AutoencoderKL, UNet2DConditionModel)
 
 log = logging.getLogger(__name__)
 IN_CHECKPOINT = "first_stage_model."
@@ -34,12 +39,21 @@ def load_vae(vae_file: ModelFile, family: ModelFamily, policy: ComputePolicy) ->
     started = time.perf_counter()
     weights = open_weights(vae_file.path)
     try:
-        vae = prepare_vae(weights, family.latent).fill(dtype=getattr(torch, policy.vae_dtype), device=torch.device(policy.load_device))
+        filling = prepare_vae(weights, family.latent)
+        vae = ready(filling.fill(dtype=getattr(torch, policy.vae_dtype), device=torch.device(policy.load_device)), policy)
     finally:
         weights.close()
     seconds, size = time.perf_counter() - started, size_in_bytes((vae,))
     log.info("loaded VAE of %s in %.1f s, %.0f MB, %s", vae_file.stem, seconds, size / 1e6, policy.vae_dtype)
     return vae
+
+
+def ready(model: Convolutional, policy: ComputePolicy) -> Convolutional:
+    """``model`` (a UNet or VAE) with the attention and the memory format that ``policy`` asks for."""
+    apply_attention(model, policy)
+    if policy.channels_last:
+        nn.Module.to(model, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return model
 
 
 def prepare_vae(weights: Weights, latent: LatentFormat) -> Filling[AutoencoderKL]:

@@ -1,0 +1,47 @@
+"""Results that are no numbers: found wherever they are in a tensor, and computed again in float32 where that helps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from modules.schema.errors import WebuiError
+
+log = logging.getLogger(__name__)
+
+
+class NotFinite(WebuiError):
+    """A model gave NaN or infinity."""
+
+    status = 500
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether every value of ``tensor`` is a number. Waits for the device once."""
+    return bool(torch.isfinite(tensor).all())
+
+
+def check_finite(tensor: Tensor, *, what: str, remedy: str) -> Tensor:
+    """``tensor``, unless it holds anything but numbers: then NotFinite. what: "The denoiser's output"."""
+    if is_finite(tensor):
+        return tensor
+    share = 1 - torch.isfinite(tensor).float().mean().item()
+    raise NotFinite(f"{what} is not a number in {share:.0%} of its values.", remedy)
+
+
+def finite_or_upcast(module: nn.Module, compute: Callable[[torch.dtype], Tensor], *, what: str, remedy: str) -> Tensor:
+    """What ``compute`` gives; if that is no number, what it gives once more with ``module`` in float32.
+
+    compute: gets the type in which ``module`` wants its input. ``module`` stays in float32 afterwards: what
+    overflowed once will overflow again. Raises NotFinite when float32 does not help either.
+    """
+    dtype = next(module.parameters()).dtype
+    result = compute(dtype)
+    if dtype is not torch.float32 and not is_finite(result):
+        log.warning("%s is not a number in %s; it is computed again in float32, and so from now on", what, str(dtype).removeprefix("torch."))
+        module.to(torch.float32)
+        result = compute(torch.float32)
+    return check_finite(result, what=what, remedy=remedy)

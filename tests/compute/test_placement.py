@@ -1,0 +1,182 @@
+"""Where parts are during and after each use, by a mover that writes down what it was asked to move."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from modules.compute.hardware import Hardware
+from modules.compute.placement import KeepResident, OffloadBetweenStages, Placement, StreamBlocks, placement_for, unet_blocks
+from modules.compute.policy import Residency, policy_from_flags
+from modules.schema.flags import Flags
+
+DEVICE, HOME = torch.device("meta"), torch.device("cpu")
+
+
+class Ledger:
+    """Moves nothing; remembers where each module was sent."""
+
+    def __init__(self) -> None:
+        self.where: dict[int, torch.device] = {}
+        self.moves: list[tuple[str, str]] = []
+        self.fail_on: str | None = None
+
+    def __call__(self, module: nn.Module, device: torch.device) -> None:
+        name = getattr(module, "name", type(module).__name__)
+        if name == self.fail_on and device == DEVICE:
+            raise torch.OutOfMemoryError("no room")
+        self.moves.append((name, device.type))
+        for inner in module.modules():
+            self.where[id(inner)] = device
+
+    def at(self, module: nn.Module) -> torch.device:
+        return self.where.get(id(module), HOME)
+
+
+class Part(nn.Module):
+    def __init__(self, name: str, ledger: Ledger) -> None:
+        super().__init__()
+        self.name, self.ledger = name, ledger
+        self.seen: list[set[str]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.ledger.at(self) == DEVICE, f"{self.name} computes while it is at home"
+        return x + 1
+
+
+class Unet(nn.Module):
+    """Laid out as diffusers' UNet is: blocks that travel, layers between that stay."""
+
+    name = "unet"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.ledger = ledger
+        self.conv_in, self.conv_out = Part("conv_in", ledger), Part("conv_out", ledger)
+        self.down_blocks = nn.ModuleList([Part("down0", ledger), Part("down1", ledger)])
+        self.mid_block = Part("mid", ledger)
+        self.up_blocks = nn.ModuleList([Part("up0", ledger), Part("up1", ledger)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv_in(x)
+        for block in (*self.down_blocks, self.mid_block, *self.up_blocks):
+            x = block(x)
+            assert sum(self.ledger.at(other) == DEVICE for other in unet_blocks(self)) == 0
+        return self.conv_out(x)
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+def test_nothing_moves_when_everything_stays(ledger: Ledger) -> None:
+    placement = KeepResident("cpu")
+    with placement.resident(nn.Linear(1, 1)):
+        pass
+    placement.release()
+    assert ledger.moves == []
+
+
+def test_one_part_at_a_time_and_steps_in_a_row_cost_no_transfer(ledger: Ledger) -> None:
+    text, unet = Part("text", ledger), Part("unet", ledger)
+    placement = OffloadBetweenStages(DEVICE, home=HOME, mover=ledger)
+    with placement.resident(text):
+        assert ledger.at(text) == DEVICE
+    for _ in range(3):
+        with placement.resident(unet):
+            assert (ledger.at(text), ledger.at(unet)) == (HOME, DEVICE)
+    assert ledger.moves == [("text", "meta"), ("text", "cpu"), ("unet", "meta")]
+    placement.release()
+    assert ledger.at(unet) == HOME
+
+
+def test_an_outer_use_goes_on_after_an_inner_one(ledger: Ledger) -> None:
+    unet, vae = Part("unet", ledger), Part("vae", ledger)
+    placement = OffloadBetweenStages(DEVICE, home=HOME, mover=ledger)
+    with placement.resident(unet):
+        with placement.resident(vae):
+            assert (ledger.at(unet), ledger.at(vae)) == (HOME, DEVICE)
+        assert (ledger.at(unet), ledger.at(vae)) == (DEVICE, HOME)
+
+
+def test_a_move_that_fails_leaves_a_usable_state(ledger: Ledger) -> None:
+    text, unet = Part("text", ledger), Part("unet", ledger)
+    placement = OffloadBetweenStages(DEVICE, home=HOME, mover=ledger)
+    with placement.resident(text):
+        pass
+    ledger.fail_on = "unet"
+    with pytest.raises(torch.OutOfMemoryError), placement.resident(unet):
+        pytest.fail("was never resident")
+    assert ledger.at(text) == ledger.at(unet) == HOME
+    ledger.fail_on = None
+    with placement.resident(unet):
+        assert ledger.at(unet) == DEVICE
+
+
+def test_an_error_during_a_use_does_no_harm(ledger: Ledger) -> None:
+    unet, vae = Part("unet", ledger), Part("vae", ledger)
+    placement = OffloadBetweenStages(DEVICE, home=HOME, mover=ledger)
+    with pytest.raises(ValueError), placement.resident(unet):
+        raise ValueError
+    with placement.resident(vae):
+        assert (ledger.at(unet), ledger.at(vae)) == (HOME, DEVICE)
+
+
+def test_blocks_pass_one_by_one_and_the_rest_stays_for_the_use(ledger: Ledger) -> None:
+    unet = Unet(ledger)
+    placement = StreamBlocks(DEVICE, home=HOME, mover=ledger)
+    with placement.resident(unet):
+        assert ledger.at(unet.conv_in) == ledger.at(unet.conv_out) == DEVICE
+        assert unet(torch.zeros(1)).item() == 7
+        assert unet(torch.zeros(1)).item() == 7
+    assert all(ledger.at(part) == HOME for part in unet.modules())
+    travelled = [name for name, device in ledger.moves if device == "meta" and not name.startswith("conv")]
+    assert travelled == ["down0", "down1", "mid", "up0", "up1"] * 2
+    assert not unet.down_blocks[0]._forward_pre_hooks and not unet.down_blocks[0]._forward_hooks
+
+
+def test_an_error_between_two_blocks_sends_everything_home(ledger: Ledger) -> None:
+    unet = Unet(ledger)
+    placement = StreamBlocks(DEVICE, home=HOME, mover=ledger)
+    ledger.fail_on = "up0"
+    with pytest.raises(torch.OutOfMemoryError), placement.resident(unet):
+        unet(torch.zeros(1))
+    assert all(ledger.at(part) == HOME for part in unet.modules())
+    ledger.fail_on = None
+    with placement.resident(unet):
+        assert unet(torch.zeros(1)).item() == 7
+
+
+def test_parts_without_blocks_take_turns_under_streaming_too(ledger: Ledger) -> None:
+    vae, unet = Part("vae", ledger), Unet(ledger)
+    placement = StreamBlocks(DEVICE, home=HOME, mover=ledger)
+    with placement.resident(vae):
+        assert ledger.at(vae) == DEVICE
+    with placement.resident(unet):
+        assert ledger.at(vae) == HOME
+        unet(torch.zeros(1))
+
+
+@pytest.mark.parametrize("kind", [OffloadBetweenStages, StreamBlocks])
+def test_real_moves_give_the_same_result(kind: type[OffloadBetweenStages] | type[StreamBlocks]) -> None:
+    torch.manual_seed(0)
+    layer, x = nn.Linear(4, 4), torch.randn(2, 4)
+    expected = layer(x)
+    placement: Placement = kind("cpu")
+    with placement.resident(layer):
+        assert torch.equal(layer(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("residency", "kind"),
+    [(Residency.KEEP, KeepResident), (Residency.OFFLOAD_BETWEEN_STAGES, OffloadBetweenStages), (Residency.STREAM_BLOCKS, StreamBlocks)],
+)
+def test_the_policy_decides(residency: Residency, kind: type) -> None:
+    cpu = Hardware(kind="cpu", name="test", memory_bytes=1, cpu_count=1, reason="A test.")
+    policy = dataclasses.replace(policy_from_flags(Flags(), cpu), residency=residency)
+    placement = placement_for(policy)
+    assert isinstance(placement, kind) and placement.device == torch.device("cpu")

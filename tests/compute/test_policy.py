@@ -1,0 +1,207 @@
+"""Every memory, precision, attention and device flag on every kind of machine: what is chosen, and that it is explained."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+
+import pytest
+
+from modules.compute.hardware import Hardware, probe
+from modules.compute.policy import Attention, ComputePolicy, Residency, policy_from_flags
+from modules.families.sd15 import SD1
+from modules.families.sdxl import SDXL
+from modules.schema.flags import Flags, parse_flags
+
+CUDA = Hardware(kind="cuda", name="NVIDIA GeForce RTX 3060", memory_bytes=12 * 2**30, cpu_count=8, reason="CUDA works.", has_xformers=True)
+TWO = dataclasses.replace(CUDA, device_count=2)
+SMALL = dataclasses.replace(CUDA, name="NVIDIA GeForce GTX 1050", memory_bytes=2 * 2**30, has_xformers=False)
+GTX16 = dataclasses.replace(CUDA, name="NVIDIA GeForce GTX 1660 Ti", memory_bytes=6 * 2**30)
+ROCM = dataclasses.replace(CUDA, name="AMD Radeon RX 6800", is_rocm=True, has_xformers=False)
+XPU = Hardware(kind="xpu", name="Intel Arc A770", memory_bytes=16 * 2**30, cpu_count=8, reason="XPU works.")
+MPS = Hardware(kind="mps", name="Apple M2", memory_bytes=16 * 2**30, cpu_count=8, reason="MPS works.")
+CPU = Hardware(kind="cpu", name="AMD EPYC", memory_bytes=24 * 2**30, cpu_count=2, reason="No GPU.")
+MACHINES = {"cuda": CUDA, "two": TWO, "small": SMALL, "gtx16": GTX16, "rocm": ROCM, "xpu": XPU, "mps": MPS, "cpu": CPU}
+
+FLAGS = (
+    "--medvram", "--medvram-sdxl", "--lowvram", "--lowram", "--always-batch-cond-uncond", "--no-half", "--no-half-vae",
+    "--precision full", "--precision half", "--precision autocast", "--upcast-sampling", "--xformers", "--force-enable-xformers",
+    "--xformers-flash-attention", "--opt-split-attention", "--opt-sub-quad-attention", "--sub-quad-q-chunk-size 512",
+    "--sub-quad-kv-chunk-size 512", "--sub-quad-chunk-threshold 50", "--opt-split-attention-invokeai", "--opt-split-attention-v1",
+    "--opt-sdp-attention", "--opt-sdp-no-mem-attention", "--disable-opt-split-attention", "--disable-nan-check", "--use-cpu all",
+    "--use-cpu sd", "--use-cpu esrgan gfpgan", "--use-ipex", "--device-id 0", "--device-id 1", "--device-id 9", "--device-id x",
+    "--skip-torch-cuda-test", "--opt-channelslast", "--disable-model-loading-ram-optimization",
+)  # fmt: skip
+
+
+@functools.cache
+def flags(text: str = "") -> Flags:
+    parsed = parse_flags(text.split(), {})
+    assert not parsed.unknown
+    return parsed.flags
+
+
+def policy(text: str, machine: Hardware) -> ComputePolicy:
+    return policy_from_flags(flags(text), machine)
+
+
+# machine, device, weights, VAE, residency, attention with no flag at all
+DEFAULTS = [
+    ("cuda", "cuda:0", "float16", "float16", Residency.KEEP, Attention.SDPA),
+    ("small", "cuda:0", "float16", "float16", Residency.OFFLOAD_BETWEEN_STAGES, Attention.SDPA),
+    ("gtx16", "cuda:0", "float16", "float16", Residency.KEEP, Attention.SDPA),
+    ("rocm", "cuda:0", "float16", "float16", Residency.KEEP, Attention.SDPA),
+    ("xpu", "xpu:0", "float16", "float16", Residency.KEEP, Attention.SDPA),
+    ("mps", "mps", "float16", "float32", Residency.KEEP, Attention.SDPA),
+    ("cpu", "cpu", "float32", "float32", Residency.KEEP, Attention.SDPA),
+]
+
+
+@pytest.mark.parametrize(("machine", "device", "weights", "vae", "residency", "attention"), DEFAULTS, ids=[row[0] for row in DEFAULTS])
+def test_nobody_needs_a_flag(machine: str, device: str, weights: str, vae: str, residency: Residency, attention: Attention) -> None:
+    chosen = policy("", MACHINES[machine])
+    assert (chosen.device, chosen.weight_dtype, chosen.compute_dtype, chosen.vae_dtype) == (device, weights, weights, vae)
+    assert (chosen.residency, chosen.attention, chosen.split_guidance) == (residency, attention, False)
+    assert chosen.nan_check and not chosen.channels_last
+
+
+OFF, KEEP, STREAM = Residency.OFFLOAD_BETWEEN_STAGES, Residency.KEEP, Residency.STREAM_BLOCKS
+# machine, flags, what differs from that machine's default
+ROWS: list[tuple[str, str, dict[str, object]]] = [
+    ("cuda", "--medvram", {"residency": OFF}),
+    ("cuda", "--lowvram", {"residency": STREAM, "split_guidance": True}),
+    ("cuda", "--lowvram --medvram", {"residency": STREAM, "split_guidance": True}),
+    ("cuda", "--lowvram --always-batch-cond-uncond", {"residency": STREAM}),
+    ("cuda", "--medvram-sdxl", {"residency_sdxl": OFF}),
+    ("rocm", "--medvram", {"residency": OFF}),
+    ("xpu", "--medvram", {"residency": OFF}),
+    ("mps", "--medvram", {}),
+    ("mps", "--lowvram", {}),
+    ("cpu", "--medvram", {}),
+    ("cpu", "--lowvram", {}),
+    ("cpu", "--medvram-sdxl", {}),
+    ("cuda", "--lowram", {}),
+    ("cuda", "--no-half", {"weight_dtype": "float32", "compute_dtype": "float32", "vae_dtype": "float32"}),
+    ("mps", "--no-half", {"weight_dtype": "float32", "compute_dtype": "float32"}),
+    ("xpu", "--no-half", {"weight_dtype": "float32", "compute_dtype": "float32", "vae_dtype": "float32"}),
+    ("cpu", "--no-half", {}),
+    ("cuda", "--no-half-vae", {"vae_dtype": "float32"}),
+    ("mps", "--no-half-vae", {}),
+    ("cpu", "--no-half-vae", {}),
+    ("cuda", "--precision full", {"weight_dtype": "float32", "compute_dtype": "float32", "vae_dtype": "float32"}),
+    ("cuda", "--precision half", {}),
+    ("cuda", "--precision autocast", {}),
+    ("cpu", "--precision half", {}),
+    ("cuda", "--upcast-sampling", {}),
+    ("mps", "--upcast-sampling", {}),
+    ("cuda", "--xformers", {"attention": Attention.XFORMERS}),
+    ("cuda", "--force-enable-xformers", {"attention": Attention.XFORMERS}),
+    ("small", "--xformers", {}),
+    ("cpu", "--xformers", {}),
+    ("mps", "--xformers", {}),
+    ("cuda", "--opt-split-attention", {"attention": Attention.SPLIT}),
+    ("mps", "--opt-split-attention", {"attention": Attention.SPLIT}),
+    ("cpu", "--opt-split-attention", {}),
+    ("cuda", "--opt-split-attention-v1", {"attention": Attention.SPLIT_V1}),
+    ("cuda", "--opt-split-attention-invokeai", {"attention": Attention.SPLIT_INVOKE}),
+    ("cuda", "--opt-sub-quad-attention", {"attention": Attention.SUB_QUADRATIC}),
+    ("mps", "--opt-sub-quad-attention --sub-quad-q-chunk-size 512", {"attention": Attention.SUB_QUADRATIC, "query_chunk": 512}),
+    ("cpu", "--opt-sub-quad-attention", {}),
+    ("cuda", "--opt-sdp-attention", {}),
+    ("cuda", "--opt-sdp-no-mem-attention", {"attention": Attention.SDPA_NO_MEMORY_EFFICIENT}),
+    ("cuda", "--disable-opt-split-attention", {"attention": Attention.PLAIN}),
+    ("cpu", "--disable-opt-split-attention", {"attention": Attention.PLAIN}),
+    ("cuda", "--xformers --opt-sdp-attention", {"attention": Attention.XFORMERS}),
+    ("small", "--xformers --opt-sub-quad-attention", {"attention": Attention.SUB_QUADRATIC}),
+    ("cuda", "--disable-nan-check", {"nan_check": False}),
+    ("cuda", "--opt-channelslast", {"channels_last": True}),
+    ("cuda", "--use-cpu esrgan", {"cpu_parts": ("esrgan",)}),
+    ("two", "--device-id 1", {"device": "cuda:1"}),
+    ("two", "--device-id 9", {}),
+    ("two", "--device-id x", {}),
+    ("cpu", "--device-id 1", {}),
+    ("mps", "--device-id 1", {}),
+    ("xpu", "--use-ipex", {}),
+    ("cuda", "--use-ipex", {}),
+    ("cpu", "--skip-torch-cuda-test", {}),
+    ("cpu", "--medvram --opt-split-attention --skip-torch-cuda-test --no-half", {}),
+    ("mps", "--medvram --no-half", {"weight_dtype": "float32", "compute_dtype": "float32"}),
+]
+
+
+@pytest.mark.parametrize(("machine", "text", "changes"), ROWS, ids=[f"{machine} {text}" for machine, text, _ in ROWS])
+def test_a_flag_changes_this_and_nothing_else(machine: str, text: str, changes: dict[str, object]) -> None:
+    expected = dataclasses.replace(policy("", MACHINES[machine]), **changes)
+    chosen = policy(text, MACHINES[machine])
+    assert dataclasses.replace(chosen, reasons=()) == dataclasses.replace(expected, reasons=())
+
+
+@pytest.mark.parametrize(("machine", "part"), list(itertools.product(("cuda", "xpu", "mps"), ("all", "sd"))))
+def test_use_cpu_is_the_cpus_policy(machine: str, part: str) -> None:
+    chosen = policy(f"--use-cpu {part}", MACHINES[machine])
+    assert (chosen.device, chosen.weight_dtype, chosen.vae_dtype) == ("cpu", "float32", "float32")
+
+
+# Flags that stand for the default itself need no sentence of their own: what they ask for is said anyway.
+ASK_FOR_THE_DEFAULT = {
+    "--precision autocast", "--device-id 0", "--device-id 1", "--sub-quad-q-chunk-size 512", "--skip-torch-cuda-test", "--use-ipex",
+    "--use-cpu sd", "--use-cpu all", "--use-cpu esrgan gfpgan",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("machine", "text"), list(itertools.product(MACHINES, FLAGS)))
+def test_every_flag_on_every_machine_is_accepted_and_explained(machine: str, text: str) -> None:
+    chosen = policy(text, MACHINES[machine])
+    assert chosen.reasons and all(reason.endswith((".", ").")) and len(reason) < 240 for reason in chosen.reasons)
+    if text not in ASK_FOR_THE_DEFAULT:
+        assert any(text.split()[0] in reason for reason in chosen.reasons), chosen.reasons
+    assert len(set(chosen.reasons)) == len(chosen.reasons)
+    assert chosen == policy(text, MACHINES[machine])
+    if chosen.device == "cpu":
+        assert {chosen.weight_dtype, chosen.compute_dtype, chosen.vae_dtype} == {"float32"}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_all_flags_at_once_are_no_error(machine: str) -> None:
+    text = " ".join(flag for flag in FLAGS if not flag.startswith(("--use-cpu", "--device-id", "--precision")))
+    assert policy(text, MACHINES[machine]).reasons
+
+
+def test_the_gtx_16_series_tries_its_convolutions() -> None:
+    assert policy("", GTX16).cudnn_benchmark and not policy("", CUDA).cudnn_benchmark
+
+
+def test_weights_wait_in_memory_where_the_device_is_small() -> None:
+    assert policy("", CUDA).load_device == "cuda:0"
+    assert policy("--medvram", CUDA).load_device == policy("--lowvram", CUDA).load_device == "cpu"
+
+
+def test_a_family_adds_what_it_needs() -> None:
+    chosen = policy("--medvram-sdxl", CUDA)
+    assert chosen.for_family(SD1) == chosen
+    for_xl = chosen.for_family(SDXL)
+    assert (for_xl.residency, for_xl.vae_dtype, for_xl.weight_dtype) == (OFF, "float32", "float16")
+
+
+def test_the_users_own_line_on_a_machine_without_gpu_is_explained_flag_by_flag() -> None:
+    reasons = policy("--medvram --opt-split-attention --skip-torch-cuda-test --no-half", CPU).reasons
+    for flag in ("--medvram", "--opt-split-attention", "--skip-torch-cuda-test", "--no-half"):
+        assert sum(flag in reason for reason in reasons) == 1, flag
+
+
+def test_this_machine_can_be_probed() -> None:
+    hardware = probe()
+    assert hardware.kind in ("cpu", "cuda", "mps", "xpu") and hardware.cpu_count >= 1 and hardware.memory_bytes > 0
+    assert hardware.reason.endswith(".")
+
+
+def test_a_driver_that_fails_leaves_the_cpu_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def broken() -> bool:
+        raise RuntimeError("driver too old\nmore lines")
+
+    monkeypatch.setattr(torch.cuda, "is_available", broken)
+    hardware = probe()
+    assert "driver too old" in hardware.reason or hardware.kind != "cpu"
