@@ -42,7 +42,7 @@ def main() -> int:
         server.wait("/")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=list(BROWSER_FLAGS))
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page = browser.new_page(viewport={"width": 1280, "height": 940})
             draw(page, f"http://127.0.0.1:{server.port}/")
             page.screenshot(path=TARGET)
             print(f"{TARGET}: {page.text_content('#html_info_txt2img')}")
