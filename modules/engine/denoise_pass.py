@@ -100,7 +100,8 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
         )
         latents = finished_latent(grid, work.sampler, found)
     except Interrupted:
-        latents = work.first_noise if denoiser.last_denoised is None else denoiser.last_denoised
+        beginning = work.first_noise if work.start is None else work.start
+        latents = beginning if denoiser.last_denoised is None else denoiser.last_denoised
         complete = False
     if denoiser.ngms_used:
         grid.facts["NGMS"] = work.options.s_min_uncond

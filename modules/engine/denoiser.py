@@ -36,12 +36,12 @@ class ConditioningLike(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Blend:
-    """How an inpainting pass keeps what is not masked: applied to the prediction, or to the input at each step.
+    """How an inpainting pass keeps what is not masked: applied to the prediction, or to what the model sees at each step.
 
-    apply: (latent, sigma) -> latent.
+    apply: (latent, sigma, timestep) -> latent.
     """
 
-    apply: Callable[[Tensor, float], Tensor]
+    apply: Callable[[Tensor, float, float], Tensor]
     before_denoising: bool = False
 
 
@@ -85,8 +85,9 @@ class GuidedDenoiser:
         setup = self._setup
         if setup.cancel.interrupted or setup.cancel.skipped:
             raise Interrupted
+        own = x
         if setup.blend is not None and setup.blend.before_denoising:
-            x = setup.blend.apply(x, sigma)
+            x = self._blended(setup.blend, x, sigma)
         now = setup.conditioning.at(self.step)
         call = setup.hooks.denoiser_input(self._call(x, sigma, now))
         rows = setup.hooks.denoised(call, self._predict(call, sigma, len(x)))
@@ -95,19 +96,23 @@ class GuidedDenoiser:
             uncond = first_parts(cond_rows, now.cond_weights)
         denoised = combine(cond_rows, None if call.uncond is None else uncond, now.cond_weights, setup.guidance_scale)
         if setup.blend is not None and not setup.blend.before_denoising:
-            denoised = setup.blend.apply(denoised, sigma)
+            denoised = self._blended(setup.blend, denoised, sigma)
         denoised = setup.hooks.guided(call, denoised)
         self.step += 1
         self.last_denoised = denoised
-        return denoised, uncond
+        if own is x:
+            return denoised, uncond
+        hidden = own - x                            # the sampler steps from its own latent, by the noise found in the blended one
+        return denoised + hidden, None if uncond is None else uncond + hidden
+
+    def _blended(self, blend: Blend, latent: Tensor, sigma: float) -> Tensor:
+        return blend.apply(latent, sigma, self._setup.predictor.levels.timestep(sigma))
 
     def _call(self, x: Tensor, sigma: float, now: StepConditioningLike) -> DenoiserCall:
         """The rows of this evaluation: one per AND part of each image, then the images once more."""
         skips = self._skips_uncond(sigma) or self._needs_no_uncond(now.cond_weights)
-        parts = x
-        if len(now.cond) != len(x):
-            counts = torch.tensor([len(each) for each in now.cond_weights], device=x.device)
-            parts = x.repeat_interleave(counts, dim=0)
+        counts = torch.tensor([len(each) for each in now.cond_weights], device=x.device) if len(now.cond) != len(x) else None
+        parts = x if counts is None else x.repeat_interleave(counts, dim=0)
         rows = parts if skips else torch.cat([parts, x])
         return DenoiserCall(
             x=rows,
@@ -118,12 +123,15 @@ class GuidedDenoiser:
             total_steps=self._setup.total_steps,
             vector_cond=now.vector_cond,
             vector_uncond=None if skips else now.vector_uncond,
-            image_cond=self._image_rows(len(rows), len(x)),
+            image_cond=self._image_rows(counts, skips),
         )
 
-    def _image_rows(self, rows: int, batch: int) -> Tensor | None:
+    def _image_rows(self, counts: Tensor | None, skips: bool) -> Tensor | None:
         image_cond = self._setup.image_cond
-        return None if image_cond is None else image_cond if rows == batch else image_cond[:1].expand(rows, -1, -1, -1)
+        if image_cond is None:
+            return None
+        parts = image_cond if counts is None else image_cond.repeat_interleave(counts, dim=0)
+        return parts if skips else torch.cat([parts, image_cond])
 
     def _skips_uncond(self, sigma: float) -> bool:
         """A1111's two ways of saving time: no guidance in the first steps, or in every other step at low sigma (NGMS)."""

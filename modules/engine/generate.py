@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from modules.compute.noise import ImageNoise, NoiseSpec
-from modules.engine.conditioning import PromptConditioning
 from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.decode import as_picture, decode_latent
-from modules.engine.denoise_pass import DenoisePass, PassModel, PassOutcome, run_pass
-from modules.engine.encode_prompt import encode_prompts
+from modules.engine.denoise_pass import PassModel, PassOutcome
+from modules.engine.hires import hires_sampler, hires_size, hires_steps, second_pass, with_first_pass_size
 from modules.engine.hooks import (
     BatchPlan,
     CancelView,
@@ -28,11 +27,14 @@ from modules.engine.hooks import (
     ProgressSink,
     SamplingFacts,
 )
+from modules.engine.image_conditioning import everything_masked
+from modules.engine.img2img import Frame, Start, effective_batch, frames_for, img2img_pass, prepare_start
 from modules.engine.plan import LATENT_CELL, latent_size, make_plans
-from modules.engine.preview import PreviewMap, preview_maker, preview_map
-from modules.engine.resolved import ResolvedRequest
-from modules.engine.sampler_contract import SamplerSpec
+from modules.engine.preview import PreviewMap, preview_map
+from modules.engine.resolved import ResolvedHires, ResolvedRequest
+from modules.engine.run import PassPart, Run, batch_noise, encode_batch, sampling_pass
 from modules.engine.sampler_registry import find_sampler, find_schedule, resolve_schedule, split_sampler_and_schedule
+from modules.engine.upscale import find_upscaler
 from modules.families.family import Prediction
 from modules.schema.errors import OutOfMemory
 
@@ -42,27 +44,6 @@ if TYPE_CHECKING:
     from modules.loading.embeddings import EmbeddingShelf
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(kw_only=True)
-class _Run:
-    """One job while it runs. Only ``images``, ``comments`` and ``facts`` grow."""
-
-    request: ResolvedRequest
-    components: Components
-    policy: ComputePolicy
-    hooks: GenerationHooks
-    progress: ProgressSink
-    cancel: CancelView
-    sampler: SamplerSpec
-    schedule_name: str
-    model: PassModel
-    preview: PreviewMap | None
-    embeddings: EmbeddingShelf | None
-    cache: ConditioningCache
-    images: list[GeneratedImage] = field(default_factory=list)
-    comments: list[str] = field(default_factory=list)
-    facts: dict[str, object] = field(default_factory=dict)
 
 
 def generate(
@@ -85,19 +66,33 @@ def generate(
     sampler_name, schedule_name = split_sampler_and_schedule(request.sampler_name, request.schedule_name)
     find_schedule(schedule_name)                    # an unknown name or an impossible size is refused before any work
     latent_size(request.width, request.height)
-    run = _Run(
+    request = _as_run(request)
+    run = Run(
         request=request, components=components, policy=policy, hooks=hooks or NullHooks(), progress=progress or NullProgress(),
         cancel=cancel or NeverCancelled(), sampler=find_sampler(sampler_name), schedule_name=schedule_name, model=_model(components, policy),
         preview=_preview(request, components), embeddings=embeddings, cache=ConditioningCache() if cache is None else cache,
     )
     plans = run.hooks.plans_ready(make_plans(request))
     run.progress.begin(len(plans), sum(len(plan.images) for plan in plans))
-    with torch.no_grad():
+    with torch.no_grad(), _memory_errors(run):
+        start = prepare_start(run, plans[0]) if request.is_img2img and plans else None
+        run.note({}, start.comments if start else ())
         for plan in plans:
             if run.cancel.interrupted or run.cancel.stopping:
                 break
-            _run_batch(run, plan)
+            _run_batch(run, plan, start)
     return run.hooks.finished(_result(run))
+
+
+def _as_run(request: ResolvedRequest) -> ResolvedRequest:
+    """The request with the batch and first-pass sizes that it will really run with. Refuses what cannot be run before any work."""
+    if request.is_img2img:
+        return replace(request, batch_size=effective_batch(request), hires=ResolvedHires())
+    if not request.hires.enabled:
+        return request
+    find_upscaler(request.hires.upscaler)
+    hires_sampler(request)
+    return with_first_pass_size(request)
 
 
 def _model(components: Components, policy: ComputePolicy) -> PassModel:
@@ -115,105 +110,76 @@ def _preview(request: ResolvedRequest, components: Components) -> PreviewMap | N
     return preview_map(components.vae, components.family.latent.scale) if request.preview.every_steps > 0 else None
 
 
-def _run_batch(run: _Run, plan: BatchPlan) -> None:
+def _run_batch(run: Run, plan: BatchPlan, start: Start | None) -> None:
     run.progress.begin_batch(plan.index)
     run.cancel.clear_skip()
     plan = run.hooks.before_batch(plan)
+    with _networks(run, plan):
+        run.hooks.networks_active(plan)
+        outcome = _sample(run, plan, start)
+        if not outcome.complete and not outcome.calls:
+            return                                  # stopped before anything could be seen
+        latents = run.hooks.latents_ready(plan, outcome.latents)
+        _deliver(run, plan, latents, frames_for(run, start, latents) if start else (), outcome.complete)
+
+
+@contextmanager
+def _memory_errors(run: Run) -> Iterator[None]:
     try:
-        with _networks(run, plan):
-            run.hooks.networks_active(plan)
-            outcome = _sample(run, plan)
-            run.facts.update((key, value) for key, value in outcome.facts.items() if key not in run.facts)
-            if not outcome.complete and not outcome.calls:
-                return                              # stopped before anything could be seen
-            latents = run.hooks.latents_ready(plan, outcome.latents)
-            _deliver(run, plan, latents, outcome.complete)
+        yield
     except torch.OutOfMemoryError as error:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         raise OutOfMemory(
-            f"The {run.policy.device} ran out of memory for {len(plan.images)} picture(s) of {run.request.width}x{run.request.height}.",
+            f"The {run.policy.device} ran out of memory for {run.request.batch_size} picture(s) of {run.request.width}x{run.request.height}.",
             "Ask for a smaller size or batch, or start with --medvram.",
         ) from error
 
 
-def _networks(run: _Run, plan: BatchPlan) -> AbstractContextManager[Any]:
+def _networks(run: Run, plan: BatchPlan) -> AbstractContextManager[Any]:
     """LoRA and the like, active for this batch only."""
     return nullcontext()
 
 
-def _sample(run: _Run, plan: BatchPlan) -> PassOutcome:
-    request = run.request
-    conditioning = run.hooks.conditioning_ready(plan, _conditioning(run, plan))
-    height, width = latent_size(request.width, request.height)
-    noise = ImageNoise(_noise_spec(run, plan, (run.components.family.latent.channels, height, width)))
+def _sample(run: Run, plan: BatchPlan, start: Start | None) -> PassOutcome:
+    """The latents of one batch, by the recipe that the request asks for."""
+    if start is not None:
+        return img2img_pass(run, plan, start)
+    hires = run.request.hires.enabled
+    outcome = _text_pass(run, plan, PassPart(after=hires_steps(run.request) if hires else 0))
+    if not hires or not outcome.complete:
+        return outcome
+    second = second_pass(run, plan, outcome.latents)
+    return replace(second, calls=outcome.calls + second.calls)
+
+
+def _text_pass(run: Run, plan: BatchPlan, part: PassPart) -> PassOutcome:
+    conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan))
+    height, width = latent_size(run.request.width, run.request.height)
+    noise = batch_noise(run, plan, (run.components.family.latent.channels, height, width))
     first_noise = run.hooks.before_sampling(plan, noise.first())
-    return run_pass(
-        DenoisePass(
-            sampler=run.sampler, schedule_name=run.schedule_name, steps=request.steps, guidance_scale=request.guidance_scale,
-            options=request.options, conditioning=conditioning, noise=noise, first_noise=first_noise, empty_prompt=conditioning.empty_prompt,
-            hooks=run.hooks, cancel=run.cancel, on_step=_step_reporter(run),
-        ),
-        run.model,
-    )
+    image_cond = everything_masked(run.components, len(plan.images), width * LATENT_CELL, height * LATENT_CELL, seed=plan.images[0].seed)
+    return sampling_pass(run, conditioning, noise, first_noise, part=part, image_cond=image_cond)
 
 
-def _conditioning(run: _Run, plan: BatchPlan) -> PromptConditioning:
-    """The encoded prompts of the batch; what they say about themselves goes into facts and comments."""
-    found = encode_prompts(
-        [image.prompt for image in plan.images],
-        [image.negative_prompt for image in plan.images],
-        run.components,
-        steps=run.request.steps * run.sampler.order,
-        options=run.request.options,
-        embeddings=run.embeddings,
-        cache=run.cache,
-    )
-    run.facts.update((key, value) for key, value in found.facts.items() if key not in run.facts)
-    run.comments.extend(comment for comment in found.comments if comment not in run.comments)
-    return found
-
-
-def _noise_spec(run: _Run, plan: BatchPlan, shape: tuple[int, int, int]) -> NoiseSpec:
-    request = run.request
-    return NoiseSpec(
-        shape=shape,
-        seeds=tuple(image.seed for image in plan.images),
-        variation_seeds=tuple(image.variation_seed for image in plan.images),
-        variation_strength=request.variation_strength,
-        resize_from=(max(request.seed_resize_height, 0) // LATENT_CELL, max(request.seed_resize_width, 0) // LATENT_CELL),
-        ensd=request.options.ensd,
-        source=request.options.noise_source,
-        device=run.policy.device,
-    )
-
-
-def _step_reporter(run: _Run) -> Any:
-    every = run.request.preview.every_steps
-
-    def report(done: int, total: int, denoised: Tensor) -> None:
-        run.progress.step(done, total)
-        if run.preview is not None and done % every == 0:
-            run.progress.offer_preview(preview_maker(denoised, run.preview))
-
-    return report
-
-
-def _deliver(run: _Run, plan: BatchPlan, latents: Tensor, complete: bool) -> None:
+def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame], complete: bool) -> None:
     """Decode the batch and hand over its pictures one by one."""
     latent_format = run.components.family.latent
     pixels = [decode_latent(latent, run.components.vae, scale=latent_format.scale, shift=latent_format.shift) for latent in latents]
     decoded = run.hooks.images_decoded(plan, torch.stack(pixels))
-    for planned, each in zip(plan.images, decoded):
+    for number, (planned, each) in enumerate(zip(plan.images, decoded)):
         image = GeneratedImage(
             picture=as_picture(each), index=planned.index, seed=planned.seed, variation_seed=planned.variation_seed,
             prompt=planned.prompt, negative_prompt=planned.negative_prompt, complete=complete, facts=_facts(run),
         )
-        run.images.append(run.hooks.composited(run.hooks.image_ready(image)))
+        image = run.hooks.image_ready(image)
+        if number < len(frames):
+            image = replace(image, picture=frames[number].around(image.picture))
+        run.images.append(run.hooks.composited(image))
 
 
-def _facts(run: _Run) -> SamplingFacts:
-    height, width = latent_size(run.request.width, run.request.height)
+def _facts(run: Run) -> SamplingFacts:
+    height, width = _final_cells(run)
     uses_schedule = run.sampler.kind == "sigma"     # A1111 writes down what was asked for where it has no effect
     schedule = resolve_schedule(run.sampler, run.schedule_name) if uses_schedule else find_schedule(run.schedule_name)
     return SamplingFacts(
@@ -222,5 +188,9 @@ def _facts(run: _Run) -> SamplingFacts:
     )
 
 
-def _result(run: _Run) -> GenerationResult:
+def _final_cells(run: Run) -> tuple[int, int]:
+    return hires_size(run.request).cells if run.request.hires.enabled else latent_size(run.request.width, run.request.height)
+
+
+def _result(run: Run) -> GenerationResult:
     return GenerationResult(images=tuple(run.images), facts=_facts(run), comments=tuple(run.comments), interrupted=run.cancel.interrupted)

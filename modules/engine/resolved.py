@@ -75,6 +75,7 @@ class SamplingOptions:
     colour_correction: bool = False
     inpainting_mask_weight: float = 1.0
     background_colour: str = "#ffffff"              # put behind transparent input pictures
+    img2img_upscaler: str = "None"                  # what enlarges input pictures that are too small
     overlay_original: bool = True                   # paste the untouched part back after inpainting
     hires_use_first_pass_conds: bool = False
     use_old_hires_size: bool = False                # width and height are those of the second pass
@@ -108,9 +109,13 @@ class ResolvedRefiner:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedInpaint:
-    """The masked part of an img2img request. ``mask`` is a PIL picture: white is painted."""
+    """The masked part of an img2img request. ``mask`` is a PIL picture: white is painted.
+
+    latent_mask: a PIL picture that decides in its place what is filled and kept in the latent; seldom given.
+    """
 
     mask: Any = None
+    latent_mask: Any = None
     blur_x: int = 4                                 # standard deviation in pixels
     blur_y: int = 4
     invert: bool = False

@@ -1,0 +1,58 @@
+"""Pictures -> latents, one at a time, so that the memory for encoding does not grow with the batch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from modules.compute.noise import Stream
+from modules.engine.decode import NotANumber
+from modules.families.family import LatentFormat
+
+log = logging.getLogger(__name__)
+
+
+def as_pixels(pictures: Sequence[Image.Image]) -> Tensor:
+    """RGB pictures of one size -> (B, 3, H, W), float32 in 0 .. 1."""
+    return torch.from_numpy(np.stack([np.asarray(picture, dtype=np.float32) / 255.0 for picture in pictures])).permute(0, 3, 1, 2)
+
+
+def encode_pixels(pixels: Tensor, vae: Any, latent: LatentFormat, *, seed: int) -> Tensor:
+    """(B, 3, H, W) in 0 .. 1 -> latents (B, C, h, w), float32 on the VAE's device.
+
+    A VAE names a range per value; where in it the latent lies is drawn from ``seed``, as in A1111. The range is tiny.
+    A VAE in half precision that overflows is tried once more in float32. Raises NotANumber.
+    """
+    stream, latents = Stream(seed, "CPU"), []
+    mean = spread = torch.empty(0)
+    for number, each in enumerate(pixels):
+        if number == 0 or not torch.equal(each, pixels[number - 1]):
+            mean, spread = _range(each, vae)
+        latents.append((mean + spread * stream.randn(mean.shape).to(mean) - latent.shift) * latent.scale)
+    return torch.stack(latents)
+
+
+def _range(pixels: Tensor, vae: Any) -> tuple[Tensor, Tensor]:
+    weight = next(vae.parameters())
+    mean, spread = _distribution(pixels, vae, weight)
+    if weight.dtype != torch.float32 and not torch.isfinite(mean).all():
+        log.warning("the VAE overflowed in %s; encoding this picture in float32 (--no-half-vae does so at once)", weight.dtype)
+        vae.to(torch.float32)
+        try:
+            mean, spread = _distribution(pixels, vae, next(vae.parameters()))
+        finally:
+            vae.to(weight.dtype)
+    if not torch.isfinite(mean).all():
+        raise NotANumber("The VAE's output for the input picture is not a number (NaN).", "Choose another VAE, or start with --no-half-vae.")
+    return mean, spread
+
+
+def _distribution(pixels: Tensor, vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
+    (found,) = vae.encode((pixels[None] * 2.0 - 1.0).to(like), return_dict=False)
+    return found.mean[0].float(), found.std[0].float()

@@ -1,0 +1,160 @@
+"""img2img: the input pictures fitted, masked and encoded once per job, drawn over in each batch, put back into their frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from PIL import Image
+from torch import Tensor
+
+from modules.engine.denoise_pass import PassOutcome
+from modules.engine.encode import as_pixels, encode_pixels
+from modules.engine.hooks import BatchPlan
+from modules.engine.image_conditioning import masked_picture
+from modules.engine.inpaint import BLANK_MASK, ORIGINAL, MaskedArea, final_blend, latent_mask, masked_area, step_blend, with_content
+from modules.engine.plan import LATENT_CELL
+from modules.engine.resolved import ResolvedRequest
+from modules.engine.run import Run, batch_noise, encode_batch, sampling_pass
+from modules.engine.soft_inpaint import changed_overlays
+from modules.engine.upscale import PictureUpscaler, enlarger, find_upscaler, resized_latents
+from modules.imaging.colour import Levels, colours_of, corrected
+from modules.imaging.masks import Box, filled, overlay, under_overlay
+from modules.imaging.resize import LATENT_UPSCALE, RESIZE_AND_FILL, Enlarge, fitted, on_background
+from modules.schema.errors import InvalidValue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What one finished picture is put into. over: the untouched part, RGBA. colours: what its own are brought to."""
+
+    over: Image.Image | None = None
+    box: Box | None = None
+    colours: Levels | None = None
+
+    def around(self, picture: Image.Image) -> Image.Image:
+        if self.colours is not None:
+            picture = corrected(picture, self.colours)
+        return picture if self.over is None else under_overlay(picture, self.over, self.box)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What every batch of the job begins with.
+
+    latents: (B, C, h, w). painted: (1, h, w), 1 where it is painted; None without a mask. image_cond: see
+    ``image_conditioning``. frames, originals: one per image of a batch; originals are what soft inpainting lays over.
+    """
+
+    latents: Tensor
+    frames: tuple[Frame, ...]
+    painted: Tensor | None = None
+    image_cond: Tensor | None = None
+    area: MaskedArea | None = None
+    originals: tuple[Image.Image, ...] = ()
+    comments: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fitted:
+    """One input picture: as it is encoded, what is laid over the result, and the whole that soft inpainting lays over."""
+
+    picture: Image.Image
+    frame: Frame
+    original: Image.Image
+
+
+def effective_batch(request: ResolvedRequest) -> int:
+    """Images per batch: as many as there are input pictures, when there are several. Raises InvalidValue for too many."""
+    count = len(request.init.pictures)
+    if count > max(request.batch_size, 1):
+        raise InvalidValue(
+            f"{count} input pictures were given for batches of {request.batch_size}.", "Send one picture, or raise the batch size.", field="init_images"
+        )
+    return count if count > 1 else request.batch_size
+
+
+def prepare_start(run: Run, plan: BatchPlan) -> Start:
+    """Everything img2img needs of its input. plan: the first batch, whose seeds fill masked latents."""
+    request, inpaint = run.request, run.request.init.inpaint
+    width, height = _pass_size(request)
+    area = None if inpaint.mask is None else masked_area(inpaint, width, height, request.init.resize_mode)
+    comments = (BLANK_MASK,) if inpaint.mask is not None and area is None else ()
+    prepared = [_fit(request, picture, area) for picture in request.init.pictures]
+    if len(prepared) == 1:
+        prepared *= len(plan.images)
+    pixels = as_pixels([each.picture for each in prepared])
+    components, seed = run.components, plan.images[0].seed
+    latents = encode_pixels(pixels, components.vae, components.family.latent, seed=seed)
+    if request.init.resize_mode == LATENT_UPSCALE:
+        latents = resized_latents(latents, height // LATENT_CELL, width // LATENT_CELL)
+    painted, rounded = None, inpaint.round_mask and inpaint.soft is None
+    if area is not None:
+        painted = latent_mask(inpaint.latent_mask or area.mask, latents.shape[2:], rounded=rounded).to(latents.device)
+        latents = with_content(latents, painted, inpaint.fill, batch_noise(run, plan, latents.shape[1:]).spec)
+    image_cond = masked_picture(
+        components, pixels, latents, None if area is None else area.mask, rounded=rounded, weight=request.options.inpainting_mask_weight, seed=seed
+    )
+    return Start(
+        latents=latents, painted=painted, image_cond=image_cond, area=area, frames=tuple(each.frame for each in prepared),
+        originals=tuple(each.original for each in prepared), comments=comments,
+    )
+
+
+def _pass_size(request: ResolvedRequest) -> tuple[int, int]:
+    return request.width, request.height
+
+
+def _fit(request: ResolvedRequest, picture: Image.Image, area: MaskedArea | None) -> _Fitted:
+    options, mode, inpaint = request.options, request.init.resize_mode, request.init.inpaint
+    width, height = _pass_size(request)
+    grow = _enlarge(options.img2img_upscaler)
+    whole = on_background(picture, options.background_colour)
+    if (area is None or area.box is None) and mode != LATENT_UPSCALE:
+        whole = fitted(whole, width, height, mode, grow)
+    part, over = whole, None
+    if area is not None:
+        cutter = area.over if area.over.size == whole.size else fitted(area.over, whole.width, whole.height, mode)
+        over = overlay(whole, cutter) if options.overlay_original else None
+        if area.box is not None:
+            part = fitted(whole.crop(area.box), width, height, RESIZE_AND_FILL, grow)
+        if inpaint.fill != ORIGINAL:
+            part = filled(part, inpaint.latent_mask or area.mask)
+    colours = colours_of(part) if options.colour_correction else None
+    return _Fitted(picture=part, frame=Frame(over=over, box=area.box if area else None, colours=colours), original=whole)
+
+
+def _enlarge(name: str) -> Enlarge | None:
+    upscaler = find_upscaler(name or "None")
+    return enlarger(upscaler) if isinstance(upscaler, PictureUpscaler) else None
+
+
+def img2img_pass(run: Run, plan: BatchPlan, start: Start) -> PassOutcome:
+    """The latents of one batch, drawn over ``start``."""
+    request, inpaint = run.request, run.request.init.inpaint
+    conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan))
+    kept = start.latents[: len(plan.images)]
+    noise = batch_noise(run, plan, kept.shape[1:])
+    first_noise = run.hooks.before_sampling(plan, noise.first())
+    multiplier = request.options.initial_noise_multiplier
+    if multiplier != 1.0:
+        run.note({"Noise multiplier": multiplier})
+        first_noise = first_noise * multiplier
+    blend = None if start.painted is None else step_blend(inpaint, kept, start.painted, by_timestep=run.sampler.kind == "timestep")
+    outcome = sampling_pass(
+        run, conditioning, noise, first_noise, start=kept, denoising_strength=request.denoising_strength,
+        fixed_steps=request.options.img2img_fix_steps, image_cond=None if start.image_cond is None else start.image_cond[: len(kept)], blend=blend,
+    )
+    if start.painted is None:
+        return outcome
+    return replace(outcome, latents=final_blend(inpaint, outcome.latents, kept, start.painted))
+
+
+def frames_for(run: Run, start: Start, latents: Tensor) -> Sequence[Frame]:
+    """The frame of each picture of a batch, from its finished latents: soft inpainting makes its own from what changed."""
+    soft = run.request.init.inpaint.soft
+    if soft is None or start.painted is None:
+        return start.frames
+    kept, box = start.latents[: len(latents)], start.area.box if start.area else None
+    overlays = changed_overlays(soft, start.originals, kept, latents, start.painted, _pass_size(run.request), box)
+    return [replace(frame, over=over) for frame, over in zip(start.frames, overlays)]

@@ -1,0 +1,118 @@
+"""One job while it runs, and what every kind of pass asks of it: encoded prompts, noise, the pass itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from modules.compute.noise import ImageNoise, NoiseSpec
+from modules.engine.conditioning import PromptConditioning
+from modules.engine.conditioning_cache import ConditioningCache
+from modules.engine.denoise_pass import DenoisePass, PassModel, PassOutcome, run_pass
+from modules.engine.encode_prompt import encode_prompts
+from modules.engine.hooks import BatchPlan, CancelView, GeneratedImage, GenerationHooks, ProgressSink
+from modules.engine.plan import LATENT_CELL
+from modules.engine.preview import PreviewMap, preview_maker
+from modules.engine.resolved import ResolvedRequest
+from modules.engine.sampler_contract import SamplerSpec
+
+if TYPE_CHECKING:
+    from modules.compute.policy import ComputePolicy
+    from modules.loading.components import Components
+    from modules.loading.embeddings import EmbeddingShelf
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One job. Only ``images``, ``comments`` and ``facts`` grow."""
+
+    request: ResolvedRequest
+    components: Components
+    policy: ComputePolicy
+    hooks: GenerationHooks
+    progress: ProgressSink
+    cancel: CancelView
+    sampler: SamplerSpec
+    schedule_name: str
+    model: PassModel
+    preview: PreviewMap | None
+    embeddings: EmbeddingShelf | None
+    cache: ConditioningCache
+    images: list[GeneratedImage] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+    facts: dict[str, object] = field(default_factory=dict)
+
+    def note(self, facts: Mapping[str, object], comments: Sequence[str] = ()) -> None:
+        """Keep what is new of it, for the parameters text and the user."""
+        self.facts.update((key, value) for key, value in facts.items() if key not in self.facts)
+        self.comments.extend(comment for comment in comments if comment not in self.comments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassPart:
+    """Where a pass stands among the steps of its batch, for the progress: steps before it and after it."""
+
+    before: int = 0
+    after: int = 0
+
+
+def encode_batch(run: Run, plan: BatchPlan, *, hires_steps: int | None = None) -> PromptConditioning:
+    """The encoded prompts of the batch; with ``hires_steps`` (denoiser calls) those of the second pass."""
+    hires = hires_steps is not None
+    found = encode_prompts(
+        [image.hires_prompt if hires else image.prompt for image in plan.images],
+        [image.hires_negative_prompt if hires else image.negative_prompt for image in plan.images],
+        run.components,
+        steps=run.request.steps * run.sampler.order,
+        options=run.request.options,
+        hires_steps=hires_steps,
+        embeddings=run.embeddings,
+        cache=run.cache,
+    )
+    run.note(found.facts, found.comments)
+    return found
+
+
+def batch_noise(run: Run, plan: BatchPlan, shape: Sequence[int]) -> ImageNoise:
+    """Fresh noise for latents of ``shape`` (C, h, w), one stream per image of the batch."""
+    request, (channels, height, width) = run.request, shape
+    return ImageNoise(
+        NoiseSpec(
+            shape=(channels, height, width),
+            seeds=tuple(image.seed for image in plan.images),
+            variation_seeds=tuple(image.variation_seed for image in plan.images),
+            variation_strength=request.variation_strength,
+            resize_from=(max(request.seed_resize_height, 0) // LATENT_CELL, max(request.seed_resize_width, 0) // LATENT_CELL),
+            ensd=request.options.ensd,
+            source=request.options.noise_source,
+            device=run.policy.device,
+        )
+    )
+
+
+def sampling_pass(
+    run: Run, conditioning: PromptConditioning, noise: ImageNoise, first_noise: Tensor, *, part: PassPart | None = None, **changes: Any
+) -> PassOutcome:
+    """Run a pass of this job; ``changes`` are fields of DenoisePass that differ from the job's own. Notes its facts."""
+    own = DenoisePass(
+        sampler=run.sampler, schedule_name=run.schedule_name, steps=run.request.steps, guidance_scale=run.request.guidance_scale,
+        options=run.request.options, conditioning=conditioning, noise=noise, first_noise=first_noise, empty_prompt=conditioning.empty_prompt,
+        hooks=run.hooks, cancel=run.cancel, on_step=_step_reporter(run, part or PassPart()),
+    )
+    outcome = run_pass(replace(own, **changes), run.model)
+    run.note(outcome.facts)
+    return outcome
+
+
+def _step_reporter(run: Run, part: PassPart) -> Callable[[int, int, Tensor], None]:
+    every = run.request.preview.every_steps
+
+    def report(done: int, total: int, denoised: Tensor) -> None:
+        run.progress.step(part.before + done, part.before + total + part.after)
+        if run.preview is not None and done % every == 0:
+            run.progress.offer_preview(preview_maker(denoised, run.preview))
+
+    return report
