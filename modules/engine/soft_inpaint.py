@@ -71,10 +71,10 @@ def _smoother_step(x: NDArray[np.floating]) -> NDArray[np.floating]:
 
 @functools.cache
 def _kernel() -> NDArray[np.float64]:
-    """A bell over 5 x 5 cells that is 1 in the middle and 0 from two cells on."""
+    """A bell over 5 x 5 cells that is 1 in the middle and 0 three cells away."""
     steps = np.arange(-_KERNEL_REACH, _KERNEL_REACH + 1)
     bell = np.exp(-(steps[:, None] ** 2 + steps[None, :] ** 2) / _KERNEL_WIDTH**2)
-    foot = np.exp(-(_KERNEL_REACH**2) / _KERNEL_WIDTH**2)
+    foot = np.exp(-((_KERNEL_REACH + 1) ** 2) / _KERNEL_WIDTH**2)
     return np.maximum((bell - foot) / (1 - foot), 0)
 
 
