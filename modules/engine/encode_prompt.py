@@ -21,7 +21,7 @@ from modules.engine.text_encoding import emphasise, encode_chunks
 
 if TYPE_CHECKING:
     from modules.loading.components import Components
-    from modules.loading.embeddings import EmbeddingShelf
+    from modules.loading.embeddings import Embedding, EmbeddingShelf
 
 
 def encode_prompts(
@@ -35,15 +35,17 @@ def encode_prompts(
     embeddings: EmbeddingShelf | None = None,
     cache: ConditioningCache | None = None,
     networks: Hashable = (),
+    bundled: Sequence[Embedding] = (),
 ) -> PromptConditioning:
     """The conditioning of one batch, one positive and one negative prompt per image.
 
     positive: styles applied; extra-network tags in them are left out here.
     steps: denoiser calls of the first pass (sampling steps, doubled for second-order samplers); hires_steps: those of the
         second one, when the conditioning is for it.
-    networks: whatever changes the text encoder's weights; part of the cache's key.
+    networks: whatever changes the text encoder's weights (``ActiveNetworks.text_key``); part of the cache's key.
+    bundled: embeddings that came with a LoRA.
     """
-    finder = NoEmbeddings() if embeddings is None else embeddings.finder(prompt_tokenizer().tokenize, _width(components))
+    finder = NoEmbeddings() if embeddings is None else embeddings.finder(prompt_tokenizer().tokenize, _width(components), bundled)
     timeline = pass_timeline(steps, hires_steps, old=options.use_old_scheduling)
     encoder = _PromptEncoder(components, options, timeline, finder, cache, networks)
     plain = [take_out_tags(prompt)[0] for prompt in positive]

@@ -130,9 +130,13 @@ class EmbeddingShelf:
         self._names: dict[str, tuple[int, ...]] = {}
         self._read: dict[tuple[Path, float, int], Embedding | CannotLoad | None] = {}
 
-    def finder(self, tokenize: Tokenize, width: int) -> ShelfFinder:
-        """For one job on a checkpoint whose text encoders are ``width`` wide together."""
-        by_name = {name: file for file in self._files() if (name := self._name(file))}      # the later of two with one name
+    def finder(self, tokenize: Tokenize, width: int, also: Sequence[Embedding] = ()) -> ShelfFinder:
+        """For one job on a checkpoint whose text encoders are ``width`` wide together.
+
+        also: embeddings from elsewhere (inside a LoRA); they stand before files of the same name.
+        """
+        by_name: dict[str, ModelFile | Embedding] = {name: file for file in self._files() if (name := self._name(file))}  # the later of two
+        by_name |= {embedding.name: embedding for embedding in also}
         for name in by_name.keys() - self._names.keys():
             self._names[name] = tuple(tokenize(name))
         return ShelfFinder(self, [(self._names[name], file) for name, file in by_name.items()], width)
@@ -165,10 +169,10 @@ class EmbeddingShelf:
 class ShelfFinder:
     """Finds embeddings by the tokens of their names, the longest first. problems: of those that were named and left out."""
 
-    def __init__(self, shelf: EmbeddingShelf, named: Sequence[tuple[tuple[int, ...], ModelFile]], width: int) -> None:
+    def __init__(self, shelf: EmbeddingShelf, named: Sequence[tuple[tuple[int, ...], ModelFile | Embedding]], width: int) -> None:
         self._shelf = shelf
         self._width = width
-        self._files: dict[tuple[int, ...], list[ModelFile]] = {}
+        self._files: dict[tuple[int, ...], list[ModelFile | Embedding]] = {}
         self._lengths: dict[int, list[int]] = {}        # of the names that begin with a token
         self.problems: list[str] = []
         for tokens, file in named:
@@ -186,12 +190,15 @@ class ShelfFinder:
                     return embedding, length
         return None
 
-    def _fitting(self, file: ModelFile) -> Embedding | None:
-        try:
-            embedding = self._shelf.load(file)
-        except CannotLoad as error:
-            self._problem(f"The embedding {file.stem!r} was left out. {error}")
-            return None
+    def _fitting(self, file: ModelFile | Embedding) -> Embedding | None:
+        if isinstance(file, Embedding):
+            embedding = file
+        else:
+            try:
+                embedding = self._shelf.load(file)
+            except CannotLoad as error:
+                self._problem(f"The embedding {file.stem!r} was left out. {error}")
+                return None
         if embedding is not None and embedding.width != self._width:
             self._problem(f"The embedding {embedding.name!r} was left out: its vectors have {embedding.width} values, this checkpoint needs "
                           f"{self._width}. Choose an embedding that was trained for this kind of checkpoint.")

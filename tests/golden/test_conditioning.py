@@ -9,8 +9,10 @@ import torch
 
 from modules.compute.hardware import Hardware
 from modules.compute.policy import policy_from_flags
+from modules.engine.adapters import ActiveNetworks, applied
 from modules.engine.conditioning import ConditioningPart, PromptConditioning
 from modules.engine.encode_prompt import encode_prompts
+from modules.engine.extra_networks import take_out_tags
 from modules.engine.resolved import SamplingOptions
 from modules.engine.sampler_registry import find_sampler
 from modules.engine.styles import apply_styles, read_styles
@@ -18,6 +20,7 @@ from modules.library.model_file import ModelFile
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
 from modules.loading.embeddings import EmbeddingShelf
+from modules.loading.lora import LoraShelf
 from modules.schema.flags import parse_flags
 from tests.golden.cases import Case, ConditioningEntry, cases, checkpoint_path, data_dir
 
@@ -48,7 +51,13 @@ def _sha256(path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def conditioning_of(case: Case) -> PromptConditioning:
+@functools.cache
+def loras() -> LoraShelf:
+    path = data_dir() / "models/Lora/tiny-lora.safetensors"
+    return LoraShelf(lambda: [ModelFile(path=path, name=path.name, kind="lora")])
+
+
+def conditioning_of(case: Case) -> tuple[PromptConditioning, ActiveNetworks]:
     request, settings = case.request, case.settings
     styles = read_styles([data_dir() / "styles.csv"])
     prompt, negative_prompt, _ = apply_styles(request["prompt"], request["negative_prompt"], request.get("styles", []), styles)
@@ -61,7 +70,10 @@ def conditioning_of(case: Case) -> PromptConditioning:
     )
     steps = request["steps"] * find_sampler(request["sampler_name"]).order
     size = request.get("batch_size", 1)
-    return encode_prompts([prompt] * size, [negative_prompt] * size, components(), steps=steps, options=options, embeddings=shelf())
+    with applied(take_out_tags(prompt)[1], components(), loras()) as networks:
+        conditioning = encode_prompts([prompt] * size, [negative_prompt] * size, components(), steps=steps, options=options,
+                                      embeddings=shelf(), networks=networks.text_key)
+    return conditioning, networks
 
 
 def assert_agrees(ours: list[tuple[int, int, ConditioningPart]], theirs: list[ConditioningEntry]) -> None:
@@ -76,9 +88,7 @@ def assert_agrees(ours: list[tuple[int, int, ConditioningPart]], theirs: list[Co
 
 @pytest.mark.parametrize("case", STORED, ids=str)
 def test_conditioning_is_a1111s(case: Case) -> None:
-    if "<lora:tiny-lora" in case.request["prompt"] and case.name != "lora-te0-unet1":
-        pytest.skip("needs LoRA in the text encoder")
-    conditioning = conditioning_of(case)
+    conditioning, _ = conditioning_of(case)
     positive, negative = case.conditioning()
     assert_agrees([(image, part, each) for image, parts in enumerate(conditioning.positive) for part, each in enumerate(parts)], positive)
     assert_agrees([(image, 0, each) for image, each in enumerate(conditioning.negative)], negative)
@@ -87,5 +97,14 @@ def test_conditioning_is_a1111s(case: Case) -> None:
 @pytest.mark.parametrize("case", STORED, ids=str)
 def test_the_facts_are_those_of_its_infotext(case: Case) -> None:
     assert case.info is not None
-    expected = {key: case.info["extra_generation_params"].get(key) for key in ("Emphasis", "TI hashes", "Old prompt editing timelines")}
-    assert {key: conditioning_of(case).facts.get(key) for key in expected} == expected
+    theirs = case.info["extra_generation_params"]
+    conditioning, networks = conditioning_of(case)
+    ours = {**networks.facts, **conditioning.facts}
+    for key in ("Emphasis", "Lora hashes", "TI hashes", "Old prompt editing timelines"):
+        assert ours.get(key) == theirs.get(key)
+
+
+def test_only_the_missing_lora_is_spoken_of() -> None:
+    said = {case.name: conditioning_of(case)[1].comments for case in STORED}
+    assert [name for name, comments in said.items() if comments] == ["lora-missing"]
+    assert "'does-not-exist' was not found" in said["lora-missing"][0]

@@ -1,0 +1,160 @@
+"""LoRAs on a model: added to its weights for a while, and taken out again to the last bit.
+
+The original tensors are set aside and put back, not recomputed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from modules.engine.extra_networks import LORA_KINDS, LoraRequest, NetworkTag, lora_requests
+from modules.loading.embeddings import Embedding
+from modules.loading.lora import Lora, LoraShelf
+from modules.loading.lora_kinds import layer_change
+from modules.loading.lora_names import layer_keys
+from modules.schema.errors import CannotLoad
+
+if TYPE_CHECKING:
+    from modules.loading.components import Components
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActiveNetworks:
+    """What is active now.
+
+    facts: infotext key -> value ("Lora hashes"). comments: what was missing or did not fit.
+    text_key: changes whenever the text encoder's weights do; for the conditioning cache.
+    embeddings: those that came with the LoRAs.
+    """
+
+    facts: Mapping[str, object] = field(default_factory=dict)
+    comments: tuple[str, ...] = ()
+    text_key: Hashable = ()
+    embeddings: tuple[Embedding, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    request: LoraRequest
+    lora: Lora
+
+
+@dataclass
+class _Swap:
+    """One parameter with its original and its changed tensor."""
+
+    parameter: nn.Parameter
+    original: Tensor
+    changed: Tensor
+
+
+@contextmanager
+def applied(tags: Sequence[NetworkTag], components: Components, shelf: LoraShelf) -> Iterator[ActiveNetworks]:
+    """The LoRAs that ``tags`` ask for, in the weights of ``components`` while this runs.
+
+    A LoRA that is missing, damaged or of another family is left out with a comment, as in A1111.
+    """
+    requests, unread = lora_requests(tags)
+    loaded, missing = _load(requests, shelf)
+    swaps, misfits = _swaps(loaded, components)
+    foreign = [f"<{tag.kind}:..> was left out: this version knows no network of that kind." for tag in tags if tag.kind not in LORA_KINDS]
+    active = ActiveNetworks(
+        facts=_facts(loaded, shelf),
+        comments=(*dict.fromkeys(foreign), *unread, *missing, *misfits),
+        text_key=tuple(
+            (each.lora.file.path, each.lora.file.modified, each.request.text_strength, each.request.dynamic_rank)
+            for each in loaded if each.lora.touches_text_encoder and each.request.text_strength
+        ),
+        embeddings=tuple(embedding for each in loaded for embedding in each.lora.embeddings),
+    )  # fmt: skip
+    for comment in active.comments:
+        log.warning("%s", comment)
+    try:
+        for swap in swaps:
+            swap.parameter.data = swap.changed
+        yield active
+    finally:
+        for swap in swaps:              # a memory mode may have moved the module meanwhile
+            swap.parameter.data = swap.original.to(swap.parameter.device)
+
+
+def _load(requests: Sequence[LoraRequest], shelf: LoraShelf) -> tuple[list[_Loaded], list[str]]:
+    loaded: list[_Loaded] = []
+    comments: list[str] = []
+    for request in requests:
+        file = shelf.find(request.name)
+        if file is None:
+            comments.append(f"The LoRA {request.name!r} was not found; the picture was made without it. Put it into models/Lora and press refresh.")
+            continue
+        try:
+            loaded.append(_Loaded(request, shelf.load(file)))
+        except CannotLoad as error:
+            comments.append(f"The LoRA {request.name!r} was left out. {error}")
+    return loaded, comments
+
+
+def _facts(loaded: Sequence[_Loaded], shelf: LoraShelf) -> dict[str, object]:
+    hashes = [f"{each.request.name.replace(':', '').replace(',', '')}: {shelf.short_hash(each.lora.file)}" for each in loaded]
+    return {"Lora hashes": ", ".join(hashes)} if hashes else {}
+
+
+def _swaps(loaded: Sequence[_Loaded], components: Components) -> tuple[list[_Swap], list[str]]:
+    """Every parameter that changes, with its new value; and a sentence for each LoRA that does not fit this model."""
+    swaps: dict[int, _Swap] = {}
+    comments: list[str] = []
+    layers = _layers(components) if loaded else {}
+    for each in loaded:
+        failed = [key for key, parts in each.lora.layers.items() if not _change(each.request, key, parts, layers, swaps)]
+        if len(failed) == len(each.lora.layers):
+            comments.append(f"The LoRA {each.request.name!r} changes nothing in this checkpoint: it was trained for another kind of model "
+                            f"than {components.family.name}.")
+        elif failed:
+            comments.append(f"{len(failed)} of the {len(each.lora.layers)} layers of the LoRA {each.request.name!r} do not fit this checkpoint "
+                            f"and were left out (the first: {failed[0]}).")
+    return list(swaps.values()), comments
+
+
+def _layers(components: Components) -> dict[str, nn.Module]:
+    """Layers with weights, by every key that a file may use for them."""
+    found: dict[str, nn.Module] = {}
+    for part, module in (("unet", components.unet), ("te", components.text_encoders[0].module)):
+        weighted = {name: layer for name, layer in module.named_modules() if isinstance(getattr(layer, "weight", None), nn.Parameter)}
+        found |= {key: weighted[name] for key, name in layer_keys(part, weighted).items()}
+    return found
+
+
+@torch.no_grad()
+def _change(request: LoraRequest, key: str, parts: Mapping[str, Tensor], layers: Mapping[str, nn.Module], swaps: dict[int, _Swap]) -> bool:
+    """Add one layer's change to what is already asked of it; False when it does not fit."""
+    layer = layers.get(key)
+    if layer is None:
+        return False
+    strength = request.text_strength if key.startswith("te_") else request.unet_strength
+    if not strength:
+        return True
+    weight, bias = layer.weight, getattr(layer, "bias", None)
+    assert isinstance(weight, nn.Parameter)
+    swap = swaps.get(id(weight)) or _Swap(weight, weight.data, weight.data)
+    present = swap.changed.float()
+    try:
+        change = layer_change({name: tensor.to(present.device, torch.float32) for name, tensor in parts.items()}, present, request.dynamic_rank)
+    except (ValueError, RuntimeError) as error:
+        log.debug("layer %s: %s", key, error)
+        return False
+    if change is None:
+        return False
+    swap.changed = (present + change.weight * strength).to(weight.dtype)
+    swaps[id(weight)] = swap
+    if change.bias is not None and isinstance(bias, nn.Parameter):
+        bias_swap = swaps.setdefault(id(bias), _Swap(bias, bias.data, bias.data))
+        bias_swap.changed = (bias_swap.changed.float() + change.bias.reshape(bias.shape) * strength).to(bias.dtype)
+    return True

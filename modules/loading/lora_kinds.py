@@ -1,0 +1,160 @@
+"""How much a network changes one layer: LoRA, LoCon, DoRA, LoHa, LoKr, IA3, GLoRA, OFT, full and norm differences.
+
+Each form is a function of the layer's tensors by part name and of the layer's weight. All in float32.
+Sources: Hu et al. 2021 (arXiv:2106.09685); Yeh et al. 2023, LyCORIS (arXiv:2309.14859); Liu et al. 2024, DoRA (arXiv:2402.09353);
+Qiu et al. 2023, OFT (arXiv:2306.07280).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Parts = Mapping[str, Tensor]
+
+
+class LayerChange(NamedTuple):
+    """What to add at strength 1. weight: in the weight's shape; bias: for layers that have one."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+
+
+def layer_change(parts: Parts, weight: Tensor, rank: int | None = None) -> LayerChange | None:
+    """The change of one layer; None for parts that make up no known form.
+
+    parts: float32 on the weight's device. weight: the layer's, float32. rank: use only the first so many ranks (LoRA only).
+    Raises ValueError when shapes do not fit the layer.
+    """
+    for needed, form in _FORMS:
+        if all(name in parts for name in needed):
+            return _finished(form(parts, weight, rank), parts, weight)
+    return None
+
+
+class _Raw(NamedTuple):
+    change: Tensor
+    dimension: int | None = None        # what alpha is divided by
+    bias: Tensor | None = None
+
+
+def _finished(raw: _Raw, parts: Parts, weight: Tensor) -> LayerChange:
+    if raw.change.numel() != weight.numel():
+        raise ValueError(f"its change is {'x'.join(map(str, raw.change.shape))}, the layer {'x'.join(map(str, weight.shape))}")
+    change = raw.change.reshape(weight.shape) * _scale(parts, raw.dimension)
+    if "dora_scale" in parts:
+        change = _with_magnitude(change, parts["dora_scale"], weight)
+    return LayerChange(change, raw.bias)
+
+
+def _scale(parts: Parts, dimension: int | None) -> float:
+    if "scale" in parts:
+        return parts["scale"].item()
+    if "alpha" in parts and dimension:
+        return parts["alpha"].item() / dimension
+    return 1.0
+
+
+def _with_magnitude(change: Tensor, magnitude: Tensor, weight: Tensor) -> Tensor:
+    """DoRA: the changed weight keeps a trained magnitude per input channel (shape (1, in, ..)) or else per output channel."""
+    axis = 1 if magnitude.ndim > 1 and len(magnitude) == 1 else 0
+    if magnitude.numel() != weight.shape[axis]:
+        raise ValueError(f"its {magnitude.numel()} magnitudes are not one per channel of {weight.shape[axis]}")
+    merged = weight + change
+    others = [each for each in range(merged.ndim) if each != axis]
+    norm = torch.linalg.vector_norm(merged, dim=others, keepdim=True)
+    return merged * (magnitude.reshape(norm.shape) / norm) - weight
+
+
+def _lora(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
+    up, down, middle = parts["lora_up.weight"], parts["lora_down.weight"], parts.get("lora_mid.weight")
+    if middle is not None:              # LoCon with a small convolution between two 1x1 ones
+        up, flat_down = up.reshape(len(up), -1), down.reshape(len(down), -1)
+        return _Raw(torch.einsum("n m k l, i n, m j -> i j k l", middle, up, flat_down), len(down))
+    up, down = up.reshape(len(up), -1), down.reshape(len(down), -1)
+    return _Raw(up[:, :rank] @ down[:rank], len(down))
+
+
+def _hada(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
+    halves = []
+    for number in "12":
+        a, b, core = parts[f"hada_w{number}_a"], parts[f"hada_w{number}_b"], parts.get(f"hada_t{number}")
+        halves.append(a.reshape(len(a), -1) @ b.reshape(len(b), -1) if core is None else _around_core(core, a, b))
+    return _Raw(halves[0] * halves[1], len(parts["hada_w1_b"]))
+
+
+def _around_core(core: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Tucker form: a (rank, out) and b (rank, in) around a core (rank, rank, k, k)."""
+    return torch.einsum("i j k l, j r, i p -> p r k l", core, b, a)
+
+
+def _kronecker(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
+    dimension = None
+    factors = []
+    for number in "12":
+        factor = parts.get(f"lokr_w{number}")
+        if factor is None:
+            a, b, core = parts[f"lokr_w{number}_a"], parts[f"lokr_w{number}_b"], parts.get(f"lokr_t{number}")
+            dimension = len(b)
+            factor = _around_core(core, a, b) if core is not None else (a @ b.reshape(len(b), -1)).reshape(len(a), *b.shape[1:])
+        factors.append(factor)
+    first, second = factors
+    return _Raw(torch.kron(first[..., None, None] if second.ndim == 4 and first.ndim == 2 else first, second.contiguous()), dimension)
+
+
+def _ia3(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
+    gain = parts["weight"]
+    on_input = "on_input" in parts and bool(parts["on_input"].item())
+    shape = [1] * weight.ndim
+    shape[1 if on_input else 0] = -1
+    return _Raw(weight * gain.reshape(shape))
+
+
+def _glora(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
+    a1, a2, b1, b2 = (parts[f"{name}.weight"] for name in ("a1", "a2", "b1", "b2"))
+    return _Raw(b2 @ b1 + weight.reshape(len(weight), -1) @ a2 @ a1)
+
+
+def _rotation(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
+    """OFT: output channels, in blocks, are turned by an orthogonal matrix (Cayley's form of a skew matrix)."""
+    blocks = parts["oft_blocks"] if "oft_blocks" in parts else parts["oft_diag"]
+    count, size = blocks.shape[0], blocks.shape[1]
+    if count * size != len(weight):
+        raise ValueError(f"its {count} rotations of {size} channels do not make up the layer's {len(weight)}")
+    skew = blocks - blocks.transpose(1, 2)
+    limit = parts["alpha"].item() * len(weight) if "oft_blocks" in parts and "alpha" in parts else 0.0
+    if limit:
+        length = skew.norm()
+        skew = skew * ((length.clamp(max=limit) + 1e-8) / (length + 1e-8))
+    identity = torch.eye(size, device=blocks.device)
+    turn = (identity + skew) @ torch.linalg.inv(identity - skew)
+    turned = torch.einsum("b n m, b n r -> b m r", turn, weight.reshape(count, size, -1))
+    return _Raw(turned.reshape(weight.shape) - weight)
+
+
+def _full(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
+    return _Raw(parts["diff"], bias=parts.get("diff_b"))
+
+
+def _norm(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
+    return _Raw(parts["w_norm"], bias=parts["b_norm"])
+
+
+_FORMS: tuple[tuple[tuple[str, ...], Callable[[Parts, Tensor, int | None], _Raw]], ...] = (
+    (("lora_up.weight", "lora_down.weight"), _lora),
+    (("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"), _hada),
+    (("lokr_w1", "lokr_w2"), _kronecker),
+    (("lokr_w1_a", "lokr_w1_b", "lokr_w2"), _kronecker),
+    (("lokr_w1", "lokr_w2_a", "lokr_w2_b"), _kronecker),
+    (("lokr_w1_a", "lokr_w1_b", "lokr_w2_a", "lokr_w2_b"), _kronecker),
+    (("a1.weight", "a2.weight", "b1.weight", "b2.weight"), _glora),
+    (("oft_blocks",), _rotation),
+    (("oft_diag",), _rotation),
+    (("diff",), _full),
+    (("w_norm", "b_norm"), _norm),
+    (("weight", "on_input"), _ia3),
+    (("weight",), _ia3),
+)

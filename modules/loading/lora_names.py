@@ -1,0 +1,110 @@
+"""Which layer a LoRA's tensor belongs to: the names that kohya, LyCORIS, diffusers and peft write, and the original layout's.
+
+Every layer has one key, its path in diffusers' modules with underscores: ``unet_down_blocks_0_..._to_q``, ``te_encoder_layers_0_...``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_PREFIXES = (
+    (re.compile(r"^(?:base_model\.model\.)?(?:lora_|lycoris_|oft_)?"), ""),
+    (re.compile(r"^(?:model[._])?diffusion_model[._]"), "unet_"),
+    (re.compile(r"^(?:text_encoder|te1?)[._](?:text_model[._])?"), "te_"),
+)
+_LAYERS_PER_BLOCK = 2       # in all Stable Diffusion UNets: blocks of the original layout are counted through
+
+# endings of tensors that diffusers and peft write with dots in the layer's path; kohya's path has none
+_DOTTED_PARTS = re.compile(
+    r"\.(?P<part>lora_[AB](?:\.default)?\.weight|lora\.(?:up|down|mid)\.weight|lora_(?:up|down|mid)\.weight"
+    r"|(?:hada|lokr)_\w+|lora_magnitude_vector(?:\.default)?(?:\.weight)?|dora_scale|alpha|diff|diff_b|w_norm|b_norm)$"
+)
+_PROCESSOR = re.compile(r"\.processor\.(?P<layer>to_[qkv]|to_out)_lora\.(?P<side>up|down)\.weight$")
+_SAME_PART = {
+    "lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight", "lora_A.default.weight": "lora_down.weight",
+    "lora_B.default.weight": "lora_up.weight", "lora.down.weight": "lora_down.weight", "lora.up.weight": "lora_up.weight",
+    "lora_magnitude_vector": "dora_scale", "lora_magnitude_vector.weight": "dora_scale", "lora_magnitude_vector.default.weight": "dora_scale",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TensorPlace:
+    """The layer (its key as the file spells it, with underscores) and which part of its change a tensor is."""
+
+    layer: str
+    part: str
+
+
+def place_of(tensor_name: str) -> TensorPlace:
+    """Split a tensor's name; nothing is known yet of whether such a layer exists."""
+    processor = _PROCESSOR.search(tensor_name)
+    if processor:                           # diffusers' first LoRA files
+        layer = processor["layer"].replace("to_out", "to_out.0")
+        return TensorPlace(_key(f"{tensor_name[: processor.start()]}.{layer}"), f"lora_{processor['side']}.weight")
+    dotted = _DOTTED_PARTS.search(tensor_name)
+    if dotted and "." in tensor_name[: dotted.start()]:
+        return TensorPlace(_key(tensor_name[: dotted.start()]), _SAME_PART.get(dotted["part"], dotted["part"]))
+    layer, _, part = tensor_name.partition(".")
+    return TensorPlace(_key(layer), _SAME_PART.get(part, part))
+
+
+def layer_keys(part: str, module_names: Iterable[str]) -> dict[str, str]:
+    """Every key that a file may use for a layer -> the layer's module name. part: "unet" or "te"."""
+    keys: dict[str, str] = {}
+    for name in module_names:
+        flat = name.replace(".", "_")
+        if part == "te":
+            keys[f"te_{flat}"] = name
+            continue
+        keys[f"unet_{flat}"] = name
+        original = original_name(name)
+        if original:
+            keys[f"unet_{original.replace('.', '_')}"] = name
+    return keys
+
+
+def _key(layer: str) -> str:
+    for prefix, ours in _PREFIXES:
+        layer = prefix.sub(ours, layer)
+    layer = layer.replace(".", "_")
+    return layer if layer.startswith(("unet_", "te_", "te2_")) else f"unet_{layer}"
+
+
+_FIXED_NAMES = {
+    "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2", "conv_in": "input_blocks.0.0",
+    "conv_norm_out": "out.0", "conv_out": "out.2",
+}  # fmt: skip
+_RESNET_PARTS = {
+    "norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0", "conv2": "out_layers.3",
+    "conv_shortcut": "skip_connection",
+}  # fmt: skip
+_BLOCK_PART = re.compile(r"(down_blocks|up_blocks|mid_block)(?:\.(\d+))?\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)(?:\.(.+))?")
+
+
+def original_name(name: str) -> str | None:
+    """A UNet module's path in the original single-file layout; None for one that has none there.
+
+    The convolution of an upsampler stands third in blocks with attention, second in those without.
+    """
+    if name in _FIXED_NAMES:
+        return _FIXED_NAMES[name]
+    match = _BLOCK_PART.fullmatch(name)
+    if not match:
+        return None
+    side, block, kind, number, rest = match[1], int(match[2] or 0), match[3], int(match[4]), match[5] or ""
+    tail = f".{_RESNET_PARTS.get(rest, rest) if kind == 'resnets' else rest}" if rest else ""
+    if side == "mid_block":
+        return f"middle_block.{number * 2 if kind == 'resnets' else 1}{tail}"
+    if side == "down_blocks":
+        first = block * (_LAYERS_PER_BLOCK + 1) + 1
+        return f"input_blocks.{first + _LAYERS_PER_BLOCK}.0.op" if kind == "downsamplers" else f"input_blocks.{first + number}.{_slot(kind)}{tail}"
+    first = block * (_LAYERS_PER_BLOCK + 1)
+    if kind == "upsamplers":
+        return f"output_blocks.{first + _LAYERS_PER_BLOCK}.{1 if block == 0 else 2}.conv"
+    return f"output_blocks.{first + number}.{_slot(kind)}{tail}"
+
+
+def _slot(kind: str) -> int:
+    return 0 if kind == "resnets" else 1

@@ -1,0 +1,113 @@
+"""LoRAs on a model: what they add while they are active, and that nothing of it is left."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from modules.engine.adapters import applied
+from modules.engine.extra_networks import take_out_tags
+from modules.library.model_file import ModelFile
+from modules.loading.lora import LoraShelf
+
+UP, DOWN = torch.ones(4, 1), torch.ones(1, 4)
+
+
+def model(dtype=torch.float32):
+    torch.manual_seed(0)
+    unet = nn.ModuleDict({"conv_in": nn.Linear(4, 4, dtype=dtype), "conv_out": nn.Conv2d(4, 4, 1, dtype=dtype)})
+    text = nn.ModuleDict({"encoder": nn.ModuleDict({"q": nn.Linear(4, 4, dtype=dtype)})})
+    return SimpleNamespace(unet=unet, text_encoders=(SimpleNamespace(module=text),), family=SimpleNamespace(name="SD1"))
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    def layer(name, up=UP, down=DOWN):
+        return {f"{name}.lora_up.weight": up.clone(), f"{name}.lora_down.weight": down.clone()}
+
+    files = {
+        "both": layer("lora_unet_conv_in") | layer("lora_unet_conv_out", UP[..., None, None], DOWN[..., None, None]) | layer("lora_te_text_model_encoder_q"),
+        "part": layer("lora_unet_conv_in") | layer("lora_unet_other"),
+        "wide": layer("lora_unet_conv_in") | layer("lora_unet_conv_out", torch.ones(9, 1)),
+        "foreign": layer("lora_unet_double_blocks_0_img_attn_qkv"),
+        "full": {"lora_unet_conv_in.diff": torch.ones(4, 4), "lora_unet_conv_in.diff_b": torch.ones(4)},
+    }
+    for name, tensors in files.items():
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+    (tmp_path / "broken.safetensors").write_text("nothing")
+    found = [ModelFile(path=path, name=path.name, kind="lora") for path in sorted(tmp_path.iterdir())]
+    return LoraShelf(lambda: found)
+
+
+def tensors(components):
+    modules = (components.unet, components.text_encoders[0].module)
+    return {f"{number}.{name}": tensor.clone() for number, module in enumerate(modules) for name, tensor in module.state_dict().items()}
+
+
+def change(components, shelf, prompt):
+    """What is added to each weight, where anything is; and what was said."""
+    before = tensors(components)
+    with applied(take_out_tags(prompt)[1], components, shelf) as active:
+        during = tensors(components)
+    after = tensors(components)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    return {name: (during[name] - before[name]).mean().item() for name in before if not torch.equal(during[name], before[name])}, active
+
+
+def test_strengths_of_text_encoder_and_unet(shelf):
+    added, active = change(model(), shelf, "<lora:both:0.5:2>")
+    assert added == pytest.approx({"0.conv_in.weight": 2.0, "0.conv_out.weight": 2.0, "1.encoder.q.weight": 0.5}, abs=1e-6)
+    assert active.comments == ()
+
+
+def test_a_strength_of_zero_changes_nothing_there(shelf):
+    assert set(change(model(), shelf, "<lora:both:0:1>")[0]) == {"0.conv_in.weight", "0.conv_out.weight"}
+    added, active = change(model(), shelf, "<lora:both:te=1:unet=0>")
+    assert set(added) == {"1.encoder.q.weight"} and active.text_key
+
+
+def test_several_add_up_also_the_same_one_twice(shelf):
+    assert change(model(), shelf, "<lora:part:1><lora:part:1><lora:full:0.5>")[0] == pytest.approx(
+        {"0.conv_in.weight": 2.5, "0.conv_in.bias": 0.5}, abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_weights_are_the_same_to_the_last_bit_afterwards(shelf, dtype):
+    components = model(dtype)
+    for _ in range(3):
+        change(components, shelf, "<lora:both:0.3><lora:full:-1.7>")    # asserts it
+
+
+def test_they_are_taken_out_after_an_error_too(shelf):
+    components = model()
+    before = tensors(components)
+    with pytest.raises(ZeroDivisionError), applied(take_out_tags("<lora:both>")[1], components, shelf):
+        raise ZeroDivisionError
+    assert all(torch.equal(tensor, before[name]) for name, tensor in tensors(components).items())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("<lora:gone:1>", "'gone' was not found"),
+        ("<lora:broken:1>", "'broken' was left out. Cannot load"),
+        ("<lora:foreign:1>", "'foreign' changes nothing in this checkpoint: it was trained for another kind of model than SD1"),
+        ("<lora:part:1>", "1 of the 2 layers of the LoRA 'part' do not fit this checkpoint and were left out (the first: unet_other)"),
+        ("<lora:wide:1>", "the first: unet_conv_out"),
+        ("<lora:both:x>", "no strength"),
+        ("<hypernet:a:1>", "<hypernet:..> was left out"),
+    ],
+)
+def test_what_cannot_be_used_is_said_and_the_rest_is_used(shelf, prompt, said):
+    added, active = change(model(), shelf, prompt + "<lora:full:1>")
+    assert "0.conv_in.bias" in added and len(active.comments) == 1 and said in active.comments[0]
+
+
+def test_facts_and_the_key_for_encoded_prompts(shelf):
+    _, active = change(model(), shelf, "<lora:both:0.5><lora:part:1>")
+    assert [entry.split(":")[0] for entry in str(active.facts["Lora hashes"]).split(", ")] == ["both", "part"]
+    keys = {change(model(), shelf, prompt)[1].text_key for prompt in ("", "<lora:part>", "<lora:both:0:1>")}
+    assert keys == {()}
+    assert change(model(), shelf, "<lora:both:0.5>")[1].text_key != change(model(), shelf, "<lora:both:0.6>")[1].text_key
