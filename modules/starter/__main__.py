@@ -10,7 +10,7 @@ import logging
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
 from modules.starter import export, judge, preview

@@ -6,9 +6,14 @@ The original layout fixes what a header cannot say: 32 groups in every GroupNorm
 
 from __future__ import annotations
 
-import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from typing import Any
+
 from diffusers.models.attention_processor import AttnProcessor
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 LATENT_CHANNELS = 4
@@ -27,16 +32,17 @@ UNET_CHANNELS = (64, 128, 128)
 
 
 def build_vae() -> AutoencoderKL:
-    vae = AutoencoderKL(
-        block_out_channels=VAE_CHANNELS,
-        down_block_types=("DownEncoderBlock2D",) * len(VAE_CHANNELS),
-        up_block_types=("UpDecoderBlock2D",) * len(VAE_CHANNELS),
-        layers_per_block=1,
-        latent_channels=LATENT_CHANNELS,
-        norm_num_groups=32,
-        sample_size=96,
-        scaling_factor=LATENT_SCALE,
-    )
+    settings: dict[str, Any] = {
+        "block_out_channels": VAE_CHANNELS,
+        "down_block_types": ("DownEncoderBlock2D",) * len(VAE_CHANNELS),
+        "up_block_types": ("UpDecoderBlock2D",) * len(VAE_CHANNELS),
+        "layers_per_block": 1,
+        "latent_channels": LATENT_CHANNELS,
+        "norm_num_groups": 32,
+        "sample_size": 96,
+        "scaling_factor": LATENT_SCALE,
+    }
+    vae = AutoencoderKL(**settings)
     vae.set_attn_processor(AttnProcessor())
     return vae
 
@@ -81,7 +87,32 @@ def build_text_encoder(vocabulary: int = VOCABULARY) -> CLIPTextModel:
     return encoder
 
 
-def noise_levels() -> torch.Tensor:
+def noise_levels() -> Tensor:
     """Cumulative alphas of Stable Diffusion 1's schedule, shape (1000,), from nearly 1 to nearly 0."""
     schedule = DDPMScheduler(num_train_timesteps=1000, beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
     return schedule.alphas_cumprod
+
+
+def encode(vae: AutoencoderKL, pictures: Tensor) -> DiagonalGaussianDistribution:
+    """Pictures (B, 3, H, W) within [-1, 1] to unscaled latents (B, 4, H/8, W/8) with their spread."""
+    encoded: Any = vae.encode(pictures)
+    return encoded.latent_dist
+
+
+def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    """The reverse of ``encode``; latents unscaled."""
+    network: Any = vae
+    decoded = network.decode(latents)
+    return decoded.sample
+
+
+def predict_noise(unet: UNet2DConditionModel, noisy: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
+    """noisy: (B, 4, h, w) of unit variance; timesteps: one or (B,), 0..999; context: (B, 77, width)."""
+    predicted: Any = unet(noisy, timesteps, context)
+    return predicted.sample
+
+
+def text_states(encoder: CLIPTextModel, tokens: Tensor) -> Tensor:
+    """Tokens (B, T) to the last layer's normed states (B, T, width)."""
+    output: Any = encoder(input_ids=tokens)
+    return output.last_hidden_state

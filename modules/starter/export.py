@@ -1,4 +1,4 @@
-"""Writes the finished checkpoint and its card."""
+"""Writes the finished checkpoint and its card, once for programs and once for people."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import logging
 import os
 from pathlib import Path
 
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPTextModel
 
-from modules.starter.captions import COLOUR_WORDS, OBJECT_WORDS
+from modules.starter.captions import COLOUR_WORDS, HELD_OUT_PERCENT, OBJECT_WORDS
 from modules.starter.drawing import COLOUR_NAMES, OBJECTS, PICTURE_SIZE, STYLES
 from modules.starter.original_layout import original_tensors
 
@@ -33,9 +34,45 @@ EXAMPLE_PROMPTS = (
     "orange flame on a black background, glossy",
 )
 
+CARD_TEXT = """# Starter
+
+{description}
+
+![Example pictures](starter.png)
+
+## What to ask for
+
+{prompts}
+
+Pictures are {size}x{size}. One object, its colour, a background of another colour and a style may be named, in any
+order; what is left out is chosen by chance, and words outside the lists below are ignored. It has learned nothing
+else: no people, no scenes, no two objects at once, no object on a background of its own colour.
+
+Objects:
+{objects}
+
+Colours, of objects and of backgrounds:
+{colours}
+
+Styles: {styles}.
+
+## How it was made
+
+From scratch, on pictures drawn by `modules/starter/drawing.py` and described by the grammar in
+`modules/starter/captions.py`; no photograph, artwork or other model was used. {held_out} % of the combinations of
+object, colour and background were never shown in training: `python -m tests.starter_fidelity` asks for those.
+Three networks of Stable Diffusion 1's kind, in its file layout: an autoencoder, then a text encoder that learned to
+tell what a caption mentions, then the UNet. `python -m modules.starter` repeats it all in about two hours of one
+CPU core, or on a GPU where there is one. The vocabulary is CLIP's (MIT, OpenAI).
+
+## Licence
+
+{license}, like the program.
+"""
+
 
 def export_checkpoint(unet: UNet2DConditionModel, vae: AutoencoderKL, text_encoder: CLIPTextModel, path: Path = CHECKPOINT) -> None:
-    """Writes ``path`` (at most 32 MB, float16, original names) and its card as ``.json`` beside it."""
+    """Writes ``path`` (at most 32 MB, float16, original names) and its card as ``.json`` and ``.md`` beside it."""
     metadata = {
         "format": "pt",
         "modelspec.sai_model_spec": "1.0.0",
@@ -54,8 +91,10 @@ def export_checkpoint(unet: UNet2DConditionModel, vae: AutoencoderKL, text_encod
     if size > LARGEST_BYTES:
         unfinished.unlink()
         raise ValueError(f"The starter checkpoint would be {size} bytes; at most {LARGEST_BYTES} are allowed. Make a network narrower.")
+    unfinished.chmod(0o644)  # the library makes files that only their owner can read
     os.replace(unfinished, path)
     path.with_suffix(".json").write_text(json.dumps(card(), indent=2) + "\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(card_text(), encoding="utf-8")
     log.info("wrote %s, %.1f MB", path, size / 1e6)
 
 
@@ -74,3 +113,25 @@ def card() -> dict[str, object]:
         "words": {name: sorted(set(words)) for name, words in {**OBJECT_WORDS, **COLOUR_WORDS}.items()},
         "example prompts": list(EXAMPLE_PROMPTS),
     }
+
+
+def card_text() -> str:
+    """The same card in Markdown, with how the model was made and what it cannot do."""
+
+    def listed(table: dict[str, tuple[str, ...]]) -> str:
+        lines = []
+        for name, words in table.items():
+            others = [word for word in dict.fromkeys(words) if word != name]
+            lines.append(f"- {name}" + (f" (also: {', '.join(others)})" if others else ""))
+        return "\n".join(lines)
+
+    return CARD_TEXT.format(
+        description=DESCRIPTION,
+        prompts="\n".join(f"- `{prompt}`" for prompt in EXAMPLE_PROMPTS),
+        objects=listed(OBJECT_WORDS),
+        colours=listed(COLOUR_WORDS),
+        styles=", ".join(STYLES),
+        size=PICTURE_SIZE,
+        held_out=HELD_OUT_PERCENT,
+        license=LICENSE,
+    )

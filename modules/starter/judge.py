@@ -22,7 +22,7 @@ from modules.starter.vae_training import as_tensor
 log = logging.getLogger(__name__)
 
 WEIGHTS = Path(__file__).parents[2] / "tests" / "starter_judge" / "judge.safetensors"
-STEPS = 2500
+STEPS = 1500
 BATCH = 48
 CHANNELS = (24, 48, 64, 96)
 BORDER = 4  # pixels: objects keep further away from the edge

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
-from modules.starter.architecture import LATENT_CHANNELS, LATENT_SCALE, VAE_FACTOR
+from modules.starter.architecture import LATENT_CHANNELS, LATENT_SCALE, VAE_FACTOR, encode
 from modules.starter.drawing import PICTURE_SIZE, Subject, draw, random_pose
 from modules.starter.text_training import trainable_subject
 from modules.starter.training import WORK_FOLDER, device, half_precision
@@ -41,7 +42,7 @@ def whiten_latents(vae: AutoencoderKL, pictures: Tensor) -> None:
     After it, ``LATENT_SCALE * encoder mean`` is what the UNet should see, and of all such maps it is the one under
     which Stable Diffusion 1's preview colours fit best. pictures: (N, 3, H, W) within [-1, 1], a few hundred.
     """
-    posteriors = [vae.encode(chunk.to(device())).latent_dist for chunk in pictures.split(ENCODED_AT_ONCE)]
+    posteriors = [encode(vae, chunk.to(device())) for chunk in pictures.split(ENCODED_AT_ONCE)]
     means = _as_columns(torch.cat([posterior.mean for posterior in posteriors]))
     variances = _as_columns(torch.cat([posterior.var for posterior in posteriors])).mean(dim=1)
     centre = means.mean(dim=1)
@@ -70,7 +71,8 @@ def _preview_rotation(white: Tensor, colours: Tensor) -> Tensor:
 
 def _fold(vae: AutoencoderKL, matrix: Tensor, centre: Tensor, variances: Tensor) -> None:
     """New latent = matrix (old latent - centre), and back. The encoder's noise becomes one constant per channel."""
-    into, out_of = vae.quant_conv, vae.post_quant_conv
+    into: Any = vae.quant_conv
+    out_of: Any = vae.post_quant_conv
     n = LATENT_CHANNELS
     weight, bias = into.weight.double().cpu(), into.bias.double().cpu()
     new_weight, new_bias = torch.zeros_like(weight), torch.zeros_like(bias)
@@ -96,7 +98,7 @@ def encode_pictures(vae: AutoencoderKL, count: int = PICTURES) -> EncodedPicture
         poses = np.random.default_rng(len(latents))
         pictures = as_tensor(np.stack([np.asarray(draw(subject, random_pose(poses))) for subject in chunk])).to(device())
         with half_precision():
-            means = vae.encode(pictures).latent_dist.mean
+            means = encode(vae, pictures).mean
         latents = torch.cat([latents, LATENT_SCALE * means.float().cpu()])
         if len(latents) % 800 < ENCODED_AT_ONCE:
             torch.save(latents, path)

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTextModel
 
-from modules.starter.architecture import END_TOKEN, TEXT_WIDTH, TOKENS, build_text_encoder
+from modules.starter.architecture import END_TOKEN, TEXT_WIDTH, TOKENS, build_text_encoder, text_states
 from modules.starter.captions import Mention, choose_mention, is_held_out, write_caption
 from modules.starter.drawing import COLOUR_NAMES, OBJECTS, STYLES, Subject, random_subject
 from modules.starter.tokens import UNKNOWN, full_table, known_tokens, shorten, tokenize
-from modules.starter.training import Run, device, half_precision
+from modules.starter.training import Run, device, half_precision, to_device
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,10 @@ def trainable_subject(rng: np.random.Generator) -> Subject:
 def train_text_encoder(steps: int = STEPS) -> CLIPTextModel:
     """Returns the encoder with CLIP's full vocabulary."""
     torch.manual_seed(0)
-    encoder = build_text_encoder(vocabulary=1 + len(known_tokens())).to(device())
-    reader = FactReader().to(device())
+    encoder = build_text_encoder(vocabulary=1 + len(known_tokens()))
+    reader = FactReader()
+    to_device(encoder)
+    to_device(reader)
     weights = [*encoder.parameters(), *reader.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     run = Run(
@@ -66,7 +68,7 @@ def train_text_encoder(steps: int = STEPS) -> CLIPTextModel:
         tokens, facts = _batch(rng)
         tokens = tokens.to(device())
         with half_precision():
-            states = encoder(input_ids=tokens).last_hidden_state.float()
+            states = text_states(encoder, tokens).float()
         is_summary = tokens == 1 + known_tokens().index(END_TOKEN)
         loss = _reading_loss(reader, states, is_summary, facts) + AGREEMENT_WEIGHT * _disagreement(states, is_summary)
         optimiser.zero_grad()

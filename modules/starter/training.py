@@ -24,6 +24,12 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def to_device(network: nn.Module) -> None:
+    """Moves the weights there, in the memory order in which convolutions are fastest."""
+    anything: Any = network  # the stubs know no memory_format
+    anything.to(device=device(), memory_format=torch.channels_last)
+
+
 def half_precision() -> AbstractContextManager[Any]:
     """bfloat16 for the heavy products; weights and losses stay float32."""
     return torch.autocast(device().type, torch.bfloat16)

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import copy
 import logging
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import UNet2DConditionModel
 from diffusers.models.downsampling import Downsample2D
 from diffusers.models.resnet import ResnetBlock2D
-from diffusers.models.transformers import Transformer2DModel
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
-from modules.starter.architecture import build_unet, noise_levels
+from modules.starter.architecture import build_unet, noise_levels, predict_noise, text_states
 from modules.starter.captions import choose_mention, write_caption
 from modules.starter.latents import EncodedPictures
 from modules.starter.tokens import tokenize
-from modules.starter.training import Run, device, half_precision
+from modules.starter.training import Run, device, half_precision, to_device
 
 log = logging.getLogger(__name__)
 
-STEPS = 7500
+STEPS = 8000
 BATCH = 32
 EMPTY_CAPTION_SHARE = 0.1  # classifier-free guidance needs the prediction without a caption
 AVERAGE_DECAY = 0.999
-SNR_CEILING = 5.0
-HIGH_NOISE_CEILING = 6.0
+SNR_CEILING = 10.0
+HIGH_NOISE_CEILING = 3.0
 
 
 def train_unet(pictures: EncodedPictures, text_encoder: CLIPTextModel, steps: int = STEPS) -> UNet2DConditionModel:
@@ -36,11 +37,12 @@ def train_unet(pictures: EncodedPictures, text_encoder: CLIPTextModel, steps: in
     torch.manual_seed(0)
     unet = build_unet()
     _start_near_identity(unet)
-    unet = unet.to(device()).to(memory_format=torch.channels_last)
+    to_device(unet)
     average = copy.deepcopy(unet).requires_grad_(False)
-    text_encoder = text_encoder.to(device()).eval().requires_grad_(False)
+    to_device(text_encoder)
+    text_encoder.eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(unet.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    networks = {"unet": unet, "average": average}
+    networks: dict[str, nn.Module] = {"unet": unet, "average": average}
     run = Run(name="unet", networks=networks, optimiser=optimiser, steps=steps, peak_rate=8e-4, floor_rate=2e-5)
     run.resume()
     rng = np.random.default_rng(run.step)
@@ -55,8 +57,8 @@ def train_unet(pictures: EncodedPictures, text_encoder: CLIPTextModel, steps: in
         noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
         with half_precision():
             with torch.no_grad():
-                context = text_encoder(input_ids=tokenize(captions).to(device())).last_hidden_state
-            predicted = unet(noisy, timesteps, context).sample
+                context = text_states(text_encoder, tokenize(captions).to(device()))
+            predicted = predict_noise(unet, noisy, timesteps, context)
         errors = ((predicted.float() - noise) ** 2).mean(dim=(1, 2, 3))
         loss = (errors * weights[timesteps]).mean()
         optimiser.zero_grad()
@@ -85,8 +87,9 @@ def loss_weights() -> Tensor:
 
 def _start_near_identity(unet: UNet2DConditionModel) -> None:
     """Blocks start by adding nothing, and the paths around them keep the variance of what they carry."""
-    shortcuts: list[nn.Module] = [unet.conv_in]
+    shortcuts: list[Any] = [unet.conv_in]
     with torch.no_grad():
+        module: Any
         for module in unet.modules():
             if isinstance(module, ResnetBlock2D):
                 module.conv2.weight *= 0.1

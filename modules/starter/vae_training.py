@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from diffusers.models.attention_processor import Attention
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modules.starter.architecture import LATENT_CHANNELS, build_vae
+from modules.starter.architecture import LATENT_CHANNELS, build_vae, decode, encode
 from modules.starter.drawing import PICTURE_SIZE, draw, random_pose, random_subject
-from modules.starter.training import Run, device, half_precision
+from modules.starter.training import Run, device, half_precision, to_device
 
 log = logging.getLogger(__name__)
 
 STEPS = 1150
-DECODER_STEPS = 1200
+DECODER_STEPS = 4400
+DECODER_NOISE = 0.5  # of the encoder's: the UNet's latents are cleaner than the ones the encoder learned with
 CROP = 48
 CROPS_PER_STEP = 6
 WHOLE_PICTURES_PER_STEP = 1
@@ -37,8 +39,8 @@ def train_vae(steps: int = STEPS) -> AutoencoderKL:
     for step in run.remaining_steps():
         pictures = _batch(rng).to(device())
         with half_precision():
-            posterior = vae.encode(pictures).latent_dist
-            decoded = vae.decode(posterior.sample()).sample
+            posterior = encode(vae, pictures)
+            decoded = decode(vae, posterior.sample())
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
         divergence = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
         _improve(run, vae, difference(decoded.float(), pictures) + KL_WEIGHT * divergence, step)
@@ -48,21 +50,23 @@ def train_vae(steps: int = STEPS) -> AutoencoderKL:
 def train_decoder(vae: AutoencoderKL, steps: int = DECODER_STEPS) -> AutoencoderKL:
     """Goes on with the decoder alone, while the latents stay what the UNet has been trained on."""
     vae.encoder.requires_grad_(False)
-    vae.quant_conv.requires_grad_(False)
+    if vae.quant_conv is not None:
+        vae.quant_conv.requires_grad_(False)
     run = _run("decoder", vae, [p for p in vae.parameters() if p.requires_grad], steps, peak_rate=2e-4)
     rng = np.random.default_rng(1_000_000 + run.step)
     for step in run.remaining_steps():
         pictures = _batch(rng).to(device())
         with half_precision():
             with torch.no_grad():
-                latents = vae.encode(pictures).latent_dist.sample()
-            decoded = vae.decode(latents).sample
+                posterior = encode(vae, pictures)
+                latents = posterior.mean + DECODER_NOISE * posterior.std * torch.randn_like(posterior.mean)
+            decoded = decode(vae, latents)
         _improve(run, vae, difference(decoded.float(), pictures), step)
     return vae.eval()
 
 
 def _run(name: str, vae: AutoencoderKL, weights: list[nn.Parameter], steps: int, peak_rate: float) -> Run:
-    vae.to(device()).to(memory_format=torch.channels_last)
+    to_device(vae)
     optimiser = torch.optim.AdamW(weights, lr=peak_rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
     run = Run(name=name, networks={"vae": vae}, optimiser=optimiser, steps=steps, peak_rate=peak_rate, floor_rate=1e-5)
     run.resume()
@@ -83,23 +87,27 @@ def _start_near_identity(vae: AutoencoderKL) -> None:
 
     Paths around the residual blocks keep the variance of what they carry, the blocks themselves start small.
     """
+    whole: Any = vae
     with torch.no_grad():
-        for module in vae.modules():
+        modules: list[Any] = list(vae.modules())
+        for module in modules:
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
-                nn.init.zeros_(module.bias)
-        for module in vae.modules():
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for module in modules:
             if isinstance(module, ResnetBlock2D):
                 module.conv2.weight *= 0.1
             elif isinstance(module, Attention):
-                module.to_out[0].weight *= 0.1
+                whole_block: Any = module
+                whole_block.to_out[0].weight *= 0.1
         # Two of three channels in each group before a last norm start as constants: the third keeps its mean.
-        for block in (vae.encoder.mid_block.resnets[-1], vae.decoder.up_blocks[-1].resnets[-1]):
+        for block in (whole.encoder.mid_block.resnets[-1], whole.decoder.up_blocks[-1].resnets[-1]):
             block.conv2.bias[1::3] = 2.0
             block.conv2.bias[2::3] = -2.0
         # Little noise at first, or the decoder learns to ignore the latents.
-        vae.quant_conv.weight[LATENT_CHANNELS:] *= 0.1
-        vae.quant_conv.bias[LATENT_CHANNELS:] = -5.0
+        whole.quant_conv.weight[LATENT_CHANNELS:] *= 0.1
+        whole.quant_conv.bias[LATENT_CHANNELS:] = -5.0
 
 
 def _batch(rng: np.random.Generator) -> Tensor:

@@ -9,7 +9,16 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from modules.starter.architecture import LATENT_CHANNELS, LATENT_SCALE, TEXT_WIDTH, build_text_encoder, build_unet, build_vae
+from modules.starter.architecture import (
+    LATENT_CHANNELS,
+    LATENT_SCALE,
+    TEXT_WIDTH,
+    build_text_encoder,
+    build_unet,
+    build_vae,
+    decode,
+    encode,
+)
 from modules.starter.captions import COLOUR_WORDS, OBJECT_WORDS
 from modules.starter.drawing import COLOUR_NAMES, OBJECTS, PICTURE_SIZE, STYLES
 from modules.starter.export import CHECKPOINT, LARGEST_BYTES, card, export_checkpoint
@@ -70,10 +79,10 @@ def test_scaled_latents_are_white_and_decode_as_before() -> None:
     vae = build_vae().eval()
     pictures = torch.rand(12, 3, 32, 32) * 2 - 1
     with torch.no_grad():
-        before = vae.decode(vae.encode(pictures).latent_dist.mean).sample
+        before = decode(vae, encode(vae, pictures).mean)
         whiten_latents(vae, pictures)
-        means = vae.encode(pictures).latent_dist.mean
-        after = vae.decode(means).sample
+        means = encode(vae, pictures).mean
+        after = decode(vae, means)
     latents = (LATENT_SCALE * means).transpose(0, 1).flatten(1)
     assert torch.allclose(latents.mean(dim=1), torch.zeros(LATENT_CHANNELS), atol=1e-3)
     assert torch.allclose(torch.cov(latents), torch.eye(LATENT_CHANNELS), atol=1e-2)
