@@ -100,4 +100,4 @@ def _with_luminosity(colour: Levels, brightness: Levels) -> Levels:
     with np.errstate(divide="ignore", invalid="ignore"):
         raised = np.where(low < 0, luminosity + around * luminosity / (luminosity - low), shifted)
         lowered = np.where(high > 1, luminosity + (raised - luminosity) * (1 - luminosity) / (high - luminosity), raised)
-    return np.rint(np.clip(np.nan_to_num(lowered), 0, 1) * 255).astype(np.uint8)
+    return (np.clip(np.nan_to_num(lowered), 0, 1) * 255).astype(np.uint8)       # cut, not rounded, as in A1111
