@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from PIL import Image
@@ -16,7 +16,7 @@ from modules.engine.inpaint import BLANK_MASK, ORIGINAL, MaskedArea, final_blend
 from modules.engine.plan import LATENT_CELL
 from modules.engine.resolved import ResolvedRequest
 from modules.engine.run import Run, batch_noise, encode_batch, sampling_pass
-from modules.engine.soft_inpaint import changed_overlays
+from modules.engine.soft_inpaint import changed_overlays, soft_facts
 from modules.engine.upscale import PictureUpscaler, enlarger, find_upscaler, resized_latents
 from modules.imaging.colour import Levels, colours_of, corrected
 from modules.imaging.masks import Box, filled, overlay, under_overlay
@@ -52,7 +52,8 @@ class Start:
     image_cond: Tensor | None = None
     area: MaskedArea | None = None
     originals: tuple[Image.Image, ...] = ()
-    comments: tuple[str, ...] = field(default=())
+    facts: Mapping[str, object] = field(default_factory=dict)
+    comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +97,9 @@ def prepare_start(run: Run, plan: BatchPlan) -> Start:
         components, pixels, latents, None if area is None else area.mask, rounded=rounded, weight=request.options.inpainting_mask_weight, seed=seed
     )
     return Start(
-        latents=latents, painted=painted, image_cond=image_cond, area=area, frames=tuple(each.frame for each in prepared),
-        originals=tuple(each.original for each in prepared), comments=comments,
+        latents=latents, painted=painted, image_cond=image_cond, frames=tuple(each.frame for each in prepared),
+        originals=tuple(each.original for each in prepared), comments=comments, area=area,
+        facts={} if inpaint.soft is None or area is None else soft_facts(inpaint.soft),
     )
 
 

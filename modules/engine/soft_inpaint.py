@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 import torch
@@ -35,6 +36,13 @@ def soft_blend(soft: SoftInpaint, kept: Tensor, latent: Tensor, painted: Tensor,
     lengths = [torch.norm(each, dim=1, keepdim=True).double() ** power for each in (kept, latent)]
     wanted = (lengths[0] * (1 - share) + lengths[1] * share) ** (1 / power)
     return mixed * (wanted / (torch.norm(mixed, dim=1, keepdim=True).double() + _TINY)).to(mixed.dtype)
+
+
+def soft_facts(soft: SoftInpaint) -> dict[str, object]:
+    """The parameters text's fields; whole numbers without a point, as the page sends them."""
+    values = {field.name: getattr(soft, field.name) for field in fields(soft)}
+    named = {f"Soft inpainting {name.replace('_', ' ')}": int(value) if value == int(value) else value for name, value in values.items()}
+    return {"Soft inpainting enabled": True, **named}
 
 
 def changed_overlays(
