@@ -9,7 +9,7 @@ import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor, nn
@@ -57,12 +57,55 @@ class _Swap:
     changed: Tensor
 
 
+class NetworkSwitch:
+    """The LoRAs in one model's weights, from ``use`` to the next ``use`` or ``off``; a ``with`` ends in ``off``.
+
+    Without a shelf it knows no LoRA.
+    """
+
+    def __init__(self, components: Components, shelf: LoraShelf | None) -> None:
+        self._components = components
+        self._shelf = shelf
+        self._tags: tuple[NetworkTag, ...] = ()
+        self._swaps: list[_Swap] = []
+        self._active = ActiveNetworks()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.off()
+
+    def use(self, tags: Sequence[NetworkTag]) -> ActiveNetworks:
+        """Put in the LoRAs that ``tags`` ask for, in place of those before; the same tags again cost nothing.
+
+        A LoRA that is missing, damaged or of another family is left out with a comment, as in A1111.
+        """
+        if tuple(tags) != self._tags and self._shelf is not None:
+            self.off()
+            self._active, self._swaps = _prepared(tags, self._components, self._shelf)
+            self._tags = tuple(tags)
+            for comment in self._active.comments:
+                log.warning("%s", comment)
+            for swap in self._swaps:
+                swap.parameter.data = swap.changed
+        return self._active
+
+    def off(self) -> None:
+        """The weights as they were, to the last bit."""
+        for swap in self._swaps:            # a memory mode may have moved the module meanwhile
+            swap.parameter.data = swap.original.to(swap.parameter.device)
+        self._tags, self._swaps, self._active = (), [], ActiveNetworks()
+
+
 @contextmanager
 def applied(tags: Sequence[NetworkTag], components: Components, shelf: LoraShelf) -> Iterator[ActiveNetworks]:
-    """The LoRAs that ``tags`` ask for, in the weights of ``components`` while this runs.
+    """The LoRAs that ``tags`` ask for, in the weights of ``components`` while this runs."""
+    with NetworkSwitch(components, shelf) as switch:
+        yield switch.use(tags)
 
-    A LoRA that is missing, damaged or of another family is left out with a comment, as in A1111.
-    """
+
+def _prepared(tags: Sequence[NetworkTag], components: Components, shelf: LoraShelf) -> tuple[ActiveNetworks, list[_Swap]]:
     requests, unread = lora_requests(tags)
     loaded, missing = _load(requests, shelf)
     swaps, misfits = _swaps(loaded, components)
@@ -76,15 +119,7 @@ def applied(tags: Sequence[NetworkTag], components: Components, shelf: LoraShelf
         ),
         embeddings=tuple(embedding for each in loaded for embedding in each.lora.embeddings),
     )  # fmt: skip
-    for comment in active.comments:
-        log.warning("%s", comment)
-    try:
-        for swap in swaps:
-            swap.parameter.data = swap.changed
-        yield active
-    finally:
-        for swap in swaps:              # a memory mode may have moved the module meanwhile
-            swap.parameter.data = swap.original.to(swap.parameter.device)
+    return active, swaps
 
 
 def _load(requests: Sequence[LoraRequest], shelf: LoraShelf) -> tuple[list[_Loaded], list[str]]:

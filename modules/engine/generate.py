@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from modules.engine.adapters import NetworkSwitch
 from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.decode import as_picture, decode_latent
 from modules.engine.denoise_pass import PassModel, PassOutcome
@@ -32,7 +33,7 @@ from modules.engine.img2img import Frame, Start, effective_batch, frames_for, im
 from modules.engine.plan import LATENT_CELL, latent_size, make_plans
 from modules.engine.preview import PreviewMap, preview_map
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
-from modules.engine.run import PassPart, Run, batch_noise, encode_batch, sampling_pass
+from modules.engine.run import PassPart, Run, batch_noise, encode_batch, sampling_pass, switch_networks
 from modules.engine.sampler_registry import find_sampler, find_schedule, resolve_schedule, split_sampler_and_schedule
 from modules.engine.upscale import find_upscaler
 from modules.families.family import Prediction
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from modules.compute.policy import ComputePolicy
     from modules.loading.components import Components
     from modules.loading.embeddings import EmbeddingShelf
+    from modules.loading.lora import LoraShelf
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +57,12 @@ def generate(
     progress: ProgressSink | None = None,
     cancel: CancelView | None = None,
     embeddings: EmbeddingShelf | None = None,
+    loras: LoraShelf | None = None,
     cache: ConditioningCache | None = None,
 ) -> GenerationResult:
     """Make the pictures of ``request``; each is handed to ``hooks.image_ready`` as soon as it is there.
 
-    embeddings: the textual inversions that prompts may name. cache: encoded prompts kept from one job to the next.
+    embeddings, loras: the textual inversions and LoRAs that prompts may name. cache: encoded prompts kept from one job to the next.
     An interrupt ends the job at the next model call: finished pictures are returned, and the half-done batch as it is,
     marked incomplete. Raises UnknownName, InvalidValue, OutOfMemory and NotANumber; pictures finished before were handed over.
     """
@@ -70,13 +73,15 @@ def generate(
     run = Run(
         request=request, components=components, policy=policy, hooks=hooks or NullHooks(), progress=progress or NullProgress(),
         cancel=cancel or NeverCancelled(), sampler=find_sampler(sampler_name), schedule_name=schedule_name, model=_model(components, policy),
-        preview=_preview(request, components), embeddings=embeddings, cache=ConditioningCache() if cache is None else cache,
+        preview=_preview(request, components), embeddings=embeddings, networks=NetworkSwitch(components, loras),
+        cache=ConditioningCache() if cache is None else cache,
     )
     plans = run.hooks.plans_ready(make_plans(request))
     run.progress.begin(len(plans), sum(len(plan.images) for plan in plans))
-    with torch.no_grad(), _memory_errors(run):
+    with torch.no_grad(), run.networks, _memory_errors(run):
         start = prepare_start(run, plans[0]) if request.is_img2img and plans else None
-        run.note({}, start.comments if start else ())
+        if start:
+            run.note(start.facts, start.comments)
         for plan in plans:
             if run.cancel.interrupted or run.cancel.stopping:
                 break
@@ -114,13 +119,13 @@ def _run_batch(run: Run, plan: BatchPlan, start: Start | None) -> None:
     run.progress.begin_batch(plan.index)
     run.cancel.clear_skip()
     plan = run.hooks.before_batch(plan)
-    with _networks(run, plan):
-        run.hooks.networks_active(plan)
-        outcome = _sample(run, plan, start)
-        if not outcome.complete and not outcome.calls:
-            return                                  # stopped before anything could be seen
-        latents = run.hooks.latents_ready(plan, outcome.latents)
-        _deliver(run, plan, latents, frames_for(run, start, latents) if start else (), outcome.complete)
+    switch_networks(run, plan)
+    run.hooks.networks_active(plan)
+    outcome = _sample(run, plan, start)
+    if not outcome.complete and not outcome.calls:
+        return                                      # stopped before anything could be seen
+    latents = run.hooks.latents_ready(plan, outcome.latents)
+    _deliver(run, plan, latents, frames_for(run, start, latents) if start else (), outcome.complete)
 
 
 @contextmanager
@@ -134,11 +139,6 @@ def _memory_errors(run: Run) -> Iterator[None]:
             f"The {run.policy.device} ran out of memory for {run.request.batch_size} picture(s) of {run.request.width}x{run.request.height}.",
             "Ask for a smaller size or batch, or start with --medvram.",
         ) from error
-
-
-def _networks(run: Run, plan: BatchPlan) -> AbstractContextManager[Any]:
-    """LoRA and the like, active for this batch only."""
-    return nullcontext()
 
 
 def _sample(run: Run, plan: BatchPlan, start: Start | None) -> PassOutcome:

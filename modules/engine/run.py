@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from modules.compute.noise import ImageNoise, NoiseSpec
+from modules.engine.adapters import ActiveNetworks, NetworkSwitch
 from modules.engine.conditioning import PromptConditioning
 from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.denoise_pass import DenoisePass, PassModel, PassOutcome, run_pass
 from modules.engine.encode_prompt import encode_prompts
+from modules.engine.extra_networks import take_out_batch_tags
 from modules.engine.hooks import BatchPlan, CancelView, GeneratedImage, GenerationHooks, ProgressSink
 from modules.engine.plan import LATENT_CELL
 from modules.engine.preview import PreviewMap, preview_maker
@@ -40,6 +42,7 @@ class Run:
     model: PassModel
     preview: PreviewMap | None
     embeddings: EmbeddingShelf | None
+    networks: NetworkSwitch
     cache: ConditioningCache
     images: list[GeneratedImage] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
@@ -59,9 +62,17 @@ class PassPart:
     after: int = 0
 
 
+def switch_networks(run: Run, plan: BatchPlan, *, hires: bool = False) -> ActiveNetworks:
+    """The LoRAs that the batch's first prompt names, in the weights until others are asked for."""
+    active = run.networks.use(take_out_batch_tags([image.hires_prompt if hires else image.prompt for image in plan.images])[1])
+    run.note(active.facts, active.comments)
+    return active
+
+
 def encode_batch(run: Run, plan: BatchPlan, *, hires_steps: int | None = None) -> PromptConditioning:
     """The encoded prompts of the batch; with ``hires_steps`` (denoiser calls) those of the second pass."""
     hires = hires_steps is not None
+    active = switch_networks(run, plan, hires=hires)
     found = encode_prompts(
         [image.hires_prompt if hires else image.prompt for image in plan.images],
         [image.hires_negative_prompt if hires else image.negative_prompt for image in plan.images],
@@ -71,6 +82,8 @@ def encode_batch(run: Run, plan: BatchPlan, *, hires_steps: int | None = None) -
         hires_steps=hires_steps,
         embeddings=run.embeddings,
         cache=run.cache,
+        networks=active.text_key,
+        bundled=active.embeddings,
     )
     run.note(found.facts, found.comments)
     return found

@@ -27,6 +27,7 @@ from modules.library.model_file import ModelFile
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
 from modules.loading.embeddings import EmbeddingShelf
+from modules.loading.lora import LoraShelf
 from modules.schema.flags import parse_flags
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from modules.schema.settings.table import SETTINGS
@@ -52,6 +53,12 @@ def shelf() -> EmbeddingShelf:
     paths = sorted((data_dir() / "embeddings").iterdir())
     files = [ModelFile(path=path, name=path.name, kind="embedding", sha256=hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths]
     return EmbeddingShelf(lambda: files)
+
+
+@functools.cache
+def loras() -> LoraShelf:
+    path = data_dir() / "models/Lora/tiny-lora.safetensors"
+    return LoraShelf(lambda: [ModelFile(path=path, name=path.name, kind="lora")])
 
 
 def resolved_request(case: Case) -> ResolvedRequest:
@@ -109,7 +116,7 @@ def run_case(case: Case, patch: pytest.MonkeyPatch) -> tuple[GenerationResult, S
     """Our pictures for the case, and its stages."""
     stages = Stages()
     stages.listen(patch)
-    result = generate(resolved_request(case), components(), policy=policy(), hooks=stages, embeddings=shelf())
+    result = generate(resolved_request(case), components(), policy=policy(), hooks=stages, embeddings=shelf(), loras=loras())
     return result, stages
 
 

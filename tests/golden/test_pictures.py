@@ -21,7 +21,6 @@ STAGES = ("noise", "init", "sigmas", "hrlow", "latent")
 NOT_YET = {
     r"script-.*": "scripts have no room yet",
     r"extras-.*": "the Extras tab is not there yet",
-    r"(lora-(?!missing|off-ref).*|emb-lora)": "LoRA is not applied yet",
 }
 # case -> why ours is another picture on purpose
 ON_PURPOSE = {
@@ -42,7 +41,7 @@ def compare(stage: str, ours: np.ndarray, theirs: np.ndarray) -> str | None:
     return f"{stage}: off by {off:.2g} of {largest:.2g}" if off > TOLERANCE.get(stage, USUAL_TOLERANCE) * largest else None
 
 
-@pytest.mark.parametrize("case", cases(), ids=str)
+@pytest.mark.parametrize("case", [*cases(), *cases("sd15-inpaint")], ids=str)
 def test_a_request_makes_a1111s_picture(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     if reason := reason_to_skip(case):
         pytest.skip(reason)

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from modules.engine.adapters import applied
+from modules.engine.adapters import NetworkSwitch, applied
 from modules.engine.extra_networks import take_out_tags
 from modules.library.model_file import ModelFile
 from modules.loading.lora import LoraShelf
@@ -111,3 +111,26 @@ def test_facts_and_the_key_for_encoded_prompts(shelf):
     keys = {change(model(), shelf, prompt)[1].text_key for prompt in ("", "<lora:part>", "<lora:both:0:1>")}
     assert keys == {()}
     assert change(model(), shelf, "<lora:both:0.5>")[1].text_key != change(model(), shelf, "<lora:both:0.6>")[1].text_key
+
+
+def test_a_switch_replaces_what_was_on_and_leaves_equal_requests_alone(shelf):
+    components = model()
+    before = tensors(components)
+    both, full = (take_out_tags(prompt)[1] for prompt in ("<lora:both>", "<lora:full>"))
+    with NetworkSwitch(components, shelf) as switch:
+        switch.use(both)
+        weight = components.unet["conv_in"].weight.data
+        switch.use(both)
+        assert components.unet["conv_in"].weight.data.data_ptr() == weight.data_ptr()
+        switch.use(full)
+        added = tensors(components)["0.conv_in.weight"] - before["0.conv_in.weight"]
+        assert added.mean().item() == pytest.approx(1.0) and torch.equal(tensors(components)["1.encoder.q.weight"], before["1.encoder.q.weight"])
+        assert switch.use(()).facts == {}
+        assert all(torch.equal(tensor, before[name]) for name, tensor in tensors(components).items())
+        switch.use(both)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in tensors(components).items())
+
+
+def test_without_a_shelf_nothing_is_known_and_nothing_said():
+    with NetworkSwitch(model(), None) as switch:
+        assert switch.use(take_out_tags("<lora:both>")[1]).comments == ()
