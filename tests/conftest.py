@@ -45,7 +45,7 @@ class FakeEngine:
         self.loaded.append(model.name)
         return SimpleNamespace(vae_file=None, family=SimpleNamespace(is_inpainting=False, is_sdxl=False, vae_needs_float32=False))
 
-    def generate(self, request: Any, components: Any, *, policy: Any, hooks: Any, progress: Any, cancel: Any) -> Any:
+    def generate(self, request: Any, components: Any, *, policy: Any, hooks: Any, progress: Any, cancel: Any, **_more: Any) -> Any:
         """In place of ``engine.generate.generate``, with its stages and its manners when interrupted."""
         from PIL import Image
 
@@ -67,9 +67,9 @@ class FakeEngine:
                 if planned.index == self.fail_at:
                     raise self.failure
                 picture = Image.new("RGB", (request.width // 8 * 8, request.height // 8 * 8), (planned.seed % 256, planned.index % 256, 77))
-                images.append(hooks.image_ready(GeneratedImage(
+                images.append(hooks.composited(hooks.image_ready(GeneratedImage(
                     picture=picture, index=planned.index, seed=planned.seed, variation_seed=planned.variation_seed, prompt=planned.prompt,
-                    negative_prompt=planned.negative_prompt, complete=complete, facts=facts)))
+                    negative_prompt=planned.negative_prompt, complete=complete, facts=facts))))
         return GenerationResult(images=tuple(images), facts=facts, interrupted=cancel.interrupted)
 
     def _sample(self, request: Any, progress: Any, cancel: Any) -> bool:

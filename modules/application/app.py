@@ -12,8 +12,11 @@ from modules.jobs.queue import JobQueue
 if TYPE_CHECKING:
     from modules.compute.hardware import Hardware
     from modules.compute.policy import ComputePolicy
+    from modules.engine.conditioning_cache import ConditioningCache
     from modules.library.catalogue import Catalogue
     from modules.loading.checkpoints import Checkpoints
+    from modules.loading.embeddings import EmbeddingShelf
+    from modules.loading.lora import LoraShelf
     from modules.schema.flags import Flags
 
 
@@ -30,6 +33,9 @@ class App:
     checkpoints: Checkpoints
     jobs: JobQueue
     numbers: NumberBook
+    embeddings: EmbeddingShelf
+    loras: LoraShelf
+    conditionings: ConditioningCache
     notices: tuple[str, ...] = ()
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from modules.application.paths import Paths, paths_from_flags
 from modules.application.settings_store import SettingsStore
 from modules.compute.hardware import probe
 from modules.compute.policy import policy_from_flags
+from modules.engine.conditioning_cache import ConditioningCache
 from modules.files.atomic import sweep_temporaries
 from modules.imaging.save import NumberBook
 from modules.jobs.job import Job
@@ -21,6 +22,8 @@ from modules.library.cache import FileCache
 from modules.library.catalogue import Catalogue
 from modules.library.roots import roots_from_flags
 from modules.loading.checkpoints import Checkpoints
+from modules.loading.embeddings import EmbeddingShelf
+from modules.loading.lora import LoraShelf
 from modules.schema.errors import NoCheckpoint, WebuiError
 from modules.schema.flags import Flags
 from modules.schema.settings.table import SETTINGS
@@ -54,6 +57,9 @@ def build_app(flags: Flags) -> App:
         checkpoints=Checkpoints(catalogue, policy, fixed_vae=Path(flags.vae_path) if flags.vae_path else None),
         jobs=JobQueue(store, runners),
         numbers=NumberBook(),
+        embeddings=EmbeddingShelf(catalogue.embeddings, catalogue.hash_of),
+        loras=LoraShelf(catalogue.loras, metadata_of=catalogue.metadata_of, refresh=catalogue.refresh),
+        conditionings=ConditioningCache(),
         notices=notices,
     )
     runners |= generation.runners(app)

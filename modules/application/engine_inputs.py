@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from modules.application.init_inputs import resolve_init
 from modules.engine.resolved import PreviewOptions, ResolvedHires, ResolvedInit, ResolvedRefiner, ResolvedRequest, SamplingOptions
 from modules.engine.sampler_registry import find_sampler, find_schedule, split_sampler_and_schedule
+from modules.engine.upscale import find_upscaler
 from modules.schema.params_hires import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 
@@ -81,11 +82,13 @@ def resolve(request: Txt2ImgRequest | Img2ImgRequest, settings: SettingsView) ->
     """
     sampler, schedule = split_sampler_and_schedule(request.sampling.sampler or "Euler", request.sampling.scheduler or "Automatic")
     size, batch, seed = request.size, request.batch, request.seed
+    hires = _hires(request)
+    width, height = _first_pass_size(request)
     return ResolvedRequest(
         prompt=request.prompt.prompt,
         negative_prompt=request.prompt.negative_prompt,
-        width=size.width,
-        height=size.height,
+        width=width or size.width,
+        height=height or size.height,
         steps=request.sampling.steps,
         guidance_scale=request.sampling.guidance_scale,
         sampler_name=find_sampler(sampler).name,
@@ -99,7 +102,7 @@ def resolve(request: Txt2ImgRequest | Img2ImgRequest, settings: SettingsView) ->
         seed_resize_height=max(0, seed.resize_from_height),
         denoising_strength=USUAL_STRENGTH if request.denoising_strength is None else request.denoising_strength,
         options=resolve_options(request, settings),
-        hires=_hires(request),
+        hires=hires,
         init=resolve_init(request) if isinstance(request, Img2ImgRequest) else ResolvedInit(),
         refiner=ResolvedRefiner(
             checkpoint_name=_named(request.refiner.checkpoint),
@@ -135,12 +138,13 @@ def _hires(request: Txt2ImgRequest | Img2ImgRequest) -> ResolvedHires:
     if sampler:
         sampler, schedule = split_sampler_and_schedule(sampler, schedule)
         sampler = find_sampler(sampler).name
+    old_form = any(_first_pass_size(request))
     return ResolvedHires(
         enabled=True,
-        upscaler=hires.upscaler or "Latent",
+        upscaler=find_upscaler(hires.upscaler or "Latent").name,
         scale=hires.scale,
-        resize_width=hires.resize_width,
-        resize_height=hires.resize_height,
+        resize_width=request.size.width if old_form else hires.resize_width,
+        resize_height=request.size.height if old_form else hires.resize_height,
         steps=hires.second_pass_steps,
         sampler_name=sampler,
         schedule_name=find_schedule(schedule).label if schedule else "",
@@ -148,6 +152,13 @@ def _hires(request: Txt2ImgRequest | Img2ImgRequest) -> ResolvedHires:
         negative_prompt=hires.negative_prompt,
         checkpoint_name=_named(hires.checkpoint_name, SAME_CHECKPOINT),
     )
+
+
+def _first_pass_size(request: Txt2ImgRequest | Img2ImgRequest) -> tuple[int, int]:
+    """The oldest form of hires fix named the first pass's size, and width and height were the second's; (0, 0) otherwise."""
+    if not isinstance(request, Txt2ImgRequest) or not request.hires.enabled:
+        return 0, 0
+    return request.hires.firstphase_width, request.hires.firstphase_height
 
 
 def _named(name: str | None, same: str = "None") -> str:

@@ -9,8 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 from modules.application.app import App
 from modules.application.engine_inputs import SettingsView, resolve
+from modules.application.init_inputs import SOFT_INPAINTING
 from modules.application.outcome import Outcome, OutputImage, processed_info
 from modules.application.picture_saver import PictureSaver, save_plan
 from modules.application.run_facts import FactsWriter, ModelFacts
@@ -18,14 +21,17 @@ from modules.application.settings_rules import check_overrides
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.generate import generate
 from modules.engine.hooks import BatchPlan, GeneratedImage, NullHooks, SamplingFacts
+from modules.engine.img2img import effective_batch
 from modules.engine.plan import fixed_seed
 from modules.engine.prompt_comments import strip_comments
 from modules.engine.resolved import ResolvedRequest
 from modules.engine.styles import apply_styles, read_styles
+from modules.imaging.base64_codec import encode_image
 from modules.jobs.job import Job, JobState
 from modules.library.model_file import ModelFile
 from modules.schema.errors import InvalidValue, JobSetAside, NoCheckpoint, UnknownName
 from modules.schema.param import put
+from modules.schema.params_hires import SAME_CHECKPOINT
 from modules.schema.request import Img2ImgRequest, Request, Txt2ImgRequest
 
 if TYPE_CHECKING:
@@ -47,13 +53,13 @@ def submit(app: App, request: Request, *, source: str, task_id: str | None = Non
     settings = OverlaidSettings(app.settings.table, app.settings.changed(), overrides)
     _refuse_unbuilt(request)
     model = chosen_checkpoint(app, settings.get(CHECKPOINT_KEY), strict=CHECKPOINT_KEY in overrides)
-    resolve(request, settings)
+    check_batch(resolve(request, settings))
     if not request.overrides.override_settings_restore_afterwards and overrides:
         app.settings.update(overrides)
     request = put(request, ("seed", "seed"), fixed_seed(request.seed.seed))
     request = put(request, ("seed", "variation_seed"), fixed_seed(request.seed.variation_seed))
     kind = "img2img" if isinstance(request, Img2ImgRequest) else "txt2img"
-    payload = {"request": request.to_flat(), "settings": app.settings.changed(), "checkpoint": model.name}
+    payload = {"request": _as_json(request), "settings": app.settings.changed(), "checkpoint": model.name}
     return app.jobs.submit(kind, payload, id=task_id or request.task.force_task_id or None, source=source)
 
 
@@ -114,7 +120,7 @@ class _Listener(NullHooks):
         self.saver.plans = plans
         return plans
 
-    def image_ready(self, image: GeneratedImage) -> GeneratedImage:
+    def composited(self, image: GeneratedImage) -> GeneratedImage:
         self.facts = image.facts or self.facts
         self.saver.take(image)
         return image
@@ -130,7 +136,7 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     models = _model_facts(app, model, components)
     job.progress.text = ""
     resolved, comments = _with_styles(app, request, resolve(request, settings), strip=settings.get("enable_prompt_comments"))
-    writer = FactsWriter(request=resolved, settings=settings, models=models)
+    writer = FactsWriter(asked=request, request=resolved, settings=settings, models=models)
     began = datetime.now()
     plan = save_plan(
         app.paths, settings, job.kind,
@@ -140,7 +146,9 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     saver = PictureSaver(plan, writer, app.numbers, began, lambda done: _note(app, job, done))
     listener = _Listener(saver)
     try:
-        result = generate(resolved, components, policy=app.policy.for_family(components.family), hooks=listener, progress=job.progress, cancel=job.cancel)
+        result = generate(
+            resolved, components, policy=app.policy.for_family(components.family), hooks=listener, progress=job.progress, cancel=job.cancel,
+            embeddings=app.embeddings, loras=app.loras, cache=app.conditionings if settings.get("persistent_cond_cache") else None)
         comments += result.comments
         listener.facts = result.facts
     finally:
@@ -187,12 +195,26 @@ def _model_facts(app: App, model: ModelFile, components: Components) -> ModelFac
 
 def _with_styles(app: App, request: Request, resolved: ResolvedRequest, *, strip: bool) -> tuple[ResolvedRequest, tuple[str, ...]]:
     """The prompts with styles applied and comments taken out, and a sentence for each style that does not exist."""
-    names = request.prompt.styles
-    prompt, negative, unknown = apply_styles(resolved.prompt, resolved.negative_prompt, names, read_styles(styles_paths(app)) if names else {})
-    if strip:
-        prompt, negative = strip_comments(prompt), strip_comments(negative)
+    names, hires = request.prompt.styles, resolved.hires
+    styles = read_styles(styles_paths(app)) if names else {}
+    clean = strip_comments if strip else str
+    prompt, negative, unknown = apply_styles(resolved.prompt, resolved.negative_prompt, names, styles)
+    if hires.enabled:
+        own, own_negative = hires.prompt or resolved.prompt, hires.negative_prompt or resolved.negative_prompt
+        own, own_negative, _ = apply_styles(own, own_negative, names, styles)
+        hires = replace(hires, prompt=clean(own), negative_prompt=clean(own_negative))
     comments = tuple(f"There is no style called {name[:80]!r}; it was left out." for name in unknown if name != "None")
-    return replace(resolved, prompt=prompt, negative_prompt=negative), comments
+    return replace(resolved, prompt=clean(prompt), negative_prompt=clean(negative), hires=hires), comments
+
+
+def _as_json(request: Request) -> dict[str, Any]:
+    """The request by API name, pictures as base64, so that it can wait on disk."""
+    def plain(value: Any) -> Any:
+        if isinstance(value, Image.Image):
+            return encode_image(value)
+        return [plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+    return {name: plain(value) for name, value in request.to_flat().items()}
 
 
 def styles_paths(app: App) -> list[Path]:
@@ -203,16 +225,23 @@ def styles_paths(app: App) -> list[Path]:
     return found
 
 
+def check_batch(request: ResolvedRequest) -> None:
+    """Refuse more input pictures than a batch has. Raises InvalidValue."""
+    if request.is_img2img:
+        effective_batch(request)
+
+
 def _refuse_unbuilt(request: Request) -> None:
     """Say no, instead of making another picture than was asked for, where a feature is not there yet."""
     if request.scripting.script_name:
         raise InvalidValue(f"Script {request.scripting.script_name[:80]!r} not found", field="script_name")
+    built_in = (SOFT_INPAINTING,) if isinstance(request, Img2ImgRequest) else ()
     for name in request.scripting.alwayson_scripts:
-        raise InvalidValue(f"Script {name[:80]!r} not found", field="alwayson_scripts")
-    if isinstance(request, Txt2ImgRequest) and request.hires.enabled:
-        raise InvalidValue("Hires. fix (enable_hr) is not there yet.", "Switch it off.", field="enable_hr")
+        if name.lower() not in built_in:
+            raise InvalidValue(f"Script {name[:80]!r} not found", field="alwayson_scripts")
+    if isinstance(request, Txt2ImgRequest) and request.hires.checkpoint_name not in (None, "", "None", SAME_CHECKPOINT):
+        raise InvalidValue("Another checkpoint for the hires pass (hr_checkpoint_name) is not there yet.", "Leave it out.", field="hr_checkpoint_name")
     if request.refiner.checkpoint not in (None, "", "None"):
         raise InvalidValue("The refiner (refiner_checkpoint) is not there yet.", "Leave it out.", field="refiner_checkpoint")
-    if isinstance(request, Img2ImgRequest):
-        raise InvalidValue("img2img is not there yet.", "Use txt2img.", field="init_images")
-
+    if request.first_pass.firstpass_image:
+        raise InvalidValue("A first pass from a picture (firstpass_image) is not there yet.", "Leave it out.", field="firstpass_image")

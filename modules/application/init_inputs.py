@@ -17,11 +17,17 @@ _SOFT_FIELDS = (
 )
 
 
+class NoInitImage(InvalidValue):
+    """img2img without a picture to start from."""
+
+    status = 404
+
+
 def resolve_init(request: Img2ImgRequest) -> ResolvedInit:
-    """Raises InvalidValue when there is no picture, or one that cannot be read."""
+    """Raises NoInitImage when there is no picture, InvalidValue for one that cannot be read."""
     init = request.init
     if not init.init_images:
-        raise InvalidValue("Init image not found", "Send at least one picture.", field="init_images")
+        raise NoInitImage("Init image not found.", "Send at least one picture.", field="init_images")
     return ResolvedInit(
         pictures=tuple(_opened(picture, "init_images") for picture in init.init_images),
         resize_mode=init.resize_mode,

@@ -9,10 +9,9 @@ from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.sampler_registry import samplers as all_samplers
 from modules.engine.sampler_registry import schedules as all_schedules
 from modules.engine.styles import read_styles
+from modules.engine.upscale import LATENT_UPSCALERS, PICTURE_UPSCALERS
 from modules.library.model_file import ModelFile
 from modules.schema.errors import NoCheckpoint
-
-LATENT_UPSCALE_MODES = ("Latent", "Latent (antialiased)", "Latent (bicubic)", "Latent (bicubic antialiased)", "Latent (nearest)", "Latent (nearest-exact)")
 
 
 def samplers() -> list[dict[str, Any]]:
@@ -73,12 +72,12 @@ def prompt_styles(app: App) -> list[dict[str, Any]]:
 
 def upscalers() -> list[dict[str, Any]]:
     """Every upscaler: name, model_name, model_path, model_url, scale."""
-    return [{"name": name, "model_name": None, "model_path": None, "model_url": None, "scale": 4.0} for name in ("None", "Lanczos", "Nearest")]
+    return [{"name": name, "model_name": None, "model_path": None, "model_url": None, "scale": 4.0} for name in (each.name for each in PICTURE_UPSCALERS)]
 
 
 def latent_upscale_modes() -> list[dict[str, Any]]:
     """The ways to enlarge a latent."""
-    return [{"name": name} for name in LATENT_UPSCALE_MODES]
+    return [{"name": each.name} for each in LATENT_UPSCALERS]
 
 
 def notices(app: App) -> list[str]:

@@ -1,15 +1,17 @@
 """What the parameters text says of one picture, from the resolved request and what the engine really used."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from modules.application.engine_inputs import SettingsView
 from modules.application.version import INFOTEXT_VERSION
 from modules.engine.hooks import GeneratedImage, SamplingFacts
-from modules.engine.resolved import ResolvedRequest
+from modules.engine.resolved import ResolvedRequest, SoftInpaint
 from modules.engine.sampler_registry import AUTOMATIC, find_sampler
-from modules.schema.infotext_write import run_infotext
+from modules.schema.infotext_write import hires_fields, inpaint_fields, run_infotext
+from modules.schema.params_hires import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER, Hires
+from modules.schema.request import Request, Txt2ImgRequest
 from modules.schema.result import RunFacts
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class ModelFacts:
 class FactsWriter:
     """Writes the texts of one job's pictures."""
 
+    asked: Request
     request: ResolvedRequest
     settings: SettingsView
     models: ModelFacts
@@ -62,6 +65,7 @@ class FactsWriter:
             variation_strength=request.variation_strength or None,
             seed_resize_from=f"{request.seed_resize_width}x{request.seed_resize_height}" if resized else None,
             denoising_strength=request.denoising_strength if request.hires.enabled or request.is_img2img else None,
+            conditional_mask_weight=options.inpainting_mask_weight if self.models.is_inpainting else None,
             clip_skip=options.clip_skip,
             ensd=options.ensd if _reads_ensd(request) else None,
             noise_source=options.noise_source,
@@ -74,8 +78,29 @@ class FactsWriter:
         )
 
     def extra(self, used: SamplingFacts) -> dict[str, Any]:
-        """What samplers and prompts added to the text."""
-        return dict(used.extra)
+        """What hires fix, masks, samplers and prompts add to the text, in A1111's order."""
+        found: dict[str, Any] = {}
+        if isinstance(self.asked, Txt2ImgRequest):
+            found |= hires_fields(self._named_hires(self.asked))
+        elif self.request.init.inpaint.mask is not None:
+            found |= _soft_inpainting(self.request.init.inpaint.soft)
+            found |= inpaint_fields(self.asked.inpaint)
+        return found | dict(used.extra)
+
+    def _named_hires(self, asked: Txt2ImgRequest) -> Hires:
+        """The hires group as the text has it: what is the same as in the first pass goes unsaid."""
+        hires, resolved = asked.hires, self.request.hires
+        return replace(
+            hires,
+            upscaler=resolved.upscaler,
+            resize_width=resolved.resize_width,
+            resize_height=resolved.resize_height,
+            checkpoint_name=None if hires.checkpoint_name == SAME_CHECKPOINT else hires.checkpoint_name,
+            sampler_name=None if hires.sampler_name == SAME_SAMPLER or resolved.sampler_name == self.request.sampler_name else resolved.sampler_name or None,
+            scheduler=None if hires.scheduler == SAME_SCHEDULER or resolved.schedule_name == self.request.schedule_name else resolved.schedule_name or None,
+            prompt="" if resolved.prompt == self.request.prompt else resolved.prompt,
+            negative_prompt="" if resolved.negative_prompt == self.request.negative_prompt else resolved.negative_prompt,
+        )
 
     def extra_params(self, used: SamplingFacts) -> dict[str, Any]:
         """A1111's ``extra_generation_params``: ``extra``, and two that it keeps there although the text has a place for them."""
@@ -85,6 +110,14 @@ class FactsWriter:
         if used.schedule_name != AUTOMATIC and find_sampler(used.sampler_name).kind == "sigma":
             found["Schedule type"] = used.schedule_name
         return found | self.extra(used)
+
+
+def _soft_inpainting(soft: SoftInpaint | None) -> dict[str, Any]:
+    """A1111's fields for its soft inpainting; whole numbers without a decimal point, as they were typed."""
+    if soft is None:
+        return {}
+    values = {field.name.replace("_", " "): getattr(soft, field.name) for field in fields(soft)}
+    return {"Soft inpainting enabled": True} | {f"Soft inpainting {name}": int(value) if value == int(value) else value for name, value in values.items()}
 
 
 def _reads_ensd(request: ResolvedRequest) -> bool:

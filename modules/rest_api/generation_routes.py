@@ -1,4 +1,4 @@
-"""POST /sdapi/v1/txt2img: a request, a job, its pictures as base64."""
+"""POST /sdapi/v1/txt2img and img2img: a request, a job, its pictures as base64."""
 from __future__ import annotations
 
 import asyncio
@@ -14,10 +14,10 @@ from modules.application.infotext_fill import fill_from_infotext
 from modules.application.outcome import Outcome
 from modules.imaging.base64_codec import encode_image
 from modules.jobs.job import Job
-from modules.rest_api.models import TextToImageResponse, Txt2ImgBody
+from modules.rest_api.models import ImageToImageResponse, Img2ImgBody, TextToImageResponse, Txt2ImgBody
 from modules.rest_api.routes import Routes
-from modules.schema.request import Txt2ImgRequest
-from modules.schema.table import TXT2IMG
+from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
+from modules.schema.table import IMG2IMG, TXT2IMG, ParameterTable
 
 
 def add_generation_routes(routes: Routes) -> None:
@@ -26,15 +26,27 @@ def add_generation_routes(routes: Routes) -> None:
 
     async def text2img(body: Txt2ImgBody) -> dict[str, Any]:  # type: ignore[valid-type]
         """Make pictures from words. Answers when they are done; a caller who hangs up loses nothing: see /internal/jobs."""
-        values = _values(app, body)
-        request = Txt2ImgRequest.from_flat(values)
-        job = await run_in_threadpool(submit, app, request, source="api")
-        await finished(job)
-        outcome = outcome_of(job)
-        images = await run_in_threadpool(_encoded, app, outcome) if request.output.send_images else []
-        return {"images": images, "parameters": values, "info": json.dumps(outcome.info)}
+        return await _generate(app, Txt2ImgRequest, TXT2IMG, body)
+
+    async def img2img(body: Img2ImgBody) -> dict[str, Any]:  # type: ignore[valid-type]
+        """Make pictures from pictures and words; with a mask, only inside or outside of it."""
+        answer = await _generate(app, Img2ImgRequest, IMG2IMG, body)
+        if not answer["parameters"].get("include_init_images"):
+            answer["parameters"] |= {"init_images": None, "mask": None}
+        return answer
 
     routes.add_route("/sdapi/v1/txt2img", text2img, methods=("POST",), model=TextToImageResponse)
+    routes.add_route("/sdapi/v1/img2img", img2img, methods=("POST",), model=ImageToImageResponse)
+
+
+async def _generate(app: App, kind: type[Txt2ImgRequest] | type[Img2ImgRequest], table: ParameterTable, body: BaseModel) -> dict[str, Any]:
+    values = _values(app, table, body)
+    request = kind.from_flat(values)
+    job = await run_in_threadpool(submit, app, request, source="api")
+    await finished(job)
+    outcome = outcome_of(job)
+    images = await run_in_threadpool(_encoded, app, outcome) if request.output.send_images else []
+    return {"images": images, "parameters": values, "info": json.dumps(outcome.info)}
 
 
 async def finished(job: Job) -> None:
@@ -49,12 +61,12 @@ async def finished(job: Job) -> None:
     await over.wait()
 
 
-def _values(app: App, body: BaseModel) -> dict[str, Any]:
+def _values(app: App, table: ParameterTable, body: BaseModel) -> dict[str, Any]:
     """What was sent, by API name, the rest filled in: from the infotext where one was sent, else with the defaults."""
     given = {name: getattr(body, name) for name in body.model_fields_set}
     values = {**body.model_dump(), **given}
     if isinstance(given.get("infotext"), str):
-        values |= fill_from_infotext(app.settings.table, TXT2IMG, given)
+        values |= fill_from_infotext(app.settings.table, table, given)
     return values
 
 

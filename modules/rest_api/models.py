@@ -20,8 +20,7 @@ def request_model(table: ParameterTable, name: str) -> type[BaseModel]:
 def _type(entry: ParamEntry) -> Any:
     kind = typing.get_origin(entry.type) or entry.type
     if kind is tuple:
-        inner = typing.get_args(entry.type)[0]
-        plain: Any = list[str] if inner is str else list
+        plain: Any = list[str] if typing.get_args(entry.type)[0] is str or entry.api_name == "init_images" else list
     elif isinstance(kind, type) and issubclass(kind, Mapping):
         plain = dict[str, Any]
     elif kind in (str, int, float, bool):
@@ -47,6 +46,10 @@ class TextToImageResponse(BaseModel):
     images: list[str] | None = Field(default=None, description="The pictures, base64 of image files; a grid comes first.")
     parameters: dict[str, Any] = Field(description="The request as it was understood.")
     info: str = Field(description="JSON: seeds, prompts, infotexts and more of every picture.")
+
+
+class ImageToImageResponse(TextToImageResponse):
+    """The same for img2img."""
 
 
 class ProgressResponse(BaseModel):

@@ -58,7 +58,8 @@ def test_nothing_is_saved_unless_asked(make_app: MakeApp, fake_engine: FakeEngin
     ({"override_settings": {"sd_model_checkpoint": "nope"}}, UnknownName, "checkpoint"), ({"override_settings": {"nope": 1}}, UnknownName, "setting"),
     ({"override_settings": {"CLIP_stop_at_last_layers": "x"}}, InvalidValue, "CLIP_stop"),
     ({"override_settings": {"outdir_samples": "/etc"}}, InvalidValue, "overridden"), ({"script_name": "Nope"}, InvalidValue, "Script 'Nope' not found"),
-    ({"alwayson_scripts": {"Nope": {"args": []}}}, InvalidValue, "not found"), ({"enable_hr": True}, InvalidValue, "enable_hr"),
+    ({"alwayson_scripts": {"Nope": {"args": []}}}, InvalidValue, "not found"), ({"enable_hr": True, "hr_upscaler": "Nope"}, UnknownName, "upscaler"),
+    ({"enable_hr": True, "hr_checkpoint_name": "other"}, InvalidValue, "hr_checkpoint_name"), ({"refiner_checkpoint": "other"}, InvalidValue, "refiner"),
 ])
 def test_what_is_wrong_is_said_at_once(make_app: MakeApp, fake_engine: FakeEngine, values: dict[str, Any], error: type[Exception], word: str) -> None:
     app = make_app()
@@ -169,3 +170,30 @@ def test_waiting_jobs_are_done_after_a_restart(make_app: MakeApp, fake_engine: F
     assert job is not None and again.jobs.wait(job, 10).result.images[0].seed == 7
     before = again.jobs.find("first")
     assert before is not None and before.state is JobState.INTERRUPTED
+
+
+def test_img2img_takes_pictures_and_waits_on_disk(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    from PIL import Image
+
+    from modules.schema.request import Img2ImgRequest
+
+    app = make_app()
+    picture, mask = Image.new("RGB", (64, 64), "red"), Image.new("L", (64, 64), 255)
+    request = Img2ImgRequest.from_flat({"prompt": "a cat", "steps": 1, "width": 64, "height": 64, "init_images": [picture], "mask": mask, "inpainting_fill": 0,
+                                        "save_images": True, "alwayson_scripts": {"Soft Inpainting": {"args": [True, 1, 0.5, 4, 0, 0.5, 2]}}})
+    job = submit(app, request, source="page")
+    outcome = outcome_of(app.jobs.wait(job, 10))
+    init = fake_engine.requests[0].init
+    assert init.pictures[0].getpixel((0, 0)) == (255, 0, 0) and init.inpaint.mask.size == (64, 64) and init.inpaint.soft is not None
+    assert isinstance(job.payload["request"]["mask"], str) and json.dumps(dict(job.payload))
+    assert outcome.images[0].path is not None and "img2img-images" in outcome.images[0].path.parts
+    assert "Denoising strength: 0.75, Soft inpainting enabled: True, Soft inpainting schedule bias: 1, " in outcome.images[0].infotext
+    assert outcome.images[0].infotext.partition("difference contrast: 2, ")[2].startswith("Mask blur: 4, Inpaint area: Only masked, Masked area padding: 0, Masked content: fill")
+
+
+def test_hires_is_said_in_the_text(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    outcome = generate_blocking(make_app(), asking(enable_hr=True, hr_prompt="a dog", hr_sampler_name="Euler a", firstphase_width=32, firstphase_height=32))
+    request = fake_engine.requests[0]
+    assert (request.width, request.hires.resize_width, request.hires.prompt, request.hires.sampler_name) == (32, 64, "a dog", "Euler a")
+    assert "Denoising strength: 0.75" in outcome.images[0].infotext
+    assert "Hires sampler: Euler a, Hires prompt: a dog, Hires resize: 64x64, Hires upscaler: Latent" in outcome.images[0].infotext

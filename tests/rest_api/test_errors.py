@@ -10,11 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from modules.files.storage import Storage
+from modules.imaging.base64_codec import encode_image
 from modules.jobs.job import JobState
 from tests.conftest import FakeEngine, RunningServer
 
+PIXEL = encode_image(Image.new("RGB", (64, 64), "red"))
 SMALL = {"prompt": "a cat", "steps": 2, "width": 64, "height": 64}
 
 
@@ -31,7 +34,8 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
     ({"batch_size": 10**6}, 422, "batch_size"), ({"n_iter": 0}, 422, "n_iter"), ({"prompt": "x" * 100_000}, 422, "100,000 characters"),
     ({"cfg_scale": 1e30}, 422, "cfg_scale"), ({"seed": 2**80}, 422, "seed"), ({"script_name": "Nope"}, 422, "Script 'Nope' not found"),
     ({"alwayson_scripts": {"Nope": {"args": []}}}, 422, "Script 'Nope' not found"), ({"force_task_id": "a\nb"}, 422, "task id"),
-    ({"enable_hr": True}, 422, "enable_hr"),
+    ({"enable_hr": True, "hr_upscaler": "Nope"}, 404, "upscaler"), ({"refiner_checkpoint": "other"}, 422, "refiner"), ({"firstpass_image": "abc"}, 422, "firstpass_image"),
+    ({"enable_hr": True, "hr_scale": 1e9}, 422, "hr_scale"), ({"enable_hr": True, "hr_scale": 16, "width": 8192}, 422, "hr_scale"),
 ]
 
 
@@ -55,6 +59,20 @@ def test_bodies_that_are_no_requests(fake_server: RunningServer, content: bytes)
     assert 400 <= answer.status_code < 500, answer.text[:300]
     assert set(answer.json()) == {"error", "detail", "body", "errors"}
     assert post(fake_server).status_code == 200
+
+
+@pytest.mark.parametrize(("values", "status", "word"), [
+    ({}, 404, "Init image not found"), ({"init_images": []}, 404, "Init image not found"), ({"init_images": ["abc"]}, 422, "Invalid encoded image"),
+    ({"init_images": ["http://127.0.0.1:1/x.png"]}, 422, "not fetched"), ({"init_images": [5]}, 422, ""), ({"init_images": "abc"}, 422, ""),
+    ({"init_images": [None]}, 422, ""), ({"init_images": [PIXEL], "mask": "abc"}, 422, "mask"), ({"init_images": [PIXEL], "resize_mode": 9}, 422, "resize_mode"),
+    ({"init_images": [PIXEL], "denoising_strength": 7}, 422, "denoising_strength"), ({"init_images": [PIXEL] * 2}, 422, "batches of 1"),
+])
+def test_bad_img2img_requests(fake_server: RunningServer, values: dict[str, Any], status: int, word: str) -> None:
+    answer = post(fake_server, "/sdapi/v1/img2img", **values)
+    assert answer.status_code == status and word in str(answer.json()["detail"]), answer.text[:300]
+    assert set(answer.json()) == {"error", "detail", "body", "errors"} and fake_server.app.jobs.recent(1) == []
+    answer = post(fake_server, "/sdapi/v1/img2img", init_images=[PIXEL])
+    assert answer.status_code == 200 and answer.json()["parameters"]["init_images"] is None
 
 
 def test_half_a_character_is_no_reason_to_fail(fake_server: RunningServer) -> None:

@@ -38,7 +38,6 @@ def test_every_route_asks_for_a_password(guarded: RunningServer) -> None:
             answer = guarded.client.request(method, re.sub(r"{[^}]*}", "1", path), auth=auth)
             assert answer.status_code in (401, 429), (method, path, auth)
             assert "secret" not in answer.text
-        assert guarded.client.get("/sdapi/v1/samplers", auth=("ann", "secret")).status_code in (200, 429)
 
 
 def test_the_right_password_opens(guarded: RunningServer) -> None:
