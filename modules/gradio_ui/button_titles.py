@@ -11,6 +11,7 @@ _ON_GENERATION_TABS = {
     "{tab}_clear_prompt": "Clear the prompt and the negative prompt",
     "{tab}_style_apply": "Write the chosen styles into the prompts",
     "refresh_{tab}_styles": "Read the styles file again",
+    "{tab}_restore_progress": "Show the result of the last job",
     "{tab}_open_folder": "Open the folder with the pictures",
     "save_{tab}": "Save the chosen picture once more, into the Save folder",
     "save_zip_{tab}": "Pack all pictures into a zip archive",

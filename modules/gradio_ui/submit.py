@@ -67,9 +67,8 @@ class Submitter:
         return shown, json.dumps(dict(finished.info)), job.id, answer, message
 
     def interrupt(self, task_id: str) -> None:
-        """Stop the page's job; without an id, or one that is over, the running one."""
-        if not self.app.jobs.interrupt(task_id or None):
-            self.app.jobs.interrupt()
+        """Stop the page's job; without an id the running one, whosever it is."""
+        self.app.jobs.interrupt(task_id or None)
 
     def skip(self, task_id: str) -> None:
         """Leave the picture at work."""

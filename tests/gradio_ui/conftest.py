@@ -50,7 +50,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuiltPage]:
     blocks = build_ui(app)
     with gr.Blocks():
         tab = build_txt2img_tab(app, ChoiceSources.of(app), UiConfig.read(app.paths.ui_config_file), ShownFiles((app.paths.outputs_dir,)))
-    yield BuiltPage(app=app, blocks=blocks, config=blocks.get_config_file(), form=tab.form)
+    yield BuiltPage(app=app, blocks=blocks, config=dict(blocks.get_config_file()), form=tab.form)
     app.close()
 
 

@@ -130,13 +130,13 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
 (function watchPage() {
     let afterUpdate = null;
 
-    function noteTabChange() {
+    webui.noteTabChange = function() {
         const tab = get_uiCurrentTab();
-        if (tab && tab !== uiCurrentTab) {
+        if (webui.ready && tab && tab !== uiCurrentTab) {
             uiCurrentTab = tab;
             webui.callAll(uiTabChangeCallbacks);
         }
-    }
+    };
 
     function mutated(records) {
         webui.normalise(records);
@@ -146,7 +146,6 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
         webui.callAll(uiUpdateCallbacks, records);
         clearTimeout(afterUpdate);
         afterUpdate = setTimeout(() => webui.callAll(uiAfterUpdateCallbacks), 200);
-        noteTabChange();
     }
 
     // Gradio fetches component code piece by piece, so parts of the page come in any order: wait for all that the server named.
@@ -164,7 +163,7 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
         webui.startTabs();
         webui.ready = true;
         webui.fillOptions();
-        noteTabChange();
+        webui.noteTabChange();
         webui.callAll(uiLoadedCallbacks);
         document.documentElement.classList.add("webui-ready");
         performance.mark("webui-ready");

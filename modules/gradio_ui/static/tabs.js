@@ -16,6 +16,7 @@ webui.showTab = function(panelId) {
         button.setAttribute("aria-selected", String(chosen));
         button.tabIndex = chosen ? 0 : -1;
     }
+    webui.noteTabChange();
     window.dispatchEvent(new Event("resize"));  // components that measured themselves while hidden measure again
 };
 

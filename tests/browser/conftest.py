@@ -1,0 +1,232 @@
+"""Headless Chromium, and two kinds of server for it: the real one as a process, and one with a fake engine that does as it is told."""
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import Page as BrowserPage
+
+    from modules.application.app import App
+    from tests.conftest import FakeEngine
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+SECONDS = 120  # patience with a busy machine; nothing here takes that long on an idle one
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(str(item.fspath)).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests. Without one the tests are skipped, and say why."""
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        pytest.skip("the package playwright is not installed: no browser can be driven")
+    path = os.environ.get("CHROMIUM") or next((found for name in NAMES if (found := shutil.which(name))), None)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        except Error as error:
+            pytest.skip(f"Chromium cannot be started ({path or 'none of ' + ', '.join(NAMES) + ' is on the PATH'}): {str(error).splitlines()[0]}")
+        yield browser
+        browser.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """An open page and what happened in it."""
+
+    page: BrowserPage
+    requests: list[str]
+    errors: list[str]
+
+    def value(self, elem_id: str) -> str:
+        return self.page.evaluate("(id) => webui.field(id).value", elem_id)
+
+    def set(self, elem_id: str, value: object) -> None:
+        """As a script or an extension does it: value and input event, without leaving the field."""
+        self.page.evaluate("([id, value]) => webui.setField(webui.field(id), value)", [elem_id, str(value)])
+
+    def generate(self, prompt: str, **fields: object) -> None:
+        """Type, set, click. fields: elem_ids without their tab."""
+        self.page.fill("#txt2img_prompt textarea", prompt)
+        for name, value in fields.items():
+            self.set(f"txt2img_{name}", value)
+        self.page.click("#txt2img_generate")
+
+    def wait_idle(self) -> None:
+        """Until the page watches no job any more."""
+        self.page.wait_for_function("webui.jobs.txt2img.ids.length === 0", timeout=SECONDS * 1000)
+
+    def infotext(self) -> str:
+        return "\n".join(self.page.locator("#html_info_txt2img .infotext-text p").all_text_contents())
+
+    def toasts(self) -> str:
+        return "\n".join(self.page.locator(".webui-toast").all_inner_texts())
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
+    """A function (url, context=None, **of the context) -> Visit of a page that is ready. No page may have made an error of its own."""
+    contexts: list[BrowserContext] = []
+    visits: list[Visit] = []
+
+    def open_page(url: str, context: BrowserContext | None = None, **options: Any) -> Visit:
+        if context is None:
+            context = chromium.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 900}), **options)
+            contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(SECONDS * 1000)
+        found = Visit(page=page, requests=[], errors=[])
+        page.on("request", lambda request: found.requests.append(request.url))
+        page.on("pageerror", lambda error: found.errors.append(str(error)))
+        page.on("console", lambda message: found.errors.append(message.text) if "callback failed" in message.text else None)
+        page.goto(url)
+        page.wait_for_selector("html.webui-ready", state="attached")
+        visits.append(found)
+        return found
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [error for each in visits for error in each.errors] == []
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakePage:
+    """A server whose pictures come from a fake engine."""
+
+    url: str
+    app: App
+    engine: FakeEngine
+
+
+@pytest.fixture(scope="session")
+def _fake_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakePage]:
+    import io
+
+    import uvicorn
+    from fastapi import FastAPI
+    from PIL import Image
+
+    from modules.application import generation
+    from modules.application.build import build_app
+    from modules.gradio_ui.build import build_ui, mount
+    from modules.rest_api.build import add_api
+    from modules.schema.flags import parse_flags
+    from tests.conftest import FakeEngine
+
+    class PreviewingEngine(FakeEngine):
+        def _sample(self, request: Any, progress: Any, cancel: Any) -> bool:
+            def picture() -> bytes:
+                data = io.BytesIO()
+                Image.new("RGB", (8, 8), "teal").save(data, "PNG")
+                return data.getvalue()
+
+            progress.offer_preview(picture)
+            return super()._sample(request, progress, cancel)
+
+    folder = tmp_path_factory.mktemp("fake-page")
+    checkpoints = folder / "models" / "Stable-diffusion"
+    checkpoints.mkdir(parents=True)
+    for name in ("first", "second"):
+        (checkpoints / f"{name}.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    engine = PreviewingEngine()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generation, "generate", engine.generate)
+        patch.setattr(generation, "load_checkpoint", engine.load)
+        app = build_app(parse_flags(["--data-dir", str(folder), "--api"], {}).flags)
+        server_app = FastAPI()
+        add_api(server_app, app, full=True)
+        bound = socket.socket()
+        bound.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(mount(server_app, build_ui(app), app), log_level="warning", timeout_graceful_shutdown=2))
+        thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
+        thread.start()
+        yield FakePage(url=f"http://127.0.0.1:{bound.getsockname()[1]}/", app=app, engine=engine)
+        engine.gate.set()
+        server.should_exit = True
+        thread.join(10)
+        app.close()
+
+
+@pytest.fixture
+def fake_page(_fake_page: FakePage) -> Iterator[FakePage]:
+    """The server with the fake engine, its gate open and nothing in line, before and after."""
+    yield _fake_page
+    _fake_page.engine.fail_at = None
+    _fake_page.engine.gate.set()
+    for job in (*_fake_page.app.jobs.pending(), _fake_page.app.jobs.running()):
+        if job is not None:
+            _fake_page.app.jobs.interrupt(job.id)
+            _fake_page.app.jobs.wait(job, 10)
+    _fake_page.engine.started.clear()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealServer:
+    """``webui.py`` as a process of its own, over its own data folder."""
+
+    url: str
+    folder: Path
+
+    def pictures(self) -> list[Path]:
+        return sorted((self.folder / "outputs" / "txt2img-images").rglob("*.png"))
+
+
+@pytest.fixture(scope="session")
+def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    """The server that users start, with A1111's tiny checkpoint."""
+    from tests.golden.cases import data_dir
+
+    folder = tmp_path_factory.mktemp("real-server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, str(ROOT / "webui.py"), "--port", str(port), "--data-dir", str(folder), "--models-dir", str(data_dir() / "models"), "--api"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COMMANDLINE_ARGS": ""}
+    log = (folder / "server.log").open("wb")
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        _wait_for(url, process, folder / "server.log")
+        yield RealServer(url=url, folder=folder)
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    end = time.monotonic() + 2 * SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        try:
+            opener.open(url, timeout=5).close()
+            return
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.2)
+    pytest.fail(f"webui.py does not answer at {url}:\n{log.read_text(errors='replace')[-4000:]}")

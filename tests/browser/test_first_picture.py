@@ -1,0 +1,50 @@
+"""The whole road, with the server that users start: a prompt typed, a picture drawn, saved with its parameters and shown with them."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PIL import Image
+
+from tests.browser.conftest import RealServer, Visit
+
+SMALL = {"steps": 4, "width": 64, "height": 64, "seed": 7}
+
+
+def test_a_typed_prompt_becomes_a_saved_picture_with_its_parameters(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+    browser = visit(real_server.url)
+    browser.generate("a red potion on a blue background", **SMALL)
+    picture = browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    assert picture is not None and picture.evaluate("(image) => image.naturalWidth") == 64
+    shown = browser.infotext()
+    (saved,) = real_server.pictures()
+    written = Image.open(saved).info["parameters"]
+    assert shown == written
+    assert written.startswith("a red potion on a blue background\nSteps: 4, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.0, Seed: 7, Size: 64x64,")
+    assert "Time taken" in browser.page.inner_text("#html_log_txt2img")
+    assert browser.page.title() == "Stable Diffusion"
+
+
+def test_nothing_is_asked_of_another_machine(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+    browser = visit(real_server.url)
+    for tab in ("pnginfo", "settings", "txt2img"):
+        browser.page.click(f"#tab_{tab}-button")
+    browser.generate("x", **SMALL)
+    browser.wait_idle()
+    outside = [each for each in browser.requests if not each.startswith((real_server.url, "data:", "blob:"))]
+    assert outside == []
+    assert len(browser.requests) > 20
+
+
+def test_a_refused_value_is_told_and_the_next_job_runs(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+    before = len(real_server.pictures())
+    browser = visit(real_server.url)
+    browser.generate("x", **(SMALL | {"width": 7}))
+    browser.page.wait_for_selector(".webui-toast.error")
+    assert "Width" in browser.toasts()
+    assert "Width" in browser.page.inner_text("#html_log_txt2img")
+    browser.wait_idle()
+    browser.generate("x", **SMALL)
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    assert len(real_server.pictures()) == before + 1

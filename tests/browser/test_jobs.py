@@ -1,0 +1,140 @@
+"""Jobs belong to the server: whatever the page does, its jobs go on, and it finds them again."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from modules.application import generation
+from modules.schema.request import Txt2ImgRequest
+from tests.browser.conftest import FakePage, Visit
+
+SMALL = {"steps": 3, "width": 64, "height": 64}
+
+
+def hold(server: FakePage, browser: Visit, prompt: str = "held") -> None:
+    """A job that stands still in its first step, watched by the page."""
+    server.engine.started.clear()
+    server.engine.gate.clear()
+    browser.generate(prompt, **SMALL)
+    assert server.engine.started.wait(60)
+
+
+def test_a_reload_in_mid_job_finds_preview_and_result(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    hold(fake_page, browser, "before the reload")
+    browser.page.reload()
+    browser.page.wait_for_selector("html.webui-ready", state="attached")
+    browser.page.wait_for_selector(".livePreview img")
+    assert browser.page.is_visible("#txt2img_interrupt")
+    assert "%" in browser.page.title() or "Starting" in browser.page.title()
+    fake_page.engine.gate.set()
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    assert browser.infotext().startswith("before the reload")
+    assert browser.page.locator(".livePreview").count() == 0
+    assert browser.page.is_hidden("#txt2img_interrupt")
+
+
+def test_another_device_sees_the_running_job(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    first = visit(fake_page.url)
+    hold(fake_page, first, "seen from elsewhere")
+    second = visit(fake_page.url)
+    second.page.wait_for_selector(".progressDiv")
+    first.page.close()
+    fake_page.engine.gate.set()
+    second.page.wait_for_selector("#txt2img_gallery img")
+    second.wait_idle()
+    assert second.infotext().startswith("seen from elsewhere")
+
+
+def test_a_job_that_ended_while_the_tab_was_closed_is_shown(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    hold(fake_page, browser, "finished alone")
+    context = browser.page.context
+    browser.page.close()
+    fake_page.engine.gate.set()
+    job = fake_page.app.jobs.running()
+    if job is not None:
+        fake_page.app.jobs.wait(job, 30)
+    again = visit(fake_page.url, context=context)
+    again.page.wait_for_selector("#txt2img_gallery img")
+    again.wait_idle()
+    assert again.infotext().startswith("finished alone")
+
+
+def test_generating_again_puts_the_second_job_in_line(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    hold(fake_page, browser, "first")
+    browser.generate("second", **SMALL)
+    browser.page.wait_for_function("webui.jobs.txt2img.accepted.size === 2")
+    assert len(fake_page.app.jobs.pending()) == 1
+    assert browser.page.get_attribute("#txt2img_generate", "data-waiting") == "1"
+    fake_page.engine.gate.set()
+    browser.wait_idle()
+    assert browser.infotext().startswith("second")
+
+
+def test_the_place_in_the_queue_is_shown(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    fake_page.engine.gate.clear()
+    generation.submit(fake_page.app, Txt2ImgRequest.from_flat({"steps": 3, "width": 64, "height": 64}), source="api")
+    waiting = visit(fake_page.url)
+    assert waiting.page.locator(".progressDiv").count() == 0  # the API's jobs are none of the page's
+    waiting.generate("mine", **SMALL)
+    waiting.page.wait_for_function("document.querySelector('.progressDiv')?.textContent.includes('In queue: 1/1')")
+    assert "In queue" in waiting.page.title()
+    fake_page.engine.gate.set()
+    waiting.wait_idle()
+    assert waiting.infotext().startswith("mine")
+
+
+def test_escape_interrupts_and_keeps_what_is_finished(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    hold(fake_page, browser)
+    browser.page.focus("#txt2img_prompt textarea")
+    browser.page.keyboard.press("Escape")
+    browser.wait_idle()
+    assert "Interrupted" in browser.page.inner_text("#html_log_txt2img")
+    job = fake_page.app.jobs.recent(1)[0]
+    assert job.state.value == "interrupted"
+
+
+def test_alt_enter_skips_and_ctrl_enter_generates(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    browser.page.fill("#txt2img_prompt textarea", "by keyboard")
+    fake_page.engine.started.clear()
+    fake_page.engine.gate.clear()
+    browser.page.keyboard.press("Control+Enter")
+    assert fake_page.engine.started.wait(60)
+    job = fake_page.app.jobs.running()
+    assert job is not None
+    browser.page.keyboard.press("Alt+Enter")
+    browser.wait_idle()
+    assert job.state.value == "done"
+    assert browser.page.input_value("#txt2img_prompt textarea") == "by keyboard"
+
+
+def test_a_job_that_fails_says_why_on_the_page(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    fake_page.engine.fail_at = 0
+    browser.generate("x", **SMALL)
+    browser.page.wait_for_selector(".webui-toast.error")
+    assert "the engine broke" in browser.toasts()
+    assert "the engine broke" in browser.page.inner_text("#html_log_txt2img")
+    fake_page.engine.fail_at = None
+    browser.generate("x", **SMALL)
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_lost_connection_is_said_and_survived(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    hold(fake_page, browser, "through a gap")
+    browser.page.context.set_offline(True)
+    browser.page.wait_for_function("document.querySelector('.progressDiv')?.textContent.includes('Connection lost')")
+    browser.page.context.set_offline(False)
+    fake_page.engine.gate.set()
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    assert browser.infotext().startswith("through a gap")

@@ -1,0 +1,221 @@
+"""The page itself: A1111's shape for extensions, tools, settings, PNG Info, widths, themes, and how long it takes."""
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from modules.imaging.metadata import png_bytes
+from tests.browser.conftest import FakePage, Visit
+
+TEXT = "a pasted cat\nNegative prompt: dog\nSteps: 9, Sampler: Euler a, Schedule type: Karras, CFG scale: 4.5, Seed: 31, Size: 96x128, Clip skip: 2"
+
+
+def test_extensions_find_a1111s_shape(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    page = visit(fake_page.url).page
+    for selector in (
+        "#txt2img_prompt > label > textarea", "#txt2img_neg_prompt > label > textarea", "#tabs > .tab-nav > button.selected",
+        '#tabs > .tabitem[id^=tab_]:not([style*="display: none"])', "#quicksettings #setting_sd_model_checkpoint input", "#tab_settings #settings_submit",
+        "#txt2img_script_container", "#txt2img_seed input[type=number]", "#txt2img_steps input[type=range]", "#footer",
+    ):  # fmt: skip
+        assert page.locator(selector).count() >= 1, selector
+    kinds = page.evaluate(
+        """["gradioApp", "get_uiCurrentTab", "get_uiCurrentTabContent", "onUiUpdate", "onAfterUiUpdate", "onUiLoaded", "onUiTabChange", "onOptionsChanged",
+        "updateInput", "submit", "create_submit_args", "requestProgress", "randomId", "selected_gallery_index", "switch_to_txt2img", "switch_to_img2img",
+        "showSubmitButtons", "get_tab_index", "uiElementIsVisible"].filter((name) => typeof window[name] !== "function")"""
+    )
+    assert kinds == []
+    assert page.evaluate("opts.samples_format") == "png"
+    assert page.evaluate("get_uiCurrentTab().textContent.trim()") == "txt2img"
+    overflow = page.evaluate("getComputedStyle(document.getElementById('txt2img_prompt')).overflow")
+    assert overflow == "visible"
+
+
+def test_callbacks_come_in_order_and_one_failure_stops_none(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    browser.page.add_init_script(
+        """window.seen = []; document.addEventListener("DOMContentLoaded", () => {
+            onUiLoaded(() => seen.push("loaded:" + (typeof opts.samples_format) + ":" + document.querySelectorAll("#txt2img_prompt > label > textarea").length));
+            onUiTabChange(() => seen.push("tab:" + get_uiCurrentTab().textContent.trim()));
+            onUiUpdate(() => { if (!seen.includes("update")) seen.push("update"); });
+        });"""
+    )
+    browser.page.reload()
+    browser.page.wait_for_selector("html.webui-ready", state="attached")
+    browser.page.click("#tab_settings-button")
+    browser.page.wait_for_function("seen.some((each) => each === 'tab:Settings')")
+    seen = browser.page.evaluate("seen")
+    assert "loaded:string:1" in seen and "update" in seen
+
+
+def test_a_value_set_by_a_script_reaches_the_server(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    browser.page.evaluate("const area = document.querySelector('#txt2img_prompt > label > textarea'); area.value = 'by script'; updateInput(area);")
+    for name, value in {"steps": 2, "width": 72, "seed": 5}.items():
+        browser.set(f"txt2img_{name}", value)
+    browser.page.click("#txt2img_generate")
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    request = fake_page.engine.requests[-1]
+    assert (request.prompt, request.steps, request.width, request.seed) == ("by script", 2, 72, 5)
+
+
+def test_small_tools(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    browser.generate("seeds", steps=1, width=64, height=96, seed=41, batch_count=2)
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    browser.page.click("#txt2img_random_seed")
+    assert browser.value("txt2img_seed") == "-1"
+    browser.page.locator("#txt2img_gallery .thumbnails .thumbnail-item").nth(2).click()  # grid, first, second
+    browser.page.wait_for_function("document.querySelector('#html_info_txt2img').innerText.includes('Seed: 42')")
+    browser.page.click("#txt2img_reuse_seed")
+    assert browser.value("txt2img_seed") == "42"
+    browser.page.click("#txt2img_res_switch_btn")
+    assert (browser.value("txt2img_width"), browser.value("txt2img_height")) == ("96", "64")
+    assert not browser.page.is_visible("#txt2img_subseed")
+    browser.page.check("#txt2img_subseed_show input")
+    assert browser.page.is_visible("#txt2img_subseed")
+    browser.page.on("dialog", lambda dialog: dialog.accept())
+    browser.page.click("#txt2img_clear_prompt")
+    assert browser.value("txt2img_prompt") == ""
+
+
+def test_the_token_counter_counts(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    page = visit(fake_page.url).page
+    page.fill("#txt2img_prompt textarea", "a very big red cat")
+    page.wait_for_function("document.querySelector('#txt2img_token_counter').innerText.trim() === '5/75'")
+
+
+def test_save_and_zip_offer_files(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    browser.generate("kept", steps=1, width=64, height=64)
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    browser.page.click("#save_txt2img")
+    browser.page.wait_for_selector("#download_files_txt2img a[href*='.png']")
+    browser.page.click("#save_zip_txt2img")
+    with browser.page.expect_download() as download:
+        browser.page.click("#download_files_txt2img a[href*='.zip']")
+    assert download.value.suggested_filename.endswith(".zip")
+
+
+def test_png_info_reads_a_picture_and_sends_it_to_txt2img(fake_page: FakePage, visit: Callable[..., Visit], tmp_path: Path) -> None:
+    picture = tmp_path / "cat.png"
+    picture.write_bytes(png_bytes(Image.new("RGB", (8, 8)), TEXT))
+    browser = visit(fake_page.url)
+    browser.page.click("#tab_pnginfo-button")
+    browser.page.set_input_files("#pnginfo_image input[type=file]", picture)
+    browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Steps: 9')")
+    browser.page.click("#txt2img_tab")
+    browser.page.wait_for_function("webui.field('txt2img_prompt').value === 'a pasted cat'")
+    assert browser.page.is_visible("#txt2img_prompt")
+    values = {name: browser.value(f"txt2img_{name}") for name in ("neg_prompt", "steps", "sampling", "scheduler", "cfg_scale", "seed", "width", "height")}
+    assert values == {"neg_prompt": "dog", "steps": "9", "sampling": "Euler a", "scheduler": "Karras", "cfg_scale": "4.5", "seed": "31", "width": "96", "height": "128"}
+    assert "Clip skip: 2" in browser.page.inner_text("#txt2img_override_settings")
+
+
+def test_paste_reads_the_prompt_field(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    browser.page.fill("#txt2img_prompt textarea", TEXT)
+    browser.page.click("#paste")
+    browser.page.wait_for_function("webui.field('txt2img_steps').value === '9'")
+    assert browser.value("txt2img_prompt") == "a pasted cat"
+
+
+def test_settings_are_changed_searched_and_kept(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    page = browser.page
+    page.click("#tab_settings-button")
+    page.fill("#settings_search textarea, #settings_search input", "jpeg quality")
+    assert page.is_visible("#setting_jpeg_quality") and not page.is_visible("#setting_samples_save")
+    page.fill("#setting_jpeg_quality input[type=number]", "91")
+    page.click("#settings_submit")
+    page.wait_for_function("opts.jpeg_quality === 91")
+    assert json.loads(fake_page.app.paths.config_file.read_text())["jpeg_quality"] == 91
+    again = visit(fake_page.url)
+    assert again.page.evaluate("[opts.jpeg_quality, webui.readSetting(document.getElementById('setting_jpeg_quality'))]") == [91, 91]
+    again.page.click("#tab_settings-button")
+    again.page.evaluate("webui.find('#setting_jpeg_quality input[type=number]').value = 900; webui.find('#setting_jpeg_quality').classList.add('edited')")
+    again.page.click("#settings_submit")
+    again.page.wait_for_selector(".webui-toast.error")
+    assert "jpeg_quality" in again.toasts()
+
+
+def test_the_checkpoint_is_stored_at_once(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    page = visit(fake_page.url).page
+    page.click("#setting_sd_model_checkpoint input")
+    page.get_by_role("option", name="second").click()
+    page.wait_for_function("String(opts.sd_model_checkpoint).startsWith('second')")
+    assert str(fake_page.app.settings.get("sd_model_checkpoint")).startswith("second")
+    later = visit(fake_page.url)
+    later.page.wait_for_function("webui.field('setting_sd_model_checkpoint').value.startsWith('second')")
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1440])
+def test_nothing_is_wider_than_the_screen(fake_page: FakePage, visit: Callable[..., Visit], width: int) -> None:
+    page = visit(fake_page.url, viewport={"width": width, "height": 844}).page
+    for tab in ("txt2img", "pnginfo", "settings"):
+        page.click(f"#tab_{tab}-button")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
+        box = page.locator(f"#tab_{tab}").bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+def test_everything_that_can_be_pressed_has_a_name(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    page = visit(fake_page.url).page
+    nameless = page.evaluate(
+        """Array.from(document.querySelectorAll(".gradio-container button, .gradio-container input, .gradio-container textarea, .gradio-container select"))
+        .filter((each) => each.offsetParent && !each.closest("[aria-hidden=true]"))
+        .filter((each) => !(each.getAttribute("aria-label") || each.title || each.textContent.trim() || each.labels?.length && each.labels[0].textContent.trim()))
+        .map((each) => each.outerHTML.slice(0, 120))"""
+    )
+    assert nameless == []
+    emoji = page.evaluate("Array.from(document.querySelectorAll('button.tool')).filter((each) => !each.getAttribute('aria-label')).map((each) => each.id)")
+    assert emoji == []
+
+
+def test_dark_and_light(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    page = visit(fake_page.url + "?__theme=dark").page
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(background)
+    page.click("#webui_theme_toggle")
+    assert page.evaluate(background) != dark
+    page.goto(fake_page.url)
+    page.wait_for_selector("html.webui-ready", state="attached")
+    assert not page.evaluate("document.body.classList.contains('dark')")
+
+
+def test_tabs_by_keyboard(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    page = visit(fake_page.url).page
+    page.focus("#tab_txt2img-button")
+    page.keyboard.press("ArrowRight")
+    assert page.is_visible("#pnginfo_image") and page.evaluate("document.activeElement.id") == "tab_pnginfo-button"
+
+
+def test_how_long_the_page_takes(fake_page: FakePage, visit: Callable[..., Visit], capsys: pytest.CaptureFixture[str]) -> None:
+    """Printed, and held to bounds that only a mistake exceeds: the machine may be busy."""
+    browser = visit(fake_page.url)
+    ready = browser.page.evaluate("performance.getEntriesByName('webui-ready')[0].startTime")
+    delays = []
+    for _ in range(3):
+        fake_page.engine.started.clear()
+        browser.page.evaluate("webui.setField(webui.field('txt2img_steps'), '1')")
+        began = time.perf_counter()
+        browser.page.evaluate("document.getElementById('txt2img_generate').click()")
+        assert fake_page.engine.started.wait(60)
+        delays.append(time.perf_counter() - began)
+        browser.wait_idle()
+    with capsys.disabled():
+        print(f"\npage ready after {ready:.0f} ms; click to job start {1000 * sorted(delays)[1]:.0f} ms (median of 3); load: {_load()}")
+    assert ready < 30_000 and min(delays) < 5
+
+
+def _load() -> str:
+    import os
+
+    return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores" if hasattr(os, "getloadavg") else "unknown"
