@@ -91,7 +91,9 @@ def rate(judge: Judge, cases: list[Case], pictures: np.ndarray) -> dict[str, flo
     shares["all three"] = float(np.mean(np.all(list(right.values()), axis=0)))
     for name in OBJECTS:
         mine = [i for i, case in enumerate(cases) if case.object == name]
-        wrong = [f"{named[i][1]} {named[i][0]} on {named[i][2]} for {cases[i].prompt!r}" for i in mine if not all(v[i] for v in right.values())]
+        wrong = [
+            f"{named[i][1]} {named[i][0]} on {named[i][2]} for {cases[i].prompt!r}" for i in mine if not all(v[i] for v in right.values())
+        ]
         logging.info("%s: %d of %d right%s", name, len(mine) - len(wrong), len(mine), "".join(f"\n    {line}" for line in wrong))
     return shares
 
@@ -102,7 +104,7 @@ def main() -> int:
     parser.add_argument("--sampler", default=SAMPLER)
     parser.add_argument("--schedule", default=SCHEDULE)
     parser.add_argument("--cfg-scale", type=float, default=GUIDANCE_SCALE)
-    parser.add_argument("--sheet", type=Path, help="also write all pictures to this PNG, one row per object")
+    parser.add_argument("--sheet", type=Path, help="also write all pictures to this PNG")
     parser.add_argument("--verbose", action="store_true", help="list every picture that misses its prompt")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, format="%(message)s")

@@ -25,6 +25,8 @@ def write_preview(unet: UNet2DConditionModel, vae: AutoencoderKL, text_encoder: 
 
 
 def sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """(B, H, W, 3) laid out in rows of ``columns``; B must be a multiple of it."""
+    """(B, H, W, 3) laid out in rows of ``columns``; the last row is filled up with black."""
+    missing = -len(pictures) % columns
+    pictures = np.concatenate([pictures, np.zeros_like(pictures[:1]).repeat(missing, axis=0)])
     rows = [np.concatenate(list(pictures[i : i + columns]), axis=1) for i in range(0, len(pictures), columns)]
     return np.concatenate(rows, axis=0)

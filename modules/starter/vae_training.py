@@ -20,7 +20,7 @@ from modules.starter.training import Run, device, half_precision, to_device
 log = logging.getLogger(__name__)
 
 STEPS = 1150
-DECODER_STEPS = 4400
+DECODER_STEPS = 3000
 DECODER_NOISE = 0.5  # of the encoder's: the UNet's latents are cleaner than the ones the encoder learned with
 CROP = 48
 CROPS_PER_STEP = 6
