@@ -64,9 +64,8 @@ class Checkpoints:
         """
         vae_file = choose_vae(self._catalogue, model_file, vae, fixed=self._fixed_vae, setting_beats_card=setting_beats_card)
         stamp, vae_stamp = _stamp(model_file.path), _stamp(vae_file.path) if vae_file else None
-        loaded = self._loaded
-        if loaded is not None and loaded.components.checkpoint.path == model_file.path and loaded.stamp == stamp:
-            return self._with_vae(loaded, vae_file, vae_stamp)
+        if self._is_loaded(model_file, stamp):
+            return self._with_vae(vae_file, vae_stamp)
         components = load_checkpoint(model_file, self._policy, vae_file=vae_file, before_reading=self.unload)
         self._loaded = _Loaded(components=components, stamp=stamp, vae_stamp=vae_stamp)
         self._catalogue.hash_later(model_file)
@@ -82,8 +81,14 @@ class Checkpoints:
             torch.cuda.empty_cache()
         _give_memory_back()
 
-    def _with_vae(self, loaded: _Loaded, vae_file: ModelFile | None, vae_stamp: _Stamp | None) -> Components:
+    def _is_loaded(self, model_file: ModelFile, stamp: _Stamp) -> bool:
+        loaded = self._loaded
+        return loaded is not None and loaded.components.checkpoint.path == model_file.path and loaded.stamp == stamp
+
+    def _with_vae(self, vae_file: ModelFile | None, vae_stamp: _Stamp | None) -> Components:
         """The loaded model with the VAE that is asked for now."""
+        loaded = self._loaded
+        assert loaded is not None
         components = loaded.components
         present = components.vae_file.path if components.vae_file else None
         if present == (vae_file.path if vae_file else None) and loaded.vae_stamp == vae_stamp:

@@ -75,7 +75,7 @@ def read_pickle(path: Path, also_allowed: Sequence[Any] = ()) -> Any:
     """
     allowed: list[Any] = [*also_allowed, *((_Forgotten, name) for name in _TRAINING_NAMES)]
     scalar = numpy.float64(0).__reduce__()[0]  # how numpy pickles a number; old files know it by its old place
-    allowed += [numpy.dtype, scalar, (scalar, "numpy.core.multiarray.scalar"), numpy.dtypes.Float64DType, numpy.dtypes.Int64DType]
+    allowed += [numpy.dtype, scalar, (scalar, "numpy.core.multiarray.scalar"), *(type(numpy.dtype(code)) for code in "efdbhilqBHILQ?")]
     try:
         mapped = zipfile.is_zipfile(path)
         with torch.serialization.safe_globals(allowed):

@@ -48,7 +48,7 @@ class SafetensorsWeights:
         self._map: mmap.mmap | None = None
         self._buffer: bytearray | None = None
         try:
-            self._file = open(header.path, "rb", buffering=0)  # noqa: SIM115: `close` closes it
+            self._file = open(header.path, "rb", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise CannotLoad(header.path, f"reading it failed: {error.strerror or error}", "Refresh the list of models.") from error
 

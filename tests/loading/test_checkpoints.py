@@ -1,0 +1,213 @@
+"""The checkpoint in use: loaded once, exchanged whole, with the VAE that is asked for, in the memory of one model."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import weakref
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from modules.compute.placement import OffloadBetweenStages
+from modules.compute.policy import Attention, ComputePolicy, Residency
+from modules.library.catalogue import Catalogue
+from modules.loading.checkpoint import load_checkpoint
+from modules.loading.checkpoints import Checkpoints
+from modules.loading.components import Components
+from modules.loading.weights import SafetensorsWeights
+from modules.schema.errors import CannotLoad, OutOfMemory, UnknownName
+from tests.loading.files import catalogue_of, checkpoint, golden_tensors, listed, pickled, vae_tensors
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Catalogue:
+    folder = tmp_path / "models" / "Stable-diffusion"
+    checkpoint(folder / "first.safetensors")
+    changed = {name: tensor * (1.01 if "middle_block" in name else 1) for name, tensor in golden_tensors().items()}
+    checkpoint(folder / "second.safetensors", changed)
+    (tmp_path / "models" / "VAE").mkdir()
+    save_file(vae_tensors(0.5), tmp_path / "models" / "VAE" / "soft.safetensors")
+    return catalogue_of(tmp_path)
+
+
+@pytest.fixture
+def checkpoints(catalogue: Catalogue, policy: ComputePolicy) -> Checkpoints:
+    return Checkpoints(catalogue, policy)
+
+
+def load(checkpoints: Checkpoints, catalogue: Catalogue, name: str, **how: str) -> Components:
+    return checkpoints.load(catalogue.find_checkpoint(name), **how)  # pyright: ignore[reportArgumentType]
+
+
+def last_convolution(components: Components) -> Tensor:
+    return components.vae.decoder.conv_out.weight
+
+
+def test_the_loaded_one_is_given_again_at_once(checkpoints: Checkpoints, catalogue: Catalogue) -> None:
+    assert checkpoints.current is None and checkpoints.components is None
+    first = load(checkpoints, catalogue, "first")
+    assert load(checkpoints, catalogue, "first") is first
+    assert checkpoints.current and checkpoints.current.stem == "first"
+
+
+def test_its_title_bears_the_hash_soon_after(checkpoints: Checkpoints, catalogue: Catalogue) -> None:
+    load(checkpoints, catalogue, "first")
+    assert catalogue.wait(10)
+    assert checkpoints.current and checkpoints.current.title.startswith("first.safetensors [")
+
+
+def test_the_old_model_is_gone_before_the_new_one_is_read(
+    checkpoints: Checkpoints, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = weakref.ref(load(checkpoints, catalogue, "first").unet)
+    gone: list[bool] = []
+    read = SafetensorsWeights.read
+
+    def watching(self: SafetensorsWeights, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+        gone.append(old() is None)
+        return read(self, name, dtype, device)
+
+    monkeypatch.setattr(SafetensorsWeights, "read", watching)
+    second = load(checkpoints, catalogue, "second")
+    assert gone and all(gone)
+    assert second.checkpoint.stem == "second"
+
+
+def test_a_changed_file_is_loaded_again(checkpoints: Checkpoints, catalogue: Catalogue) -> None:
+    first = load(checkpoints, catalogue, "first")
+    path = first.checkpoint.path
+    checkpoint(path, {name: tensor * (2 if name.endswith("out.2.bias") else 1) for name, tensor in golden_tensors().items()})
+    os.utime(path, ns=(1, 1))
+    assert not torch.equal(load(checkpoints, catalogue, "first").unet.conv_out.bias, first.unet.conv_out.bias)
+
+
+def test_a_failure_in_the_middle_of_reading_leaves_none_and_the_next_load_works(
+    checkpoints: Checkpoints, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(checkpoints, catalogue, "first")
+    with monkeypatch.context() as patched:
+
+        def failing(self: SafetensorsWeights, into: memoryview) -> None:
+            raise CannotLoad(self.header.path, "reading it failed: Input/output error", "Check the disk.")
+
+        patched.setattr(SafetensorsWeights, "_read_exactly", failing)
+        with pytest.raises(CannotLoad, match="second"):
+            load(checkpoints, catalogue, "second")
+    assert checkpoints.components is None and checkpoints.current is None
+    assert load(checkpoints, catalogue, "first").checkpoint.stem == "first"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_too_little_memory_is_said_with_a_remedy(
+    error: Exception, checkpoints: Checkpoints, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> Tensor:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SafetensorsWeights, "read", failing)
+        with pytest.raises(OutOfMemory, match=r"first\.safetensors"):
+            load(checkpoints, catalogue, "first")
+    assert load(checkpoints, catalogue, "first").checkpoint.stem == "first"
+
+
+def test_the_vae_is_exchanged_and_the_rest_stays(checkpoints: Checkpoints, catalogue: Catalogue) -> None:
+    own = load(checkpoints, catalogue, "first")
+    soft = load(checkpoints, catalogue, "first", vae="soft.safetensors")
+    assert soft.unet is own.unet and soft.vae_file and soft.vae_file.name == "soft.safetensors"
+    assert torch.equal(last_convolution(soft), last_convolution(own) * 0.5)
+    assert load(checkpoints, catalogue, "first", vae="soft.safetensors") is soft
+    back = load(checkpoints, catalogue, "first", vae="None")
+    assert back.vae_file is None and torch.equal(last_convolution(back), last_convolution(own))
+    with pytest.raises(UnknownName, match="missing"):
+        load(checkpoints, catalogue, "first", vae="missing")
+    assert checkpoints.components is back
+
+
+def test_a_vae_beside_the_checkpoint_is_taken_by_itself(checkpoints: Checkpoints, catalogue: Catalogue, tmp_path: Path) -> None:
+    pickled(tmp_path / "models" / "Stable-diffusion" / "second.vae.pt", {"state_dict": {**vae_tensors(0.25), "loss.logvar": torch.zeros(1)}})
+    catalogue.refresh()
+    second = load(checkpoints, catalogue, "second")
+    assert second.vae_file and second.vae_file.name == "second.vae.pt"
+    assert load(checkpoints, catalogue, "first").vae_file is None
+
+
+@pytest.mark.parametrize("damage", ["lora", "cut", "empty"])
+def test_a_bad_vae_names_itself_and_the_model_in_use_stays(
+    damage: str, checkpoints: Checkpoints, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    path = tmp_path / "models" / "VAE" / "bad.safetensors"
+    if damage == "lora":
+        save_file({"lora_unet_x.lora_down.weight": torch.zeros(1, 1)}, path)
+    else:
+        content = (tmp_path / "models" / "VAE" / "soft.safetensors").read_bytes()
+        path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
+    catalogue.refresh()
+    first = load(checkpoints, catalogue, "first")
+    for name in ("first", "second"):
+        with pytest.raises(CannotLoad, match=r"bad\.safetensors"):
+            load(checkpoints, catalogue, name, vae="bad.safetensors")
+        assert checkpoints.components is first
+
+
+def test_a_vae_in_diffusers_layout_is_the_same_vae(
+    golden: Components, catalogue: Catalogue, checkpoints: Checkpoints, tmp_path: Path
+) -> None:
+    old_names = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    for name, renamed in (("new", {}), ("old", old_names)):
+        tensors = {}
+        for key, tensor in golden.vae.state_dict().items():
+            for new, old in renamed.items() if ".attentions." in key else ():
+                key = key.replace(f".{new}.", f".{old}.")
+            tensors[key] = tensor
+        save_file(tensors, tmp_path / "models" / "VAE" / f"{name}.safetensors")
+        catalogue.refresh()
+        loaded = load(checkpoints, catalogue, "first", vae=f"{name}.safetensors")
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(loaded.vae.parameters(), golden.vae.parameters()))
+
+
+def test_one_line_is_logged(checkpoints: Checkpoints, catalogue: Catalogue, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="modules.loading"):
+        load(checkpoints, catalogue, "first")
+    (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("loaded")]
+    assert line.startswith("loaded first in ") and line.endswith(" MB, float32")
+
+
+def test_weights_of_the_files_own_type_are_mapped_and_never_written_back(tmp_path: Path, policy: ComputePolicy) -> None:
+    path = checkpoint(tmp_path / "fp32.safetensors", {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in golden_tensors().items()})
+    before = path.read_bytes()
+    components = load_checkpoint(listed(path), policy)
+    components.unet.conv_in.weight.add_(1)
+    assert path.read_bytes() == before
+    del components
+    gc.collect()
+
+
+@pytest.mark.parametrize("attention", [Attention.SUB_QUADRATIC, Attention.SPLIT, Attention.PLAIN, Attention.SDPA_NO_MEMORY_EFFICIENT])
+def test_every_attention_predicts_the_same_noise(attention: Attention, golden: Components, policy: ComputePolicy) -> None:
+    other = load_checkpoint(golden.checkpoint, replace(policy, attention=attention, query_chunk=5))
+    torch.manual_seed(0)
+    x, context = torch.randn(2, 4, 8, 16), torch.randn(2, 77, 64)
+    with torch.inference_mode():
+        expected = golden.unet(x, torch.tensor([500.0, 20.0]), encoder_hidden_states=context, return_dict=False)[0]
+        found = other.unet(x, torch.tensor([500.0, 20.0]), encoder_hidden_states=context, return_dict=False)[0]
+        assert torch.allclose(expected, found, atol=1e-4)
+        assert torch.allclose(golden.vae.decode(x, return_dict=False)[0], other.vae.decode(x, return_dict=False)[0], atol=1e-4)
+
+
+def test_channels_last_and_offloading_draw_the_same(golden: Components, policy: ComputePolicy) -> None:
+    asked = replace(policy, channels_last=True, residency=Residency.OFFLOAD_BETWEEN_STAGES)
+    other = load_checkpoint(golden.checkpoint, asked)
+    assert isinstance(other.placement, OffloadBetweenStages)
+    assert other.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    x, context = torch.ones(1, 4, 8, 8), torch.ones(1, 77, 64)
+    with torch.inference_mode(), other.placement.resident(other.unet):
+        found = other.unet(x, torch.tensor([500.0]), encoder_hidden_states=context, return_dict=False)[0]
+        expected = golden.unet(x, torch.tensor([500.0]), encoder_hidden_states=context, return_dict=False)[0]
+    assert torch.allclose(expected, found, atol=1e-4)
