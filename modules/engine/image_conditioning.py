@@ -34,7 +34,9 @@ def masked_picture(
         return None
     hidden = torch.ones(1, 1, *pixels.shape[-2:])
     if mask is not None:
-        hidden = torch.from_numpy(np.asarray(mask.convert("L"), dtype=np.float32) / 255.0)[None, None]
+        size = pixels.shape[3], pixels.shape[2]
+        fitting = mask.convert("L") if mask.size == size else mask.convert("L").resize(size)
+        hidden = torch.from_numpy(np.asarray(fitting, dtype=np.float32) / 255.0)[None, None]
         hidden = hidden.round() if rounded else hidden
     centred = pixels * 2.0 - 1.0
     shown = torch.lerp(centred, centred * (1.0 - hidden), weight)

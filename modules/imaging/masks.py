@@ -97,8 +97,11 @@ def _grown(start: int, end: int, wanted: float, bound: int) -> tuple[int, int]:
 
 
 def filled(picture: Image.Image, mask: Image.Image) -> Image.Image:
-    """RGB ``picture`` with the masked part filled from its surroundings, ever closer ones towards the edge."""
-    hole = _cut_out(picture, mask)
+    """RGB ``picture`` with the masked part filled from its surroundings, ever closer ones towards the edge.
+
+    mask: of another size, it is stretched.
+    """
+    hole = _cut_out(picture, mask if mask.size == picture.size else mask.resize(picture.size))
     sheet = Image.new("RGBA", picture.size)
     for radius, repeats in _FILL_LAYERS:
         layer = hole.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
