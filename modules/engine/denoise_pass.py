@@ -21,6 +21,7 @@ from modules.engine.resolved import SamplingOptions
 from modules.engine.sampler_contract import OnStep, SamplerSpec, StepInfo, StepNoise, Tuning
 from modules.engine.sampler_registry import resolve_schedule
 from modules.engine.schedules import ScheduleSpec
+from modules.engine.token_merging import merged_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +95,10 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
     denoiser = GuidedDenoiser(_setup(work, model, levels, grid.counted_steps))
     tuning = _tuning(work, levels, grid.facts)
     complete = True
+    noise, on_step = _step_noise(work, grid), _reporter(work, max(len(grid.sigmas) - 1, 1))
     try:
-        found = work.sampler.function(
-            denoiser, x, grid.sigmas, noise=_step_noise(work, grid), on_step=_reporter(work, max(len(grid.sigmas) - 1, 1)), tuning=tuning
-        )
+        with merged_tokens(model.unet, work.options.token_merging_ratio):
+            found = work.sampler.function(denoiser, x, grid.sigmas, noise=noise, on_step=on_step, tuning=tuning)
         latents = finished_latent(grid, work.sampler, found)
     except Interrupted:
         beginning = work.first_noise if work.start is None else work.start
@@ -111,8 +112,11 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
 
 
 def _setup(work: DenoisePass, model: PassModel, levels: NoiseLevels, steps: int) -> DenoiserSetup:
+    lcm, by_timestep = work.sampler.lcm_levels, work.sampler.kind == "timestep"
     predictor = Predictor(
-        unet=model.unet, levels=levels, compute_dtype=model.compute_dtype, predicts_v=model.predicts_v, lcm=work.sampler.lcm_levels
+        unet=model.unet, levels=levels, compute_dtype=model.compute_dtype,
+        predicts_v=model.predicts_v and not lcm,    # A1111's LCM takes every model's output for noise
+        whole_timesteps=by_timestep, lcm=lcm,
     )
     return DenoiserSetup(
         predictor=predictor,
@@ -123,7 +127,7 @@ def _setup(work: DenoisePass, model: PassModel, levels: NoiseLevels, steps: int)
         hooks=work.hooks,
         cancel=work.cancel,
         needs_uncond=work.sampler.needs_uncond,
-        by_timestep=work.sampler.kind == "timestep",
+        by_timestep=by_timestep,
         split_guidance=model.split_guidance,
         empty_prompt=work.empty_prompt,
         image_cond=work.image_cond,

@@ -35,6 +35,7 @@ from modules.engine.preview import PreviewMap, preview_map
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
 from modules.engine.run import PassPart, Run, batch_noise, encode_batch, sampling_pass, switch_networks
 from modules.engine.sampler_registry import find_sampler, find_schedule, resolve_schedule, split_sampler_and_schedule
+from modules.engine.tiling import tiled
 from modules.engine.upscale import find_upscaler
 from modules.families.family import Prediction
 from modules.schema.errors import OutOfMemory
@@ -78,7 +79,7 @@ def generate(
     )
     plans = run.hooks.plans_ready(make_plans(request))
     run.progress.begin(len(plans), sum(len(plan.images) for plan in plans))
-    with torch.no_grad(), run.networks, _memory_errors(run):
+    with torch.no_grad(), run.networks, tiled((components.unet, components.vae), request.options.tiling), _memory_errors(run):
         start = prepare_start(run, plans[0]) if request.is_img2img and plans else None
         if start:
             run.note(start.facts, start.comments)

@@ -94,6 +94,7 @@ def second_pass(run: Run, plan: BatchPlan, first: Tensor) -> PassOutcome:
     return sampling_pass(
         run, conditioning, noise, first_noise, part=PassPart(before=request.steps), sampler=sampler, schedule_name=schedule_name, steps=steps,
         start=start.to(first_noise), denoising_strength=request.denoising_strength, fixed_steps=True, image_cond=image_cond,
+        options=replace(request.options, token_merging_ratio=request.options.token_merging_ratio_hires or request.options.token_merging_ratio),
     )
 
 

@@ -21,6 +21,7 @@ class Predictor:
     """Calls ``unet`` and turns what it predicts into x0.
 
     predicts_v: the output is the velocity of Salimans & Ho 2022; otherwise it is the noise.
+    whole_timesteps: a velocity is read as one of the timestep below; A1111's UniPC, which asks between timesteps, does so.
     lcm: latent consistency models pull x0 towards the input at low timesteps.
     compute_dtype: what the model runs in; latents go in and come out as float32.
     """
@@ -29,6 +30,7 @@ class Predictor:
     levels: NoiseLevels
     compute_dtype: torch.dtype
     predicts_v: bool = False
+    whole_timesteps: bool = False
     lcm: bool = False
 
     def __call__(self, x: Tensor, sigma: float, context: Tensor, *, vector: Tensor | None = None, image_cond: Tensor | None = None) -> Tensor:
@@ -38,7 +40,9 @@ class Predictor:
         scaled = x * shrink
         output = self._call_unet(scaled, timestep, context, vector, image_cond)
         if self.predicts_v:
-            denoised = x.mul(shrink**2).sub_(output, alpha=sigma * shrink)
+            known = float(self.levels.sigmas[int(timestep)]) if self.whole_timesteps else sigma
+            root = math.sqrt(known**2 + 1)
+            denoised = x.mul(1 - sigma * known / root * shrink).sub_(output, alpha=sigma / root)
         else:
             denoised = torch.sub(x, output, alpha=sigma)
         return self._towards_input(denoised, x, timestep) if self.lcm else denoised
