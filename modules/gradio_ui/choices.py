@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from modules.application.app import App
 from modules.engine.sampler_registry import samplers, schedules
+from modules.engine.upscale import LATENT_UPSCALERS, PICTURE_UPSCALERS
 from modules.gradio_ui.prompt_styles import known_styles
 
 
@@ -22,7 +23,8 @@ class ChoiceSources:
         return cls(
             app,
             {
-                "samplers": lambda: [each.name for each in samplers()],
+                "samplers": lambda: [each.name for each in samplers() if each.name not in app.settings.get("hide_samplers")],
+                "hires_upscalers": lambda: [each.name for each in (*LATENT_UPSCALERS, *PICTURE_UPSCALERS)],
                 "schedulers": lambda: [each.label for each in schedules()],
                 "checkpoints": lambda: [each.title for each in app.catalogue.checkpoints()],
                 "vaes": lambda: [each.name for each in app.catalogue.vaes()],

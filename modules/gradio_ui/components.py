@@ -28,9 +28,9 @@ def bridge_text(elem_id: str, value: str = "") -> gr.Textbox:
     return gr.Textbox(value, elem_id=elem_id, show_label=False, visible="hidden", interactive=True, container=False)
 
 
-def form_row(elem_id: str | None = None, *classes: str) -> gr.Row:
-    """A row of fields that share one line as long as the width allows."""
-    return gr.Row(elem_id=elem_id, elem_classes=["gradio-row", *classes])
+def form_row(elem_id: str | None = None, *classes: str, shown: bool = True) -> gr.Row:
+    """A row of fields that share one line as long as the width allows. Not ``shown``: it is in the page, unseen."""
+    return gr.Row(elem_id=elem_id, elem_classes=["gradio-row", *classes, *(() if shown else ("unseen",))])
 
 
 def form_column(elem_id: str | None = None, *classes: str, scale: int = 1) -> gr.Column:

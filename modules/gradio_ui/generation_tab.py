@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from gradio.components import Component
 
 from modules.gradio_ui.components import form_column, form_row, tool_button
 from modules.gradio_ui.form import Field, Form
-from modules.gradio_ui.layout import Fold, Item, Line, Stack, Toggle, Tool
+from modules.gradio_ui.layout import Caption, Fold, Item, Line, Stack, Toggle, Tool
 from modules.gradio_ui.param_component import Choices, build_component, choices_of
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.table import ParameterTable
@@ -21,12 +21,14 @@ from modules.schema.table import ParameterTable
 class FormBuilder:
     """Makes the components of one tab and remembers them in order.
 
+    setting: a setting's value by key, for what the user shows or hides.
     native_size: what width and height start with where ui-config.json says nothing; None for the table's own.
     """
 
     table: ParameterTable
     choices: Choices
     ui_config: UiConfig
+    setting: Callable[[str], Any]
     native_size: tuple[int, int] | None = None
     fields: list[Field] = field(default_factory=list)
 
@@ -60,8 +62,11 @@ class FormBuilder:
                 tool_button(item.icon, self._id(item.elem_id))
             case Toggle():
                 self._toggle(item)
+            case Caption():
+                gr.HTML("", elem_id=self._id(item.elem_id), elem_classes=["caption"])
             case Line():
-                with form_row(self._id(item.elem_id) if item.elem_id else None, *item.classes):
+                shown = item.shown_by is None or bool(self.setting(item.shown_by))
+                with form_row(self._id(item.elem_id) if item.elem_id else None, *item.classes, shown=shown):
                     self.build(item.items, guard)
             case Stack():
                 with form_column(self._id(item.elem_id) if item.elem_id else None, *item.classes, scale=item.scale):

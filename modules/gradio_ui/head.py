@@ -27,6 +27,7 @@ SCRIPTS = (
     "gallery.js",
     "jobs.js",
     "form_tools.js",
+    "hires.js",
     "keyboard.js",
     "token_counters.js",
     "settings_page.js",

@@ -26,12 +26,20 @@ class Toggle:
 
 
 @dataclass(frozen=True)
+class Caption:
+    """A line of text that a script of the page writes."""
+
+    elem_id: str
+
+
+@dataclass(frozen=True)
 class Line:
-    """Items side by side."""
+    """Items side by side. shown_by: key of the setting that must be on for the line to be seen; it is in the page all the same."""
 
     elem_id: str | None
     items: tuple[Item, ...]
     classes: tuple[str, ...] = ()
+    shown_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,22 +65,24 @@ class Fold:
     items: tuple[Item, ...]
 
 
-Item = str | Tool | Toggle | Line | Stack | Fold
+Item = str | Tool | Toggle | Caption | Line | Stack | Fold
 
 HIRES_FIX = Fold(
     "{tab}_hr",
     "Hires. fix",
     "enable_hr",
     (
+        Caption("txtimg_hr_finalres"),
         Line("{tab}_hires_fix_row1", ("hr_upscaler", "hr_second_pass_steps", "denoising_strength")),
         Line("{tab}_hires_fix_row2", ("hr_scale", "hr_resize_x", "hr_resize_y")),
-        Line("{tab}_hires_fix_row3", ("hr_checkpoint_name", "hr_sampler_name", "hr_scheduler")),
-        Line("{tab}_hires_fix_row4", ("hr_prompt", "hr_negative_prompt")),
+        # hr_checkpoint_name stands first here when the engine can change checkpoints between the passes
+        Line("{tab}_hires_fix_row3", ("hr_sampler_name", "hr_scheduler"), shown_by="hires_fix_show_sampler"),
+        Line("{tab}_hires_fix_row4", ("hr_prompt", "hr_negative_prompt"), shown_by="hires_fix_show_prompts"),
     ),
 )
 REFINER = Fold("{tab}_enable", "Refiner", None, (Line(None, ("refiner_checkpoint", "refiner_switch_at")),))
 
-OFFERED_FOLDS: tuple[Fold, ...] = ()  # HIRES_FIX and REFINER join when the engine draws them
+OFFERED_FOLDS: tuple[Fold, ...] = (HIRES_FIX,)  # REFINER joins when the engine draws it
 
 SAMPLING = Line("sampler_selection_{tab}", ("sampler_name", "scheduler", "steps"))
 SIZE_AND_BATCH = Line(

@@ -12,6 +12,17 @@ from modules.application import listing
 from modules.application.app import App
 
 
+# The settings that the scripts in static/ read from ``opts``; the others are there for extensions.
+SCRIPT_SETTINGS = (
+    "disable_token_counters",
+    "live_preview_refresh_period",
+    "live_previews_enable",
+    "prevent_screen_sleep_during_generation",
+    "show_progress_in_title",
+    "show_progressbar",
+)
+
+
 def page_state(app: App, button_titles: Mapping[str, str], awaited: Sequence[str]) -> dict[str, Any]:
     """options: settings by key. jobs: those of pages that are not over, in the order in which they end.
 

@@ -19,7 +19,7 @@ from modules.schema.settings.table import SettingsTable
 from modules.schema.widgets import Checkbox, Dropdown, Number, Radio, Slider, TextArea
 
 NOT_PASTED = frozenset({"batch_size", "styles"})  # they say how the picture was made, not what it is
-HIRES_MARKS = ("Hires upscale", "Hires resize-1", "Hires resize-2", "Hires upscaler")
+HIRES_MARKS = ("Hires upscale", "Hires resize-1", "Hires resize-2")  # written by hires fix alone; 0 where it is only filled in
 CHECKPOINT = "sd_model_checkpoint"
 
 
@@ -36,7 +36,7 @@ class Paster:
         text = (text or "").strip() or self._last_infotext()
         if not text:
             return [gr.skip()] * (1 + len(self.form.fields))
-        values = read_infotext(text)
+        values = read_infotext(text, old_behaviour=self.app.settings.get("auto_backcompat"))
         skipped: set[str] = set(self.app.settings.get("infotext_skip_pasting") or ())
         wanted = self._values({key: value for key, value in values.items() if key not in skipped})
         chips = self._chips(values, skipped)
@@ -55,7 +55,7 @@ class Paster:
                 found[entry.api_name] = value
         if "Prompt" in infotext:
             found.setdefault("negative_prompt", "")
-        found["enable_hr"] = any(key in infotext for key in HIRES_MARKS)
+        found["enable_hr"] = any(infotext.get(key, "0") != "0" for key in HIRES_MARKS)
         found[f"{self.form.table.tab}_enable-checkbox"] = "Refiner" in infotext
         return found
 

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def counter_html(app: App, prompt: str, styles: Sequence[str], *, negative: bool) -> str:
-    """"12/75" for the counter; a prompt that cannot be counted shows a question mark and why."""
+    """ "12/75" for the counter; a prompt that cannot be counted shows a question mark and why."""
     try:
         count, limit = token_count(app, prompt or "", styles or (), negative=negative)
     except Exception as error:  # the counter must never get in the way of typing

@@ -41,7 +41,7 @@ class GenerationTab:
 def build_txt2img_tab(app: App, choices: Choices, ui_config: UiConfig, files: ShownFiles) -> GenerationTab:
     """The tab, inside the current block, with its events."""
     size = start_size(chosen_checkpoint(app), ui_config)
-    builder = FormBuilder(table=TXT2IMG, choices=choices, ui_config=ui_config, native_size=size)
+    builder = FormBuilder(table=TXT2IMG, choices=choices, ui_config=ui_config, setting=app.settings.get, native_size=size)
     toprow = build_toprow(builder)
     with gr.Row(elem_id=f"{TAB}_work", elem_classes=["gradio-row", "work-row"], equal_height=False):
         with gr.Column(elem_id=f"{TAB}_settings", elem_classes=["gradio-column", "settings-column"], scale=1, min_width=0):

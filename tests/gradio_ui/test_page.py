@@ -11,8 +11,9 @@ import pytest
 
 from modules.gradio_ui.checkpoint_choice import start_size
 from modules.gradio_ui.head import SCRIPTS, STATIC, STYLES, head_html
-from modules.gradio_ui.page_state import awaited_ids
+from modules.gradio_ui.page_state import SCRIPT_SETTINGS, awaited_ids
 from modules.gradio_ui.ui_config import UiConfig
+from modules.schema.settings.table import SETTINGS
 from modules.schema.table import TXT2IMG
 from tests.gradio_ui.conftest import BuiltPage
 
@@ -20,8 +21,8 @@ GOLDEN_IDS = Path(__file__).with_name("a1111-elem-ids.txt")
 
 # Ids of A1111's txt2img, PNG Info and quick settings that this page does not have yet, and why.
 NOT_YET = {
-    "hires fix and refiner: the engine does not draw them yet": r"txt2img_hr|txt2img_enable|txt2img_hires|txt2img_checkpoint|txt2img_switch_at|hr_|hires_|"
-    r"txtimg_hr_finalres|txt2img_denoising_strength|txt2img_upscale",
+    "refiner, and another checkpoint for hires fix: the engine does not draw with them yet": r"txt2img_enable|txt2img_checkpoint|txt2img_switch_at|hr_checkpoint",
+    "the button that runs hires fix on a picture of the gallery": r"txt2img_upscale",
     "scripts: nothing runs them yet": r"script_list|xyz_grid|axis_options|swap_axes|xy_grid|yz_grid|xz_grid",
     "img2img, inpainting and extras: nothing to send to": r"txt2img_send_to|inpaint_tab|extras_tab",
     "the styles editor": r"txt2img_styles_(edit_button|dialog|edit_select)|txt2img_style_(apply_dialog|copy)|txt2img_edit_style",
@@ -60,7 +61,8 @@ def test_every_field_has_words_and_can_be_used(page: BuiltPage) -> None:
 def test_fields_bear_the_tables_ids_and_defaults(page: BuiltPage) -> None:
     for field in page.form.fields:
         entry = TXT2IMG.by_api_name(field.name)
-        assert field.component.elem_id == entry.elem_id("txt2img")
+        in_fold = f"{entry.elem_id('txt2img')}-checkbox"  # the box that opens a fold, as A1111 names it
+        assert field.component.elem_id in (entry.elem_id("txt2img"), in_fold)
         if field.name not in ("width", "height", "styles"):
             assert field.component.value == entry.page_default, field.name
 
@@ -94,8 +96,14 @@ def test_without_a_checkpoint_the_page_says_where_to_put_one(page: BuiltPage) ->
     assert str(page.app.paths.checkpoints_dir) in notice and ".safetensors" in notice
 
 
+def test_the_settings_that_scripts_read_are_declared_and_honoured() -> None:
+    read = {name for script in SCRIPTS for name in re.findall(r"opts\.(\w+)", (STATIC / script).read_text(encoding="utf-8"))}
+    assert read == set(SCRIPT_SETTINGS)
+    assert all(SETTINGS.find(key).honoured for key in read)
+
+
 def test_head_names_all_static_files_and_no_others() -> None:
-    assert {path.name for path in STATIC.iterdir()} == {*SCRIPTS, *STYLES}
+    assert {path.name for path in STATIC.iterdir() if path.suffix in (".js", ".css")} == {*SCRIPTS, *STYLES}
 
 
 def test_no_text_in_the_head_can_end_its_script() -> None:

@@ -35,7 +35,15 @@ def test_fields_take_what_the_text_says(paste: Callable[[str], tuple[Any, dict[s
     assert values == {
         "prompt": "a red potion\non a table", "negative_prompt": "blurry", "steps": 31, "sampler_name": "Euler a", "scheduler": "Karras", "cfg_scale": 4.5,
         "seed": 77, "width": 96, "height": 128, "subseed": 9, "subseed_strength": 0.25, "seed_resize_from_w": 64, "seed_resize_from_h": 72,
+        "enable_hr": False, "hr_resize_x": 0, "hr_resize_y": 0, "hr_sampler_name": "Use same sampler", "hr_scheduler": "Use same scheduler", "hr_prompt": "",
+        "hr_negative_prompt": "",
     }  # fmt: skip
+
+
+def test_hires_fix_is_switched_on_by_what_it_wrote(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:
+    _, values = paste(TEXT + ", Denoising strength: 0.6, Hires upscale: 1.5, Hires steps: 4, Hires upscaler: Latent (nearest)")
+    hires = {name: values[name] for name in ("enable_hr", "denoising_strength", "hr_scale", "hr_second_pass_steps", "hr_upscaler")}
+    assert hires == {"enable_hr": True, "denoising_strength": 0.6, "hr_scale": 1.5, "hr_second_pass_steps": 4, "hr_upscaler": "Latent (nearest)"}
 
 
 def test_settings_that_differ_become_chips(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:

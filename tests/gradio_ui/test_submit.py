@@ -25,14 +25,17 @@ def test_every_value_arrives_under_its_own_name(page: BuiltPage) -> None:
     asked = {
         "prompt": "a cat", "negative_prompt": "dog", "styles": ["x"], "sampler_name": "Euler a", "scheduler": "Karras", "steps": 7, "width": 96, "height": 64,
         "n_iter": 2, "batch_size": 3, "cfg_scale": 4.5, "seed": 5, "subseed": 6, "subseed_strength": 0.25, "seed_resize_from_w": 128, "seed_resize_from_h": 256,
+        "enable_hr": True, "hr_upscaler": "Latent (nearest)", "hr_second_pass_steps": 3, "denoising_strength": 0.5, "hr_scale": 1.5, "hr_resize_x": 96,
+        "hr_resize_y": 128, "hr_sampler_name": "Euler", "hr_scheduler": "Exponential", "hr_prompt": "fur", "hr_negative_prompt": "feathers",
     }  # fmt: skip
     assert {field.name for field in page.form.fields} == set(asked)
     flat = page.form.request(page.values(**asked)).to_flat()
     assert {name: flat[name] for name in asked} == asked
 
 
-def test_an_emptied_seed_is_a_random_one(page: BuiltPage) -> None:
-    assert page.form.request(page.values(seed=None)).seed.seed == -1
+def test_what_stands_in_a_closed_fold_is_not_asked_for(page: BuiltPage) -> None:
+    request = page.form.request(page.values(enable_hr=False, hr_scale=3.0, hr_prompt="fur"))
+    assert request == page.form.request(page.values())
 
 
 @pytest.mark.parametrize(
