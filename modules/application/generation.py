@@ -20,6 +20,7 @@ from modules.application.run_facts import FactsWriter, ModelFacts
 from modules.application.settings_rules import check_overrides
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.generate import generate
+from modules.engine.hires import hires_size
 from modules.engine.hooks import BatchPlan, GeneratedImage, NullHooks, SamplingFacts
 from modules.engine.img2img import effective_batch
 from modules.engine.plan import fixed_seed
@@ -39,11 +40,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CHECKPOINT_KEY = "sd_model_checkpoint"
+_BYTES_PER_PIXEL = 3
+_MOST_PICTURE_BYTES = 8 * 2**30     # of one job; they stay in memory until the answer is sent
 KINDS: dict[str, type[Txt2ImgRequest] | type[Img2ImgRequest]] = {"txt2img": Txt2ImgRequest, "img2img": Img2ImgRequest}
 
 
-def submit(app: App, request: Request, *, source: str, task_id: str | None = None) -> Job:
-    """Put ``request`` in line and return its job at once. source: "page" or "api".
+def submit(app: App, request: Request, *, source: str, task_id: str | None = None, user: str = "") -> Job:
+    """Put ``request`` in line and return its job at once. source: "page" or "api". user: who asked, where passwords are set.
 
     All that can be wrong with it is said here, before it waits: raises WebuiError. A random seed is drawn now, and
     the settings of this moment go with it, so that a job that waits, or is tried again after a crash, makes the picture that was asked for.
@@ -53,13 +56,13 @@ def submit(app: App, request: Request, *, source: str, task_id: str | None = Non
     settings = OverlaidSettings(app.settings.table, app.settings.changed(), overrides)
     _refuse_unbuilt(request)
     model = chosen_checkpoint(app, settings.get(CHECKPOINT_KEY), strict=CHECKPOINT_KEY in overrides)
-    check_batch(resolve(request, settings))
+    _check_amount(resolve(request, settings))
     if not request.overrides.override_settings_restore_afterwards and overrides:
         app.settings.update(overrides)
     request = put(request, ("seed", "seed"), fixed_seed(request.seed.seed))
     request = put(request, ("seed", "variation_seed"), fixed_seed(request.seed.variation_seed))
     kind = "img2img" if isinstance(request, Img2ImgRequest) else "txt2img"
-    payload = {"request": _as_json(request), "settings": app.settings.changed(), "checkpoint": model.name}
+    payload = {"request": _as_json(request), "settings": app.settings.changed(), "checkpoint": model.name, "user": user}
     return app.jobs.submit(kind, payload, id=task_id or request.task.force_task_id or None, source=source)
 
 
@@ -136,7 +139,7 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     models = _model_facts(app, model, components)
     job.progress.text = ""
     resolved, comments = _with_styles(app, request, resolve(request, settings), strip=settings.get("enable_prompt_comments"))
-    writer = FactsWriter(asked=request, request=resolved, settings=settings, models=models)
+    writer = FactsWriter(asked=request, request=resolved, settings=settings, models=models, user=job.payload.get("user", ""))
     began = datetime.now()
     plan = save_plan(
         app.paths, settings, job.kind,
@@ -225,10 +228,17 @@ def styles_paths(app: App) -> list[Path]:
     return found
 
 
-def check_batch(request: ResolvedRequest) -> None:
-    """Refuse more input pictures than a batch has. Raises InvalidValue."""
+def _check_amount(request: ResolvedRequest) -> None:
+    """Refuse more input pictures than a batch has, and more pictures than the memory holds until they are sent. Raises InvalidValue."""
     if request.is_img2img:
         effective_batch(request)
+    width, height = hires_size(request).enlarged if request.hires.enabled else (request.width, request.height)
+    count = request.batch_size * request.batch_count
+    needed = count * width * height * _BYTES_PER_PIXEL
+    if needed > _MOST_PICTURE_BYTES:
+        raise InvalidValue(
+            f"{count} pictures of {width}x{height} take {needed / 2**30:.0f} GB of memory until they are sent; at most {_MOST_PICTURE_BYTES / 2**30:.0f} GB are accepted.",
+            "Ask for fewer at a time (n_iter, batch_size), or smaller ones.", field="n_iter")
 
 
 def _refuse_unbuilt(request: Request) -> None:

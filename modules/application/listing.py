@@ -11,7 +11,7 @@ from modules.engine.sampler_registry import schedules as all_schedules
 from modules.engine.styles import read_styles
 from modules.engine.upscale import LATENT_UPSCALERS, PICTURE_UPSCALERS
 from modules.library.model_file import ModelFile
-from modules.schema.errors import NoCheckpoint
+from modules.schema.errors import CannotLoad, NoCheckpoint
 
 
 def samplers() -> list[dict[str, Any]]:
@@ -68,6 +68,44 @@ def sd_vaes(app: App) -> list[dict[str, Any]]:
 def prompt_styles(app: App) -> list[dict[str, Any]]:
     """Every style: name, prompt, negative_prompt."""
     return [{"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt} for style in read_styles(styles_paths(app)).values()]
+
+
+def loras(app: App) -> list[dict[str, Any]]:
+    """Every LoRA: name, alias, path, metadata."""
+    return [
+        {"name": file.stem, "alias": app.loras.alias(file), "path": str(file.path), "metadata": dict(file.metadata) or _metadata(app, file)}
+        for file in app.catalogue.loras()
+    ]
+
+
+def _metadata(app: App, file: ModelFile) -> dict[str, str]:
+    try:
+        return app.catalogue.metadata_of(file)
+    except CannotLoad:
+        return {}                       # damaged: said when a prompt names it
+
+
+def embeddings(app: App) -> dict[str, dict[str, Any]]:
+    """Every embedding, those that fit the loaded checkpoint apart from those that do not. Without one all are listed as loaded."""
+    width = _text_width(app)
+    found: dict[str, dict[str, Any]] = {"loaded": {}, "skipped": {}}
+    for file in app.catalogue.embeddings():
+        try:
+            embedding = app.embeddings.load(file)
+        except CannotLoad:
+            continue
+        if embedding is None:
+            continue                    # a preview picture
+        item = {"step": embedding.step, "sd_checkpoint": None, "sd_checkpoint_name": embedding.trained_on,
+                "shape": embedding.width, "vectors": embedding.vector_count}
+        found["loaded" if width in (None, embedding.width) else "skipped"][embedding.name] = item
+    return found
+
+
+def _text_width(app: App) -> int | None:
+    """Width of the loaded checkpoint's text encoders together; None when none is loaded."""
+    components = app.checkpoints.components
+    return sum(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders) if components else None  # type: ignore[operator]
 
 
 def upscalers() -> list[dict[str, Any]]:

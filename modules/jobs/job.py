@@ -25,6 +25,7 @@ class JobState(StrEnum):
     SET_ASIDE = "set_aside"             # it brought the server down twice
 
 
+LONG_TEXT = 20_000                  # characters; longer texts of a finished job are pictures in base64
 FINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.INTERRUPTED, JobState.SET_ASIDE})
 
 
@@ -107,7 +108,7 @@ class Job:
 
     def without_result(self) -> Job:
         """What is remembered of a job that was long ago. Whoever still holds the job itself keeps its result."""
-        return replace(self, result=None, failure=None, progress=Progress(), _listeners=[])
+        return replace(self, payload=without_pictures(self.payload), result=None, failure=None, progress=Progress(), _listeners=[])
 
     def announce(self) -> None:
         """The queue's last word on a job: it is over, and what is to be known of it can be read."""
@@ -119,3 +120,12 @@ class Job:
                 listener()
             except Exception:
                 log.exception("what waited for job %s failed", self.id)
+
+
+def without_pictures(value: Any) -> Any:
+    """A payload with its long texts emptied: what is worth keeping of a request that was carried out."""
+    if isinstance(value, str):
+        return value if len(value) <= LONG_TEXT else ""
+    if isinstance(value, Mapping):
+        return {key: without_pictures(each) for key, each in value.items()}
+    return [without_pictures(each) for each in value] if isinstance(value, list | tuple) else value

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from modules.jobs.job import Job, JobState
+from modules.jobs.job import Job, JobState, without_pictures
 
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 2
 KEEP_FINISHED = 500             # rows of history
-KEEP_PAYLOAD_BYTES = 64_000     # of a finished job; an input picture is not kept
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL, source TEXT NOT NULL,
@@ -57,8 +56,7 @@ class JobStore:
                 "UPDATE jobs SET started=?, finished=?, state=?, attempts=?, summary=?, error=? WHERE id=?",
                 (job.started, job.finished, job.state.value, job.attempts, json.dumps(job.summary), job.error, job.id))
             if job.is_over:
-                self._connection.execute(
-                    "UPDATE jobs SET payload='{}' WHERE id=? AND length(payload) > ?", (job.id, KEEP_PAYLOAD_BYTES))
+                self._connection.execute("UPDATE jobs SET payload=? WHERE id=?", (json.dumps(without_pictures(job.payload)), job.id))
 
     def trim(self, keep: int = KEEP_FINISHED) -> None:
         """Forget the oldest finished jobs beyond ``keep``."""

@@ -41,11 +41,11 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     routes = Routes(server=fastapi_app, app=app, credentials=credentials)
     add_error_answers(fastapi_app)
     add_docs(routes, shown=full)
-    add_internal_routes(routes)
-    add_file_route(routes)
     if full:
         for add in (add_generation_routes, add_progress_routes, add_settings_routes, add_listing_routes, add_info_routes):
             add(routes)
+    add_internal_routes(routes)
+    add_file_route(routes)
     if app.flags.api_log:
         fastapi_app.add_middleware(RequestLog)      # type: ignore[arg-type]
     fastapi_app.add_middleware(Guard, rules=guard_rules(app.flags, credentials))  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ import asyncio
 import json
 from typing import Any
 
+from fastapi import Request
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
@@ -24,13 +25,13 @@ def add_generation_routes(routes: Routes) -> None:
     """The routes that make pictures."""
     app = routes.app
 
-    async def text2img(body: Txt2ImgBody) -> dict[str, Any]:  # type: ignore[valid-type]
+    async def text2img(asked: Request, body: Txt2ImgBody) -> dict[str, Any]:  # type: ignore[valid-type]
         """Make pictures from words. Answers when they are done; a caller who hangs up loses nothing: see /internal/jobs."""
-        return await _generate(app, Txt2ImgRequest, TXT2IMG, body)
+        return await _generate(app, Txt2ImgRequest, TXT2IMG, body, user_of(asked))
 
-    async def img2img(body: Img2ImgBody) -> dict[str, Any]:  # type: ignore[valid-type]
+    async def img2img(asked: Request, body: Img2ImgBody) -> dict[str, Any]:  # type: ignore[valid-type]
         """Make pictures from pictures and words; with a mask, only inside or outside of it."""
-        answer = await _generate(app, Img2ImgRequest, IMG2IMG, body)
+        answer = await _generate(app, Img2ImgRequest, IMG2IMG, body, user_of(asked))
         if not answer["parameters"].get("include_init_images"):
             answer["parameters"] |= {"init_images": None, "mask": None}
         return answer
@@ -39,14 +40,19 @@ def add_generation_routes(routes: Routes) -> None:
     routes.add_route("/sdapi/v1/img2img", img2img, methods=("POST",), model=ImageToImageResponse)
 
 
-async def _generate(app: App, kind: type[Txt2ImgRequest] | type[Img2ImgRequest], table: ParameterTable, body: BaseModel) -> dict[str, Any]:
+async def _generate(app: App, kind: type[Txt2ImgRequest] | type[Img2ImgRequest], table: ParameterTable, body: BaseModel, user: str) -> dict[str, Any]:
     values = _values(app, table, body)
     request = kind.from_flat(values)
-    job = await run_in_threadpool(submit, app, request, source="api")
+    job = await run_in_threadpool(submit, app, request, source="api", user=user)
     await finished(job)
     outcome = outcome_of(job)
     images = await run_in_threadpool(_encoded, app, outcome) if request.output.send_images else []
     return {"images": images, "parameters": values, "info": json.dumps(outcome.info)}
+
+
+def user_of(asked: Request) -> str:
+    """Who asks, by the name that came with the password; empty where none is set."""
+    return getattr(asked.state, "user", "")
 
 
 async def finished(job: Job) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from modules.application import listing
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, load_checkpoint
+from modules.application import generation, listing
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.rest_api import models
 from modules.rest_api.routes import Routes
 
@@ -26,7 +26,7 @@ def add_listing_routes(routes: Routes) -> None:
     async def reload() -> dict[str, Any]:
         """Load the chosen checkpoint now."""
         def load() -> None:
-            load_checkpoint(app, chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY)), app.settings)
+            generation.load_checkpoint(app, chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY)), app.settings)
 
         await asyncio.wrap_future(app.jobs.call_soon(load))
         return {}
@@ -39,7 +39,8 @@ def add_listing_routes(routes: Routes) -> None:
         ("sd-models", lambda: listing.sd_models(app), list[models.SDModelItem], "Every checkpoint."),
         ("sd-vae", lambda: listing.sd_vaes(app), list[models.SDVaeItem], "Every VAE file."),
         ("prompt-styles", lambda: listing.prompt_styles(app), list[models.PromptStyleItem], "Every style."),
-        ("embeddings", lambda: {"loaded": {}, "skipped": {}}, models.EmbeddingsResponse, "Textual inversion embeddings."),
+        ("embeddings", lambda: listing.embeddings(app), models.EmbeddingsResponse, "Textual inversion embeddings."),
+        ("loras", lambda: listing.loras(app), None, "LoRAs."),
         ("hypernetworks", _none, None, "Hypernetworks; none are read."),
         ("face-restorers", _none, None, "Face restorers; there is none yet."),
         ("realesrgan-models", _none, None, "Real-ESRGAN models that can be fetched; none are."),
@@ -49,7 +50,7 @@ def add_listing_routes(routes: Routes) -> None:
     )
     for name, handler, model, summary in lists:
         routes.add_route(f"/sdapi/v1/{name}", handler, model=model, summary=summary)
-    for name in ("refresh-checkpoints", "refresh-vae", "refresh-embeddings"):
+    for name in ("refresh-checkpoints", "refresh-vae", "refresh-embeddings", "refresh-loras"):
         routes.add_route(f"/sdapi/v1/{name}", refresh, methods=("POST",))
     routes.add_route("/sdapi/v1/unload-checkpoint", unload, methods=("POST",))
     routes.add_route("/sdapi/v1/reload-checkpoint", reload, methods=("POST",))

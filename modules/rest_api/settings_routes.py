@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from fastapi import Body
 from starlette.concurrency import run_in_threadpool
 
+from modules.application import generation
 from modules.application.app import App
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, load_checkpoint
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.application.settings_rules import check_outside_change
 from modules.rest_api.routes import Routes
 from modules.schema.errors import WebuiError
@@ -70,7 +71,7 @@ def change_options(app: App, values: dict[str, Any]) -> None:
 async def _load_or_put_back(app: App, before: str | None) -> None:
     """Load what was chosen; one that cannot be loaded is not left chosen. Raises CannotLoad."""
     def load() -> None:
-        load_checkpoint(app, chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY)), app.settings)
+        generation.load_checkpoint(app, chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY)), app.settings)
 
     try:
         await asyncio.wrap_future(app.jobs.call_soon(load))

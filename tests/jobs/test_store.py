@@ -122,11 +122,11 @@ def test_a_truncated_store_and_a_folder_in_its_place(tmp_path: Path) -> None:
 def test_history_on_disk_is_bounded_and_old_pictures_leave(tmp_path: Path) -> None:
     store = JobStore(":memory:")
     for n in range(30):
-        job = Job(id=str(n), kind="k", payload={"image": "x" * 100_000})
+        job = Job(id=str(n), kind="k", payload={"image": "x" * 100_000, "prompt": "a cat"})
         store.add(job)
         job.state, job.finished = JobState.DONE, float(n)
         store.save(job)
     store.trim(keep=10)
     kept = store.finished(100)
     assert [job.id for job in kept] == [str(n) for n in range(29, 19, -1)]
-    assert all(job.payload == {} for job in kept)
+    assert all(job.payload == {"image": "", "prompt": "a cat"} for job in kept)

@@ -42,7 +42,8 @@ def test_every_route_asks_for_a_password(guarded: RunningServer) -> None:
 
 def test_the_right_password_opens(guarded: RunningServer) -> None:
     assert guarded.client.get("/sdapi/v1/samplers", auth=("ann", "secret")).status_code == 200
-    assert guarded.client.post("/sdapi/v1/txt2img", json=SMALL, auth=("ann", "secret")).status_code == 200
+    answer = guarded.client.post("/sdapi/v1/txt2img", json={**SMALL, "override_settings": {"add_user_name_to_info": True}}, auth=("ann", "secret"))
+    assert answer.status_code == 200 and json.loads(answer.json()["info"])["infotexts"][0].endswith(", User: ann")
     flags = guarded.client.get("/sdapi/v1/cmd-flags", auth=("ann", "secret"))
     assert flags.status_code == 200 and "secret" not in flags.text and flags.json()["api"] is True
 

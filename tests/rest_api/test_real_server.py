@@ -130,6 +130,24 @@ def test_png_info(running_app: RunningServer) -> None:
         assert ours.json()["parameters"][key] == theirs["response"]["parameters"][key]
 
 
+def test_embeddings_and_loras(running_app: RunningServer) -> None:
+    running_app.client.post("/sdapi/v1/reload-checkpoint")
+    assert running_app.client.get("/sdapi/v1/embeddings").json() == golden_answer("embeddings")
+    theirs = json.loads((A1111_ANSWERS / "api" / "error-and-edge-responses.json").read_text("utf-8"))["loras"]["response"]
+    ours = running_app.client.get("/sdapi/v1/loras").json()
+    assert [{**each, "path": ""} for each in ours] == [{**each, "path": ""} for each in theirs]
+
+
+def test_img2img_gives_the_golden_picture(running_app: RunningServer) -> None:
+    golden = case("inpaint-fill")
+    answer = running_app.client.post("/sdapi/v1/img2img", json=dict(golden.request))
+    assert answer.status_code == 200, answer.text[:500]
+    difference = np.abs(np.asarray(picture(answer.json()["images"][0]), dtype=int) - np.asarray(golden.images()[0], dtype=int))
+    assert difference.max() <= 2 and answer.json()["parameters"]["init_images"] is None
+    info = json.loads(answer.json()["info"])
+    assert info["infotexts"][0].rpartition(", Version")[0] == golden.infotext.rpartition(", Version")[0]
+
+
 def test_infotext_fills_a_request(running_app: RunningServer) -> None:
     theirs = json.loads((A1111_ANSWERS / "api" / "error-and-edge-responses.json").read_text("utf-8"))["infotext-paste"]
     ours = running_app.client.post("/sdapi/v1/txt2img", json=theirs["request"]).json()
@@ -145,7 +163,7 @@ def test_memory_unload_and_empty_lists(running_app: RunningServer) -> None:
     assert client.post("/sdapi/v1/reload-checkpoint").json() == {} and running_app.app.checkpoints.current is not None
     assert client.get("/sdapi/v1/scripts").json() == {"txt2img": [], "img2img": []}
     assert client.get("/sdapi/v1/script-info").json() == client.get("/sdapi/v1/extensions").json() == []
-    for name in ("refresh-checkpoints", "refresh-vae", "refresh-embeddings", "skip"):
+    for name in ("refresh-checkpoints", "refresh-vae", "refresh-embeddings", "refresh-loras", "skip"):
         assert client.post(f"/sdapi/v1/{name}").json() is None
 
 
