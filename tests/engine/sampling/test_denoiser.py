@@ -187,10 +187,10 @@ def test_a_batch_with_equal_weights_takes_the_short_way() -> None:
 
 def test_blending_before_or_after() -> None:
     unet, x = FakeUnet(), latent()
-    before = denoiser(unet, blend=Blend(apply=lambda value, sigma: value * 0, before_denoising=True))
+    before = denoiser(unet, blend=Blend(apply=lambda value, sigma, timestep: value * 0, before_denoising=True))
     before(x, 2.0)
     assert not unet.asked[0].x.any()
-    after = denoiser(FakeUnet(), blend=Blend(apply=lambda value, sigma: value * 0))
+    after = denoiser(FakeUnet(), blend=Blend(apply=lambda value, sigma, timestep: value * 0))
     assert not after(x, 2.0).any()
 
 
