@@ -40,45 +40,54 @@ class WeightedText(NamedTuple):
         return self.text == "BREAK" and self.weight == -1
 
 
-class _Range(NamedTuple):
-    """Pieces ``start`` to ``end`` (exclusive) get multiplied by ``factor``."""
-
-    start: int
-    end: int
-    factor: float
-
-
 def parse_attention(prompt: str) -> list[WeightedText]:
     """Split a prompt into stretches of equal weight; never empty, any text is accepted, linear time.
 
     Neighbours of equal weight are joined, so that ``(foo)(bar)`` is tokenised as one word.
     """
-    pieces: list[WeightedText] = []
-    ranges: list[_Range] = []
+    texts: list[str] = []
+    weights: list[float] = []
+    ranges = _Ranges([], [], [])
     open_round: list[int] = []
     open_square: list[int] = []
     for match in _TOKEN.finditer(prompt):
         token = match[0]
         kind = token[0]
         if kind == "(":
-            open_round.append(len(pieces))
+            open_round.append(len(texts))
         elif kind == "[":
-            open_square.append(len(pieces))
+            open_square.append(len(texts))
         elif kind == ")" and open_round:
-            ranges.append(_Range(open_round.pop(), len(pieces), ROUND_MULTIPLIER))
+            ranges.add(open_round.pop(), len(texts), ROUND_MULTIPLIER)
         elif kind == "]" and open_square:
-            ranges.append(_Range(open_square.pop(), len(pieces), SQUARE_MULTIPLIER))
+            ranges.add(open_square.pop(), len(texts), SQUARE_MULTIPLIER)
         elif kind == ":" and open_round and (weight := _as_weight(match[1])) is not None:
-            ranges.append(_Range(open_round.pop(), len(pieces), weight))
-        elif kind == "\\":
-            pieces.append(WeightedText(token[1:], 1.0))
+            ranges.add(open_round.pop(), len(texts), weight)
         elif "BREAK" in token:
-            pieces += _split_at_breaks(token)
+            for text, weight in _split_at_breaks(token):
+                texts.append(text)
+                weights.append(weight)
         else:
-            pieces.append(WeightedText(token, 1.0))
-    ranges += [_Range(start, len(pieces), ROUND_MULTIPLIER) for start in open_round]
-    ranges += [_Range(start, len(pieces), SQUARE_MULTIPLIER) for start in open_square]
-    return _joined(pieces, _multiplied([piece.weight for piece in pieces], ranges))
+            texts.append(token[1:] if kind == "\\" else token)
+            weights.append(1.0)
+    for start in open_round:
+        ranges.add(start, len(texts), ROUND_MULTIPLIER)
+    for start in open_square:
+        ranges.add(start, len(texts), SQUARE_MULTIPLIER)
+    return _joined(texts, _multiplied(weights, ranges))
+
+
+class _Ranges(NamedTuple):
+    """Pieces ``starts[i]`` to ``ends[i]`` (exclusive) get multiplied by ``factors[i]``, in this order."""
+
+    starts: list[int]
+    ends: list[int]
+    factors: list[float]
+
+    def add(self, start: int, end: int, factor: float) -> None:
+        self.starts.append(start)
+        self.ends.append(end)
+        self.factors.append(factor)
 
 
 def _as_weight(text: str | None) -> float | None:
@@ -101,41 +110,44 @@ def _split_at_breaks(text: str) -> list[WeightedText]:
     return found
 
 
-def _multiplied(weights: list[float], ranges: list[_Range]) -> list[float]:
-    if sum(end - start for start, end, _ in ranges) > _EXACT_PRODUCTS:
+def _multiplied(weights: list[float], ranges: _Ranges) -> list[float]:
+    if sum(ranges.ends) - sum(ranges.starts) > _EXACT_PRODUCTS:
         return _multiplied_by_logarithms(weights, ranges)
-    for start, end, factor in ranges:
+    for start, end, factor in zip(*ranges):
         for index in range(start, end):
             weights[index] *= factor
     return weights
 
 
-def _multiplied_by_logarithms(weights: list[float], ranges: list[_Range]) -> list[float]:
+def _multiplied_by_logarithms(weights: list[float], ranges: _Ranges) -> list[float]:
     """The same products to 12 digits in linear time, for thousands of nested brackets."""
     size = len(weights) + 1
-    logarithm, zeros, signs = [0.0] * size, [0] * size, [0] * size
-    for start, end, factor in ranges:
-        for index, sign in ((start, 1), (end, -1)):
-            if factor:
-                logarithm[index] += sign * math.log(abs(factor))
-                signs[index] += sign * (factor < 0)
-            else:
-                zeros[index] += sign
+    logarithms, zeros, signs = [0.0] * size, [0] * size, [0] * size
+    for start, end, factor in zip(*ranges):
+        if factor == 0:
+            zeros[start] += 1
+            zeros[end] -= 1
+            continue
+        logarithm = math.log(abs(factor))
+        logarithms[start] += logarithm
+        logarithms[end] -= logarithm
+        if factor < 0:
+            signs[start] += 1
+            signs[end] -= 1
     exponent, zero, sign = 0.0, 0, 0
     for index, weight in enumerate(weights):
-        exponent, zero, sign = exponent + logarithm[index], zero + zeros[index], sign + signs[index]
-        size = 0.0 if zero else math.exp(min(round(exponent, 12), 700.0))    # exp(710) overflows
-        weights[index] = weight * (-size if sign % 2 else size)
+        exponent, zero, sign = exponent + logarithms[index], zero + zeros[index], sign + signs[index]
+        product = 0.0 if zero else math.exp(min(round(exponent, 12), 700.0))    # exp(710) overflows
+        weights[index] = weight * (-product if sign % 2 else product)
     return weights
 
 
-def _joined(pieces: list[WeightedText], weights: list[float]) -> list[WeightedText]:
+def _joined(texts: list[str], weights: list[float]) -> list[WeightedText]:
     """Join neighbours of equal weight; an empty prompt is one empty stretch."""
     joined: list[WeightedText] = []
-    texts: list[str] = []
-    for piece, weight, following in zip(pieces, weights, [*weights[1:], None]):
-        texts.append(piece.text)
-        if weight != following:
-            joined.append(WeightedText("".join(texts), weight))
-            texts = []
+    start = 0
+    for index in range(1, len(texts) + 1):
+        if index == len(texts) or weights[index] != weights[start]:
+            joined.append(WeightedText("".join(texts[start:index]), weights[start]))
+            start = index
     return joined or [WeightedText("", 1.0)]

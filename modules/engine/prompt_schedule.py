@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 from typing import NamedTuple
 
 _AND = re.compile(r"\bAND\b")
 _PART_WEIGHT = re.compile(r"\s*([-+]?(?:\d+\.?|\d*\.\d+))")
 _TOKEN = re.compile(r"[][():|]|(?:[^\\\[\]():|]+|\\.)+")
 _WHEN = re.compile(r"\s*([-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*")
-_CLOSES = {")": "(", "]": "["}
+_OPENS = {")": "(", "]": "["}
 
 
 class PromptPart(NamedTuple):
@@ -86,54 +84,50 @@ def _part(text: str) -> PromptPart:
 def schedule_prompt(prompt: str, timeline: Timeline) -> tuple[ScheduledText, ...]:
     """The texts of one AND part in the order of their steps; the last one lasts until ``timeline.steps``."""
     reader = _Reader(timeline)
-    tree = reader.read(prompt) if "[" in prompt and "]" in prompt else None
-    if tree is None:
+    if "[" not in prompt or "]" not in prompt or not reader.read(prompt):
         return (ScheduledText(timeline.steps, prompt),)
     texts: dict[object, str] = {}
     schedule: list[ScheduledText] = []
     for step in reader.boundaries():
         state = reader.state_at(step)
         if state not in texts:
-            texts[state] = _render(tree, step)
+            texts[state] = reader.text_at(step)
         schedule.append(ScheduledText(step, texts[state]))
     return tuple(schedule)
 
 
-class _Kind(Enum):
-    TEXT = "text"               # brackets that only weigh: their text as written
-    EDITING = "editing"         # [before:after:when]
-    ALTERNATION = "alternation" # [a|b|c]
-
-
 class _Group(NamedTuple):
-    """Part of a prompt with inner parts; a text is its own leaf. Nested rather than joined, so that depth costs nothing.
+    """A bracket whose text changes. places: of ``[``, each ``:`` or ``|``, and ``]`` among the pieces.
 
-    until: of an editing, the last step of its first branch.
+    until: of ``[a:b:N]`` the last step of a; None for an alternation.
     """
 
-    kind: _Kind
-    branches: list[list[str | _Group]]
-    until: int = 0
+    places: tuple[int, ...]
+    until: int | None
 
-
-_Tree = list[str | _Group]
-
-
-class _Bracket(NamedTuple):
-    """A bracket not closed yet. separators: ``:`` and ``|`` in it; content: what stands between them."""
-
-    kind: str
-    separators: list[str]
-    content: list[_Tree]
+    def branch_at(self, step: int) -> tuple[int, int]:
+        """The pieces (first, one past the last) that show at ``step``."""
+        places = self.places
+        if self.until is None:
+            branch = (step - 1) % (len(places) - 1)
+        elif step > self.until:
+            branch = len(places) - 3
+        elif len(places) == 4:
+            branch = 0
+        else:
+            return 0, 0                     # [b:N] shows nothing before
+        return places[branch] + 1, places[branch + 1]
 
 
 class _Reader:
-    """Reads one prompt. Afterwards it knows when the text changes: where editings end, and how alternations repeat."""
+    """Reads one prompt into flat pieces, and says what it is at each step. Nothing is nested, so that depth costs nothing."""
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
-        self._ends: set[int] = set()
-        self._period = 0            # of all alternations together; 0 without any
+        self._pieces: list[str] = []
+        self._groups: dict[int, _Group] = {}        # by the place of their opening bracket
+        self._ends: set[int] = set()                # last steps of texts that give way to others
+        self._period = 0                            # of all alternations together; 0 without any
 
     def boundaries(self) -> list[int]:
         steps = self._timeline.steps
@@ -143,86 +137,77 @@ class _Reader:
         """Equal for steps with the same text."""
         return sum(end < step for end in self._ends), step % self._period if self._period else 0
 
-    def read(self, prompt: str) -> _Tree | None:
-        """The prompt as texts and groups; None for a prompt that A1111's grammar refuses."""
-        top: _Tree = []
-        stack: list[_Bracket] = []
+    def text_at(self, step: int) -> str:
+        """The text at ``step``, counted from 1."""
+        texts: list[str] = []
+        pieces, groups = self._pieces, self._groups
+        place, end = 0, len(pieces)
+        resume: list[tuple[int, int]] = []
+        while place < end or resume:
+            if place == end:
+                place, end = resume.pop()
+            elif place in groups:
+                group = groups[place]
+                resume.append((group.places[-1] + 1, end))
+                place, end = group.branch_at(step)
+            else:
+                texts.append(pieces[place])
+                place += 1
+        return "".join(texts)
+
+    def read(self, prompt: str) -> bool:
+        """Whether A1111's grammar takes the prompt.
+
+        Brackets that only weigh stay texts. A bracket that cannot be closed makes all brackets around it texts.
+        """
+        pieces = self._pieces
+        opened: list[int] = []              # places of brackets not closed yet
+        marks: list[int] = []               # and of the ``:`` and ``|`` inside them
         end = 0
         for match in _TOKEN.finditer(prompt):
             if match.start() != end:
-                return None                     # a backslash before a line break
+                return False                # a backslash before a line break
             token, end = match[0], match.end()
             if token == "[" or token == "(":
-                stack.append(_Bracket(token, [], [[]]))
-            elif not stack:
-                if token == "|":
-                    return None
-                top.append(token)
+                opened.append(len(pieces))
             elif token == ":" or token == "|":
-                stack[-1].separators.append(token)
-                stack[-1].content.append([])
-            elif token != "]" and token != ")":
-                stack[-1].content[-1].append(token)
-            elif group := self._group(stack[-1], token):
-                stack.pop()
-                (stack[-1].content[-1] if stack else top).append(group)
-            elif any("|" in bracket.separators for bracket in stack):
-                return None
-            else:                               # no bracket around this one can be read as a group either
-                top += [*_as_literal(stack), token]
-                stack.clear()
-        if end != len(prompt) or any("|" in bracket.separators for bracket in stack):
-            return None
-        return top + _as_literal(stack)
+                marks.append(len(pieces))
+            pieces.append(token)
+            if (token == "]" or token == ")") and opened:
+                first_mark = len(marks)
+                while first_mark and marks[first_mark - 1] > opened[-1]:
+                    first_mark -= 1
+                if self._close(opened[-1], marks[first_mark:], token):
+                    opened.pop()
+                    del marks[first_mark:]
+                else:
+                    opened.clear()
+            if marks and not opened:
+                if any(pieces[mark] == "|" for mark in marks):
+                    return False
+                marks.clear()
+        return end == len(prompt) and not any(pieces[mark] == "|" for mark in marks)
 
-    def _group(self, bracket: _Bracket, token: str) -> _Group | None:
-        """What a closed bracket stands for: editing, alternation, or mere attention; None when it is nothing of these."""
-        kind, separators, content = bracket
-        if kind != _CLOSES[token]:
-            return None
-        if not separators or (kind == "(" and separators == [":"]):
-            return _Group(_Kind.TEXT, [[*_as_literal([bracket]), token]])
-        if kind == "(":
-            return None
-        if ":" not in separators:
+    def _close(self, start: int, marks: list[int], token: str) -> bool:
+        """Whether ``token``, just read, closes the bracket at ``start``: as mere weight, or as a group, which is noted."""
+        pieces, close = self._pieces, len(self._pieces) - 1
+        if pieces[start] != _OPENS[token]:
+            return False
+        kinds = {pieces[mark] for mark in marks}
+        if not marks or (token == ")" and kinds == {":"} and len(marks) == 1):
+            return True
+        if token == ")" or len(kinds) == 2 or (":" in kinds and len(marks) > 2):
+            return False
+        if kinds == {"|"}:
             # a period longer than the pass never comes round
-            self._period = min(math.lcm(self._period or 1, len(content)), self._timeline.steps)
-            return _Group(_Kind.ALTERNATION, content)
-        if len(separators) > 2 or "|" in separators or len(content[-1]) != 1 or not isinstance(number := content[-1][0], str):
-            return None
-        when = _WHEN.fullmatch(number)
+            self._period = min(math.lcm(self._period or 1, len(marks) + 1), self._timeline.steps)
+            self._groups[start] = _Group((start, *marks, close), None)
+            return True
+        when = _WHEN.fullmatch(pieces[close - 1]) if marks[-1] == close - 2 else None
         if when is None:
-            return None
+            return False
         until = self._timeline.step_of(when[1])
         if until:
             self._ends.add(until)
-        return _Group(_Kind.EDITING, [content[0], content[1]] if len(content) == 3 else [[], content[0]], until)
-
-
-def _as_literal(stack: Iterable[_Bracket]) -> _Tree:
-    """Open brackets as the text they were written as; groups inside them stay groups."""
-    pieces: _Tree = []
-    for bracket in stack:
-        for mark, content in zip([bracket.kind, *bracket.separators], bracket.content):
-            pieces += [mark, *content]
-    return pieces
-
-
-def _render(tree: _Tree, step: int) -> str:
-    """The text at ``step``, counted from 1; no recursion, however deep."""
-    texts: list[str] = []
-    waiting = [iter(tree)]
-    while waiting:
-        for piece in waiting[-1]:
-            if isinstance(piece, str):
-                texts.append(piece)
-                continue
-            if piece.kind is _Kind.EDITING:
-                branch = 0 if step <= piece.until else 1
-            else:
-                branch = (step - 1) % len(piece.branches)   # a text has one branch
-            waiting.append(iter(piece.branches[branch]))
-            break
-        else:
-            waiting.pop()
-    return "".join(texts)
+        self._groups[start] = _Group((start, *marks, close), until)
+        return True

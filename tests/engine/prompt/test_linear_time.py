@@ -1,6 +1,7 @@
 """64 kB of anything is read in a quarter of a second, however nested."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -38,18 +39,21 @@ def read(prompt: str) -> None:
 
 @pytest.mark.parametrize("name", PROMPTS)
 def test_reading_takes_linear_time(name):
-    best = min(_seconds(lambda: read(PROMPTS[name])) for _ in range(3))
-    assert best < SECONDS
+    assert takes_less_than(SECONDS, lambda: read(PROMPTS[name]))
 
 
 @pytest.mark.parametrize("name", PROMPTS)
 def test_tokens_take_linear_time(name):
     tokenizer = prompt_tokenizer()
-    best = min(_seconds(lambda: [tokenizer.tokenize(piece.text) for piece in parse_attention(PROMPTS[name])]) for _ in range(2))
-    assert best < 4 * SECONDS
+    assert takes_less_than(4 * SECONDS, lambda: [tokenizer.tokenize(piece.text) for piece in parse_attention(PROMPTS[name])])
 
 
-def _seconds(work) -> float:
+def takes_less_than(seconds: float, work: Callable[[], object]) -> bool:
+    """Whether one of a few tries did: other processes make a shared machine slow, never fast."""
+    return any(_seconds(work) < seconds for _ in range(6))
+
+
+def _seconds(work: Callable[[], object]) -> float:
     started = time.thread_time()
     work()
     return time.thread_time() - started
