@@ -16,7 +16,7 @@ from modules.launching.packages import TorchWish, broken_by, ensure_requirements
 from modules.launching.pip import Pip
 from modules.launching.remembered import Remembered
 from modules.launching.requirements import read_requirements
-from modules.launching.test_run import prepare_and_run_tests
+from modules.launching.suite import prepare_and_run_tests
 from modules.launching.venv import chosen_folder, ensure_environment, enter, python_of
 from modules.schema.errors import WebuiError
 from modules.schema.flags import Flags, parse_flags

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from modules.launching.test_run import BROWSER_VARIABLE, find_browser
+from modules.launching.suite import BROWSER_VARIABLE, find_browser
 from tests.bench.server import ROOT, BenchServer
 
 TARGET = ROOT / "modules" / "gradio_ui" / "static" / "readme.png"

@@ -17,8 +17,7 @@ from modules.launching.remembered import Remembered
 
 TEST_REQUIREMENTS = "requirements-tests.txt"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-BROWSER_VARIABLE, NO_BROWSER_VARIABLE = "WEBUI_TEST_CHROMIUM", "WEBUI_TEST_NO_CHROMIUM"
-"""Where the browser tests find their browser, or the reason why they have none and skip."""
+BROWSER_VARIABLE = "CHROMIUM"  # the environment variable by which the browser tests are told where theirs is
 
 
 def prepare_and_run_tests(
@@ -55,11 +54,10 @@ def _prepare_browser(console: Console, environ: MutableMapping[str, str], *, may
     if not find_browser() and may_install:
         reason = _install_browser(console, environ)
     path = find_browser()
-    environ[BROWSER_VARIABLE] = path
-    if not path:
-        reason = reason or "no Chromium or Chrome is on this machine"
-        environ[NO_BROWSER_VARIABLE] = reason
-        console.line(f"The browser tests are skipped: {reason}.")
+    if path:
+        environ[BROWSER_VARIABLE] = path
+    else:
+        console.line(f"The browser tests are skipped: {reason or 'no Chromium or Chrome is on this machine'}.")
 
 
 def _install_browser(console: Console, environ: Mapping[str, str]) -> str:
