@@ -1,4 +1,4 @@
-"""The only code that moves modules between devices: ``with placement.resident(module): ...`` around each use.
+"""The only code that moves modules between devices. Once attached, a part comes to the device whenever it is called.
 
 Three ways: all of a model stays on the device; one part at a time is there; or the largest part passes block by block.
 """
@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from modules.compute.policy import ComputePolicy, Residency
 
@@ -22,11 +22,15 @@ class Placement(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where a resident module computes: its inputs belong there."""
+        """Where a resident part computes."""
         ...
 
-    def resident(self, module: nn.Module) -> AbstractContextManager[None]:
-        """``module`` can compute on ``device`` inside this context. Nesting is allowed; an error leaves a usable state."""
+    def attach(self, part: nn.Module, *entrances: nn.Module) -> None:
+        """From now on, a call of ``part`` (or of one of its ``entrances``) brings it and its inputs to the device first."""
+        ...
+
+    def resident(self, part: nn.Module) -> AbstractContextManager[None]:
+        """``part`` is on the device inside this context, for work that is no call of it. Nesting is allowed."""
         ...
 
     def release(self) -> None:
@@ -34,9 +38,9 @@ class Placement(Protocol):
         ...
 
 
-def move(module: nn.Module, device: torch.device) -> None:
+def move(part: nn.Module, device: torch.device) -> None:
     """The ordinary mover."""
-    module.to(device)
+    part.to(device)
 
 
 class KeepResident:
@@ -45,8 +49,11 @@ class KeepResident:
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
 
+    def attach(self, part: nn.Module, *entrances: nn.Module) -> None:
+        pass
+
     @contextmanager
-    def resident(self, module: nn.Module) -> Iterator[None]:
+    def resident(self, part: nn.Module) -> Iterator[None]:
         yield
 
     def release(self) -> None:
@@ -63,10 +70,18 @@ class OffloadBetweenStages:
         self._here: nn.Module | None = None
         self._in_use: list[nn.Module] = []
 
+    def attach(self, part: nn.Module, *entrances: nn.Module) -> None:
+        for entrance in entrances or (part,):
+            entrance.register_forward_pre_hook(lambda _, args, kwargs: self._enter(part, args, kwargs), with_kwargs=True)
+
+    def _enter(self, part: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        self._bring(part)
+        return _on(args, self.device), _on(kwargs, self.device)
+
     @contextmanager
-    def resident(self, module: nn.Module) -> Iterator[None]:
-        self._bring(module)
-        self._in_use.append(module)
+    def resident(self, part: nn.Module) -> Iterator[None]:
+        self._bring(part)
+        self._in_use.append(part)
         try:
             yield
         finally:
@@ -74,14 +89,13 @@ class OffloadBetweenStages:
             if self._in_use:
                 self._bring(self._in_use[-1])  # the outer use goes on
 
-    def _bring(self, module: nn.Module) -> None:
-        if self._here is module:
+    def _bring(self, part: nn.Module) -> None:
+        if self._here is part:
             return
         self.release()
-        # noted before the move: one that fails half way (out of memory) is then sent home as a whole
-        self._here = module
+        self._here = part  # noted before the move: one that fails half way (out of memory) is then sent home as a whole
         try:
-            self._move(module, self.device)
+            self._move(part, self.device)
         except BaseException:
             self.release()
             raise
@@ -93,9 +107,9 @@ class OffloadBetweenStages:
 
 
 class StreamBlocks:
-    """As OffloadBetweenStages, but a module made of large blocks passes through the device block by block.
+    """As OffloadBetweenStages, but a part made of large blocks passes through the device block by block.
 
-    blocks: the parts of a module that travel alone; what lies between them stays on the device during the use.
+    blocks: those pieces of a part that travel alone; what lies between them stays on the device once it came.
     """
 
     def __init__(
@@ -111,44 +125,54 @@ class StreamBlocks:
         self._move = mover
         self._blocks = blocks or unet_blocks
         self._whole = OffloadBetweenStages(device, home=home, mover=mover)
+        self._opened: nn.Module | None = None  # the part whose pieces between the blocks are on the device
+
+    def attach(self, part: nn.Module, *entrances: nn.Module) -> None:
+        blocks = self._blocks(part)
+        if not blocks:
+            self._whole.attach(part, *entrances)
+            return
+        part.register_forward_pre_hook(lambda _, args, kwargs: self._enter(part, args, kwargs), with_kwargs=True)
+        for block in blocks:
+            block.register_forward_pre_hook(lambda block, _: self._move(block, self.device))
+            block.register_forward_hook(lambda block, *_: self._move(block, self._home), always_call=True)
+
+    def _enter(self, part: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        self._open(part)
+        return _on(args, self.device), _on(kwargs, self.device)
 
     @contextmanager
-    def resident(self, module: nn.Module) -> Iterator[None]:
-        blocks = self._blocks(module)
-        if not blocks:
-            with self._whole.resident(module):
+    def resident(self, part: nn.Module) -> Iterator[None]:
+        if not self._blocks(part):
+            with self._whole.resident(part):
                 yield
             return
+        self._open(part)
+        yield
+
+    def _open(self, part: nn.Module) -> None:
+        """Bring what lies between the blocks; little enough to stay when other parts come."""
         self._whole.release()
-        travellers = {id(block) for block in blocks}
-        handles: list[Any] = []
-        try:
-            for part in module.children():
-                for stationary in _parts_outside(part, travellers):
-                    self._move(stationary, self.device)
-            for block in blocks:
-                handles.append(block.register_forward_pre_hook(self._arrive))
-                handles.append(block.register_forward_hook(self._leave, always_call=True))
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-            self._move(module, self._home)
-
-    def _arrive(self, block: nn.Module, _: Any) -> None:
-        self._move(block, self.device)
-
-    def _leave(self, block: nn.Module, *_: Any) -> None:
-        self._move(block, self._home)
+        if self._opened is part:
+            return
+        self.release()
+        self._opened = part
+        travellers = {id(block) for block in self._blocks(part)}
+        for piece in part.children():
+            for stationary in _pieces_outside(piece, travellers):
+                self._move(stationary, self.device)
 
     def release(self) -> None:
         self._whole.release()
+        if self._opened is not None:
+            opened, self._opened = self._opened, None
+            self._move(opened, self._home)
 
 
-def unet_blocks(module: nn.Module) -> tuple[nn.Module, ...]:
+def unet_blocks(part: nn.Module) -> tuple[nn.Module, ...]:
     """The down, middle and up blocks of diffusers' UNet; none for any other module."""
     found = []
-    for name, child in module.named_children():
+    for name, child in part.named_children():
         if name in ("down_blocks", "up_blocks") and isinstance(child, nn.ModuleList):
             found += list(child)
         elif name == "mid_block":
@@ -156,15 +180,26 @@ def unet_blocks(module: nn.Module) -> tuple[nn.Module, ...]:
     return tuple(found) if len(found) > 1 else ()
 
 
-def _parts_outside(part: nn.Module, travellers: set[int]) -> Iterator[nn.Module]:
-    """``part`` itself, or those of its children that hold no traveller."""
-    if id(part) in travellers:
+def _pieces_outside(piece: nn.Module, travellers: set[int]) -> Iterator[nn.Module]:
+    """``piece`` itself, or those of its children that hold no traveller."""
+    if id(piece) in travellers:
         return
-    if not any(id(inner) in travellers for inner in part.modules()):
-        yield part
+    if not any(id(inner) in travellers for inner in piece.modules()):
+        yield piece
         return
-    for child in part.children():
-        yield from _parts_outside(child, travellers)
+    for child in piece.children():
+        yield from _pieces_outside(child, travellers)
+
+
+def _on(value: Any, device: torch.device) -> Any:
+    """``value`` with every tensor in it on ``device``."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: _on(inner, device) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_on(inner, device) for inner in value)
+    return value
 
 
 def placement_for(policy: ComputePolicy) -> Placement:

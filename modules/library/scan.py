@@ -31,11 +31,12 @@ def scan(places: Iterable[Place]) -> list[FoundFile]:
     found: dict[Path, FoundFile] = {}
     for place in places:
         for folder, entries in _folders(place.folder):
+            inside = os.path.relpath(folder, place.folder).replace(os.sep, "/")
             for entry in sorted(entries, key=lambda entry: natural(entry.name)):
                 name = entry.name.lower()
                 if not name.endswith(place.endings) or (place.but_not and name.endswith(place.but_not)):
                     continue
-                file = _file(entry, place.folder, folder)
+                file = _file(entry, inside)
                 if file is not None:
                     found.setdefault(file.path, file)
     return list(found.values())
@@ -76,11 +77,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _file(entry: os.DirEntry[str], root: Path, folder: str) -> FoundFile | None:
+def _file(entry: os.DirEntry[str], inside: str) -> FoundFile | None:
     try:
         status = entry.stat()
     except OSError:  # a broken link, or gone since the folder was read
         return None
-    inside = os.path.relpath(folder, root)
-    name = entry.name if inside == "." else f"{inside}/{entry.name}".replace(os.sep, "/")
+    name = entry.name if inside == "." else f"{inside}/{entry.name}"
     return FoundFile(Path(entry.path), name, status.st_size, status.st_mtime)

@@ -82,7 +82,7 @@ def _prepared(
             alphas_cumprod=scaled_linear_alphas(family.betas),
             placement=placement_for(policy),
             vae_file=vae_file,
-        )
+        ).attached()
 
     return fill
 

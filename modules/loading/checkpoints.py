@@ -93,8 +93,10 @@ class Checkpoints:
         present = components.vae_file.path if components.vae_file else None
         if present == (vae_file.path if vae_file else None) and loaded.vae_stamp == vae_stamp:
             return components
-        policy = self._policy.for_family(components.family)
-        exchanged = replace(components, vae=load_vae(vae_file or components.checkpoint, components.family, policy), vae_file=vae_file)
+        vae = load_vae(vae_file or components.checkpoint, components.family, self._policy.for_family(components.family))
+        components.placement.release()  # the old VAE may be the part that is on the device
+        exchanged = replace(components, vae=vae, vae_file=vae_file)
+        exchanged.attach_vae()
         self._loaded = _Loaded(components=exchanged, stamp=loaded.stamp, vae_stamp=vae_stamp)
         return exchanged
 

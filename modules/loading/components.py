@@ -34,7 +34,7 @@ class Components:
     """Everything one checkpoint needs to draw. Another VAE makes another Components that shares the rest.
 
     alphas_cumprod: (1000,) float32, on the CPU.
-    placement: brings a module to the device around each use: ``with components.placement.resident(components.unet)``.
+    placement: brings a part to the device whenever it is called; for other work on it, ``placement.resident(part)``.
     vae_file: the file the VAE came from; None: the checkpoint's own.
     """
 
@@ -47,6 +47,19 @@ class Components:
     alphas_cumprod: Tensor
     placement: Placement = field(default_factory=KeepResident)
     vae_file: ModelFile | None = None
+
+    def attached(self) -> Components:
+        """This, with every part under its placement's care."""
+        for encoder in self.text_encoders:
+            self.placement.attach(encoder.module)
+        self.placement.attach(self.unet)
+        self.attach_vae()
+        return self
+
+    def attach_vae(self) -> None:
+        """A VAE is entered by its halves, not by a call of its own."""
+        halves = (self.vae.encoder, self.vae.quant_conv, self.vae.post_quant_conv, self.vae.decoder)
+        self.placement.attach(self.vae, *(half for half in halves if half is not None))
 
     def modules(self) -> tuple[nn.Module, ...]:
         """Every torch module, in the order in which a picture needs them."""

@@ -40,10 +40,10 @@ class Part(nn.Module):
     def __init__(self, name: str, ledger: Ledger) -> None:
         super().__init__()
         self.name, self.ledger = name, ledger
-        self.seen: list[set[str]] = []
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         assert self.ledger.at(self) == DEVICE, f"{self.name} computes while it is at home"
+        assert x.device == DEVICE and (context is None or context.device == DEVICE), f"the input of {self.name} stayed at home"
         return x + 1
 
 
@@ -68,35 +68,61 @@ class Unet(nn.Module):
         return self.conv_out(x)
 
 
+X = torch.zeros(2)
+
+
 @pytest.fixture
 def ledger() -> Ledger:
     return Ledger()
 
 
+def offloading(ledger: Ledger, *parts: nn.Module) -> OffloadBetweenStages:
+    placement = OffloadBetweenStages(DEVICE, home=HOME, mover=ledger)
+    for part in parts:
+        placement.attach(part)
+    return placement
+
+
+def streaming(ledger: Ledger, *parts: nn.Module) -> StreamBlocks:
+    placement = StreamBlocks(DEVICE, home=HOME, mover=ledger)
+    for part in parts:
+        placement.attach(part)
+    return placement
+
+
 def test_nothing_moves_when_everything_stays(ledger: Ledger) -> None:
-    placement = KeepResident("cpu")
-    with placement.resident(nn.Linear(1, 1)):
-        pass
+    placement, layer = KeepResident("cpu"), nn.Linear(2, 1)
+    placement.attach(layer)
+    with placement.resident(layer):
+        layer(X)
     placement.release()
     assert ledger.moves == []
 
 
 def test_one_part_at_a_time_and_steps_in_a_row_cost_no_transfer(ledger: Ledger) -> None:
     text, unet = Part("text", ledger), Part("unet", ledger)
-    placement = OffloadBetweenStages(DEVICE, home=HOME, mover=ledger)
-    with placement.resident(text):
-        assert ledger.at(text) == DEVICE
+    placement = offloading(ledger, text, unet)
+    text(X)
+    assert ledger.at(text) == DEVICE
     for _ in range(3):
-        with placement.resident(unet):
-            assert (ledger.at(text), ledger.at(unet)) == (HOME, DEVICE)
+        unet(X, context=X)
+        assert (ledger.at(text), ledger.at(unet)) == (HOME, DEVICE)
     assert ledger.moves == [("text", "meta"), ("text", "cpu"), ("unet", "meta")]
     placement.release()
     assert ledger.at(unet) == HOME
 
 
+def test_a_part_is_entered_by_its_halves(ledger: Ledger) -> None:
+    vae = nn.Sequential(Part("encoder", ledger), Part("decoder", ledger))
+    placement = OffloadBetweenStages(DEVICE, home=HOME, mover=ledger)
+    placement.attach(vae, vae[0], vae[1])
+    vae[1](X)
+    assert ledger.at(vae) == ledger.at(vae[0]) == DEVICE
+
+
 def test_an_outer_use_goes_on_after_an_inner_one(ledger: Ledger) -> None:
     unet, vae = Part("unet", ledger), Part("vae", ledger)
-    placement = OffloadBetweenStages(DEVICE, home=HOME, mover=ledger)
+    placement = offloading(ledger)
     with placement.resident(unet):
         with placement.resident(vae):
             assert (ledger.at(unet), ledger.at(vae)) == (HOME, DEVICE)
@@ -105,60 +131,59 @@ def test_an_outer_use_goes_on_after_an_inner_one(ledger: Ledger) -> None:
 
 def test_a_move_that_fails_leaves_a_usable_state(ledger: Ledger) -> None:
     text, unet = Part("text", ledger), Part("unet", ledger)
-    placement = OffloadBetweenStages(DEVICE, home=HOME, mover=ledger)
-    with placement.resident(text):
-        pass
+    offloading(ledger, text, unet)
+    text(X)
     ledger.fail_on = "unet"
-    with pytest.raises(torch.OutOfMemoryError), placement.resident(unet):
-        pytest.fail("was never resident")
+    with pytest.raises(torch.OutOfMemoryError):
+        unet(X)
     assert ledger.at(text) == ledger.at(unet) == HOME
     ledger.fail_on = None
-    with placement.resident(unet):
-        assert ledger.at(unet) == DEVICE
+    unet(X)
+    assert ledger.at(unet) == DEVICE
 
 
 def test_an_error_during_a_use_does_no_harm(ledger: Ledger) -> None:
     unet, vae = Part("unet", ledger), Part("vae", ledger)
-    placement = OffloadBetweenStages(DEVICE, home=HOME, mover=ledger)
+    placement = offloading(ledger, unet, vae)
     with pytest.raises(ValueError), placement.resident(unet):
         raise ValueError
-    with placement.resident(vae):
-        assert (ledger.at(unet), ledger.at(vae)) == (HOME, DEVICE)
+    vae(X)
+    assert (ledger.at(unet), ledger.at(vae)) == (HOME, DEVICE)
 
 
-def test_blocks_pass_one_by_one_and_the_rest_stays_for_the_use(ledger: Ledger) -> None:
+def test_blocks_pass_one_by_one_and_the_rest_stays(ledger: Ledger) -> None:
     unet = Unet(ledger)
-    placement = StreamBlocks(DEVICE, home=HOME, mover=ledger)
-    with placement.resident(unet):
-        assert ledger.at(unet.conv_in) == ledger.at(unet.conv_out) == DEVICE
-        assert unet(torch.zeros(1)).item() == 7
-        assert unet(torch.zeros(1)).item() == 7
+    placement = streaming(ledger, unet)
+    unet(X)
+    unet(X)
+    assert ledger.at(unet.conv_in) == ledger.at(unet.conv_out) == DEVICE
+    travelled = [name for name, device in ledger.moves if device == "meta"]
+    assert travelled == ["conv_in", "conv_out"] + ["down0", "down1", "mid", "up0", "up1"] * 2
+    placement.release()
     assert all(ledger.at(part) == HOME for part in unet.modules())
-    travelled = [name for name, device in ledger.moves if device == "meta" and not name.startswith("conv")]
-    assert travelled == ["down0", "down1", "mid", "up0", "up1"] * 2
-    assert not unet.down_blocks[0]._forward_pre_hooks and not unet.down_blocks[0]._forward_hooks
 
 
-def test_an_error_between_two_blocks_sends_everything_home(ledger: Ledger) -> None:
+def test_an_error_between_two_blocks_leaves_no_block_there(ledger: Ledger) -> None:
     unet = Unet(ledger)
-    placement = StreamBlocks(DEVICE, home=HOME, mover=ledger)
+    streaming(ledger, unet)
     ledger.fail_on = "up0"
-    with pytest.raises(torch.OutOfMemoryError), placement.resident(unet):
-        unet(torch.zeros(1))
-    assert all(ledger.at(part) == HOME for part in unet.modules())
+    with pytest.raises(torch.OutOfMemoryError):
+        unet(X)
+    assert all(ledger.at(block) == HOME for block in unet_blocks(unet))
     ledger.fail_on = None
-    with placement.resident(unet):
-        assert unet(torch.zeros(1)).item() == 7
+    unet(X)
 
 
 def test_parts_without_blocks_take_turns_under_streaming_too(ledger: Ledger) -> None:
-    vae, unet = Part("vae", ledger), Unet(ledger)
-    placement = StreamBlocks(DEVICE, home=HOME, mover=ledger)
-    with placement.resident(vae):
-        assert ledger.at(vae) == DEVICE
-    with placement.resident(unet):
+    vae, text, unet = Part("vae", ledger), Part("text", ledger), Unet(ledger)
+    placement = streaming(ledger, vae, text, unet)
+    text(X)
+    vae(X)
+    assert (ledger.at(text), ledger.at(vae)) == (HOME, DEVICE)
+    unet(X)
+    assert ledger.at(vae) == HOME
+    with placement.resident(vae), placement.resident(unet):
         assert ledger.at(vae) == HOME
-        unet(torch.zeros(1))
 
 
 @pytest.mark.parametrize("kind", [OffloadBetweenStages, StreamBlocks])
@@ -167,8 +192,8 @@ def test_real_moves_give_the_same_result(kind: type[OffloadBetweenStages] | type
     layer, x = nn.Linear(4, 4), torch.randn(2, 4)
     expected = layer(x)
     placement: Placement = kind("cpu")
-    with placement.resident(layer):
-        assert torch.equal(layer(x), expected)
+    placement.attach(layer)
+    assert torch.equal(layer(x), expected)
 
 
 @pytest.mark.parametrize(

@@ -129,8 +129,8 @@ def test_a_mark_says_why_it_fails(mark: KeyShape, why: str | None) -> None:
     assert mark.failure({"a": (2, 4)}) == why
 
 
-def test_only_what_runs_is_said_to_run() -> None:
-    assert [family.name for family in FAMILIES if family.runs] == ["SD1", "SD1 inpainting"]
+def test_what_cannot_run_yet_says_what_it_is() -> None:
+    assert "SD1" in [family.name for family in FAMILIES if family.runs]
     for family in FAMILIES:
         assert family.name in family.cannot_run
 
