@@ -37,7 +37,7 @@ def probe() -> Hardware:
     trouble = ""
     for look in (_cuda, _xpu, _mps):
         try:
-            found = look(torch)
+            found = look()
         except Exception as error:  # a broken driver raises anything
             trouble = trouble or f" ({look.__name__.strip('_')}: {str(error).splitlines()[0][:160] if str(error) else type(error).__name__})"
             continue
@@ -52,7 +52,7 @@ def probe() -> Hardware:
     )
 
 
-def _cuda(torch: object) -> Hardware | None:
+def _cuda() -> Hardware | None:
     from torch import cuda, version
 
     if not cuda.is_available():
@@ -71,7 +71,7 @@ def _cuda(torch: object) -> Hardware | None:
     )
 
 
-def _xpu(torch: object) -> Hardware | None:
+def _xpu() -> Hardware | None:
     from torch import xpu
 
     if not xpu.is_available():
@@ -87,7 +87,7 @@ def _xpu(torch: object) -> Hardware | None:
     )
 
 
-def _mps(torch: object) -> Hardware | None:
+def _mps() -> Hardware | None:
     from torch.backends import mps
 
     if not mps.is_available():
