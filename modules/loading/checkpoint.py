@@ -18,13 +18,11 @@ from modules.families.family import UNET, ModelFamily, Prediction
 from modules.library.model_file import ModelFile
 from modules.loading.beside import read_beside
 from modules.loading.components import Components, scaled_linear_alphas, size_in_bytes
-from modules.loading.tokenizer import clip_tokenizer
 from modules.loading.vae import IN_CHECKPOINT, prepare_vae, ready
 from modules.loading.weights import Weights, open_weights
 from modules.schema.errors import CannotLoad, OutOfMemory
 
 log = logging.getLogger(__name__)
-__all__ = ["clip_tokenizer", "load_checkpoint"]
 
 
 def load_checkpoint(
