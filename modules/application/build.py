@@ -68,7 +68,10 @@ def build_app(flags: Flags) -> App:
 
 
 def preload(app: App) -> None:
-    """Load the chosen checkpoint on the worker, so that the first picture comes quickly. Returns at once; trouble is logged and said again by the first job."""
+    """Load the chosen checkpoint on the worker, so that the first picture comes quickly. Returns at once.
+
+    Trouble is logged here, and said again by the first job.
+    """
     if app.flags.ui_debug_mode or app.flags.skip_load_model_at_start:
         return
 

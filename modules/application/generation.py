@@ -237,7 +237,8 @@ def _check_amount(request: ResolvedRequest) -> None:
     needed = count * width * height * _BYTES_PER_PIXEL
     if needed > _MOST_PICTURE_BYTES:
         raise InvalidValue(
-            f"{count} pictures of {width}x{height} take {needed / 2**30:.0f} GB of memory until they are sent; at most {_MOST_PICTURE_BYTES / 2**30:.0f} GB are accepted.",
+            f"{count} pictures of {width}x{height} take {needed / 2**30:.0f} GB of memory until they are sent;"
+            f" at most {_MOST_PICTURE_BYTES / 2**30:.0f} GB are accepted.",
             "Ask for fewer at a time (n_iter, batch_size), or smaller ones.", field="n_iter")
 
 
@@ -250,7 +251,8 @@ def _refuse_unbuilt(request: Request) -> None:
         if name.lower() not in built_in:
             raise InvalidValue(f"Script {name[:80]!r} not found", field="alwayson_scripts")
     if isinstance(request, Txt2ImgRequest) and request.hires.checkpoint_name not in (None, "", "None", SAME_CHECKPOINT):
-        raise InvalidValue("Another checkpoint for the hires pass (hr_checkpoint_name) is not there yet.", "Leave it out.", field="hr_checkpoint_name")
+        raise InvalidValue("A checkpoint of its own for hires fix (hr_checkpoint_name) is not there yet.", "Leave it out.",
+                           field="hr_checkpoint_name")
     if request.refiner.checkpoint not in (None, "", "None"):
         raise InvalidValue("The refiner (refiner_checkpoint) is not there yet.", "Leave it out.", field="refiner_checkpoint")
     if request.first_pass.firstpass_image:

@@ -67,7 +67,8 @@ def sd_vaes(app: App) -> list[dict[str, Any]]:
 
 def prompt_styles(app: App) -> list[dict[str, Any]]:
     """Every style: name, prompt, negative_prompt."""
-    return [{"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt} for style in read_styles(styles_paths(app)).values()]
+    styles = read_styles(styles_paths(app)).values()
+    return [{"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt} for style in styles]
 
 
 def loras(app: App) -> list[dict[str, Any]]:
@@ -105,12 +106,14 @@ def embeddings(app: App) -> dict[str, dict[str, Any]]:
 def _text_width(app: App) -> int | None:
     """Width of the loaded checkpoint's text encoders together; None when none is loaded."""
     components = app.checkpoints.components
-    return sum(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders) if components else None  # type: ignore[operator]
+    if components is None:
+        return None
+    return sum(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders)   # type: ignore[operator]
 
 
 def upscalers() -> list[dict[str, Any]]:
     """Every upscaler: name, model_name, model_path, model_url, scale."""
-    return [{"name": name, "model_name": None, "model_path": None, "model_url": None, "scale": 4.0} for name in (each.name for each in PICTURE_UPSCALERS)]
+    return [{"name": each.name, "model_name": None, "model_path": None, "model_url": None, "scale": 4.0} for each in PICTURE_UPSCALERS]
 
 
 def latent_upscale_modes() -> list[dict[str, Any]]:

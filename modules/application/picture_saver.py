@@ -91,9 +91,12 @@ class PictureSaver:
         finally:
             self._room.release()
 
-    def _write(self, output: OutputImage, folder: Path, options: SaveOptions, names: NameFacts, *, basename: str = "", short_name: bool = False) -> OutputImage:
+    def _write(
+        self, output: OutputImage, folder: Path, options: SaveOptions, names: NameFacts, *, basename: str = "", short_name: bool = False,
+    ) -> OutputImage:
         try:
-            path = save_image(output.picture, folder, names, options, self._numbers, infotext=output.infotext, basename=basename, short_name=short_name)
+            path = save_image(
+                output.picture, folder, names, options, self._numbers, infotext=output.infotext, basename=basename, short_name=short_name)
             return replace(output, path=path)
         except (StorageError, PathRefused, InvalidValue) as error:
             log.error("a picture was not saved: %s", error)
@@ -142,7 +145,9 @@ class PictureSaver:
             log.warning("the last prompt is not remembered: %s", error)
 
 
-def save_plan(paths: Paths, settings: SettingsView, tab: str, *, save_samples: bool, save_grid: bool, prompt_history: bool, max_part_length: int) -> SavePlan:
+def save_plan(
+    paths: Paths, settings: SettingsView, tab: str, *, save_samples: bool, save_grid: bool, prompt_history: bool, max_part_length: int,
+) -> SavePlan:
     """The plan for a job of ``tab`` ("txt2img" or "img2img"). A folder setting of its own beats the common one's emptiness, as in A1111."""
     samples = settings.get("outdir_samples") or settings.get(f"outdir_{tab}_samples")
     grids = settings.get("outdir_grids") or settings.get(f"outdir_{tab}_grids")

@@ -10,7 +10,7 @@ from modules.engine.hooks import GeneratedImage, SamplingFacts
 from modules.engine.resolved import ResolvedRequest, SoftInpaint
 from modules.engine.sampler_registry import AUTOMATIC, find_sampler
 from modules.schema.infotext_write import hires_fields, inpaint_fields, run_infotext
-from modules.schema.params_hires import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER, Hires
+from modules.schema.params_hires import SAME_CHECKPOINT, Hires
 from modules.schema.request import Request, Txt2ImgRequest
 from modules.schema.result import RunFacts
 
@@ -80,11 +80,15 @@ class FactsWriter:
     def extra(self, used: SamplingFacts) -> dict[str, Any]:
         """What hires fix, masks, samplers and prompts add to the text, in A1111's order."""
         found: dict[str, Any] = {}
+        if self.request.options.noise_schedule != "Default":
+            found["Noise Schedule"] = self.request.options.noise_schedule
         if isinstance(self.asked, Txt2ImgRequest):
             found |= hires_fields(self._named_hires(self.asked))
         elif self.request.init.inpaint.mask is not None:
             found |= _soft_inpainting(self.request.init.inpaint.soft)
             found |= inpaint_fields(self.asked.inpaint)
+        if self.request.options.skip_early_cond:
+            found["Skip Early CFG"] = self.request.options.skip_early_cond
         return found | dict(used.extra)
 
     def _named_hires(self, asked: Txt2ImgRequest) -> Hires:
@@ -96,8 +100,8 @@ class FactsWriter:
             resize_width=resolved.resize_width,
             resize_height=resolved.resize_height,
             checkpoint_name=None if hires.checkpoint_name == SAME_CHECKPOINT else hires.checkpoint_name,
-            sampler_name=None if hires.sampler_name == SAME_SAMPLER or resolved.sampler_name == self.request.sampler_name else resolved.sampler_name or None,
-            scheduler=None if hires.scheduler == SAME_SCHEDULER or resolved.schedule_name == self.request.schedule_name else resolved.schedule_name or None,
+            sampler_name=None if resolved.sampler_name == self.request.sampler_name else resolved.sampler_name or None,
+            scheduler=None if resolved.schedule_name == self.request.schedule_name else resolved.schedule_name or None,
             prompt="" if resolved.prompt == self.request.prompt else resolved.prompt,
             negative_prompt="" if resolved.negative_prompt == self.request.negative_prompt else resolved.negative_prompt,
         )
@@ -116,8 +120,11 @@ def _soft_inpainting(soft: SoftInpaint | None) -> dict[str, Any]:
     """A1111's fields for its soft inpainting; whole numbers without a decimal point, as they were typed."""
     if soft is None:
         return {}
-    values = {field.name.replace("_", " "): getattr(soft, field.name) for field in fields(soft)}
-    return {"Soft inpainting enabled": True} | {f"Soft inpainting {name}": int(value) if value == int(value) else value for name, value in values.items()}
+    found: dict[str, Any] = {"Soft inpainting enabled": True}
+    for field in fields(soft):
+        value = getattr(soft, field.name)
+        found[f"Soft inpainting {field.name.replace('_', ' ')}"] = int(value) if value == int(value) else value
+    return found
 
 
 def _reads_ensd(request: ResolvedRequest) -> bool:

@@ -60,4 +60,5 @@ def check_overrides(table: Any, overrides: Mapping[str, Any]) -> None:
     for key in overrides:
         setting = table.find(key)
         if key in PLACES:
-            raise InvalidValue(f"Setting {key} ({setting.label}) cannot be overridden by a request.", "Change it in Settings.", field="override_settings")
+            raise InvalidValue(f"Setting {key} ({setting.label}) cannot be overridden by a request.", "Change it in Settings.",
+                               field="override_settings")

@@ -47,14 +47,16 @@ def open_image(data: bytes, field: str = "image") -> Image.Image:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise InvalidValue(f"{field}: {width}x{height} is {width * height / 1e6:.0f} megapixels; at most {MAX_PIXELS / 1e6:.0f} are accepted.",
-                                   "Send a smaller picture.", field=field)
+                raise InvalidValue(
+                    f"{field}: {width}x{height} is {width * height / 1e6:.0f} megapixels; at most {MAX_PIXELS / 1e6:.0f} are accepted.",
+                    "Send a smaller picture.", field=field)
             image.load()
             upright = ImageOps.exif_transpose(image)
     except Image.DecompressionBombError as error:
         raise InvalidValue(f"{field}: this picture unpacks to far too many pixels.", "Send a smaller picture.", field=field) from error
     except (OSError, SyntaxError, ValueError, zlib.error, MemoryError, EOFError, KeyError, IndexError) as error:
-        raise InvalidValue(f"{field}: Invalid encoded image: it is damaged, or not a picture.", "Send a PNG, JPEG or WebP file.", field=field) from error
+        raise InvalidValue(f"{field}: Invalid encoded image: it is damaged, or not a picture.", "Send a PNG, JPEG or WebP file.",
+                           field=field) from error
     upright.info = {key: value for key, value in image.info.items() if key != "exif"}
     return upright
 

@@ -60,7 +60,8 @@ def guard_rules(flags: Flags, credentials: Credentials) -> GuardRules:
         try:
             pattern = re.compile(flags.cors_allow_origins_regex)
         except re.error as error:
-            raise InvalidValue(f"--cors-allow-origins-regex is no regular expression: {error}.", "Correct it, or name origins with --cors-allow-origins.") from error
+            raise InvalidValue(f"--cors-allow-origins-regex is no regular expression: {error}.",
+                               "Correct it, or name origins with --cors-allow-origins.") from error
     names = frozenset(urlsplit(origin).hostname or "" for origin in origins) - {""}
     return GuardRules(credentials=credentials, hosts=names if _only_loopback(flags) else None, origins=origins, origins_pattern=pattern)
 

@@ -52,7 +52,8 @@ def credentials_from_flags(flags: Flags) -> Credentials:
         try:
             text = Path(flags.gradio_auth_path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidValue(f"--gradio-auth-path: {flags.gradio_auth_path} cannot be read ({error}).", "Name a text file of user:password pairs.") from error
+            raise InvalidValue(f"--gradio-auth-path: {flags.gradio_auth_path} cannot be read ({error}).",
+                               "Name a text file of user:password pairs.") from error
         page |= _pairs(",".join(text.splitlines()), "--gradio-auth-path")
     return Credentials(page=page, api=_pairs(flags.api_auth, "--api-auth"))
 

@@ -9,7 +9,8 @@ from modules.rest_api.answers import Json
 from modules.rest_api.routes import Routes
 
 PAGE = Path(__file__).parent / "static" / "docs.html"
-_POLICY = "default-src 'none'; connect-src 'self'; img-src 'self' data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+_POLICY = ("default-src 'none'; connect-src 'self'; img-src 'self' data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+           "form-action 'none'; base-uri 'none'; frame-ancestors 'none'")
 
 
 def add_docs(routes: Routes, *, shown: bool) -> None:

@@ -22,6 +22,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _FETCHED_ADDRESS = re.compile(r"file=\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 _API = re.compile(r"^/+(sdapi|docs|redoc|openapi\.json)(/|$)", re.IGNORECASE)
 _USER_FILES = re.compile(r"(^|/)file=|^/+(gradio_api/)?(stream|uploads?|download)/", re.IGNORECASE)
+_ASK_PASSWORD = {"www-authenticate": 'Basic realm="webui", charset="UTF-8"'}
+_USER_FILE_POLICY = b"sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
 _LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain"})
 
 
@@ -98,7 +100,7 @@ class Guard:
         if user is None:
             if given:
                 self._throttle.wrong(client)
-            return 401, "Incorrect username or password" if given else "Not authenticated", {"www-authenticate": 'Basic realm="webui", charset="UTF-8"'}
+            return 401, "Incorrect username or password" if given else "Not authenticated", _ASK_PASSWORD
         scope.setdefault("state", {})["user"] = user
         return None
 
@@ -138,7 +140,7 @@ class Guard:
                 kept = [(key, value) for key, value in message.get("headers", []) if not key.lower().startswith(b"access-control-")]
                 kept.append((b"x-content-type-options", b"nosniff"))
                 if is_user_file:
-                    kept.append((b"content-security-policy", b"sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"))
+                    kept.append((b"content-security-policy", _USER_FILE_POLICY))
                 if allowed:
                     kept += [(b"access-control-allow-origin", origin.encode("latin-1", "replace")), (b"vary", b"Origin")]
                     if "*" not in self.rules.origins:
