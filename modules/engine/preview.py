@@ -17,7 +17,8 @@ from torch import Tensor
 # RGB in -1 .. 1 per latent channel, as published for Stable Diffusion 1's VAE (discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204).
 _SD1_FACTORS = ((0.3512, 0.2297, 0.3227), (0.3250, 0.4974, 0.2350), (-0.2829, 0.1762, 0.2721), (-0.2120, -0.2616, -0.7177))
 _SD1_DECODER_WIDTHS = (128, 256, 512, 512)
-_FIT_CELLS = 8                                      # side of the latent that a fit decodes
+_CELL = 8                                           # pixels to one latent cell
+_FIT_CELLS, _FIT_PICTURES = 8, 6                    # side of the latents that a fit looks at, and their number
 _SHORT_SIDE = 96                                    # pixels: smaller previews are enlarged without smoothing
 
 
@@ -33,7 +34,7 @@ _fitted: weakref.WeakKeyDictionary[Any, PreviewMap] = weakref.WeakKeyDictionary(
 
 
 def preview_map(vae: Any, scale: float) -> PreviewMap:
-    """The published factors for the standard VAE; for any other, a fit through its own decoder, made once per VAE."""
+    """The published factors for the standard VAE; for any other, a fit through its own encoder, made once per VAE."""
     config = vae.config
     if tuple(config.block_out_channels) == _SD1_DECODER_WIDTHS and config.latent_channels == 4 and abs(scale - 0.18215) < 1e-6:
         return PreviewMap(weight=torch.tensor(_SD1_FACTORS), bias=torch.zeros(3))
@@ -44,17 +45,17 @@ def preview_map(vae: Any, scale: float) -> PreviewMap:
 
 @torch.no_grad()
 def _fit(vae: Any, scale: float) -> PreviewMap:
-    """Least squares from smooth random latents to what the decoder makes of them."""
+    """Least squares from what the encoder makes of coloured patches to their colours."""
     weight = next(vae.parameters())
-    channels, generator = vae.config.latent_channels, torch.Generator().manual_seed(0)
-    coarse = torch.randn(1, channels, _FIT_CELLS // 2, _FIT_CELLS // 2, generator=generator)
-    latent = torch.nn.functional.interpolate(coarse, size=(_FIT_CELLS, _FIT_CELLS), mode="bilinear") * 1.5
-    (pixels,) = vae.decode((latent / scale).to(weight), return_dict=False)
-    small = torch.nn.functional.adaptive_avg_pool2d(pixels.float().cpu(), (_FIT_CELLS, _FIT_CELLS))
-    known = torch.cat([latent.flatten(2)[0].T, torch.ones(_FIT_CELLS**2, 1)], dim=1)
-    solution = torch.linalg.lstsq(known, small.flatten(2)[0].T).solution
+    generator = torch.Generator().manual_seed(0)
+    patches = torch.rand(_FIT_PICTURES, 3, _FIT_CELLS // 2, _FIT_CELLS // 2, generator=generator) * 2 - 1
+    cells = patches.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    pixels = torch.nn.functional.interpolate(cells, scale_factor=_CELL, mode="nearest")
+    latent = vae.encode(pixels.to(weight)).latent_dist.mean.float().cpu() * scale
+    known = torch.cat([latent.movedim(1, 3).flatten(0, 2), torch.ones(cells.numel() // 3, 1)], dim=1)
+    solution = torch.linalg.lstsq(known, cells.movedim(1, 3).flatten(0, 2)).solution
     if not torch.isfinite(solution).all():
-        return PreviewMap(weight=torch.full((channels, 3), 0.25), bias=torch.zeros(3))
+        return PreviewMap(weight=torch.full((latent.shape[1], 3), 0.25), bias=torch.zeros(3))
     return PreviewMap(weight=solution[:-1], bias=solution[-1])
 
 

@@ -154,6 +154,7 @@ class PreviewOptions:
 
     every_steps: int = 10                           # 0 or less: never during a pass
     method: str = "Approx NN"                       # Full, Approx NN, Approx cheap, TAESD: the closest we have
+    file_format: str = "png"                        # png, jpeg, webp
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,6 +126,6 @@ def _step_reporter(run: Run, part: PassPart) -> Callable[[int, int, Tensor], Non
     def report(done: int, total: int, denoised: Tensor) -> None:
         run.progress.step(part.before + done, part.before + total + part.after)
         if run.preview is not None and done % every == 0:
-            run.progress.offer_preview(preview_maker(denoised, run.preview))
+            run.progress.offer_preview(preview_maker(denoised, run.preview, run.request.preview.file_format))
 
     return report
