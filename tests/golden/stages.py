@@ -84,12 +84,16 @@ def resolved_request(case: Case) -> ResolvedRequest:
 class Stages(NullHooks):
     """What came out at each stage, in the order in which it was made; equal names are numbered as A1111's files are."""
 
+    noise_factor: float = 1.0
     found: dict[str, np.ndarray] = field(default_factory=dict)
     latents: list[torch.Tensor] = field(default_factory=list)
 
     def note(self, name: str, tensor: torch.Tensor) -> None:
         number = sum(1 for key in self.found if key.split("-")[0] == name)
         self.found[f"{name}-{number}" if number else name] = tensor.detach().cpu().numpy().copy()
+
+    def before_sampling(self, plan: BatchPlan, noise: torch.Tensor) -> torch.Tensor:
+        return noise if self.noise_factor == 1.0 else noise * self.noise_factor
 
     def latents_ready(self, plan: BatchPlan, latents: torch.Tensor) -> torch.Tensor:
         self.latents.append(latents)
@@ -121,9 +125,9 @@ class Stages(NullHooks):
         patch.setattr("modules.engine.generate.second_pass", first_pass)
 
 
-def run_case(case: Case, patch: pytest.MonkeyPatch) -> tuple[GenerationResult, Stages]:
-    """Our pictures for the case, and its stages."""
-    stages = Stages()
+def run_case(case: Case, patch: pytest.MonkeyPatch, noise_factor: float = 1.0) -> tuple[GenerationResult, Stages]:
+    """Our pictures for the case, and its stages. noise_factor: scales the start noise, to see what rounding does."""
+    stages = Stages(noise_factor=noise_factor)
     stages.listen(patch)
     exact = case.request.get("sampler_name") == "DPM adaptive"
     parts, rules = (exact_components(), replace(policy(), compute_dtype="float64")) if exact else (components(), policy())
