@@ -11,6 +11,7 @@ from modules.schema.params_hires import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHE
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 
 USUAL_STRENGTH = 0.75       # A1111's denoising strength where none is given
+CHURN_SETTINGS = {"s_churn": "Sigma churn", "s_tmin": "Sigma tmin", "s_tmax": "Sigma tmax", "s_noise": "Sigma noise"}  # with their infotext keys
 
 # SamplingOptions field -> key of the setting that it takes its value from
 _OPTION_KEYS: dict[str, str] = {
@@ -117,10 +118,10 @@ def resolve_options(request: Txt2ImgRequest | Img2ImgRequest, settings: Settings
     """The sampling options: settings, and what the request itself says over them. A request's eta replaces both etas."""
     values = {name: settings.get(key) for name, key in _OPTION_KEYS.items()}
     own = request.noise
-    asked = {
-        "eta_ancestral": own.eta, "eta_ddim": own.eta, "s_min_uncond": own.s_min_uncond, "s_churn": own.s_churn, "s_tmin": own.s_tmin,
-        "s_tmax": own.s_tmax, "s_noise": own.s_noise, "tiling": request.features.tiling,
-    }
+    asked = {"eta_ancestral": own.eta, "eta_ddim": own.eta, "s_min_uncond": own.s_min_uncond, "tiling": request.features.tiling}
+    for name in CHURN_SETTINGS:  # here a setting that was moved wins over the request, as in A1111
+        if values[name] == getattr(SamplingOptions, name):
+            asked[name] = getattr(own, name)
     values |= {name: value for name, value in asked.items() if value is not None}
     values["img2img_upscaler"] = values["img2img_upscaler"] or "None"
     if isinstance(request, Img2ImgRequest):

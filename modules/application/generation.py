@@ -30,6 +30,7 @@ from modules.engine.styles import apply_styles, read_styles
 from modules.imaging.base64_codec import encode_image
 from modules.jobs.job import Job, JobState
 from modules.library.model_file import ModelFile
+from modules.library.vae_choice import AUTOMATIC
 from modules.schema.errors import InvalidValue, JobSetAside, NoCheckpoint, UnknownName
 from modules.schema.param import put
 from modules.schema.params_hires import SAME_CHECKPOINT
@@ -103,8 +104,21 @@ def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False) -> Mo
 
 
 def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Components:
-    """``model`` with the VAE that the settings ask for; on the worker thread only. Raises CannotLoad, UnknownName, OutOfMemory."""
-    return app.checkpoints.load(model, vae=settings.get("sd_vae"), setting_beats_card=settings.get("sd_vae_overrides_per_model_preferences"))
+    """``model`` with the VAE that the settings ask for; on the worker thread only. Raises CannotLoad, OutOfMemory."""
+    vae = AUTOMATIC if missing_vae(app, settings) else settings.get("sd_vae")
+    return app.checkpoints.load(model, vae=vae, setting_beats_card=settings.get("sd_vae_overrides_per_model_preferences"))
+
+
+def missing_vae(app: App, settings: SettingsView) -> str:
+    """A sentence where the VAE of the settings is gone, else "". Then, as in A1111, the picture is made with what fits the checkpoint."""
+    name = settings.get("sd_vae")
+    if name in (AUTOMATIC, "None", "") or app.flags.vae_path:
+        return ""
+    try:
+        app.catalogue.find_vae(name)
+    except UnknownName as error:
+        return f"{error} The checkpoint's own VAE was used."
+    return ""
 
 
 def runners(app: App) -> dict[str, Callable[[Job], tuple[Any, dict[str, Any]]]]:
@@ -136,10 +150,11 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     job.progress.text = "Loading the checkpoint"
     model = chosen_checkpoint(app, job.payload["checkpoint"], strict=True)
     components = load_checkpoint(app, model, settings)
-    models = _model_facts(app, model, components)
+    models, no_vae = _model_facts(app, model, components), missing_vae(app, settings)
     job.progress.text = ""
     resolved, comments = _with_styles(app, request, resolve(request, settings), strip=settings.get("enable_prompt_comments"))
     writer = FactsWriter(asked=request, request=resolved, settings=settings, models=models, user=job.payload.get("user", ""))
+    comments += (no_vae,) if no_vae else ()
     began = datetime.now()
     plan = save_plan(
         app.paths, settings, job.kind,
@@ -175,7 +190,11 @@ def _outcome(
         resolved, saver.plans, shown, model=models.model, model_hash=models.model_hash, vae_name=models.vae_name, vae_hash=models.vae_hash,
         sampler_name=resolved.sampler_name, styles=request.prompt.styles, extra=writer.extra_params(listener.facts) if listener.facts else {},
         grid_first=bool(grid_first), began=began, is_inpainting_model=models.is_inpainting)
-    return Outcome(images=tuple(images), shown=shown, grid=grid, info=info, comments=(*comments, *saver.comments))
+    said = (*comments, *saver.comments)
+    for sentence in said:
+        log.warning("%s", sentence)
+    info |= {"comments": "\n".join(said)} if said else {}  # a key that A1111 has not, so only when there is something to say
+    return Outcome(images=tuple(images), shown=shown, grid=grid, info=info, comments=said)
 
 
 def _note(app: App, job: Job, done: list[OutputImage]) -> None:

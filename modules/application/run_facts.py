@@ -4,10 +4,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from modules.application.engine_inputs import SettingsView
+from modules.application.engine_inputs import CHURN_SETTINGS, SettingsView
 from modules.application.version import INFOTEXT_VERSION
 from modules.engine.hooks import GeneratedImage, SamplingFacts
-from modules.engine.resolved import ResolvedRequest, SoftInpaint
+from modules.engine.resolved import ResolvedRequest, SamplingOptions, SoftInpaint
 from modules.engine.sampler_registry import AUTOMATIC, find_sampler
 from modules.schema.infotext_write import hires_fields, inpaint_fields, run_infotext
 from modules.schema.params_hires import SAME_CHECKPOINT, Hires
@@ -89,7 +89,8 @@ class FactsWriter:
             found |= inpaint_fields(self.asked.inpaint)
         if self.request.options.skip_early_cond:
             found["Skip Early CFG"] = self.request.options.skip_early_cond
-        return found | dict(used.extra)
+        unnamed = {text for key, text in CHURN_SETTINGS.items() if self.settings.get(key) == getattr(SamplingOptions, key)}
+        return found | {key: value for key, value in used.extra if key not in unnamed}  # A1111's texts name these only when a setting moved them
 
     def _named_hires(self, asked: Txt2ImgRequest) -> Hires:
         """The hires group as the text has it: what is the same as in the first pass goes unsaid."""

@@ -104,6 +104,8 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
         beginning = work.first_noise if work.start is None else work.start
         latents = beginning if denoiser.last_denoised is None else denoiser.last_denoised
         complete = False
+    if denoiser.padding_used:
+        grid.facts[denoiser.padding_used] = True
     if denoiser.ngms_used:
         grid.facts["NGMS"] = work.options.s_min_uncond
         if work.options.s_min_uncond_all:

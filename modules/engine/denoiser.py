@@ -72,6 +72,7 @@ class GuidedDenoiser:
         self.step = 0
         self.last_denoised: Tensor | None = None
         self.ngms_used = False
+        self.padding_used = ""                          # infotext key of the padding that took place
         self._joined: tuple[Tensor, Tensor, Tensor] | None = None
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
@@ -184,10 +185,12 @@ class GuidedDenoiser:
         if uncond is None or cond.shape[1] == uncond.shape[1]:
             return call
         if options.pad_cond_uncond_v0:
+            self.padding_used = "Pad conds v0"
             return replace(call, uncond=_stretched(uncond, cond.shape[1]))
         empty = self._setup.empty_prompt
         if not options.pad_cond_uncond or empty is None:
             return call
+        self.padding_used = "Pad conds"
         missing = (cond.shape[1] - uncond.shape[1]) // empty.shape[1]
         if missing > 0:
             return replace(call, uncond=_with_empty(uncond, empty, missing))

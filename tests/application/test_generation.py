@@ -144,6 +144,12 @@ def test_a_job_takes_its_settings_and_its_seed_with_it(make_app: MakeApp, fake_e
     assert app.settings.get("eta_ancestral") == 0.25
 
 
+def test_a_missing_vae_costs_a_sentence_not_the_picture(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    outcome = generate_blocking(make_app(), asking(override_settings={"sd_vae": "gone.safetensors"}))
+    assert len(outcome.images) == 1
+    assert "'gone.safetensors'" in outcome.comments[0] and outcome.comments[0] in outcome.info["comments"]
+
+
 def test_styles_and_comments(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
     (tmp_path / "styles.csv").write_text('name,prompt,negative_prompt\nwatercolor,"{prompt}, watercolor",photo\n')
     outcome = generate_blocking(make_app(), asking(prompt="a cat # quietly", styles=["watercolor", "nope"]))
