@@ -26,6 +26,7 @@ SCRIPTS = (
     "progressbar.js",
     "gallery.js",
     "jobs.js",
+    "form_memory.js",
     "form_tools.js",
     "hires.js",
     "keyboard.js",

@@ -11,7 +11,6 @@ from gradio.blocks import Block
 from modules.application import listing
 from modules.application.app import App
 
-
 # The settings that the scripts in static/ read from ``opts``; the others are there for extensions.
 SCRIPT_SETTINGS = (
     "disable_token_counters",

@@ -51,12 +51,11 @@ class Submitter:
     def collect(self, task_id: str) -> tuple[Any, Any, Any, str, str]:
         """Gallery, generation info, id of the shown job, answer for the page, message: of the job ``task_id``.
 
-        A job without pictures (it failed, or was taken out of the queue) leaves the former ones where they are.
+        A job that nobody knows is "gone" in the answer. A job without pictures (it failed, or was taken out of the queue) leaves the former ones where they are.
         """
         finished = finished_job(self.app, task_id)
         if finished is None:
-            words = "The server does not know this job any more." if task_id else ""
-            return gr.skip(), gr.skip(), gr.skip(), json.dumps({"id": task_id, "gone": True}), message_html(words)
+            return gr.skip(), gr.skip(), gr.skip(), json.dumps({"id": task_id, "gone": True}), ""
         job = finished.job
         answer = json.dumps({"id": job.id, "state": job.state.value, "error": job.error or "", "comments": list(finished.comments)})
         message = message_html(job.error, "error") if job.error else message_html(timing(job))

@@ -12,6 +12,7 @@ from modules.application.app import App
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint, start_size
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form import Form
+from modules.gradio_ui.form_memory import wire_form_memory
 from modules.gradio_ui.generation_tab import FormBuilder
 from modules.gradio_ui.layout import SECTIONS
 from modules.gradio_ui.output_panel import build_output_panel
@@ -59,6 +60,7 @@ def build_txt2img_tab(app: App, choices: Choices, ui_config: UiConfig, files: Sh
     pasted: list[Component] = [overrides, *form.components]
     wire_submit(TAB, Submitter(app=app, form=form, files=files), overrides=overrides, toprow=toprow, output=output)
     toprow.paste.click(paster.from_text, inputs=[toprow.counters[0].prompt], outputs=pasted, **QUICK)
+    wire_form_memory(TAB, form, overrides)
     wire_result_buttons(app, TAB, output, files)
     _wire_counters(app, form, toprow)
     wire_styles(app, form, toprow)

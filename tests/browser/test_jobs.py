@@ -138,3 +138,19 @@ def test_a_lost_connection_is_said_and_survived(fake_page: FakePage, visit: Call
     browser.page.wait_for_selector("#txt2img_gallery img")
     browser.wait_idle()
     assert browser.infotext().startswith("through a gap")
+
+
+def test_a_click_that_never_arrives_is_told(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    browser.page.route("**/run/predict*", lambda route: route.abort())
+    browser.generate("lost", **SMALL)
+    with browser.page.expect_navigation():  # Gradio reloads the page when a request of its own fails
+        browser.page.unroute("**/run/predict*")
+    browser.page.wait_for_selector(".webui-toast.error")
+    assert "did not reach the server" in browser.toasts()
+    browser.wait_idle()
+    assert browser.value("txt2img_prompt") == "lost" and browser.value("txt2img_steps") == "3"
+    browser.generate("arrived", **SMALL)
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    assert browser.infotext().startswith("arrived")

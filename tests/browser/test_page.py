@@ -91,6 +91,27 @@ def test_the_token_counter_counts(fake_page: FakePage, visit: Callable[..., Visi
     page.wait_for_function("document.querySelector('#txt2img_token_counter').innerText.trim() === '5/75'")
 
 
+def test_fields_survive_a_reload_and_a_new_tab_starts_afresh(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    browser.page.fill("#txt2img_prompt textarea", TEXT)
+    browser.page.click("#paste")
+    browser.page.wait_for_function("webui.field('txt2img_steps').value === '9'")
+    browser.page.check("#txt2img_subseed_show input")
+    browser.page.check("#txt2img_hr-checkbox input")
+    browser.set("txt2img_hr_scale", "1.5")
+    before = browser.page.evaluate("webui.readForm('txt2img')")
+    browser.page.reload()
+    browser.page.wait_for_selector("html.webui-ready", state="attached")
+    browser.page.wait_for_function("(before) => JSON.stringify(webui.readForm('txt2img')) === JSON.stringify(before)", arg=before)
+    assert before["txt2img_override_settings"] == ["Clip skip: 2"] and before["txt2img_sampling"] == "Euler a" and before["txt2img_hr-checkbox"] is True
+    browser.page.click("#txt2img_generate")
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    request = fake_page.engine.requests[-1]
+    assert (request.prompt, request.steps, request.options.clip_skip, request.hires.scale) == ("a pasted cat", 9, 2, 1.5)
+    assert visit(fake_page.url, context=browser.page.context).value("txt2img_prompt") == ""
+
+
 def test_save_and_zip_offer_files(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
     browser = visit(fake_page.url)
     browser.generate("kept", steps=1, width=64, height=64)

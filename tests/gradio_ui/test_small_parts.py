@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from modules.gradio_ui.form_memory import restored
 from modules.gradio_ui.png_info_tab import picture_info
 from modules.gradio_ui.result_buttons import ResultButtons
 from modules.gradio_ui.token_counts import counter_html, token_count
@@ -113,3 +114,19 @@ def test_png_info_says_what_it_did_not_find(tmp_path: Path) -> None:
     assert "no generation parameters" in picture_info(str(plain))[0]
     assert "Not a picture" in picture_info(str(foreign))[0]
     assert picture_info(None) == ("", "")
+
+
+def test_only_fitting_values_are_put_back_after_a_reload(page: BuiltPage) -> None:
+    import gradio as gr
+
+    chips = gr.Dropdown([], multiselect=True, elem_id="chips", render=False)
+    wanted = {
+        "txt2img_steps": 9, "txt2img_prompt": "x", "txt2img_sampling": "Euler a", "txt2img_scheduler": "Nope", "txt2img_width": "wide", "txt2img_seed": True,
+        "txt2img_hr-checkbox": True, "txt2img_styles": ["gone"], "chips": ["Clip skip: 2"],
+    }  # fmt: skip
+    components = [chips, *page.form.components]
+    updates = dict(zip((each.elem_id for each in components), restored(components, json.dumps(wanted), chips)))
+    put_back = {elem_id: update["value"] for elem_id, update in updates.items() if "value" in update}
+    assert put_back == {name: wanted[name] for name in ("chips", "txt2img_steps", "txt2img_prompt", "txt2img_sampling", "txt2img_hr-checkbox")}
+    for broken in ("", "{", "[1]", "null"):
+        assert all("value" not in each for each in restored(components, broken, chips))

@@ -32,12 +32,18 @@ function showRestoreProgressButton(tab, show) {
     }
 }
 
+// How long the server may take to answer a click before the page asks for the job itself, and how long it then asks, in ms.
+webui.answerPatience = 6000;
+webui.askPatience = 10000;
+
 class TabJobs {
     // tab: "txt2img" or "img2img". `ids`: jobs sent and not yet shown, oldest first; the first one is watched.
+    // `accepted`: those that the server has taken. `asked`: those that it has not spoken of, and that are asked for all the same.
     constructor(tab) {
         this.tab = tab;
         this.ids = [];
         this.accepted = new Set();
+        this.asked = new Set();
         this.view = null;
         this.watching = null;
         this.wakeLock = null;
@@ -48,7 +54,7 @@ class TabJobs {
     }
 
     remember() {
-        webui.remember(this.storageKey, JSON.stringify(this.ids));
+        webui.remember(this.storageKey, JSON.stringify(this.ids.map((id) => ({id, accepted: this.accepted.has(id)}))));
         webui.remember(`${this.tab}_task_id`, this.ids[0] || "");  // where A1111's extensions look
         showSubmitButtons(this.tab, this.ids.length === 0);
         webui.find(`#${this.tab}_generate`).dataset.waiting = String(Math.max(0, this.ids.length - 1));
@@ -60,6 +66,15 @@ class TabJobs {
         this.ids.push(id);
         this.remember();
         this.openView();
+        setTimeout(() => this.askUnanswered(id), webui.answerPatience);
+    }
+
+    // Gradio says nothing when a click does not get through: ask for the job, which the server may know all the same.
+    askUnanswered(id) {
+        if (this.ids.includes(id) && !this.accepted.has(id)) {
+            this.asked.add(id);
+            this.watchNext();
+        }
     }
 
     // The server's word on a click: {id, error}.
@@ -70,12 +85,14 @@ class TabJobs {
             return;
         }
         this.accepted.add(answer.id);
+        this.remember();
         this.watchNext();
     }
 
     drop(id) {
         this.ids = this.ids.filter((each) => each !== id);
         this.accepted.delete(id);
+        this.asked.delete(id);
         this.remember();
         if (this.ids.length === 0) {
             this.closeView();
@@ -98,25 +115,37 @@ class TabJobs {
 
     watchNext() {
         const id = this.ids[0];
-        if (this.watching || !id || !this.accepted.has(id)) {
+        if (this.watching || !id || !(this.accepted.has(id) || this.asked.has(id))) {
             return;
         }
         this.watching = id;
         this.openView();
-        webui.followProgress(id, this.view, {atEnd: () => this.collect()});
+        const patience = this.accepted.has(id) ? 1000 : webui.askPatience;
+        webui.followProgress(id, this.view, {atEnd: () => this.collect(), inactivityTimeout: patience / 1000});
     }
 
-    // Asks for the result of the watched job; the answer comes to `collected`.
+    // Asks for the result of the watched job until it comes; the answer comes to `collected`.
     collect() {
+        const id = this.watching;
         this.view.finish();
         webui.find(`#${this.tab}_restore_progress`).click();
+        setTimeout(() => {
+            if (this.watching === id) {
+                this.collect();
+            }
+        }, webui.answerPatience);
     }
 
     async collected(answer) {
         const id = this.watching;
+        if (!id || answer.id !== id) {
+            return;  // a second answer to the same question
+        }
         this.watching = null;
         if (answer.error) {
             webui.toast(answer.error, answer.state === "interrupted" ? "info" : "error");
+        } else if (answer.gone && !this.accepted.has(id)) {
+            webui.toast("The request did not reach the server. Generate again.", "error");
         }
         (answer.comments || []).forEach((words) => webui.toast(words, "warning"));
         webui.showResult(this.tab);
@@ -129,9 +158,10 @@ class TabJobs {
     // Takes up what an earlier page, or another device, has asked for. serverJobs: [{id, tab}], those not finished.
     restore(serverJobs) {
         const unfinished = serverJobs.filter((job) => job.tab === this.tab).map((job) => job.id);
-        const mine = this.stored().filter((id) => !unfinished.includes(id));
-        this.ids = mine.slice(-1).concat(unfinished);
-        this.ids.forEach((id) => this.accepted.add(id));
+        const mine = this.stored().filter((job) => !unfinished.includes(job.id)).slice(-1);
+        this.ids = mine.map((job) => job.id).concat(unfinished);
+        unfinished.forEach((id) => this.accepted.add(id));
+        mine.forEach((job) => (job.accepted ? this.accepted : this.asked).add(job.id));
         this.remember();
         this.watchNext();
     }
@@ -178,7 +208,7 @@ webui.jobAnswered = function(tab, answerText) {
 };
 
 webui.jobCollected = function(tab, answerText) {
-    webui.jobs[tab].collected(answerText ? JSON.parse(answerText) : {error: "The server did not send the result. Is it still running?"});
+    webui.jobs[tab].collected(answerText ? JSON.parse(answerText) : {});
 };
 
 webui.watchedJob = (tab) => webui.jobs[tab].watching || webui.jobs[tab].ids[0] || "";

@@ -101,11 +101,13 @@ class ProgressView {
 }
 
 // Polls until the server has finished with the job. atEnd() is called once; onProgress(state) at each answer.
-// A lost connection is not an end: it is said on the bar, and the page asks again.
+// A lost connection is not an end: it is said on the bar, and the page asks again. A job that the server never spoke of
+// is given up after inactivityTimeout seconds, one that it has forgotten after a few answers.
 webui.followProgress = function(idTask, view, {atEnd, onProgress, inactivityTimeout = 40}) {
     const began = Date.now();
     let previewId = -1;
     let unknown = 0;
+    let known = false;
     let failures = 0;
 
     // Often at first, because a short job is over soon; then at the period of the settings, but not past the expected end.
@@ -127,8 +129,9 @@ webui.followProgress = function(idTask, view, {atEnd, onProgress, inactivityTime
         }
         const idle = !state.active && !state.queued;
         unknown = idle && !state.completed ? unknown + 1 : 0;
+        known = known || !idle;
         const waitedLong = Date.now() - began > inactivityTimeout * 1000;
-        if (state.completed || unknown > 3 || (unknown && waitedLong)) {
+        if (state.completed || (unknown > 3 && known) || (unknown > 0 && waitedLong)) {
             atEnd();
             return;
         }

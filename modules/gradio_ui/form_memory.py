@@ -1,0 +1,63 @@
+"""A reloaded tab gets its fields back: the browser remembers the values, the server checks and sets them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from modules.gradio_ui.components import bridge_button, bridge_text
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.form import Form
+
+
+def wire_form_memory(tab: str, form: Form, overrides: gr.Dropdown) -> None:
+    """Inside the current block: the bridge over which static/form_memory.js sends what it remembers."""
+    remembered, button = bridge_text(f"{tab}_form_memory"), bridge_button(f"{tab}_restore_form")
+    components: list[Component] = [overrides, *form.components]
+
+    def restore(text: str) -> list[Any]:
+        return restored(components, text, overrides)
+
+    button.click(restore, inputs=[remembered], outputs=components, js="() => [webui.formChanges]", **QUICK)
+
+
+def restored(components: list[Component], text: str, chips: Component) -> list[Any]:
+    """One update for each component: its remembered value, or none where nothing, or nothing fitting, is remembered.
+
+    text: JSON by elem_id. chips: the component that takes any choice and is hidden while it is empty.
+    """
+    try:
+        values = json.loads(text or "{}")
+    except ValueError:
+        values = {}
+    updates: list[Any] = []
+    for component in components:
+        value = values.get(component.elem_id) if isinstance(values, dict) else None
+        if component is chips and isinstance(value, list):
+            updates.append(gr.update(choices=value, value=value, visible=True if value else "hidden"))
+        else:
+            updates.append(gr.update(value=value) if _fits(component, value) else gr.skip())
+    return updates
+
+
+def _fits(component: Component, value: Any) -> bool:
+    match component:
+        case gr.Checkbox():
+            return isinstance(value, bool)
+        case gr.Slider() | gr.Number():
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case gr.Dropdown(multiselect=True):
+            return isinstance(value, list) and all(each in _choices(component) for each in value)
+        case gr.Dropdown():
+            return value in _choices(component)
+        case gr.Textbox():
+            return isinstance(value, str)
+        case _:
+            return False
+
+
+def _choices(component: gr.Dropdown) -> list[Any]:
+    return [value for _, value in component.choices]

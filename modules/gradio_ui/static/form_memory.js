@@ -1,0 +1,68 @@
+// What stands in the fields survives a reload of the tab: Gradio reloads the page by itself when a request fails to get through.
+
+webui.memoryKey = (tab) => `${tab}_form`;
+
+// The fields of a generation tab, by elem_id.
+webui.formBlocks = function(tab) {
+    const kinds = ["checkbox", "slider", "number", "dropdown", "textbox"].map((kind) => `.block.gradio-${kind}[id^="${tab}_"]`);
+    const blocks = document.querySelectorAll(`#tab_${tab} :is(${kinds.join(", ")}), #tab_${tab} .block.input-accordion-checkbox`);
+    return Object.fromEntries(Array.from(blocks, (block) => [block.id, block]));
+};
+
+webui.readBlock = function(block) {
+    const box = block.querySelector("input[type=checkbox]");
+    if (box) {
+        return box.checked;
+    }
+    if (block.classList.contains("multiselect")) {
+        return Array.from(block.querySelectorAll(".token > span"), (token) => token.textContent.trim());
+    }
+    const number = block.querySelector("input[type=number]");
+    if (number) {
+        return number.value === "" ? null : Number(number.value);
+    }
+    return block.querySelector("textarea, input").value;
+};
+
+webui.readForm = (tab) => Object.fromEntries(Object.entries(webui.formBlocks(tab)).map(([id, block]) => [id, webui.readBlock(block)]));
+
+webui.keepForms = function() {
+    for (const tab of Object.keys(webui.jobs)) {
+        try {
+            sessionStorage.setItem(webui.memoryKey(tab), JSON.stringify(webui.readForm(tab)));
+        } catch (error) {
+            console.warn("the browser does not keep the fields", error);
+        }
+    }
+};
+
+// The remembered values that differ from what the page starts with.
+webui.rememberedChanges = function(tab) {
+    try {
+        const kept = JSON.parse(sessionStorage.getItem(webui.memoryKey(tab))) || {};
+        const now = webui.readForm(tab);
+        return Object.fromEntries(Object.entries(kept).filter(([id, value]) => id in now && JSON.stringify(value) !== JSON.stringify(now[id])));
+    } catch {
+        return {};
+    }
+};
+
+// Checkboxes of the page alone are set here; all real fields by the server, which knows what each may hold.
+webui.restoreForm = function(tab) {
+    const changes = webui.rememberedChanges(tab);
+    for (const toggle of document.querySelectorAll(`#tab_${tab} .block.toggle`)) {
+        if (toggle.id in changes) {
+            toggle.querySelector("input").click();
+            delete changes[toggle.id];
+        }
+    }
+    if (Object.keys(changes).length > 0) {
+        webui.formChanges = JSON.stringify(changes);
+        webui.find(`#${tab}_restore_form`).click();
+    }
+};
+
+onUiLoaded(() => {
+    Object.keys(webui.jobs).forEach(webui.restoreForm);
+    window.addEventListener("pagehide", webui.keepForms);
+});
