@@ -48,3 +48,13 @@ def test_a_refused_value_is_told_and_the_next_job_runs(real_server: RealServer, 
     browser.page.wait_for_selector("#txt2img_gallery img")
     browser.wait_idle()
     assert len(real_server.pictures()) == before + 1
+
+
+def test_a_number_put_back_into_its_range_is_told(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+    browser = visit(real_server.url)
+    width = browser.page.locator("#txt2img_width input[type=number]")
+    width.fill("7")
+    width.press("Tab")
+    browser.page.wait_for_selector(".webui-toast.error")
+    assert "Width cannot be 7: the smallest is 64" in browser.toasts()
+    assert width.input_value() == "64"

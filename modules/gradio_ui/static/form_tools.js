@@ -47,3 +47,22 @@ onUiLoaded(() => {
         }
     }
 });
+
+// Gradio puts a number outside its range back in as the field is left, without a word. Capturing sees it first.
+webui.tellClampedNumber = function(event) {
+    const field = event.target;
+    if (!(field instanceof HTMLInputElement) || field.type !== "number" || field.value === "") {
+        return;
+    }
+    const value = Number(field.value);
+    const low = field.min === "" ? -Infinity : Number(field.min);
+    const high = field.max === "" ? Infinity : Number(field.max);
+    if (value >= low && value <= high) {
+        return;
+    }
+    const label = field.closest(".block")?.querySelector("label span, [data-testid=block-info]")?.textContent.trim() || "A number";
+    const side = value < low ? `the smallest is ${low}` : `the largest is ${high}`;
+    webui.toast(`${label} cannot be ${value}: ${side}, and that is set now.`, "error");
+};
+
+document.addEventListener("blur", webui.tellClampedNumber, true);
