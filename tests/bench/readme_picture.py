@@ -11,7 +11,7 @@ from playwright.sync_api import Page, sync_playwright
 from modules.launching.suite import BROWSER_VARIABLE, find_browser
 from tests.bench.server import ROOT, BenchServer
 
-TARGET = ROOT / "modules" / "gradio_ui" / "static" / "readme.png"
+TARGET = ROOT / "modules" / "gradio_ui" / "readme.png"
 PROMPT = "a red potion on a blue background"
 SEED = "7"
 BROWSER_FLAGS = (
