@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modules.application.app import App
     from tests.conftest import FakeEngine
 
+# Fixtures live as long as this folder's tests: for a whole session, Playwright's event loop and the fake engine would reach other rooms' tests.
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -36,9 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests. Without one the tests are skipped, and say why."""
+    """One browser for all tests here; its event loop must not outlive them. Without one the tests are skipped, and say why."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
@@ -122,8 +123,9 @@ class FakePage:
     engine: FakeEngine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _fake_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakePage]:
+    """For this folder only: while it lives, every server of this process draws with the fake engine."""
     import io
 
     import uvicorn
@@ -195,7 +197,7 @@ class RealServer:
         return sorted((self.folder / "outputs" / "txt2img-images").rglob("*.png"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     """The server that users start, with A1111's tiny checkpoint."""
     from tests.golden.cases import data_dir

@@ -17,11 +17,12 @@ from modules.imaging.grids import grid_rows, image_grid
 from modules.imaging.metadata import encode, exif_bytes, png_bytes, read_infotext_from
 from modules.imaging.save import NumberBook, SaveOptions, save_image
 from modules.schema.errors import InvalidValue
+from tests.golden.cases import case
 
 FACTS = NameFacts(prompt="a cat", seed=1234567890)
 IMAGE = Image.new("RGB", (16, 16), "blue")
 INFOTEXT = "a cat, \"日本\" 🐈\nNegative prompt: dog\nSteps: 20, Sampler: Euler, Seed: 1"
-GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden" / "sd15" / "images"
 
 
 def test_the_stock_name(tmp_path: Path) -> None:
@@ -64,7 +65,7 @@ def test_odd_texts_do_not_break_a_save(tmp_path: Path, text: str) -> None:
 
 
 def test_a1111_files_are_read(tmp_path: Path) -> None:
-    infotext, items = read_infotext_from(GOLDEN / "prompt-plain" / "image-0.png")
+    infotext, items = read_infotext_from(GOLDEN / "prompt-plain-0.png")
     assert infotext and infotext.startswith("a cat\nSteps: 8, Sampler: Euler") and items == {}
     novel = PngImagePlugin.PngInfo()
     novel.add_text("Software", "NovelAI")
