@@ -17,7 +17,6 @@ from modules.imaging.grids import grid_rows, image_grid
 from modules.imaging.metadata import encode, exif_bytes, png_bytes, read_infotext_from
 from modules.imaging.save import NumberBook, SaveOptions, save_image
 from modules.schema.errors import InvalidValue
-from tests.golden.cases import case
 
 FACTS = NameFacts(prompt="a cat", seed=1234567890)
 IMAGE = Image.new("RGB", (16, 16), "blue")
