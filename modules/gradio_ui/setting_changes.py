@@ -7,17 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.application.app import App
+from modules.application.settings_rules import check_change
 from modules.schema.errors import WebuiError
-from modules.schema.setting import Setting
-
-
-def is_frozen(app: App, setting: Setting) -> bool:
-    """Whether the command line forbids changing it (--freeze-settings and its relatives, --hide-ui-dir-config)."""
-    flags = app.flags
-    keys = {each.strip() for each in (flags.freeze_specific_settings or "").split(",")}
-    sections = {each.strip() for each in (flags.freeze_settings_in_sections or "").split(",")}
-    folder = setting.section in ("saving-paths",) and flags.hide_ui_dir_config
-    return flags.freeze_settings or folder or setting.key in keys or setting.section in sections
 
 
 def store_settings(app: App, values: Mapping[str, Any]) -> str:
@@ -29,10 +20,7 @@ def store_settings(app: App, values: Mapping[str, Any]) -> str:
     errors: list[str] = []
     for key, value in values.items():
         try:
-            setting = app.settings.table.find(key)
-            if is_frozen(app, setting):
-                errors.append(f"Setting {key} ({setting.label}) cannot be changed: the command line freezes it.")
-                continue
+            check_change(app.flags, app.paths, app.settings.table.find(key), value)
             before = app.settings.get(key)
             app.settings.set(key, value)
             if app.settings.get(key) != before:

@@ -8,10 +8,11 @@ from functools import partial
 import gradio as gr
 
 from modules.application.app import App
+from modules.application.settings_rules import is_frozen
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.param_component import Choices
-from modules.gradio_ui.setting_changes import is_frozen, store_settings
+from modules.gradio_ui.setting_changes import store_settings
 from modules.gradio_ui.settings_form import settings_form_html
 
 
@@ -36,7 +37,7 @@ def build_settings_tab(app: App, choices: Choices) -> None:
         gr.Button("Show one page", elem_id="settings_show_one_page", visible="hidden", scale=0)
     gr.HTML("", elem_id="settings_result")
     gr.HTML(
-        settings_form_html(app.settings.table, choices, partial(is_frozen, app), elsewhere=app.settings.get("quicksettings_list")),
+        settings_form_html(app.settings.table, choices, partial(is_frozen, app.flags), elsewhere=app.settings.get("quicksettings_list")),
         elem_id="settings_form",
     )
     changes, answer = bridge_text("settings_changes"), bridge_text("settings_json")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from modules.gradio_ui.setting_changes import is_frozen, store_settings
+from modules.application.settings_rules import is_frozen
+from modules.gradio_ui.setting_changes import store_settings
 from modules.gradio_ui.settings_form import settings_form_html
 from modules.schema.setting import section, setting
 from modules.schema.settings.table import SETTINGS, SettingsTable
@@ -63,5 +64,13 @@ def test_frozen_settings_cannot_be_changed(behind: Callable[..., Behind], flags:
 
 def test_hidden_folder_settings_are_frozen(behind: Callable[..., Behind]) -> None:
     app = behind("--hide-ui-dir-config").app
-    assert is_frozen(app, SETTINGS.find("outdir_samples"))
-    assert not is_frozen(app, SETTINGS.find("jpeg_quality"))
+    assert is_frozen(app.flags, SETTINGS.find("outdir_samples"))
+    assert not is_frozen(app.flags, SETTINGS.find("jpeg_quality"))
+
+
+@pytest.mark.parametrize("value", ["extensions/innocent", "modules"])
+def test_pictures_cannot_be_sent_where_programs_are(value: str, behind: Callable[..., Behind]) -> None:
+    app = behind().app
+    answer = json.loads(store_settings(app, {"outdir_samples": value, "jpeg_quality": 71}))
+    assert "programs are loaded from there" in answer["errors"][0]
+    assert answer["changed"] == {"jpeg_quality": 71} and app.settings.get("outdir_samples") == ""
