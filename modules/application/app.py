@@ -1,11 +1,12 @@
 """App: the long-lived services of one server, in one record."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from modules.application.paths import Paths
 from modules.application.settings_store import SettingsStore
+from modules.extension_host.host import ExtensionHost
 from modules.imaging.save import NumberBook
 from modules.jobs.queue import JobQueue
 
@@ -36,6 +37,7 @@ class App:
     embeddings: EmbeddingShelf
     loras: LoraShelf
     conditionings: ConditioningCache
+    extensions: ExtensionHost = field(default_factory=ExtensionHost)
     notices: tuple[str, ...] = ()
 
     def close(self) -> None:

@@ -70,6 +70,17 @@ class SettingsStore:
         """Every setting's value by key, in the table's order."""
         return {setting.key: self.get(setting.key) for setting in self._table}
 
+    def unknown(self) -> dict[str, Any]:
+        """What config.json holds beyond the table."""
+        with self._lock:
+            return {key: copy.deepcopy(value) for key, value in self._stored.items() if key not in self._table}
+
+    def keep_unknown(self, key: str, value: Any) -> None:
+        """Store a value that no setting describes, as extensions do. Raises ValueError for one that JSON cannot hold."""
+        json.dumps(value)
+        with self._lock:
+            self._stored[key] = value
+
     def changed(self) -> dict[str, Any]:
         """The values that differ from their defaults."""
         return {setting.key: value for setting in self._table if (value := self.get(setting.key)) != setting.fresh_default()}

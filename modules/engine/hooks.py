@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Interrupted(Exception):
     """Raised inside a pass when the job was interrupted or the image skipped; never leaves the engine."""
 
+    is_flow_control = True  # no mistake of whoever was called: guards around strangers' code let it through
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePlan:

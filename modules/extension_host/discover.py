@@ -3,16 +3,31 @@ from __future__ import annotations
 
 import configparser
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from modules.extension_host.registry import OrderWish
 
 BUILTIN = frozenset({"sd-webui-controlnet", "tag-autocomplete"})
 """Extensions that ship with the program; ``--disable-extra-extensions`` leaves these on."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScriptOrder:
+    """What metadata.ini asks for scripts: extensions that must be there, scripts or extensions to come before or after."""
+
+    requires: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Extension:
-    """``canonical_name``: how metadata.ini calls it, else the folder's name, in lower case. ``requires``: canonical names."""
+    """``canonical_name``: how metadata.ini calls it, else the folder's name, in lower case. ``requires``: canonical names.
+
+    script_order: by path inside the folder ("scripts/a.py"); "scripts" stands for all. problem: what is wrong with its metadata.ini.
+    """
 
     name: str
     path: Path
@@ -20,6 +35,9 @@ class Extension:
     is_enabled: bool
     canonical_name: str
     requires: frozenset[str]
+    callback_order: tuple[OrderWish, ...] = ()
+    script_order: Mapping[str, ScriptOrder] = field(default_factory=dict)
+    problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,24 +87,41 @@ def enabled_folders(folder: Path, switches: Switches) -> tuple[Path, ...]:
 
 
 def _described(path: Path, switches: Switches) -> Extension:
-    name, requires = _read_metadata(path / "metadata.ini")
+    parser, problem = _read_metadata(path / "metadata.ini")
+    section = parser["Extension"] if parser.has_section("Extension") else {}
+    canonical = (str(section.get("Name", "")) or path.name).strip().lower()
+    order = {
+        name.lower(): ScriptOrder(**{each: _names(parser.get(name, each, fallback="")) for each in ("requires", "before", "after")})
+        for name in parser.sections()
+        if name.lower() == "scripts" or name.lower().startswith("scripts/")
+    }
+    wishes = tuple(
+        OrderWish(name=name[len("callbacks/") :], before=_names(parser.get(name, "before", fallback="")), after=_names(parser.get(name, "after", fallback="")))
+        for name in parser.sections()
+        if name.startswith("callbacks/") and name[len("callbacks/") :].lower().startswith(canonical)
+    )  # fmt: skip
     return Extension(
         name=path.name,
         path=path,
         is_builtin=path.name in BUILTIN,
         is_enabled=switches.allows(path.name),
-        canonical_name=(name or path.name).strip().lower(),
-        requires=requires,
+        canonical_name=canonical,
+        requires=frozenset(_names(str(section.get("Requires", "")))),
+        callback_order=wishes,
+        script_order=order,
+        problem=problem,
     )
 
 
-def _read_metadata(path: Path) -> tuple[str, frozenset[str]]:
-    """Name and requirements of the section [Extension]; a file that cannot be read counts as none."""
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in text.replace(",", " ").split())
+
+
+def _read_metadata(path: Path) -> tuple[configparser.ConfigParser, str]:
+    """The file, empty when it is not there or cannot be read, and what is wrong with it."""
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        parser.read(path, encoding="utf-8")
-        section = parser["Extension"] if parser.has_section("Extension") else {}
-        required = str(section.get("requires", ""))
-        return str(section.get("name", "")), frozenset(word.lower() for word in required.replace(",", " ").split())
-    except (configparser.Error, OSError, UnicodeDecodeError):
-        return "", frozenset()
+        parser.read(path, encoding="utf-8-sig")
+    except (configparser.Error, OSError, UnicodeDecodeError) as error:
+        return configparser.ConfigParser(interpolation=None), f"metadata.ini cannot be read: {str(error).splitlines()[0]}"
+    return parser, ""

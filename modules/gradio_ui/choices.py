@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from modules.application.app import App
 from modules.engine.sampler_registry import samplers, schedules
 from modules.engine.upscale import LATENT_UPSCALERS, PICTURE_UPSCALERS
 from modules.gradio_ui.prompt_styles import known_styles
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,5 +37,13 @@ class ChoiceSources:
         )
 
     def __call__(self, source: str) -> Sequence[str]:
-        find = self.sources.get(source)
-        return list(find()) if find else []
+        find = self.sources.get(source) or self.app.extensions.choices.get(source)
+        if find is None:
+            return []
+        try:
+            return list(find())
+        except Exception:
+            if source in self.sources:
+                raise
+            log.exception("%s: its choices could not be had", source)
+            return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from modules.schema.errors import UnknownName
@@ -47,17 +47,16 @@ class SettingsTable:
         return self.by_key[key]
 
     def with_section(self, section: Section) -> SettingsTable:
-        """A table that has ``section`` too, as an extension adds it; its settings replace older ones of the same key."""
+        """A table that has ``section`` too, as an extension adds it; its settings replace older ones of the same key.
+
+        Settings of a section that is there already (same id and title) join it.
+        """
         new = {each.key for each in section.settings}
-        kept = (
-            Section(
-                title=each.title,
-                id=each.id,
-                category=each.category,
-                settings=tuple(setting for setting in each.settings if setting.key not in new),
-            )
-            for each in self.sections
-        )
+        kept = [replace(each, settings=tuple(one for one in each.settings if one.key not in new)) for each in self.sections]
+        for place, each in enumerate(kept):
+            if (each.id, each.title) == (section.id, section.title):
+                kept[place] = replace(each, settings=(*each.settings, *section.settings))
+                return SettingsTable(tuple(kept))
         return SettingsTable((*kept, section))
 
 

@@ -1,0 +1,217 @@
+"""A1111's ``shared.opts``: settings as attributes, a plain dict of values, and the door through which extensions add theirs."""
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from modules.a1111.app_slot import current
+from modules.a1111.option_info import ExtensionSetting, OptionInfo, section_of, setting_of
+from modules.application.settings_rules import PLACES, is_frozen
+from modules.schema.errors import WebuiError
+from modules.schema.setting import Section, Setting
+from modules.schema.widgets import CheckboxGroup, Dropdown, Radio, Slider
+
+log = logging.getLogger(__name__)
+_ABSENT = object()
+
+
+class OptionValues(dict[str, Any]):
+    """``opts.data``: every value by key. What is put in is stored as a setting; reading it is reading a dict."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, store(key, value))
+
+    def update(self, *others: Any, **values: Any) -> None:
+        for key, value in dict(*others, **values).items():
+            self[key] = value
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def refreshed(self) -> OptionValues:
+        """With what is true now."""
+        settings = current().settings
+        now = {**settings.unknown(), **settings.as_dict()}
+        for gone in self.keys() - now.keys():
+            super().__delitem__(gone)
+        super().update(now)
+        return self
+
+
+class OptionTable(dict[str, OptionInfo]):
+    """``opts.data_labels``, alias ``shared.options_templates``: what is put in becomes a setting."""
+
+    def __setitem__(self, key: str, option: OptionInfo) -> None:
+        super().__setitem__(key, option)
+        register(key, option)
+
+    def update(self, *others: Any, **options: Any) -> None:
+        for key, option in dict(*others, **options).items():
+            self[key] = option
+
+    def refreshed(self) -> OptionTable:
+        for setting in current().settings.table:
+            if setting.key not in self:
+                super().__setitem__(setting.key, option_of(setting))
+        return self
+
+
+class Options:
+    """See the module's first line. An unknown key raises AttributeError, as in A1111: extensions ask that way whether it is there."""
+
+    typemap = {int: float}
+
+    def __init__(self) -> None:
+        self.__dict__["_values"] = OptionValues()
+        self.__dict__["_table"] = OptionTable()
+
+    @property
+    def data(self) -> OptionValues:
+        values: OptionValues = self.__dict__["_values"]
+        return values.refreshed()
+
+    @property
+    def data_labels(self) -> OptionTable:
+        table: OptionTable = self.__dict__["_table"]
+        return table.refreshed()
+
+    @property
+    def restricted_opts(self) -> set[str]:
+        return set(PLACES)
+
+    def __getattr__(self, key: str) -> Any:
+        value = value_of(key)
+        if value is _ABSENT:
+            raise AttributeError(f"there is no setting {key!r}")
+        return value
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        if value_of(key) is _ABSENT:
+            self.__dict__[key] = value
+        else:
+            store(key, value)
+
+    def set(self, key: str, value: Any, is_api: bool = False, run_callbacks: bool = True) -> bool:
+        """Store; whether it is another value than before. False for a setting that may not be changed."""
+        before = value_of(key)
+        try:
+            return bool(store(key, value) != before)
+        except (WebuiError, RuntimeError) as error:
+            log.warning("setting %s was not changed: %s", key, error)
+            return False
+
+    def get_default(self, key: str) -> Any:
+        table = current().settings.table
+        return table.find(key).fresh_default() if key in table else None
+
+    def save(self, filename: str | None = None) -> None:
+        """Write config.json; ``filename`` is A1111's, and ours is always the one of this server."""
+        current().settings.save()
+
+    def load(self, filename: str | None = None) -> None:
+        """The settings are loaded when the server starts."""
+
+    def add_option(self, key: str, info: OptionInfo) -> None:
+        """A setting of an extension's own. It shows on the Settings page and in the API, and is kept in config.json."""
+        self.__dict__["_table"][key] = info
+
+    def onchange(self, key: str, func: Callable[[], Any], call: bool = True) -> None:
+        """Call ``func`` after each change of ``key``, and now."""
+        if key in current().settings.table:
+            current().settings.on_change(key, lambda value: func())
+        if call:
+            func()
+
+    def dumpjson(self) -> str:
+        return json.dumps(self.data)
+
+    def cast_value(self, key: str, value: Any) -> Any:
+        """``value``, a text from an infotext, as the setting holds it."""
+        if value is None:
+            return None
+        return current().settings.table.find(key).checked(value)
+
+    def same_type(self, x: Any, y: Any) -> bool:
+        return x is None or y is None or self.typemap.get(type(x), type(x)) == self.typemap.get(type(y), type(y))
+
+    def reorder(self) -> None:
+        """The page keeps sections together by itself."""
+
+    def settle(self) -> None:
+        """Take up what extensions changed on their OptionInfo after they had added it (its section, mostly)."""
+        for key, option in tuple(self.__dict__["_table"].items()):
+            known = current().settings.table.by_key.get(key)
+            if known is None or (isinstance(known, ExtensionSetting) and known.section != section_of(option)[0]):
+                register(key, option)
+
+
+def value_of(key: str) -> Any:
+    """The value of a setting, declared or not; ``_ABSENT`` where there is none."""
+    settings = current().settings
+    if key in settings.table:
+        return settings.get(key)
+    return settings.unknown().get(key, _ABSENT)
+
+
+def store(key: str, value: Any) -> Any:
+    """Store a value of any key; what is stored. Raises RuntimeError where the command line freezes it, InvalidValue."""
+    app = current()
+    if key not in app.settings.table:
+        app.settings.keep_unknown(key, value)
+        return value
+    if is_frozen(app.flags, app.settings.table.find(key)):
+        raise RuntimeError(f"changing the setting {key} is disabled by the command line")
+    app.settings.set(key, value)
+    return app.settings.get(key)
+
+
+def register(key: str, option: OptionInfo) -> None:
+    """Make ``option`` a setting of this server; one of ours keeps its declaration."""
+    app = current()
+    known = app.settings.table.by_key.get(key)
+    if known is not None and not isinstance(known, ExtensionSetting):
+        return
+    section_id, title = section_of(option)
+    setting = setting_of(key, option, _source)
+    app.settings.register(Section(title=title, id=section_id, category=option.category_id or "", settings=(setting,)))
+    if option.onchange is not None:
+        app.settings.on_change(key, lambda value: option.onchange())
+
+
+def option_of(setting: Setting) -> OptionInfo:
+    """One of our settings as A1111 declares it; its component is the widget's name."""
+    if isinstance(setting, ExtensionSetting):
+        return setting.option
+    return OptionInfo(setting.fresh_default(), setting.label, None, dict(_arguments(setting)), section=(setting.section, setting.section), infotext=setting.infotext)
+
+
+def _arguments(setting: Setting) -> Iterator[tuple[str, Any]]:
+    widget = setting.widget
+    if isinstance(widget, Slider):
+        yield from (("minimum", widget.minimum), ("maximum", widget.maximum), ("step", widget.step))
+    elif isinstance(widget, Dropdown | Radio | CheckboxGroup) and not isinstance(widget.choices, str):
+        yield "choices", list(widget.choices)
+
+
+def _source(key: str, choices: Callable[[], Any]) -> str:
+    name = f"extension setting {key}"
+    current().extensions.choices[name] = choices
+    return name
+
+
+def refresh_choices(key: str) -> None:
+    """Press the refresh button of an extension's setting. Raises whatever its function raises."""
+    setting = current().settings.table.by_key.get(key)
+    if isinstance(setting, ExtensionSetting) and callable(setting.option.refresh):
+        setting.option.refresh()
+
+
+def categories() -> Mapping[str, str]:
+    return {}
+
+
+opts = Options()

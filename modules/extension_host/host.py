@@ -1,0 +1,86 @@
+"""ExtensionHost: the extensions of one server, what they registered, and what went wrong with them."""
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modules.extension_host.discover import Extension
+from modules.extension_host.registry import HOUSE, Registry, Troubles
+
+
+@dataclass
+class LoadFacts:
+    """What the load of one extension was like. seconds: its scripts' import. stubs: facade names that it used and that do nothing here."""
+
+    scripts: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    stubs: set[str] = field(default_factory=set)
+
+
+class ExtensionHost:
+    """Lives as long as the server. ``extensions``: all that are installed, switched off ones too."""
+
+    def __init__(self) -> None:
+        self.extensions: tuple[Extension, ...] = ()
+        self.troubles = Troubles()
+        self.registry = Registry(self.troubles)
+        self.facts: dict[str, LoadFacts] = {}
+        self.notices: list[str] = []
+        self.choices: dict[str, Callable[[], Sequence[Any]]] = {}
+        self._loading = threading.local()
+        self._roots: list[tuple[str, Extension]] = []
+
+    def take(self, extensions: Iterable[Extension], preferred: Callable[[str], Sequence[str]] = lambda category: ()) -> None:
+        """These are the extensions of this start."""
+        self.extensions = tuple(extensions)
+        self._roots = [(os.path.realpath(each.path) + os.sep, each) for each in self.extensions]
+        self.registry.order_by((wish for each in self.enabled for wish in each.callback_order), preferred)
+
+    @property
+    def enabled(self) -> tuple[Extension, ...]:
+        return tuple(each for each in self.extensions if each.is_enabled)
+
+    def owning(self, file: str | Path) -> Extension | None:
+        """The extension that ``file`` belongs to."""
+        real = os.path.realpath(file)
+        return next((extension for root, extension in self._roots if real.startswith(root)), None)
+
+    def owner_of(self, file: str | Path) -> str:
+        """Its canonical name, or "base" for files of the program."""
+        extension = self.owning(file)
+        return extension.canonical_name if extension else HOUSE
+
+    def facts_of(self, owner: str) -> LoadFacts:
+        return self.facts.setdefault(owner, LoadFacts())
+
+    @property
+    def base_folder(self) -> Path | None:
+        """The folder of the extension whose file is being loaded on this thread; None when none is."""
+        return getattr(self._loading, "folder", None)
+
+    @contextmanager
+    def loading(self, folder: Path) -> Iterator[None]:
+        """While files of ``folder`` are loaded on this thread."""
+        before = self.base_folder
+        self._loading.folder = folder
+        try:
+            yield
+        finally:
+            self._loading.folder = before
+
+    @contextmanager
+    def guarded(self, owner: str, place: str) -> Iterator[None]:
+        """What is raised inside is noted as trouble of ``owner``; the program goes on."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if getattr(error, "is_flow_control", False):
+                raise
+            self.troubles.note(owner, place, error)

@@ -1,0 +1,197 @@
+"""Callbacks that strangers registered: in order, each called so that its failure stays its own."""
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+HOUSE = "base"  # the owner of what ships with the program, by A1111's name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callback:
+    """One registered function. file: of the script that registered it. name: "owner/script.py/category", unique."""
+
+    category: str
+    callback: Callable[..., Any]
+    file: str
+    owner: str
+    name: str
+
+    @property
+    def script(self) -> str:
+        """A1111's word for ``file``."""
+        return self.file
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderWish:
+    """What a metadata.ini asks for a callback: to come before, or after, callbacks of these names."""
+
+    name: str
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """What an extension did wrong, and where: ``place`` is a hook or a file."""
+
+    owner: str
+    place: str
+    sentence: str
+
+
+@dataclass
+class Troubles:
+    """Everything that went wrong with extensions since the start. ``told``: hears of each new one, on the thread where it happened."""
+
+    found: list[Trouble] = field(default_factory=list)
+    told: list[Callable[[Trouble], None]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def note(self, owner: str, place: str, error: BaseException | str) -> Trouble:
+        """Remember and log. The same trouble is logged each time, remembered once."""
+        words = error if isinstance(error, str) else sentence_of(error)
+        trouble = Trouble(owner=owner, place=place, sentence=words)
+        traceback = error if isinstance(error, BaseException) and not isinstance(error, SystemExit) else None
+        log.error("extension %s: %s: %s", owner, place, words, exc_info=traceback)
+        with self._lock:
+            if trouble not in self.found:
+                self.found.append(trouble)
+        for listener in tuple(self.told):
+            listener(trouble)
+        return trouble
+
+    def of(self, owner: str) -> tuple[Trouble, ...]:
+        with self._lock:
+            return tuple(each for each in self.found if each.owner == owner)
+
+
+def sentence_of(error: BaseException) -> str:
+    """What happened, in one line."""
+    if isinstance(error, SystemExit):
+        return f"it asked the whole program to end (sys.exit, code {error.code}); that was refused"
+    words = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {words[0][:400]}" if words else type(error).__name__
+
+
+class Registry:
+    """Callbacks by category. Any thread may add and call."""
+
+    def __init__(self, troubles: Troubles) -> None:
+        self.troubles = troubles
+        self._lock = threading.RLock()
+        self._callbacks: dict[str, list[Callback]] = {}
+        self._ordered: dict[str, tuple[Callback, ...]] = {}
+        self._wishes: tuple[OrderWish, ...] = ()
+        self._preferred: Callable[[str], Sequence[str]] = lambda category: ()
+
+    def order_by(self, wishes: Iterable[OrderWish], preferred: Callable[[str], Sequence[str]]) -> None:
+        """wishes: from metadata.ini. preferred: category -> names that the user wants first, in that order."""
+        with self._lock:
+            self._wishes, self._preferred = tuple(wishes), preferred
+            self._ordered.clear()
+
+    def add(self, category: str, function: Callable[..., Any], *, file: str, owner: str, label: str | None = None) -> Callback:
+        """Register; ``label`` distinguishes several callbacks of one script."""
+        with self._lock:
+            listed = self._callbacks.setdefault(category, [])
+            base = "/".join(filter(None, (owner, Path(file).name, category, label)))
+            taken = {each.name for each in listed}
+            name = base if base not in taken else next(each for n in range(2, 10_000) if (each := f"{base}-{n}") not in taken)
+            callback = Callback(category=category, callback=function, file=file, owner=owner, name=name)
+            listed.append(callback)
+            self._ordered.pop(category, None)
+            return callback
+
+    def remove_file(self, file: str) -> None:
+        """Forget everything that the script ``file`` registered."""
+        self._keep(lambda each: each.file != file)
+
+    def remove_function(self, function: Callable[..., Any]) -> None:
+        self._keep(lambda each: each.callback is not function and each.callback != function)
+
+    def remove_owner(self, owner: str) -> None:
+        self._keep(lambda each: each.owner != owner)
+
+    def clear(self) -> None:
+        self._keep(lambda each: False)
+
+    def ordered(self, category: str, *, by_user: bool = True) -> tuple[Callback, ...]:
+        """The callbacks of ``category`` in the order in which they are called."""
+        with self._lock:
+            listed = self._callbacks.get(category, [])
+            if not by_user:
+                return tuple(ordered(listed, self._wishes, ()))
+            if category not in self._ordered:
+                self._ordered[category] = tuple(ordered(listed, self._wishes, self._preferred(category)))
+            return self._ordered[category]
+
+    def forget_order(self) -> None:
+        """The user's wishes changed."""
+        with self._lock:
+            self._ordered.clear()
+
+    @property
+    def categories(self) -> Mapping[str, Sequence[Callback]]:
+        with self._lock:
+            return {name: tuple(listed) for name, listed in self._callbacks.items()}
+
+    def call(self, category: str, *arguments: Any, backwards: bool = False) -> list[tuple[Callback, Any]]:
+        """Call each; what one returns stands beside it, what one raises is noted and it is left out."""
+        answers: list[tuple[Callback, Any]] = []
+        listed = self.ordered(category)
+        for each in reversed(listed) if backwards else listed:
+            try:
+                answers.append((each, each.callback(*arguments)))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                if getattr(error, "is_flow_control", False):
+                    raise
+                self.troubles.note(each.owner, f"{Path(each.file).name}, {category}", error)
+        return answers
+
+    def _keep(self, wanted: Callable[[Callback], bool]) -> None:
+        with self._lock:
+            self._callbacks = {name: [each for each in listed if wanted(each)] for name, listed in self._callbacks.items()}
+            self._ordered.clear()
+
+
+def ordered(listed: Sequence[Callback], wishes: Iterable[OrderWish], preferred: Sequence[str]) -> list[Callback]:
+    """In the order of registration, moved as far as the wishes ask; what the user prefers first. Contradicting wishes are passed over."""
+    by_name = {each.name: each for each in listed}
+    after: dict[str, set[str]] = {name: set() for name in by_name}
+    for wish in wishes:
+        for name in wish.after:
+            if wish.name in by_name and name in by_name:
+                after[wish.name].add(name)
+        for name in wish.before:
+            if wish.name in by_name and name in by_name:
+                after[name].add(wish.name)
+    names = sorted_by_need(list(by_name), after)
+    first = [name for name in preferred if name in by_name]
+    return [by_name[name] for name in [*first, *(name for name in names if name not in first)]]
+
+
+def sorted_by_need(names: Sequence[str], after: Mapping[str, Iterable[str]]) -> list[str]:
+    """``names`` in their order, each behind those it must come after; a circle is broken where it is met."""
+    done: list[str] = []
+    seen: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in seen:
+            return
+        seen.add(name)
+        for other in sorted(after.get(name, ()), key=names.index):
+            visit(other)
+        done.append(name)
+
+    for name in names:
+        visit(name)
+    return done

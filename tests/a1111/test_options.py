@@ -1,0 +1,97 @@
+"""``shared.opts`` answers as extensions expect, and what they add is a setting like any other."""
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from modules.a1111.option_info import OptionHTML, OptionInfo, options_section
+from modules.a1111.options import opts
+from modules.application.app import App
+from modules.schema.errors import InvalidValue
+from modules.schema.widgets import CheckboxGroup, Dropdown, Hidden, Slider, TextArea
+
+
+def component(name: str) -> type:
+    return type(name, (), {})
+
+
+def test_an_unknown_key_raises_and_a_known_one_has_a_value(a1111: App) -> None:
+    assert opts.sd_vae == "Automatic" and opts.get_default("sd_vae") == "Automatic"
+    assert not hasattr(opts, "wildcards_dir")
+    assert getattr(opts, "of_another_program", 5) == 5
+    assert type(json.loads(json.dumps(opts.data))) is dict and opts.data["sd_vae"] == "Automatic"
+
+
+def test_an_added_setting_has_its_default_is_stored_and_kept(a1111: App) -> None:
+    opts.add_option("tac_activeIn.txt2img", OptionInfo(True, "Active", section=("tac", "Tags")).info("here").needs_restart())
+    assert getattr(opts, "tac_activeIn.txt2img") is True
+    section = next(each for each in a1111.settings.table.sections if each.id == "tac")
+    assert section.title == "Tags" and section.settings[0].needs == "restart" and section.settings[0].honoured
+    assert opts.set("tac_activeIn.txt2img", False) and not opts.set("tac_activeIn.txt2img", False)
+    opts.save()
+    assert json.loads(a1111.paths.config_file.read_text(encoding="utf-8"))["tac_activeIn.txt2img"] is False
+
+
+def test_what_is_written_anywhere_is_read_everywhere(a1111: App) -> None:
+    opts.data["sd_vae"] = "None"
+    assert opts.sd_vae == "None" == a1111.settings.get("sd_vae")
+    opts.sd_vae = "Automatic"
+    assert opts.data["sd_vae"] == "Automatic"
+    opts.data["unheard_of"] = [1]
+    assert opts.unheard_of == [1]
+    opts.own_attribute = 5
+    assert opts.own_attribute == 5 and "own_attribute" not in opts.data
+
+
+def test_values_of_another_kind_are_refused(a1111: App) -> None:
+    opts.add_option("count", OptionInfo(3, "Count", component("Slider"), {"minimum": 1, "maximum": 9}))
+    with pytest.raises(InvalidValue):
+        a1111.settings.set("count", "many")
+    assert opts.set("count", "many") is False and opts.count == 3
+    opts.count = 4.0
+    assert opts.count == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "widget"),
+    [
+        ("Slider", {"minimum": 1, "maximum": 9, "step": 2}, Slider(1, 9, 2)),
+        ("Dropdown", {"choices": ["a", ("B", "b")]}, Dropdown(("a", "B"))),
+        ("Dropdown", lambda: {"choices": ["a"]}, Dropdown("extension setting key")),
+        ("Dropdown", {"choices": ["a"], "multiselect": True}, Dropdown(("a",), multiple=True)),
+        ("CheckboxGroup", {"choices": ["a"]}, CheckboxGroup(("a",))),
+        ("Code", lambda: {"language": "json"}, TextArea(lines=8)),
+        ("Textbox", {"visible": False}, Hidden()),
+        ("Dropdown", lambda: {}["absent"], Dropdown("extension setting key")),
+        ("SomethingElse", None, TextArea()),
+    ],
+)
+def test_components_become_our_widgets(a1111: App, name: str, arguments: object, widget: object) -> None:
+    opts.add_option("key", OptionInfo("a", "Label", component(name), arguments))
+    assert a1111.settings.table.find("key").widget == widget
+
+
+def test_templates_and_sections(a1111: App) -> None:
+    templates = opts.data_labels
+    templates.update(options_section(("mine", "Mine", "system"), {"one": OptionInfo(1), "two": OptionInfo("2"), "words": OptionHTML("text")}))
+    opts.add_option("three", OptionInfo(3, section=("mine", "Mine")))
+    (section,) = (each for each in a1111.settings.table.sections if each.id == "mine")
+    assert [each.key for each in section.settings] == ["one", "two", "words", "three"] and section.category == "system"
+    assert templates["sd_vae"].label == a1111.settings.table.find("sd_vae").label
+
+
+def test_a_section_set_afterwards_counts(a1111: App) -> None:
+    info = OptionInfo(1, "Late")
+    opts.add_option("late", info)
+    info.section = ("later", "Later")
+    opts.settle()
+    assert a1111.settings.table.find("late").section == "later"
+
+
+def test_changes_are_told(a1111: App) -> None:
+    told: list[str] = []
+    opts.add_option("watched", OptionInfo(1, onchange=lambda: told.append("info")))
+    opts.onchange("watched", lambda: told.append("listener"), call=False)
+    opts.set("watched", 2)
+    assert told == ["info", "listener"]

@@ -1,0 +1,46 @@
+"""Order of callbacks: as registered, moved by metadata.ini, the user's wishes first."""
+from __future__ import annotations
+
+import pytest
+
+from modules.extension_host.registry import OrderWish, Registry, Troubles
+
+
+def registry(*names: str) -> Registry:
+    made = Registry(Troubles())
+    for name in names:
+        made.add("ui", lambda: None, file=f"/x/{name}.py", owner=name)
+    return made
+
+
+def order(made: Registry, by_user: bool = True) -> list[str]:
+    return [each.owner for each in made.ordered("ui", by_user=by_user)]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "expected"),
+    [
+        ([], "abc"),
+        ([OrderWish(name="c/c.py/ui", before=("a/a.py/ui",))], "cab"),
+        ([OrderWish(name="a/a.py/ui", after=("b/b.py/ui",))], "bac"),
+        ([OrderWish(name="a/a.py/ui", after=("nobody",))], "abc"),
+        ([OrderWish(name="a/a.py/ui", before=("b/b.py/ui",), after=("b/b.py/ui",))], "bac"),
+    ],
+)
+def test_wishes_of_metadata(wishes: list[OrderWish], expected: str) -> None:
+    made = registry(*"abc")
+    made.order_by(wishes, lambda category: ())
+    assert "".join(order(made)) == expected
+
+
+def test_the_user_comes_first() -> None:
+    made = registry(*"abc")
+    made.order_by([], lambda category: ["c/c.py/ui", "gone"])
+    assert order(made) == ["c", "a", "b"] and order(made, by_user=False) == ["a", "b", "c"]
+
+
+def test_names_stay_apart_and_can_be_forgotten() -> None:
+    made = registry("a", "a", "b")
+    assert [each.name for each in made.ordered("ui")] == ["a/a.py/ui", "a/a.py/ui-2", "b/b.py/ui"]
+    made.remove_file("/x/a.py")
+    assert order(made) == ["b"]
