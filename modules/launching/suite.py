@@ -17,6 +17,7 @@ from modules.launching.remembered import Remembered
 
 TEST_REQUIREMENTS = "requirements-tests.txt"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+MOST_WORKERS = 4  # each may hold a model, a server and a browser: about 1.5 GB
 BROWSER_VARIABLE = "CHROMIUM"  # the environment variable by which the browser tests are told where theirs is
 
 
@@ -27,9 +28,9 @@ def prepare_and_run_tests(
     if pip is not None:
         ensure_requirements(root / TEST_REQUIREMENTS, name="test requirements", pip=pip, console=console, remembered=remembered)
     _prepare_browser(console, environ, may_install=pip is not None)
-    environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))  # a server and a browser run beside the tests
+    environ.setdefault("OMP_NUM_THREADS", "1")  # the tests share the cores by processes; threads of theirs would only wait for each other
     codes = [_run("ruff", [sys.executable, "-m", "ruff", "check", "."], root, console, environ), _run_pyright(root, console, environ)]
-    codes.append(_run("pytest", [sys.executable, "-m", "pytest", "-q", *_pytest_options(environ)], root, console, environ))
+    codes.append(_run("pytest", [sys.executable, "-m", "pytest", "-q", *_workers(environ), *_pytest_options(environ)], root, console, environ))
     failed = [name for name, code in zip(("ruff", "pyright", "pytest"), codes) if code]
     console.line(f"Not content: {', '.join(failed)}." if failed else "ruff, pyright and pytest are content.")
     return next((code for code in codes if code), 0)
@@ -102,6 +103,14 @@ def _run(name: str, command: Sequence[str], root: Path, console: Console, enviro
     code = subprocess.run(command, cwd=root, env=dict(environ), stdin=subprocess.DEVNULL, check=False).returncode
     console.line(f"{name}: {'content' if code == 0 else f'exit code {code}'} ({time.monotonic() - start:.1f} s)")
     return code
+
+
+def _workers(environ: Mapping[str, str]) -> list[str]:
+    """One process a core, each taking whole files, so that a file's server or browser is started once. PYTEST_OPTIONS may say otherwise."""
+    asked = _pytest_options(environ)
+    if any(each.startswith(("-n", "--numprocesses", "--dist", "--pdb")) or each == "-x" for each in asked):
+        return []
+    return ["-n", str(max(1, min(os.cpu_count() or 1, MOST_WORKERS))), "--dist", "loadfile"]
 
 
 def _pytest_options(environ: Mapping[str, str]) -> list[str]:
