@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from modules.application.paths import Paths
+from modules.application.script_door import ScriptDoor
 from modules.application.settings_store import SettingsStore
 from modules.extension_host.host import ExtensionHost
 from modules.imaging.save import NumberBook
@@ -39,6 +40,7 @@ class App:
     conditionings: ConditioningCache
     extensions: ExtensionHost = field(default_factory=ExtensionHost)
     notices: tuple[str, ...] = ()
+    scripts: ScriptDoor = field(default_factory=ScriptDoor)
 
     def close(self) -> None:
         """Interrupt the running job, keep the waiting ones for the next start."""

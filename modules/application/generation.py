@@ -3,31 +3,30 @@ from __future__ import annotations
 
 import glob
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from modules.application.app import App
 from modules.application.engine_inputs import SettingsView, resolve
 from modules.application.init_inputs import SOFT_INPAINTING
 from modules.application.outcome import Outcome, OutputImage, processed_info
+from modules.application.payload import request_as_json
+from modules.application.picture_run import PictureListener, PictureWork
 from modules.application.picture_saver import PictureSaver, save_plan
 from modules.application.run_facts import FactsWriter, ModelFacts
 from modules.application.settings_rules import check_overrides
 from modules.application.settings_store import OverlaidSettings
+from modules.engine.adapters import NetworkSwitch
 from modules.engine.generate import generate
 from modules.engine.hires import hires_size
-from modules.engine.hooks import BatchPlan, GeneratedImage, NullHooks, SamplingFacts
 from modules.engine.img2img import effective_batch
 from modules.engine.plan import fixed_seed
 from modules.engine.prompt_comments import strip_comments
 from modules.engine.resolved import ResolvedRequest
 from modules.engine.styles import apply_styles, read_styles
-from modules.imaging.base64_codec import encode_image
 from modules.jobs.job import Job, JobState
 from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC
@@ -55,16 +54,19 @@ def submit(app: App, request: Request, *, source: str, task_id: str | None = Non
     overrides = request.overrides.override_settings
     check_overrides(app.settings.table, overrides)
     settings = OverlaidSettings(app.settings.table, app.settings.changed(), overrides)
+    app.scripts.check(request, (SOFT_INPAINTING,) if isinstance(request, Img2ImgRequest) else ())
     _refuse_unbuilt(request)
     model = chosen_checkpoint(app, settings.get(CHECKPOINT_KEY), strict=CHECKPOINT_KEY in overrides)
     _check_amount(resolve(request, settings))
     if not request.overrides.override_settings_restore_afterwards and overrides:
         app.settings.update(overrides)
-    request = put(request, ("seed", "seed"), fixed_seed(request.seed.seed))
-    request = put(request, ("seed", "variation_seed"), fixed_seed(request.seed.variation_seed))
+    if not request.scripting.script_name:           # a script may want to draw one for each of its pictures
+        request = put(request, ("seed", "seed"), fixed_seed(request.seed.seed))
+        request = put(request, ("seed", "variation_seed"), fixed_seed(request.seed.variation_seed))
     kind = "img2img" if isinstance(request, Img2ImgRequest) else "txt2img"
-    payload = {"request": _as_json(request), "settings": app.settings.changed(), "checkpoint": model.name, "user": user}
-    return app.jobs.submit(kind, payload, id=task_id or request.task.force_task_id or None, source=source)
+    values, lost = request_as_json(request)
+    payload = {"request": values, "lost": lost, "settings": app.settings.changed(), "checkpoint": model.name, "user": user}
+    return app.jobs.submit(kind, payload, id=task_id or request.task.force_task_id or None, source=source, live=request)
 
 
 def generate_blocking(app: App, request: Request, *, source: str = "api", task_id: str | None = None) -> Outcome:
@@ -126,58 +128,74 @@ def runners(app: App) -> dict[str, Callable[[Job], tuple[Any, dict[str, Any]]]]:
     return {kind: lambda job: _run(app, job) for kind in KINDS}
 
 
-class _Listener(NullHooks):
-    """Hands each picture to the saver as soon as the engine has it."""
-
-    def __init__(self, saver: PictureSaver) -> None:
-        self.saver = saver
-        self.facts: SamplingFacts | None = None
-
-    def plans_ready(self, plans: tuple[BatchPlan, ...]) -> tuple[BatchPlan, ...]:
-        self.saver.plans = plans
-        return plans
-
-    def composited(self, image: GeneratedImage) -> GeneratedImage:
-        self.facts = image.facts or self.facts
-        self.saver.take(image)
-        return image
-
-
 def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     """On the worker. What is finished when something fails stays in ``job.result``."""
-    request = KINDS[job.kind].from_flat(job.payload["request"])
-    settings = OverlaidSettings(app.settings.table, job.payload["settings"], request.overrides.override_settings)
-    job.progress.text = "Loading the checkpoint"
-    model = chosen_checkpoint(app, job.payload["checkpoint"], strict=True)
+    if app.scripts.host is not None:
+        return app.scripts.host.run(job)
+    request = asked_of(job)
+    work = PictureWork(
+        kind=job.kind, request=request, settings=job_settings(app, job, request.overrides.override_settings), checkpoint=job.payload["checkpoint"],
+        user=job.payload.get("user", ""), progress=job.progress, cancel=job.cancel, listener=PictureListener(), say=lambda text: say(job, text),
+        noted=lambda done: note(app, job, done))
+    try:
+        outcome = make_pictures(app, work)
+    finally:
+        if (made := work.listener.outcome) is not None:
+            job.result, job.summary = made, made.summary()
+    return outcome, outcome.summary()
+
+
+def asked_of(job: Job) -> Request:
+    """The request that a job carries: as it was handed over, or after a restart as it was written down."""
+    return job.live if isinstance(job.live, Txt2ImgRequest | Img2ImgRequest) else KINDS[job.kind].from_flat(job.payload["request"])
+
+
+def job_settings(app: App, job: Job, overrides: Mapping[str, Any]) -> OverlaidSettings:
+    """The settings at the moment when the job was asked for, with ``overrides`` on top."""
+    return OverlaidSettings(app.settings.table, job.payload["settings"], overrides)
+
+
+def say(job: Job, text: str) -> None:
+    """What the job does now, for a person."""
+    job.progress.text = text
+
+
+def make_pictures(app: App, work: PictureWork) -> Outcome:
+    """Run the engine once for ``work`` and save what it makes; on the worker thread. May be called inside itself, by a hook.
+
+    When it raises, ``work.listener.outcome`` has what was finished.
+    """
+    request, settings, listener = work.request, work.settings, work.listener
+    work.say("Loading the checkpoint")
+    model = chosen_checkpoint(app, work.checkpoint, strict=True)
     components = load_checkpoint(app, model, settings)
     models, no_vae = _model_facts(app, model, components), missing_vae(app, settings)
-    job.progress.text = ""
+    work.say("")
     resolved, comments = _with_styles(app, request, resolve(request, settings), strip=settings.get("enable_prompt_comments"))
-    writer = FactsWriter(asked=request, request=resolved, settings=settings, models=models, user=job.payload.get("user", ""))
+    writer = FactsWriter(asked=request, request=resolved, settings=settings, models=models, user=work.user, added=listener.extra)
     comments += (no_vae,) if no_vae else ()
     began = datetime.now()
     plan = save_plan(
-        app.paths, settings, job.kind,
+        app.paths, settings, work.kind,
         save_samples=request.output.save_images and not request.output.do_not_save_samples,
         save_grid=request.output.save_images and not request.output.do_not_save_grid,
         prompt_history=not app.flags.no_prompt_history, max_part_length=app.flags.filenames_max_length)
-    saver = PictureSaver(plan, writer, app.numbers, began, lambda done: _note(app, job, done))
-    listener = _Listener(saver)
+    saver = PictureSaver(plan, writer, app.numbers, began, work.noted)
+    listener.saver, listener.writer, listener.networks = saver, writer, NetworkSwitch(components, app.loras)
     try:
         result = generate(
-            resolved, components, policy=app.policy.for_family(components.family), hooks=listener, progress=job.progress, cancel=job.cancel,
-            embeddings=app.embeddings, loras=app.loras, cache=app.conditionings if settings.get("persistent_cond_cache") else None)
+            resolved, components, policy=app.policy.for_family(components.family), hooks=listener, progress=work.progress, cancel=work.cancel,
+            embeddings=app.embeddings, networks=listener.networks, cache=app.conditionings if settings.get("persistent_cond_cache") else None)
         comments += result.comments
         listener.facts = result.facts
     finally:
         images = saver.finish()
-        outcome = _outcome(request, writer, saver, listener, images, comments, settings, began)
-        job.result, job.summary = outcome, outcome.summary()
-    return outcome, outcome.summary()
+        listener.outcome = _outcome(request, writer, saver, listener, images, comments, settings, began)
+    return listener.outcome
 
 
 def _outcome(
-    request: Request, writer: FactsWriter, saver: PictureSaver, listener: _Listener, images: list[OutputImage],
+    request: Request, writer: FactsWriter, saver: PictureSaver, listener: PictureListener, images: list[OutputImage],
     comments: tuple[str, ...], settings: OverlaidSettings, began: datetime,
 ) -> Outcome:
     resolved, models = writer.request, writer.models
@@ -197,7 +215,7 @@ def _outcome(
     return Outcome(images=tuple(images), shown=shown, grid=grid, info=info, comments=said)
 
 
-def _note(app: App, job: Job, done: list[OutputImage]) -> None:
+def note(app: App, job: Job, done: list[OutputImage]) -> None:
     """One more picture is safe: a server that dies now still knows of it."""
     job.summary = Outcome(images=tuple(done), shown=tuple(done), info={}).summary()
     app.jobs.keep(job)
@@ -229,16 +247,6 @@ def _with_styles(app: App, request: Request, resolved: ResolvedRequest, *, strip
     return replace(resolved, prompt=clean(prompt), negative_prompt=clean(negative), hires=hires), comments
 
 
-def _as_json(request: Request) -> dict[str, Any]:
-    """The request by API name, pictures as base64, so that it can wait on disk."""
-    def plain(value: Any) -> Any:
-        if isinstance(value, Image.Image):
-            return encode_image(value)
-        return [plain(each) for each in value] if isinstance(value, list | tuple) else value
-
-    return {name: plain(value) for name, value in request.to_flat().items()}
-
-
 def styles_paths(app: App) -> list[Path]:
     """The styles files of the flags, patterns with ``*`` filled in."""
     found: list[Path] = []
@@ -263,12 +271,6 @@ def _check_amount(request: ResolvedRequest) -> None:
 
 def _refuse_unbuilt(request: Request) -> None:
     """Say no, instead of making another picture than was asked for, where a feature is not there yet."""
-    if request.scripting.script_name:
-        raise InvalidValue(f"Script {request.scripting.script_name[:80]!r} not found", field="script_name")
-    built_in = (SOFT_INPAINTING,) if isinstance(request, Img2ImgRequest) else ()
-    for name in request.scripting.alwayson_scripts:
-        if name.lower() not in built_in:
-            raise InvalidValue(f"Script {name[:80]!r} not found", field="alwayson_scripts")
     if isinstance(request, Txt2ImgRequest) and request.hires.checkpoint_name not in (None, "", "None", SAME_CHECKPOINT):
         raise InvalidValue("A checkpoint of its own for hires fix (hr_checkpoint_name) is not there yet.", "Leave it out.",
                            field="hr_checkpoint_name")

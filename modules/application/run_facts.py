@@ -1,6 +1,7 @@
 """What the parameters text says of one picture, from the resolved request and what the engine really used."""
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,14 @@ class ModelFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class FactsWriter:
-    """Writes the texts of one job's pictures."""
+    """Writes the texts of one job's pictures. added: what scripts make of the fields behind A1111's fixed ones."""
 
     asked: Request
     request: ResolvedRequest
     settings: SettingsView
     models: ModelFacts
     user: str = ""
+    added: Callable[[GeneratedImage, Mapping[str, object]], Mapping[str, object]] = lambda image, own: own
 
     def infotext(self, image: GeneratedImage) -> str:
         """The "parameters" text of one picture, in A1111's order."""
@@ -72,7 +74,7 @@ class FactsWriter:
             tiling=options.tiling,
             token_merging_ratio=options.token_merging_ratio,
             token_merging_ratio_hires=options.token_merging_ratio_hires,
-            extra=self.extra(used),
+            extra=self.added(image, self.extra(used)),
             version=INFOTEXT_VERSION if get("add_version_to_infotext") else None,
             user=self.user if get("add_user_name_to_info") else None,
         )

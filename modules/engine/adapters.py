@@ -91,6 +91,17 @@ class NetworkSwitch:
                 swap.parameter.data = swap.changed
         return self._active
 
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """The weights as they were while this runs, for another run on the same model; then again with the LoRAs."""
+        for swap in self._swaps:
+            swap.parameter.data = swap.original.to(swap.parameter.device)
+        try:
+            yield
+        finally:
+            for swap in self._swaps:
+                swap.parameter.data = swap.changed.to(swap.parameter.device)
+
     def off(self) -> None:
         """The weights as they were, to the last bit."""
         for swap in self._swaps:            # a memory mode may have moved the module meanwhile

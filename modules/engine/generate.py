@@ -59,11 +59,13 @@ def generate(
     cancel: CancelView | None = None,
     embeddings: EmbeddingShelf | None = None,
     loras: LoraShelf | None = None,
+    networks: NetworkSwitch | None = None,
     cache: ConditioningCache | None = None,
 ) -> GenerationResult:
     """Make the pictures of ``request``; each is handed to ``hooks.image_ready`` as soon as it is there.
 
-    embeddings, loras: the textual inversions and LoRAs that prompts may name. cache: encoded prompts kept from one job to the next.
+    embeddings, loras: the textual inversions and LoRAs that prompts may name.
+    networks: the switch to put them in with, for a caller who has to undo it in between. cache: encoded prompts kept from one job to the next.
     An interrupt ends the job at the next model call: finished pictures are returned, and the half-done batch as it is,
     marked incomplete. Raises UnknownName, InvalidValue, OutOfMemory and NotANumber; pictures finished before were handed over.
     """
@@ -74,7 +76,7 @@ def generate(
     run = Run(
         request=request, components=components, policy=policy, hooks=hooks or NullHooks(), progress=progress or NullProgress(),
         cancel=cancel or NeverCancelled(), sampler=find_sampler(sampler_name), schedule_name=schedule_name, model=_model(components, policy),
-        preview=_preview(request, components), embeddings=embeddings, networks=NetworkSwitch(components, loras),
+        preview=_preview(request, components), embeddings=embeddings, networks=networks or NetworkSwitch(components, loras),
         cache=ConditioningCache() if cache is None else cache,
     )
     plans = run.hooks.plans_ready(make_plans(request))
@@ -121,7 +123,7 @@ def _run_batch(run: Run, plan: BatchPlan, start: Start | None) -> None:
     run.cancel.clear_skip()
     plan = run.hooks.before_batch(plan)
     switch_networks(run, plan)
-    run.hooks.networks_active(plan)
+    plan = run.hooks.networks_active(plan)
     outcome = _sample(run, plan, start)
     if not outcome.complete and not outcome.calls:
         return                                      # stopped before anything could be seen
@@ -168,14 +170,16 @@ def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame]
     latent_format = run.components.family.latent
     pixels = [decode_latent(latent, run.components.vae, scale=latent_format.scale, shift=latent_format.shift) for latent in latents]
     decoded = run.hooks.images_decoded(plan, torch.stack(pixels))
-    for number, (planned, each) in enumerate(zip(plan.images, decoded)):
+    for number, each in enumerate(decoded):
+        planned = plan.images[min(number, len(plan.images) - 1)]    # a hook may have added pictures
         image = GeneratedImage(
             picture=as_picture(each), index=planned.index, seed=planned.seed, variation_seed=planned.variation_seed,
             prompt=planned.prompt, negative_prompt=planned.negative_prompt, complete=complete, facts=_facts(run),
         )
         image = run.hooks.image_ready(image)
-        if number < len(frames):
-            image = replace(image, picture=frames[number].around(image.picture))
+        frame = frames[number] if number < len(frames) else Frame()
+        frame = replace(frame, over=run.hooks.overlay_ready(image, frame.over))
+        image = replace(image, picture=frame.around(image.picture))
         run.images.append(run.hooks.composited(image))
 
 

@@ -91,6 +91,7 @@ def second_pass(run: Run, plan: BatchPlan, first: Tensor) -> PassOutcome:
     first_noise = noise.first()
     conditioning = encode_batch(run, plan, hires_steps=steps * sampler.order)
     start = run.hooks.before_hires(plan, start)
+    first_noise = run.hooks.before_sampling(plan, first_noise)
     return sampling_pass(
         run, conditioning, noise, first_noise, part=PassPart(before=request.steps), sampler=sampler, schedule_name=schedule_name, steps=steps,
         start=start.to(first_noise), denoising_strength=request.denoising_strength, fixed_steps=True, image_cond=image_cond,

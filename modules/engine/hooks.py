@@ -5,7 +5,7 @@ The engine knows nobody above it: scripts, ControlNet and the job runner impleme
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -144,20 +144,26 @@ class NeverCancelled:
 
 
 class GenerationHooks(Protocol):
-    """Named stages in the order in which they are called; each returns what the engine goes on with."""
+    """Named stages in the order in which they are called; each returns what the engine goes on with.
+
+    start_ready: img2img's encoded input (B, C, h, w), before its noise. before_sampling: the start noise of a pass, of the hires pass too.
+    images_decoded: (B, 3, H, W) in 0 .. 1; it may give back more or fewer pictures. overlay_ready: what is laid over the picture, RGBA.
+    """
 
     def plans_ready(self, plans: tuple[BatchPlan, ...]) -> tuple[BatchPlan, ...]: ...
     def before_batch(self, plan: BatchPlan) -> BatchPlan: ...
-    def networks_active(self, plan: BatchPlan) -> None: ...
+    def networks_active(self, plan: BatchPlan) -> BatchPlan: ...
     def conditioning_ready(self, plan: BatchPlan, conditioning: Any) -> Any: ...
+    def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor: ...
     def denoiser_input(self, call: DenoiserCall) -> DenoiserCall: ...
     def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor: ...
     def guided(self, call: DenoiserCall, denoised: Tensor) -> Tensor: ...
     def latents_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
-    def images_decoded(self, plan: BatchPlan, images: Tensor) -> Tensor: ...
+    def images_decoded(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]: ...
     def image_ready(self, image: GeneratedImage) -> GeneratedImage: ...
+    def overlay_ready(self, image: GeneratedImage, over: Image | None) -> Image | None: ...
     def composited(self, image: GeneratedImage) -> GeneratedImage: ...
     def finished(self, result: GenerationResult) -> GenerationResult: ...
 
@@ -171,11 +177,14 @@ class NullHooks:
     def before_batch(self, plan: BatchPlan) -> BatchPlan:
         return plan
 
-    def networks_active(self, plan: BatchPlan) -> None:
-        return None
+    def networks_active(self, plan: BatchPlan) -> BatchPlan:
+        return plan
 
     def conditioning_ready(self, plan: BatchPlan, conditioning: Any) -> Any:
         return conditioning
+
+    def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
+        return latents
 
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor:
         return noise
@@ -195,11 +204,14 @@ class NullHooks:
     def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         return latents
 
-    def images_decoded(self, plan: BatchPlan, images: Tensor) -> Tensor:
-        return images
+    def images_decoded(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]:
+        return tuple(images)
 
     def image_ready(self, image: GeneratedImage) -> GeneratedImage:
         return image
+
+    def overlay_ready(self, image: GeneratedImage, over: Image | None) -> Image | None:
+        return over
 
     def composited(self, image: GeneratedImage) -> GeneratedImage:
         return image

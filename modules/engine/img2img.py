@@ -135,7 +135,7 @@ def img2img_pass(run: Run, plan: BatchPlan, start: Start) -> PassOutcome:
     """The latents of one batch, drawn over ``start``."""
     request, inpaint = run.request, run.request.init.inpaint
     conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan))
-    kept = start.latents[: len(plan.images)]
+    kept = run.hooks.start_ready(plan, start.latents[: len(plan.images)])
     noise = batch_noise(run, plan, kept.shape[1:])
     first_noise = run.hooks.before_sampling(plan, noise.first())
     multiplier = request.options.initial_noise_multiplier

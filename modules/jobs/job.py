@@ -70,7 +70,7 @@ class CancelToken:
 class Job:
     """A job as everyone shares it. Written by the queue and its worker only; ``cancel`` is for everyone.
 
-    payload: what was asked, as JSON. result: what the runner made, in memory while it is remembered.
+    payload: what was asked, as JSON. live: the same as objects of this process, where it was handed over; None after a restart. result: what the runner made, in memory while it is remembered.
     summary: what is worth keeping of it, as JSON; a runner may set it while it works, so that a crash keeps it.
     failure: the exception behind ``error``, in this process only. attempts: how many times it was begun.
     """
@@ -79,6 +79,7 @@ class Job:
     kind: str
     payload: Mapping[str, Any]
     source: str = ""
+    live: Any = None
     created: float = field(default_factory=time.time)
     started: float | None = None
     finished: float | None = None
@@ -108,7 +109,7 @@ class Job:
 
     def without_result(self) -> Job:
         """What is remembered of a job that was long ago. Whoever still holds the job itself keeps its result."""
-        return replace(self, payload=without_pictures(self.payload), result=None, failure=None, progress=Progress(), _listeners=[])
+        return replace(self, payload=without_pictures(self.payload), live=None, result=None, failure=None, progress=Progress(), _listeners=[])
 
     def announce(self) -> None:
         """The queue's last word on a job: it is over, and what is to be known of it can be read."""

@@ -67,12 +67,12 @@ class JobQueue:
             self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
             self._worker.start()
 
-    def submit(self, kind: str, payload: Mapping[str, Any], *, id: str | None = None, source: str = "") -> Job:
+    def submit(self, kind: str, payload: Mapping[str, Any], *, id: str | None = None, source: str = "", live: Any = None) -> Job:
         """Put a job in line and return it at once; on the worker thread itself it runs here and now, inside the running job.
 
         payload must be JSON. Raises InvalidValue (unusable id, or one that is still in line) and Busy (queue full, or closing).
         """
-        job = Job(id=id or secrets.token_hex(16), kind=kind, payload=payload, source=source)
+        job = Job(id=id or secrets.token_hex(16), kind=kind, payload=payload, source=source, live=live)
         _check_id(job.id)
         if threading.current_thread() is self._worker:
             return self._run_nested(job)

@@ -1,0 +1,45 @@
+"""A request as JSON, so that its job can wait on disk; pictures become base64 text."""
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from modules.imaging.base64_codec import encode_image
+from modules.schema.request import Request
+
+SCRIPT_FIELDS = ("script_args", "alwayson_scripts")     # whose values are scripts' own affair
+
+
+def request_as_json(request: Request) -> tuple[dict[str, Any], list[str]]:
+    """The request by API name, and the fields in which something cannot be written down: a job with such does not outlive its server."""
+    values, lost = {}, []
+    for name, value in request.to_flat().items():
+        unwritable: list[object] = []
+        values[name] = _plain(value, unwritable)
+        if unwritable:
+            lost.append(name)
+    return values, lost
+
+
+def _plain(value: Any, unwritable: list[object]) -> Any:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case Image.Image():
+            return encode_image(value)
+        case np.ndarray() if value.dtype == np.uint8 and value.ndim in (2, 3):
+            return encode_image(Image.fromarray(value))
+        case np.generic():
+            return _plain(value.item(), unwritable)
+        case list() | tuple():
+            return [_plain(each, unwritable) for each in value]
+        case Mapping():
+            return {str(key): _plain(each, unwritable) for key, each in value.items()}
+    unwritable.append(value)
+    return None
