@@ -12,17 +12,20 @@ from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.footer import footer_html
+from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.head import STATIC, STATIC_URL, head_html, open_head_slot
+from modules.gradio_ui.img2img_tab import build_img2img_tab
 from modules.gradio_ui.page_state import awaited_ids, page_state
 from modules.gradio_ui.png_info_tab import build_png_info_tab
 from modules.gradio_ui.quicksettings import build_quicksettings, wire_fresh_values, wire_quicksettings
+from modules.gradio_ui.send_to import wire_send_buttons
 from modules.gradio_ui.settings_tab import build_settings_tab
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.theme import page_theme
-from modules.gradio_ui.txt2img_tab import build_txt2img_tab
 from modules.gradio_ui.ui_config import UiConfig
+from modules.schema.table import TXT2IMG
 
-TABS = (("txt2img", "txt2img"), ("pnginfo", "PNG Info"), ("settings", "Settings"))
+TABS = (("txt2img", "txt2img"), ("img2img", "img2img"), ("pnginfo", "PNG Info"), ("settings", "Settings"))
 
 
 class Page(gr.Blocks):
@@ -33,7 +36,7 @@ class Page(gr.Blocks):
 
     def page_head(self) -> str:
         """The lines of <head>, made anew for each visitor: they carry the settings and the jobs of this moment."""
-        state = page_state(self.app_record, button_titles(("txt2img",)), [*awaited_ids(self), "settings"])
+        state = page_state(self.app_record, button_titles(("txt2img", "img2img")), [*awaited_ids(self), "settings"])
         return head_html(state, theme=self.app_record.flags.theme)
 
 
@@ -51,13 +54,16 @@ def build_ui(app: App) -> Page:
                 for name, label in TABS:
                     gr.Button(label, elem_id=f"tab_{name}-button", min_width=0)
             with _tab("txt2img"):
-                txt2img = build_txt2img_tab(app, choices, ui_config, files)
+                txt2img = build_generation_tab(app, TXT2IMG, choices, ui_config, files)
+            with _tab("img2img"):
+                img2img = build_img2img_tab(app, choices, ui_config, files)
             with _tab("pnginfo"):
-                build_png_info_tab({"txt2img": (txt2img.paster, txt2img.pasted)})
+                build_png_info_tab(txt2img, img2img)
             with _tab("settings"):
                 build_settings_tab(app, choices)
         footer = gr.HTML(footer_html(app, chosen_checkpoint(app)), elem_id="footer")
-        wire_quicksettings(app, choices, row, form=txt2img.form, ui_config=ui_config, answer=setting_answer, footer=footer)
+        wire_send_buttons(txt2img, img2img, app.settings.get)
+        wire_quicksettings(app, choices, row, forms=(txt2img.form, img2img.form), ui_config=ui_config, answer=setting_answer, footer=footer)
         wire_fresh_values(app, page, choices, row, footer)
     return page
 

@@ -22,8 +22,11 @@ _ON_GENERATION_TABS = {
     "{tab}_interrupt": "Stop at the next step and keep what is finished (Esc)",
     "{tab}_skip": "Leave this picture, go on with the next one (Alt+Enter)",
 }
+_PASTE = "Read generation parameters from the prompt, or from the last picture if it is empty, and fill them in"
 _ONCE = {
-    "paste": "Read generation parameters from the prompt, or from the last picture if it is empty, and fill them in",
+    "paste": _PASTE,
+    "img2img_paste": _PASTE,
+    "img2img_detect_image_size_btn": "Take width and height from the picture",
     "refresh_sd_model_checkpoint": "Look for checkpoints again",
     "hr_checkpoint_refresh": "Look for checkpoints again",
 }

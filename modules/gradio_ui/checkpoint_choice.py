@@ -20,9 +20,9 @@ def chosen_checkpoint(app: App) -> ModelFile | None:
         return None
 
 
-def start_size(model: ModelFile | None, ui_config: UiConfig) -> tuple[int, int]:
+def start_size(model: ModelFile | None, ui_config: UiConfig, tab: str = "txt2img") -> tuple[int, int]:
     """Width and height in pixels that the page shows for ``model`` as long as nobody has set others."""
     native = (model.native_size if model else None) or USUAL_SIZE
-    stored = (ui_config.user_value("txt2img", "Width"), ui_config.user_value("txt2img", "Height"))
+    stored = (ui_config.user_value(tab, "Width"), ui_config.user_value(tab, "Height"))
     width, height = (own if isinstance(own, int) else usual for own, usual in zip(stored, native))
     return width, height

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,22 +14,33 @@ from modules.schema.table import ParameterTable
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A parameter on the page. guard: index in the form of the checkbox that must be on for the value to count."""
+    """A parameter on the page. guard: index in the form of the checkbox that must be on for the value to count.
+
+    by_script: the page's scripts give the value when Generate is clicked (``webui.fillers``, by elem_id).
+    """
 
     name: str
     component: Component
     guard: int | None = None
+    by_script: bool = False
+
+
+def nothing_more(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The ``complete`` of a form that holds parameters alone."""
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
     """All fields of one tab, in the order in which a click hands over their values.
 
-    Names that are no API name of the table ("{tab}_enable-checkbox") guard others and are part of no request.
+    Names that are no API name of the table ("{tab}_enable-checkbox") guard others, or are made into values by ``complete``:
+    it is given all values by field name and returns more of the request's by API name. It may raise WebuiError.
     """
 
     table: ParameterTable
     fields: tuple[Field, ...]
+    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = nothing_more
 
     @property
     def components(self) -> list[Component]:
@@ -44,10 +55,10 @@ class Form:
 
         extra: more values by API name. Raises InvalidValue, which names the label and the range.
         """
-        asked: dict[str, Any] = {}
-        api_names = {entry.api_name for entry in self.table}
+        shown: dict[str, Any] = {}
         for field, value in zip(self.fields, values, strict=True):
-            counts = field.guard is None or bool(values[field.guard])
-            if field.name in api_names and counts:
-                asked[field.name] = value
-        return self.table.request_class.page_defaults().changed(asked | extra)
+            if field.guard is None or bool(values[field.guard]):
+                shown[field.name] = value
+        api_names = {entry.api_name for entry in self.table}
+        asked = {name: value for name, value in shown.items() if name in api_names}
+        return self.table.request_class.page_defaults().changed(asked | dict(self.complete(shown)) | extra)

@@ -51,7 +51,7 @@ def _fits(component: Component, value: Any) -> bool:
             return isinstance(value, int | float) and not isinstance(value, bool)
         case gr.Dropdown(multiselect=True):
             return isinstance(value, list) and all(each in _choices(component) for each in value)
-        case gr.Dropdown():
+        case gr.Dropdown() | gr.Radio():
             return value in _choices(component)
         case gr.Textbox():
             return isinstance(value, str)
@@ -59,5 +59,5 @@ def _fits(component: Component, value: Any) -> bool:
             return False
 
 
-def _choices(component: gr.Dropdown) -> list[Any]:
+def _choices(component: gr.Dropdown | gr.Radio) -> list[Any]:
     return [value for _, value in component.choices]

@@ -1,99 +1,107 @@
-"""Builds the left side of a generation tab from ``layout``'s data."""
+"""What txt2img and img2img have in common: prompts and buttons on top, fields on the left, results on the right."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from modules.gradio_ui.components import form_column, form_row, tool_button
-from modules.gradio_ui.form import Field, Form
-from modules.gradio_ui.layout import Caption, Fold, Item, Line, Stack, Toggle, Tool
-from modules.gradio_ui.param_component import Choices, build_component, choices_of
+from modules.application.app import App
+from modules.gradio_ui.checkpoint_choice import chosen_checkpoint, start_size
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.form import Form, nothing_more
+from modules.gradio_ui.form_builder import FormBuilder
+from modules.gradio_ui.form_memory import wire_form_memory
+from modules.gradio_ui.layout import SECTIONS
+from modules.gradio_ui.output_panel import OutputPanel, build_output_panel
+from modules.gradio_ui.param_component import Choices
+from modules.gradio_ui.paste import Paster
+from modules.gradio_ui.prompt_styles import wire_styles
+from modules.gradio_ui.result_buttons import wire_result_buttons
+from modules.gradio_ui.shown_files import ShownFiles
+from modules.gradio_ui.submit import Submitter, wire_submit
+from modules.gradio_ui.token_counts import counter_html
+from modules.gradio_ui.toprow import Toprow, build_toprow
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.table import ParameterTable
 
 
-@dataclass
-class FormBuilder:
-    """Makes the components of one tab and remembers them in order.
+@dataclass(frozen=True, kw_only=True)
+class GenerationTab:
+    """What other parts of the page need of a built tab. pasted: the components that ``paster`` fills."""
 
-    setting: a setting's value by key, for what the user shows or hides.
-    native_size: what width and height start with where ui-config.json says nothing; None for the table's own.
-    """
+    name: str
+    form: Form
+    paster: Paster
+    pasted: list[Component]
+    toprow: Toprow
+    output: OutputPanel
 
-    table: ParameterTable
-    choices: Choices
-    ui_config: UiConfig
-    setting: Callable[[str], Any]
-    native_size: tuple[int, int] | None = None
-    fields: list[Field] = field(default_factory=list)
 
-    def form(self) -> Form:
-        return Form(table=self.table, fields=tuple(self.fields))
-
-    def parameter(self, name: str, *, guard: int | None = None, **keywords: Any) -> Component:
-        """The component of one parameter, inside the current block."""
-        entry = self.table.by_api_name(name)
-        widget = entry.info.widget
-        known = {"value": self._start_value(name), "choices": choices_of(widget, self.choices) or None}
-        known |= {each: getattr(widget, each) for each in ("minimum", "maximum", "step") if hasattr(widget, each)}
-        user = self.ui_config.overrides(self.table.tab, entry.label, known)
-        start = user.pop("value", known["value"])
-        component = build_component(
-            widget, self.choices, label=entry.label, value=start, elem_id=entry.elem_id(self.table.tab), **keywords, **user
+def build_generation_tab(
+    app: App,
+    table: ParameterTable,
+    choices: Choices,
+    ui_config: UiConfig,
+    files: ShownFiles,
+    *,
+    parts: Mapping[str, Callable[[FormBuilder], None]] | None = None,
+    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = nothing_more,
+) -> GenerationTab:
+    """The tab of ``table``, inside the current block, with its events. parts, complete: see ``FormBuilder``."""
+    tab = table.tab
+    builder = FormBuilder(
+        table=table,
+        choices=choices,
+        ui_config=ui_config,
+        setting=app.settings.get,
+        native_size=start_size(chosen_checkpoint(app), ui_config, tab),
+        parts=parts or {},
+        complete=complete,
+    )
+    toprow = build_toprow(builder)
+    with gr.Row(elem_id=f"{tab}_work", elem_classes=["gradio-row", "work-row"], equal_height=False):
+        with gr.Column(elem_id=f"{tab}_settings", elem_classes=["gradio-column", "settings-column"], scale=1, min_width=0):
+            builder.build(SECTIONS[tab])
+            overrides = _override_chips(tab)
+            with gr.Column(elem_id=f"{tab}_script_container", min_width=0):
+                pass
+        output = build_output_panel(
+            tab,
+            can_open_folder=not (app.flags.hide_ui_dir_config or app.flags.listen or app.flags.share),
+            height=app.settings.get("gallery_height"),
         )
-        self.fields.append(Field(name=name, component=component, guard=guard))
-        return component
+    form = builder.form()
+    paster = Paster(app=app, form=form, choices=choices)
+    pasted: list[Component] = [overrides, *form.components]
+    wire_submit(tab, Submitter(app=app, form=form, files=files), overrides=overrides, toprow=toprow, output=output)
+    toprow.paste.click(paster.from_text, inputs=[toprow.counters[0].prompt], outputs=pasted, **QUICK)
+    wire_form_memory(tab, form, overrides)
+    wire_result_buttons(app, tab, output, files)
+    _wire_counters(app, form, toprow)
+    wire_styles(app, form, toprow)
+    return GenerationTab(name=tab, form=form, paster=paster, pasted=pasted, toprow=toprow, output=output)
 
-    def build(self, items: Sequence[Item], guard: int | None = None) -> None:
-        """All ``items``, one after the other, inside the current block."""
-        for item in items:
-            self._build(item, guard)
 
-    def _build(self, item: Item, guard: int | None) -> None:
-        match item:
-            case str():
-                self.parameter(item, guard=guard)
-            case Tool():
-                tool_button(item.icon, self._id(item.elem_id))
-            case Toggle():
-                self._toggle(item)
-            case Caption():
-                gr.HTML("", elem_id=self._id(item.elem_id), elem_classes=["caption"])
-            case Line():
-                shown = item.shown_by is None or bool(self.setting(item.shown_by))
-                with form_row(self._id(item.elem_id) if item.elem_id else None, *item.classes, shown=shown):
-                    self.build(item.items, guard)
-            case Stack():
-                with form_column(self._id(item.elem_id) if item.elem_id else None, *item.classes, scale=item.scale):
-                    self.build(item.items, guard)
-            case Fold():
-                self._fold(item)
+def _override_chips(tab: str) -> gr.Dropdown:
+    with gr.Row(elem_id=f"{tab}_override_settings_row", elem_classes=["gradio-row"]):
+        return gr.Dropdown(
+            [],
+            value=[],
+            multiselect=True,
+            label="Override settings",
+            elem_id=f"{tab}_override_settings",
+            elem_classes=["gradio-dropdown", "multiselect"],
+            visible="hidden",
+            interactive=True,
+        )
 
-    def _toggle(self, item: Toggle) -> None:
-        classes = ["gradio-checkbox", "toggle"]
-        gr.Checkbox(False, label=item.label, elem_id=self._id(item.elem_id), elem_classes=classes, interactive=True, min_width=0, scale=0)
 
-    def _fold(self, item: Fold) -> None:
-        """The checkbox stands over the rest; CSS hides the rest while it is off, so that all of it is in the page."""
-        elem_id = self._id(item.elem_id)
-        with gr.Column(elem_id=elem_id, elem_classes=["gradio-accordion", "input-accordion"], min_width=0):
-            checkbox = gr.Checkbox(
-                False, label=item.label, elem_id=f"{elem_id}-checkbox", elem_classes=["input-accordion-checkbox"], interactive=True
-            )
-            self.fields.append(Field(name=item.toggle or f"{elem_id}-checkbox", component=checkbox))
-            guard = len(self.fields) - 1
-            with gr.Column(elem_id=f"{elem_id}-extra", elem_classes=["input-accordion-extra"], min_width=0):
-                self.build(item.items, guard)
-
-    def _start_value(self, name: str) -> Any:
-        if self.native_size and name in ("width", "height"):
-            return self.native_size[0 if name == "width" else 1]
-        return self.table.by_api_name(name).page_default
-
-    def _id(self, elem_id: str) -> str:
-        return elem_id.replace("{tab}", self.table.tab)
+def _wire_counters(app: App, form: Form, toprow: Toprow) -> None:
+    styles = form.component("styles")
+    for each, negative in zip(toprow.counters, (False, True)):
+        each.button.click(partial(counter_html, app, negative=negative), inputs=[each.prompt, styles], outputs=[each.shown], **QUICK)

@@ -26,6 +26,9 @@ SCRIPTS = (
     "progressbar.js",
     "gallery.js",
     "jobs.js",
+    "canvas.js",
+    "img2img.js",
+    "send_to.js",
     "form_memory.js",
     "form_tools.js",
     "hires.js",
@@ -35,7 +38,7 @@ SCRIPTS = (
     "notices.js",
     "theme.js",
 )
-STYLES = ("style.css", "generation.css", "settings.css")
+STYLES = ("style.css", "generation.css", "canvas.css", "settings.css")
 TEMPLATE = "frontend/index.html"
 SLOT = "{{ page_head(request, config) | safe }}"
 

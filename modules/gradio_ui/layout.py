@@ -1,4 +1,4 @@
-"""Which parameters stand where on a generation tab: A1111's order, as data. ``generation_tab`` builds what this says.
+"""Which parameters stand where on a generation tab: A1111's order, as data. ``form_builder`` builds what this says.
 
 A plain text is a parameter's API name. "{tab}" in an elem_id stands for txt2img or img2img.
 """
@@ -65,7 +65,14 @@ class Fold:
     items: tuple[Item, ...]
 
 
-Item = str | Tool | Toggle | Caption | Line | Stack | Fold
+@dataclass(frozen=True)
+class Part:
+    """Something of its own that stands here; ``FormBuilder.parts`` says what builds it."""
+
+    name: str
+
+
+Item = str | Tool | Toggle | Caption | Line | Stack | Fold | Part
 
 HIRES_FIX = Fold(
     "{tab}_hr",
@@ -117,7 +124,35 @@ TXT2IMG_SECTIONS: tuple[Item, ...] = (
     SEED_EXTRAS,
 )
 
-SECTIONS = {"txt2img": TXT2IMG_SECTIONS}
+INPAINT_CONTROLS = Stack(
+    "inpaint_controls",
+    (
+        Line(None, ("mask_blur", Part("mask_alpha"))),
+        "inpainting_mask_invert",
+        "inpainting_fill",
+        Line(None, ("inpaint_full_res", "inpaint_full_res_padding")),
+        Part("soft_inpainting"),
+    ),
+    classes=("inpaint-controls",),
+)
+RESIZE_AND_BATCH = Line(
+    "{tab}_size_and_batch",
+    (Part("resize"), Stack("{tab}_column_batch", ("n_iter", "batch_size"), scale=2)),
+)
+IMG2IMG_SECTIONS: tuple[Item, ...] = (
+    Part("modes"),
+    "resize_mode",
+    INPAINT_CONTROLS,
+    SAMPLING,
+    Line("{tab}_accordions", (), classes=("accordions",)),
+    RESIZE_AND_BATCH,
+    Line(None, ("cfg_scale", "image_cfg_scale")),
+    "denoising_strength",
+    SEED,
+    SEED_EXTRAS,
+)
+
+SECTIONS = {"txt2img": TXT2IMG_SECTIONS, "img2img": IMG2IMG_SECTIONS}
 
 
 def names_in(item: Item) -> Iterator[str]:

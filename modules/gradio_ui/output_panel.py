@@ -8,10 +8,12 @@ import gradio as gr
 
 from modules.gradio_ui.components import bridge_text, tool_button
 
+SEND_ICONS = {"img2img": "🖼️", "inpaint": "🎨️", "extras": "📐"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class OutputPanel:
-    """generation_info: JSON of the shown job (seeds, infotexts); shown_job: its id; chosen: index in the gallery, by JS."""
+    """send: the buttons that hand the chosen picture on, by goal. generation_info: JSON of the shown job (seeds, infotexts); shown_job: its id; chosen: index in the gallery, by JS."""
 
     gallery: gr.Gallery
     generation_info: gr.Textbox
@@ -23,6 +25,7 @@ class OutputPanel:
     open_folder: gr.Button
     save: gr.Button
     save_zip: gr.Button
+    send: dict[str, gr.Button]
 
 
 def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = None) -> OutputPanel:
@@ -48,6 +51,7 @@ def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = 
             open_folder = tool_button("📂", f"{tab}_open_folder", visible=can_open_folder)
             save = tool_button("💾", f"save_{tab}")
             save_zip = tool_button("🗃️", f"save_zip_{tab}")
+            send = {goal: tool_button(icon, f"{tab}_send_to_{goal}") for goal, icon in SEND_ICONS.items()}
         files = gr.File(None, elem_id=f"download_files_{tab}", show_label=False, file_count="multiple", interactive=False, visible=False)
         gr.HTML("", elem_id=f"html_info_{tab}", elem_classes=["gradio-html", "infotext"])
         log = gr.HTML("", elem_id=f"html_log_{tab}", elem_classes=["gradio-html", "html-log"])
@@ -64,4 +68,5 @@ def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = 
         open_folder=open_folder,
         save=save,
         save_zip=save_zip,
+        send=send,
     )

@@ -17,6 +17,7 @@ SCRIPT_SETTINGS = (
     "live_preview_refresh_period",
     "live_previews_enable",
     "prevent_screen_sleep_during_generation",
+    "send_size",
     "show_progress_in_title",
     "show_progressbar",
 )

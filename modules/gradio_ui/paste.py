@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,15 +33,28 @@ class Paster:
 
     def from_text(self, text: str) -> list[Any]:
         """Updates for the override chips, then for all fields. An empty text stands for the last picture's."""
-        text = (text or "").strip() or self._last_infotext()
+        return self.from_picture((text or "").strip() or self._last_infotext())
+
+    def from_picture(self, text: str, *, only: Container[str] | None = None, without: Container[str] = ()) -> list[Any]:
+        """As ``from_text``; an empty text changes nothing.
+
+        only: infotext keys that count; others, and the chips, stay as they are. without: keys that do not count.
+        """
+        text = (text or "").strip()
         if not text:
             return [gr.skip()] * (1 + len(self.form.fields))
-        values = read_infotext(text, old_behaviour=self.app.settings.get("auto_backcompat"))
+        read = read_infotext(text, old_behaviour=self.app.settings.get("auto_backcompat"))
+        values = {key: value for key, value in read.items() if key not in without}
+        if only is not None:
+            wanted = self._values({key: value for key, value in values.items() if key in only})
+            return [gr.skip(), *self._updates({name: value for name, value in wanted.items() if not name.endswith("-checkbox")})]
         skipped: set[str] = set(self.app.settings.get("infotext_skip_pasting") or ())
         wanted = self._values({key: value for key, value in values.items() if key not in skipped})
         chips = self._chips(values, skipped)
-        updates = [gr.update(value=wanted[each.name]) if each.name in wanted else gr.skip() for each in self.form.fields]
-        return [gr.update(choices=chips, value=chips, visible=True if chips else "hidden"), *updates]
+        return [gr.update(choices=chips, value=chips, visible=True if chips else "hidden"), *self._updates(wanted)]
+
+    def _updates(self, wanted: Mapping[str, Any]) -> list[Any]:
+        return [gr.update(value=wanted[each.name]) if each.name in wanted else gr.skip() for each in self.form.fields]
 
     def _values(self, infotext: Mapping[str, str]) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -6,17 +6,19 @@ import html
 from pathlib import Path
 
 import gradio as gr
-from gradio.components import Component
 
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.events import QUICK
-from modules.gradio_ui.paste import Paster
+from modules.gradio_ui.generation_tab import GenerationTab
+from modules.gradio_ui.send_to import wire_send
 from modules.imaging.metadata import read_infotext_from
 from modules.schema.errors import WebuiError
 
+GOALS = ("txt2img", "img2img", "inpaint", "extras")
 
-def build_png_info_tab(pasters: dict[str, tuple[Paster, list[Component]]]) -> None:
-    """The tab's content, inside the current block. pasters: tab -> what fills it, and the components it fills."""
+
+def build_png_info_tab(txt2img: GenerationTab, img2img: GenerationTab) -> None:
+    """The tab's content, inside the current block. The tabs are those that a picture's parameters can be sent to."""
     with gr.Row(elem_id="pnginfo_row", elem_classes=["gradio-row"], equal_height=False):
         with gr.Column(elem_id="pnginfo_source", min_width=0):
             image = gr.Image(
@@ -33,11 +35,19 @@ def build_png_info_tab(pasters: dict[str, tuple[Paster, list[Component]]]) -> No
             shown = gr.HTML("", elem_id="html_info_pnginfo", elem_classes=["gradio-html", "infotext"])
             text = bridge_text("pnginfo_generation_info")
             with gr.Row(elem_id="pnginfo_send", elem_classes=["gradio-row", "send-buttons"]):
-                buttons = {tab: gr.Button(f"Send to {tab}", elem_id=f"{tab}_tab", min_width=0) for tab in pasters}
+                buttons = {goal: gr.Button(f"Send to {goal}", elem_id=f"{goal}_tab", min_width=0) for goal in GOALS}
     image.change(picture_info, inputs=[image], outputs=[shown, text], **QUICK)
-    for tab, (paster, filled) in pasters.items():
-        js = f"(text) => {{ webui.showTab('tab_{tab}'); return [text]; }}"
-        buttons[tab].click(paster.from_text, inputs=[text], outputs=filled, js=js, **QUICK)
+    picture = "webui.shownPicture('pnginfo_image')"
+    buttons["txt2img"].click(
+        txt2img.paster.from_text,
+        inputs=[text],
+        outputs=txt2img.pasted,
+        js="(text) => { webui.showTab('tab_txt2img'); return [text]; }",
+        **QUICK,
+    )
+    for goal in ("img2img", "inpaint"):
+        wire_send(buttons[goal], goal, img2img, text, picture)
+    wire_send(buttons["extras"], "extras", None, text, picture)
 
 
 def picture_info(path: str | None) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,14 +47,24 @@ def shown_value(app: App, setting: Setting) -> Any:
 
 
 def wire_quicksettings(
-    app: App, choices: Choices, row: tuple[QuickSetting, ...], *, form: Form, ui_config: UiConfig, answer: gr.Textbox, footer: gr.HTML
+    app: App,
+    choices: Choices,
+    row: tuple[QuickSetting, ...],
+    *,
+    forms: Sequence[Form],
+    ui_config: UiConfig,
+    answer: gr.Textbox,
+    footer: gr.HTML,
 ) -> None:
     """Store each change, and for the checkpoint move an untouched size along. answer: ``store_settings``' JSON for the scripts."""
-    size = [form.component("width"), form.component("height")]
+    size = [form.component(name) for form in forms for name in ("width", "height")]
     for each in row:
         if each.setting.key == CHECKPOINT:
             stored = each.component.input(  # type: ignore[attr-defined]
-                _checkpoint_storer(app, ui_config), inputs=[each.component, *size], outputs=[answer, footer, *size], **QUICK
+                _checkpoint_storer(app, ui_config, [form.table.tab for form in forms]),
+                inputs=[each.component, *size],
+                outputs=[answer, footer, *size],
+                **QUICK,
             )
         else:
             event = getattr(each.component, "release", None) or getattr(each.component, "blur", None) or each.component.input  # type: ignore[attr-defined]
@@ -91,14 +101,17 @@ def _storer(app: App, key: str) -> Callable[[Any], str]:
     return lambda value: store_settings(app, {key: value})
 
 
-def _checkpoint_storer(app: App, ui_config: UiConfig) -> Callable[[str, int, int], list[Any]]:
-    def store(title: str, width: int, height: int) -> list[Any]:
-        before = start_size(chosen_checkpoint(app), ui_config)
+def _checkpoint_storer(app: App, ui_config: UiConfig, tabs: Sequence[str]) -> Callable[..., list[Any]]:
+    def store(title: str, *sizes: int) -> list[Any]:
+        before = [start_size(chosen_checkpoint(app), ui_config, tab) for tab in tabs]
         answer = store_settings(app, {CHECKPOINT: title})
         model = chosen_checkpoint(app)
-        after = start_size(model, ui_config)
-        untouched = (width, height) == before and after != before
-        return [answer, footer_html(app, model), *([after[0], after[1]] if untouched else [gr.skip(), gr.skip()])]
+        updates: list[Any] = []
+        for index, tab in enumerate(tabs):
+            after = start_size(model, ui_config, tab)
+            untouched = sizes[2 * index : 2 * index + 2] == before[index] and after != before[index]
+            updates += after if untouched else (gr.skip(), gr.skip())
+        return [answer, footer_html(app, model), *updates]
 
     return store
 

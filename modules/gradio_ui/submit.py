@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from modules.application import generation
 from modules.application.app import App
@@ -82,7 +83,7 @@ def wire_submit(tab: str, submitter: Submitter, *, overrides: gr.Dropdown, topro
         submitter.submit,
         inputs=inputs,
         outputs=[toprow.answer, output.log],
-        js=_first_only(submit_js, len(inputs)),
+        js=_submit_js(submit_js, inputs, [each.component for each in submitter.form.fields if each.by_script]),
         preprocess=False,
         **QUICK,
     )
@@ -96,6 +97,15 @@ def wire_submit(tab: str, submitter: Submitter, *, overrides: gr.Dropdown, topro
     }
     for js, (button, function) in press.items():
         button.click(function, inputs=[toprow.task_id], outputs=[], js=js, **QUICK)
+
+
+def _submit_js(js_function: str, inputs: Sequence[Component], by_script: Sequence[Component]) -> str:
+    """As ``_first_only``; before it the scripts give the values that are theirs, which may take an upload."""
+    if not by_script:
+        return _first_only(js_function, len(inputs))
+    places = json.dumps({str(each.elem_id): inputs.index(each) for each in by_script})
+    count = len(inputs)
+    return f"async (...values) => {js_function}(...await webui.filled(values.slice(0, {count}), {places})).slice(0, {count})"
 
 
 def _first_only(js_function: str, count: int) -> str:

@@ -8,7 +8,9 @@ import gradio as gr
 from gradio.components import Component
 
 from modules.gradio_ui.components import bridge_button, bridge_text, tool_button
-from modules.gradio_ui.generation_tab import FormBuilder
+from modules.gradio_ui.form_builder import FormBuilder
+
+PASTE_IDS = {"txt2img": "paste", "img2img": "img2img_paste"}  # A1111 has two buttons of the id "paste"; an id stands once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ def _generate_box(tab: str) -> tuple[gr.Button, gr.Button, gr.Button]:
 
 def _tools(tab: str) -> tuple[gr.Button, gr.Button, gr.Button]:
     with gr.Row(elem_id=f"{tab}_tools", elem_classes=["gradio-row", "tools-row"]):
-        paste = tool_button("↙️", "paste")
+        paste = tool_button("↙️", PASTE_IDS[tab])
         tool_button("🗑️", f"{tab}_clear_prompt")
         style_apply = tool_button("📋", f"{tab}_style_apply")
         restore = tool_button("🌀", f"{tab}_restore_progress", visible=False)

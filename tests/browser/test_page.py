@@ -180,7 +180,7 @@ def test_the_checkpoint_is_stored_at_once(fake_page: FakePage, visit: Callable[.
 @pytest.mark.parametrize("width", [390, 1024, 1440])
 def test_nothing_is_wider_than_the_screen(fake_page: FakePage, visit: Callable[..., Visit], width: int) -> None:
     page = visit(fake_page.url, viewport={"width": width, "height": 844}).page
-    for tab in ("txt2img", "pnginfo", "settings"):
+    for tab in ("txt2img", "img2img", "pnginfo", "settings"):
         page.click(f"#tab_{tab}-button")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
         box = page.locator(f"#tab_{tab}").bounding_box()
@@ -215,7 +215,7 @@ def test_tabs_by_keyboard(fake_page: FakePage, visit: Callable[..., Visit]) -> N
     page = visit(fake_page.url).page
     page.focus("#tab_txt2img-button")
     page.keyboard.press("ArrowRight")
-    assert page.is_visible("#pnginfo_image") and page.evaluate("document.activeElement.id") == "tab_pnginfo-button"
+    assert page.is_visible("#img2img_prompt") and page.evaluate("document.activeElement.id") == "tab_img2img-button"
 
 
 def test_how_long_the_page_takes(fake_page: FakePage, visit: Callable[..., Visit], capsys: pytest.CaptureFixture[str]) -> None:

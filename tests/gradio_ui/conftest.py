@@ -23,6 +23,7 @@ class BuiltPage:
     blocks: Page
     config: dict[str, Any]
     form: Form
+    img2img: Form
 
     @property
     def components(self) -> dict[str, dict[str, Any]]:
@@ -40,17 +41,20 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuiltPage]:
     from modules.application.build import build_app
     from modules.gradio_ui.build import build_ui
     from modules.gradio_ui.choices import ChoiceSources
+    from modules.gradio_ui.generation_tab import build_generation_tab
+    from modules.gradio_ui.img2img_tab import build_img2img_tab
     from modules.gradio_ui.shown_files import ShownFiles
-    from modules.gradio_ui.txt2img_tab import build_txt2img_tab
     from modules.gradio_ui.ui_config import UiConfig
     from modules.schema.flags import parse_flags
+    from modules.schema.table import TXT2IMG
 
     folder = tmp_path_factory.mktemp("page")
     app = build_app(parse_flags(["--data-dir", str(folder)], {}).flags)
     blocks = build_ui(app)
     with gr.Blocks():
-        tab = build_txt2img_tab(app, ChoiceSources.of(app), UiConfig.read(app.paths.ui_config_file), ShownFiles((app.paths.outputs_dir,)))
-    yield BuiltPage(app=app, blocks=blocks, config=dict(blocks.get_config_file()), form=tab.form)
+        around = (ChoiceSources.of(app), UiConfig.read(app.paths.ui_config_file), ShownFiles((app.paths.outputs_dir,)))
+        tab, img2img = build_generation_tab(app, TXT2IMG, *around), build_img2img_tab(app, *around)
+    yield BuiltPage(app=app, blocks=blocks, config=dict(blocks.get_config_file()), form=tab.form, img2img=img2img.form)
     app.close()
 
 

@@ -24,7 +24,6 @@ NOT_YET = {
     "refiner, and another checkpoint for hires fix: the engine does not draw with them yet": r"txt2img_enable|txt2img_checkpoint|txt2img_switch_at|hr_checkpoint",
     "the button that runs hires fix on a picture of the gallery": r"txt2img_upscale",
     "scripts: nothing runs them yet": r"script_list|xyz_grid|axis_options|swap_axes|xy_grid|yz_grid|xz_grid",
-    "img2img, inpainting and extras: nothing to send to": r"txt2img_send_to|inpaint_tab|extras_tab",
     "the styles editor": r"txt2img_styles_(edit_button|dialog|edit_select)|txt2img_style_(apply_dialog|copy)|txt2img_edit_style",
     "cards of extra networks": r"txt2img_(extra_tabs|textual_inversion|hypernetworks|checkpoints|lora|save_preview|preview_filename)",
     "settings repeated on the tab": r"extra_options_txt2img",

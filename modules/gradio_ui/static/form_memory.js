@@ -4,12 +4,16 @@ webui.memoryKey = (tab) => `${tab}_form`;
 
 // The fields of a generation tab, by elem_id.
 webui.formBlocks = function(tab) {
-    const kinds = ["checkbox", "slider", "number", "dropdown", "textbox"].map((kind) => `.block.gradio-${kind}[id^="${tab}_"]`);
+    const kinds = ["checkbox", "slider", "number", "dropdown", "textbox", "radio"].map((kind) => `.block.gradio-${kind}[id^="${tab}_"]`);
     const blocks = document.querySelectorAll(`#tab_${tab} :is(${kinds.join(", ")}), #tab_${tab} .block.input-accordion-checkbox`);
     return Object.fromEntries(Array.from(blocks, (block) => [block.id, block]));
 };
 
 webui.readBlock = function(block) {
+    const chosen = block.querySelector("input[type=radio]:checked");
+    if (chosen) {
+        return chosen.closest("label").textContent.trim();
+    }
     const box = block.querySelector("input[type=checkbox]");
     if (box) {
         return box.checked;

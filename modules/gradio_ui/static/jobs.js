@@ -186,6 +186,19 @@ class TabJobs {
 
 webui.jobs = {};
 
+// elem_id -> a function that gives the value of a field that only the scripts know, when Generate is clicked; it may take a while.
+webui.fillers = {};
+
+// The values of a click with the scripts' own put in. places: elem_id -> index.
+webui.filled = async function(values, places) {
+    for (const [id, index] of Object.entries(places)) {
+        if (webui.fillers[id]) {
+            values[index] = await webui.fillers[id]();
+        }
+    }
+    return values;
+};
+
 webui.sendJob = function(tab, args) {
     const values = create_submit_args(args);
     values[0] = randomId();

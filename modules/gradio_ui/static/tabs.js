@@ -34,14 +34,45 @@ webui.startTabs = function() {
     }
     nav.addEventListener("keydown", webui.moveAlongTabs);
     webui.showTab(webui.tabPanels()[0].id);
+    document.querySelectorAll(".inner-tabs").forEach(webui.startInnerTabs);
 };
 
-webui.moveAlongTabs = function(event) {
+// Tabs inside a tab: the same, one set each.
+webui.startInnerTabs = function(root) {
+    const nav = root.querySelector(":scope > .tab-nav");
+    const buttons = Array.from(nav.children);
+    nav.setAttribute("role", "tablist");
+    for (const button of buttons) {
+        const panel = document.getElementById(button.id.replace(/-button$/, ""));
+        button.setAttribute("role", "tab");
+        button.setAttribute("aria-controls", panel.id);
+        panel.setAttribute("role", "tabpanel");
+        panel.setAttribute("aria-labelledby", button.id);
+        button.addEventListener("click", () => webui.showInnerTab(root, buttons, button));
+    }
+    nav.addEventListener("keydown", (event) => webui.moveAlong(event, buttons));
+    webui.showInnerTab(root, buttons, buttons[0]);
+};
+
+webui.showInnerTab = function(root, buttons, chosen) {
+    for (const button of buttons) {
+        const on = button === chosen;
+        button.classList.toggle("selected", on);
+        button.setAttribute("aria-selected", String(on));
+        button.tabIndex = on ? 0 : -1;
+        document.getElementById(button.getAttribute("aria-controls")).style.display = on ? "flex" : "none";
+    }
+    root.dispatchEvent(new CustomEvent("innertab", {detail: buttons.indexOf(chosen)}));
+};
+
+webui.moveAlongTabs = (event) => webui.moveAlong(event, webui.tabButtons());
+
+webui.moveAlong = function(event, all) {
     const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
     if (!step) {
         return;
     }
-    const buttons = webui.tabButtons().filter((button) => button.offsetParent);
+    const buttons = all.filter((button) => button.offsetParent);
     const next = buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length];
     next.click();
     next.focus();

@@ -91,6 +91,8 @@ HONOURED = frozenset(
         "sd_noise_schedule",
         "sd_vae",
         "sd_vae_overrides_per_model_preferences",
+        "send_seed",
+        "send_size",
         "sgm_noise_multiplier",
         "show_progress_every_n_steps",
         "show_progress_in_title",

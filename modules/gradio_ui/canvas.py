@@ -1,0 +1,78 @@
+"""A place for a picture that can be drawn on: static/canvas.js makes it, a hidden text field hands its content to the server.
+
+The content is JSON: {"picture": path, "drawing": path, "error": words}; the files were uploaded through Gradio's own route.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from modules.files.resolver import allowed
+from modules.gradio_ui.components import bridge_text
+from modules.gradio_ui.form_builder import FormBuilder
+from modules.imaging.base64_codec import open_image
+from modules.schema.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PLAIN, SKETCH, MASK, COLOUR_MASK = "picture", "sketch", "mask", "colour-mask"  # what is drawn on a canvas, for the scripts
+AGAIN = "Put the picture in once more, or press Generate again."
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanvasContent:
+    """picture: as it was put in. drawing: RGBA of the picture's size, transparent where nothing is drawn; None: nothing at all."""
+
+    picture: Image | None = None
+    drawing: Image | None = None
+
+
+def build_canvas(builder: FormBuilder, elem_id: str, label: str, kind: str = PLAIN) -> None:
+    """The place, inside the current block; its content joins the form under the name ``elem_id``."""
+    with gr.Column(elem_id=elem_id, elem_classes=["gradio-image", "webui-canvas"], min_width=0):
+        place = f'<div class="canvas-place" data-kind="{kind}" data-label="{html.escape(label, quote=True)}"></div>'
+        gr.HTML(place, elem_id=f"{elem_id}_place", padding=False)
+        builder.own(elem_id, bridge_text(f"{elem_id}_content"), by_script=True)
+
+
+def read_canvas(text: Any, label: str) -> CanvasContent:
+    """What ``text`` from the page stands for. label: the canvas's name, for the words. Raises InvalidValue."""
+    try:
+        content = json.loads(text or "{}")
+    except (TypeError, ValueError) as error:
+        raise InvalidValue(f"{label}: the page sent no picture.", AGAIN, field="init_images") from error
+    if not isinstance(content, Mapping):
+        raise InvalidValue(f"{label}: the page sent no picture.", AGAIN, field="init_images")
+    if content.get("error"):
+        raise InvalidValue(f"{label}: {str(content['error'])[:300]}", AGAIN, field="init_images")
+    picture, drawing = (_opened(content.get(name), label) for name in ("picture", "drawing"))
+    if picture is not None and drawing is not None and drawing.size != picture.size:
+        raise InvalidValue(
+            f"{label}: the drawing is {drawing.width}x{drawing.height}, the picture {picture.width}x{picture.height}.", AGAIN, field="mask"
+        )
+    return CanvasContent(picture=picture, drawing=None if drawing is None else drawing.convert("RGBA"))
+
+
+def _opened(path: Any, label: str) -> Image | None:
+    """The uploaded file ``path``; None for no path. Only Gradio's upload folder is read."""
+    if not path:
+        return None
+    if not isinstance(path, str) or not allowed(path, [Path(get_upload_folder())]):
+        raise InvalidValue(f"{label}: this file was not uploaded from the page.", AGAIN, field="init_images")
+    try:
+        if os.path.getsize(path) == 0:
+            raise InvalidValue(f"{label}: the uploaded file is empty.", AGAIN, field="init_images")
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InvalidValue(f"{label}: the uploaded picture is not on the server any more.", AGAIN, field="init_images") from error
+    return open_image(data, label)

@@ -1,0 +1,110 @@
+"""Builds the left side of a generation tab from ``layout``'s data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from modules.gradio_ui.components import form_column, form_row, tool_button
+from modules.gradio_ui.form import Field, Form, nothing_more
+from modules.gradio_ui.layout import Caption, Fold, Item, Line, Part, Stack, Toggle, Tool
+from modules.gradio_ui.param_component import Choices, build_component, choices_of
+from modules.gradio_ui.ui_config import UiConfig
+from modules.schema.table import ParameterTable
+
+
+@dataclass
+class FormBuilder:
+    """Makes the components of one tab and remembers them in order.
+
+    setting: a setting's value by key, for what the user shows or hides.
+    native_size: what width and height start with where ui-config.json says nothing; None for the table's own.
+    parts: what builds the ``Part``s of the layout, by name.
+    complete: see ``Form``.
+    """
+
+    table: ParameterTable
+    choices: Choices
+    ui_config: UiConfig
+    setting: Callable[[str], Any]
+    native_size: tuple[int, int] | None = None
+    parts: Mapping[str, Callable[[FormBuilder], None]] = field(default_factory=dict)
+    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = nothing_more
+    fields: list[Field] = field(default_factory=list)
+
+    def form(self) -> Form:
+        return Form(table=self.table, fields=tuple(self.fields), complete=self.complete)
+
+    def parameter(self, name: str, *, guard: int | None = None, **keywords: Any) -> Component:
+        """The component of one parameter, inside the current block."""
+        entry = self.table.by_api_name(name)
+        widget = entry.info.widget
+        known = {"value": self._start_value(name), "choices": choices_of(widget, self.choices) or None}
+        known |= {each: getattr(widget, each) for each in ("minimum", "maximum", "step") if hasattr(widget, each)}
+        user = self.ui_config.overrides(self.table.tab, entry.label, known)
+        start = user.pop("value", known["value"])
+        component = build_component(
+            widget, self.choices, label=entry.label, value=start, elem_id=entry.elem_id(self.table.tab), **keywords, **user
+        )
+        self.fields.append(Field(name=name, component=component, guard=guard))
+        return component
+
+    def own(self, name: str, component: Component, *, guard: int | None = None, by_script: bool = False) -> Component:
+        """A field that is no parameter of the table: ``complete`` makes something of it. The keywords are ``Field``'s."""
+        self.fields.append(Field(name=name, component=component, guard=guard, by_script=by_script))
+        return component
+
+    def build(self, items: Sequence[Item], guard: int | None = None) -> None:
+        """All ``items``, one after the other, inside the current block."""
+        for item in items:
+            self._build(item, guard)
+
+    def _build(self, item: Item, guard: int | None) -> None:
+        match item:
+            case str():
+                self.parameter(item, guard=guard)
+            case Tool():
+                tool_button(item.icon, self._id(item.elem_id))
+            case Toggle():
+                self._toggle(item)
+            case Caption():
+                gr.HTML("", elem_id=self._id(item.elem_id), elem_classes=["caption"])
+            case Line():
+                shown = item.shown_by is None or bool(self.setting(item.shown_by))
+                with form_row(self._id(item.elem_id) if item.elem_id else None, *item.classes, shown=shown):
+                    self.build(item.items, guard)
+            case Stack():
+                with form_column(self._id(item.elem_id) if item.elem_id else None, *item.classes, scale=item.scale):
+                    self.build(item.items, guard)
+            case Fold():
+                self._fold(item)
+            case Part():
+                self.parts[item.name](self)
+
+    def _toggle(self, item: Toggle) -> None:
+        classes = ["gradio-checkbox", "toggle"]
+        gr.Checkbox(False, label=item.label, elem_id=self._id(item.elem_id), elem_classes=classes, interactive=True, min_width=0, scale=0)
+
+    def _fold(self, item: Fold) -> None:
+        """The checkbox stands over the rest; CSS hides the rest while it is off, so that all of it is in the page."""
+        elem_id = self._id(item.elem_id)
+        with gr.Column(elem_id=elem_id, elem_classes=["gradio-accordion", "input-accordion"], min_width=0):
+            checkbox = gr.Checkbox(
+                False, label=item.label, elem_id=f"{elem_id}-checkbox", elem_classes=["input-accordion-checkbox"], interactive=True
+            )
+            self.fields.append(Field(name=item.toggle or f"{elem_id}-checkbox", component=checkbox))
+            guard = len(self.fields) - 1
+            with gr.Column(elem_id=f"{elem_id}-extra", elem_classes=["input-accordion-extra"], min_width=0):
+                self.build(item.items, guard)
+
+    def _start_value(self, name: str) -> Any:
+        if self.native_size and name in ("width", "height"):
+            return self.native_size[0 if name == "width" else 1]
+        return self.table.by_api_name(name).page_default
+
+    def _id(self, elem_id: str) -> str:
+        return elem_id.replace("{tab}", self.table.tab)

@@ -1,0 +1,80 @@
+"""The canvases of img2img -> the picture to start from and the mask, as A1111 takes them in each of its modes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from modules.gradio_ui.canvas import CanvasContent, read_canvas
+from modules.imaging.drawings import colour_sketch, painted_mask, painted_over
+from modules.schema.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+IMG2IMG, SKETCH, INPAINT, INPAINT_SKETCH, INPAINT_UPLOAD, BATCH = range(6)
+LABELS = {
+    "img2img_image": "Image for img2img",
+    "img2img_sketch": "Image for img2img",
+    "img2maskimg": "Image for inpainting with mask",
+    "inpaint_sketch": "Color sketch inpainting",
+    "img_inpaint_base": "Image for img2img",
+    "img_inpaint_mask": "Mask",
+}
+MODE, RESIZE_TAB, SCALE, MASK_ALPHA = "img2img_mode", "img2img_resize_tab", "img2img_scale", "img2img_mask_alpha"
+CELL = 8  # pixels; the size of a picture is a multiple of it
+
+
+def img2img_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """More values of an Img2ImgRequest by API name, from all fields of the page by name. Raises InvalidValue."""
+    mode = _number(values.get(MODE))
+    if mode == BATCH:
+        return {}
+    picture, mask = _start(mode, values)
+    found: dict[str, Any] = {"init_images": (picture,), "mask": mask}
+    if _number(values.get(RESIZE_TAB)) == 1:
+        found["width"], found["height"] = scaled_size(picture.size, values.get(SCALE))
+    return found
+
+
+def scaled_size(size: tuple[int, int], scale: Any) -> tuple[int, int]:
+    """Width and height that "Resize by" asks for."""
+    try:
+        factor = float(scale)
+        width, height = (int(side * factor) // CELL * CELL for side in size)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidValue(f"Scale cannot be {scale!r}: it must be a number.", field="width") from error
+    return width, height
+
+
+def _start(mode: int, values: Mapping[str, Any]) -> tuple[Image, Image | None]:
+    match mode:
+        case _ if mode == SKETCH:
+            picture, drawing = _content("img2img_sketch", values)
+            return painted_over(picture, drawing), None
+        case _ if mode == INPAINT:
+            picture, drawing = _content("img2maskimg", values)
+            return picture, painted_mask(picture, drawing)
+        case _ if mode == INPAINT_SKETCH:
+            picture, drawing = _content("inpaint_sketch", values)
+            return colour_sketch(
+                picture, drawing, transparency=float(values.get(MASK_ALPHA) or 0), blur=float(values.get("mask_blur") or 0)
+            )
+        case _ if mode == INPAINT_UPLOAD:
+            return _content("img_inpaint_base", values)[0], _content("img_inpaint_mask", values)[0]
+        case _:
+            return _content("img2img_image", values)[0], None
+
+
+def _content(name: str, values: Mapping[str, Any]) -> tuple[Image, Image | None]:
+    content: CanvasContent = read_canvas(values.get(name), LABELS[name])
+    if content.picture is None:
+        what = "a mask" if name == "img_inpaint_mask" else "a picture to start from"
+        raise InvalidValue(
+            f"There is no picture in {LABELS[name]!r}: img2img needs {what}.", "Drop, paste or choose one first.", field="init_images"
+        )
+    return content.picture, content.drawing
+
+
+def _number(text: Any) -> int:
+    return int(text) if str(text or "").isdigit() else 0

@@ -1,0 +1,97 @@
+"""The img2img tab: the pictures to start from in six modes, and what A1111 has for them; the rest is ``generation_tab``'s."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import gradio as gr
+
+from modules.application.app import App
+from modules.gradio_ui import img2img_pictures as pictures
+from modules.gradio_ui.canvas import PLAIN, build_canvas
+from modules.gradio_ui.components import bridge_text, form_column, form_row, tool_button
+from modules.gradio_ui.form_builder import FormBuilder
+from modules.gradio_ui.generation_tab import GenerationTab, build_generation_tab
+from modules.gradio_ui.inner_tabs import InnerTab, build_inner_tabs
+from modules.gradio_ui.param_component import Choices
+from modules.gradio_ui.shown_files import ShownFiles
+from modules.gradio_ui.ui_config import UiConfig
+from modules.schema.table import IMG2IMG
+
+TAB = "img2img"
+DRAWN_ON = (  # tab's name in ids, label, canvases as (elem_id, what is drawn)
+    ("img2img", "img2img", (("img2img_image", PLAIN),)),
+)
+
+
+def build_img2img_tab(app: App, choices: Choices, ui_config: UiConfig, files: ShownFiles) -> GenerationTab:
+    """The tab, inside the current block, with its events."""
+    parts = {"modes": _modes, "resize": _resize, "mask_alpha": _mask_alpha, "soft_inpainting": _soft_inpainting}
+    return build_generation_tab(app, IMG2IMG, choices, ui_config, files, parts=parts, complete=pictures.img2img_values)
+
+
+def _modes(builder: FormBuilder) -> None:
+    tabs = [InnerTab(f"{TAB}_{name}_tab", label, partial(_canvases, builder, canvases)) for name, label, canvases in DRAWN_ON]
+    build_inner_tabs("mode_img2img", tabs)
+    builder.own(pictures.MODE, bridge_text(pictures.MODE, "0"), by_script=True)
+
+
+def _canvases(builder: FormBuilder, canvases: tuple[tuple[str, str], ...]) -> None:
+    for elem_id, kind in canvases:
+        build_canvas(builder, elem_id, pictures.LABELS[elem_id], kind)
+
+
+def _resize(builder: FormBuilder) -> None:
+    with form_column(f"{TAB}_column_size", scale=4):
+        tabs = [
+            InnerTab(f"{TAB}_tab_resize_to", "Resize to", partial(_resize_to, builder)),
+            InnerTab(f"{TAB}_tab_resize_by", "Resize by", partial(_resize_by, builder)),
+        ]
+        build_inner_tabs(f"{TAB}_tabs_resize", tabs)
+    builder.own(pictures.RESIZE_TAB, bridge_text(pictures.RESIZE_TAB, "0"), by_script=True)
+
+
+def _resize_to(builder: FormBuilder) -> None:
+    with form_row(None, "resize-to"):
+        with form_column(None, scale=4):
+            builder.build(("width", "height"))
+        with form_column(f"{TAB}_dimensions_row", "dimensions-tools", scale=0):
+            tool_button("⇅", f"{TAB}_res_switch_btn")
+            tool_button("📐", f"{TAB}_detect_image_size_btn")
+
+
+def _resize_by(builder: FormBuilder) -> None:
+    scale = gr.Slider(
+        0.05,
+        4.0,
+        1.0,
+        step=0.05,
+        label="Scale",
+        elem_id=pictures.SCALE,
+        elem_classes=["gradio-slider"],
+        interactive=True,
+        buttons=[],
+        min_width=0,
+    )
+    builder.own(pictures.SCALE, scale)
+    gr.HTML("no image selected", elem_id=f"{TAB}_scale_resolution_preview", elem_classes=["gradio-html"])
+
+
+def _mask_alpha(builder: FormBuilder) -> None:
+    alpha = gr.Slider(
+        0,
+        100,
+        0,
+        step=1,
+        label="Mask transparency",
+        elem_id=pictures.MASK_ALPHA,
+        elem_classes=["gradio-slider"],
+        interactive=True,
+        buttons=[],
+        min_width=0,
+    )
+    builder.own(pictures.MASK_ALPHA, alpha)
+
+
+def _soft_inpainting(builder: FormBuilder) -> None:
+    pass

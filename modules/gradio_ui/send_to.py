@@ -1,0 +1,43 @@
+"""Buttons that hand a picture on, with its parameters: to img2img, inpainting, Extras. The picture goes by static/send_to.js."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.generation_tab import GenerationTab
+
+CARRIED = ("Prompt", "Negative prompt", "Steps", "Sampler", "Schedule type", "CFG scale")
+SIZE = ("Size-1", "Size-2")  # the picture's own size goes along with it: after hires fix the text has another
+
+
+def wire_send_buttons(txt2img: GenerationTab, img2img: GenerationTab, setting: Callable[[str], Any]) -> None:
+    """The buttons below both galleries. From a gallery only what any img2img can use goes along, not the whole text."""
+
+    def carried() -> tuple[str, ...]:
+        return (*CARRIED, "Seed") if setting("send_seed") else CARRIED
+
+    for tab in (txt2img, img2img):
+        for goal in ("img2img", "inpaint"):
+            js = f"() => webui.sendFromGallery('{tab.name}', '{goal}')"
+            info = tab.output.chosen
+            tab.output.send[goal].click(
+                lambda text: img2img.paster.from_picture(text, only=carried()), inputs=[info], outputs=img2img.pasted, js=js, **QUICK
+            )
+        tab.output.send["extras"].click(None, js=f"() => {{ webui.sendFromGallery('{tab.name}', 'extras'); }}", **QUICK)
+
+
+def wire_send(button: gr.Button, goal: str, tab: GenerationTab | None, text: gr.Textbox, picture_js: str) -> None:
+    """A button that sends a picture to ``goal`` and all its parameters to ``tab``. text: holds its infotext.
+
+    picture_js: a JavaScript expression, the picture as a URL or Blob, or a promise of one.
+    """
+    if tab is None:
+        button.click(None, js=f"() => {{ webui.sendPicture({picture_js}, '{goal}'); }}", **QUICK)
+        return
+    js = f"(text) => {{ webui.sendPicture({picture_js}, '{goal}'); return [text]; }}"
+    button.click(partial(tab.paster.from_picture, without=SIZE), inputs=[text], outputs=tab.pasted, js=js, **QUICK)
