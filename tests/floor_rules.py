@@ -29,7 +29,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "gradio": ("gradio_ui", "facade", "webui.py"),
     "gradio_client": ("gradio_ui", "facade", "webui.py"),
     **dict.fromkeys(("fastapi", "pydantic", "starlette", "uvicorn"), WEB),
-    **dict.fromkeys(("diffusers", "transformers", "tokenizers", "accelerate"), MODEL_CODE),
+    **dict.fromkeys(("diffusers", "transformers", "tokenizers", "accelerate", "spandrel", "spandrel_extra_arches"), MODEL_CODE),
 }
 IMAGING_PACKAGES = ("numpy", "PIL")
 MAY_PRINT = ("launching", "gradio_ui", "rest_api", "builtin_scripts", "starter", "facade", "launch.py", "webui.py")

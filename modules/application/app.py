@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from modules.application.paths import Paths
 from modules.application.script_door import ScriptDoor
 from modules.application.settings_store import SettingsStore
+from modules.application.upscalers import Upscalers
 from modules.extension_host.host import ExtensionHost
 from modules.imaging.save import NumberBook
 from modules.jobs.queue import JobQueue
@@ -38,6 +39,7 @@ class App:
     embeddings: EmbeddingShelf
     loras: LoraShelf
     conditionings: ConditioningCache
+    upscalers: Upscalers
     extensions: ExtensionHost = field(default_factory=ExtensionHost)
     notices: tuple[str, ...] = ()
     scripts: ScriptDoor = field(default_factory=ScriptDoor)

@@ -10,6 +10,7 @@ from modules.application import generation
 from modules.application.app import App
 from modules.application.paths import Paths, paths_from_flags
 from modules.application.settings_store import SettingsStore
+from modules.application.upscalers import Upscalers
 from modules.compute.hardware import probe
 from modules.compute.policy import policy_from_flags
 from modules.engine.conditioning_cache import ConditioningCache
@@ -24,6 +25,7 @@ from modules.library.roots import roots_from_flags
 from modules.loading.checkpoints import Checkpoints
 from modules.loading.embeddings import EmbeddingShelf
 from modules.loading.lora import LoraShelf
+from modules.loading.upscalers import PictureModelShelf
 from modules.schema.errors import NoCheckpoint, WebuiError
 from modules.schema.flags import Flags
 from modules.schema.settings.table import SETTINGS
@@ -60,6 +62,7 @@ def build_app(flags: Flags) -> App:
         embeddings=EmbeddingShelf(catalogue.embeddings, catalogue.hash_of),
         loras=LoraShelf(catalogue.loras, metadata_of=catalogue.metadata_of, refresh=catalogue.refresh),
         conditionings=ConditioningCache(),
+        upscalers=Upscalers(catalogue=catalogue, shelf=PictureModelShelf(policy), models_dir=paths.models_dir, on_cpu=flags.use_cpu),
         notices=notices,
     )
     runners |= generation.runners(app)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from modules.application.init_inputs import resolve_init
 from modules.engine.resolved import PreviewOptions, ResolvedHires, ResolvedInit, ResolvedRefiner, ResolvedRequest, SamplingOptions
 from modules.engine.sampler_registry import find_sampler, find_schedule, split_sampler_and_schedule
-from modules.engine.upscale import find_upscaler
+from modules.engine.upscale import BUILT_IN, KnownUpscalers
 from modules.schema.params_hires import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 
@@ -76,14 +76,16 @@ class SettingsView(Protocol):
     def get(self, key: str) -> Any: ...
 
 
-def resolve(request: Txt2ImgRequest | Img2ImgRequest, settings: SettingsView) -> ResolvedRequest:
+def resolve(
+    request: Txt2ImgRequest | Img2ImgRequest, settings: SettingsView, upscalers: KnownUpscalers = BUILT_IN,
+) -> ResolvedRequest:
     """The request with every setting merged in. ``settings``: as this job sees them, overrides on top.
 
-    Prompts are taken as they are: styles are applied before. Raises UnknownName for a sampler or schedule nobody knows.
+    Prompts are taken as they are: styles are applied before. Raises UnknownName for a sampler, schedule or upscaler nobody knows.
     """
     sampler, schedule = split_sampler_and_schedule(request.sampling.sampler or "Euler", request.sampling.scheduler or "Automatic")
     size, batch, seed = request.size, request.batch, request.seed
-    hires = _hires(request)
+    hires = _hires(request, upscalers)
     width, height = _first_pass_size(request)
     return ResolvedRequest(
         prompt=request.prompt.prompt,
@@ -131,7 +133,7 @@ def resolve_options(request: Txt2ImgRequest | Img2ImgRequest, settings: Settings
     return SamplingOptions(**values)
 
 
-def _hires(request: Txt2ImgRequest | Img2ImgRequest) -> ResolvedHires:
+def _hires(request: Txt2ImgRequest | Img2ImgRequest, upscalers: KnownUpscalers) -> ResolvedHires:
     if not isinstance(request, Txt2ImgRequest) or not request.hires.enabled:
         return ResolvedHires()
     hires = request.hires
@@ -142,7 +144,7 @@ def _hires(request: Txt2ImgRequest | Img2ImgRequest) -> ResolvedHires:
     old_form = any(_first_pass_size(request))
     return ResolvedHires(
         enabled=True,
-        upscaler=find_upscaler(hires.upscaler or "Latent").name,
+        upscaler=upscalers.find(hires.upscaler or "Latent").name,
         scale=hires.scale,
         resize_width=request.size.width if old_form else hires.resize_width,
         resize_height=request.size.height if old_form else hires.resize_height,

@@ -57,7 +57,7 @@ def submit(app: App, request: Request, *, source: str, task_id: str | None = Non
     app.scripts.check(request, (SOFT_INPAINTING,) if isinstance(request, Img2ImgRequest) else ())
     _refuse_unbuilt(request)
     model = chosen_checkpoint(app, settings.get(CHECKPOINT_KEY), strict=CHECKPOINT_KEY in overrides)
-    _check_amount(resolve(request, settings))
+    _check_amount(resolve(request, settings, app.upscalers.known()))
     if not request.overrides.override_settings_restore_afterwards and overrides:
         app.settings.update(overrides)
     if not request.scripting.script_name:           # a script may want to draw one for each of its pictures
@@ -171,7 +171,8 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     components = load_checkpoint(app, model, settings)
     models, no_vae = _model_facts(app, model, components), missing_vae(app, settings)
     work.say("")
-    resolved, comments = _with_styles(app, request, resolve(request, settings), strip=settings.get("enable_prompt_comments"))
+    upscalers = app.upscalers.for_job(settings, work.say, work.cancel)
+    resolved, comments = _with_styles(app, request, resolve(request, settings, upscalers), strip=settings.get("enable_prompt_comments"))
     writer = FactsWriter(asked=request, request=resolved, settings=settings, models=models, user=work.user, added=listener.extra)
     comments += (no_vae,) if no_vae else ()
     began = datetime.now()
@@ -185,7 +186,8 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     try:
         result = generate(
             resolved, components, policy=app.policy.for_family(components.family), hooks=listener, progress=work.progress, cancel=work.cancel,
-            embeddings=app.embeddings, networks=listener.networks, cache=app.conditionings if settings.get("persistent_cond_cache") else None)
+            embeddings=app.embeddings, networks=listener.networks, cache=app.conditionings if settings.get("persistent_cond_cache") else None,
+            upscalers=upscalers)
         comments += result.comments
         listener.facts = result.facts
     finally:

@@ -1,6 +1,8 @@
 """What there is to choose from, as plain dicts in A1111's shapes, for both front doors."""
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from modules.application.app import App
@@ -9,8 +11,9 @@ from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.sampler_registry import samplers as all_samplers
 from modules.engine.sampler_registry import schedules as all_schedules
 from modules.engine.styles import read_styles
-from modules.engine.upscale import LATENT_UPSCALERS, PICTURE_UPSCALERS
+from modules.engine.upscale import LATENT_UPSCALERS
 from modules.library.model_file import ModelFile
+from modules.library.upscaler_names import REAL_ESRGAN, published_upscaler
 from modules.schema.errors import CannotLoad, NoCheckpoint
 
 
@@ -111,9 +114,33 @@ def _text_width(app: App) -> int | None:
     return sum(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders)   # type: ignore[operator]
 
 
-def upscalers() -> list[dict[str, Any]]:
+def upscalers(app: App) -> list[dict[str, Any]]:
     """Every upscaler: name, model_name, model_path, model_url, scale."""
-    return [{"name": each.name, "model_name": None, "model_path": None, "model_url": None, "scale": 4.0} for each in PICTURE_UPSCALERS]
+    paths = {each.name: each.path for each in app.catalogue.upscalers()}
+    return [_upscaler(name, paths.get(name)) for name in app.upscalers.names()]
+
+
+def _upscaler(name: str, path: Path | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "model_name": path.stem if path else None,
+        "model_path": str(path) if path else None,
+        "model_url": None,
+        "scale": float(_scale(name)),
+    }
+
+
+def _scale(name: str) -> int:
+    """As the name says it ("4x-UltraSharp", "DAT x2"); A1111's 4 where it says nothing."""
+    published = published_upscaler(name)
+    found = re.search(r"(?<!\d)([1-9])x|x([1-9])(?!\d)", name, re.IGNORECASE)
+    return published.scale if published else int(found[1] or found[2]) if found else 4
+
+
+def realesrgan_models(app: App) -> list[dict[str, Any]]:
+    """The Real-ESRGAN models there are in the world: name, path (or where it is to be had), scale."""
+    paths = {each.name: each.path for each in app.catalogue.upscalers()}
+    return [{"name": each.name, "path": str(paths.get(each.name, each.address)), "scale": each.scale} for each in REAL_ESRGAN]
 
 
 def latent_upscale_modes() -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from modules.engine.upscale import PICTURE_UPSCALERS, PictureUpscaler, enlarger
-from modules.schema.errors import InvalidValue, UnknownName
+from modules.engine.upscale import BUILT_IN, KnownUpscalers, PictureUpscaler, enlarger
+from modules.schema.errors import InvalidValue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,32 +27,40 @@ class Enlargement:
     second_share: float = 0.0
 
 
-def enlarged_picture(picture: Image.Image, wanted: Enlargement) -> Image.Image:
+def enlarged_picture(picture: Image.Image, wanted: Enlargement, upscalers: KnownUpscalers = BUILT_IN) -> Image.Image:
     """``picture`` as an RGB picture, enlarged. Raises UnknownName and InvalidValue."""
-    first, second = picture_upscaler(wanted.upscaler), picture_upscaler(wanted.second)
+    first, second = upscalers.find_for_pictures(wanted.upscaler), upscalers.find_for_pictures(wanted.second)
     picture = picture.convert("RGB")
-    if wanted.upscaler == "None":
+    if first.name == "None":
         return picture
     result = _enlarged(picture, first, wanted)
-    if wanted.second != "None" and wanted.second_share > 0:
+    if second.name != "None" and wanted.second_share > 0:
         result = Image.blend(result, _enlarged(picture, second, wanted), min(wanted.second_share, 1.0))
     return result
 
 
-def picture_upscaler(name: str) -> PictureUpscaler:
-    """The upscaler for pictures of that name. Raises UnknownName."""
-    found = next((each for each in PICTURE_UPSCALERS if each.name == name), None)
-    if found is None:
-        raise UnknownName("upscaler", name, [each.name for each in PICTURE_UPSCALERS])
-    return found
+def enlarged_size(picture: Image.Image, wanted: Enlargement) -> tuple[int, int]:
+    """Width and height that ``picture`` will have. Raises InvalidValue when it would have no pixels."""
+    if wanted.size is not None and wanted.crop:
+        return wanted.size
+    factor = _factor(picture, wanted)
+    return max(8, int(picture.width * factor) // 8 * 8), max(8, int(picture.height * factor) // 8 * 8)
+
+
+def _factor(picture: Image.Image, wanted: Enlargement) -> float:
+    if wanted.size is not None:
+        factor = max(wanted.size[0] / picture.width, wanted.size[1] / picture.height)
+    else:
+        factor = wanted.factor
+        if wanted.longest_side > 0:
+            factor = min(factor, wanted.longest_side / max(picture.size))
+    if factor * min(picture.size) < 1:
+        raise InvalidValue(f"A {picture.width}x{picture.height} picture times {factor:g} has no pixels.", "Ask for more.", field="upscaling_resize")
+    return factor
 
 
 def _enlarged(picture: Image.Image, upscaler: PictureUpscaler, wanted: Enlargement) -> Image.Image:
-    factor = wanted.factor if wanted.size is None else max(wanted.size[0] / picture.width, wanted.size[1] / picture.height)
-    if wanted.size is None and wanted.longest_side > 0:
-        factor = min(factor, wanted.longest_side / max(picture.size))
-    if factor * min(picture.size) < 1:
-        raise InvalidValue(f"A {picture.width}x{picture.height} picture times {factor:g} has no pixels.", "Ask for more.", field="upscaling_resize")
+    factor = _factor(picture, wanted)
     grow = enlarger(upscaler)
     result = picture if grow is None else grow(picture, factor)
     if wanted.size is None or not wanted.crop:

@@ -36,7 +36,7 @@ from modules.engine.resolved import ResolvedHires, ResolvedRequest
 from modules.engine.run import PassPart, Run, batch_noise, encode_batch, sampling_pass, switch_networks
 from modules.engine.sampler_registry import find_sampler, find_schedule, resolve_schedule, split_sampler_and_schedule
 from modules.engine.tiling import tiled
-from modules.engine.upscale import find_upscaler
+from modules.engine.upscale import BUILT_IN, KnownUpscalers
 from modules.families.family import Prediction
 from modules.schema.errors import OutOfMemory
 
@@ -61,10 +61,11 @@ def generate(
     loras: LoraShelf | None = None,
     networks: NetworkSwitch | None = None,
     cache: ConditioningCache | None = None,
+    upscalers: KnownUpscalers = BUILT_IN,
 ) -> GenerationResult:
     """Make the pictures of ``request``; each is handed to ``hooks.image_ready`` as soon as it is there.
 
-    embeddings, loras: the textual inversions and LoRAs that prompts may name.
+    embeddings, loras: the textual inversions and LoRAs that prompts may name. upscalers: what enlarges pictures between the passes.
     networks: the switch to put them in with, for a caller who has to undo it in between. cache: encoded prompts kept from one job to the next.
     An interrupt ends the job at the next model call: finished pictures are returned, and the half-done batch as it is,
     marked incomplete. Raises UnknownName, InvalidValue, OutOfMemory and NotANumber; pictures finished before were handed over.
@@ -72,12 +73,12 @@ def generate(
     sampler_name, schedule_name = split_sampler_and_schedule(request.sampler_name, request.schedule_name)
     find_schedule(schedule_name)                    # an unknown name or an impossible size is refused before any work
     latent_size(request.width, request.height)
-    request = _as_run(request)
+    request = _as_run(request, upscalers)
     run = Run(
         request=request, components=components, policy=policy, hooks=hooks or NullHooks(), progress=progress or NullProgress(),
         cancel=cancel or NeverCancelled(), sampler=find_sampler(sampler_name), schedule_name=schedule_name, model=_model(components, policy),
         preview=_preview(request, components), embeddings=embeddings, networks=networks or NetworkSwitch(components, loras),
-        cache=ConditioningCache() if cache is None else cache,
+        cache=ConditioningCache() if cache is None else cache, upscalers=upscalers,
     )
     plans = run.hooks.plans_ready(make_plans(request))
     run.progress.begin(len(plans), sum(len(plan.images) for plan in plans))
@@ -92,13 +93,13 @@ def generate(
     return run.hooks.finished(_result(run))
 
 
-def _as_run(request: ResolvedRequest) -> ResolvedRequest:
+def _as_run(request: ResolvedRequest, upscalers: KnownUpscalers) -> ResolvedRequest:
     """The request with the batch and first-pass sizes that it will really run with. Refuses what cannot be run before any work."""
     if request.is_img2img:
         return replace(request, batch_size=effective_batch(request), hires=ResolvedHires())
     if not request.hires.enabled:
         return request
-    find_upscaler(request.hires.upscaler)
+    upscalers.find(request.hires.upscaler)
     hires_sampler(request)
     return with_first_pass_size(request)
 

@@ -17,7 +17,7 @@ from modules.engine.plan import LATENT_CELL, latent_size
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
 from modules.engine.run import PassPart, Run, batch_noise, encode_batch, sampling_pass
 from modules.engine.sampler_registry import find_sampler, find_schedule, split_sampler_and_schedule
-from modules.engine.upscale import LatentUpscaler, PictureUpscaler, enlarger, find_upscaler, resized_latents
+from modules.engine.upscale import LatentUpscaler, PictureUpscaler, enlarger, resized_latents
 from modules.imaging.resize import JUST_RESIZE, fitted
 
 _OLD_FIRST_PASS_AREA = 512 * 512                    # pixels: A1111 before 1.0 drew the first pass about this large
@@ -79,7 +79,7 @@ def hires_steps(request: ResolvedRequest) -> int:
 def second_pass(run: Run, plan: BatchPlan, first: Tensor) -> PassOutcome:
     """Latents of the first pass (B, C, h, w) -> those of the second."""
     request, hires = run.request, run.request.hires
-    size, upscaler, steps = hires_size(request), find_upscaler(hires.upscaler), hires_steps(request)
+    size, upscaler, steps = hires_size(request), run.upscalers.find(hires.upscaler), hires_steps(request)
     if isinstance(upscaler, LatentUpscaler):
         start, image_cond = _enlarged_latents(run, plan, first, size, upscaler)
     else:

@@ -17,7 +17,7 @@ from modules.engine.plan import LATENT_CELL
 from modules.engine.resolved import ResolvedRequest
 from modules.engine.run import Run, batch_noise, encode_batch, sampling_pass
 from modules.engine.soft_inpaint import changed_overlays, soft_facts
-from modules.engine.upscale import PictureUpscaler, enlarger, find_upscaler, resized_latents
+from modules.engine.upscale import PictureUpscaler, enlarger, resized_latents
 from modules.imaging.colour import Levels, colours_of, corrected
 from modules.imaging.masks import Box, filled, overlay, under_overlay
 from modules.imaging.resize import LATENT_UPSCALE, RESIZE_AND_FILL, Enlarge, fitted, on_background
@@ -81,7 +81,7 @@ def prepare_start(run: Run, plan: BatchPlan) -> Start:
     width, height = _pass_size(request)
     area = None if inpaint.mask is None else masked_area(inpaint, width, height, request.init.resize_mode)
     comments = (BLANK_MASK,) if inpaint.mask is not None and area is None else ()
-    prepared = [_fit(request, picture, area) for picture in request.init.pictures]
+    prepared = [_fit(run, picture, area) for picture in request.init.pictures]
     if len(prepared) == 1:
         prepared *= len(plan.images)
     pixels = as_pixels([each.picture for each in prepared])
@@ -107,10 +107,11 @@ def _pass_size(request: ResolvedRequest) -> tuple[int, int]:
     return request.width, request.height
 
 
-def _fit(request: ResolvedRequest, picture: Image.Image, area: MaskedArea | None) -> _Fitted:
+def _fit(run: Run, picture: Image.Image, area: MaskedArea | None) -> _Fitted:
+    request = run.request
     options, mode, inpaint = request.options, request.init.resize_mode, request.init.inpaint
     width, height = _pass_size(request)
-    grow = _enlarge(options.img2img_upscaler)
+    grow = _enlarge(run, options.img2img_upscaler)
     whole = on_background(picture, options.background_colour)
     if (area is None or area.box is None) and mode != LATENT_UPSCALE:
         whole = fitted(whole, width, height, mode, grow)
@@ -126,8 +127,8 @@ def _fit(request: ResolvedRequest, picture: Image.Image, area: MaskedArea | None
     return _Fitted(picture=part, frame=Frame(over=over, box=area.box if area else None, colours=colours), original=whole)
 
 
-def _enlarge(name: str) -> Enlarge | None:
-    upscaler = find_upscaler(name or "None")
+def _enlarge(run: Run, name: str) -> Enlarge | None:
+    upscaler = run.upscalers.find(name or "None")
     return enlarger(upscaler) if isinstance(upscaler, PictureUpscaler) else None
 
 

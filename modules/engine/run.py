@@ -20,6 +20,7 @@ from modules.engine.plan import LATENT_CELL
 from modules.engine.preview import PreviewMap, preview_maker
 from modules.engine.resolved import ResolvedRequest
 from modules.engine.sampler_contract import SamplerSpec
+from modules.engine.upscale import BUILT_IN, KnownUpscalers
 
 if TYPE_CHECKING:
     from modules.compute.policy import ComputePolicy
@@ -44,6 +45,7 @@ class Run:
     embeddings: EmbeddingShelf | None
     networks: NetworkSwitch
     cache: ConditioningCache
+    upscalers: KnownUpscalers = BUILT_IN
     images: list[GeneratedImage] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -22,6 +24,7 @@ class LatentUpscaler:
     name: str
     mode: str
     antialias: bool = False
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,7 @@ class PictureUpscaler:
 
     name: str
     enlarge: Enlarge | None
+    aliases: tuple[str, ...] = ()
 
 
 LATENT_UPSCALERS = (
@@ -56,13 +60,46 @@ PICTURE_UPSCALERS = (
 )
 
 
+_Kind = TypeVar("_Kind", bound=LatentUpscaler | PictureUpscaler)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownUpscalers:
+    """Everything that can enlarge for one job: what is built in, and the models that the application found.
+
+    remedies: lower-case name -> what to do to have it, of upscalers that are known but not here.
+    """
+
+    models: tuple[PictureUpscaler, ...] = ()
+    remedies: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def for_pictures(self) -> tuple[PictureUpscaler, ...]:
+        """In the order of the lists."""
+        return (*PICTURE_UPSCALERS, *self.models)
+
+    def find(self, name: str) -> LatentUpscaler | PictureUpscaler:
+        """The upscaler of that name. Raises UnknownName."""
+        return self._found(name, (*LATENT_UPSCALERS, *self.for_pictures))
+
+    def find_for_pictures(self, name: str) -> PictureUpscaler:
+        """The same among those that take a picture. Raises UnknownName."""
+        return self._found(name, self.for_pictures)
+
+    def _found(self, name: str, among: tuple[_Kind, ...]) -> _Kind:
+        exact = next((each for each in among if each.name == name), None)
+        found = exact or next((each for each in among if name.casefold() in (each.name.casefold(), *map(str.casefold, each.aliases))), None)
+        if found is None:
+            raise UnknownName("upscaler", name, [each.name for each in among], self.remedies.get(name.casefold(), ""))
+        return found
+
+
+BUILT_IN = KnownUpscalers()
+
+
 def find_upscaler(name: str) -> LatentUpscaler | PictureUpscaler:
-    """The upscaler of that name. Raises UnknownName."""
-    known = (*LATENT_UPSCALERS, *PICTURE_UPSCALERS)
-    found = next((each for each in known if each.name == name), None)
-    if found is None:
-        raise UnknownName("upscaler", name, [each.name for each in known])
-    return found
+    """The built-in upscaler of that name. Raises UnknownName."""
+    return BUILT_IN.find(name)
 
 
 def enlarger(upscaler: PictureUpscaler) -> Enlarge | None:

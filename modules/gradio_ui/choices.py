@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from modules.application.app import App
 from modules.engine.sampler_registry import samplers, schedules
-from modules.engine.upscale import LATENT_UPSCALERS, PICTURE_UPSCALERS
+from modules.engine.upscale import LATENT_UPSCALERS
 from modules.gradio_ui.prompt_styles import known_styles
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ class ChoiceSources:
             app,
             {
                 "samplers": lambda: [each.name for each in samplers() if each.name not in app.settings.get("hide_samplers")],
-                "hires_upscalers": lambda: [each.name for each in (*LATENT_UPSCALERS, *PICTURE_UPSCALERS)],
+                "hires_upscalers": lambda: [*(each.name for each in LATENT_UPSCALERS), *app.upscalers.names()],
+                "upscalers": app.upscalers.names,
                 "schedulers": lambda: [each.label for each in schedules()],
                 "checkpoints": lambda: [each.title for each in app.catalogue.checkpoints()],
                 "vaes": lambda: [each.name for each in app.catalogue.vaes()],

@@ -45,8 +45,8 @@ def ensure_torch(wish: TorchWish, *, pip: Pip, console: Console, environ: Mappin
             return
 
 
-def ensure_requirements(path: Path, *, name: str, pip: Pip, console: Console, remembered: Remembered) -> None:
-    """Install what ``path`` asks and is missing. ``name``: under which the result is remembered."""
+def ensure_requirements(path: Path, *, name: str, pip: Pip, console: Console, remembered: Remembered, alone: bool = False) -> None:
+    """Install what ``path`` asks and is missing. ``name``: under which the result is remembered. alone: without what it asks for itself."""
     fingerprint = _fingerprint(path)
     if remembered.matches(name, fingerprint):
         return
@@ -54,7 +54,7 @@ def ensure_requirements(path: Path, *, name: str, pip: Pip, console: Console, re
     missing = unmet(requirements)
     if missing or not all(requirement.can_be_checked for requirement in requirements):
         with console.step(f"Installing {_listed(missing) or 'packages'}, asked for by {path.name}") as step:
-            installed = pip.install(["-r", str(path)], what=f"What {path.name} asks for", requirements=requirements)
+            installed = pip.install([*(["--no-deps"] if alone else []), "-r", str(path)], what=f"What {path.name} asks for", requirements=requirements)
             step.outcome = f"installed {len(installed)} packages" if installed else "everything was there"
         forget_import_caches()
     remembered.keep(name, _fingerprint(path))

@@ -21,6 +21,7 @@ from modules.launching.venv import chosen_folder, ensure_environment, enter, pyt
 from modules.schema.errors import WebuiError
 from modules.schema.flags import Flags, parse_flags
 
+ALONE = "requirements-alone.txt"
 STOPPED_BY_USER = 130  # the exit code of a program ended by Ctrl+C
 
 
@@ -80,10 +81,10 @@ def _install(launch: Launch, flags: Flags, console: Console) -> int | None:
     """torch, the other packages, what extensions want, and with --run-tests the tests: their exit code, else None."""
     remembered = _remembered(flags)
     pip = Pip(console=console, environ=launch.environ, folder=_state_folder(flags))
-    needed = launch.root / launch.environ.get("REQS_FILE", "requirements.txt")
+    needed, alone = launch.root / launch.environ.get("REQS_FILE", "requirements.txt"), launch.root / ALONE
     wish = TorchWish(wants_cpu="all" in flags.use_cpu, wants_xpu=flags.use_ipex, again=flags.reinstall_torch)
     ensure_torch(wish, pip=pip, console=console, environ=launch.environ)
-    ensure_requirements(needed, name="requirements", pip=pip, console=console, remembered=remembered)
+    _install_requirements(needed, alone, pip, console, remembered)
     if flags.run_tests:
         return prepare_and_run_tests(launch.root, pip=pip, console=console, environ=launch.environ, remembered=remembered)
 
@@ -96,8 +97,14 @@ def _install(launch: Launch, flags: Flags, console: Console) -> int | None:
         for sentence in broken_by(needed):
             console.line(f"An extension's installer changed the web UI's own packages: {sentence}. Putting it right.")
         ensure_torch(TorchWish(wants_cpu=wish.wants_cpu, wants_xpu=wish.wants_xpu), pip=pip, console=console, environ=launch.environ)
-        ensure_requirements(needed, name="requirements", pip=pip, console=console, remembered=remembered)
+        _install_requirements(needed, alone, pip, console, remembered)
     return None
+
+
+def _install_requirements(needed: Path, alone: Path, pip: Pip, console: Console, remembered: Remembered) -> None:
+    ensure_requirements(needed, name="requirements", pip=pip, console=console, remembered=remembered)
+    if alone.exists():
+        ensure_requirements(alone, name="requirements-alone", pip=pip, console=console, remembered=remembered, alone=True)
 
 
 def _state_folder(flags: Flags) -> Path:

@@ -21,6 +21,7 @@ from modules.library.lookup import find
 from modules.library.model_file import ModelFile
 from modules.library.roots import Roots
 from modules.library.scan import FoundFile, scan
+from modules.library.upscaler_names import upscaler_names
 from modules.schema.errors import NoCheckpoint, UnknownName
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,9 @@ class _Lists:
     vaes: tuple[ModelFile, ...]
     loras: tuple[ModelFile, ...]
     embeddings: tuple[ModelFile, ...]
+    upscalers: tuple[ModelFile, ...]
+    gfpgan: tuple[ModelFile, ...]
+    codeformer: tuple[ModelFile, ...]
 
 
 class Catalogue:
@@ -65,6 +69,9 @@ class Catalogue:
             vaes=listed("vae", scan(roots.vaes)),
             loras=listed("lora", scan(roots.loras)),
             embeddings=listed("embedding", scan(roots.embeddings)),
+            upscalers=_upscalers(scan(roots.upscalers)),
+            gfpgan=listed("face", scan(roots.gfpgan)),
+            codeformer=listed("face", scan(roots.codeformer)),
         )
         with self._lock:
             self._lists = lists
@@ -87,6 +94,18 @@ class Catalogue:
 
     def embeddings(self) -> tuple[ModelFile, ...]:
         return self._current().embeddings
+
+    def upscalers(self) -> tuple[ModelFile, ...]:
+        """Files of picture upscalers; ``name`` is what A1111 shows for them."""
+        return self._current().upscalers
+
+    def gfpgan_files(self) -> tuple[ModelFile, ...]:
+        """Everything in GFPGAN's folders: its weights, and the face detector's."""
+        return self._current().gfpgan
+
+    def codeformer_files(self) -> tuple[ModelFile, ...]:
+        """Everything in CodeFormer's folder."""
+        return self._current().codeformer
 
     def find_checkpoint(self, text: str) -> ModelFile:
         """The checkpoint called ``text`` (title, name, hash, or a part of the title); the first of the list when it is "".
@@ -202,12 +221,18 @@ class Catalogue:
 
         with self._lock:
             if self._lists is not None:
-                self._lists = _Lists(
+                self._lists = replace(
+                    self._lists,
                     checkpoints=changed(self._lists.checkpoints),
                     vaes=changed(self._lists.vaes),
                     loras=changed(self._lists.loras),
                     embeddings=changed(self._lists.embeddings),
                 )
+
+
+def _upscalers(files: Sequence[FoundFile]) -> tuple[ModelFile, ...]:
+    names = upscaler_names(files)
+    return tuple(ModelFile(path=file.path, name=names[file.path], kind="upscaler", size=file.size, modified=file.modified) for file in files)
 
 
 def _single(path: Path | None) -> list[FoundFile]:

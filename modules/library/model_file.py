@@ -11,10 +11,10 @@ SHORT_HASH = 10  # hex digits of the SHA-256 that A1111 shows for checkpoints an
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """A checkpoint, VAE, LoRA or embedding on disk.
+    """A checkpoint, VAE, LoRA, embedding or upscaler on disk.
 
     name: the path inside its root with forward slashes ("sub/model.safetensors").
-    kind: "checkpoint", "vae", "lora" or "embedding".
+    kind: "checkpoint", "vae", "lora", "embedding", "upscaler" or "face".
     family_name: None until its header was read.
     sha256: of the whole file, None until it is known.
     metadata: what the file's header carries (a trainer's notes, strings).

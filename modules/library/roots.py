@@ -14,6 +14,8 @@ VAE_ENDINGS = (".vae.safetensors", ".vae.ckpt", ".vae.pt")  # how a VAE is told 
 VAE_SUFFIXES = (".safetensors", ".ckpt", ".pt")
 LORA_SUFFIXES = (".safetensors", ".ckpt", ".pt")
 EMBEDDING_SUFFIXES = (".safetensors", ".pt", ".bin")
+UPSCALER_FOLDERS = ("SwinIR", "ScuNET", "HAT", "upscale_models")  # below models/, beside those that have flags; the last is ComfyUI's
+PICTURE_MODEL_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt")  # upscalers and face restorers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,9 @@ class Roots:
     vaes: tuple[Place, ...] = ()
     loras: tuple[Place, ...] = ()
     embeddings: tuple[Place, ...] = ()
+    upscalers: tuple[Place, ...] = ()
+    gfpgan: tuple[Place, ...] = ()
+    codeformer: tuple[Place, ...] = ()
     checkpoint_file: Path | None = None
 
     @property
@@ -59,8 +64,18 @@ def roots_from_flags(flags: Flags) -> Roots:
             Place(folder=Path(folder).absolute(), endings=LORA_SUFFIXES) for folder in (flags.lora_dir, flags.lyco_dir_backcompat)
         ),
         embeddings=(Place(folder=Path(flags.embeddings_dir).absolute(), endings=EMBEDDING_SUFFIXES),),
+        upscalers=_picture_models(
+            flags.esrgan_models_path, flags.realesrgan_models_path, flags.bsrgan_models_path, flags.dat_models_path,
+            *(str(models / name) for name in UPSCALER_FOLDERS),
+        ),
+        gfpgan=_picture_models(flags.gfpgan_models_path, flags.gfpgan_dir),
+        codeformer=_picture_models(flags.codeformer_models_path),
         checkpoint_file=Path(flags.ckpt).absolute(),
     )
+
+
+def _picture_models(*folders: str) -> tuple[Place, ...]:
+    return tuple(Place(folder=Path(folder).absolute(), endings=PICTURE_MODEL_SUFFIXES) for folder in dict.fromkeys(folders))
 
 
 def _folders(own: Path, added: str | None) -> tuple[Path, ...]:

@@ -34,7 +34,7 @@ def add_listing_routes(routes: Routes) -> None:
     lists: tuple[tuple[str, Any, Any, str], ...] = (
         ("samplers", listing.samplers, list[models.SamplerItem], "Every sampler."),
         ("schedulers", listing.schedulers, list[models.SchedulerItem], "Every schedule of noise levels."),
-        ("upscalers", listing.upscalers, list[models.UpscalerItem], "Every upscaler."),
+        ("upscalers", lambda: listing.upscalers(app), list[models.UpscalerItem], "Every upscaler."),
         ("latent-upscale-modes", listing.latent_upscale_modes, list[models.LatentUpscalerModeItem], "Ways to enlarge a latent."),
         ("sd-models", lambda: listing.sd_models(app), list[models.SDModelItem], "Every checkpoint."),
         ("sd-vae", lambda: listing.sd_vaes(app), list[models.SDVaeItem], "Every VAE file."),
@@ -43,7 +43,7 @@ def add_listing_routes(routes: Routes) -> None:
         ("loras", lambda: listing.loras(app), None, "LoRAs."),
         ("hypernetworks", _none, None, "Hypernetworks; none are read."),
         ("face-restorers", _none, None, "Face restorers; there is none yet."),
-        ("realesrgan-models", _none, None, "Real-ESRGAN models that can be fetched; none are."),
+        ("realesrgan-models", lambda: listing.realesrgan_models(app), list[models.RealesrganItem], "Real-ESRGAN models: where they are, or may be had."),
         ("scripts", lambda: {"txt2img": [], "img2img": []}, models.ScriptsList, "Names of scripts."),
         ("script-info", _none, list[models.ScriptInfo], "Scripts and their arguments."),
         ("extensions", _none, list[models.ExtensionItem], "Installed extensions."),

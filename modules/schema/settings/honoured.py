@@ -5,6 +5,14 @@ from __future__ import annotations
 HONOURED = frozenset(
     {
         "CLIP_stop_at_last_layers",
+        "DAT_tile",
+        "DAT_tile_overlap",
+        "ESRGAN_tile",
+        "ESRGAN_tile_overlap",
+        "SCUNET_tile",
+        "SCUNET_tile_overlap",
+        "SWIN_tile",
+        "SWIN_tile_overlap",
         "add_model_hash_to_info",
         "add_model_name_to_info",
         "add_user_name_to_info",
