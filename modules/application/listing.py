@@ -12,6 +12,8 @@ from modules.engine.sampler_registry import samplers as all_samplers
 from modules.engine.sampler_registry import schedules as all_schedules
 from modules.engine.styles import read_styles
 from modules.engine.upscale import LATENT_UPSCALERS
+from modules.extension_host.discover import find_extensions, read_switches
+from modules.extension_host.git_facts import git_facts
 from modules.library.model_file import ModelFile
 from modules.library.upscaler_names import REAL_ESRGAN, published_upscaler
 from modules.schema.errors import CannotLoad, NoCheckpoint
@@ -146,6 +148,19 @@ def realesrgan_models(app: App) -> list[dict[str, Any]]:
 def latent_upscale_modes() -> list[dict[str, Any]]:
     """The ways to enlarge a latent."""
     return [{"name": each.name} for each in LATENT_UPSCALERS]
+
+
+def extensions(app: App) -> list[dict[str, Any]]:
+    """Extensions that were cloned from somewhere, as A1111 lists them: those without a remote are left out."""
+    switches = read_switches(app.paths.config_file, disable_all=bool(app.flags.disable_all_extensions), disable_extra=app.flags.disable_extra_extensions)
+    found = []
+    for folder in dict.fromkeys((app.paths.script_dir / "extensions", app.paths.data_dir / "extensions")):
+        for each in find_extensions(folder, switches):
+            facts = git_facts(each.path)
+            if facts is not None:
+                found.append({"name": each.name, "remote": facts.remote, "branch": facts.branch, "commit_hash": facts.commit,
+                              "version": facts.commit[:8], "commit_date": str(facts.commit_date), "enabled": each.is_enabled})
+    return found
 
 
 def notices(app: App) -> list[str]:

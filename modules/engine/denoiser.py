@@ -84,6 +84,7 @@ class GuidedDenoiser:
 
     def _evaluate(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor | None]:
         setup = self._setup
+        setup.cancel.hold()
         if setup.cancel.interrupted or setup.cancel.skipped:
             raise Interrupted
         own = x

@@ -115,7 +115,7 @@ class ProgressSink(Protocol):
 
 
 class CancelView(Protocol):
-    """The part of jobs.CancelToken that the engine uses. stopping: finish this batch, begin no other."""
+    """The part of jobs.CancelToken that the engine uses. stopping: finish this batch, begin no other. hold: returns when a pause is over."""
 
     @property
     def interrupted(self) -> bool: ...
@@ -124,6 +124,7 @@ class CancelView(Protocol):
     @property
     def stopping(self) -> bool: ...
     def clear_skip(self) -> None: ...
+    def hold(self) -> None: ...
 
 
 class NullProgress:
@@ -141,6 +142,7 @@ class NeverCancelled:
     interrupted = skipped = stopping = False
 
     def clear_skip(self) -> None: ...
+    def hold(self) -> None: ...
 
 
 class GenerationHooks(Protocol):

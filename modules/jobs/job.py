@@ -30,20 +30,36 @@ FINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.INTERRUPTED, JobStat
 
 
 class CancelToken:
-    """How others ask the worker to stop. The worker looks between steps."""
+    """How others ask the worker to stop, or to wait. The worker looks between steps."""
 
     def __init__(self) -> None:
         self._interrupted = threading.Event()
         self._skipped = threading.Event()
         self._stopping = threading.Event()
+        self._going = threading.Event()
+        self._going.set()
 
     def interrupt(self) -> None:
-        """Stop at the next step; what is finished is kept."""
+        """Stop at the next step; what is finished is kept. A paused job stops as well."""
         self._interrupted.set()
+        self._going.set()
 
     def skip(self) -> None:
         """Leave the current batch at the next step, go on with the next one."""
         self._skipped.set()
+
+    def pause(self) -> None:
+        """Wait at the next step until ``resume`` or ``interrupt``."""
+        if not self._interrupted.is_set():
+            self._going.clear()
+
+    def resume(self) -> None:
+        """Go on where ``pause`` held."""
+        self._going.set()
+
+    def hold(self) -> None:
+        """On the worker, between two steps: returns at once, or when a pause is over."""
+        self._going.wait()
 
     def stop_after_image(self) -> None:
         """Finish the current batch, then stop."""
@@ -56,6 +72,10 @@ class CancelToken:
     @property
     def interrupted(self) -> bool:
         return self._interrupted.is_set()
+
+    @property
+    def paused(self) -> bool:
+        return not self._going.is_set()
 
     @property
     def skipped(self) -> bool:

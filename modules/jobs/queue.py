@@ -24,6 +24,7 @@ MAX_PENDING = 1000
 KEEP_RESULTS = 12               # jobs whose pictures stay in memory
 KEEP_IN_MEMORY = 200            # jobs that are answered without asking the store
 MAX_ID_LENGTH = 200
+PAUSED = "paused"               # the store's fact
 
 
 class QueueFull(Busy):
@@ -54,6 +55,7 @@ class JobQueue:
         self._running: Job | None = None
         self._change = threading.Condition()
         self._closing = False
+        self._paused = False
         self._worker: threading.Thread | None = None
 
     def start(self) -> None:
@@ -64,6 +66,7 @@ class JobQueue:
             for job in self._store.recover():
                 self._pending.append(job)
                 self._remember(job)
+            self._paused = self._from_store(lambda: self._store.fact(PAUSED)) == "yes"
             self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
             self._worker.start()
 
@@ -164,6 +167,71 @@ class JobQueue:
         running.cancel.skip()
         return True
 
+    def stop_after_image(self, job_id: str | None = None) -> bool:
+        """Let the running job finish its current batch and begin no other; False when it does not run."""
+        running = self._running
+        if running is None or job_id not in (None, running.id):
+            return False
+        running.cancel.stop_after_image()
+        running.cancel.resume()
+        return True
+
+    @property
+    def paused(self) -> bool:
+        """Whether the running job waits between two steps, and no other is begun."""
+        return self._paused
+
+    def pause(self, paused: bool = True) -> None:
+        """Hold the running job at its next step and begin no other, or go on; also after a restart."""
+        with self._change:
+            self._paused = paused
+            if self._running is not None:
+                self._running.cancel.pause() if paused else self._running.cancel.resume()
+            self._change.notify_all()
+        self._to_store(lambda _job: self._store.set_fact(PAUSED, "yes" if paused else ""), None)
+
+    def move(self, job_id: str, place: int) -> bool:
+        """Put a waiting job at ``place`` (1: next), the others close up; False when it does not wait."""
+        with self._change:
+            job = next((each for each in self._pending if each.id == job_id), None)
+            if job is None:
+                return False
+            self._pending.remove(job)
+            self._pending.insert(max(0, min(place - 1, len(self._pending))), job)
+            ids = [each.id for each in self._pending]
+            self._to_store(lambda _job: self._store.reorder(ids), job)
+        return True
+
+    def retry(self, job_id: str) -> Job | None:
+        """Put what a finished job was asked in line once more, as a new job; None when nobody knows that job.
+
+        Raises InvalidValue for a job that is not over, or whose input pictures are kept no longer.
+        """
+        old = self.find(job_id)
+        if old is None:
+            return None
+        if not old.is_over:
+            raise InvalidValue(f"Job {job_id[:80]!r} is not over.", "Wait for it, or take it out of the queue.")
+        payload = old.payload
+        if old.live is not None:
+            return self.submit(old.kind, payload, source=old.source, live=old.live)
+        if not _is_whole(payload):
+            stored = self._from_store(lambda: self._store.find(job_id))
+            payload = stored.payload if stored is not None else payload
+        if not _is_whole(payload):
+            raise InvalidValue("The pictures that this job started from are kept no longer.", "Send it again from its tab.")
+        return self.submit(old.kind, payload, source=old.source)
+
+    def forget(self, job_id: str) -> bool:
+        """Take a finished job out of the history; its files stay. False when there is none such."""
+        job = self.find(job_id)
+        if job is None or not job.is_over:
+            return False
+        with self._change:
+            self._recent.pop(job_id, None)
+        self._to_store(lambda _job: self._store.remove(job_id), job)
+        return True
+
     def keep(self, job: Job) -> None:
         """Write down how a running job stands, so that its ``summary`` survives a crash."""
         self._to_store(self._store.save, job)
@@ -185,7 +253,7 @@ class JobQueue:
     def _work(self) -> None:
         while True:
             with self._change:
-                while not (self._closing or self._calls or self._pending):
+                while not (self._closing or self._calls or (self._pending and not self._paused)):
                     self._change.wait()
                 if self._closing:
                     calls, self._calls = list(self._calls), deque()
@@ -254,11 +322,12 @@ class JobQueue:
         if len(over) > KEEP_IN_MEMORY:
             self._to_store(lambda _job: self._store.trim(), over[-1])
 
-    def _to_store(self, write: Callable[[Job], None], job: Job) -> None:
+    def _to_store(self, write: Callable[[Any], None], job: Job | None) -> None:
         try:
             write(job)
         except (sqlite3.Error, OSError) as error:      # a full disk must not stop the work in memory
-            log.error("job %s is not written to the queue's file (%s): it will not survive a restart", job.id, error)
+            what = f"job {job.id}" if job else "a change of the queue"
+            log.error("%s is not written to the queue's file (%s): it will not survive a restart", what, error)
 
     def _from_store(self, read: Callable[[], T]) -> T | None:
         try:
@@ -277,6 +346,13 @@ def _answer(call: _Call) -> None:
         call.promise.set_exception(error)
     else:
         call.promise.set_result(result)
+
+
+def _is_whole(payload: Mapping[str, Any]) -> bool:
+    """Whether no input picture was emptied (``without_pictures``) when the job was over."""
+    asked = payload.get("request", {})
+    pictures = [each for name in ("init_images", "images") for each in asked.get(name) or ()] if isinstance(asked, Mapping) else []
+    return all(pictures) and (not isinstance(asked, Mapping) or asked.get("mask") != "")
 
 
 def _check_id(job_id: str) -> None:

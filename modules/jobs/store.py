@@ -7,21 +7,23 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from modules.jobs.job import Job, JobState, without_pictures
+from modules.jobs.job import LONG_TEXT, Job, JobState, without_pictures
 
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 2
 KEEP_FINISHED = 500             # rows of history
+KEEP_PICTURES = 20              # of the newest jobs that did not end well, so that they can be tried again as they were
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL, source TEXT NOT NULL,
     created REAL NOT NULL, started REAL, finished REAL, state TEXT NOT NULL, attempts INTEGER NOT NULL, summary TEXT NOT NULL, error TEXT);
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, place);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 _COLUMNS = "id, kind, payload, source, created, started, finished, state, attempts, summary, error"
 
@@ -55,8 +57,37 @@ class JobStore:
             self._connection.execute(
                 "UPDATE jobs SET started=?, finished=?, state=?, attempts=?, summary=?, error=? WHERE id=?",
                 (job.started, job.finished, job.state.value, job.attempts, json.dumps(job.summary), job.error, job.id))
-            if job.is_over:
-                self._connection.execute("UPDATE jobs SET payload=? WHERE id=?", (json.dumps(without_pictures(job.payload)), job.id))
+            if job.state is JobState.DONE:
+                self._drop_pictures([(job.id, job.payload)])
+            elif job.is_over:
+                rows = self._connection.execute(
+                    "SELECT id, payload FROM jobs WHERE state IN ('failed', 'interrupted', 'set_aside') AND length(payload) > ? "
+                    "ORDER BY place DESC LIMIT 10 OFFSET ?", (LONG_TEXT, KEEP_PICTURES)).fetchall()
+                self._drop_pictures([(id, json.loads(payload)) for id, payload in rows])
+
+    def _drop_pictures(self, payloads: Iterable[tuple[str, Any]]) -> None:
+        self._connection.executemany(
+            "UPDATE jobs SET payload=? WHERE id=?", [(json.dumps(without_pictures(payload)), id) for id, payload in payloads])
+
+    def reorder(self, ids: Sequence[str]) -> None:
+        """Give waiting jobs the places that they hold together, in this order."""
+        with self._lock, self._connection:
+            marks = ",".join("?" * len(ids))
+            rows = self._connection.execute(f"SELECT place FROM jobs WHERE state='queued' AND id IN ({marks}) ORDER BY place", list(ids)).fetchall()
+            pairs = [(place, id) for (place,), id in zip(rows, ids)]
+            self._connection.executemany("UPDATE jobs SET place=? WHERE id=?", [(-place, id) for place, id in pairs])   # places are unique
+            self._connection.executemany("UPDATE jobs SET place=? WHERE id=?", pairs)
+
+    def fact(self, name: str) -> str:
+        """A remembered word about the whole queue; "" when there is none."""
+        with self._lock:
+            row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else ""
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Remember a word about the whole queue."""
+        with self._lock, self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value))
 
     def trim(self, keep: int = KEEP_FINISHED) -> None:
         """Forget the oldest finished jobs beyond ``keep``."""
@@ -64,6 +95,11 @@ class JobStore:
             self._connection.execute(
                 "DELETE FROM jobs WHERE state NOT IN ('queued', 'running') AND place NOT IN "
                 "(SELECT place FROM jobs WHERE state NOT IN ('queued', 'running') ORDER BY place DESC LIMIT ?)", (keep,))
+
+    def remove(self, job_id: str) -> None:
+        """Forget one finished job."""
+        with self._lock, self._connection:
+            self._connection.execute("DELETE FROM jobs WHERE id = ? AND state NOT IN ('queued', 'running')", (job_id,))
 
     def recover(self) -> list[Job]:
         """The jobs to run, in order, after a start. What was running is first in line again, or set aside after two attempts."""

@@ -19,10 +19,14 @@ from modules.rest_api.generation_routes import add_generation_routes
 from modules.rest_api.guard import Guard, GuardRules, Message, Receive, Scope, Send
 from modules.rest_api.info_routes import add_info_routes
 from modules.rest_api.internal_routes import add_internal_routes
+from modules.rest_api.job_routes import add_job_routes
 from modules.rest_api.listing_routes import add_listing_routes
 from modules.rest_api.progress_routes import add_progress_routes
+from modules.rest_api.queue_routes import add_queue_routes
 from modules.rest_api.routes import Routes
 from modules.rest_api.settings_routes import add_settings_routes
+from modules.rest_api.stop_routes import add_stop_routes
+from modules.rest_api.unbuilt_routes import add_unbuilt_routes
 from modules.schema.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -42,9 +46,11 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     add_error_answers(fastapi_app)
     add_docs(routes, shown=full)
     if full:
-        for add in (add_generation_routes, add_progress_routes, add_settings_routes, add_listing_routes, add_info_routes):
+        for add in (add_generation_routes, add_progress_routes, add_settings_routes, add_listing_routes, add_info_routes, add_job_routes,
+                    add_unbuilt_routes, add_stop_routes):
             add(routes)
     add_internal_routes(routes)
+    add_queue_routes(routes)
     add_file_route(routes)
     if app.flags.api_log:
         fastapi_app.add_middleware(RequestLog)      # type: ignore[arg-type]

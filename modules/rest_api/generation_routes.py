@@ -13,6 +13,7 @@ from modules.application.app import App
 from modules.application.generation import outcome_of, submit
 from modules.application.infotext_fill import fill_from_infotext
 from modules.application.outcome import Outcome
+from modules.application.picture_urls import with_fetched_pictures
 from modules.imaging.base64_codec import encode_image
 from modules.jobs.job import Job
 from modules.rest_api.models import ImageToImageResponse, Img2ImgBody, TextToImageResponse, Txt2ImgBody
@@ -42,7 +43,7 @@ def add_generation_routes(routes: Routes) -> None:
 
 async def _generate(app: App, kind: type[Txt2ImgRequest] | type[Img2ImgRequest], table: ParameterTable, body: BaseModel, user: str) -> dict[str, Any]:
     values = _values(app, table, body)
-    request = kind.from_flat(values)
+    request = kind.from_flat(await run_in_threadpool(with_fetched_pictures, values, app.settings))
     job = await run_in_threadpool(submit, app, request, source="api", user=user)
     await finished(job)
     outcome = outcome_of(job)

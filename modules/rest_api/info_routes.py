@@ -5,6 +5,7 @@ import os
 import sys
 from typing import Any
 
+from modules.application.picture_urls import fetched_picture
 from modules.compute.hardware import machine_memory
 from modules.imaging.base64_codec import decode_bytes, open_image
 from modules.imaging.metadata import read_infotext_from
@@ -18,7 +19,7 @@ def add_info_routes(routes: Routes) -> None:
 
     def png_info(body: PNGInfoRequest) -> dict[str, Any]:
         """The parameters text of a picture, and what it says."""
-        data = decode_bytes(body.image)
+        data = decode_bytes(fetched_picture(body.image, routes.app.settings))
         open_image(data)                # refuses what is no picture, or too large
         infotext, items = read_infotext_from(data)
         if infotext is None:

@@ -1,4 +1,4 @@
-"""What the page asks between clicks: its own job by id, the queue, finished results after a reload."""
+"""What the page asks between clicks: its own job by id, and previews."""
 from __future__ import annotations
 
 import base64
@@ -8,11 +8,8 @@ from fastapi import HTTPException, Response
 from pydantic import BaseModel, Field
 
 from modules.application.app import App
-from modules.application.listing import notices
-from modules.jobs.job import Job, JobState
+from modules.rest_api.job_routes import found_job
 from modules.rest_api.routes import Access, Routes
-
-_MOST_JOBS = 200
 
 
 class ProgressRequest(BaseModel):
@@ -40,39 +37,16 @@ def add_internal_routes(routes: Routes) -> None:
         waiting = app.jobs.pending()
         return {"size": len(waiting), "tasks": [job.id for job in waiting]}
 
-    def jobs(count: int = 20) -> dict[str, Any]:
-        """The queue: the running job, those in line with their places, and those that ended last."""
-        running = app.jobs.running()
-        return {
-            "running": described(app, running) if running else None,
-            "pending": [described(app, job) for job in app.jobs.pending()],
-            "finished": [described(app, job) for job in app.jobs.recent(max(0, min(count, _MOST_JOBS)))],
-            "notices": notices(app),
-        }
-
-    def job(job_id: str) -> dict[str, Any]:
-        """One job with its results: paths, infotexts and A1111's info."""
-        return {**described(app, found := _found(app, job_id)), **found.summary}
-
-    def interrupt(job_id: str) -> dict[str, Any]:
-        """Stop this job: at its next step when it runs, at once when it waits."""
-        return {"stopped": app.jobs.interrupt(_found(app, job_id).id)}
-
-    def skip(job_id: str) -> dict[str, Any]:
-        """Leave the current batch of this job."""
-        return {"skipped": app.jobs.skip(_found(app, job_id).id)}
-
     def preview(job_id: str, number: int) -> Response:
         """The preview picture of a running job."""
-        data = _found(app, job_id).progress.preview(number)
+        data = found_job(app, job_id).progress.preview(number)
         if data is None:
             raise HTTPException(404, "This preview is not there any more.")
         return Response(data, media_type=_media_type(data), headers={"Cache-Control": "private, max-age=60"})
 
     for path, handler, method in (
         ("/internal/ping", ping, "GET"), ("/internal/progress", progress, "POST"), ("/internal/pending-tasks", pending_tasks, "GET"),
-        ("/internal/jobs", jobs, "GET"), ("/internal/jobs/{job_id}", job, "GET"), ("/internal/jobs/{job_id}/interrupt", interrupt, "POST"),
-        ("/internal/jobs/{job_id}/skip", skip, "POST"), ("/internal/preview/{job_id}/{number}", preview, "GET"),
+        ("/internal/preview/{job_id}/{number}", preview, "GET"),
     ):
         routes.add_route(path, handler, methods=(method,), access=Access.PAGE)
 
@@ -96,32 +70,6 @@ def internal_progress(app: App, asked: ProgressRequest) -> dict[str, Any]:
         answer["live_preview"] = f"data:{_media_type(data)};base64,{base64.b64encode(data).decode('ascii')}"
         answer["id_live_preview"] = shot.preview_id
     return answer
-
-
-def described(app: App, job: Job) -> dict[str, Any]:
-    """A job as JSON, without its pictures."""
-    asked = job.payload.get("request", {})
-    return {
-        "id": job.id,
-        "kind": job.kind,
-        "source": job.source,
-        "state": job.state.value,
-        "position": app.jobs.position(job.id),
-        "created": job.created,
-        "started": job.started,
-        "finished": job.finished,
-        "attempts": job.attempts,
-        "error": job.error,
-        "prompt": str(asked.get("prompt", ""))[:500],
-        "interrupted": job.state is JobState.INTERRUPTED,
-    }
-
-
-def _found(app: App, job_id: str) -> Job:
-    job = app.jobs.find(job_id)
-    if job is None:
-        raise HTTPException(404, "No job has this id.")
-    return job
 
 
 def _media_type(data: bytes) -> str:

@@ -41,12 +41,12 @@ def add_listing_routes(routes: Routes) -> None:
         ("prompt-styles", lambda: listing.prompt_styles(app), list[models.PromptStyleItem], "Every style."),
         ("embeddings", lambda: listing.embeddings(app), models.EmbeddingsResponse, "Textual inversion embeddings."),
         ("loras", lambda: listing.loras(app), None, "LoRAs."),
-        ("hypernetworks", _none, None, "Hypernetworks; none are read."),
-        ("face-restorers", _none, None, "Face restorers; there is none yet."),
+        ("hypernetworks", _none, list[models.HypernetworkItem], "Hypernetworks; none are read."),
+        ("face-restorers", _none, list[models.FaceRestorerItem], "Face restorers; there is none yet."),
         ("realesrgan-models", lambda: listing.realesrgan_models(app), list[models.RealesrganItem], "Real-ESRGAN models: where they are, or may be had."),
         ("scripts", lambda: {"txt2img": [], "img2img": []}, models.ScriptsList, "Names of scripts."),
         ("script-info", _none, list[models.ScriptInfo], "Scripts and their arguments."),
-        ("extensions", _none, list[models.ExtensionItem], "Installed extensions."),
+        ("extensions", lambda: listing.extensions(app), list[models.ExtensionItem], "Installed extensions."),
     )
     for name, handler, model, summary in lists:
         routes.add_route(f"/sdapi/v1/{name}", handler, model=model, summary=summary)

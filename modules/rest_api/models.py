@@ -1,13 +1,17 @@
 """The API's models: requests made from the parameter tables, answers in A1111's shapes."""
 from __future__ import annotations
 
+import dataclasses
 import typing
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field, create_model
 
+from modules.schema.flag_table import METADATA_KEY, Flags
 from modules.schema.param import ParamEntry
+from modules.schema.setting import Setting
+from modules.schema.settings.table import SETTINGS
 from modules.schema.table import IMG2IMG, TXT2IMG, ParameterTable
 
 
@@ -37,6 +41,28 @@ def _field(entry: ParamEntry) -> Any:
     description = entry.info.description or entry.label
     return Field(default=default if not isinstance(default, Mapping) else dict(default), description=description)
 
+
+def _setting_field(setting: Setting) -> tuple[Any, Any]:
+    """A setting whose default is None may hold any value. Numbers are described as A1111 does, without saying which are whole."""
+    default = setting.fresh_default()
+    kind = float if type(default) is int else type(default)
+    return (Any if default is None else kind), Field(default=default, description=setting.label)
+
+
+def _flag_field(each: dataclasses.Field[Any], hint: Any) -> tuple[Any, Any]:
+    kind = typing.get_origin(hint)
+    if kind is tuple:
+        hint = list
+    elif isinstance(kind, type) and issubclass(kind, Mapping):
+        hint = dict
+    default = each.default_factory() if each.default is dataclasses.MISSING else each.default      # type: ignore[misc]
+    return hint, Field(default=list(default) if isinstance(default, tuple) else default, description=each.metadata[METADATA_KEY].meaning)
+
+
+# What GET options and cmd-flags answer, for the documentation: made from the tables.
+Options: type[BaseModel] = create_model("Options", **{each.key: _setting_field(each) for each in SETTINGS})  # type: ignore[call-overload]
+FlagsItem: type[BaseModel] = create_model(      # type: ignore[call-overload]
+    "Flags", **{each.name: _flag_field(each, typing.get_type_hints(Flags)[each.name]) for each in dataclasses.fields(Flags)})
 
 Txt2ImgBody = request_model(TXT2IMG, "StableDiffusionProcessingTxt2Img")
 Img2ImgBody = request_model(IMG2IMG, "StableDiffusionProcessingImg2Img")
@@ -169,3 +195,50 @@ class ExtensionItem(BaseModel):
     version: str
     commit_date: str
     enabled: bool
+
+
+class InterrogateRequest(BaseModel):
+    image: str = Field(default="", description="Base64 of an image file.")
+    model: str = Field(default="clip", description="clip or deepdanbooru.")
+
+
+class CreateResponse(BaseModel):
+    info: str = Field(description="What was made.")
+
+
+class TrainResponse(BaseModel):
+    info: str = Field(description="How the training ended.")
+
+
+class HypernetworkItem(BaseModel):
+    name: str
+    path: str | None = None
+
+
+class FaceRestorerItem(BaseModel):
+    name: str
+    cmd_dir: str | None = None
+
+
+class JobItem(BaseModel):
+    id: str
+    kind: str = Field(description="txt2img, img2img ...")
+    source: str = Field(description="page or api.")
+    state: str = Field(description="queued, running, done, failed, interrupted or set_aside.")
+    position: int | None = Field(description="0 for the running job, 1 for the next one; null when it is over.")
+    progress: float = Field(description="From 0 to 1.")
+    eta: float | None = Field(description="Seconds left, null while unknown.")
+    textinfo: str = Field(description="What it does now, in words.")
+    created: float = Field(description="Seconds since 1970.")
+    started: float | None
+    finished: float | None
+    attempts: int
+    error: str | None
+    prompt: str
+
+
+class JobsResponse(BaseModel):
+    running: JobItem | None
+    pending: list[JobItem]
+    finished: list[JobItem]
+    paused: bool

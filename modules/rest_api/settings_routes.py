@@ -12,6 +12,7 @@ from modules.application import generation
 from modules.application.app import App
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.application.settings_rules import check_outside_change
+from modules.rest_api.models import FlagsItem, Options
 from modules.rest_api.routes import Routes
 from modules.schema.errors import WebuiError
 
@@ -39,9 +40,9 @@ def add_settings_routes(routes: Routes) -> None:
         found = {field.name: getattr(app.flags, field.name) for field in dataclasses.fields(app.flags)}
         return {name: None if name in SECRET_FLAGS else list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
-    routes.add_route("/sdapi/v1/options", get_options)
+    routes.add_route("/sdapi/v1/options", get_options, model=Options)
     routes.add_route("/sdapi/v1/options", set_options, methods=("POST",))
-    routes.add_route("/sdapi/v1/cmd-flags", cmd_flags)
+    routes.add_route("/sdapi/v1/cmd-flags", cmd_flags, model=FlagsItem)
 
 
 def options_of(app: App) -> dict[str, Any]:

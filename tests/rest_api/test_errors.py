@@ -63,7 +63,7 @@ def test_bodies_that_are_no_requests(fake_server: RunningServer, content: bytes)
 
 @pytest.mark.parametrize(("values", "status", "word"), [
     ({}, 404, "Init image not found"), ({"init_images": []}, 404, "Init image not found"), ({"init_images": ["abc"]}, 422, "Invalid encoded image"),
-    ({"init_images": ["http://127.0.0.1:1/x.png"]}, 422, "not fetched"), ({"init_images": [5]}, 422, ""), ({"init_images": "abc"}, 422, ""),
+    ({"init_images": ["http://127.0.0.1:1/x.png"]}, 422, "local resource not allowed"), ({"init_images": [5]}, 422, ""), ({"init_images": "abc"}, 422, ""),
     ({"init_images": [None]}, 422, ""), ({"init_images": [PIXEL], "mask": "abc"}, 422, "mask"), ({"init_images": [PIXEL], "resize_mode": 9}, 422, "resize_mode"),
     ({"init_images": [PIXEL], "denoising_strength": 7}, 422, "denoising_strength"), ({"init_images": [PIXEL] * 2}, 422, "batches of 1"),
 ])

@@ -1,0 +1,51 @@
+"""--api-server-stop: ending the server, or asking its launcher to start it again, over the API."""
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+from starlette.responses import PlainTextResponse
+
+from modules.files.atomic import write_text
+from modules.rest_api.routes import Routes
+from modules.rest_api.unbuilt_routes import NotBuilt
+
+RESTART_FILE = "SD_WEBUI_RESTART"       # the environment variable by which A1111's shell launchers name the file they look for
+_ANSWER_FIRST = 0.2                     # seconds until the server is told, so that the caller gets an answer
+
+
+def add_stop_routes(routes: Routes) -> None:
+    """server-stop, server-kill, server-restart; only with --api-server-stop."""
+    if not routes.app.flags.api_server_stop:
+        return
+
+    def stop() -> PlainTextResponse:
+        """End the server: the running job ends at its next step, waiting ones are kept for the next start."""
+        _soon(lambda: signal.raise_signal(signal.SIGINT))
+        return PlainTextResponse("Stopping.")
+
+    def kill() -> PlainTextResponse:
+        """End the server at once, in the middle of a step; the queue survives."""
+        _soon(lambda: os._exit(0))
+        return PlainTextResponse("Killed.")
+
+    def restart() -> PlainTextResponse:
+        """End the server and let its launcher start it again."""
+        named = os.environ.get(RESTART_FILE)
+        if not named:
+            raise NotBuilt("The server cannot start itself again: it was not started by a launcher that waits for that.",
+                           "Stop it with server-stop and start it where it was started.")
+        write_text(Path(named).absolute(), "")
+        _soon(lambda: signal.raise_signal(signal.SIGINT))
+        return PlainTextResponse("Restarting.")
+
+    for name, handler in (("stop", stop), ("kill", kill), ("restart", restart)):
+        routes.add_route(f"/sdapi/v1/server-{name}", handler, methods=("POST",))
+
+
+def _soon(act: object) -> None:
+    timer = threading.Timer(_ANSWER_FIRST, act)     # type: ignore[arg-type]
+    timer.daemon = True
+    timer.start()

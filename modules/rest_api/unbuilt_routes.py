@@ -1,0 +1,45 @@
+"""Routes of A1111 whose work this server does not do: each checks what it can, then says so in A1111's shape."""
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Body
+
+from modules.imaging.base64_codec import decode_image
+from modules.rest_api.models import CreateResponse, InterrogateRequest, TrainResponse
+from modules.rest_api.routes import Routes
+from modules.schema.errors import UnknownName, WebuiError
+
+INTERROGATORS = ("clip", "deepdanbooru")
+TRAINING_REMEDY = "Train with a tool made for it, put the file into its folder under models or embeddings, and call refresh."
+
+
+class NotBuilt(WebuiError):
+    """Asked for is something that this server does not do."""
+
+    status = 501
+
+
+def add_unbuilt_routes(routes: Routes) -> None:
+    """interrogate, create/* and train/*."""
+    routes.add_route("/sdapi/v1/interrogate", interrogate, methods=("POST",))
+    for act, model in (("create", CreateResponse), ("train", TrainResponse)):
+        for kind in ("embedding", "hypernetwork"):
+            routes.add_route(f"/sdapi/v1/{act}/{kind}", _refusing(act, kind), methods=("POST",), model=model)
+
+
+def interrogate(body: InterrogateRequest) -> dict[str, Any]:
+    """Words for a picture: there is no model for that."""
+    decode_image(body.image)
+    if body.model not in INTERROGATORS:
+        raise UnknownName("interrogation model", body.model, INTERROGATORS)
+    raise NotBuilt(f"Pictures are not described here: there is no model file for {body.model}.", "Describe it yourself, or ask another program.")
+
+
+def _refusing(act: str, kind: str) -> Any:
+    def refuse(args: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+        """Not done here."""
+        name = str(args.get("name", args.get(f"{kind}_name", "")))[:80]
+        raise NotBuilt(f"The {kind} {name!r} was not {act}{'d' if act == 'create' else 'ed'}: this server does not {act} {kind}s.", TRAINING_REMEDY)
+
+    return refuse
