@@ -196,7 +196,7 @@ def test_blending_before_or_after() -> None:
 
 @pytest.mark.parametrize("flag", ["interrupted", "skipped"])
 def test_a_stop_is_seen_before_the_model_is_asked(flag: str) -> None:
-    unet, cancel = FakeUnet(), SimpleNamespace(interrupted=False, skipped=False)
+    unet, cancel = FakeUnet(), SimpleNamespace(interrupted=False, skipped=False, hold=lambda: None)
     ask = denoiser(unet, cancel=cancel)
     first = ask(latent(), 2.0)
     setattr(cancel, flag, True)
