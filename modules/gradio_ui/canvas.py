@@ -25,7 +25,8 @@ from modules.schema.errors import InvalidValue
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PLAIN, SKETCH, MASK, COLOUR_MASK = "picture", "sketch", "mask", "colour-mask"  # what is drawn on a canvas, for the scripts
+# what is painted on a canvas, for the scripts; a masked one has its mask in another file
+PLAIN, SKETCH, MASK, COLOUR_MASK, MASKED = "picture", "sketch", "mask", "colour-mask", "masked"
 AGAIN = "Put the picture in once more, or press Generate again."
 
 

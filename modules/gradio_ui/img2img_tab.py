@@ -8,7 +8,7 @@ import gradio as gr
 
 from modules.application.app import App
 from modules.gradio_ui import img2img_pictures as pictures
-from modules.gradio_ui.canvas import PLAIN, build_canvas
+from modules.gradio_ui.canvas import COLOUR_MASK, MASK, MASKED, PLAIN, SKETCH, build_canvas
 from modules.gradio_ui.components import bridge_text, form_column, form_row, tool_button
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.generation_tab import GenerationTab, build_generation_tab
@@ -19,9 +19,19 @@ from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.table import IMG2IMG
 
 TAB = "img2img"
-DRAWN_ON = (  # tab's name in ids, label, canvases as (elem_id, what is drawn)
+MODES = (  # in A1111's order; the tab's name in ids, its label, its canvases as (elem_id, what is painted on it)
     ("img2img", "img2img", (("img2img_image", PLAIN),)),
+    ("img2img_sketch", "Sketch", (("img2img_sketch", SKETCH),)),
+    ("inpaint", "Inpaint", (("img2maskimg", MASK),)),
+    ("inpaint_sketch", "Inpaint sketch", (("inpaint_sketch", COLOUR_MASK),)),
+    ("inpaint_upload", "Inpaint upload", (("img_inpaint_base", MASKED), ("img_inpaint_mask", PLAIN))),
 )
+COPIES = {
+    "img2img": "img2img",
+    "sketch": "sketch",
+    "inpaint": "inpaint",
+    "inpaint_sketch": "inpaint sketch",
+}  # modes that a picture is copied between
 
 
 def build_img2img_tab(app: App, choices: Choices, ui_config: UiConfig, files: ShownFiles) -> GenerationTab:
@@ -31,14 +41,26 @@ def build_img2img_tab(app: App, choices: Choices, ui_config: UiConfig, files: Sh
 
 
 def _modes(builder: FormBuilder) -> None:
-    tabs = [InnerTab(f"{TAB}_{name}_tab", label, partial(_canvases, builder, canvases)) for name, label, canvases in DRAWN_ON]
+    tabs = [InnerTab(f"{TAB}_{name}_tab", label, partial(_canvases, builder, name, canvases)) for name, label, canvases in MODES]
     build_inner_tabs("mode_img2img", tabs)
     builder.own(pictures.MODE, bridge_text(pictures.MODE, "0"), by_script=True)
 
 
-def _canvases(builder: FormBuilder, canvases: tuple[tuple[str, str], ...]) -> None:
+def _canvases(builder: FormBuilder, mode: str, canvases: tuple[tuple[str, str], ...]) -> None:
     for elem_id, kind in canvases:
         build_canvas(builder, elem_id, pictures.LABELS[elem_id], kind)
+    own = mode.removeprefix("img2img_")
+    if own in COPIES:
+        _copy_buttons(own)
+
+
+def _copy_buttons(own: str) -> None:
+    """What they do stands in static/img2img.js."""
+    with gr.Row(elem_id=f"{TAB}_copy_to_{own}", elem_classes=["gradio-row", "copy-buttons"]):
+        gr.HTML("Copy image to: ", elem_id=f"{TAB}_label_copy_to_{own}", elem_classes=["gradio-html"], padding=False)
+        for name, label in COPIES.items():
+            if name != own:
+                gr.Button(label, elem_id=f"{TAB}_copy_{own}_to_{name}", min_width=0)
 
 
 def _resize(builder: FormBuilder) -> None:

@@ -13,7 +13,21 @@ from modules.application.app import App
 
 # The settings that the scripts in static/ read from ``opts``; the others are there for extensions.
 SCRIPT_SETTINGS = (
+    "canvas_blur_prompt",
+    "canvas_disabled_functions",
+    "canvas_hotkey_adjust",
+    "canvas_hotkey_fullscreen",
+    "canvas_hotkey_grow_brush",
+    "canvas_hotkey_move",
+    "canvas_hotkey_reset",
+    "canvas_hotkey_shrink_brush",
+    "canvas_hotkey_zoom",
+    "canvas_show_tooltip",
     "disable_token_counters",
+    "img2img_editor_height",
+    "img2img_inpaint_mask_brush_color",
+    "img2img_inpaint_sketch_default_brush_color",
+    "img2img_sketch_default_brush_color",
     "live_preview_refresh_period",
     "live_previews_enable",
     "prevent_screen_sleep_during_generation",

@@ -1,19 +1,7 @@
-// A place for a picture: dropped, pasted or chosen; kept in the browser as a file, and sent to the server when it is asked for.
+// A place for a picture: dropped, pasted or chosen, and painted on where its kind says so. canvas_tools.js has the tools,
+// canvas_view.js the zoom, canvas_drawing.js the paint, canvas_memory.js what survives a reload.
 
 webui.canvases = {};
-
-webui.uploadUrl = "./gradio_api/upload";
-
-// Sends one file through Gradio's upload route; resolves to its path on the server.
-webui.upload = async function(blob, name) {
-    const form = new FormData();
-    form.append("files", blob, name);
-    const answer = await fetch(webui.uploadUrl, {method: "POST", body: form});
-    if (!answer.ok) {
-        throw new Error(`the server answered ${answer.status} to the upload`);
-    }
-    return (await answer.json())[0];
-};
 
 webui.element = function(tag, className, attributes = {}) {
     const element = document.createElement(tag);
@@ -24,35 +12,9 @@ webui.element = function(tag, className, attributes = {}) {
     return element;
 };
 
-// A file that goes to the server once: changed, it goes again.
-class UploadedFile {
-    constructor(name) {
-        this.name = name;
-        this.blob = null;
-        this.path = null;
-    }
-
-    set(blob) {
-        this.blob = blob;
-        this.path = null;
-    }
-
-    async onServer() {
-        if (!this.blob) {
-            return null;
-        }
-        if (!this.path) {
-            const blob = this.blob;
-            const path = await webui.upload(blob, this.name);
-            this.path = this.blob === blob ? path : null;
-            return path;
-        }
-        return this.path;
-    }
-}
-
 class PictureCanvas {
-    // place: the element that the server made; its data says what is drawn here.
+    // place: the element that the server made. Its data: label, and kind: "picture" and "masked" take no paint,
+    // "mask" takes one colour, "sketch" and "colour-mask" take any.
     constructor(id, place) {
         this.id = id;
         this.label = place.dataset.label;
@@ -60,54 +22,61 @@ class PictureCanvas {
         this.size = [0, 0];
         this.picture = null;  // the <img>, while there is a picture
         this.file = new UploadedFile("picture.png");
+        this.layerFile = new UploadedFile("drawing.png");
+        this.layerVersion = 0;  // of the drawing in layerFile
         this.listeners = [];
-        this.root = document.getElementById(id);
+        this.root = place.closest(".webui-canvas");
+        this.root.prepend(place);  // out of Gradio's text block, whose style would reach in
+        this.drawing = ["mask", "sketch", "colour-mask"].includes(this.kind) ? new Drawing() : null;
         this.build(place);
+        this.view = new CanvasView(this.viewport, this.stage);
+        this.tools = new CanvasTools(this);
+        this.restoring = this.restore();
+    }
+
+    get isColoured() {
+        return this.kind === "sketch" || this.kind === "colour-mask";
     }
 
     build(place) {
         this.empty = webui.element("div", "canvas-empty");
         this.chooser = webui.element("input", "canvas-file", {type: "file", accept: "image/*", "aria-label": `${this.label}: choose a file`});
-        const choose = webui.element("button", "canvas-choose", {type: "button"});
-        choose.append("Drop a picture here", webui.element("br", ""), "or click to choose one");
+        const choose = webui.element("button", "canvas-choose", {type: "button", "aria-label": `${this.label}: drop a picture, or choose a file`});
+        choose.append("Drop a picture here", webui.element("br", ""), "- or -", webui.element("br", ""), "click to choose a file");
         choose.addEventListener("click", () => this.chooser.click());
         this.chooser.addEventListener("change", () => this.takeFiles(this.chooser.files));
         this.empty.append(choose);
         this.viewport = webui.element("div", "canvas-viewport", {tabindex: "0", role: "group", "aria-label": this.label});
         this.stage = webui.element("div", "canvas-stage");
         this.viewport.append(this.stage);
+        if (this.drawing) {
+            this.stage.append(this.drawing.layer);
+            this.drawing.onChange = () => this.painted();
+        }
         this.bar = webui.element("div", "canvas-bar", {role: "toolbar", "aria-label": `${this.label}: tools`});
-        this.addTool("remove", "✕", "Remove the picture", () => this.clear());
         this.title = webui.element("div", "canvas-title");
         this.title.textContent = this.label;
         place.append(this.title, this.bar, this.viewport, this.empty, this.chooser);
         this.root.addEventListener("dragover", (event) => this.dragged(event));
         this.root.addEventListener("dragleave", () => this.root.classList.remove("dragged"));
         this.root.addEventListener("drop", (event) => this.dropped(event));
-        this.show();
     }
 
-    addTool(name, sign, words, act) {
-        const button = webui.element("button", `canvas-tool canvas-${name}`, {type: "button", title: words, "aria-label": words});
-        button.textContent = sign;
-        button.addEventListener("click", act);
-        this.bar.append(button);
-        return button;
-    }
-
+    // callback(canvas), after the picture came or went.
     onChange(callback) {
         this.listeners.push(callback);
     }
 
     changed() {
+        this.root.classList.toggle("has-picture", Boolean(this.picture));
+        if (this.picture) {
+            this.view.setSize(...this.size);
+        }
+        this.tools.refresh();
         webui.callAll(this.listeners, this);
     }
 
-    show() {
-        this.root.classList.toggle("has-picture", Boolean(this.picture));
-    }
-
-    // Takes a picture file (Blob). Throws when the browser cannot read it.
+    // Takes a picture file (Blob); what was painted goes. Throws when the browser cannot read it.
     async put(blob) {
         const image = new Image();
         image.alt = this.label;
@@ -123,9 +92,11 @@ class PictureCanvas {
         this.picture = image;
         this.size = [image.naturalWidth, image.naturalHeight];
         this.file.set(blob);
+        this.drawing?.reset(...this.size);
         this.stage.prepend(image);
-        this.show();
         this.changed();
+        webui.keepBlob(this.id, "picture", blob);
+        webui.keepBlob(this.id, "drawing", null);
     }
 
     drop() {
@@ -135,22 +106,64 @@ class PictureCanvas {
         }
         this.picture = null;
         this.file.set(null);
+        this.layerFile.set(null);
+        this.layerVersion = 0;
+        this.drawing?.reset(1, 1);
     }
 
-    clear() {
+    remove() {
         this.drop();
         this.chooser.value = "";
-        this.show();
+        this.tools.setFull(false);
         this.changed();
+        webui.keepBlob(this.id, "picture", null);
+        webui.keepBlob(this.id, "drawing", null);
+    }
+
+    async restore() {
+        const [picture, drawing] = await Promise.all(["picture", "drawing"].map((what) => webui.keptBlob(this.id, what)));
+        if (!picture || this.picture) {
+            return;
+        }
+        await this.put(picture).catch((error) => console.warn("a kept picture could not be read", error));
+        if (this.file.blob === picture && drawing && this.drawing) {
+            await this.drawing.restore(drawing);
+            await webui.keepBlob(this.id, "drawing", drawing);
+        }
+    }
+
+    // Something was painted: keep it as soon as the hand rests.
+    painted() {
+        this.tools.refresh();
+        clearTimeout(this.keeping);
+        this.keeping = setTimeout(async() => {
+            if (!this.drawing.stroke) {
+                webui.keepBlob(this.id, "drawing", (await this.drawn()).blob);
+            }
+        }, 250);
+    }
+
+    // The drawing as a file, made anew when it changed.
+    async drawn() {
+        const {version} = this.drawing;
+        if (this.layerVersion !== version) {
+            this.layerFile.set(await this.drawing.blob());
+            this.layerVersion = version;
+        }
+        return this.layerFile;
     }
 
     async takeFiles(files) {
         const file = Array.from(files || []).find((each) => each.type.startsWith("image/"));
-        if (!file) {
+        if (file) {
+            await this.putOrTell(file);
+        } else if (files && files.length > 0) {
             webui.toast(`${this.label}: this is not a picture.`, "error");
-            return;
         }
-        await this.put(file).catch((error) => webui.toast(`${this.label}: ${error.message}.`, "error"));
+    }
+
+    async putOrTell(blob) {
+        await this.put(blob).catch((error) => webui.toast(`${this.label}: ${error.message}.`, "error"));
     }
 
     dragged(event) {
@@ -166,20 +179,46 @@ class PictureCanvas {
             return;
         }
         const url = event.dataTransfer.getData("text/uri-list") || event.dataTransfer.getData("text/plain");
-        if (url && new URL(url, location.href).origin === location.origin) {  // a picture of this page, dragged from a gallery
+        if (URL.canParse(url, location.href) && new URL(url, location.href).origin === location.origin) {  // from a gallery of this page
             await webui.fetchPicture(url).then((blob) => this.put(blob)).catch((error) => webui.toast(`${this.label}: ${error.message}.`, "error"));
         } else {
             webui.toast(`${this.label}: drop a picture file.`, "error");
         }
     }
 
+    // Picture and paint in one canvas of the picture's size.
+    composite() {
+        const whole = webui.newCanvas(...this.size);
+        const paint = whole.getContext("2d");
+        paint.drawImage(this.picture, 0, 0, ...this.size);
+        if (this.drawing) {
+            paint.drawImage(this.drawing.layer, 0, 0);
+        }
+        return whole;
+    }
+
+    // What "copy to" and "send to" hand on: the file itself, or picture and colours together.
+    async handedOn() {
+        if (!this.picture || !this.isColoured || !this.drawing.touched) {
+            return this.file.blob;
+        }
+        return new Promise((resolve) => this.composite().toBlob(resolve, "image/png"));
+    }
+
     // What the server gets, as JSON text.
     async content() {
         try {
-            return JSON.stringify({picture: await this.file.onServer()});
+            const drawing = this.drawing && this.picture ? await (await this.drawn()).onServer() : null;
+            return JSON.stringify({picture: await this.file.onServer(), drawing});
         } catch (error) {
             return JSON.stringify({error: `the picture could not be sent (${error.message})`});
         }
+    }
+
+    // The server said no: what it has may be gone.
+    forgetUploads() {
+        this.file.forgetPath();
+        this.layerFile.forgetPath();
     }
 }
 
@@ -188,7 +227,10 @@ webui.startCanvases = function() {
         const id = place.closest(".webui-canvas").id;
         webui.canvases[id] = new PictureCanvas(id, place);
     }
+    webui.forgetOldBlobs();
     document.addEventListener("paste", webui.pasteIntoCanvas);
+    document.addEventListener("keydown", webui.canvasKey);
+    document.addEventListener("keyup", webui.canvasKeyUp);
 };
 
 // Ctrl+V puts a picture where the pointer is, or where the focus is, or into the canvas that shows.
@@ -198,7 +240,10 @@ webui.pasteIntoCanvas = function(event) {
     if (files.length === 0 || shown.length === 0) {
         return;
     }
-    const aimed = shown.find((canvas) => canvas.root.matches(":hover")) || shown.find((canvas) => canvas.root.contains(document.activeElement));
     event.preventDefault();
-    (aimed || shown.find((canvas) => !canvas.picture) || shown[0]).takeFiles(files);
+    (webui.aimedCanvas(shown) || shown.find((canvas) => !canvas.picture) || shown[0]).takeFiles(files);
 };
+
+// The one under the pointer, or with the focus.
+webui.aimedCanvas = (canvases) => canvases.find((canvas) => canvas.root.matches(":hover, .canvas-full")) ||
+    canvases.find((canvas) => canvas.root.contains(document.activeElement));

@@ -1,6 +1,9 @@
 // The img2img tab: modes, the size that "Resize by" gives, pictures that are sent here.
 
-webui.img2imgModes = [["img2img_image"]];  // canvases by mode, the one with the picture first
+// Canvases by mode, the one with the picture first; Batch has none.
+webui.img2imgModes = [["img2img_image"], ["img2img_sketch"], ["img2maskimg"], ["inpaint_sketch"], ["img_inpaint_base", "img_inpaint_mask"]];
+
+webui.copyModes = {img2img: 0, sketch: 1, inpaint: 2, inpaint_sketch: 3};
 
 webui.img2imgMode = () => get_tab_index("mode_img2img");
 
@@ -25,7 +28,7 @@ webui.showScaledSize = function() {
 webui.showImg2imgMode = function() {
     const kind = webui.img2imgCanvas()?.kind;
     const settings = webui.find("#img2img_settings").classList;
-    settings.toggle("with-mask", ["mask", "colour-mask", "masked"].includes(kind));
+    settings.toggle("with-mask", ["mask", "colour-mask", "masked"].includes(kind) || webui.img2imgMode() === webui.img2imgModes.length);
     settings.toggle("with-colour-mask", kind === "colour-mask");
     webui.showScaledSize();
 };
@@ -55,12 +58,33 @@ webui.img2imgReceiver = function(mode, id) {
     };
 };
 
+// "Copy image to": the picture, with its colours where it has been painted on.
+webui.copyPicture = async function(from, to) {
+    const [source, target] = [from, to].map((name) => webui.canvases[webui.img2imgModes[webui.copyModes[name]][0]]);
+    const blob = await source.handedOn();
+    if (blob) {
+        await target.putOrTell(blob);
+    }
+    switch_to_img2img_tab(webui.copyModes[to]);
+};
+
+webui.startCopyButtons = function() {
+    for (const from of Object.keys(webui.copyModes)) {
+        for (const to of Object.keys(webui.copyModes)) {
+            document.getElementById(`img2img_copy_${from}_to_${to}`)?.addEventListener("click", () => webui.copyPicture(from, to));
+        }
+    }
+};
+
 onUiLoaded(() => {
     if (!webui.find("#mode_img2img")) {
         return;
     }
     webui.startCanvases();
+    webui.startCopyButtons();
+    webui.refusedCallbacks.push((tab) => tab === "img2img" && Object.values(webui.canvases).forEach((canvas) => canvas.forgetUploads()));
     webui.receivers.img2img = webui.img2imgReceiver(0, "img2img_image");
+    webui.receivers.inpaint = webui.img2imgReceiver(2, "img2maskimg");
     webui.fillers.img2img_mode = () => String(webui.img2imgMode());
     webui.fillers.img2img_resize_tab = () => String(get_tab_index("img2img_tabs_resize"));
     for (const id of Object.keys(webui.canvases)) {

@@ -81,6 +81,7 @@ class TabJobs {
     answered(answer) {
         if (answer.error) {
             webui.toast(answer.error, "error");
+            webui.callAll(webui.refusedCallbacks, this.tab);
             this.drop(answer.id);
             return;
         }
@@ -185,6 +186,8 @@ class TabJobs {
 }
 
 webui.jobs = {};
+
+webui.refusedCallbacks = [];  // called with the tab when the server refuses a click
 
 // elem_id -> a function that gives the value of a field that only the scripts know, when Generate is clicked; it may take a while.
 webui.fillers = {};
