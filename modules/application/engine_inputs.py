@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from modules.application.init_inputs import resolve_init
+from modules.application.init_inputs import opened, resolve_init
 from modules.engine.resolved import PreviewOptions, ResolvedHires, ResolvedInit, ResolvedRefiner, ResolvedRequest, SamplingOptions
 from modules.engine.sampler_registry import find_sampler, find_schedule, split_sampler_and_schedule
 from modules.engine.upscale import BUILT_IN, KnownUpscalers
@@ -109,8 +109,9 @@ def resolve(
         init=resolve_init(request) if isinstance(request, Img2ImgRequest) else ResolvedInit(),
         refiner=ResolvedRefiner(
             checkpoint_name=_named(request.refiner.checkpoint),
-            switch_at=0.8 if request.refiner.switch_at is None else request.refiner.switch_at,
+            switch_at=request.refiner.switch_at or 0.0,     # None: at once, as in A1111
             switch_by_sample_steps=settings.get("refiner_switch_by_sample_steps"),
+            hires_pass=settings.get("hires_fix_refiner_pass"),
         ),
         preview=_preview(settings),
     )
@@ -154,6 +155,7 @@ def _hires(request: Txt2ImgRequest | Img2ImgRequest, upscalers: KnownUpscalers) 
         prompt=hires.prompt,
         negative_prompt=hires.negative_prompt,
         checkpoint_name=_named(hires.checkpoint_name, SAME_CHECKPOINT),
+        first_pass=opened(request.first_pass.firstpass_image, "firstpass_image") if request.first_pass.firstpass_image else None,
     )
 
 

@@ -32,7 +32,6 @@ from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC
 from modules.schema.errors import InvalidValue, JobSetAside, NoCheckpoint, UnknownName
 from modules.schema.param import put
-from modules.schema.params_hires import SAME_CHECKPOINT
 from modules.schema.request import Img2ImgRequest, Request, Txt2ImgRequest
 
 if TYPE_CHECKING:
@@ -55,9 +54,10 @@ def submit(app: App, request: Request, *, source: str, task_id: str | None = Non
     check_overrides(app.settings.table, overrides)
     settings = OverlaidSettings(app.settings.table, app.settings.changed(), overrides)
     app.scripts.check(request, (SOFT_INPAINTING,) if isinstance(request, Img2ImgRequest) else ())
-    _refuse_unbuilt(request)
     model = chosen_checkpoint(app, settings.get(CHECKPOINT_KEY), strict=CHECKPOINT_KEY in overrides)
-    _check_amount(resolve(request, settings, app.upscalers.known()))
+    resolved = resolve(request, settings, app.upscalers.known())
+    _check_amount(resolved)
+    with_checkpoints(app, resolved)
     if not request.overrides.override_settings_restore_afterwards and overrides:
         app.settings.update(overrides)
     if not request.scripting.script_name:           # a script may want to draw one for each of its pictures
@@ -108,7 +108,40 @@ def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False) -> Mo
 def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Components:
     """``model`` with the VAE that the settings ask for; on the worker thread only. Raises CannotLoad, OutOfMemory."""
     vae = AUTOMATIC if missing_vae(app, settings) else settings.get("sd_vae")
-    return app.checkpoints.load(model, vae=vae, setting_beats_card=settings.get("sd_vae_overrides_per_model_preferences"))
+    return app.checkpoints.load(
+        model, vae=vae, setting_beats_card=settings.get("sd_vae_overrides_per_model_preferences"), keep=settings.get("sd_checkpoints_limit"),
+        others_in_ram=settings.get("sd_checkpoints_keep_in_cpu"))
+
+
+def with_checkpoints(app: App, resolved: ResolvedRequest, *, hashing: bool = False) -> ResolvedRequest:
+    """The request with its second checkpoints under the catalogue's names; with ``hashing`` their texts' names as well, which may take seconds.
+
+    Raises UnknownName, which names what there is.
+    """
+    def found(name: str) -> tuple[str, str]:
+        if not name:
+            return "", ""
+        model = app.catalogue.find_checkpoint(name)
+        if hashing:
+            app.catalogue.hash_of(model)
+        return model.name, app.catalogue.newest(model).short_title
+
+    name, title = found(resolved.hires.checkpoint_name)
+    hires = replace(resolved.hires, checkpoint_name=name, checkpoint_title=title)
+    name, title = found(resolved.refiner.checkpoint_name)
+    return replace(resolved, hires=hires, refiner=replace(resolved.refiner, checkpoint_name=name, title=title))
+
+
+def _source(app: App, work: PictureWork, settings: SettingsView) -> Callable[[str], Components]:
+    """Where the engine gets a job's other checkpoints from."""
+    def load(name: str) -> Components:
+        model = chosen_checkpoint(app, name, strict=True)
+        work.say(f"Loading {model.stem}")
+        components = load_checkpoint(app, model, settings)
+        work.say("")
+        return components
+
+    return load
 
 
 def missing_vae(app: App, settings: SettingsView) -> str:
@@ -172,7 +205,8 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     models, no_vae = _model_facts(app, model, components), missing_vae(app, settings)
     work.say("")
     upscalers = app.upscalers.for_job(settings, work.say, work.cancel)
-    resolved, comments = _with_styles(app, request, resolve(request, settings, upscalers), strip=settings.get("enable_prompt_comments"))
+    resolved = with_checkpoints(app, resolve(request, settings, upscalers), hashing=True)
+    resolved, comments = _with_styles(app, request, resolved, strip=settings.get("enable_prompt_comments"))
     writer = FactsWriter(asked=request, request=resolved, settings=settings, models=models, user=work.user, added=listener.extra)
     comments += (no_vae,) if no_vae else ()
     began = datetime.now()
@@ -185,7 +219,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     listener.saver, listener.writer, listener.networks = saver, writer, NetworkSwitch(components, app.loras)
     try:
         result = generate(
-            resolved, components, policy=app.policy.for_family(components.family), hooks=listener, progress=work.progress, cancel=work.cancel,
+            resolved, components, source=_source(app, work, settings), policy=app.policy, hooks=listener, progress=work.progress, cancel=work.cancel,
             embeddings=app.embeddings, networks=listener.networks, cache=app.conditionings if settings.get("persistent_cond_cache") else None,
             upscalers=upscalers)
         comments += result.comments
@@ -269,14 +303,3 @@ def _check_amount(request: ResolvedRequest) -> None:
             f"{count} pictures of {width}x{height} take {needed / 2**30:.0f} GB of memory until they are sent;"
             f" at most {_MOST_PICTURE_BYTES / 2**30:.0f} GB are accepted.",
             "Ask for fewer at a time (n_iter, batch_size), or smaller ones.", field="n_iter")
-
-
-def _refuse_unbuilt(request: Request) -> None:
-    """Say no, instead of making another picture than was asked for, where a feature is not there yet."""
-    if isinstance(request, Txt2ImgRequest) and request.hires.checkpoint_name not in (None, "", "None", SAME_CHECKPOINT):
-        raise InvalidValue("A checkpoint of its own for hires fix (hr_checkpoint_name) is not there yet.", "Leave it out.",
-                           field="hr_checkpoint_name")
-    if request.refiner.checkpoint not in (None, "", "None"):
-        raise InvalidValue("The refiner (refiner_checkpoint) is not there yet.", "Leave it out.", field="refiner_checkpoint")
-    if request.first_pass.firstpass_image:
-        raise InvalidValue("A first pass from a picture (firstpass_image) is not there yet.", "Leave it out.", field="firstpass_image")

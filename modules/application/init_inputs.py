@@ -29,7 +29,7 @@ def resolve_init(request: Img2ImgRequest) -> ResolvedInit:
     if not init.init_images:
         raise NoInitImage("Init image not found.", "Send at least one picture.", field="init_images")
     return ResolvedInit(
-        pictures=tuple(_opened(picture, "init_images") for picture in init.init_images),
+        pictures=tuple(opened(picture, "init_images") for picture in init.init_images),
         resize_mode=init.resize_mode,
         image_guidance_scale=USUAL_IMAGE_GUIDANCE if init.image_cfg_scale is None else init.image_cfg_scale,
         inpaint=_inpaint(request),
@@ -42,8 +42,8 @@ def _inpaint(request: Img2ImgRequest) -> ResolvedInpaint:
         return ResolvedInpaint()
     blur_x, blur_y = inpaint.blur
     return ResolvedInpaint(
-        mask=_opened(inpaint.mask, "mask"),
-        latent_mask=None if inpaint.latent_mask is None else _opened(inpaint.latent_mask, "latent_mask"),
+        mask=opened(inpaint.mask, "mask"),
+        latent_mask=None if inpaint.latent_mask is None else opened(inpaint.latent_mask, "latent_mask"),
         blur_x=blur_x,
         blur_y=blur_y,
         invert=bool(inpaint.invert),
@@ -71,6 +71,6 @@ def soft_inpainting(scripts: Mapping[str, Any]) -> SoftInpaint | None:
         ) from error
 
 
-def _opened(picture: Any, field: str) -> Any:
+def opened(picture: Any, field: str) -> Any:
     """A picture as the engine takes it; one that came over the wire is base64 text."""
     return decode_image(picture, field) if isinstance(picture, str) else picture

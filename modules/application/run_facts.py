@@ -11,7 +11,7 @@ from modules.engine.hooks import GeneratedImage, SamplingFacts
 from modules.engine.resolved import ResolvedRequest, SamplingOptions, SoftInpaint
 from modules.engine.sampler_registry import AUTOMATIC, find_sampler
 from modules.schema.infotext_write import hires_fields, inpaint_fields, run_infotext
-from modules.schema.params_hires import SAME_CHECKPOINT, Hires
+from modules.schema.params_hires import Hires
 from modules.schema.request import Request, Txt2ImgRequest
 from modules.schema.result import RunFacts
 
@@ -102,7 +102,7 @@ class FactsWriter:
             upscaler=resolved.upscaler,
             resize_width=resolved.resize_width,
             resize_height=resolved.resize_height,
-            checkpoint_name=None if hires.checkpoint_name == SAME_CHECKPOINT else hires.checkpoint_name,
+            checkpoint_name=resolved.checkpoint_title or resolved.checkpoint_name or None,
             sampler_name=None if resolved.sampler_name == self.request.sampler_name else resolved.sampler_name or None,
             scheduler=None if resolved.schedule_name == self.request.schedule_name else resolved.schedule_name or None,
             prompt="" if resolved.prompt == self.request.prompt else resolved.prompt,

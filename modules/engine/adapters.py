@@ -102,6 +102,11 @@ class NetworkSwitch:
             for swap in self._swaps:
                 swap.parameter.data = swap.changed.to(swap.parameter.device)
 
+    def turn_to(self, components: Components) -> None:
+        """From now on act on this model; the one before gets its weights back."""
+        self.off()
+        self._components = components
+
     def off(self) -> None:
         """The weights as they were, to the last bit."""
         for swap in self._swaps:            # a memory mode may have moved the module meanwhile

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from modules.compute.noise import ImageNoise, Stream, as_torch_seed
 from modules.engine.brownian import BrownianNoise
-from modules.engine.denoiser import Blend, ConditioningLike, DenoiserSetup, GuidedDenoiser
+from modules.engine.denoiser import Blend, ConditioningLike, DenoiserSetup, GuidedDenoiser, Succession
+from modules.engine.handover import Handover
 from modules.engine.hooks import CancelView, GenerationHooks, Interrupted
 from modules.engine.noise_levels import NoiseLevels, adjusted_alphas, noise_levels
 from modules.engine.pass_grid import GridRequest, PassGrid, finished_latent, make_grid, start_latent
+from modules.engine.pass_model import PassModel
 from modules.engine.predictor import LCM_STRIDE, Predictor
 from modules.engine.resolved import SamplingOptions
 from modules.engine.sampler_contract import OnStep, SamplerSpec, StepInfo, StepNoise, Tuning
@@ -25,24 +27,13 @@ from modules.engine.token_merging import merged_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
-class PassModel:
-    """The model of a pass as the sampler needs it."""
-
-    unet: Any
-    alphas_cumprod: Tensor
-    predicts_v: bool
-    compute_dtype: torch.dtype
-    is_sdxl: bool = False
-    split_guidance: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class DenoisePass:
     """What one pass is to do.
 
     steps: as asked. start: None for a pass from pure noise, or the latents (B, C, h, w) to go on from.
     denoising_strength: how far back into noise ``start`` is taken, 0 .. 1.
     fixed_steps: run exactly ``steps`` steps whatever the strength (hires, A1111's img2img_fix_steps).
+    handover: the refiner, if one takes over. noted: facts that stand before those of the pass itself.
     """
 
     sampler: SamplerSpec
@@ -62,6 +53,8 @@ class DenoisePass:
     empty_prompt: Tensor | None = None
     image_cond: Tensor | None = None
     blend: Blend | None = None
+    handover: Handover | None = None
+    noted: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +85,15 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
     )
     grid = make_grid(request)
     x = start_latent(grid, request, work.first_noise, work.start)
-    denoiser = GuidedDenoiser(_setup(work, model, levels, grid.counted_steps))
     tuning = _tuning(work, levels, grid.facts)
+    grid.facts.update(work.noted)
     complete = True
     noise, on_step = _step_noise(work, grid), _reporter(work, max(len(grid.sigmas) - 1, 1))
+    setup, models = _setup(work, model, levels, grid.counted_steps), ExitStack()
+    denoiser = GuidedDenoiser(setup, _successor(work, setup, models, grid.facts))
     try:
-        with merged_tokens(model.unet, work.options.token_merging_ratio):
+        with models:
+            models.enter_context(merged_tokens(model.unet, work.options.token_merging_ratio))
             found = work.sampler.function(denoiser, x, grid.sigmas, noise=noise, on_step=on_step, tuning=tuning)
         latents = finished_latent(grid, work.sampler, found)
     except Interrupted:
@@ -111,6 +107,26 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
         if work.options.s_min_uncond_all:
             grid.facts["NGMS all steps"] = True
     return PassOutcome(latents=latents, complete=complete, schedule=request.schedule, calls=denoiser.step, facts=grid.facts)
+
+
+def _successor(work: DenoisePass, before: DenoiserSetup, models: ExitStack, facts: dict[str, object]) -> Succession | None:
+    """What the denoiser asks before each call: the setup to go on with once another model takes over."""
+    handover = work.handover
+    if handover is None:
+        return None
+
+    def due(step: int, sigma: float) -> DenoiserSetup | None:
+        levels = before.predictor.levels
+        if not handover.is_due(step, before.total_steps, sigma, levels, by_timestep=before.by_timestep):
+            return None
+        taken = handover.take()
+        models.enter_context(merged_tokens(taken.model.unet, work.options.token_merging_ratio))
+        facts.update(taken.facts)
+        after = replace(work, conditioning=taken.conditioning, empty_prompt=taken.empty_prompt, image_cond=taken.image_cond)
+        setup = _setup(after, taken.model, model_levels(taken.model, work.sampler, work.options), 0)
+        return replace(setup, total_steps=before.total_steps)
+
+    return due
 
 
 def _setup(work: DenoisePass, model: PassModel, levels: NoiseLevels, steps: int) -> DenoiserSetup:

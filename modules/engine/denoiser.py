@@ -64,11 +64,16 @@ class DenoiserSetup:
     blend: Blend | None = None
 
 
+Succession = Callable[[int, float], DenoiserSetup | None]
+"""Asked with (call, sigma) before each call: None, or the setup of the model that takes over from here on."""
+
+
 class GuidedDenoiser:
     """See the module's first line. ``last_denoised``: what an interrupted pass gives back."""
 
-    def __init__(self, setup: DenoiserSetup) -> None:
+    def __init__(self, setup: DenoiserSetup, succession: Succession | None = None) -> None:
         self._setup = setup
+        self._succession = succession
         self.step = 0
         self.last_denoised: Tensor | None = None
         self.ngms_used = False
@@ -87,7 +92,8 @@ class GuidedDenoiser:
         setup.cancel.hold()
         if setup.cancel.interrupted or setup.cancel.skipped:
             raise Interrupted
-        own = x
+        self._hand_over(sigma)
+        setup, own = self._setup, x
         if setup.blend is not None and setup.blend.before_denoising:
             x = self._blended(setup.blend, x, sigma)
         now = setup.conditioning.at(self.step)
@@ -106,6 +112,11 @@ class GuidedDenoiser:
             return denoised, uncond
         hidden = own - x                            # the sampler steps from its own latent, by the noise found in the blended one
         return denoised + hidden, None if uncond is None else uncond + hidden
+
+    def _hand_over(self, sigma: float) -> None:
+        successor = None if self._succession is None else self._succession(self.step, sigma)
+        if successor is not None:
+            self._setup, self._succession, self._joined = successor, None, None
 
     def _blended(self, blend: Blend, latent: Tensor, sigma: float) -> Tensor:
         return blend.apply(latent, sigma, self._setup.predictor.levels.timestep(sigma))

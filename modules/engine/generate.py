@@ -14,7 +14,7 @@ from torch import Tensor
 from modules.engine.adapters import NetworkSwitch
 from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.decode import as_picture, decode_latent
-from modules.engine.denoise_pass import PassModel, PassOutcome
+from modules.engine.denoise_pass import PassOutcome
 from modules.engine.hires import hires_sampler, hires_size, hires_steps, second_pass, with_first_pass_size
 from modules.engine.hooks import (
     BatchPlan,
@@ -30,14 +30,12 @@ from modules.engine.hooks import (
 )
 from modules.engine.image_conditioning import everything_masked
 from modules.engine.img2img import Frame, Start, effective_batch, frames_for, img2img_pass, prepare_start
+from modules.engine.models import Models, ModelSource
 from modules.engine.plan import LATENT_CELL, latent_size, make_plans
-from modules.engine.preview import PreviewMap, preview_map
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
-from modules.engine.run import PassPart, Run, batch_noise, encode_batch, sampling_pass, switch_networks
+from modules.engine.run import PassPart, Run, batch_noise, encode_batch, refiner_handover, sampling_pass, switch_networks
 from modules.engine.sampler_registry import find_sampler, find_schedule, resolve_schedule, split_sampler_and_schedule
-from modules.engine.tiling import tiled
 from modules.engine.upscale import BUILT_IN, KnownUpscalers
-from modules.families.family import Prediction
 from modules.schema.errors import OutOfMemory
 
 if TYPE_CHECKING:
@@ -62,11 +60,13 @@ def generate(
     networks: NetworkSwitch | None = None,
     cache: ConditioningCache | None = None,
     upscalers: KnownUpscalers = BUILT_IN,
+    source: ModelSource | None = None,
 ) -> GenerationResult:
     """Make the pictures of ``request``; each is handed to ``hooks.image_ready`` as soon as it is there.
 
     embeddings, loras: the textual inversions and LoRAs that prompts may name. upscalers: what enlarges pictures between the passes.
     networks: the switch to put them in with, for a caller who has to undo it in between. cache: encoded prompts kept from one job to the next.
+    source: where the refiner and the hires checkpoint come from, and this one again after them.
     An interrupt ends the job at the next model call: finished pictures are returned, and the half-done batch as it is,
     marked incomplete. Raises UnknownName, InvalidValue, OutOfMemory and NotANumber; pictures finished before were handed over.
     """
@@ -74,23 +74,28 @@ def generate(
     find_schedule(schedule_name)                    # an unknown name or an impossible size is refused before any work
     latent_size(request.width, request.height)
     request = _as_run(request, upscalers)
-    run = Run(
-        request=request, components=components, policy=policy, hooks=hooks or NullHooks(), progress=progress or NullProgress(),
-        cancel=cancel or NeverCancelled(), sampler=find_sampler(sampler_name), schedule_name=schedule_name, model=_model(components, policy),
-        preview=_preview(request, components), embeddings=embeddings, networks=networks or NetworkSwitch(components, loras),
-        cache=ConditioningCache() if cache is None else cache, upscalers=upscalers,
-    )
-    plans = run.hooks.plans_ready(make_plans(request))
-    run.progress.begin(len(plans), sum(len(plan.images) for plan in plans))
-    with torch.no_grad(), run.networks, tiled((components.unet, components.vae), request.options.tiling), _memory_errors(run):
-        start = prepare_start(run, plans[0]) if request.is_img2img and plans else None
-        if start:
-            run.note(start.facts, start.comments)
-        for plan in plans:
-            if run.cancel.interrupted or run.cancel.stopping:
-                break
-            _run_batch(run, plan, start)
+    networks = networks or NetworkSwitch(components, loras)
+    with torch.no_grad(), Models(components, source, request=request, policy=policy, networks=networks) as models:
+        run = Run(
+            request=request, models=models, policy=policy, hooks=hooks or NullHooks(), progress=progress or NullProgress(),
+            cancel=cancel or NeverCancelled(), sampler=find_sampler(sampler_name), schedule_name=schedule_name, embeddings=embeddings,
+            cache=ConditioningCache() if cache is None else cache, upscalers=upscalers,
+        )
+        plans = run.hooks.plans_ready(make_plans(request))
+        run.progress.begin(len(plans), sum(len(plan.images) for plan in plans))
+        with _memory_errors(run):
+            _run_batches(run, plans)
     return run.hooks.finished(_result(run))
+
+
+def _run_batches(run: Run, plans: Sequence[BatchPlan]) -> None:
+    start = prepare_start(run, plans[0]) if run.request.is_img2img and plans else None
+    if start:
+        run.note(start.facts, start.comments)
+    for plan in plans:
+        if run.cancel.interrupted or run.cancel.stopping:
+            break
+        _run_batch(run, plan, start)
 
 
 def _as_run(request: ResolvedRequest, upscalers: KnownUpscalers) -> ResolvedRequest:
@@ -104,25 +109,11 @@ def _as_run(request: ResolvedRequest, upscalers: KnownUpscalers) -> ResolvedRequ
     return with_first_pass_size(request)
 
 
-def _model(components: Components, policy: ComputePolicy) -> PassModel:
-    return PassModel(
-        unet=components.unet,
-        alphas_cumprod=components.alphas_cumprod,
-        predicts_v=components.prediction is Prediction.V,
-        compute_dtype=getattr(torch, policy.compute_dtype),
-        is_sdxl=components.family.is_sdxl,
-        split_guidance=policy.split_guidance,
-    )
-
-
-def _preview(request: ResolvedRequest, components: Components) -> PreviewMap | None:
-    return preview_map(components.vae, components.family.latent.scale) if request.preview.every_steps > 0 else None
-
-
 def _run_batch(run: Run, plan: BatchPlan, start: Start | None) -> None:
     run.progress.begin_batch(plan.index)
     run.cancel.clear_skip()
     plan = run.hooks.before_batch(plan)
+    run.models.use()
     switch_networks(run, plan)
     plan = run.hooks.networks_active(plan)
     outcome = _sample(run, plan, start)
@@ -150,6 +141,8 @@ def _sample(run: Run, plan: BatchPlan, start: Start | None) -> PassOutcome:
     if start is not None:
         return img2img_pass(run, plan, start)
     hires = run.request.hires.enabled
+    if hires and run.request.hires.first_pass is not None:
+        return second_pass(run, plan)
     outcome = _text_pass(run, plan, PassPart(after=hires_steps(run.request) if hires else 0))
     if not hires or not outcome.complete:
         return outcome
@@ -162,8 +155,12 @@ def _text_pass(run: Run, plan: BatchPlan, part: PassPart) -> PassOutcome:
     height, width = latent_size(run.request.width, run.request.height)
     noise = batch_noise(run, plan, (run.components.family.latent.channels, height, width))
     first_noise = run.hooks.before_sampling(plan, noise.first())
-    image_cond = everything_masked(run.components, len(plan.images), width * LATENT_CELL, height * LATENT_CELL, seed=plan.images[0].seed)
-    return sampling_pass(run, conditioning, noise, first_noise, part=part, image_cond=image_cond)
+
+    def image_cond() -> Tensor | None:
+        return everything_masked(run.components, len(plan.images), width * LATENT_CELL, height * LATENT_CELL, seed=plan.images[0].seed)
+
+    handover = refiner_handover(run, plan, image_cond)
+    return sampling_pass(run, conditioning, noise, first_noise, part=part, image_cond=image_cond(), handover=handover)
 
 
 def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame], complete: bool) -> None:

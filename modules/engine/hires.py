@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from modules.engine.decode import as_picture, decode_latent
@@ -15,7 +17,7 @@ from modules.engine.hooks import BatchPlan
 from modules.engine.image_conditioning import everything_masked, masked_picture
 from modules.engine.plan import LATENT_CELL, latent_size
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
-from modules.engine.run import PassPart, Run, batch_noise, encode_batch, sampling_pass
+from modules.engine.run import PassPart, Run, batch_noise, encode_batch, refiner_handover, sampling_pass
 from modules.engine.sampler_registry import find_sampler, find_schedule, split_sampler_and_schedule
 from modules.engine.upscale import LatentUpscaler, PictureUpscaler, enlarger, resized_latents
 from modules.imaging.resize import JUST_RESIZE, fitted
@@ -76,25 +78,69 @@ def hires_steps(request: ResolvedRequest) -> int:
     return request.hires.steps or request.steps
 
 
-def second_pass(run: Run, plan: BatchPlan, first: Tensor) -> PassOutcome:
-    """Latents of the first pass (B, C, h, w) -> those of the second."""
-    request, hires = run.request, run.request.hires
-    size, upscaler, steps = hires_size(request), run.upscalers.find(hires.upscaler), hires_steps(request)
+def second_pass(run: Run, plan: BatchPlan, first: Tensor | None = None) -> PassOutcome:
+    """Latents of the first pass (B, C, h, w) -> those of the second, by the model that is asked for there.
+
+    first None: the request brings the first pass's picture along.
+    """
+    hires, upscaler, seed = run.request.hires, run.upscalers.find(run.request.hires.upscaler), plan.images[0].seed
+    latent_upscaler, pixels = isinstance(upscaler, LatentUpscaler), None
+    if first is None:
+        pixels = [_given(hires.first_pass)] * len(plan.images)
+        if latent_upscaler:
+            first = encode_pixels(torch.stack(pixels), run.components.vae, run.components.family.latent, seed=seed)
+    elif not latent_upscaler or not run.models.is_in_use(hires.checkpoint_name):
+        pixels = _decoded(run, first)               # now, by the model that made them
+    before = run.components.family.latent
+    run.models.use(hires.checkpoint_name)
+    if pixels is not None and run.components.family.latent != before:   # a latent means nothing to another kind of model: by way of the picture
+        first = encode_pixels(torch.stack(pixels), run.components.vae, run.components.family.latent, seed=seed)
+    return _drawn_again(run, plan, _enlarged(run, plan, first, pixels, upscaler))
+
+
+def _given(picture: Image.Image) -> Tensor:
+    """(3, H, W) in 0 .. 1, by the way over -1 .. 1 that A1111 goes: some levels come out one lower when they are cut to whole ones."""
+    return (as_pixels([picture.convert("RGB")])[0] * 2.0 - 1.0 + 1.0) / 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """What the second pass begins with. image_cond: for the model in use."""
+
+    latents: Tensor
+    image_cond: Callable[[], Tensor | None]
+
+
+def _enlarged(
+    run: Run, plan: BatchPlan, first: Tensor | None, pixels: Sequence[Tensor] | None, upscaler: LatentUpscaler | PictureUpscaler
+) -> _Start:
+    size = hires_size(run.request)
     if isinstance(upscaler, LatentUpscaler):
-        start, image_cond = _enlarged_latents(run, plan, first, size, upscaler)
-    else:
-        start, image_cond = _enlarged_pictures(run, plan, first, size, upscaler)
-    start, image_cond = _cropped(start, size), None if image_cond is None else _cropped(image_cond, size)
+        assert first is not None
+        return _enlarged_latents(run, plan, first, size, upscaler)
+    return _enlarged_pictures(run, plan, pixels or (), size, upscaler)
+
+
+def _drawn_again(run: Run, plan: BatchPlan, begin: _Start) -> PassOutcome:
+    request, size, steps = run.request, hires_size(run.request), hires_steps(run.request)
     sampler_name, schedule_name = hires_sampler(request)
     sampler = find_sampler(sampler_name)
+    start = _cropped(begin.latents, size)
     noise = batch_noise(run, plan, start.shape[1:])
     first_noise = noise.first()
-    conditioning = encode_batch(run, plan, hires_steps=steps * sampler.order)
+    calls = steps * sampler.order
+    conditioning = encode_batch(run, plan, hires_steps=calls)
     start = run.hooks.before_hires(plan, start)
     first_noise = run.hooks.before_sampling(plan, first_noise)
+
+    def image_cond() -> Tensor | None:
+        whole = begin.image_cond()
+        return None if whole is None else _cropped(whole, size)
+
     return sampling_pass(
-        run, conditioning, noise, first_noise, part=PassPart(before=request.steps), sampler=sampler, schedule_name=schedule_name, steps=steps,
-        start=start.to(first_noise), denoising_strength=request.denoising_strength, fixed_steps=True, image_cond=image_cond,
+        run, conditioning, noise, first_noise, part=PassPart(before=request.steps if request.hires.first_pass is None else 0), sampler=sampler,
+        schedule_name=schedule_name, steps=steps, start=start.to(first_noise), denoising_strength=request.denoising_strength, fixed_steps=True,
+        image_cond=image_cond(), handover=refiner_handover(run, plan, image_cond, hires_steps=calls),
         options=replace(request.options, token_merging_ratio=request.options.token_merging_ratio_hires or request.options.token_merging_ratio),
     )
 
@@ -106,21 +152,24 @@ def hires_sampler(request: ResolvedRequest) -> tuple[str, str]:
     return find_sampler(sampler).name, find_schedule(schedule).label
 
 
-def _enlarged_latents(run: Run, plan: BatchPlan, first: Tensor, size: HiresSize, upscaler: LatentUpscaler) -> tuple[Tensor, Tensor | None]:
+def _enlarged_latents(run: Run, plan: BatchPlan, first: Tensor, size: HiresSize, upscaler: LatentUpscaler) -> _Start:
     width, height = size.enlarged
     latents = resized_latents(first, height // LATENT_CELL, width // LATENT_CELL, upscaler)
-    seed = plan.images[0].seed
-    if run.request.options.inpainting_mask_weight < 1.0 and run.components.family.is_inpainting:
-        return latents, _conditioning_of(run, plan, torch.stack(_decoded(run, latents)), latents)
-    return latents, everything_masked(run.components, len(latents), latents.shape[3] * LATENT_CELL, latents.shape[2] * LATENT_CELL, seed=seed)
+
+    def image_cond() -> Tensor | None:
+        if run.request.options.inpainting_mask_weight < 1.0 and run.components.family.is_inpainting:
+            return _conditioning_of(run, plan, torch.stack(_decoded(run, latents)), latents)
+        rows, columns = latents.shape[2:]
+        return everything_masked(run.components, len(latents), columns * LATENT_CELL, rows * LATENT_CELL, seed=plan.images[0].seed)
+
+    return _Start(latents=latents, image_cond=image_cond)
 
 
-def _enlarged_pictures(run: Run, plan: BatchPlan, first: Tensor, size: HiresSize, upscaler: PictureUpscaler) -> tuple[Tensor, Tensor | None]:
+def _enlarged_pictures(run: Run, plan: BatchPlan, first: Sequence[Tensor], size: HiresSize, upscaler: PictureUpscaler) -> _Start:
     grow = enlarger(upscaler)
-    pictures = [fitted(as_picture(pixels), *size.enlarged, JUST_RESIZE, grow) for pixels in _decoded(run, first)]
-    pixels = as_pixels(pictures)
+    pixels = as_pixels([fitted(as_picture(each), *size.enlarged, JUST_RESIZE, grow) for each in first])
     latents = encode_pixels(pixels, run.components.vae, run.components.family.latent, seed=plan.images[0].seed)
-    return latents, _conditioning_of(run, plan, pixels, latents)
+    return _Start(latents=latents, image_cond=lambda: _conditioning_of(run, plan, pixels, latents))
 
 
 def _conditioning_of(run: Run, plan: BatchPlan, pixels: Tensor, latents: Tensor) -> Tensor | None:

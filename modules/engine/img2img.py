@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from PIL import Image
@@ -15,7 +15,7 @@ from modules.engine.image_conditioning import masked_picture
 from modules.engine.inpaint import BLANK_MASK, ORIGINAL, MaskedArea, final_blend, latent_mask, masked_area, step_blend, with_content
 from modules.engine.plan import LATENT_CELL
 from modules.engine.resolved import ResolvedRequest
-from modules.engine.run import Run, batch_noise, encode_batch, sampling_pass
+from modules.engine.run import Run, batch_noise, encode_batch, refiner_handover, sampling_pass
 from modules.engine.soft_inpaint import changed_overlays, soft_facts
 from modules.engine.upscale import PictureUpscaler, enlarger, resized_latents
 from modules.imaging.colour import Levels, colours_of, corrected
@@ -43,13 +43,13 @@ class Start:
     """What every batch of the job begins with.
 
     latents: (B, C, h, w). painted: (1, h, w), 1 where it is painted; None without a mask. image_cond: see
-    ``image_conditioning``. frames, originals: one per image of a batch; originals are what soft inpainting lays over.
+    ``image_conditioning``, for the model in use. frames, originals: one per image of a batch; originals are what soft inpainting lays over.
     """
 
     latents: Tensor
     frames: tuple[Frame, ...]
     painted: Tensor | None = None
-    image_cond: Tensor | None = None
+    image_cond: Callable[[], Tensor | None] = lambda: None
     area: MaskedArea | None = None
     originals: tuple[Image.Image, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
@@ -93,14 +93,31 @@ def prepare_start(run: Run, plan: BatchPlan) -> Start:
     if area is not None:
         painted = latent_mask(inpaint.latent_mask or area.mask, latents.shape[2:], rounded=rounded).to(latents.device)
         latents = with_content(latents, painted, inpaint.fill, batch_noise(run, plan, latents.shape[1:]).spec)
-    image_cond = masked_picture(
-        components, pixels, latents, None if area is None else area.mask, rounded=rounded, weight=request.options.inpainting_mask_weight, seed=seed
-    )
+
+    def image_cond() -> Tensor | None:
+        mask = None if area is None else area.mask
+        return masked_picture(run.components, pixels, latents, mask, rounded=rounded, weight=request.options.inpainting_mask_weight, seed=seed)
+
     return Start(
-        latents=latents, painted=painted, image_cond=image_cond, frames=tuple(each.frame for each in prepared),
+        latents=latents, painted=painted, image_cond=_Known(run, image_cond).of_the_model_in_use, frames=tuple(each.frame for each in prepared),
         originals=tuple(each.original for each in prepared), comments=comments, area=area,
         facts={} if inpaint.soft is None or area is None else soft_facts(inpaint.soft),
     )
+
+
+@dataclass
+class _Known:
+    """What a family of models is shown of the input pictures, made once for the whole job. A refiner of the same family shares it."""
+
+    run: Run
+    make: Callable[[], Tensor | None]
+    found: dict[int, Tensor | None] = field(default_factory=dict)
+
+    def of_the_model_in_use(self) -> Tensor | None:
+        channels = self.run.components.family.in_channels
+        if channels not in self.found:
+            self.found[channels] = self.make()
+        return self.found[channels]
 
 
 def _pass_size(request: ResolvedRequest) -> tuple[int, int]:
@@ -143,10 +160,15 @@ def img2img_pass(run: Run, plan: BatchPlan, start: Start) -> PassOutcome:
     if multiplier != 1.0:
         run.note({"Noise multiplier": multiplier})
         first_noise = first_noise * multiplier
+
+    def image_cond() -> Tensor | None:
+        whole = start.image_cond()
+        return None if whole is None else whole[: len(kept)]
+
     blend = None if start.painted is None else step_blend(inpaint, kept, start.painted, by_timestep=run.sampler.kind == "timestep")
     outcome = sampling_pass(
         run, conditioning, noise, first_noise, start=kept, denoising_strength=request.denoising_strength,
-        fixed_steps=request.options.img2img_fix_steps, image_cond=None if start.image_cond is None else start.image_cond[: len(kept)], blend=blend,
+        fixed_steps=request.options.img2img_fix_steps, image_cond=image_cond(), blend=blend, handover=refiner_handover(run, plan, image_cond),
     )
     if start.painted is None:
         return outcome

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 NoiseSourceName = Literal["CPU", "GPU", "NV"]
 RANDOM_SEED = -1
+FIRST_PASS, SECOND_PASS, BOTH_PASSES = "first pass", "second pass", "both passes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,10 @@ class SamplingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedHires:
-    """The second, larger pass. Empty names mean: as in the first pass."""
+    """The second, larger pass. Empty names mean: as in the first pass.
+
+    checkpoint_title: what pictures' texts call the checkpoint. first_pass: the picture (PIL) to begin with instead of drawing one.
+    """
 
     enabled: bool = False
     upscaler: str = "Latent"
@@ -96,15 +100,22 @@ class ResolvedHires:
     prompt: str = ""
     negative_prompt: str = ""
     checkpoint_name: str = ""
+    checkpoint_title: str = ""
+    first_pass: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRefiner:
-    """The checkpoint that takes over at a fraction of the steps; "" means none."""
+    """The checkpoint that takes over at a fraction of the way; "" means none. title: what pictures' texts call it.
+
+    hires_pass: with hires fix, the pass in which it does: FIRST_PASS, SECOND_PASS or BOTH_PASSES.
+    """
 
     checkpoint_name: str = ""
+    title: str = ""
     switch_at: float = 0.8
     switch_by_sample_steps: bool = False
+    hires_pass: str = SECOND_PASS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from modules.compute.noise import ImageNoise, NoiseSpec
-from modules.engine.adapters import ActiveNetworks, NetworkSwitch
+from modules.engine.adapters import ActiveNetworks
 from modules.engine.conditioning import PromptConditioning
 from modules.engine.conditioning_cache import ConditioningCache
-from modules.engine.denoise_pass import DenoisePass, PassModel, PassOutcome, run_pass
+from modules.engine.denoise_pass import DenoisePass, PassOutcome, run_pass
 from modules.engine.encode_prompt import encode_prompts
 from modules.engine.extra_networks import take_out_batch_tags
+from modules.engine.handover import Handover, Successor
 from modules.engine.hooks import BatchPlan, CancelView, GeneratedImage, GenerationHooks, ProgressSink
+from modules.engine.models import Models
 from modules.engine.plan import LATENT_CELL
-from modules.engine.preview import PreviewMap, preview_maker
-from modules.engine.resolved import ResolvedRequest
+from modules.engine.preview import preview_maker
+from modules.engine.resolved import BOTH_PASSES, FIRST_PASS, SECOND_PASS, ResolvedRequest
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.upscale import BUILT_IN, KnownUpscalers
+from modules.schema.errors import InvalidValue
 
 if TYPE_CHECKING:
     from modules.compute.policy import ComputePolicy
@@ -33,22 +36,24 @@ class Run:
     """One job. Only ``images``, ``comments`` and ``facts`` grow."""
 
     request: ResolvedRequest
-    components: Components
+    models: Models
     policy: ComputePolicy
     hooks: GenerationHooks
     progress: ProgressSink
     cancel: CancelView
     sampler: SamplerSpec
     schedule_name: str
-    model: PassModel
-    preview: PreviewMap | None
     embeddings: EmbeddingShelf | None
-    networks: NetworkSwitch
     cache: ConditioningCache
     upscalers: KnownUpscalers = BUILT_IN
     images: list[GeneratedImage] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def components(self) -> Components:
+        """Those of the model in use."""
+        return self.models.now.components
 
     def note(self, facts: Mapping[str, object], comments: Sequence[str] = ()) -> None:
         """Keep what is new of it, for the parameters text and the user."""
@@ -66,7 +71,7 @@ class PassPart:
 
 def switch_networks(run: Run, plan: BatchPlan, *, hires: bool = False) -> ActiveNetworks:
     """The LoRAs that the batch's first prompt names, in the weights until others are asked for."""
-    active = run.networks.use(take_out_batch_tags([image.hires_prompt if hires else image.prompt for image in plan.images])[1])
+    active = run.models.networks.use(take_out_batch_tags([image.hires_prompt if hires else image.prompt for image in plan.images])[1])
     run.note(active.facts, active.comments)
     return active
 
@@ -108,6 +113,35 @@ def batch_noise(run: Run, plan: BatchPlan, shape: Sequence[int]) -> ImageNoise:
     )
 
 
+def refiner_handover(run: Run, plan: BatchPlan, image_cond: Callable[[], Tensor | None], *, hires_steps: int | None = None) -> Handover | None:
+    """How the refiner takes over in a pass; None where none is asked for, or not in this pass.
+
+    image_cond: asked after the change, for the new model. hires_steps: of the second pass, as for ``encode_batch``.
+    """
+    refiner, in_hires = run.request.refiner, hires_steps is not None
+    if not refiner.checkpoint_name or run.models.is_in_use(refiner.checkpoint_name):
+        return None
+    if run.request.hires.enabled and refiner.hires_pass not in (BOTH_PASSES, SECOND_PASS if in_hires else FIRST_PASS):
+        return None
+    noted = {"Hires refiner": refiner.hires_pass} if run.request.hires.enabled and refiner.hires_pass != SECOND_PASS else {}
+
+    def take() -> Successor:
+        before = run.components.family.latent
+        model = run.models.use(refiner.checkpoint_name).model
+        if run.components.family.latent != before:
+            raise InvalidValue(
+                f"The refiner {refiner.checkpoint_name!r} is a {run.components.family.name} model and cannot go on with the other model's latents.",
+                "Choose a refiner of the same kind as the checkpoint.", field="refiner_checkpoint",
+            )
+        conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan, hires_steps=hires_steps))
+        return Successor(
+            model=model, conditioning=conditioning, empty_prompt=conditioning.empty_prompt, image_cond=image_cond(),
+            facts={**noted, "Refiner": refiner.title or refiner.checkpoint_name, "Refiner switch at": refiner.switch_at},
+        )
+
+    return Handover(switch_at=refiner.switch_at, by_steps=refiner.switch_by_sample_steps, take=take)
+
+
 def sampling_pass(
     run: Run, conditioning: PromptConditioning, noise: ImageNoise, first_noise: Tensor, *, part: PassPart | None = None, **changes: Any
 ) -> PassOutcome:
@@ -116,8 +150,9 @@ def sampling_pass(
         sampler=run.sampler, schedule_name=run.schedule_name, steps=run.request.steps, guidance_scale=run.request.guidance_scale,
         options=run.request.options, conditioning=conditioning, noise=noise, first_noise=first_noise, empty_prompt=conditioning.empty_prompt,
         hooks=run.hooks, cancel=run.cancel, on_step=_step_reporter(run, part or PassPart()),
+        noted={"Refiner switch by sampling steps": True} if run.request.refiner.switch_by_sample_steps else {},
     )
-    outcome = run_pass(replace(own, **changes), run.model)
+    outcome = run_pass(replace(own, **changes), run.models.now.model)
     run.note(outcome.facts)
     return outcome
 
@@ -127,7 +162,8 @@ def _step_reporter(run: Run, part: PassPart) -> Callable[[int, int, Tensor], Non
 
     def report(done: int, total: int, denoised: Tensor) -> None:
         run.progress.step(part.before + done, part.before + total + part.after)
-        if run.preview is not None and done % every == 0:
-            run.progress.offer_preview(preview_maker(denoised, run.preview, run.request.preview.file_format))
+        preview = run.models.now.preview
+        if preview is not None and done % every == 0:
+            run.progress.offer_preview(preview_maker(denoised, preview, run.request.preview.file_format))
 
     return report

@@ -41,6 +41,11 @@ class ModelFile:
         return f"{self.name} [{self.short_hash}]" if self.short_hash else self.name
 
     @property
+    def short_title(self) -> str:
+        """What infotexts call a second checkpoint: the stem, and the short hash once it is known."""
+        return f"{self.stem} [{self.short_hash}]" if self.short_hash else self.stem
+
+    @property
     def stem(self) -> str:
         """The file's name without folder and suffix."""
         return self.path.stem

@@ -1,4 +1,4 @@
-"""The checkpoint in use: loaded when it is first needed, exchanged when another is asked for, never half there."""
+"""The checkpoints in use: loaded when first needed, as many kept as are allowed, the least recently used let go, none half there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from modules.compute.policy import ComputePolicy
+from modules.compute.policy import ComputePolicy, Residency
 from modules.library.catalogue import Catalogue
 from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC, choose_vae
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 _Stamp = tuple[int, int]  # a file's time of change (ns) and size
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Loaded:
     components: Components
     stamp: _Stamp
@@ -33,8 +33,9 @@ class _Loaded:
 
 
 class Checkpoints:
-    """Holds at most one model. Only the worker thread loads; others may ask what is ``current``.
+    """Holds the models of late, the one asked for last in front. Only the worker thread loads; others may ask what is ``current``.
 
+    A model that is let go gives its memory back at once, whoever still holds its modules: they are empty afterwards.
     fixed_vae: the file of --vae-path.
     """
 
@@ -42,63 +43,106 @@ class Checkpoints:
         self._catalogue = catalogue
         self._policy = policy
         self._fixed_vae = fixed_vae
-        self._loaded: _Loaded | None = None
+        self._kept: tuple[_Loaded, ...] = ()        # exchanged whole, never changed: other threads read it
 
     @property
     def current(self) -> ModelFile | None:
-        """The loaded checkpoint as the catalogue lists it now, or None."""
-        loaded = self._loaded
-        return self._catalogue.newest(loaded.components.checkpoint) if loaded else None
+        """The checkpoint asked for last, as the catalogue lists it now, or None."""
+        components = self.components
+        return self._catalogue.newest(components.checkpoint) if components else None
 
     @property
     def components(self) -> Components | None:
-        """What is loaded, or None."""
-        return self._loaded.components if self._loaded else None
+        """What was asked for last, or None."""
+        kept = self._kept
+        return kept[0].components if kept else None
 
-    def load(self, model_file: ModelFile, *, vae: str = AUTOMATIC, setting_beats_card: bool = True) -> Components:
-        """The components of ``model_file``: at once when it is the loaded one, else read from disk.
+    @property
+    def kept(self) -> tuple[ModelFile, ...]:
+        """All loaded checkpoints, the one used last first."""
+        return tuple(each.components.checkpoint for each in self._kept)
 
-        vae: the setting ``sd_vae``: "Automatic", "None" or a VAE file's name.
-        A file that cannot be loaded leaves the model in use as it is; only one that fails in the middle of
-        its reading leaves none. Raises CannotLoad, OutOfMemory, UnknownName (no such VAE).
+    def load(
+        self, model_file: ModelFile, *, vae: str = AUTOMATIC, setting_beats_card: bool = True, keep: int = 1, others_in_ram: bool = True
+    ) -> Components:
+        """The components of ``model_file``: at once when it is one of those kept, else read from disk.
+
+        vae: the setting ``sd_vae``: "Automatic", "None" or a VAE file's name. keep: how many models may stay loaded, this one
+        included. others_in_ram: of those only this one stays on the device.
+        A file that cannot be loaded leaves the models in use as they are; only one that fails in the middle of
+        its reading may leave none. Raises CannotLoad, OutOfMemory, UnknownName (no such VAE).
         """
         vae_file = choose_vae(self._catalogue, model_file, vae, fixed=self._fixed_vae, setting_beats_card=setting_beats_card)
         stamp, vae_stamp = _stamp(model_file.path), _stamp(vae_file.path) if vae_file else None
-        if self._is_loaded(model_file, stamp):
-            return self._with_vae(vae_file, vae_stamp)
-        components = load_checkpoint(model_file, self._policy, vae_file=vae_file, before_reading=self.unload)
-        self._loaded = _Loaded(components=components, stamp=stamp, vae_stamp=vae_stamp)
+        known = next((each for each in self._kept if each.components.checkpoint.path == model_file.path and each.stamp == stamp), None)
+        if known is not None:
+            return self._in_front(known, vae_file, vae_stamp, keep, others_in_ram)
+
+        def make_room() -> None:
+            outdated = tuple(each for each in self._kept if each.components.checkpoint.path == model_file.path)
+            self._let_go(outdated)
+            self._let_go(self._kept[max(keep, 1) - 1 :])
+            self._others_leave_the_device(self._kept, others_in_ram)
+
+        components = load_checkpoint(model_file, self._policy, vae_file=vae_file, before_reading=make_room)
+        self._kept = (_Loaded(components=components, stamp=stamp, vae_stamp=vae_stamp), *self._kept)
         self._catalogue.hash_later(model_file)
         return components
 
     def unload(self) -> None:
-        """Let go of the loaded model, so that its memory is free before another is read."""
-        if self._loaded is None:
+        """Let go of every loaded model."""
+        self._let_go(self._kept)
+
+    def _in_front(self, known: _Loaded, vae_file: ModelFile | None, vae_stamp: _Stamp | None, keep: int, others_in_ram: bool) -> Components:
+        """A model that is loaded already becomes the present one, with the VAE that is asked for now."""
+        if known is not self._kept[0]:
+            others = tuple(each for each in self._kept if each is not known)
+            self._kept = (known, *others)
+            self._others_leave_the_device(others, others_in_ram)
+            self._move(known.components, self._policy.load_device)
+        known = self._with_vae(known, vae_file, vae_stamp)
+        self._kept = (known, *self._kept[1:])
+        self._let_go(self._kept[max(keep, 1) :])
+        return known.components
+
+    def _let_go(self, old: tuple[_Loaded, ...]) -> None:
+        """Forget these models and free their memory, so that it is there before another is read."""
+        if not old:
             return
-        self._loaded = None
+        self._kept = tuple(each for each in self._kept if each not in old)
+        for each in old:
+            each.components.placement.release()
+            for module in each.components.modules():
+                module.to("meta")
+        del old, each
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         _give_memory_back()
 
-    def _is_loaded(self, model_file: ModelFile, stamp: _Stamp) -> bool:
-        loaded = self._loaded
-        return loaded is not None and loaded.components.checkpoint.path == model_file.path and loaded.stamp == stamp
+    def _others_leave_the_device(self, others: tuple[_Loaded, ...], in_ram: bool) -> None:
+        for each in others:
+            each.components.placement.release()
+            if in_ram:
+                self._move(each.components, "cpu")
 
-    def _with_vae(self, vae_file: ModelFile | None, vae_stamp: _Stamp | None) -> Components:
-        """The loaded model with the VAE that is asked for now."""
-        loaded = self._loaded
-        assert loaded is not None
-        components = loaded.components
+    def _move(self, components: Components, device: str) -> None:
+        """Between device and RAM, where models stay on the device whole; the other memory modes see to it themselves."""
+        policy = self._policy.for_family(components.family)
+        if policy.residency is Residency.KEEP and policy.device != "cpu":
+            for module in components.modules():
+                module.to(device)
+
+    def _with_vae(self, known: _Loaded, vae_file: ModelFile | None, vae_stamp: _Stamp | None) -> _Loaded:
+        components = known.components
         present = components.vae_file.path if components.vae_file else None
-        if present == (vae_file.path if vae_file else None) and loaded.vae_stamp == vae_stamp:
-            return components
+        if present == (vae_file.path if vae_file else None) and known.vae_stamp == vae_stamp:
+            return known
         vae = load_vae(vae_file or components.checkpoint, components.family, self._policy.for_family(components.family))
         components.placement.release()  # the old VAE may be the part that is on the device
         exchanged = replace(components, vae=vae, vae_file=vae_file)
         exchanged.attach_vae()
-        self._loaded = _Loaded(components=exchanged, stamp=loaded.stamp, vae_stamp=vae_stamp)
-        return exchanged
+        return _Loaded(components=exchanged, stamp=known.stamp, vae_stamp=vae_stamp)
 
 
 def _stamp(path: Path) -> _Stamp:

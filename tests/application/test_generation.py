@@ -60,7 +60,8 @@ def test_nothing_is_saved_unless_asked(make_app: MakeApp, fake_engine: FakeEngin
     ({"override_settings": {"outdir_samples": "/etc"}}, InvalidValue, "overridden"), ({"script_name": "Nope"}, InvalidValue, "Script 'Nope' not found"),
     ({"alwayson_scripts": {"Nope": {"args": []}}}, InvalidValue, "not found"), ({"enable_hr": True, "hr_upscaler": "Nope"}, UnknownName, "upscaler"),
     ({"n_iter": 10_000, "batch_size": 8, "width": 512, "height": 512}, InvalidValue, "GB of memory"),
-    ({"enable_hr": True, "hr_checkpoint_name": "other"}, InvalidValue, "hr_checkpoint_name"), ({"refiner_checkpoint": "other"}, InvalidValue, "refiner"),
+    ({"enable_hr": True, "hr_checkpoint_name": "other"}, UnknownName, "checkpoint called 'other'. Known checkpoint names: fake"),
+    ({"refiner_checkpoint": "other"}, UnknownName, "checkpoint called 'other'. Known checkpoint names: fake"),
 ])
 def test_what_is_wrong_is_said_at_once(make_app: MakeApp, fake_engine: FakeEngine, values: dict[str, Any], error: type[Exception], word: str) -> None:
     app = make_app()

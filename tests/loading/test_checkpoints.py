@@ -81,10 +81,24 @@ def test_the_old_model_is_gone_before_the_new_one_is_read(
 
 def test_a_changed_file_is_loaded_again(checkpoints: Checkpoints, catalogue: Catalogue) -> None:
     first = load(checkpoints, catalogue, "first")
-    path = first.checkpoint.path
+    path, before = first.checkpoint.path, first.unet.conv_out.bias.clone()
     checkpoint(path, {name: tensor * (2 if name.endswith("out.2.bias") else 1) for name, tensor in golden_tensors().items()})
     os.utime(path, ns=(1, 1))
-    assert not torch.equal(load(checkpoints, catalogue, "first").unet.conv_out.bias, first.unet.conv_out.bias)
+    assert not torch.equal(load(checkpoints, catalogue, "first").unet.conv_out.bias, before)
+
+
+def test_as_many_are_kept_as_are_allowed_and_the_one_unused_longest_goes(checkpoints: Checkpoints, catalogue: Catalogue, tmp_path: Path) -> None:
+    checkpoint(tmp_path / "models" / "Stable-diffusion" / "third.safetensors")
+    catalogue.refresh()
+    found = {name: catalogue.find_checkpoint(name) for name in ("first", "second", "third")}
+    first, second = checkpoints.load(found["first"], keep=2), checkpoints.load(found["second"], keep=2)
+    assert checkpoints.load(found["first"], keep=2) is first and checkpoints.components is first
+    checkpoints.load(found["third"], keep=2)
+    assert [each.stem for each in checkpoints.kept] == ["third", "first"]
+    assert second.unet.conv_in.weight.is_meta and not first.unet.conv_in.weight.is_meta
+    assert checkpoints.load(found["first"], keep=1) is first and [each.stem for each in checkpoints.kept] == ["first"]
+    checkpoints.unload()
+    assert first.unet.conv_in.weight.is_meta and checkpoints.current is None
 
 
 def test_a_failure_in_the_middle_of_reading_leaves_none_and_the_next_load_works(

@@ -1,0 +1,103 @@
+"""The model of a job and those that take over from it: one at a time is in use, the others wait with whoever loads them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+import torch
+
+from modules.engine.adapters import NetworkSwitch
+from modules.engine.pass_model import PassModel
+from modules.engine.preview import PreviewMap, preview_map
+from modules.engine.tiling import tiled
+from modules.families.family import Prediction
+
+if TYPE_CHECKING:
+    from modules.compute.policy import ComputePolicy
+    from modules.engine.resolved import ResolvedRequest
+    from modules.loading.components import Components
+
+
+class ModelSource(Protocol):
+    """Loads a checkpoint by the name that the request has for it. What it gave before may be empty from then on."""
+
+    def __call__(self, name: str, /) -> Components: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInUse:
+    """A model with what depends on it."""
+
+    name: str
+    components: Components
+    model: PassModel
+    preview: PreviewMap | None
+
+
+class Models:
+    """The models of one job. A ``with`` ends by leaving the last one as it was found.
+
+    first: the job's own; source: where the others come from, and the first one again. None: there are no others.
+    networks: go along to whichever is in use.
+    """
+
+    def __init__(
+        self, first: Components, source: ModelSource | None, *, request: ResolvedRequest, policy: ComputePolicy, networks: NetworkSwitch
+    ) -> None:
+        self._first, self._first_name = first, first.checkpoint.name
+        self._source = source
+        self._request = request
+        self._policy = policy
+        self.networks = networks
+        self._changes = ExitStack()
+        self._now: ModelInUse | None = None
+
+    def __enter__(self) -> Self:
+        self._now = self._taken(self._first_name, self._first)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._changes.close()
+
+    @property
+    def now(self) -> ModelInUse:
+        """Inside the ``with`` only."""
+        assert self._now is not None
+        return self._now
+
+    def use(self, name: str = "") -> ModelInUse:
+        """Go on with the checkpoint ``name``, "" being the job's own; the one before gets its weights back first. Raises what loading raises."""
+        name = name or self._first_name
+        if self._source is not None and (name != self.now.name or _is_empty(self.now.components)):
+            self._changes.close()                   # networks out, convolutions as they were: the source may keep it for others
+            self._now = self._taken(name, self._source(name))
+        return self.now
+
+    def is_in_use(self, name: str) -> bool:
+        return (name or self._first_name) == self.now.name
+
+    def _taken(self, name: str, components: Components) -> ModelInUse:
+        policy = self._policy.for_family(components.family)
+        preview = preview_map(components.vae, components.family.latent.scale) if self._request.preview.every_steps > 0 else None
+        self._changes.enter_context(tiled((components.unet, components.vae), self._request.options.tiling))
+        self.networks.turn_to(components)
+        self._changes.callback(self.networks.off)
+        return ModelInUse(name=name, components=components, model=_pass_model(components, policy), preview=preview)
+
+
+def _is_empty(components: Components) -> bool:
+    """Whether its memory was given back meanwhile: a job inside this one may have needed it for another model."""
+    return next(components.unet.parameters()).is_meta
+
+
+def _pass_model(components: Components, policy: ComputePolicy) -> PassModel:
+    return PassModel(
+        unet=components.unet,
+        alphas_cumprod=components.alphas_cumprod,
+        predicts_v=components.prediction is Prediction.V,
+        compute_dtype=getattr(torch, policy.compute_dtype),
+        is_sdxl=components.family.is_sdxl,
+        split_guidance=policy.split_guidance,
+    )
