@@ -23,6 +23,7 @@ SCRIPTS = (
     "normalise.js",
     "tabs.js",
     "toasts.js",
+    "elements.js",
     "progressbar.js",
     "gallery.js",
     "jobs.js",
@@ -33,6 +34,7 @@ SCRIPTS = (
     "canvas_drawing.js",
     "canvas_tools.js",
     "canvas_keys.js",
+    "queue_panel.js",
     "canvas.js",
     "img2img.js",
     "send_to.js",
@@ -45,7 +47,7 @@ SCRIPTS = (
     "notices.js",
     "theme.js",
 )
-STYLES = ("style.css", "generation.css", "canvas.css", "settings.css")
+STYLES = ("style.css", "generation.css", "canvas.css", "settings.css", "queue.css")
 TEMPLATE = "frontend/index.html"
 SLOT = "{{ page_head(request, config) | safe }}"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,8 +66,25 @@ class Submitter:
         shown = gr.update(value=[str(path) for path in pictures], selected_index=0)
         return shown, json.dumps(dict(finished.info)), job.id, answer, message
 
-    def interrupt(self, task_id: str) -> None:
-        """Stop the page's job; without an id the running one, whosever it is."""
+    def interrupt(self, task_id: str) -> str:
+        """Stop the page's job; without an id the running one, whosever it is.
+
+        Of a job with several pictures the one at work is finished first, if the settings say so; then returns a sentence about it.
+        """
+        jobs = self.app.jobs
+        running = jobs.running()
+        asked = running is not None and task_id in ("", running.id)
+        if running is None or not asked or not self.app.settings.get("interrupt_after_current"):
+            jobs.interrupt(task_id or None)
+        elif running.cancel.stopping or running.progress.snapshot().batches <= 1:
+            jobs.interrupt(running.id)
+        else:
+            jobs.stop_after_image(running.id)
+            return "Generation will stop after finishing this image, click again to stop immediately."
+        return ""
+
+    def interrupt_now(self, task_id: str) -> None:
+        """Stop at the next step, whatever the settings say."""
         self.app.jobs.interrupt(task_id or None)
 
     def skip(self, task_id: str) -> None:
@@ -91,12 +108,12 @@ def wire_submit(tab: str, submitter: Submitter, *, overrides: gr.Dropdown, topro
     results = [output.gallery, output.generation_info, output.shown_job, output.answer, output.log]
     fetched = toprow.restore.click(submitter.collect, inputs=[toprow.task_id], outputs=results, js=_first_only(restore_js, 1), **QUICK)
     fetched.then(None, inputs=[output.answer], js=f"(answer) => {{ webui.jobCollected('{tab}', answer); }}", **QUICK)
-    press: dict[str, tuple[gr.Button, Callable[[str], None]]] = {
-        f"() => webui.interruptJob('{tab}')": (toprow.interrupt, submitter.interrupt),
-        f"() => [webui.watchedJob('{tab}')]": (toprow.skip, submitter.skip),
-    }
-    for js, (button, function) in press.items():
-        button.click(function, inputs=[toprow.task_id], outputs=[], js=js, **QUICK)
+    asked = toprow.interrupt.click(
+        submitter.interrupt, inputs=[toprow.task_id], outputs=[toprow.said], js=f"() => webui.interruptJob('{tab}')", **QUICK
+    )
+    asked.then(None, inputs=[toprow.said], js="(words) => { webui.interruptAnswered(words); }", **QUICK)
+    for button, function in ((toprow.interrupting, submitter.interrupt_now), (toprow.skip, submitter.skip)):
+        button.click(function, inputs=[toprow.task_id], outputs=[], js=f"() => [webui.watchedJob('{tab}')]", **QUICK)
 
 
 def _submit_js(js_function: str, inputs: Sequence[Component], by_script: Sequence[Component]) -> str:

@@ -24,12 +24,15 @@ class TokenCounter:
 
 @dataclass(frozen=True, kw_only=True)
 class Toprow:
-    """What other parts of the tab wire up. task_id: the page's id for a click; answer: the server's word on it, as JSON."""
+    """What other parts of the tab wire up. task_id: the page's id for a click; answer: the server's word on it, as JSON.
+    said: its word on an interrupt."""
 
     task_id: gr.Textbox
     answer: gr.Textbox
+    said: gr.Textbox
     generate: gr.Button
     interrupt: gr.Button
+    interrupting: gr.Button
     skip: gr.Button
     restore: gr.Button
     paste: gr.Button
@@ -48,15 +51,17 @@ def build_toprow(builder: FormBuilder) -> Toprow:
                 _prompt(builder, "negative_prompt", "neg_prompt", "negative_token", "Negative prompt"),
             )
         with gr.Column(elem_id=f"{tab}_actions_column", elem_classes=["actions-column"], scale=1, min_width=0):
-            generate, interrupt, skip = _generate_box(tab)
+            generate, interrupt, interrupting, skip = _generate_box(tab)
             paste, style_apply, restore = _tools(tab)
             styles_refresh = _styles(builder)
-        task_id, answer = bridge_text(f"{tab}_task_id"), bridge_text(f"{tab}_submit_answer")
+        task_id, answer, said = (bridge_text(f"{tab}_{name}") for name in ("task_id", "submit_answer", "interrupt_answer"))
     return Toprow(
         task_id=task_id,
         answer=answer,
+        said=said,
         generate=generate,
         interrupt=interrupt,
+        interrupting=interrupting,
         skip=skip,
         restore=restore,
         paste=paste,
@@ -75,13 +80,13 @@ def _prompt(builder: FormBuilder, name: str, short: str, counter: str, placehold
     return TokenCounter(prompt=prompt, shown=shown, button=button)
 
 
-def _generate_box(tab: str) -> tuple[gr.Button, gr.Button, gr.Button]:
+def _generate_box(tab: str) -> tuple[gr.Button, gr.Button, gr.Button, gr.Button]:
     with gr.Row(elem_id=f"{tab}_generate_box", elem_classes=["gradio-row", "generate-box"]):
         interrupt = gr.Button("Interrupt", elem_id=f"{tab}_interrupt", elem_classes=["generate-box-interrupt"], min_width=0)
         skip = gr.Button("Skip", elem_id=f"{tab}_skip", elem_classes=["generate-box-skip"], min_width=0)
-        gr.Button("Interrupting...", elem_id=f"{tab}_interrupting", elem_classes=["generate-box-interrupting"], min_width=0)
+        interrupting = gr.Button("Interrupting...", elem_id=f"{tab}_interrupting", elem_classes=["generate-box-interrupting"], min_width=0)
         generate = gr.Button("Generate", elem_id=f"{tab}_generate", variant="primary", elem_classes=["gradio-button"], min_width=0)
-    return generate, interrupt, skip
+    return generate, interrupt, interrupting, skip
 
 
 def _tools(tab: str) -> tuple[gr.Button, gr.Button, gr.Button]:

@@ -130,6 +130,22 @@ def test_interrupt_stops_the_pages_own_job(behind: Callable[..., Behind], page: 
     assert server.app.jobs.wait(job, 10).state.value == "interrupted"
 
 
+def test_the_first_interrupt_of_several_pictures_waits_for_the_one_at_work(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    for wait, kept in ((True, 1), (False, 1)):
+        server.app.settings.update({"interrupt_after_current": wait})
+        server.engine.started.clear()
+        server.engine.gate.clear()
+        server.submitter.submit(f"task({wait})", [], *page.values(steps=2, n_iter=4))
+        assert server.engine.started.wait(10)
+        assert bool(server.submitter.interrupt(f"task({wait})")) is wait
+        server.engine.gate.set()
+        job = server.app.jobs.find(f"task({wait})")
+        assert job is not None
+        assert server.app.jobs.wait(job, 10).state.value == ("done" if wait else "interrupted")
+        assert len(job.result.images) == kept and job.result.images[0].complete is wait
+
+
 def test_override_chips_hold_for_this_picture_alone(behind: Callable[..., Behind], page: BuiltPage) -> None:
     server = behind()
     server.run("task(1)", page.values(steps=1), overrides=["Clip skip: 2", "ENSD: 31337"])

@@ -156,6 +156,21 @@ class TabJobs {
         this.watchNext();
     }
 
+    // Follows a job that something else than a click has found: one put in line again, or (first) one that is over and to be shown now.
+    takeUp(id, first = false) {
+        if (this.ids.includes(id)) {
+            return;
+        }
+        if (first && this.watching) {
+            webui.toast("The tab shows a running job. Its result comes first.");
+            return;
+        }
+        this.accepted.add(id);
+        this.ids = first ? [id, ...this.ids] : [...this.ids, id];
+        this.remember();
+        this.watchNext();
+    }
+
     // Takes up what an earlier page, or another device, has asked for. serverJobs: [{id, tab}], those not finished.
     restore(serverJobs) {
         const unfinished = serverJobs.filter((job) => job.tab === this.tab).map((job) => job.id);
@@ -229,9 +244,16 @@ webui.jobCollected = function(tab, answerText) {
 
 webui.watchedJob = (tab) => webui.jobs[tab].watching || webui.jobs[tab].ids[0] || "";
 
+// The first press may only ask to stop after the picture at work (interrupt_after_current); the button that then stands there stops at once.
 webui.interruptJob = function(tab) {
     showSubmitInterruptingPlaceholder(tab);
     return [webui.watchedJob(tab)];
+};
+
+webui.interruptAnswered = function(words) {
+    if (words) {
+        webui.toast(words);
+    }
 };
 
 function submit() {

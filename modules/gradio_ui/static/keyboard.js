@@ -32,7 +32,7 @@ document.addEventListener("keydown", (event) => {
     } else if (event.key === "Enter" && event.altKey) {
         done = webui.pressIfShown(`${tab}_skip`);
     } else if (event.key === "Escape" && !webui.escapeIsTaken(event)) {
-        done = webui.pressIfShown(`${tab}_interrupt`);
+        done = webui.pressIfShown(`${tab}_interrupt`) || webui.pressIfShown(`${tab}_interrupting`);
     }
     if (done) {
         event.preventDefault();

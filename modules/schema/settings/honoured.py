@@ -77,6 +77,7 @@ HONOURED = frozenset(
         "infotext_skip_pasting",
         "initial_noise_multiplier",
         "inpainting_mask_weight",
+        "interrupt_after_current",
         "jpeg_quality",
         "live_preview_refresh_period",
         "live_previews_enable",
