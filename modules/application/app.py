@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from modules.application.faces import Faces
 from modules.application.paths import Paths
 from modules.application.script_door import ScriptDoor
 from modules.application.settings_store import SettingsStore
@@ -40,6 +41,7 @@ class App:
     loras: LoraShelf
     conditionings: ConditioningCache
     upscalers: Upscalers
+    faces: Faces
     extensions: ExtensionHost = field(default_factory=ExtensionHost)
     notices: tuple[str, ...] = ()
     scripts: ScriptDoor = field(default_factory=ScriptDoor)

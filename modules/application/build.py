@@ -6,14 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modules.application import generation
+from modules.application import extras, generation
 from modules.application.app import App
+from modules.application.faces import Faces
 from modules.application.paths import Paths, paths_from_flags
 from modules.application.settings_store import SettingsStore
 from modules.application.upscalers import Upscalers
 from modules.compute.hardware import probe
 from modules.compute.policy import policy_from_flags
 from modules.engine.conditioning_cache import ConditioningCache
+from modules.engine.restore_faces import FaceTools
 from modules.files.atomic import sweep_temporaries
 from modules.imaging.save import NumberBook
 from modules.jobs.job import Job
@@ -49,6 +51,7 @@ def build_app(flags: Flags) -> App:
     for sentence in (notices := (*settings.notices, *store_notices)):
         log.warning(sentence)
     runners: dict[str, Callable[[Job], tuple[Any, dict[str, Any]]]] = {}
+    picture_models = PictureModelShelf(policy)
     app = App(
         flags=flags,
         paths=paths,
@@ -62,10 +65,13 @@ def build_app(flags: Flags) -> App:
         embeddings=EmbeddingShelf(catalogue.embeddings, catalogue.hash_of),
         loras=LoraShelf(catalogue.loras, metadata_of=catalogue.metadata_of, refresh=catalogue.refresh),
         conditionings=ConditioningCache(),
-        upscalers=Upscalers(catalogue=catalogue, shelf=PictureModelShelf(policy), models_dir=paths.models_dir, on_cpu=flags.use_cpu),
+        upscalers=Upscalers(catalogue=catalogue, shelf=picture_models, models_dir=paths.models_dir, on_cpu=flags.use_cpu),
+        faces=Faces(
+            catalogue=catalogue, tools=FaceTools(policy, picture_models), gfpgan_model=flags.gfpgan_model, on_cpu=flags.use_cpu,
+        ),
         notices=notices,
     )
-    runners |= generation.runners(app)
+    runners |= generation.runners(app) | extras.runners(app)
     app.jobs.start()
     return app
 

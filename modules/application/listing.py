@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.application.app import App
+from modules.application.faces import RESTORERS
 from modules.application.generation import styles_paths
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.sampler_registry import samplers as all_samplers
@@ -143,6 +144,11 @@ def realesrgan_models(app: App) -> list[dict[str, Any]]:
     """The Real-ESRGAN models there are in the world: name, path (or where it is to be had), scale."""
     paths = {each.name: each.path for each in app.catalogue.upscalers()}
     return [{"name": each.name, "path": str(paths.get(each.name, each.address)), "scale": each.scale} for each in REAL_ESRGAN]
+
+
+def face_restorers() -> list[dict[str, Any]]:
+    """The face restorers: name, cmd_dir (which A1111 leaves empty)."""
+    return [{"name": name, "cmd_dir": None} for name in RESTORERS]
 
 
 def latent_upscale_modes() -> list[dict[str, Any]]:

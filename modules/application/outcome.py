@@ -1,6 +1,7 @@
 """What a job gives back: pictures with their texts, and the facts in the form of A1111's ``Processed.js()``."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputImage:
-    """One picture. path: where it was saved, None when it was not. complete: False when it was cut short by an interrupt."""
+    """One picture. path: where it was saved, None when it was not. complete: False when it was cut short by an interrupt.
+
+    texts: what its PNG carries by key, where that is more than ``infotext``.
+    """
 
     picture: Image
     infotext: str
     seed: int
     path: Path | None = None
     complete: bool = True
+    texts: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

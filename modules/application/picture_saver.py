@@ -151,7 +151,21 @@ def save_plan(
     """The plan for a job of ``tab`` ("txt2img" or "img2img"). A folder setting of its own beats the common one's emptiness, as in A1111."""
     samples = settings.get("outdir_samples") or settings.get(f"outdir_{tab}_samples")
     grids = settings.get("outdir_grids") or settings.get(f"outdir_{tab}_grids")
-    options = SaveOptions(
+    options = save_options(settings)
+    return SavePlan(
+        folder=paths.output_folder(samples) if save_samples and settings.get("samples_save") else None,
+        grid_folder=paths.output_folder(grids) if save_grid else None,
+        options=options,
+        grid_options=replace(options, file_format=settings.get("grid_format"), in_subfolders=settings.get("grid_save_to_dirs"), save_txt=False),
+        incomplete=settings.get("save_incomplete_images"),
+        params_txt=paths.params_txt if prompt_history else None,
+        max_part_length=max_part_length,
+    )
+
+
+def save_options(settings: SettingsView) -> SaveOptions:
+    """How pictures are saved, by the settings."""
+    return SaveOptions(
         file_format=settings.get("samples_format"),
         pattern=settings.get("samples_filename_pattern"),
         add_number=settings.get("save_images_add_number"),
@@ -165,13 +179,4 @@ def save_plan(
         copy_above_megabytes=settings.get("img_downscale_threshold"),
         copy_above_side=settings.get("target_side_length"),
         copy_below_megapixels=settings.get("img_max_size_mp"),
-    )
-    return SavePlan(
-        folder=paths.output_folder(samples) if save_samples and settings.get("samples_save") else None,
-        grid_folder=paths.output_folder(grids) if save_grid else None,
-        options=options,
-        grid_options=replace(options, file_format=settings.get("grid_format"), in_subfolders=settings.get("grid_save_to_dirs"), save_txt=False),
-        incomplete=settings.get("save_incomplete_images"),
-        params_txt=paths.params_txt if prompt_history else None,
-        max_part_length=max_part_length,
     )

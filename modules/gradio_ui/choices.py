@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from modules.application.app import App
+from modules.application.extras_operations import NAMES
+from modules.application.faces import RESTORERS
 from modules.engine.sampler_registry import samplers, schedules
 from modules.engine.upscale import LATENT_UPSCALERS
 from modules.gradio_ui.prompt_styles import known_styles
@@ -28,6 +30,8 @@ class ChoiceSources:
             {
                 "samplers": lambda: [each.name for each in samplers() if each.name not in app.settings.get("hide_samplers")],
                 "hires_upscalers": lambda: [*(each.name for each in LATENT_UPSCALERS), *app.upscalers.names()],
+                "face_restorers": lambda: list(RESTORERS),
+                "postprocessing_operations": lambda: list(NAMES),
                 "upscalers": app.upscalers.names,
                 "schedulers": lambda: [each.label for each in schedules()],
                 "checkpoints": lambda: [each.title for each in app.catalogue.checkpoints()],

@@ -6,6 +6,7 @@ import binascii
 import io
 import re
 import zlib
+from collections.abc import Mapping
 
 from PIL import Image, ImageOps
 
@@ -61,6 +62,8 @@ def open_image(data: bytes, field: str = "image") -> Image.Image:
     return upright
 
 
-def encode_image(image: Image.Image, infotext: str = "", file_format: str = "png", *, quality: int = 80, lossless: bool = False) -> str:
-    """``image`` as base64 of a file that carries ``infotext``; no data URL in front, as A1111 sends it."""
-    return base64.b64encode(encode(image, infotext, file_format, quality=quality, lossless=lossless)).decode("ascii")
+def encode_image(
+    image: Image.Image, infotext: str = "", file_format: str = "png", *, quality: int = 80, lossless: bool = False, texts: Mapping[str, str] | None = None,
+) -> str:
+    """``image`` as base64 of a file that carries ``infotext`` (a PNG ``texts``); no data URL in front, as A1111 sends it."""
+    return base64.b64encode(encode(image, infotext, file_format, quality=quality, lossless=lossless, texts=texts)).decode("ascii")

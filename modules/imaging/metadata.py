@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,16 @@ _NOVEL_AI_SAMPLERS = {
 }
 
 
-def encode(image: Image.Image, infotext: str = "", file_format: str = "png", *, quality: int = 80, lossless: bool = False) -> bytes:
+def encode(
+    image: Image.Image, infotext: str = "", file_format: str = "png", *, quality: int = 80, lossless: bool = False, texts: Mapping[str, str] | None = None,
+) -> bytes:
     """``image`` as the bytes of a file that carries ``infotext`` (empty: none). quality: 1..100, for JPEG, WebP and AVIF.
 
-    A text too long for EXIF (64 kB) is left out of a JPEG. Raises InvalidValue for a format that is not known here.
+    texts: what a PNG carries instead, by key, for it can hold many. A text too long for EXIF (64 kB) is left out of a JPEG. Raises InvalidValue for a format that is not known here.
     """
     file_format = file_format.lower().lstrip(".")
     if file_format == "png":
-        return png_bytes(image, infotext)
+        return png_bytes(image, infotext if texts is None else "", texts)
     if file_format == "gif":
         return _saved(image, "GIF", **({"comment": printable(infotext).encode("utf-8")} if infotext else {}))
     kind = {"jpg": "JPEG", "jpeg": "JPEG", "jfif": "JPEG", "webp": "WEBP", "avif": "AVIF"}.get(file_format)
@@ -46,7 +49,7 @@ def encode(image: Image.Image, infotext: str = "", file_format: str = "png", *, 
     return _saved(image, kind, **options)
 
 
-def png_bytes(image: Image.Image, infotext: str = "", extra: dict[str, str] | None = None, *, compress_level: int = 4) -> bytes:
+def png_bytes(image: Image.Image, infotext: str = "", extra: Mapping[str, str] | None = None, *, compress_level: int = 4) -> bytes:
     """A PNG file with ``infotext`` under "parameters", and ``extra`` texts by their keys.
 
     compress_level: zlib's 0..9; 4 takes half the time of Pillow's 6 and gives files 2 % larger.

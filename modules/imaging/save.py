@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,15 +67,15 @@ class NumberBook:
 
 def save_image(
     image: Image.Image, folder: Path, facts: NameFacts, options: SaveOptions, numbers: NumberBook, *,
-    infotext: str = "", basename: str = "", short_name: bool = False, suffix: str = "", storage: Storage = DISK,
+    infotext: str = "", basename: str = "", short_name: bool = False, suffix: str = "", texts: Mapping[str, str] | None = None, storage: Storage = DISK,
 ) -> Path:
     """Save ``image`` below ``folder`` and return its path.
 
     The name is NUMBER-PATTERN.EXTENSION, or basename-NUMBER-PATTERN for a grid (``short_name``: without the pattern).
-    suffix: put behind the stem, as "-mask". Raises StorageError, PathRefused and InvalidValue.
+    suffix: put behind the stem, as "-mask". texts: what a PNG carries instead of ``infotext``, by key. Raises StorageError, PathRefused and InvalidValue.
     """
     facts = replace(facts, basename=basename)
-    extension, data = _encoded(image, infotext, options)
+    extension, data = _encoded(image, infotext, options, texts)
     target = folder
     if options.in_subfolders:
         name = apply_pattern(options.subfolder_pattern or "[prompt_words]", facts, image).strip(" ").rstrip("\\/ ")
@@ -128,14 +129,15 @@ def _folder_name(text: str) -> str:
     return "/".join(clean_part(part, replace_spaces=False) or "_" for part in re.split(r"[\\/]+", text) if part)
 
 
-def _encoded(image: Image.Image, infotext: str, options: SaveOptions) -> tuple[str, bytes]:
+def _encoded(image: Image.Image, infotext: str, options: SaveOptions, texts: Mapping[str, str] | None) -> tuple[str, bytes]:
     """The file's extension and bytes; a picture too large for its format becomes a PNG."""
     extension = options.file_format.lower().lstrip(".") or "png"
     side = max(image.size)
     if (extension in ("jpg", "jpeg", "jfif") and side > _JPEG_SIDE) or (extension == "webp" and side > _WEBP_SIDE):
         extension = "png"
     text = infotext if options.embed_infotext else ""
-    return extension, encode(image, text, extension, quality=options.quality, lossless=options.webp_lossless)
+    more = texts if options.embed_infotext else None
+    return extension, encode(image, text, extension, quality=options.quality, lossless=options.webp_lossless, texts=more)
 
 
 def _write_companions(image: Image.Image, path: Path, infotext: str, options: SaveOptions, size: int, storage: Storage) -> None:

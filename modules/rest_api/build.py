@@ -14,6 +14,7 @@ from modules.application.app import App
 from modules.rest_api.credentials import Credentials, credentials_from_flags
 from modules.rest_api.docs_page import add_docs
 from modules.rest_api.errors import add_error_answers
+from modules.rest_api.extras_routes import add_extras_routes
 from modules.rest_api.file_route import add_file_route
 from modules.rest_api.generation_routes import add_generation_routes
 from modules.rest_api.guard import Guard, GuardRules, Message, Receive, Scope, Send
@@ -46,8 +47,8 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     add_error_answers(fastapi_app)
     add_docs(routes, shown=full)
     if full:
-        for add in (add_generation_routes, add_progress_routes, add_settings_routes, add_listing_routes, add_info_routes, add_job_routes,
-                    add_unbuilt_routes, add_stop_routes):
+        for add in (add_generation_routes, add_extras_routes, add_progress_routes, add_settings_routes, add_listing_routes, add_info_routes,
+                    add_job_routes, add_unbuilt_routes, add_stop_routes):
             add(routes)
     add_internal_routes(routes)
     add_queue_routes(routes)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field, create_model
@@ -15,9 +15,12 @@ from modules.schema.settings.table import SETTINGS
 from modules.schema.table import IMG2IMG, TXT2IMG, ParameterTable
 
 
-def request_model(table: ParameterTable, name: str) -> type[BaseModel]:
-    """A model with the table's API names, types, defaults and descriptions. Unknown fields are passed over, as A1111 does."""
-    fields: dict[str, Any] = {entry.api_name: (_type(entry), _field(entry)) for entry in table}
+def request_model(table: ParameterTable, name: str, *, only: Collection[str] | None = None) -> type[BaseModel]:
+    """A model with the table's API names, types, defaults and descriptions. Unknown fields are passed over, as A1111 does.
+
+    only: the names that the API knows, where the table has more for the page.
+    """
+    fields: dict[str, Any] = {entry.api_name: (_type(entry), _field(entry)) for entry in table if only is None or entry.api_name in only}
     return create_model(name, **fields)
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
-from modules.schema.check import checked
 from modules.schema.errors import InvalidValue
-from modules.schema.param import get, group, param, put, put_all, walk
+from modules.schema.flat import FlatRequest
+from modules.schema.param import group, param, walk
 from modules.schema.params_hires import FirstPass, Hires, Refiner
 from modules.schema.params_img2img import InitImages, Inpaint
 from modules.schema.params_sampling import (
@@ -33,7 +33,7 @@ HIRES_SIDE_LIMIT = 16_384  # pixels; a picture of that side alone takes 0.8 GB a
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Common:
+class _Common(FlatRequest):
     """What both kinds of request can say. Group defaults are the API's."""
 
     prompt: Prompt = group(Prompt)
@@ -50,32 +50,8 @@ class _Common:
     scripting: Scripting = group(Scripting)
     task: Task = group(Task)
 
-    @classmethod
-    def from_flat(cls, values: Mapping[str, Any]) -> Self:
-        """A request from values by API name, each checked; left-out and unknown names are passed over.
-
-        Raises InvalidValue (``field``: the API name) for a wrong type, NaN, a number out of range, a text too long.
-        """
-        return cls().changed(values)
-
-    def changed(self, values: Mapping[str, Any]) -> Self:
-        """A copy with the given values, by API name, each checked as in ``from_flat``."""
-        new = {entry.path: checked(entry, values[entry.api_name]) for entry in walk(type(self)) if entry.api_name in values}
-        request = put_all(self, new)
-        check_together(request)
-        return request
-
-    def to_flat(self) -> dict[str, Any]:
-        """Every value by its API name; ``from_flat`` of it gives an equal request."""
-        return {entry.api_name: _plain(get(self, entry.path)) for entry in walk(type(self))}
-
-    @classmethod
-    def page_defaults(cls) -> Self:
-        """The request that the untouched page makes."""
-        request = cls()
-        for entry in walk(cls):
-            request = put(request, entry.path, entry.page_default)
-        return request
+    def check_whole(self) -> None:
+        check_together(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +109,3 @@ def check_together(request: Any) -> None:
             field="hr_scale",
         )
 
-
-def _plain(value: Any) -> Any:
-    """Lists and dicts of their own, as JSON has them."""
-    if isinstance(value, tuple):
-        return list(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    return value

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from modules.schema.errors import UnknownName
 from modules.schema.param import ParamEntry, walk
+from modules.schema.params_extras import ExtrasRequest
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 
 
 @dataclass(frozen=True)
 class ParameterTable:
-    """All parameters of one request class. ``tab``: "txt2img" or "img2img"."""
+    """All parameters of one request class. ``tab``: "txt2img", "img2img" or "extras"."""
 
     tab: str
-    request_class: type[Txt2ImgRequest] | type[Img2ImgRequest]
+    request_class: type[Any]
 
     @cached_property
     def entries(self) -> tuple[ParamEntry, ...]:
@@ -54,4 +56,5 @@ class ParameterTable:
 
 TXT2IMG = ParameterTable("txt2img", Txt2ImgRequest)
 IMG2IMG = ParameterTable("img2img", Img2ImgRequest)
+EXTRAS = ParameterTable("extras", ExtrasRequest)
 TABLES = {table.tab: table for table in (TXT2IMG, IMG2IMG)}

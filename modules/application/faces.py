@@ -1,0 +1,121 @@
+"""Face restoration: which weights are here, what to do about those that are not, and restoring inside a job. Nothing is fetched."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from modules.engine.restore_faces import FaceTools, boxes_of_faces, restored_faces
+from modules.schema.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from modules.engine.hooks import CancelView
+    from modules.library.catalogue import Catalogue
+    from modules.library.model_file import ModelFile
+
+RESTORERS = ("CodeFormer", "GFPGAN")
+DETECTOR_FILE = "detection_Resnet50_Final.pth"
+_DETECTOR_ADDRESS = f"https://github.com/xinntao/facexlib/releases/download/v0.1.0/{DETECTOR_FILE}"
+_FILES = {
+    "GFPGAN": ("GFPGANv1.4.pth", "https://github.com/TencentARC/GFPGAN/releases/download/v1.3.0/GFPGANv1.4.pth"),
+    "CodeFormer": ("codeformer-v0.1.0.pth", "https://github.com/sczhou/CodeFormer/releases/download/v0.1.0/codeformer.pth"),
+}
+
+
+class Settings(Protocol):
+    """Anything that answers for a setting's value by key."""
+
+    def get(self, key: str) -> Any: ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Faces:
+    """What restores faces. gfpgan_model: the file that --gfpgan-model names. on_cpu: restorers that stay on the CPU (--use-cpu gfpgan ...)."""
+
+    catalogue: Catalogue
+    tools: FaceTools
+    gfpgan_model: str | None = None
+    on_cpu: tuple[str, ...] = ()
+
+    def weights(self, name: str) -> Path:
+        """The file of the restorer ``name``. Raises InvalidValue: which file is missing, where it belongs and where it comes from."""
+        if name not in _FILES:
+            raise InvalidValue(f"There is no face restoration model called {name[:80]!r}.", f"Choose {' or '.join(RESTORERS)}.", field="face_restoration_model")
+        files = [each for each in self._files(name) if name.lower() in each.path.name.lower()]
+        if name == "GFPGAN" and self.gfpgan_model:
+            named = Path(self.gfpgan_model)
+            files = [each for each in self._files(name) if each.path.name == named.name] or files
+        if files:
+            return sorted(files, key=lambda each: each.path.name)[-1].path
+        file, address = _FILES[name]
+        raise InvalidValue(f"{name} cannot restore faces: its weights, {file}, are not in {self._folder(name)}.", f"Download them from {address}, put them there and try again.",
+                           field="face_restoration_model")
+
+    def detector(self) -> Path:
+        """The file of the face detector. Raises InvalidValue as ``weights`` does."""
+        for each in (*self.catalogue.gfpgan_files(), *self.catalogue.codeformer_files()):
+            if each.path.name.lower() == DETECTOR_FILE.lower():
+                return each.path
+        raise InvalidValue(
+            f"Faces cannot be found: the detector's weights, {DETECTOR_FILE}, are not in {self._folder('GFPGAN')}.",
+            f"Download them from {_DETECTOR_ADDRESS}, put them there and try again.", field="face_restoration_model")
+
+    def check(self, name: str) -> None:
+        """Raises InvalidValue when ``name`` cannot restore faces here; looks into the folders again before it does."""
+        try:
+            self._both(name)
+        except InvalidValue:
+            self.catalogue.refresh()
+            self._both(name)
+
+    def for_job(self, settings: Settings, *, say: Callable[[str], None] = lambda text: None, cancel: CancelView | None = None) -> JobFaces:
+        """As it runs inside one job."""
+        return JobFaces(faces=self, settings=settings, say=say, stopped=lambda: cancel is not None and (cancel.interrupted or cancel.skipped))
+
+    def _both(self, name: str) -> None:
+        self.weights(name)
+        self.detector()
+
+    def _files(self, name: str) -> Sequence[ModelFile]:
+        return self.catalogue.gfpgan_files() if name == "GFPGAN" else self.catalogue.codeformer_files()
+
+    def _folder(self, name: str) -> Path:
+        roots = self.catalogue.roots
+        return (roots.gfpgan if name == "GFPGAN" else roots.codeformer)[0].folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFaces:
+    """Face restoration for one job. say: told in words what it is at."""
+
+    faces: Faces
+    settings: Settings
+    say: Callable[[str], None]
+    stopped: Callable[[], bool]
+
+    def check(self, name: str) -> None:
+        """Raises InvalidValue when ``name`` cannot restore faces here."""
+        self.faces.check(name)
+
+    def restored(self, picture: Image, name: str, *, weight: float | None = None) -> Image:
+        """``picture`` with its faces restored by ``name``. weight: CodeFormer's, 0 changes most. Raises InvalidValue and CannotLoad."""
+        self.check(name)
+        self.say(f"Restoring faces with {name}")
+        try:
+            return restored_faces(
+                picture, self.faces.tools, detector=self.faces.detector(), weights=self.faces.weights(name),
+                weight=self.settings.get("code_former_weight") if weight is None else weight, on_cpu=name.lower() in self.faces.on_cpu,
+                unload=self.settings.get("face_restoration_unload"), stopped=self.stopped)
+        finally:
+            self.say("")
+
+    def boxes(self, picture: Image) -> Sequence[tuple[float, float, float, float]]:
+        """Where faces are; none where the detector's weights are not here."""
+        try:
+            detector = self.faces.detector()
+        except InvalidValue:
+            return ()
+        return boxes_of_faces(picture, self.faces.tools, detector=detector)

@@ -1,0 +1,73 @@
+"""POST /sdapi/v1/extra-single-image and extra-batch-images: finished pictures through upscalers and face restorers."""
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from pydantic import BaseModel, Field, create_model
+from starlette.concurrency import run_in_threadpool
+
+from modules.application.extras import Source, encoded_pictures, submit
+from modules.application.generation import outcome_of
+from modules.application.outcome import Outcome
+from modules.rest_api.generation_routes import finished, user_of
+from modules.rest_api.models import request_model
+from modules.rest_api.routes import Routes
+from modules.schema.errors import InvalidValue
+from modules.schema.params_extras import ExtrasRequest
+from modules.schema.table import EXTRAS
+
+# What A1111's API knows of the tab; the rest is for the page.
+FIELDS = (
+    "resize_mode", "show_extras_results", "gfpgan_visibility", "codeformer_visibility", "codeformer_weight", "upscaling_resize",
+    "upscaling_resize_w", "upscaling_resize_h", "upscaling_crop", "upscaler_1", "upscaler_2", "extras_upscaler_2_visibility", "upscale_first",
+)
+
+
+class FileData(BaseModel):
+    data: str = Field(title="File data", description="Base64 representation of the file")
+    name: str = Field(title="File name")
+
+
+_Common = request_model(EXTRAS, "ExtrasBaseRequest", only=FIELDS)
+SingleBody: Any = create_model("ExtrasSingleImageRequest", __base__=_Common, image=(str, Field(default="", description="The picture, base64 of an image file.")))
+BatchBody: Any = create_model("ExtrasBatchImagesRequest", __base__=_Common, imageList=(list[FileData], Field(description="The pictures, base64 of image files.")))
+
+
+class ExtrasSingleImageResponse(BaseModel):
+    html_info: str = Field(description="What was done, as HTML.")
+    image: str | None = Field(default=None, description="The result, base64 of an image file.")
+
+
+class ExtrasBatchImagesResponse(BaseModel):
+    html_info: str = Field(description="What was done, as HTML.")
+    images: list[str] = Field(description="The results, base64 of image files.")
+
+
+def add_extras_routes(routes: Routes) -> None:
+    """The two routes."""
+    app = routes.app
+
+    async def run(body: BaseModel, sources: list[Source], user: str) -> Outcome:
+        asked = ExtrasRequest.from_flat({name: getattr(body, name) for name in FIELDS})
+        asked = asked.changed({"show_extras_results": True})    # the answer is the result; "show" was for the page
+        job = await run_in_threadpool(submit, app, asked, sources, source="api", save=False, user=user)
+        await finished(job)
+        return outcome_of(job)
+
+    async def single(asked: Request, body: SingleBody) -> dict[str, Any]:  # type: ignore[valid-type]
+        """One picture."""
+        if not body.image:
+            raise InvalidValue("image: there is no picture.", "Send a PNG, JPEG or WebP file in base64.", field="image")
+        outcome = await run(body, [Source(data=body.image)], user_of(asked))
+        images = await run_in_threadpool(lambda: list(encoded_pictures(app, outcome)))
+        return {"html_info": outcome.info.get("html_info", ""), "image": images[0] if images and body.show_extras_results is not False else None}
+
+    async def batch(asked: Request, body: BatchBody) -> dict[str, Any]:  # type: ignore[valid-type]
+        """Many pictures, one after the other; one that cannot be read is left out."""
+        outcome = await run(body, [Source(name=each.name, data=each.data) for each in body.imageList], user_of(asked))
+        images = await run_in_threadpool(lambda: list(encoded_pictures(app, outcome)))
+        return {"html_info": outcome.info.get("html_info", ""), "images": images if body.show_extras_results is not False else []}
+
+    routes.add_route("/sdapi/v1/extra-single-image", single, methods=("POST",), model=ExtrasSingleImageResponse)
+    routes.add_route("/sdapi/v1/extra-batch-images", batch, methods=("POST",), model=ExtrasBatchImagesResponse)
