@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from modules.application.faces import Faces
+from modules.application.network_pages import NetworkPages
 from modules.application.paths import Paths
 from modules.application.script_door import ScriptDoor
 from modules.application.settings_store import SettingsStore
@@ -43,6 +44,7 @@ class App:
     upscalers: Upscalers
     faces: Faces
     extensions: ExtensionHost = field(default_factory=ExtensionHost)
+    network_pages: NetworkPages = field(default_factory=NetworkPages)
     notices: tuple[str, ...] = ()
     scripts: ScriptDoor = field(default_factory=ScriptDoor)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from modules.application import extras, generation
 from modules.application.app import App
+from modules.application.builtin_network_pages import register_builtin_pages
 from modules.application.faces import Faces
 from modules.application.paths import Paths, paths_from_flags
 from modules.application.settings_store import SettingsStore
@@ -46,7 +47,8 @@ def build_app(flags: Flags) -> App:
     store, store_notices = open_store(paths.jobs_file)
     hardware = probe()
     policy = policy_from_flags(flags, hardware)
-    catalogue = Catalogue(roots_from_flags(flags), FileCache(paths.cache_dir / "models.json"), hashing=not flags.no_hashing)
+    catalogue = Catalogue(roots_from_flags(flags), FileCache(paths.cache_dir / "models.json"), hashing=not flags.no_hashing,
+                          list_hidden=lambda: settings.get("list_hidden_files"))
     _take_up_named_checkpoint(flags, settings, catalogue)
     for sentence in (notices := (*settings.notices, *store_notices)):
         log.warning(sentence)
@@ -72,6 +74,8 @@ def build_app(flags: Flags) -> App:
         notices=notices,
     )
     runners |= generation.runners(app) | extras.runners(app)
+    register_builtin_pages(app)
+    settings.on_change("list_hidden_files", lambda _value: catalogue.refresh())
     app.jobs.start()
     return app
 

@@ -80,7 +80,7 @@ def prompt_styles(app: App) -> list[dict[str, Any]]:
 def loras(app: App) -> list[dict[str, Any]]:
     """Every LoRA: name, alias, path, metadata."""
     return [
-        {"name": file.stem, "alias": app.loras.alias(file), "path": str(file.path), "metadata": dict(file.metadata) or _metadata(app, file)}
+        {"name": file.stem, "alias": app.loras.alias(file), "path": str(file.path), "metadata": _metadata(app, file)}
         for file in app.catalogue.loras()
     ]
 

@@ -17,6 +17,7 @@ from modules.gradio_ui.form import Form, nothing_more
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.form_memory import wire_form_memory
 from modules.gradio_ui.layout import SECTIONS
+from modules.gradio_ui.network_tabs import network_tabs
 from modules.gradio_ui.output_panel import OutputPanel, build_output_panel
 from modules.gradio_ui.param_component import Choices
 from modules.gradio_ui.paste import Paster
@@ -64,7 +65,7 @@ def build_generation_tab(
         complete=complete,
     )
     toprow = build_toprow(builder)
-    with gr.Row(elem_id=f"{tab}_work", elem_classes=["gradio-row", "work-row"], equal_height=False):
+    with network_tabs(app, tab), gr.Row(elem_id=f"{tab}_work", elem_classes=["gradio-row", "work-row"], equal_height=False):
         with gr.Column(elem_id=f"{tab}_settings", elem_classes=["gradio-column", "settings-column"], scale=1, min_width=0):
             builder.build(SECTIONS[tab])
             overrides = _override_chips(tab)

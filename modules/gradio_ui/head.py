@@ -40,6 +40,9 @@ SCRIPTS = (
     "send_to.js",
     "form_memory.js",
     "form_tools.js",
+    "extra_networks.js",
+    "network_cards.js",
+    "network_dialogs.js",
     "hires.js",
     "keyboard.js",
     "token_counters.js",
@@ -47,7 +50,14 @@ SCRIPTS = (
     "notices.js",
     "theme.js",
 )
-STYLES = ("style.css", "generation.css", "canvas.css", "settings.css", "queue.css")
+STYLES = (
+    "style.css",
+    "generation.css",
+    "canvas.css",
+    "extra_networks.css",
+    "settings.css",
+    "queue.css",
+)
 TEMPLATE = "frontend/index.html"
 SLOT = "{{ page_head(request, config) | safe }}"
 

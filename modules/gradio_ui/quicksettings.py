@@ -11,7 +11,7 @@ from gradio.components import Component
 
 from modules.application.app import App
 from modules.gradio_ui.checkpoint_choice import CHECKPOINT, chosen_checkpoint, start_size
-from modules.gradio_ui.components import tool_button
+from modules.gradio_ui.components import bridge_button, bridge_text, tool_button
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.form import Form
@@ -20,6 +20,8 @@ from modules.gradio_ui.setting_changes import store_settings
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.setting import Setting
 from modules.schema.widgets import Dropdown, Hidden
+
+TOLD = "(answer) => { webui.settingsStored(answer); }"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +69,40 @@ def wire_quicksettings(
                 **QUICK,
             )
         else:
-            event = getattr(each.component, "release", None) or getattr(each.component, "blur", None) or each.component.input  # type: ignore[attr-defined]
-            stored = event(_storer(app, each.setting.key), inputs=[each.component], outputs=[answer], **QUICK)
-        stored.then(None, inputs=[answer], js="(answer) => { webui.settingsStored(answer); }", **QUICK)
+            stored = _when_set(each.component)(_storer(app, each.setting.key), inputs=[each.component], outputs=[answer], **QUICK)
+        stored.then(None, inputs=[answer], js=TOLD, **QUICK)
         if each.refresh is not None:
             each.refresh.click(_refresher(app, each.setting, choices), outputs=[each.component], **QUICK)
+    _wire_card_choice(app, row, _checkpoint_storer(app, ui_config, [form.table.tab for form in forms]), size=size, answer=answer, footer=footer)
+
+
+def _when_set(component: Component) -> Callable[..., Any]:
+    """The event that says that the user is done with a field: not each letter, not each step of a slider."""
+    match component:
+        case gr.Slider():
+            return component.release
+        case gr.Textbox() | gr.Number():
+            return component.blur
+        case _:
+            return component.input  # type: ignore[attr-defined]
+
+
+def _wire_card_choice(
+    app: App, row: tuple[QuickSetting, ...], store: Callable[..., list[Any]], *, size: list[Component], answer: gr.Textbox, footer: gr.HTML
+) -> None:
+    """A click on a checkpoint's card chooses it, whether or not the row shows checkpoints."""
+    title, button = bridge_text("desired_checkpoint"), bridge_button("change_checkpoint")
+    shown: list[Component] = [each.component for each in row if each.setting.key == CHECKPOINT]
+
+    def choose(name: str, *sizes: int) -> list[Any]:
+        told = store(name, *sizes)
+        model = chosen_checkpoint(app)
+        return [*told, *(gr.update(value=model.title if model else None) for _ in shown)]
+
+    chosen = button.click(
+        choose, inputs=[title, *size], outputs=[answer, footer, *size, *shown], js="(_, ...size) => [webui.takeWantedCheckpoint(), ...size]", **QUICK
+    )
+    chosen.then(None, inputs=[answer], js=TOLD, **QUICK)
 
 
 def wire_fresh_values(app: App, page: gr.Blocks, choices: Choices, row: tuple[QuickSetting, ...], footer: gr.HTML) -> None:

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,16 +44,19 @@ class Catalogue:
     """All model files of one server. Thread-safe; readers get tuples that never change under them.
 
     hashing: False (--no-hashing) leaves every hash unknown; titles then bear none.
+    list_hidden: asked at each refresh whether hidden files and folders are listed too.
     """
 
-    def __init__(self, roots: Roots, cache: FileCache | None = None, *, hashing: bool = True) -> None:
+    def __init__(self, roots: Roots, cache: FileCache | None = None, *, hashing: bool = True, list_hidden: Callable[[], bool] = lambda: False) -> None:
         self.roots = roots
         self._cache = cache or FileCache(None)
         self._hashes = Hashes(self._cache)
         self._hashing = hashing
+        self._list_hidden = list_hidden
         self._background = Background("models")
         self._lock = threading.Lock()
         self._lists: _Lists | None = None
+        self._turn = threading.RLock()  # of the background and of those who must not wait for it at every file
 
     def refresh(self) -> None:
         """Look through all folders anew. Never raises for what it finds there."""
@@ -63,12 +67,12 @@ class Catalogue:
         def listed(kind: str, files: Iterable[FoundFile]) -> tuple[ModelFile, ...]:
             return tuple(self._model_file(kind, file, deadline, unread) for file in files)
 
-        roots = self.roots
+        roots, hidden = self.roots, self._list_hidden()
         lists = _Lists(
-            checkpoints=listed("checkpoint", [*_single(roots.checkpoint_file), *scan(roots.checkpoints)]),
-            vaes=listed("vae", scan(roots.vaes)),
-            loras=listed("lora", scan(roots.loras)),
-            embeddings=listed("embedding", scan(roots.embeddings)),
+            checkpoints=listed("checkpoint", [*_single(roots.checkpoint_file), *scan(roots.checkpoints, hidden=hidden)]),
+            vaes=listed("vae", scan(roots.vaes, hidden=hidden)),
+            loras=listed("lora", scan(roots.loras, hidden=hidden)),
+            embeddings=listed("embedding", scan(roots.embeddings, hidden=hidden)),
             upscalers=_upscalers(scan(roots.upscalers)),
             gfpgan=listed("face", scan(roots.gfpgan)),
             codeformer=listed("face", scan(roots.codeformer)),
@@ -156,6 +160,10 @@ class Catalogue:
             return {}
         return dict(read_header(model_file.path).metadata)
 
+    def undisturbed(self) -> AbstractContextManager[object]:
+        """``with catalogue.undisturbed():`` no headers are read meanwhile. Else each small reading of a file waits for that thread."""
+        return self._turn
+
     def wait(self, timeout: float) -> bool:
         """Until the background work given so far is done; False when ``timeout`` seconds passed first."""
         return self._background.wait(timeout)
@@ -168,8 +176,8 @@ class Catalogue:
 
     def _model_file(self, kind: str, file: FoundFile, deadline: float, unread: list[Path]) -> ModelFile:
         facts = HeaderFacts.from_json(self._cache.get(file.path, file.modified, file.size).get("header"))
-        if facts is None and kind == "checkpoint":
-            if time.perf_counter() < deadline:
+        if facts is None and kind in ("checkpoint", "lora"):
+            if kind == "checkpoint" and time.perf_counter() < deadline:
                 facts = self._read(file.path, file.modified, file.size)
             else:
                 unread.append(file.path)
@@ -180,6 +188,7 @@ class Catalogue:
             kind=kind,
             size=file.size,
             modified=file.modified,
+            created=file.created,
             family_name=facts.family_name,
             sha256=self._hashes.known(file.path, file.modified, file.size) if self._hashing else None,
             metadata=facts.metadata,
@@ -200,7 +209,8 @@ class Catalogue:
                 status = path.stat()
             except OSError:  # gone meanwhile
                 continue
-            facts[path] = self._read(path, status.st_mtime, status.st_size)
+            with self._turn:
+                facts[path] = self._read(path, status.st_mtime, status.st_size)
             if time.monotonic() - shown > 1:
                 self._show(facts)
                 facts, shown = {}, time.monotonic()
@@ -243,4 +253,4 @@ def _single(path: Path | None) -> list[FoundFile]:
         status = path.stat()
     except OSError:
         return []
-    return [FoundFile(path, path.name, status.st_size, status.st_mtime)]
+    return [FoundFile(path, path.name, status.st_size, status.st_mtime, status.st_ctime)]

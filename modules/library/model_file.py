@@ -26,6 +26,7 @@ class ModelFile:
     kind: str
     size: int = 0
     modified: float = 0.0
+    created: float = 0.0
     family_name: str | None = None
     sha256: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -15,22 +15,25 @@ _DIGITS = re.compile(r"(\d+)")
 
 @dataclass(frozen=True)
 class FoundFile:
-    """name: inside its place, with forward slashes. modified: seconds since 1970."""
+    """name: inside its place, with forward slashes. modified, created: seconds since 1970."""
 
     path: Path
     name: str
     size: int
     modified: float
+    created: float = 0.0
 
 
-def scan(places: Iterable[Place]) -> list[FoundFile]:
+def scan(places: Iterable[Place], *, hidden: bool = False) -> list[FoundFile]:
     """All files of ``places``, each once, folder by folder in natural order ("v2" before "v10").
+
+    hidden: also what is called ".something" or lies in such a folder.
 
     A folder that is missing or may not be read is passed over; so is a file that vanishes.
     """
     found: dict[Path, FoundFile] = {}
     for place in places:
-        for folder, entries in _folders(place.folder):
+        for folder, entries in _folders(place.folder, hidden):
             inside = os.path.relpath(folder, place.folder).replace(os.sep, "/")
             for entry in sorted(entries, key=lambda entry: natural(entry.name)):
                 name = entry.name.lower()
@@ -47,7 +50,7 @@ def natural(text: str) -> list[object]:
     return [int(part) if place % 2 else part for place, part in enumerate(_DIGITS.split(text.casefold()))]
 
 
-def _folders(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+def _folders(root: Path, hidden: bool) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
     """Each folder from ``root`` down with its files, in natural order. Links to folders are followed, circles left out."""
     seen: set[tuple[int, int]] = set()
     waiting = [str(root)]
@@ -56,7 +59,7 @@ def _folders(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
         try:
             status = os.stat(folder)
             with os.scandir(folder) as listing:
-                entries = [entry for entry in listing if not entry.name.startswith(".")]
+                entries = [entry for entry in listing if not entry.name.startswith("._" if hidden else ".")]  # "._name": a Mac's notes on a file
         except OSError:
             continue
         place = (status.st_dev, status.st_ino)
@@ -83,4 +86,4 @@ def _file(entry: os.DirEntry[str], inside: str) -> FoundFile | None:
     except OSError:  # a broken link, or gone since the folder was read
         return None
     name = entry.name if inside == "." else f"{inside}/{entry.name}"
-    return FoundFile(Path(entry.path), name, status.st_size, status.st_mtime)
+    return FoundFile(Path(entry.path), name, status.st_size, status.st_mtime, status.st_ctime)

@@ -25,7 +25,7 @@ NOT_YET = {
     "the button that runs hires fix on a picture of the gallery": r"txt2img_upscale",
     "scripts: nothing runs them yet": r"script_list|xyz_grid|axis_options|swap_axes|xy_grid|yz_grid|xz_grid",
     "the styles editor": r"txt2img_styles_(edit_button|dialog|edit_select)|txt2img_style_(apply_dialog|copy)|txt2img_edit_style",
-    "cards of extra networks": r"txt2img_(extra_tabs|textual_inversion|hypernetworks|checkpoints|lora|save_preview|preview_filename)",
+    "dialogs of cards: made when they are opened": r"(txt2img|img2img)_\w+_edit_user_metadata$|checpoint_edit_user_metadata",
     "settings repeated on the tab": r"extra_options_txt2img",
     "the picture dropped on the prompt, and its button": r"txt2img_prompt_image|txt2img_generation_info_button",
 }

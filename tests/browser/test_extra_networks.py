@@ -1,0 +1,79 @@
+"""Cards beside "Generation": written into the prompt and taken out, edited, and only as many in the page as are in sight."""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.application.test_network_pages import network
+from tests.browser.conftest import FakePage, Visit
+
+MANY = 450
+
+
+@pytest.fixture
+def cards_page(fake_page: FakePage, visit: Callable[..., Visit]) -> Visit:
+    folder = fake_page.app.catalogue.roots.loras[0].folder
+    if not folder.exists():
+        for number in range(MANY):
+            network(folder / f"part{number // 100}" / f"net_{number:04}.safetensors")
+    fake_page.app.catalogue.refresh()
+    browser = visit(fake_page.url)
+    browser.page.click("#txt2img_lora-button")
+    browser.page.wait_for_selector("#txt2img_lora_cards .card .name")
+    return browser
+
+
+def test_a_card_is_written_into_the_prompt_and_taken_out_again(cards_page: Visit) -> None:
+    page = cards_page.page
+    first, second = (page.locator("#txt2img_lora_cards .card").nth(number) for number in (0, 1))
+    cards_page.set("txt2img_prompt", "a cat")
+    first.click()
+    second.click()
+    assert cards_page.value("txt2img_prompt") == "a cat <lora:net_0000:1> <lora:net_0001:1>"
+    cards_page.set("txt2img_prompt", "a cat <lora:net_0000:0.35> <lora:net_0001:1>")
+    first.click()  # whatever its weight
+    assert cards_page.value("txt2img_prompt") == "a cat <lora:net_0001:1>"
+    second.click()
+    assert cards_page.value("txt2img_prompt") == "a cat"
+
+
+def test_thousands_of_cards_scroll_with_a_screenful_in_the_page(cards_page: Visit) -> None:
+    page = cards_page.page
+    assert page.locator("#txt2img_lora_extra_count").inner_text() == f"{MANY} cards"
+    page.evaluate("const cards = document.getElementById('txt2img_lora_cards'); cards.scrollTop = cards.scrollHeight")
+    page.wait_for_selector(f"#txt2img_lora_cards .card[data-name=net_{MANY - 1:04}]")
+    assert page.locator("#txt2img_lora_cards .card").count() < 150
+    page.fill("#txt2img_lora_extra_search", "0123")
+    page.wait_for_function("document.querySelectorAll('#txt2img_lora_cards .card').length === 1")
+    page.fill("#txt2img_lora_extra_search", "")
+    page.click("#txt2img_lora_dirs button[data-folder=part4]")
+    page.wait_for_function("document.getElementById('txt2img_lora_extra_count').textContent === '50 cards'")
+
+
+def test_what_is_written_in_the_dialog_is_kept(cards_page: Visit, fake_page: FakePage) -> None:
+    page = cards_page.page
+    sidecar = fake_page.app.catalogue.roots.loras[0].folder / "part0" / "net_0002.json"
+    sidecar.write_text('{"modelId": 5}')
+    card = page.locator("#txt2img_lora_cards .card").nth(2)
+    card.hover()
+    card.locator(".edit-button").click()
+    page.fill("dialog [name=activation_text]", "glowing")
+    page.fill("dialog [name=preferred_weight]", "0.6")
+    page.fill("dialog [name=description]", "<i>my words</i>")
+    page.click("dialog button[type=submit]")
+    page.wait_for_selector("dialog", state="detached")
+    assert json.loads(sidecar.read_text())["modelId"] == 5
+    assert page.locator("#txt2img_lora_cards .card").nth(2).locator(".description").inner_text() == "<i>my words</i>"
+    page.locator("#txt2img_lora_cards .card").nth(2).click()
+    assert cards_page.value("txt2img_prompt").endswith("<lora:net_0002:0.6> glowing")
+
+
+def test_a_checkpoints_card_chooses_it(cards_page: Visit, fake_page: FakePage) -> None:
+    page = cards_page.page
+    page.click("#txt2img_checkpoints-button")
+    page.click("#txt2img_checkpoints_cards .card[data-name=second]")
+    page.wait_for_function("(opts.sd_model_checkpoint || '').startsWith('second')")
+    assert page.locator("#setting_sd_model_checkpoint input").input_value().startswith("second")
+    fake_page.app.settings.set("sd_model_checkpoint", None)

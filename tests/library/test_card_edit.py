@@ -1,0 +1,47 @@
+"""NAME.json beside a model: what users write is kept, and what other programs wrote too."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from modules.library.card import read_card
+from modules.library.card_edit import save_card, save_preview
+from modules.schema.errors import InvalidValue
+
+
+def test_what_is_saved_is_read_again_and_other_programs_fields_stay(tmp_path: Path) -> None:
+    model = tmp_path / "my.model.v1.safetensors"
+    sidecar = tmp_path / "my.model.v1.json"
+    sidecar.write_text(json.dumps({"modelId": 12, "extensions": {"helper": ["x"]}, "activation text": "old", "notes": "kept"}))
+    save_card(model, {"activation_text": "neu ✓", "preferred_weight": 0.7, "sd_version": "SDXL", "description": "two\nlines"})
+    written = json.loads(sidecar.read_text(encoding="utf-8"))
+    assert written["modelId"] == 12 and written["extensions"] == {"helper": ["x"]}
+    assert written["activation text"] == "neu ✓" and written["sd version"] == "SDXL"
+    card = read_card(model)
+    assert (card.activation_text, card.preferred_weight, card.notes, card.description) == ("neu ✓", 0.7, "kept", "two\nlines")
+
+
+@pytest.mark.parametrize("content", ["{broken", "[1, 2]"])
+def test_a_sidecar_that_cannot_be_read_is_not_overwritten(content: str, tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text(content)
+    with pytest.raises(InvalidValue, match=r"m\.json"):
+        save_card(tmp_path / "m.safetensors", {"notes": "new"})
+    assert (tmp_path / "m.json").read_text() == content
+
+
+@pytest.mark.parametrize("values", [{"preferred_weight": "much"}, {"preferred_weight": 1e9}, {"notes": 5}, {"notes": "x" * 100_000}])
+def test_values_of_the_wrong_kind_are_refused(values: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue):
+        save_card(tmp_path / "m.safetensors", values)
+    assert not (tmp_path / "m.json").exists()
+
+
+def test_a_preview_stands_before_older_ones(tmp_path: Path) -> None:
+    from modules.library.card import find_preview
+
+    (tmp_path / "m.preview.png").write_bytes(b"old")
+    assert find_preview(tmp_path / "m.safetensors") == tmp_path / "m.preview.png"
+    assert find_preview(tmp_path / "m.safetensors") != save_preview(tmp_path / "m.safetensors", b"new")
+    assert find_preview(tmp_path / "m.safetensors") == tmp_path / "m.png"
