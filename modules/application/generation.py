@@ -44,8 +44,12 @@ _MOST_PICTURE_BYTES = 8 * 2**30     # of one job; they stay in memory until the 
 KINDS: dict[str, type[Txt2ImgRequest] | type[Img2ImgRequest]] = {"txt2img": Txt2ImgRequest, "img2img": Img2ImgRequest}
 
 
-def submit(app: App, request: Request, *, source: str, task_id: str | None = None, user: str = "") -> Job:
+def submit(
+    app: App, request: Request, *, source: str, task_id: str | None = None, user: str = "", in_place_of: tuple[str, int] | None = None
+) -> Job:
     """Put ``request`` in line and return its job at once. source: "page" or "api". user: who asked, where passwords are set.
+
+    in_place_of: (job id, index in its gallery) of the picture that this job's pictures are shown instead of, among that job's others.
 
     All that can be wrong with it is said here, before it waits: raises WebuiError. A random seed is drawn now, and
     the settings of this moment go with it, so that a job that waits, or is tried again after a crash, makes the picture that was asked for.
@@ -65,7 +69,9 @@ def submit(app: App, request: Request, *, source: str, task_id: str | None = Non
         request = put(request, ("seed", "variation_seed"), fixed_seed(request.seed.variation_seed))
     kind = "img2img" if isinstance(request, Img2ImgRequest) else "txt2img"
     values, lost = request_as_json(request)
-    payload = {"request": values, "lost": lost, "settings": app.settings.changed(), "checkpoint": model.name, "user": user}
+    payload: dict[str, Any] = {"request": values, "lost": lost, "settings": app.settings.changed(), "checkpoint": model.name, "user": user}
+    if in_place_of is not None:
+        payload["in_place_of"] = list(in_place_of)
     return app.jobs.submit(kind, payload, id=task_id or request.task.force_task_id or None, source=source, live=request)
 
 

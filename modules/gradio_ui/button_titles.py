@@ -18,6 +18,7 @@ _ON_GENERATION_TABS = {
     "{tab}_send_to_img2img": "Send the picture and its parameters to img2img",
     "{tab}_send_to_inpaint": "Send the picture and its parameters to inpainting",
     "{tab}_send_to_extras": "Send the picture to Extras",
+    "{tab}_checkpoint_refresh": "Look for checkpoints again",
     "{tab}_generate": "Start the job (Ctrl+Enter); while one runs, another is put in line",
     "{tab}_interrupt": "Stop at the next step and keep what is finished (Esc)",
     "{tab}_skip": "Leave this picture, go on with the next one (Alt+Enter)",
@@ -28,6 +29,7 @@ _ONCE = {
     "img2img_paste": _PASTE,
     "img2img_detect_image_size_btn": "Take width and height from the picture",
     "refresh_sd_model_checkpoint": "Look for checkpoints again",
+    "txt2img_upscale": "Run hires fix on the chosen picture, with the values on the left",
     "hr_checkpoint_refresh": "Look for checkpoints again",
 }
 

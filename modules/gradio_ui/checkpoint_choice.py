@@ -1,9 +1,15 @@
-"""The checkpoint that is chosen, and the picture size the page starts with because of it."""
+"""The checkpoints that are chosen: the main one, with the picture size the page starts with because of it; those of refiner and hires fix."""
 
 from __future__ import annotations
 
+import gradio as gr
+
 from modules.application import generation
 from modules.application.app import App
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.form_builder import FormBuilder
+from modules.gradio_ui.layout import CHECKPOINT_FIELDS
+from modules.gradio_ui.param_component import choices_of
 from modules.gradio_ui.ui_config import UiConfig
 from modules.library.model_file import ModelFile
 from modules.schema.errors import NoCheckpoint
@@ -26,3 +32,23 @@ def start_size(model: ModelFile | None, ui_config: UiConfig, tab: str = "txt2img
     stored = (ui_config.user_value(tab, "Width"), ui_config.user_value(tab, "Height"))
     width, height = (own if isinstance(own, int) else usual for own, usual in zip(stored, native))
     return width, height
+
+
+def wire_checkpoint_fields(app: App, page: gr.Blocks | None, builder: FormBuilder) -> None:
+    """The refresh buttons of a tab's second checkpoints; a page that is opened (``page``) lists the files that are there then."""
+    fields = {each.name: each.component for each in builder.fields if each.name in CHECKPOINT_FIELDS}
+    widgets = {name: builder.table.by_api_name(name).info.widget for name in fields}
+
+    def listed() -> object:
+        updates = [gr.update(choices=choices_of(widget, builder.choices)) for widget in widgets.values()]
+        return updates if len(updates) > 1 else updates[0]      # Gradio takes a list for the value of a single output
+
+    def refreshed() -> object:
+        app.catalogue.refresh()
+        return listed()
+
+    components = list(fields.values())
+    for name in fields:
+        builder.tools[CHECKPOINT_FIELDS[name].replace("{tab}", builder.table.tab)].click(refreshed, outputs=components, **QUICK)
+    if page is not None and components:
+        page.load(listed, outputs=components, **QUICK)

@@ -24,7 +24,7 @@ class FormBuilder:
     setting: a setting's value by key, for what the user shows or hides.
     native_size: what width and height start with where ui-config.json says nothing; None for the table's own.
     parts: what builds the ``Part``s of the layout, by name.
-    complete: see ``Form``.
+    complete: see ``Form``. tools: the small buttons made, by elem_id.
     """
 
     table: ParameterTable
@@ -35,6 +35,7 @@ class FormBuilder:
     parts: Mapping[str, Callable[[FormBuilder], None]] = field(default_factory=dict)
     complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = nothing_more
     fields: list[Field] = field(default_factory=list)
+    tools: dict[str, gr.Button] = field(default_factory=dict)
 
     def form(self) -> Form:
         return Form(table=self.table, fields=tuple(self.fields), complete=self.complete)
@@ -68,7 +69,7 @@ class FormBuilder:
             case str():
                 self.parameter(item, guard=guard)
             case Tool():
-                tool_button(item.icon, self._id(item.elem_id))
+                self.tools[self._id(item.elem_id)] = tool_button(item.icon, self._id(item.elem_id))
             case Toggle():
                 self._toggle(item)
             case Caption():

@@ -9,9 +9,10 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.context import Context
 
 from modules.application.app import App
-from modules.gradio_ui.checkpoint_choice import chosen_checkpoint, start_size
+from modules.gradio_ui.checkpoint_choice import chosen_checkpoint, start_size, wire_checkpoint_fields
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form import Form, nothing_more
 from modules.gradio_ui.form_builder import FormBuilder
@@ -83,6 +84,7 @@ def build_generation_tab(
     toprow.paste.click(paster.from_text, inputs=[toprow.counters[0].prompt], outputs=pasted, **QUICK)
     wire_form_memory(tab, form, overrides)
     wire_result_buttons(app, tab, output, files)
+    wire_checkpoint_fields(app, Context.root_block, builder)
     _wire_counters(app, form, toprow)
     wire_styles(app, form, toprow)
     return GenerationTab(name=tab, form=form, paster=paster, pasted=pasted, toprow=toprow, output=output)

@@ -82,14 +82,18 @@ HIRES_FIX = Fold(
         Caption("txtimg_hr_finalres"),
         Line("{tab}_hires_fix_row1", ("hr_upscaler", "hr_second_pass_steps", "denoising_strength")),
         Line("{tab}_hires_fix_row2", ("hr_scale", "hr_resize_x", "hr_resize_y")),
-        # hr_checkpoint_name stands first here when the engine can change checkpoints between the passes
-        Line("{tab}_hires_fix_row3", ("hr_sampler_name", "hr_scheduler"), shown_by="hires_fix_show_sampler"),
+        Line(
+            "{tab}_hires_fix_row3",
+            ("hr_checkpoint_name", Tool("hr_checkpoint_refresh", "🔄"), "hr_sampler_name", "hr_scheduler"),
+            shown_by="hires_fix_show_sampler",
+        ),
         Line("{tab}_hires_fix_row4", ("hr_prompt", "hr_negative_prompt"), shown_by="hires_fix_show_prompts"),
     ),
 )
-REFINER = Fold("{tab}_enable", "Refiner", None, (Line(None, ("refiner_checkpoint", "refiner_switch_at")),))
-
-OFFERED_FOLDS: tuple[Fold, ...] = (HIRES_FIX,)  # REFINER joins when the engine draws it
+REFINER = Fold(
+    "{tab}_enable", "Refiner", None, (Line(None, ("refiner_checkpoint", Tool("{tab}_checkpoint_refresh", "🔄"), "refiner_switch_at")),)
+)
+CHECKPOINT_FIELDS = {"hr_checkpoint_name": "hr_checkpoint_refresh", "refiner_checkpoint": "{tab}_checkpoint_refresh"}  # with their refresh buttons
 
 SAMPLING = Line("sampler_selection_{tab}", ("sampler_name", "scheduler", "steps"))
 SIZE_AND_BATCH = Line(
@@ -117,7 +121,7 @@ SEED_EXTRAS = Stack(
 
 TXT2IMG_SECTIONS: tuple[Item, ...] = (
     SAMPLING,
-    Line("{tab}_accordions", OFFERED_FOLDS, classes=("accordions",)),
+    Line("{tab}_accordions", (HIRES_FIX, REFINER), classes=("accordions",)),
     SIZE_AND_BATCH,
     "cfg_scale",
     SEED,
@@ -144,7 +148,7 @@ IMG2IMG_SECTIONS: tuple[Item, ...] = (
     "resize_mode",
     INPAINT_CONTROLS,
     SAMPLING,
-    Line("{tab}_accordions", (), classes=("accordions",)),
+    Line("{tab}_accordions", (REFINER,), classes=("accordions",)),
     RESIZE_AND_BATCH,
     Line(None, ("cfg_scale", "image_cfg_scale")),
     "denoising_strength",

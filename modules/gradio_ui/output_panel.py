@@ -13,7 +13,7 @@ SEND_ICONS = {"img2img": "🖼️", "inpaint": "🎨️", "extras": "📐"}
 
 @dataclass(frozen=True, kw_only=True)
 class OutputPanel:
-    """send: the buttons that hand the chosen picture on, by goal. generation_info: JSON of the shown job (seeds, infotexts); shown_job: its id; chosen: index in the gallery, by JS."""
+    """send: the buttons that hand the chosen picture on, by goal. upscale: hires fix on the chosen picture, txt2img only. generation_info: JSON of the shown job (seeds, infotexts); shown_job: its id; chosen: index in the gallery, by JS."""
 
     gallery: gr.Gallery
     generation_info: gr.Textbox
@@ -26,6 +26,7 @@ class OutputPanel:
     save: gr.Button
     save_zip: gr.Button
     send: dict[str, gr.Button]
+    upscale: gr.Button | None = None
 
 
 def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = None) -> OutputPanel:
@@ -52,6 +53,7 @@ def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = 
             save = tool_button("💾", f"save_{tab}")
             save_zip = tool_button("🗃️", f"save_zip_{tab}")
             send = {goal: tool_button(icon, f"{tab}_send_to_{goal}") for goal, icon in SEND_ICONS.items()}
+            upscale = tool_button("✨", f"{tab}_upscale") if tab == "txt2img" else None
         files = gr.File(None, elem_id=f"download_files_{tab}", show_label=False, file_count="multiple", interactive=False, visible=False)
         gr.HTML("", elem_id=f"html_info_{tab}", elem_classes=["gradio-html", "infotext"])
         log = gr.HTML("", elem_id=f"html_log_{tab}", elem_classes=["gradio-html", "html-log"])
@@ -69,4 +71,5 @@ def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = 
         save=save,
         save_zip=save_zip,
         send=send,
+        upscale=upscale,
     )

@@ -80,12 +80,21 @@ class Paster:
                 return _number(text)
             case Checkbox():
                 return text not in ("", "False", "None")
+            case Dropdown(choices="checkpoints") if text not in widget.first:
+                return self._checkpoint(text)
             case Dropdown() | Radio():
                 return text if text in choices_of(widget, self.choices) else None
             case TextArea():
                 return text
             case _:
                 return None
+
+    def _checkpoint(self, text: str) -> str | None:
+        """The dropdown's name for the checkpoint that a picture's text means; None for one that is not here."""
+        try:
+            return self.app.catalogue.find_checkpoint(text).title if text.strip() else None
+        except WebuiError:
+            return None
 
     def _chips(self, infotext: Mapping[str, str], skipped: set[str]) -> list[str]:
         settings = self.app.settings

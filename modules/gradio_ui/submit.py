@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +19,13 @@ from modules.application import generation
 from modules.application.app import App
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.finished import finished_job
+from modules.gradio_ui.first_pass import chosen_first_pass
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.messages import message_html, timing
 from modules.gradio_ui.paste import override_values
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.schema.errors import WebuiError
+from modules.schema.request import Request
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +40,26 @@ class Submitter:
 
     def submit(self, task_id: str, overrides: Sequence[str], *values: Any) -> tuple[str, str]:
         """Put a job in line. Returns the answer for the page, {"id", "error"} as JSON, and the message below the gallery."""
+        return self._put_in_line(task_id, lambda: generation.submit(self.app, self._request(overrides, values), source="page", task_id=task_id))
+
+    def upscale(self, task_id: str, overrides: Sequence[str], job_id: str, chosen: str, *values: Any) -> tuple[str, str]:
+        """As ``submit``, for hires fix on the picture ``chosen`` of the gallery that shows ``job_id``: it is the first pass."""
+
+        def put() -> None:
+            index = int(chosen) if chosen.isdigit() else 0
+            picture, fixed = chosen_first_pass(finished_job(self.app, job_id), index)
+            opened = [True if field.name == "enable_hr" else value for field, value in zip(self.form.fields, values, strict=True)]
+            request = self._request(overrides, opened, firstpass_image=picture, **fixed)
+            generation.submit(self.app, request, source="page", task_id=task_id, in_place_of=(job_id, index))
+
+        return self._put_in_line(task_id, put)
+
+    def _request(self, overrides: Sequence[str], values: Sequence[Any], **more: Any) -> Request:
+        return self.form.request(values, override_settings=override_values(self.app.settings.table, overrides), **more)
+
+    def _put_in_line(self, task_id: str, put: Callable[[], object]) -> tuple[str, str]:
         try:
-            request = self.form.request(values, override_settings=override_values(self.app.settings.table, overrides))
-            generation.submit(self.app, request, source="page", task_id=task_id)
+            put()
         except WebuiError as error:
             return json.dumps({"id": task_id, "error": str(error)}), message_html(str(error), "error")
         except Exception as error:
@@ -63,7 +82,7 @@ class Submitter:
         pictures = self.files.of(job.id, finished.images)
         if not pictures:
             return gr.skip(), gr.skip(), gr.skip(), answer, message
-        shown = gr.update(value=[str(path) for path in pictures], selected_index=0)
+        shown = gr.update(value=[str(path) for path in pictures], selected_index=min(finished.chosen, len(pictures) - 1))
         return shown, json.dumps(dict(finished.info)), job.id, answer, message
 
     def interrupt(self, task_id: str) -> str:
@@ -105,6 +124,8 @@ def wire_submit(tab: str, submitter: Submitter, *, overrides: gr.Dropdown, topro
         **QUICK,
     )
     sent.then(None, inputs=[toprow.answer], js=f"(answer) => {{ webui.jobAnswered('{tab}', answer); }}", **QUICK)
+    if output.upscale is not None:
+        _wire_upscale(tab, submitter, inputs, toprow=toprow, output=output)
     results = [output.gallery, output.generation_info, output.shown_job, output.answer, output.log]
     fetched = toprow.restore.click(submitter.collect, inputs=[toprow.task_id], outputs=results, js=_first_only(restore_js, 1), **QUICK)
     fetched.then(None, inputs=[output.answer], js=f"(answer) => {{ webui.jobCollected('{tab}', answer); }}", **QUICK)
@@ -114,6 +135,15 @@ def wire_submit(tab: str, submitter: Submitter, *, overrides: gr.Dropdown, topro
     asked.then(None, inputs=[toprow.said], js="(words) => { webui.interruptAnswered(words); }", **QUICK)
     for button, function in ((toprow.interrupting, submitter.interrupt_now), (toprow.skip, submitter.skip)):
         button.click(function, inputs=[toprow.task_id], outputs=[], js=f"() => [webui.watchedJob('{tab}')]", **QUICK)
+
+
+def _wire_upscale(tab: str, submitter: Submitter, inputs: Sequence[Component], *, toprow: Any, output: Any) -> None:
+    inputs = [*inputs[:2], output.shown_job, output.chosen, *inputs[2:]]
+    sent = output.upscale.click(
+        submitter.upscale, inputs=inputs, outputs=[toprow.answer, output.log], js=_first_only("submit_txt2img_upscale", len(inputs)),
+        preprocess=False, **QUICK,
+    )
+    sent.then(None, inputs=[toprow.answer], js=f"(answer) => {{ webui.jobAnswered('{tab}', answer); }}", **QUICK)
 
 
 def _submit_js(js_function: str, inputs: Sequence[Component], by_script: Sequence[Component]) -> str:

@@ -36,7 +36,7 @@ def test_fields_take_what_the_text_says(paste: Callable[[str], tuple[Any, dict[s
         "prompt": "a red potion\non a table", "negative_prompt": "blurry", "steps": 31, "sampler_name": "Euler a", "scheduler": "Karras", "cfg_scale": 4.5,
         "seed": 77, "width": 96, "height": 128, "subseed": 9, "subseed_strength": 0.25, "seed_resize_from_w": 64, "seed_resize_from_h": 72,
         "enable_hr": False, "hr_resize_x": 0, "hr_resize_y": 0, "hr_sampler_name": "Use same sampler", "hr_scheduler": "Use same scheduler", "hr_prompt": "",
-        "hr_negative_prompt": "",
+        "hr_negative_prompt": "", "hr_checkpoint_name": "Use same checkpoint", "txt2img_enable-checkbox": False,
     }  # fmt: skip
 
 
@@ -44,6 +44,16 @@ def test_hires_fix_is_switched_on_by_what_it_wrote(paste: Callable[[str], tuple[
     _, values = paste(TEXT + ", Denoising strength: 0.6, Hires upscale: 1.5, Hires steps: 4, Hires upscaler: Latent (nearest)")
     hires = {name: values[name] for name in ("enable_hr", "denoising_strength", "hr_scale", "hr_second_pass_steps", "hr_upscaler")}
     assert hires == {"enable_hr": True, "denoising_strength": 0.6, "hr_scale": 1.5, "hr_second_pass_steps": 4, "hr_upscaler": "Latent (nearest)"}
+
+
+def test_second_checkpoints_are_found_by_what_texts_call_them(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:
+    _, values = paste(TEXT + ", Hires checkpoint: fake [0123456789], Hires upscale: 2, Hires upscaler: Latent, Refiner: fake, Refiner switch at: 0.6")
+    refiner = {name: values[name] for name in ("hr_checkpoint_name", "txt2img_enable-checkbox", "refiner_checkpoint", "refiner_switch_at")}
+    assert refiner == {
+        "hr_checkpoint_name": "fake.safetensors", "txt2img_enable-checkbox": True, "refiner_checkpoint": "fake.safetensors", "refiner_switch_at": 0.6,
+    }  # fmt: skip
+    _, values = paste(TEXT + ", Refiner: gone [0123456789], Refiner switch at: 0.6")
+    assert "refiner_checkpoint" not in values
 
 
 def test_settings_that_differ_become_chips(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:

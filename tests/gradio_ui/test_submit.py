@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from modules.gradio_ui.finished import finished_job
 from modules.schema.request import Txt2ImgRequest
 from tests.gradio_ui.conftest import Behind, BuiltPage
 
@@ -27,9 +28,11 @@ def test_every_value_arrives_under_its_own_name(page: BuiltPage) -> None:
         "n_iter": 2, "batch_size": 3, "cfg_scale": 4.5, "seed": 5, "subseed": 6, "subseed_strength": 0.25, "seed_resize_from_w": 128, "seed_resize_from_h": 256,
         "enable_hr": True, "hr_upscaler": "Latent (nearest)", "hr_second_pass_steps": 3, "denoising_strength": 0.5, "hr_scale": 1.5, "hr_resize_x": 96,
         "hr_resize_y": 128, "hr_sampler_name": "Euler", "hr_scheduler": "Exponential", "hr_prompt": "fur", "hr_negative_prompt": "feathers",
+        "hr_checkpoint_name": "other", "refiner_checkpoint": "third", "refiner_switch_at": 0.4,
     }  # fmt: skip
-    assert {field.name for field in page.form.fields} == set(asked)
-    flat = page.form.request(page.values(**asked)).to_flat()
+    folds = {"txt2img_enable-checkbox": True}
+    assert {field.name for field in page.form.fields} == {*asked, *folds}
+    flat = page.form.request(page.values(**asked, **folds)).to_flat()
     assert {name: flat[name] for name in asked} == asked
 
 
@@ -157,3 +160,34 @@ def test_override_chips_hold_for_this_picture_alone(behind: Callable[..., Behind
 def test_an_override_chip_that_cannot_be_is_refused(behind: Callable[..., Behind], page: BuiltPage) -> None:
     answer, _ = behind().run("task(1)", page.values(), overrides=["Clip skip: many"])
     assert "Clip skip" in json.loads(answer)["error"] or "CLIP_stop_at_last_layers" in json.loads(answer)["error"]
+
+
+def test_the_chosen_picture_is_enlarged_in_its_place(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    back = behind()
+    back.run("first", page.values(prompt="a cat", n_iter=3, seed=7, width=64, height=64, steps=1, hr_scale=3.0))
+    before = finished_job(back.app, "first")
+    assert before is not None and len(before.images) == 4 and before.info["index_of_first_image"] == 1
+    answer = json.loads(back.submitter.upscale("larger", [], "first", "2", *page.values(prompt="a cat", steps=1, hr_scale=3.0, denoising_strength=0.2))[0])
+    assert answer == {"id": "larger", "error": ""}
+    back.app.jobs.wait(back.app.jobs.find("larger"), 30)  # type: ignore[arg-type]
+    asked = back.engine.requests[-1]
+    assert (asked.width, asked.height, asked.seed, asked.batch_size, asked.batch_count, asked.hires.scale) == (64, 64, 8, 1, 1, 3.0)
+    assert asked.hires.enabled and asked.hires.first_pass.size == (64, 64) and asked.denoising_strength == 0.2
+    shown = finished_job(back.app, "larger")
+    assert shown is not None and shown.chosen == 2 and len(shown.images) == 4 and shown.info["all_seeds"] == [7, 8, 9]
+    assert [shown.images[index] == before.images[index] for index in range(4)] == [True, True, False, True]
+    assert "Hires upscale: 3.0" in shown.info["infotexts"][2] and "Hires" not in shown.info["infotexts"][1]
+
+
+@pytest.mark.parametrize(("job", "chosen", "words"), [("first", "0", "sheet of pictures"), ("none", "0", "no picture"), ("first", "9", "sheet")])
+def test_what_cannot_be_enlarged_is_said(behind: Callable[..., Behind], page: BuiltPage, job: str, chosen: str, words: str) -> None:
+    back = behind()
+    back.run("first", page.values(prompt="a cat", n_iter=2, width=64, height=64, steps=1))
+    answer = json.loads(back.submitter.upscale("larger", [], job, chosen, *page.values())[0])
+    assert words in answer["error"] and back.app.jobs.find("larger") is None
+
+
+def test_a_closed_refiner_fold_asks_for_none(page: BuiltPage) -> None:
+    closed = page.form.request(page.values(refiner_checkpoint="other"))
+    opened = page.form.request(page.values(refiner_checkpoint="other", **{"txt2img_enable-checkbox": True}))
+    assert closed.refiner.checkpoint == "" and opened.refiner.checkpoint == "other" and opened.refiner.switch_at == 0.8

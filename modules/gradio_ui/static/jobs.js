@@ -1,7 +1,7 @@
 // The page's side of server-owned jobs. A click sends the request under an id that the page chose; from then on the page
 // only watches: it polls progress, and fetches the result by that id. A reload takes the ids up again where they were.
 
-/* exported submit, submit_img2img, create_submit_args, showSubmitButtons, showSubmitInterruptingPlaceholder,
+/* exported submit, submit_img2img, submit_txt2img_upscale, create_submit_args, showSubmitButtons, showSubmitInterruptingPlaceholder,
    showRestoreProgressButton, restoreProgressTxt2img, restoreProgressImg2img */
 
 // Gradio hands over the values of the inputs, and may add those of the outputs; only the inputs are wanted.
@@ -262,6 +262,13 @@ function submit() {
 
 function submit_img2img() {
     return webui.sendJob("img2img", arguments);
+}
+
+// Values: id, overrides, shown job, index of the chosen picture, then the fields.
+function submit_txt2img_upscale() {
+    const values = webui.sendJob("txt2img", arguments);
+    values[3] = String(webui.galleryIndex("txt2img"));
+    return values;
 }
 
 function restoreProgressTxt2img() {
