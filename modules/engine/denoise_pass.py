@@ -12,6 +12,7 @@ from torch import Tensor
 
 from modules.compute.noise import ImageNoise, Stream, as_torch_seed
 from modules.engine.brownian import BrownianNoise
+from modules.engine.control import Control
 from modules.engine.denoiser import Blend, ConditioningLike, DenoiserSetup, GuidedDenoiser, Succession
 from modules.engine.handover import Handover
 from modules.engine.hooks import CancelView, GenerationHooks, Interrupted
@@ -53,6 +54,7 @@ class DenoisePass:
     empty_prompt: Tensor | None = None
     image_cond: Tensor | None = None
     blend: Blend | None = None
+    control: Control | None = None
     handover: Handover | None = None
     noted: Mapping[str, object] = field(default_factory=dict)
 
@@ -88,9 +90,9 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
     tuning = _tuning(work, levels, grid.facts)
     grid.facts.update(work.noted)
     complete = True
-    noise, on_step = _step_noise(work, grid), _reporter(work, max(len(grid.sigmas) - 1, 1))
     setup, models = _setup(work, model, levels, grid.counted_steps), ExitStack()
     denoiser = GuidedDenoiser(setup, _successor(work, setup, models, grid.facts))
+    noise, on_step = _step_noise(work, grid), _reporter(work, denoiser, max(len(grid.sigmas) - 1, 1))
     try:
         with models:
             models.enter_context(merged_tokens(model.unet, work.options.token_merging_ratio))
@@ -124,7 +126,7 @@ def _successor(work: DenoisePass, before: DenoiserSetup, models: ExitStack, fact
         facts.update(taken.facts)
         after = replace(work, conditioning=taken.conditioning, empty_prompt=taken.empty_prompt, image_cond=taken.image_cond)
         setup = _setup(after, taken.model, model_levels(taken.model, work.sampler, work.options), 0)
-        return replace(setup, total_steps=before.total_steps)
+        return replace(setup, total_steps=before.total_steps, steps=before.steps, control=None)  # control networks are the first model's
 
     return due
 
@@ -150,6 +152,8 @@ def _setup(work: DenoisePass, model: PassModel, levels: NoiseLevels, steps: int)
         empty_prompt=work.empty_prompt,
         image_cond=work.image_cond,
         blend=work.blend,
+        control=work.control,
+        steps=steps,
     )
 
 
@@ -195,8 +199,9 @@ def _seed_of_the_batch(seed: int) -> int:
     return int(torch.randint(0, 2**63 - 1, [], generator=torch.Generator().manual_seed(as_torch_seed(seed))))
 
 
-def _reporter(work: DenoisePass, steps: int) -> OnStep:
+def _reporter(work: DenoisePass, denoiser: GuidedDenoiser, steps: int) -> OnStep:
     def report(info: StepInfo) -> None:
+        denoiser.sampling_step = info.index
         work.on_step(min(info.index + 1, steps), steps, info.denoised)
 
     return report

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from modules.engine.control import Control
 from modules.engine.guidance import RowWeights, combine, first_parts, is_plain
 from modules.engine.hooks import CancelView, DenoiserCall, GenerationHooks, Interrupted
 from modules.engine.predictor import Predictor
@@ -62,6 +63,8 @@ class DenoiserSetup:
     empty_prompt: Tensor | None = None              # (1, T, C): the padding of pad_cond_uncond
     image_cond: Tensor | None = None
     blend: Blend | None = None
+    control: Control | None = None
+    steps: int = 0
 
 
 Succession = Callable[[int, float], DenoiserSetup | None]
@@ -69,12 +72,16 @@ Succession = Callable[[int, float], DenoiserSetup | None]
 
 
 class GuidedDenoiser:
-    """See the module's first line. ``last_denoised``: what an interrupted pass gives back."""
+    """See the module's first line. ``last_denoised``: what an interrupted pass gives back.
+
+    sampling_step: the step that the sampler last told of, set by whoever listens to it: one behind ``step`` or more.
+    """
 
     def __init__(self, setup: DenoiserSetup, succession: Succession | None = None) -> None:
         self._setup = setup
         self._succession = succession
         self.step = 0
+        self.sampling_step = 0
         self.last_denoised: Tensor | None = None
         self.ngms_used = False
         self.padding_used = ""                          # infotext key of the padding that took place
@@ -134,9 +141,12 @@ class GuidedDenoiser:
             uncond=None if skips else now.uncond,
             step=self.step,
             total_steps=self._setup.total_steps,
+            sampling_step=self.sampling_step,
+            sampling_steps=self._setup.steps,
             vector_cond=now.vector_cond,
             vector_uncond=None if skips else now.vector_uncond,
             image_cond=self._image_rows(counts, skips),
+            control=self._setup.control,
         )
 
     def _image_rows(self, counts: Tensor | None, skips: bool) -> Tensor | None:
@@ -183,7 +193,11 @@ class GuidedDenoiser:
 
     def _rows(self, call: DenoiserCall, sigma: float, x: Tensor, context: Tensor, at: slice, vector: Tensor | None) -> Tensor:
         image_cond = None if call.image_cond is None else call.image_cond[at]
-        return self._setup.predictor(x, sigma, context, vector=vector, image_cond=image_cond)
+        control = call.control and call.control.active(call.sampling_step, call.sampling_steps)
+        if control is None:
+            return self._setup.predictor(x, sigma, context, vector=vector, image_cond=image_cond)
+        is_cond = (torch.arange(at.start, at.stop, device=x.device) < len(call.cond)).to(x.dtype).view(-1, 1, 1, 1)
+        return self._setup.predictor(x, sigma, context, vector=vector, image_cond=image_cond, control=control, is_cond=is_cond)
 
     def _join(self, cond: Tensor, uncond: Tensor) -> Tensor:
         """cond and uncond in one tensor, made again only when prompt editing changes one of them."""

@@ -160,7 +160,8 @@ def _text_pass(run: Run, plan: BatchPlan, part: PassPart) -> PassOutcome:
         return everything_masked(run.components, len(plan.images), width * LATENT_CELL, height * LATENT_CELL, seed=plan.images[0].seed)
 
     handover = refiner_handover(run, plan, image_cond)
-    return sampling_pass(run, conditioning, noise, first_noise, part=part, image_cond=image_cond(), handover=handover)
+    control = run.hooks.control(plan, hires=False)
+    return sampling_pass(run, conditioning, noise, first_noise, part=part, image_cond=image_cond(), handover=handover, control=control)
 
 
 def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame], complete: bool) -> None:

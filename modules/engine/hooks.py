@@ -49,6 +49,8 @@ class DenoiserCall:
     cond: (n, T, C); uncond: (B, T', C), or None in a step that skips it.
     image_cond: (R, C', h, w) for inpainting models, else None.
     step counts denoiser calls from 0; total_steps is how many the pass expects.
+    sampling_step, sampling_steps: what A1111's shared state says at this moment: the last step that the sampler told of, and their number.
+    control: the control units of this pass (engine.control.Control), or None.
     """
 
     x: Tensor
@@ -61,6 +63,8 @@ class DenoiserCall:
     vector_uncond: Tensor | None = None
     image_cond: Tensor | None = None
     control: Any = None
+    sampling_step: int = 0
+    sampling_steps: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +162,7 @@ class GenerationHooks(Protocol):
     def conditioning_ready(self, plan: BatchPlan, conditioning: Any) -> Any: ...
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor: ...
+    def control(self, plan: BatchPlan, *, hires: bool) -> Any: ...
     def denoiser_input(self, call: DenoiserCall) -> DenoiserCall: ...
     def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor: ...
     def guided(self, call: DenoiserCall, denoised: Tensor) -> Tensor: ...
@@ -190,6 +195,10 @@ class NullHooks:
 
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor:
         return noise
+
+    def control(self, plan: BatchPlan, *, hires: bool) -> Any:
+        """The control units (engine.control.Control) of a pass that is about to begin, or None."""
+        return None
 
     def denoiser_input(self, call: DenoiserCall) -> DenoiserCall:
         return call

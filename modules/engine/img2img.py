@@ -169,6 +169,7 @@ def img2img_pass(run: Run, plan: BatchPlan, start: Start) -> PassOutcome:
     outcome = sampling_pass(
         run, conditioning, noise, first_noise, start=kept, denoising_strength=request.denoising_strength,
         fixed_steps=request.options.img2img_fix_steps, image_cond=image_cond(), blend=blend, handover=refiner_handover(run, plan, image_cond),
+        control=run.hooks.control(plan, hires=False),
     )
     if start.painted is None:
         return outcome

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modules.engine.control import Control, Evaluation
 from modules.engine.noise_levels import NoiseLevels
 
 LCM_STRIDE = 20                                     # LCM was distilled on every 20th timestep
@@ -33,12 +34,18 @@ class Predictor:
     whole_timesteps: bool = False
     lcm: bool = False
 
-    def __call__(self, x: Tensor, sigma: float, context: Tensor, *, vector: Tensor | None = None, image_cond: Tensor | None = None) -> Tensor:
-        """x: (R, C, h, w) of standard deviation sqrt(sigma^2 + 1). context: (R, T, width). Returns x0, float32."""
+    def __call__(
+        self, x: Tensor, sigma: float, context: Tensor, *, vector: Tensor | None = None, image_cond: Tensor | None = None,
+        control: Control | None = None, is_cond: Tensor | None = None,
+    ) -> Tensor:
+        """x: (R, C, h, w) of standard deviation sqrt(sigma^2 + 1). context: (R, T, width). Returns x0, float32.
+
+        is_cond: (R, 1, 1, 1), which rows have the prompt; ``control`` asks.
+        """
         timestep = self.levels.timestep(sigma)
         shrink = 1 / math.sqrt(sigma**2 + 1)
         scaled = x * shrink
-        output = self._call_unet(scaled, timestep, context, vector, image_cond)
+        output = self._call_unet(scaled, timestep, context, vector, image_cond, control, is_cond)
         if self.predicts_v:
             known = float(self.levels.sigmas[int(timestep)]) if self.whole_timesteps else sigma
             root = math.sqrt(known**2 + 1)
@@ -47,19 +54,34 @@ class Predictor:
             denoised = torch.sub(x, output, alpha=sigma)
         return self._towards_input(denoised, x, timestep) if self.lcm else denoised
 
-    def _call_unet(self, x: Tensor, timestep: float, context: Tensor, vector: Tensor | None, image_cond: Tensor | None) -> Tensor:
-        if image_cond is not None:
-            x = torch.cat([x, image_cond.to(x.dtype)], dim=1)
+    def _call_unet(
+        self, latent: Tensor, timestep: float, context: Tensor, vector: Tensor | None, image_cond: Tensor | None,
+        control: Control | None, is_cond: Tensor | None,
+    ) -> Tensor:
+        x = latent if image_cond is None else torch.cat([latent, image_cond.to(latent.dtype)], dim=1)
         timesteps = torch.full((x.shape[0],), timestep, device=x.device, dtype=torch.float32)
         added = None if vector is None else {"vector": vector}
+        call = None
+        if control is not None:
+            level = float(self.levels.sigma_at(torch.tensor([round(timestep)])))
+            marks = torch.ones(len(x), 1, 1, 1, device=x.device) if is_cond is None else is_cond
+            call = Evaluation(x=x.to(self.compute_dtype), timesteps=timesteps, context=context, vector=vector, is_cond=marks, sigma=level)
+        extra = {} if control is None or call is None else control.unet_arguments(call)
         (output,) = self.unet(
             x.to(self.compute_dtype),
             timesteps,
             encoder_hidden_states=context.to(self.compute_dtype),
             added_cond_kwargs=added,
             return_dict=False,
+            **extra,
         )
-        return output.float()
+        output = output.float()
+        if control is None or call is None or not control.corrects:
+            return output
+        root = math.sqrt(1 + call.sigma**2)
+        scale = call.sigma / root if self.predicts_v else call.sigma
+        clean = latent / root if self.predicts_v else latent * root      # x0 = clean - scale * output
+        return (clean - control.corrected(call, clean - output * scale)) / scale
 
     @staticmethod
     def _towards_input(denoised: Tensor, x: Tensor, timestep: float) -> Tensor:

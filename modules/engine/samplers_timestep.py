@@ -66,11 +66,12 @@ def unipc(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_s
         solver = _UnifiedStep(known[:used], sigma_next, tuning.unipc_variant)
         start = x
         x = solver.predicted(start)
-        on_step(StepInfo(index=number - 1, sigma=sigma, denoised=known[0][1]))
+        newest = known[0][1]
         if number < steps:
             found = denoise(x, sigma_next)
             x = solver.corrected(start, found)
             known = [(sigma_next, found), *known[: order - 1]]
+        on_step(StepInfo(index=number - 1, sigma=sigma, denoised=newest))
     return x
 
 

@@ -1,0 +1,136 @@
+"""What control units must do whatever the model: nothing at weight 0, act in their steps and place only, add up, and mind the prompt's rows."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from modules.engine.control import ColourUnit, Control, Emphasis, NetworkUnit, RestoringUnit, Window, level_sizes
+from modules.engine.generate import generate
+from modules.engine.hooks import BatchPlan, DenoiserCall, NullHooks
+from modules.families.sd15 import SD1
+from modules.library.model_file import ModelFile
+from modules.loading.controlnet import ControlNetwork, load_control
+from modules.schema.errors import CannotLoad
+from tests.golden.cases import case
+from tests.golden.stages import components, policy, resolved_request
+from tests.golden_cn.make_controlnet import controlnet, t2i_adapter
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ControlNetwork]:
+    folder = tmp_path_factory.mktemp("control")
+    made = {"canny": controlnet("canny"), "shuffle": controlnet("shuffle"), "sketch": t2i_adapter("sketch")}
+    found = {}
+    for name, tensors in made.items():
+        path = folder / f"{name}.safetensors"
+        save_file(tensors, path)
+        found[name] = load_control(ModelFile(path=path, name=path.name, kind="controlnet"), SD1, policy())
+    return found
+
+
+@functools.cache
+def hint() -> torch.Tensor:
+    return torch.rand(1, 3, 96, 64, generator=torch.Generator().manual_seed(7)).round()
+
+
+@dataclass
+class Listening(NullHooks):
+    units: tuple[Any, ...] = ()
+    latents: list[torch.Tensor] = field(default_factory=list)
+    acted: list[bool] = field(default_factory=list)
+
+    def control(self, plan: BatchPlan, *, hires: bool) -> Control | None:
+        return Control(units=self.units) if self.units else None
+
+    def denoiser_input(self, call: DenoiserCall) -> DenoiserCall:
+        self.acted.append(bool(call.control and call.control.active(call.sampling_step, call.sampling_steps)))
+        return call
+
+    def latents_ready(self, plan: BatchPlan, latents: torch.Tensor) -> torch.Tensor:
+        self.latents.append(latents)
+        return latents
+
+
+def drawn(*units: Any, **changes: Any) -> tuple[torch.Tensor, list[bool]]:
+    hooks = Listening(units=units)
+    request = replace(resolved_request(case("sampler-euler")), steps=4, **changes)
+    with contextlib.redirect_stdout(io.StringIO()):
+        generate(request, components(), policy=policy(), hooks=hooks)
+    return torch.cat(hooks.latents), hooks.acted
+
+
+@pytest.mark.parametrize("name", ["canny", "shuffle", "sketch"])
+def test_weight_0_is_as_without(networks: dict[str, ControlNetwork], name: str) -> None:
+    plain, _ = drawn()
+    assert torch.equal(drawn(NetworkUnit(network=networks[name], hint=hint(), weight=0.0))[0], plain)
+    assert not torch.allclose(drawn(NetworkUnit(network=networks[name], hint=hint()))[0], plain, atol=1e-2)
+
+
+def test_two_equal_units_are_one_of_twice_the_weight(networks: dict[str, ControlNetwork]) -> None:
+    unit = NetworkUnit(network=networks["canny"], hint=hint(), weight=0.5)
+    assert torch.allclose(drawn(unit, unit)[0], drawn(replace(unit, weight=1.0))[0], atol=1e-4)
+
+
+def test_a_window_is_closed_at_both_ends_and_one_call_late(networks: dict[str, ControlNetwork]) -> None:
+    unit = NetworkUnit(network=networks["canny"], hint=hint())
+    assert drawn(unit)[1] == [True] * 4
+    assert drawn(replace(unit, window=Window(end=0.25)))[1] == [True, True, True, False]
+    assert drawn(replace(unit, window=Window(start=1.0)))[1] == [False] * 4
+
+
+def test_only_where_the_region_is(networks: dict[str, ControlNetwork]) -> None:
+    unit = NetworkUnit(network=networks["sketch"], hint=hint())
+    plain, everywhere = drawn()[0], drawn(replace(unit, region=torch.ones(1, 1, 96, 64)))[0]
+    assert torch.equal(everywhere, drawn(unit)[0])
+    assert torch.equal(drawn(replace(unit, region=torch.zeros(1, 1, 96, 64)))[0], plain)
+
+
+def test_with_the_picture_first_the_negative_prompts_rows_are_left_alone(networks: dict[str, ControlNetwork]) -> None:
+    """At guidance scale 0 only the rows without the prompt count."""
+    unit = NetworkUnit(network=networks["canny"], hint=hint(), emphasis=Emphasis.CONTROL)
+    plain, _ = drawn(guidance_scale=0.0)
+    assert torch.equal(drawn(unit, guidance_scale=0.0)[0], plain)
+    assert not torch.allclose(drawn(replace(unit, emphasis=Emphasis.PROMPT), guidance_scale=0.0)[0], plain, atol=1e-2)
+
+
+def test_a_batch_is_its_images(networks: dict[str, ControlNetwork]) -> None:
+    unit = NetworkUnit(network=networks["canny"], hint=hint())
+    both, first = drawn(unit, batch_size=2)[0], drawn(unit)[0]
+    assert torch.allclose(both[:1], first, atol=1e-4 * float(first.abs().max()))
+
+
+def test_restoring_keeps_what_is_not_masked() -> None:
+    known, mask = torch.randn(1, 4, 12, 8, generator=torch.Generator().manual_seed(1)), torch.zeros(1, 1, 96, 64)
+    mask[..., 32:, :] = 1
+    found, _ = drawn(RestoringUnit(known=known, mask=mask))
+    assert torch.allclose(found[:, :, :2], known[:, :, :2], atol=1e-4)
+    assert not torch.allclose(found[:, :, 6:], known[:, :, 6:], atol=1e-1)
+
+
+def test_colours_come_from_the_known_picture() -> None:
+    """A flat prediction becomes the known picture's flat colour; detail finer than the blur stays the prediction's."""
+    known, call = torch.full((1, 4, 12, 8), 2.0), None
+    unit = ColourUnit(known=known, radius=2)
+    assert torch.allclose(unit.corrected(call, torch.zeros(2, 4, 12, 8)), known.expand(2, -1, -1, -1), atol=1e-5)  # type: ignore[arg-type]
+    checks = (torch.arange(12).view(12, 1) + torch.arange(8)).remainder(2).mul(2.0).sub(1.0).expand(1, 4, 12, 8)
+    assert ((unit.corrected(call, checks) - known).sign() == checks.sign()).all()  # type: ignore[arg-type]
+
+
+def test_levels_are_halved_upwards() -> None:
+    assert level_sizes((13, 9), 4) == [(13, 9), (7, 5), (4, 3), (2, 2)]
+
+
+def test_a_file_that_is_no_control_network_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "odd.safetensors"
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(CannotLoad, match=r"odd\.safetensors"):
+        load_control(ModelFile(path=path, name=path.name, kind="controlnet"), SD1, policy())
