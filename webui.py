@@ -9,9 +9,9 @@ import sys
 import threading
 import webbrowser
 from collections.abc import MutableMapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
@@ -82,6 +82,10 @@ def build(parsed: ParsedFlags, times: StartupTimes) -> tuple[App, FastAPI]:
         from modules.application.build import build_app
 
         app = build_app(flags)
+    with times.part("scripts"):
+        from modules.a1111.script_host import install_scripts
+
+        install_scripts(app, blank_page)
     for sentence in app.policy.reasons:
         log.info(sentence)
     if parsed.unknown:
@@ -99,6 +103,13 @@ def build(parsed: ParsedFlags, times: StartupTimes) -> tuple[App, FastAPI]:
 
             server_app = mount(server_app, build_ui(app), app)
     return app, server_app
+
+
+def blank_page() -> AbstractContextManager[Any]:
+    """Where scripts' controls are made that no page shows: with --nowebui, when a script is first asked for."""
+    import gradio
+
+    return gradio.Blocks(analytics_enabled=False)
 
 
 def say_ready(app: App, address: Address, times: StartupTimes) -> None:

@@ -26,7 +26,7 @@ MODEL_CODE = ("loading", "engine", "starter")
 NO_TORCH = ("schema", "files", "jobs", "library", "application", "extension_host", "launching", "imaging", "launch.py")
 # package -> the rooms it may be imported in; packages not named here may stand anywhere but in the rooms below
 HOMES: dict[str, tuple[str, ...]] = {
-    "gradio": ("gradio_ui", "facade", "webui.py"),
+    "gradio": ("gradio_ui", "facade", "webui.py", "builtin_scripts"),  # a script's ui() makes its own controls
     "gradio_client": ("gradio_ui", "facade", "webui.py"),
     **dict.fromkeys(("fastapi", "pydantic", "starlette", "uvicorn"), WEB),
     **dict.fromkeys(("diffusers", "transformers", "tokenizers", "accelerate", "spandrel", "spandrel_extra_arches"), MODEL_CODE),

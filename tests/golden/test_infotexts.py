@@ -1,12 +1,14 @@
-"""Every stored request through the whole application: its parameters text and its ``info`` are A1111's, field by field (version aside)."""
+"""Every stored request through the whole application, scripts' room included: its parameters text and its ``info`` are A1111's, field by field (version aside)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import gradio
 import pytest
 import torch
 
+from modules.a1111.script_host import install_scripts
 from modules.application.app import App
 from modules.application.build import build_app
 from modules.application.generation import generate_blocking
@@ -18,8 +20,6 @@ from tests.golden.cases import Case, cases, data_dir
 KINDS = {"txt2img": Txt2ImgRequest, "img2img": Img2ImgRequest}
 OTHERWISE = {
     "sampler-alias-k-euler-a": "A1111 falls back to its first sampler; with us an alias means its sampler",
-    "script-prompt-matrix": "scripts have no room yet",
-    "script-loopback": "scripts have no room yet",
 }
 NOT_COMPARED = {"job_timestamp", "version", "infotexts"}  # the moment, our name, and what is compared by field
 
@@ -34,6 +34,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     stored = data_dir()
     folders = ["--models-dir", str(stored / "models"), "--embeddings-dir", str(stored / "embeddings"), "--styles-file", str(stored / "styles.csv")]
     made = build_app(parse_flags(["--data-dir", str(tmp_path_factory.mktemp("data")), *folders], {}).flags)
+    install_scripts(made, gradio.Blocks)
     yield made
     made.close()
 
@@ -61,7 +62,8 @@ def test_texts_and_info_are_those_of_a1111(case: Case, app: App) -> None:
     if case.name in OTHERWISE:
         pytest.skip(OTHERWISE[case.name])
     outcome = generate_blocking(app, KINDS[case.endpoint.rpartition("/")[2]].from_flat(dict(case.request)))
-    ours, theirs = (fields_of(text) for text in (outcome.images[0].infotext, case.infotext))
+    theirs_text = case.infotext or (case.info or {})["infotexts"][0]    # a script's first picture is a sheet, without text
+    ours, theirs = (fields_of(text) for text in (outcome.images[0].infotext, theirs_text))
     assert ours == theirs
     assert list(ours) == list(theirs), "the fields stand in another order"
     compared = {key: value for key, value in (case.info or {}).items() if key not in NOT_COMPARED and not drawn_by_chance(key, case)}

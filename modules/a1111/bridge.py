@@ -1,0 +1,218 @@
+"""The engine's stages -> scripts' methods. At each stage the engine's value is copied onto ``p``, scripts run, and what they left is copied back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from modules.a1111.denoiser_callbacks import after_guidance, after_model, before_model
+from modules.a1111.infotexts import evaluated
+from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs, PostProcessMaskOverlayArgs, PostSampleArgs
+from modules.application.picture_run import PictureListener
+from modules.engine.extra_networks import NetworkTag, take_out_tags
+from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, ImagePlan, SamplingFacts
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from modules.a1111.script_runner import ScriptRunner
+
+_LISTS = ("prompts", "negative_prompts", "seeds", "subseeds")
+
+
+class ScriptBridge(PictureListener):
+    """One run of ``p``. Without scripts it only keeps ``p`` in step."""
+
+    def __init__(self, p: Any) -> None:
+        super().__init__()
+        self.p = p
+        self._start: Tensor | None = None
+        self._number = 0            # of the picture within its batch
+
+    @property
+    def scripts(self) -> ScriptRunner | None:
+        return self.p.scripts
+
+    def plans_ready(self, plans: tuple[BatchPlan, ...]) -> tuple[BatchPlan, ...]:
+        """The plans of what stands in ``p.all_prompts`` and its like; a batch for which nothing stands there is not made."""
+        p = self.p
+        p.writer = self.writer
+        size = len(plans[0].images) if plans else 1
+        count = min(len(p.all_prompts), size * len(plans))
+        images = [self._image_plan(index) for index in range(count)]
+        made = tuple(BatchPlan(index=n, images=tuple(images[n * size : (n + 1) * size])) for n in range((count + size - 1) // size))
+        models = self.writer.models
+        p.sd_model_name, p.sd_model_hash, p.sd_vae_name, p.sd_vae_hash = models.model.stem, models.model_hash, models.vae_name, models.vae_hash
+        p.is_using_inpainting_conditioning = models.is_inpainting
+        used = SamplingFacts(sampler_name=p.writer.request.sampler_name, schedule_name="Automatic", width=p.width, height=p.height)
+        self._own(self.writer.extra(used))
+        return super().plans_ready(made)
+
+    def _image_plan(self, index: int) -> ImagePlan:
+        p = self.p
+        prompt, negative = str(p.all_prompts[index]), str(_at(p.all_negative_prompts, index, ""))
+        return ImagePlan(
+            index=index, seed=int(_at(p.all_seeds, index, 0)), variation_seed=int(_at(p.all_subseeds, index, 0)), prompt=prompt, negative_prompt=negative,
+            hires_prompt=str(_at(getattr(p, "all_hr_prompts", None), index, "") or prompt),
+            hires_negative_prompt=str(_at(getattr(p, "all_hr_negative_prompts", None), index, "") or negative),
+        )  # fmt: skip
+
+    def before_batch(self, plan: BatchPlan) -> BatchPlan:
+        p = self.p
+        p.iteration, p.is_hr_pass, self._start = plan.index, False, None
+        self._show_batch(plan)
+        if self.scripts is None:
+            return plan
+        self.scripts.before_process_batch(p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds)
+        return self._planned(plan)
+
+    def _show_batch(self, plan: BatchPlan) -> None:
+        p = self.p
+        p.prompts = [image.prompt for image in plan.images]
+        p.negative_prompts = [image.negative_prompt for image in plan.images]
+        p.seeds = [image.seed for image in plan.images]
+        p.subseeds = [image.variation_seed for image in plan.images]
+        p.hr_prompts = [image.hires_prompt for image in plan.images]
+        p.hr_negative_prompts = [image.hires_negative_prompt for image in plan.images]
+
+    def _planned(self, plan: BatchPlan) -> BatchPlan:
+        """``plan`` with what stands on ``p`` now."""
+        p = self.p
+        rows = zip(plan.images, *(_stretched(getattr(p, name), len(plan.images)) for name in _LISTS))
+        hires, hires_negative = (_stretched(each, len(plan.images)) for each in (p.hr_prompts, p.hr_negative_prompts))
+        images = [
+            replace(image, prompt=str(prompt), negative_prompt=str(negative), seed=int(seed), variation_seed=int(subseed),
+                    hires_prompt=str(hires[n]), hires_negative_prompt=str(hires_negative[n]))
+            for n, (image, prompt, negative, seed, subseed) in enumerate(rows)
+        ]  # fmt: skip
+        return replace(plan, images=tuple(images))
+
+    def networks_active(self, plan: BatchPlan) -> BatchPlan:
+        """Scripts see prompts without their tags; the plan keeps them, for they say what is in the weights."""
+        p = self.p
+        taken = [take_out_tags(prompt) for prompt in p.prompts]
+        bare = [text for text, _ in taken]
+        p.prompts, p.extra_network_data = list(bare), _by_kind(taken[0][1] if taken else ())
+        if self.scripts is None:
+            return plan
+        self.scripts.after_extra_networks_activate(
+            p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds, extra_network_data=p.extra_network_data
+        )
+        if p.prompts == bare:
+            return plan
+        images = [
+            replace(image, prompt=text + "".join(_tag_texts(image.prompt)), hires_prompt=image.hires_prompt)
+            for image, text in zip(plan.images, _stretched(p.prompts, len(plan.images)))
+        ]
+        return replace(plan, images=tuple(images))
+
+    def conditioning_ready(self, plan: BatchPlan, conditioning: Any) -> Any:
+        if self.scripts is not None:
+            p = self.p
+            self.scripts.process_batch(p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds)
+        return conditioning
+
+    def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
+        self.p.init_latent = self._start = latents
+        return latents
+
+    def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor:
+        if self.scripts is not None:
+            p, start = self.p, noise if self._start is None else self._start
+            self.scripts.process_before_every_sampling(p, x=start, noise=noise, c=p.c, uc=p.uc)
+        return noise
+
+    def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor:
+        self.p.is_hr_pass, self._start = True, latents
+        if self.scripts is not None:
+            self.scripts.before_hr(self.p)
+        return latents
+
+    def denoiser_input(self, call: DenoiserCall) -> DenoiserCall:
+        return before_model(self.p, call)
+
+    def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor:
+        return after_model(self.p, call, rows)
+
+    def guided(self, call: DenoiserCall, denoised: Tensor) -> Tensor:
+        return after_guidance(self.p, call, denoised)
+
+    def latents_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
+        self.p.is_hr_pass = False
+        if self.scripts is None:
+            return latents
+        ps = PostSampleArgs(latents)
+        self.scripts.post_sample(self.p, ps)
+        return ps.samples
+
+    def images_decoded(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]:
+        self._number = 0
+        if self.scripts is None:
+            return tuple(images)
+        p = self.p
+        self.scripts.postprocess_batch(p, images, batch_number=plan.index)
+        self._show_batch(replace(plan, images=tuple(self._image_plan(image.index) for image in plan.images)))   # texts tell what was asked for
+        pp = PostprocessBatchListArgs(list(images))
+        self.scripts.postprocess_batch_list(p, pp, batch_number=plan.index)
+        return pp.images
+
+    def image_ready(self, image: GeneratedImage) -> GeneratedImage:
+        p = self.p
+        p.batch_index, p.last_facts = self._number, image.facts
+        self._number += 1
+        if self.scripts is None:
+            return image
+        pp = PostprocessImageArgs(image.picture)
+        self.scripts.postprocess_image(p, pp)
+        n = p.batch_index
+        return replace(image, picture=pp.image, prompt=str(_at(p.prompts, n, image.prompt)), seed=int(_at(p.seeds, n, image.seed)),
+                       negative_prompt=str(_at(p.negative_prompts, n, image.negative_prompt)), variation_seed=int(_at(p.subseeds, n, image.variation_seed)))
+
+    def overlay_ready(self, image: GeneratedImage, over: Image | None) -> Image | None:
+        if self.scripts is None:
+            return over
+        ppmo = PostProcessMaskOverlayArgs(self.p.batch_index, self.p.mask_for_overlay, over)
+        self.scripts.postprocess_maskoverlay(self.p, ppmo)
+        return ppmo.overlay_image
+
+    def composited(self, image: GeneratedImage) -> GeneratedImage:
+        if self.scripts is not None:
+            pp = PostprocessImageArgs(image.picture)
+            self.scripts.postprocess_image_after_composite(self.p, pp)
+            image = replace(image, picture=pp.image)
+        return super().composited(image)
+
+    def extra(self, image: GeneratedImage, own: Mapping[str, object]) -> Mapping[str, object]:
+        """A1111's ``extra_generation_params``: scripts' and the house's in the order in which they came."""
+        self._own(own)
+        return evaluated(self.p.extra_generation_params, self.p, image)
+
+    def _own(self, params: Mapping[str, object]) -> None:
+        self.p.own_params.update(params)
+        self.p.extra_generation_params.update(params)
+
+
+def _by_kind(tags: Sequence[NetworkTag]) -> dict[str, list[NetworkTag]]:
+    found: dict[str, list[NetworkTag]] = {}
+    for tag in tags:
+        found.setdefault(tag.kind, []).append(tag)
+    return found
+
+
+def _tag_texts(prompt: str) -> list[str]:
+    """The tags of a prompt as they stand in it."""
+    return [f"<{':'.join((tag.kind, *tag.positional, *(f'{key}={value}' for key, value in tag.named.items())))}>" for tag in take_out_tags(prompt)[1]]
+
+
+def _at(values: Any, index: int, otherwise: Any) -> Any:
+    if not isinstance(values, list | tuple):
+        return otherwise if values is None else values
+    return values[index] if index < len(values) else values[-1] if values else otherwise
+
+
+def _stretched(values: Any, length: int) -> list[Any]:
+    """``values`` cut to ``length``, or its last one repeated."""
+    listed = list(values or [""])
+    return [listed[min(n, len(listed) - 1)] for n in range(length)]

@@ -1,0 +1,67 @@
+"""The on_cfg_* callbacks around each call of the model: A1111's records over ours, read back afterwards. Free where nobody listens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from modules.a1111 import callbacks
+from modules.a1111.app_slot import is_occupied
+from modules.a1111.callback_params import AfterCFGCallbackParams, CFGDenoisedParams, CFGDenoiserParams
+from modules.engine.hooks import DenoiserCall
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def before_model(p: Any, call: DenoiserCall) -> DenoiserCall:
+    """on_cfg_denoiser. SDXL's conditionings are dicts with "crossattn" and "vector", as in A1111."""
+    if not _listened("cfg_denoiser"):
+        return call
+    params = CFGDenoiserParams(
+        call.x, call.image_cond, call.sigma, call.step, call.total_steps, _cond(call.cond, call.vector_cond),
+        None if call.uncond is None else _cond(call.uncond, call.vector_uncond), _denoiser(p, call),
+    )  # fmt: skip
+    callbacks.cfg_denoiser_callback(params)
+    cond, vector = _parts(params.text_cond)
+    uncond, vector_uncond = _parts(params.text_uncond)
+    return replace(
+        call, x=params.x, sigma=params.sigma, image_cond=params.image_cond, cond=cond, vector_cond=vector, uncond=uncond, vector_uncond=vector_uncond
+    )
+
+
+def after_model(p: Any, call: DenoiserCall, rows: Tensor) -> Tensor:
+    """on_cfg_denoised: x0 of all rows, changed in place or replaced."""
+    if not _listened("cfg_denoised"):
+        return rows
+    params = CFGDenoisedParams(rows, call.step, call.total_steps, None)
+    callbacks.cfg_denoised_callback(params)
+    return params.x
+
+
+def after_guidance(p: Any, call: DenoiserCall, denoised: Tensor) -> Tensor:
+    """on_cfg_after_cfg."""
+    if not _listened("cfg_after_cfg"):
+        return denoised
+    params = AfterCFGCallbackParams(denoised, call.step, call.total_steps)
+    callbacks.cfg_after_cfg_callback(params)
+    return params.x
+
+
+def _listened(category: str) -> bool:
+    return is_occupied() and bool(callbacks.registry().ordered(category))
+
+
+def _denoiser(p: Any, call: DenoiserCall) -> Any:
+    """What callbacks read of A1111's CFGDenoiser."""
+    return SimpleNamespace(p=p, step=call.step, total_steps=call.total_steps, steps=p.steps, sampler=p.sampler, mask=None, nmask=None,
+                           init_latent=getattr(p, "init_latent", None), image_cfg_scale=getattr(p, "image_cfg_scale", None))
+
+
+def _cond(cross: Tensor, vector: Tensor | None) -> Any:
+    return cross if vector is None else {"crossattn": cross, "vector": vector}
+
+
+def _parts(cond: Any) -> tuple[Any, Any]:
+    return (cond["crossattn"], cond["vector"]) if isinstance(cond, dict) else (cond, None)

@@ -1,0 +1,57 @@
+"""create_infotext: the "parameters" text of a picture, from ``p`` as it is at this moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modules.engine.hooks import GeneratedImage
+
+
+def create_infotext(
+    p: Any, all_prompts: Sequence[str] | None, all_seeds: Sequence[int] | None, all_subseeds: Sequence[int] | None, comments: Any = None, iteration: int = 0,
+    position_in_batch: int = 0, use_main_prompt: bool = False, index: int | None = None, all_negative_prompts: Sequence[str] | None = None,
+) -> str:  # fmt: skip
+    """index: the picture among ``all_prompts``; None: ``position_in_batch`` of batch ``iteration``, or the first for ``use_main_prompt``.
+
+    Before the first run of ``p`` there is nothing to write: an empty text.
+    """
+    if p.writer is None:
+        return ""
+    place = 0 if use_main_prompt else position_in_batch + iteration * p.batch_size if index is None else index
+    prompts, negatives = all_prompts or p.all_prompts, all_negative_prompts or p.all_negative_prompts
+    return p.writer.infotext(
+        GeneratedImage(
+            picture=None,  # type: ignore[arg-type]  # a text only
+            index=place, seed=_at(all_seeds or p.all_seeds, place, -1), variation_seed=_at(all_subseeds or p.all_subseeds, place, -1),
+            prompt=p.main_prompt if use_main_prompt else _at(prompts, place, ""),
+            negative_prompt=p.main_negative_prompt if use_main_prompt else _at(negatives, place, ""), facts=p.last_facts,
+        )
+    )
+
+
+def evaluated(params: Mapping[str, Any], p: Any, image: GeneratedImage) -> dict[str, Any]:
+    """Extra parameters for one picture: a list has one value for each, a function is asked with A1111's names."""
+    asked = {
+        "p": p, "all_prompts": p.all_prompts, "all_negative_prompts": p.all_negative_prompts, "all_seeds": p.all_seeds,
+        "all_subseeds": p.all_subseeds, "comments": None, "iteration": p.iteration, "position_in_batch": p.batch_index,
+        "use_main_prompt": False, "index": image.index, "generation_params": params,
+    }  # fmt: skip
+    found: dict[str, Any] = {}
+    for key, value in params.items():
+        if isinstance(value, list):
+            found[key] = _at(value, image.index, None)
+        elif callable(value):
+            try:
+                found[key] = value(**asked)
+            except Exception as error:  # an extension's own function: its field is left out, the picture is not
+                p.comment(f"The infotext field {key!r} could not be written: {error}")
+        else:
+            found[key] = value
+    return found
+
+
+def _at(values: Any, place: int, otherwise: Any) -> Any:
+    if not isinstance(values, list | tuple):
+        return otherwise if values is None else values
+    return values[place] if place < len(values) else values[-1] if values else otherwise

@@ -1,0 +1,157 @@
+"""process_images(p): one run of ``p`` from its prompts to a Processed. On the worker it may be called inside itself, by any script."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from modules.a1111.app_slot import current
+from modules.a1111.bridge import ScriptBridge
+from modules.a1111.patch_points import looked_up
+from modules.a1111.processed import Processed
+from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, first_of
+from modules.a1111.running import RunningWork, running_work, working
+from modules.a1111.script_arguments import request_part
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures, styles_paths
+from modules.application.outcome import Outcome
+from modules.application.picture_run import PictureWork
+from modules.application.settings_store import OverlaidSettings
+from modules.engine.hooks import NeverCancelled
+from modules.engine.plan import fixed_seed
+from modules.engine.prompt_comments import strip_comments
+from modules.engine.styles import apply_styles, read_styles
+from modules.jobs.progress import Progress
+
+
+def process_images(p: StableDiffusionProcessing) -> Processed:
+    """Make the pictures of ``p``. Outside of a job it waits for the worker and makes them there. Raises WebuiError."""
+    if running_work() is None:
+        return current().jobs.call(lambda: _alone(p))
+    if p.scripts is not None:
+        p.scripts.before_process(p)
+    return looked_up("modules.processing", "process_images_inner", process_images_inner)(p)
+
+
+def process_images_inner(p: StableDiffusionProcessing) -> Processed:
+    """The run itself, after ``before_process``."""
+    work = running_work()
+    assert work is not None
+    settings = OverlaidSettings(work.app.settings.table, work.settings, _overrides(work, p))
+    p.job_timestamp = datetime.now().strftime("%Y%m%d%H%M%S")
+    for key in p.own_params:
+        p.extra_generation_params.pop(key, None)
+    p.own_params.clear()
+    set_up_prompts(work, p, settings)
+    set_up_seeds(p)
+    if p.scripts is not None:
+        p.scripts.process(p)
+    request = p.to_request(request_part(p.scripts, p.script_args or ()))
+    if isinstance(p, StableDiffusionProcessingImg2Img) or getattr(p, "enable_hr", False):
+        p.extra_generation_params["Denoising strength"] = p.denoising_strength
+        p.own_params.add("Denoising strength")
+    bridge = ScriptBridge(p)
+    before = len(work.made)
+    outcome = _made(work, p, PictureWork(
+        kind=p.table.tab, request=request, settings=settings, checkpoint=_checkpoint(work, settings), user=work.user, progress=work.counter,
+        cancel=work.cancel, listener=bridge, say=work.say, noted=lambda done: work.noted([*work.made[:before], *done]),
+    ))  # fmt: skip
+    processed = _processed(work, p, bridge, outcome)
+    if p.scripts is not None:
+        p.scripts.postprocess(p, processed)
+        processed.comments = processed.comments or "".join(f"{each}\n" for each in p.comments)
+    return processed
+
+
+def _made(work: RunningWork, p: StableDiffusionProcessing, pictures: PictureWork) -> Outcome:
+    """Run the engine; what was made is remembered, also when it fails in the middle."""
+    listener = pictures.listener
+    with work.nested(listener):
+        try:
+            return make_pictures(work.app, pictures)
+        finally:
+            for each in listener.outcome.shown if listener.outcome else ():
+                each.picture.already_saved_as = str(each.path) if each.path else None  # type: ignore[attr-defined]  # A1111's word
+                work.made.append(each)
+
+
+def _processed(work: RunningWork, p: Any, bridge: ScriptBridge, outcome: Outcome) -> Processed:
+    for sentence in outcome.comments:
+        p.comment(sentence)
+        work.comments.setdefault(sentence)
+    if bridge.facts is not None:
+        added = bridge.writer.extra_params(bridge.facts)
+        p.extra_generation_params = {**added, **p.extra_generation_params}
+        p.own_params.update(added)
+    texts = [each.infotext for each in outcome.shown]
+    processed = Processed(
+        p, [each.picture for each in outcome.shown], first_of(p.all_seeds, -1), texts[0] if texts else "", first_of(p.all_subseeds, -1),
+        index_of_first_image=outcome.info["index_of_first_image"], infotexts=texts,
+    )  # fmt: skip
+    processed.prompt, processed.negative_prompt = first_of(p.all_prompts, ""), first_of(p.all_negative_prompts, "")
+    return processed
+
+
+def set_up_prompts(work: RunningWork, p: Any, settings: OverlaidSettings) -> None:
+    """``p.all_prompts`` and its like: one for each picture, styles applied, comments taken out."""
+    count = len(p.negative_prompt) if isinstance(p.negative_prompt, list) else p.batch_size * p.n_iter
+    prompts = list(p.prompt) if isinstance(p.prompt, list) else [p.prompt] * count
+    negatives = list(p.negative_prompt) if isinstance(p.negative_prompt, list) else [p.negative_prompt] * len(prompts)
+    styles = read_styles(styles_paths(work.app)) if p.styles else {}
+    clean = strip_comments if settings.get("enable_prompt_comments") else str
+    styled = [apply_styles(prompt, negative, p.styles, styles)[:2] for prompt, negative in zip(prompts, negatives)]
+    p.all_prompts = [clean(prompt) for prompt, _ in styled]
+    p.all_negative_prompts = [clean(negative) for _, negative in styled]
+    p.main_prompt, p.main_negative_prompt = first_of(p.all_prompts, ""), first_of(p.all_negative_prompts, "")
+    if getattr(p, "enable_hr", False):
+        own, own_negative = p.hr_prompt or p.prompt, p.hr_negative_prompt or p.negative_prompt
+        hires = own if isinstance(own, list) else [own] * len(prompts)
+        hires_negative = own_negative if isinstance(own_negative, list) else [own_negative] * len(prompts)
+        styled = [apply_styles(prompt, negative, p.styles, styles)[:2] for prompt, negative in zip(hires, hires_negative)]
+        p.all_hr_prompts, p.all_hr_negative_prompts = [clean(each) for each, _ in styled], [clean(each) for _, each in styled]
+
+
+def set_up_seeds(p: Any) -> None:
+    """``p.seed`` fixed, ``p.all_seeds`` and ``p.all_subseeds`` counted up for each picture."""
+    fix_seed(p)
+    count, varied = len(p.all_prompts), bool(p.subseed_strength)
+    p.all_seeds = list(p.seed) if isinstance(p.seed, list) else [p.seed + (0 if varied else n) for n in range(count)]
+    p.all_subseeds = list(p.subseed) if isinstance(p.subseed, list) else [p.subseed + n for n in range(count)]
+
+
+def fix_seed(p: Any) -> None:
+    """Random seeds drawn."""
+    p.seed, p.subseed = get_fixed_seed(p.seed), get_fixed_seed(p.subseed)
+
+
+def get_fixed_seed(seed: Any) -> Any:
+    """``seed`` as a number, a random one for -1, None and ""; a list stays one."""
+    if isinstance(seed, list):
+        return [get_fixed_seed(each) for each in seed]
+    if seed in (None, "", -1, "-1"):
+        return fixed_seed(-1)
+    return int(seed)
+
+
+def _overrides(work: RunningWork, p: Any) -> dict[str, Any]:
+    """The settings that hold for this run alone, over those of the job."""
+    found = dict(p.override_settings)
+    for name, key in (("outpath_samples", "outdir_samples"), ("outpath_grids", "outdir_grids")):
+        if getattr(p, name):
+            found[key] = getattr(p, name)
+    return found
+
+
+def _checkpoint(work: RunningWork, settings: OverlaidSettings) -> str:
+    asked = settings.get(CHECKPOINT_KEY)
+    if not asked or asked == OverlaidSettings(work.app.settings.table, work.settings).get(CHECKPOINT_KEY):
+        return work.checkpoint
+    return chosen_checkpoint(work.app, asked).name
+
+
+def _alone(p: StableDiffusionProcessing) -> Processed:
+    """A run that no job asked for: an extension's own route, for instance."""
+    app = current()
+    work = RunningWork(app=app, settings=app.settings.changed(), checkpoint=chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY)).name,
+                       progress=Progress(), cancel=NeverCancelled())
+    with working(work):
+        return process_images(p)

@@ -1,0 +1,304 @@
+"""``p``: a job as A1111's scripts see and change it. Mutable; made from our request, and made into one again before each run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from modules.engine.sampler_registry import split_sampler_and_schedule
+from modules.imaging.base64_codec import decode_image
+from modules.schema.param import ParamEntry, get
+from modules.schema.request import Img2ImgRequest, Request
+from modules.schema.table import IMG2IMG, TXT2IMG, ParameterTable
+
+# names that mean one thing in a request and another on ``p``
+_OWN_MEANING = frozenset({"mask", "sampler_index", "comments", "script_args", "scripts"})
+opt_C = 4
+opt_f = 8
+
+
+@dataclass(repr=False)
+class StableDiffusionProcessing:
+    """Every field by A1111's name. Lists that begin with ``all_`` hold one entry for each picture of the run and count from ``process`` on.
+
+    prompt and seed may be lists too: then one for each picture.
+    """
+
+    sd_model: Any = None
+    outpath_samples: str | None = None
+    outpath_grids: str | None = None
+    prompt: Any = ""
+    prompt_for_display: str | None = None
+    negative_prompt: Any = ""
+    styles: list[str] | None = None
+    seed: Any = -1
+    subseed: Any = -1
+    subseed_strength: float = 0
+    seed_resize_from_h: int = -1
+    seed_resize_from_w: int = -1
+    seed_enable_extras: bool = True
+    sampler_name: str | None = None
+    scheduler: str | None = None
+    batch_size: int = 1
+    n_iter: int = 1
+    steps: int = 50
+    cfg_scale: float = 7.0
+    width: int = 512
+    height: int = 512
+    restore_faces: bool | None = None
+    tiling: bool | None = None
+    do_not_save_samples: bool = False
+    do_not_save_grid: bool = False
+    extra_generation_params: dict[str, Any] | None = None
+    overlay_images: list[Any] | None = None
+    eta: float | None = None
+    do_not_reload_embeddings: bool = False
+    denoising_strength: float | None = None
+    ddim_discretize: str | None = None
+    s_min_uncond: float | None = None
+    s_churn: float | None = None
+    s_tmax: float | None = None
+    s_tmin: float | None = None
+    s_noise: float | None = None
+    override_settings: dict[str, Any] | None = None
+    override_settings_restore_afterwards: bool = True
+    sampler_index: Any = None
+    refiner_checkpoint: str | None = None
+    refiner_switch_at: float | None = None
+    token_merging_ratio: float = 0
+    token_merging_ratio_hr: float = 0
+    disable_extra_networks: bool = False
+    firstpass_image: Any = None
+
+    scripts_value: Any = field(default=None, init=False)
+    script_args_value: Any = field(default=None, init=False)
+    scripts_setup_complete: bool = field(default=False, init=False)
+
+    cached_uc: list[Any] = field(default_factory=lambda: [None, None], init=False)
+    cached_c: list[Any] = field(default_factory=lambda: [None, None], init=False)
+    comments: dict[str, Any] = field(default_factory=dict, init=False)
+    sampler: Any = field(default=None, init=False)
+    is_using_inpainting_conditioning: bool = field(default=False, init=False)
+    paste_to: Any = field(default=None, init=False)
+    mask_for_overlay: Any = field(default=None, init=False)
+    is_hr_pass: bool = field(default=False, init=False)
+    c: Any = field(default=None, init=False)
+    uc: Any = field(default=None, init=False)
+    rng: Any = field(default=None, init=False)
+    step_multiplier: int = field(default=1, init=False)
+    color_corrections: Any = field(default=None, init=False)
+    all_prompts: Any = field(default=None, init=False)
+    all_negative_prompts: Any = field(default=None, init=False)
+    all_seeds: Any = field(default=None, init=False)
+    all_subseeds: Any = field(default=None, init=False)
+    iteration: int = field(default=0, init=False)
+    batch_index: int = field(default=0, init=False)
+    main_prompt: Any = field(default=None, init=False)
+    main_negative_prompt: Any = field(default=None, init=False)
+    prompts: Any = field(default=None, init=False)
+    negative_prompts: Any = field(default=None, init=False)
+    seeds: Any = field(default=None, init=False)
+    subseeds: Any = field(default=None, init=False)
+    extra_network_data: Any = field(default=None, init=False)
+    user: Any = field(default=None, init=False)
+    sd_model_name: str | None = field(default=None, init=False)
+    sd_model_hash: str | None = field(default=None, init=False)
+    sd_vae_name: str | None = field(default=None, init=False)
+    sd_vae_hash: str | None = field(default=None, init=False)
+    is_api: bool = field(default=False, init=False)
+    latents_after_sampling: list[Any] = field(default_factory=list, init=False)
+    pixels_after_sampling: list[Any] = field(default_factory=list, init=False)
+    writer: Any = field(default=None, init=False)                               # of the last run: writes its texts
+    last_facts: Any = field(default=None, init=False)
+    job_timestamp: str = field(default="", init=False)
+    own_params: set[str] = field(default_factory=set, init=False)               # what the last run put into extra_generation_params
+
+    def __post_init__(self) -> None:
+        self.styles = self.styles if self.styles is not None else []
+        self.extra_generation_params = self.extra_generation_params if self.extra_generation_params is not None else {}
+        self.override_settings = self.override_settings if self.override_settings is not None else {}
+        if not self.seed_enable_extras:
+            self.subseed, self.subseed_strength, self.seed_resize_from_h, self.seed_resize_from_w = -1, 0, 0, 0
+
+    @property
+    def table(self) -> ParameterTable:
+        return TXT2IMG
+
+    @property
+    def scripts(self) -> Any:
+        return self.scripts_value
+
+    @scripts.setter
+    def scripts(self, value: Any) -> None:
+        self.scripts_value = value
+        self._set_up_scripts()
+
+    @property
+    def script_args(self) -> Any:
+        return self.script_args_value
+
+    @script_args.setter
+    def script_args(self, value: Any) -> None:
+        self.script_args_value = value
+        self._set_up_scripts()
+
+    def _set_up_scripts(self) -> None:
+        """Once, when both the scripts and their arguments are there."""
+        if self.scripts_value is not None and self.script_args_value is not None and not self.scripts_setup_complete:
+            self.scripts_setup_complete = True
+            self.scripts_value.setup_scrips(self, is_ui=not self.is_api)
+
+    def setup_scripts(self) -> None:
+        self._set_up_scripts()
+
+    def comment(self, text: str) -> None:
+        """A sentence for the user."""
+        self.comments[text] = 1
+
+    def get_token_merging_ratio(self, for_hr: bool = False) -> float:
+        return self.token_merging_ratio_hr or self.token_merging_ratio if for_hr else self.token_merging_ratio
+
+    def clear_prompt_cache(self) -> None:
+        """Encoded prompts are kept by what they depend on; there is nothing to clear by hand."""
+        self.cached_c, self.cached_uc = [None, None], [None, None]
+
+    def close(self) -> None:
+        """The job is over: let go of what is large."""
+        self.sampler = self.c = self.uc = None
+
+    @property
+    def first_prompt(self) -> str:
+        return first_of(self.prompt, "")
+
+    def to_request(self, extra_scripts: dict[str, Any] | None = None) -> Request:
+        """What the engine is asked for; each value is checked. extra_scripts: arguments of scripts that the engine itself carries out.
+
+        Raises InvalidValue.
+        """
+        values = {entry.api_name: getattr(self, entry.api_name) for entry in self.table if hasattr(self, entry.api_name) and entry.api_name not in _OWN_MEANING}
+        if isinstance(self, StableDiffusionProcessingImg2Img):
+            values |= {"mask": self.image_mask if self.image_mask is not None else self.mask, "mask_blur": None}
+        values |= {
+            "prompt": first_of(self.prompt, ""), "negative_prompt": first_of(self.negative_prompt, ""), "seed": first_of(self.seed, -1),
+            "subseed": first_of(self.subseed, -1), "save_images": True, "alwayson_scripts": extra_scripts or {},
+        }  # fmt: skip
+        return self.table.request_class.from_flat({entry.api_name: _loose(entry, values[entry.api_name]) for entry in self.table if entry.api_name in values})
+
+
+@dataclass(repr=False)
+class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
+    enable_hr: bool = False
+    denoising_strength: float | None = 0.75
+    firstphase_width: int = 0
+    firstphase_height: int = 0
+    hr_scale: float = 2.0
+    hr_upscaler: str | None = None
+    hr_second_pass_steps: int = 0
+    hr_resize_x: int = 0
+    hr_resize_y: int = 0
+    hr_checkpoint_name: str | None = None
+    hr_sampler_name: str | None = None
+    hr_scheduler: str | None = None
+    hr_prompt: Any = ""
+    hr_negative_prompt: Any = ""
+    force_task_id: str | None = None
+
+    cached_hr_uc: list[Any] = field(default_factory=lambda: [None, None], init=False)
+    cached_hr_c: list[Any] = field(default_factory=lambda: [None, None], init=False)
+    hr_checkpoint_info: Any = field(default=None, init=False)
+    hr_upscale_to_x: int = field(default=0, init=False)
+    hr_upscale_to_y: int = field(default=0, init=False)
+    truncate_x: int = field(default=0, init=False)
+    truncate_y: int = field(default=0, init=False)
+    latent_scale_mode: Any = field(default=None, init=False)
+    hr_c: Any = field(default=None, init=False)
+    hr_uc: Any = field(default=None, init=False)
+    all_hr_prompts: Any = field(default=None, init=False)
+    all_hr_negative_prompts: Any = field(default=None, init=False)
+    hr_prompts: Any = field(default=None, init=False)
+    hr_negative_prompts: Any = field(default=None, init=False)
+    hr_extra_network_data: Any = field(default=None, init=False)
+
+
+@dataclass(repr=False)
+class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
+    init_images: list[Any] | None = None
+    resize_mode: int = 0
+    denoising_strength: float = 0.75
+    image_cfg_scale: float | None = None
+    mask: Any = None
+    mask_blur_x: int = 4
+    mask_blur_y: int = 4
+    mask_blur: int | None = None
+    mask_round: bool = True
+    inpainting_fill: int = 0
+    inpaint_full_res: Any = True
+    inpaint_full_res_padding: int = 0
+    inpainting_mask_invert: int = 0
+    initial_noise_multiplier: float | None = None
+    latent_mask: Any = None
+    force_task_id: str | None = None
+
+    image_mask: Any = field(default=None, init=False)
+    nmask: Any = field(default=None, init=False)
+    image_conditioning: Any = field(default=None, init=False)
+    init_img_hash: str | None = field(default=None, init=False)
+    init_latent: Any = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.image_mask = self.mask
+        self.mask = None
+
+    @property
+    def table(self) -> ParameterTable:
+        return IMG2IMG
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "mask_blur" and value is not None:       # one number for both directions, as in A1111
+            self.mask_blur_x = self.mask_blur_y = value
+
+
+def first_of(value: Any, otherwise: Any) -> Any:
+    """The value, or the first of several."""
+    if isinstance(value, list | tuple):
+        return value[0] if value else otherwise
+    return value
+
+
+def _loose(entry: ParamEntry, value: Any) -> Any:
+    """``value`` as A1111's own arithmetic would have taken it: scripts reckon sizes with floats, and numbers come from numpy."""
+    if hasattr(value, "item") and not hasattr(value, "shape"):
+        value = value.item()
+    if getattr(value, "ndim", None) == 0:
+        value = value.item()
+    if entry.type is int and isinstance(value, float):
+        return int(value)
+    if entry.type is bool and isinstance(value, int | float):
+        return bool(value)
+    return value
+
+
+def _opened(picture: Any, field_name: str) -> Any:
+    return decode_image(picture, field_name) if isinstance(picture, str) else picture
+
+
+def from_request(request: Request) -> StableDiffusionProcessing:
+    """``p`` for a request; scripts and their arguments are put in afterwards."""
+    p = StableDiffusionProcessingImg2Img() if isinstance(request, Img2ImgRequest) else StableDiffusionProcessingTxt2Img()
+    for entry in p.table:
+        value = get(request, entry.path)
+        if hasattr(p, entry.api_name) and entry.api_name not in _OWN_MEANING:
+            setattr(p, entry.api_name, value)
+    if isinstance(p, StableDiffusionProcessingImg2Img):
+        p.mask_blur = get(request, ("inpaint", "mask_blur"))
+        p.image_mask = _opened(get(request, ("inpaint", "mask")), "mask")
+        p.latent_mask = _opened(p.latent_mask, "latent_mask")
+        p.init_images = [_opened(each, "init_images") for each in p.init_images or ()]
+    p.sampler_name, p.scheduler = split_sampler_and_schedule(request.sampling.sampler or "Euler", request.sampling.scheduler or "Automatic")
+    p.styles, p.override_settings = list(request.prompt.styles), dict(request.overrides.override_settings)
+    unsaved = not request.output.save_images
+    p.do_not_save_samples = p.do_not_save_samples or unsaved
+    p.do_not_save_grid = p.do_not_save_grid or unsaved
+    return p

@@ -1,0 +1,110 @@
+"""The job that is being carried out on this thread: what every run of it shares, however scripts nest them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from modules.a1111.app_slot import is_occupied, occupied
+from modules.a1111.state import state
+from modules.application.app import App
+from modules.application.outcome import OutputImage
+from modules.application.picture_run import PictureListener
+from modules.engine.hooks import CancelView
+from modules.jobs.progress import Progress
+
+
+class BatchCounter:
+    """A ProgressSink over a job's Progress: the batches of all its runs count as one row. asked: how many a script said there will be."""
+
+    def __init__(self, progress: Progress, asked: Callable[[], int]) -> None:
+        self._progress, self._asked = progress, asked
+        self._begun = self._planned = self._images = 0
+
+    def begin(self, batches: int, images: int) -> None:
+        self._planned = max(self._planned, self._begun) + batches if self._begun else batches
+        self._images += images
+        self._progress.begin(max(self._asked(), self._planned), self._images)
+        self._progress.begin_batch(self._begun)
+
+    def begin_batch(self, index: int) -> None:
+        self._progress.begin_batch(self._begun)
+        self._begun += 1
+
+    def step(self, done: int, total: int) -> None:
+        self._progress.step(done, total)
+
+    def offer_preview(self, make: Callable[[], bytes]) -> None:
+        self._progress.offer_preview(make)
+
+
+@dataclass(kw_only=True)
+class RunningWork:
+    """settings: those of the moment when the job was asked for. checkpoint: the model's name.
+
+    saves: whether the job's pictures are to be saved at all. listeners: of the runs at work now, the innermost last. made: every picture so far, saved or not. comments: sentences for the user, of all runs.
+    noted: told all pictures whenever one more is safe.
+    """
+
+    app: App
+    settings: dict[str, Any]
+    checkpoint: str
+    progress: Progress
+    cancel: CancelView
+    user: str = ""
+    saves: bool = True
+    noted: Callable[[list[OutputImage]], None] = lambda made: None
+    listeners: list[PictureListener] = field(default_factory=list)
+    made: list[OutputImage] = field(default_factory=list)
+    comments: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.counter = BatchCounter(self.progress, lambda: int(state.job_count or 0))
+
+    def say(self, text: str) -> None:
+        self.progress.text = text
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a script has to end: interrupted, or told to stop after this picture."""
+        return self.cancel.interrupted or self.cancel.stopping
+
+    @contextmanager
+    def nested(self, listener: PictureListener) -> Iterator[None]:
+        """While a run is at work: what the run around it put into the model is out."""
+        with ExitStack() as stack:
+            if self.listeners and self.listeners[-1].networks is not None:
+                stack.enter_context(self.listeners[-1].networks.suspended())
+            self.listeners.append(listener)
+            try:
+                yield
+            finally:
+                self.listeners.pop()
+
+    def output_of(self, picture: Any) -> OutputImage | None:
+        """What is known of a picture that this job made."""
+        return next((each for each in reversed(self.made) if each.picture is picture), None)
+
+
+_work: ContextVar[RunningWork] = ContextVar("running_work")
+
+
+def running_work() -> RunningWork | None:
+    """The job on this thread, None outside of one."""
+    return _work.get(None)
+
+
+@contextmanager
+def working(work: RunningWork) -> Iterator[RunningWork]:
+    """While ``work`` is carried out on this thread, A1111's names speak for its server."""
+    token = _work.set(work)
+    try:
+        with ExitStack() as stack:
+            if not is_occupied():
+                stack.enter_context(occupied(work.app))
+            yield work
+    finally:
+        _work.reset(token)

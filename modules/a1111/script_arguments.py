@@ -1,0 +1,115 @@
+"""Scripts' arguments: from the API's form to the flat list and back, and what a control says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from modules.a1111.script import Script
+from modules.schema.errors import InvalidValue
+from modules.schema.params_sampling import Scripting
+
+if TYPE_CHECKING:
+    from modules.a1111.script_runner import ScriptRunner
+
+
+def default_value(control: Any) -> Any:
+    """What a script is handed where nothing was sent: the control's value, or its position for controls of the type "index"."""
+    value = getattr(control, "value", None)
+    if callable(value):
+        value = value()
+    if getattr(control, "type", None) == "index":
+        names = choice_names(control) or []
+        return names.index(str(value)) if str(value) in names else None
+    return value
+
+
+def choice_names(control: Any) -> list[str] | None:
+    """The texts that a control offers; None for one without choices."""
+    choices = getattr(control, "choices", None)
+    if choices is None:
+        return None
+    return [str(each[0]) if isinstance(each, list | tuple) else str(each) for each in choices]
+
+
+def described(control: Any) -> dict[str, Any]:
+    """A control as /sdapi/v1/script-info tells it."""
+    value = getattr(control, "value", None)
+    return {
+        "label": getattr(control, "label", None) or "",
+        "value": value if isinstance(value, str | int | float | bool | list | None) else str(value),
+        "minimum": getattr(control, "minimum", None),
+        "maximum": getattr(control, "maximum", None),
+        "step": getattr(control, "step", None),
+        "choices": choice_names(control),
+    }
+
+
+def check_scripts(runner: ScriptRunner, asked: Scripting) -> None:
+    """Raises InvalidValue for a script that is not there, or not of the kind it is asked for as."""
+    if asked.script_name and _selectable(runner, asked.script_name) is None:
+        raise InvalidValue(f"Script {asked.script_name[:80]!r} not found", f"There are: {', '.join(map(repr, runner.titles))}.", field="script_name")
+    for name, given in asked.alwayson_scripts.items():
+        script = runner.script(name)
+        if script is None:
+            raise InvalidValue(f"Script {name[:80]!r} not found", field="alwayson_scripts")
+        if not script.alwayson:
+            raise InvalidValue("Cannot have a selectable script in the always on scripts params", field="alwayson_scripts")
+        _args_in(name, given)
+
+
+def flat_arguments(runner: ScriptRunner, asked: Scripting) -> list[Any]:
+    """The flat list of ``runner`` for what was asked; what was not sent has the page's default. Raises InvalidValue."""
+    check_scripts(runner, asked)
+    args = runner.default_args()
+    if asked.script_name:
+        script = _selectable(runner, asked.script_name)
+        assert script is not None
+        args[0] = runner.selectable_scripts.index(script) + 1
+        _fill(args, script, asked.script_args)
+    for name, given in asked.alwayson_scripts.items():
+        script = runner.script(name)
+        assert script is not None
+        _fill(args, script, _args_in(name, given))
+    return args
+
+
+def scripting_of(runner: ScriptRunner, args: Sequence[Any]) -> dict[str, Any]:
+    """The other way: a page's flat list in the API's form. Only always-on scripts with controls are named."""
+    chosen = runner.selected(args)
+    always = {_key(runner, script): {"args": list(args[script.args_from : script.args_to])} for script in runner.alwayson_scripts if script.controls}
+    return {
+        "script_name": chosen.title() if chosen else None,
+        "script_args": list(args[chosen.args_from : chosen.args_to]) if chosen else [],
+        "alwayson_scripts": always,
+    }
+
+
+def request_part(runner: ScriptRunner | None, args: Sequence[Any]) -> dict[str, Any]:
+    """Arguments of scripts whose work the engine itself does, under the names by which requests hold them."""
+    always = () if runner is None else runner.alwayson_scripts
+    return {
+        script.in_request: {"args": list(args[script.args_from : script.args_to])}
+        for script in always if script.in_request and script.args_from is not None
+    }  # fmt: skip
+
+
+def _key(runner: ScriptRunner, script: Script) -> str:
+    return next((title for title, other in runner.title_map.items() if other is script), script.title().lower())
+
+
+def _selectable(runner: ScriptRunner, name: str) -> Script | None:
+    return next((script for script in runner.selectable_scripts if script.title().lower() == name.lower()), None)
+
+
+def _args_in(name: str, given: Any) -> Sequence[Any]:
+    args = given.get("args", ()) if isinstance(given, Mapping) else None
+    if not isinstance(args, list | tuple):
+        raise InvalidValue(f"The arguments of the script {name[:80]!r} are not a list.", 'Send {"args": [...]}.', field="alwayson_scripts")
+    return args
+
+
+def _fill(args: list[Any], script: Script, values: Sequence[Any]) -> None:
+    first, end = script.args_from or 0, script.args_to or 0
+    for place, value in zip(range(first, end), values):
+        args[place] = value

@@ -1,0 +1,137 @@
+"""ScriptHost: the scripts of one server, and the jobs that run through them. ``webui.py`` puts it into ``App.scripts``."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+from modules.a1111.patch_points import looked_up
+from modules.a1111.process_images import process_images
+from modules.a1111.processed import Processed
+from modules.a1111.processing import StableDiffusionProcessing, from_request
+from modules.a1111.running import RunningWork, working
+from modules.a1111.script import Script, ScriptClassData
+from modules.a1111.script_arguments import check_scripts, flat_arguments
+from modules.a1111.script_files import built_in_files, load_module
+from modules.a1111.script_runner import ScriptRunner
+from modules.application.app import App
+from modules.application.generation import asked_of, note
+from modules.application.outcome import Outcome, OutputImage
+from modules.extension_host.registry import HOUSE
+from modules.jobs.job import Job
+from modules.schema.errors import InvalidValue
+from modules.schema.request import Img2ImgRequest, Request
+
+
+class ScriptHost:
+    """scripts_data: every script class, built-in ones and extensions' alike. blank_page: where controls are made that no page shows."""
+
+    def __init__(self, app: App, blank_page: Callable[[], AbstractContextManager[Any]] = nullcontext) -> None:
+        self.app = app
+        self.scripts_data: list[ScriptClassData] = []
+        self.txt2img = ScriptRunner(self.scripts_data)
+        self.img2img = ScriptRunner(self.scripts_data)
+        self._blank_page = blank_page
+        self._lock = threading.Lock()
+
+    def register(self, module: Any, path: str, basedir: str) -> list[ScriptClassData]:
+        """Take up the Script classes that ``module`` itself defines. Takes effect with ``initialize``."""
+        found = [
+            ScriptClassData(each, path, basedir, module)
+            for each in vars(module).values()
+            if inspect.isclass(each) and issubclass(each, Script) and each.__module__ == module.__name__
+        ]
+        self.scripts_data += found
+        return found
+
+    def register_built_in(self) -> None:
+        """The scripts that come with the house."""
+        for path in built_in_files():
+            with self.app.extensions.guarded(HOUSE, path.name):
+                self.register(load_module(path), str(path), str(path.parent))
+
+    def initialize(self) -> None:
+        """Make the scripts of both tabs, once all are registered."""
+        self.txt2img.initialize_scripts(is_img2img=False)
+        self.img2img.initialize_scripts(is_img2img=True)
+
+    def runner_of(self, request: Request) -> ScriptRunner:
+        return self.img2img if isinstance(request, Img2ImgRequest) else self.txt2img
+
+    def with_ui(self, runner: ScriptRunner) -> ScriptRunner:
+        """``runner``, its scripts' arguments known."""
+        with self._lock:
+            runner.ensure_ui(self._blank_page)
+        return runner
+
+    def check(self, request: Request) -> None:
+        check_scripts(self.runner_of(request), request.scripting)
+
+    def run(self, job: Job) -> tuple[Outcome, dict[str, Any]]:
+        """Carry out ``job``. What is finished when something fails stays in ``job.result``."""
+        if job.live is None and job.payload.get("lost"):
+            raise InvalidValue("This job waited for a script whose arguments cannot be written to disk, and the server was restarted meanwhile.",
+                               "Ask for it again.")
+        request = asked_of(job)
+        work = RunningWork(
+            app=self.app, settings=dict(job.payload["settings"]), checkpoint=job.payload["checkpoint"], progress=job.progress, cancel=job.cancel,
+            user=job.payload.get("user", ""), saves=request.output.save_images, noted=lambda made: note(self.app, job, made))
+        with working(work):
+            try:
+                outcome = self._carried_out(request, work, is_api=job.source == "api")
+            except BaseException:
+                made = tuple(work.made)
+                job.result = Outcome(images=made, shown=made, info={})
+                job.summary = job.result.summary()
+                raise
+        return outcome, outcome.summary()
+
+    def _carried_out(self, request: Request, work: RunningWork, *, is_api: bool) -> Outcome:
+        p = from_request(request)
+        p.is_api, p.user = is_api, work.user
+        runner = self.runner_of(request)
+        p.scripts, p.script_args = runner, flat_arguments(self.with_ui(runner), request.scripting) if _is_needed(runner, request) else [0]
+        try:
+            processed = runner.run(p, *(p.script_args or ()))
+            if processed is None:
+                processed = looked_up("modules.processing", "process_images", process_images)(p)
+        finally:
+            p.close()
+        return outcome_of(processed, p, work)
+
+
+def _is_needed(runner: ScriptRunner, request: Request) -> bool:
+    """Whether a script of this job has arguments: their number is known when its controls are made, with --nowebui now and not before."""
+    asked = request.scripting
+    return bool(asked.script_name or asked.alwayson_scripts or any(not script.in_request and not script.page_has_it for script in runner.alwayson_scripts))
+
+
+def outcome_of(processed: Processed, p: StableDiffusionProcessing, work: RunningWork) -> Outcome:
+    """What both front doors show, from a script's Processed."""
+    shown = tuple(_output(work, processed, number, picture) for number, picture in enumerate(processed.images))
+    first = processed.index_of_first_image
+    comments = tuple(line for line in dict.fromkeys((*work.comments, *p.comments, *processed.comments.splitlines())) if line)
+    info = processed.facts() | ({"comments": "\n".join(comments)} if comments else {})
+    return Outcome(images=shown[first:], shown=shown, grid=shown[0] if first else None, info=info, comments=comments)
+
+
+def _output(work: RunningWork, processed: Processed, number: int, picture: Any) -> OutputImage:
+    text = processed.infotexts[number] if number < len(processed.infotexts) else processed.info
+    known = work.output_of(picture)
+    if known is not None:
+        return replace(known, infotext=text or known.infotext)
+    seed = processed.all_seeds[min(max(number - processed.index_of_first_image, 0), len(processed.all_seeds) - 1)] if processed.all_seeds else processed.seed
+    return OutputImage(picture=picture, infotext=text, seed=int(seed))
+
+
+def install_scripts(app: App, blank_page: Callable[[], AbstractContextManager[Any]] = nullcontext) -> ScriptHost:
+    """A host with the built-in scripts in ``app.scripts``; extensions' are registered next, then ``initialize`` is called."""
+    host = ScriptHost(app, blank_page)
+    host.register_built_in()
+    host.initialize()
+    app.scripts.host = host
+    return host

@@ -1,0 +1,80 @@
+"""What scripts do with finished pictures: put them on a sheet, save it, give them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from PIL import Image
+
+from modules.a1111.running import running_work
+from modules.application.outcome import OutputImage
+from modules.application.picture_saver import save_plan
+from modules.application.settings_store import OverlaidSettings
+from modules.imaging.annotated_grid import GridStyle
+from modules.imaging.filenames import NameFacts
+from modules.imaging.grids import image_grid
+from modules.imaging.save import save_image
+from modules.schema.errors import WebuiError
+
+
+def setting(p: Any, key: str) -> Any:
+    """A setting as this job sees it, overrides of ``p`` on top."""
+    work = running_work()
+    assert work is not None, "scripts run inside of a job"
+    return OverlaidSettings(work.app.settings.table, work.settings, p.override_settings).get(key)
+
+
+def grid_style(p: Any, margin: int = 0) -> GridStyle:
+    """How the settings want annotated grids to look."""
+    return GridStyle(
+        active=setting(p, "grid_text_active_color"), inactive=setting(p, "grid_text_inactive_color"), background=setting(p, "grid_background_color"),
+        font_file=setting(p, "font") or "", margin=margin,
+    )  # fmt: skip
+
+
+def sheet_of(p: Any, pictures: Sequence[Image.Image], rows: int) -> Image.Image:
+    return image_grid(pictures, rows, setting(p, "grid_background_color"))
+
+
+def save_grid(p: Any, picture: Image.Image, infotext: str = "", *, name: str = "grid", prompt: str = "", seed: int | None = None) -> Image.Image:
+    """Save a sheet if the settings want sheets saved and this job saves at all; it is the job's in any case. Trouble becomes a comment."""
+    return _save(p, picture, infotext, name=name, prompt=prompt, seed=seed, is_grid=True)
+
+
+def save_picture(p: Any, picture: Image.Image, infotext: str = "", *, name: str = "", prompt: str = "", seed: int | None = None) -> Image.Image:
+    """The same for a picture that a script put together; ``samples_save`` decides."""
+    return _save(p, picture, infotext, name=name, prompt=prompt, seed=seed, is_grid=False)
+
+
+def _save(p: Any, picture: Image.Image, infotext: str, *, name: str, prompt: str, seed: int | None, is_grid: bool) -> Image.Image:
+    work = running_work()
+    assert work is not None, "scripts run inside of a job"
+    settings = OverlaidSettings(work.app.settings.table, work.settings, p.override_settings)
+    wanted = work.saves and settings.get("grid_save" if is_grid else "samples_save")
+    plan = save_plan(work.app.paths, settings, p.table.tab, save_samples=wanted, save_grid=wanted, prompt_history=False,
+                     max_part_length=work.app.flags.filenames_max_length)
+    path, folder = None, plan.grid_folder if is_grid else plan.folder
+    if wanted and folder is not None:
+        short = is_grid and not settings.get("grid_extended_filename")
+        try:
+            path = save_image(picture, folder, _names(p, prompt, seed, plan.max_part_length), plan.grid_options if is_grid else plan.options,
+                              work.app.numbers, infotext=infotext, basename=name, short_name=short)
+        except (WebuiError, OSError, RuntimeError, ValueError) as error:
+            p.comment(f"A picture was not saved. {error}")
+    picture.already_saved_as = str(path) if path else None  # type: ignore[attr-defined]  # A1111's word
+    work.made.append(OutputImage(picture=picture, infotext=infotext, seed=-1 if seed is None else seed, path=path))
+    return picture
+
+
+def _names(p: Any, prompt: str, seed: int | None, max_part_length: int) -> NameFacts:
+    work = running_work()
+    assert work is not None
+    return NameFacts(
+        prompt=prompt or p.main_prompt or p.first_prompt, negative_prompt=p.main_negative_prompt or "", seed=seed, seeds=tuple(p.all_seeds or ()),
+        steps=p.steps, guidance_scale=p.cfg_scale, sampler=p.sampler_name or "", schedule=p.scheduler or "Automatic", model_name=p.sd_model_name or "",
+        model_hash=p.sd_model_hash or "", vae_stem=(p.sd_vae_name or "").split(".")[0], batch_size=p.batch_size, batch_count=p.n_iter, batch_index=0,
+        iteration=p.iteration, strength=p.denoising_strength, clip_skip=1, user=work.user, job_started=datetime.now(), max_prompt_words=8,
+        max_part_length=max_part_length,
+    )  # fmt: skip

@@ -1,0 +1,257 @@
+"""ScriptRunner: the scripts of one tab, their arguments in one flat list, and every method called so that a failing script stays alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from modules.a1111.app_slot import current, is_occupied
+from modules.a1111.script import (
+    AlwaysVisible,
+    OnComponent,
+    PostprocessBatchListArgs,
+    PostprocessImageArgs,
+    PostProcessMaskOverlayArgs,
+    PostSampleArgs,
+    Script,
+    ScriptClassData,
+)
+from modules.a1111.script_arguments import default_value
+from modules.extension_host.registry import sentence_of
+
+log = logging.getLogger(__name__)
+Data = Sequence[ScriptClassData]
+
+
+class ScriptRunner:
+    """A1111's runner. ``scripts`` = ``selectable_scripts`` + ``alwayson_scripts``; a copy of it may be trimmed by an extension.
+
+    inputs: what a click hands over, in order: the Script list, then each script's controls; entry 0 of the arguments is the
+    position in that list, from 1, and 0 for none.
+    """
+
+    def __init__(self, data: Data = ()) -> None:
+        self.data = data
+        self.scripts: list[Script] = []
+        self.selectable_scripts: list[Script] = []
+        self.alwayson_scripts: list[Script] = []
+        self.titles: list[str] = []
+        self.title_map: dict[str, Script] = {}
+        self.infotext_fields: list[Any] = []
+        self.paste_field_names: list[str] = []
+        self.inputs: list[Any] = [None]
+        self.callback_map: dict[str, Any] = {}
+        self.callback_names: list[str] = []
+        self.on_before_component_elem_id: dict[str, list[Any]] = {}
+        self.on_after_component_elem_id: dict[str, list[Any]] = {}
+        self.is_img2img = False
+
+    # -- making -----------------------------------------------------------------------------------------------------------
+
+    def initialize_scripts(self, is_img2img: bool) -> None:
+        """An object of each class that wants to be on this tab."""
+        self.is_img2img, self.inputs = is_img2img, [None]
+        for listed in (self.scripts, self.selectable_scripts, self.alwayson_scripts, self.titles, self.infotext_fields, self.paste_field_names):
+            listed.clear()
+        for each in self.data:
+            with _guarded(each.path, "show"):
+                self._add(each, is_img2img)
+        for kind, table in (("before", self.on_before_component_elem_id), ("after", self.on_after_component_elem_id)):
+            table.clear()
+            for script in self.scripts:
+                for elem_id, callback in getattr(script, f"on_{kind}_component_elem_id") or ():
+                    table.setdefault(elem_id, []).append((callback, script))
+
+    def _add(self, data: ScriptClassData, is_img2img: bool) -> None:
+        script: Script = data.script_class()
+        script.filename = data.path
+        script.is_txt2img, script.is_img2img = not is_img2img, is_img2img
+        script.tabname = "img2img" if is_img2img else "txt2img"
+        visible = script.show(is_img2img)
+        if visible is not AlwaysVisible and not visible:
+            return
+        title = script.title()
+        script.alwayson = visible is AlwaysVisible
+        self.scripts.append(script)
+        (self.alwayson_scripts if script.alwayson else self.selectable_scripts).append(script)
+        taken = title.lower() in self.title_map     # two extensions may use one title
+        self.title_map[f"{title} ({os.path.basename(data.path)})".lower() if taken else title.lower()] = script
+        if not script.alwayson:
+            self.titles.append(title)
+
+    def prepare_ui(self) -> None:
+        self.inputs = [None]
+
+    def create_script_ui(self, script: Script) -> list[Any]:
+        """Call ``script.ui`` inside the current Gradio block and note where its arguments stand. Its failure leaves it without any."""
+        script.args_from = script.args_to = len(self.inputs)
+        controls: list[Any] = []
+        with _guarded(script.filename or "", "ui"):
+            controls = list(script.ui(script.is_img2img) or ())
+        script.name = _title(script).lower()
+        script.controls = controls
+        for control in controls:
+            control.custom_script_source = os.path.basename(script.filename or "")
+        self.inputs += controls
+        script.args_to = len(self.inputs)
+        if script.infotext_fields is not None:
+            self.infotext_fields += script.infotext_fields
+        if script.paste_field_names is not None:
+            self.paste_field_names += script.paste_field_names
+        return controls
+
+    def ensure_ui(self, blank_page: Callable[[], AbstractContextManager[Any]]) -> None:
+        """Make the controls that the real page has not, in ``blank_page()``: without them nobody knows what arguments there are."""
+        missing = [script for script in (*self.alwayson_scripts, *self.selectable_scripts) if script.controls is None]
+        if missing:
+            with blank_page():
+                for script in missing:
+                    self.create_script_ui(script)
+
+    def default_args(self) -> list[Any]:
+        """The flat argument list of an untouched page, no script chosen."""
+        return [0, *(default_value(control) for control in self.inputs[1:])]
+
+    def script(self, title: str) -> Script | None:
+        """By title, upper and lower case being the same."""
+        return self.title_map.get(title.lower())
+
+    # -- the job ------------------------------------------------------------------------------------------------------------
+
+    def selected(self, args: Sequence[Any]) -> Script | None:
+        """The chosen script, None for none."""
+        place = args[0] if args else 0
+        return self.selectable_scripts[place - 1] if isinstance(place, int) and 0 < place <= len(self.selectable_scripts) else None
+
+    def run(self, p: Any, *args: Any) -> Any:
+        """The chosen script's Processed; None where none is chosen, or it leaves the job to us."""
+        script = self.selected(args)
+        return None if script is None else script.run(p, *args[script.args_from : script.args_to])
+
+    def ordered_scripts(self, method: str) -> list[Script]:
+        """The always-on scripts that have a ``method`` of their own, in the order of their calls."""
+        return [script for script in self.alwayson_scripts if getattr(type(script), method, None) is not getattr(Script, method, None)]
+
+    list_scripts_for_method = ordered_scripts
+
+    def _call(self, method: str, p: Any, *payload: Any, **keywords: Any) -> None:
+        for script in self.ordered_scripts(method):
+            with _guarded(script.filename or "", method, p, _title(script)):
+                getattr(script, method)(p, *payload, *_args_of(script, p), **keywords)
+
+    def setup_scrips(self, p: Any, *, is_ui: bool = True) -> None:
+        """A1111's spelling."""
+        for script in self.ordered_scripts("setup"):
+            if is_ui or not script.setup_for_ui_only:
+                with _guarded(script.filename or "", "setup", p, _title(script)):
+                    script.setup(p, *_args_of(script, p))
+
+    def before_process(self, p: Any) -> None:
+        self._call("before_process", p)
+
+    def process(self, p: Any) -> None:
+        self._call("process", p)
+
+    def before_process_batch(self, p: Any, **keywords: Any) -> None:
+        self._call("before_process_batch", p, **keywords)
+
+    def after_extra_networks_activate(self, p: Any, **keywords: Any) -> None:
+        self._call("after_extra_networks_activate", p, **keywords)
+
+    def process_batch(self, p: Any, **keywords: Any) -> None:
+        self._call("process_batch", p, **keywords)
+
+    def process_before_every_sampling(self, p: Any, **keywords: Any) -> None:
+        self._call("process_before_every_sampling", p, **keywords)
+
+    def before_hr(self, p: Any) -> None:
+        self._call("before_hr", p)
+
+    def on_mask_blend(self, p: Any, mba: Any) -> None:
+        self._call("on_mask_blend", p, mba)
+
+    def post_sample(self, p: Any, ps: PostSampleArgs) -> None:
+        self._call("post_sample", p, ps)
+
+    def postprocess_batch(self, p: Any, images: Any, **keywords: Any) -> None:
+        self._call("postprocess_batch", p, images=images, **keywords)
+
+    def postprocess_batch_list(self, p: Any, pp: PostprocessBatchListArgs, **keywords: Any) -> None:
+        self._call("postprocess_batch_list", p, pp, **keywords)
+
+    def postprocess_image(self, p: Any, pp: PostprocessImageArgs) -> None:
+        self._call("postprocess_image", p, pp)
+
+    def postprocess_maskoverlay(self, p: Any, ppmo: PostProcessMaskOverlayArgs) -> None:
+        self._call("postprocess_maskoverlay", p, ppmo)
+
+    def postprocess_image_after_composite(self, p: Any, pp: PostprocessImageArgs) -> None:
+        self._call("postprocess_image_after_composite", p, pp)
+
+    def postprocess(self, p: Any, processed: Any) -> None:
+        self._call("postprocess", p, processed)
+
+    def set_named_arg(self, args: list[Any], script_name: str, arg_elem_id: str, value: Any, fuzzy: bool = False) -> None:
+        """Put ``value`` into ``args`` where the control of that elem_id has its place. Raises RuntimeError when there is none such."""
+        script = self.script(script_name)
+        if script is None:
+            raise RuntimeError(f"script {script_name} not found")
+        for place, control in enumerate(script.controls or (), script.args_from or 0):
+            elem_id = getattr(control, "elem_id", None) or ""
+            if arg_elem_id in elem_id if fuzzy else elem_id == arg_elem_id:
+                args[place] = value
+                return
+        raise RuntimeError(f"script {script_name} has no control with elem_id {arg_elem_id}")
+
+    # -- the page -----------------------------------------------------------------------------------------------------------
+
+    def before_component(self, component: Any, **keywords: Any) -> None:
+        self._component("before", component, **keywords)
+
+    def after_component(self, component: Any, **keywords: Any) -> None:
+        self._component("after", component, **keywords)
+
+    def _component(self, kind: str, component: Any, **keywords: Any) -> None:
+        table = self.on_before_component_elem_id if kind == "before" else self.on_after_component_elem_id
+        for callback, script in table.get(keywords.get("elem_id") or "", ()):
+            with _guarded(script.filename or "", f"on_{kind}_component"):
+                callback(OnComponent(component=component))
+        method = f"{kind}_component"
+        for script in self.scripts:
+            if getattr(type(script), method) is not getattr(Script, method):
+                with _guarded(script.filename or "", method):
+                    getattr(script, method)(component, **keywords)
+
+
+def _args_of(script: Script, p: Any) -> Sequence[Any]:
+    return (p.script_args or ())[script.args_from : script.args_to] if script.args_from is not None else ()
+
+
+def _title(script: Script) -> str:
+    try:
+        return str(script.title())
+    except Exception:
+        return os.path.basename(script.filename or type(script).__name__)
+
+
+@contextmanager
+def _guarded(file: str, place: str, p: Any = None, title: str = "") -> Iterator[None]:
+    """What a script raises is noted under its name, in the job's comments too, and the job goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if getattr(error, "is_flow_control", False):
+            raise
+        where = f"{os.path.basename(file)}, {place}"
+        if is_occupied():
+            host = current().extensions
+            host.troubles.note(host.owner_of(file), where, error)
+        else:
+            log.exception("%s failed", where)
+        if p is not None:
+            p.comment(f"The script {title or file} failed ({place}) and was passed over: {sentence_of(error)}")

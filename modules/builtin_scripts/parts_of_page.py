@@ -1,0 +1,57 @@
+"""Sampler, seed and refiner: scripts in A1111, fields of their own on our page. They stand here so that the API lists and takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modules.a1111.script import ScriptBuiltinUI
+from modules.schema.table import TXT2IMG
+from modules.schema.widgets import Dropdown, Slider
+
+
+class PagePart(ScriptBuiltinUI):
+    """fields: (API name of a parameter, or the label of a switch), in the order of A1111's arguments."""
+
+    page_has_it = True
+    fields: tuple[str, ...] = ()
+
+    def title(self) -> str:
+        return type(self).__name__.removeprefix("Script")
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        return [self._control(name) for name in self.fields]
+
+    def _control(self, name: str) -> Any:
+        import gradio as gr
+
+        if name not in {entry.api_name for entry in TXT2IMG}:
+            return gr.Checkbox(False, label=name)
+        entry = TXT2IMG.by_api_name(name)
+        match entry.info.widget:
+            case Slider() as slider:
+                return gr.Slider(minimum=slider.minimum, maximum=slider.maximum, step=slider.step, value=entry.page_default, label=entry.label)
+            case Dropdown():
+                return gr.Dropdown([entry.page_default] if entry.page_default else [], value=entry.page_default, label=entry.label, allow_custom_value=True)
+        return gr.Number(value=entry.page_default, precision=0, label=entry.label)
+
+
+class ScriptRefiner(PagePart):
+    """In the API: [switch, checkpoint, share of the steps]. A request's own refiner_checkpoint stands where the switch is off."""
+
+    section = "accordions"
+    setup_for_ui_only = False
+    fields = ("Refiner", "refiner_checkpoint", "refiner_switch_at")
+
+    def setup(self, p: Any, *args: Any) -> None:
+        if len(args) == len(self.fields) and args[0] and args[1] not in (None, "", "None"):
+            p.refiner_checkpoint, p.refiner_switch_at = args[1], args[2]
+
+
+class ScriptSampler(PagePart):
+    section = "sampler"
+    fields = ("steps", "sampler_name", "scheduler")
+
+
+class ScriptSeed(PagePart):
+    section = "seed"
+    fields = ("seed", "Extra", "subseed", "subseed_strength", "seed_resize_from_w", "seed_resize_from_h")
