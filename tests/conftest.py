@@ -62,6 +62,7 @@ class FakeEngine:
                 break
             progress.begin_batch(plan.index)
             cancel.clear_skip()
+            plan = hooks.networks_active(hooks.before_batch(plan))
             complete = self._sample(request, progress, cancel)
             for planned in plan.images:
                 if planned.index == self.fail_at:

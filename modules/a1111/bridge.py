@@ -61,7 +61,7 @@ class ScriptBridge(PictureListener):
 
     def before_batch(self, plan: BatchPlan) -> BatchPlan:
         p = self.p
-        p.iteration, p.is_hr_pass, self._start = plan.index, False, None
+        p.iteration, p.is_hr_pass, self._start, self._number = plan.index, False, None, 0
         self._show_batch(plan)
         if self.scripts is None:
             return plan

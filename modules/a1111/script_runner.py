@@ -19,7 +19,7 @@ from modules.a1111.script import (
     Script,
     ScriptClassData,
 )
-from modules.a1111.script_arguments import default_value
+from modules.a1111.script_controls import default_value
 from modules.extension_host.registry import sentence_of
 
 log = logging.getLogger(__name__)

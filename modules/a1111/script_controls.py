@@ -1,0 +1,37 @@
+"""What a script's control says of itself; it is a Gradio component, but nothing here needs Gradio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def default_value(control: Any) -> Any:
+    """What a script is handed where nothing was sent: the control's value, or its position for controls of the type "index"."""
+    value = getattr(control, "value", None)
+    if callable(value):
+        value = value()
+    if getattr(control, "type", None) == "index":
+        names = choice_names(control) or []
+        return names.index(str(value)) if str(value) in names else None
+    return value
+
+
+def choice_names(control: Any) -> list[str] | None:
+    """The texts that a control offers; None for one without choices."""
+    choices = getattr(control, "choices", None)
+    if choices is None:
+        return None
+    return [str(each[0]) if isinstance(each, list | tuple) else str(each) for each in choices]
+
+
+def described(control: Any) -> dict[str, Any]:
+    """A control as /sdapi/v1/script-info tells it."""
+    value = getattr(control, "value", None)
+    return {
+        "label": getattr(control, "label", None) or "",
+        "value": value if isinstance(value, str | int | float | bool | list | None) else str(value),
+        "minimum": getattr(control, "minimum", None),
+        "maximum": getattr(control, "maximum", None),
+        "step": getattr(control, "step", None),
+        "choices": choice_names(control),
+    }

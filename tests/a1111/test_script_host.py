@@ -1,0 +1,235 @@
+"""Scripts in a job: A1111's order of calls, what they may change, and that a failing one stays alone."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import gradio
+import pytest
+
+from modules.a1111.app_slot import occupied
+from modules.a1111.process_images import process_images
+from modules.a1111.script import AlwaysVisible, Script
+from modules.a1111.script_host import ScriptHost, install_scripts
+from modules.application.app import App
+from modules.application.generation import generate_blocking
+from modules.schema.errors import InvalidValue
+from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
+from tests.conftest import FakeEngine
+
+MakeApp = Callable[..., App]
+ORDER = (
+    "setup", "before_process", "process", "before_process_batch", "after_extra_networks_activate", "process_batch", "process_before_every_sampling",
+    "post_sample", "postprocess_batch", "postprocess_batch_list", "postprocess_image", "postprocess_maskoverlay", "postprocess_image_after_composite",
+    "postprocess",
+)  # fmt: skip
+
+
+class Control:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Always(Script):
+    """An always-on script of a test, with two arguments."""
+
+    def title(self) -> str:
+        return type(self).__name__
+
+    def show(self, is_img2img: bool) -> Any:
+        return AlwaysVisible
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        return [Control("first"), Control(2)]
+
+
+def with_scripts(app: App, *classes: type[Script]) -> ScriptHost:
+    host = install_scripts(app, gradio.Blocks)
+    module = ModuleType("fixture.py")
+    for each in classes:
+        each.__module__ = module.__name__
+        setattr(module, each.__name__, each)
+    host.register(module, "/extensions/fixture/scripts/fixture.py", "/extensions/fixture")
+    host.initialize()
+    return host
+
+
+def asking(**values: Any) -> Txt2ImgRequest:
+    return Txt2ImgRequest.from_flat({"prompt": "a cat", "steps": 2, "width": 64, "height": 64, "seed": 100, **values})
+
+
+@pytest.fixture
+def app(make_app: MakeApp, fake_engine: FakeEngine) -> App:
+    return make_app()
+
+
+def test_arguments_come_from_the_api_by_title_and_are_filled_up(app: App) -> None:
+    got: list[Any] = []
+
+    class Keeper(Always):
+        def process(self, p: Any, *args: Any) -> None:
+            got.append(args)
+
+    class Chosen(Always):
+        def show(self, is_img2img: bool) -> Any:
+            return not is_img2img
+
+        def run(self, p: Any, *args: Any) -> Any:
+            got.append(args)
+            return process_images(p)
+
+    with_scripts(app, Keeper, Chosen)
+    generate_blocking(app, asking())
+    generate_blocking(app, asking(alwayson_scripts={"KEEPER": {"args": ["sent"]}}, script_name="chosen", script_args=[7]))
+    assert got == [("first", 2), (7, 2), ("sent", 2)]
+
+
+@pytest.mark.parametrize(("values", "words"), [
+    ({"script_name": "Nope"}, "Script 'Nope' not found"), ({"alwayson_scripts": {"Nope": {"args": []}}}, "Script 'Nope' not found"),
+    ({"alwayson_scripts": {"prompt matrix": {"args": []}}}, "Cannot have a selectable script in the always on scripts params"),
+    ({"script_name": "loopback"}, "not found"), ({"alwayson_scripts": {"seed": {"args": 3}}}, "not a list"),
+])
+def test_what_is_wrong_with_scripts_is_said_before_the_job_waits(app: App, values: dict[str, Any], words: str) -> None:
+    with_scripts(app)
+    with pytest.raises(InvalidValue, match=words):
+        generate_blocking(app, asking(**values))
+    assert app.jobs.recent(3) == []
+
+
+def test_what_process_changes_is_what_is_made(app: App, fake_engine: FakeEngine) -> None:
+    class Changer(Always):
+        def process(self, p: Any, *args: Any) -> None:
+            p.all_prompts = [f"{text} number {n}" for n, text in enumerate(p.all_prompts)]
+            p.all_seeds[1] = 7
+            p.steps, p.cfg_scale, p.sampler_name = 3, 4.5, "DDIM"
+            p.extra_generation_params["Changer"] = "was here"
+            p.extra_generation_params["Each"] = ["one", "two"]
+
+    with_scripts(app, Changer)
+    outcome = generate_blocking(app, asking(batch_size=2))
+    assert [image.infotext.splitlines()[0] for image in outcome.images] == ["a cat number 0", "a cat number 1"]
+    assert outcome.info["all_seeds"] == [100, 7] and outcome.images[1].seed == 7
+    assert "Steps: 3, Sampler: DDIM, " in outcome.images[0].infotext and "CFG scale: 4.5" in outcome.images[0].infotext
+    assert "Changer: was here, Each: one, " in outcome.images[0].infotext and "Each: two" in outcome.images[1].infotext
+    assert fake_engine.requests[-1].steps == 3
+
+
+def test_a_script_that_raises_is_named_and_the_picture_is_made(app: App) -> None:
+    class Bad(Always):
+        def process(self, p: Any, *args: Any) -> None:
+            raise KeyError("gone")
+
+        def postprocess_image(self, p: Any, pp: Any, *args: Any) -> None:
+            raise SystemExit(3)
+
+    class Good(Always):
+        def process(self, p: Any, *args: Any) -> None:
+            p.extra_generation_params["Good"] = "still called"
+
+    with_scripts(app, Bad, Good)
+    outcome = generate_blocking(app, asking())
+    assert len(outcome.images) == 1 and "Good: still called" in outcome.images[0].infotext
+    assert any("Bad failed (process)" in each for each in outcome.comments) and any("Bad failed (postprocess_image)" in each for each in outcome.comments)
+    assert "Bad failed" in outcome.info["comments"]
+
+
+def test_a_run_inside_a_run(app: App, fake_engine: FakeEngine) -> None:
+    """ADetailer's way: a second p is made and run while a picture of the first is finished."""
+    from modules.a1111.processing import StableDiffusionProcessingImg2Img
+
+    class Inner(Always):
+        def postprocess_image(self, p: Any, pp: Any, *args: Any) -> None:
+            if isinstance(p, StableDiffusionProcessingImg2Img):
+                return
+            again = StableDiffusionProcessingImg2Img(
+                prompt="a detail", init_images=[pp.image], seed=p.seeds[p.batch_index] + 50, steps=1, width=64, height=64, sampler_name="Euler",
+                do_not_save_samples=True, do_not_save_grid=True)
+            again.scripts, again.script_args = p.scripts, p.script_args
+            pp.image = process_images(again).images[0]
+
+    with_scripts(app, Inner)
+    outcome = generate_blocking(app, asking(n_iter=2))
+    assert [request.prompt for request in fake_engine.requests] == ["a cat", "a detail", "a detail"]
+    assert [image.picture.getpixel((0, 0))[0] for image in outcome.images] == [150, 151]
+    assert [image.seed for image in outcome.images] == [100, 101] and all("a cat" in image.infotext for image in outcome.images)
+    snapshot = app.jobs.recent(1)[0].progress.snapshot()
+    assert (snapshot.batches, snapshot.fraction) == (4, 1.0)
+
+
+def test_pictures_without_scripts_are_the_same(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    app = make_app()
+    before = generate_blocking(app, asking(n_iter=2, batch_size=2, save_images=True, subseed=5))
+    with_scripts(app)
+    after = generate_blocking(app, asking(n_iter=2, batch_size=2, save_images=True, subseed=5))
+    assert [each.picture.tobytes() for each in before.shown] == [each.picture.tobytes() for each in after.shown]
+    assert [each.infotext for each in before.shown] == [each.infotext for each in after.shown]
+    assert {**before.info, "job_timestamp": 0} == {**after.info, "job_timestamp": 0}
+    assert all(each.path is not None and each.path.exists() for each in after.shown)
+
+
+def test_process_images_outside_of_a_job_waits_for_the_worker(app: App) -> None:
+    from modules.a1111.processing import StableDiffusionProcessingTxt2Img
+
+    with_scripts(app)
+    with occupied(app):
+        p = StableDiffusionProcessingTxt2Img(prompt="by myself", seed=3, steps=1, width=64, height=64, sampler_name="Euler", do_not_save_samples=True)
+        assert process_images(p).images[0].size == (64, 64)
+    with pytest.raises(InvalidValue, match="Width"), occupied(app):
+        process_images(StableDiffusionProcessingTxt2Img(prompt="too wide", width=10**6))
+
+
+def test_an_interrupt_ends_a_script(app: App, fake_engine: FakeEngine) -> None:
+    from modules.application.generation import submit
+
+    with_scripts(app)
+    fake_engine.gate.clear()
+    job = submit(app, asking(prompt="a|b|c|d", script_name="prompt matrix", script_args=[False, False, "positive", "comma", 0]), source="api")
+    fake_engine.started.wait(10)
+    app.jobs.interrupt(job.id)
+    assert app.jobs.wait(job, 10).is_over and len(fake_engine.requests) == 1
+
+
+def test_img2img_has_its_pictures(app: App) -> None:
+    from PIL import Image
+
+    from modules.imaging.base64_codec import encode_image
+
+    seen: list[Any] = []
+
+    class Looker(Always):
+        def process(self, p: Any, *args: Any) -> None:
+            seen.append((p.init_images[0].size, p.image_mask.size, p.mask_blur_x, p.denoising_strength))
+
+    with_scripts(app, Looker)
+    picture = encode_image(Image.new("RGB", (64, 64), "red"))
+    request = Img2ImgRequest.from_flat({"init_images": [picture], "mask": picture, "mask_blur": 9, "denoising_strength": 0.4, "steps": 1, "width": 64, "height": 64})
+    generate_blocking(app, request)
+    assert seen == [((64, 64), (64, 64), 9, 0.4)]
+
+
+@pytest.mark.golden
+def test_the_order_of_calls_is_a1111s(tmp_path: Path) -> None:
+    """With the real engine: each stage is reached once for one picture, in A1111's order."""
+    import torch
+
+    from modules.application.build import build_app
+    from modules.schema.flags import parse_flags
+    from tests.golden.cases import data_dir
+
+    torch.set_num_threads(1)
+    calls: list[str] = []
+    methods = {name: (lambda self, p, *args, _name=name, **kwargs: calls.append(_name)) for name in (*ORDER, "before_hr")}
+    app = build_app(parse_flags(["--data-dir", str(tmp_path), "--models-dir", str(data_dir() / "models")], {}).flags)
+    try:
+        with_scripts(app, type("Noter", (Always,), methods))
+        plain = {"prompt": "a cat", "steps": 1, "width": 64, "height": 64, "sampler_name": "Euler"}
+        generate_blocking(app, Txt2ImgRequest.from_flat(plain))
+        assert tuple(calls) == ORDER
+        calls.clear()
+        generate_blocking(app, Txt2ImgRequest.from_flat(plain | {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent"}))
+        start = calls.index("process_before_every_sampling")
+        assert calls[start : start + 4] == ["process_before_every_sampling", "before_hr", "process_before_every_sampling", "post_sample"]
+    finally:
+        app.close()
