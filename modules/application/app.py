@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from modules.application.faces import Faces
 from modules.application.network_pages import NetworkPages
 from modules.application.paths import Paths
+from modules.application.picture_index import PictureIndex
 from modules.application.script_door import ScriptDoor
 from modules.application.settings_store import SettingsStore
 from modules.application.upscalers import Upscalers
@@ -41,6 +42,7 @@ class App:
     embeddings: EmbeddingShelf
     loras: LoraShelf
     conditionings: ConditioningCache
+    pictures: PictureIndex
     upscalers: Upscalers
     faces: Faces
     extensions: ExtensionHost = field(default_factory=ExtensionHost)
@@ -51,3 +53,4 @@ class App:
     def close(self) -> None:
         """Interrupt the running job, keep the waiting ones for the next start."""
         self.jobs.close()
+        self.pictures.close()

@@ -11,6 +11,8 @@ from modules.application.app import App
 from modules.application.builtin_network_pages import register_builtin_pages
 from modules.application.faces import Faces
 from modules.application.paths import Paths, paths_from_flags
+from modules.application.picture_index import PictureIndex
+from modules.application.settings_rules import FOLDERS
 from modules.application.settings_store import SettingsStore
 from modules.application.upscalers import Upscalers
 from modules.compute.hardware import probe
@@ -71,6 +73,7 @@ def build_app(flags: Flags) -> App:
         faces=Faces(
             catalogue=catalogue, tools=FaceTools(policy, picture_models), gfpgan_model=flags.gfpgan_model, on_cpu=flags.use_cpu,
         ),
+        pictures=PictureIndex(paths.cache_dir / "pictures.sqlite3", lambda: _picture_folders(paths, settings)),
         notices=notices,
     )
     runners |= generation.runners(app) | extras.runners(app)
@@ -110,6 +113,11 @@ def _take_up_named_checkpoint(flags: Flags, settings: SettingsStore, catalogue: 
         log.warning("--ckpt names %s, which is not there", named)
     else:
         settings.set(generation.CHECKPOINT_KEY, model.title)
+
+
+def _picture_folders(paths: Paths, settings: SettingsStore) -> list[Path]:
+    """Where pictures of this server may lie."""
+    return [paths.outputs_dir, *(paths.output_folder(text) for key in sorted(FOLDERS) if (text := settings.get(key)))]
 
 
 def _folders_written_to(paths: Paths) -> list[Path]:

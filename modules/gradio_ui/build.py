@@ -14,6 +14,7 @@ from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.head import STATIC, STATIC_URL, head_html, open_head_slot
+from modules.gradio_ui.history_tab import build_history_tab
 from modules.gradio_ui.img2img_tab import build_img2img_tab
 from modules.gradio_ui.page_state import awaited_ids, page_state
 from modules.gradio_ui.png_info_tab import build_png_info_tab
@@ -25,7 +26,7 @@ from modules.gradio_ui.theme import page_theme
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.table import TXT2IMG
 
-TABS = (("txt2img", "txt2img"), ("img2img", "img2img"), ("pnginfo", "PNG Info"), ("settings", "Settings"))
+TABS = (("txt2img", "txt2img"), ("img2img", "img2img"), ("pnginfo", "PNG Info"), ("history", "History"), ("settings", "Settings"))
 
 
 class Page(gr.Blocks):
@@ -59,6 +60,8 @@ def build_ui(app: App) -> Page:
                 img2img = build_img2img_tab(app, choices, ui_config, files)
             with _tab("pnginfo"):
                 build_png_info_tab(txt2img, img2img)
+            with _tab("history"):
+                build_history_tab(txt2img, img2img)
             with _tab("settings"):
                 build_settings_tab(app, choices)
         footer = gr.HTML(footer_html(app, chosen_checkpoint(app)), elem_id="footer")

@@ -35,6 +35,8 @@ SCRIPTS = (
     "canvas_tools.js",
     "canvas_keys.js",
     "queue_panel.js",
+    "history.js",
+    "history_view.js",
     "canvas.js",
     "img2img.js",
     "send_to.js",
@@ -57,6 +59,7 @@ STYLES = (
     "extra_networks.css",
     "settings.css",
     "queue.css",
+    "history.css",
 )
 TEMPLATE = "frontend/index.html"
 SLOT = "{{ page_head(request, config) | safe }}"

@@ -18,6 +18,7 @@ from modules.rest_api.extras_routes import add_extras_routes
 from modules.rest_api.file_route import add_file_route
 from modules.rest_api.generation_routes import add_generation_routes
 from modules.rest_api.guard import Guard, GuardRules, Message, Receive, Scope, Send
+from modules.rest_api.history_routes import add_history_routes
 from modules.rest_api.info_routes import add_info_routes
 from modules.rest_api.internal_routes import add_internal_routes
 from modules.rest_api.job_routes import add_job_routes
@@ -53,6 +54,7 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
             add(routes)
     add_internal_routes(routes)
     add_queue_routes(routes)
+    add_history_routes(routes)
     add_file_route(routes)
     add_network_routes(routes)
     if app.flags.api_log:
