@@ -23,6 +23,8 @@ _OPTION_KEYS: dict[str, str] = {
     "sdxl_clip_l_skip": "sdxl_clip_l_skip",
     "sdxl_crop_top": "sdxl_crop_top",
     "sdxl_crop_left": "sdxl_crop_left",
+    "refiner_high_aesthetic_score": "sdxl_refiner_high_aesthetic_score",
+    "refiner_low_aesthetic_score": "sdxl_refiner_low_aesthetic_score",
     "noise_source": "randn_source",
     "ensd": "eta_noise_seed_delta",
     "eta_ancestral": "eta_ancestral",

@@ -18,7 +18,7 @@ from modules.engine.extra_networks import LORA_KINDS, LoraRequest, NetworkTag, l
 from modules.loading.embeddings import Embedding
 from modules.loading.lora import Lora, LoraShelf
 from modules.loading.lora_kinds import layer_change
-from modules.loading.lora_names import layer_keys
+from modules.loading.lora_names import TEXT_KEYS, layer_keys
 from modules.schema.errors import CannotLoad
 
 if TYPE_CHECKING:
@@ -177,7 +177,8 @@ def _swaps(loaded: Sequence[_Loaded], components: Components) -> tuple[list[_Swa
 def _layers(components: Components) -> dict[str, nn.Module]:
     """Layers with weights, by every key that a file may use for them."""
     found: dict[str, nn.Module] = {}
-    for part, module in (("unet", components.unet), ("te", components.text_encoders[0].module)):
+    encoders = zip(("te", "te2"), components.text_encoders)
+    for part, module in (("unet", components.unet), *((part, encoder.module) for part, encoder in encoders)):
         weighted = {name: layer for name, layer in module.named_modules() if isinstance(getattr(layer, "weight", None), nn.Parameter)}
         found |= {key: weighted[name] for key, name in layer_keys(part, weighted).items()}
     return found
@@ -189,7 +190,7 @@ def _change(request: LoraRequest, key: str, parts: Mapping[str, Tensor], layers:
     layer = layers.get(key)
     if layer is None:
         return False
-    strength = request.text_strength if key.startswith("te_") else request.unet_strength
+    strength = request.text_strength if key.startswith(TEXT_KEYS) else request.unet_strength
     if not strength:
         return True
     weight, bias = layer.weight, getattr(layer, "bias", None)

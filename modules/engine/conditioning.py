@@ -13,10 +13,11 @@ RowWeights = tuple[tuple[tuple[int, float], ...], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduledConditioning:
-    """``tensor`` (T, C) is used up to and including step ``until``."""
+    """``tensor`` (T, C) is used up to and including step ``until``. vector: (V,), SDXL's pooled text and sizes; None for others."""
 
     until: int
     tensor: Tensor
+    vector: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,10 @@ class PromptConditioning:
 
     def at(self, step: int) -> StepConditioning:
         """The conditioning of the denoiser's call number ``step``, from 0. Equal steps give the same tensor objects."""
-        return StepConditioning(cond=self._cond.at(step), cond_weights=self.cond_weights, uncond=self._uncond.at(step))
+        cond, uncond = self._cond.at(step), self._uncond.at(step)
+        return StepConditioning(
+            cond=cond.rows, cond_weights=self.cond_weights, uncond=uncond.rows, vector_cond=cond.vectors, vector_uncond=uncond.vectors
+        )
 
 
 @dataclass
@@ -86,13 +90,17 @@ class _Latest:
     parts: Sequence[ConditioningPart]
     indices: tuple[int, ...] = ()
     rows: Tensor = field(default_factory=lambda: torch.empty(0))
+    vectors: Tensor | None = None
 
-    def at(self, step: int) -> Tensor:
+    def at(self, step: int) -> _Latest:
         indices = tuple(part.index_at(step) for part in self.parts)
         if indices != self.indices:
             self.indices = indices
-            self.rows = _stacked([part.entries[index].tensor for part, index in zip(self.parts, indices)])
-        return self.rows
+            entries = [part.entries[index] for part, index in zip(self.parts, indices)]
+            self.rows = _stacked([entry.tensor for entry in entries])
+            vectors = [entry.vector for entry in entries if entry.vector is not None]
+            self.vectors = torch.stack(vectors) if vectors else None
+        return self
 
 
 def _stacked(tensors: list[Tensor]) -> Tensor:

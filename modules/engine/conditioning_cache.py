@@ -6,34 +6,34 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-from torch import Tensor
+from modules.engine.text_encoding import EncodedTexts
 
 DEFAULT_BYTES = 64 * 2**20      # some 270 prompts of SD 1.5
 
 
 class ConditioningCache:
-    """Tensors by key, the least recently used dropped first. A key names everything the tensor depends on."""
+    """Encoded texts by key, the least recently used dropped first. A key names everything they depend on."""
 
     def __init__(self, max_bytes: int = DEFAULT_BYTES) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._entries: OrderedDict[Hashable, Tensor] = OrderedDict()
+        self._entries: OrderedDict[Hashable, EncodedTexts] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
-        """The tensor of ``key``, made now if it is not there. It is shared: nobody may write into it."""
+    def get(self, key: Hashable, make: Callable[[], EncodedTexts]) -> EncodedTexts:
+        """The texts of ``key``, encoded now if they are not there. They are shared: nobody may write into their tensors."""
         with self._lock:
             if key in self._entries:
                 self._entries.move_to_end(key)
                 return self._entries[key]
-        tensor = make()
+        made = make()
         with self._lock:
-            if key not in self._entries and tensor.nbytes <= self._max_bytes:
-                self._entries[key] = tensor
-                self._bytes += tensor.nbytes
+            if key not in self._entries and made.nbytes <= self._max_bytes:
+                self._entries[key] = made
+                self._bytes += made.nbytes
             while self._bytes > self._max_bytes:
                 self._bytes -= self._entries.popitem(last=False)[1].nbytes
-        return tensor
+        return made
 
     def clear(self) -> None:
         """Forget everything: weights or embeddings changed under the same names."""

@@ -17,7 +17,9 @@ from modules.engine.prompt_old_emphasis import old_chunk
 from modules.engine.prompt_schedule import ScheduledText, Timeline, pass_timeline, schedule_prompt, split_and
 from modules.engine.prompt_tokens import prompt_tokenizer
 from modules.engine.resolved import SamplingOptions
-from modules.engine.text_encoding import emphasise, encode_chunks
+from modules.engine.size_conditioning import embedded, size_values
+from modules.engine.text_encoding import EncodedTexts, emphasise, encode_chunks
+from modules.schema.errors import InvalidValue
 
 if TYPE_CHECKING:
     from modules.loading.components import Components
@@ -36,6 +38,7 @@ def encode_prompts(
     cache: ConditioningCache | None = None,
     networks: Hashable = (),
     bundled: Sequence[Embedding] = (),
+    size: tuple[int, int] = (1024, 1024),
 ) -> PromptConditioning:
     """The conditioning of one batch, one positive and one negative prompt per image.
 
@@ -44,12 +47,16 @@ def encode_prompts(
         second one, when the conditioning is for it.
     networks: whatever changes the text encoder's weights (``ActiveNetworks.text_key``); part of the cache's key.
     bundled: embeddings that came with a LoRA.
+    size: (width, height) in pixels that models are told which take a size.
     """
-    finder = NoEmbeddings() if embeddings is None else embeddings.finder(prompt_tokenizer().tokenize, _width(components), bundled)
+    if options.use_old_emphasis_implementation and any(encoder.spec.kind != "clip" for encoder in components.text_encoders):
+        raise InvalidValue(f"The old emphasis implementation does not work with {components.family.name} checkpoints.",
+                           "Switch off 'Use old emphasis implementation'.", field="use_old_emphasis_implementation")
+    finder = NoEmbeddings() if embeddings is None else embeddings.finder(prompt_tokenizer().tokenize, _widths(components), bundled)
     timeline = pass_timeline(steps, hires_steps, old=options.use_old_scheduling)
-    encoder = _PromptEncoder(components, options, timeline, finder, cache, networks)
+    encoder = _PromptEncoder(components, options, timeline, finder, cache, networks, size)
     plain = [take_out_tags(prompt)[0] for prompt in positive]
-    negative_parts = [ConditioningPart(entries=entries) for entries in encoder.encode_all(negative)]
+    negative_parts = [ConditioningPart(entries=entries) for entries in encoder.encode_all(negative, negative=True)]
     parts = [split_and(prompt) for prompt in plain]
     encoded = dict(zip(texts := [part.text for each in parts for part in each], encoder.encode_all(texts)))
     positive_parts = [[ConditioningPart(entries=encoded[part.text], weight=part.weight) for part in each] for each in parts]
@@ -67,9 +74,9 @@ def encode_empty_prompt(
     return encoder.encode_all([""])[0][0].tensor[None]
 
 
-def _width(components: Components) -> int:
-    """Of all text encoders together."""
-    return sum(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders)   # type: ignore[operator]
+def _widths(components: Components) -> tuple[int, ...]:
+    """Of each text encoder."""
+    return tuple(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders)   # type: ignore[operator]
 
 
 def _old_timing_matters(prompts: Sequence[str], steps: int, hires_steps: int | None) -> bool:
@@ -77,31 +84,38 @@ def _old_timing_matters(prompts: Sequence[str], steps: int, hires_steps: int | N
     return any(schedule_prompt(prompt, new) != schedule_prompt(prompt, old) for prompt in set(prompts))
 
 
+def _silent(encoded: EncodedTexts) -> EncodedTexts:
+    """SDXL's answer to an empty negative prompt is nothing at all, not what its encoders make of the empty text."""
+    return EncodedTexts(tokens=torch.zeros_like(encoded.tokens), pooled=None if encoded.pooled is None else torch.zeros_like(encoded.pooled))
+
+
 class _PromptEncoder:
     """One job's way through the text encoder. Grows ``facts`` and ``comments``."""
 
     def __init__(
         self, components: Components, options: SamplingOptions, timeline: Timeline, embeddings: EmbeddingFinder,
-        cache: ConditioningCache | None, networks: Hashable,
+        cache: ConditioningCache | None, networks: Hashable, size: tuple[int, int] = (0, 0),
     ) -> None:
-        self._module = components.text_encoders[0].module
+        self._encoders = components.text_encoders
+        self._size_values = components.family.size_values
+        self._size = size
         self._timeline = timeline
         self._options = options
         self._chunking = Chunking(tokenizer=prompt_tokenizer(), emphasis=options.emphasis,
                                   comma_backtrack=options.comma_padding_backtrack, embeddings=embeddings)
         self._cache = ConditioningCache() if cache is None else cache
         file = components.checkpoint
-        self._model_key = (file.path, file.modified, file.size, networks, options.clip_skip, options.emphasis)
+        self._model_key = (file.path, file.modified, file.size, networks, options.clip_skip, options.sdxl_clip_l_skip, options.emphasis)
         self._notes_emphasis = options.emphasis != "Original" and not options.use_old_emphasis_implementation
         self.facts: dict[str, object] = {}
         self.comments: list[str] = []
 
-    def encode_all(self, prompts: Sequence[str]) -> list[tuple[ScheduledConditioning, ...]]:
+    def encode_all(self, prompts: Sequence[str], *, negative: bool = False) -> list[tuple[ScheduledConditioning, ...]]:
         """The schedule of each prompt; equal prompts are encoded once."""
-        encoded = {prompt: self._encode(schedule_prompt(prompt, self._timeline)) for prompt in dict.fromkeys(prompts)}
+        encoded = {prompt: self._encode(schedule_prompt(prompt, self._timeline), negative=negative) for prompt in dict.fromkeys(prompts)}
         return [encoded[prompt] for prompt in prompts]
 
-    def _encode(self, schedule: tuple[ScheduledText, ...]) -> tuple[ScheduledConditioning, ...]:
+    def _encode(self, schedule: tuple[ScheduledText, ...], *, negative: bool) -> tuple[ScheduledConditioning, ...]:
         """All texts of one schedule go together: they share their length, and the mean that emphasis restores."""
         counts = Counter(entry.text for entry in schedule)
         chunked = {text: self._chunks(text) for text in counts}
@@ -113,8 +127,18 @@ class _PromptEncoder:
             self.facts["Emphasis"] = self._options.emphasis
         key = (self._model_key, tuple(map(tuple, columns)), tuple(counts.values()))
         encoded = self._cache.get(key, lambda: self._encode_columns(columns, list(counts.values())))
-        by_text = dict(zip(counts, encoded))
-        return tuple(ScheduledConditioning(until=entry.until, tensor=by_text[entry.text]) for entry in schedule)
+        if negative and self._size_values and all(not text for text in counts):
+            encoded = _silent(encoded)
+        vectors = self._vectors(encoded, negative=negative)
+        by_text = dict(zip(counts, zip(encoded.tokens, vectors)))
+        return tuple(ScheduledConditioning(until=entry.until, tensor=by_text[entry.text][0], vector=by_text[entry.text][1]) for entry in schedule)
+
+    def _vectors(self, encoded: EncodedTexts, *, negative: bool) -> Sequence[Tensor | None]:
+        """Per text: its pooled output, then the embedded sizes. None for models that take neither."""
+        if not self._size_values:
+            return [None] * len(encoded.tokens)
+        sizes = embedded(size_values(self._size_values, self._size, self._options, negative=negative)).to(encoded.tokens)
+        return [sizes] * len(encoded.tokens) if encoded.pooled is None else [torch.cat([pooled, sizes]) for pooled in encoded.pooled]
 
     def _chunks(self, text: str) -> tuple[PromptChunk, ...]:
         if not self._options.use_old_emphasis_implementation:
@@ -124,21 +148,24 @@ class _PromptEncoder:
             self._comment(f"The prompt is {cut_off} tokens too long for the old emphasis implementation; its end was cut off.")
         return (chunk,)
 
-    def _encode_columns(self, columns: list[list[PromptChunk]], counts: list[int]) -> Tensor:
-        """(texts, chunks * 77, C), chunk by chunk: emphasis works within one position of all texts."""
-        encoded = []
+    def _encode_columns(self, columns: list[list[PromptChunk]], counts: list[int]) -> EncodedTexts:
+        """(texts, chunks * 77, C), chunk by chunk: emphasis works within one position of all texts. Pooled is the first chunk's."""
+        encoded, pooled = [], None
         for chunks in columns:
-            z = encode_chunks(self._module, chunks, clip_skip=self._options.clip_skip)
-            weights = torch.tensor([chunk.weights for chunk in chunks], device=z.device)
-            encoded.append(emphasise(z, weights, torch.tensor(counts, device=z.device), self._options.emphasis))
-        return torch.cat(encoded, dim=1)
+            found = [encode_chunks(encoder, chunks, self._options, number=number) for number, encoder in enumerate(self._encoders)]
+            device = found[0].tokens.device
+            weights, share = torch.tensor([chunk.weights for chunk in chunks], device=device), torch.tensor(counts, device=device)
+            encoded.append(torch.cat([emphasise(each.tokens.to(device), weights, share, self._options.emphasis) for each in found], dim=2))
+            if pooled is None:
+                pooled = next((each.pooled.to(device) for each in found if each.pooled is not None), None)
+        return EncodedTexts(tokens=torch.cat(encoded, dim=1), pooled=pooled)
 
     def _note_embeddings(self, columns: list[list[PromptChunk]]) -> None:
         used: dict[str, PromptEmbedding] = {}
         for chunk in (chunk for chunks in columns for chunk in chunks):
             used |= {place.embedding.name: place.embedding for place in chunk.embeddings}
         hashes = [f"{name.replace(':', '').replace(',', '')}: {used[name].short_hash}" for name in used if used[name].short_hash]
-        if hashes:                          # A1111 puts later texts first, and repeats an embedding used twice
+        for _ in self._encoders if hashes else ():      # A1111 puts later texts first, and repeats an embedding used twice
             before = self.facts.get("TI hashes")
             self.facts["TI hashes"] = ", ".join([*hashes, str(before)] if before else hashes)
 

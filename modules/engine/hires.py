@@ -129,7 +129,7 @@ def _drawn_again(run: Run, plan: BatchPlan, begin: _Start) -> PassOutcome:
     noise = batch_noise(run, plan, start.shape[1:])
     first_noise = noise.first()
     calls = steps * sampler.order
-    conditioning = encode_batch(run, plan, hires_steps=calls)
+    conditioning = encode_batch(run, plan, hires_steps=calls, size=size.enlarged)
     start = run.hooks.before_hires(plan, start)
     first_noise = run.hooks.before_sampling(plan, first_noise)
 
@@ -140,7 +140,7 @@ def _drawn_again(run: Run, plan: BatchPlan, begin: _Start) -> PassOutcome:
     return sampling_pass(
         run, conditioning, noise, first_noise, part=PassPart(before=request.steps if request.hires.first_pass is None else 0), sampler=sampler,
         schedule_name=schedule_name, steps=steps, start=start.to(first_noise), denoising_strength=request.denoising_strength, fixed_steps=True,
-        image_cond=image_cond(), handover=refiner_handover(run, plan, image_cond, hires_steps=calls), control=run.hooks.control(plan, hires=True),
+        image_cond=image_cond(), handover=refiner_handover(run, plan, image_cond, hires_steps=calls, size=size.enlarged), control=run.hooks.control(plan, hires=True),
         options=replace(request.options, token_merging_ratio=request.options.token_merging_ratio_hires or request.options.token_merging_ratio),
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_ZERO_SNR_LAST_ALPHA = 4.8973451890853435e-08      # A1111's last alpha: 0 would make sigma infinite
+from modules.loading.components import with_zero_terminal_snr
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,17 +65,8 @@ def noise_levels(alphas_cumprod: Tensor, *, quantize: bool = False, stride: int 
 
 
 def adjusted_alphas(alphas_cumprod: Tensor, *, downcast: bool, zero_terminal_snr: bool) -> Tensor:
-    """The alphas with A1111's two options applied: rounded to half precision; stretched so that the last step is pure noise.
-
-    Source of the latter: Lin et al. 2023, "Common diffusion noise schedules and sample steps are flawed" (arXiv:2305.08891).
-    """
+    """The alphas with A1111's two options applied: rounded to half precision; stretched so that the last step is pure noise."""
     alphas = alphas_cumprod.detach().to("cpu", torch.float32)
     if downcast:
         alphas = alphas.half().float()
-    if not zero_terminal_snr:
-        return alphas
-    roots = alphas.sqrt()
-    first, last = roots[0].clone(), roots[-1].clone()
-    stretched = ((roots - last) * (first / (first - last))) ** 2
-    stretched[-1] = _ZERO_SNR_LAST_ALPHA
-    return stretched
+    return with_zero_terminal_snr(alphas) if zero_terminal_snr else alphas

@@ -38,7 +38,7 @@ class Predictor:
         self, x: Tensor, sigma: float, context: Tensor, *, vector: Tensor | None = None, image_cond: Tensor | None = None,
         control: Control | None = None, is_cond: Tensor | None = None,
     ) -> Tensor:
-        """x: (R, C, h, w) of standard deviation sqrt(sigma^2 + 1). context: (R, T, width). Returns x0, float32.
+        """x: (R, C, h, w) of standard deviation sqrt(sigma^2 + 1). context: (R, T, width). vector: (R, V), SDXL's. Returns x0, float32.
 
         is_cond: (R, 1, 1, 1), which rows have the prompt; ``control`` asks.
         """
@@ -60,7 +60,8 @@ class Predictor:
     ) -> Tensor:
         x = latent if image_cond is None else torch.cat([latent, image_cond.to(latent.dtype)], dim=1)
         timesteps = torch.full((x.shape[0],), timestep, device=x.device, dtype=torch.float32)
-        added = None if vector is None else {"vector": vector}
+        # diffusers joins the two and embeds the second; ``vector`` is joined and embedded already (see loading/unet)
+        added = None if vector is None else {"text_embeds": vector[:, :0], "time_ids": vector}
         call = None
         if control is not None:
             level = float(self.levels.sigma_at(torch.tensor([round(timestep)])))

@@ -26,6 +26,8 @@ class SamplingOptions:
     sdxl_clip_l_skip: bool = False
     sdxl_crop_top: int = 0
     sdxl_crop_left: int = 0
+    refiner_high_aesthetic_score: float = 6.0       # what SDXL's refiner is told of the prompt
+    refiner_low_aesthetic_score: float = 2.5        # and of the negative prompt
 
     # Noise
     noise_source: NoiseSourceName = "GPU"           # A1111's "Random number generator source"

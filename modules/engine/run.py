@@ -76,8 +76,11 @@ def switch_networks(run: Run, plan: BatchPlan, *, hires: bool = False) -> Active
     return active
 
 
-def encode_batch(run: Run, plan: BatchPlan, *, hires_steps: int | None = None) -> PromptConditioning:
-    """The encoded prompts of the batch; with ``hires_steps`` (denoiser calls) those of the second pass."""
+def encode_batch(run: Run, plan: BatchPlan, *, hires_steps: int | None = None, size: tuple[int, int] | None = None) -> PromptConditioning:
+    """The encoded prompts of the batch; with ``hires_steps`` (denoiser calls) those of the second pass.
+
+    size: (width, height) in pixels where it is not the request's; SDXL is told it.
+    """
     hires = hires_steps is not None
     active = switch_networks(run, plan, hires=hires)
     found = encode_prompts(
@@ -91,6 +94,7 @@ def encode_batch(run: Run, plan: BatchPlan, *, hires_steps: int | None = None) -
         cache=run.cache,
         networks=active.text_key,
         bundled=active.embeddings,
+        size=size or (run.request.width, run.request.height),
     )
     run.note(found.facts, found.comments)
     return found
@@ -113,10 +117,12 @@ def batch_noise(run: Run, plan: BatchPlan, shape: Sequence[int]) -> ImageNoise:
     )
 
 
-def refiner_handover(run: Run, plan: BatchPlan, image_cond: Callable[[], Tensor | None], *, hires_steps: int | None = None) -> Handover | None:
+def refiner_handover(
+    run: Run, plan: BatchPlan, image_cond: Callable[[], Tensor | None], *, hires_steps: int | None = None, size: tuple[int, int] | None = None
+) -> Handover | None:
     """How the refiner takes over in a pass; None where none is asked for, or not in this pass.
 
-    image_cond: asked after the change, for the new model. hires_steps: of the second pass, as for ``encode_batch``.
+    image_cond: asked after the change, for the new model. hires_steps, size: of the second pass, as for ``encode_batch``.
     """
     refiner, in_hires = run.request.refiner, hires_steps is not None
     if not refiner.checkpoint_name or run.models.is_in_use(refiner.checkpoint_name):
@@ -133,7 +139,7 @@ def refiner_handover(run: Run, plan: BatchPlan, image_cond: Callable[[], Tensor 
                 f"The refiner {refiner.checkpoint_name!r} is a {run.components.family.name} model and cannot go on with the other model's latents.",
                 "Choose a refiner of the same kind as the checkpoint.", field="refiner_checkpoint",
             )
-        conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan, hires_steps=hires_steps))
+        conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan, hires_steps=hires_steps, size=size))
         return Successor(
             model=model, conditioning=conditioning, empty_prompt=conditioning.empty_prompt, image_cond=image_cond(),
             facts={**noted, "Refiner": refiner.title or refiner.checkpoint_name, "Refiner switch at": refiner.switch_at},

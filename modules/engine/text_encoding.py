@@ -1,26 +1,46 @@
-"""Chunks of tokens -> text encoder output (N, 77, C): clip skip, embeddings in their places, emphasis."""
+"""Chunks of tokens -> text encoder output (N, 77, C): layers, clip skip, pooled output, embeddings in their places, emphasis."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from modules.engine.prompt_chunks import EmbeddingPlace, PromptChunk
+from modules.engine.prompt_tokens import prompt_tokenizer
+from modules.engine.resolved import SamplingOptions
 from modules.schema.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from modules.loading.components import TextEncoder
 
 _ROWS_AT_ONCE = 16      # bounds memory; alternation over 150 steps asks for many texts
 
 
-def encode_chunks(module: nn.Module, chunks: Sequence[PromptChunk], *, clip_skip: int) -> Tensor:
-    """(N, 77, C) float32 of a CLIPTextModel, without emphasis.
+@dataclass(frozen=True, kw_only=True)
+class EncodedTexts:
+    """tokens: (N, T, C) float32. pooled: (N, P) float32 of each text as a whole, where the model uses it."""
 
-    clip_skip: 1 is the last layer, 2 the one before; the final norm is applied to either. Raises InvalidValue beyond the layers.
+    tokens: Tensor
+    pooled: Tensor | None = None
+
+    @property
+    def nbytes(self) -> int:
+        return self.tokens.nbytes + (0 if self.pooled is None else self.pooled.nbytes)
+
+
+def encode_chunks(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: SamplingOptions, *, number: int = 0) -> EncodedTexts:
+    """(N, 77, C) of one text encoder, without emphasis. number: the encoder's place, which says whose vectors embeddings give.
+
+    Clip skip 1 is the last layer, 2 the one before. Raises InvalidValue beyond the layers.
     """
-    parts = [_encode(module, chunks[start : start + _ROWS_AT_ONCE], clip_skip) for start in range(0, len(chunks), _ROWS_AT_ONCE)]
-    return torch.cat(parts)
+    parts = [_encode(encoder, chunks[start : start + _ROWS_AT_ONCE], options, number) for start in range(0, len(chunks), _ROWS_AT_ONCE)]
+    pooled = [part.pooled for part in parts if part.pooled is not None]
+    return EncodedTexts(tokens=torch.cat([part.tokens for part in parts]), pooled=torch.cat(pooled) if pooled else None)
 
 
 def emphasise(z: Tensor, weights: Tensor, counts: Tensor, emphasis: str) -> Tensor:
@@ -39,21 +59,42 @@ def emphasise(z: Tensor, weights: Tensor, counts: Tensor, emphasis: str) -> Tens
     return weighted * (mean_before / mean_after) if mean_after else weighted
 
 
-def _encode(module: nn.Module, chunks: Sequence[PromptChunk], clip_skip: int) -> Tensor:
+def _encode(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: SamplingOptions, number: int) -> EncodedTexts:
+    module, spec = encoder.module, encoder.spec
     device = next(module.parameters()).device
-    tokens = torch.tensor([chunk.tokens for chunk in chunks], device=device)
-    with torch.no_grad(), _embeddings_in_place(module, [chunk.embeddings for chunk in chunks]):
-        if clip_skip <= 1:
-            return module(input_ids=tokens).last_hidden_state.float()
-        states = module(input_ids=tokens, output_hidden_states=True).hidden_states
-        if clip_skip > len(states):
-            raise InvalidValue(f"Clip skip {clip_skip} is more than this model's text encoder has layers ({len(states)}).",
+    tokens = torch.tensor([_padded(chunk.tokens, encoder) for chunk in chunks], device=device)
+    chosen = options.sdxl_clip_l_skip if spec.clip_skip == "asked" else spec.clip_skip == "always"
+    layer = max(options.clip_skip, 1) if chosen else spec.layer
+    with torch.no_grad(), _embeddings_in_place(module, [chunk.embeddings for chunk in chunks], number):
+        if layer == 1 and spec.final_norm and not spec.pooled:
+            return EncodedTexts(tokens=module(input_ids=tokens).last_hidden_state.float())
+        found = module(input_ids=tokens, output_hidden_states=True)
+        states = found.hidden_states
+        if layer > len(states):
+            raise InvalidValue(f"Clip skip {layer} is more than this model's text encoder has layers ({len(states)}).",
                                f"Choose 1 to {len(states)}.", field="CLIP_stop_at_last_layers")
-        return module.final_layer_norm(states[-clip_skip]).float()   # type: ignore[operator]
+        z = module.final_layer_norm(states[-layer]) if spec.final_norm else states[-layer]   # type: ignore[operator]
+        pooled = _pooled(module, found.last_hidden_state, tokens).float() if spec.pooled else None
+        return EncodedTexts(tokens=z.float(), pooled=pooled)
+
+
+def _padded(tokens: tuple[int, ...], encoder: TextEncoder) -> tuple[int, ...]:
+    """With the encoder's own padding after the first end token."""
+    pad = encoder.spec.pad_token
+    if pad is None:
+        return tokens
+    used = tokens.index(prompt_tokenizer().end) + 1
+    return (*tokens[:used], *[pad] * (len(tokens) - used))
+
+
+def _pooled(module: nn.Module, last_state: Tensor, tokens: Tensor) -> Tensor:
+    """(N, P): the projected state of the end token, which is the one with the highest number."""
+    rows = torch.arange(len(tokens), device=tokens.device)
+    return module.text_projection(last_state[rows, tokens.argmax(dim=-1)])   # type: ignore[operator]
 
 
 @contextmanager
-def _embeddings_in_place(module: nn.Module, places: Sequence[Sequence[EmbeddingPlace]]) -> Iterator[None]:
+def _embeddings_in_place(module: nn.Module, places: Sequence[Sequence[EmbeddingPlace]], number: int) -> Iterator[None]:
     """While this runs, the token embeddings at ``places`` (per row) are those of textual inversion."""
     if not any(places):
         yield
@@ -64,7 +105,7 @@ def _embeddings_in_place(module: nn.Module, places: Sequence[Sequence[EmbeddingP
         for row, found in enumerate(places):
             for place in found:
                 start = place.offset + 1        # after the start token
-                vectors = place.embedding.vectors(0).to(output)[: output.shape[1] - start]
+                vectors = place.embedding.vectors(number).to(output)[: output.shape[1] - start]
                 output[row, start : start + len(vectors)] = vectors
         return output
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Literal, Protocol
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -82,6 +82,10 @@ class TextEncoderSpec:
 
     kind: "clip" (OpenAI's layout), "open_clip" or "t5".
     prefix: what its tensors' names begin with in a single-file checkpoint.
+    layer: whose output is used, counted from the end: 1 is the last. final_norm: whether the final norm goes over it.
+    clip_skip: whether the user's Clip skip chooses the layer instead; "asked" is SDXL's, by a setting of its own.
+    pooled: whether a projection of the end token's last state is part of the conditioning.
+    pad_token: what fills a chunk up after its end token; None: the end token again.
     """
 
     name: str
@@ -89,6 +93,14 @@ class TextEncoderSpec:
     prefix: str
     hidden_act: str = "quick_gelu"
     max_length: int = 77
+    layer: int = 1
+    final_norm: bool = True
+    clip_skip: Literal["always", "asked", "never"] = "always"
+    pooled: bool = False
+    pad_token: int | None = None
+
+
+SizeValue = Literal["height", "width", "crop_top", "crop_left", "aesthetic_score"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +111,9 @@ class ModelFamily:
     marks: all must hold; the table's first row whose marks hold is the file's family.
     native_size: (width, height) in pixels that the model was trained for.
     betas: first and last beta of the scaled-linear noise schedule; unused by flow models.
+    zero_terminal_snr: the schedule is stretched so that its last step is pure noise.
+    size_values: the numbers that its UNet is told about the picture besides the prompt, in order; see ``SizeValue``.
+    prediction_varies: files of this family predict either noise or velocity, and no header tells which.
     fixed_heads: heads of every attention in the UNet; None: a head is ``head_width`` channels wide.
     runs: whether this version can draw with it; ``detect`` recognises it either way.
     vae_needs_float32: its VAE overflows float16.
@@ -114,6 +129,9 @@ class ModelFamily:
     betas: tuple[float, float] = (0.00085, 0.012)
     fixed_heads: int | None = None
     head_width: int = 64
+    zero_terminal_snr: bool = False
+    size_values: tuple[SizeValue, ...] = ()
+    prediction_varies: bool = False
     runs: bool = False
     is_sdxl: bool = False
     vae_needs_float32: bool = False
@@ -122,6 +140,11 @@ class ModelFamily:
     def is_inpainting(self) -> bool:
         """Takes mask and masked picture as extra input channels."""
         return self.in_channels == self.latent.channels * 2 + 1
+
+    @property
+    def is_pix2pix(self) -> bool:
+        """Takes the picture that is to be changed as extra input channels."""
+        return self.in_channels == self.latent.channels * 2
 
     @property
     def cannot_run(self) -> str:

@@ -10,8 +10,13 @@ _FIRST_CONVOLUTION = f"{UNET}input_blocks.0.0.weight"
 _SIZE_EMBEDDING = f"{UNET}label_emb.0.0.weight"
 _REFINER_TEXT = "conditioner.embedders.0.model.ln_final.weight"
 
-CLIP_L_XL = TextEncoderSpec(name="CLIP-L", kind="clip", prefix="conditioner.embedders.0.transformer.")
-OPEN_CLIP_G = TextEncoderSpec(name="OpenCLIP-G", kind="open_clip", prefix="conditioner.embedders.1.model.", hidden_act="gelu")
+CLIP_L_XL = TextEncoderSpec(
+    name="CLIP-L", kind="clip", prefix="conditioner.embedders.0.transformer.", layer=2, final_norm=False, clip_skip="asked"
+)
+OPEN_CLIP_G = TextEncoderSpec(
+    name="OpenCLIP-G", kind="open_clip", prefix="conditioner.embedders.1.model.", hidden_act="gelu",
+    layer=2, final_norm=False, clip_skip="never", pooled=True, pad_token=0,
+)  # fmt: skip
 OPEN_CLIP_G_REFINER = replace(OPEN_CLIP_G, prefix="conditioner.embedders.0.model.")
 
 _COMMON = (
@@ -27,14 +32,22 @@ SDXL = ModelFamily(
     latent=LatentFormat(channels=4, downscale=8, scale=0.13025),
     text_encoders=(CLIP_L_XL, OPEN_CLIP_G),
     native_size=(1024, 1024),
+    size_values=("height", "width", "crop_top", "crop_left", "height", "width"),
+    runs=True,
     is_sdxl=True,
     vae_needs_float32=True,
 )
 SDXL_V = replace(
     SDXL,
     name="SDXL v-prediction",
-    marks=(has(_FIRST_CONVOLUTION, axis=1, size=4), *_COMMON, lacks(_REFINER_TEXT), has("v_pred")),
+    marks=(has(_FIRST_CONVOLUTION, axis=1, size=4), *_COMMON, lacks(_REFINER_TEXT), has("v_pred"), lacks("ztsnr")),
     prediction=Prediction.V,
+)
+SDXL_V_ZERO_SNR = replace(
+    SDXL_V,
+    name="SDXL v-prediction, zero terminal SNR",
+    marks=(has(_FIRST_CONVOLUTION, axis=1, size=4), *_COMMON, lacks(_REFINER_TEXT), has("v_pred"), has("ztsnr")),
+    zero_terminal_snr=True,
 )
 SDXL_INPAINTING = replace(
     SDXL,
@@ -47,12 +60,14 @@ SDXL_PIX2PIX = replace(
     name="SDXL pix2pix",
     marks=(has(_FIRST_CONVOLUTION, axis=1, size=8), *_COMMON, lacks(_REFINER_TEXT)),
     in_channels=8,
+    runs=False,
 )
 SDXL_REFINER = replace(
     SDXL,
     name="SDXL refiner",
     marks=(has(_FIRST_CONVOLUTION, axis=1, size=4), *_COMMON, has(_REFINER_TEXT)),
     text_encoders=(OPEN_CLIP_G_REFINER,),
+    size_values=("height", "width", "crop_top", "crop_left", "aesthetic_score"),
 )
 
-SDXL_ROWS = (SDXL, SDXL_V, SDXL_INPAINTING, SDXL_PIX2PIX, SDXL_REFINER)
+SDXL_ROWS = (SDXL, SDXL_V, SDXL_V_ZERO_SNR, SDXL_INPAINTING, SDXL_PIX2PIX, SDXL_REFINER)

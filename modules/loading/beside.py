@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import logging
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from modules.loading.unet_layout import NO_HEADS, Heads
+
 log = logging.getLogger(__name__)
 
 
@@ -18,9 +21,9 @@ log = logging.getLogger(__name__)
 class Beside:
     """What the files beside a checkpoint say; None where they say nothing."""
 
-    unet_heads: int | None = None
-    text_heads: int | None = None
-    is_v_prediction: bool = False
+    unet_heads: Heads = NO_HEADS
+    text_heads: tuple[int | None, ...] = ()     # per text encoder, in the checkpoint's order
+    predicts_v: bool | None = None
 
 
 def read_beside(checkpoint: Path) -> Beside:
@@ -34,12 +37,29 @@ def read_beside(checkpoint: Path) -> Beside:
         log.warning("%s is ignored: it cannot be read (%s)", where, str(error).splitlines()[0])
         return Beside()
     parameters = _at(document, "model", "params")
-    version = _at(parameters, "cond_stage_config", "params", "version")
+    unet = _at(parameters, "unet_config", "params") or _at(parameters, "network_config", "params")
     return Beside(
-        unet_heads=_number(_at(parameters, "unet_config", "params", "num_heads")),
-        text_heads=_text_heads(checkpoint.parent, version),
-        is_v_prediction=_at(parameters, "parameterization") == "v",
+        unet_heads=Heads(count=_number(_at(unet, "num_heads")), width=_number(_at(unet, "num_head_channels"))),
+        text_heads=tuple(_text_heads(checkpoint.parent, encoder) for encoder in _text_encoders(parameters)),
+        predicts_v=_predicts_v(parameters),
     )
+
+
+def _text_encoders(parameters: Any) -> list[Any]:
+    """The parameters of each text encoder: SD 1.x and 2.x have one, SDXL lists them among its other conditioners."""
+    single = _at(parameters, "cond_stage_config", "params")
+    listed = _at(parameters, "conditioner_config", "params", "emb_models")
+    several = [_at(each, "params") for each in listed if _at(each, "input_key") == "txt"] if isinstance(listed, list) else []
+    return several if single is None else [single]
+
+
+def _predicts_v(parameters: Any) -> bool | None:
+    """SD 1.x and 2.x name the parameterization, SDXL the class that scales the prediction."""
+    scaling = _at(parameters, "denoiser_config", "params", "scaling_config", "target")
+    if isinstance(scaling, str):
+        return scaling.endswith("VScaling")
+    named = _at(parameters, "parameterization")
+    return named == "v" if isinstance(named, str) else None
 
 
 def _at(value: Any, *keys: str) -> Any:
@@ -52,11 +72,24 @@ def _number(value: Any) -> int | None:
     return value if type(value) is int and value > 0 else None
 
 
-def _text_heads(folder: Path, version: Any) -> int | None:
-    """The heads in ``<version>/config.json``, where ``version`` is a folder beside the checkpoint; a hub's name is not."""
-    if not isinstance(version, str) or version in ("", ".", "..") or "/" in version or "\\" in version:
-        return None
+def _text_heads(folder: Path, encoder: Any) -> int | None:
+    """The heads of one text encoder: in ``<version>/config.json`` for a folder beside the checkpoint (a hub's name is none),
+    or, for OpenCLIP, in ``<arch>.json`` beside the checkpoint or in a folder beside it."""
+    version, arch = (_plain_name(_at(encoder, key)) for key in ("version", "arch"))
+    if arch:
+        for where in [folder / f"{arch}.json", *sorted(folder.glob(f"*/{glob.escape(arch)}.json"))]:
+            heads = _number(_at(_json(where), "text_cfg", "heads"))
+            if heads:
+                return heads
+    return _number(_at(_json(folder / version / "config.json"), "num_attention_heads")) if version else None
+
+
+def _plain_name(value: Any) -> str:
+    return "" if not isinstance(value, str) or value in (".", "..") or "/" in value or "\\" in value else value
+
+
+def _json(path: Path) -> Any:
     try:
-        return _number(_at(json.loads((folder / version / "config.json").read_text(encoding="utf-8")), "num_attention_heads"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None

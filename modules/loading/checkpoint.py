@@ -14,10 +14,11 @@ from modules.compute.placement import placement_for
 from modules.compute.policy import ComputePolicy
 from modules.compute.switches import set_switches
 from modules.families.detect import detect
-from modules.families.family import UNET, ModelFamily, Prediction
+from modules.families.family import UNET, ModelFamily
 from modules.library.model_file import ModelFile
 from modules.loading.beside import read_beside
-from modules.loading.components import Components, scaled_linear_alphas, size_in_bytes
+from modules.loading.components import Components, scaled_linear_alphas, size_in_bytes, with_zero_terminal_snr
+from modules.loading.prediction import prediction_of
 from modules.loading.vae import IN_CHECKPOINT, prepare_vae, ready
 from modules.loading.weights import Weights, open_weights
 from modules.schema.errors import CannotLoad, OutOfMemory
@@ -45,7 +46,7 @@ def load_checkpoint(
         weights = opened.enter_context(closing(open_weights(model_file.path)))
         family = detect(weights.header)
         if not family.runs:
-            raise CannotLoad(model_file.path, family.cannot_run, "Choose an SD 1.x checkpoint.")
+            raise CannotLoad(model_file.path, family.cannot_run, "Choose an SD 1.x, SD 2.x or SDXL checkpoint.")
         vae_weights = weights if vae_file is None else opened.enter_context(closing(open_weights(vae_file.path)))
         fill = _prepared(model_file, family, weights, vae_weights, policy.for_family(family))
         if before_reading is not None:
@@ -65,19 +66,22 @@ def _prepared(
 
     _check_parts(weights, own_vae=vae_weights is weights)
     beside = read_beside(model_file.path)
-    encoders = [prepare_text_encoder(spec, weights, beside.text_heads) for spec in family.text_encoders]
+    text_heads = (*beside.text_heads, *[None] * len(family.text_encoders))
+    encoders = [prepare_text_encoder(spec, weights, heads) for spec, heads in zip(family.text_encoders, text_heads)]
     unet, vae = prepare_unet(family, weights, beside.unet_heads), prepare_vae(vae_weights, family.latent)
     target: dict[str, Any] = {"device": torch.device(policy.load_device), "dtype": getattr(torch, policy.weight_dtype)}
 
     def fill(vae_file: ModelFile | None) -> Components:
+        alphas = scaled_linear_alphas(family.betas)
+        text_encoders, model = tuple(encoder.fill(**target) for encoder in encoders), ready(unet.fill(**target), policy)
         return Components(
             checkpoint=model_file,
             family=family,
-            prediction=Prediction.V if beside.is_v_prediction else family.prediction,
-            text_encoders=tuple(encoder.fill(**target) for encoder in encoders),
-            unet=ready(unet.fill(**target), policy),
+            prediction=prediction_of(family, beside, model),
+            text_encoders=text_encoders,
+            unet=model,
             vae=ready(vae.fill(device=target["device"], dtype=getattr(torch, policy.vae_dtype)), policy),
-            alphas_cumprod=scaled_linear_alphas(family.betas),
+            alphas_cumprod=with_zero_terminal_snr(alphas) if family.zero_terminal_snr else alphas,
             placement=placement_for(policy),
             vae_file=vae_file,
         ).attached()

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 TIMESTEPS = 1000
+_ZERO_SNR_LAST_ALPHA = 4.8973451890853435e-08       # A1111's last alpha: 0 would make sigma infinite
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoder:
-    """One text encoder with its tokenizer (transformers' CLIPTokenizer; the vocabulary ships with us)."""
+    """One text encoder with its tokenizer (transformers' CLIPTokenizer; the vocabulary ships with us).
+
+    module: a CLIPTextModel; where the spec says ``pooled``, with the projection as ``text_projection``.
+    """
 
     module: nn.Module
     tokenizer: Any
@@ -74,6 +78,20 @@ def scaled_linear_alphas(betas: tuple[float, float]) -> Tensor:
     first, last = betas
     steps = torch.linspace(first**0.5, last**0.5, TIMESTEPS, dtype=torch.float64) ** 2
     return torch.cumprod(1.0 - steps, dim=0).to(torch.float32)
+
+
+def with_zero_terminal_snr(alphas_cumprod: Tensor) -> Tensor:
+    """The schedule (N,) stretched so that its last step is pure noise; one that is so already stays as it is.
+
+    Source: Lin et al. 2023, "Common diffusion noise schedules and sample steps are flawed" (arXiv:2305.08891).
+    """
+    if float(alphas_cumprod[-1]) <= _ZERO_SNR_LAST_ALPHA * 1.001:
+        return alphas_cumprod
+    roots = alphas_cumprod.sqrt()
+    first, last = roots[0].clone(), roots[-1].clone()
+    stretched = ((roots - last) * (first / (first - last))) ** 2
+    stretched[-1] = _ZERO_SNR_LAST_ALPHA
+    return stretched
 
 
 def size_in_bytes(modules: tuple[nn.Module, ...]) -> int:

@@ -47,9 +47,9 @@ class Embedding:
         return len(self.tensors[0])
 
     @property
-    def width(self) -> int:
-        """All text encoders' widths together: what decides whether it fits a checkpoint, as in A1111."""
-        return sum(tensor.shape[-1] for tensor in self.tensors)
+    def widths(self) -> tuple[int, ...]:
+        """Of each text encoder's vectors: what decides whether it fits a checkpoint."""
+        return tuple(tensor.shape[-1] for tensor in self.tensors)
 
     def vectors(self, encoder: int) -> Tensor:
         return self.tensors[encoder]
@@ -130,8 +130,8 @@ class EmbeddingShelf:
         self._names: dict[str, tuple[int, ...]] = {}
         self._read: dict[tuple[Path, float, int], Embedding | CannotLoad | None] = {}
 
-    def finder(self, tokenize: Tokenize, width: int, also: Sequence[Embedding] = ()) -> ShelfFinder:
-        """For one job on a checkpoint whose text encoders are ``width`` wide together.
+    def finder(self, tokenize: Tokenize, widths: tuple[int, ...], also: Sequence[Embedding] = ()) -> ShelfFinder:
+        """For one job on a checkpoint whose text encoders have these widths.
 
         also: embeddings from elsewhere (inside a LoRA); they stand before files of the same name.
         """
@@ -139,7 +139,7 @@ class EmbeddingShelf:
         by_name |= {embedding.name: embedding for embedding in also}
         for name in by_name.keys() - self._names.keys():
             self._names[name] = tuple(tokenize(name))
-        return ShelfFinder(self, [(self._names[name], file) for name, file in by_name.items()], width)
+        return ShelfFinder(self, [(self._names[name], file) for name, file in by_name.items()], widths)
 
     def load(self, file: ModelFile) -> Embedding | None:
         """The file's embedding; None for a preview picture. Raises CannotLoad, the second time without reading again."""
@@ -169,9 +169,9 @@ class EmbeddingShelf:
 class ShelfFinder:
     """Finds embeddings by the tokens of their names, the longest first. problems: of those that were named and left out."""
 
-    def __init__(self, shelf: EmbeddingShelf, named: Sequence[tuple[tuple[int, ...], ModelFile | Embedding]], width: int) -> None:
+    def __init__(self, shelf: EmbeddingShelf, named: Sequence[tuple[tuple[int, ...], ModelFile | Embedding]], widths: tuple[int, ...]) -> None:
         self._shelf = shelf
-        self._width = width
+        self._widths = widths
         self._files: dict[tuple[int, ...], list[ModelFile | Embedding]] = {}
         self._lengths: dict[int, list[int]] = {}        # of the names that begin with a token
         self.problems: list[str] = []
@@ -199,9 +199,10 @@ class ShelfFinder:
             except CannotLoad as error:
                 self._problem(f"The embedding {file.stem!r} was left out. {error}")
                 return None
-        if embedding is not None and embedding.width != self._width:
-            self._problem(f"The embedding {embedding.name!r} was left out: its vectors have {embedding.width} values, this checkpoint needs "
-                          f"{self._width}. Choose an embedding that was trained for this kind of checkpoint.")
+        if embedding is not None and embedding.widths != self._widths:
+            ours, needed = (" + ".join(map(str, widths)) for widths in (embedding.widths, self._widths))
+            self._problem(f"The embedding {embedding.name!r} was left out: its vectors have {ours} values, this checkpoint needs "
+                          f"{needed}. Choose an embedding that was trained for this kind of checkpoint.")
             return None
         return embedding
 

@@ -15,50 +15,71 @@ from modules.schema.errors import CannotLoad
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A part of a tensor in the file: one of ``of`` equal groups of its rows, or all of it with rows and columns exchanged."""
+
+    name: str
+    index: int = 0
+    of: int = 1
+    transposed: bool = False
+
+    def shape(self, whole: tuple[int, ...]) -> tuple[int, ...]:
+        """Of the piece, from the tensor's."""
+        return whole[::-1] if self.transposed else (whole[0] // self.of, *whole[1:]) if whole else whole
+
+    def cut(self, whole: Tensor) -> Tensor:
+        return whole.T.contiguous() if self.transposed else whole.chunk(self.of)[self.index]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Filling(Generic[AnyModule]):
     """A module without weights (on the meta device), and where in a file each of them lies: checked, nothing read yet.
 
-    names: the module's tensor name -> the file's.
+    pieces: the module's tensor name -> where the file has it.
     """
 
     module: AnyModule
-    names: Mapping[str, str]
+    pieces: Mapping[str, Piece]
     weights: Weights
 
     def fill(self, *, dtype: torch.dtype, device: torch.device) -> AnyModule:
         """Read the weights; the module is then in evaluation mode and takes no gradients."""
         entries = self.weights.header.tensors
         loaded: dict[str, Tensor] = {}
-        for name in sorted(self.names, key=lambda name: entries[self.names[name]].start):  # in the file's order: disks like it
-            shape = self.module.get_parameter(name).shape
-            loaded[name] = self.weights.read(self.names[name], dtype, device).reshape(shape)
+        last, whole = "", torch.empty(0)
+        for name in sorted(self.pieces, key=lambda name: entries[self.pieces[name].name].start):  # in the file's order: disks like it
+            piece = self.pieces[name]
+            if piece.name != last:
+                last, whole = piece.name, self.weights.read(piece.name, dtype, device)
+            loaded[name] = piece.cut(whole).reshape(self.module.get_parameter(name).shape)
         self.module.load_state_dict(loaded, strict=True, assign=True)
         return self.module.requires_grad_(False).eval()
 
 
-def prepared(module: AnyModule, names: Mapping[str, str], weights: Weights, *, part: str) -> Filling[AnyModule]:
-    """The filling of ``module``, checked. part: "UNet", "VAE" ..., for the messages.
+def prepared(module: AnyModule, names: Mapping[str, str | Piece], weights: Weights, *, part: str) -> Filling[AnyModule]:
+    """The filling of ``module``, checked. names: the module's tensor name -> the file's. part: "UNet", "VAE" ..., for the messages.
 
     Raises CannotLoad when a weight is missing, left over or of another shape.
     """
     path, shapes = weights.header.path, weights.header.shapes
     wanted = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
-    _check_names(path, part, wanted, names)
+    pieces = {name: source if isinstance(source, Piece) else Piece(source) for name, source in names.items()}
+    _check_names(path, part, wanted, pieces)
     for name, shape in wanted.items():
-        _check_shape(path, names[name], shapes[names[name]], shape)
-    return Filling(module=module, names=names, weights=weights)
+        _check_shape(path, pieces[name].name, pieces[name].shape(shapes[pieces[name].name]), shape)
+    return Filling(module=module, pieces=pieces, weights=weights)
 
 
-def _check_names(path: object, part: str, wanted: Mapping[str, object], names: Mapping[str, str]) -> None:
-    missing, surplus = sorted(wanted.keys() - names.keys()), sorted(names.keys() - wanted.keys())
+def _check_names(path: object, part: str, wanted: Mapping[str, object], pieces: Mapping[str, Piece]) -> None:
+    missing, surplus = sorted(wanted.keys() - pieces.keys()), sorted(pieces.keys() - wanted.keys())
     if missing:
         raise CannotLoad(
             path, f"its {part} is incomplete: {len(missing)} of {len(wanted)} tensors are missing, the first is {missing[0]}", "Download the file again."
         )
     if surplus:
         raise CannotLoad(
-            path, f"its {part} has {len(surplus)} tensors that this layout does not know, the first is {names[surplus[0]]}", "Choose another model."
+            path, f"its {part} has {len(surplus)} tensors that this layout does not know, the first is {pieces[surplus[0]].name}", "Choose another model."
         )
 
 

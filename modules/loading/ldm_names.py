@@ -6,12 +6,14 @@ weights can be read one at a time later; they rename, and flatten 1x1 convolutio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from diffusers.loaders.single_file_utils import convert_ldm_clip_checkpoint, convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
 from modules.families.family import UNET
+from modules.loading.fill import Piece
 
 Names = Mapping[str, str]  # the module's tensor name -> the file's
 
@@ -46,6 +48,39 @@ def clip_names(names: Iterable[str], prefix: str) -> Names:
     stripped = {name.removeprefix("text_model."): source for name, source in converted.items()}
     stripped.pop("embeddings.position_ids", None)
     return stripped
+
+
+_OPEN_CLIP_FIXED = {
+    "token_embedding.weight": "embeddings.token_embedding.weight",
+    "positional_embedding": "embeddings.position_embedding.weight",
+    "ln_final.weight": "final_layer_norm.weight",
+    "ln_final.bias": "final_layer_norm.bias",
+}
+_OPEN_CLIP_PARTS = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2", "attn.out_proj": "self_attn.out_proj"}
+_OPEN_CLIP_LAYER = re.compile(r"transformer\.resblocks\.(\d+)\.(.+?)[._](weight|bias)")
+
+
+def open_clip_names(names: Iterable[str], prefix: str, *, projection: bool) -> Mapping[str, str | Piece]:
+    """CLIPTextModel's names for a text encoder in OpenCLIP's layout, where query, key and value are one tensor.
+
+    projection: whether the module has ``text_projection``, which OpenCLIP keeps with rows and columns exchanged.
+    """
+    found: dict[str, str | Piece] = {}
+    for name in names:
+        rest = name.removeprefix(prefix)
+        if rest == name:
+            continue
+        layer = _OPEN_CLIP_LAYER.fullmatch(rest)
+        if rest in _OPEN_CLIP_FIXED:
+            found[_OPEN_CLIP_FIXED[rest]] = name
+        elif projection and rest == "text_projection":
+            found["text_projection.weight"] = Piece(name, transposed=True)
+        elif layer and layer[2] == "attn.in_proj":
+            for index, part in enumerate(("q_proj", "k_proj", "v_proj")):
+                found[f"encoder.layers.{layer[1]}.self_attn.{part}.{layer[3]}"] = Piece(name, index=index, of=3)
+        elif layer:
+            found[f"encoder.layers.{layer[1]}.{_OPEN_CLIP_PARTS.get(layer[2], layer[2])}.{layer[3]}"] = name
+    return found
 
 
 def _modern_attention(name: str) -> str:

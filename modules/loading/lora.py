@@ -17,7 +17,7 @@ from torch import Tensor
 from modules.library.header import read_header
 from modules.library.model_file import ModelFile
 from modules.loading.embeddings import Embedding
-from modules.loading.lora_names import place_of
+from modules.loading.lora_names import TEXT_KEYS, place_of
 from modules.loading.weights import open_weights
 from modules.schema.errors import CannotLoad
 
@@ -45,7 +45,7 @@ class Lora:
 
     @property
     def touches_text_encoder(self) -> bool:
-        return any(key.startswith("te_") for key in self.layers)
+        return any(key.startswith(TEXT_KEYS) for key in self.layers)
 
 
 def read_lora(file: ModelFile) -> Lora:

@@ -1,16 +1,17 @@
-"""A CLIP text encoder out of a checkpoint, with its tokenizer."""
+"""A CLIP text encoder out of a checkpoint, in OpenAI's layout or OpenCLIP's, with its tokenizer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from modules.families.family import TextEncoderSpec
 from modules.loading.components import TextEncoder
-from modules.loading.fill import Filling, prepared
-from modules.loading.ldm_names import clip_names
+from modules.loading.fill import Filling, Piece, prepared
+from modules.loading.ldm_names import clip_names, open_clip_names
 from modules.loading.text_layout import clip_config
 from modules.loading.tokenizer import clip_tokenizer
 from modules.loading.weights import Weights
@@ -31,11 +32,18 @@ class PreparedTextEncoder:
 
 
 def prepare_text_encoder(spec: TextEncoderSpec, weights: Weights, heads: int | None) -> PreparedTextEncoder:
-    """heads: of its attention, where a config beside the file gives them. Raises CannotLoad when the file has no such encoder."""
+    """heads: of its attention, where a config beside the file gives them. Raises CannotLoad when the file has no such encoder.
+
+    An encoder whose pooled output is used gets its projection as ``module.text_projection``.
+    """
     header = weights.header
-    names = clip_names(header.names, spec.prefix)
-    shapes = {name: header.shapes[source] for name, source in names.items()}
+    is_open = spec.kind == "open_clip"
+    names = open_clip_names(header.names, spec.prefix, projection=spec.pooled) if is_open else clip_names(header.names, spec.prefix)
+    pieces = {name: source if isinstance(source, Piece) else Piece(source) for name, source in names.items()}
+    shapes = {name: piece.shape(header.shapes[piece.name]) for name, piece in pieces.items()}
     config = clip_config(header.path, shapes, spec, heads)
     with torch.device("meta"):
         module = CLIPTextModel(CLIPTextConfig(**config))
-    return PreparedTextEncoder(filling=prepared(module, names, weights, part=f"{spec.name} text encoder"), spec=spec)
+        if spec.pooled:
+            module.text_projection = nn.Linear(config["hidden_size"], config["projection_dim"], bias=False)
+    return PreparedTextEncoder(filling=prepared(module, pieces, weights, part=f"{spec.name} text encoder"), spec=spec)

@@ -47,7 +47,7 @@ def clip_config(path: object, shapes: Shapes, spec: TextEncoderSpec, heads: int 
         "num_attention_heads": heads or heads_for_width(width),
         "max_position_embeddings": positions,
         "hidden_act": spec.hidden_act,
-        "projection_dim": width,
+        "projection_dim": shapes.get("text_projection.weight", (width,))[0],
         "layer_norm_eps": 1e-5,
         "bos_token_id": vocabulary - 2,
         "eos_token_id": vocabulary - 1,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from modules.families.family import ModelFamily
 from modules.loading.fill import Filling, prepared
 from modules.loading.ldm_names import unet_names
-from modules.loading.unet_layout import unet_config
+from modules.loading.unet_layout import Heads, unet_config
 from modules.loading.weights import Weights
 
 
@@ -31,8 +31,10 @@ class DoublingUpsample(Upsample2D):
         return nn.functional.interpolate(doubled, size=tuple(output_size), mode="nearest")
 
 
-def prepare_unet(family: ModelFamily, weights: Weights, heads: int | None) -> Filling[UNet2DConditionModel]:
-    """The checkpoint's UNet, its weights not read yet. heads: of every attention, where a config beside the file gives them.
+def prepare_unet(family: ModelFamily, weights: Weights, heads: Heads) -> Filling[UNet2DConditionModel]:
+    """The checkpoint's UNet, its weights not read yet. heads: where a config beside the file gives them.
+
+    An SDXL UNet takes the numbers about the picture's size already embedded: see ``engine/size_conditioning``.
 
     Raises CannotLoad when tensors are missing or do not fit together.
     """
@@ -42,5 +44,7 @@ def prepare_unet(family: ModelFamily, weights: Weights, heads: int | None) -> Fi
         for name, plain in list(module.named_modules()):
             if isinstance(plain, Upsample2D):
                 module.set_submodule(name, DoublingUpsample(plain.channels, use_conv=True, out_channels=plain.out_channels))
+        if "addition_embed_type" in config:
+            module.add_time_proj = nn.Identity()    # type: ignore[assignment]
     names = unet_names(weights.header.names, config)
     return prepared(module, names, weights, part="UNet")

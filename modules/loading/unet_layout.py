@@ -11,6 +11,8 @@ from typing import Any
 from modules.families.family import UNET, ModelFamily, Shapes
 from modules.schema.errors import CannotLoad
 
+SIZE_WIDTH = 256        # values that each number about the picture's size becomes in SDXL
+
 
 @dataclass(frozen=True)
 class _Level:
@@ -21,12 +23,29 @@ class _Level:
     depth: int
 
 
-def unet_config(path: object, shapes: Shapes, family: ModelFamily, heads: int | None = None) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Heads:
+    """What a config beside the file says of the UNet's attention: how many heads each has, or how wide a head is."""
+
+    count: int | None = None
+    width: int | None = None
+
+
+NO_HEADS = Heads()
+
+
+def unet_config(path: object, shapes: Shapes, family: ModelFamily, heads: Heads = NO_HEADS) -> dict[str, Any]:
     """UNet2DConditionModel's config for the UNet in a checkpoint with these shapes.
 
-    heads: of every attention, where a config beside the file gives them.
-    Raises CannotLoad when the layout is one that UNet2DConditionModel cannot express.
+    Raises CannotLoad when tensors are missing, or the layout is one that UNet2DConditionModel cannot express.
     """
+    try:
+        return _config(path, shapes, family, heads)
+    except KeyError as error:
+        raise CannotLoad(path, f"its UNet is incomplete: it lacks {error.args[0]}", "Download the file again.") from error
+
+
+def _config(path: object, shapes: Shapes, family: ModelFamily, heads: Heads) -> dict[str, Any]:
     levels = _levels(path, shapes)
     layers = {level.layers for level in levels}
     if len(layers) != 1:
@@ -37,7 +56,8 @@ def unet_config(path: object, shapes: Shapes, family: ModelFamily, heads: int | 
     depths = [level.depth or 1 for level in levels[:-1]] + [middle_depth]
     if levels[-1].depth not in (0, middle_depth):
         raise CannotLoad(path, "the middle of its UNet is not as deep as the level around it", "Choose another model.")
-    return {
+    head_width = heads.width or family.head_width
+    config: dict[str, Any] = {
         "in_channels": first[1],
         "out_channels": shapes[f"{UNET}out.2.weight"][0],
         "block_out_channels": width,
@@ -48,8 +68,12 @@ def unet_config(path: object, shapes: Shapes, family: ModelFamily, heads: int | 
         "cross_attention_dim": shapes[f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight"][1],
         "use_linear_projection": len(shapes[f"{UNET}middle_block.1.proj_in.weight"]) == 2,
         # UNet2DConditionModel calls the number of heads attention_head_dim
-        "attention_head_dim": heads or family.fixed_heads or [channels // family.head_width for channels in width],
+        "attention_head_dim": heads.count or (heads.width is None and family.fixed_heads) or [max(channels // head_width, 1) for channels in width],
     }
+    size_embedding = shapes.get(f"{UNET}label_emb.0.0.weight")
+    if size_embedding is not None:
+        config |= {"addition_embed_type": "text_time", "addition_time_embed_dim": SIZE_WIDTH, "projection_class_embeddings_input_dim": size_embedding[1]}
+    return config
 
 
 def _levels(path: object, shapes: Shapes) -> list[_Level]:

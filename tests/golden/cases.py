@@ -33,7 +33,7 @@ STYLES_CSV = (
     'append,highly detailed,text\n'
 )
 
-_CONDITIONING = re.compile(r"(un)?cond-b(\d+)(?:-part(\d+)-w(-?[\d.]+))?-until(\d+)")
+_CONDITIONING = re.compile(r"(hr-)?(un)?cond-b(\d+)(?:-part(\d+)-w(-?[\d.]+))?-until(\d+)(-crossattn)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,7 @@ class ConditioningEntry:
     weight: float
     until: int
     tensor: np.ndarray      # (tokens, width) float32
+    vector: np.ndarray | None = None    # SDXL: pooled text and sizes
 
 
 class Arrays(Mapping[str, np.ndarray]):
@@ -93,15 +94,16 @@ class Case:
         """Settings that differ from A1111's defaults in this request."""
         return self.request.get("override_settings", {})
 
-    def conditioning(self) -> tuple[list[ConditioningEntry], list[ConditioningEntry]]:
-        """(positive, negative) entries in order of image, part, step; both empty where none was stored."""
+    def conditioning(self, *, hires: bool = False) -> tuple[list[ConditioningEntry], list[ConditioningEntry]]:
+        """(positive, negative) entries in order of image, part, step; both empty where none was stored. hires: those of the second pass."""
         found: tuple[list[ConditioningEntry], list[ConditioningEntry]] = ([], [])
         for stage in self.arrays:
             match = _CONDITIONING.fullmatch(stage)
-            if match:
-                negative, image, part, weight, until = match.groups()
+            if match and bool(match[1]) == hires:
+                _, negative, image, part, weight, until, is_xl = match.groups()
+                vector = self.arrays[stage.replace("-crossattn", "-vector")] if is_xl else None
                 entry = ConditioningEntry(image=int(image), part=int(part or 0), weight=float(weight or 1),
-                                          until=int(until), tensor=self.arrays[stage])
+                                          until=int(until), tensor=self.arrays[stage], vector=vector)
                 found[1 if negative else 0].append(entry)
         for entries in found:
             entries.sort(key=lambda entry: (entry.image, entry.part, entry.until))
@@ -111,7 +113,11 @@ class Case:
 @functools.cache
 def cases(set_name: str = "sd15") -> tuple[Case, ...]:
     """All cases of one set, in the order in which A1111 made them."""
-    folder = HERE / set_name
+    return cases_in(HERE / set_name)
+
+
+def cases_in(folder: Path) -> tuple[Case, ...]:
+    """All cases that ``pack.py`` wrote into ``folder``."""
     rows = json.loads((folder / "cases.json").read_text("utf-8"))
     return tuple(_case(folder, row) for row in rows)
 

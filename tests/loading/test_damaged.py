@@ -122,7 +122,8 @@ FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "nothing there": (lambda folder: folder / "gone.safetensors", "the file is gone"),
     "a gone ckpt": (lambda folder: folder / "gone.ckpt", "the file is gone"),
     "a folder": (lambda folder: folder, "it is a folder"),
-    "SDXL": (lambda folder: folder / "sdxl.safetensors", "recognised as SDXL; this version cannot run SDXL models yet"),
+    "an SD2 unCLIP checkpoint": (lambda folder: _unet_only(folder, open_clip=True), "recognised as SD2 unCLIP; this version cannot run SD2 unCLIP models yet"),
+    "an SDXL checkpoint without most of it": (lambda folder: _unet_only(folder, open_clip=False), "it has no CLIP-L text encoder"),
 }
 
 
@@ -133,11 +134,14 @@ def _cut(path: Path) -> Path:
 
 
 def _made(name: str, folder: Path) -> Path:
-    if name == "SDXL":
-        zero = torch.zeros
-        tensors = {f"{UNET}input_blocks.0.0.weight": zero(8, 4, 3, 3), f"{UNET}label_emb.0.0.weight": zero(8, 8), f"{UNET}middle_block.1.proj_in.weight": zero(8, 8)}
-        return checkpoint(folder / "sdxl.safetensors", tensors)
     return FILES[name][0](folder)
+
+
+def _unet_only(folder: Path, *, open_clip: bool) -> Path:
+    zero = torch.zeros
+    tensors = {f"{UNET}input_blocks.0.0.weight": zero(8, 4, 3, 3), f"{UNET}label_emb.0.0.weight": zero(8, 8), f"{UNET}middle_block.1.proj_in.weight": zero(8, 8)}
+    tensors |= {"cond_stage_model.model.ln_final.weight": zero(8)} if open_clip else {"first_stage_model.decoder.conv_in.weight": zero(8, 4, 3, 3)}
+    return checkpoint(folder / "some.safetensors", tensors)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -131,18 +131,18 @@ def found(finder, prompt):
 
 
 def test_the_longest_name_wins_and_case_does_not_matter(tmp_path):
-    finder = shelf_of(tmp_path, my_emb=VECTORS, my_emb_two=VECTORS).finder(TOKENIZE, 4)
+    finder = shelf_of(tmp_path, my_emb=VECTORS, my_emb_two=VECTORS).finder(TOKENIZE, (4,))
     assert found(finder, "a MY-EMB-two, my-emb and my other") == ["my-emb-two", "my-emb"]
 
 
 def test_one_of_another_width_is_left_out_with_a_sentence_and_a_shorter_name_may_match(tmp_path):
-    finder = shelf_of(tmp_path, my_emb=VECTORS, my_emb_two=torch.zeros(1, 6)).finder(TOKENIZE, 4)
+    finder = shelf_of(tmp_path, my_emb=VECTORS, my_emb_two=torch.zeros(1, 6)).finder(TOKENIZE, (4,))
     assert found(finder, "my-emb-two my-emb-two") == ["my-emb", "my-emb"]
     assert len(finder.problems) == 1 and "have 6 values, this checkpoint needs 4" in finder.problems[0]
 
 
 def test_a_broken_file_is_named_only_when_a_prompt_asks_for_it(tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
-    finder = shelf_of(tmp_path).finder(TOKENIZE, 4)
+    finder = shelf_of(tmp_path).finder(TOKENIZE, (4,))
     assert found(finder, "a cat") == [] and finder.problems == []
     assert found(finder, "broken broken") == [] and len(finder.problems) == 1

@@ -168,5 +168,10 @@ HONOURED = frozenset(
         "use_old_karras_scheduler_sigmas",
         "use_old_scheduling",
         "webp_lossless",
+        "sdxl_clip_l_skip",
+        "sdxl_crop_left",
+        "sdxl_crop_top",
+        "sdxl_refiner_high_aesthetic_score",
+        "sdxl_refiner_low_aesthetic_score",
     }
 )

@@ -9,6 +9,8 @@ from modules.engine.conditioning import ConditioningPart, PromptConditioning, Sc
 from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.encode_prompt import encode_empty_prompt, encode_prompts
 from modules.engine.resolved import SamplingOptions
+from modules.families.family import CLIP_L
+from modules.families.sd15 import SD1
 from modules.library.model_file import ModelFile
 from modules.schema.errors import InvalidValue
 
@@ -25,7 +27,7 @@ def components():
     module = CLIPTextModel(config).eval()
     for parameter in module.final_layer_norm.parameters():     # an untrained norm leaves a mean of zero
         parameter.data += torch.rand(WIDTH)
-    return SimpleNamespace(text_encoders=(SimpleNamespace(module=module),), checkpoint=ModelFile(path="x", name="x", kind="checkpoint"))
+    return SimpleNamespace(text_encoders=(SimpleNamespace(module=module, spec=CLIP_L),), family=SD1, checkpoint=ModelFile(path="x", name="x", kind="checkpoint"))
 
 
 def encode(components, positive, negative="", *, steps=8, hires_steps=None, cache=None, **options):
