@@ -11,6 +11,7 @@ from modules.gradio_ui.button_titles import button_titles
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.components import bridge_text
+from modules.gradio_ui.extras_tab import build_extras_tab
 from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.head import STATIC, STATIC_URL, head_html, open_head_slot
@@ -26,7 +27,14 @@ from modules.gradio_ui.theme import page_theme
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.table import TXT2IMG
 
-TABS = (("txt2img", "txt2img"), ("img2img", "img2img"), ("pnginfo", "PNG Info"), ("history", "History"), ("settings", "Settings"))
+TABS = (
+    ("txt2img", "txt2img"),
+    ("img2img", "img2img"),
+    ("extras", "Extras"),
+    ("pnginfo", "PNG Info"),
+    ("history", "History"),
+    ("settings", "Settings"),
+)
 
 
 class Page(gr.Blocks):
@@ -37,7 +45,7 @@ class Page(gr.Blocks):
 
     def page_head(self) -> str:
         """The lines of <head>, made anew for each visitor: they carry the settings and the jobs of this moment."""
-        state = page_state(self.app_record, button_titles(("txt2img", "img2img")), [*awaited_ids(self), "settings"])
+        state = page_state(self.app_record, button_titles(("txt2img", "img2img", "extras")), [*awaited_ids(self), "settings"])
         return head_html(state, theme=self.app_record.flags.theme)
 
 
@@ -58,6 +66,8 @@ def build_ui(app: App) -> Page:
                 txt2img = build_generation_tab(app, TXT2IMG, choices, ui_config, files)
             with _tab("img2img"):
                 img2img = build_img2img_tab(app, choices, ui_config, files)
+            with _tab("extras"):
+                extras = build_extras_tab(app, choices, ui_config, files)
             with _tab("pnginfo"):
                 build_png_info_tab(txt2img, img2img)
             with _tab("history"):
@@ -65,7 +75,7 @@ def build_ui(app: App) -> Page:
             with _tab("settings"):
                 build_settings_tab(app, choices)
         footer = gr.HTML(footer_html(app, chosen_checkpoint(app)), elem_id="footer")
-        wire_send_buttons(txt2img, img2img, app.settings.get)
+        wire_send_buttons(txt2img, img2img, app.settings.get, more=(extras,))
         wire_quicksettings(app, choices, row, forms=(txt2img.form, img2img.form), ui_config=ui_config, answer=setting_answer, footer=footer)
         wire_fresh_values(app, page, choices, row, footer)
     return page

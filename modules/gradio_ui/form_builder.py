@@ -95,7 +95,7 @@ class FormBuilder:
         elem_id = self._id(item.elem_id)
         with gr.Column(elem_id=elem_id, elem_classes=["gradio-accordion", "input-accordion"], min_width=0):
             checkbox = gr.Checkbox(
-                False, label=item.label, elem_id=f"{elem_id}-checkbox", elem_classes=["input-accordion-checkbox"], interactive=True
+                item.is_open, label=item.label, elem_id=f"{elem_id}-checkbox", elem_classes=["input-accordion-checkbox"], interactive=True
             )
             self.fields.append(Field(name=item.toggle or f"{elem_id}-checkbox", component=checkbox))
             guard = len(self.fields) - 1

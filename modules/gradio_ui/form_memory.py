@@ -13,10 +13,10 @@ from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form import Form
 
 
-def wire_form_memory(tab: str, form: Form, overrides: gr.Dropdown) -> None:
+def wire_form_memory(tab: str, form: Form, overrides: gr.Dropdown | None) -> None:
     """Inside the current block: the bridge over which static/form_memory.js sends what it remembers."""
     remembered, button = bridge_text(f"{tab}_form_memory"), bridge_button(f"{tab}_restore_form")
-    components: list[Component] = [overrides, *form.components]
+    components: list[Component] = [*([overrides] if overrides is not None else []), *form.components]
 
     def restore(text: str) -> list[Any]:
         return restored(components, text, overrides)
@@ -24,7 +24,7 @@ def wire_form_memory(tab: str, form: Form, overrides: gr.Dropdown) -> None:
     button.click(restore, inputs=[remembered], outputs=components, js="() => [webui.formChanges]", **QUICK)
 
 
-def restored(components: list[Component], text: str, chips: Component) -> list[Any]:
+def restored(components: list[Component], text: str, chips: Component | None) -> list[Any]:
     """One update for each component: its remembered value, or none where nothing, or nothing fitting, is remembered.
 
     text: JSON by elem_id. chips: the component that takes any choice and is hidden while it is empty.

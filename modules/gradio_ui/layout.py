@@ -63,6 +63,7 @@ class Fold:
     label: str
     toggle: str | None
     items: tuple[Item, ...]
+    is_open: bool = False
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ SCRIPT_SETTINGS = (
     "live_previews_enable",
     "prevent_screen_sleep_during_generation",
     "send_size",
+    "set_scale_by_when_changing_upscaler",
     "show_progress_in_title",
     "show_progressbar",
 )

@@ -57,7 +57,7 @@ def _recipe(widget: Widget, choices: Choices, value: Any) -> tuple[str, Callable
             texts = choices_of(widget, choices)
             return "radio", gr.Radio, {"choices": texts, "value": texts[int(value)] if widget.index else value}
         case CheckboxGroup():
-            return "checkboxgroup", gr.CheckboxGroup, {"choices": choices_of(widget, choices), "value": value}
+            return "checkboxgroup", gr.CheckboxGroup, {"choices": choices_of(widget, choices), "value": list(value or ())}
         case Checkbox():
             return "checkbox", gr.Checkbox, {"value": bool(value), "min_width": 0}
         case TextArea():

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
 
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.generation_tab import GenerationTab
+from modules.gradio_ui.output_panel import OutputPanel
 
 CARRIED = ("Prompt", "Negative prompt", "Steps", "Sampler", "Schedule type", "CFG scale")
 SIZE = ("Size-1", "Size-2")  # the picture's own size goes along with it: after hires fix the text has another
 
 
-def wire_send_buttons(txt2img: GenerationTab, img2img: GenerationTab, setting: Callable[[str], Any]) -> None:
-    """The buttons below both galleries. From a gallery only what any img2img can use goes along, not the whole text."""
+class HasOutput(Protocol):
+    """A tab with a gallery."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def output(self) -> OutputPanel: ...
+
+
+def wire_send_buttons(txt2img: GenerationTab, img2img: GenerationTab, setting: Callable[[str], Any], more: Sequence[HasOutput] = ()) -> None:
+    """The buttons below the galleries. more: tabs beside these two. From a gallery only what any img2img can use goes along, not the whole text."""
 
     def carried() -> tuple[str, ...]:
         return (*CARRIED, "Seed") if setting("send_seed") else CARRIED
 
-    for tab in (txt2img, img2img):
+    for tab in (txt2img, img2img, *more):
         for goal in ("img2img", "inpaint"):
             js = f"() => webui.sendFromGallery('{tab.name}', '{goal}')"
             info = tab.output.chosen

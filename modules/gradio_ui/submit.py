@@ -28,6 +28,11 @@ from modules.schema.errors import WebuiError
 from modules.schema.request import Request
 
 log = logging.getLogger(__name__)
+JS_FUNCTIONS = {  # tab -> what a click on Generate and the fetching of results call; extensions replace them
+    "txt2img": ("submit", "restoreProgressTxt2img"),
+    "img2img": ("submit_img2img", "restoreProgressImg2img"),
+    "extras": ("submit_extras", "restoreProgressExtras"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +116,10 @@ class Submitter:
         self.app.jobs.skip(task_id or None)
 
 
-def wire_submit(tab: str, submitter: Submitter, *, overrides: gr.Dropdown, toprow: Any, output: Any) -> None:
+def wire_submit(tab: str, submitter: Submitter, *, overrides: gr.Dropdown | None, toprow: Any, output: Any) -> None:
     """Connect Generate, Interrupt, Skip and the fetching of results. No Gradio queue: none of these waits for anything."""
-    submit_js, restore_js = ("submit", "restoreProgressTxt2img") if tab == "txt2img" else ("submit_img2img", "restoreProgressImg2img")
-    inputs = [toprow.task_id, overrides, *submitter.form.components]
+    submit_js, restore_js = JS_FUNCTIONS[tab]
+    inputs = [toprow.task_id, *([overrides] if overrides is not None else []), *submitter.form.components]
     sent = toprow.generate.click(
         submitter.submit,
         inputs=inputs,

@@ -51,7 +51,7 @@ def build_toprow(builder: FormBuilder) -> Toprow:
                 _prompt(builder, "negative_prompt", "neg_prompt", "negative_token", "Negative prompt"),
             )
         with gr.Column(elem_id=f"{tab}_actions_column", elem_classes=["actions-column"], scale=1, min_width=0):
-            generate, interrupt, interrupting, skip = _generate_box(tab)
+            generate, interrupt, interrupting, skip = generate_box(tab)
             paste, style_apply, restore = _tools(tab)
             styles_refresh = _styles(builder)
         task_id, answer, said = (bridge_text(f"{tab}_{name}") for name in ("task_id", "submit_answer", "interrupt_answer"))
@@ -80,7 +80,8 @@ def _prompt(builder: FormBuilder, name: str, short: str, counter: str, placehold
     return TokenCounter(prompt=prompt, shown=shown, button=button)
 
 
-def _generate_box(tab: str) -> tuple[gr.Button, gr.Button, gr.Button, gr.Button]:
+def generate_box(tab: str) -> tuple[gr.Button, gr.Button, gr.Button, gr.Button]:
+    """Generate, Interrupt, what stands there while it is obeyed, and Skip; static/jobs.js shows the right ones."""
     with gr.Row(elem_id=f"{tab}_generate_box", elem_classes=["gradio-row", "generate-box"]):
         interrupt = gr.Button("Interrupt", elem_id=f"{tab}_interrupt", elem_classes=["generate-box-interrupt"], min_width=0)
         skip = gr.Button("Skip", elem_id=f"{tab}_skip", elem_classes=["generate-box-skip"], min_width=0)

@@ -1,7 +1,7 @@
 // The page's side of server-owned jobs. A click sends the request under an id that the page chose; from then on the page
 // only watches: it polls progress, and fetches the result by that id. A reload takes the ids up again where they were.
 
-/* exported submit, submit_img2img, submit_txt2img_upscale, create_submit_args, showSubmitButtons, showSubmitInterruptingPlaceholder,
+/* exported submit, submit_img2img, submit_txt2img_upscale, submit_extras, restoreProgressExtras, create_submit_args, showSubmitButtons, showSubmitInterruptingPlaceholder,
    showRestoreProgressButton, restoreProgressTxt2img, restoreProgressImg2img */
 
 // Gradio hands over the values of the inputs, and may add those of the outputs; only the inputs are wanted.
@@ -271,6 +271,14 @@ function submit_txt2img_upscale() {
     return values;
 }
 
+function submit_extras() {
+    return webui.sendJob("extras", arguments);
+}
+
+function restoreProgressExtras() {
+    return [webui.watchedJob("extras")];
+}
+
 function restoreProgressTxt2img() {
     return [webui.watchedJob("txt2img")];
 }
@@ -281,7 +289,7 @@ function restoreProgressImg2img() {
 
 onUiLoaded(() => {
     webui.plainTitle = document.title || webui.plainTitle;
-    for (const tab of ["txt2img", "img2img"].filter((name) => document.getElementById(`${name}_generate_box`))) {
+    for (const tab of ["txt2img", "img2img", "extras"].filter((name) => document.getElementById(`${name}_generate_box`))) {
         webui.jobs[tab] = new TabJobs(tab);
         webui.jobs[tab].restore(webui.boot.jobs || []);
     }

@@ -1,0 +1,201 @@
+"""The Extras tab: one picture, several, or a folder of them; operations below; results on the right."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from modules.application import extras
+from modules.application.app import App
+from modules.application.extras import Source
+from modules.files.resolver import allowed
+from modules.gradio_ui.canvas import PLAIN, build_canvas, read_canvas
+from modules.gradio_ui.components import bridge_text, form_column, form_row, tool_button
+from modules.gradio_ui.form import Form
+from modules.gradio_ui.form_builder import FormBuilder
+from modules.gradio_ui.form_memory import wire_form_memory
+from modules.gradio_ui.inner_tabs import InnerTab, build_inner_tabs
+from modules.gradio_ui.layout import Fold, Item, Line, Part
+from modules.gradio_ui.messages import message_html
+from modules.gradio_ui.output_panel import OutputPanel, build_output_panel
+from modules.gradio_ui.param_component import Choices
+from modules.gradio_ui.result_buttons import wire_result_buttons
+from modules.gradio_ui.shown_files import ShownFiles
+from modules.gradio_ui.submit import Submitter, wire_submit
+from modules.gradio_ui.toprow import generate_box
+from modules.gradio_ui.ui_config import UiConfig
+from modules.schema.errors import InvalidValue, WebuiError
+from modules.schema.table import EXTRAS
+
+log = logging.getLogger(__name__)
+TAB = "extras"
+MODE, RESIZE_TAB, IMAGE = "extras_mode", "extras_resize_tab", "extras_image"
+BATCH, INPUT_DIR, OUTPUT_DIR = "extras_image_batch", "extras_batch_input_dir", "extras_batch_output_dir"
+SINGLE, SEVERAL, FOLDER = "0", "1", "2"
+OPERATIONS: tuple[Item, ...] = (
+    Fold("extras_upscale", "Upscale", "upscale_enabled", (
+        Line(None, ("upscaler_1",)), Line(None, ("upscaler_2", "extras_upscaler_2_visibility")), Part("resize")), is_open=True),
+    Fold("input-accordion-0", "GFPGAN", "gfpgan_enabled", ("gfpgan_visibility",)),
+    Fold("input-accordion-1", "CodeFormer", "codeformer_enabled", (Line(None, ("codeformer_visibility", "codeformer_weight")),)),
+    Fold("input-accordion-2", "Split oversized images", "split_enabled", (Line(None, ("split_threshold", "split_overlap_ratio")),)),
+    Fold("input-accordion-3", "Auto focal point crop", "focal_crop_enabled", (
+        "focal_crop_face_weight", "focal_crop_entropy_weight", "focal_crop_edges_weight", "focal_crop_debug")),
+    Fold("input-accordion-4", "Auto-sized crop", "autosized_crop_enabled", (
+        Line(None, ("autosized_mindim", "autosized_maxdim")), Line(None, ("autosized_minarea", "autosized_maxarea")),
+        Line(None, ("autosized_objective", "autosized_threshold")))),
+    Fold("input-accordion-5", "Create flipped copies", "flip_enabled", ("flip_kinds",)),
+    Fold("input-accordion-6", "Caption", "caption_enabled", ("captioners",)),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtrasTab:
+    """What other parts of the page need of it."""
+
+    name: str
+    form: Form
+    output: OutputPanel
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobButtons:
+    """The buttons that ``wire_submit`` connects."""
+
+    task_id: gr.Textbox
+    answer: gr.Textbox
+    said: gr.Textbox
+    generate: gr.Button
+    interrupt: gr.Button
+    interrupting: gr.Button
+    skip: gr.Button
+    restore: gr.Button
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtrasSubmitter(Submitter):
+    """A click on Generate of this tab."""
+
+    def submit(self, task_id: str, *values: Any) -> tuple[str, str]:
+        """Put the work in line; as ``Submitter.submit``."""
+        try:
+            asked = self.form.request(values)
+            shown = dict(zip((each.name for each in self.form.fields), values, strict=True))
+            sources, folder = self._sources(shown)
+            extras.submit(self.app, asked, sources, source="page", save=True, folder=folder, task_id=task_id)
+        except WebuiError as error:
+            return json.dumps({"id": task_id, "error": str(error)}), message_html(str(error), "error")
+        except Exception as error:
+            log.exception("a click on Generate failed")
+            words = f"The request could not be put in line: {type(error).__name__}: {error}"
+            return json.dumps({"id": task_id, "error": words}), message_html(words, "error")
+        return json.dumps({"id": task_id, "error": ""}), ""
+
+    def _sources(self, shown: Mapping[str, Any]) -> tuple[list[Source], Path | None]:
+        """The pictures of the mode that shows, and the folder for the results where one is named. Raises InvalidValue."""
+        mode = str(shown[MODE])
+        if mode == FOLDER:
+            named = str(shown[OUTPUT_DIR] or "")
+            folder = extras.folder_named(self.app, named, "Output directory") if named.strip() else None
+            if folder is not None and self.app.paths.is_code_folder(folder):
+                raise InvalidValue(f"Output directory: programs are loaded from {folder}.", "Choose a folder of its own, such as outputs/larger.")
+            return extras.pictures_in(self.app, str(shown[INPUT_DIR] or "")), folder
+        if mode == SEVERAL:
+            return [_uploaded(each) for each in shown[BATCH] or ()], None
+        read_canvas(shown[IMAGE], "Source")        # refuses what was not uploaded from the page, and what is no picture
+        path = json.loads(shown[IMAGE] or "{}").get("picture")
+        if not path:
+            raise InvalidValue("There is no picture to work on.", "Drop one into Source.", field="image")
+        return [Source(path=path)], None
+
+
+def build_extras_tab(app: App, choices: Choices, ui_config: UiConfig, files: ShownFiles) -> ExtrasTab:
+    """The tab, inside the current block, with its events."""
+    builder = FormBuilder(table=EXTRAS, choices=choices, ui_config=ui_config, setting=app.settings.get, parts={"resize": _resize}, complete=_complete)
+    with gr.Row(elem_id=f"{TAB}_work", elem_classes=["gradio-row", "work-row"], equal_height=False):
+        with gr.Column(elem_id=f"{TAB}_settings", elem_classes=["gradio-column", "settings-column"], scale=1, min_width=0):
+            _pictures(builder, folders=not app.flags.hide_ui_dir_config)
+            hidden = set(app.settings.get("postprocessing_disable_in_extras"))
+            builder.build([each for each in OPERATIONS if not (isinstance(each, Fold) and each.label in hidden)])
+        with gr.Column(scale=1, min_width=0, elem_classes=["gradio-column"]):
+            buttons = _buttons()
+            output = build_output_panel(
+                TAB, can_open_folder=not (app.flags.hide_ui_dir_config or app.flags.listen or app.flags.share), height=app.settings.get("gallery_height"))
+            gr.HTML("", elem_id="html_info_x_extras", elem_classes=["gradio-html"])
+    form = builder.form()
+    wire_submit(TAB, ExtrasSubmitter(app=app, form=form, files=files), overrides=None, toprow=buttons, output=output)
+    wire_form_memory(TAB, form, None)
+    wire_result_buttons(app, TAB, output, files)
+    return ExtrasTab(name=TAB, form=form, output=output)
+
+
+def _complete(shown: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"resize_mode": int(shown.get(RESIZE_TAB) or 0)}
+
+
+def _buttons() -> JobButtons:
+    generate, interrupt, interrupting, skip = generate_box(TAB)
+    restore = tool_button("🌀", f"{TAB}_restore_progress", visible=False)
+    task_id, answer, said = (bridge_text(f"{TAB}_{name}") for name in ("task_id", "submit_answer", "interrupt_answer"))
+    return JobButtons(
+        task_id=task_id, answer=answer, said=said, generate=generate, interrupt=interrupt, interrupting=interrupting, skip=skip, restore=restore)
+
+
+def _pictures(builder: FormBuilder, *, folders: bool) -> None:
+    tabs = [
+        InnerTab("extras_single_tab", "Single Image", lambda: build_canvas(builder, IMAGE, "Source", PLAIN)),
+        InnerTab("extras_batch_process_tab", "Batch Process", partial(_several, builder)),
+        InnerTab("extras_batch_directory_tab", "Batch from Directory", partial(_folder, builder, folders=folders)),
+    ]
+    build_inner_tabs("mode_extras", tabs)
+    builder.own(MODE, bridge_text(MODE, SINGLE), by_script=True)
+
+
+def _several(builder: FormBuilder) -> None:
+    files = gr.File(
+        label="Batch Process", file_count="multiple", file_types=["image"], elem_id=BATCH, elem_classes=["gradio-file"], interactive=True, height=220)
+    builder.own(BATCH, files)
+
+
+def _folder(builder: FormBuilder, *, folders: bool) -> None:
+    note = "A folder on the machine that the server runs on, or one below its data folder." if folders else "This server lets nobody name folders."
+    named = {
+        INPUT_DIR: ("Input directory", note), OUTPUT_DIR: ("Output directory", "Left empty, the results go where the settings say."),
+    }
+    for elem_id, (label, info) in named.items():
+        builder.own(elem_id, gr.Textbox("", label=label, info=info, elem_id=elem_id, elem_classes=["gradio-textbox"], interactive=folders))
+    builder.build(("show_extras_results",))
+
+
+def _resize(builder: FormBuilder) -> None:
+    guard = next(index for index, each in enumerate(builder.fields) if each.name == "upscale_enabled")
+    tabs = [
+        InnerTab("extras_scale_by_tab", "Scale by", lambda: builder.build((Line(None, ("upscaling_resize", "upscale_max_side_length")),), guard)),
+        InnerTab("extras_scale_to_tab", "Scale to", partial(_scale_to, builder, guard)),
+    ]
+    build_inner_tabs("extras_resize_mode", tabs)
+    builder.own(RESIZE_TAB, bridge_text(RESIZE_TAB, "0"), by_script=True)
+
+
+def _scale_to(builder: FormBuilder, guard: int) -> None:
+    with form_row(None, "resize-to"):
+        with form_column("upscaling_column_size", scale=4):
+            builder.build(("upscaling_resize_w", "upscaling_resize_h"))     # also the size of pieces and focal crops
+        with form_column("upscaling_dimensions_row", "dimensions-tools", scale=0):
+            tool_button("⇅", "upscaling_res_switch_btn")
+    builder.build(("upscaling_crop",), guard)
+
+
+def _uploaded(value: Any) -> Source:
+    """A file of the upload field as Gradio hands it over. Raises InvalidValue for one that was not uploaded."""
+    path = value.get("path") if isinstance(value, Mapping) else None
+    if not isinstance(path, str) or not allowed(path, [Path(get_upload_folder())]):
+        raise InvalidValue("Batch Process: this file was not uploaded from the page.", "Choose the files once more.", field="image")
+    return Source(name=str(value.get("orig_name") or Path(path).name), path=path)
