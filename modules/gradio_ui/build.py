@@ -73,7 +73,7 @@ def build_ui(app: App) -> Page:
             with _tab("history"):
                 build_history_tab(txt2img, img2img)
             with _tab("settings"):
-                build_settings_tab(app, choices)
+                build_settings_tab(app, choices, forms=(txt2img.form, img2img.form))
         footer = gr.HTML(footer_html(app, chosen_checkpoint(app)), elem_id="footer")
         wire_send_buttons(txt2img, img2img, app.settings.get, more=(extras,))
         wire_quicksettings(app, choices, row, forms=(txt2img.form, img2img.form), ui_config=ui_config, answer=setting_answer, footer=footer)

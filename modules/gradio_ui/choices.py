@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from modules.application.app import App
 from modules.application.extras_operations import NAMES
 from modules.application.faces import RESTORERS
+from modules.application.translations import translation_names
 from modules.engine.sampler_registry import samplers, schedules
 from modules.engine.upscale import LATENT_UPSCALERS
 from modules.gradio_ui.prompt_styles import known_styles
@@ -37,6 +38,7 @@ class ChoiceSources:
                 "checkpoints": lambda: [each.title for each in app.catalogue.checkpoints()],
                 "vaes": lambda: [each.name for each in app.catalogue.vaes()],
                 "styles": lambda: list(known_styles(app)),
+                "localizations": lambda: translation_names(app),
                 "settings": lambda: [each.key for each in app.settings.table],
             },
         )

@@ -39,11 +39,12 @@ def restored(components: list[Component], text: str, chips: Component | None) ->
         if component is chips and isinstance(value, list):
             updates.append(gr.update(choices=value, value=value, visible=True if value else "hidden"))
         else:
-            updates.append(gr.update(value=value) if _fits(component, value) else gr.skip())
+            updates.append(gr.update(value=value) if fits(component, value) else gr.skip())
     return updates
 
 
-def _fits(component: Component, value: Any) -> bool:
+def fits(component: Component, value: Any) -> bool:
+    """Whether ``component`` may hold ``value``: its kind of value, one of its choices."""
     match component:
         case gr.Checkbox():
             return isinstance(value, bool)

@@ -20,6 +20,7 @@ STATIC_URL = "webui-static"
 SCRIPTS = (
     "script.js",
     "options.js",
+    "localization.js",
     "normalise.js",
     "tabs.js",
     "toasts.js",
@@ -50,6 +51,7 @@ SCRIPTS = (
     "keyboard.js",
     "token_counters.js",
     "settings_page.js",
+    "settings_extra.js",
     "notices.js",
     "theme.js",
 )

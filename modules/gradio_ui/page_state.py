@@ -10,6 +10,7 @@ from gradio.blocks import Block
 
 from modules.application import listing
 from modules.application.app import App
+from modules.application.translations import read_translation
 
 # The settings that the scripts in static/ read from ``opts``; the others are there for extensions.
 SCRIPT_SETTINGS = (
@@ -45,7 +46,7 @@ SCRIPT_SETTINGS = (
 
 
 def page_state(app: App, button_titles: Mapping[str, str], awaited: Sequence[str]) -> dict[str, Any]:
-    """options: settings by key. jobs: those of pages that are not over, in the order in which they end.
+    """options: settings by key. localization: texts by their English. jobs: those of pages that are not over, in the order in which they end.
 
     awaited: elem_ids that must be in the page before the scripts begin.
     """
@@ -53,6 +54,7 @@ def page_state(app: App, button_titles: Mapping[str, str], awaited: Sequence[str
     unfinished = [*([running] if running else []), *app.jobs.pending()]
     return {
         "options": app.settings.as_dict(),
+        "localization": read_translation(app, app.settings.get("localization")),
         "jobs": [{"id": job.id, "tab": job.kind} for job in unfinished if job.source == "page"],
         "notices": listing.notices(app),
         "buttonTitles": dict(button_titles),

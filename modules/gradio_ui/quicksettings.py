@@ -112,6 +112,7 @@ def wire_fresh_values(app: App, page: gr.Blocks, choices: Choices, row: tuple[Qu
         shown = [_fresh(app, each.setting, choices) for each in row]
         return [footer_html(app, chosen_checkpoint(app)), *shown]
 
+    bridge_button("quicksettings_fresh").click(fresh, outputs=[footer, *(each.component for each in row)], **QUICK)
     page.load(fresh, outputs=[footer, *(each.component for each in row)], **QUICK)
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from html import escape
 
 from modules.gradio_ui.param_component import Choices, choices_of
+from modules.gradio_ui.settings_extra_pages import EXTRA_PAGES, extra_pages_html
 from modules.schema.setting import Section, Setting
 from modules.schema.settings.table import SettingsTable
 from modules.schema.widgets import Checkbox, CheckboxGroup, ColorPicker, Dropdown, Hidden, Number, Radio, Slider, TextArea
@@ -33,7 +34,8 @@ def settings_form_html(
     shown = [section for section in sections if section.id and any(_is_shown(each) for each in section.settings)]
     shown = _with_ids_of_their_own(shown)
     links = "".join(f'<button type="button" data-section="{escape(each.id)}">{escape(each.title)}</button>' for each in shown)
-    pages = "".join(_page(each, choices, is_frozen) for each in shown)
+    links += "".join(f'<button type="button" data-section="tab_{name}" class="extra">{title}</button>' for name, title in EXTRA_PAGES)
+    pages = "".join(_page(each, choices, is_frozen) for each in shown) + extra_pages_html()
     return f'<div id="settings"><nav class="settings-sections" aria-label="Sections">{links}</nav><div class="settings-pages">{pages}</div></div>'
 
 
@@ -96,9 +98,10 @@ def _field(setting: Setting, choices: Choices, field_id: str, disabled: str) -> 
         case Number():
             return "number", f'<input type="number" step="any" {begin}>'
         case Dropdown(multiple=True):
-            return "multiselect", f'<select multiple size="5" {begin}>{_options(choices_of(setting.widget, choices))}</select>'
+            select = f'<select multiple size="5" {begin}>{_options(choices_of(setting.widget, choices))}</select>'
+            return "multiselect", select + _refresh_button(setting)
         case Dropdown() | Radio():
-            return "dropdown", f"<select {begin}>{_options(choices_of(setting.widget, choices))}</select>"
+            return "dropdown", f"<select {begin}>{_options(choices_of(setting.widget, choices))}</select>{_refresh_button(setting)}"
         case CheckboxGroup():
             return "checkboxgroup", _boxes(choices_of(setting.widget, choices), disabled)
         case ColorPicker():
@@ -109,8 +112,15 @@ def _field(setting: Setting, choices: Choices, field_id: str, disabled: str) -> 
             return "textbox", f'<input type="text" spellcheck="false" {begin}>'
 
 
+def _refresh_button(setting: Setting) -> str:
+    """For choices that come from the program or its folders."""
+    if not isinstance(setting.widget, Dropdown) or not isinstance(setting.widget.choices, str):
+        return ""
+    return f'<button type="button" id="refresh_{escape(setting.key)}" class="setting-refresh" title="Look again" aria-label="Look again">🔄</button>'
+
+
 def _options(texts: Sequence[str]) -> str:
-    return "".join(f"<option>{escape(text)}</option>" for text in texts)
+    return "".join(f'<option value="{escape(text, quote=True)}">{escape(text)}</option>' for text in texts)
 
 
 def _boxes(texts: Sequence[str], disabled: str) -> str:

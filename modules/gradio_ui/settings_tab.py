@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 
 import gradio as gr
 
 from modules.application.app import App
 from modules.application.settings_rules import is_frozen
-from modules.gradio_ui.components import bridge_text
+from modules.gradio_ui.components import bridge_button, bridge_text
 from modules.gradio_ui.events import QUICK
-from modules.gradio_ui.param_component import Choices
+from modules.gradio_ui.form import Form
+from modules.gradio_ui.param_component import Choices, choices_of
 from modules.gradio_ui.setting_changes import store_settings
 from modules.gradio_ui.settings_form import settings_form_html
+from modules.gradio_ui.ui_defaults import Defaults
 
 
-def build_settings_tab(app: App, choices: Choices) -> None:
-    """The tab's content, inside the current block, with its event."""
+def build_settings_tab(app: App, choices: Choices, forms: Sequence[Form] = ()) -> None:
+    """The tab's content, inside the current block, with its events. forms: those of the generation tabs, for the Defaults page."""
     with gr.Row(elem_id="settings_head", elem_classes=["gradio-row"]):
         submit = gr.Button("Apply settings", elem_id="settings_submit", variant="primary", scale=0)
         gr.Button("Reload UI", elem_id="settings_restart_gradio", scale=0)
@@ -43,6 +46,33 @@ def build_settings_tab(app: App, choices: Choices) -> None:
     changes, answer = bridge_text("settings_changes"), bridge_text("settings_json")
     stored = submit.click(partial(_store, app), inputs=[changes], outputs=[answer], js="() => [webui.changedSettingsText()]", **QUICK)
     stored.then(None, inputs=[answer], js="(answer) => { webui.settingsStored(answer, true); }", **QUICK)
+
+
+    _wire_defaults(Defaults(forms=forms, config_file=app.paths.ui_config_file))
+    _wire_choices(app, choices)
+
+
+def _wire_defaults(defaults: Defaults) -> None:
+    """HTML buttons press these hidden ones; the answer goes where the page shows it."""
+    values, answer = bridge_text("ui_defaults_values"), bridge_text("ui_defaults_answer")
+    for name, act in (("view", defaults.view), ("apply", defaults.apply)):
+        button = bridge_button(f"ui_defaults_{name}_run")
+        told = button.click(act, inputs=[values], outputs=[answer], js="() => [webui.pageValuesText()]", **QUICK)
+        told.then(None, inputs=[answer], js="(html) => { webui.showDefaults(html); }", **QUICK)
+
+
+def _wire_choices(app: App, choices: Choices) -> None:
+    """What dropdowns of the form offer, asked anew: the page tells the key, the answer is {"key", "choices"} as JSON."""
+    key, answer, button = bridge_text("settings_refresh_key"), bridge_text("settings_refresh_answer"), bridge_button("settings_refresh_run")
+
+    def look_again(name: str) -> str:
+        if name not in app.settings.table:
+            return "{}"
+        app.catalogue.refresh()
+        return json.dumps({"key": name, "choices": choices_of(app.settings.table.find(name).widget, choices)})
+
+    told = button.click(look_again, inputs=[key], outputs=[answer], js="() => [webui.choicesWanted]", **QUICK)
+    told.then(None, inputs=[answer], js="(answer) => { webui.choicesArrived(answer); }", **QUICK)
 
 
 def _store(app: App, changes: str) -> str:

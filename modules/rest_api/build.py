@@ -24,6 +24,7 @@ from modules.rest_api.internal_routes import add_internal_routes
 from modules.rest_api.job_routes import add_job_routes
 from modules.rest_api.listing_routes import add_listing_routes
 from modules.rest_api.network_routes import add_network_routes
+from modules.rest_api.page_routes import add_page_routes
 from modules.rest_api.progress_routes import add_progress_routes
 from modules.rest_api.queue_routes import add_queue_routes
 from modules.rest_api.routes import Routes
@@ -57,6 +58,7 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     add_history_routes(routes)
     add_file_route(routes)
     add_network_routes(routes)
+    add_page_routes(routes)
     if app.flags.api_log:
         fastapi_app.add_middleware(RequestLog)      # type: ignore[arg-type]
     fastapi_app.add_middleware(Guard, rules=guard_rules(app.flags, credentials))  # type: ignore[arg-type]

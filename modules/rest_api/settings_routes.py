@@ -12,11 +12,11 @@ from modules.application import generation
 from modules.application.app import App
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.application.settings_rules import check_outside_change
+from modules.application.system_report import SECRET_FLAGS
 from modules.rest_api.models import FlagsItem, Options
 from modules.rest_api.routes import Routes
 from modules.schema.errors import WebuiError
 
-SECRET_FLAGS = frozenset({"gradio_auth", "gradio_auth_path", "api_auth", "ngrok", "ngrok_options", "tls_keyfile", "tls_certfile"})
 HASH_KEY = "sd_checkpoint_hash"
 
 

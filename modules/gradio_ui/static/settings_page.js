@@ -90,6 +90,10 @@ webui.showSettingsSection = function(id) {
     form.classList.remove("all");
     form.querySelectorAll(".settings-sections button").forEach((button) => button.classList.toggle("selected", button.dataset.section === id));
     form.querySelectorAll(".settings-pages > section").forEach((page) => page.classList.toggle("shown", page.id === `settings_${id}`));
+    webui.openExtraSettings(id);
+    if (form.getBoundingClientRect().top < 0) {
+        form.scrollIntoView({block: "start"});
+    }
 };
 
 // Shows the rows that hold all the words; an empty search goes back to one section.
@@ -155,6 +159,9 @@ onUiLoaded(() => {
             webui.showSettingsSection(event.target.dataset.section);
         } else if (event.target.classList.contains("setting-reset")) {
             webui.resetSetting(event.target.closest(".setting"));
+        } else if (event.target.classList.contains("setting-refresh")) {
+            webui.choicesWanted = event.target.closest(".setting").dataset.key;
+            webui.find("#settings_refresh_run").click();
         }
     });
     webui.field("settings_search").addEventListener("input", webui.searchSettings);

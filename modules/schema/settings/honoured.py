@@ -96,6 +96,7 @@ HONOURED = frozenset(
         "interrupt_after_current",
         "jpeg_quality",
         "list_hidden_files",
+        "localization",
         "live_preview_refresh_period",
         "live_previews_enable",
         "lora_hide_unknown_for_versions",

@@ -1,0 +1,45 @@
+"""Localisation files in A1111's format: {"English text": "text in another language"}, of the program's folder and of extensions."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from modules.application.app import App
+
+log = logging.getLogger(__name__)
+SETTING = "localization"
+NONE = "None"
+
+
+def translation_names(app: App) -> list[str]:
+    """What the setting ``localization`` offers beside "None": names of files without ".json"."""
+    return sorted({path.stem for path in _files(app)}, key=str.casefold)
+
+
+def read_translation(app: App, name: str) -> dict[str, Any]:
+    """All texts of that name, of all files that bear it; later files add to earlier ones. Empty for "None" or a name that is gone."""
+    found: dict[str, Any] = {}
+    for path in _files(app):
+        if name in ("", NONE) or path.stem != name:
+            continue
+        try:
+            texts = json.loads(path.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError, RecursionError) as error:
+            log.warning("%s is passed over: it cannot be read (%s)", path, error)
+            continue
+        if isinstance(texts, dict):
+            found |= {key: text for key, text in texts.items() if isinstance(text, str | bool)}
+    return found
+
+
+def _files(app: App) -> Iterator[Path]:
+    folders = [Path(app.flags.localizations_dir), *(each.path / "localizations" for each in app.extensions.enabled)]
+    for folder in folders:
+        try:
+            yield from sorted(path for path in folder.iterdir() if path.suffix.lower() == ".json" and path.is_file())
+        except OSError:
+            continue

@@ -1,0 +1,33 @@
+"""The system report tells a maintainer what counts, and nobody a secret."""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from modules.application.app import App
+from modules.application.system_report import HIDDEN, report_is_unchanged, report_text, system_report, without_secrets
+
+
+def test_a_report_holds_no_secret(make_app: Callable[..., App]) -> None:
+    app = make_app("--gradio-auth", "anna:geheim1", "--api-auth", "bot:geheim2", "--ngrok", "geheim3")
+    app.settings.set("api_useragent", "https://me:geheim4@proxy.example/")
+    app.settings.set("jpeg_quality", 71)
+    text = report_text(system_report(app))
+    assert "geheim" not in text
+    report = json.loads(text)
+    assert report["Commandline"]["gradio_auth"] == HIDDEN and report["Config"]["jpeg_quality"] == 71
+    assert any(each.startswith("torch==") for each in report["Packages"])
+
+
+@pytest.mark.parametrize("key", ["civitai_api_key", "ch_civiai_api_key", "openai_token", "my_password", "client_secret"])
+def test_extensions_keys_are_hidden(key: str) -> None:
+    assert without_secrets({key: "abc", "token_merging_ratio": 0.5, "samples_format": "png"}) == {key: HIDDEN, "token_merging_ratio": 0.5, "samples_format": "png"}
+
+
+def test_a_changed_report_is_told(make_app: Callable[..., App]) -> None:
+    text = report_text(system_report(make_app()))
+    assert report_is_unchanged(text)
+    assert not report_is_unchanged(text.replace('"Version": "', '"Version": "9'))
+    assert not any(report_is_unchanged(each) for each in ("", "[]", "{}", "no json", '{"checksum": 5}'))
