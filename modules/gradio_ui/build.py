@@ -16,10 +16,10 @@ from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.head import STATIC, STATIC_URL, head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
-from modules.gradio_ui.img2img_tab import build_img2img_tab
+from modules.gradio_ui.img2img_tab import build_img2img_tab, image_cfg_shown
 from modules.gradio_ui.page_state import awaited_ids, page_state
 from modules.gradio_ui.png_info_tab import build_png_info_tab
-from modules.gradio_ui.quicksettings import build_quicksettings, wire_fresh_values, wire_quicksettings
+from modules.gradio_ui.quicksettings import Following, build_quicksettings, wire_fresh_values, wire_quicksettings
 from modules.gradio_ui.send_to import wire_send_buttons
 from modules.gradio_ui.settings_tab import build_settings_tab
 from modules.gradio_ui.shown_files import ShownFiles
@@ -76,8 +76,13 @@ def build_ui(app: App) -> Page:
                 build_settings_tab(app, choices, forms=(txt2img.form, img2img.form))
         footer = gr.HTML(footer_html(app, chosen_checkpoint(app)), elem_id="footer")
         wire_send_buttons(txt2img, img2img, app.settings.get, more=(extras,))
-        wire_quicksettings(app, choices, row, forms=(txt2img.form, img2img.form), ui_config=ui_config, answer=setting_answer, footer=footer)
-        wire_fresh_values(app, page, choices, row, footer)
+        following: Following = (
+            (footer, lambda model: footer_html(app, model)),
+            (img2img.form.component("image_cfg_scale"), lambda model: gr.update(visible=image_cfg_shown(model))),
+        )
+        forms = (txt2img.form, img2img.form)
+        wire_quicksettings(app, choices, row, forms=forms, ui_config=ui_config, answer=setting_answer, following=following)
+        wire_fresh_values(app, page, choices, row, following)
     return page
 
 

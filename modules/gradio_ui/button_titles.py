@@ -28,6 +28,8 @@ _ONCE = {
     "paste": _PASTE,
     "img2img_paste": _PASTE,
     "upscaling_res_switch_btn": "Swap width and height",
+    "interrogate": "Interrogate CLIP: describe the picture in words",
+    "deepbooru": "Interrogate DeepBooru: describe the picture in tags",
     "img2img_detect_image_size_btn": "Take width and height from the picture",
     "refresh_sd_model_checkpoint": "Look for checkpoints again",
     "txt2img_upscale": "Run hires fix on the chosen picture, with the values on the left",

@@ -17,12 +17,14 @@ class Field:
     """A parameter on the page. guard: index in the form of the checkbox that must be on for the value to count.
 
     by_script: the page's scripts give the value when Generate is clicked (``webui.fillers``, by elem_id).
+    infotext: the key under which a field that is no parameter of the table is read from a picture's text.
     """
 
     name: str
     component: Component
     guard: int | None = None
     by_script: bool = False
+    infotext: str | None = None
 
 
 def nothing_more(values: Mapping[str, Any]) -> Mapping[str, Any]:

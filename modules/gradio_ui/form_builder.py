@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gradio as gr
@@ -54,10 +55,28 @@ class FormBuilder:
         self.fields.append(Field(name=name, component=component, guard=guard))
         return component
 
-    def own(self, name: str, component: Component, *, guard: int | None = None, by_script: bool = False) -> Component:
+    def own(
+        self, name: str, component: Component, *, guard: int | None = None, by_script: bool = False, infotext: str | None = None
+    ) -> Component:
         """A field that is no parameter of the table: ``complete`` makes something of it. The keywords are ``Field``'s."""
-        self.fields.append(Field(name=name, component=component, guard=guard, by_script=by_script))
+        self.fields.append(Field(name=name, component=component, guard=guard, by_script=by_script, infotext=infotext))
         return component
+
+    @contextmanager
+    def own_fold(self, elem_id: str, label: str, *, infotext: str | None = None, box_id: str = "", is_open: bool = False) -> Iterator[int]:
+        """A box that opens with its checkbox, which is a field called ``elem_id``; gives the guard for what stands in it.
+
+        The checkbox stands over the rest; CSS hides the rest while it is off, so that all of it is in the page.
+        """
+        box_id = box_id or f"{elem_id}-checkbox"
+        with gr.Column(
+            elem_id=elem_id if elem_id != box_id else f"{elem_id}-fold", elem_classes=["gradio-accordion", "input-accordion"], min_width=0
+        ):
+            checkbox = gr.Checkbox(is_open, label=label, elem_id=box_id, elem_classes=["input-accordion-checkbox"], interactive=True)
+            self.own(elem_id, checkbox, infotext=infotext)
+            guard = len(self.fields) - 1
+            with gr.Column(elem_id=f"{elem_id}-extra", elem_classes=["input-accordion-extra"], min_width=0):
+                yield guard
 
     def build(self, items: Sequence[Item], guard: int | None = None) -> None:
         """All ``items``, one after the other, inside the current block."""
@@ -91,16 +110,10 @@ class FormBuilder:
         gr.Checkbox(False, label=item.label, elem_id=self._id(item.elem_id), elem_classes=classes, interactive=True, min_width=0, scale=0)
 
     def _fold(self, item: Fold) -> None:
-        """The checkbox stands over the rest; CSS hides the rest while it is off, so that all of it is in the page."""
         elem_id = self._id(item.elem_id)
-        with gr.Column(elem_id=elem_id, elem_classes=["gradio-accordion", "input-accordion"], min_width=0):
-            checkbox = gr.Checkbox(
-                item.is_open, label=item.label, elem_id=f"{elem_id}-checkbox", elem_classes=["input-accordion-checkbox"], interactive=True
-            )
-            self.fields.append(Field(name=item.toggle or f"{elem_id}-checkbox", component=checkbox))
-            guard = len(self.fields) - 1
-            with gr.Column(elem_id=f"{elem_id}-extra", elem_classes=["input-accordion-extra"], min_width=0):
-                self.build(item.items, guard)
+        with self.own_fold(elem_id, item.label, is_open=item.is_open) as guard:
+            self.fields[guard] = replace(self.fields[guard], name=item.toggle or f"{elem_id}-checkbox")
+            self.build(item.items, guard)
 
     def _start_value(self, name: str) -> Any:
         if self.native_size and name in ("width", "height"):

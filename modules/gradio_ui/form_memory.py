@@ -52,6 +52,8 @@ def fits(component: Component, value: Any) -> bool:
             return isinstance(value, int | float) and not isinstance(value, bool)
         case gr.Dropdown(multiselect=True):
             return isinstance(value, list) and all(each in _choices(component) for each in value)
+        case gr.CheckboxGroup():
+            return isinstance(value, list) and all(each in _choices(component) for each in value)
         case gr.Dropdown() | gr.Radio():
             return value in _choices(component)
         case gr.Textbox():
@@ -60,5 +62,5 @@ def fits(component: Component, value: Any) -> bool:
             return False
 
 
-def _choices(component: gr.Dropdown | gr.Radio) -> list[Any]:
+def _choices(component: gr.Dropdown | gr.Radio | gr.CheckboxGroup) -> list[Any]:
     return [value for _, value in component.choices]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modules.gradio_ui.canvas import CanvasContent, read_canvas
+from modules.gradio_ui.soft_inpainting import soft_arguments
 from modules.imaging.drawings import colour_sketch, painted_mask, painted_over
 from modules.schema.errors import InvalidValue
 
@@ -32,6 +33,8 @@ def img2img_values(values: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     picture, mask = _start(mode, values)
     found: dict[str, Any] = {"init_images": (picture,), "mask": mask}
+    if mask is not None and (soft := soft_arguments(values)):
+        found["alwayson_scripts"] = soft
     if _number(values.get(RESIZE_TAB)) == 1:
         found["width"], found["height"] = scaled_size(picture.size, values.get(SCALE))
     return found

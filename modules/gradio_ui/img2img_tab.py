@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import gradio as gr
 
 from modules.application.app import App
 from modules.gradio_ui import img2img_pictures as pictures
 from modules.gradio_ui.canvas import COLOUR_MASK, MASK, MASKED, PLAIN, SKETCH, build_canvas
+from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
 from modules.gradio_ui.components import bridge_text, form_column, form_row, tool_button
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.generation_tab import GenerationTab, build_generation_tab
+from modules.gradio_ui.img2img_batch import build_batch
 from modules.gradio_ui.inner_tabs import InnerTab, build_inner_tabs
+from modules.gradio_ui.interrogate import build_interrogate_buttons
 from modules.gradio_ui.param_component import Choices
 from modules.gradio_ui.shown_files import ShownFiles
+from modules.gradio_ui.soft_inpainting import build_soft_inpainting
 from modules.gradio_ui.ui_config import UiConfig
+from modules.library.model_file import ModelFile
 from modules.schema.table import IMG2IMG
 
 TAB = "img2img"
@@ -36,12 +42,29 @@ COPIES = {
 
 def build_img2img_tab(app: App, choices: Choices, ui_config: UiConfig, files: ShownFiles) -> GenerationTab:
     """The tab, inside the current block, with its events."""
-    parts = {"modes": _modes, "resize": _resize, "mask_alpha": _mask_alpha, "soft_inpainting": _soft_inpainting}
+    parts = {
+        "modes": partial(_modes, may_name_folders=not app.flags.hide_ui_dir_config),
+        "resize": _resize,
+        "mask_alpha": _mask_alpha,
+        "soft_inpainting": build_soft_inpainting,
+        "image_cfg_scale": partial(_image_cfg_scale, app),
+        "tools": lambda builder: build_interrogate_buttons(app),
+    }
     return build_generation_tab(app, IMG2IMG, choices, ui_config, files, parts=parts, complete=pictures.img2img_values)
 
 
-def _modes(builder: FormBuilder) -> None:
+def image_cfg_shown(model: ModelFile | None) -> Any:
+    """``visible`` of Image CFG Scale: only models that change a picture by instruction know it."""
+    return True if model is not None and "pix2pix" in (model.family_name or "") else "hidden"
+
+
+def _image_cfg_scale(app: App, builder: FormBuilder) -> None:
+    builder.parameter("image_cfg_scale", visible=image_cfg_shown(chosen_checkpoint(app)))
+
+
+def _modes(builder: FormBuilder, *, may_name_folders: bool) -> None:
     tabs = [InnerTab(f"{TAB}_{name}_tab", label, partial(_canvases, builder, name, canvases)) for name, label, canvases in MODES]
+    tabs.append(InnerTab(f"{TAB}_batch_tab", "Batch", partial(build_batch, builder, may_name_folders=may_name_folders)))
     build_inner_tabs("mode_img2img", tabs)
     builder.own(pictures.MODE, bridge_text(pictures.MODE, "0"), by_script=True)
 
@@ -113,7 +136,3 @@ def _mask_alpha(builder: FormBuilder) -> None:
         min_width=0,
     )
     builder.own(pictures.MASK_ALPHA, alpha)
-
-
-def _soft_inpainting(builder: FormBuilder) -> None:
-    pass

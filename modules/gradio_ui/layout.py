@@ -151,7 +151,7 @@ IMG2IMG_SECTIONS: tuple[Item, ...] = (
     SAMPLING,
     Line("{tab}_accordions", (REFINER,), classes=("accordions",)),
     RESIZE_AND_BATCH,
-    Line(None, ("cfg_scale", "image_cfg_scale")),
+    Line(None, ("cfg_scale", Part("image_cfg_scale"))),
     "denoising_strength",
     SEED,
     SEED_EXTRAS,

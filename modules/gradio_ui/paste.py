@@ -66,6 +66,12 @@ class Paster:
             value = self._typed(entry, infotext[key])
             if value is not None:
                 found[entry.api_name] = value
+        for field in self.form.fields:
+            if field.infotext in infotext:
+                text = infotext[field.infotext]
+                found[field.name] = text not in ("", "False") if isinstance(field.component, gr.Checkbox) else _number(text)
+            elif field.infotext and isinstance(field.component, gr.Checkbox):
+                found[field.name] = False
         if "Prompt" in infotext:
             found.setdefault("negative_prompt", "")
         found["enable_hr"] = any(infotext.get(key, "0") != "0" for key in HIRES_MARKS)

@@ -13,15 +13,16 @@ from modules.application.app import App
 from modules.gradio_ui.checkpoint_choice import CHECKPOINT, chosen_checkpoint, start_size
 from modules.gradio_ui.components import bridge_button, bridge_text, tool_button
 from modules.gradio_ui.events import QUICK
-from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.param_component import Choices, build_component, choices_of
 from modules.gradio_ui.setting_changes import store_settings
 from modules.gradio_ui.ui_config import UiConfig
+from modules.library.model_file import ModelFile
 from modules.schema.setting import Setting
 from modules.schema.widgets import Dropdown, Hidden
 
 TOLD = "(answer) => { webui.settingsStored(answer); }"
+Following = Sequence[tuple[Component, Callable[[ModelFile | None], Any]]]  # components, each with what makes its update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +57,19 @@ def wire_quicksettings(
     forms: Sequence[Form],
     ui_config: UiConfig,
     answer: gr.Textbox,
-    footer: gr.HTML,
+    following: Following,
 ) -> None:
-    """Store each change, and for the checkpoint move an untouched size along. answer: ``store_settings``' JSON for the scripts."""
+    """Store each change, and for the checkpoint move an untouched size along.
+
+    answer: ``store_settings``' JSON for the scripts. following: what else hangs on the checkpoint.
+    """
     size = [form.component(name) for form in forms for name in ("width", "height")]
     for each in row:
         if each.setting.key == CHECKPOINT:
             stored = each.component.input(  # type: ignore[attr-defined]
-                _checkpoint_storer(app, ui_config, [form.table.tab for form in forms]),
+                _checkpoint_storer(app, ui_config, [form.table.tab for form in forms], following),
                 inputs=[each.component, *size],
-                outputs=[answer, footer, *size],
+                outputs=[answer, *(component for component, _ in following), *size],
                 **QUICK,
             )
         else:
@@ -73,7 +77,8 @@ def wire_quicksettings(
         stored.then(None, inputs=[answer], js=TOLD, **QUICK)
         if each.refresh is not None:
             each.refresh.click(_refresher(app, each.setting, choices), outputs=[each.component], **QUICK)
-    _wire_card_choice(app, row, _checkpoint_storer(app, ui_config, [form.table.tab for form in forms]), size=size, answer=answer, footer=footer)
+    store = _checkpoint_storer(app, ui_config, [form.table.tab for form in forms], following)
+    _wire_card_choice(app, row, store, inputs=size, outputs=[answer, *(component for component, _ in following), *size])
 
 
 def _when_set(component: Component) -> Callable[..., Any]:
@@ -88,9 +93,12 @@ def _when_set(component: Component) -> Callable[..., Any]:
 
 
 def _wire_card_choice(
-    app: App, row: tuple[QuickSetting, ...], store: Callable[..., list[Any]], *, size: list[Component], answer: gr.Textbox, footer: gr.HTML
+    app: App, row: tuple[QuickSetting, ...], store: Callable[..., list[Any]], *, inputs: list[Component], outputs: list[Component]
 ) -> None:
-    """A click on a checkpoint's card chooses it, whether or not the row shows checkpoints."""
+    """A click on a checkpoint's card chooses it, whether or not the row shows checkpoints.
+
+    inputs: what ``store`` is given after the title. outputs: what its answer goes to, ``store_settings``' JSON first.
+    """
     title, button = bridge_text("desired_checkpoint"), bridge_button("change_checkpoint")
     shown: list[Component] = [each.component for each in row if each.setting.key == CHECKPOINT]
 
@@ -100,20 +108,22 @@ def _wire_card_choice(
         return [*told, *(gr.update(value=model.title if model else None) for _ in shown)]
 
     chosen = button.click(
-        choose, inputs=[title, *size], outputs=[answer, footer, *size, *shown], js="(_, ...size) => [webui.takeWantedCheckpoint(), ...size]", **QUICK
+        choose, inputs=[title, *inputs], outputs=[*outputs, *shown], js="(_, ...size) => [webui.takeWantedCheckpoint(), ...size]", **QUICK
     )
-    chosen.then(None, inputs=[answer], js=TOLD, **QUICK)
+    chosen.then(None, inputs=[outputs[0]], js=TOLD, **QUICK)
 
 
-def wire_fresh_values(app: App, page: gr.Blocks, choices: Choices, row: tuple[QuickSetting, ...], footer: gr.HTML) -> None:
+def wire_fresh_values(app: App, page: gr.Blocks, choices: Choices, row: tuple[QuickSetting, ...], following: Following) -> None:
     """What was chosen since the server started: Gradio would show each visitor the values of that moment."""
 
     def fresh() -> list[Any]:
         shown = [_fresh(app, each.setting, choices) for each in row]
-        return [footer_html(app, chosen_checkpoint(app)), *shown]
+        model = chosen_checkpoint(app)
+        return [*(update(model) for _, update in following), *shown]
 
-    bridge_button("quicksettings_fresh").click(fresh, outputs=[footer, *(each.component for each in row)], **QUICK)
-    page.load(fresh, outputs=[footer, *(each.component for each in row)], **QUICK)
+    outputs = [*(component for component, _ in following), *(each.component for each in row)]
+    bridge_button("quicksettings_fresh").click(fresh, outputs=outputs, **QUICK)
+    page.load(fresh, outputs=outputs, **QUICK)
 
 
 def _fresh(app: App, setting: Setting, choices: Choices) -> Any:
@@ -133,7 +143,7 @@ def _storer(app: App, key: str) -> Callable[[Any], str]:
     return lambda value: store_settings(app, {key: value})
 
 
-def _checkpoint_storer(app: App, ui_config: UiConfig, tabs: Sequence[str]) -> Callable[..., list[Any]]:
+def _checkpoint_storer(app: App, ui_config: UiConfig, tabs: Sequence[str], following: Following) -> Callable[..., list[Any]]:
     def store(title: str, *sizes: int) -> list[Any]:
         before = [start_size(chosen_checkpoint(app), ui_config, tab) for tab in tabs]
         answer = store_settings(app, {CHECKPOINT: title})
@@ -143,7 +153,7 @@ def _checkpoint_storer(app: App, ui_config: UiConfig, tabs: Sequence[str]) -> Ca
             after = start_size(model, ui_config, tab)
             untouched = sizes[2 * index : 2 * index + 2] == before[index] and after != before[index]
             updates += after if untouched else (gr.skip(), gr.skip())
-        return [answer, footer_html(app, model), *updates]
+        return [answer, *(update(model) for _, update in following), *updates]
 
     return store
 

@@ -52,7 +52,7 @@ def build_toprow(builder: FormBuilder) -> Toprow:
             )
         with gr.Column(elem_id=f"{tab}_actions_column", elem_classes=["actions-column"], scale=1, min_width=0):
             generate, interrupt, interrupting, skip = generate_box(tab)
-            paste, style_apply, restore = _tools(tab)
+            paste, style_apply, restore = _tools(builder)
             styles_refresh = _styles(builder)
         task_id, answer, said = (bridge_text(f"{tab}_{name}") for name in ("task_id", "submit_answer", "interrupt_answer"))
     return Toprow(
@@ -90,11 +90,14 @@ def generate_box(tab: str) -> tuple[gr.Button, gr.Button, gr.Button, gr.Button]:
     return generate, interrupt, interrupting, skip
 
 
-def _tools(tab: str) -> tuple[gr.Button, gr.Button, gr.Button]:
+def _tools(builder: FormBuilder) -> tuple[gr.Button, gr.Button, gr.Button]:
+    tab = builder.table.tab
     with gr.Row(elem_id=f"{tab}_tools", elem_classes=["gradio-row", "tools-row"]):
         paste = tool_button("↙️", PASTE_IDS[tab])
         tool_button("🗑️", f"{tab}_clear_prompt")
         style_apply = tool_button("📋", f"{tab}_style_apply")
+        if "tools" in builder.parts:
+            builder.parts["tools"](builder)
         restore = tool_button("🌀", f"{tab}_restore_progress", visible=False)
     return paste, style_apply, restore
 

@@ -132,15 +132,19 @@ class PictureCanvas {
         }
     }
 
-    // Something was painted: keep it as soon as the hand rests.
-    painted() {
+    // Something was painted: keep it at once, and again after that if the hand was faster.
+    async painted() {
         this.tools.refresh();
-        clearTimeout(this.keeping);
-        this.keeping = setTimeout(async() => {
-            if (!this.drawing.stroke) {
-                webui.keepBlob(this.id, "drawing", (await this.drawn()).blob);
-            }
-        }, 250);
+        if (this.keeping) {
+            return;
+        }
+        this.keeping = true;
+        let kept = 0;
+        while (this.picture && kept !== this.drawing.version) {
+            kept = this.drawing.version;
+            await webui.keepBlob(this.id, "drawing", (await this.drawn()).blob);
+        }
+        this.keeping = false;
     }
 
     // The drawing as a file, made anew when it changed.

@@ -4,8 +4,8 @@ webui.memoryKey = (tab) => `${tab}_form`;
 
 // The fields of a generation tab, by elem_id.
 webui.formBlocks = function(tab) {
-    const kinds = ["checkbox", "slider", "number", "dropdown", "textbox", "radio"].map((kind) => `.block.gradio-${kind}[id^="${tab}_"]`);
-    const blocks = document.querySelectorAll(`#tab_${tab} :is(${kinds.join(", ")}), #tab_${tab} .block.input-accordion-checkbox`);
+    const kinds = ["checkbox", "slider", "number", "dropdown", "textbox", "radio", "checkboxgroup"].map((kind) => `.block.gradio-${kind}[id^="${tab}_"]`);
+    const blocks = document.querySelectorAll(`#tab_${tab} :is(${kinds.join(", ")}), #tab_${tab} .block.input-accordion-checkbox, #tab_${tab} .inpaint-controls .block.gradio-slider`);
     return Object.fromEntries(Array.from(blocks, (block) => [block.id, block]));
 };
 
@@ -13,6 +13,9 @@ webui.readBlock = function(block) {
     const chosen = block.querySelector("input[type=radio]:checked");
     if (chosen) {
         return chosen.closest("label").textContent.trim();
+    }
+    if (block.classList.contains("gradio-checkboxgroup")) {
+        return Array.from(block.querySelectorAll("input:checked"), (box) => box.closest("label").textContent.trim());
     }
     const box = block.querySelector("input[type=checkbox]");
     if (box) {

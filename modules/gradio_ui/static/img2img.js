@@ -86,6 +86,7 @@ onUiLoaded(() => {
     webui.receivers.img2img = webui.img2imgReceiver(0, "img2img_image");
     webui.receivers.inpaint = webui.img2imgReceiver(2, "img2maskimg");
     webui.fillers.img2img_mode = () => String(webui.img2imgMode());
+    webui.fillers.img2img_batch_source_tab = () => String(get_tab_index("img2img_batch_source"));
     webui.fillers.img2img_resize_tab = () => String(get_tab_index("img2img_tabs_resize"));
     for (const id of Object.keys(webui.canvases)) {
         const needed = () => (webui.img2imgModes[webui.img2imgMode()] || []).includes(id);

@@ -51,7 +51,24 @@ webui.startInnerTabs = function(root) {
         button.addEventListener("click", () => webui.showInnerTab(root, buttons, button));
     }
     nav.addEventListener("keydown", (event) => webui.moveAlong(event, buttons));
-    webui.showInnerTab(root, buttons, buttons[0]);
+    webui.showInnerTab(root, buttons, document.getElementById(webui.innerTabs()[root.id]) || buttons[0]);
+};
+
+// Which inner tabs were chosen before a reload: button's id by root's id.
+webui.innerTabs = function() {
+    try {
+        return JSON.parse(sessionStorage.getItem("inner_tabs")) || {};
+    } catch {
+        return {};
+    }
+};
+
+webui.keepInnerTab = function(root, chosen) {
+    try {
+        sessionStorage.setItem("inner_tabs", JSON.stringify({...webui.innerTabs(), [root.id]: chosen.id}));
+    } catch (error) {
+        console.warn("the browser does not keep the chosen tab", error);
+    }
 };
 
 webui.showInnerTab = function(root, buttons, chosen) {
@@ -62,6 +79,7 @@ webui.showInnerTab = function(root, buttons, chosen) {
         button.tabIndex = on ? 0 : -1;
         document.getElementById(button.getAttribute("aria-controls")).style.display = on ? "flex" : "none";
     }
+    webui.keepInnerTab(root, chosen);
     root.dispatchEvent(new CustomEvent("innertab", {detail: buttons.indexOf(chosen)}));
 };
 

@@ -1,0 +1,231 @@
+"""img2img in a real browser: paint, and only that is drawn anew; send, copy, reload, and the server gets what the page shows."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from modules.imaging.metadata import png_bytes
+from tests.browser.conftest import SECONDS, FakePage, RealServer, Visit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as BrowserPage
+
+BLUE = (20, 60, 200)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "blue.png"
+    Image.new("RGB", (96, 64), BLUE).save(path)
+    return path
+
+
+def to_img2img(page: BrowserPage, mode: str = "img2img") -> None:
+    page.click("#tab_img2img-button")
+    page.click(f"#img2img_{mode}_tab-button")
+
+
+def put(page: BrowserPage, canvas: str, path: Path) -> None:
+    page.set_input_files(f"#{canvas} input[type=file]", path)
+    page.wait_for_selector(f"#{canvas}.has-picture")
+
+
+def stroke(page: BrowserPage, canvas: str, points: Sequence[tuple[float, float]]) -> None:
+    """points: in shares of what is seen of the picture."""
+    page.locator(f"#{canvas} .canvas-viewport").scroll_into_view_if_needed()
+    box = page.locator(f"#{canvas} .canvas-viewport").bounding_box()
+    assert box is not None
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=3)
+    page.mouse.up()
+
+
+def covered(page: BrowserPage, canvas: str) -> int:
+    """How many pixels of the drawing are opaque."""
+    return page.evaluate(
+        """(id) => { const layer = webui.canvases[id].drawing.layer;
+        const data = layer.getContext("2d").getImageData(0, 0, layer.width, layer.height).data;
+        let count = 0; for (let at = 3; at < data.length; at += 4) count += data[at] > 128; return count; }""",
+        canvas,
+    )
+
+
+def generate(browser: Visit, **fields: Any) -> None:
+    for name, value in fields.items():
+        browser.set(f"img2img_{name}", value)
+    browser.page.click("#img2img_generate")
+    browser.page.wait_for_function("webui.jobs.img2img.ids.length > 0 || document.querySelector('.webui-toast.error')")
+    browser.page.wait_for_function("webui.jobs.img2img.ids.length === 0", timeout=SECONDS * 1000)
+
+
+def test_only_what_was_painted_is_drawn_anew(real_server: RealServer, visit: Callable[..., Visit], picture: Path) -> None:
+    browser = visit(real_server.url)
+    to_img2img(browser.page, "inpaint")
+    put(browser.page, "img2maskimg", picture)
+    stroke(browser.page, "img2maskimg", [(0.1, 0.2), (0.2, 0.7)])
+    browser.page.click("#img2img_detect_image_size_btn")
+    generate(browser, steps=4, mask_blur=0, denoising_strength=1, seed=3)
+    assert browser.toasts() == ""
+    (saved,) = sorted((real_server.folder / "outputs" / "img2img-images").rglob("*.png"))
+    made = np.asarray(Image.open(saved).convert("RGB")).astype(int)
+    assert made.shape == (64, 96, 3)
+    changed = np.abs(made - np.array(BLUE)).max(axis=2) > 8
+    assert changed[:, :32].any() and not changed[:, 40:].any()
+    assert "Denoising strength: 1" in Image.open(saved).info["parameters"]
+
+
+def test_a_picture_goes_from_txt2img_to_inpainting_with_its_parameters(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    browser.generate("a sent cat", steps=3, width=96, height=64, seed=77)
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    browser.page.click("#txt2img_send_to_inpaint")
+    browser.page.wait_for_selector("#img2maskimg.has-picture")
+    browser.page.wait_for_function("webui.field('img2img_prompt').value === 'a sent cat' && webui.field('img2img_width').value === '96'")
+    assert browser.page.is_visible("#img2maskimg .canvas-viewport") and browser.page.is_visible("#img2img_mask_blur")
+    assert (browser.value("img2img_steps"), browser.value("img2img_seed"), browser.value("img2img_height")) == ("3", "77", "64")
+    stroke(browser.page, "img2maskimg", [(0.5, 0.5), (0.6, 0.5)])
+    generate(browser)
+    request = fake_page.engine.requests[-1]
+    assert (request.prompt, request.width, request.height) == ("a sent cat", 96, 64)
+    assert request.init.pictures[0].size == (96, 64) and request.init.inpaint.mask is not None
+
+
+def test_a_sketch_arrives_as_it_is_seen(fake_page: FakePage, visit: Callable[..., Visit], picture: Path) -> None:
+    browser = visit(fake_page.url)
+    page = browser.page
+    to_img2img(page, "img2img_sketch")
+    put(page, "img2img_sketch", picture)
+    page.fill("#img2img_sketch input[type=color]", "#ff0000")
+    stroke(page, "img2img_sketch", [(0.1, 0.5), (0.9, 0.5)])
+    page.click("#img2img_copy_sketch_to_img2img")
+    page.wait_for_selector("#img2img_image.has-picture")
+    page.click("#img2img_tab_resize_by-button")
+    browser.set("img2img_scale", "1.5")
+    assert "from 96x64 to 144x96" in page.inner_text("#img2img_scale_resolution_preview")
+    generate(browser, steps=1)
+    request = fake_page.engine.requests[-1]
+    seen = request.init.pictures[0].convert("RGB")
+    assert seen.getpixel((48, 32)) == (255, 0, 0) and seen.getpixel((48, 5)) == BLUE
+    assert (request.width, request.height) == (144, 96) and request.init.inpaint.mask is None
+
+
+def test_undo_redo_eraser_fill_and_keys(fake_page: FakePage, visit: Callable[..., Visit], picture: Path) -> None:
+    page = visit(fake_page.url).page
+    to_img2img(page, "inpaint")
+    put(page, "img2maskimg", picture)
+    stroke(page, "img2maskimg", [(0.2, 0.2), (0.8, 0.2)])
+    first = covered(page, "img2maskimg")
+    assert first > 0
+    page.keyboard.press("Control+z")
+    assert covered(page, "img2maskimg") == 0
+    page.keyboard.press("Control+y")
+    assert covered(page, "img2maskimg") == first
+    page.keyboard.press("e")
+    stroke(page, "img2maskimg", [(0.5, 0.0), (0.5, 0.9)])
+    assert 0 < covered(page, "img2maskimg") < first
+    page.click("#img2maskimg .canvas-fill")
+    stroke(page, "img2maskimg", [(0.5, 0.9), (0.5, 0.9)])
+    assert covered(page, "img2maskimg") > 96 * 64 * 0.9
+    page.click("#img2maskimg .canvas-clear")
+    assert covered(page, "img2maskimg") == 0
+    page.click("#img2maskimg .canvas-brush")
+    page.focus("#img2maskimg .canvas-viewport")
+    for key in ("Space", "ArrowRight", "ArrowRight", "Space"):
+        page.keyboard.press(key)
+    assert covered(page, "img2maskimg") > 0
+    before = page.evaluate("webui.canvases.img2maskimg.tools.brushSize")
+    page.keyboard.press("]")
+    assert page.evaluate("webui.canvases.img2maskimg.tools.brushSize") > before
+    scale = page.evaluate("webui.canvases.img2maskimg.view.scale")
+    page.hover("#img2maskimg .canvas-viewport")
+    page.keyboard.down("Alt")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Alt")
+    page.wait_for_function("(scale) => webui.canvases.img2maskimg.view.scale > scale", arg=scale)
+    page.keyboard.press("r")
+    assert page.evaluate("webui.canvases.img2maskimg.view.scale") == scale
+
+
+def test_a_drawing_survives_a_reload_and_a_new_tab_starts_empty(fake_page: FakePage, visit: Callable[..., Visit], picture: Path) -> None:
+    browser = visit(fake_page.url)
+    page = browser.page
+    to_img2img(page, "inpaint")
+    put(page, "img2maskimg", picture)
+    stroke(page, "img2maskimg", [(0.2, 0.5), (0.8, 0.5)])
+    before = covered(page, "img2maskimg")
+    page.wait_for_function("!webui.canvases.img2maskimg.keeping")
+    page.reload()
+    page.wait_for_selector("html.webui-ready", state="attached")
+    page.wait_for_function("webui.canvases.img2maskimg.drawing.touched")
+    assert covered(page, "img2maskimg") == before
+    page.click("#tab_img2img-button")
+    assert page.is_visible("#img2maskimg .canvas-viewport")
+    generate(browser, steps=1)
+    assert fake_page.engine.requests[-1].init.inpaint.mask.getchannel("A").getbbox() is not None
+    fresh = visit(fake_page.url, context=page.context)
+    assert fresh.page.evaluate("webui.canvases.img2maskimg.restoring.then(() => Boolean(webui.canvases.img2maskimg.picture))") is False
+
+
+def test_the_picture_goes_to_the_server_once(fake_page: FakePage, visit: Callable[..., Visit], picture: Path) -> None:
+    browser = visit(fake_page.url)
+    to_img2img(browser.page, "inpaint_upload")
+    put(browser.page, "img_inpaint_base", picture)
+    generate(browser, steps=1)
+    assert "a mask" in browser.toasts()
+    put(browser.page, "img_inpaint_mask", picture)
+    browser.page.evaluate("document.querySelectorAll('.webui-toast').forEach((each) => each.remove())")
+    generate(browser, steps=1)
+    sent = len([each for each in browser.requests if "/upload" in each])
+    generate(browser, steps=1)
+    assert len([each for each in browser.requests if "/upload" in each]) == sent
+    assert fake_page.engine.requests[-1].init.inpaint.mask is not None and browser.toasts() == ""
+
+
+def test_png_info_sends_picture_and_text_to_img2img(fake_page: FakePage, visit: Callable[..., Visit], tmp_path: Path) -> None:
+    path = tmp_path / "cat.png"
+    path.write_bytes(png_bytes(Image.new("RGB", (80, 72)), "an old cat\nSteps: 9, Sampler: Euler a, CFG scale: 4.5, Seed: 31, Size: 40x36, Denoising strength: 0.4"))
+    browser = visit(fake_page.url)
+    browser.page.click("#tab_pnginfo-button")
+    browser.page.set_input_files("#pnginfo_image input[type=file]", path)
+    browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Steps: 9')")
+    browser.page.click("#img2img_tab")
+    browser.page.wait_for_selector("#img2img_image.has-picture")
+    browser.page.wait_for_function("webui.field('img2img_prompt').value === 'an old cat' && webui.field('img2img_width').value === '80'")
+    assert (browser.value("img2img_denoising_strength"), browser.value("img2img_steps"), browser.value("img2img_height")) == ("0.4", "9", "72")
+
+
+def test_fingers_paint_and_the_page_stays_in_its_width(fake_page: FakePage, visit: Callable[..., Visit], picture: Path) -> None:
+    browser = visit(fake_page.url, viewport={"width": 390, "height": 844}, has_touch=True)
+    page = browser.page
+    to_img2img(page, "inpaint_sketch")
+    put(page, "inpaint_sketch", picture)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("#inpaint_sketch .canvas-viewport").scroll_into_view_if_needed()
+    box = page.locator("#inpaint_sketch .canvas-viewport").bounding_box()
+    assert box is not None
+    wire = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": number} for number, (x, y) in enumerate(places)]
+        wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (0.3, 0.5))
+    touch("touchMove", (0.6, 0.5))
+    touch("touchEnd")
+    page.wait_for_function("webui.canvases.inpaint_sketch.drawing.done.length === 1")
+    painted, scale = covered(page, "inpaint_sketch"), page.evaluate("webui.canvases.inpaint_sketch.view.scale")
+    touch("touchStart", (0.4, 0.5))
+    touch("touchStart", (0.4, 0.5), (0.6, 0.5))
+    touch("touchMove", (0.2, 0.5), (0.8, 0.5))
+    touch("touchEnd")
+    page.wait_for_function("(scale) => webui.canvases.inpaint_sketch.view.scale > 1.5 * scale", arg=scale)
+    assert covered(page, "inpaint_sketch") == painted > 0
