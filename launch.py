@@ -10,12 +10,23 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13) and "--skip-python-version-che
 from pathlib import Path
 
 from modules.extension_host.discover import enabled_folders, read_switches
-from modules.launching.extension_names import git_clone, is_installed, launch_flags, run, run_pip
+from modules.launching.extension_names import (
+    commit_hash,
+    git,
+    git_clone,
+    git_tag,
+    index_url,
+    is_installed,
+    launch_flags,
+    python,
+    run,
+    run_pip,
+)
 from modules.launching.prepare import Launch, prepare
 from modules.schema.flags import Flags
 
 ROOT = Path(__file__).absolute().parent
-__all__ = ["git_clone", "is_installed", "run", "run_pip"]  # and ``args``: the flags, read when first asked for
+__all__ = ["commit_hash", "git", "git_clone", "git_tag", "index_url", "is_installed", "python", "run", "run_pip"]  # and ``args``: the flags, read when first asked for
 
 
 def __getattr__(name: str) -> Flags:

@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modules.extension_host.preload import preloads
+from modules.extension_host.start import host_for
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
 from modules.launching.serving import Address, certificate_files, has_display, listen, when_answering
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from modules.a1111.script_host import ScriptHost
     from modules.application.app import App
+    from modules.extension_host.host import ExtensionHost
 
 SHUTDOWN_SECONDS = 3  # how long open connections may finish after Ctrl+C
 STOPPED_BY_USER = 130
@@ -55,12 +59,12 @@ def main(arguments: Sequence[str]) -> int:
     """Serve until Ctrl+C; the exit code."""
     times = StartupTimes()
     try:
-        parsed = parse_flags(arguments, os.environ)
+        parsed, extensions = read_command_line(arguments)
         set_environment(os.environ, parsed.flags)
         set_logging(parsed.flags.loglevel)
         bound, address = listen(parsed.flags)
         key, certificate = certificate_files(parsed.flags)
-        app, server_app = build(parsed, times)
+        app, server_app = build(parsed, times, extensions)
     except WebuiError as error:
         sys.stdout.write(f"{error.message}\n{error.remedy}\n")
         return 1
@@ -71,7 +75,15 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def build(parsed: ParsedFlags, times: StartupTimes) -> tuple[App, FastAPI]:
+def read_command_line(arguments: Sequence[str]) -> tuple[ParsedFlags, ExtensionHost]:
+    """The flags, extensions' own included, and the extensions. Raises InvalidValue."""
+    extensions = host_for(parse_flags(arguments, os.environ).flags)
+    parsed = parse_flags(arguments, os.environ, extend=preloads(extensions))
+    extensions.extra_flags = parsed.extra
+    return parsed, extensions
+
+
+def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -> tuple[App, FastAPI]:
     """The services, the API and the page of these flags, not yet served."""
     flags = parsed.flags
     with times.part("import torch"):
@@ -81,11 +93,11 @@ def build(parsed: ParsedFlags, times: StartupTimes) -> tuple[App, FastAPI]:
     with times.part("services"):
         from modules.application.build import build_app
 
-        app = build_app(flags)
+        app = build_app(flags, extensions)
     with times.part("scripts"):
         from modules.a1111.script_host import install_scripts
 
-        install_scripts(app, blank_page)
+        scripts = install_scripts(app, blank_page)
     for sentence in app.policy.reasons:
         log.info(sentence)
     if parsed.unknown:
@@ -95,13 +107,22 @@ def build(parsed: ParsedFlags, times: StartupTimes) -> tuple[App, FastAPI]:
         from modules.rest_api.build import add_api
 
         add_api(server_app, app, full=flags.api or flags.nowebui)
-    if not flags.nowebui:
+    page = None
+    if not flags.nowebui or extensions.enabled:
         with times.part("import gradio"):
             import gradio  # noqa: F401
+        with times.part("extensions"):
+            start_extensions(app, scripts)
+    if not flags.nowebui:
         with times.part("page"):
             from modules.gradio_ui.build import build_ui, mount
 
-            server_app = mount(server_app, build_ui(app), app)
+            page = build_ui(app)
+            server_app = mount(server_app, page, app)
+    if not flags.nowebui or extensions.enabled:
+        from modules.gradio_ui.foreign_tabs import announce_page
+
+        announce_page(app, page, server_app)
     return app, server_app
 
 
@@ -110,6 +131,19 @@ def blank_page() -> AbstractContextManager[Any]:
     import gradio
 
     return gradio.Blocks(analytics_enabled=False)
+
+
+def start_extensions(app: App, scripts: ScriptHost) -> None:
+    """A1111's names speak for ``app``; extensions' scripts are loaded. What fails in them stays theirs."""
+    from modules.a1111 import app_slot
+    from modules.a1111.load_extensions import load_extensions, model_was_loaded
+    from modules.gradio_ui import gradio3_words
+
+    app_slot.occupy(app)
+    gradio3_words.install()
+    app.checkpoints.when_loaded(model_was_loaded)
+    load_extensions(lambda module, file: scripts.register(module, str(file.path), str(file.basedir)))
+    scripts.initialize()
 
 
 def say_ready(app: App, address: Address, times: StartupTimes) -> None:

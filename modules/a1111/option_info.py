@@ -182,7 +182,8 @@ def _choices(key: str, option: OptionInfo, listed: Any, source: Source) -> str |
         return tuple(str(each[0] if isinstance(each, tuple) else each) for each in listed)
 
     def now() -> list[str]:
-        found = option.arguments().get("choices") or ()
-        return [str(each[0] if isinstance(each, tuple) else each) for each in (found() if callable(found) else found)]
+        found: Any = option.arguments().get("choices") or ()
+        listed_now: Any = found() if callable(found) else found
+        return [str(each[0] if isinstance(each, tuple) else each) for each in listed_now]
 
     return source(key, now)

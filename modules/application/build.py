@@ -19,6 +19,7 @@ from modules.compute.hardware import probe
 from modules.compute.policy import policy_from_flags
 from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.restore_faces import FaceTools
+from modules.extension_host.host import ExtensionHost
 from modules.files.atomic import sweep_temporaries
 from modules.imaging.save import NumberBook
 from modules.jobs.job import Job
@@ -38,7 +39,7 @@ from modules.schema.settings.table import SETTINGS
 log = logging.getLogger(__name__)
 
 
-def build_app(flags: Flags) -> App:
+def build_app(flags: Flags, extensions: ExtensionHost | None = None) -> App:
     """Everything a server needs, with its worker waiting. Loads no model: ``preload`` does, on the worker.
 
     Nothing that is found in the data folder stops it: what is damaged is set aside and said in ``notices``.
@@ -74,7 +75,8 @@ def build_app(flags: Flags) -> App:
             catalogue=catalogue, tools=FaceTools(policy, picture_models), gfpgan_model=flags.gfpgan_model, on_cpu=flags.use_cpu,
         ),
         pictures=PictureIndex(paths.cache_dir / "pictures.sqlite3", lambda: _picture_folders(paths, settings)),
-        notices=notices,
+        extensions=extensions or ExtensionHost(),
+        notices=(*notices, *(extensions.notices if extensions else ())),
     )
     runners |= generation.runners(app) | extras.runners(app)
     register_builtin_pages(app)

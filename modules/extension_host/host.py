@@ -3,27 +3,35 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modules.extension_host.crashes import StartDiary
 from modules.extension_host.discover import Extension
-from modules.extension_host.registry import HOUSE, Registry, Troubles
+from modules.extension_host.limits import limited
+from modules.extension_host.registry import HOUSE, Registry, Troubles, plain_call
 
 
 @dataclass
 class LoadFacts:
-    """What the load of one extension was like. seconds: its scripts' import. stubs: facade names that it used and that do nothing here."""
+    """What the load of one extension was like. seconds: its scripts' import. stubs: names it used that do nothing here; shims: Gradio 3 words."""
 
     scripts: list[str] = field(default_factory=list)
     seconds: float = 0.0
     stubs: set[str] = field(default_factory=set)
+    shims: set[str] = field(default_factory=set)
 
 
 class ExtensionHost:
-    """Lives as long as the server. ``extensions``: all that are installed, switched off ones too."""
+    """Lives as long as the server.
+
+    extensions: all that are installed, switched off ones too. entering: told whose code runs next while the server starts.
+    extra_flags: what preload.py files added to the command line. choices: source name -> texts, for settings of extensions.
+    command_line, demo: A1111's ``cmd_opts`` and the page, as extensions get them.
+    """
 
     def __init__(self) -> None:
         self.extensions: tuple[Extension, ...] = ()
@@ -31,6 +39,10 @@ class ExtensionHost:
         self.registry = Registry(self.troubles)
         self.facts: dict[str, LoadFacts] = {}
         self.notices: list[str] = []
+        self.entering: Callable[[str], None] = lambda owner: None
+        self.extra_flags: Mapping[str, Any] = {}
+        self.command_line: Any = None
+        self.demo: Any = None
         self.choices: dict[str, Callable[[], Sequence[Any]]] = {}
         self._loading = threading.local()
         self._roots: list[tuple[str, Extension]] = []
@@ -57,6 +69,22 @@ class ExtensionHost:
 
     def facts_of(self, owner: str) -> LoadFacts:
         return self.facts.setdefault(owner, LoadFacts())
+
+    def watched_by(self, diary: StartDiary) -> None:
+        """From now until ``started``: whose code runs is written down, so that the next start knows who ended this one."""
+        folder = {each.canonical_name: each.name for each in self.extensions}
+
+        def entering(owner: str) -> None:
+            diary.enter(folder.get(owner, ""))
+
+        self.entering = self.registry.entering = entering
+        self.registry.carry_out = lambda callback, arguments: limited(lambda: callback.callback(*arguments), what=callback.name)
+
+    def started(self) -> None:
+        """The start is over."""
+        self.entering("")
+        self.entering = self.registry.entering = lambda owner: None
+        self.registry.carry_out = plain_call
 
     @property
     def base_folder(self) -> Path | None:

@@ -90,6 +90,8 @@ class Registry:
         self._ordered: dict[str, tuple[Callback, ...]] = {}
         self._wishes: tuple[OrderWish, ...] = ()
         self._preferred: Callable[[str], Sequence[str]] = lambda category: ()
+        self.entering: Callable[[str], None] = lambda owner: None
+        self.carry_out: Callable[[Callback, tuple[Any, ...]], Any] = plain_call
 
     def order_by(self, wishes: Iterable[OrderWish], preferred: Callable[[str], Sequence[str]]) -> None:
         """wishes: from metadata.ini. preferred: category -> names that the user wants first, in that order."""
@@ -147,8 +149,9 @@ class Registry:
         answers: list[tuple[Callback, Any]] = []
         listed = self.ordered(category)
         for each in reversed(listed) if backwards else listed:
+            self.entering(each.owner)
             try:
-                answers.append((each, each.callback(*arguments)))
+                answers.append((each, self.carry_out(each, arguments)))
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -161,6 +164,10 @@ class Registry:
         with self._lock:
             self._callbacks = {name: [each for each in listed if wanted(each)] for name, listed in self._callbacks.items()}
             self._ordered.clear()
+
+
+def plain_call(callback: Callback, arguments: tuple[Any, ...]) -> Any:
+    return callback.callback(*arguments)
 
 
 def ordered(listed: Sequence[Callback], wishes: Iterable[OrderWish], preferred: Sequence[str]) -> list[Callback]:

@@ -7,17 +7,21 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from modules.application.app import App
+from modules.gradio_ui import gradio3_words
 from modules.gradio_ui.button_titles import button_titles
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.extras_tab import build_extras_tab
 from modules.gradio_ui.footer import footer_html
+from modules.gradio_ui.foreign_head import foreign_head
+from modules.gradio_ui.foreign_tabs import build_foreign_tabs
 from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.head import STATIC, STATIC_URL, head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
 from modules.gradio_ui.img2img_tab import build_img2img_tab, image_cfg_shown
 from modules.gradio_ui.page_state import awaited_ids, page_state
+from modules.gradio_ui.param_bindings import connect_paste_params_buttons
 from modules.gradio_ui.png_info_tab import build_png_info_tab
 from modules.gradio_ui.quicksettings import Following, build_quicksettings, wire_fresh_values, wire_quicksettings
 from modules.gradio_ui.send_to import wire_send_buttons
@@ -46,11 +50,12 @@ class Page(gr.Blocks):
     def page_head(self) -> str:
         """The lines of <head>, made anew for each visitor: they carry the settings and the jobs of this moment."""
         state = page_state(self.app_record, button_titles(("txt2img", "img2img", "extras")), [*awaited_ids(self), "settings"])
-        return head_html(state, theme=self.app_record.flags.theme)
+        return head_html(state, theme=self.app_record.flags.theme, extensions=foreign_head(self.app_record))
 
 
 def build_ui(app: App) -> Page:
     """All components and events. Nothing is loaded or generated."""
+    gradio3_words.install(Page)
     choices = ChoiceSources.of(app)
     ui_config = UiConfig.read(app.paths.ui_config_file)
     files = ShownFiles((app.paths.outputs_dir,))
@@ -59,7 +64,7 @@ def build_ui(app: App) -> Page:
         row = build_quicksettings(app, choices)
         setting_answer = bridge_text("setting_answer")
         with gr.Column(elem_id="tabs", min_width=0):
-            with gr.Row(elem_classes=["tab-nav"]):
+            with gr.Row(elem_classes=["tab-nav"]) as nav:
                 for name, label in TABS:
                     gr.Button(label, elem_id=f"tab_{name}-button", min_width=0)
             with _tab("txt2img"):
@@ -74,7 +79,9 @@ def build_ui(app: App) -> Page:
                 build_history_tab(txt2img, img2img)
             with _tab("settings"):
                 build_settings_tab(app, choices, forms=(txt2img.form, img2img.form))
+            build_foreign_tabs(app, nav)
         footer = gr.HTML(footer_html(app, chosen_checkpoint(app)), elem_id="footer")
+        connect_paste_params_buttons({each.name: each for each in (txt2img, img2img)})
         wire_send_buttons(txt2img, img2img, app.settings.get, more=(extras,))
         following: Following = (
             (footer, lambda model: footer_html(app, model)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ STATIC_URL = "webui-static"
 SCRIPTS = (
     "script.js",
     "options.js",
+    "contract.js",
     "localization.js",
     "normalise.js",
     "tabs.js",
+    "priming.js",
     "toasts.js",
     "elements.js",
     "progressbar.js",
@@ -50,7 +52,6 @@ SCRIPTS = (
     "hires.js",
     "keyboard.js",
     "token_counters.js",
-    "page_layout.js",
     "settings_page.js",
     "settings_extra.js",
     "notices.js",
@@ -70,11 +71,15 @@ TEMPLATE = "frontend/index.html"
 SLOT = "{{ page_head(request, config) | safe }}"
 
 
-def head_html(boot: Mapping[str, Any], *, theme: str | None) -> str:
-    """The <head> lines. boot: JSON for the scripts. theme: "dark" or "light" for pages that do not ask in their URL."""
+def head_html(boot: Mapping[str, Any], *, theme: str | None, extensions: Sequence[str] = ()) -> str:
+    """The <head> lines. boot: JSON for the scripts. theme: "dark" or "light" for pages that do not ask in their URL.
+
+    extensions: their lines, after ours.
+    """
     lines = [f"<script>{_CHOOSE_THEME.replace('FLAG', json.dumps(theme or ''))}window.webui_boot = {_script_json(boot)};</script>"]
     lines += [f'<link rel="stylesheet" href="{_versioned(name)}">' for name in STYLES]
     lines += [f'<script src="{_versioned(name)}"></script>' for name in SCRIPTS]
+    lines += extensions
     return "\n".join(lines)
 
 

@@ -83,3 +83,22 @@ def git_clone(url: str, dir: str, name: str, commithash: str | None = None) -> N
     if current != commithash:
         run(f'"{git}" -C "{dir}" fetch', f"Fetching {name}", f"Couldn't fetch {name}")
         run(f'"{git}" -C "{dir}" checkout {commithash}', f"Checking out {commithash} of {name}", f"Couldn't check out {commithash} of {name}")
+
+
+python = sys.executable
+git = os.environ.get("GIT", "git")
+index_url = os.environ.get("INDEX_URL", "")
+
+
+def git_tag() -> str:
+    """The version of A1111 that this program stands in for; extensions compare with it."""
+    return "v1.10.1"
+
+
+def commit_hash() -> str:
+    """The program's commit; "<none>" outside of a git repository, as in A1111."""
+    root = Path(__file__).parents[2]
+    try:
+        return run(f'"{git}" -C "{root}" rev-parse HEAD').strip() or "<none>"
+    except RuntimeError:
+        return "<none>"

@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -44,6 +45,15 @@ class Checkpoints:
         self._policy = policy
         self._fixed_vae = fixed_vae
         self._kept: tuple[_Loaded, ...] = ()        # exchanged whole, never changed: other threads read it
+        self._listeners: list[Callable[[], None]] = []
+
+    def when_loaded(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` on the worker whenever another checkpoint becomes the current one."""
+        self._listeners.append(listener)
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     @property
     def current(self) -> ModelFile | None:
@@ -87,6 +97,7 @@ class Checkpoints:
         components = load_checkpoint(model_file, self._policy, vae_file=vae_file, before_reading=make_room)
         self._kept = (_Loaded(components=components, stamp=stamp, vae_stamp=vae_stamp), *self._kept)
         self._catalogue.hash_later(model_file)
+        self._tell()
         return components
 
     def unload(self) -> None:
@@ -100,6 +111,7 @@ class Checkpoints:
             self._kept = (known, *others)
             self._others_leave_the_device(others, others_in_ram)
             self._move(known.components, self._policy.load_device)
+            self._tell()
         known = self._with_vae(known, vae_file, vae_stamp)
         self._kept = (known, *self._kept[1:])
         self._let_go(self._kept[max(keep, 1) :])

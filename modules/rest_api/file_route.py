@@ -17,6 +17,7 @@ from modules.rest_api.routes import Access, Routes
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".bmp"})
 EXTENSION_FILES = PICTURES | {".js", ".mjs", ".css", ".json", ".csv", ".txt", ".woff", ".woff2", ".ttf", ".mp3", ".ogg", ".wav"}
+NOTES = frozenset({".txt", ".json", ".csv"})
 _NEVER = frozenset({"config.json", "ui-config.json", "cache.json"})
 
 
@@ -33,7 +34,7 @@ def add_file_route(routes: Routes) -> None:
     app = routes.app
 
     def file(path: str) -> FileResponse:
-        """A picture or an extension's asset, by absolute path or relative to the data folder."""
+        """A picture or an extension's asset, by absolute path or relative to the data folder, else to the program's."""
         return served_file(app, path)
 
     routes.add_route("/file={path:path}", file, methods=("GET", "HEAD"), access=Access.PAGE, hidden=True)
@@ -55,8 +56,11 @@ def served_folders(app: App) -> Iterator[Served]:
             yield Served(folder=app.paths.output_folder(text), suffixes=PICTURES)
     for folder in (app.paths.outputs_dir, app.paths.models_dir, Path(app.flags.embeddings_dir), *_own_allowed(app)):
         yield Served(folder=folder, suffixes=PICTURES)
+    for extension in app.extensions.extensions:
+        yield Served(folder=extension.path, suffixes=EXTENSION_FILES)
     for base in {app.paths.script_dir, app.paths.data_dir}:
         yield Served(folder=base / "extensions", suffixes=EXTENSION_FILES)
+        yield Served(folder=base / "tmp", suffixes=NOTES)     # where extensions leave word for their scripts on the page
 
 
 def _is_shown(real: Path, served: Served) -> bool:
@@ -76,7 +80,10 @@ def _real(app: App, text: str) -> Path | None:
     if not text or len(text) > 4096 or any(ord(letter) < 32 for letter in text):
         return None
     try:
-        real = Path(os.path.realpath(app.paths.data_dir / text))
-        return real if real.is_file() and real.name.lower() not in _NEVER else None
+        for base in (app.paths.data_dir, app.paths.script_dir):
+            real = Path(os.path.realpath(base / text))
+            if real.is_file():
+                return real if real.name.lower() not in _NEVER else None
+        return None
     except (OSError, ValueError):
         return None

@@ -10,8 +10,16 @@ webui.liftTextareas = function(root) {
     }
 };
 
+// Gradio's own tabs: A1111's class for the row of buttons.
+webui.nameTabRows = function(root) {
+    for (const row of root.querySelectorAll(".tabs [role=tablist]:not(.visually-hidden)")) {
+        row.classList.add("tab-nav");
+    }
+};
+
 webui.normaliseAll = function() {
     webui.liftTextareas(document);
+    webui.nameTabRows(document);
     webui.nameButtons();
 };
 
@@ -20,6 +28,7 @@ webui.normalise = function(records) {
         for (const node of record.addedNodes) {
             if (node.nodeType === Node.ELEMENT_NODE && node.firstElementChild) {
                 webui.liftTextareas(node);
+                webui.nameTabRows(node);
             }
         }
     }

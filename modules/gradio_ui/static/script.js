@@ -150,17 +150,31 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
 
     // Gradio fetches component code piece by piece, so parts of the page come in any order: wait for all that the server named.
     let arrived = 0;
+    let priming = "";
 
     function becomeReady() {
         const awaited = webui.boot.awaited || [];
         while (arrived < awaited.length && document.getElementById(awaited[arrived])) {
             arrived += 1;
         }
-        if (arrived < awaited.length || !webui.find("#txt2img_prompt textarea")) {
-            return false;
+        if (priming !== "" || arrived < awaited.length || !webui.find("#txt2img_prompt textarea")) {
+            return priming === "done" && !webui.ready && beReady();
         }
         webui.normaliseAll();
         webui.startTabs();
+        if (webui.closedParts().length === 0) {
+            return beReady();
+        }
+        priming = "under way";
+        webui.prime().catch((error) => console.error("parts of the page could not be opened", error)).then(() => {
+            priming = "done";
+            mutated([]);
+        });
+        return false;
+    }
+
+    function beReady() {
+        webui.normaliseAll();
         webui.ready = true;
         webui.fillOptions();
         webui.noteTabChange();

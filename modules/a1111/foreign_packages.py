@@ -1,0 +1,90 @@
+"""Packages that A1111 has on its path and extensions import: CompVis' ldm, sgm, k_diffusion, and the built-in Lora's modules.
+
+Their names import; what lies behind them is a stub, for this program's models are diffusers' modules. A real package of that
+name, where one is installed, comes first.
+"""
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+from modules.a1111 import ldm_names, lora_names
+from modules.a1111.stubs import stubbed
+
+_ATTENTION = "CrossAttention MemoryEfficientCrossAttention BasicTransformerBlock SpatialTransformer FeedForward GEGLU default exists zero_module max_neg_value uniq init_ checkpoint Normalize LinearAttention SpatialSelfAttention XFORMERS_IS_AVAILBLE _ATTN_PRECISION"
+_UNET = "UNetModel ResBlock TimestepEmbedSequential TimestepBlock Downsample Upsample AttentionBlock QKVAttention QKVAttentionLegacy TransposedUpsample convert_module_to_f16 convert_module_to_f32 count_flops_attn Timestep th"
+_UTIL = "timestep_embedding make_beta_schedule checkpoint conv_nd linear normalization zero_module avg_pool_nd noise_like extract_into_tensor make_ddim_sampling_parameters make_ddim_timesteps GroupNorm32 mean_flat HybridConditioner CheckpointFunction betas_for_alpha_bar mixed_checkpoint"
+_MODEL = "AttnBlock Encoder Decoder Upsample Downsample ResnetBlock Model nonlinearity Normalize get_timestep_embedding make_attn MemoryEfficientAttnBlock MemoryEfficientCrossAttentionWrapper LinAttnBlock LatentRescaler"
+
+PACKAGES: dict[str, str] = {
+    "ldm": "", "ldm.util": "instantiate_from_config default exists count_params mean_flat isimage ismap log_txt_as_img get_obj_from_str", "ldm.modules": "",
+    "ldm.modules.attention": _ATTENTION, "ldm.modules.ema": "LitEma", "ldm.modules.diffusionmodules": "",
+    "ldm.modules.diffusionmodules.openaimodel": _UNET, "ldm.modules.diffusionmodules.util": _UTIL, "ldm.modules.diffusionmodules.model": _MODEL,
+    "ldm.modules.diffusionmodules.upscaling": "ImageConcatWithNoiseAugmentation AbstractLowScaleModel", "ldm.modules.distributions": "",
+    "ldm.modules.distributions.distributions": "DiagonalGaussianDistribution normal_kl", "ldm.modules.encoders": "",
+    "ldm.modules.encoders.modules": "FrozenCLIPEmbedder FrozenOpenCLIPEmbedder FrozenT5Embedder AbstractEncoder ClassEmbedder IdentityEncoder FrozenCLIPT5Encoder",
+    "ldm.modules.midas": "", "ldm.modules.midas.api": "MiDaSInference load_model", "ldm.models": "", "ldm.models.autoencoder": "AutoencoderKL VQModel IdentityFirstStage",
+    "ldm.models.diffusion": "", "ldm.models.diffusion.ddpm": "LatentDiffusion DDPM DiffusionWrapper LatentInpaintDiffusion LatentDepth2ImageDiffusion LatentFinetuneDiffusion LatentUpscaleDiffusion ImageEmbeddingConditionedLatentDiffusion disabled_train extract_into_tensor uniform_on_device",
+    "ldm.models.diffusion.ddim": "DDIMSampler", "ldm.models.diffusion.plms": "PLMSSampler", "ldm.models.diffusion.sampling_util": "append_dims norm_thresholding spatial_norm_thresholding renorm_thresholding",
+    "ldm.data": "", "ldm.data.util": "AddMiDaS", "sgm": "", "sgm.util": "append_dims instantiate_from_config default exists disabled_train get_obj_from_str", "sgm.modules": "GeneralConditioner UNCONDITIONAL_CONFIG",
+    "sgm.modules.attention": _ATTENTION, "sgm.modules.diffusionmodules": "", "sgm.modules.diffusionmodules.openaimodel": _UNET,
+    "sgm.modules.diffusionmodules.util": _UTIL, "sgm.modules.diffusionmodules.model": _MODEL, "sgm.modules.diffusionmodules.wrappers": "OpenAIWrapper IdentityWrapper",
+    "sgm.modules.diffusionmodules.denoiser_scaling": "VScaling EpsScaling EDMScaling", "sgm.modules.diffusionmodules.discretizer": "LegacyDDPMDiscretization EDMDiscretization",
+    "sgm.modules.diffusionmodules.denoiser": "Denoiser DiscreteDenoiser", "sgm.modules.diffusionmodules.sampling": "", "sgm.modules.encoders": "",
+    "sgm.modules.encoders.modules": "GeneralConditioner FrozenCLIPEmbedder FrozenOpenCLIPEmbedder FrozenOpenCLIPEmbedder2 ConcatTimestepEmbedderND AbstractEmbModel FrozenT5Embedder ClassEmbedder",
+    "sgm.modules.ema": "LitEma", "sgm.models": "", "sgm.models.diffusion": "DiffusionEngine", "sgm.models.autoencoder": "AutoencoderKL AutoencodingEngine",
+    "k_diffusion": "", "k_diffusion.sampling": "append_zero get_sigmas_karras get_sigmas_exponential get_sigmas_polyexponential get_sigmas_vp to_d get_ancestral_step default_noise_sampler BatchedBrownianTree BrownianTreeNoiseSampler sample_euler sample_euler_ancestral sample_heun sample_dpm_2 sample_dpm_2_ancestral sample_lms sample_dpm_fast sample_dpm_adaptive sample_dpmpp_2s_ancestral sample_dpmpp_sde sample_dpmpp_2m sample_dpmpp_2m_sde sample_dpmpp_3m_sde linear_multistep_coeff torch trange",
+    "k_diffusion.external": "CompVisDenoiser CompVisVDenoiser DiscreteSchedule DiscreteEpsDDPMDenoiser DiscreteVDDPMDenoiser OpenAIDenoiser VDenoiser ForwardWithGradient", "k_diffusion.utils": "append_dims to_pil_image from_pil_image n_params get_file_path",
+    "k_diffusion.gns": "", "k_diffusion.layers": "", "k_diffusion.models": "", "taming": "", "taming.modules": "", "taming.modules.vqvae": "", "taming.modules.vqvae.quantize": "VectorQuantizer2",
+    "repositories": "",
+}  # fmt: skip
+LORA = {
+    "lora": lora_names.LORA, "networks": lora_names.NETWORKS, "network": lora_names.NETWORK, "extra_networks_lora": lora_names.EXTRA,
+    "lora_patches": {}, "lyco_helpers": {}, "network_lora": {}, "network_hada": {}, "network_ia3": {}, "network_lokr": {}, "network_full": {}, "network_norm": {},
+    "network_oft": {}, "network_glora": {}, "ui_edit_user_metadata": {}, "ui_extra_networks_lora": {}, "lora_script": {}, "lora_logger": {},
+}  # fmt: skip
+REAL = {
+    **dict.fromkeys(("ldm.modules.diffusionmodules.util", "sgm.modules.diffusionmodules.util"), ldm_names.UTIL),
+    **dict.fromkeys(("ldm.modules.attention", "sgm.modules.attention"), ldm_names.ATTENTION),
+    **dict.fromkeys(("ldm.util", "sgm.util", "k_diffusion.utils"), ldm_names.GENERAL),
+}
+_LORA_STUBS = {
+    "lora": "load_lora load_loras lora_apply_weights lora_Linear_forward lora_Conv2d_forward lora_reset_cached_weight LoraModule LoraUpDownModule",
+    "networks": "load_network load_networks network_apply_weights network_restore_weights_from_backup network_forward network_reset_cached_weight network_Linear_forward network_Linear_load_state_dict network_Conv2d_forward network_Conv2d_load_state_dict network_GroupNorm_forward network_LayerNorm_forward network_MultiheadAttention_forward assign_network_names_to_compvis_modules convert_diffusers_name_to_compvis load_lora originals module_types purge_networks_from_memory",
+    "network": "NetworkModule ModuleType NetworkWeights SdVersion", "extra_networks_lora": "ExtraNetworkLora", "lora_patches": "LoraPatches", "network_lora": "NetworkModuleLora ModuleTypeLora",
+    "network_hada": "NetworkModuleHada ModuleTypeHada", "network_ia3": "NetworkModuleIa3 ModuleTypeIa3", "network_lokr": "NetworkModuleLokr ModuleTypeLokr make_kron", "network_full": "NetworkModuleFull ModuleTypeFull",
+    "network_norm": "NetworkModuleNorm ModuleTypeNorm", "network_oft": "NetworkModuleOFT ModuleTypeOFT", "network_glora": "NetworkModuleGLora ModuleTypeGLora", "lyco_helpers": "make_weight_cp rebuild_conventional rebuild_cp_decomposition rebuild_weight factorization",
+    "ui_edit_user_metadata": "LoraUserMetadataEditor", "ui_extra_networks_lora": "ExtraNetworksPageLora", "lora_logger": "logger",
+}  # fmt: skip
+
+
+class Finder(MetaPathFinder, Loader):
+    """Finds the packages above, after everything that is really there."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if fullname in PACKAGES:
+            is_package = any(each.startswith(fullname + ".") for each in PACKAGES)
+            return ModuleSpec(fullname, self, is_package=is_package)
+        return ModuleSpec(fullname, self) if fullname in LORA else None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        for key, value in (REAL.get(name) or LORA.get(name, {})).items():
+            setattr(module, key, value)
+        listed = PACKAGES.get(name) or _LORA_STUBS.get(name, "")
+        get = stubbed(name, listed)
+        module.__getattr__ = get  # type: ignore[method-assign]
+        module.__doc__ = f"{name}, as far as this program has it."
+
+
+def install() -> None:
+    """Put the finder behind all others. Doing it twice changes nothing."""
+    if not any(isinstance(each, Finder) for each in sys.meta_path):
+        sys.meta_path.append(Finder())
+

@@ -1,0 +1,115 @@
+"""A1111's sampler objects: ``CFGDenoiser`` and ``KDiffusionSampler``, as far as callbacks and ``p.sampler`` look at them.
+
+The engine's own denoiser does the work and calls back through these, so that a replaced ``combine_denoised`` or
+``callback_state`` takes effect.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class CFGDenoiser(torch.nn.Module):
+    """The denoiser as callbacks see it in ``params.denoiser``."""
+
+    def __init__(self, sampler: Any) -> None:
+        super().__init__()
+        self.model_wrap = None
+        self.mask = None
+        self.nmask = None
+        self.init_latent = None
+        self.steps: int | None = None
+        self.total_steps: int | None = None
+        self.step = 0
+        self.image_cfg_scale = None
+        self.padded_cond_uncond = False
+        self.padded_cond_uncond_v0 = False
+        self.sampler = sampler
+        self.model_wrap_cfg = self
+        self.p: Any = None
+        self.cond_scale_miltiplier = 1.0
+        self.need_last_noise_uncond = False
+        self.last_noise_uncond = None
+        self.mask_before_denoising = False
+
+    @property
+    def inner_model(self) -> Any:
+        return self.model_wrap
+
+    def combine_denoised(self, x_out: Tensor, conds_list: Any, uncond: Tensor, cond_scale: float) -> Tensor:
+        """x0 of cond rows (AND parts weighted) moved away from the uncond rows at the end of ``x_out``."""
+        uncond_rows = x_out[-uncond.shape[0] :]
+        denoised = torch.clone(uncond_rows)
+        for image, parts in enumerate(conds_list):
+            for row, weight in parts:
+                denoised[image] += (x_out[row] - uncond_rows[image]) * (weight * cond_scale)
+        return denoised
+
+    def get_pred_x0(self, x_in: Tensor, x_out: Tensor, sigma: Tensor) -> Tensor:
+        return x_out
+
+    def update_inner_model(self) -> None:
+        self.model_wrap = None
+
+
+class CFGDenoiserKDiffusion(CFGDenoiser):
+    """A1111's name for the denoiser of k-diffusion's samplers."""
+
+
+class CFGDenoiserTimesteps(CFGDenoiser):
+    """A1111's name for the denoiser of its timestep samplers."""
+
+
+class Sampler:
+    """What ``p.sampler`` is to extensions."""
+
+    def __init__(self, funcname: Any) -> None:
+        self.funcname = funcname
+        self.func = funcname
+        self.extra_params: list[str] = []
+        self.sampler_noises = None
+        self.stop_at = None
+        self.eta: float | None = None
+        self.config: Any = None
+        self.last_latent: Any = None
+        self.s_min_uncond = None
+        self.s_churn = 0.0
+        self.s_tmin = 0.0
+        self.s_tmax = float("inf")
+        self.s_noise = 1.0
+        self.eta_option_field = "eta_ancestral"
+        self.eta_infotext_field = "Eta"
+        self.eta_default = 1.0
+        self.conditioning_key = "crossattn"
+        self.p: Any = None
+        self.model_wrap_cfg: Any = None
+        self.sampler_extra_args: Any = None
+        self.options: dict[str, Any] = {}
+
+    def callback_state(self, d: dict[str, Any]) -> None:
+        """After each step: x, i, sigma, sigma_hat, denoised; what is changed in place counts."""
+
+    def initialize(self, p: Any) -> dict[str, Any]:
+        self.p = p
+        return {}
+
+
+class KDiffusionSampler(Sampler):
+    """A1111's wrapper of a k-diffusion sampler."""
+
+    def __init__(self, funcname: Any, sd_model: Any = None, options: Any = None) -> None:
+        super().__init__(funcname)
+        self.options = options or {}
+        self.model_wrap_cfg = CFGDenoiserKDiffusion(self)
+        self.model_wrap = self.model_wrap_cfg.model_wrap
+
+
+class CompVisSampler(Sampler):
+    """A1111's wrapper of its timestep samplers."""
+
+    def __init__(self, funcname: Any, sd_model: Any = None) -> None:
+        super().__init__(funcname)
+        self.eta_option_field, self.eta_infotext_field, self.eta_default = "eta_ddim", "Eta DDIM", 0.0
+        self.model_wrap_cfg = CFGDenoiserTimesteps(self)

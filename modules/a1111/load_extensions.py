@@ -1,0 +1,43 @@
+"""Extensions' scripts are loaded: after the services are there, before the page is built."""
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from modules.a1111 import callbacks, foreign_packages
+from modules.a1111.app_slot import current
+from modules.a1111.options import opts
+from modules.a1111.places import script_path
+from modules.extension_host.load_scripts import ScriptFile, list_scripts, load_scripts
+
+log = logging.getLogger(__name__)
+Take = Callable[[ModuleType, ScriptFile], Any]
+
+
+def load_extensions(take: Take) -> None:
+    """Load every script of every extension that is switched on, and let them add their settings.
+
+    take: given each module, to find the Script classes in it.
+    """
+    host, began = current().extensions, time.perf_counter()
+    foreign_packages.install()
+    if script_path() not in sys.path:
+        sys.path.append(script_path())
+    files = list_scripts(host, "scripts", ".py")
+    load_scripts(host, files, lambda file, module: take(module, file))
+    callbacks.before_ui_callback()
+    callbacks.ui_settings_callback()
+    opts.settle()
+    if files:
+        log.info("loaded %d scripts of %d extensions in %.1f s", len(files), len(host.enabled), time.perf_counter() - began)
+
+
+def model_was_loaded() -> None:
+    """Tell extensions that another checkpoint is loaded."""
+    from modules.a1111.model_view import sd_model
+
+    callbacks.model_loaded_callback(sd_model())

@@ -1,0 +1,182 @@
+"""A1111's ``shared.sd_model`` over the loaded components: the shallow names work, what lies deeper says that it is not there."""
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modules.a1111.app_slot import current
+from modules.a1111.checkpoint_list import CheckpointInfo, info_of, load_chosen
+from modules.a1111.stubs import NotHere, note_use
+from modules.application import generation
+from modules.families.family import Prediction
+from modules.loading.components import Components
+from modules.schema.errors import WebuiError
+
+
+class SdModel:
+    """The checkpoint in use. Facts come without loading it; its modules load it first, where a job has not yet done so."""
+
+    tag = "sd_model"
+    lowvram = False
+    cond_stage_key = "txt"
+    training = False
+
+    @property
+    def sd_checkpoint_info(self) -> CheckpointInfo:
+        app = current()
+        return info_of(app.checkpoints.current or generation.chosen_checkpoint(app, app.settings.get(generation.CHECKPOINT_KEY)))
+
+    @property
+    def sd_model_hash(self) -> str | None:
+        return self.sd_checkpoint_info.shorthash or self.sd_checkpoint_info.hash
+
+    @property
+    def sd_model_checkpoint(self) -> str:
+        return self.sd_checkpoint_info.filename
+
+    @property
+    def filename(self) -> str:
+        return self.sd_checkpoint_info.filename
+
+    @property
+    def is_sdxl(self) -> bool:
+        return "SDXL" in self._family_name
+
+    @property
+    def is_sd3(self) -> bool:
+        return self._family_name.startswith(("SD3", "SD 3"))
+
+    @property
+    def is_sd2(self) -> bool:
+        return self._family_name.startswith(("SD2", "SD 2"))
+
+    @property
+    def is_sd1(self) -> bool:
+        return not (self.is_sdxl or self.is_sd2 or self.is_sd3)
+
+    is_ssd = False
+    is_sdxl_inpaint = property(lambda self: self.is_sdxl and "npaint" in self._family_name)
+
+    @property
+    def _family_name(self) -> str:
+        components = current().checkpoints.components
+        if components is not None:
+            return components.family.name
+        return self.sd_checkpoint_info._model.family_name or ""
+
+    @property
+    def components(self) -> Components:
+        """Loaded now if need be. Raises WebuiError."""
+        found = current().checkpoints.components
+        if found is None:
+            load_chosen()
+            found = current().checkpoints.components
+        if found is None:
+            raise WebuiError("No checkpoint is loaded.", "Choose one at the top of the page.")
+        return found
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device(current().policy.device)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.components.unet.parameters()).dtype
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        return self.components.alphas_cumprod
+
+    @property
+    def parameterization(self) -> str:
+        return "v" if self.components.prediction is Prediction.V else "eps"
+
+    @property
+    def model(self) -> SimpleNamespace:
+        """diffusion_model: diffusers' UNet, not CompVis'. conditioning_key: as A1111 has it."""
+        return SimpleNamespace(diffusion_model=self.components.unet, conditioning_key="hybrid" if self.components.family.is_inpainting else "crossattn")
+
+    @property
+    def first_stage_model(self) -> Any:
+        return self.components.vae
+
+    @property
+    def cond_stage_model(self) -> Any:
+        return TextStage(self.components)
+
+    @property
+    def conditioner(self) -> Any:
+        return SimpleNamespace(embedders=[TextStage(self.components)])
+
+    def decode_first_stage(self, latents: Tensor) -> Tensor:
+        """(B, 4, h, w) -> (B, 3, 8h, 8w) in -1..1."""
+        parts = self.components
+        vae_type = next(parts.vae.parameters()).dtype
+        with torch.no_grad(), parts.placement.resident(parts.vae):
+            return parts.vae.decode((latents / parts.family.latent.scale).to(vae_type)).sample.to(latents.dtype)  # type: ignore[union-attr]
+
+    def encode_first_stage(self, images: Tensor) -> Any:
+        """The distribution over latents of pictures (B, 3, H, W) in -1..1."""
+        parts = self.components
+        with torch.no_grad(), parts.placement.resident(parts.vae):
+            return parts.vae.encode(images.to(next(parts.vae.parameters()).dtype)).latent_dist  # type: ignore[union-attr]
+
+    def get_first_stage_encoding(self, posterior: Any) -> Tensor:
+        found = posterior.sample() if hasattr(posterior, "sample") else posterior
+        return found * self.components.family.latent.scale
+
+    def eval(self) -> SdModel:
+        return self
+
+    def to(self, *arguments: Any, **keywords: Any) -> SdModel:
+        """The program itself moves models."""
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name in ("forge_objects", "text_processing_engine", "text_processing_engine_l", "embedding_db"):
+            raise AttributeError(name)
+        note_use(f"shared.sd_model.{name}", "", logs=False)
+        raise NotHere(f"shared.sd_model.{name} is a part of A1111's CompVis model; this program draws with diffusers' modules and has no such part.")
+
+
+class TextStage:
+    """A1111's text encoder as far as prompts are counted and cut into tokens."""
+
+    def __init__(self, components: Components) -> None:
+        self._components = components
+        self.chunk_length = 75
+
+    @property
+    def wrapped(self) -> Any:
+        return SimpleNamespace(transformer=self._components.text_encoders[0].module, tokenizer=self.tokenizer)
+
+    @property
+    def tokenizer(self) -> Any:
+        return self._components.text_encoders[0].tokenizer
+
+    def tokenize(self, texts: list[str]) -> list[list[int]]:
+        """Token numbers of each text, without start and end."""
+        return [list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+
+    def get_target_prompt_token_count(self, token_count: int) -> int:
+        return max(1, -(-token_count // self.chunk_length)) * self.chunk_length
+
+
+_view = SdModel()
+
+
+def sd_model() -> SdModel | None:
+    """The model view; None where there is no checkpoint at all."""
+    return _view if current().catalogue.checkpoints() else None
+
+
+def reload_model_weights(sd_model: Any = None, info: CheckpointInfo | None = None, forced_reload: bool = False) -> Any:
+    """Choose ``info`` (None: the chosen one) and load it; on the worker at once, elsewhere when the running job is over."""
+    app = current()
+    if info is not None:
+        app.settings.set(generation.CHECKPOINT_KEY, info.title)
+    load_chosen()
+    return _view

@@ -1,0 +1,151 @@
+"""A1111's pages of model cards, as base classes for those that extensions bring."""
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modules.a1111.checkpoint_list import read_metadata
+from modules.a1111.network_types import get_user_metadata
+
+extra_pages: list[Any] = []
+allowed_dirs: set[str] = set()
+
+
+@dataclass
+class ExtraNetworksItem:
+    item: dict[str, Any]
+
+
+def register_page(page: Any) -> None:
+    """Another page of cards."""
+    extra_pages.append(page)
+    allowed_dirs.update(page.allowed_directories_for_previews())
+
+
+def register_default_pages() -> None: ...
+
+
+def get_metadata(page: str = "", item: str = "") -> dict[str, Any]:
+    found = next((each for each in extra_pages if each.name == page), None)
+    return dict(found.metadata.get(item) or {}) if found else {}
+
+
+def quote_js(s: str) -> str:
+    """A text as JavaScript writes it, inside an HTML attribute."""
+    return '"' + s.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class ExtraNetworksPage:
+    """A page of cards. Subclasses list items: dicts with name, filename, preview, prompt ..."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.name = title.lower()
+        self.id_page = self.name.replace(" ", "_")
+        self.extra_networks_tabname = self.id_page
+        self.allow_prompt = True
+        self.allow_negative_prompt = False
+        self.metadata: dict[str, Any] = {}
+        self.items: dict[str, Any] = {}
+        self.lister: Any = None
+
+    def refresh(self) -> None: ...
+
+    def list_items(self) -> Iterator[dict[str, Any]]:
+        raise NotImplementedError
+
+    def allowed_directories_for_previews(self) -> list[str]:
+        return []
+
+    def create_item(self, name: str, index: int | None = None, enable_filter: bool = True) -> dict[str, Any] | None:
+        return None
+
+    def read_user_metadata(self, item: dict[str, Any], use_cache: bool = True) -> None:
+        item["user_metadata"] = get_user_metadata(item.get("filename") or "")
+
+    def link_preview(self, filename: str) -> str:
+        return f"./sd_extra_networks/thumb?filename={filename}&mtime={os.path.getmtime(filename)}"
+
+    def find_preview(self, path: str) -> str | None:
+        """The picture beside a model file."""
+        for end in (".preview.png", ".png", ".preview.jpg", ".jpg", ".preview.webp", ".webp"):
+            if os.path.exists(path + end):
+                return self.link_preview(path + end)
+        return None
+
+    def find_description(self, path: str) -> str | None:
+        for end in (".txt", ".description.txt"):
+            if os.path.exists(path + end):
+                return Path(path + end).read_text(encoding="utf-8", errors="replace")
+        return None
+
+    def find_embedded_preview(self, path: str, name: str, metadata: Any) -> None:
+        return None
+
+    def search_terms_from_path(self, filename: str, possible_directories: Any = None) -> str:
+        return os.path.relpath(filename, Path(filename).anchor or ".")
+
+    def get_sort_keys(self, path: str) -> dict[str, Any]:
+        found = Path(path)
+        facts = found.stat() if found.exists() else None
+        return {"date_created": int(facts.st_ctime) if facts else 0, "date_modified": f"{int(facts.st_mtime) if facts else 0}{found.stem.lower()}", "name": found.stem.lower(), "path": str(found).lower()}
+
+    def create_user_metadata_editor(self, ui: Any, tabname: str) -> UserMetadataEditor:
+        return UserMetadataEditor(ui, tabname, self)
+
+
+class UserMetadataEditor:
+    """The dialogue for a card. Subclasses add components; where the page has no such dialogue they are never asked to."""
+
+    def __init__(self, ui: Any, tabname: str, page: Any) -> None:
+        self.ui = ui
+        self.tabname = tabname
+        self.page = page
+        self.id_part = f"{self.tabname}_{self.page.extra_networks_tabname}_edit_user_metadata"
+        self.box = None
+        self.edit_name_input = self.button_edit = self.edit_name = self.edit_description = self.edit_notes = None
+        self.html_filedata = self.html_preview = self.html_status = self.button_cancel = self.button_replace_preview = self.button_save = None
+
+    def get_user_metadata(self, name: str) -> dict[str, Any]:
+        item = self.page.items.get(name, {})
+        found = item.get("user_metadata")
+        return dict(found) if found is not None else get_user_metadata(item.get("filename") or "")
+
+    def create_extra_default_items_in_left_column(self) -> None: ...
+
+    def create_default_editor_elems(self) -> None: ...
+
+    def create_default_buttons(self) -> None: ...
+
+    def create_editor(self) -> None: ...
+
+    def put_values_into_components(self, name: str) -> list[Any]:
+        found = self.get_user_metadata(name)
+        return [name, found.get("description", ""), "", "", found.get("notes", ""), {"__type__": "update"}]
+
+    def get_metadata_table(self, name: str) -> list[tuple[str, str]]:
+        filename = self.page.items.get(name, {}).get("filename") or ""
+        return [("Filename: ", os.path.basename(filename))] if filename else []
+
+    def save_user_metadata(self, name: str, desc: str, notes: str) -> None:
+        self.write_user_metadata(name, {**self.get_user_metadata(name), "description": desc, "notes": notes})
+
+    def write_user_metadata(self, name: str, metadata: dict[str, Any]) -> None:
+        """Write the JSON beside the model file."""
+        from modules.files.atomic import write_json
+
+        filename = self.page.items.get(name, {}).get("filename")
+        if filename:
+            json.dumps(metadata)
+            write_json(Path(filename).with_suffix(".json"), metadata)
+
+    def setup_save_handler(self, button: Any, func: Any, components: Any) -> None: ...
+
+    def setup_ui(self, gallery: Any) -> None: ...
+
+
+__all__ = ["ExtraNetworksItem", "ExtraNetworksPage", "UserMetadataEditor", "allowed_dirs", "extra_pages", "get_metadata", "quote_js", "read_metadata", "register_default_pages", "register_page"]

@@ -1,0 +1,84 @@
+"""A1111's ``rng``: noise by seed."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modules.a1111.app_slot import current, is_occupied
+from modules.a1111.device_names import get_optimal_device_name
+from modules.compute.noise import ImageNoise, NoiseSource, NoiseSpec, Stream
+from modules.compute.noise import slerp as _slerp
+
+slerp = _slerp
+
+
+def get_noise_source_type() -> NoiseSource:
+    """The setting randn_source."""
+    return current().settings.get("randn_source") if is_occupied() else "GPU"
+
+
+def create_generator(seed: int) -> torch.Generator:
+    device = "cpu" if get_noise_source_type() == "CPU" else get_optimal_device_name()
+    return torch.Generator(device).manual_seed(int(seed))
+
+
+def randn(seed: int, shape: Sequence[int], generator: Any = None) -> Tensor:
+    return Stream(int(seed), get_noise_source_type(), get_optimal_device_name()).randn(tuple(shape))
+
+
+def randn_local(seed: int, shape: Sequence[int]) -> Tensor:
+    return randn(seed, shape)
+
+
+def randn_without_seed(shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
+    device = generator.device if generator is not None else get_optimal_device_name()
+    return torch.randn(tuple(shape), device=device, generator=generator)
+
+
+def randn_like(x: Tensor) -> Tensor:
+    return randn_without_seed(x.shape).to(x)
+
+
+def manual_seed(seed: int) -> None:
+    torch.manual_seed(int(seed))
+
+
+class ImageRNG:
+    """The noise of a batch: ``first`` to start from, ``next`` for each step."""
+
+    def __init__(
+        self, shape: Sequence[int], seeds: Sequence[int], subseeds: Sequence[int] | None = None, subseed_strength: float = 0.0,
+        seed_resize_from_h: int = 0, seed_resize_from_w: int = 0,
+    ) -> None:  # fmt: skip
+        self.shape = tuple(int(each) for each in shape)
+        self.seeds = list(seeds)
+        self.subseeds = list(subseeds or seeds)
+        self.subseed_strength = subseed_strength
+        self.seed_resize_from_h = seed_resize_from_h
+        self.seed_resize_from_w = seed_resize_from_w
+        self.is_first = True
+        self._noise = ImageNoise(NoiseSpec(
+            shape=self.shape, seeds=tuple(map(int, self.seeds)), variation_seeds=tuple(map(int, self.subseeds)),  # type: ignore[arg-type]
+            variation_strength=subseed_strength, resize_from=(max(0, seed_resize_from_h) // 8, max(0, seed_resize_from_w) // 8),
+            ensd=int(current().settings.get("eta_noise_seed_delta") or 0) if is_occupied() else 0, source=get_noise_source_type(),
+            device=get_optimal_device_name()))
+
+    def first(self) -> Tensor:
+        return self._noise.first()
+
+    def next(self) -> Tensor:
+        if self.is_first:
+            self.is_first = False
+            return self.first()
+        return self._noise.next()
+
+
+def create_random_tensors(
+    shape: Sequence[int], seeds: Sequence[int], subseeds: Sequence[int] | None = None, subseed_strength: float = 0.0, seed_resize_from_h: int = 0,
+    seed_resize_from_w: int = 0, p: Any = None,
+) -> Tensor:  # fmt: skip
+    """The start noise of a batch."""
+    return ImageRNG(shape, seeds, subseeds, subseed_strength, seed_resize_from_h, seed_resize_from_w).first()

@@ -1,0 +1,318 @@
+"""A1111's ``images`` and ``masking``: saving, reading, grids, resizing, over our imaging room."""
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageOps
+
+from modules.a1111 import callbacks
+from modules.a1111.app_slot import current
+from modules.a1111.callback_params import ImageGridLoopParams, ImageSaveParams
+from modules.a1111.shared_values import get_font
+from modules.application.picture_saver import save_plan
+from modules.imaging import colour, grids, masks, resize
+from modules.imaging.filenames import NameFacts, apply_pattern, clean_part
+from modules.imaging.metadata import png_bytes, read_infotext_from
+from modules.imaging.save import highest_number
+from modules.imaging.save import save_image as save_picture
+from modules.schema.errors import WebuiError
+
+Grid = namedtuple("Grid", ["tiles", "tile_w", "tile_h", "image_w", "image_h", "overlap"])
+IGNORED_INFO_KEYS = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "background", "timestamp", "duration", "progressive", "progression", "icc_profile", "chromaticity", "photoshop"}
+
+
+# -- saving and reading ---------------------------------------------------------------------------------------------------
+
+
+def name_facts(p: Any, seed: Any, prompt: Any, index: int = 0) -> NameFacts:
+    """What file names are made from, as far as ``p`` and the caller know it."""
+    def of(name: str, otherwise: Any) -> Any:
+        value = getattr(p, name, None)
+        return otherwise if value is None else value
+
+    return NameFacts(
+        prompt=str(prompt or ""), negative_prompt=str(of("negative_prompt", "")), styles=tuple(of("styles", ()) or ()), seed=None if seed is None else int(seed),
+        seeds=tuple(of("all_seeds", ()) or ()), steps=int(of("steps", 0)), guidance_scale=float(of("cfg_scale", 0.0)), sampler=str(of("sampler_name", "")),
+        schedule=str(of("scheduler", "")), batch_size=int(of("batch_size", 1)), batch_count=int(of("n_iter", 1)), batch_index=int(of("batch_index", 0) or 0),
+        iteration=int(of("iteration", 0) or 0), strength=of("denoising_strength", None), user=str(of("user", "") or ""), now=datetime.now(),
+    )  # fmt: skip
+
+
+def save_image(
+    image: Image.Image, path: str, basename: str, seed: Any = None, prompt: Any = None, extension: str = "png", info: str | None = None,
+    short_filename: bool = False, no_prompt: bool = False, grid: bool = False, pnginfo_section_name: str = "parameters", p: Any = None,
+    existing_info: dict[str, Any] | None = None, forced_filename: str | None = None, suffix: str = "", save_to_dirs: bool | None = None,
+) -> tuple[str, str | None]:  # fmt: skip
+    """Save a picture as A1111 names it, with ``info`` inside. (path, path of the .txt or None). Raises StorageError."""
+    app = current()
+    options = save_plan(
+        app.paths, app.settings, "txt2img", save_samples=True, save_grid=True, prompt_history=False, max_part_length=app.flags.filenames_max_length
+    )
+    chosen = options.grid_options if grid else options.options
+    chosen = replace(chosen, file_format=extension.lstrip(".") or chosen.file_format)
+    if save_to_dirs is not None:
+        chosen = replace(chosen, in_subfolders=save_to_dirs)
+    if forced_filename is not None:
+        chosen = replace(chosen, pattern=forced_filename.replace("[", "(").replace("]", ")"), add_number=False, in_subfolders=bool(save_to_dirs))
+    params = ImageSaveParams(image, p, str(Path(path) / f"{basename or forced_filename or 'picture'}.{chosen.file_format}"), {**(existing_info or {}), pnginfo_section_name: info})
+    callbacks.before_image_saved_callback(params)
+    infotext = str(params.pnginfo.get(pnginfo_section_name) or "")
+    facts = name_facts(p, seed if seed is not None or forced_filename is None else 0, "" if no_prompt else prompt)
+    saved = save_picture(
+        params.image, app.paths.output_folder(path), facts, chosen, app.numbers, infotext=infotext, basename="" if forced_filename else basename,
+        short_name=short_filename, suffix=suffix,
+    )  # fmt: skip
+    image.already_saved_as = str(saved)  # type: ignore[attr-defined]
+    params.filename = str(saved)
+    callbacks.image_saved_callback(params)
+    text = saved.with_suffix(".txt")
+    return str(saved), str(text) if text.exists() else None
+
+
+def save_image_with_geninfo(image: Image.Image, geninfo: str | None, filename: str, extension: str | None = None, existing_pnginfo: Any = None, pnginfo_section_name: str = "parameters") -> None:
+    """Write exactly ``filename``, with the text inside."""
+    from modules.files.atomic import write_bytes
+    from modules.imaging.metadata import encode
+
+    kind = (extension or Path(filename).suffix or ".png").lstrip(".").lower()
+    data = png_bytes(image, geninfo or "") if kind == "png" else encode(image, geninfo or "", kind)
+    write_bytes(Path(filename), data)
+
+
+def read_info_from_image(image: Image.Image) -> tuple[str | None, dict[str, Any]]:
+    """(parameters text or None, everything else that the file says)."""
+    text, items = read_infotext_from(image)
+    return text, {key: value for key, value in items.items() if key not in IGNORED_INFO_KEYS and key != "parameters"}
+
+
+def image_data(data: bytes) -> tuple[str | None, None]:
+    """The parameters text of a file's bytes."""
+    try:
+        return read_infotext_from(data)[0], None
+    except (WebuiError, OSError, ValueError):
+        try:
+            return data.decode("utf8"), None
+        except UnicodeDecodeError:
+            return "", None
+
+
+def read(fp: Any, **options: Any) -> Image.Image:
+    return fix_image(Image.open(fp, **options))
+
+
+def fix_image(image: Image.Image) -> Image.Image:
+    """Turned the right way up."""
+    return ImageOps.exif_transpose(image) or image
+
+
+def fix_png_transparency(image: Image.Image) -> Image.Image:
+    return image.convert("RGBA") if image.mode in ("RGB", "P") and isinstance(image.info.get("transparency"), bytes) else image
+
+
+def get_next_sequence_number(path: str, basename: str) -> int:
+    return highest_number(Path(path), f"{basename}-" if basename else "") + 1
+
+
+def sanitize_filename_part(text: str | None, replace_spaces: bool = True) -> str | None:
+    return None if text is None else clean_part(text, replace_spaces=replace_spaces)
+
+
+def get_sampler_scheduler_str(sampler_name: str, scheduler_name: str) -> str:
+    return f"{sampler_name} {scheduler_name}".strip() if scheduler_name not in (None, "Automatic") else sampler_name
+
+
+class FilenameGenerator:
+    """A1111's file name patterns, filled in."""
+
+    def __init__(self, p: Any, seed: Any, prompt: Any, image: Image.Image, zip: bool = False, basename: str = "") -> None:
+        self.p, self.seed, self.prompt, self.image, self.zip, self.basename = p, seed, prompt, image, zip, basename
+
+    def apply(self, x: str) -> str:
+        return apply_pattern(x, name_facts(self.p, self.seed, self.prompt), self.image)
+
+
+# -- grids ----------------------------------------------------------------------------------------------------------------
+
+
+def image_grid(imgs: Sequence[Image.Image], batch_size: int = 1, rows: int | None = None) -> Image.Image:
+    app = current()
+    if rows is None:
+        rows = grids.grid_rows(len(imgs), n_rows=app.settings.get("n_rows"), batch_size=batch_size, prevent_empty=app.settings.get("grid_prevent_empty_spots"))
+    params = ImageGridLoopParams(list(imgs), math.ceil(len(imgs) / max(rows, 1)), max(rows, 1))
+    callbacks.image_grid_callback(params)
+    return grids.image_grid(params.imgs, params.rows, app.settings.get("grid_background_color"))
+
+
+class GridAnnotation:
+    """A heading of a grid's row or column."""
+
+    def __init__(self, text: str = "", is_active: bool = True) -> None:
+        self.text = text
+        self.is_active = is_active
+        self.size: tuple[int, int] | None = None
+
+
+def draw_grid_annotations(im: Image.Image, width: int, height: int, hor_texts: Any, ver_texts: Any, margin: int = 0) -> Image.Image:
+    """A grid with headings above its columns and left of its rows."""
+    font = get_font((width + height) // 25)
+    line = int(font.size * 1.3)
+    top = max((len(each) for each in hor_texts), default=0) * line + (line // 2 if any(each and each[0].text for each in hor_texts) else 0)
+    has_rows = any(each and each[0].text for each in ver_texts)
+    left = width * 3 // 4 if has_rows else 0
+    top = top if any(one.text for each in hor_texts for one in each) else 0
+    columns, rows = len(hor_texts), len(ver_texts)
+    settings = current().settings
+    sheet = Image.new("RGB", (im.width + left + margin * max(columns - 1, 0), im.height + top + margin * max(rows - 1, 0)), settings.get("grid_background_color"))
+    for row in range(rows):
+        for column in range(columns):
+            cell = im.crop((width * column, height * row, width * (column + 1), height * (row + 1)))
+            sheet.paste(cell, (left + (width + margin) * column, top + (height + margin) * row))
+    pen = ImageDraw.Draw(sheet)
+
+    def write(listed: Any, middle_x: float, middle_y: float, room: int) -> None:
+        y = middle_y - line * len(listed) / 2 + line / 2
+        for each in listed:
+            size, letters = font.size, font
+            while letters.getlength(each.text) > room and size > 6:
+                size -= 1
+                letters = get_font(int(size))
+            colour = settings.get("grid_text_active_color") if each.is_active else settings.get("grid_text_inactive_color")
+            pen.text((middle_x, y), each.text, font=letters, fill=colour, anchor="mm")
+            y += line
+
+    if top:
+        for column, listed in enumerate(hor_texts):
+            write(listed, left + (width + margin) * column + width / 2, top / 2, width - 8)
+    if left:
+        for row, listed in enumerate(ver_texts):
+            write(listed, left / 2, top + (height + margin) * row + height / 2, left - 8)
+    return sheet
+
+
+def draw_prompt_matrix(im: Image.Image, width: int, height: int, all_prompts: Sequence[str], margin: int = 0) -> Image.Image:
+    """A prompt matrix's sheet with the parts of the prompt as headings, those in use bright."""
+    parts = list(all_prompts[1:])
+    boundary = math.ceil(len(parts) / 2)
+    across, down = parts[:boundary], parts[boundary:]
+
+    def headings(listed: Sequence[str]) -> list[list[GridAnnotation]]:
+        return [[GridAnnotation(text, is_active=place & (1 << number) != 0) for number, text in enumerate(listed)] for place in range(1 << len(listed))]
+
+    return draw_grid_annotations(im, width, height, headings(across), headings(down), margin)
+
+
+def split_grid(image: Image.Image, tile_w: int = 512, tile_h: int = 512, overlap: int = 64) -> Grid:
+    """``image`` in overlapping tiles: tiles is [(y, h, [[x, w, picture], ...]), ...]."""
+    def starts(length: int, tile: int) -> list[int]:
+        count = max(1, math.ceil((length - overlap) / (tile - overlap)))
+        return [int(n * (length - tile) / (count - 1)) if count > 1 else 0 for n in range(count)]
+
+    rows = [
+        [y, tile_h, [[x, tile_w, image.crop((x, y, x + tile_w, y + tile_h))] for x in (min(each, max(image.width - tile_w, 0)) for each in starts(image.width, tile_w))]]
+        for y in (min(each, max(image.height - tile_h, 0)) for each in starts(image.height, tile_h))
+    ]
+    return Grid(rows, tile_w, tile_h, image.width, image.height, overlap)
+
+
+def combine_grid(grid: Grid) -> Image.Image:
+    """The tiles put together again, blended where they overlap."""
+    sheet = Image.new("RGB", (grid.image_w, grid.image_h))
+    for row, (y, _, tiles) in enumerate(grid.tiles):
+        strip = Image.new("RGB", (grid.image_w, grid.tile_h))
+        for column, (x, _, tile) in enumerate(tiles):
+            seam = tiles[column - 1][0] + grid.tile_w - x if column else 0
+            strip.paste(tile, (x, 0), _ramp(tile.size, seam, across=True))
+        seam = grid.tiles[row - 1][0] + grid.tile_h - y if row else 0
+        sheet.paste(strip, (0, y), _ramp(strip.size, seam, across=False))
+    return sheet
+
+
+def _ramp(size: tuple[int, int], seam: int, *, across: bool) -> Image.Image:
+    """A mask that comes in over the first ``seam`` pixels."""
+    mask = Image.new("L", size, 255)
+    if seam > 0:
+        fade = Image.linear_gradient("L")
+        fade = fade.rotate(90).resize((seam, size[1])) if across else fade.resize((size[0], seam))
+        mask.paste(fade, (0, 0))
+    return mask
+
+
+# -- resizing and masks ---------------------------------------------------------------------------------------------------
+
+
+def resize_image(resize_mode: int, im: Image.Image, width: int, height: int, upscaler_name: str | None = None, **_more: Any) -> Image.Image:
+    """0 stretched, 1 cropped, 2 filled up at the edges."""
+    return resize.fitted(im, width, height, resize_mode)
+
+
+def flatten(img: Image.Image, bgcolor: str) -> Image.Image:
+    return resize.on_background(img, bgcolor)
+
+
+def get_crop_region_v2(mask: Any, pad: int = 0) -> Any:
+    """The box around what is not black; None when all is."""
+    mask = mask if isinstance(mask, Image.Image) else Image.fromarray(mask)
+    return masks.covered_box(mask, pad)
+
+
+def get_crop_region(mask: Any, pad: int = 0) -> Any:
+    """The box around what is not black; an inside-out one when all is, as in A1111."""
+    mask = mask if isinstance(mask, Image.Image) else Image.fromarray(mask)
+    return masks.covered_box(mask, pad) or (mask.width - pad, mask.height - pad, pad, pad)
+
+
+def expand_crop_region(crop_region: Any, processing_width: int, processing_height: int, image_width: int, image_height: int) -> Any:
+    return masks.in_proportion(tuple(crop_region), (processing_width, processing_height), (image_width, image_height))
+
+
+def expand_too_small_crop_region(crop_region: Any, processing_width: int, processing_height: int, image_width: int, image_height: int) -> Any:
+    """A box smaller than the working size grown to it, inside the picture."""
+    def grown(start: int, end: int, wanted: int, bound: int) -> tuple[int, int]:
+        missing = max(0, min(wanted, bound) - (end - start))
+        start = max(0, start - missing // 2)
+        end = min(bound, max(end + missing - missing // 2, start + min(wanted, bound)))
+        return max(0, min(start, end - min(wanted, bound))) if missing else start, end
+
+    left, top, right, bottom = crop_region
+    left, right = grown(left, right, processing_width, image_width)
+    top, bottom = grown(top, bottom, processing_height, image_height)
+    return left, top, right, bottom
+
+
+def setup_color_correction(image: Image.Image) -> Any:
+    """The colours of a picture, for ``apply_color_correction``."""
+    return colour.colours_of(image)
+
+
+def apply_color_correction(correction: Any, original_image: Image.Image) -> Image.Image:
+    """``original_image`` in those colours."""
+    return colour.corrected(original_image, correction)
+
+
+def create_binary_mask(image: Image.Image, round: bool = True) -> Image.Image:
+    return masks.as_mask(image, rounded=round)
+
+
+def uncrop(image: Image.Image, dest_size: tuple[int, int], paste_loc: tuple[int, int, int, int]) -> Image.Image:
+    """``image`` in its place (x, y, width, height) on an otherwise transparent sheet."""
+    x, y, width, height = paste_loc
+    return masks.put_back(image, (x, y, x + width, y + height), dest_size)
+
+
+def apply_overlay(image: Image.Image, paste_loc: Any, overlay: Image.Image | None) -> tuple[Image.Image, Image.Image]:
+    """(the picture under its overlay, the picture alone as it stands there)."""
+    if overlay is None:
+        return image, image.copy()
+    box = None if paste_loc is None else (paste_loc[0], paste_loc[1], paste_loc[0] + paste_loc[2], paste_loc[1] + paste_loc[3])
+    alone = image if paste_loc is None else uncrop(image, overlay.size, paste_loc)
+    return masks.under_overlay(image, overlay, box), alone.copy()
+
+
+def fill(image: Image.Image, mask: Image.Image) -> Image.Image:
+    return masks.filled(image, mask)

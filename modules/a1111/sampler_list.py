@@ -1,0 +1,100 @@
+"""A1111's lists of samplers and schedules, over the engine's registry."""
+from __future__ import annotations
+
+from collections import namedtuple
+from dataclasses import dataclass
+from typing import Any
+
+from modules.a1111.app_slot import current, is_occupied
+from modules.a1111.kdiffusion import KDiffusionSampler
+from modules.a1111.live import LiveDict
+from modules.engine.sampler_contract import SamplerSpec
+from modules.engine.sampler_registry import find_sampler, samplers, schedules, split_sampler_and_schedule
+from modules.schema.errors import WebuiError
+
+SamplerDataTuple = namedtuple("SamplerData", ["name", "constructor", "aliases", "options"])
+
+
+class SamplerData(SamplerDataTuple):
+    """name, constructor(model), aliases, options."""
+
+    def total_steps(self, steps: int) -> int:
+        return steps * 2 if self.options.get("second_order", False) else steps
+
+
+@dataclass
+class Scheduler:
+    """A schedule by A1111's names. function(n, sigma_min, sigma_max, device) as k-diffusion has it; None for Automatic."""
+
+    name: str
+    label: str
+    function: Any = None
+    default_rho: float = -1
+    need_inner_model: bool = False
+    aliases: list[str] | None = None
+
+
+def _data(spec: SamplerSpec) -> SamplerData:
+    options: dict[str, Any] = {"second_order": True} if spec.order == 2 else {}
+    if spec.default_schedule:
+        options["scheduler"] = spec.default_schedule.lower()
+    if spec.discards_penultimate:
+        options["discard_next_to_last_sigma"] = True
+    if spec.brownian:
+        options["brownian_noise"] = True
+    return SamplerData(spec.name, lambda model, spec=spec: create_sampler(spec.name, model), list(spec.aliases), options)
+
+
+all_samplers: list[SamplerData] = [_data(spec) for spec in samplers()]
+all_samplers_map: dict[str, SamplerData] = {each.name: each for each in all_samplers}
+samplers_map = LiveDict(lambda: {alias.lower(): each.name for each in all_samplers for alias in (each.name, *each.aliases)})
+schedulers: list[Scheduler] = [
+    Scheduler(each.name, each.label, None if each.name == "automatic" else each.function, -1 if each.default_rho is None else each.default_rho,
+              each.needs_levels, list(each.aliases) or None)
+    for each in schedules()
+]  # fmt: skip
+schedulers_map: dict[str, Scheduler] = {**{each.name: each for each in schedulers}, **{each.label: each for each in schedulers}}
+
+
+def visible_samplers() -> list[SamplerData]:
+    hidden = current().settings.get("hide_samplers") if is_occupied() else []
+    return [each for each in all_samplers if each.name not in hidden]
+
+
+def visible_sampler_names() -> list[str]:
+    return [each.name for each in visible_samplers()]
+
+
+def find_sampler_config(name: str | None) -> SamplerData | None:
+    if name is None:
+        return all_samplers[0]
+    try:
+        return all_samplers_map.get(name) or all_samplers_map[find_sampler(name).name]
+    except WebuiError:
+        return None
+
+
+def get_sampler_from_infotext(infotext: dict[str, Any]) -> str | None:
+    return get_sampler_and_scheduler(infotext.get("Sampler"), infotext.get("Schedule type"))[0]
+
+
+def get_sampler_and_scheduler(sampler_name: str | None, scheduler_name: str | None, **_more: Any) -> tuple[str, str]:
+    """Names as the lists have them, with an old name ("DPM++ 2M Karras") taken apart."""
+    name, schedule = split_sampler_and_schedule(sampler_name or all_samplers[0].name, scheduler_name or "Automatic")
+    config = find_sampler_config(name)
+    found = schedulers_map.get(schedule) or schedulers[0]
+    return (config.name if config else all_samplers[0].name), found.label
+
+
+def create_sampler(name: str, model: Any) -> Any:
+    """A sampler object for ``p.sampler``."""
+    config = find_sampler_config(name)
+    if config is None:
+        raise AssertionError(f"bad sampler name: {name}")
+    sampler = KDiffusionSampler(config.name, model)
+    sampler.config = config
+    return sampler
+
+
+def samplers_of(names: list[str]) -> list[SamplerData]:
+    return [all_samplers_map[name] for name in names if name in all_samplers_map]

@@ -1,0 +1,162 @@
+"""A1111's ``model_hijack`` and embedding database: what extensions ask about prompts, answered by our text rooms."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from modules.a1111.app_slot import current, is_occupied
+from modules.a1111.live import LiveDict
+from modules.engine.token_count import count_tokens
+from modules.loading.embeddings import Embedding as LoadedEmbedding
+from modules.schema.errors import WebuiError
+
+log = logging.getLogger(__name__)
+
+
+class Embedding:
+    """A textual inversion embedding by A1111's names. vec: the vectors; a dict of two for SDXL."""
+
+    def __init__(self, vec: Any, name: str, step: int | None = None) -> None:
+        self.vec = vec
+        self.name = name
+        self.step = step
+        self.shape: int | None = None
+        self.vectors = 0
+        self.cached_checksum = None
+        self.sd_checkpoint: str | None = None
+        self.sd_checkpoint_name: str | None = None
+        self.optimizer_state_dict = None
+        self.filename: str | None = None
+        self.hash: str | None = None
+        self.shorthash: str | None = None
+
+    def set_hash(self, value: str) -> None:
+        self.hash = value
+        self.shorthash = value[:10]
+
+    def checksum(self) -> str:
+        return self.hash or ""
+
+
+def embedding_of(loaded: LoadedEmbedding, path: Path) -> Embedding:
+    vectors = loaded.tensors
+    made = Embedding(vectors[0] if len(vectors) == 1 else dict(zip(("clip_l", "clip_g"), vectors)), loaded.name, loaded.step)
+    made.shape, made.vectors, made.filename = loaded.width, loaded.vector_count, str(path.absolute())
+    made.sd_checkpoint_name = loaded.trained_on
+    if loaded.sha256:
+        made.set_hash(loaded.sha256)
+    return made
+
+
+def _embeddings() -> Iterator[Embedding]:
+    if not is_occupied():
+        return
+    app = current()
+    for file in app.catalogue.embeddings():
+        try:
+            loaded = app.embeddings.load(file)
+        except WebuiError:
+            continue
+        if loaded is not None:
+            yield embedding_of(loaded, file.path)
+
+
+def _text_width() -> int | None:
+    components = current().checkpoints.components if is_occupied() else None
+    if components is None:
+        return None
+    return sum(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders)  # type: ignore[operator]
+
+
+def _fitting(fits: bool) -> dict[str, Embedding]:
+    width = _text_width()
+    return {each.name: each for each in _embeddings() if (width is None or each.shape == width) == fits}
+
+
+class DirWithTextualInversionEmbeddings:
+    """A folder that is looked through for embeddings."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.mtime = None
+
+    def has_changed(self) -> bool:
+        return True
+
+    def update(self) -> None: ...
+
+
+class EmbeddingDatabase:
+    """The embeddings that fit the loaded checkpoint, and those that do not."""
+
+    def __init__(self) -> None:
+        self.word_embeddings = LiveDict(lambda: _fitting(True))
+        self.skipped_embeddings = LiveDict(lambda: _fitting(False))
+        self.ids_lookup: dict[int, Any] = {}
+        self.expected_shape = -1
+        self.previously_displayed_embeddings: tuple[str, ...] = ()
+        self._folders: dict[str, DirWithTextualInversionEmbeddings] = {}
+
+    @property
+    def embedding_dirs(self) -> dict[str, DirWithTextualInversionEmbeddings]:
+        folder = current().flags.embeddings_dir
+        return {folder: DirWithTextualInversionEmbeddings(folder), **self._folders}
+
+    def add_embedding_dir(self, path: str) -> None:
+        """Remembered; only --embeddings-dir is looked through."""
+        self._folders[path] = DirWithTextualInversionEmbeddings(path)
+
+    def load_textual_inversion_embeddings(self, force_reload: bool = False, sync_with_sd_model: bool = True) -> None:
+        """Look through the folder anew."""
+        current().catalogue.refresh()
+
+    def register_embedding(self, embedding: Embedding, model: Any = None) -> Embedding:
+        return self.register_embedding_by_name(embedding, model, embedding.name)
+
+    def register_embedding_by_name(self, embedding: Embedding, model: Any, name: str) -> Embedding:
+        self.word_embeddings[name] = embedding
+        return embedding
+
+    def unregister_embedding(self, name: str) -> None:
+        self.word_embeddings.pop(name, None)
+
+
+class StableDiffusionModelHijack:
+    """What A1111 hangs its text facts on. comments: words that a job adds to its result."""
+
+    fixes = None
+    layers = None
+    circular_enabled = False
+    clip = None
+    optimization_method = None
+
+    def __init__(self) -> None:
+        self.embedding_db = EmbeddingDatabase()
+        self.comments: list[str] = []
+        self.extra_generation_params: dict[str, Any] = {}
+
+    def get_prompt_lengths(self, text: str, cond_stage_model: Any = None) -> tuple[int, int]:
+        """(tokens, what they are padded to) of a prompt."""
+        count, limit = count_tokens(text)[:2]
+        return count, limit
+
+    def tokenize(self, text: str) -> tuple[list[str], int, int]:
+        """([text], tokens, what they are padded to)."""
+        return [text], *self.get_prompt_lengths(text)
+
+    def clear_comments(self) -> None:
+        self.comments = []
+        self.extra_generation_params = {}
+
+    def hijack(self, m: Any) -> None:
+        """Nothing is hijacked here: our own modules do it from the start."""
+
+    undo_hijack = apply_optimizations = redo_hijack = convert_sdxl_to_ssd = hijack
+
+    def apply_circular(self, enable: bool) -> None:
+        """Tiling is a parameter of the request."""
+
+
+model_hijack = StableDiffusionModelHijack()

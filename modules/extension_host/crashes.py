@@ -1,0 +1,50 @@
+"""Who was being loaded when a start died. An extension that took the program down twice in a row is switched off."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from modules.files.atomic import write_json
+from modules.files.storage import StorageError
+
+LIMIT = 2
+
+
+class StartDiary:
+    """A small file: which extension is being loaded now, and how many starts in a row died while it was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found = {}
+        found = found if isinstance(found, dict) else {}
+        crashes = found.get("crashes")
+        self.crashes = {str(name): int(count) for name, count in crashes.items() if isinstance(count, int)} if isinstance(crashes, dict) else {}
+        died_in = found.get("loading")
+        if isinstance(died_in, str) and died_in:
+            self.crashes = {died_in: self.crashes.get(died_in, 0) + 1}
+        elif found:
+            self.crashes = {}
+        self._write("")
+
+    def to_switch_off(self) -> tuple[str, ...]:
+        """Folder names of those that reached the limit; their count begins anew."""
+        names = tuple(name for name, count in self.crashes.items() if count >= LIMIT)
+        self.crashes = {name: count for name, count in self.crashes.items() if name not in names}
+        return names
+
+    def enter(self, name: str) -> None:
+        """The extension in folder ``name`` runs its own code now; "": none does. Written only when it is another than before."""
+        if name != self._loading:
+            self._write(name)
+
+    def _write(self, loading: str) -> None:
+        self._loading = loading
+        if not loading and not self.path.exists():
+            return
+        try:
+            write_json(self.path, {"loading": loading, "crashes": self.crashes})
+        except (StorageError, OSError):
+            return  # without a diary nothing is switched off; the start goes on

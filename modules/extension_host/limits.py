@@ -1,0 +1,51 @@
+"""Strangers' code with a limit on how long we wait for it. What does not end in time is left behind on its thread."""
+from __future__ import annotations
+
+import contextvars
+import ctypes
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+SECONDS = 120.0         # an import may compile, or read gigabytes; more than this is a hang
+SECONDS_UNTIL_SAID = 15.0
+
+
+class TookTooLong(Exception):
+    """It did not come to an end in time."""
+
+
+class _LeftBehind(BaseException):
+    """Raised inside code that took too long, so that a loop in Python ends; code that waits in C goes on unseen."""
+
+
+def limited(function: Callable[[], Result], *, what: str, seconds: float = SECONDS) -> Result:
+    """``function()``, on a thread of its own with this thread's context. Raises what it raises, TookTooLong.
+
+    what: its name in the log, said when it takes long.
+    """
+    answer: list[Any] = []
+    failure: list[BaseException] = []
+    context = contextvars.copy_context()
+
+    def work() -> None:
+        try:
+            answer.append(context.run(function))
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=work, name=f"extension {what}", daemon=True)
+    thread.start()
+    thread.join(min(SECONDS_UNTIL_SAID, seconds))
+    if thread.is_alive() and seconds > SECONDS_UNTIL_SAID:
+        log.info("%s takes long; waiting up to %.0f s for it", what, seconds)
+        thread.join(seconds - SECONDS_UNTIL_SAID)
+    if thread.is_alive():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_LeftBehind))
+        raise TookTooLong(f"it had not come to an end after {seconds:.0f} s and was left out")
+    if failure:
+        raise failure[0]
+    return answer[0]  # type: ignore[no-any-return]

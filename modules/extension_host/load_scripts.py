@@ -1,0 +1,116 @@
+"""Extensions' scripts/*.py: which there are, in A1111's order, and how each is executed under A1111's name for it."""
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from modules.extension_host.discover import Extension, ScriptOrder
+from modules.extension_host.host import ExtensionHost
+from modules.extension_host.limits import SECONDS, limited
+from modules.extension_host.registry import HOUSE, sorted_by_need
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptFile:
+    """One file of an extension, or of the program. name: "owner/file.py", as metadata.ini calls it. basedir: the extension's folder."""
+
+    basedir: Path
+    filename: str
+    path: Path
+    owner: str
+    name: str
+
+
+def list_scripts(host: ExtensionHost, folder: str, suffix: str, *, own: Path | None = None, own_base: Path | None = None) -> tuple[ScriptFile, ...]:
+    """The files ``folder``/*``suffix`` of the program and of all extensions that are switched on, in the order of their load.
+
+    own: the program's own folder of that kind. An extension whose requirements are not there is noted and left out.
+    """
+    found = [*_files_of(own, own_base or own.parent, HOUSE, suffix)] if own else []
+    present = {each.canonical_name for each in host.enabled}
+    for extension in host.enabled:
+        missing = sorted(extension.requires - present)
+        if missing:
+            host.troubles.note(extension.canonical_name, "metadata.ini", f"it needs the extension {', '.join(missing)}, which is not here or switched off")
+            continue
+        found += _files_of(extension.path / folder, extension.path, extension.canonical_name, suffix)
+    return _in_order(found, {each.canonical_name: each for each in host.enabled}, folder, host)
+
+
+def _files_of(folder: Path, base: Path, owner: str, suffix: str) -> list[ScriptFile]:
+    try:
+        paths = sorted(each for each in folder.iterdir() if each.suffix.lower() == suffix and each.is_file())
+    except OSError:
+        return []
+    label = "builtin" if owner == HOUSE else owner
+    return [ScriptFile(basedir=base, filename=each.name, path=each, owner=owner, name=f"{label}/{each.name}") for each in paths]
+
+
+def _in_order(files: Sequence[ScriptFile], extensions: dict[str, Extension], folder: str, host: ExtensionHost) -> tuple[ScriptFile, ...]:
+    by_name = {each.name.lower(): each for each in files}
+    of_owner: dict[str, list[str]] = {}
+    for name, each in by_name.items():
+        of_owner.setdefault(each.owner, []).append(name)
+
+    def named(names: Sequence[str]) -> list[str]:
+        return [one for name in names for one in ([name] if name in by_name else of_owner.get(name, []))]
+
+    after: dict[str, list[str]] = {}
+    dropped: set[str] = set()
+    for name, each in by_name.items():
+        for order in _orders(extensions.get(each.owner), f"{folder}/{each.filename}".lower(), folder):
+            absent = [one for one in order.requires if not named([one])]
+            if absent:
+                dropped.add(name)
+                host.troubles.note(each.owner, f"{folder}/{each.filename}", f"it needs {', '.join(absent)}, which is not here")
+            after.setdefault(name, []).extend(named(order.after))
+            for later in named(order.before):
+                after.setdefault(later, []).append(name)
+    return tuple(by_name[name] for name in sorted_by_need(list(by_name), after) if name not in dropped)
+
+
+def _orders(extension: Extension | None, path: str, folder: str) -> list[ScriptOrder]:
+    if extension is None:
+        return []
+    return [order for name in (folder, path) if (order := extension.script_order.get(name))]
+
+
+def load_scripts(host: ExtensionHost, files: Sequence[ScriptFile], take: Callable[[ScriptFile, ModuleType], None], *, seconds: float = SECONDS) -> None:
+    """Execute each and hand its module to ``take``. One that fails, ends the program or never ends is noted and left out."""
+    for each in files:
+        began = time.perf_counter()
+        place = f"{each.path.parent.name}/{each.filename}"
+        host.entering(each.owner)
+        with host.guarded(each.owner, place):
+            module = limited(lambda each=each: _loaded(host, each), what=f"{each.owner} {place}", seconds=seconds)
+            take(each, module)
+            host.facts_of(each.owner).scripts.append(place)
+        host.facts_of(each.owner).seconds += time.perf_counter() - began
+
+
+def _loaded(host: ExtensionHost, each: ScriptFile) -> ModuleType:
+    before = sys.path
+    if each.owner != HOUSE:
+        sys.path = [str(each.basedir), *before]
+    try:
+        with host.loading(each.basedir):
+            return load_module(each.path)
+    finally:
+        sys.path = before
+
+
+def load_module(path: str | Path) -> ModuleType:
+    """The file executed as a module named like the file ("name.py"), as A1111 does it. Raises whatever it raises."""
+    path = Path(path)
+    spec = importlib.util.spec_from_file_location(path.name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.name] = module  # dataclasses and pydantic look up a class's module by its name
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,46 @@
+"""The first look at the extensions of a start, before anything of theirs runs."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from modules.extension_host.crashes import StartDiary
+from modules.extension_host.discover import find_extensions, read_switches
+from modules.extension_host.host import ExtensionHost
+from modules.files.atomic import write_json
+from modules.files.storage import StorageError
+from modules.schema.flag_table import SCRIPT_PATH
+from modules.schema.flags import Flags
+
+
+def host_for(flags: Flags) -> ExtensionHost:
+    """The extensions below these flags' data folder. One that ended two starts in a row is switched off here, and said in ``notices``."""
+    host = ExtensionHost()
+    settings = Path(flags.ui_settings_file)
+    diary = StartDiary(Path(flags.data_dir) / "cache" / "extension_start.json")
+    for name in diary.to_switch_off():
+        _switch_off(settings, name)
+        host.notices.append(f"The extension {name} was switched off: the program ended twice in a row while it was loading. "
+                            "Look for an update of it; switch it on again on the Extensions tab.")
+    switches = read_switches(settings, disable_all=flags.disable_all_extensions, disable_extra=flags.disable_extra_extensions)
+    users = find_extensions(Path(flags.data_dir) / "extensions", switches)
+    shipped = [each for each in find_extensions(Path(SCRIPT_PATH) / "extensions", switches) if each.is_builtin]
+    names = {each.name for each in users}
+    host.take([*(each for each in shipped if each.name not in names), *users])
+    for each in host.enabled:
+        if each.problem:
+            host.troubles.note(each.canonical_name, "metadata.ini", each.problem)
+    host.watched_by(diary)
+    return host
+
+
+def _switch_off(settings: Path, name: str) -> None:
+    try:
+        found = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
+        if not isinstance(found, dict):
+            return
+        names = found.get("disabled_extensions")
+        found["disabled_extensions"] = sorted({*(names if isinstance(names, list) else ()), name})
+        write_json(settings, found, backup=True)
+    except (OSError, ValueError, StorageError):
+        return  # the settings store says what is wrong with the file

@@ -1,0 +1,6 @@
+"""A1111's ``modules.modelloader``."""
+from modules.a1111.upscaling import cleanup_models, friendly_name, load_file_from_url, load_models, load_upscalers
+from modules.a1111.stubs import stubbed
+
+forbidden_upscaler_classes: set = set()
+__getattr__ = stubbed(__name__, "load_spandrel_model list_builtin_upscalers")

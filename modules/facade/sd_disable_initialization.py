@@ -1,0 +1,4 @@
+"""A1111's ``modules.sd_disable_initialization``: not a part of this program."""
+from modules.a1111.stubs import stubbed
+
+__getattr__ = stubbed(__name__, "DisableInitialization InitializeOnMeta LoadStateDictOnMeta ReplaceHelper")

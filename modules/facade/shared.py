@@ -1,0 +1,26 @@
+"""A1111's ``modules.shared``: settings, flags, state and the model, by its names."""
+import sys
+
+from modules.a1111.option_info import OptionHTML, OptionInfo, options_section
+from modules.a1111.options import Options, opts
+from modules.a1111.shared_values import (
+    face_restorers, html, latent_upscale_default_mode, latent_upscale_modes, list_checkpoint_tiles, list_samplers, listfiles, log, mem_mon,
+    natural_sort_key, refresh_checkpoints, reload_hypernetworks, sd_upscalers, shared_value, total_tqdm, walk_files,
+)  # fmt: skip
+from modules.a1111.state import State, state
+from modules.a1111.stubs import stubbed
+
+progress_print_out = sys.stdout
+parallel_processing_allowed = True
+xformers_available = False
+loaded_hypernetworks: list = []
+hypernetworks: dict = {}
+gradio_theme = None
+settings_components: dict = {}
+tab_names: list = []
+clip_model = None
+hide_dirs = {"visible": True}
+restricted_opts = None
+sd_hypernetworks = None
+
+__getattr__ = stubbed(__name__, "interrogator", shared_value)

@@ -1,0 +1,7 @@
+"""A1111's ``modules.textual_inversion.dataset``: training is not here."""
+import re
+
+from modules.a1111.stubs import stubbed
+
+re_numbers_at_start = re.compile(r"^[-\d]+\s*")
+__getattr__ = stubbed(__name__, "DatasetEntry PersonalizedBase GroupedBatchSampler PersonalizedDataLoader BatchLoader BatchLoaderRandom collate_wrapper collate_wrapper_random")

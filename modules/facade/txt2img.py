@@ -1,0 +1,4 @@
+"""A1111's ``modules.txt2img``."""
+from modules.a1111.stubs import stubbed
+
+__getattr__ = stubbed(__name__, "txt2img txt2img_create_processing txt2img_upscale txt2img_function")

@@ -1,0 +1,4 @@
+"""A1111's ``modules.ui_extra_networks_hypernets``."""
+from modules.a1111.stubs import stubbed
+
+__getattr__ = stubbed(__name__, "ExtraNetworksPageHypernetworks")

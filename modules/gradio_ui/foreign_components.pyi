@@ -1,0 +1,171 @@
+"""A1111's own kinds of components, which extensions build their parts of the page from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from gradio.components import FormComponent
+
+from gradio.events import Dependency
+
+class ToolButton(FormComponent, gr.Button):
+    """A small square button with a picture on it."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        classes = keywords.pop("elem_classes", None) or []
+        classes = [classes] if isinstance(classes, str) else list(classes)
+        keywords.setdefault("min_width", 0)
+        keywords.setdefault("scale", 0)
+        super().__init__(*arguments, elem_classes=["tool", *classes], **keywords)
+
+    def get_block_name(self) -> str:
+        return "button"
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+class FormRow(gr.Row):
+    """A row inside a form."""
+
+    def get_block_name(self) -> str:
+        return "row"
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+class FormColumn(gr.Column):
+    """A column inside a form."""
+
+    def get_block_name(self) -> str:
+        return "column"
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+class FormGroup(gr.Group):
+    """A group inside a form."""
+
+    def get_block_name(self) -> str:
+        return "group"
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+class FormHTML(FormComponent, gr.HTML):
+    """HTML inside a form."""
+
+    def get_block_name(self) -> str:
+        return "html"
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+class FormColorPicker(FormComponent, gr.ColorPicker):
+    """A colour inside a form."""
+
+    def get_block_name(self) -> str:
+        return "colorpicker"
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+class DropdownMulti(gr.Dropdown):
+    """A choice of several."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(multiselect=True, **keywords)
+
+    def get_block_name(self) -> str:
+        return "dropdown"
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+class DropdownEditable(gr.Dropdown):
+    """A choice that may also be typed."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(allow_custom_value=True, **keywords)
+
+    def get_block_name(self) -> str:
+        return "dropdown"
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+class ResizeHandleRow(gr.Row):
+    """A row whose columns the user may make wider."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.elem_classes.append("resize-handle-row")
+
+    def get_block_name(self) -> str:
+        return "row"
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+class InputAccordion(gr.Checkbox):
+    """A checkbox over a part of the page that shows while it is on: ``with InputAccordion(False, label="X") as enabled:``."""
+
+    global_index = 0
+
+    def __init__(self, value: Any = None, setup: bool = False, **keywords: Any) -> None:
+        self.accordion_id = keywords.get("elem_id") or f"input-accordion-{InputAccordion.global_index}"
+        InputAccordion.global_index += 1
+        keywords["elem_id"] = f"{self.accordion_id}-checkbox"
+        shown = keywords.pop("visible", True)
+        classes = ["gradio-accordion", "input-accordion"]
+        self.accordion = gr.Column(elem_id=self.accordion_id, elem_classes=classes, visible="hidden" if shown is False else shown, min_width=0)
+        with self.accordion:
+            super().__init__(bool(value), elem_classes=["input-accordion-checkbox"], interactive=True, **keywords)
+            self._body = gr.Column(elem_id=f"{self.accordion_id}-extra", elem_classes=["input-accordion-extra"], min_width=0)
+
+    def extra(self) -> gr.Row:
+        """A place beside the title, shown while it is off too."""
+        with self.accordion:
+            return gr.Row(elem_id=f"{self.accordion_id}-beside", elem_classes=["input-accordion-beside"])
+
+    def __enter__(self) -> InputAccordion:
+        self._body.__enter__()
+        return self
+
+    def __exit__(self, exc_type: Any = None, exc_val: Any = None, exc_tb: Any = None) -> None:
+        self._body.__exit__(exc_type, exc_val, exc_tb)
+
+    def get_block_name(self) -> str:
+        return "checkbox"
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component

@@ -1,0 +1,255 @@
+"""Gradio 3's words on Gradio 6, for extensions written for A1111. The only place where gradio is patched.
+
+Keywords that are gone are translated or left out, events take ``_js``, classes have ``update`` and ``style`` again, hidden
+components stay in the page, and each component is told to the extensions' ``before_component`` and ``after_component``.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import gradio as gr
+from gradio import blocks_events, component_meta, components, events, layouts, processing_utils, utils
+from gradio.blocks import Block, BlockContext, Blocks
+from gradio.components import Component
+
+from modules.a1111 import callbacks
+from modules.a1111.app_slot import current, is_occupied
+
+DONE = "_speaks_gradio3"
+_FILE_TYPES = {"file": "filepath", "bytes": "binary"}
+_PROGRESS: Mapping[Any, str] = {True: "full", False: "hidden", None: "full"}
+_GONE_EVENTS = ("Changeable", "Clickable", "Submittable", "Editable", "Clearable", "Playable", "Streamable", "Blurrable", "Uploadable", "Releaseable", "Selectable")
+
+
+def install(*more: type[Block]) -> None:
+    """Teach Gradio the old words. Process-wide; doing it twice changes nothing. more: classes of our own to be taught as well."""
+    for each in more:
+        _teach_events(each)
+    if getattr(gr, DONE, False):
+        return
+    setattr(gr, DONE, True)
+    for home in (component_meta, blocks_events):
+        home.create_or_modify_pyi = lambda *_: None  # type: ignore[attr-defined]  # it writes files beside an extension's own
+    for each in _classes():
+        _teach_making(each)
+        _teach_events(each)
+        _add_old_methods(each)
+    _teach_following()
+    _add_old_names()
+
+
+def _classes() -> Iterator[type[Block]]:
+    seen: set[type] = set()
+    for home in (gr, components, layouts):
+        for value in list(vars(home).values()):
+            if isinstance(value, type) and issubclass(value, Block) and value not in seen and value not in (Block, BlockContext, Component):
+                seen.add(value)
+                yield value
+
+
+# -- making components ----------------------------------------------------------------------------------------------------
+
+
+def _teach_making(cls: type[Block]) -> None:
+    if "__init__" not in vars(cls):
+        return
+    original = cls.__init__
+    known = inspect.signature(original).parameters
+    takes_all = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
+
+    @functools.wraps(original)
+    def made(self: Any, *arguments: Any, **keywords: Any) -> None:
+        block: Any = self
+        if getattr(self, "_is_being_made", False):
+            original(self, *arguments, **keywords)
+            return
+        told = dict(keywords)
+        keywords = _new_keywords(cls, keywords, len(arguments), None if takes_all else known)
+        self._is_being_made = True
+        is_component = isinstance(block, Component) and is_occupied()
+        if is_component:
+            self.elem_id = told.get("elem_id")
+            callbacks.before_component_callback(self, **told)
+        try:
+            original(self, *arguments, **keywords)
+        finally:
+            self._is_being_made = False
+        _mark(self)
+        if is_component:
+            callbacks.after_component_callback(self, **told)
+
+    cls.__init__ = made  # type: ignore[method-assign]
+
+
+def _new_keywords(cls: type, given: dict[str, Any], positional: int, known: Mapping[str, Any] | None) -> dict[str, Any]:
+    """``given`` in Gradio 6's words."""
+    words = dict(given)
+    if words.get("visible") is False and words.get("elem_id"):
+        words["visible"] = "hidden"
+    if "source" in words and issubclass(cls, gr.Image | gr.Audio | gr.Video):
+        source = words.pop("source")
+        words.setdefault("sources", ["upload" if source == "canvas" else source] if source else None)
+        note("source=")
+    if issubclass(cls, gr.File | gr.UploadButton) and words.get("type") in _FILE_TYPES:
+        words["type"] = _FILE_TYPES[words["type"]]
+    if issubclass(cls, gr.Dropdown) and positional < 2:
+        words.setdefault("value", None)  # Gradio 6 would take the first choice
+    if known is not None:
+        for name in [name for name in words if name not in known]:
+            note(f"{cls.__name__}({name}=)")
+            del words[name]
+    return words
+
+
+def _mark(block: Any) -> None:
+    """A1111's classes: gradio-<kind>, and multiselect."""
+    listed = [*(block.elem_classes or [])]
+    wanted = [f"gradio-{block.get_block_name()}", *(["multiselect"] if getattr(block, "multiselect", False) else [])]
+    block.elem_classes = [*(each for each in wanted if each not in listed), *listed]
+
+
+# -- events ---------------------------------------------------------------------------------------------------------------
+
+
+def _teach_events(cls: type[Block]) -> None:
+    for name in map(str, blocks_events.BLOCKS_EVENTS if issubclass(cls, Blocks) else getattr(cls, "EVENTS", ())):
+        home = next((each for each in cls.__mro__ if callable(vars(each).get(name))), None)
+        if home is not None and not hasattr(vars(home)[name], DONE):
+            setattr(home, name, _listening(vars(home)[name]))
+
+
+def _listening(method: Callable[..., Any]) -> Callable[..., Any]:
+    known = inspect.signature(method).parameters
+
+    @functools.wraps(method)
+    def listen(*arguments: Any, **keywords: Any) -> Any:
+        if "_js" in keywords:
+            note("_js=")
+            keywords["js"] = keywords.pop("_js")
+        if "show_progress" in keywords and not isinstance(keywords["show_progress"], str):
+            keywords["show_progress"] = _PROGRESS.get(keywords["show_progress"], "full")
+        if keywords.get("queue", True) is None:
+            del keywords["queue"]
+        for name in [name for name in keywords if name not in known]:
+            note(f"event {name}=")
+            del keywords[name]
+        return method(*arguments, **keywords)
+
+    setattr(listen, DONE, True)
+    return listen
+
+
+def _teach_following() -> None:
+    """``event.then(_js=...)`` and its like."""
+    original = events.Dependency.__init__
+
+    @functools.wraps(original)
+    def made(self: Any, *arguments: Any, **keywords: Any) -> None:
+        original(self, *arguments, **keywords)
+        for name in ("then", "success", "failure"):
+            following = getattr(self, name, None)
+            if following is not None:
+                setattr(self, name, _listening(following))
+
+    events.Dependency.__init__ = made  # type: ignore[method-assign]
+
+
+# -- what is gone ---------------------------------------------------------------------------------------------------------
+
+
+def update(elem_id: Any = None, *_: Any, **keywords: Any) -> Any:
+    """``gr.X.update(...)``. A hidden component stays in the page."""
+    if keywords.get("visible") is False:
+        keywords["visible"] = "hidden"
+    keywords.pop("__type__", None)
+    return _gradio_update(**({"value": elem_id} if elem_id is not None else {}), **keywords)
+
+
+_gradio_update = gr.update
+
+
+def _style(self: Any, *_: Any, **__: Any) -> Any:
+    note(".style()")
+    return self
+
+
+def _add_old_methods(cls: type[Block]) -> None:
+    if "update" not in vars(cls):
+        cls.update = staticmethod(update)  # type: ignore[attr-defined]
+    if not hasattr(cls, "style"):
+        cls.style = _style  # type: ignore[attr-defined]
+    if issubclass(cls, gr.Image | gr.ImageEditor) and not hasattr(cls, "edit"):
+        cls.edit = cls.change  # type: ignore[attr-defined]
+
+
+def _add_old_names() -> None:
+    from modules.gradio_ui.gradio3_pictures import decode_base64_to_image, encode_pil_to_base64
+
+    for home, names in (
+        (gr, {"Box": gr.Group, "Variable": gr.State, "update": update}),
+        (layouts, {"Box": gr.Group}),
+        (components, {"IOComponent": Component, "Variable": gr.State}),
+        (processing_utils, {"decode_base64_to_image": decode_base64_to_image, "encode_pil_to_base64": encode_pil_to_base64}),
+        (utils, {"version_check": lambda *_: None}),
+        (events, {name: type(name, (), {}) for name in _GONE_EVENTS}),
+    ):
+        for name, value in names.items():
+            if name == "update" or not hasattr(home, name):
+                setattr(home, name, value)
+    gr.Image.__new__ = _new_image  # type: ignore[method-assign, assignment]
+    Blocks.queue = _listening(Blocks.queue)  # type: ignore[method-assign]
+
+
+def _new_image(cls: type, *arguments: Any, **keywords: Any) -> Any:
+    """``gr.Image(tool="sketch")`` is another component here; its value is still {"image", "mask"}."""
+    if cls is gr.Image and (keywords.get("tool") in ("sketch", "color-sketch") or keywords.get("source") == "canvas"):
+        from modules.gradio_ui.gradio3_pictures import SketchImage
+
+        note("Image(tool=)")
+        tool = keywords.pop("tool", None)
+        keywords.pop("source", None)
+        return SketchImage(*arguments, only_picture=tool != "sketch", **keywords)
+    return object.__new__(cls)
+
+
+def note(word: str) -> None:
+    """An extension used an old word: shown in its load report."""
+    if is_occupied():
+        with suppress(Exception):
+            host = current().extensions
+            owner = host.owner_of(callbacks.caller_file())
+            host.facts_of(owner).shims.add(word)
+
+
+class DemoView:
+    """The page as Gradio 3 showed it: ``dependencies`` a list of dicts, ``fns`` a list."""
+
+    def __init__(self, demo: Blocks) -> None:
+        self._demo = demo
+
+    @property
+    def dependencies(self) -> list[dict[str, Any]]:
+        found = []
+        for each in self._demo.fns.values():
+            config = each.get_config()
+            targets = config.get("targets") or [(None, None)]
+            found.append({**config, "targets": [target for target, _ in targets], "trigger": targets[0][1]})
+        return found
+
+    @property
+    def fns(self) -> list[Any]:
+        return list(self._demo.fns.values())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._demo, name)
+
+    def __enter__(self) -> Any:
+        return self._demo.__enter__()
+
+    def __exit__(self, *arguments: Any) -> Any:
+        return self._demo.__exit__(*arguments)

@@ -1,0 +1,140 @@
+// More of A1111's global names that extensions use: small tools, context menus, hints.
+
+/* exported args_to_array, setupExtraNetworksForTab, popupId, requestGet, confirm_clear_prompt, titles, updateTooltip,
+   appendContextMenuOption, removeContextMenuOption, isMobile, closeModal, showModal, txt2img_gallery, img2img_gallery,
+   rememberGallerySelection, setTitle, gamepads, attachGalleryListeners, currentImg2imgSourceResolution,
+   updateImg2imgResizeToTextAfterChangingImage, dimensionChange, toggleCss */
+
+var titles = {};
+var txt2img_gallery = null;
+var img2img_gallery = null;
+var gamepads = [];
+
+function args_to_array(args) {
+    return Array.from(args);
+}
+
+// A1111 builds its cards' tabs here; extensions wrap this function, or call it for a tab of their own.
+function setupExtraNetworksForTab(tabname) {
+    return webui.find(`#${tabname}_extra_tabs`);
+}
+
+function requestGet(url, data, handler, errorHandler) {
+    const query = new URLSearchParams(data || {}).toString();
+    fetch(query ? `${url}?${query}` : url).then((answer) => {
+        if (!answer.ok) {
+            throw new Error(String(answer.status));
+        }
+        return answer.json();
+    }).then(handler).catch(() => errorHandler?.());
+}
+
+function popupId(id) {
+    popup(document.getElementById(id));
+}
+
+function confirm_clear_prompt(prompt, negativePrompt) {
+    return confirm("Delete prompt?") ? ["", ""] : [prompt, negativePrompt];
+}
+
+function toggleCss(key, css, enable) {
+    let style = document.getElementById(key);
+    if (enable && !style) {
+        style = document.createElement("style");
+        style.id = key;
+        document.head.append(style);
+    }
+    if (style) {
+        style.textContent = enable ? css : "";
+    }
+}
+
+// ---- hints: words for buttons and labels, by their text ----
+
+function updateTooltip(element) {
+    if (element.title) {
+        return;
+    }
+    const words = titles[element.textContent?.trim()] || titles[element.value] || [...element.classList || []].map((each) => titles[each]).find(Boolean);
+    if (words) {
+        element.title = (window.getTranslation && getTranslation(words)) || words;
+    }
+}
+
+onAfterUiUpdate(() => {
+    if (Object.keys(titles).length > 0) {
+        gradioApp().querySelectorAll("span, button, select, p").forEach(updateTooltip);
+    }
+});
+
+// ---- context menus ----
+
+webui.contextMenus = new Map();
+
+function appendContextMenuOption(selector, name, act) {
+    const id = `${Date.now()}-${Math.random()}`;
+    const listed = webui.contextMenus.get(selector) || [];
+    webui.contextMenus.set(selector, [...listed, {id, name, act}]);
+    return id;
+}
+
+function removeContextMenuOption(id) {
+    for (const [selector, listed] of webui.contextMenus) {
+        webui.contextMenus.set(selector, listed.filter((each) => each.id !== id));
+    }
+}
+
+webui.closeContextMenu = () => document.getElementById("context-menu")?.remove();
+
+document.addEventListener("click", webui.closeContextMenu);
+document.addEventListener("contextmenu", (event) => {
+    webui.closeContextMenu();
+    for (const [selector, listed] of webui.contextMenus) {
+        if (listed.length && event.target.closest?.(selector)) {
+            const menu = document.createElement("ul");
+            menu.id = "context-menu";
+            menu.style.left = `${event.pageX}px`;
+            menu.style.top = `${event.pageY}px`;
+            for (const each of listed) {
+                const item = document.createElement("li");
+                item.textContent = each.name;
+                item.addEventListener("click", each.act);
+                menu.append(item);
+            }
+            document.body.append(menu);
+            event.preventDefault();
+            return;
+        }
+    }
+});
+
+// ---- what else is asked for ----
+
+function isMobile() {
+    return window.innerWidth < 1000;
+}
+
+function showModal() {}
+
+function closeModal() {}
+
+function attachGalleryListeners(tab) {
+    return webui.find(`#${tab}_gallery`);
+}
+
+function rememberGallerySelection() {}
+
+function setTitle(progress) {
+    document.title = progress ? `[${progress}] Stable Diffusion` : "Stable Diffusion";
+}
+
+function dimensionChange() {}
+
+function currentImg2imgSourceResolution(width, height) {
+    const picture = webui.find("#tab_img2img img");
+    return picture ? [picture.naturalWidth, picture.naturalHeight, 1] : [width, height, 1];
+}
+
+function updateImg2imgResizeToTextAfterChangingImage() {
+    return [];
+}

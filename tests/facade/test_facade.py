@@ -1,0 +1,104 @@
+"""Every module name of A1111 imports, and nothing that extensions are known to use is missing."""
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from modules.a1111.stubs import NotHere, is_stub
+from modules.application.app import App
+from tests.facade_coverage import coverage
+from tests.floor_rules import A1111_NAMES
+
+FACADE = Path(__file__).parents[2] / "modules" / "facade"
+
+
+def test_every_module_name_imports() -> None:
+    inner = {".".join(path.relative_to(FACADE).with_suffix("").parts).removesuffix(".__init__") for path in FACADE.rglob("*.py")} - {"__init__"}
+    for name in sorted(A1111_NAMES | inner):
+        assert importlib.import_module(f"modules.{name}").__name__ == f"modules.{name}"
+
+
+def test_nothing_that_extensions_use_is_missing(a1111: App) -> None:
+    assert [name for name, kind in coverage().items() if kind == "missing"] == []
+
+
+def test_a_stub_imports_and_says_on_use_what_it_is(a1111: App) -> None:
+    from modules.sd_hijack_clip import FrozenCLIPEmbedderWithCustomWordsBase as Base
+
+    from modules import deepbooru, sd_unet
+
+    class Mine(Base):
+        pass
+
+    assert is_stub(Base) and not isinstance(5, Base)
+    with pytest.raises(NotHere, match=r"modules.deepbooru.model of A1111"):
+        deepbooru.model.start()
+    with pytest.raises(NotHere, match="apply_unet"):
+        sd_unet.apply_unet()
+    assert not hasattr(sd_unet, "something_that_a1111_has_not")
+
+
+def test_replacing_what_does_nothing_is_noted(a1111: App) -> None:
+    from modules.sd_hijack_unet import TorchHijackForUnet
+
+    TorchHijackForUnet.cat = lambda *_: None
+    assert "changes nothing" in a1111.extensions.troubles.found[0].sentence
+
+
+def test_flags_and_folders_are_those_of_the_server(a1111: App) -> None:
+    from modules import paths, shared
+
+    assert shared.cmd_opts.embeddings_dir == a1111.flags.embeddings_dir
+    assert isinstance(vars(shared.cmd_opts), dict) and shared.cmd_opts.use_cpu == []
+    for name in ("hypernetwork_dir", "lora_dir", "lyco_dir_backcompat", "ckpt_dir", "lowvram", "medvram_sdxl", "ui_config_file", "api_auth"):
+        assert hasattr(shared.cmd_opts, name)
+    shared.cmd_opts.of_mine = 5
+    assert shared.cmd_opts.of_mine == 5
+    assert paths.data_path == str(a1111.paths.data_dir) and paths.extensions_dir.endswith("extensions")
+
+
+def test_lists_show_what_is_there(a1111: App) -> None:
+    from modules import sd_models, sd_samplers, sd_schedulers, sd_vae, shared
+
+    assert [info.name for info in sd_models.checkpoints_list.values()] == ["fake.safetensors"]
+    assert sd_models.get_closet_checkpoint_match("fake").model_name == "fake"
+    assert sd_models.get_closet_checkpoint_match("absent") is None
+    assert sd_vae.vae_dict == {}
+    assert sd_samplers.all_samplers_map["Euler a"].aliases[0] == "k_euler_a"
+    assert sd_samplers.find_sampler_config("k_euler").name == "Euler"
+    assert sd_schedulers.schedulers_map["Karras"].name == "karras"
+    assert shared.sd_model.sd_checkpoint_info.name == "fake.safetensors"
+    assert "Lanczos" in [each.name for each in shared.sd_upscalers]
+    assert "Automatic" not in shared.prompt_styles.styles
+
+
+def test_prompts_are_read_as_the_engine_reads_them(a1111: App) -> None:
+    from modules.sd_hijack import model_hijack
+
+    from modules import extra_networks, prompt_parser
+
+    assert prompt_parser.parse_prompt_attention("a (b:1.5)") == [["a ", 1.0], ["b", 1.5]]
+    assert prompt_parser.get_learned_conditioning_prompt_schedules(["[a:b:5]"], 10) == [[[5, "a"], [10, "b"]]]
+    assert prompt_parser.get_multicond_prompt_list(["a AND b :0.5"])[0] == [[(0, 1.0), (1, 0.5)]]
+    text, found = extra_networks.parse_prompt("cat <lora:x:0.5:te=1> dog")
+    assert text == "cat  dog" and found["lora"][0].positional == ["x", "0.5"] and found["lora"][0].named == {"te": "1"}
+    assert model_hijack.get_prompt_lengths("a red circle")[0] == 3
+    assert model_hijack.embedding_db.word_embeddings | model_hijack.embedding_db.skipped_embeddings == {}
+
+
+def test_pictures_are_saved_and_read_back(a1111: App) -> None:
+    from modules.api.api import decode_base64_to_image, encode_pil_to_base64
+    from PIL import Image
+
+    from modules import images, infotext_utils
+
+    picture = Image.new("RGB", (16, 8), "red")
+    path, _ = images.save_image(picture, "outputs/mine", "", seed=5, prompt="cat", extension="png", info="cat\nSteps: 20, Sampler: Euler, Seed: 5")
+    with Image.open(path) as saved:
+        text, _items = images.read_info_from_image(saved)
+    assert infotext_utils.parse_generation_parameters(text)["Seed"] == "5"
+    assert decode_base64_to_image(encode_pil_to_base64(picture).decode()).size == (16, 8)
+    grid = images.split_grid(Image.new("RGB", (100, 60), "blue"), 64, 64, 16)
+    assert images.combine_grid(grid).getpixel((50, 30)) == (0, 0, 255)
