@@ -175,4 +175,4 @@ def _named(name: str | None, same: str = "None") -> str:
 
 def _preview(settings: SettingsView) -> PreviewOptions:
     every = settings.get("show_progress_every_n_steps") if settings.get("live_previews_enable") else 0
-    return PreviewOptions(every_steps=max(0, every), method=settings.get("show_progress_type"))
+    return PreviewOptions(every_steps=max(0, every), method=settings.get("show_progress_type"), file_format=settings.get("live_previews_image_format"))

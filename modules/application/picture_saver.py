@@ -59,8 +59,17 @@ class PictureSaver:
         infotext = self._writer.infotext(image)
         if not self._futures:
             self._remember_prompt(infotext)
+        self._tell(image, infotext)
         self._room.acquire()
         self._futures.append(self._pool.submit(self._save, image, infotext))
+
+    def _tell(self, image: GeneratedImage, infotext: str) -> None:
+        """To the console, by the settings."""
+        get = self._writer.settings.get
+        if get("samples_log_stdout"):
+            log.info("%s", infotext)
+        elif get("enable_console_prompts"):
+            log.info("prompt: %s\nnegative prompt: %s", image.prompt, image.negative_prompt)
 
     def finish(self) -> list[OutputImage]:
         """Wait for the disk; every picture taken, in order, with its path where it was saved."""
@@ -169,6 +178,7 @@ def save_options(settings: SettingsView) -> SaveOptions:
         file_format=settings.get("samples_format"),
         pattern=settings.get("samples_filename_pattern"),
         add_number=settings.get("save_images_add_number"),
+        replace_existing=settings.get("save_images_replace_action") == "Replace",
         in_subfolders=settings.get("save_to_dirs"),
         subfolder_pattern=settings.get("directories_filename_pattern"),
         embed_infotext=settings.get("enable_pnginfo"),

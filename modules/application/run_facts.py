@@ -17,6 +17,7 @@ from modules.schema.result import RunFacts
 
 if TYPE_CHECKING:
     from modules.library.model_file import ModelFile
+HASH_SETTINGS = {"lora_add_hashes_to_infotext": "Lora hashes", "textual_inversion_add_hashes_to_infotext": "TI hashes"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,7 @@ class FactsWriter:
         if self.request.options.skip_early_cond:
             found["Skip Early CFG"] = self.request.options.skip_early_cond
         unnamed = {text for key, text in CHURN_SETTINGS.items() if self.settings.get(key) == getattr(SamplingOptions, key)}
+        unnamed |= {text for key, text in HASH_SETTINGS.items() if not self.settings.get(key)}
         return found | {key: value for key, value in used.extra if key not in unnamed}  # A1111's texts name these only when a setting moved them
 
     def _named_hires(self, asked: Txt2ImgRequest) -> Hires:

@@ -53,6 +53,7 @@ class DenoisePass:
     fixed_steps: bool = False
     empty_prompt: Tensor | None = None
     image_cond: Tensor | None = None
+    image_guidance: float = 1.0
     blend: Blend | None = None
     control: Control | None = None
     handover: Handover | None = None
@@ -124,7 +125,10 @@ def _successor(work: DenoisePass, before: DenoiserSetup, models: ExitStack, fact
         taken = handover.take()
         models.enter_context(merged_tokens(taken.model.unet, work.options.token_merging_ratio))
         facts.update(taken.facts)
-        after = replace(work, conditioning=taken.conditioning, empty_prompt=taken.empty_prompt, image_cond=taken.image_cond)
+        guidance = 1.0 if taken.image_cond is None else work.image_guidance
+        after = replace(
+            work, conditioning=taken.conditioning, empty_prompt=taken.empty_prompt, image_cond=taken.image_cond, image_guidance=guidance
+        )
         setup = _setup(after, taken.model, model_levels(taken.model, work.sampler, work.options), 0)
         return replace(setup, total_steps=before.total_steps, steps=before.steps, control=None)  # control networks are the first model's
 
@@ -151,6 +155,7 @@ def _setup(work: DenoisePass, model: PassModel, levels: NoiseLevels, steps: int)
         split_guidance=model.split_guidance,
         empty_prompt=work.empty_prompt,
         image_cond=work.image_cond,
+        image_guidance=work.image_guidance,
         blend=work.blend,
         control=work.control,
         steps=steps,

@@ -62,6 +62,7 @@ class DenoiserSetup:
     split_guidance: bool = False
     empty_prompt: Tensor | None = None              # (1, T, C): the padding of pad_cond_uncond
     image_cond: Tensor | None = None
+    image_guidance: float = 1.0                     # pix2pix: how strongly the picture in ``image_cond`` guides
     blend: Blend | None = None
     control: Control | None = None
     steps: int = 0
@@ -110,6 +111,8 @@ class GuidedDenoiser:
         if uncond is None and setup.needs_uncond:
             uncond = first_parts(cond_rows, now.cond_weights)
         denoised = combine(cond_rows, None if call.uncond is None else uncond, now.cond_weights, setup.guidance_scale)
+        if setup.image_guidance != 1.0 and call.uncond is not None:
+            denoised = denoised + (rows[-len(x) :] - self._without_picture(call, sigma, len(x))) * (setup.image_guidance - 1.0)
         if setup.blend is not None and not setup.blend.before_denoising:
             denoised = self._blended(setup.blend, denoised, sigma)
         denoised = setup.hooks.guided(call, denoised)
@@ -119,6 +122,15 @@ class GuidedDenoiser:
             return denoised, uncond
         hidden = own - x                            # the sampler steps from its own latent, by the noise found in the blended one
         return denoised + hidden, None if uncond is None else uncond + hidden
+
+    def _without_picture(self, call: DenoiserCall, sigma: float, batch: int) -> Tensor:
+        """The unconditional prediction of a model that is shown neither prompt nor picture.
+
+        Source: Brooks et al. 2023, "InstructPix2Pix" (arXiv:2211.09800), equation 3.
+        """
+        assert call.uncond is not None and call.image_cond is not None
+        nothing = torch.zeros_like(call.image_cond[-batch:])
+        return self._setup.predictor(call.x[-batch:], sigma, call.uncond, vector=call.vector_uncond, image_cond=nothing)
 
     def _hand_over(self, sigma: float) -> None:
         successor = None if self._succession is None else self._succession(self.step, sigma)
@@ -170,7 +182,7 @@ class GuidedDenoiser:
 
     def _needs_no_uncond(self, weights: RowWeights) -> bool:
         """At scale 1 the unconditional prediction cancels out: half the work."""
-        return self._setup.guidance_scale == 1.0 and not self._setup.needs_uncond and is_plain(weights)
+        return self._setup.image_guidance == 1.0 and self._setup.guidance_scale == 1.0 and not self._setup.needs_uncond and is_plain(weights)
 
     def _predict(self, call: DenoiserCall, sigma: float, batch: int) -> Tensor:
         """x0 of all rows, in one model call where lengths and options allow."""

@@ -38,6 +38,11 @@ def encode_pixels(pixels: Tensor, vae: Any, latent: LatentFormat, *, seed: int) 
     return torch.stack(latents)
 
 
+def encode_means(pixels: Tensor, vae: Any) -> Tensor:
+    """(B, 3, H, W) in 0 .. 1 -> the middles of the ranges that the VAE names, (B, C, h, w), not scaled. Raises NotANumber."""
+    return torch.stack([_range(each, vae)[0] for each in pixels])
+
+
 def _range(pixels: Tensor, vae: Any) -> tuple[Tensor, Tensor]:
     weight = next(vae.parameters())
     mean, spread = _distribution(pixels, vae, weight)

@@ -1,4 +1,7 @@
-"""What inpainting checkpoints are shown besides the noisy latent: the mask, and the picture without its masked part."""
+"""What some checkpoints are shown besides the noisy latent.
+
+Inpainting ones the mask, and the picture without its masked part; pix2pix ones the picture that they are to change.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from modules.engine.encode import encode_pixels
+from modules.engine.encode import encode_means, encode_pixels
 from modules.loading.components import Components
 
 
 def everything_masked(components: Components, batch: int, width: int, height: int, *, seed: int) -> Tensor | None:
     """For a pass without a picture: all masked, an even grey behind it. (B, 1 + C, h, w); None for other checkpoints.
 
-    width, height: of the picture, in pixels.
+    width, height: of the picture, in pixels. A pix2pix checkpoint is shown nothing: zeros (B, C, h, w).
     """
+    if components.family.is_pix2pix:
+        latent, weight = components.family.latent, next(components.vae.parameters())
+        return torch.zeros(batch, latent.channels, height // latent.downscale, width // latent.downscale, device=weight.device)
     if not components.family.is_inpainting:
         return None
     grey = encode_pixels(torch.full((1, 3, height, width), 0.5), components.vae, components.family.latent, seed=seed)
@@ -29,7 +35,10 @@ def masked_picture(
 
     mask: white is painted; None means everything. rounded: nothing between masked and not masked.
     weight: how much the masked part is hidden, 1 wholly (A1111's "Conditional mask weight").
+    A pix2pix checkpoint is shown the whole picture: (B, C, h, w), the VAE's own latents without noise or scale.
     """
+    if components.family.is_pix2pix:
+        return encode_means(pixels, components.vae)
     if not components.family.is_inpainting:
         return None
     hidden = torch.ones(1, 1, *pixels.shape[-2:])

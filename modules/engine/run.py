@@ -156,6 +156,7 @@ def sampling_pass(
         sampler=run.sampler, schedule_name=run.schedule_name, steps=run.request.steps, guidance_scale=run.request.guidance_scale,
         options=run.request.options, conditioning=conditioning, noise=noise, first_noise=first_noise, empty_prompt=conditioning.empty_prompt,
         hooks=run.hooks, cancel=run.cancel, on_step=_step_reporter(run, part or PassPart()),
+        image_guidance=run.request.init.image_guidance_scale if run.request.is_img2img and run.components.family.is_pix2pix else 1.0,
         noted={"Refiner switch by sampling steps": True} if run.request.refiner.switch_by_sample_steps else {},
     )
     outcome = run_pass(replace(own, **changes), run.models.now.model)

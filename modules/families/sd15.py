@@ -26,12 +26,12 @@ SD1 = ModelFamily(
 )
 
 
-def _with_inputs(name: str, in_channels: int, *, runs: bool) -> ModelFamily:
+def _with_inputs(name: str, in_channels: int) -> ModelFamily:
     marks = (has(_FIRST_CONVOLUTION, axis=1, size=in_channels), *SD1.marks[1:])
-    return replace(SD1, name=name, marks=marks, in_channels=in_channels, runs=runs)
+    return replace(SD1, name=name, marks=marks, in_channels=in_channels)
 
 
-SD1_INPAINTING = _with_inputs("SD1 inpainting", 9, runs=True)
-SD1_PIX2PIX = _with_inputs("SD1 pix2pix", 8, runs=False)
+SD1_INPAINTING = _with_inputs("SD1 inpainting", 9)
+SD1_PIX2PIX = _with_inputs("SD1 pix2pix", 8)
 
 SD1_ROWS = (SD1, SD1_INPAINTING, SD1_PIX2PIX)

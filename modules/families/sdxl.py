@@ -60,7 +60,6 @@ SDXL_PIX2PIX = replace(
     name="SDXL pix2pix",
     marks=(has(_FIRST_CONVOLUTION, axis=1, size=8), *_COMMON, lacks(_REFINER_TEXT)),
     in_channels=8,
-    runs=False,
 )
 SDXL_REFINER = replace(
     SDXL,

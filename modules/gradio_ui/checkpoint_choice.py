@@ -26,6 +26,14 @@ def chosen_checkpoint(app: App) -> ModelFile | None:
         return None
 
 
+def shown_title(app: App, model: ModelFile) -> str:
+    """What lists call a checkpoint: its title, without folders by ``sd_checkpoint_dropdown_use_short``."""
+    if not app.settings.get("sd_checkpoint_dropdown_use_short"):
+        return model.title
+    name = model.path.name
+    return f"{name} [{model.short_hash}]" if model.short_hash else name
+
+
 def start_size(model: ModelFile | None, ui_config: UiConfig, tab: str = "txt2img") -> tuple[int, int]:
     """Width and height in pixels that the page shows for ``model`` as long as nobody has set others."""
     native = (model.native_size if model else None) or USUAL_SIZE

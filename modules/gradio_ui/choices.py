@@ -12,7 +12,22 @@ from modules.application.faces import RESTORERS
 from modules.application.translations import translation_names
 from modules.engine.sampler_registry import samplers, schedules
 from modules.engine.upscale import LATENT_UPSCALERS
+from modules.gradio_ui.checkpoint_choice import shown_title
 from modules.gradio_ui.prompt_styles import known_styles
+
+# What ui_reorder_list orders, by A1111's names; the scripts know their elem_ids.
+GENERATION_BLOCKS = (
+    "inpaint",
+    "sampler",
+    "accordions",
+    "dimensions",
+    "cfg",
+    "denoising",
+    "seed",
+    "batch",
+    "override_settings",
+    "scripts",
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +50,12 @@ class ChoiceSources:
                 "postprocessing_operations": lambda: list(NAMES),
                 "upscalers": app.upscalers.names,
                 "schedulers": lambda: [each.label for each in schedules()],
-                "checkpoints": lambda: [each.title for each in app.catalogue.checkpoints()],
+                "checkpoints": lambda: [shown_title(app, each) for each in app.catalogue.checkpoints()],
                 "vaes": lambda: [each.name for each in app.catalogue.vaes()],
                 "styles": lambda: list(known_styles(app)),
                 "localizations": lambda: translation_names(app),
+                "generation_blocks": lambda: list(GENERATION_BLOCKS),
+                "loras": lambda: [each.stem for each in app.catalogue.loras()],
                 "settings": lambda: [each.key for each in app.settings.table],
             },
         )

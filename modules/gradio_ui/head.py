@@ -52,6 +52,7 @@ SCRIPTS = (
     "hires.js",
     "keyboard.js",
     "token_counters.js",
+    "page_layout.js",
     "settings_page.js",
     "settings_extra.js",
     "notices.js",

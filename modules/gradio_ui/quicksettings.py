@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.components import Component
 
 from modules.application.app import App
-from modules.gradio_ui.checkpoint_choice import CHECKPOINT, chosen_checkpoint, start_size
+from modules.gradio_ui.checkpoint_choice import CHECKPOINT, chosen_checkpoint, shown_title, start_size
 from modules.gradio_ui.components import bridge_button, bridge_text, tool_button
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form import Form
@@ -46,7 +46,7 @@ def shown_value(app: App, setting: Setting) -> Any:
     if setting.key != CHECKPOINT:
         return app.settings.get(setting.key)
     model = chosen_checkpoint(app)
-    return model.title if model else None
+    return shown_title(app, model) if model else None
 
 
 def wire_quicksettings(
@@ -105,7 +105,7 @@ def _wire_card_choice(
     def choose(name: str, *sizes: int) -> list[Any]:
         told = store(name, *sizes)
         model = chosen_checkpoint(app)
-        return [*told, *(gr.update(value=model.title if model else None) for _ in shown)]
+        return [*told, *(gr.update(value=shown_title(app, model) if model else None) for _ in shown)]
 
     chosen = button.click(
         choose, inputs=[title, *inputs], outputs=[*outputs, *shown], js="(_, ...size) => [webui.takeWantedCheckpoint(), ...size]", **QUICK
@@ -146,7 +146,7 @@ def _storer(app: App, key: str) -> Callable[[Any], str]:
 def _checkpoint_storer(app: App, ui_config: UiConfig, tabs: Sequence[str], following: Following) -> Callable[..., list[Any]]:
     def store(title: str, *sizes: int) -> list[Any]:
         before = [start_size(chosen_checkpoint(app), ui_config, tab) for tab in tabs]
-        answer = store_settings(app, {CHECKPOINT: title})
+        answer = store_settings(app, {CHECKPOINT: _full_title(app, title)})
         model = chosen_checkpoint(app)
         updates: list[Any] = []
         for index, tab in enumerate(tabs):
@@ -156,6 +156,11 @@ def _checkpoint_storer(app: App, ui_config: UiConfig, tabs: Sequence[str], follo
         return [answer, *(update(model) for _, update in following), *updates]
 
     return store
+
+
+def _full_title(app: App, shown: str) -> str:
+    """The title of the checkpoint that the list calls ``shown``."""
+    return next((each.title for each in app.catalogue.checkpoints() if shown_title(app, each) == shown), shown)
 
 
 def _refresher(app: App, setting: Setting, choices: Choices) -> Callable[[], Any]:

@@ -6,12 +6,13 @@ import csv
 import io
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ import gradio as gr
 
 from modules.application.app import App
 from modules.files.atomic import write_new
+from modules.files.resolver import PathRefused, safe_join
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.finished import Finished, finished_job
 from modules.gradio_ui.messages import message_html
 from modules.gradio_ui.output_panel import OutputPanel
 from modules.gradio_ui.shown_files import ShownFiles
+from modules.imaging.filenames import NameFacts, apply_pattern, clean_part, fit_name
 from modules.schema.errors import WebuiError
 
 log = logging.getLogger(__name__)
@@ -56,10 +59,10 @@ class ResultButtons:
         if finished is None:
             return gr.skip(), message_html("There is no picture to save yet.")
         indexes = [_index(chosen)] if self.app.settings.get("save_selected_only") else range(len(finished.images))
-        folder = self.app.paths.output_folder(self.app.settings.get("outdir_save"))
         try:
+            folder = self._save_folder(finished)
             saved = [self._save_one(finished, index, folder) for index in indexes if index < len(finished.images)]
-        except (WebuiError, OSError) as error:
+        except (WebuiError, PathRefused, OSError) as error:
             return gr.skip(), message_html(f"The picture could not be saved: {error}", "error")
         words = f"Saved: {saved[0]}" if len(saved) == 1 else f"Saved {len(saved)} pictures into {folder}"
         return gr.update(value=[str(path) for path in saved], visible=True), message_html(words)
@@ -69,7 +72,7 @@ class ResultButtons:
         finished = finished_job(self.app, job_id)
         if finished is None or not finished.images:
             return gr.skip(), message_html("There are no pictures to pack yet.")
-        archive = Path(tempfile.mkdtemp(dir=self.files.folder)) / f"{self.tab}-{len(finished.images)}-pictures.zip"
+        archive = Path(tempfile.mkdtemp(dir=self.files.folder)) / self._archive_name(finished)
         try:
             with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:  # pictures do not get smaller
                 for index, path in enumerate(self.files.of(job_id, finished.images)):
@@ -82,7 +85,9 @@ class ResultButtons:
         """Open the shown job's folder in the server's file manager, if the browser is on the same machine."""
         finished = finished_job(self.app, job_id)
         saved = [image.path.parent for image in finished.images if image.path] if finished else []
-        folder = saved[0] if saved else self.app.paths.output_folder(self.app.settings.get(f"outdir_{self.tab}_samples"))
+        root = self.app.paths.output_folder(self.app.settings.get("outdir_samples") or self.app.settings.get(f"outdir_{self.tab}_samples"))
+        in_root = not saved or self.app.settings.get("open_dir_button_choice") == "Output Root"
+        folder = root if in_root else saved[0]
         if not _is_local(request):
             return message_html("The folder is on the server's machine: it can be opened from there only.")
         if not folder.is_dir():
@@ -92,6 +97,38 @@ class ResultButtons:
         except OSError as error:
             return message_html(f"The pictures are in {folder}; it could not be opened from here ({error}).")
         return message_html(f"Opened {folder}.")
+
+    def _save_folder(self, finished: Finished) -> Path:
+        """Of the Save button; ``use_save_to_dirs_for_ui``: with a subfolder named like those of the pictures."""
+        folder = self.app.paths.output_folder(self.app.settings.get("outdir_save"))
+        if not self.app.settings.get("use_save_to_dirs_for_ui"):
+            return folder
+        pattern = self.app.settings.get("directories_filename_pattern") or "[prompt_words]"
+        parts = re.split(r"[\\/]+", apply_pattern(pattern, self._name_facts(finished)))
+        name = "/".join(clean_part(part, replace_spaces=False) or "_" for part in parts if part.strip())
+        return safe_join(folder, name) if name else folder
+
+    def _archive_name(self, finished: Finished) -> str:
+        """By ``grid_zip_filename_pattern``; empty: tab and number of pictures."""
+        pattern = self.app.settings.get("grid_zip_filename_pattern")
+        name = clean_part(apply_pattern(pattern, replace(self._name_facts(finished), for_zip=True)), replace_spaces=False) if pattern else ""
+        return fit_name(name or f"{self.tab}-{len(finished.images)}-pictures", "zip")
+
+    def _name_facts(self, finished: Finished) -> NameFacts:
+        info = finished.info
+        return NameFacts(
+            prompt=str(info.get("prompt") or ""),
+            negative_prompt=str(info.get("negative_prompt") or ""),
+            seed=info.get("seed"),
+            seeds=tuple(info.get("all_seeds") or ()),
+            steps=int(info.get("steps") or 0),
+            guidance_scale=float(info.get("cfg_scale") or 0),
+            sampler=str(info.get("sampler_name") or ""),
+            model_name=str(info.get("sd_model_name") or ""),
+            model_hash=str(info.get("sd_model_hash") or ""),
+            batch_size=int(info.get("batch_size") or 1),
+            max_prompt_words=self.app.settings.get("directories_max_prompt_words"),
+        )
 
     def _save_one(self, finished: Finished, index: int, folder: Path) -> Path:
         image = finished.images[index]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from modules.files.atomic import write_new
+from modules.files.atomic import write_bytes, write_new
 from modules.files.resolver import safe_join
 from modules.files.storage import DISK, Storage, StorageError
 from modules.imaging.filenames import NameFacts, apply_pattern, clean_part, fit_name
@@ -24,12 +24,14 @@ class SaveOptions:
     """How pictures of one kind are saved; the defaults are A1111's.
 
     pattern: "" gives "[seed]" in subfolders and "[seed]-[prompt_spaces]" without. subfolder_pattern: "" gives "[prompt_words]".
+    replace_existing: without numbers, a picture of the same name makes way; else the new one gets a suffix.
     copy_*: the extra JPEG for a picture above so many MB or pixels a side.
     """
 
     file_format: str = "png"
     pattern: str = ""
     add_number: bool = True
+    replace_existing: bool = False
     in_subfolders: bool = True
     subfolder_pattern: str = "[date]"
     embed_infotext: bool = True
@@ -91,7 +93,11 @@ def save_image(
         return fit_name(_stem(number, basename, decoration, options.add_number, room=200 - len(suffix)) + suffix, extension)
 
     start = numbers.next(target, prefix) if options.add_number else 0
-    path = write_new(target, make_name, data, start, storage=storage)
+    if options.replace_existing and not options.add_number:
+        path = target / make_name(0)
+        write_bytes(path, data, storage=storage)
+    else:
+        path = write_new(target, make_name, data, start, storage=storage)
     if options.add_number:
         numbers.used(target, prefix, used[-1])
     _write_companions(image, path, infotext, options, len(data), storage)
