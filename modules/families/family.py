@@ -113,6 +113,7 @@ class ModelFamily:
     betas: first and last beta of the scaled-linear noise schedule; unused by flow models.
     zero_terminal_snr: the schedule is stretched so that its last step is pure noise.
     size_values: the numbers that its UNet is told about the picture besides the prompt, in order; see ``SizeValue``.
+    needs: what does not come in its files, for families that cannot run.
     prediction_varies: files of this family predict either noise or velocity, and no header tells which.
     fixed_heads: heads of every attention in the UNet; None: a head is ``head_width`` channels wide.
     runs: whether this version can draw with it; ``detect`` recognises it either way.
@@ -132,6 +133,7 @@ class ModelFamily:
     zero_terminal_snr: bool = False
     size_values: tuple[SizeValue, ...] = ()
     prediction_varies: bool = False
+    needs: str = ""
     runs: bool = False
     is_sdxl: bool = False
     vae_needs_float32: bool = False
@@ -149,7 +151,8 @@ class ModelFamily:
     @property
     def cannot_run(self) -> str:
         """The sentence for a file of a family that this version recognises only."""
-        return f"it is recognised as {self.name}; this version cannot run {self.name} models yet"
+        parts = f" (such a file also needs {self.needs})" if self.needs else ""
+        return f"it is recognised as {self.name}; this version cannot run {self.name} models yet{parts}"
 
 
 UNET = "model.diffusion_model."

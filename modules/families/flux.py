@@ -33,8 +33,10 @@ FLUX_DEV = ModelFamily(
     text_encoders=(CLIP_L_FLUX, T5_XXL_FLUX),
     native_size=(1024, 1024),
     in_channels=16,
+    needs="the CLIP-L and T5-XXL text encoders and its VAE, unless they are inside",
 )
 FLUX_SCHNELL = replace(FLUX_DEV, name="FLUX.1 schnell", marks=(*_COMMON, _inputs(64), lacks(*_both("guidance_in.in_layer.weight"))))
 FLUX_FILL = replace(FLUX_DEV, name="FLUX.1 fill", marks=(*_COMMON, _inputs(384)), in_channels=96)
+FLUX_CONTROL = replace(FLUX_DEV, name="FLUX.1 depth or canny", marks=(*_COMMON, _inputs(128)), in_channels=32)
 
-FLUX_ROWS = (FLUX_DEV, FLUX_SCHNELL, FLUX_FILL)
+FLUX_ROWS = (FLUX_DEV, FLUX_SCHNELL, FLUX_FILL, FLUX_CONTROL)

@@ -64,7 +64,12 @@ FOREIGN_KINDS: tuple[ForeignKind, ...] = (
     ForeignKind(
         title="one part of a model in diffusers' folder layout",
         advice="Single files in the original layout can be loaded; save the model as one .safetensors checkpoint.",
-        fits=_has_one("down_blocks.0.resnets.0.conv1.weight", "decoder.up_blocks.0.resnets.0.conv1.weight"),
+        fits=_has_one("down_blocks.0.resnets.0.conv1.weight", "decoder.up_blocks.0.resnets.0.conv1.weight", "transformer_blocks.0.attn.to_q.weight"),
+    ),
+    ForeignKind(
+        title="a model quantised by SVDQuant (nunchaku)",
+        advice="Choose the same model in fp16, bf16 or fp8.",
+        fits=lambda shapes: any(name.endswith((".wscales", ".smooth_factor")) for name in shapes),
     ),
     ForeignKind(
         title="a VAE without the rest of a model",

@@ -19,10 +19,15 @@ OPEN_CLIP_G = TextEncoderSpec(
 )  # fmt: skip
 OPEN_CLIP_G_REFINER = replace(OPEN_CLIP_G, prefix="conditioner.embedders.0.model.")
 
+# SSD-1B and Segmind Vega have no transformers in the middle, KOALA has its first ones earlier
+_WITH_TRANSFORMERS = ("middle_block", "input_blocks.4", "input_blocks.3")
+_EDM = "edm_mean"
+
 _COMMON = (
     has(_SIZE_EMBEDDING),
-    has(f"{UNET}middle_block.1.proj_in.weight", rank=2),
+    has(*(f"{UNET}{block}.1.proj_in.weight" for block in _WITH_TRANSFORMERS), rank=2),
     lacks("cond_stage_model.model.ln_final.weight"),
+    lacks(_EDM),
 )
 
 SDXL = ModelFamily(
@@ -69,4 +74,6 @@ SDXL_REFINER = replace(
     size_values=("height", "width", "crop_top", "crop_left", "aesthetic_score"),
 )
 
-SDXL_ROWS = (SDXL, SDXL_V, SDXL_V_ZERO_SNR, SDXL_INPAINTING, SDXL_PIX2PIX, SDXL_REFINER)
+PLAYGROUND = replace(SDXL, name="Playground v2.5", marks=(has(_SIZE_EMBEDDING), has(_EDM)), runs=False)
+
+SDXL_ROWS = (SDXL, SDXL_V, SDXL_V_ZERO_SNR, SDXL_INPAINTING, SDXL_PIX2PIX, SDXL_REFINER, PLAYGROUND)

@@ -25,12 +25,14 @@ from modules.engine.generate import generate
 from modules.engine.hooks import NullHooks
 from modules.engine.prompt_tokens import VOCABULARY_FOLDER
 from modules.engine.resolved import ResolvedInit, ResolvedRequest, SamplingOptions
+from modules.families.sdxl import SDXL
 from modules.families.table import FAMILIES
 from modules.library.model_file import ModelFile
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
+from modules.loading.unet_layout import unet_config
 from modules.schema.flags import Flags
-from tests.families.tiny import FIRST, checkpoint_of, tensors_of
+from tests.families.tiny import FIRST, UNET, checkpoint_of, tensors_of
 
 FAMILY_NAMES = tuple(family.name for family in FAMILIES if family.runs)
 SIZE, STEPS, SEED, SCALE, PICTURE_SCALE = 64, 4, 7, 5.0, 1.7
@@ -63,6 +65,30 @@ def test_latents_are_those_of_the_diffusers_pipeline(name: str, tmp_path: Path, 
     assert ours.latents.shape == theirs.shape
     off = float((ours.latents - theirs).norm() / theirs.norm())
     assert off <= TOLERANCE, f"off by {off:.2g}"
+
+
+def test_a_unet_without_some_of_its_transformers_runs_by_its_shapes() -> None:
+    """As SSD-1B: one residual block in the middle, and fewer transformer blocks in some places than in others."""
+    def left_out(name: str) -> bool:
+        middle = name.startswith((f"{UNET}middle_block.1.", f"{UNET}middle_block.2."))
+        return middle or any(f"{block}.1.transformer_blocks.1." in name for block in ("output_blocks.1", "input_blocks.8"))
+
+    tensors = {name: tensor.float() for name, tensor in tensors_of("SDXL").items() if name.startswith(UNET) and not left_out(name)}
+    row = dict(UNETS["SDXL"])
+    del row["levels"]
+    expected = row | {
+        "in_channels": 4, "out_channels": 4, "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+        "mid_block_type": "UNetMidBlock2D", "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+        "transformer_layers_per_block": [1, 1, [2, 1]], "reverse_transformer_layers_per_block": [[2, 1, 2], 1, 1],
+        "block_out_channels": [32, 64, 64], "attention_head_dim": [1, 1, 1],
+    }  # fmt: skip
+    config = unet_config("x", {name: tuple(tensor.shape) for name, tensor in tensors.items()}, SDXL)
+    assert config == expected
+    made = diffusers.UNet2DConditionModel(**config)
+    made.load_state_dict(convert_ldm_unet_checkpoint(tensors, config))
+    added = {"text_embeds": torch.randn(1, 32), "time_ids": torch.ones(1, 6)}
+    with torch.no_grad():
+        assert made(torch.randn(1, 4, 8, 8), 5, torch.randn(1, 7, 56), added_cond_kwargs=added).sample.isfinite().all()
 
 
 class _Ours(NullHooks):

@@ -37,6 +37,10 @@ XL_TEXT = {
 SIZES = {f"{UNET}label_emb.0.0.weight": (1280, 2816)}
 JOINT = {"x_embedder.proj.weight": (1536, 16, 2, 2), "joint_blocks.0.x_block.attn.qkv.weight": (4608, 1536)}
 FLUX = {"double_blocks.0.img_mod.lin.weight": (18432, 3072)}
+FLUX_BARE = {"double_blocks.0.img_attn.qkv.weight": (9216, 3072), "double_blocks.0.img_attn.norm.key_norm.scale": (128,)}
+NEXT_DIT = {"x_embedder.weight": (2304, 64), "noise_refiner.0.attention.k_norm.weight": (96,), "layers.0.attention.qkv.weight": (6912, 2304)}
+HUNYUAN = {"txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias": (6144,)}
+COSMOS_2 = {"net.blocks.0.self_attn.q_proj.weight": (2048, 2048), "net.x_embedder.proj.1.weight": (2048, 68), "net.blocks.0.mlp.layer1.weight": (8192, 2048)}
 GUIDANCE = {"guidance_in.in_layer.weight": (3072, 256)}
 
 REAL_LAYOUTS: dict[str, dict[str, tuple[int, ...]]] = {
@@ -58,6 +62,38 @@ REAL_LAYOUTS: dict[str, dict[str, tuple[int, ...]]] = {
     "FLUX.1 dev": FLUX | GUIDANCE | {"img_in.weight": (3072, 64)},
     "FLUX.1 schnell": FLUX | {"img_in.weight": (3072, 64)},
     "FLUX.1 fill": FLUX | GUIDANCE | {"img_in.weight": (3072, 384)},
+    "FLUX.1 depth or canny": FLUX | GUIDANCE | {"img_in.weight": (3072, 128)},
+    "Playground v2.5": _unet(4, True, 2048) | XL_TEXT | SIZES | {"edm_mean": (1, 4, 1, 1), "edm_std": (1, 4, 1, 1)},
+    "FLUX.2": {
+        "single_stream_modulation.lin.weight": (18432, 6144), "double_stream_modulation_img.lin.weight": (36864, 6144), "img_in.weight": (6144, 128),
+        "double_blocks.0.img_attn.qkv.weight": (18432, 6144), "guidance_in.in_layer.weight": (6144, 256),
+    },
+    "FLUX.3": {"early_stream_modulations.image.lin.weight": (9, 3), "img_in.weight": (3, 128)},
+    "Chroma": FLUX_BARE | {"distilled_guidance_layer.in_proj.weight": (5120, 64), "img_in.weight": (3072, 64)},
+    "Chroma Radiance": FLUX_BARE | {"distilled_guidance_layer.in_proj.weight": (5120, 64), "img_in_patch.weight": (3072, 3, 16, 16),
+                                    "nerf_final_layer_conv.norm.scale": (64,)},
+    "Qwen-Image": {"txt_norm.weight": (3584,), "transformer_blocks.0.img_mod.1.weight": (18432, 3072), "img_in.weight": (3072, 64)},
+    "Qwen-Image 2.1": {"txt_in.text_norm.weight": (3584,)},
+    "Lumina 2": NEXT_DIT | {"cap_embedder.0.weight": (2304,), "cap_embedder.1.weight": (2304, 2304)},
+    "Z-Image": NEXT_DIT | {"cap_embedder.0.weight": (2560,), "cap_embedder.1.weight": (3840, 2560), "layers.0.adaLN_modulation.0.weight": (15360, 256)},
+    "HiDream": {"double_stream_blocks.0.block.adaLN_modulation.1.bias": (30720,), "x_embedder.proj.weight": (2560, 64)},
+    "Wan": {"head.modulation": (1, 2, 5120), "patch_embedding.weight": (5120, 16, 1, 2, 2), "blocks.0.self_attn.q.weight": (5120, 5120)},
+    "AuraFlow": {"double_layers.0.attn.w1q.weight": (3072, 3072), "double_layers.0.attn.w2q.weight": (3072, 3072), "cond_seq_linear.weight": (3072, 2048)},
+    "Sana": {"blocks.0.cross_attn.q_linear.weight": (2240, 2240), "blocks.0.mlp.inverted_conv.conv.weight": (11200, 2240, 1, 1), "attention_y_norm.weight": (2240,)},
+    "PixArt": {"blocks.0.cross_attn.q_linear.weight": (1152, 1152), "blocks.0.mlp.fc1.weight": (4608, 1152), "x_embedder.proj.weight": (1152, 4, 2, 2)},
+    "HunyuanDiT": {"mlp_t5.0.weight": (8192, 2048), "blocks.0.attn1.Wqkv.weight": (4224, 1408), "x_embedder.proj.weight": (1408, 4, 2, 2)},
+    "HunyuanImage": HUNYUAN | {"img_in.proj.weight": (3584, 64, 1, 1), "double_blocks.0.img_mod.linear.weight": (21504, 3584)},
+    "HunyuanVideo": HUNYUAN | {"img_in.proj.weight": (3072, 16, 1, 2, 2), "double_blocks.0.img_mod.linear.weight": (18432, 3072)},
+    "LTX-Video": {"patchify_proj.weight": (2048, 128), "transformer_blocks.27.scale_shift_table": (6, 2048)},
+    "Mochi": {"blocks.0.attn.qkv_x.weight": (9216, 3072), "x_embedder.proj.weight": (3072, 12, 2, 2)},
+    "Cosmos 1": {"net.blocks.block1.blocks.0.block.attn.to_q.0.weight": (4096, 4096), "net.x_embedder.proj.1.weight": (4096, 68)},
+    "Cosmos Predict2": COSMOS_2,
+    "Anima": COSMOS_2 | {"net.llm_adapter.blocks.0.cross_attn.q_proj.weight": (1024, 1024)},
+    "Krea 2": {"txtfusion.projector.weight": (4, 4)},
+    "Stable Cascade, stage C": {"clip_txt_mapper.weight": (2048, 1280), "down_blocks.0.0.channelwise.0.weight": (8192, 2048)},
+    "Stable Cascade, stage B": {"down_blocks.1.0.channelwise.0.weight": (2560, 640)},
+    "SD x4 upscaler": {f"{UNET}input_blocks.0.0.weight": (256, 7, 3, 3), f"{UNET}label_emb.weight": (1000, 1024),
+                       f"{UNET}middle_block.1.proj_in.weight": (1024, 1024)} | OPEN_CLIP,
 }
 
 FOREIGN: dict[str, dict[str, tuple[int, ...]]] = {
@@ -66,6 +102,7 @@ FOREIGN: dict[str, dict[str, tuple[int, ...]]] = {
     "a ControlNet": {"control_model.input_blocks.0.0.weight": (320, 4, 3, 3)},
     "a T2I adapter": {"body.0.block1.weight": (320, 320, 3, 3)},
     "one part of a model in diffusers' folder layout": {"down_blocks.0.resnets.0.conv1.weight": (320, 320, 3, 3)},
+    "a model quantised by SVDQuant (nunchaku)": {"transformer_blocks.0.qkv_proj.wscales": (48, 9216)},
     "a VAE without the rest of a model": {"decoder.conv_in.weight": (512, 4, 3, 3)},
     "a text encoder": {"text_model.embeddings.token_embedding.weight": (49408, 768)},
     "an upscaler": {"conv_first.weight": (64, 3, 3, 3)},

@@ -1,0 +1,64 @@
+"""Families that are recognised and named, but that this version cannot draw with. Marks are the names of single files in circulation."""
+
+from __future__ import annotations
+
+from modules.families.family import UNET, KeyShape, LatentFormat, ModelFamily, Prediction, has, lacks
+
+_PREFIXES = (UNET, "", "net.")          # in front of a transformer's names, depending on who saved it
+_SIXTEEN = LatentFormat(channels=16, downscale=8, scale=0.3611, shift=0.1159)
+
+
+def spelled(*names: str) -> tuple[str, ...]:
+    """Each name with every prefix that files put in front."""
+    return tuple(f"{prefix}{name}" for name in names for prefix in _PREFIXES)
+
+
+def _has(*names: str, axis: int | None = None, size: int | None = None, rank: int | None = None) -> KeyShape:
+    return has(*spelled(*names), axis=axis, size=size, rank=rank)
+
+
+def _lacks(*names: str) -> KeyShape:
+    return lacks(*spelled(*names))
+
+
+def _row(name: str, *marks: KeyShape, needs: str = "", latent: LatentFormat = _SIXTEEN) -> ModelFamily:
+    return ModelFamily(
+        name=name, marks=marks, needs=needs, prediction=Prediction.FLOW, latent=latent, text_encoders=(), native_size=(1024, 1024), in_channels=latent.channels
+    )
+
+
+_RADIANCE = ("nerf_final_layer_conv.norm.scale", "nerf_final_layer.norm.scale", "img_in_patch.weight")
+_LINEAR = "blocks.0.cross_attn.q_linear.weight"
+_COSMOS_2 = (_has("blocks.0.self_attn.q_proj.weight"), _has("x_embedder.proj.1.weight"))
+_ADAPTER = "llm_adapter.blocks.0.cross_attn.q_proj.weight"
+_REFINER = "txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias"
+_CASCADE = LatentFormat(channels=16, downscale=32, scale=1.0)
+_FIRST_CONVOLUTION = f"{UNET}input_blocks.0.0.weight"
+
+OTHER_ROWS = (
+    _row("FLUX.2", _has("single_stream_modulation.lin.weight"), needs="a Qwen3 or Mistral text encoder and its own VAE"),
+    _row("FLUX.3", _has("early_stream_modulations.image.lin.weight"), needs="its own text encoder and VAE"),
+    _row("Chroma", _has("distilled_guidance_layer.in_proj.weight"), _lacks(*_RADIANCE), needs="the T5-XXL text encoder and FLUX.1's VAE"),
+    _row("Chroma Radiance", _has("distilled_guidance_layer.in_proj.weight"), _has(*_RADIANCE), needs="the T5-XXL text encoder"),
+    _row("Qwen-Image", _has("txt_norm.weight"), _has("transformer_blocks.0.img_mod.1.weight"), needs="the Qwen2.5-VL text encoder and its own VAE"),
+    _row("Qwen-Image 2.1", _has("txt_in.text_norm.weight"), needs="its own text encoder and VAE"),
+    _row("Lumina 2", _has("cap_embedder.0.weight", axis=0, size=2304), needs="the Gemma 2 2B text encoder and FLUX.1's VAE"),
+    _row("Z-Image", _has("cap_embedder.0.weight", axis=0, size=2560), needs="the Qwen3 4B text encoder and FLUX.1's VAE"),
+    _row("HiDream", _has("double_stream_blocks.0.block.adaLN_modulation.1.bias"), needs="CLIP-L, CLIP-G, T5-XXL, Llama 3.1 8B and FLUX.1's VAE"),
+    _row("Wan", _has("head.modulation"), _has("patch_embedding.weight", rank=5), needs="the UMT5-XXL text encoder and its own VAE"),
+    _row("AuraFlow", _has("double_layers.0.attn.w1q.weight"), _has("cond_seq_linear.weight"), needs="the Pile-T5-XL text encoder and SDXL's VAE"),
+    _row("Sana", _has(_LINEAR), _has("blocks.0.mlp.inverted_conv.conv.weight"), needs="the Gemma 2 2B text encoder and its own VAE"),
+    _row("PixArt", _has(_LINEAR), _has("blocks.0.mlp.fc1.weight"), needs="the T5-XXL text encoder and SDXL's VAE"),
+    _row("HunyuanDiT", _has("mlp_t5.0.weight"), needs="a BERT and an mT5 text encoder and SDXL's VAE"),
+    _row("HunyuanImage", _has(_REFINER), _has("img_in.proj.weight", rank=4), needs="the Qwen2.5-VL and ByT5 text encoders and its own VAE"),
+    _row("HunyuanVideo", _has(_REFINER), _has("img_in.proj.weight", rank=5), needs="the Llama 3 and CLIP-L text encoders and its own VAE"),
+    _row("LTX-Video", _has("patchify_proj.weight"), _has("transformer_blocks.27.scale_shift_table"), needs="the T5-XXL text encoder"),
+    _row("Mochi", _has("blocks.0.attn.qkv_x.weight"), needs="the T5-XXL text encoder and its own VAE"),
+    _row("Cosmos 1", _has("blocks.block1.blocks.0.block.attn.to_q.0.weight"), needs="the T5 11B text encoder and its own VAE"),
+    _row("Cosmos Predict2", *_COSMOS_2, _lacks(_ADAPTER), needs="the T5 11B text encoder and Wan's VAE"),
+    _row("Anima", *_COSMOS_2, _has(_ADAPTER), needs="the Qwen3 0.6B text encoder and Qwen-Image's VAE"),
+    _row("Krea 2", _has("txtfusion.projector.weight"), needs="the Qwen3-VL 4B text encoder and its own VAE"),
+    _row("Stable Cascade, stage C", _has("clip_txt_mapper.weight"), latent=_CASCADE),
+    _row("Stable Cascade, stage B", has("down_blocks.1.0.channelwise.0.weight"), _lacks("clip_txt_mapper.weight"), latent=_CASCADE),
+    _row("SD x4 upscaler", has(_FIRST_CONVOLUTION, axis=1, size=7)),
+)  # fmt: skip
