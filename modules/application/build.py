@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modules.application import extras, generation
+from modules.application import extras, generation, merging
 from modules.application.app import App
 from modules.application.builtin_network_pages import register_builtin_pages
 from modules.application.faces import Faces
@@ -78,7 +78,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None) -> App:
         extensions=extensions or ExtensionHost(),
         notices=(*notices, *(extensions.notices if extensions else ())),
     )
-    runners |= generation.runners(app) | extras.runners(app)
+    runners |= generation.runners(app) | extras.runners(app) | merging.runners(app)
     register_builtin_pages(app)
     settings.on_change("list_hidden_files", lambda _value: catalogue.refresh())
     app.jobs.start()

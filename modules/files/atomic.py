@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from modules.files.storage import DISK, TEMP_PREFIX, Storage, StorageError, explain, host_mark
 
@@ -60,6 +60,27 @@ def write_new(folder: Path, make_name: Callable[[int], str], data: bytes, start:
     except OSError as error:
         raise explain(error, path) from error
     return path
+
+
+def write_new_file(path: Path, write: Callable[[BinaryIO], object], *, storage: Storage = DISK) -> None:
+    """Put what ``write`` writes, piece by piece, under ``path``; folders are made, and a file that is there is never touched.
+
+    What ``write`` raises leaves nothing behind. Raises StorageError, also when the name is taken.
+    """
+    try:
+        storage.make_folder(path.parent)
+        temp = storage.write_temp_with(path.parent, write)
+        try:
+            storage.publish_new(temp, path)
+        except FileExistsError:
+            storage.discard(temp)
+            raise StorageError(f"{path} exists already.", "Choose another name.") from None
+        except BaseException:
+            storage.discard(temp)
+            raise
+        storage.sync_folder(path.parent)
+    except OSError as error:
+        raise explain(error, path) from error
 
 
 def sweep_temporaries(folders: Iterable[Path]) -> int:

@@ -5,7 +5,9 @@ import errno
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 from zlib import crc32
 
 TEMP_PREFIX = ".webui-tmp-"
@@ -36,13 +38,17 @@ class Storage:
 
     def write_temp(self, folder: Path, data: bytes, mode: int = 0o666) -> Path:
         """Write ``data`` to a new temporary file in ``folder``, flushed to the device; nothing is left behind on failure."""
+        return self.write_temp_with(folder, lambda file: file.write(data), mode)
+
+    def write_temp_with(self, folder: Path, write: Callable[[BinaryIO], object], mode: int = 0o666) -> Path:
+        """``write_temp`` for what is written piece by piece."""
         path = folder / f"{TEMP_PREFIX}{host_mark()}-{os.getpid()}-{secrets.token_hex(6)}"
         self.before("create", path)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 self.before("write", path)
-                file.write(data)
+                write(file)
                 file.flush()
                 self.before("fsync", path)
                 os.fsync(file.fileno())

@@ -20,6 +20,7 @@ from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.head import STATIC, STATIC_URL, head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
 from modules.gradio_ui.img2img_tab import build_img2img_tab, image_cfg_shown
+from modules.gradio_ui.merger_tab import MergerTab
 from modules.gradio_ui.page_state import awaited_ids, page_state
 from modules.gradio_ui.param_bindings import connect_paste_params_buttons
 from modules.gradio_ui.png_info_tab import build_png_info_tab
@@ -36,6 +37,7 @@ TABS = (
     ("img2img", "img2img"),
     ("extras", "Extras"),
     ("pnginfo", "PNG Info"),
+    ("modelmerger", "Checkpoint Merger"),
     ("history", "History"),
     ("settings", "Settings"),
 )
@@ -77,6 +79,8 @@ def build_ui(app: App) -> Page:
                 build_png_info_tab(txt2img, img2img)
             with _tab("history"):
                 build_history_tab(txt2img, img2img)
+            with _tab("modelmerger"):
+                merger = MergerTab(app, choices)
             with _tab("settings"):
                 build_settings_tab(app, choices, forms=(txt2img.form, img2img.form))
             build_foreign_tabs(app, nav)
@@ -89,6 +93,7 @@ def build_ui(app: App) -> Page:
         )
         forms = (txt2img.form, img2img.form)
         wire_quicksettings(app, choices, row, forms=forms, ui_config=ui_config, answer=setting_answer, following=following)
+        merger.wire(row)
         wire_fresh_values(app, page, choices, row, following)
     return page
 

@@ -27,6 +27,10 @@ _PASTE = "Read generation parameters from the prompt, or from the last picture i
 _ONCE = {
     "paste": _PASTE,
     "img2img_paste": _PASTE,
+    "refresh_checkpoint_A": "Look for checkpoints again",
+    "refresh_checkpoint_B": "Look for checkpoints again",
+    "refresh_checkpoint_C": "Look for checkpoints again",
+    "modelmerger_refresh_bake_in_vae": "Look for VAE files again",
     "upscaling_res_switch_btn": "Swap width and height",
     "interrogate": "Interrogate CLIP: describe the picture in words",
     "deepbooru": "Interrogate DeepBooru: describe the picture in tags",

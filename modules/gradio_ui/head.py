@@ -44,6 +44,7 @@ SCRIPTS = (
     "img2img.js",
     "send_to.js",
     "extras.js",
+    "merger.js",
     "form_memory.js",
     "form_tools.js",
     "extra_networks.js",

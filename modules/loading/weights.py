@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from modules.library.header import Header, read_header
+from modules.library.header import Header, TensorEntry, read_header
 from modules.schema.errors import CannotLoad
 
 TORCH_DTYPES: Mapping[str, torch.dtype] = {
@@ -61,6 +61,14 @@ class SafetensorsWeights:
         count = math.prod(entry.shape)
         if count and stored == dtype and device.type == "cpu":
             return torch.frombuffer(self._mapped(), dtype=stored, count=count, offset=entry.start).view(entry.shape)
+        return self._read_apart(entry, stored, dtype, device)
+
+    def read_apart(self, name: str, dtype: torch.dtype) -> Tensor:
+        """``read`` into memory of the tensor's own, on the CPU: nothing stays mapped when it is gone."""
+        entry = self.header.tensors[name]
+        return self._read_apart(entry, TORCH_DTYPES[entry.dtype], dtype, torch.device("cpu"))
+
+    def _read_apart(self, entry: TensorEntry, stored: torch.dtype, dtype: torch.dtype, device: torch.device) -> Tensor:
         tensor = torch.empty(entry.shape, dtype=dtype, device=device)
         self._file.seek(entry.start)
         self._convert_into(tensor.view(-1), stored)

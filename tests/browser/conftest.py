@@ -199,14 +199,17 @@ class RealServer:
 
 @pytest.fixture(scope="package")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
-    """The server that users start, with A1111's tiny checkpoint."""
+    """The server that users start, with A1111's tiny checkpoint and a tiny upscaler. New checkpoints go into its own folder."""
     from tests.golden.cases import data_dir
+    from tests.loading.picture_files import tiny_upscaler
 
     folder = tmp_path_factory.mktemp("real-server")
+    tiny_upscaler(folder / "upscalers" / "4x-Tiny.pth", "ESRGAN", 4)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, str(ROOT / "webui.py"), "--port", str(port), "--data-dir", str(folder), "--models-dir", str(data_dir() / "models"), "--api"]
+    command = [sys.executable, str(ROOT / "webui.py"), "--port", str(port), "--data-dir", str(folder), "--models-dir", str(data_dir() / "models"), "--api",
+               "--esrgan-models-path", str(folder / "upscalers"), "--ckpt-dir", str(folder / "checkpoints")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COMMANDLINE_ARGS": ""}
     log = (folder / "server.log").open("wb")
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)

@@ -1,0 +1,67 @@
+"""Extras and Checkpoint Merger as a person uses them, with the server that users start."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page
+
+from tests.browser.conftest import RealServer, Visit
+
+SECONDS = 60_000
+
+
+def choose(page: Page, elem_id: str, text: str) -> None:
+    """An entry of a dropdown, by typing it."""
+    page.fill(f"#{elem_id} input", text)
+    page.wait_for_selector(f"#{elem_id} [role=option], [role=option]")
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"document.querySelector('#{elem_id} input').value.startsWith({text!r})")
+
+
+def test_a_picture_is_enlarged_by_a_model_and_sent_round_again(real_server: RealServer, visit: Callable[..., Visit], tmp_path: Path) -> None:
+    Image.linear_gradient("L").resize((48, 32)).convert("RGB").save(tmp_path / "small.png")
+    page = visit(real_server.url).page
+    page.click("#tab_extras-button")
+    page.set_input_files("#extras_image .canvas-file", tmp_path / "small.png")
+    choose(page, "extras_upscaler_1", "4x-Tiny")
+    page.click("#extras_generate")
+    page.wait_for_function("(document.querySelector('#html_info_extras .infotext-text') || {}).textContent?.includes('4x-Tiny')", timeout=SECONDS)
+    assert page.inner_text("#html_info_extras").strip() == "Postprocess upscale by: 4, Postprocess upscaler: 4x-Tiny"
+    (saved,) = (real_server.folder / "outputs" / "extras-images").glob("*.png")
+    assert Image.open(saved).size == (192, 128)
+    page.click("#extras_send_to_extras")
+    page.wait_for_function("webui.canvases.extras_image.size[0] === 192")
+    page.click("#extras_send_to_img2img")
+    page.wait_for_function("webui.canvases.img2img_image.size[0] === 192")
+    assert page.is_visible("#tab_img2img")
+
+
+def test_what_is_missing_is_told_on_the_page(real_server: RealServer, visit: Callable[..., Visit], tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16)).save(tmp_path / "small.png")
+    browser = visit(real_server.url)
+    page = browser.page
+    page.click("#tab_extras-button")
+    page.set_input_files("#extras_image .canvas-file", tmp_path / "small.png")
+    page.click("#input-accordion-0-checkbox input")
+    page.click("#extras_generate")
+    page.wait_for_selector(".webui-toast.error")
+    assert "GFPGANv1.4.pth" in browser.toasts() and "https://github.com/TencentARC" in browser.toasts()
+
+
+def test_two_checkpoints_are_merged_and_the_result_draws(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+    browser = visit(real_server.url)
+    page = browser.page
+    page.click("#tab_modelmerger-button")
+    choose(page, "modelmerger_primary_model_name", "sd15-tiny.safetensors")
+    choose(page, "modelmerger_secondary_model_name", "sd15-tiny.safetensors")
+    page.locator("#modelmerger_custom_name textarea, #modelmerger_custom_name input").fill("browser-merge")
+    page.click("#modelmerger_merge")
+    page.wait_for_function("document.querySelector('#modelmerger_result').textContent.includes('saved to')", timeout=SECONDS)
+    choose(page, "setting_sd_model_checkpoint", "browser-merge.safetensors")
+    page.click("#tab_txt2img-button")
+    browser.generate("x", steps=2, width=64, height=64, seed=7)
+    page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    assert "Model: browser-merge" in browser.infotext()
