@@ -37,6 +37,11 @@ class Paths:
         """Where a user puts checkpoints."""
         return self.models_dir / "Stable-diffusion"
 
+    @property
+    def notification_sound(self) -> Path | None:
+        """The user's sound for finished jobs; None when there is none."""
+        return next((path for folder in (self.data_dir, self.script_dir) if (path := folder / "notification.mp3").is_file()), None)
+
     def output_folder(self, text: str) -> Path:
         """A folder as a setting names it: absolute, or relative to the data folder."""
         return Path(os.path.abspath(self.data_dir / os.path.expanduser(text)))

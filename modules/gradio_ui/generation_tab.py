@@ -13,6 +13,7 @@ from gradio.context import Context
 
 from modules.application.app import App
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint, start_size, wire_checkpoint_fields
+from modules.gradio_ui.components import bridge_button
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form import Form, nothing_more
 from modules.gradio_ui.form_builder import FormBuilder
@@ -25,6 +26,7 @@ from modules.gradio_ui.paste import Paster
 from modules.gradio_ui.prompt_styles import wire_styles
 from modules.gradio_ui.result_buttons import wire_result_buttons
 from modules.gradio_ui.shown_files import ShownFiles
+from modules.gradio_ui.styles_editor import build_styles_editor, wire_styles_editor
 from modules.gradio_ui.submit import Submitter, wire_submit
 from modules.gradio_ui.token_counts import counter_html
 from modules.gradio_ui.toprow import Toprow, build_toprow
@@ -87,6 +89,7 @@ def build_generation_tab(
     wire_checkpoint_fields(app, Context.root_block, builder)
     _wire_counters(app, form, toprow)
     wire_styles(app, form, toprow)
+    wire_styles_editor(app, form, toprow, build_styles_editor(tab))
     return GenerationTab(name=tab, form=form, paster=paster, pasted=pasted, toprow=toprow, output=output)
 
 
@@ -106,5 +109,10 @@ def _override_chips(tab: str) -> gr.Dropdown:
 
 def _wire_counters(app: App, form: Form, toprow: Toprow) -> None:
     styles = form.component("styles")
-    for each, negative in zip(toprow.counters, (False, True)):
-        each.button.click(partial(counter_html, app, negative=negative), inputs=[each.prompt, styles], outputs=[each.shown], **QUICK)
+    counters = [(each.prompt, each.shown, each.button, negative) for each, negative in zip(toprow.counters, (False, True))]
+    if form.table.tab == "txt2img":
+        for name, place, negative in (("hr_prompt", "hires_token", False), ("hr_negative_prompt", "hires_negative_token", True)):
+            shown = gr.HTML("<span>0/75</span>", elem_id=f"{place}_counter", elem_classes=["gradio-html", "token-counter"])
+            counters.append((form.component(name), shown, bridge_button(f"{place}_button"), negative))
+    for prompt, shown, button, negative in counters:
+        button.click(partial(counter_html, app, negative=negative), inputs=[prompt, styles], outputs=[shown], **QUICK)

@@ -40,6 +40,12 @@ SCRIPTS = (
     "queue_panel.js",
     "history.js",
     "history_view.js",
+    "prompt_keys.js",
+    "prompt_tools.js",
+    "styles_editor.js",
+    "context_menus.js",
+    "lightbox.js",
+    "notify.js",
     "canvas.js",
     "img2img.js",
     "send_to.js",
@@ -68,6 +74,7 @@ STYLES = (
     "settings.css",
     "queue.css",
     "history.css",
+    "comfort.css",
 )
 TEMPLATE = "frontend/index.html"
 SLOT = "{{ page_head(request, config) | safe }}"

@@ -39,9 +39,20 @@ SCRIPT_SETTINGS = (
     "img2img_inpaint_sketch_default_brush_color",
     "img2img_settings_accordion",
     "img2img_sketch_default_brush_color",
+    "js_modal_lightbox",
+    "js_modal_lightbox_initially_zoomed",
+    "keyedit_delimiters",
+    "keyedit_delimiters_whitespace",
+    "keyedit_move",
+    "keyedit_precision_attention",
+    "keyedit_precision_extra",
     "live_preview_refresh_period",
     "live_previews_enable",
+    "notification_audio",
+    "notification_volume",
     "prevent_screen_sleep_during_generation",
+    "sd_webui_modal_lightbox_icon_opacity",
+    "sd_webui_modal_lightbox_toolbar_opacity",
     "send_size",
     "set_scale_by_when_changing_upscaler",
     "show_progress_in_title",
@@ -66,6 +77,7 @@ def page_state(app: App, button_titles: Mapping[str, str], awaited: Sequence[str
         "notices": listing.notices(app),
         "buttonTitles": dict(button_titles),
         "awaited": list(awaited),
+        "notificationSound": app.paths.notification_sound is not None,
     }
 
 

@@ -10,8 +10,10 @@ import gradio as gr
 
 from modules.application.app import App
 from modules.engine.sampler_registry import split_sampler_and_schedule
+from modules.engine.styles import find_styles
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.param_component import Choices, choices_of
+from modules.gradio_ui.prompt_styles import known_styles
 from modules.schema.errors import WebuiError
 from modules.schema.infotext_read import read_infotext
 from modules.schema.param import ParamEntry
@@ -49,9 +51,29 @@ class Paster:
             wanted = self._values({key: value for key, value in values.items() if key in only})
             return [gr.skip(), *self._updates({name: value for name, value in wanted.items() if not name.endswith("-checkbox")})]
         skipped: set[str] = set(self.app.settings.get("infotext_skip_pasting") or ())
+        values, styles = self._without_styles(values)
         wanted = self._values({key: value for key, value in values.items() if key not in skipped})
+        if styles is not None:
+            wanted["styles"] = styles
         chips = self._chips(values, skipped)
         return [gr.update(choices=chips, value=chips, visible=True if chips else "hidden"), *self._updates(wanted)]
+
+    def _without_styles(self, values: Mapping[str, str]) -> tuple[Mapping[str, str], list[str] | None]:
+        """By the setting infotext_styles: the texts of known styles taken out of the prompts, and the styles to choose instead (None: none)."""
+        rule = self.app.settings.get("infotext_styles")
+        if rule == "Ignore" or "Prompt" not in values:
+            return values, None
+        styles = list(known_styles(self.app).values())
+        names, prompt, negative = find_styles(values["Prompt"], values.get("Negative prompt", ""), styles)
+        changed = {**values, "Prompt": prompt, "Negative prompt": negative}
+        if values.get("Hires prompt") or values.get("Hires negative prompt"):
+            hires = [values.get(key) or values.get(usual, "") for key, usual in (("Hires prompt", "Prompt"), ("Hires negative prompt", "Negative prompt"))]
+            hires_names, hires_prompt, hires_negative = find_styles(hires[0], hires[1], styles)
+            if hires_names != names:
+                return values, None     # the two passes had different styles: the texts stay as they are
+            for key, text in (("Hires prompt", hires_prompt), ("Hires negative prompt", hires_negative)):
+                changed |= {key: text} if values.get(key) else {}
+        return changed, names if rule == "Apply" or (rule == "Apply if any" and names) else None
 
     def _updates(self, wanted: Mapping[str, Any]) -> list[Any]:
         return [gr.update(value=wanted[each.name]) if each.name in wanted else gr.skip() for each in self.form.fields]

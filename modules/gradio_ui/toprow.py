@@ -38,6 +38,7 @@ class Toprow:
     paste: gr.Button
     style_apply: gr.Button
     styles_refresh: gr.Button
+    styles_edit: gr.Button
     counters: tuple[TokenCounter, TokenCounter]
 
 
@@ -53,7 +54,7 @@ def build_toprow(builder: FormBuilder) -> Toprow:
         with gr.Column(elem_id=f"{tab}_actions_column", elem_classes=["actions-column"], scale=1, min_width=0):
             generate, interrupt, interrupting, skip = generate_box(tab)
             paste, style_apply, restore = _tools(builder)
-            styles_refresh = _styles(builder)
+            styles_refresh, styles_edit = _styles(builder)
         task_id, answer, said = (bridge_text(f"{tab}_{name}") for name in ("task_id", "submit_answer", "interrupt_answer"))
     return Toprow(
         task_id=task_id,
@@ -67,6 +68,7 @@ def build_toprow(builder: FormBuilder) -> Toprow:
         paste=paste,
         style_apply=style_apply,
         styles_refresh=styles_refresh,
+        styles_edit=styles_edit,
         counters=counters,
     )
 
@@ -95,6 +97,7 @@ def _tools(builder: FormBuilder) -> tuple[gr.Button, gr.Button, gr.Button]:
     with gr.Row(elem_id=f"{tab}_tools", elem_classes=["gradio-row", "tools-row"]):
         paste = tool_button("↙️", PASTE_IDS[tab])
         tool_button("🗑️", f"{tab}_clear_prompt")
+        tool_button("🕘", f"{tab}_prompt_history")
         style_apply = tool_button("📋", f"{tab}_style_apply")
         if "tools" in builder.parts:
             builder.parts["tools"](builder)
@@ -102,8 +105,8 @@ def _tools(builder: FormBuilder) -> tuple[gr.Button, gr.Button, gr.Button]:
     return paste, style_apply, restore
 
 
-def _styles(builder: FormBuilder) -> gr.Button:
+def _styles(builder: FormBuilder) -> tuple[gr.Button, gr.Button]:
     tab = builder.table.tab
     with gr.Row(elem_id=f"{tab}_styles_row", elem_classes=["gradio-row", "styles-row"]):
         builder.parameter("styles", show_label=False, container=False, elem_classes=["multiselect"])
-        return tool_button("🔄", f"refresh_{tab}_styles")
+        return tool_button("🔄", f"refresh_{tab}_styles"), tool_button("🖌️", f"{tab}_styles_edit_button")

@@ -26,6 +26,7 @@ from modules.rest_api.listing_routes import add_listing_routes
 from modules.rest_api.network_routes import add_network_routes
 from modules.rest_api.page_routes import add_page_routes
 from modules.rest_api.progress_routes import add_progress_routes
+from modules.rest_api.prompt_routes import add_prompt_routes
 from modules.rest_api.queue_routes import add_queue_routes
 from modules.rest_api.routes import Routes
 from modules.rest_api.settings_routes import add_settings_routes
@@ -56,6 +57,7 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     add_internal_routes(routes)
     add_queue_routes(routes)
     add_history_routes(routes)
+    add_prompt_routes(routes)
     add_file_route(routes)
     add_network_routes(routes)
     add_page_routes(routes)

@@ -22,7 +22,6 @@ GOLDEN_IDS = Path(__file__).with_name("a1111-elem-ids.txt")
 # Ids of A1111's txt2img, img2img, PNG Info and quick settings that this page does not have yet, and why.
 NOT_YET = {
     "scripts: nothing runs them yet": r"script_|xyz_grid|axis_options|swap_axes|xy_grid|yz_grid|xz_grid",
-    "the styles editor": r"(txt|img)2img_styles_(edit_button|dialog|edit_select)|(txt|img)2img_style_(apply_dialog|copy)|(txt|img)2img_edit_style",
     "settings repeated on the tab": r"extra_options_(txt|img)2img",
     "the picture dropped on the prompt, and its button": r"(txt|img)2img_prompt_image|(txt|img)2img_generation_info_button",
     "Gradio 3's slider trick and a hidden button behind Resize by": r"img2img_unused_scale_by_slider|img2img_update_resize_to",

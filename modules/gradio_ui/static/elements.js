@@ -41,7 +41,7 @@ webui.attempt = async function(action) {
 };
 
 // A dialog that closes on Esc, on its cross and on a click beside it. onclose is called once it is gone.
-webui.openDialog = function({id, title, body, wide = false, onclose}) {
+webui.showDialog = function({id, title, body, wide = false, onclose}) {
     document.getElementById(id)?.remove();
     const close = webui.make("button", {class: "webui-close", text: "×", "aria-label": "Close"});
     const dialog = webui.make("dialog", {id, class: wide ? "webui-dialog wide" : "webui-dialog", "aria-labelledby": `${id}_title`},

@@ -33,7 +33,7 @@ webui.history.open = async function(id) {
                         dialog.close();
                     }
                 }, "stop"))));
-    const dialog = webui.openDialog({id: "history_view", title: picture.folder, body, wide: true});
+    const dialog = webui.showDialog({id: "history_view", title: picture.folder, body, wide: true});
     dialog.addEventListener("keydown", (event) => {
         const by = {ArrowLeft: -1, ArrowRight: 1}[event.key];
         if (by) {
@@ -69,7 +69,7 @@ webui.history.compare = async function(ids) {
     const body = webui.make("div", {class: "body"}, stage, slider,
         different.length ? table : webui.make("p", {class: "queue-note", text: "Both texts say the same."}));
     place();
-    webui.openDialog({id: "history_compare", title: "Compare two pictures", body, wide: true});
+    webui.showDialog({id: "history_compare", title: "Compare two pictures", body, wide: true});
 };
 
 // [name, in the first, in the second] of whatever two infotexts say differently.

@@ -151,6 +151,9 @@ class TabJobs {
         (answer.comments || []).forEach((words) => webui.toast(words, "warning"));
         webui.showResult(this.tab);
         await webui.galleryLoaded(this.tab);
+        if (!answer.error && !answer.gone) {
+            webui.notify.done(this.tab);
+        }
         this.closeView();
         this.drop(id);
         this.watchNext();

@@ -160,7 +160,8 @@ webui.queue.toggle = function(open) {
                 webui.make("button", {type: "button", class: "queue-act queue-pause", text: "Pause",
                     onclick: () => webui.queue.act(`./internal/queue/${webui.queue.state?.paused ? "resume" : "pause"}`)}),
                 webui.make("button", {type: "button", class: "webui-close", text: "×", "aria-label": "Close the queue", onclick: () => webui.queue.toggle(false)})),
-            webui.make("div", {class: "queue-body"}));
+            webui.make("div", {class: "queue-body"}),
+            webui.make("footer", {}, webui.make("button", {type: "button", class: "queue-act", id: "webui_notify", text: "Tell me when pictures are done", onclick: webui.notify.ask})));
         panel.addEventListener("keydown", (event) => {
             if (event.key === "Escape") {
                 event.stopPropagation();

@@ -42,6 +42,8 @@ function setupTokenCounters() {
         webui.watchTokens(`${tab}_prompt`, `${tab}_token_counter`, `${tab}_token_button`);
         webui.watchTokens(`${tab}_neg_prompt`, `${tab}_negative_token_counter`, `${tab}_negative_token_button`);
     }
+    webui.watchTokens("hires_prompt", "hires_token_counter", "hires_token_button");
+    webui.watchTokens("hires_neg_prompt", "hires_negative_token_counter", "hires_negative_token_button");
 }
 
 onUiLoaded(setupTokenCounters);

@@ -1,0 +1,112 @@
+// A picture on the full page: arrows move, Z zooms, T tiles, S saves, Esc closes. A1111's ids and names for extensions.
+
+/* exported showModal, closeModal, modalNextImage, modalPrevImage, modalZoomToggle, modalTileImageToggle, saveImage, updateOnBackgroundChange */
+
+webui.lightbox = {gallery: null};
+
+function showModal(event) {
+    const picture = event.target || event.srcElement;
+    webui.lightbox.gallery = picture.closest("[id$=_gallery]");
+    webui.lightbox.build();
+    webui.lightbox.show(picture.src);
+    const modal = document.getElementById("lightboxModal");
+    modal.style.display = "flex";
+    modal.classList.toggle("zoomed", opts.js_modal_lightbox_initially_zoomed !== false);
+    modal.focus();
+    event.stopPropagation();
+    event.preventDefault?.();
+}
+
+function closeModal() {
+    const modal = document.getElementById("lightboxModal");
+    if (modal) {
+        modal.style.display = "none";
+    }
+}
+
+webui.lightbox.isOpen = () => document.getElementById("lightboxModal")?.style.display === "flex";
+
+webui.lightbox.show = function(source) {
+    document.getElementById("modalImage").src = source;
+    document.getElementById("lightboxModal").style.setProperty("--picture", `url("${source.replace(/"/g, "%22")}")`);
+};
+
+webui.lightbox.step = function(by) {
+    const buttons = Array.from(webui.lightbox.gallery?.querySelectorAll(".thumbnails > .thumbnail-item") || []);
+    if (buttons.length < 2) {
+        return;
+    }
+    const at = buttons.findIndex((button) => button.classList.contains("selected"));
+    const next = buttons[(at + by + buttons.length) % buttons.length];
+    next.click();
+    webui.lightbox.show(next.querySelector("img").src);
+};
+
+function modalNextImage(event) {
+    webui.lightbox.step(1);
+    event?.stopPropagation();
+}
+
+function modalPrevImage(event) {
+    webui.lightbox.step(-1);
+    event?.stopPropagation();
+}
+
+function modalZoomToggle(event) {
+    document.getElementById("lightboxModal").classList.toggle("zoomed");
+    event?.stopPropagation();
+}
+
+function modalTileImageToggle(event) {
+    document.getElementById("lightboxModal").classList.toggle("tiled");
+    event?.stopPropagation();
+}
+
+// The Save button of the tab whose picture is shown.
+function saveImage() {
+    const tab = webui.lightbox.gallery?.id.replace(/_gallery$/, "");
+    document.getElementById(`save_${tab}`)?.click();
+}
+
+webui.lightbox.build = function() {
+    if (document.getElementById("lightboxModal")) {
+        return;
+    }
+    const control = (id, words, title, act) => webui.make("button", {type: "button", id, class: "cursor", text: words, title, "aria-label": title, onclick: (event) => {
+        event.stopPropagation();
+        act(event);
+    }});
+    const controls = webui.make("div", {class: "modalControls gradio-container"},
+        control("modal_zoom", "⤢", "Zoom (Z)", modalZoomToggle), control("modal_tile_image", "⊞", "Tile (T)", modalTileImageToggle),
+        control("modal_save", "⤓", "Save (S)", saveImage), control("modal_close", "×", "Close (Esc)", closeModal));
+    controls.style.setProperty("--bar", opts.sd_webui_modal_lightbox_toolbar_opacity ?? 0.9);
+    controls.style.setProperty("--icons", opts.sd_webui_modal_lightbox_icon_opacity ?? 1);
+    const modal = webui.make("div", {id: "lightboxModal", role: "dialog", "aria-modal": "true", "aria-label": "Picture", tabindex: "0", onclick: closeModal},
+        controls, control("modal_prev", "❮", "Former picture (←)", modalPrevImage),
+        webui.make("img", {id: "modalImage", alt: "The chosen picture", onclick: (event) => event.stopPropagation()}),
+        control("modal_next", "❯", "Next picture (→)", modalNextImage));
+    modal.querySelector("#modal_prev").classList.add("modalPrev");
+    modal.querySelector("#modal_next").classList.add("modalNext");
+    modal.addEventListener("keydown", webui.lightbox.key);
+    document.body.append(modal);
+};
+
+webui.lightbox.key = function(event) {
+    const act = {ArrowLeft: modalPrevImage, ArrowRight: modalNextImage, Escape: closeModal, s: saveImage, S: saveImage, z: modalZoomToggle, Z: modalZoomToggle,
+        t: modalTileImageToggle, T: modalTileImageToggle}[event.key];
+    if (act && !event.ctrlKey && !event.metaKey && !event.altKey) {
+        event.preventDefault();
+        event.stopPropagation();
+        act();
+    }
+};
+
+// Clicks on the gallery's large picture, before Gradio takes them for a step to the next one.
+document.addEventListener("click", (event) => {
+    const picture = event.target instanceof HTMLImageElement ? event.target : event.target instanceof Element ? event.target.closest("button.media-button")?.querySelector("img") : null;
+    if (webui.ready && picture && opts.js_modal_lightbox !== false && picture.closest(".gradio-gallery .preview") && !picture.closest(".thumbnails")) {
+        event.preventDefault();
+        event.stopPropagation();
+        showModal({target: picture, stopPropagation() {}});
+    }
+}, true);

@@ -1,0 +1,39 @@
+// When a job is over and nobody looks: a sound, if there is a notification.mp3, and a message of the system, if it is allowed.
+
+webui.notify = {};
+
+webui.notify.sound = function() {
+    if (opts.notification_audio === false || !webui.boot.notificationSound) {
+        return;
+    }
+    const sound = new Audio("./internal/notification-sound");
+    sound.volume = Math.min(1, Math.max(0, (opts.notification_volume ?? 100) / 100));
+    sound.play().catch(() => {});  // browsers are silent until the page has been touched
+};
+
+webui.notify.desktop = function(tab, count) {
+    if (!("Notification" in window) || Notification.permission !== "granted" || document.hasFocus()) {
+        return;
+    }
+    const icon = webui.galleryPicture(tab);
+    const message = new Notification("Stable Diffusion", {body: count === 1 ? "A picture is done" : `${count} pictures are done`, icon, image: icon});
+    message.onclick = () => {
+        window.focus();
+        message.close();
+    };
+};
+
+webui.notify.done = function(tab) {
+    const count = document.querySelectorAll(`#${tab}_gallery .thumbnails > .thumbnail-item`).length || 1;
+    webui.notify.sound();
+    webui.notify.desktop(tab, count);
+};
+
+webui.notify.ask = async function() {
+    if (!("Notification" in window)) {
+        webui.toast("This browser shows no notifications here. They need https, or a page opened as localhost.");
+        return;
+    }
+    const answer = await Notification.requestPermission();
+    webui.toast(answer === "granted" ? "You will be told when pictures are done while you look elsewhere." : "The browser was told not to show notifications of this page.");
+};

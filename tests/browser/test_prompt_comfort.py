@@ -1,0 +1,80 @@
+"""What makes prompts easy to write: keys, styles, dropped pictures, recent prompts, the menu of the Generate button, the full-page viewer."""
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.browser.conftest import FakePage, Visit
+from tests.browser.test_jobs import SMALL
+
+UP, DOWN, LEFT, RIGHT = "Control+ArrowUp", "Control+ArrowDown", "Alt+ArrowLeft", "Alt+ArrowRight"
+
+
+def typed(browser: Visit, marked: str, *keys: str) -> str:
+    """The prompt after ``keys``. marked: the prompt with | around what is chosen, or one | where the cursor stands."""
+    parts = marked.split("|")
+    start, end = len(parts[0]), len(parts[0]) + (len(parts[1]) if len(parts) == 3 else 0)
+    field = browser.page.locator("#txt2img_prompt textarea")
+    field.fill("".join(parts))
+    field.evaluate("(field, [start, end]) => { field.focus(); field.setSelectionRange(start, end); }", [start, end])
+    for key in keys:
+        browser.page.keyboard.press(key)
+    return field.input_value()
+
+
+def test_keys_change_weights_and_move_parts(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    for marked, keys, expected in (
+        ("a red c|at, dog", [UP], "a red (cat:1.1), dog"),
+        ("a red c|at, dog", [UP, UP, UP], "a red (cat:1.3), dog"),
+        ("a red c|at, dog", [UP, DOWN], "a red cat, dog"),
+        ("a |red cat|, dog", [DOWN], "a (red cat:0.9), dog"),
+        ("a (red c|at:1.2), dog", [UP], "a (red cat:1.3), dog"),
+        ("a (red c|at:1.1), dog", [DOWN], "a red cat, dog"),
+        ("a ((c|at)), dog", [UP], "a (cat:1.31), dog"),
+        ("x <lora:na|me:0.8>", [UP], "x <lora:name:0.85>"),
+        ("x <lora:na|me:1>", [DOWN, DOWN], "x <lora:name:0.9>"),
+        ("one, tw|o, three", [RIGHT], "one, three, two"),
+        ("one, tw|o, three", [LEFT], "two, one, three"),
+        ("one, tw|o, three", [LEFT, LEFT, RIGHT, RIGHT], "one, three, two"),
+        ("one, (t|wo, three:1.2), four", [LEFT], "(two, three:1.2), one, four"),
+        (" | ", [UP, DOWN, LEFT, RIGHT], "  "),
+    ):
+        assert typed(browser, marked, *keys) == expected, marked
+
+
+def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    page = browser.page
+    browser.generate("a dropped heron", **{**SMALL, "seed": 77})
+    page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    page.click("#txt2img_gallery .preview img")
+    page.wait_for_selector("#lightboxModal[style*=flex]")
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#lightboxModal")
+    job = fake_page.app.jobs.recent(1)[0]
+    data = base64.b64encode(Path(job.summary["images"][0]["path"]).read_bytes()).decode()
+    browser.set("txt2img_prompt", "something else")
+    browser.set("txt2img_seed", -1)
+    page.evaluate("""(data) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0))], "x.png", {type: "image/png"}));
+        document.querySelector("#txt2img_prompt textarea").dispatchEvent(new DragEvent("drop", {bubbles: true, cancelable: true, dataTransfer: transfer}));
+    }""", data)
+    page.wait_for_function("webui.field('txt2img_prompt').value === 'a dropped heron' && webui.field('txt2img_seed').value === '77'")
+    browser.set("txt2img_prompt", "")
+    page.click("#txt2img_prompt_history")
+    page.click("#prompt_history button >> text=a dropped heron")
+    assert browser.value("txt2img_prompt") == "a dropped heron"
+    page.click("#txt2img_generate", button="right")
+    page.click("#context-menu >> text=Generate forever >> nth=0")
+    before = len(fake_page.app.jobs.recent(500))
+    page.wait_for_function("document.querySelector('#txt2img_generate').classList.contains('forever')")
+    while len(fake_page.app.jobs.recent(500)) < before + 2:
+        page.wait_for_timeout(100)
+    page.click("#txt2img_generate", button="right")
+    page.click("#context-menu >> text=Cancel generate forever")
+    browser.wait_idle()
+    assert not page.evaluate("'txt2img' in webui.menus.forever")
