@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from modules.library.catalogue import Catalogue
     from modules.loading.checkpoints import Checkpoints
     from modules.loading.embeddings import EmbeddingShelf
+    from modules.loading.hypernetwork import HypernetworkShelf
     from modules.loading.lora import LoraShelf
     from modules.schema.flags import Flags
 
@@ -41,6 +42,7 @@ class App:
     numbers: NumberBook
     embeddings: EmbeddingShelf
     loras: LoraShelf
+    hypernetworks: HypernetworkShelf
     conditionings: ConditioningCache
     pictures: PictureIndex
     upscalers: Upscalers

@@ -30,6 +30,7 @@ from modules.library.catalogue import Catalogue
 from modules.library.roots import roots_from_flags
 from modules.loading.checkpoints import Checkpoints
 from modules.loading.embeddings import EmbeddingShelf
+from modules.loading.hypernetwork import HypernetworkShelf
 from modules.loading.lora import LoraShelf
 from modules.loading.upscalers import PictureModelShelf
 from modules.schema.errors import NoCheckpoint, WebuiError
@@ -68,6 +69,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None) -> App:
         jobs=JobQueue(store, runners),
         numbers=NumberBook(),
         embeddings=EmbeddingShelf(catalogue.embeddings, catalogue.hash_of),
+        hypernetworks=HypernetworkShelf(catalogue.hypernetworks),
         loras=LoraShelf(catalogue.loras, metadata_of=catalogue.metadata_of, refresh=catalogue.refresh),
         conditionings=ConditioningCache(),
         upscalers=Upscalers(catalogue=catalogue, shelf=picture_models, models_dir=paths.models_dir, on_cpu=flags.use_cpu),

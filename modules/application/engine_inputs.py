@@ -106,6 +106,7 @@ def resolve(
         seed_resize_width=max(0, seed.resize_from_width),
         seed_resize_height=max(0, seed.resize_from_height),
         denoising_strength=USUAL_STRENGTH if request.denoising_strength is None else request.denoising_strength,
+        use_networks=not request.features.disable_extra_networks,
         options=resolve_options(request, settings),
         hires=hires,
         init=resolve_init(request) if isinstance(request, Img2ImgRequest) else ResolvedInit(),

@@ -20,6 +20,7 @@ from modules.application.run_facts import FactsWriter, ModelFacts
 from modules.application.settings_rules import check_overrides
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.adapters import NetworkSwitch
+from modules.engine.extra_networks import take_out_tags
 from modules.engine.generate import generate
 from modules.engine.hires import hires_size
 from modules.engine.img2img import effective_batch
@@ -213,6 +214,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     upscalers = app.upscalers.for_job(settings, work.say, work.cancel)
     resolved = with_checkpoints(app, resolve(request, settings, upscalers), hashing=True)
     resolved, comments = _with_styles(app, request, resolved, strip=settings.get("enable_prompt_comments"))
+    resolved = with_usual_networks(app, resolved, settings)
     writer = FactsWriter(asked=request, request=resolved, settings=settings, models=models, user=work.user, added=listener.extra)
     comments += (no_vae,) if no_vae else ()
     began = datetime.now()
@@ -222,7 +224,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
         save_grid=request.output.save_images and not request.output.do_not_save_grid,
         prompt_history=not app.flags.no_prompt_history, max_part_length=app.flags.filenames_max_length)
     saver = PictureSaver(plan, writer, app.numbers, began, work.noted)
-    listener.saver, listener.writer, listener.networks = saver, writer, NetworkSwitch(components, app.loras)
+    listener.saver, listener.writer, listener.networks = saver, writer, NetworkSwitch(components, app.loras, app.hypernetworks)
     try:
         result = generate(
             resolved, components, source=_source(app, work, settings), policy=app.policy, hooks=listener, progress=work.progress, cancel=work.cancel,
@@ -272,6 +274,7 @@ def _model_facts(app: App, model: ModelFile, components: Components) -> ModelFac
         vae_name=vae.path.name if vae else None,
         vae_hash=app.catalogue.hash_of(vae)[:10] if vae and hashing else None,
         is_inpainting=components.family.is_inpainting,
+        is_pix2pix=components.family.is_pix2pix,
     )
 
 
@@ -287,6 +290,24 @@ def _with_styles(app: App, request: Request, resolved: ResolvedRequest, *, strip
         hires = replace(hires, prompt=clean(own), negative_prompt=clean(own_negative))
     comments = tuple(f"There is no style called {name[:80]!r}; it was left out." for name in unknown if name != "None")
     return replace(resolved, prompt=clean(prompt), negative_prompt=clean(negative), hires=hires), comments
+
+
+def with_usual_networks(app: App, resolved: ResolvedRequest, settings: SettingsView) -> ResolvedRequest:
+    """The prompts with the networks that the settings add to every one, where they do not name them themselves."""
+    strength = settings.get("extra_networks_default_multiplier")
+    known = {"lora": app.catalogue.loras, "hypernet": app.catalogue.hypernetworks}
+    for kind, key in (("hypernet", "sd_hypernetwork"), ("lora", "sd_lora")):
+        name = settings.get(key)
+        if not resolved.use_networks or name in ("", "None", None) or not any(file.stem == name for file in known[kind]()):
+            continue
+
+        def added(prompt: str, kind: str = kind, name: str = name) -> str:
+            named = any(tag.kind == kind and tag.positional[:1] == (name,) for tag in take_out_tags(prompt)[1])
+            return prompt if named else f"{prompt}<{kind}:{name}:{strength}>"
+
+        hires = replace(resolved.hires, prompt=added(resolved.hires.prompt)) if resolved.hires.prompt else resolved.hires
+        resolved = replace(resolved, prompt=added(resolved.prompt), hires=hires)
+    return resolved
 
 
 def styles_paths(app: App) -> list[Path]:

@@ -10,7 +10,7 @@ from modules.schema.errors import InvalidValue
 from modules.schema.request import Img2ImgRequest
 
 SOFT_INPAINTING = "soft inpainting"     # the name under which A1111's API knows its built-in extension
-USUAL_IMAGE_GUIDANCE = 1.5
+USUAL_IMAGE_GUIDANCE = 1.0      # A1111's without a value: guidance by words alone
 # in the order of the extension's arguments, after the switch
 _SOFT_FIELDS = (
     "schedule_bias", "preservation_strength", "transition_contrast_boost", "mask_influence", "difference_threshold", "difference_contrast",

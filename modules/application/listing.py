@@ -85,6 +85,11 @@ def loras(app: App) -> list[dict[str, Any]]:
     ]
 
 
+def hypernetworks(app: App) -> list[dict[str, Any]]:
+    """Every hypernetwork: name, path. Of files with the same name the last one counts, as in A1111."""
+    return list({file.stem: {"name": file.stem, "path": str(file.path)} for file in app.catalogue.hypernetworks() if file.stem != "None"}.values())
+
+
 def _metadata(app: App, file: ModelFile) -> dict[str, str]:
     try:
         return app.catalogue.metadata_of(file)

@@ -29,6 +29,7 @@ class ModelFacts:
     vae_name: str | None = None
     vae_hash: str | None = None
     is_inpainting: bool = False
+    is_pix2pix: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,7 @@ class FactsWriter:
             sampler=used.sampler_name,
             schedule=used.schedule_name,
             guidance_scale=request.guidance_scale,
+            image_guidance_scale=None if isinstance(self.asked, Txt2ImgRequest) or not self.models.is_pix2pix else self.asked.init.image_cfg_scale,
             seed=image.seed,
             size=f"{request.width}x{request.height}",
             model_hash=self.models.model_hash if hashed else None,

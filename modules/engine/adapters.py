@@ -1,4 +1,4 @@
-"""LoRAs on a model: added to its weights for a while, and taken out again to the last bit.
+"""LoRAs and hypernetworks on a model. LoRAs are added to its weights for a while, and taken out again to the last bit.
 
 The original tensors are set aside and put back, not recomputed.
 """
@@ -8,14 +8,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor, nn
 
 from modules.engine.extra_networks import LORA_KINDS, LoraRequest, NetworkTag, lora_requests
+from modules.engine.hypernetworks import HYPERNET_KIND, HypernetworkHooks
 from modules.loading.embeddings import Embedding
+from modules.loading.hypernetwork import HypernetworkShelf
 from modules.loading.lora import Lora, LoraShelf
 from modules.loading.lora_kinds import layer_change
 from modules.loading.lora_names import TEXT_KEYS, layer_keys
@@ -63,9 +65,11 @@ class NetworkSwitch:
     Without a shelf it knows no LoRA.
     """
 
-    def __init__(self, components: Components, shelf: LoraShelf | None) -> None:
+    def __init__(self, components: Components, shelf: LoraShelf | None, hypernetworks: HypernetworkShelf | None = None) -> None:
         self._components = components
         self._shelf = shelf
+        self._hypernetworks = hypernetworks
+        self._hooks = HypernetworkHooks()
         self._tags: tuple[NetworkTag, ...] = ()
         self._swaps: list[_Swap] = []
         self._active = ActiveNetworks()
@@ -83,7 +87,8 @@ class NetworkSwitch:
         """
         if tuple(tags) != self._tags and self._shelf is not None:
             self.off()
-            self._active, self._swaps = _prepared(tags, self._components, self._shelf)
+            active, self._swaps = _prepared(tags, self._components, self._shelf)
+            self._active = replace(active, comments=active.comments + self._hooks.attach(tags, self._components, self._hypernetworks))
             self._tags = tuple(tags)
             for comment in self._active.comments:
                 log.warning("%s", comment)
@@ -111,6 +116,7 @@ class NetworkSwitch:
         """The weights as they were, to the last bit."""
         for swap in self._swaps:            # a memory mode may have moved the module meanwhile
             swap.parameter.data = swap.original.to(swap.parameter.device)
+        self._hooks.off()
         self._tags, self._swaps, self._active = (), [], ActiveNetworks()
 
 
@@ -125,7 +131,7 @@ def _prepared(tags: Sequence[NetworkTag], components: Components, shelf: LoraShe
     requests, unread = lora_requests(tags)
     loaded, missing = _load(requests, shelf)
     swaps, misfits = _swaps(loaded, components)
-    foreign = [f"<{tag.kind}:..> was left out: this version knows no network of that kind." for tag in tags if tag.kind not in LORA_KINDS]
+    foreign = [f"<{tag.kind}:..> was left out: this version knows no network of that kind." for tag in tags if tag.kind not in (*LORA_KINDS, HYPERNET_KIND)]
     active = ActiveNetworks(
         facts=_facts(loaded, shelf),
         comments=(*dict.fromkeys(foreign), *unread, *missing, *misfits),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -10,36 +9,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from modules.schema.errors import WebuiError
+from modules.compute.precision import check_finite, finite_or_upcast
 
-log = logging.getLogger(__name__)
-
-
-class NotANumber(WebuiError):
-    """A picture came out as NaN: some step overflowed in half precision."""
-
-    status = 500
+VAE_REMEDY = "Choose another VAE, or start with --no-half-vae."
 
 
 def decode_latent(latent: Tensor, vae: Any, *, scale: float, shift: float = 0.0) -> Tensor:
     """One latent (C, h, w) -> pixels (3, H, W), float32 in 0 .. 1, on the latent's device.
 
-    A VAE in half precision that overflows is tried once more in float32. Raises NotANumber when the latent itself is spoilt.
+    A VAE in half precision that overflows goes on in float32. Raises NotFinite.
     """
-    if not torch.isfinite(latent).all():
-        raise NotANumber("The model's output is not a number (NaN) in this picture.", "Start with --no-half, or use --upcast-sampling.")
-    weight = next(vae.parameters())
-    pixels = _decoded(latent, vae, weight.dtype, scale, shift)
-    if weight.dtype != torch.float32 and not torch.isfinite(pixels).all():
-        log.warning("the VAE overflowed in %s; decoding this picture in float32 (--no-half-vae does so at once)", weight.dtype)
-        vae.to(torch.float32)
-        try:
-            pixels = _decoded(latent, vae, torch.float32, scale, shift)
-        finally:
-            vae.to(weight.dtype)
-    if not torch.isfinite(pixels).all():
-        raise NotANumber("The VAE's output is not a number (NaN).", "Choose another VAE, or start with --no-half-vae.")
-    return pixels
+    check_finite(latent, what="The model's output for this picture", remedy="Start with --no-half, or use --upcast-sampling.")
+    return finite_or_upcast(vae, lambda dtype: _decoded(latent, vae, dtype, scale, shift), what="The VAE's output", remedy=VAE_REMEDY)
 
 
 def _decoded(latent: Tensor, vae: Any, dtype: torch.dtype, scale: float, shift: float) -> Tensor:

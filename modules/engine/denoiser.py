@@ -176,7 +176,7 @@ class GuidedDenoiser:
         if not options.s_min_uncond > 0 or not (self.step % 2 or options.s_min_uncond_all):
             return False
         level = setup.predictor.levels.timestep(sigma) if setup.by_timestep else sigma
-        used = level < options.s_min_uncond
+        used = level < options.s_min_uncond and setup.image_guidance == 1.0
         self.ngms_used = self.ngms_used or used
         return used
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from modules.compute.noise import Stream
-from modules.engine.decode import NotANumber
+from modules.compute.precision import finite_or_upcast
+from modules.engine.decode import VAE_REMEDY
 from modules.families.family import LatentFormat
-
-log = logging.getLogger(__name__)
 
 
 def as_pixels(pictures: Sequence[Image.Image]) -> Tensor:
@@ -27,7 +25,7 @@ def encode_pixels(pixels: Tensor, vae: Any, latent: LatentFormat, *, seed: int) 
     """(B, 3, H, W) in 0 .. 1 -> latents (B, C, h, w), float32 on the VAE's device.
 
     A VAE names a range per value; where in it the latent lies is drawn from ``seed``, as in A1111. The range is tiny.
-    A VAE in half precision that overflows is tried once more in float32. Raises NotANumber.
+    A VAE in half precision that overflows goes on in float32. Raises NotFinite.
     """
     stream, latents = Stream(seed, "CPU"), []
     mean = spread = torch.empty(0)
@@ -39,25 +37,18 @@ def encode_pixels(pixels: Tensor, vae: Any, latent: LatentFormat, *, seed: int) 
 
 
 def encode_means(pixels: Tensor, vae: Any) -> Tensor:
-    """(B, 3, H, W) in 0 .. 1 -> the middles of the ranges that the VAE names, (B, C, h, w), not scaled. Raises NotANumber."""
+    """(B, 3, H, W) in 0 .. 1 -> the middles of the ranges that the VAE names, (B, C, h, w), not scaled. Raises NotFinite."""
     return torch.stack([_range(each, vae)[0] for each in pixels])
 
 
 def _range(pixels: Tensor, vae: Any) -> tuple[Tensor, Tensor]:
-    weight = next(vae.parameters())
-    mean, spread = _distribution(pixels, vae, weight)
-    if weight.dtype != torch.float32 and not torch.isfinite(mean).all():
-        log.warning("the VAE overflowed in %s; encoding this picture in float32 (--no-half-vae does so at once)", weight.dtype)
-        vae.to(torch.float32)
-        try:
-            mean, spread = _distribution(pixels, vae, next(vae.parameters()))
-        finally:
-            vae.to(weight.dtype)
-    if not torch.isfinite(mean).all():
-        raise NotANumber("The VAE's output for the input picture is not a number (NaN).", "Choose another VAE, or start with --no-half-vae.")
+    what = "The VAE's output for the input picture"
+    mean, spread = finite_or_upcast(vae, lambda dtype: _distribution(pixels, vae, dtype), what=what, remedy=VAE_REMEDY)
     return mean, spread
 
 
-def _distribution(pixels: Tensor, vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
-    (found,) = vae.encode((pixels[None] * 2.0 - 1.0).to(like), return_dict=False)
-    return found.mean[0].float(), found.std[0].float()
+def _distribution(pixels: Tensor, vae: Any, dtype: torch.dtype) -> Tensor:
+    """Mean and standard deviation, (2, C, h, w)."""
+    like = next(vae.parameters())
+    (found,) = vae.encode((pixels[None] * 2.0 - 1.0).to(like.device, dtype), return_dict=False)
+    return torch.stack([found.mean[0].float(), found.std[0].float()])

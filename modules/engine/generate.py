@@ -68,7 +68,7 @@ def generate(
     networks: the switch to put them in with, for a caller who has to undo it in between. cache: encoded prompts kept from one job to the next.
     source: where the refiner and the hires checkpoint come from, and this one again after them.
     An interrupt ends the job at the next model call: finished pictures are returned, and the half-done batch as it is,
-    marked incomplete. Raises UnknownName, InvalidValue, OutOfMemory and NotANumber; pictures finished before were handed over.
+    marked incomplete. Raises UnknownName, InvalidValue, OutOfMemory and NotFinite; pictures finished before were handed over.
     """
     sampler_name, schedule_name = split_sampler_and_schedule(request.sampler_name, request.schedule_name)
     find_schedule(schedule_name)                    # an unknown name or an impossible size is refused before any work

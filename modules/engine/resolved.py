@@ -157,7 +157,7 @@ class ResolvedInit:
 
     pictures: tuple[Any, ...] = ()
     resize_mode: int = 0                            # 0 just resize, 1 crop, 2 fill, 3 latent upscale
-    image_guidance_scale: float = 1.5               # pix2pix models only
+    image_guidance_scale: float = 1.0               # pix2pix models only; 1 is guidance by words alone
     inpaint: ResolvedInpaint = field(default_factory=ResolvedInpaint)
 
 
@@ -175,7 +175,7 @@ class ResolvedRequest:
     """One job for the engine.
 
     width, height: as asked, in pixels; the engine floors them to multiples of 8.
-    prompt, negative_prompt: styles already applied, extra-network tags still inside.
+    prompt, negative_prompt: styles already applied, extra-network tags still inside. use_networks: False leaves the tags without effect.
     seed, variation_seed: ``-1`` draws a random one; image i of the job uses seed + i (variation off) as in A1111.
     schedule_name: as asked; "Automatic" becomes the sampler's own schedule.
     """
@@ -196,6 +196,7 @@ class ResolvedRequest:
     seed_resize_width: int = 0                      # 0 or less: off
     seed_resize_height: int = 0
     denoising_strength: float = 0.75
+    use_networks: bool = True
     options: SamplingOptions = field(default_factory=SamplingOptions)
     hires: ResolvedHires = field(default_factory=ResolvedHires)
     refiner: ResolvedRefiner = field(default_factory=ResolvedRefiner)

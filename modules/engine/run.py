@@ -71,7 +71,8 @@ class PassPart:
 
 def switch_networks(run: Run, plan: BatchPlan, *, hires: bool = False) -> ActiveNetworks:
     """The LoRAs that the batch's first prompt names, in the weights until others are asked for."""
-    active = run.models.networks.use(take_out_batch_tags([image.hires_prompt if hires else image.prompt for image in plan.images])[1])
+    tags = take_out_batch_tags([image.hires_prompt if hires else image.prompt for image in plan.images])[1]
+    active = run.models.networks.use(tags if run.request.use_networks else ())
     run.note(active.facts, active.comments)
     return active
 

@@ -51,6 +51,7 @@ class ChoiceSources:
                 "upscalers": app.upscalers.names,
                 "schedulers": lambda: [each.label for each in schedules()],
                 "checkpoints": lambda: [shown_title(app, each) for each in app.catalogue.checkpoints()],
+                "hypernetworks": lambda: [each.stem for each in app.catalogue.hypernetworks()],
                 "vaes": lambda: [each.name for each in app.catalogue.vaes()],
                 "styles": lambda: list(known_styles(app)),
                 "localizations": lambda: translation_names(app),

@@ -11,6 +11,7 @@ import gradio as gr
 from modules.application.app import App
 from modules.engine.sampler_registry import split_sampler_and_schedule
 from modules.engine.styles import find_styles
+from modules.gradio_ui.checkpoint_choice import shown_title
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.param_component import Choices, choices_of
 from modules.gradio_ui.prompt_styles import known_styles
@@ -120,7 +121,7 @@ class Paster:
     def _checkpoint(self, text: str) -> str | None:
         """The dropdown's name for the checkpoint that a picture's text means; None for one that is not here."""
         try:
-            return self.app.catalogue.find_checkpoint(text).title if text.strip() else None
+            return shown_title(self.app, self.app.catalogue.find_checkpoint(text)) if text.strip() else None
         except WebuiError:
             return None
 

@@ -35,6 +35,7 @@ class _Lists:
     vaes: tuple[ModelFile, ...]
     loras: tuple[ModelFile, ...]
     embeddings: tuple[ModelFile, ...]
+    hypernetworks: tuple[ModelFile, ...]
     upscalers: tuple[ModelFile, ...]
     gfpgan: tuple[ModelFile, ...]
     codeformer: tuple[ModelFile, ...]
@@ -73,6 +74,7 @@ class Catalogue:
             vaes=listed("vae", scan(roots.vaes, hidden=hidden)),
             loras=listed("lora", scan(roots.loras, hidden=hidden)),
             embeddings=listed("embedding", scan(roots.embeddings, hidden=hidden)),
+            hypernetworks=listed("hypernetwork", scan(roots.hypernetworks, hidden=hidden)),
             upscalers=_upscalers(scan(roots.upscalers)),
             gfpgan=listed("face", scan(roots.gfpgan)),
             codeformer=listed("face", scan(roots.codeformer)),
@@ -110,6 +112,9 @@ class Catalogue:
     def codeformer_files(self) -> tuple[ModelFile, ...]:
         """Everything in CodeFormer's folder."""
         return self._current().codeformer
+
+    def hypernetworks(self) -> tuple[ModelFile, ...]:
+        return self._current().hypernetworks
 
     def find_checkpoint(self, text: str) -> ModelFile:
         """The checkpoint called ``text`` (title, name, hash, or a part of the title); the first of the list when it is "".
@@ -237,6 +242,7 @@ class Catalogue:
                     vaes=changed(self._lists.vaes),
                     loras=changed(self._lists.loras),
                     embeddings=changed(self._lists.embeddings),
+                    hypernetworks=changed(self._lists.hypernetworks),
                 )
 
 

@@ -13,6 +13,7 @@ CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt")
 VAE_ENDINGS = (".vae.safetensors", ".vae.ckpt", ".vae.pt")  # how a VAE is told that lies among checkpoints
 VAE_SUFFIXES = (".safetensors", ".ckpt", ".pt")
 LORA_SUFFIXES = (".safetensors", ".ckpt", ".pt")
+HYPERNETWORK_SUFFIXES = (".pt",)
 EMBEDDING_SUFFIXES = (".safetensors", ".pt", ".bin")
 UPSCALER_FOLDERS = ("SwinIR", "ScuNET", "HAT", "upscale_models")  # below models/, beside those that have flags; the last is ComfyUI's
 PICTURE_MODEL_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt")  # upscalers and face restorers
@@ -38,6 +39,7 @@ class Roots:
     vaes: tuple[Place, ...] = ()
     loras: tuple[Place, ...] = ()
     embeddings: tuple[Place, ...] = ()
+    hypernetworks: tuple[Place, ...] = ()
     upscalers: tuple[Place, ...] = ()
     gfpgan: tuple[Place, ...] = ()
     codeformer: tuple[Place, ...] = ()
@@ -64,6 +66,7 @@ def roots_from_flags(flags: Flags) -> Roots:
             Place(folder=Path(folder).absolute(), endings=LORA_SUFFIXES) for folder in (flags.lora_dir, flags.lyco_dir_backcompat)
         ),
         embeddings=(Place(folder=Path(flags.embeddings_dir).absolute(), endings=EMBEDDING_SUFFIXES),),
+        hypernetworks=(Place(folder=Path(flags.hypernetwork_dir).absolute(), endings=HYPERNETWORK_SUFFIXES),),
         upscalers=_picture_models(
             flags.esrgan_models_path, flags.realesrgan_models_path, flags.bsrgan_models_path, flags.dat_models_path,
             *(str(models / name) for name in UPSCALER_FOLDERS),

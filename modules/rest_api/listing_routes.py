@@ -41,7 +41,7 @@ def add_listing_routes(routes: Routes) -> None:
         ("prompt-styles", lambda: listing.prompt_styles(app), list[models.PromptStyleItem], "Every style."),
         ("embeddings", lambda: listing.embeddings(app), models.EmbeddingsResponse, "Textual inversion embeddings."),
         ("loras", lambda: listing.loras(app), None, "LoRAs."),
-        ("hypernetworks", _none, list[models.HypernetworkItem], "Hypernetworks; none are read."),
+        ("hypernetworks", lambda: listing.hypernetworks(app), list[models.HypernetworkItem], "Hypernetworks."),
         ("face-restorers", listing.face_restorers, list[models.FaceRestorerItem], "Face restorers; their weights need not be here."),
         ("realesrgan-models", lambda: listing.realesrgan_models(app), list[models.RealesrganItem], "Real-ESRGAN models: where they are, or may be had."),
         ("scripts", lambda: {"txt2img": [], "img2img": []}, models.ScriptsList, "Names of scripts."),

@@ -164,6 +164,8 @@ HONOURED = frozenset(
         "sd_checkpoint_dropdown_use_short",
         "sd_checkpoints_keep_in_cpu",
         "sd_checkpoints_limit",
+        "sd_hypernetwork",
+        "sd_lora",
         "sd_model_checkpoint",
         "sd_noise_schedule",
         "sd_vae",

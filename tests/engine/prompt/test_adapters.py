@@ -97,7 +97,8 @@ def test_they_are_taken_out_after_an_error_too(shelf):
         ("<lora:part:1>", "1 of the 2 layers of the LoRA 'part' do not fit this checkpoint and were left out (the first: unet_other)"),
         ("<lora:wide:1>", "the first: unet_conv_out"),
         ("<lora:both:x>", "no strength"),
-        ("<hypernet:a:1>", "<hypernet:..> was left out"),
+        ("<hypernet:a:1>", "The hypernetwork 'a' was not found"),
+        ("<other:a:1>", "<other:..> was left out"),
     ],
 )
 def test_what_cannot_be_used_is_said_and_the_rest_is_used(shelf, prompt, said):
