@@ -95,8 +95,10 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
 
         app = build_app(flags, extensions)
     with times.part("scripts"):
+        from modules.a1111.app_slot import occupy
         from modules.a1111.script_host import install_scripts
 
+        occupy(app)
         scripts = install_scripts(app, blank_page)
     for sentence in app.policy.reasons:
         log.info(sentence)

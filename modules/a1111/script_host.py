@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
+from modules.a1111.app_slot import is_occupied, occupied
 from modules.a1111.patch_points import looked_up
 from modules.a1111.process_images import process_images
 from modules.a1111.processed import Processed
@@ -64,9 +65,13 @@ class ScriptHost:
 
     def with_ui(self, runner: ScriptRunner) -> ScriptRunner:
         """``runner``, its scripts' arguments known."""
-        with self._lock:
+        with self._lock, self.speaking():
             runner.ensure_ui(self._blank_page)
         return runner
+
+    def speaking(self) -> AbstractContextManager[Any]:
+        """While scripts' own code is called outside of a job, A1111's names speak for this server."""
+        return nullcontext() if is_occupied() else occupied(self.app)
 
     def check(self, request: Request) -> None:
         check_scripts(self.runner_of(request), request.scripting)

@@ -19,11 +19,16 @@ from modules.imaging.save import save_image
 from modules.schema.errors import WebuiError
 
 
-def setting(p: Any, key: str) -> Any:
-    """A setting as this job sees it, overrides of ``p`` on top."""
+def settings_of(p: Any) -> OverlaidSettings:
+    """The settings as this job sees them, overrides of ``p`` on top."""
     work = running_work()
     assert work is not None, "scripts run inside of a job"
-    return OverlaidSettings(work.app.settings.table, work.settings, p.override_settings).get(key)
+    return OverlaidSettings(work.app.settings.table, work.settings, p.override_settings)
+
+
+def setting(p: Any, key: str) -> Any:
+    """One of them."""
+    return settings_of(p).get(key)
 
 
 def grid_style(p: Any, margin: int = 0) -> GridStyle:
@@ -51,7 +56,7 @@ def save_picture(p: Any, picture: Image.Image, infotext: str = "", *, name: str 
 def _save(p: Any, picture: Image.Image, infotext: str, *, name: str, prompt: str, seed: int | None, is_grid: bool) -> Image.Image:
     work = running_work()
     assert work is not None, "scripts run inside of a job"
-    settings = OverlaidSettings(work.app.settings.table, work.settings, p.override_settings)
+    settings = settings_of(p)
     wanted = work.saves and settings.get("grid_save" if is_grid else "samples_save")
     plan = save_plan(work.app.paths, settings, p.table.tab, save_samples=wanted, save_grid=wanted, prompt_history=False,
                      max_part_length=work.app.flags.filenames_max_length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modules.a1111.script import ScriptBuiltinUI
+from modules.a1111.script import AlwaysVisible, ScriptBuiltinUI
 from modules.schema.table import TXT2IMG
 from modules.schema.widgets import Dropdown, Slider
 
@@ -17,6 +17,9 @@ class PagePart(ScriptBuiltinUI):
 
     def title(self) -> str:
         return type(self).__name__.removeprefix("Script")
+
+    def show(self, is_img2img: bool) -> Any:
+        return AlwaysVisible if self.fields else False      # this class itself is no script
 
     def ui(self, is_img2img: bool) -> list[Any]:
         return [self._control(name) for name in self.fields]

@@ -25,6 +25,7 @@ from modules.gradio_ui.param_component import Choices
 from modules.gradio_ui.paste import Paster
 from modules.gradio_ui.prompt_styles import wire_styles
 from modules.gradio_ui.result_buttons import wire_result_buttons
+from modules.gradio_ui.scripts_panel import build_scripts_panel, nothing_pasted
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.styles_editor import build_styles_editor, wire_styles_editor
 from modules.gradio_ui.submit import Submitter, wire_submit
@@ -73,14 +74,14 @@ def build_generation_tab(
             builder.build(SECTIONS[tab])
             overrides = _override_chips(tab)
             with gr.Column(elem_id=f"{tab}_script_container", min_width=0):
-                pass
+                scripts = build_scripts_panel(app, builder)
         output = build_output_panel(
             tab,
             can_open_folder=not (app.flags.hide_ui_dir_config or app.flags.listen or app.flags.share),
             height=app.settings.get("gallery_height"),
         )
     form = builder.form()
-    paster = Paster(app=app, form=form, choices=choices)
+    paster = Paster(app=app, form=form, choices=choices, scripts=scripts.pasted if scripts else nothing_pasted)
     pasted: list[Component] = [overrides, *form.components]
     wire_submit(tab, Submitter(app=app, form=form, files=files), overrides=overrides, toprow=toprow, output=output)
     toprow.paste.click(paster.from_text, inputs=[toprow.counters[0].prompt], outputs=pasted, **QUICK)

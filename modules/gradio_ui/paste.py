@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +28,12 @@ CHECKPOINT = "sd_model_checkpoint"
 
 @dataclass(frozen=True, kw_only=True)
 class Paster:
-    """Fills one tab's fields."""
+    """Fills one tab's fields. scripts: the values of scripts' fields, by name, from an infotext."""
 
     app: App
     form: Form
     choices: Choices
+    scripts: Callable[[Mapping[str, str]], Mapping[str, Any]] = lambda infotext: {}
 
     def from_text(self, text: str) -> list[Any]:
         """Updates for the override chips, then for all fields. An empty text stands for the last picture's."""
@@ -99,7 +100,7 @@ class Paster:
             found.setdefault("negative_prompt", "")
         found["enable_hr"] = any(infotext.get(key, "0") != "0" for key in HIRES_MARKS)
         found[f"{self.form.table.tab}_enable-checkbox"] = "Refiner" in infotext
-        return found
+        return found | dict(self.scripts(infotext))
 
     def _typed(self, entry: ParamEntry, text: str) -> Any:
         """``text`` as the field holds it; None when the field cannot show it."""

@@ -8,6 +8,7 @@ from modules.application import generation, listing
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.rest_api import models
 from modules.rest_api.routes import Routes
+from modules.rest_api.script_listing import script_infos, script_names
 
 
 def add_listing_routes(routes: Routes) -> None:
@@ -44,8 +45,8 @@ def add_listing_routes(routes: Routes) -> None:
         ("hypernetworks", lambda: listing.hypernetworks(app), list[models.HypernetworkItem], "Hypernetworks."),
         ("face-restorers", listing.face_restorers, list[models.FaceRestorerItem], "Face restorers; their weights need not be here."),
         ("realesrgan-models", lambda: listing.realesrgan_models(app), list[models.RealesrganItem], "Real-ESRGAN models: where they are, or may be had."),
-        ("scripts", lambda: {"txt2img": [], "img2img": []}, models.ScriptsList, "Names of scripts."),
-        ("script-info", _none, list[models.ScriptInfo], "Scripts and their arguments."),
+        ("scripts", lambda: script_names(app), models.ScriptsList, "Names of scripts."),
+        ("script-info", lambda: script_infos(app), list[models.ScriptInfo], "Scripts and their arguments."),
         ("extensions", lambda: listing.extensions(app), list[models.ExtensionItem], "Installed extensions."),
     )
     for name, handler, model, summary in lists:

@@ -1,0 +1,234 @@
+"""X/Y/Z plot: a sheet of pictures that differ along two or three axes. Extensions find this module by its name and append axes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+from modules.a1111.infotexts import create_infotext
+from modules.a1111.process_images import fix_seed, get_fixed_seed, process_images
+from modules.a1111.processed import Processed
+from modules.a1111.running import RunningWork, running_work
+from modules.a1111.script import Script as ScriptBase
+from modules.a1111.script_pictures import save_grid, setting
+from modules.a1111.state import state
+from modules.builtin_scripts.xyz.axes import (  # noqa: F401  # extensions take these names from here
+    AxisOption,
+    AxisOptionImg2Img,
+    AxisOptionTxt2Img,
+    apply_field,
+    apply_override,
+    apply_prompt,
+    axis_options,
+    boolean_choice,
+    confirm_samplers,
+    do_nothing,
+    format_nothing,
+    format_remove_path,
+    format_value,
+    format_value_add_label,
+    format_value_join_list,
+)
+from modules.builtin_scripts.xyz.controls import build_controls
+from modules.builtin_scripts.xyz.sheet import Cells, Labels, Place, sheets
+from modules.builtin_scripts.xyz.values import joined, split_values, str_permutations, typed_values  # noqa: F401
+from modules.schema.errors import InvalidValue, WebuiError
+
+log = logging.getLogger(__name__)
+SEEDS = ("Seed", "Var. seed")
+NAMES = ("X", "Y", "Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """One axis of a plot: values are as its option takes them, text is what was typed or chosen."""
+
+    option: AxisOption
+    values: list[Any]
+    text: str = ""
+
+    @property
+    def is_used(self) -> bool:
+        return self.option.label != "Nothing"
+
+
+class Script(ScriptBase):
+    def title(self) -> str:
+        return "X/Y/Z plot"
+
+    def offered(self) -> list[AxisOption]:
+        """The axes of this tab, extensions' too."""
+        return [option for option in axis_options if option.is_img2img is None or option.is_img2img == self.is_img2img]
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        self.current_axis_options = self.offered()
+        return build_controls(self, self.current_axis_options)
+
+    def run(
+        self, p: Any, x_type: Any, x_values: str, x_dropdown: Any, y_type: Any, y_values: str, y_dropdown: Any, z_type: Any, z_values: str, z_dropdown: Any,
+        legend: bool, include_pictures: bool, include_sheets: bool, keep_random: bool, vary_x: bool, vary_y: bool, vary_z: bool, margin: float,
+        csv_mode: bool,
+    ) -> Processed:
+        work = running_work()
+        assert work is not None
+        if not keep_random:
+            fix_seed(p)
+        if not setting(p, "return_grid"):
+            p.batch_size = 1
+        typed = ((x_type, x_values, x_dropdown), (y_type, y_values, y_dropdown), (z_type, z_values, z_dropdown))
+        axes = [self._axis(p, *each, csv_mode=bool(csv_mode)) for each in typed]
+        if not keep_random:
+            for axis in axes:
+                if axis.option.label in SEEDS:
+                    axis.values[:] = [get_fixed_seed(value) for value in axis.values]
+        cells = Cells((len(axes[0].values), len(axes[1].values), len(axes[2].values)))
+        self._check_size(p, cells)
+        state.job_count = len(cells.places) * p.n_iter
+        plot = _Plot(p, work, axes, cells, (bool(vary_x), bool(vary_y), bool(vary_z)), keep_random=bool(keep_random), title=self.title())
+        plot.run()
+        return plot.answer(legend=bool(legend), margin=int(margin), pictures=bool(include_pictures), sub_sheets=bool(include_sheets))
+
+    def _axis(self, p: Any, kind: Any, text: str, chosen: Any, *, csv_mode: bool) -> Axis:
+        option = self._option(kind)
+        if option.label == "Nothing":
+            return Axis(option=option, values=[0])
+        if option.choices and not csv_mode and chosen:
+            texts: Sequence[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
+            text = joined(texts)
+        elif option.prepare is not None:
+            texts = option.prepare(text)
+        else:
+            texts = split_values(text or "")
+        values = typed_values(option.label, option.type, texts)
+        if not values:
+            raise InvalidValue(f"The axis {option.label} has no values.", "Write some, or choose Nothing.", field="script_args")
+        if option.confirm is not None:
+            option.confirm(p, values)
+        return Axis(option=option, values=values, text=text)
+
+    def _option(self, kind: Any) -> AxisOption:
+        """By its place in the list, as A1111's clients send it, or by its label."""
+        options = self.offered()
+        if isinstance(kind, str) and not kind.isdigit():
+            found = next((option for option in options if option.label.lower() == kind.lower()), None)
+            if found is None:
+                raise InvalidValue(f"X/Y/Z plot has no axis {kind[:60]!r} here.", f"There are: {', '.join(each.label for each in options)}.",
+                                   field="script_args")
+            return found
+        place = int(kind or 0)
+        if not 0 <= place < len(options):
+            raise InvalidValue(f"X/Y/Z plot has {len(options)} axes here; there is no number {place}.", field="script_args")
+        return options[place]
+
+    def _check_size(self, p: Any, cells: Cells) -> None:
+        """Before the first picture, not after the last."""
+        megapixels = round(len(cells.places) * p.width * p.height / 1_000_000)
+        most = setting(p, "img_max_size_mp")
+        if megapixels > most:
+            raise InvalidValue(
+                f"The sheet of {' x '.join(map(str, cells.size))} pictures would have {megapixels} megapixels; the settings allow {most:g}.",
+                "Use fewer values or a smaller size, or raise Settings > Saving images/grids > Maximum image size.", field="script_args")
+
+
+class _Plot:
+    """One plot at work."""
+
+    def __init__(self, p: Any, work: RunningWork, axes: list[Axis], cells: Cells, vary: tuple[bool, bool, bool], *, keep_random: bool, title: str) -> None:
+        self.p, self.work, self.axes, self.cells, self.vary = p, work, axes, cells, vary
+        self.keep_random, self.title = keep_random, title
+        self.whole_text = ""
+        self.texts: dict[int, str] = {}
+
+    def run(self) -> None:
+        """All cells; the dearest axis changes least often. An interrupt leaves the rest out."""
+        by_cost = sorted(range(3), key=lambda n: self.axes[n].option.cost, reverse=True)
+        order = sorted(self.cells.places, key=lambda place: [place[n] for n in (*by_cost,)]) if self.axes[by_cost[0]].option.cost else self.cells.places
+        for place in order:
+            if self.work.stopped:
+                break
+            made = self._cell(place)
+            if made is not None and made.images:
+                self.cells.made[place] = made
+
+    def _cell(self, place: Place) -> Processed | None:
+        """One cell; one that fails is named and stays blank."""
+        pc = copy(self.p)
+        pc.styles, pc.override_settings = list(self.p.styles), dict(self.p.override_settings)
+        pc.extra_generation_params, pc.own_params = dict(self.p.extra_generation_params), set()
+        try:
+            for axis, n in zip(self.axes, place):
+                axis.option.apply(pc, axis.values[n], axis.values)
+            pc.seed = self._seed(pc.seed, place)
+            self._sign(pc, place)
+            processed = process_images(pc)
+            self._note_texts(pc, place)
+        except (WebuiError, RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+            if self.work.cancel.interrupted:
+                return None
+            log.exception("a cell of the plot failed")
+            values = ", ".join(f"{axis.option.label}: {axis.values[n]}" for axis, n in zip(self.axes, place) if axis.is_used)
+            self.p.comment(f"The picture for {values} could not be made: {error}")
+            return None
+        return processed
+
+    def _seed(self, seed: Any, place: Place) -> Any:
+        if not any(self.vary) or not isinstance(seed, int):
+            return seed
+        step = 1
+        for n, varies in enumerate(self.vary):
+            if varies:
+                seed += place[n] * step
+                step *= self.cells.size[n]
+        return seed
+
+    def _sign(self, pc: Any, place: Place) -> None:
+        """The first picture of a sheet tells, in its text, how the sheet is made."""
+        if place[:2] != (0, 0):
+            return
+        params = pc.extra_generation_params
+        params["Script"] = self.title
+        for name, axis in zip(NAMES, self.axes if place == (0, 0, 0) else self.axes[:2]):
+            if axis.is_used:
+                params[f"{name} Type"] = axis.option.label
+                params[f"{name} Values"] = axis.text
+                if axis.option.label in SEEDS and not self.keep_random:
+                    params[f"Fixed {name} Values"] = ", ".join(map(str, axis.values))
+
+    def _note_texts(self, pc: Any, place: Place) -> None:
+        if place[:2] == (0, 0):
+            text = create_infotext(pc, pc.all_prompts, pc.all_seeds, pc.all_subseeds)
+            self.texts[place[2]] = text
+            self.whole_text = self.whole_text or text
+
+    def answer(self, *, legend: bool, margin: int, pictures: bool, sub_sheets: bool) -> Processed:
+        """The sheets first, then what else is wanted."""
+        p, first = self.p, self.cells.first()
+        names = Labels(**{name.lower(): [str(axis.option.format_value(p, axis.option, value)) for value in axis.values] for name, axis in zip(NAMES, self.axes)})
+        made = sheets(p, self.cells, names, legend=legend, margin=margin)
+        if made is None or first is None:
+            return Processed(p, [], p.seed, "")
+        whole, subs = made
+        deep = len(subs) > 1
+        text = self.whole_text or first.infotexts[0]
+        images, infotexts = [whole if deep else subs[0]], [text]
+        save_grid(p, images[0], text, name="xyz_grid", prompt=first.prompt, seed=first.seed)
+        if deep:
+            for z, sub in enumerate(subs):
+                save_grid(p, sub, self.texts.get(z, text), name="xyz_grid", prompt=first.prompt, seed=first.seed)
+                if sub_sheets:
+                    images.append(sub)
+                    infotexts.append(self.texts.get(z, text))
+        sheets_shown = len(images)
+        cells = [self.cells.made[place] for place in self.cells.places if place in self.cells.made]
+        if pictures:
+            images += [each.images[0] for each in cells]
+            infotexts += [each.infotexts[0] for each in cells]
+        processed = Processed(
+            p, images, first.seed, text, first.subseed, all_prompts=[each.prompt for each in cells], all_seeds=[each.seed for each in cells],
+            all_negative_prompts=[each.negative_prompt for each in cells], all_subseeds=[each.subseed for each in cells],
+            index_of_first_image=sheets_shown, infotexts=infotexts)
+        processed.sd_model_name, processed.sd_model_hash = first.sd_model_name, first.sd_model_hash
+        return processed

@@ -1,0 +1,33 @@
+"""What there is of scripts, for /sdapi/v1/scripts and script-info."""
+from __future__ import annotations
+
+from typing import Any
+
+from modules.a1111.script_controls import described
+from modules.a1111.script_host import ScriptHost
+from modules.application.app import App
+
+
+def script_names(app: App) -> dict[str, list[str]]:
+    """Titles in small letters, by tab: those that are chosen first, then those that are always on."""
+    host = app.scripts.host
+    runners = {"txt2img": host.txt2img, "img2img": host.img2img} if isinstance(host, ScriptHost) else {}
+    return {
+        tab: [script.title().lower() for script in (*runners[tab].selectable_scripts, *runners[tab].alwayson_scripts)] if tab in runners else []
+        for tab in ("txt2img", "img2img")
+    }
+
+
+def script_infos(app: App) -> list[dict[str, Any]]:
+    """Every script of both tabs, with its arguments. The first call makes the controls where no page has."""
+    host = app.scripts.host
+    if not isinstance(host, ScriptHost):
+        return []
+    return [
+        {
+            "name": script.title().lower(), "is_alwayson": script.alwayson, "is_img2img": script.is_img2img,
+            "args": [described(control) for control in script.controls or ()],
+        }
+        for runner in (host.with_ui(host.txt2img), host.with_ui(host.img2img))
+        for script in (*runner.selectable_scripts, *runner.alwayson_scripts)
+    ]

@@ -1,0 +1,44 @@
+"""The Script list on the page: a plot with two axes, chosen, filled in and drawn."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PIL import Image
+
+from tests.browser.conftest import RealServer, Visit
+
+SMALL = {"steps": 2, "width": 64, "height": 64, "seed": 7}
+
+
+def choose(browser: Visit, box: str, option: str) -> None:
+    """An entry of a dropdown, as a person picks it."""
+    field = browser.page.locator(f"#tab_txt2img {box} input").first
+    field.click()
+    field.fill(option)
+    browser.page.get_by_role("option", name=option, exact=True).click()
+
+
+def test_a_plot_with_two_axes(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+    browser = visit(real_server.url)
+    page, ids = browser.page, "#script_txt2img_xyz_plot_"
+    assert not page.is_visible(f"{ids}x_type")
+    choose(browser, "#script_list", "X/Y/Z plot")
+    page.wait_for_selector(f"{ids}x_type", state="visible")
+    assert not page.is_visible("#script_txt2img_prompt_matrix_put_at_start")
+    choose(browser, f"{ids}x_type", "Steps")
+    page.fill(f"{ids}x_values textarea", "1-3 (+2)")
+    choose(browser, f"{ids}y_type", "Sampler")
+    page.wait_for_selector(f"{ids}y_values_dropdown", state="visible")
+    for sampler in ("Euler", "DDIM"):
+        choose(browser, f"{ids}y_values_dropdown", sampler)
+    before = set(real_server.pictures())
+    browser.generate("a red circle", **SMALL)
+    page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    shown = browser.infotext()
+    assert 'Script: X/Y/Z plot, X Type: Steps, X Values: 1-3 (+2), Y Type: Sampler, Y Values: "Euler,DDIM"' in shown
+    made = [Image.open(path) for path in set(real_server.pictures()) - before]
+    assert sum("Script: X/Y/Z plot" in image.info["parameters"] for image in made) >= 1
+    assert {image.info["parameters"].split("Sampler: ")[1].split(",")[0] for image in made} == {"Euler", "DDIM"}
+    sheet = page.locator("#txt2img_gallery img").first.evaluate("(image) => [image.naturalWidth, image.naturalHeight]")
+    assert sheet[0] == 64 * 2 + 48 and sheet[1] > 64 * 2, "two columns, two rows, and room for words"
