@@ -117,6 +117,7 @@ def resolve(
             hires_pass=settings.get("hires_fix_refiner_pass"),
         ),
         preview=_preview(settings),
+        face_restoration=_face_restoration(request, settings),
     )
 
 
@@ -160,6 +161,12 @@ def _hires(request: Txt2ImgRequest | Img2ImgRequest, upscalers: KnownUpscalers) 
         checkpoint_name=_named(hires.checkpoint_name, SAME_CHECKPOINT),
         first_pass=opened(request.first_pass.firstpass_image, "firstpass_image") if request.first_pass.firstpass_image else None,
     )
+
+
+def _face_restoration(request: Txt2ImgRequest | Img2ImgRequest, settings: SettingsView) -> str:
+    own = request.features.restore_faces
+    wanted = settings.get("face_restoration") if own is None else own
+    return str(settings.get("face_restoration_model") or "") if wanted else ""
 
 
 def _first_pass_size(request: Txt2ImgRequest | Img2ImgRequest) -> tuple[int, int]:

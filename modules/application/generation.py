@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 from modules.application.app import App
 from modules.application.engine_inputs import SettingsView, resolve
 from modules.application.init_inputs import SOFT_INPAINTING
@@ -63,6 +65,8 @@ def submit(
     resolved = resolve(request, settings, app.upscalers.known())
     _check_amount(resolved)
     with_checkpoints(app, resolved)
+    if resolved.face_restoration:
+        app.faces.check(resolved.face_restoration)
     if not request.overrides.override_settings_restore_afterwards and overrides:
         app.settings.update(overrides)
     if not request.scripting.script_name:           # a script may want to draw one for each of its pictures
@@ -229,13 +233,21 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
         result = generate(
             resolved, components, source=_source(app, work, settings), policy=app.policy, hooks=listener, progress=work.progress, cancel=work.cancel,
             embeddings=app.embeddings, networks=listener.networks, cache=app.conditionings if settings.get("persistent_cond_cache") else None,
-            upscalers=upscalers)
+            upscalers=upscalers, restore_faces=_restorer(app, work, resolved, settings))
         comments += result.comments
         listener.facts = result.facts
     finally:
         images = saver.finish()
         listener.outcome = _outcome(request, writer, saver, listener, images, comments, settings, began)
     return listener.outcome
+
+
+def _restorer(app: App, work: PictureWork, resolved: ResolvedRequest, settings: OverlaidSettings) -> Callable[[Image.Image], Image.Image] | None:
+    """What restores the faces of this run's pictures; None where nobody asked for it."""
+    if not resolved.face_restoration:
+        return None
+    faces = app.faces.for_job(settings, say=work.say, cancel=work.cancel)
+    return lambda picture: faces.restored(picture, resolved.face_restoration)
 
 
 def _outcome(

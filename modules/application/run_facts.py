@@ -61,6 +61,7 @@ class FactsWriter:
             guidance_scale=request.guidance_scale,
             image_guidance_scale=None if isinstance(self.asked, Txt2ImgRequest) or not self.models.is_pix2pix else self.asked.init.image_cfg_scale,
             seed=image.seed,
+            face_restoration=request.face_restoration or None,
             size=f"{request.width}x{request.height}",
             model_hash=self.models.model_hash if hashed else None,
             model_name=self.models.model.stem if named else None,

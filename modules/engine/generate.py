@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ from modules.engine.upscale import BUILT_IN, KnownUpscalers
 from modules.schema.errors import OutOfMemory
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from modules.compute.policy import ComputePolicy
     from modules.loading.components import Components
     from modules.loading.embeddings import EmbeddingShelf
@@ -61,12 +63,13 @@ def generate(
     cache: ConditioningCache | None = None,
     upscalers: KnownUpscalers = BUILT_IN,
     source: ModelSource | None = None,
+    restore_faces: Callable[[Image], Image] | None = None,
 ) -> GenerationResult:
     """Make the pictures of ``request``; each is handed to ``hooks.image_ready`` as soon as it is there.
 
     embeddings, loras: the textual inversions and LoRAs that prompts may name. upscalers: what enlarges pictures between the passes.
     networks: the switch to put them in with, for a caller who has to undo it in between. cache: encoded prompts kept from one job to the next.
-    source: where the refiner and the hires checkpoint come from, and this one again after them.
+    restore_faces: what every finished picture goes through. source: where the refiner and the hires checkpoint come from, and this one again after them.
     An interrupt ends the job at the next model call: finished pictures are returned, and the half-done batch as it is,
     marked incomplete. Raises UnknownName, InvalidValue, OutOfMemory and NotFinite; pictures finished before were handed over.
     """
@@ -79,7 +82,7 @@ def generate(
         run = Run(
             request=request, models=models, policy=policy, hooks=hooks or NullHooks(), progress=progress or NullProgress(),
             cancel=cancel or NeverCancelled(), sampler=find_sampler(sampler_name), schedule_name=schedule_name, embeddings=embeddings,
-            cache=ConditioningCache() if cache is None else cache, upscalers=upscalers,
+            cache=ConditioningCache() if cache is None else cache, upscalers=upscalers, restore_faces=restore_faces,
         )
         plans = run.hooks.plans_ready(make_plans(request))
         run.progress.begin(len(plans), sum(len(plan.images) for plan in plans))
@@ -171,8 +174,11 @@ def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame]
     decoded = run.hooks.images_decoded(plan, torch.stack(pixels))
     for number, each in enumerate(decoded):
         planned = plan.images[min(number, len(plan.images) - 1)]    # a hook may have added pictures
+        picture = as_picture(each)
+        if run.restore_faces is not None and complete:
+            picture = run.restore_faces(picture)
         image = GeneratedImage(
-            picture=as_picture(each), index=planned.index, seed=planned.seed, variation_seed=planned.variation_seed,
+            picture=picture, index=planned.index, seed=planned.seed, variation_seed=planned.variation_seed,
             prompt=planned.prompt, negative_prompt=planned.negative_prompt, complete=complete, facts=_facts(run),
         )
         image = run.hooks.image_ready(image)

@@ -202,6 +202,7 @@ class ResolvedRequest:
     refiner: ResolvedRefiner = field(default_factory=ResolvedRefiner)
     init: ResolvedInit = field(default_factory=ResolvedInit)
     preview: PreviewOptions = field(default_factory=PreviewOptions)
+    face_restoration: str = ""                      # the restorer that every finished picture goes through; "" for none
 
     @property
     def is_img2img(self) -> bool:

@@ -26,6 +26,8 @@ from modules.engine.upscale import BUILT_IN, KnownUpscalers
 from modules.schema.errors import InvalidValue
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from modules.compute.policy import ComputePolicy
     from modules.loading.components import Components
     from modules.loading.embeddings import EmbeddingShelf
@@ -46,6 +48,7 @@ class Run:
     embeddings: EmbeddingShelf | None
     cache: ConditioningCache
     upscalers: KnownUpscalers = BUILT_IN
+    restore_faces: Callable[[Image], Image] | None = None
     images: list[GeneratedImage] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
