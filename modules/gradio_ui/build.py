@@ -21,6 +21,7 @@ from modules.gradio_ui.head import STATIC, STATIC_URL, head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
 from modules.gradio_ui.img2img_tab import build_img2img_tab, image_cfg_shown
 from modules.gradio_ui.merger_tab import MergerTab
+from modules.gradio_ui.page_slot import PageSlot
 from modules.gradio_ui.page_state import awaited_ids, page_state
 from modules.gradio_ui.param_bindings import connect_paste_params_buttons
 from modules.gradio_ui.png_info_tab import build_png_info_tab
@@ -48,6 +49,7 @@ class Page(gr.Blocks):
 
     app_record: App
     files: ShownFiles
+    slot: PageSlot
 
     def page_head(self) -> str:
         """The lines of <head>, made anew for each visitor: they carry the settings and the jobs of this moment."""
@@ -55,14 +57,16 @@ class Page(gr.Blocks):
         return head_html(state, theme=self.app_record.flags.theme, extensions=foreign_head(self.app_record))
 
 
-def build_ui(app: App) -> Page:
-    """All components and events. Nothing is loaded or generated."""
+def build_ui(app: App, slot: PageSlot | None = None) -> Page:
+    """All components and events. Nothing is loaded or generated. slot: that of the page which this one will replace."""
     gradio3_words.install(Page)
+    slot = slot or PageSlot()
     choices = ChoiceSources.of(app)
     ui_config = UiConfig.read(app.paths.ui_config_file)
     files = ShownFiles((app.paths.outputs_dir,))
     with Page(analytics_enabled=False, title="Stable Diffusion", fill_width=True) as page:
-        page.app_record, page.files = app, files
+        page.app_record, page.files, page.slot = app, files, slot
+        page.default_config.fn_id = slot.first_function()
         row = build_quicksettings(app, choices)
         setting_answer = bridge_text("setting_answer")
         with gr.Column(elem_id="tabs", min_width=0):
@@ -82,7 +86,7 @@ def build_ui(app: App) -> Page:
             with _tab("modelmerger"):
                 merger = MergerTab(app, choices)
             with _tab("settings"):
-                build_settings_tab(app, choices, forms=(txt2img.form, img2img.form))
+                build_settings_tab(app, choices, forms=(txt2img.form, img2img.form), reload=slot.reload)
             build_foreign_tabs(app, nav)
         footer = gr.HTML(footer_html(app, chosen_checkpoint(app)), elem_id="footer")
         connect_paste_params_buttons({each.name: each for each in (txt2img, img2img)})
@@ -101,10 +105,16 @@ def build_ui(app: App) -> Page:
 def mount(fastapi_app: FastAPI, blocks: Page, app: App) -> FastAPI:
     """Serve ``blocks`` at "/" and our own files below STATIC_URL. Routes that were added before keep the precedence."""
     open_head_slot()
-    gr.set_static_paths([*blocks.files.roots, blocks.files.folder])  # shown from where they lie, not from a copy
     fastapi_app.mount(f"/{STATIC_URL}", StaticFiles(directory=STATIC), name=STATIC_URL)
+    served = _mount_page(fastapi_app, blocks)
+    blocks.slot.serve(served, lambda: _mount_page(FastAPI(), build_ui(app, blocks.slot)))
+    return served
+
+
+def _mount_page(server: FastAPI, blocks: Page) -> FastAPI:
+    gr.set_static_paths([*blocks.files.roots, blocks.files.folder])  # shown from where they lie, not from a copy
     return gr.mount_gradio_app(
-        fastapi_app,
+        server,
         blocks,
         path="/",
         ssr_mode=False,

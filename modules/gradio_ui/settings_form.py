@@ -17,7 +17,7 @@ from modules.schema.settings.table import SettingsTable
 from modules.schema.widgets import Checkbox, CheckboxGroup, ColorPicker, Dropdown, Hidden, Number, Radio, Slider, TextArea
 
 NEEDS_WORDS = {
-    "reload page": "acts after a restart of the program",
+    "reload page": "acts after Reload UI",
     "reload model": "reloads the checkpoint",
     "restart": "acts after a restart of the program",
 }
@@ -98,8 +98,9 @@ def _field(setting: Setting, choices: Choices, field_id: str, disabled: str) -> 
         case Number():
             return "number", f'<input type="number" step="any" {begin}>'
         case Dropdown(multiple=True):
-            select = f'<select multiple size="5" {begin}>{_options(choices_of(setting.widget, choices))}</select>'
-            return "multiselect", select + _refresh_button(setting)
+            options = _options(choices_of(setting.widget, choices))
+            select = f'<select class="setting-add" {begin}><option value="">Add...</option>{options}</select>'
+            return "multiselect", f'<div class="setting-tokens" role="list"></div>{select}{_refresh_button(setting)}'
         case Dropdown() | Radio():
             return "dropdown", f"<select {begin}>{_options(choices_of(setting.widget, choices))}</select>{_refresh_button(setting)}"
         case CheckboxGroup():

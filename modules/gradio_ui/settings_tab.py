@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import gradio as gr
@@ -19,11 +19,11 @@ from modules.gradio_ui.settings_form import settings_form_html
 from modules.gradio_ui.ui_defaults import Defaults
 
 
-def build_settings_tab(app: App, choices: Choices, forms: Sequence[Form] = ()) -> None:
-    """The tab's content, inside the current block, with its events. forms: those of the generation tabs, for the Defaults page."""
+def build_settings_tab(app: App, choices: Choices, *, forms: Sequence[Form], reload: Callable[[], Awaitable[str]]) -> None:
+    """The tab's content, inside the current block, with its events. forms: those of the generation tabs, for the Defaults page. reload: builds the page anew; its words are an error."""
     with gr.Row(elem_id="settings_head", elem_classes=["gradio-row"]):
         submit = gr.Button("Apply settings", elem_id="settings_submit", variant="primary", scale=0)
-        gr.Button("Reload UI", elem_id="settings_restart_gradio", scale=0)
+        restart = gr.Button("Reload UI", elem_id="settings_restart_gradio", scale=0)
         gr.Textbox(
             elem_id="settings_search",
             placeholder="Search in all settings",
@@ -48,6 +48,8 @@ def build_settings_tab(app: App, choices: Choices, forms: Sequence[Form] = ()) -
     stored.then(None, inputs=[answer], js="(answer) => { webui.settingsStored(answer, true); }", **QUICK)
 
 
+    reloaded = restart.click(reload, outputs=[answer], js="() => { webui.reloadBegins(); }", **QUICK)
+    reloaded.then(None, inputs=[answer], js="(words) => { webui.reloadEnds(words); }", **QUICK)
     _wire_defaults(Defaults(forms=forms, config_file=app.paths.ui_config_file))
     _wire_choices(app, choices)
 

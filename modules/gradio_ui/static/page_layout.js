@@ -40,7 +40,7 @@ webui.offerTabs = function() {
     for (const key of ["ui_tab_order", "hidden_tabs"]) {
         const select = document.querySelector(`#setting_${key} select`);
         if (select) {
-            select.replaceChildren(...webui.tabLabels().map((label) => new Option(label, label)));
+            select.replaceChildren(new Option("Add...", ""), ...webui.tabLabels().map((label) => new Option(label, label)));
         }
     }
 };

@@ -13,7 +13,8 @@ webui.choicesArrived = function(text) {
         return;
     }
     const value = webui.readSetting(row);
-    row.querySelector("select").replaceChildren(...answer.choices.map((each) => new Option(each, each)));
+    const first = row.querySelector("select.setting-add") ? [new Option("Add...", "")] : [];
+    row.querySelector("select").replaceChildren(...first, ...answer.choices.map((each) => new Option(each, each)));
     webui.settingKinds[row.dataset.kind].write(row, value);
     webui.markSetting(row);
 };
@@ -49,6 +50,17 @@ async function requestNotifications() {
     webui.toast(answer === "granted" ? "The browser will tell when pictures are done." : "The browser does not allow notifications of this page.");
 }
 
+// "Reload UI": the server builds the page anew, then the browser loads it.
+webui.reloadBegins = () => webui.toast("The page is built anew...");
+
+webui.reloadEnds = function(words) {
+    if (words) {
+        webui.toast(words, "error");
+    } else {
+        location.reload();
+    }
+};
+
 // Settings stored in another window or over the API are taken up when this one is looked at again; what was edited here stays.
 webui.takeFreshSettings = async function() {
     const fresh = await webui.fetchJson("./internal/settings").catch(() => null);
@@ -73,7 +85,7 @@ onUiLoaded(() => {
     }
     press("request_notifications", requestNotifications);
     press("download_localization", () => webui.downloadLocalizationTemplate());
-    press("settings_reload_script_bodies", () => location.reload());
+    press("settings_reload_script_bodies", () => webui.find("#settings_restart_gradio").click());
     document.querySelectorAll("#settings [data-action]").forEach((button) => button.addEventListener("click", () => webui.act(button.dataset.action)));
     document.getElementById("sysinfo_file").addEventListener("change", (event) => event.target.files[0] && webui.checkReport(event.target.files[0]));
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && webui.takeFreshSettings());

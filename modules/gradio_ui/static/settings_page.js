@@ -17,13 +17,42 @@ webui.settingKinds = {
     colorpicker: {read: (row) => row.querySelector("input").value, write: (row, value) => { row.querySelector("input").value = value; }},
     dropdown: {read: (row) => row.querySelector("select").value, write: (row, value) => webui.chooseOption(row.querySelector("select"), value)},
     multiselect: {
-        read: (row) => Array.from(row.querySelector("select").selectedOptions, (option) => option.value),
-        write: (row, values) => (values || []).forEach((value) => webui.chooseOption(row.querySelector("select"), value)),
+        read: (row) => Array.from(row.querySelectorAll(".setting-token"), (token) => token.dataset.value),
+        write: (row, values) => row.querySelector(".setting-tokens").replaceChildren(...(values || []).map(webui.settingToken)),
     },
     checkboxgroup: {
         read: (row) => Array.from(row.querySelectorAll("input:checked"), (input) => input.value),
         write: (row, values) => row.querySelectorAll("input").forEach((input) => { input.checked = (values || []).includes(input.value); }),
     },
+};
+
+// One chosen value of a list that keeps its order; a click takes it out.
+webui.settingToken = function(value) {
+    const token = document.createElement("button");
+    token.type = "button";
+    token.className = "setting-token token";
+    token.dataset.value = value;
+    token.title = `Take ${value} out`;
+    token.textContent = `${value} ×`;
+    return token;
+};
+
+webui.tokenPressed = function(token) {
+    const row = token.closest(".setting");
+    if (!row.querySelector("select").disabled) {
+        token.remove();
+        webui.markSetting(row);
+    }
+};
+
+webui.tokenAdded = function(select) {
+    const row = select.closest(".setting");
+    const known = webui.readSetting(row);
+    if (select.value && !known.includes(select.value)) {
+        row.querySelector(".setting-tokens").append(webui.settingToken(select.value));
+    }
+    select.value = "";
+    webui.markSetting(row);
 };
 
 // A stored value that is not offered any more is kept: it becomes one more choice.
@@ -43,9 +72,6 @@ webui.chooseOption = function(select, value) {
 webui.readSetting = (row) => webui.settingKinds[row.dataset.kind].read(row);
 
 webui.writeSetting = function(row, value) {
-    if (row.dataset.kind === "multiselect") {
-        row.querySelector("select").selectedIndex = -1;
-    }
     webui.settingKinds[row.dataset.kind].write(row, value);
     row.dataset.shown = JSON.stringify(webui.readSetting(row));
     webui.markSetting(row);
@@ -92,7 +118,7 @@ webui.showSettingsSection = function(id) {
     form.querySelectorAll(".settings-pages > section").forEach((page) => page.classList.toggle("shown", page.id === `settings_${id}`));
     webui.openExtraSettings(id);
     if (form.getBoundingClientRect().top < 0) {
-        form.scrollIntoView({block: "start"});
+        form.scrollIntoView({block: "start", inline: "nearest"});
     }
 };
 
@@ -134,13 +160,16 @@ webui.settingTouched = function(event) {
             }
         });
     }
+    if (event.target.classList.contains("setting-add")) {
+        if (event.type === "change") {
+            webui.tokenAdded(event.target);
+        }
+        return;
+    }
     webui.markSetting(row);
 };
 
 webui.resetSetting = function(row) {
-    if (row.dataset.kind === "multiselect") {
-        row.querySelector("select").selectedIndex = -1;
-    }
     webui.settingKinds[row.dataset.kind].write(row, JSON.parse(row.dataset.default));
     webui.markSetting(row);
 };
@@ -159,6 +188,8 @@ onUiLoaded(() => {
             webui.showSettingsSection(event.target.dataset.section);
         } else if (event.target.classList.contains("setting-reset")) {
             webui.resetSetting(event.target.closest(".setting"));
+        } else if (event.target.classList.contains("setting-token")) {
+            webui.tokenPressed(event.target);
         } else if (event.target.classList.contains("setting-refresh")) {
             webui.choicesWanted = event.target.closest(".setting").dataset.key;
             webui.find("#settings_refresh_run").click();
@@ -168,5 +199,4 @@ onUiLoaded(() => {
     webui.field("settings_changed_only").addEventListener("change", webui.searchSettings);
     webui.find("#settings_show_all_pages").addEventListener("click", () => webui.showAllSettings(true));
     webui.find("#settings_show_one_page").addEventListener("click", () => webui.showAllSettings(false));
-    webui.find("#settings_restart_gradio").addEventListener("click", () => location.reload());
 });

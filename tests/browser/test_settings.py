@@ -1,0 +1,88 @@
+"""The Settings tab in a browser: lists keep their order, Reload UI builds the page anew, what is chosen arranges and translates it."""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from modules.application import translations
+from modules.application.settings_store import SettingsStore
+from modules.schema.settings.table import SETTINGS
+from tests.browser.conftest import FakePage, Visit
+
+
+@pytest.fixture
+def clean(fake_page: FakePage) -> Iterator[FakePage]:
+    before = fake_page.app.settings.as_dict()
+    yield fake_page
+    fake_page.app.settings.update({key: value for key, value in before.items() if fake_page.app.settings.get(key) != value})
+
+
+def reload_ui(browser: Visit) -> None:
+    browser.page.click("#tab_settings-button")
+    with browser.page.expect_navigation():
+        browser.page.click("#settings_restart_gradio")
+    browser.page.wait_for_selector("html.webui-ready", state="attached")
+
+
+def test_lists_keep_their_order_and_reload_builds_the_page_anew(clean: FakePage, visit: Callable[..., Visit]) -> None:
+    browser, other = visit(clean.url), visit(clean.url)
+    page = browser.page
+    page.click("#tab_settings-button")
+    page.click("[data-section=ui]")
+    for key in ("samples_save", "CLIP_stop_at_last_layers"):
+        page.select_option("#setting_quicksettings_list select", key)
+    page.click("#setting_quicksettings_list .setting-token[data-value=sd_model_checkpoint]")
+    page.click("#settings_submit")
+    page.wait_for_function("opts.quicksettings_list.length === 2")
+    assert SettingsStore(clean.app.settings.path, SETTINGS).get("quicksettings_list") == ["samples_save", "CLIP_stop_at_last_layers"]
+    reload_ui(browser)
+    assert page.locator("#quicksettings #setting_samples_save").count() == 1
+    assert page.locator("#quicksettings #setting_sd_model_checkpoint").count() == 0
+    page.click("#quicksettings #setting_samples_save input")
+    page.wait_for_function("opts.samples_save === false")
+    assert clean.app.settings.get("samples_save") is False
+    other.page.evaluate("webui.takeFreshSettings()")  # what another window does when it is looked at
+    other.page.wait_for_function("opts.samples_save === false")
+    clean.app.settings.set("quicksettings_list", ["sd_model_checkpoint"])
+    reload_ui(browser)
+    assert page.locator("#quicksettings #setting_sd_model_checkpoint").count() == 1
+    browser.generate("after the reload", steps=1, width=64, height=64)
+    page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+
+
+def test_tabs_parts_and_columns_follow_the_settings(clean: FakePage, visit: Callable[..., Visit]) -> None:
+    clean.app.settings.update(
+        {"hidden_tabs": ["PNG Info", "Settings"], "ui_tab_order": ["img2img"], "ui_reorder_list": ["seed", "cfg"], "txt2img_settings_accordion": True}
+    )
+    page = visit(clean.url).page
+    assert not page.is_visible("#tab_pnginfo-button") and page.is_visible("#tab_settings-button")
+    left = [page.locator(f"#tab_{name}-button").bounding_box()["x"] for name in ("img2img", "txt2img")]  # type: ignore[index]
+    assert left == sorted(left) and page.is_visible("#tab_img2img")
+    page.click("#tab_txt2img-button")
+    assert not page.is_visible("#txt2img_seed")
+    page.click("#txt2img_settings .fold-settings")
+    top = [page.locator(f"#{name}").bounding_box()["y"] for name in ("txt2img_seed", "txt2img_cfg_scale", "txt2img_sampling")]  # type: ignore[index]
+    assert top == sorted(top)
+
+
+def test_the_page_speaks_another_language(
+    clean: FakePage, visit: Callable[..., Visit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {"Generate": "Erzeugen", "Negative prompt": "Negativ", "Random seed: sets it to -1": "Zufall", "Edit metadata": "Bearbeiten", "DPM++ 2M": "X", "rtl": True}
+    file = tmp_path / "test-language.json"
+    file.write_text(json.dumps(texts))
+    monkeypatch.setattr(translations, "_files", lambda _app: iter([file]))
+    clean.app.settings.set("localization", "test-language")
+    page = visit(clean.url).page
+    assert page.inner_text("#txt2img_generate") == "Erzeugen"
+    assert page.get_attribute("#txt2img_neg_prompt textarea", "placeholder") == "Negativ"
+    assert page.get_attribute("#txt2img_random_seed", "title") == "Zufall"
+    assert page.evaluate("document.documentElement.dir") == "rtl"
+    page.evaluate("const late = document.createElement('button'); late.textContent = 'Generate'; late.id = 'late'; document.body.append(late)")
+    page.wait_for_function("document.getElementById('late').textContent === 'Erzeugen'")
+    page.fill("#txt2img_prompt textarea", "Generate")
+    assert page.input_value("#txt2img_prompt textarea") == "Generate"
