@@ -53,7 +53,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     before = len(work.made)
     outcome = _made(work, p, PictureWork(
         kind=p.table.tab, request=request, settings=settings, checkpoint=_checkpoint(work, settings), user=work.user, progress=work.counter,
-        cancel=work.cancel, listener=bridge, say=work.say, noted=lambda done: work.noted([*work.made[:before], *done]),
+        cancel=work.cancel, listener=bridge, say=work.say, noted=lambda done: work.noted([*work.made[:before], *done]), earlier=work.earlier,
     ))  # fmt: skip
     processed = _processed(work, p, bridge, outcome)
     if p.scripts is not None:

@@ -13,6 +13,7 @@ from modules.a1111.state import state
 from modules.application.app import App
 from modules.application.outcome import OutputImage
 from modules.application.picture_run import PictureListener
+from modules.application.picture_saver import EarlierPictures
 from modules.engine.hooks import CancelView
 from modules.jobs.progress import Progress
 
@@ -46,7 +47,7 @@ class RunningWork:
     """settings: those of the moment when the job was asked for. checkpoint: the model's name.
 
     saves: whether the job's pictures are to be saved at all. listeners: of the runs at work now, the innermost last. made: every picture so far, saved or not. comments: sentences for the user, of all runs.
-    noted: told all pictures whenever one more is safe.
+    noted: told all pictures whenever one more is safe. earlier: those of a former attempt at the job.
     """
 
     app: App
@@ -57,6 +58,7 @@ class RunningWork:
     user: str = ""
     saves: bool = True
     noted: Callable[[list[OutputImage]], None] = lambda made: None
+    earlier: EarlierPictures | None = None
     listeners: list[PictureListener] = field(default_factory=list)
     made: list[OutputImage] = field(default_factory=list)
     comments: dict[str, None] = field(default_factory=dict)

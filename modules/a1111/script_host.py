@@ -22,6 +22,7 @@ from modules.a1111.script_runner import ScriptRunner
 from modules.application.app import App
 from modules.application.generation import asked_of, note
 from modules.application.outcome import Outcome, OutputImage
+from modules.application.picture_saver import EarlierPictures
 from modules.extension_host.registry import HOUSE
 from modules.jobs.job import Job
 from modules.schema.errors import InvalidValue
@@ -84,7 +85,7 @@ class ScriptHost:
         request = asked_of(job)
         work = RunningWork(
             app=self.app, settings=dict(job.payload["settings"]), checkpoint=job.payload["checkpoint"], progress=job.progress, cancel=job.cancel,
-            user=job.payload.get("user", ""), saves=request.output.save_images, noted=lambda made: note(self.app, job, made))
+            user=job.payload.get("user", ""), saves=request.output.save_images, noted=lambda made: note(self.app, job, made), earlier=EarlierPictures.of(job))
         with working(work):
             try:
                 outcome = self._carried_out(request, work, is_api=job.source == "api")

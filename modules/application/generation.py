@@ -17,7 +17,7 @@ from modules.application.init_inputs import SOFT_INPAINTING
 from modules.application.outcome import Outcome, OutputImage, processed_info
 from modules.application.payload import request_as_json
 from modules.application.picture_run import PictureListener, PictureWork
-from modules.application.picture_saver import PictureSaver, save_plan
+from modules.application.picture_saver import EarlierPictures, PictureSaver, save_plan
 from modules.application.run_facts import FactsWriter, ModelFacts
 from modules.application.settings_rules import check_overrides
 from modules.application.settings_store import OverlaidSettings
@@ -180,7 +180,7 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     work = PictureWork(
         kind=job.kind, request=request, settings=job_settings(app, job, request.overrides.override_settings), checkpoint=job.payload["checkpoint"],
         user=job.payload.get("user", ""), progress=job.progress, cancel=job.cancel, listener=PictureListener(), say=lambda text: say(job, text),
-        noted=lambda done: note(app, job, done))
+        noted=lambda done: note(app, job, done), earlier=EarlierPictures.of(job))
     try:
         outcome = make_pictures(app, work)
     finally:
@@ -227,7 +227,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
         save_samples=request.output.save_images and not request.output.do_not_save_samples,
         save_grid=request.output.save_images and not request.output.do_not_save_grid,
         prompt_history=not app.flags.no_prompt_history, max_part_length=app.flags.filenames_max_length)
-    saver = PictureSaver(plan, writer, app.numbers, began, work.noted)
+    saver = PictureSaver(plan, writer, app.numbers, began, work.noted, earlier=work.earlier)
     listener.saver, listener.writer, listener.networks = saver, writer, NetworkSwitch(components, app.loras, app.hypernetworks)
     try:
         result = generate(

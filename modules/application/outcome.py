@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class OutputImage:
     """One picture. path: where it was saved, None when it was not. complete: False when it was cut short by an interrupt.
 
-    texts: what its PNG carries by key, where that is more than ``infotext``.
+    texts: what its PNG carries by key, where that is more than ``infotext``. is_grid: it is a sheet of others.
     """
 
     picture: Image
@@ -30,6 +30,7 @@ class OutputImage:
     path: Path | None = None
     complete: bool = True
     texts: Mapping[str, str] | None = None
+    is_grid: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,8 @@ class Outcome:
 
 
 def _summary_of(image: OutputImage) -> dict[str, Any]:
-    return {"path": str(image.path) if image.path else None, "infotext": image.infotext, "seed": image.seed, "complete": image.complete}
+    return {"path": str(image.path) if image.path else None, "infotext": image.infotext, "seed": image.seed, "complete": image.complete,
+            **({"grid": True} if image.is_grid else {})}
 
 
 def processed_info(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modules.application.outcome import Outcome, OutputImage
-from modules.application.picture_saver import PictureSaver
+from modules.application.picture_saver import EarlierPictures, PictureSaver
 from modules.application.run_facts import FactsWriter
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.hooks import BatchPlan, CancelView, GeneratedImage, NullHooks, ProgressSink, SamplingFacts
@@ -48,7 +48,7 @@ class PictureListener(NullHooks):
 class PictureWork:
     """kind: "txt2img" or "img2img". checkpoint: the model's name unless ``settings`` override it.
 
-    noted: told, on the saving thread, all pictures so far whenever one more is safe.
+    noted: told, on the saving thread, all pictures so far whenever one more is safe. earlier: those of a former attempt at the job.
     """
 
     kind: str
@@ -61,3 +61,4 @@ class PictureWork:
     listener: PictureListener
     say: Callable[[str], None]
     noted: Callable[[list[OutputImage]], None]
+    earlier: EarlierPictures | None = None

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,6 +22,7 @@ from modules.files.storage import StorageError
 from modules.imaging.filenames import NameFacts
 from modules.imaging.grids import grid_rows, image_grid
 from modules.imaging.save import NumberBook, SaveOptions, save_image
+from modules.jobs.job import Job
 from modules.schema.errors import InvalidValue
 
 log = logging.getLogger(__name__)
@@ -41,11 +42,43 @@ class SavePlan:
     max_part_length: int
 
 
+class EarlierPictures:
+    """What a former attempt at a job had saved before the server died: the same picture is not saved twice.
+
+    paths: by the text inside, which names everything that a picture is made from.
+    """
+
+    def __init__(self, paths: Mapping[str, Sequence[Path]]) -> None:
+        self._paths = {text: list(each) for text, each in paths.items()}
+
+    @classmethod
+    def of(cls, job: Job) -> EarlierPictures:
+        """Those of ``job``, if this is not the first time that it is begun. To be asked before it notes pictures of its own."""
+        paths: dict[str, list[Path]] = {}
+        for image in (job.summary or {}).get("images", ()) if job.attempts > 1 else ():
+            if image.get("path") and image.get("complete", True) and not image.get("grid") and image.get("infotext"):
+                paths.setdefault(image["infotext"], []).append(Path(image["path"]))
+        return cls(paths)
+
+    def take(self, infotext: str) -> Path | None:
+        """The file of the picture with this text, once; None when there is none, or it was taken away."""
+        found = self._paths.get(infotext)
+        while found:
+            path = found.pop(0)
+            if path.is_file():
+                return path
+        return None
+
+
 class PictureSaver:
     """One job's pictures on their way to disk. ``take`` on the worker; ``finish`` waits. A failure becomes a comment, never a lost picture."""
 
-    def __init__(self, plan: SavePlan, writer: FactsWriter, numbers: NumberBook, began: datetime, saved: Callable[[list[OutputImage]], None]) -> None:
-        """saved: told, on the saving thread, all pictures so far whenever one more is safe."""
+    def __init__(
+        self, plan: SavePlan, writer: FactsWriter, numbers: NumberBook, began: datetime, saved: Callable[[list[OutputImage]], None],
+        *, earlier: EarlierPictures | None = None,
+    ) -> None:
+        """saved: told, on the saving thread, all pictures so far whenever one more is safe. earlier: those of a former attempt at the job."""
+        self._earlier = earlier or EarlierPictures({})
         self._plan, self._writer, self._numbers, self._began, self._saved = plan, writer, numbers, began, saved
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="save")
         self._room = threading.Semaphore(_MOST_WAITING)
@@ -83,7 +116,7 @@ class PictureSaver:
             return None
         rows = grid_rows(len(images), n_rows=settings.get("n_rows"), batch_size=batch_size, prevent_empty=settings.get("grid_prevent_empty_spots"))
         sheet = image_grid([image.picture for image in images], rows, settings.get("grid_background_color"))
-        grid = OutputImage(picture=sheet, infotext=images[0].infotext, seed=images[0].seed)
+        grid = OutputImage(picture=sheet, infotext=images[0].infotext, seed=images[0].seed, is_grid=True)
         if self._plan.grid_folder is None or not settings.get("grid_save"):
             return grid
         short = not settings.get("grid_extended_filename")
@@ -92,7 +125,9 @@ class PictureSaver:
     def _save(self, image: GeneratedImage, infotext: str) -> OutputImage:
         try:
             output = OutputImage(picture=image.picture, infotext=infotext, seed=image.seed, complete=image.complete)
-            if self._plan.folder is not None and (image.complete or self._plan.incomplete):
+            if image.complete and (path := self._earlier.take(infotext)) is not None:
+                output = replace(output, path=path)
+            elif self._plan.folder is not None and (image.complete or self._plan.incomplete):
                 output = self._write(output, self._plan.folder, self._plan.options, self._names(image, image.picture))
             self._done.append(output)
             self._saved(list(self._done))

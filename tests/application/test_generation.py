@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,3 +206,23 @@ def test_hires_is_said_in_the_text(make_app: MakeApp, fake_engine: FakeEngine) -
     assert (request.width, request.hires.resize_width, request.hires.prompt, request.hires.sampler_name) == (32, 64, "a dog", "Euler a")
     assert "Denoising strength: 0.75" in outcome.images[0].infotext
     assert "Hires sampler: Euler a, Hires prompt: a dog, Hires resize: 64x64, Hires upscaler: Latent" in outcome.images[0].infotext
+
+
+def test_a_job_tried_again_after_a_crash_saves_no_picture_twice(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
+    app = make_app()
+    done = app.jobs.wait(submit(app, asking(n_iter=3), source="page", task_id="job"), 30)
+    paths = [Path(each["path"]) for each in done.summary["images"][1:]]
+    app.close()
+    paths[2].unlink()                               # as if the server had died after the second picture
+    kept = json.dumps({"images": done.summary["images"][:3], "info": {}, "comments": []})
+    with sqlite3.connect(app.paths.jobs_file) as store:
+        store.execute("UPDATE jobs SET state='running', attempts=1, finished=NULL, summary=? WHERE id='job'", (kept,))
+    store.close()
+    written = [path.stat().st_mtime_ns for path in paths[:2]]
+    again = make_app()
+    job = again.jobs.find("job")
+    assert job is not None
+    outcome = outcome_of(again.jobs.wait(job, 30))
+    assert [image.path for image in outcome.images] == paths and all(path.is_file() for path in paths)
+    assert [path.stat().st_mtime_ns for path in paths[:2]] == written
+    assert sorted(path for path in paths[0].parent.iterdir() if path.name.startswith("0")) == paths
