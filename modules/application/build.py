@@ -10,6 +10,7 @@ from modules.application import extras, generation, merging
 from modules.application.app import App
 from modules.application.builtin_network_pages import register_builtin_pages
 from modules.application.faces import Faces
+from modules.application.img2img_batch import with_batches
 from modules.application.paths import Paths, paths_from_flags
 from modules.application.picture_index import PictureIndex
 from modules.application.settings_rules import FOLDERS
@@ -80,7 +81,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None) -> App:
         extensions=extensions or ExtensionHost(),
         notices=(*notices, *(extensions.notices if extensions else ())),
     )
-    runners |= generation.runners(app) | extras.runners(app) | merging.runners(app)
+    runners |= with_batches(app, generation.runners(app)) | extras.runners(app) | merging.runners(app)
     register_builtin_pages(app)
     settings.on_change("list_hidden_files", lambda _value: catalogue.refresh())
     app.jobs.start()

@@ -48,11 +48,12 @@ KINDS: dict[str, type[Txt2ImgRequest] | type[Img2ImgRequest]] = {"txt2img": Txt2
 
 
 def submit(
-    app: App, request: Request, *, source: str, task_id: str | None = None, user: str = "", in_place_of: tuple[str, int] | None = None
+    app: App, request: Request, *, source: str, task_id: str | None = None, user: str = "", in_place_of: tuple[str, int] | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> Job:
     """Put ``request`` in line and return its job at once. source: "page" or "api". user: who asked, where passwords are set.
 
-    in_place_of: (job id, index in its gallery) of the picture that this job's pictures are shown instead of, among that job's others.
+    extra: more for the job's payload, as JSON. in_place_of: (job id, index in its gallery) of the picture that this job's pictures are shown instead of, among that job's others.
 
     All that can be wrong with it is said here, before it waits: raises WebuiError. A random seed is drawn now, and
     the settings of this moment go with it, so that a job that waits, or is tried again after a crash, makes the picture that was asked for.
@@ -74,7 +75,7 @@ def submit(
         request = put(request, ("seed", "variation_seed"), fixed_seed(request.seed.variation_seed))
     kind = "img2img" if isinstance(request, Img2ImgRequest) else "txt2img"
     values, lost = request_as_json(request)
-    payload: dict[str, Any] = {"request": values, "lost": lost, "settings": app.settings.changed(), "checkpoint": model.name, "user": user}
+    payload: dict[str, Any] = {"request": values, "lost": lost, "settings": app.settings.changed(), "checkpoint": model.name, "user": user, **(extra or {})}
     if in_place_of is not None:
         payload["in_place_of"] = list(in_place_of)
     return app.jobs.submit(kind, payload, id=task_id or request.task.force_task_id or None, source=source, live=request)

@@ -52,15 +52,17 @@ class Form:
         """Raises KeyError."""
         return {each.name: each.component for each in self.fields}[name]
 
+    def shown(self, values: Sequence[Any]) -> dict[str, Any]:
+        """The values that count, by field name: not what stands in a closed fold."""
+        counts = (each.guard is None or bool(values[each.guard]) for each in self.fields)
+        return {field.name: value for field, value, on in zip(self.fields, values, counts, strict=True) if on}
+
     def request(self, values: Sequence[Any], **extra: Any) -> Request:
         """The request that these values make; what has no field is as the untouched page has it.
 
         extra: more values by API name. Raises InvalidValue, which names the label and the range.
         """
-        shown: dict[str, Any] = {}
-        for field, value in zip(self.fields, values, strict=True):
-            if field.guard is None or bool(values[field.guard]):
-                shown[field.name] = value
+        shown = self.shown(values)
         api_names = {entry.api_name for entry in self.table}
         asked = {name: value for name, value in shown.items() if name in api_names}
         return self.table.request_class.page_defaults().changed(asked | dict(self.complete(shown)) | extra)

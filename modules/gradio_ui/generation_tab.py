@@ -28,7 +28,7 @@ from modules.gradio_ui.result_buttons import wire_result_buttons
 from modules.gradio_ui.scripts_panel import build_scripts_panel, nothing_pasted
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.styles_editor import build_styles_editor, wire_styles_editor
-from modules.gradio_ui.submit import Submitter, wire_submit
+from modules.gradio_ui.submit import Send, Submitter, send_request, wire_submit
 from modules.gradio_ui.token_counts import counter_html
 from modules.gradio_ui.toprow import Toprow, build_toprow
 from modules.gradio_ui.ui_config import UiConfig
@@ -56,8 +56,9 @@ def build_generation_tab(
     *,
     parts: Mapping[str, Callable[[FormBuilder], None]] | None = None,
     complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = nothing_more,
+    send: Send = send_request,
 ) -> GenerationTab:
-    """The tab of ``table``, inside the current block, with its events. parts, complete: see ``FormBuilder``."""
+    """The tab of ``table``, inside the current block, with its events. parts, complete: see ``FormBuilder``; send: ``Submitter``."""
     tab = table.tab
     builder = FormBuilder(
         table=table,
@@ -83,7 +84,7 @@ def build_generation_tab(
     form = builder.form()
     paster = Paster(app=app, form=form, choices=choices, scripts=scripts.pasted if scripts else nothing_pasted)
     pasted: list[Component] = [overrides, *form.components]
-    wire_submit(tab, Submitter(app=app, form=form, files=files), overrides=overrides, toprow=toprow, output=output)
+    wire_submit(tab, Submitter(app=app, form=form, files=files, send=send), overrides=overrides, toprow=toprow, output=output)
     toprow.paste.click(paster.from_text, inputs=[toprow.counters[0].prompt], outputs=pasted, **QUICK)
     wire_form_memory(tab, form, overrides)
     wire_result_buttons(app, tab, output, files)

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
+from modules.application.app import App
+from modules.application.img2img_batch import PNG_INFO_FIELDS, BatchOrder, files_of, named_folder, submit_batch
+from modules.files.resolver import allowed
+from modules.gradio_ui import img2img_pictures as pictures
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.inner_tabs import InnerTab, build_inner_tabs
+from modules.gradio_ui.soft_inpainting import soft_arguments
+from modules.gradio_ui.submit import send_request
+from modules.schema.errors import InvalidValue
+from modules.schema.param import put
+from modules.schema.request import Img2ImgRequest, Request
 
 UPLOAD, FROM_DIR = range(2)
 SOURCE = "img2img_batch_source_tab"
-PNG_INFO_FIELDS = ("Prompt", "Negative prompt", "Seed", "CFG scale", "Sampler", "Steps", "Model hash")
 WHERE = (
     "Takes the pictures of a folder on the server's machine. Without an output directory the results are saved as always."
     " A mask directory makes it inpainting: a mask has its picture's file name, or is the only file there."
@@ -76,7 +86,52 @@ def _text(builder: FormBuilder, name: str, label: str, placeholder: str, *, show
     builder.own(name, box)
 
 
-def uploaded_paths(value: Any) -> list[str]:
-    """Paths in what a File component sends: a list of {"path": ...}."""
+def send_img2img(app: App, request: Request, values: Mapping[str, Any], task_id: str) -> object:
+    """A request of img2img on its way: in Batch mode with its pictures. Raises WebuiError."""
+    if isinstance(request, Img2ImgRequest) and str(values.get(pictures.MODE)) == str(pictures.BATCH):
+        if soft := soft_arguments(values):
+            request = put(request, ("scripting", "alwayson_scripts"), {**request.scripting.alwayson_scripts, **soft})
+        return submit_batch(app, request, _order(app, values), source="page", task_id=task_id)
+    return send_request(app, request, values, task_id)
+
+
+def _order(app: App, values: Mapping[str, Any]) -> BatchOrder:
+    def folder(name: str, label: str) -> str:
+        text = str(values.get(f"img2img_batch_{name}") or "").strip()
+        return str(named_folder(app, text, label)) if text else ""
+
+    png_info: tuple[str, ...] = ()
+    if values.get("img2img_batch_use_png_info"):
+        png_info = tuple(each for each in values.get("img2img_batch_png_info_props") or () if each in PNG_INFO_FIELDS)
+    scale = pictures.scale_of(values)
+    info_folder = folder("png_info_dir", "PNG info directory") if png_info else ""
+    if str(values.get(SOURCE)) != str(FROM_DIR):
+        return BatchOrder(files=_uploaded(values.get("img2img_batch_upload")), png_info=png_info, png_info_folder=info_folder, scale=scale)
+    source, masks = folder("input_dir", "Input directory"), folder("inpaint_mask_dir", "Inpaint batch mask directory")
+    if not source:
+        raise InvalidValue("Input directory: no folder is named.", "Name a folder on the server's machine.", field="init_images")
+    return BatchOrder(
+        files=files_of(Path(source)),
+        masks=files_of(Path(masks)) if masks else (),
+        output=_output(app, values),
+        png_info=png_info,
+        png_info_folder=info_folder,
+        scale=scale,
+    )
+
+
+def _output(app: App, values: Mapping[str, Any]) -> str:
+    """The output folder need not exist; naming one may be forbidden."""
+    text = str(values.get("img2img_batch_output_dir") or "").strip()
+    if text and app.flags.hide_ui_dir_config:
+        raise InvalidValue("Output directory: " + HIDDEN, "Leave it empty.", field="init_images")
+    return str(app.paths.output_folder(text)) if text else ""
+
+
+def _uploaded(value: Any) -> tuple[str, ...]:
+    """The paths that a File component sends, as they were uploaded. Raises InvalidValue for any other file of the server."""
     given = value if isinstance(value, list) else [value] if value else []
-    return [str(each["path"]) for each in given if isinstance(each, Mapping) and each.get("path")]
+    paths = tuple(str(each["path"]) for each in given if isinstance(each, Mapping) and each.get("path"))
+    if not all(allowed(path, [Path(get_upload_folder())]) for path in paths):
+        raise InvalidValue("Files: one of them was not uploaded from the page.", "Choose the files once more.", field="init_images")
+    return paths

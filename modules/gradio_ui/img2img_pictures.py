@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ LABELS = {
     "img_inpaint_mask": "Mask",
 }
 MODE, RESIZE_TAB, SCALE, MASK_ALPHA = "img2img_mode", "img2img_resize_tab", "img2img_scale", "img2img_mask_alpha"
+LARGEST_SCALE = 64
 CELL = 8  # pixels; the size of a picture is a multiple of it
 
 
@@ -35,19 +37,23 @@ def img2img_values(values: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"init_images": (picture,), "mask": mask}
     if mask is not None and (soft := soft_arguments(values)):
         found["alwayson_scripts"] = soft
-    if _number(values.get(RESIZE_TAB)) == 1:
-        found["width"], found["height"] = scaled_size(picture.size, values.get(SCALE))
+    scale = scale_of(values)
+    if scale is not None:
+        found["width"], found["height"] = (int(side * scale) // CELL * CELL for side in picture.size)
     return found
 
 
-def scaled_size(size: tuple[int, int], scale: Any) -> tuple[int, int]:
-    """Width and height that "Resize by" asks for."""
+def scale_of(values: Mapping[str, Any]) -> float | None:
+    """The factor of "Resize by", None while "Resize to" is chosen. Raises InvalidValue."""
+    if _number(values.get(RESIZE_TAB)) != 1:
+        return None
     try:
-        factor = float(scale)
-        width, height = (int(side * factor) // CELL * CELL for side in size)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidValue(f"Scale cannot be {scale!r}: it must be a number.", field="width") from error
-    return width, height
+        scale = float(values.get(SCALE) or 0)
+    except (TypeError, ValueError):
+        scale = math.nan
+    if not 0 < scale <= LARGEST_SCALE:
+        raise InvalidValue(f"Scale cannot be {str(values.get(SCALE))[:40]}: it must be a number up to {LARGEST_SCALE}.", field="width")
+    return scale
 
 
 def _start(mode: int, values: Mapping[str, Any]) -> tuple[Image, Image | None]:

@@ -14,7 +14,7 @@ from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
 from modules.gradio_ui.components import bridge_text, form_column, form_row, tool_button
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.generation_tab import GenerationTab, build_generation_tab
-from modules.gradio_ui.img2img_batch import build_batch
+from modules.gradio_ui.img2img_batch import build_batch, send_img2img
 from modules.gradio_ui.inner_tabs import InnerTab, build_inner_tabs
 from modules.gradio_ui.interrogate import build_interrogate_buttons
 from modules.gradio_ui.param_component import Choices
@@ -50,7 +50,7 @@ def build_img2img_tab(app: App, choices: Choices, ui_config: UiConfig, files: Sh
         "image_cfg_scale": partial(_image_cfg_scale, app),
         "tools": lambda builder: build_interrogate_buttons(app),
     }
-    return build_generation_tab(app, IMG2IMG, choices, ui_config, files, parts=parts, complete=pictures.img2img_values)
+    return build_generation_tab(app, IMG2IMG, choices, ui_config, files, parts=parts, complete=pictures.img2img_values, send=send_img2img)
 
 
 def image_cfg_shown(model: ModelFile | None) -> Any:

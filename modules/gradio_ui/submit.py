@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,18 +34,26 @@ JS_FUNCTIONS = {  # tab -> what a click on Generate and the fetching of results 
     "extras": ("submit_extras", "restoreProgressExtras"),
 }
 
+Send = Callable[[App, Request, Mapping[str, Any], str], object]
+
+
+def send_request(app: App, request: Request, values: Mapping[str, Any], task_id: str) -> object:
+    """The way of a request that is all there is to say."""
+    return generation.submit(app, request, source="page", task_id=task_id)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Submitter:
-    """The functions behind the buttons of one tab."""
+    """The functions behind the buttons of one tab. send: puts a request in line; it is given all values that count, by field name, as well."""
 
     app: App
     form: Form
     files: ShownFiles
+    send: Send = send_request
 
     def submit(self, task_id: str, overrides: Sequence[str], *values: Any) -> tuple[str, str]:
         """Put a job in line. Returns the answer for the page, {"id", "error"} as JSON, and the message below the gallery."""
-        return self._put_in_line(task_id, lambda: generation.submit(self.app, self._request(overrides, values), source="page", task_id=task_id))
+        return self._put_in_line(task_id, lambda: self.send(self.app, self._request(overrides, values), self.form.shown(values), task_id))
 
     def upscale(self, task_id: str, overrides: Sequence[str], job_id: str, chosen: str, *values: Any) -> tuple[str, str]:
         """As ``submit``, for hires fix on the picture ``chosen`` of the gallery that shows ``job_id``: it is the first pass."""

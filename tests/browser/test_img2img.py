@@ -229,3 +229,24 @@ def test_fingers_paint_and_the_page_stays_in_its_width(fake_page: FakePage, visi
     touch("touchEnd")
     page.wait_for_function("(scale) => webui.canvases.inpaint_sketch.view.scale > 1.5 * scale", arg=scale)
     assert covered(page, "inpaint_sketch") == painted > 0
+
+
+def test_a_batch_of_files_and_of_a_folder_fills_the_gallery(fake_page: FakePage, visit: Callable[..., Visit], tmp_path: Path) -> None:
+    for name, side in (("one.png", 64), ("two.png", 96)):
+        Image.new("RGB", (side, 64), BLUE).save(tmp_path / name)
+    browser = visit(fake_page.url)
+    page = browser.page
+    to_img2img(page, "batch")
+    generate(browser, steps=1)
+    assert "no pictures in this batch" in browser.toasts()
+    page.evaluate("document.querySelectorAll('.webui-toast').forEach((each) => each.remove())")
+    page.set_input_files("#img2img_batch_upload input[type=file]", [tmp_path / "one.png", tmp_path / "two.png"])
+    page.wait_for_function("document.querySelector('#img2img_batch_upload').textContent.replace(/\\s/g, '').includes('two.png')")
+    generate(browser, steps=1)
+    assert [each.init.pictures[0].width for each in fake_page.engine.requests[-2:]] == [64, 96] and browser.toasts() == ""
+    assert page.locator("#img2img_gallery .thumbnails img").count() == 2
+    page.click("#img2img_batch_from_dir_tab-button")
+    page.fill("#img2img_batch_input_dir textarea", str(tmp_path))
+    page.fill("#img2img_batch_output_dir textarea", str(tmp_path / "out"))
+    generate(browser, steps=1)
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["one.png", "two.png"]

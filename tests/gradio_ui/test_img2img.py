@@ -53,12 +53,19 @@ def drawn(size: tuple[int, int], box: tuple[int, int, int, int], colour: str = "
     return layer
 
 
+def start(request: Img2ImgRequest) -> Image.Image:
+    """The one picture to start from."""
+    pictures = request.init.init_images
+    assert pictures is not None and len(pictures) == 1
+    return pictures[0]
+
+
 BLUE = Image.new("RGB", (48, 32), "blue")
 
 
 def test_a_picture_alone(asked: Asked) -> None:
     request = asked("img2img", img2img_image=BLUE)
-    (picture,) = request.init.init_images or ()
+    picture = start(request)
     assert picture.size == (48, 32) and request.inpaint.mask is None
     plain = Img2ImgRequest.page_defaults()
     assert request.inpaint == plain.inpaint and request.denoising_strength == plain.denoising_strength
@@ -66,21 +73,21 @@ def test_a_picture_alone(asked: Asked) -> None:
 
 def test_a_sketch_is_the_picture_with_its_paint(asked: Asked) -> None:
     request = asked("sketch", img2img_sketch=(BLUE, drawn((48, 32), (0, 0, 10, 10), "red")))
-    (picture,) = request.init.init_images or ()
+    picture = start(request)
     assert picture.getpixel((5, 5)) == (255, 0, 0) and picture.getpixel((40, 20)) == (0, 0, 255)
     assert request.inpaint.mask is None
 
 
 def test_inpainting_takes_the_plain_picture_and_the_paint_as_mask(asked: Asked) -> None:
     request = asked("inpaint", img2maskimg=(BLUE, drawn((48, 32), (0, 0, 10, 10), "red")))
-    (picture,) = request.init.init_images or ()
+    picture = start(request)
     assert picture.getpixel((5, 5)) == (0, 0, 255)
     assert request.inpaint.mask.getchannel("A").getbbox() == (0, 0, 10, 10)
 
 
 def test_an_inpaint_sketch_takes_colours_and_mask(asked: Asked) -> None:
     request = asked("inpaint sketch", inpaint_sketch=(BLUE, drawn((48, 32), (0, 0, 20, 20), "red")), mask_blur=0, img2img_mask_alpha=0)
-    (picture,) = request.init.init_images or ()
+    picture = start(request)
     assert picture.getpixel((5, 5)) == (255, 0, 0) and request.inpaint.mask.getbbox() == (0, 0, 20, 20)
 
 

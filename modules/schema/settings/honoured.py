@@ -89,6 +89,7 @@ HONOURED = frozenset(
         "hires_fix_show_prompts",
         "hires_fix_show_sampler",
         "img2img_background_color",
+        "img2img_batch_show_results_limit",
         "img2img_color_correction",
         "img2img_editor_height",
         "img2img_extra_noise",
