@@ -174,7 +174,7 @@ class _Batch:
         folder = self._order.output
         return {
             "samples_save": True, "outdir_samples": folder, "outdir_img2img_samples": folder, "save_to_dirs": False,
-            "save_images_add_number": False, "samples_filename_pattern": pattern,
+            "save_images_add_number": False, "samples_filename_pattern": pattern, "save_images_replace_action": "Add number suffix",
         }
 
     def _mask_of(self, file: Path) -> Path:
