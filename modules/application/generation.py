@@ -33,7 +33,7 @@ from modules.engine.styles import apply_styles, read_styles
 from modules.jobs.job import Job, JobState
 from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC
-from modules.schema.errors import InvalidValue, JobSetAside, NoCheckpoint, UnknownName
+from modules.schema.errors import CannotLoad, InvalidValue, JobSetAside, NoCheckpoint, UnknownName
 from modules.schema.param import put
 from modules.schema.request import Img2ImgRequest, Request, Txt2ImgRequest
 
@@ -118,11 +118,27 @@ def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False) -> Mo
 
 
 def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Components:
-    """``model`` with the VAE that the settings ask for; on the worker thread only. Raises CannotLoad, OutOfMemory."""
-    vae = AUTOMATIC if missing_vae(app, settings) else settings.get("sd_vae")
-    return app.checkpoints.load(
-        model, vae=vae, setting_beats_card=settings.get("sd_vae_overrides_per_model_preferences"), keep=settings.get("sd_checkpoints_limit"),
-        others_in_ram=settings.get("sd_checkpoints_keep_in_cpu"))
+    """``model`` with the VAE that the settings ask for; on the worker thread only. Raises CannotLoad, OutOfMemory.
+
+    A VAE that is damaged, or of another kind of model, is left out as one that is gone is.
+    """
+    def load(vae: str) -> Components:
+        return app.checkpoints.load(
+            model, vae=vae, setting_beats_card=settings.get("sd_vae_overrides_per_model_preferences"), keep=settings.get("sd_checkpoints_limit"),
+            others_in_ram=settings.get("sd_checkpoints_keep_in_cpu"))
+
+    name = AUTOMATIC if missing_vae(app, settings) else settings.get("sd_vae")
+    try:
+        return load(name)
+    except CannotLoad as error:
+        if not _names_a_vae(app, name) or Path(error.path) != app.catalogue.find_vae(name).path:
+            raise
+        log.warning("%s The checkpoint's own VAE is used.", error)
+        return load("None")
+
+
+def _names_a_vae(app: App, name: str) -> bool:
+    return name not in (AUTOMATIC, "None", "") and not app.flags.vae_path
 
 
 def with_checkpoints(app: App, resolved: ResolvedRequest, *, hashing: bool = False) -> ResolvedRequest:
@@ -156,15 +172,20 @@ def _source(app: App, work: PictureWork, settings: SettingsView) -> Callable[[st
     return load
 
 
-def missing_vae(app: App, settings: SettingsView) -> str:
-    """A sentence where the VAE of the settings is gone, else "". Then, as in A1111, the picture is made with what fits the checkpoint."""
+def missing_vae(app: App, settings: SettingsView, loaded: Components | None = None) -> str:
+    """A sentence where the VAE of the settings is gone, or was not fit for what is ``loaded``, else "".
+
+    Then, as in A1111, the picture is made with what fits the checkpoint.
+    """
     name = settings.get("sd_vae")
-    if name in (AUTOMATIC, "None", "") or app.flags.vae_path:
+    if not _names_a_vae(app, name):
         return ""
     try:
-        app.catalogue.find_vae(name)
+        found = app.catalogue.find_vae(name)
     except UnknownName as error:
         return f"{error} The checkpoint's own VAE was used."
+    if loaded is not None and loaded.vae_file is None and settings.get("sd_vae_overrides_per_model_preferences"):
+        return f"The VAE {found.path.name!r} cannot be used with this checkpoint: it is damaged, or of another kind of model. The checkpoint's own VAE was used."
     return ""
 
 
@@ -214,7 +235,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     work.say("Loading the checkpoint")
     model = chosen_checkpoint(app, work.checkpoint, strict=True)
     components = load_checkpoint(app, model, settings)
-    models, no_vae = _model_facts(app, model, components), missing_vae(app, settings)
+    models, no_vae = _model_facts(app, model, components), missing_vae(app, settings, components)
     work.say("")
     upscalers = app.upscalers.for_job(settings, work.say, work.cancel)
     resolved = with_checkpoints(app, resolve(request, settings, upscalers), hashing=True)
