@@ -115,7 +115,8 @@ def wire_styles_editor(app: App, form: Form, toprow: Toprow, editor: StylesEdito
     def opened(chosen: Sequence[str]) -> tuple[Any, Any, Any]:
         names = shelf.names()
         name = chosen[-1] if chosen and chosen[-1] in names else None
-        return gr.update(choices=names, value=name), *(shelf.texts(name) if name else ("", ""))
+        prompt, negative_prompt = shelf.texts(name) if name else ("", "")
+        return gr.update(choices=names, value=name), prompt, negative_prompt
 
     def saved(name: str, prompt: str, negative_prompt: str, chosen: Sequence[str]) -> tuple[Any, Any, str]:
         return _after(shelf, chosen, shelf.save(name, prompt, negative_prompt), name)

@@ -62,10 +62,13 @@ def _flag_field(each: dataclasses.Field[Any], hint: Any) -> tuple[Any, Any]:
     return hint, Field(default=list(default) if isinstance(default, tuple) else default, description=each.metadata[METADATA_KEY].meaning)
 
 
+def _described(name: str, fields: dict[str, Any]) -> type[BaseModel]:
+    return create_model(name, **fields)
+
+
 # What GET options and cmd-flags answer, for the documentation: made from the tables.
-Options: type[BaseModel] = create_model("Options", **{each.key: _setting_field(each) for each in SETTINGS})  # type: ignore[call-overload]
-FlagsItem: type[BaseModel] = create_model(      # type: ignore[call-overload]
-    "Flags", **{each.name: _flag_field(each, typing.get_type_hints(Flags)[each.name]) for each in dataclasses.fields(Flags)})
+Options = _described("Options", {each.key: _setting_field(each) for each in SETTINGS})
+FlagsItem = _described("Flags", {each.name: _flag_field(each, typing.get_type_hints(Flags)[each.name]) for each in dataclasses.fields(Flags)})
 
 Txt2ImgBody = request_model(TXT2IMG, "StableDiffusionProcessingTxt2Img")
 Img2ImgBody = request_model(IMG2IMG, "StableDiffusionProcessingImg2Img")

@@ -44,6 +44,33 @@ def test_keys_change_weights_and_move_parts(fake_page: FakePage, visit: Callable
         assert typed(browser, marked, *keys) == expected, marked
 
 
+def test_a_style_is_made_used_pasted_and_deleted(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    page = browser.page
+    with page.expect_response("**/run/predict*"):     # what the dialog shows at first
+        page.click("#txt2img_styles_edit_button")
+    page.wait_for_timeout(200)
+    page.fill("#txt2img_styles_edit_select input", "ink")
+    page.keyboard.press("Enter")
+    page.fill("#txt2img_edit_style_prompt textarea", "ink drawing of {prompt}, paper")
+    page.fill("#txt2img_edit_style_neg_prompt textarea", "colour")
+    page.click("#txt2img_edit_style_save")
+    page.wait_for_selector(".webui-toast >> text=Saved style ink")
+    assert "ink drawing of {prompt}, paper" in (fake_page.app.paths.data_dir / "styles.csv").read_text("utf-8-sig")
+    page.click("#txt2img_edit_style_close")
+    browser.set("txt2img_prompt", "ink drawing of a cat, paper\nNegative prompt: dog, colour\nSteps: 7, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64")
+    page.wait_for_timeout(100)
+    page.click("#paste")
+    page.wait_for_function("webui.field('txt2img_prompt').value === 'a cat'")
+    assert browser.value("txt2img_neg_prompt") == "dog" and page.inner_text("#txt2img_styles .token >> nth=0").strip().startswith("ink")
+    page.click("#txt2img_styles_edit_button")
+    page.wait_for_function("webui.field('txt2img_edit_style_neg_prompt').value === 'colour'")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.click("#txt2img_edit_style_delete")
+    page.wait_for_selector(".webui-toast >> text=Deleted style ink")
+    page.keyboard.press("Escape")
+
+
 def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
     browser = visit(fake_page.url)
     page = browser.page

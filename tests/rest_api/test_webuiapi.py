@@ -50,6 +50,13 @@ def test_img2img_and_inpaint(api: webuiapi.WebUIApi, first: webuiapi.WebUIApiRes
     assert change[:, :24].max() <= 2 < change[:, 40:].max()
 
 
+def test_extras_single_and_batch(api: webuiapi.WebUIApi, first: webuiapi.WebUIApiResult) -> None:
+    single = api.extra_single_image(image=first.image, upscaler_1=webuiapi.Upscaler.Lanczos, upscaling_resize=1.5)
+    assert single.image.size == (96, 96)
+    batch = api.extra_batch_images(images=first.images, upscaler_1=webuiapi.Upscaler.Nearest, upscaling_resize=2)
+    assert [each.size for each in batch.images] == [(128, 128)] * 2
+
+
 def test_png_info(api: webuiapi.WebUIApi, first: webuiapi.WebUIApiResult) -> None:
     found = api.png_info(first.image)
     assert "Seed: 5" in found.info and found.parameters["Seed"] == "5"
