@@ -2,11 +2,13 @@
 
 webui.memoryKey = (tab) => `${tab}_form`;
 
-// The fields of a generation tab, by elem_id.
+webui.fieldKinds = ["checkbox", "slider", "number", "dropdown", "textbox", "radio", "checkboxgroup"].map((kind) => `.block.gradio-${kind}`).join(", ");
+
+// The fields of a generation tab, by elem_id: its own by their names, and whatever stands among its settings under a name of its own.
 webui.formBlocks = function(tab) {
-    const kinds = ["checkbox", "slider", "number", "dropdown", "textbox", "radio", "checkboxgroup"].map((kind) => `.block.gradio-${kind}[id^="${tab}_"]`);
-    const blocks = document.querySelectorAll(`#tab_${tab} :is(${kinds.join(", ")}), #tab_${tab} .block.input-accordion-checkbox, #tab_${tab} .inpaint-controls .block.gradio-slider`);
-    return Object.fromEntries(Array.from(blocks, (block) => [block.id, block]));
+    const named = `#tab_${tab} :is(${webui.fieldKinds}, .block.input-accordion-checkbox)[id^="${tab}_"]`;
+    const among = `#${tab}_settings :is(${webui.fieldKinds}, .block.input-accordion-checkbox)[id]:not([id^="component-"])`;
+    return Object.fromEntries(Array.from(document.querySelectorAll(`${named}, ${among}`), (block) => [block.id, block]));
 };
 
 webui.readBlock = function(block) {
