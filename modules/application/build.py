@@ -89,11 +89,17 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None) -> App:
 
 
 def preload(app: App) -> None:
-    """Load the chosen checkpoint on the worker, so that the first picture comes quickly. Returns at once.
+    """``load_chosen`` at the start, unless the flags forbid it."""
+    if not app.flags.skip_load_model_at_start:
+        load_chosen(app)
 
-    Trouble is logged here, and said again by the first job.
+
+def load_chosen(app: App) -> None:
+    """Load the chosen checkpoint on the worker, so that the next picture comes quickly. Returns at once.
+
+    Trouble is logged here, and said again by the next job.
     """
-    if app.flags.ui_debug_mode or app.flags.skip_load_model_at_start:
+    if app.flags.ui_debug_mode:
         return
 
     def load() -> None:

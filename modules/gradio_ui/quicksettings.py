@@ -10,6 +10,7 @@ import gradio as gr
 from gradio.components import Component
 
 from modules.application.app import App
+from modules.application.build import load_chosen
 from modules.gradio_ui.checkpoint_choice import CHECKPOINT, chosen_checkpoint, shown_title, start_size
 from modules.gradio_ui.components import bridge_button, bridge_text, tool_button
 from modules.gradio_ui.events import QUICK
@@ -146,7 +147,10 @@ def _storer(app: App, key: str) -> Callable[[Any], str]:
 def _checkpoint_storer(app: App, ui_config: UiConfig, tabs: Sequence[str], following: Following) -> Callable[..., list[Any]]:
     def store(title: str, *sizes: int) -> list[Any]:
         before = [start_size(chosen_checkpoint(app), ui_config, tab) for tab in tabs]
+        former = app.settings.get(CHECKPOINT)
         answer = store_settings(app, {CHECKPOINT: _full_title(app, title)})
+        if app.settings.get(CHECKPOINT) != former:
+            load_chosen(app)
         model = chosen_checkpoint(app)
         updates: list[Any] = []
         for index, tab in enumerate(tabs):

@@ -82,7 +82,7 @@ def _licenses(app: App) -> str:
         own = ""
     lines = {}
     for each in distributions():
-        meta = each.metadata
+        meta: Any = each.metadata  # an email.message.Message
         classifiers = [text.rsplit("::", 1)[-1].strip() for text in meta.get_all("Classifier") or () if text.startswith("License ::")]
         stated = meta.get("License-Expression") or ", ".join(classifiers) or (meta.get("License") or "").split("\n")[0][:80] or "see the package"
         lines[each.name] = f"{each.name} {each.version}: {stated}"

@@ -159,6 +159,29 @@ def test_styles_and_comments(make_app: MakeApp, fake_engine: FakeEngine, tmp_pat
     assert outcome.info["styles"] == ["watercolor", "nope"]
 
 
+def test_hashes_of_networks_are_left_out_of_texts_when_that_is_wanted(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    from types import SimpleNamespace
+
+    from modules.application.run_facts import FactsWriter
+    from modules.engine.hooks import SamplingFacts
+
+    app = make_app()
+    used = SamplingFacts(sampler_name="Euler", schedule_name="Automatic", width=64, height=64, extra=(("Lora hashes", "a: b"), ("TI hashes", "c: d"), ("Other", 1)))
+    request: Any = SimpleNamespace(options=SimpleNamespace(noise_schedule="Default", skip_early_cond=0), init=SimpleNamespace(inpaint=SimpleNamespace(mask=None)))
+    writer = FactsWriter(asked=SimpleNamespace(), request=request, settings=app.settings, models=SimpleNamespace())  # type: ignore[arg-type]
+    assert writer.extra(used) == {"Lora hashes": "a: b", "TI hashes": "c: d", "Other": 1}
+    app.settings.update({"lora_add_hashes_to_infotext": False, "textual_inversion_add_hashes_to_infotext": False})
+    assert writer.extra(used) == {"Other": 1}
+
+
+def test_parameters_go_to_the_console_when_that_is_wanted(make_app: MakeApp, fake_engine: FakeEngine, caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app()
+    app.settings.set("samples_log_stdout", True)
+    with caplog.at_level("INFO"):
+        generate_blocking(app, asking(prompt="told aloud", steps=1))
+    assert any("told aloud" in line and "Steps: 1" in line for line in caplog.messages)
+
+
 def test_a_set_aside_job_says_so(make_app: MakeApp, fake_engine: FakeEngine) -> None:
     from modules.jobs.job import Job
 

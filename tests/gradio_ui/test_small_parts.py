@@ -93,6 +93,20 @@ def test_the_archive_holds_every_picture(behind: Callable[..., Behind], page: Bu
         assert len(packed.namelist()) == 4 and packed.testzip() is None
 
 
+def test_names_of_archive_and_save_folder_follow_the_settings(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    folder = server.app.paths.data_dir / "kept"
+    server.app.settings.update(
+        {"outdir_save": str(folder), "use_save_to_dirs_for_ui": True, "directories_filename_pattern": "[steps]/[prompt_words]", "grid_zip_filename_pattern": "all-[seed]/.."}
+    )
+    server.run("task(1)", page.values(prompt="one, two", steps=1, n_iter=2, seed=5))
+    buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
+    saved = Path(buttons.save("task(1)", "1")[0]["value"][0])
+    assert saved.parent == folder / "1" / "one two"
+    archive = Path(buttons.save_zip("task(1)")[0]["value"][0])
+    assert archive.name.startswith("all-") and archive.suffix == ".zip" and archive.parent.parent == server.submitter.files.folder
+
+
 def test_buttons_say_when_there_is_nothing_yet(behind: Callable[..., Behind]) -> None:
     server = behind()
     buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)

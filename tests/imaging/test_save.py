@@ -47,6 +47,14 @@ def test_without_numbers_nothing_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "1234567890.txt").read_text() == "mine"
 
 
+def test_without_numbers_a_picture_makes_way_when_that_is_wanted(tmp_path: Path) -> None:
+    options = SaveOptions(add_number=False, in_subfolders=False, pattern="[seed]", replace_existing=True)
+    for colour in ("red", "blue"):
+        path = save_image(Image.new("RGB", (8, 8), colour), tmp_path, FACTS, options, NumberBook(), infotext=colour)
+    assert [each.name for each in tmp_path.iterdir()] == ["1234567890.png"]
+    assert read_infotext_from(path)[0] == "blue"
+
+
 @pytest.mark.parametrize("file_format", ["png", "jpg", "webp", "avif", "gif"])
 def test_the_parameters_come_back_from_every_format(tmp_path: Path, file_format: str) -> None:
     path = save_image(IMAGE, tmp_path, FACTS, SaveOptions(file_format=file_format, save_txt=True), NumberBook(), infotext=INFOTEXT)
