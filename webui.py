@@ -93,7 +93,7 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
     with times.part("services"):
         from modules.application.build import build_app
 
-        app = build_app(flags, extensions)
+        app = build_app(flags, extensions, start=False)
     with times.part("scripts"):
         from modules.a1111.app_slot import occupy
         from modules.a1111.script_host import install_scripts
@@ -115,6 +115,7 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
             import gradio  # noqa: F401
         with times.part("extensions"):
             start_extensions(app, scripts)
+    app.jobs.start()  # jobs of a former server may want scripts
     if not flags.nowebui:
         with times.part("page"):
             from modules.gradio_ui.build import build_ui, mount

@@ -107,8 +107,8 @@ def make_app(tmp_path: Path) -> Iterator[Callable[..., App]]:
     (tmp_path / "models" / "Stable-diffusion").mkdir(parents=True)
     (tmp_path / "models" / "Stable-diffusion" / "fake.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
 
-    def make(*flags: str) -> App:
-        app = build_app(parse_flags(["--data-dir", str(tmp_path), *flags], {}).flags)
+    def make(*flags: str, start: bool = True) -> App:
+        app = build_app(parse_flags(["--data-dir", str(tmp_path), *flags], {}).flags, start=start)
         made.append(app)
         return app
 

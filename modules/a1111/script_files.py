@@ -25,4 +25,4 @@ def load_module(path: Path) -> ModuleType:
 def built_in_files() -> list[Path]:
     """Our own scripts, in the order of the Script list."""
     files = [each for each in BUILT_IN.glob("*.py") if not each.name.startswith("_")]
-    return sorted(files, key=lambda each: (each.stem in LAST, each.name))
+    return sorted(files, key=lambda each: (LAST.index(each.stem) + 1 if each.stem in LAST else 0, each.name))

@@ -41,8 +41,10 @@ from modules.schema.settings.table import SETTINGS
 log = logging.getLogger(__name__)
 
 
-def build_app(flags: Flags, extensions: ExtensionHost | None = None) -> App:
+def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: bool = True) -> App:
     """Everything a server needs, with its worker waiting. Loads no model: ``preload`` does, on the worker.
+
+    start: False where more is to be put in before the worker begins, perhaps with jobs of a former server; then ``app.jobs.start()`` is the caller's.
 
     Nothing that is found in the data folder stops it: what is damaged is set aside and said in ``notices``.
     """
@@ -84,7 +86,8 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None) -> App:
     runners |= with_batches(app, generation.runners(app)) | extras.runners(app) | merging.runners(app)
     register_builtin_pages(app)
     settings.on_change("list_hidden_files", lambda _value: catalogue.refresh())
-    app.jobs.start()
+    if start:
+        app.jobs.start()
     return app
 
 

@@ -1,0 +1,180 @@
+"""Each built-in script does its job, with the fake engine: which runs it asks for, what it gives back."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio
+import pytest
+from PIL import Image
+
+from modules.a1111.script_host import ScriptHost, install_scripts
+from modules.application.app import App
+from modules.application.generation import generate_blocking, submit
+from modules.application.outcome import Outcome
+from modules.imaging.base64_codec import encode_image
+from modules.jobs.job import JobState
+from modules.schema.errors import InvalidValue, WebuiError
+from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
+from tests.conftest import FakeEngine
+
+MakeApp = Callable[..., App]
+SMALL = {"prompt": "a red cat", "steps": 2, "width": 64, "height": 64, "seed": 100, "sampler_name": "Euler"}
+
+
+@pytest.fixture
+def app(make_app: MakeApp, fake_engine: FakeEngine) -> App:
+    app = make_app()
+    install_scripts(app, gradio.Blocks)
+    return app
+
+
+def draw(app: App, name: str, *args: Any, **values: Any) -> Outcome:
+    return generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | {"script_name": name, "script_args": list(args)} | values))
+
+
+def redraw(app: App, name: str, *args: Any, picture: Image.Image | None = None, **values: Any) -> Outcome:
+    image = encode_image(picture or Image.new("RGB", (64, 64), "green"))
+    return generate_blocking(app, Img2ImgRequest.from_flat(SMALL | {"init_images": [image], "script_name": name, "script_args": list(args)} | values))
+
+
+def test_xyz_draws_every_combination_and_tells_how(app: App, fake_engine: FakeEngine) -> None:
+    plot = draw(app, "X/Y/Z plot", 4, "1-3 (+2)", [], "CFG Scale", "2,4", [], "Sampler", "", ["Euler", "DDIM"], True, True, True, save_images=True)
+    asked = {(each.steps, each.guidance_scale, each.sampler_name) for each in fake_engine.requests}
+    assert asked == {(steps, scale, sampler) for steps in (1, 3) for scale in (2.0, 4.0) for sampler in ("Euler", "DDIM")}
+    assert len(plot.shown) == 1 + 2 + 8 and plot.info["index_of_first_image"] == 3
+    assert all(each.path is not None for each in plot.shown), "sheets and pictures are saved"
+    whole, sub = plot.shown[0].picture, plot.shown[1].picture
+    assert whole.width == 2 * sub.width and sub.width == 2 * 64 + 48
+    text = plot.shown[0].infotext
+    assert 'Script: X/Y/Z plot, X Type: Steps, X Values: 1-3 (+2), Y Type: CFG Scale, Y Values: "2,4", Z Type: Sampler, Z Values: "Euler,DDIM"' in text
+    assert "Z Type" not in plot.shown[2].infotext
+    assert app.jobs.recent(1)[0].progress.snapshot().fraction == 1.0
+
+
+@pytest.mark.parametrize(("values", "words"), [
+    (["Seed", ""], "has no values"), (["Steps", "three"], "'three' is no value"), (["Prompt S/R", "dog,horse"], "did not find 'dog'"),
+    (["Sampler", "Nope"], "sampler called 'Nope'"), (["Checkpoint name", "Nope"], "Nope"), (["Nope", "1"], "no axis 'Nope'"), ([99, "1"], "no number 99"),
+    (["Size", "12"], "no size"), (["Steps", "1-500", [], "Seed", "1-500"], "megapixels"),
+])
+def test_what_cannot_be_plotted_is_said_before_the_first_picture(app: App, fake_engine: FakeEngine, values: list[Any], words: str) -> None:
+    with pytest.raises(WebuiError, match=words):
+        draw(app, "x/y/z plot", *values)
+    assert fake_engine.requests == []
+
+
+def test_a_cell_that_fails_stays_blank_and_is_named(app: App, fake_engine: FakeEngine) -> None:
+    plot = draw(app, "x/y/z plot", "Steps", "1,5000,2")
+    assert [each.steps for each in fake_engine.requests] == [1, 2]
+    assert plot.shown[0].picture.width == 3 * 64 and any("Steps: 5000 could not be made" in each for each in plot.comments)
+
+
+def test_seeds_of_a_plot(app: App, fake_engine: FakeEngine) -> None:
+    draw(app, "x/y/z plot", "Seed", "7,-1", [], "Steps", "1,2")
+    plans = [each.seed for each in fake_engine.requests]
+    assert plans[0] == plans[2] == 7 and plans[1] == plans[3] not in (-1, 7)
+    fake_engine.requests.clear()
+    draw(app, "x/y/z plot", "Steps", "1,2", [], "CFG Scale", "3,4", [], 0, "", [], True, False, False, False, True, True, False)
+    assert [each.seed for each in fake_engine.requests] == [100, 101, 102, 103]
+
+
+def test_settings_axes_hold_for_their_cell_alone(app: App, fake_engine: FakeEngine) -> None:
+    draw(app, "x/y/z plot", "Clip skip", "1-2", [], "Prompt S/R", "red,blue")
+    assert [(each.options.clip_skip, each.prompt) for each in fake_engine.requests] == [
+        (1, "a red cat"), (2, "a red cat"), (1, "a blue cat"), (2, "a blue cat")]
+    assert app.settings.get("CLIP_stop_at_last_layers") == 1
+
+
+def test_an_extension_adds_an_axis(app: App, fake_engine: FakeEngine) -> None:
+    """As 16 extensions do: the module is found by its name, AxisOptions are appended."""
+    host = app.scripts.host
+    assert isinstance(host, ScriptHost)
+    (module,) = {each.module for each in host.scripts_data if each.script_class.__module__ in ("xyz_grid.py", "scripts.xyz_grid")}
+    option = module.AxisOption("[Mine] width", int, module.apply_field("width"))
+    module.axis_options.append(option)
+    try:
+        draw(app, "x/y/z plot", "[Mine] width", "64,128")
+        assert [each.width for each in fake_engine.requests] == [64, 128]
+    finally:
+        module.axis_options.remove(option)
+
+
+def test_prompt_matrix_of_the_negative_prompt(app: App, fake_engine: FakeEngine) -> None:
+    outcome = draw(app, "Prompt matrix", True, True, "negative", "space", 4, negative_prompt="ugly|grey|old")
+    assert outcome.info["all_negative_prompts"] == ["ugly", "grey ugly", "old ugly", "grey old ugly"]
+    assert outcome.info["all_seeds"] == [100, 101, 102, 103] and len(outcome.shown) == 5
+    with pytest.raises(InvalidValue, match="parts"):
+        draw(app, "Prompt matrix", prompt="|".join("abcdefghijklmnopq"))
+
+
+def test_prompts_from_lines(app: App, fake_engine: FakeEngine) -> None:
+    lines = "a dog\n\n--prompt \"a house\" --steps 7 --cfg_scale 3.5 --negative_prompt old grey --seed 5\nit's 5 o'clock -- tea"
+    outcome = draw(app, "prompts from file or textbox", True, False, "end", lines, prompt="in snow")
+    assert [each.prompt for each in fake_engine.requests] == ["in snow a dog", "in snow a house", "in snow it's 5 o'clock -- tea"]
+    second = fake_engine.requests[1]
+    assert (second.steps, second.guidance_scale, second.negative_prompt, second.seed) == (7, 3.5, "old grey", 5)
+    assert [each.seed for each in fake_engine.requests][::2] == [100, 102]
+    assert len(outcome.shown) == 3 and outcome.info["all_prompts"][1] == "in snow a house"
+    for wrong in ("--prompt x --steps many", "--prompt x --nope 3", ""):
+        with pytest.raises(InvalidValue):
+            draw(app, "prompts from file or textbox", False, False, "start", wrong)
+
+
+def test_sd_upscale_draws_over_each_tile(app: App, fake_engine: FakeEngine) -> None:
+    outcome = redraw(app, "sd upscale", None, 16, "Lanczos", 2.0)
+    assert len(fake_engine.requests) == 9 and {each.init.pictures[0].size for each in fake_engine.requests} == {(64, 64)}
+    assert [each.seed for each in fake_engine.requests] == list(range(100, 109))
+    assert [image.picture.size for image in outcome.shown] == [(128, 128)]
+    assert "SD upscale overlap: 16, SD upscale upscaler: Lanczos" in outcome.shown[0].infotext
+    with pytest.raises(InvalidValue, match="no upscaler 'Nope'"):
+        redraw(app, "sd upscale", None, 16, "Nope", 2.0)
+
+
+@pytest.mark.parametrize(("name", "args"), [("poor man's outpainting", [16, 4, "fill", ["left"]]), ("outpainting mk2", [None, 64, 8, ["left"], 1.0, 0.05])])
+def test_outpainting_keeps_the_picture_in_a_larger_one(app: App, fake_engine: FakeEngine, name: str, args: list[Any]) -> None:
+    kept = Image.effect_mandelbrot((128, 128), (-2, -1.5, 1, 1.5), 50).convert("RGB")
+    (image,) = redraw(app, name, *args, picture=kept, width=64, height=64).shown
+    assert image.picture.size == (192, 128)
+    assert image.picture.crop((160, 0, 192, 128)).tobytes() == kept.crop((96, 0, 128, 128)).tobytes(), "far from the seam"
+    request = fake_engine.requests[0]
+    assert request.init.inpaint.mask is not None and request.init.inpaint.mask.getpixel((0, 32)) == 255 and not request.init.inpaint.only_masked
+
+
+def test_loopback_feeds_each_result_back(app: App, fake_engine: FakeEngine) -> None:
+    outcome = redraw(app, "loopback", 3, 0.2, "Linear", "None", denoising_strength=0.8)
+    assert [round(each.denoising_strength, 3) for each in fake_engine.requests] == [0.8, 0.5, 0.2]
+    second = fake_engine.requests[1].init.pictures[0]
+    assert second.getpixel((0, 0)) == (100, 0, 77), "the first result"
+    assert len(outcome.shown) == 4 and outcome.shown[0].picture.size == (192, 64)
+
+
+@pytest.mark.parametrize(("name", "args"), [("x/y/z plot", ["Steps", "1,2,3"]), ("prompts from file or textbox", [False, False, "start", "a\nb\nc"])])
+def test_an_interrupt_ends_the_script_and_keeps_what_is_made(app: App, fake_engine: FakeEngine, name: str, args: list[Any]) -> None:
+    fake_engine.gate.clear()
+    job = submit(app, Txt2ImgRequest.from_flat(SMALL | {"script_name": name, "script_args": args}), source="page")
+    assert fake_engine.started.wait(20)
+    app.jobs.interrupt(job.id)
+    app.jobs.wait(job, 20)
+    assert job.state is JobState.INTERRUPTED and len(fake_engine.requests) == 1
+
+
+def test_a_script_job_survives_a_restart(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    first = make_app()
+    install_scripts(first, gradio.Blocks)
+    fake_engine.gate.clear()
+    submit(first, Txt2ImgRequest.from_flat(SMALL), source="page")
+    assert fake_engine.started.wait(20)
+    waiting = submit(first, Txt2ImgRequest.from_flat(SMALL | {"script_name": "prompt matrix", "prompt": "a|b"}), source="page")
+    lost = submit(first, Txt2ImgRequest.from_flat(SMALL | {"alwayson_scripts": {"seed": {"args": [object()]}}}), source="page")
+    first.close()
+    fake_engine.gate.set()
+    second = make_app(start=False)
+    install_scripts(second, gradio.Blocks)
+    second.jobs.start()
+    for job in (waiting, lost):
+        again = second.jobs.find(job.id)
+        assert again is not None
+        second.jobs.wait(again, 30)
+    done, refused = second.jobs.find(waiting.id), second.jobs.find(lost.id)
+    assert done is not None and done.state is JobState.DONE and len(done.result.shown) == 3
+    assert refused is not None and refused.state is JobState.FAILED and "restarted" in (refused.error or "")
