@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -12,13 +13,14 @@ from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, first_of
 from modules.a1111.running import RunningWork, running_work, working
 from modules.a1111.script_arguments import request_part
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures, styles_paths
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures, styles_paths, with_usual_networks
 from modules.application.outcome import Outcome
 from modules.application.picture_run import PictureWork
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.hooks import NeverCancelled
 from modules.engine.plan import fixed_seed
 from modules.engine.prompt_comments import strip_comments
+from modules.engine.resolved import ResolvedRequest
 from modules.engine.styles import apply_styles, read_styles
 from modules.jobs.progress import Progress
 
@@ -99,7 +101,8 @@ def set_up_prompts(work: RunningWork, p: Any, settings: OverlaidSettings) -> Non
     styles = read_styles(styles_paths(work.app)) if p.styles else {}
     clean = strip_comments if settings.get("enable_prompt_comments") else str
     styled = [apply_styles(prompt, negative, p.styles, styles)[:2] for prompt, negative in zip(prompts, negatives)]
-    p.all_prompts = [clean(prompt) for prompt, _ in styled]
+    usual = _usual_networks(work, settings)
+    p.all_prompts = [usual(clean(prompt)) for prompt, _ in styled]
     p.all_negative_prompts = [clean(negative) for _, negative in styled]
     p.main_prompt, p.main_negative_prompt = first_of(p.all_prompts, ""), first_of(p.all_negative_prompts, "")
     if getattr(p, "enable_hr", False):
@@ -107,7 +110,12 @@ def set_up_prompts(work: RunningWork, p: Any, settings: OverlaidSettings) -> Non
         hires = own if isinstance(own, list) else [own] * len(prompts)
         hires_negative = own_negative if isinstance(own_negative, list) else [own_negative] * len(prompts)
         styled = [apply_styles(prompt, negative, p.styles, styles)[:2] for prompt, negative in zip(hires, hires_negative)]
-        p.all_hr_prompts, p.all_hr_negative_prompts = [clean(each) for each, _ in styled], [clean(each) for _, each in styled]
+        p.all_hr_prompts, p.all_hr_negative_prompts = [usual(clean(each)) for each, _ in styled], [clean(each) for _, each in styled]
+
+
+def _usual_networks(work: RunningWork, settings: OverlaidSettings) -> Callable[[str], str]:
+    """Adds the networks that the settings want in every prompt."""
+    return lambda prompt: with_usual_networks(work.app, ResolvedRequest(prompt=prompt), settings).prompt
 
 
 def set_up_seeds(p: Any) -> None:

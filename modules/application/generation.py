@@ -61,7 +61,7 @@ def submit(
     overrides = request.overrides.override_settings
     check_overrides(app.settings.table, overrides)
     settings = OverlaidSettings(app.settings.table, app.settings.changed(), overrides)
-    app.scripts.check(request, (SOFT_INPAINTING,) if isinstance(request, Img2ImgRequest) else ())
+    app.scripts.check(request, _built_in(request))
     model = chosen_checkpoint(app, settings.get(CHECKPOINT_KEY), strict=CHECKPOINT_KEY in overrides)
     resolved = resolve(request, settings, app.upscalers.known())
     _check_amount(resolved)
@@ -199,6 +199,7 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     if app.scripts.host is not None:
         return app.scripts.host.run(job)
     request = asked_of(job)
+    app.scripts.check(request, _built_in(request))
     work = PictureWork(
         kind=job.kind, request=request, settings=job_settings(app, job, request.overrides.override_settings), checkpoint=job.payload["checkpoint"],
         user=job.payload.get("user", ""), progress=job.progress, cancel=job.cancel, listener=PictureListener(), say=lambda text: say(job, text),
@@ -209,6 +210,11 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
         if (made := work.listener.outcome) is not None:
             job.result, job.summary = made, made.summary()
     return outcome, outcome.summary()
+
+
+def _built_in(request: Request) -> tuple[str, ...]:
+    """The always-on scripts that the engine itself carries out."""
+    return (SOFT_INPAINTING,) if isinstance(request, Img2ImgRequest) else ()
 
 
 def asked_of(job: Job) -> Request:
