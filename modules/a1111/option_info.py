@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 from modules.schema.setting import Setting
@@ -90,9 +91,14 @@ def options_section(section_identifier: tuple[str, ...], options_dict: dict[str,
 
 @dataclass(frozen=True, kw_only=True)
 class ExtensionSetting(Setting):
-    """A stranger's setting: any JSON value of its default's kind. comment_html: as the extension wrote it; refresh: has a button."""
+    """A stranger's setting: any JSON value of its default's kind."""
 
     option: OptionInfo
+
+    @property
+    def words_html(self) -> str:
+        """What the extension says beside it, as HTML; its code runs here anyway."""
+        return f"{self.option.comment_before} {self.option.comment_after}".strip()
 
     @property
     def honoured(self) -> bool:
@@ -128,7 +134,7 @@ class ExtensionSetting(Setting):
 
 def setting_of(key: str, option: OptionInfo, source: Source) -> ExtensionSetting:
     """Our declaration of ``option``. source: registers a function that gives choices, and returns its name."""
-    words = " ".join(filter(None, (option.comment_before, option.comment_after)))
+    words = unescape(re.sub(r"<[^>]*>", "", f"{option.comment_before} {option.comment_after}")).strip()
     return ExtensionSetting(
         key=key, default=option.default, label=str(option.label), widget=_widget(key, option, source), section=section_of(option)[0],
         infotext=option.infotext, needs="restart" if "requires restart" in words else "", description=words, option=option,

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from modules.a1111.app_slot import current
+from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.option_info import ExtensionSetting, OptionInfo, section_of, setting_of
 from modules.application.settings_rules import PLACES, is_frozen
 from modules.schema.errors import WebuiError
@@ -205,13 +205,9 @@ def _source(key: str, choices: Callable[[], Any]) -> str:
 
 def refresh_choices(key: str) -> None:
     """Press the refresh button of an extension's setting. Raises whatever its function raises."""
-    setting = current().settings.table.by_key.get(key)
+    setting = current().settings.table.by_key.get(key) if is_occupied() else None
     if isinstance(setting, ExtensionSetting) and callable(setting.option.refresh):
         setting.option.refresh()
-
-
-def categories() -> Mapping[str, str]:
-    return {}
 
 
 opts = Options()

@@ -35,5 +35,5 @@ def script_value(name: str) -> Any:
     if name == "current_basedir":
         return basedir()
     if name == "scripts_current":
-        return next((each for each in (getattr(host, "txt2img", None), getattr(host, "img2img", None)) if each is not None and not each.has_ui), None)
+        return current().extensions.current_scripts if is_occupied() else None
     return UNKNOWN

@@ -15,6 +15,7 @@ from modules.engine.styles import read_styles
 from modules.engine.upscale import LATENT_UPSCALERS
 from modules.extension_host.discover import find_extensions, read_switches
 from modules.extension_host.git_facts import git_facts
+from modules.extension_host.registry import HOUSE
 from modules.library.model_file import ModelFile
 from modules.library.upscaler_names import REAL_ESRGAN, published_upscaler
 from modules.schema.errors import CannotLoad, NoCheckpoint
@@ -179,6 +180,8 @@ def notices(app: App) -> list[str]:
     found = list(app.notices)
     if not app.catalogue.checkpoints():
         found.append(str(NoCheckpoint(app.paths.checkpoints_dir)))
+    if troubled := sorted({each.owner for each in app.extensions.troubles.found} - {HOUSE}):
+        found.append(f"Parts of these extensions failed and were left out: {', '.join(troubled)}. The Extensions tab says what and why.")
     return found
 
 

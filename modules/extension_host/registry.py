@@ -55,14 +55,15 @@ class Troubles:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def note(self, owner: str, place: str, error: BaseException | str) -> Trouble:
-        """Remember and log. The same trouble is logged each time, remembered once."""
+        """Remember and log; the same trouble once."""
         words = error if isinstance(error, str) else sentence_of(error)
         trouble = Trouble(owner=owner, place=place, sentence=words)
         traceback = error if isinstance(error, BaseException) and not isinstance(error, SystemExit) else None
-        log.error("extension %s: %s: %s", owner, place, words, exc_info=traceback)
         with self._lock:
-            if trouble not in self.found:
-                self.found.append(trouble)
+            if trouble in self.found:
+                return trouble
+            self.found.append(trouble)
+        log.error("extension %s: %s: %s", owner, place, words, exc_info=traceback)
         for listener in tuple(self.told):
             listener(trouble)
         return trouble

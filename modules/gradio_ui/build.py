@@ -15,14 +15,14 @@ from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.extras_tab import build_extras_tab
 from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.foreign_head import foreign_head
-from modules.gradio_ui.foreign_tabs import build_foreign_tabs
+from modules.gradio_ui.foreign_tabs import build_foreign_tabs, scripts_of
 from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.head import STATIC, STATIC_URL, head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
 from modules.gradio_ui.img2img_tab import build_img2img_tab, image_cfg_shown
 from modules.gradio_ui.merger_tab import MergerTab
 from modules.gradio_ui.page_slot import PageSlot
-from modules.gradio_ui.page_state import awaited_ids, page_state
+from modules.gradio_ui.page_state import awaited_ids, fold_count, page_state
 from modules.gradio_ui.param_bindings import connect_paste_params_buttons
 from modules.gradio_ui.png_info_tab import build_png_info_tab
 from modules.gradio_ui.quicksettings import Following, build_quicksettings, wire_fresh_values, wire_quicksettings
@@ -53,7 +53,7 @@ class Page(gr.Blocks):
 
     def page_head(self) -> str:
         """The lines of <head>, made anew for each visitor: they carry the settings and the jobs of this moment."""
-        state = page_state(self.app_record, button_titles(("txt2img", "img2img", "extras")), [*awaited_ids(self), "settings"])
+        state = page_state(self.app_record, button_titles(("txt2img", "img2img", "extras")), [*awaited_ids(self), "settings"], fold_count(self))
         return head_html(state, theme=self.app_record.flags.theme, extensions=foreign_head(self.app_record))
 
 
@@ -73,9 +73,9 @@ def build_ui(app: App, slot: PageSlot | None = None) -> Page:
             with gr.Row(elem_classes=["tab-nav"]) as nav:
                 for name, label in TABS:
                     gr.Button(label, elem_id=f"tab_{name}-button", min_width=0)
-            with _tab("txt2img"):
+            with _tab("txt2img"), scripts_of(app, "txt2img"):
                 txt2img = build_generation_tab(app, TXT2IMG, choices, ui_config, files)
-            with _tab("img2img"):
+            with _tab("img2img"), scripts_of(app, "img2img"):
                 img2img = build_img2img_tab(app, choices, ui_config, files)
             with _tab("extras"):
                 extras = build_extras_tab(app, choices, ui_config, files)

@@ -11,12 +11,12 @@ from gradio.components import FormComponent
 class ToolButton(FormComponent, gr.Button):
     """A small square button with a picture on it."""
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+    def __init__(self, value: Any = "Run", **keywords: Any) -> None:
         classes = keywords.pop("elem_classes", None) or []
         classes = [classes] if isinstance(classes, str) else list(classes)
         keywords.setdefault("min_width", 0)
         keywords.setdefault("scale", 0)
-        super().__init__(*arguments, elem_classes=["tool", *classes], **keywords)
+        super().__init__(value, elem_classes=["tool", *classes], **keywords)
 
     def get_block_name(self) -> str:
         return "button"

@@ -30,6 +30,16 @@ def outside_of_the_page() -> Iterator[None]:
         Context.root_block, Context.block = before
 
 
+@contextmanager
+def scripts_of(app: App, tab: str) -> Iterator[None]:
+    """While ``tab`` ("txt2img" or "img2img") is built, its scripts hear of every component."""
+    app.extensions.current_scripts = getattr(app.scripts.host, tab, None)
+    try:
+        yield
+    finally:
+        app.extensions.current_scripts = None
+
+
 def build_foreign_tabs(app: App, nav: gr.Row) -> None:
     """A tab for each that extensions offer, behind the house's own; inside the current block."""
     if not is_occupied():

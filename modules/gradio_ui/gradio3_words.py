@@ -40,6 +40,8 @@ def install(*more: type[Block]) -> None:
         _teach_events(each)
         _add_old_methods(each)
     _teach_following()
+    _teach_telling()
+    _keep_positions()
     _add_old_names()
 
 
@@ -69,24 +71,37 @@ def _teach_making(cls: type[Block]) -> None:
             original(self, *arguments, **keywords)
             return
         told = dict(keywords)
-        keywords = _new_keywords(cls, keywords, len(arguments), None if takes_all else known)
+        keywords = _new_keywords(cls, keywords, None if takes_all else known)
         self._is_being_made = True
         is_component = isinstance(block, Component) and is_occupied()
         if is_component:
             self.elem_id = told.get("elem_id")
-            callbacks.before_component_callback(self, **told)
+            _tell("before", self, told)
         try:
             original(self, *arguments, **keywords)
         finally:
             self._is_being_made = False
         _mark(self)
         if is_component:
-            callbacks.after_component_callback(self, **told)
+            _tell("after", self, told)
 
     cls.__init__ = made  # type: ignore[method-assign]
 
 
-def _new_keywords(cls: type, given: dict[str, Any], positional: int, known: Mapping[str, Any] | None) -> dict[str, Any]:
+def _tell(moment: str, component: Any, keywords: dict[str, Any]) -> None:
+    """Tell extensions' callbacks, and the scripts of the tab that is being built: before it is made callbacks last, as in A1111."""
+    runner = current().extensions.current_scripts
+    if moment == "before":
+        if runner is not None:
+            runner.before_component(component, **keywords)
+        callbacks.before_component_callback(component, **keywords)
+        return
+    callbacks.after_component_callback(component, **keywords)
+    if runner is not None:
+        runner.after_component(component, **keywords)
+
+
+def _new_keywords(cls: type, given: dict[str, Any], known: Mapping[str, Any] | None) -> dict[str, Any]:
     """``given`` in Gradio 6's words."""
     words = dict(given)
     if words.get("visible") is False and words.get("elem_id"):
@@ -97,7 +112,7 @@ def _new_keywords(cls: type, given: dict[str, Any], positional: int, known: Mapp
         note("source=")
     if issubclass(cls, gr.File | gr.UploadButton) and words.get("type") in _FILE_TYPES:
         words["type"] = _FILE_TYPES[words["type"]]
-    if issubclass(cls, gr.Dropdown) and positional < 2:
+    if issubclass(cls, gr.Dropdown):
         words.setdefault("value", None)  # Gradio 6 would take the first choice
     if known is not None:
         for name in [name for name in words if name not in known]:
@@ -111,6 +126,38 @@ def _mark(block: Any) -> None:
     listed = [*(block.elem_classes or [])]
     wanted = [f"gradio-{block.get_block_name()}", *(["multiselect"] if getattr(block, "multiselect", False) else [])]
     block.elem_classes = [*(each for each in wanted if each not in listed), *listed]
+
+
+def _keep_positions() -> None:
+    """Gradio 6 drops what stands by position in a call of a subclass whose ``__init__`` takes ``*args``."""
+    original = component_meta.updateable
+
+    def updateable(fn: Callable[..., Any]) -> Callable[..., Any]:
+        kept = original(fn)
+        if inspect.getfullargspec(fn).varargs is None:
+            return kept
+
+        @functools.wraps(fn)
+        def made(self: Any, *arguments: Any, **keywords: Any) -> Any:
+            home = next((each for each in type(self).__mro__ if each.__module__.startswith("gradio.") and "__init__" in vars(each)), object)
+            names = list(inspect.signature(home.__init__).parameters)[1:]
+            return kept(self, **dict(zip(names, arguments)), **keywords)
+
+        return made
+
+    component_meta.updateable = updateable
+
+
+def _teach_telling() -> None:
+    """Gradio 6 tells the browser what a class's ``__init__`` names; for a subclass of an extension that is what Gradio's own class names."""
+    original = Block.get_config
+
+    @functools.wraps(original)
+    def get_config(self: Any, cls: type[Block] | None = None) -> dict[str, Any]:
+        homes = (each for each in type(self).__mro__ if each.__module__.startswith("gradio.") and "__init__" in vars(each))
+        return original(self, cls or next(homes, None))
+
+    Block.get_config = get_config  # type: ignore[method-assign]
 
 
 # -- events ---------------------------------------------------------------------------------------------------------------

@@ -63,10 +63,10 @@ SCRIPT_SETTINGS = (
 )
 
 
-def page_state(app: App, button_titles: Mapping[str, str], awaited: Sequence[str]) -> dict[str, Any]:
+def page_state(app: App, button_titles: Mapping[str, str], awaited: Sequence[str], folds: int = 0) -> dict[str, Any]:
     """options: settings by key. localization: texts by their English. jobs: those of pages that are not over, in the order in which they end.
 
-    awaited: elem_ids that must be in the page before the scripts begin.
+    awaited: elem_ids that must be in the page before the scripts begin. folds: how many accordions must be, too.
     """
     running = app.jobs.running()
     unfinished = [*([running] if running else []), *app.jobs.pending()]
@@ -78,7 +78,21 @@ def page_state(app: App, button_titles: Mapping[str, str], awaited: Sequence[str
         "buttonTitles": dict(button_titles),
         "awaited": list(awaited),
         "notificationSound": app.paths.notification_sound is not None,
+        "folds": folds,
     }
+
+
+def fold_count(page: gr.Blocks) -> int:
+    """How many of Gradio's accordions the page puts up at once, closed or open; what is inside of them comes later."""
+
+    def count(block: Block) -> int:
+        if getattr(block, "visible", True) is False or isinstance(block, gr.TabItem):
+            return 0
+        if isinstance(block, gr.Accordion):
+            return 1
+        return sum(count(child) for child in getattr(block, "children", ()))
+
+    return sum(count(child) for child in page.children)
 
 
 def awaited_ids(page: gr.Blocks) -> list[str]:

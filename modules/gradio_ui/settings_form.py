@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from html import escape
 
+from modules.a1111.option_info import ExtensionSetting
 from modules.gradio_ui.param_component import Choices, choices_of
 from modules.gradio_ui.settings_extra_pages import EXTRA_PAGES, extra_pages_html
 from modules.schema.setting import Section, Setting
@@ -76,7 +77,11 @@ def _row(setting: Setting, choices: Choices, frozen: bool) -> str:
     notes = [
         each for each in (setting.description, NEEDS_WORDS.get(setting.needs, ""), "frozen by the command line" if frozen else "") if each
     ]
-    small = f"<small>{escape('; '.join(notes))}</small>" if notes else ""
+    if isinstance(setting, ExtensionSetting):
+        notes = [f"{setting.words_html}", *(escape(each) for each in notes if each != setting.description)]
+        small = f"<small>{' '.join(notes)}</small>"
+    else:
+        small = f"<small>{escape('; '.join(notes))}</small>" if notes else ""
     default = escape(json.dumps(setting.fresh_default()), quote=True)
     reset = '<button type="button" class="setting-reset" title="Back to the default" aria-label="Back to the default">↺</button>'
     return (
@@ -110,12 +115,13 @@ def _field(setting: Setting, choices: Choices, field_id: str, disabled: str) -> 
         case TextArea() as area if area.lines > 1:
             return "textbox", f'<textarea rows="{area.lines}" {begin}></textarea>'
         case _:
-            return "textbox", f'<input type="text" spellcheck="false" {begin}>'
+            return "textbox", f'<input type="text" spellcheck="false" {begin}>{_refresh_button(setting)}'
 
 
 def _refresh_button(setting: Setting) -> str:
     """For choices that come from the program or its folders."""
-    if not isinstance(setting.widget, Dropdown) or not isinstance(setting.widget.choices, str):
+    from_program = isinstance(setting.widget, Dropdown) and isinstance(setting.widget.choices, str)
+    if not from_program and not (isinstance(setting, ExtensionSetting) and setting.option.refresh):
         return ""
     return f'<button type="button" id="refresh_{escape(setting.key)}" class="setting-refresh" title="Look again" aria-label="Look again">🔄</button>'
 

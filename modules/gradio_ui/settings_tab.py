@@ -8,8 +8,10 @@ from functools import partial
 
 import gradio as gr
 
+from modules.a1111.options import refresh_choices
 from modules.application.app import App
 from modules.application.settings_rules import is_frozen
+from modules.extension_host.registry import HOUSE
 from modules.gradio_ui.components import bridge_button, bridge_text
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form import Form
@@ -71,6 +73,8 @@ def _wire_choices(app: App, choices: Choices) -> None:
         if name not in app.settings.table:
             return "{}"
         app.catalogue.refresh()
+        with app.extensions.guarded(HOUSE, f"refresh of the setting {name}"):
+            refresh_choices(name)
         return json.dumps({"key": name, "choices": choices_of(app.settings.table.find(name).widget, choices)})
 
     told = button.click(look_again, inputs=[key], outputs=[answer], js="() => [webui.choicesWanted]", **QUICK)

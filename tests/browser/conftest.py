@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,6 +194,9 @@ class RealServer:
     url: str
     folder: Path
 
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text(encoding="utf-8", errors="replace")
+
     def pictures(self) -> list[Path]:
         return sorted((self.folder / "outputs" / "txt2img-images").rglob("*.png"))
 
@@ -200,16 +204,22 @@ class RealServer:
 @pytest.fixture(scope="package")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     """The server that users start, with A1111's tiny checkpoint and a tiny upscaler. New checkpoints go into its own folder."""
+    with started_server(tmp_path_factory.mktemp("real-server")) as server:
+        yield server
+
+
+@contextmanager
+def started_server(folder: Path, *flags: str) -> Iterator[RealServer]:
+    """``webui.py`` over the data folder ``folder``, with A1111's tiny checkpoint and a tiny upscaler."""
     from tests.golden.cases import data_dir
     from tests.loading.picture_files import tiny_upscaler
 
-    folder = tmp_path_factory.mktemp("real-server")
     tiny_upscaler(folder / "upscalers" / "4x-Tiny.pth", "ESRGAN", 4)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, str(ROOT / "webui.py"), "--port", str(port), "--data-dir", str(folder), "--models-dir", str(data_dir() / "models"), "--api",
-               "--esrgan-models-path", str(folder / "upscalers"), "--ckpt-dir", str(folder / "checkpoints")]
+               "--esrgan-models-path", str(folder / "upscalers"), "--ckpt-dir", str(folder / "checkpoints"), *flags]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COMMANDLINE_ARGS": ""}
     log = (folder / "server.log").open("wb")
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)

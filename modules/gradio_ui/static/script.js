@@ -157,7 +157,8 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
         while (arrived < awaited.length && document.getElementById(awaited[arrived])) {
             arrived += 1;
         }
-        if (priming !== "" || arrived < awaited.length || !webui.find("#txt2img_prompt textarea")) {
+        const folds = gradioApp().querySelectorAll("button.label-wrap").length;
+        if (priming !== "" || arrived < awaited.length || folds < (webui.boot.folds || 0) || !webui.find("#txt2img_prompt textarea")) {
             return priming === "done" && !webui.ready && beReady();
         }
         webui.normaliseAll();

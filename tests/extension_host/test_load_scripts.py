@@ -1,0 +1,117 @@
+"""Extensions' files are loaded as A1111 loads them, and what one of them does stays its own."""
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from modules.extension_host.crashes import LIMIT, StartDiary
+from modules.extension_host.discover import Switches, find_extensions
+from modules.extension_host.host import ExtensionHost
+from modules.extension_host.load_scripts import list_scripts, load_scripts
+from modules.extension_host.start import host_for
+from modules.schema.flags import parse_flags
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def host_of(folder: Path) -> ExtensionHost:
+    host = ExtensionHost()
+    host.take(find_extensions(folder, Switches()))
+    return host
+
+
+def loaded(host: ExtensionHost, seconds: float = 20) -> list[str]:
+    taken: list[str] = []
+    load_scripts(host, list_scripts(host, "scripts", ".py"), lambda file, module: taken.append(module.__name__), seconds=seconds)
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({}, ["a1.py", "a2.py", "b.py", "c.py"]),
+        ({"a": "[scripts]\nAfter = b"}, ["b.py", "a1.py", "a2.py", "c.py"]),
+        ({"c": "[scripts/c.py]\nBefore = a/a2.py"}, ["a1.py", "c.py", "a2.py", "b.py"]),
+        ({"b": "[Extension]\nRequires = a"}, ["a1.py", "a2.py", "b.py", "c.py"]),
+        ({"b": "[Extension]\nRequires = absent"}, ["a1.py", "a2.py", "c.py"]),
+        ({"b": "[scripts/b.py]\nRequires = absent"}, ["a1.py", "a2.py", "c.py"]),
+    ],
+)
+def test_the_order_is_metadatas(tmp_path: Path, metadata: dict[str, str], expected: list[str]) -> None:
+    write(tmp_path, {f"{name[0]}/scripts/{name}": "" for name in ("a2.py", "a1.py", "c.py", "b.py")})
+    write(tmp_path, {f"{name}/metadata.ini": text for name, text in metadata.items()})
+    assert loaded(host_of(tmp_path)) == expected
+
+
+def test_contradicting_wishes_lose_no_script(tmp_path: Path) -> None:
+    write(tmp_path, {"a/scripts/a.py": "", "b/scripts/b.py": "", "a/metadata.ini": "[scripts]\nBefore = b\nAfter = b"})
+    assert sorted(loaded(host_of(tmp_path))) == ["a.py", "b.py"]
+
+
+def test_paths_and_folder_are_right_while_a_file_is_loaded(tmp_path: Path) -> None:
+    source = "import sys\nimport beside_of_{0}\nfrom scripts import second_of_{0}\nPATH = sys.path[0]\n"
+    for name in ("a", "b"):
+        write(tmp_path / name, {f"beside_of_{name}.py": "", f"scripts/second_of_{name}.py": "", "scripts/main.py": source.format(name)})
+    host, before = host_of(tmp_path), list(sys.path)
+    found: dict[str, str] = {}
+    load_scripts(host, list_scripts(host, "scripts", ".py"), lambda file, module: found.update({str(file.path): getattr(module, "PATH", "")}))
+    assert found[str(tmp_path / "b" / "scripts" / "main.py")] == str(tmp_path / "b")
+    assert sys.path == before and host.base_folder is None and not host.troubles.found
+
+
+@pytest.mark.parametrize(
+    ("source", "word"),
+    [("raise RuntimeError('on purpose')", "on purpose"), ("import sys; sys.exit(3)", "sys.exit"), ("def broken(:", "SyntaxError"),
+     ("import a_package_that_nobody_has", "a_package_that_nobody_has"), ("raise KeyError", "KeyError"), ("\0", "SyntaxError")],
+)  # fmt: skip
+def test_a_bad_file_is_named_and_the_rest_loads(tmp_path: Path, source: str, word: str) -> None:
+    write(tmp_path, {"bad/scripts/bad.py": source, "bad/scripts/good.py": "", "other/scripts/other.py": ""})
+    host = host_of(tmp_path)
+    assert loaded(host) == ["good.py", "other.py"]
+    (trouble,) = host.troubles.found
+    assert trouble.owner == "bad" and trouble.place == "scripts/bad.py" and word in trouble.sentence
+
+
+def test_a_file_that_never_ends_is_left_behind(tmp_path: Path) -> None:
+    write(tmp_path, {"bad/scripts/hangs.py": "import time\nwhile True:\n    time.sleep(0.01)", "other/scripts/other.py": ""})
+    host, began = host_of(tmp_path), time.monotonic()
+    assert loaded(host, seconds=0.5) == ["other.py"]
+    assert time.monotonic() - began < 5 and "0 s" in host.troubles.found[0].sentence
+
+
+def test_two_deaths_in_a_row_switch_an_extension_off(tmp_path: Path) -> None:
+    write(tmp_path, {"extensions/deadly/scripts/x.py": "", "extensions/other/scripts/x.py": ""})
+    flags = parse_flags(["--data-dir", str(tmp_path)], {}).flags
+
+    def start(dies: bool) -> ExtensionHost:
+        host = host_for(flags)
+        host.entering("deadly")
+        if not dies:
+            host.entering("other")
+            host.started()
+        return host
+
+    for _ in range(LIMIT):
+        assert [each.name for each in start(dies=True).enabled if not each.is_builtin] == ["deadly", "other"]
+    host = start(dies=False)
+    assert [each.name for each in host.enabled if not each.is_builtin] == ["other"]
+    assert "deadly was switched off" in host.notices[0]
+    assert not start(dies=False).notices
+
+
+def test_a_good_start_forgives_one_death(tmp_path: Path) -> None:
+    diary = tmp_path / "diary.json"
+    for names in (("bad",), ("",), ("bad",)):
+        found = StartDiary(diary)
+        assert found.to_switch_off() == ()
+        found.enter("something")
+        found.enter(names[0])
+    assert StartDiary(diary).to_switch_off() == ()

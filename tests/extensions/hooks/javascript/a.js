@@ -1,0 +1,1 @@
+const hooksOrder = ["a"];  // of the scope that all classic scripts share

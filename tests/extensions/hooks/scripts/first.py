@@ -1,0 +1,44 @@
+"""Writes down what is called, in order."""
+import gradio as gr
+from fastapi import FastAPI
+from hooks_library import calls
+from modules.ui_components import FormRow, InputAccordion, ToolButton
+
+from modules import script_callbacks, scripts, shared
+
+calls.append(("loaded", __name__, scripts.basedir()))
+seen = []
+
+
+def on_app_started(demo, app: FastAPI):
+    calls.append(("app_started", len(demo.dependencies) > 0 if demo is not None else None))
+
+    @app.get("/hooks/hello")
+    def hello():
+        return {"flag": shared.cmd_opts.hooks_on, "dir": shared.cmd_opts.hooks_dir, "setting": shared.opts.hooks_words}
+
+
+def on_ui_tabs():
+    with gr.Blocks(analytics_enabled=False) as tab:
+        with FormRow(), gr.Box(visible=True):
+            field = gr.Textbox(label="Field", elem_id="hooks_field").style(container=False)
+            bridge = gr.Textbox(visible=False, elem_id="hooks_bridge")
+            chosen = gr.Dropdown(["a", "b"], label="Chosen", elem_id="hooks_chosen")
+            button = ToolButton("x", elem_id="hooks_button")
+        with gr.Accordion("Closed", open=False), InputAccordion(False, label="More", elem_id="hooks_more") as more:
+            gr.Textbox(label="Inside", elem_id="hooks_inside")
+        button.click(fn=lambda text, name, on: (gr.Textbox.update(value=f"{text}!{name}{on}"), text), inputs=[field, chosen, more], outputs=[field, bridge], _js="(...a) => a", show_progress=False)
+    return [(tab, "Hooks", "hooks")]
+
+
+def on_ui_settings():
+    section = ("hooks", "Hooks")
+    shared.opts.add_option("hooks_words", shared.OptionInfo("some", "Words", section=section).info("said"))
+    shared.opts.add_option("hooks_choice", shared.OptionInfo("b", "Choice", gr.Dropdown, lambda: {"choices": ["a", "b"]}, section=section, refresh=lambda: calls.append(("refreshed",))))
+
+
+script_callbacks.on_app_started(on_app_started)
+script_callbacks.on_ui_tabs(on_ui_tabs)
+script_callbacks.on_ui_settings(on_ui_settings)
+script_callbacks.on_before_ui(lambda: calls.append(("before_ui", "first")))
+script_callbacks.on_after_component(lambda component, **kwargs: seen.append(kwargs.get("elem_id")))

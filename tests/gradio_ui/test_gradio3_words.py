@@ -1,0 +1,127 @@
+"""What was written for Gradio 3 builds, and says the same, on Gradio 6."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from modules.a1111 import callbacks
+from modules.application.app import App
+from modules.gradio_ui import gradio3_words
+from tests.a1111.conftest import a1111  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def words() -> Iterator[None]:
+    gradio3_words.install()
+    yield
+
+
+def test_keywords_that_are_gone_are_left_out() -> None:
+    with gr.Blocks() as page, gr.Box(), gr.Row(variant="compact"):
+        text = gr.Textbox(label="x", elem_id="x", visible=False).style(container=False)
+        gr.Button("b", variant="tool")
+        gr.Gallery(label="g").style(grid=4, height="auto")
+        picture = gr.Image(source="upload", tool="editor", type="pil", brush_radius=4)
+        gr.File(type="file")
+        gr.UploadButton(type="bytes")
+        gr.Dataframe(max_rows=5, overflow_row_behaviour="paginate")
+    assert text.visible == "hidden" and "gradio-textbox" in text.elem_classes
+    assert picture.sources == ["upload"]
+    assert page.get_config_file()["components"]
+
+
+def test_a_dropdown_without_a_value_has_none() -> None:
+    with gr.Blocks():
+        assert gr.Dropdown(["a", "b"]).value is None
+        assert gr.Dropdown(["a", "b"], value="b").value == "b"
+
+
+def test_events_take_js_and_follow_each_other() -> None:
+    with gr.Blocks() as page:
+        text, button = gr.Textbox(), gr.Button("b")
+        button.click(lambda x: x, inputs=[text], outputs=[text], _js="(x) => x", show_progress=False, status_tracker=None).then(
+            fn=None, _js="() => {}"
+        ).success(None, _js="() => {}")
+        page.load(None, _js="() => {}")
+        gr.Image(tool="sketch").edit(lambda x: x, [], [])
+    assert [each.js for each in page.fns.values()][:4] == ["(x) => x", "() => {}", "() => {}", "() => {}"]
+
+
+def test_updates_keep_what_is_hidden_in_the_page() -> None:
+    assert gr.Textbox.update(value="a", visible=False) == {"__type__": "update", "value": "a", "visible": "hidden"}
+    assert gr.update(value=0)["value"] == 0
+
+
+def test_a_subclass_may_do_the_same(tmp_path: Path) -> None:
+    class Tool(gr.Button, gr.components.FormComponent):
+        def __init__(self, *arguments: object, **keywords: object) -> None:
+            super().__init__(*arguments, variant="tool", **keywords)
+
+        def get_block_name(self) -> str:
+            return "button"
+
+    with gr.Blocks() as page:
+        assert Tool("x", elem_id="t", unheard_of=5).elem_classes == ["gradio-button"]
+    props = next(each["props"] for each in page.get_config_file()["components"] if each["type"] == "button")
+    assert (props["elem_id"], props["value"], props["variant"]) == ("t", "x", "tool")
+    assert not list(Path(__file__).parent.glob("*.pyi"))
+
+
+@pytest.mark.parametrize("kind", ["pil", "numpy"])
+def test_a_sketch_is_a_picture_and_a_mask(kind: str) -> None:
+    from gradio.components.image_editor import EditorData
+    from gradio.data_classes import FileData
+
+    with gr.Blocks():
+        sketch = gr.Image(source="upload", tool="sketch", type=kind, elem_id="s")
+    layer = Image.new("RGBA", (8, 8))
+    layer.paste((0, 0, 0, 255), (0, 0, 4, 8))
+    folder = Path(sketch.GRADIO_CACHE)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {name: folder / f"sketch-{name}.png" for name in ("background", "layer")}
+    Image.new("RGB", (8, 8), "red").save(paths["background"])
+    layer.save(paths["layer"])
+    payload = EditorData(background=FileData(path=str(paths["background"])), layers=[FileData(path=str(paths["layer"]))], composite=None)
+    found = sketch.preprocess(payload)
+    assert sketch.get_block_name() == "imageeditor"
+    assert np.array(found["image"]).shape == (8, 8, 3)
+    mask = np.array(found["mask"])[..., 0]
+    assert mask[:, :4].min() == 255 and mask[:, 4:].max() == 0
+    assert sketch.preprocess(EditorData(background=None, layers=[], composite=None)) is None
+
+
+def test_components_are_told_before_and_after(a1111: App) -> None:  # noqa: F811
+    told: list[tuple[str, object]] = []
+    callbacks.on_before_component(lambda component, **words: told.append(("before", words.get("elem_id"))))
+    callbacks.on_after_component(lambda component, **words: told.append((type(component).__name__, component.elem_id)))
+    with gr.Blocks():
+        gr.Textbox(elem_id="t")
+    assert told == [("before", "t"), ("Textbox", "t")]
+
+
+def test_the_page_looks_as_gradio_3_showed_it() -> None:
+    with gr.Blocks() as page:
+        text = gr.Textbox(elem_id="t")
+        text.change(lambda x: x, [text], [text])
+    view = gradio3_words.DemoView(page)
+    assert view.dependencies[0]["targets"] == [text._id] and view.dependencies[0]["trigger"] == "change"
+    assert view.fns[0].fn is not None and view.blocks[text._id] is text
+
+
+@pytest.mark.parametrize("with_scripts", [True, False])
+def test_an_input_accordion_holds_its_content(with_scripts: bool) -> None:
+    from modules.gradio_ui.foreign_components import InputAccordion, ToolButton
+
+    with gr.Blocks() as page, InputAccordion(True, label="More", elem_id="more") as enabled:
+        if with_scripts:
+            with enabled.extra():
+                ToolButton("x", elem_id="tool")
+        inside = gr.Textbox(elem_id="inside")
+    assert enabled.value is True and enabled.elem_id == "more-checkbox"
+    assert inside.parent is not None
+    page.get_config_file()
