@@ -75,13 +75,13 @@ def _loaded(tags: Sequence[NetworkTag], shelf: HypernetworkShelf | None) -> tupl
     active: list[_Active] = []
     comments: list[str] = []
     for tag in tags:
-        name = tag.positional[0]
+        name, given = tag.positional[0], next(iter(tag.positional[1:]), "1")
         file = shelf.find(name) if shelf else None
-        strength = _number(tag.positional[1]) if len(tag.positional) > 1 else 1.0
+        strength = _number(given)
         if file is None or shelf is None:
             comments.append(f"The hypernetwork {shortened(name)!r} was not found; the picture was made without it. Put it into models/hypernetworks.")
         elif math.isnan(strength):
-            comments.append(f"<hypernet:{shortened(name)}> was left out: {shortened(tag.positional[1])!r} is no strength. Write a number.")
+            comments.append(f"<hypernet:{shortened(name)}> was left out: {shortened(given)!r} is no strength. Write a number.")
         else:
             try:
                 active.append(_Active(shelf.load(file), strength))
