@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from modules.application.extras import Source, encoded_pictures, submit
 from modules.application.generation import outcome_of
 from modules.application.outcome import Outcome
+from modules.application.picture_urls import MOST_ADDRESSES, fetched_picture, is_address
 from modules.rest_api.generation_routes import finished, user_of
 from modules.rest_api.models import request_model
 from modules.rest_api.routes import Routes
@@ -48,6 +49,9 @@ def add_extras_routes(routes: Routes) -> None:
     """The two routes."""
     app = routes.app
 
+    async def fetched(picture: str) -> str:
+        return await run_in_threadpool(fetched_picture, picture, app.settings)
+
     async def run(body: BaseModel, sources: list[Source], user: str) -> Outcome:
         asked = ExtrasRequest.from_flat({name: getattr(body, name) for name in FIELDS})
         asked = asked.changed({"show_extras_results": True})    # the answer is the result; "show" was for the page
@@ -59,13 +63,16 @@ def add_extras_routes(routes: Routes) -> None:
         """One picture."""
         if not body.image:
             raise InvalidValue("image: there is no picture.", "Send a PNG, JPEG or WebP file in base64.", field="image")
-        outcome = await run(body, [Source(data=body.image)], user_of(asked))
+        outcome = await run(body, [Source(data=await fetched(body.image))], user_of(asked))
         images = await run_in_threadpool(lambda: list(encoded_pictures(app, outcome)))
         return {"html_info": outcome.info.get("html_info", ""), "image": images[0] if images and body.show_extras_results is not False else None}
 
     async def batch(asked: Request, body: BatchBody) -> dict[str, Any]:  # type: ignore[valid-type]
         """Many pictures, one after the other; one that cannot be read is left out."""
-        outcome = await run(body, [Source(name=each.name, data=each.data) for each in body.imageList], user_of(asked))
+        if sum(is_address(each.data) for each in body.imageList) > MOST_ADDRESSES:
+            raise InvalidValue(f"imageList: more than {MOST_ADDRESSES} pictures are named by address.", "Send them in base64.", field="imageList")
+        sources = [Source(name=each.name, data=await fetched(each.data)) for each in body.imageList]
+        outcome = await run(body, sources, user_of(asked))
         images = await run_in_threadpool(lambda: list(encoded_pictures(app, outcome)))
         return {"html_info": outcome.info.get("html_info", ""), "images": images if body.show_extras_results is not False else []}
 

@@ -73,6 +73,13 @@ def test_a_picture_behind_an_address_is_used(open_server: RunningServer, fake_en
     assert info.status_code == 200 and info.json()["info"] == ""
 
 
+def test_extras_take_addresses_too(open_server: RunningServer, site: str) -> None:
+    single = open_server.client.post("/sdapi/v1/extra-single-image", json={"image": f"{site}/picture", "upscaler_1": "Nearest", "upscaling_resize": 2})
+    assert single.status_code == 200 and Image.open(io.BytesIO(base64.b64decode(single.json()["image"]))).size == (128, 128)
+    listed = [{"name": "a.png", "data": f"{site}/picture"}] * (picture_urls.MOST_ADDRESSES + 1)
+    assert open_server.client.post("/sdapi/v1/extra-batch-images", json={"imageList": listed}).status_code == 422
+
+
 @pytest.mark.parametrize(("path", "word"), [("/loop", "redirected more"), ("/out", "only http"), ("/large", "not a picture"), ("/missing", "answered 404")])
 def test_what_is_no_picture_is_refused(open_server: RunningServer, site: str, path: str, word: str) -> None:
     status, detail = asked(open_server, site + path)
@@ -105,7 +112,8 @@ def test_a_redirect_to_a_local_address_is_forbidden_too(monkeypatch: pytest.Monk
 
 def test_fetching_can_be_switched_off(open_server: RunningServer, site: str) -> None:
     open_server.app.settings.update({"api_enable_requests": False})
-    assert asked(open_server, f"{site}/picture") == (422, asked(open_server, f"{site}/picture")[1]) and "not allowed" in asked(open_server, f"{site}/picture")[1]
+    status, detail = asked(open_server, f"{site}/picture")
+    assert status == 422 and "Requests not allowed" in detail
 
 
 def test_others_go_on_while_a_picture_is_fetched(open_server: RunningServer, site: str) -> None:
