@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modules.application.app import App
+from modules.jobs.job import NOT_KEPT
 
 MOST_PROMPTS = 100
 _MOST_JOBS = 500
@@ -15,4 +16,5 @@ def recent_prompts(app: App) -> list[dict[str, str]]:
     jobs = [*reversed(app.jobs.pending()), *([running] if running else []), *app.jobs.recent(_MOST_JOBS)]
     asked = (job.payload.get("request") for job in jobs)
     pairs = ((str(each.get("prompt") or ""), str(each.get("negative_prompt") or "")) for each in asked if isinstance(each, Mapping))
-    return [{"prompt": prompt, "negative_prompt": negative} for prompt, negative in dict.fromkeys(pairs) if prompt or negative][:MOST_PROMPTS]
+    known = [pair for pair in dict.fromkeys(pairs) if any(pair) and NOT_KEPT not in pair]
+    return [{"prompt": prompt, "negative_prompt": negative} for prompt, negative in known[:MOST_PROMPTS]]

@@ -26,6 +26,7 @@ class JobState(StrEnum):
 
 
 LONG_TEXT = 20_000                  # characters; longer texts of a finished job are pictures in base64
+NOT_KEPT = "(not kept)"             # what stands in their place
 FINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.INTERRUPTED, JobState.SET_ASIDE})
 
 
@@ -144,9 +145,18 @@ class Job:
 
 
 def without_pictures(value: Any) -> Any:
-    """A payload with its long texts emptied: what is worth keeping of a request that was carried out."""
+    """A payload with its long texts replaced by NOT_KEPT: what is worth keeping of a request that was carried out."""
     if isinstance(value, str):
-        return value if len(value) <= LONG_TEXT else ""
+        return value if len(value) <= LONG_TEXT else NOT_KEPT
     if isinstance(value, Mapping):
         return {key: without_pictures(each) for key, each in value.items()}
     return [without_pictures(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def is_whole(value: Any) -> bool:
+    """Whether nothing of a payload was dropped by ``without_pictures``."""
+    if isinstance(value, Mapping):
+        return all(is_whole(each) for each in value.values())
+    if isinstance(value, list | tuple):
+        return all(is_whole(each) for each in value)
+    return value != NOT_KEPT

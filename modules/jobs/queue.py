@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from modules.jobs.job import Job, JobState
+from modules.jobs.job import Job, JobState, is_whole
 from modules.jobs.store import JobStore
 from modules.schema.errors import Busy, InvalidValue, WebuiError
 
@@ -215,10 +215,10 @@ class JobQueue:
         payload = old.payload
         if old.live is not None:
             return self.submit(old.kind, payload, source=old.source, live=old.live)
-        if not _is_whole(payload):
+        if not is_whole(payload):
             stored = self._from_store(lambda: self._store.find(job_id))
             payload = stored.payload if stored is not None else payload
-        if not _is_whole(payload):
+        if not is_whole(payload) or payload.get("lost"):
             raise InvalidValue("The pictures that this job started from are kept no longer.", "Send it again from its tab.")
         return self.submit(old.kind, payload, source=old.source)
 
@@ -346,13 +346,6 @@ def _answer(call: _Call) -> None:
         call.promise.set_exception(error)
     else:
         call.promise.set_result(result)
-
-
-def _is_whole(payload: Mapping[str, Any]) -> bool:
-    """Whether no input picture was emptied (``without_pictures``) when the job was over."""
-    asked = payload.get("request", {})
-    pictures = [each for name in ("init_images", "images") for each in asked.get(name) or ()] if isinstance(asked, Mapping) else []
-    return all(pictures) and (not isinstance(asked, Mapping) or asked.get("mask") != "")
 
 
 def _check_id(job_id: str) -> None:

@@ -55,7 +55,7 @@ def test_what_failed_can_be_tried_again_with_its_pictures_after_a_restart(tmp_pa
     first.start()
     for number in range(KEEP_PICTURES + 3):
         first.wait(first.submit("x", {"fails": True, "request": {"init_images": [PICTURE]}}, id=f"f{number}"), 5)
-    first.wait(first.submit("x", {"request": {"init_images": [PICTURE]}}, id="good"), 5)
+    first.wait(first.submit("x", {"request": {}, "pictures": [{"data": PICTURE}]}, id="good"), 5)
     first.close()
     second = queue_over(tmp_path, [])
     second.start()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from modules.jobs.job import Job, JobState
+from modules.jobs.job import NOT_KEPT, Job, JobState
 from modules.jobs.queue import JobQueue
 from modules.jobs.store import JobStore, open_store
 
@@ -129,4 +129,4 @@ def test_history_on_disk_is_bounded_and_old_pictures_leave(tmp_path: Path) -> No
     store.trim(keep=10)
     kept = store.finished(100)
     assert [job.id for job in kept] == [str(n) for n in range(29, 19, -1)]
-    assert all(job.payload == {"image": "", "prompt": "a cat"} for job in kept)
+    assert all(job.payload == {"image": NOT_KEPT, "prompt": "a cat"} for job in kept)
