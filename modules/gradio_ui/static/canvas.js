@@ -88,14 +88,15 @@ class PictureCanvas {
             URL.revokeObjectURL(image.src);
             throw new Error("this is not a picture that the browser can read");
         }
+        const file = await webui.asServerReads(image, blob);
         this.drop();
         this.picture = image;
         this.size = [image.naturalWidth, image.naturalHeight];
-        this.file.set(blob);
+        this.file.set(file);
         this.drawing?.reset(...this.size);
         this.stage.prepend(image);
         this.changed();
-        webui.keepBlob(this.id, "picture", blob);
+        webui.keepBlob(this.id, "picture", file);
         webui.keepBlob(this.id, "drawing", null);
     }
 
@@ -126,7 +127,7 @@ class PictureCanvas {
             return;
         }
         await this.put(picture).catch((error) => console.warn("a kept picture could not be read", error));
-        if (this.file.blob === picture && drawing && this.drawing) {
+        if (this.picture && drawing && this.drawing && !this.drawing.touched) {
             await this.drawing.restore(drawing);
             await webui.keepBlob(this.id, "drawing", drawing);
         }
@@ -225,6 +226,21 @@ class PictureCanvas {
         this.layerFile.forgetPath();
     }
 }
+
+webui.serverReads = /^image\/(png|jpeg|webp|gif|bmp|avif|tiff)$/;
+
+// The file itself, or as PNG where only the browser can read it (SVG, on some also HEIC).
+webui.asServerReads = async function(image, blob) {
+    if (webui.serverReads.test(blob.type)) {
+        return blob;
+    }
+    if (!image.naturalWidth) {
+        throw new Error("this drawing has no size of its own");
+    }
+    const flat = webui.newCanvas(image.naturalWidth, image.naturalHeight);
+    flat.getContext("2d").drawImage(image, 0, 0);
+    return new Promise((resolve) => flat.toBlob(resolve, "image/png"));
+};
 
 webui.startCanvases = function() {
     for (const place of document.querySelectorAll(".canvas-place")) {
