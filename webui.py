@@ -25,12 +25,14 @@ from modules.schema.flags import Flags, ParsedFlags, parse_flags
 
 if TYPE_CHECKING:
     from socket import socket
+    from types import ModuleType
 
     from fastapi import FastAPI
 
     from modules.a1111.script_host import ScriptHost
     from modules.application.app import App
     from modules.extension_host.host import ExtensionHost
+    from modules.extension_host.load_scripts import ScriptFile
 
 SHUTDOWN_SECONDS = 3  # how long open connections may finish after Ctrl+C
 STOPPED_BY_USER = 130
@@ -140,12 +142,19 @@ def start_extensions(app: App, scripts: ScriptHost) -> None:
     """A1111's names speak for ``app``; extensions' scripts are loaded. What fails in them stays theirs."""
     from modules.a1111 import app_slot
     from modules.a1111.load_extensions import load_extensions, model_was_loaded
+    from modules.a1111.postprocessing_scripts import install_postprocessing
     from modules.gradio_ui import gradio3_words
 
     app_slot.occupy(app)
     gradio3_words.install()
     app.checkpoints.when_loaded(model_was_loaded)
-    load_extensions(lambda module, file: scripts.register(module, str(file.path), str(file.basedir)))
+    operations = install_postprocessing(app)
+
+    def take(module: ModuleType, file: ScriptFile) -> None:
+        scripts.register(module, str(file.path), str(file.basedir))
+        operations.register(module, str(file.path))
+
+    load_extensions(take)
     scripts.initialize()
 
 

@@ -8,6 +8,7 @@ from modules.application.faces import Faces
 from modules.application.network_pages import NetworkPages
 from modules.application.paths import Paths
 from modules.application.picture_index import PictureIndex
+from modules.application.postprocess_door import PostprocessDoor
 from modules.application.script_door import ScriptDoor
 from modules.application.settings_store import SettingsStore
 from modules.application.upscalers import Upscalers
@@ -51,6 +52,7 @@ class App:
     network_pages: NetworkPages = field(default_factory=NetworkPages)
     notices: tuple[str, ...] = ()
     scripts: ScriptDoor = field(default_factory=ScriptDoor)
+    postprocessing: PostprocessDoor = field(default_factory=PostprocessDoor)
 
     def close(self) -> None:
         """Interrupt the running job, keep the waiting ones for the next start."""

@@ -14,6 +14,7 @@ from modules.application.app import App
 from modules.application.extras_operations import ExtrasTools, check_result_size, operations
 from modules.application.outcome import Outcome, OutputImage
 from modules.application.picture_saver import save_options
+from modules.application.postprocess_door import Values
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.postprocess import PostPicture, infotext_of, run_operations
 from modules.files.atomic import write_text
@@ -52,9 +53,11 @@ class Source:
 
 def submit(
     app: App, asked: ExtrasRequest, sources: Sequence[Source], *, source: str, save: bool, folder: Path | None = None, task_id: str | None = None,
-    user: str = "",
+    user: str = "", added: Values | None = None,
 ) -> Job:
-    """Put the work in line. save: the results are files; folder: where, else where the settings say. Raises WebuiError for what cannot be done."""
+    """Put the work in line. save: the results are files; folder: where, else where the settings say.
+
+    added: what is asked of extensions' operations; it does not outlive the server. Raises WebuiError for what cannot be done."""
     if not sources:
         raise InvalidValue("There is no picture to work on.", "Choose one first.", field="image")
     operations(asked, _tools(app, app.settings))
@@ -65,7 +68,7 @@ def submit(
         "request": asked.to_flat(), "pictures": [vars(each) for each in sources], "settings": app.settings.changed(), "save": save,
         "folder": str(folder) if folder else None, "user": user,
     }
-    return app.jobs.submit(KIND, payload, id=task_id or None, source=source)
+    return app.jobs.submit(KIND, payload, id=task_id or None, source=source, live=added)
 
 
 def pictures_in(app: App, text: str) -> list[Source]:
@@ -161,8 +164,9 @@ class _Work:
 
     def _made(self, picture: Image.Image) -> list[PostPicture]:
         get, cancel = self.settings.get, self.job.cancel
+        added = self.app.postprocessing.operations(self.job.live or {}, self.comments.append)
         return run_operations(
-            PostPicture(picture=picture.convert("RGB")), operations(self.asked, self.tools, disabled=get("postprocessing_disable_in_extras")),
+            PostPicture(picture=picture.convert("RGB")), [*operations(self.asked, self.tools, disabled=get("postprocessing_disable_in_extras")), *added],
             order=get("postprocessing_operation_order"), stopped=lambda: cancel.interrupted or cancel.skipped)
 
     def _deliver(self, made: PostPicture, name: str, parameters: str, texts: dict[str, str], suffix: str) -> None:

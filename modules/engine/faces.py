@@ -101,7 +101,7 @@ def paste_square(picture: Image.Image, square: Image.Image, to_square: Matrix) -
 def inverse(matrix: Matrix) -> Matrix:
     """The way back."""
     turn = np.linalg.inv(matrix[:, :2])
-    return np.concatenate([turn, -turn @ matrix[:, 2:]], axis=1)
+    return np.concatenate([turn, -turn @ matrix[:, 2:]], axis=1).astype(np.float64)
 
 
 def _soft_square() -> Image.Image:

@@ -1,4 +1,5 @@
 """A1111's ``modules.scripts_postprocessing``."""
+from modules.a1111.postprocessing_scripts import PostprocessedImage, PostprocessedImageSharedInfo, ScriptPostprocessing
 from modules.a1111.stubs import stubbed
 
-__getattr__ = stubbed(__name__, "PostprocessedImage PostprocessedImageSharedInfo ScriptPostprocessing ScriptPostprocessingRunner wrap_call")
+__getattr__ = stubbed(__name__, "ScriptPostprocessingRunner wrap_call")

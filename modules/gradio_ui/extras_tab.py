@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,14 @@ from modules.gradio_ui.layout import Fold, Item, Line, Part
 from modules.gradio_ui.messages import message_html
 from modules.gradio_ui.output_panel import OutputPanel, build_output_panel
 from modules.gradio_ui.param_component import Choices
+from modules.gradio_ui.postprocess_panel import PostprocessPanel, build_postprocess_panel
 from modules.gradio_ui.result_buttons import wire_result_buttons
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.submit import Submitter, wire_submit
 from modules.gradio_ui.toprow import generate_box
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.errors import InvalidValue, WebuiError
+from modules.schema.params_extras import ExtrasRequest
 from modules.schema.table import EXTRAS
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class ExtrasTab:
     name: str
     form: Form
     output: OutputPanel
+    submitter: ExtrasSubmitter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +84,18 @@ class JobButtons:
 
 @dataclass(frozen=True, kw_only=True)
 class ExtrasSubmitter(Submitter):
-    """A click on Generate of this tab."""
+    """A click on Generate of this tab. added: the controls of extensions' operations."""
+
+    added: PostprocessPanel = field(default_factory=PostprocessPanel)
 
     def submit(self, task_id: str, *values: Any) -> tuple[str, str]:
         """Put the work in line; as ``Submitter.submit``."""
         try:
             asked = self.form.request(values)
+            assert isinstance(asked, ExtrasRequest)
             shown = dict(zip((each.name for each in self.form.fields), values, strict=True))
             sources, folder = self._sources(shown)
-            extras.submit(self.app, asked, sources, source="page", save=True, folder=folder, task_id=task_id)
+            extras.submit(self.app, asked, sources, source="page", save=True, folder=folder, task_id=task_id, added=self.added.values(shown))
         except WebuiError as error:
             return json.dumps({"id": task_id, "error": str(error)}), message_html(str(error), "error")
         except Exception as error:
@@ -124,16 +130,18 @@ def build_extras_tab(app: App, choices: Choices, ui_config: UiConfig, files: Sho
             _pictures(builder, folders=not app.flags.hide_ui_dir_config)
             hidden = set(app.settings.get("postprocessing_disable_in_extras"))
             builder.build([each for each in OPERATIONS if not (isinstance(each, Fold) and each.label in hidden)])
+            added = build_postprocess_panel(app, builder)
         with gr.Column(scale=1, min_width=0, elem_classes=["gradio-column"]):
             buttons = _buttons()
             output = build_output_panel(
                 TAB, can_open_folder=not (app.flags.hide_ui_dir_config or app.flags.listen or app.flags.share), height=app.settings.get("gallery_height"))
             gr.HTML("", elem_id="html_info_x_extras", elem_classes=["gradio-html"])
     form = builder.form()
-    wire_submit(TAB, ExtrasSubmitter(app=app, form=form, files=files), overrides=None, toprow=buttons, output=output)
+    submitter = ExtrasSubmitter(app=app, form=form, files=files, added=added)
+    wire_submit(TAB, submitter, overrides=None, toprow=buttons, output=output)
     wire_form_memory(TAB, form, None)
     wire_result_buttons(app, TAB, output, files)
-    return ExtrasTab(name=TAB, form=form, output=output)
+    return ExtrasTab(name=TAB, form=form, output=output, submitter=submitter)
 
 
 def _complete(shown: Mapping[str, Any]) -> Mapping[str, Any]:

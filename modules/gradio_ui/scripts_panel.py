@@ -43,7 +43,7 @@ class ScriptsPanel:
         chosen = shown.get(LIST_FIELD)
         args[0] = titles.index(chosen) + 1 if chosen in titles else 0
         for name, place in self.fields.items():
-            args[place] = _received(self.runner.inputs[place], shown.get(name))
+            args[place] = received(self.runner.inputs[place], shown.get(name))
         return scripting_of(self.runner, args)
 
     def pasted(self, infotext: Mapping[str, str]) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _classed(control: Component) -> None:
         control.elem_classes = [*control.elem_classes, own]
 
 
-def _received(control: Component, value: Any) -> Any:
+def received(control: Component, value: Any) -> Any:
     """A value as it came over the wire, made into what the control hands to functions. Raises InvalidValue."""
     try:
         value = processing_utils.move_files_to_cache(value, control, check_in_upload_folder=True)

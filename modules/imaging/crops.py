@@ -118,7 +118,7 @@ def _grey_map(picture: Image.Image) -> NDArray[np.float64]:
 def _edges(grey: NDArray[np.float64]) -> NDArray[np.float64]:
     """Strength of edges; weak ones count little."""
     down, across = np.gradient(grey)
-    return (down**2 + across**2) ** 1.0
+    return np.asarray(down**2 + across**2, np.float64)
 
 
 def _entropy(grey: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -128,7 +128,7 @@ class Merge:
         file.write(len(text).to_bytes(8, "little") + text)
         for done, (_, tensor) in enumerate(self.tensors(), 1):
             if tensor.numel():
-                file.write(memoryview(tensor.view(-1).view(torch.uint8).numpy()))
+                file.write(tensor.view(-1).view(torch.uint8).numpy().data)
             on_tensor(done, len(self.plan.tensors))
 
     def write_ckpt(self, file: BinaryIO, on_tensor: Callable[[int, int], None]) -> None:
