@@ -11,6 +11,7 @@ from typing import Any
 from modules.families.detect import family_of
 from modules.families.foreign import foreign_kind
 from modules.families.table import family_named
+from modules.library.diffusers_folder import is_diffusers_folder, read_folder
 from modules.library.header import Header, read_header
 from modules.schema.errors import CannotLoad
 
@@ -50,8 +51,10 @@ class HeaderFacts:
 
 
 def read_facts(path: Path) -> HeaderFacts:
-    """The facts in a .safetensors file's header; none for a file that is damaged or of another format."""
+    """The facts in the header of a .safetensors file or a folder in diffusers' layout; none for a file that is damaged or of another format."""
     try:
+        if is_diffusers_folder(path):
+            return facts_in(read_folder(path).header)
         return facts_in(read_header(path)) if path.suffix.lower() == ".safetensors" else HeaderFacts()
     except CannotLoad:
         return HeaderFacts()

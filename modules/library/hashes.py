@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from modules.library.cache import FileCache
+from modules.library.diffusers_folder import main_file
 from modules.schema.errors import CannotLoad
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class Hashes:
         return value if isinstance(value, str) else None
 
     def of(self, path: Path) -> str:
-        """The file's SHA-256, 64 hex digits; reads the whole file the first time. Raises CannotLoad when it cannot be read."""
+        """The file's SHA-256 (of a folder: its denoiser's), 64 hex digits; reads the whole file the first time. Raises CannotLoad when it cannot be read."""
         with self._lock:
             turn = self._at_work.setdefault(path, threading.Lock())
         with turn:
@@ -48,7 +49,7 @@ class Hashes:
         if known is not None:
             return known
         started = time.perf_counter()
-        with open(path, "rb") as file:
+        with open(main_file(path) if path.is_dir() else path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         after = os.stat(path)
         if (after.st_mtime, after.st_size) == (before.st_mtime, before.st_size):  # else somebody writes to it

@@ -24,11 +24,13 @@ class Place:
     """One folder to look through, with everything below it.
 
     endings: what a file's name must end with, lower case. but_not: endings that belong to another kind.
+    folders: whether a folder in diffusers' layout is a model here.
     """
 
     folder: Path
     endings: tuple[str, ...]
     but_not: tuple[str, ...] = ()
+    folders: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ def roots_from_flags(flags: Flags) -> Roots:
     checkpoint_folders = _folders(models / "Stable-diffusion", flags.ckpt_dir)
     vae_folders = _folders(models / "VAE", flags.vae_dir)
     return Roots(
-        checkpoints=tuple(Place(folder=folder, endings=CHECKPOINT_SUFFIXES, but_not=VAE_ENDINGS) for folder in checkpoint_folders),
+        checkpoints=tuple(Place(folder=folder, endings=CHECKPOINT_SUFFIXES, but_not=VAE_ENDINGS, folders=True) for folder in checkpoint_folders),
         vaes=(
             *(Place(folder=folder, endings=VAE_ENDINGS) for folder in checkpoint_folders),
             *(Place(folder=folder, endings=VAE_SUFFIXES) for folder in vae_folders),

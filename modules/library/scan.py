@@ -10,6 +10,7 @@ from pathlib import Path
 
 from modules.library.roots import Place
 
+_DIFFUSERS_INDEX = "model_index.json"
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -35,6 +36,11 @@ def scan(places: Iterable[Place], *, hidden: bool = False) -> list[FoundFile]:
     for place in places:
         for folder, entries in _folders(place.folder, hidden):
             inside = os.path.relpath(folder, place.folder).replace(os.sep, "/")
+            if any(entry.name == _DIFFUSERS_INDEX for entry in entries):
+                whole = _whole_folder(folder, inside) if place.folders else None
+                if whole is not None:
+                    found.setdefault(whole.path, whole)
+                continue
             for entry in sorted(entries, key=lambda entry: natural(entry.name)):
                 name = entry.name.lower()
                 if not name.endswith(place.endings) or (place.but_not and name.endswith(place.but_not)):
@@ -70,7 +76,18 @@ def _folders(root: Path, hidden: bool) -> Iterator[tuple[str, list[os.DirEntry[s
         for entry in entries:
             (folders if _is_folder(entry) else files).append(entry)
         yield folder, files
+        if any(entry.name == _DIFFUSERS_INDEX for entry in files):
+            continue                                # one model in many files: what lies below is its parts
         waiting += sorted((entry.path for entry in folders), key=natural, reverse=True)
+
+
+def _whole_folder(folder: str, inside: str) -> FoundFile | None:
+    """A folder in diffusers' layout is one model."""
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return None
+    return FoundFile(Path(folder), os.path.basename(folder) if inside == "." else inside, status.st_size, status.st_mtime, status.st_ctime)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

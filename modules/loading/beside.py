@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from modules.library.diffusers_folder import is_diffusers_folder, read_json
 from modules.loading.unet_layout import NO_HEADS, Heads
 
 log = logging.getLogger(__name__)
@@ -24,10 +25,13 @@ class Beside:
     unet_heads: Heads = NO_HEADS
     text_heads: tuple[int | None, ...] = ()     # per text encoder, in the checkpoint's order
     predicts_v: bool | None = None
+    zero_terminal_snr: bool = False
 
 
 def read_beside(checkpoint: Path) -> Beside:
-    """Read ``NAME.yaml``; a missing or damaged one says nothing (the latter is logged)."""
+    """Read ``NAME.yaml``, or the configs in a folder of diffusers'; a missing or damaged one says nothing (the latter is logged)."""
+    if is_diffusers_folder(checkpoint):
+        return _in_folder(checkpoint)
     where = checkpoint.with_suffix(".yaml")
     try:
         document: Any = yaml.safe_load(where.read_text(encoding="utf-8"))
@@ -42,6 +46,19 @@ def read_beside(checkpoint: Path) -> Beside:
         unet_heads=Heads(count=_number(_at(unet, "num_heads")), width=_number(_at(unet, "num_head_channels"))),
         text_heads=tuple(_text_heads(checkpoint.parent, encoder) for encoder in _text_encoders(parameters)),
         predicts_v=_predicts_v(parameters),
+    )
+
+
+def _in_folder(folder: Path) -> Beside:
+    """A folder in diffusers' layout says it in the configs of its parts. diffusers calls a UNet's number of heads attention_head_dim."""
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    texts = [folder / part / "config.json" for part in ("text_encoder", "text_encoder_2") if (folder / part).is_dir()]
+    prediction = scheduler.get("prediction_type")
+    return Beside(
+        unet_heads=Heads(count=_number(read_json(folder / "unet" / "config.json").get("attention_head_dim"))),
+        text_heads=tuple(_number(read_json(config).get("num_attention_heads")) for config in texts),
+        predicts_v=prediction == "v_prediction" if isinstance(prediction, str) else None,
+        zero_terminal_snr=scheduler.get("rescale_betas_zero_snr") is True,
     )
 
 

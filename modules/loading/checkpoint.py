@@ -81,7 +81,7 @@ def _prepared(
             text_encoders=text_encoders,
             unet=model,
             vae=ready(vae.fill(device=target["device"], dtype=getattr(torch, policy.vae_dtype)), policy),
-            alphas_cumprod=with_zero_terminal_snr(alphas) if family.zero_terminal_snr else alphas,
+            alphas_cumprod=with_zero_terminal_snr(alphas) if family.zero_terminal_snr or beside.zero_terminal_snr else alphas,
             placement=placement_for(policy),
             vae_file=vae_file,
         ).attached()

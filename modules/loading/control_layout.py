@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.families.family import UNET, ModelFamily, Shapes
-from modules.loading.unet_layout import unet_config
+from modules.loading.unet_layout import NO_HEADS, Heads, unet_config
 from modules.schema.errors import CannotLoad
 
 _ORIGINAL_PREFIX = "control_model."
@@ -31,8 +31,8 @@ def controlnet_config(path: object, shapes: Shapes, family: ModelFamily) -> dict
     encoder = {f"{UNET}{name}": shape for name, shape in shapes.items()}
     encoder[f"{UNET}out.2.weight"] = (0,)           # a control network has no output convolution of the UNet's kind
     config = unet_config(path, encoder, family, _heads(shapes))
-    for foreign in ("out_channels", "up_block_types"):
-        del config[foreign]
+    for foreign in ("out_channels", "up_block_types", "addition_embed_type", "addition_time_embed_dim", "projection_class_embeddings_input_dim"):
+        config.pop(foreign, None)
     blocks = sorted(int(found[1]) for name in shapes if (found := _HINT_BLOCKS.fullmatch(name)))
     if not blocks or blocks[-1] != _LAST_HINT_BLOCK:
         raise CannotLoad(path, "the part that reads the picture is of a layout that this version does not know", "Choose another control model.")
@@ -46,10 +46,10 @@ def controlnet_config(path: object, shapes: Shapes, family: ModelFamily) -> dict
     return config
 
 
-def _heads(shapes: Shapes) -> int | None:
+def _heads(shapes: Shapes) -> Heads:
     """SD1's attention has eight heads; wider text means heads of 64 channels, which the family row says."""
     context = shapes["middle_block.1.transformer_blocks.0.attn2.to_k.weight"][1]
-    return None if context > _SD1_CONTEXT else _SD1_HEADS
+    return NO_HEADS if context > _SD1_CONTEXT else Heads(count=_SD1_HEADS)
 
 
 def original_names(shapes: Shapes) -> dict[str, str]:

@@ -33,8 +33,8 @@ def unet_names(names: Iterable[str], config: Mapping[str, Any]) -> Names:
 def vae_names(names: Iterable[str], levels: int) -> Names:
     """AutoencoderKL's names for the VAE in a checkpoint or in a file of its own, in the original or in diffusers' layout."""
     named = {name: _Name(name) for name in names}
-    if any(name.startswith("decoder.up_blocks.") for name in named):
-        return {_modern_attention(name): name for name in named}
+    if any("decoder.up_blocks." in name for name in named):
+        return {_modern_attention(name.removeprefix(_VAE)): name for name in named}
     blocks = ["block"] * levels
     return convert_ldm_vae_checkpoint(named, {"down_block_types": blocks, "up_block_types": blocks})
 
@@ -50,6 +50,7 @@ def clip_names(names: Iterable[str], prefix: str) -> Names:
     return stripped
 
 
+_VAE = "first_stage_model."
 _OPEN_CLIP_FIXED = {
     "token_embedding.weight": "embeddings.token_embedding.weight",
     "positional_embedding": "embeddings.position_embedding.weight",
@@ -65,6 +66,9 @@ def open_clip_names(names: Iterable[str], prefix: str, *, projection: bool) -> M
 
     projection: whether the module has ``text_projection``, which OpenCLIP keeps with rows and columns exchanged.
     """
+    names = list(names)
+    if any(name.startswith(f"{prefix}text_model.") for name in names):
+        return _from_transformers(names, prefix)
     found: dict[str, str | Piece] = {}
     for name in names:
         rest = name.removeprefix(prefix)
@@ -81,6 +85,13 @@ def open_clip_names(names: Iterable[str], prefix: str, *, projection: bool) -> M
         elif layer:
             found[f"encoder.layers.{layer[1]}.{_OPEN_CLIP_PARTS.get(layer[2], layer[2])}.{layer[3]}"] = name
     return found
+
+
+def _from_transformers(names: Iterable[str], prefix: str) -> Mapping[str, str | Piece]:
+    """The same encoder as transformers saves it: the module's own names, but for the final norm, by which its family is told."""
+    own = {name.removeprefix(prefix).removeprefix("text_model."): name for name in names if name.startswith(prefix)}
+    own.pop("embeddings.position_ids", None)
+    return {name.replace("ln_final.", "final_layer_norm."): source for name, source in own.items()}
 
 
 def _modern_attention(name: str) -> str:

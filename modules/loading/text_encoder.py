@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -38,6 +38,8 @@ def prepare_text_encoder(spec: TextEncoderSpec, weights: Weights, heads: int | N
     """
     header = weights.header
     is_open = spec.kind == "open_clip"
+    if is_open and not spec.pooled and f"{spec.prefix}text_model.embeddings.token_embedding.weight" in header.tensors:
+        spec = replace(spec, layer=1)       # diffusers saves SD 2.x' encoder without the last layer, which is not used
     names = open_clip_names(header.names, spec.prefix, projection=spec.pooled) if is_open else clip_names(header.names, spec.prefix)
     pieces = {name: source if isinstance(source, Piece) else Piece(source) for name, source in names.items()}
     shapes = {name: piece.shape(header.shapes[piece.name]) for name, piece in pieces.items()}

@@ -58,7 +58,7 @@ def _config(path: object, shapes: Shapes, family: ModelFamily, heads: Heads) -> 
     layers = {len(level.depths) for level in down}
     if len(layers) != 1:
         raise CannotLoad(path, f"its UNet has {sorted(layers)} layers per level; only an equal number can be run", "Choose another model.")
-    up = _levels_up(path, shapes, down)
+    up = _levels_up(path, shapes, down) if f"{UNET}output_blocks.0.0.out_layers.3.weight" in shapes else down[::-1]     # control networks have none
     first, middle = shapes[f"{UNET}input_blocks.0.0.weight"], _depth(shapes, f"{UNET}middle_block.1.")
     width = [level.channels for level in down]
     depths = [level.depth for level in down]
@@ -110,8 +110,13 @@ def _levels(path: object, shapes: Shapes) -> list[_Level]:
 def _levels_up(path: object, shapes: Shapes, down: list[_Level]) -> list[_Level]:
     """The way back, the smallest resolution first; each level has one residual block more than on the way down."""
     count = len(down[0].depths) + 1
-    found = [[_depth(shapes, f"{UNET}output_blocks.{place * count + number}.1.") for number in range(count)] for place in range(len(down))]
-    return [_level(path, level.channels, depths) for level, depths in zip(reversed(down), found)]
+    levels = []
+    for place, level in enumerate(reversed(down)):
+        blocks = [f"{UNET}output_blocks.{place * count + number}." for number in range(count)]
+        for block in blocks:
+            shapes[f"{block}0.out_layers.3.weight"]     # raises KeyError for half a UNet
+        levels.append(_level(path, level.channels, [_depth(shapes, f"{block}1.") for block in blocks]))
+    return levels
 
 
 def _level(path: object, channels: int, depths: list[int]) -> _Level:

@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from modules.library.diffusers_folder import DiffusersFolder, is_diffusers_folder, read_folder
 from modules.library.header import Header, TensorEntry, read_header
 from modules.schema.errors import CannotLoad
 
@@ -111,11 +112,33 @@ class SafetensorsWeights:
         self._map = self._buffer = None
 
 
+class FolderWeights:
+    """A folder in diffusers' layout, read under the names of the original one."""
+
+    def __init__(self, folder: DiffusersFolder) -> None:
+        self.header = folder.header
+        self._sources = folder.sources
+        self._files: dict[Path, SafetensorsWeights] = {}
+
+    def read(self, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+        source = self._sources[name]
+        if source.file not in self._files:
+            self._files[source.file] = SafetensorsWeights(read_header(source.file))
+        return self._files[source.file].read(source.name, dtype, device)
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+
 def open_weights(path: Path) -> Weights:
-    """Open a model file by what it holds; only .ckpt, .pt, .pth and .bin may hold a pickle.
+    """Open a model file, or a folder in diffusers' layout, by what it holds; only .ckpt, .pt, .pth and .bin may hold a pickle.
 
     Raises CannotLoad saying what is wrong with the file.
     """
+    if is_diffusers_folder(path):
+        return FolderWeights(read_folder(path))
     if path.suffix.lower() in PICKLE_SUFFIXES:
         from modules.loading.pickle_weights import is_pickle, open_pickle
 

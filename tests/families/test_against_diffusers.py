@@ -27,7 +27,10 @@ from modules.engine.prompt_tokens import VOCABULARY_FOLDER
 from modules.engine.resolved import ResolvedInit, ResolvedRequest, SamplingOptions
 from modules.families.sdxl import SDXL
 from modules.families.table import FAMILIES
+from modules.library.facts import read_facts
 from modules.library.model_file import ModelFile
+from modules.library.roots import Place
+from modules.library.scan import scan
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
 from modules.loading.unet_layout import unet_config
@@ -67,6 +70,22 @@ def test_latents_are_those_of_the_diffusers_pipeline(name: str, tmp_path: Path, 
     assert off <= TOLERANCE, f"off by {off:.2g}"
 
 
+@pytest.mark.parametrize("name", ["SD2", "SDXL refiner", "SDXL v-prediction, zero terminal SNR"])
+def test_a_folder_of_diffusers_draws_what_the_single_file_does(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    single = _Ours(name, tmp_path, monkeypatch)
+    tensors = {key: tensor.float() for key, tensor in tensors_of(name).items()}
+    pipeline, _ = reference_pipeline(name, single, tensors)
+    folder = tmp_path / "Stable-diffusion" / "some model"
+    pipeline.save_pretrained(folder)
+    (listed,) = scan([Place(folder=folder.parent, endings=(".safetensors",), folders=True)])
+    assert (listed.path, listed.name) == (folder, "some model")
+    assert read_facts(folder).family_name == name.partition(" v-pred")[0]       # what it predicts is told by its scheduler
+    as_folder = _Ours(name, tmp_path, monkeypatch, path=folder)
+    assert as_folder.components.prediction is single.components.prediction
+    assert float((as_folder.latents - single.latents).norm() / single.latents.norm()) < 1e-5
+
+
 def test_a_unet_without_some_of_its_transformers_runs_by_its_shapes() -> None:
     """As SSD-1B: one residual block in the middle, and fewer transformer blocks in some places than in others."""
     def left_out(name: str) -> bool:
@@ -94,11 +113,11 @@ def test_a_unet_without_some_of_its_transformers_runs_by_its_shapes() -> None:
 class _Ours(NullHooks):
     """Our latents, and what the reference has to start from."""
 
-    def __init__(self, name: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
-        path = checkpoint_of(name, folder)
+    def __init__(self, name: str, folder: Path, patch: pytest.MonkeyPatch, path: Path | None = None) -> None:
+        made, path = path is None, path or checkpoint_of(name, folder)
         policy = policy_from_flags(Flags(), Hardware(kind="cpu", name="test", memory_bytes=2**33, cpu_count=1, reason="a test"))
         model = load_checkpoint(ModelFile(path=path, name=path.name, kind="checkpoint", size=path.stat().st_size), policy)
-        assert model.family.name == name
+        assert not made or model.family.name == name
         self.components: Components = model
         self.picture = Image.fromarray(np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8))
         self.latents = self.noise = self.init = torch.empty(0)
@@ -143,6 +162,13 @@ class _Ours(NullHooks):
 @torch.no_grad()
 def reference_latents(name: str, ours: _Ours) -> Tensor:
     tensors = {key: tensor.float() for key, tensor in tensors_of(name).items()}
+    pipeline, asked = reference_pipeline(name, ours, tensors)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline(**asked).images
+
+
+def reference_pipeline(name: str, ours: _Ours, tensors: Mapping[str, Tensor]) -> tuple[Any, dict[str, Any]]:
+    """The pipeline of the family, and what it is to be called with."""
     parts: dict[str, Any] = {"unet": unet_of(name, tensors), "vae": vae_of(tensors), "scheduler": scheduler_of(name, ours)}
     asked: dict[str, Any] = {
         "prompt": PROMPT, "negative_prompt": NEGATIVE, "height": SIZE, "width": SIZE, "guidance_scale": SCALE, "output_type": "latent",
@@ -171,9 +197,7 @@ def reference_latents(name: str, ours: _Ours) -> Tensor:
         asked |= {"image": ours.init, "strength": 1.0, "generator": torch.Generator().manual_seed(SEED), "original_size": (SIZE, SIZE), "target_size": (SIZE, SIZE)}
         for key in ("latents", "height", "width"):
             del asked[key]
-    made = pipeline(**parts)
-    made.set_progress_bar_config(disable=True)
-    return made(**asked).images
+    return pipeline(**parts), asked
 
 
 def scheduler_of(name: str, ours: _Ours) -> Any:

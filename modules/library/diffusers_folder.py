@@ -1,0 +1,111 @@
+"""A model as a folder in diffusers' layout, listed as if it were one file in the original layout: same names, same shapes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modules.families.family import UNET
+from modules.families.unet_names import original_names
+from modules.library.header import Header, TensorEntry, read_header
+from modules.schema.errors import CannotLoad
+
+INDEX = "model_index.json"
+_VAE = "first_stage_model."
+_TEXT_PREFIXES = {"quick_gelu": "cond_stage_model.transformer.", "gelu": "cond_stage_model.model."}     # told by their activation: SD 1.x, SD 2.x
+_XL_FIRST, _XL_SECOND, _REFINER = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model.", "conditioner.embedders.0.model."
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderTensor:
+    """Where a tensor lies: ``name`` in ``file``."""
+
+    file: Path
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffusersFolder:
+    """header: all tensors under their names in the original layout. sources: where each of them is."""
+
+    header: Header
+    sources: Mapping[str, FolderTensor]
+
+
+def is_diffusers_folder(path: Path) -> bool:
+    return (path / INDEX).is_file()
+
+
+def read_folder(path: Path) -> DiffusersFolder:
+    """The folder's index. Raises CannotLoad naming the part that is missing, damaged or of a kind that this version does not know."""
+    kind = read_json(path / INDEX).get("_class_name")
+    if not (path / "unet").is_dir():
+        raise CannotLoad(path, f"it is a folder of the kind {kind or 'unknown'}, which this version cannot run", "Choose an SD 1.x, SD 2.x or SDXL model.")
+    entries: dict[str, TensorEntry] = {}
+    sources: dict[str, FolderTensor] = {}
+    for part, prefix in _parts(path).items():
+        for file in part_files(path / part):
+            for name, entry in read_header(file).tensors.items():
+                for original in _original(part, prefix, name):
+                    entries[original], sources[original] = entry, FolderTensor(file=file, name=name)
+    size = sum(entry.end - entry.start for entry in entries.values())
+    return DiffusersFolder(header=Header.of(path, entries, {}, size), sources=sources)
+
+
+def part_files(folder: Path) -> list[Path]:
+    """The weight files of one part: those its index names, else the one that is no variant. Raises CannotLoad when there is none."""
+    index = next(iter(sorted(folder.glob("*.safetensors.index.json"), key=_plainest)), None)
+    if index is not None:
+        table = read_json(index).get("weight_map")
+        names = {Path(name).name for name in table.values()} if isinstance(table, dict) else set()
+        return [folder / name for name in sorted(names)]
+    files = sorted(folder.glob("*.safetensors"), key=_plainest)
+    if not files:
+        raise CannotLoad(folder, "this part of the model has no .safetensors file", "Download the model's .safetensors files too.")
+    return files[:1]
+
+
+def main_file(folder: Path) -> Path:
+    """The file that stands for the model where one is asked for, such as for its hash. Raises CannotLoad."""
+    part = next((folder / name for name in ("unet", "transformer") if (folder / name).is_dir()), folder)
+    return part_files(part)[0]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The table in a file; empty for one that is missing or damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _plainest(path: Path) -> tuple[int, str]:
+    """``model.safetensors`` before ``model.fp16.safetensors`` before ``model.fp16.non_ema.safetensors``."""
+    return path.name.count("."), path.name
+
+
+def _parts(path: Path) -> dict[str, str]:
+    """The folder's parts, and what their tensors' names begin with in the original layout."""
+    found = {"unet": UNET, "vae": _VAE}
+    if (path / "text_encoder_2").is_dir():
+        has_first = (path / "text_encoder").is_dir()
+        found |= {"text_encoder": _XL_FIRST, "text_encoder_2": _XL_SECOND} if has_first else {"text_encoder_2": _REFINER}
+    elif (path / "text_encoder").is_dir():
+        found["text_encoder"] = _TEXT_PREFIXES.get(str(read_json(path / "text_encoder" / "config.json").get("hidden_act")), _TEXT_PREFIXES["quick_gelu"])
+    return {part: prefix for part, prefix in found.items() if (path / part).is_dir()}
+
+
+def _original(part: str, prefix: str, name: str) -> Iterable[str]:
+    if part == "unet":
+        module, _, ending = name.rpartition(".")
+        return [f"{prefix}{original}.{ending}" for original in original_names(module)[-1:]]
+    if part == "vae" or prefix.endswith("transformer."):
+        return [prefix + name]
+    rest = name.removeprefix("text_model.")          # newer versions of transformers leave it out
+    if rest.startswith("final_layer_norm."):
+        return [prefix + rest.replace("final_layer_norm.", "ln_final.")]
+    return [prefix + (rest if rest.startswith("text_projection.") else f"text_model.{rest}")]
