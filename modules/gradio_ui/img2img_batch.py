@@ -79,7 +79,6 @@ def _text(builder: FormBuilder, name: str, label: str, placeholder: str, *, show
         elem_id=name,
         elem_classes=["gradio-textbox"],
         lines=1,
-        max_lines=1,
         interactive=True,
         visible=True if shown else "hidden",
     )
