@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from modules.a1111.denoiser_callbacks import after_guidance, after_model, before_model
+from modules.a1111 import callbacks
+from modules.a1111.callback_params import ImageSaveParams
+from modules.a1111.denoiser_callbacks import after_guidance, after_model, before_model, listened
 from modules.a1111.infotexts import evaluated
 from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs, PostProcessMaskOverlayArgs, PostSampleArgs
 from modules.application.picture_run import PictureListener
@@ -182,7 +184,15 @@ class ScriptBridge(PictureListener):
             pp = PostprocessImageArgs(image.picture)
             self.scripts.postprocess_image_after_composite(self.p, pp)
             image = replace(image, picture=pp.image)
-        return super().composited(image)
+        return super().composited(self._offered(image))
+
+    def _offered(self, image: GeneratedImage) -> GeneratedImage:
+        """on_before_image_saved: the picture may be changed before its file is written; the file's name is not known yet."""
+        if not listened("before_image_saved") or self.p.do_not_save_samples:
+            return image
+        params = ImageSaveParams(image.picture, self.p, "", {"parameters": self.writer.infotext(image)})
+        callbacks.before_image_saved_callback(params)
+        return replace(image, picture=params.image)
 
     def extra(self, image: GeneratedImage, own: Mapping[str, object]) -> Mapping[str, object]:
         """A1111's ``extra_generation_params``: scripts' and the house's in the order in which they came."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def before_model(p: Any, call: DenoiserCall) -> DenoiserCall:
     """on_cfg_denoiser. SDXL's conditionings are dicts with "crossattn" and "vector", as in A1111."""
-    if not _listened("cfg_denoiser"):
+    if not listened("cfg_denoiser"):
         return call
     params = CFGDenoiserParams(
         call.x, call.image_cond, call.sigma, call.step, call.total_steps, _cond(call.cond, call.vector_cond),
@@ -33,7 +33,7 @@ def before_model(p: Any, call: DenoiserCall) -> DenoiserCall:
 
 def after_model(p: Any, call: DenoiserCall, rows: Tensor) -> Tensor:
     """on_cfg_denoised: x0 of all rows, changed in place or replaced."""
-    if not _listened("cfg_denoised"):
+    if not listened("cfg_denoised"):
         return rows
     params = CFGDenoisedParams(rows, call.step, call.total_steps, None)
     callbacks.cfg_denoised_callback(params)
@@ -42,14 +42,15 @@ def after_model(p: Any, call: DenoiserCall, rows: Tensor) -> Tensor:
 
 def after_guidance(p: Any, call: DenoiserCall, denoised: Tensor) -> Tensor:
     """on_cfg_after_cfg."""
-    if not _listened("cfg_after_cfg"):
+    if not listened("cfg_after_cfg"):
         return denoised
     params = AfterCFGCallbackParams(denoised, call.step, call.total_steps)
     callbacks.cfg_after_cfg_callback(params)
     return params.x
 
 
-def _listened(category: str) -> bool:
+def listened(category: str) -> bool:
+    """Whether anybody registered for it."""
     return is_occupied() and bool(callbacks.registry().ordered(category))
 
 

@@ -6,15 +6,18 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from modules.a1111 import callbacks
 from modules.a1111.app_slot import current
 from modules.a1111.bridge import ScriptBridge
+from modules.a1111.callback_params import ImageSaveParams
+from modules.a1111.denoiser_callbacks import listened
 from modules.a1111.patch_points import looked_up
 from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, first_of
 from modules.a1111.running import RunningWork, running_work, working
 from modules.a1111.script_arguments import request_part
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures, styles_paths, with_usual_networks
-from modules.application.outcome import Outcome
+from modules.application.outcome import Outcome, OutputImage
 from modules.application.picture_run import PictureWork
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.hooks import NeverCancelled
@@ -55,7 +58,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     before = len(work.made)
     outcome = _made(work, p, PictureWork(
         kind=p.table.tab, request=request, settings=settings, checkpoint=_checkpoint(work, settings), user=work.user, progress=work.counter,
-        cancel=work.cancel, listener=bridge, say=work.say, noted=lambda done: work.noted([*work.made[:before], *done]), earlier=work.earlier,
+        cancel=work.cancel, listener=bridge, say=work.say, noted=lambda done: _saved(work, p, work.made[:before], done), earlier=work.earlier,
     ))  # fmt: skip
     processed = _processed(work, p, bridge, outcome)
     if p.scripts is not None:
@@ -74,6 +77,14 @@ def _made(work: RunningWork, p: StableDiffusionProcessing, pictures: PictureWork
             for each in listener.outcome.shown if listener.outcome else ():
                 each.picture.already_saved_as = str(each.path) if each.path else None  # type: ignore[attr-defined]  # A1111's word
                 work.made.append(each)
+
+
+def _saved(work: RunningWork, p: Any, before: list[OutputImage], done: list[OutputImage]) -> None:
+    """One more picture is safe. Told on the saving thread."""
+    work.noted([*before, *done])
+    newest = done[-1]
+    if newest.path is not None and listened("image_saved"):
+        callbacks.image_saved_callback(ImageSaveParams(newest.picture, p, str(newest.path), {"parameters": newest.infotext}))
 
 
 def _processed(work: RunningWork, p: Any, bridge: ScriptBridge, outcome: Outcome) -> Processed:

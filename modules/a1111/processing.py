@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from modules.a1111.app_slot import is_occupied
+from modules.a1111.model_view import sd_model
 from modules.engine.sampler_registry import split_sampler_and_schedule
 from modules.imaging.base64_codec import decode_image
 from modules.schema.param import ParamEntry, get
@@ -49,7 +51,7 @@ class StableDiffusionProcessing:
     tiling: bool | None = None
     do_not_save_samples: bool = False
     do_not_save_grid: bool = False
-    extra_generation_params: dict[str, Any] | None = None
+    extra_generation_params: dict[str, Any] = None  # type: ignore[assignment]  # A1111's default; never None afterwards
     overlay_images: list[Any] | None = None
     eta: float | None = None
     do_not_reload_embeddings: bool = False
@@ -60,7 +62,7 @@ class StableDiffusionProcessing:
     s_tmax: float | None = None
     s_tmin: float | None = None
     s_noise: float | None = None
-    override_settings: dict[str, Any] | None = None
+    override_settings: dict[str, Any] = None  # type: ignore[assignment]
     override_settings_restore_afterwards: bool = True
     sampler_index: Any = None
     refiner_checkpoint: str | None = None
@@ -114,6 +116,8 @@ class StableDiffusionProcessing:
     own_params: set[str] = field(default_factory=set, init=False)               # what the last run put into extra_generation_params
 
     def __post_init__(self) -> None:
+        if self.sd_model is None and is_occupied():
+            self.sd_model = sd_model()
         self.styles = self.styles if self.styles is not None else []
         self.extra_generation_params = self.extra_generation_params if self.extra_generation_params is not None else {}
         self.override_settings = self.override_settings if self.override_settings is not None else {}

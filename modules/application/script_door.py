@@ -13,9 +13,11 @@ class ScriptHost(Protocol):
 
     def check(self, request: Request) -> None:
         """Refuse what ``request`` asks of scripts that do not exist, or that would not understand it. Raises InvalidValue."""
+        ...
 
     def run(self, job: Job) -> tuple[Any, dict[str, Any]]:
         """Carry out a txt2img or img2img job on the worker thread: its Outcome and its summary."""
+        ...
 
 
 class ScriptDoor:

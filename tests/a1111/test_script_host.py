@@ -180,6 +180,18 @@ def test_process_images_outside_of_a_job_waits_for_the_worker(app: App) -> None:
         process_images(StableDiffusionProcessingTxt2Img(prompt="too wide", width=10**6))
 
 
+def test_callbacks_hear_of_each_picture(app: App, fake_engine: FakeEngine) -> None:
+    from modules.a1111 import callbacks
+
+    heard: list[Any] = []
+    with_scripts(app)
+    with occupied(app):
+        callbacks.on_before_image_saved(lambda params: setattr(params, "image", params.image.rotate(90).resize((32, 32))))
+        callbacks.on_image_saved(lambda params: heard.append((params.filename, params.pnginfo["parameters"][:5], params.p.prompt)))
+        outcome = generate_blocking(app, asking(save_images=True))
+    assert heard == [(str(outcome.images[0].path), "a cat", "a cat")] and outcome.images[0].picture.size == (32, 32)
+
+
 def test_an_interrupt_ends_a_script(app: App, fake_engine: FakeEngine) -> None:
     from modules.application.generation import submit
 

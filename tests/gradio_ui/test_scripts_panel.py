@@ -1,0 +1,78 @@
+"""Scripts on a generation tab: their controls under A1111's ids, their values in the request, their fields pasted from a picture's text."""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from modules.gradio_ui.form import Form
+from modules.gradio_ui.paste import Paster
+from tests.gradio_ui.test_page import GOLDEN_IDS
+
+NOT_THERE = re.compile(r"script_img2img_alternative|script_img2img_alt")   # "img2img alternative test" is not there yet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tab:
+    form: Form
+    paster: Paster
+    ids: set[str]
+
+    def values(self, **changed: Any) -> list[Any]:
+        """What an untouched tab sends, some fields changed, by elem_id."""
+        return [changed.get(each.component.elem_id or "", getattr(each.component, "value", None)) for each in self.form.fields]
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    from modules.a1111.script_host import install_scripts
+    from modules.application.build import build_app
+    from modules.gradio_ui.choices import ChoiceSources
+    from modules.gradio_ui.generation_tab import build_generation_tab
+    from modules.gradio_ui.img2img_tab import build_img2img_tab
+    from modules.gradio_ui.shown_files import ShownFiles
+    from modules.gradio_ui.ui_config import UiConfig
+    from modules.schema.flags import parse_flags
+    from modules.schema.table import TXT2IMG
+
+    app = build_app(parse_flags(["--data-dir", str(tmp_path_factory.mktemp("scripts"))], {}).flags)
+    install_scripts(app, gr.Blocks)
+    with gr.Blocks() as page:
+        around = (ChoiceSources.of(app), UiConfig.read(app.paths.ui_config_file), ShownFiles((app.paths.outputs_dir,)))
+        built = build_generation_tab(app, TXT2IMG, *around)
+        build_img2img_tab(app, *around)
+    ids = {each["props"].get("elem_id") for each in page.get_config_file()["components"]}
+    yield Tab(form=built.form, paster=built.paster, ids=ids)
+    app.close()
+
+
+def test_a1111s_ids_of_scripts_are_there(tab: Tab) -> None:
+    wanted = [each for each in GOLDEN_IDS.read_text(encoding="utf-8").split() if re.match(r"script_|xyz_grid|swap_axes|xy_grid|yz_grid|xz_grid", each)]
+    missing = [each for each in wanted if each not in tab.ids and not NOT_THERE.match(each)]
+    assert len(wanted) > 40 and missing == []
+
+
+def test_an_untouched_tab_asks_for_no_script(tab: Tab) -> None:
+    asked = tab.form.request(tab.values()).scripting
+    assert asked.script_name is None and not asked.script_args
+
+
+def test_the_chosen_scripts_values_reach_the_request(tab: Tab) -> None:
+    changed = {"script_list": "X/Y/Z plot", "script_txt2img_xyz_plot_x_type": "Sampler", "script_txt2img_xyz_plot_x_values_dropdown": ["Euler"],
+               "script_txt2img_xyz_plot_margin_size": 4}
+    asked = tab.form.request(tab.values(**changed)).scripting
+    assert asked.script_name == "X/Y/Z plot" and len(asked.script_args) == 18
+    assert isinstance(asked.script_args[0], int) and asked.script_args[2] == ["Euler"] and asked.script_args[16] == 4
+
+
+def test_a_plots_text_fills_its_fields(tab: Tab) -> None:
+    text = ('a cat\nSteps: 3, Sampler: Euler, Seed: 1, Size: 64x64, Script: X/Y/Z plot, X Type: Steps, X Values: "1-3,9", Y Type: Sampler,'
+            ' Y Values: "Euler,DDIM", Version: v1.10.1')
+    updates = dict(zip([each.component.elem_id for each in tab.form.fields], tab.paster.from_text(text)[1:]))
+    ids = "script_txt2img_xyz_plot_"
+    assert updates["script_list"]["value"] == "X/Y/Z plot" and updates[f"{ids}x_type"]["value"] == "Steps"
+    assert updates[f"{ids}x_values"]["value"] == "1-3,9" and updates[f"{ids}y_values_dropdown"]["value"] == ["Euler", "DDIM"]
