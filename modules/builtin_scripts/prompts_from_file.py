@@ -32,7 +32,7 @@ class Script(ScriptBase):
         iterate = gr.Checkbox(label="Iterate seed every line", value=False, elem_id=self.elem_id("checkbox_iterate"))
         same = gr.Checkbox(label="Use same random seed for all lines", value=False, elem_id=self.elem_id("checkbox_iterate_batch"))
         position = gr.Radio(["start", "end"], label="Insert prompts at the", elem_id=self.elem_id("prompt_position"), value="start")
-        text = gr.Textbox(label="List of prompt inputs", lines=4, value="", elem_id=self.elem_id("prompt_txt"))
+        text = gr.Textbox(label="List of prompt inputs", lines=4, value="", placeholder='a cat\n--prompt "a house" --steps 30 --cfg_scale 5 --seed 7', elem_id=self.elem_id("prompt_txt"))
         file = gr.UploadButton("Load a text file", file_types=["text", ".txt"], size="sm", elem_id=self.elem_id("file"))
         file.upload(read_text, inputs=[file], outputs=[text], show_progress="hidden", api_visibility="private")
         return [iterate, same, position, text]
