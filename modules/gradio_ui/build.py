@@ -12,7 +12,7 @@ from modules.gradio_ui.button_titles import button_titles
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.components import bridge_text
-from modules.gradio_ui.extras_tab import build_extras_tab
+from modules.gradio_ui.extras_tab import build_extras_tab, wire_upscaler_lists
 from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.foreign_head import foreign_head
 from modules.gradio_ui.foreign_tabs import build_foreign_tabs, scripts_of
@@ -98,6 +98,7 @@ def build_ui(app: App, slot: PageSlot | None = None) -> Page:
         forms = (txt2img.form, img2img.form)
         wire_quicksettings(app, choices, row, forms=forms, ui_config=ui_config, answer=setting_answer, following=following)
         merger.wire(row)
+        wire_upscaler_lists(app, page, choices, extras, {txt2img.form.component("hr_upscaler"): "hires_upscalers"})
         wire_fresh_values(app, page, choices, row, following)
     return page
 

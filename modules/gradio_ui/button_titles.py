@@ -35,6 +35,7 @@ _ONCE = {
     "refresh_checkpoint_B": "Look for checkpoints again",
     "refresh_checkpoint_C": "Look for checkpoints again",
     "modelmerger_refresh_bake_in_vae": "Look for VAE files again",
+    "extras_refresh_upscalers": "Look for upscalers again",
     "upscaling_res_switch_btn": "Swap width and height",
     "interrogate": "Interrogate CLIP: describe the picture in words",
     "deepbooru": "Interrogate DeepBooru: describe the picture in tags",

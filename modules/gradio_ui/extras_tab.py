@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 from gradio.utils import get_upload_folder
 
 from modules.application import extras
@@ -19,6 +20,7 @@ from modules.application.extras import Source
 from modules.files.resolver import allowed
 from modules.gradio_ui.canvas import PLAIN, build_canvas, read_canvas
 from modules.gradio_ui.components import bridge_text, form_column, form_row, tool_button
+from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.form_memory import wire_form_memory
@@ -44,7 +46,7 @@ BATCH, INPUT_DIR, OUTPUT_DIR = "extras_image_batch", "extras_batch_input_dir", "
 SINGLE, SEVERAL, FOLDER = "0", "1", "2"
 OPERATIONS: tuple[Item, ...] = (
     Fold("extras_upscale", "Upscale", "upscale_enabled", (
-        Line(None, ("upscaler_1",)), Line(None, ("upscaler_2", "extras_upscaler_2_visibility")), Part("resize")), is_open=True),
+        Part("upscaler_1"), Line(None, ("upscaler_2", "extras_upscaler_2_visibility")), Part("resize")), is_open=True),
     Fold("input-accordion-0", "GFPGAN", "gfpgan_enabled", ("gfpgan_visibility",)),
     Fold("input-accordion-1", "CodeFormer", "codeformer_enabled", (Line(None, ("codeformer_visibility", "codeformer_weight")),)),
     Fold("input-accordion-2", "Split oversized images", "split_enabled", (Line(None, ("split_threshold", "split_overlap_ratio")),)),
@@ -66,6 +68,7 @@ class ExtrasTab:
     form: Form
     output: OutputPanel
     submitter: ExtrasSubmitter
+    refresh: gr.Button
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +127,9 @@ class ExtrasSubmitter(Submitter):
 
 def build_extras_tab(app: App, choices: Choices, ui_config: UiConfig, files: ShownFiles) -> ExtrasTab:
     """The tab, inside the current block, with its events."""
-    builder = FormBuilder(table=EXTRAS, choices=choices, ui_config=ui_config, setting=app.settings.get, parts={"resize": _resize}, complete=_complete)
+    made: list[gr.Button] = []
+    parts = {"resize": _resize, "upscaler_1": lambda builder: made.append(_first_upscaler(builder))}
+    builder = FormBuilder(table=EXTRAS, choices=choices, ui_config=ui_config, setting=app.settings.get, parts=parts, complete=_complete)
     with gr.Row(elem_id=f"{TAB}_work", elem_classes=["gradio-row", "work-row"], equal_height=False):
         with gr.Column(elem_id=f"{TAB}_settings", elem_classes=["gradio-column", "settings-column"], scale=1, min_width=0):
             _pictures(builder, folders=not app.flags.hide_ui_dir_config)
@@ -141,7 +146,24 @@ def build_extras_tab(app: App, choices: Choices, ui_config: UiConfig, files: Sho
     wire_submit(TAB, submitter, overrides=None, toprow=buttons, output=output)
     wire_form_memory(TAB, form, None)
     wire_result_buttons(app, TAB, output, files)
-    return ExtrasTab(name=TAB, form=form, output=output, submitter=submitter)
+    return ExtrasTab(name=TAB, form=form, output=output, submitter=submitter, refresh=made[0] if made else gr.Button(visible=False))
+
+
+def wire_upscaler_lists(app: App, page: gr.Blocks, choices: Choices, tab: ExtrasTab, more: Mapping[Component, str]) -> None:
+    """Upscaler files that came since the page was built: shown after a reload, and by the refresh button. more: other lists, with their source."""
+    own = {tab.form.component(name): "upscalers" for name in ("upscaler_1", "upscaler_2") if name in {each.name for each in tab.form.fields}}
+    lists = {**own, **more}
+
+    def fresh() -> Any:
+        updates = [gr.update(choices=list(choices(source))) for source in lists.values()]
+        return updates if len(updates) > 1 else updates[0]
+
+    def look_again() -> Any:
+        app.catalogue.refresh()
+        return fresh()
+
+    page.load(fresh, outputs=list(lists), **QUICK)
+    tab.refresh.click(look_again, outputs=list(lists), **QUICK)
 
 
 def _complete(shown: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -182,8 +204,18 @@ def _folder(builder: FormBuilder, *, folders: bool) -> None:
     builder.build(("show_extras_results",))
 
 
+def _upscale_guard(builder: FormBuilder) -> int:
+    return next(index for index, each in enumerate(builder.fields) if each.name == "upscale_enabled")
+
+
+def _first_upscaler(builder: FormBuilder) -> gr.Button:
+    with form_row(None, "with-tool"):
+        builder.parameter("upscaler_1", guard=_upscale_guard(builder))
+        return tool_button("🔄", "extras_refresh_upscalers")
+
+
 def _resize(builder: FormBuilder) -> None:
-    guard = next(index for index, each in enumerate(builder.fields) if each.name == "upscale_enabled")
+    guard = _upscale_guard(builder)
     tabs = [
         InnerTab("extras_scale_by_tab", "Scale by", lambda: builder.build((Line(None, ("upscaling_resize", "upscale_max_side_length")),), guard)),
         InnerTab("extras_scale_to_tab", "Scale to", partial(_scale_to, builder, guard)),

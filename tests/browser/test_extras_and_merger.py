@@ -1,6 +1,7 @@
 """Extras and Checkpoint Merger as a person uses them, with the server that users start."""
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,15 @@ def test_a_picture_is_enlarged_by_a_model_and_sent_round_again(real_server: Real
     page.click("#extras_send_to_img2img")
     page.wait_for_function("webui.canvases.img2img_image.size[0] === 192")
     assert page.is_visible("#tab_img2img")
+
+
+def test_a_new_upscaler_file_shows_after_a_refresh(real_server: RealServer, visit: Callable[..., Visit], tmp_path: Path) -> None:
+    page = visit(real_server.url).page
+    page.click("#tab_extras-button")
+    shutil.copyfile(real_server.folder / "upscalers" / "4x-Tiny.pth", real_server.folder / "upscalers" / "4x-Late.pth")
+    page.click("#extras_refresh_upscalers")
+    page.wait_for_timeout(500)
+    choose(page, "extras_upscaler_2", "4x-Late")
 
 
 def test_what_is_missing_is_told_on_the_page(real_server: RealServer, visit: Callable[..., Visit], tmp_path: Path) -> None:
