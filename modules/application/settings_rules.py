@@ -25,7 +25,7 @@ PATTERNS = frozenset(key for key in PLACES if key.endswith("_pattern"))
 def is_frozen(flags: Flags, setting: Setting) -> bool:
     """Whether the command line forbids changing it (--freeze-settings and its relatives, --hide-ui-dir-config)."""
     keys = {each.strip() for each in (flags.freeze_specific_settings or "").split(",")}
-    sections = {each.strip() for each in (flags.freeze_settings_in_sections or "").split(",")}
+    sections = {each.strip() for each in (flags.freeze_settings_in_sections or "").split(",")} - {""}  # settings without a page have no section
     hidden = flags.hide_ui_dir_config and setting.key in PLACES
     return flags.freeze_settings or hidden or setting.key in keys or setting.section in sections
 

@@ -12,6 +12,7 @@ from modules.gradio_ui.button_titles import button_titles
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.components import bridge_text
+from modules.gradio_ui.extensions_tab import build_extensions_tab
 from modules.gradio_ui.extras_tab import build_extras_tab, wire_upscaler_lists
 from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.foreign_head import foreign_head
@@ -41,6 +42,7 @@ TABS = (
     ("modelmerger", "Checkpoint Merger"),
     ("history", "History"),
     ("settings", "Settings"),
+    ("extensions", "Extensions"),
 )
 
 
@@ -87,6 +89,8 @@ def build_ui(app: App, slot: PageSlot | None = None) -> Page:
                 merger = MergerTab(app, choices)
             with _tab("settings"):
                 build_settings_tab(app, choices, forms=(txt2img.form, img2img.form), reload=slot.reload)
+            with _tab("extensions"):
+                build_extensions_tab(app)
             build_foreign_tabs(app, nav)
         footer = gr.HTML(footer_html(app, chosen_checkpoint(app)), elem_id="footer")
         connect_paste_params_buttons({each.name: each for each in (txt2img, img2img)})

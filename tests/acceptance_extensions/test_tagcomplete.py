@@ -23,17 +23,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
         yield server
 
 
-def complete(page: Visit, block: str, typed: str) -> str:
-    """Type, wait for the list, take its first entry; what then stands in the prompt."""
+def complete(page: Visit, block: str, typed: str, offered: str) -> str:
+    """Type, wait for ``offered`` in the list, take the first entry; what then stands in the prompt."""
     field = page.page.locator(f"#{block} > label > textarea")
     field.click()
-    shown = page.page.locator(f"#{block} .autocompleteResults li")
-    for letter in typed:
-        field.press_sequentially(letter, delay=30)
-    shown.first.wait_for(state="visible", timeout=30_000)
+    field.press_sequentially(typed, delay=80)
+    results = page.page.locator(f"#{block} .autocompleteResults")
+    results.locator("li", has_text=offered).first.wait_for(state="visible", timeout=60_000)
+    page.page.wait_for_timeout(1000)  # it looks again a moment after the last key
     page.page.keyboard.press("ArrowDown")
+    results.locator("li.selected").wait_for(timeout=10_000)
     page.page.keyboard.press("Enter")
-    shown.first.wait_for(state="hidden")
+    page.page.wait_for_function("([block, typed]) => document.querySelector(`#${block} textarea`).value !== typed", arg=[block, typed])
     return field.input_value()
 
 
@@ -45,7 +46,7 @@ def opened(server: RealServer, visit: Callable[..., Visit]) -> Visit:
 
 
 def test_a_tag_is_completed_and_generated(server: RealServer, opened: Visit) -> None:
-    assert complete(opened, "txt2img_prompt", "1gi").startswith("1girl")
+    assert complete(opened, "txt2img_prompt", "1gi", "1girl").startswith("1girl")
     opened.set("txt2img_steps", 2)
     opened.page.click("#txt2img_generate")
     opened.wait_idle()
@@ -54,11 +55,11 @@ def test_a_tag_is_completed_and_generated(server: RealServer, opened: Visit) -> 
 
 def test_so_it_is_in_the_negative_prompt_of_img2img(opened: Visit) -> None:
     opened.page.click("#tab_img2img-button")
-    assert complete(opened, "img2img_neg_prompt", "1gi").startswith("1girl")
+    assert complete(opened, "img2img_neg_prompt", "1gi", "1girl").startswith("1girl")
 
 
 def test_embeddings_are_offered(opened: Visit) -> None:
-    assert "mywords" in complete(opened, "txt2img_neg_prompt", "<e:myw")
+    assert "mywords" in complete(opened, "txt2img_neg_prompt", "<e:myw", "mywords")
 
 
 def test_nothing_failed(server: RealServer, opened: Visit) -> None:

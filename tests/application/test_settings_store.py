@@ -141,3 +141,12 @@ def test_layers_for_one_job() -> None:
     with pytest.raises(UnknownName):
         OverlaidSettings(SETTINGS, {"nope": 1})
 
+
+
+def test_settings_without_a_page_are_not_frozen_by_default() -> None:
+    from modules.application.settings_rules import is_frozen
+    from modules.schema.flags import parse_flags
+
+    setting = SETTINGS.find("disabled_extensions")
+    assert not is_frozen(parse_flags([], {}).flags, setting)
+    assert is_frozen(parse_flags(["--freeze-settings"], {}).flags, setting)

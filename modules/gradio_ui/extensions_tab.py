@@ -1,0 +1,103 @@
+"""The Extensions tab: what is installed, switched on or off, what each did at the start; and installing from an address."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from html import escape
+
+import gradio as gr
+
+from modules.application.app import App
+from modules.extension_host.discover import Extension
+from modules.extension_host.git_facts import git_facts
+from modules.extension_host.install import install_from_url, refusal
+from modules.gradio_ui.components import bridge_text
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.messages import message_html
+from modules.gradio_ui.setting_changes import store_settings
+from modules.schema.errors import WebuiError
+
+
+def build_extensions_tab(app: App) -> None:
+    """The tab's content, inside the current block, with its events. The table is asked for when the tab is shown (extensions.js)."""
+    with gr.Row(elem_id="extensions_head", elem_classes=["gradio-row"]):
+        apply = gr.Button("Apply", elem_id="extensions_apply", variant="primary", scale=0)
+        refresh = gr.Button("Refresh", elem_id="extensions_refresh", scale=0)
+    answer = gr.HTML("", elem_id="extensions_answer")
+    table = gr.HTML("", elem_id="extensions_installed")
+    gr.HTML("<h3>Install from an address</h3>", elem_id="extensions_install_title")
+    with gr.Row(elem_id="extensions_install_row", elem_classes=["gradio-row"]):
+        words = {"interactive": True, "min_width": 0}
+        url = gr.Textbox(label="Address of the git repository", elem_id="extensions_url", elem_classes=["gradio-textbox"], scale=4, **words)
+        branch = gr.Textbox(label="Branch", placeholder="the usual one", elem_id="extensions_branch", elem_classes=["gradio-textbox"], **words)
+        name = gr.Textbox(label="Folder", placeholder="from the address", elem_id="extensions_name", elem_classes=["gradio-textbox"], **words)
+        install = gr.Button("Install", elem_id="extensions_install", scale=0)
+    chosen = bridge_text("extensions_switched_off")
+    apply.click(lambda text: _apply(app, text), inputs=[chosen], outputs=[answer], js="() => [webui.extensionsSwitchedOff()]", **QUICK)
+    refresh.click(lambda: installed_html(app), outputs=[table], **QUICK)
+    install.click(lambda *asked: _install(app, *asked), inputs=[url, branch, name], outputs=[answer, table], **QUICK)
+
+
+def installed_html(app: App) -> str:
+    """The table; for each extension its report of this start."""
+    rows = "".join(_row(app, each) for each in app.extensions.extensions)
+    if not rows:
+        return f"<p>No extension is installed. Put one into {escape(str(app.paths.data_dir / 'extensions'))}, or install it below.</p>"
+    head = "<tr><th>On</th><th>Extension</th><th>Version</th><th>At this start</th></tr>"
+    return f'<table id="extensions" class="extensions-table"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+
+
+def _row(app: App, each: Extension) -> str:
+    off = app.settings.get("disabled_extensions") or ()
+    checked = "" if each.name in off else " checked"
+    facts = git_facts(each.path)
+    version, link = "", ""
+    if facts is not None:
+        version = f"{facts.branch} {facts.commit[:8]}<br>{datetime.fromtimestamp(facts.commit_date):%Y-%m-%d}"
+        if facts.remote.startswith(("https://", "http://")):
+            link = f'<a href="{escape(facts.remote, quote=True)}" target="_blank" rel="noopener">{escape(facts.remote)}</a>'
+    name = escape(each.name, quote=True)
+    box = f'<input type="checkbox" class="gr-check-radio" name="enable_{name}" data-name="{name}" aria-label="{name}"{checked}>'
+    note = "<small>came with the program</small>" if each.is_builtin else link
+    return f"<tr><td>{box}</td><td><b>{name}</b><br>{note}</td><td>{version}</td><td>{_report(app, each)}</td></tr>"
+
+
+def _report(app: App, each: Extension) -> str:
+    """What it did at this start: loaded, registered, what failed, what it used that does nothing here."""
+    if not each.is_enabled:
+        return "switched off"
+    host = app.extensions
+    facts, troubles = host.facts_of(each.canonical_name), host.troubles.of(each.canonical_name)
+    hooks = sorted({category for category, listed in host.registry.categories.items() if any(one.owner == each.canonical_name for one in listed)})
+    lines = [f"{len(facts.scripts)} script files in {facts.seconds:.1f} s" if facts.scripts else "no script files"]
+    if hooks:
+        lines.append("takes part in: " + ", ".join(hooks))
+    if facts.stubs:
+        lines.append("asks for parts of A1111 that are not here: " + ", ".join(sorted(facts.stubs)))
+    if facts.shims:
+        lines.append("Gradio 3 words translated: " + ", ".join(sorted(facts.shims)))
+    good = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    bad = "".join(f'<li class="extension-trouble">{escape(one.place)}: {escape(one.sentence)}</li>' for one in troubles)
+    return f"<ul>{bad}{good}</ul>"
+
+
+def _apply(app: App, text: str) -> str:
+    known = {each.name for each in app.extensions.extensions}
+    elsewhere = [name for name in app.settings.get("disabled_extensions") or () if name not in known]
+    wanted = [name for name in json.loads(text or "[]") if name in known]
+    answer = json.loads(store_settings(app, {"disabled_extensions": [*elsewhere, *wanted]}))
+    if answer["errors"]:
+        return message_html(" ".join(answer["errors"]), "error")
+    return message_html("Stored. It takes effect at the next start of the program.")
+
+
+def _install(app: App, url: str, branch: str, name: str) -> tuple[str, str]:
+    refused = refusal(app.flags, has_password=bool(app.flags.gradio_auth or app.flags.gradio_auth_path))
+    if refused:
+        return message_html(refused, "error"), installed_html(app)
+    try:
+        folder = install_from_url(url, app.paths.data_dir / "extensions", name=name, branch=branch)
+    except WebuiError as error:
+        return message_html(str(error), "error"), installed_html(app)
+    return message_html(f"Installed into {folder}. It runs at the next start of the program."), installed_html(app)
