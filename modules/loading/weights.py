@@ -17,6 +17,7 @@ from torch import Tensor
 
 from modules.library.diffusers_folder import DiffusersFolder, is_diffusers_folder, read_folder
 from modules.library.header import Header, TensorEntry, read_header
+from modules.loading.scaled_weights import ScaledWeights, has_factors
 from modules.schema.errors import CannotLoad
 
 TORCH_DTYPES: Mapping[str, torch.dtype] = {
@@ -144,4 +145,5 @@ def open_weights(path: Path) -> Weights:
 
         if is_pickle(path):
             return open_pickle(path)
-    return SafetensorsWeights(read_header(path))
+    plain = SafetensorsWeights(read_header(path))
+    return ScaledWeights(plain) if has_factors(plain.header) else plain
