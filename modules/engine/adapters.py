@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from modules.loading.components import Components
 
 log = logging.getLogger(__name__)
+_TEXT_WIDTHS = {768: "SD 1.x", 1024: "SD 2.x", 1280: "SDXL's refiner", 2048: "SDXL"}  # of the text that a UNet's cross-attention reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +171,10 @@ def _swaps(loaded: Sequence[_Loaded], components: Components) -> tuple[list[_Swa
     comments: list[str] = []
     layers = _layers(components) if loaded else {}
     for each in loaded:
+        foreign = _other_family(each.lora, layers)
+        if foreign:
+            comments.append(f"The LoRA {each.request.name!r} was left out: it was trained for {foreign}, and this checkpoint is {components.family.name}.")
+            continue
         failed = [key for key, parts in each.lora.layers.items() if not _change(each.request, key, parts, layers, swaps)]
         if len(failed) == len(each.lora.layers):
             comments.append(f"The LoRA {each.request.name!r} changes nothing in this checkpoint: it was trained for another kind of model "
@@ -178,6 +183,23 @@ def _swaps(loaded: Sequence[_Loaded], components: Components) -> tuple[list[_Swa
             comments.append(f"{len(failed)} of the {len(each.lora.layers)} layers of the LoRA {each.request.name!r} do not fit this checkpoint "
                             f"and were left out (the first: {failed[0]}).")
     return list(swaps.values()), comments
+
+
+def _other_family(lora: Lora, layers: Mapping[str, nn.Module]) -> str:
+    """What kind of model the file is for, told by the text that its cross-attention reads; "" when that is this model's kind."""
+    for key, parts in lora.layers.items():
+        down, layer = parts.get("lora_down.weight"), layers.get(key)
+        if down is None or layer is None or not key.endswith(("attn2_to_k", "attn2_to_v")):
+            continue
+        width, needed = down.shape[1], _weight_of(layer).shape[1]
+        return "" if width == needed else _TEXT_WIDTHS.get(width, f"models whose text is {width} values wide")
+    return ""
+
+
+def _weight_of(layer: nn.Module) -> Tensor:
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    return weight
 
 
 def _layers(components: Components) -> dict[str, nn.Module]:

@@ -1,4 +1,4 @@
-"""How much a network changes one layer: LoRA, LoCon, DoRA, LoHa, LoKr, IA3, GLoRA, OFT, full and norm differences.
+"""How much a network changes one layer: LoRA, LoCon, DoRA, LoHa, LoKr, IA3, GLoRA, OFT, BOFT, full and norm differences.
 
 Each form is a function of the layer's tensors by part name and of the layer's weight. All in float32.
 Sources: Hu et al. 2021 (arXiv:2106.09685); Yeh et al. 2023, LyCORIS (arXiv:2309.14859); Liu et al. 2024, DoRA (arXiv:2402.09353);
@@ -119,20 +119,40 @@ def _glora(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
 
 
 def _rotation(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
-    """OFT: output channels, in blocks, are turned by an orthogonal matrix (Cayley's form of a skew matrix)."""
-    blocks = parts["oft_blocks"] if "oft_blocks" in parts else parts["oft_diag"]
-    count, size = blocks.shape[0], blocks.shape[1]
+    """OFT: output channels, in blocks, are turned by orthogonal matrices. BOFT: several such turns one after the other."""
+    turns = parts["oft_diag"] if "oft_diag" in parts else _cayley(parts["oft_blocks"], parts.get("alpha"), len(weight))    # the old form has them ready
+    count, size = turns.shape[-3], turns.shape[-1]
     if count * size != len(weight):
         raise ValueError(f"its {count} rotations of {size} channels do not make up the layer's {len(weight)}")
-    skew = blocks - blocks.transpose(1, 2)
-    limit = parts["alpha"].item() * len(weight) if "oft_blocks" in parts and "alpha" in parts else 0.0
-    if limit:
-        length = skew.norm()
-        skew = skew * ((length.clamp(max=limit) + 1e-8) / (length + 1e-8))
-    identity = torch.eye(size, device=blocks.device)
-    turn = (identity + skew) @ torch.linalg.inv(identity - skew)
-    turned = torch.einsum("b n m, b n r -> b m r", turn, weight.reshape(count, size, -1))
+    flat = weight.reshape(len(weight), -1)
+    turned = _butterfly(turns, flat) if turns.ndim == 4 else torch.einsum("b n m, b n r -> b m r", turns, flat.reshape(count, size, -1))
+    turned = turned.reshape(len(weight), -1)
+    if "rescale" in parts:
+        turned = turned * parts["rescale"].reshape(-1, 1)
     return _Raw(turned.reshape(weight.shape) - weight)
+
+
+def _cayley(blocks: Tensor, limit: Tensor | None, channels: int) -> Tensor:
+    """Orthogonal matrices from any: Cayley's form of their skew part. limit: COFT's, times the channels, of the skew part's length."""
+    skew = blocks - blocks.transpose(-1, -2)
+    if limit is not None and limit.item():
+        length = skew.norm()
+        skew = skew * ((length.clamp(max=limit.item() * channels) + 1e-8) / (length + 1e-8))
+    identity = torch.eye(blocks.shape[-1], device=blocks.device)
+    return (identity + skew) @ torch.linalg.inv(identity - skew)
+
+
+def _butterfly(stages: Tensor, flat: Tensor) -> Tensor:
+    """BOFT: as the stages of a fast Fourier transform, each turns pairs of channels twice as far apart as the one before.
+
+    stages: (m, blocks, size, size). Source: Liu et al. 2024, BOFT (arXiv:2311.06243), as LyCORIS stores it.
+    """
+    count, size = stages.shape[1], stages.shape[2]
+    for number, turn in enumerate(stages):
+        reach = 2**number * (size // 2)
+        grouped = flat.reshape(-1, 2, reach, flat.shape[1]).transpose(1, 2).reshape(count, size, -1)
+        flat = (turn @ grouped).reshape(-1, reach, 2, flat.shape[1]).transpose(1, 2).reshape(flat.shape)
+    return flat
 
 
 def _full(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:

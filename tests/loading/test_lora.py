@@ -109,9 +109,27 @@ def test_other_forms():
 
 
 def test_a_rotation_keeps_the_length_of_every_column():
-    change = layer_change({"oft_diag": randn(2, 3, 3)}, WEIGHT)
+    change = layer_change({"oft_blocks": randn(2, 3, 3)}, WEIGHT)
     assert change is not None and torch.allclose((WEIGHT + change.weight).norm(dim=0), WEIGHT.norm(dim=0), atol=1e-4)
     assert not torch.allclose(change.weight, torch.zeros(6, 8))
+
+
+def test_the_old_form_of_a_rotation_holds_the_matrices_themselves():
+    turns = torch.linalg.qr(randn(2, 3, 3)).Q
+    change = layer_change({"oft_diag": turns}, WEIGHT)
+    assert change is not None and torch.allclose(WEIGHT + change.weight, torch.block_diag(*turns).T @ WEIGHT, atol=1e-6)
+
+
+def test_boft_turns_pairs_of_channels_ever_further_apart():
+    stages = randn(2, 2, 2, 2)              # two stages over four channels: neighbours, then those two apart
+    change = layer_change({"oft_blocks": stages, "rescale": torch.full((4, 1), 0.5)}, weight := randn(4, 3))
+    skew, identity = stages - stages.transpose(2, 3), torch.eye(2)
+    turns = (identity + skew) @ torch.linalg.inv(identity - skew)
+    expected = weight.clone()
+    for stage, groups in enumerate([[(0, 1), (2, 3)], [(0, 2), (1, 3)]]):
+        for block, group in enumerate(groups):
+            expected[list(group)] = turns[stage, block] @ expected[list(group)]
+    assert torch.allclose(change.weight, expected * 0.5 - weight, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 8), (6, 1), (6,)])

@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from modules.engine.adapters import NetworkSwitch, applied
+from modules.engine.adapters import NetworkSwitch, _other_family, applied
 from modules.engine.extra_networks import take_out_tags
 from modules.library.model_file import ModelFile
-from modules.loading.lora import LoraShelf
+from modules.loading.lora import Lora, LoraShelf
 
 UP, DOWN = torch.ones(4, 1), torch.ones(1, 4)
 
@@ -135,3 +135,18 @@ def test_a_switch_replaces_what_was_on_and_leaves_equal_requests_alone(shelf):
 def test_without_a_shelf_nothing_is_known_and_nothing_said():
     with NetworkSwitch(model(), None) as switch:
         assert switch.use(take_out_tags("<lora:both>")[1]).comments == ()
+
+
+def test_a_lora_for_models_with_other_text_is_left_out_whole_and_told():
+    layers = {"unet_attn2_to_k": torch.nn.Linear(2048, 4), "unet_attn1_to_k": torch.nn.Linear(4, 4)}
+
+    def parts(width: int) -> dict[str, torch.Tensor]:
+        return {"lora_down.weight": torch.zeros(2, width), "lora_up.weight": torch.zeros(4, 2)}
+
+    def lora(width: int) -> Lora:
+        file = ModelFile(path="x", name="x", kind="lora")
+        return Lora(file=file, layers={"unet_attn1_to_k": parts(4), "unet_attn2_to_k": parts(width)})
+
+    assert _other_family(lora(768), layers) == "SD 1.x"
+    assert _other_family(lora(2048), layers) == ""
+    assert _other_family(lora(56), layers) == "models whose text is 56 values wide"
