@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from modules.library.header import Header
 
-if TYPE_CHECKING:
-    from modules.loading.weights import Weights
-
 _FACTORS = ("scale_weight", "weight_scale")             # of the ``weight`` beside it: one number, or one per row
 _UNUSED = ("scale_input", "input_scale", "scaled_fp8")  # for arithmetic in float8, which we do not do; the mark of the whole file
+
+
+class Readable(Protocol):
+    """An open model file."""
+
+    header: Header
+
+    def read(self, name: str, dtype: torch.dtype, device: torch.device) -> Tensor: ...
+
+    def close(self) -> None: ...
 
 
 def has_factors(header: Header) -> bool:
@@ -24,7 +31,7 @@ def has_factors(header: Header) -> bool:
 class ScaledWeights:
     """``inner``'s tensors times their factors, which are no tensors of their own here."""
 
-    def __init__(self, inner: Weights) -> None:
+    def __init__(self, inner: Readable) -> None:
         self._inner = inner
         self._factors: Mapping[str, str] = {
             f"{name.rpartition('.')[0]}.weight": name for name in inner.header.names if name.endswith(_FACTORS)
