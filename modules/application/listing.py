@@ -100,7 +100,7 @@ def _metadata(app: App, file: ModelFile) -> dict[str, str]:
 
 def embeddings(app: App) -> dict[str, dict[str, Any]]:
     """Every embedding, those that fit the loaded checkpoint apart from those that do not. Without one all are listed as loaded."""
-    width = _text_width(app)
+    widths = _text_widths(app)
     found: dict[str, dict[str, Any]] = {"loaded": {}, "skipped": {}}
     for file in app.catalogue.embeddings():
         try:
@@ -110,17 +110,17 @@ def embeddings(app: App) -> dict[str, dict[str, Any]]:
         if embedding is None:
             continue                    # a preview picture
         item = {"step": embedding.step, "sd_checkpoint": None, "sd_checkpoint_name": embedding.trained_on,
-                "shape": embedding.width, "vectors": embedding.vector_count}
-        found["loaded" if width in (None, embedding.width) else "skipped"][embedding.name] = item
+                "shape": sum(embedding.widths), "vectors": embedding.vector_count}
+        found["loaded" if widths in (None, embedding.widths) else "skipped"][embedding.name] = item
     return found
 
 
-def _text_width(app: App) -> int | None:
-    """Width of the loaded checkpoint's text encoders together; None when none is loaded."""
+def _text_widths(app: App) -> tuple[int, ...] | None:
+    """Of each text encoder of the loaded checkpoint; None when none is loaded."""
     components = app.checkpoints.components
     if components is None:
         return None
-    return sum(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders)   # type: ignore[operator]
+    return tuple(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders)   # type: ignore[operator]
 
 
 def upscalers(app: App) -> list[dict[str, Any]]:
