@@ -21,9 +21,14 @@ from modules.a1111.script import (
 )
 from modules.a1111.script_controls import default_value
 from modules.extension_host.registry import sentence_of
+from modules.schema.errors import WebuiError
 
 log = logging.getLogger(__name__)
 Data = Sequence[ScriptClassData]
+
+
+class ScriptFailed(WebuiError):
+    """A chosen script broke off."""
 
 
 class ScriptRunner:
@@ -127,9 +132,20 @@ class ScriptRunner:
         return self.selectable_scripts[place - 1] if isinstance(place, int) and 0 < place <= len(self.selectable_scripts) else None
 
     def run(self, p: Any, *args: Any) -> Any:
-        """The chosen script's Processed; None where none is chosen, or it leaves the job to us."""
+        """The chosen script's Processed; None where none is chosen, or it leaves the job to us. Raises WebuiError, ScriptFailed for the script's own faults."""
         script = self.selected(args)
-        return None if script is None else script.run(p, *args[script.args_from : script.args_to])
+        if script is None:
+            return None
+        try:
+            return script.run(p, *args[script.args_from : script.args_to])
+        except (WebuiError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            if getattr(error, "is_flow_control", False):
+                raise
+            with _guarded(script.filename or "", "run"):
+                raise
+            raise ScriptFailed(f"The script {_title(script)} failed: {sentence_of(error)}", "What it said stands in the log.") from error
 
     def ordered_scripts(self, method: str) -> list[Script]:
         """The always-on scripts that have a ``method`` of their own, in the order of their calls."""

@@ -13,6 +13,7 @@ from modules.a1111.app_slot import occupied
 from modules.a1111.process_images import process_images
 from modules.a1111.script import AlwaysVisible, Script
 from modules.a1111.script_host import ScriptHost, install_scripts
+from modules.a1111.script_runner import ScriptFailed
 from modules.application.app import App
 from modules.application.generation import generate_blocking
 from modules.schema.errors import InvalidValue
@@ -133,6 +134,22 @@ def test_a_script_that_raises_is_named_and_the_picture_is_made(app: App) -> None
     assert len(outcome.images) == 1 and "Good: still called" in outcome.images[0].infotext
     assert any("Bad failed (process)" in each for each in outcome.comments) and any("Bad failed (postprocess_image)" in each for each in outcome.comments)
     assert "Bad failed" in outcome.info["comments"]
+
+
+def test_a_chosen_script_that_raises_fails_its_job_by_name_and_keeps_what_was_made(app: App) -> None:
+    class Breaks(Always):
+        def show(self, is_img2img: bool) -> Any:
+            return not is_img2img
+
+        def run(self, p: Any, *args: Any) -> Any:
+            process_images(p)
+            raise ZeroDivisionError("half way")
+
+    with_scripts(app, Breaks)
+    with pytest.raises(ScriptFailed, match="The script Breaks failed: ZeroDivisionError: half way"):
+        generate_blocking(app, asking(script_name="breaks"))
+    assert len(app.jobs.recent(1)[0].result.images) == 1
+    assert generate_blocking(app, asking()).images
 
 
 def test_a_run_inside_a_run(app: App, fake_engine: FakeEngine) -> None:
