@@ -88,7 +88,13 @@ class ScriptRunner:
             self.titles.append(title)
 
     def prepare_ui(self) -> None:
+        """A page begins to be built, perhaps not the first: its scripts' controls follow, those of no page are made anew when asked for."""
         self.inputs = [None]
+        self.infotext_fields.clear()
+        self.paste_field_names.clear()
+        for script in self.scripts:
+            if script.page_has_it:
+                script.controls = None
 
     def create_script_ui(self, script: Script) -> list[Any]:
         """Call ``script.ui`` inside the current Gradio block and note where its arguments stand. Its failure leaves it without any."""

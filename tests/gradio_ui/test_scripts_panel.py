@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from modules.a1111.script_runner import ScriptRunner
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.paste import Paster
 from tests.gradio_ui.test_page import GOLDEN_IDS
@@ -21,6 +22,7 @@ class Tab:
     form: Form
     paster: Paster
     ids: set[str]
+    runner: ScriptRunner
 
     def values(self, **changed: Any) -> list[Any]:
         """What an untouched tab sends, some fields changed, by elem_id."""
@@ -40,13 +42,16 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     from modules.schema.table import TXT2IMG
 
     app = build_app(parse_flags(["--data-dir", str(tmp_path_factory.mktemp("scripts"))], {}).flags)
-    install_scripts(app, gr.Blocks)
+    host = install_scripts(app, gr.Blocks)
+    with gr.Blocks():                       # a first page, that Reload UI throws away; the API was asked meanwhile
+        build_generation_tab(app, TXT2IMG, ChoiceSources.of(app), UiConfig.read(app.paths.ui_config_file), ShownFiles((app.paths.outputs_dir,)))
+    host.with_ui(host.txt2img)
     with gr.Blocks() as page:
         around = (ChoiceSources.of(app), UiConfig.read(app.paths.ui_config_file), ShownFiles((app.paths.outputs_dir,)))
         built = build_generation_tab(app, TXT2IMG, *around)
         build_img2img_tab(app, *around)
     ids = {each["props"].get("elem_id") for each in page.get_config_file()["components"]}
-    yield Tab(form=built.form, paster=built.paster, ids=ids)
+    yield Tab(form=built.form, paster=built.paster, ids=ids, runner=host.with_ui(host.txt2img))
     app.close()
 
 
@@ -76,3 +81,9 @@ def test_a_plots_text_fills_its_fields(tab: Tab) -> None:
     ids = "script_txt2img_xyz_plot_"
     assert updates["script_list"]["value"] == "X/Y/Z plot" and updates[f"{ids}x_type"]["value"] == "Steps"
     assert updates[f"{ids}x_values"]["value"] == "1-3,9" and updates[f"{ids}y_values_dropdown"]["value"] == ["Euler", "DDIM"]
+
+
+def test_arguments_have_a_place_each_also_after_the_page_was_built_anew(tab: Tab) -> None:
+    places = [place for script in tab.runner.scripts for place in range(script.args_from or 0, script.args_to or 0)]
+    assert sorted(places) == list(range(1, len(tab.runner.inputs)))
+    assert len(tab.runner.infotext_fields) == 9, "those of one page"
