@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from modules.a1111 import callbacks
+from modules.a1111.app_slot import is_occupied
 from modules.application.app import App
 from modules.engine.sampler_registry import split_sampler_and_schedule
 from modules.engine.styles import find_styles
@@ -48,6 +50,8 @@ class Paster:
         if not text:
             return [gr.skip()] * (1 + len(self.form.fields))
         read = read_infotext(text, old_behaviour=self.app.settings.get("auto_backcompat"))
+        if is_occupied():
+            callbacks.infotext_pasted_callback(text, read)  # extensions may change what was read
         values = {key: value for key, value in read.items() if key not in without}
         if only is not None:
             wanted = self._values({key: value for key, value in values.items() if key in only})

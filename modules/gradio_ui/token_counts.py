@@ -6,6 +6,9 @@ import logging
 from collections.abc import Sequence
 from html import escape
 
+from modules.a1111 import callbacks
+from modules.a1111.app_slot import is_occupied
+from modules.a1111.callback_params import BeforeTokenCounterParams
 from modules.application.app import App
 from modules.application.generation import styles_paths
 from modules.engine.styles import read_styles
@@ -27,6 +30,10 @@ def counter_html(app: App, prompt: str, styles: Sequence[str], *, negative: bool
 def token_count(app: App, prompt: str, styles: Sequence[str], *, negative: bool) -> tuple[int, int]:
     """(tokens, limit) of a prompt with the styles that are chosen, under the settings of this moment."""
     settings = app.settings
+    if is_occupied() and callbacks.registry().ordered("before_token_counter"):
+        asked = BeforeTokenCounterParams(prompt, 20, list(styles), is_positive=not negative)
+        callbacks.before_token_counter_callback(asked)
+        prompt = asked.prompt
     chosen: list[str] = []
     if styles and settings.get("include_styles_into_token_counters"):
         known = read_styles(styles_paths(app))

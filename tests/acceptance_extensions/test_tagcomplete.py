@@ -26,6 +26,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
 def complete(page: Visit, block: str, typed: str, offered: str) -> str:
     """Type, wait for ``offered`` in the list, take the first entry; what then stands in the prompt."""
     field = page.page.locator(f"#{block} > label > textarea")
+    page.page.locator(f"#{block} .autocompleteParent").wait_for(state="attached")  # it listens from then on
+    page.page.wait_for_timeout(1000)
     field.click()
     field.press_sequentially(typed, delay=80)
     results = page.page.locator(f"#{block} .autocompleteResults")

@@ -1,0 +1,25 @@
+"""The tag completion that ships: a list while one types, Enter puts its entry in, Ctrl+Enter still generates."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.browser.conftest import RealServer, Visit
+
+
+def test_a_tag_is_offered_and_put_in(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+    page = visit(real_server.url).page
+    field = page.locator("#txt2img_prompt > label > textarea")
+    field.fill("")
+    field.press_sequentially("a cat, waterco", delay=50)
+    box = page.locator("#txt2img_prompt .tag-autocomplete")
+    box.wait_for()
+    assert box.locator("li").first.inner_text().startswith("watercolor")
+    page.keyboard.press("Enter")
+    box.wait_for(state="detached")
+    assert field.input_value() == "a cat, watercolor, "
+    field.press_sequentially("scifi", delay=50)
+    box.wait_for()
+    assert "science fiction" in box.locator("li").first.inner_text()
+    page.keyboard.press("Escape")
+    box.wait_for(state="detached")
+    assert field.input_value() == "a cat, watercolor, scifi"
