@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from modules.a1111 import callbacks
 from modules.a1111.callback_params import ImageSaveParams
+from modules.a1111.control_units import control_of
 from modules.a1111.denoiser_callbacks import after_guidance, after_model, before_model, listened
 from modules.a1111.infotexts import evaluated
 from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs, PostProcessMaskOverlayArgs, PostSampleArgs
@@ -131,6 +132,9 @@ class ScriptBridge(PictureListener):
         if self.scripts is not None:
             self.scripts.before_hr(self.p)
         return latents
+
+    def control(self, plan: BatchPlan, *, hires: bool, family: Any) -> Any:
+        return control_of(self.p, hires=hires, family=family)
 
     def denoiser_input(self, call: DenoiserCall) -> DenoiserCall:
         return before_model(self.p, call)

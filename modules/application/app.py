@@ -15,6 +15,7 @@ from modules.application.upscalers import Upscalers
 from modules.extension_host.host import ExtensionHost
 from modules.imaging.save import NumberBook
 from modules.jobs.queue import JobQueue
+from modules.loading.control_shelf import ControlShelf
 
 if TYPE_CHECKING:
     from modules.compute.hardware import Hardware
@@ -49,6 +50,7 @@ class App:
     upscalers: Upscalers
     faces: Faces
     extensions: ExtensionHost = field(default_factory=ExtensionHost)
+    controls: ControlShelf = field(default_factory=ControlShelf)
     network_pages: NetworkPages = field(default_factory=NetworkPages)
     notices: tuple[str, ...] = ()
     scripts: ScriptDoor = field(default_factory=ScriptDoor)

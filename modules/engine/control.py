@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import reduce
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ _SOFT_ADAPTER = (0.25, 0.62, 0.825, 1.0)
 _BLOCKS = 13                                        # of an SD1 network; SDXL's ten take the first ten factors
 _MASK_EDGE = 0.5
 _CELL = 8                                           # pixels of a latent cell
+_MASK_AND_PICTURE = 5                               # channels that inpainting models are shown
 
 
 class Emphasis(Enum):
@@ -57,11 +58,29 @@ class Evaluation:
     sigma: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """What a unit may ask for when a pass begins.
+
+    encode: pixels (1, 3, H, W) in 0 .. 1 -> the latent (1, 4, h, w); a picture is encoded once per job. stream: the noise of the pass's control units.
+    shown_channels: what the model is shown besides latents, 5 for inpainting models.
+    """
+
+    encode: Callable[[Tensor], Tensor]
+    stream: Any
+    is_sdxl: bool = False
+    shown_channels: int = 0
+
+
 class ControlUnit(Protocol):
     """A unit during one pass."""
 
     @property
     def window(self) -> Window: ...
+
+    def prepared(self, begin: Beginning) -> ControlUnit:
+        """The unit with its picture encoded, if it needs that."""
+        ...
 
     def residuals(self, call: Evaluation) -> Residuals | None:
         """What it adds inside the UNet."""
@@ -90,6 +109,9 @@ class NetworkUnit:
     soft: bool = False
     block_weights: tuple[float, ...] | None = None
     region: Tensor | None = None
+
+    def prepared(self, begin: Beginning) -> NetworkUnit:
+        return self
 
     def residuals(self, call: Evaluation) -> Residuals:
         found = self.network(call.x, call.timesteps, call.context, self.hint, call.vector)
@@ -125,18 +147,24 @@ class NetworkUnit:
 class RestoringUnit:
     """Inpainting without a network's help: outside of the mask every prediction is the known picture.
 
-    known: (1 or B, 4, h, w), the encoded picture. mask: (1, 1, H, W) in pixels, 1 where it is painted.
+    known: (1 or B, 4, h, w), the encoded picture, or in its place ``picture`` (1, 3, H, W), encoded when the pass begins.
+    mask: (1, 1, H, W) in pixels, 1 where it is painted.
     """
 
-    known: Tensor
     mask: Tensor
+    known: Tensor | None = None
+    picture: Tensor | None = None
     weight: float = 1.0
     window: Window = Window()
+
+    def prepared(self, begin: Beginning) -> RestoringUnit:
+        return self if self.picture is None else replace(self, known=begin.encode(self.picture))
 
     def residuals(self, call: Evaluation) -> None:
         return None
 
     def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:
+        assert self.known is not None
         painted = max_pool2d(self.mask.to(x0), (_CELL + 2, _CELL + 2), stride=(_CELL, _CELL), padding=1)
         return torch.lerp(x0, x0 * painted + rows(self.known, x0) * (1 - painted), min(max(self.weight, 0.0), 1.0))
 
@@ -145,24 +173,53 @@ class RestoringUnit:
 class ColourUnit:
     """Every prediction takes the blurred colours of a known picture (tile_colorfix).
 
-    known: (1 or B, 4, h, w). radius: of the blur, in cells. sharpness: 0, or how much detail the unconditional prediction loses (0 .. 1).
+    known: (1 or B, 4, h, w), or in its place ``picture`` (1, 3, H, W), encoded when the pass begins. radius: of the blur, in cells.
+    sharpness: 0, or how much detail the unconditional prediction loses (0 .. 1).
     """
 
-    known: Tensor
     radius: int
+    known: Tensor | None = None
+    picture: Tensor | None = None
     sharpness: float = 0.0
     weight: float = 1.0
     window: Window = Window()
+
+    def prepared(self, begin: Beginning) -> ColourUnit:
+        return self if self.picture is None else replace(self, known=begin.encode(self.picture))
 
     def residuals(self, call: Evaluation) -> None:
         return None
 
     def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:
+        assert self.known is not None
         found = x0 - blurred(x0, self.radius) + blurred(rows(self.known, x0), self.radius)
         if self.sharpness:
             dull = self.sharpness * blurred(found, self.radius) + (1 - self.sharpness) * found
             found = call.is_cond * found + (1 - call.is_cond) * dull
         return torch.lerp(x0, found, min(max(self.weight, 0.0), 1.0))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShownUnit:
+    """An inpainting checkpoint is shown a unit's masked picture in place of its own. picture: (1, 3, H, W), 0 .. 1; mask: (1, 1, H, W)."""
+
+    picture: Tensor
+    mask: Tensor
+    shown: Tensor | None = None
+    window: Window = Window()
+
+    def prepared(self, begin: Beginning) -> ShownUnit:
+        if begin.shown_channels != _MASK_AND_PICTURE:
+            return self
+        painted = (self.mask > _MASK_EDGE).to(self.picture)
+        grey = self.picture * (1 - painted) + 0.5 * painted     # the VAE's zero
+        return replace(self, shown=torch.cat([max_pool2d(painted, _CELL), begin.encode(grey).cpu()], dim=1))
+
+    def residuals(self, call: Evaluation) -> None:
+        return None
+
+    def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:
+        return x0
 
 
 def blurred(latent: Tensor, radius: int) -> Tensor:
@@ -190,7 +247,17 @@ class Control:
     @property
     def corrects(self) -> bool:
         """Whether a unit changes predictions."""
-        return any(not isinstance(unit, NetworkUnit) for unit in self.units)
+        return any(isinstance(unit, RestoringUnit | ColourUnit) for unit in self.units)
+
+    def prepared(self, begin: Beginning) -> Control:
+        return Control(units=tuple(unit.prepared(begin) for unit in self.units))
+
+    def model_input(self, x: Tensor) -> Tensor:
+        """What the UNet itself is shown: x (R, C, h, w), an inpainting model's masked picture replaced by a unit's."""
+        for unit in self.units:
+            if isinstance(unit, ShownUnit) and unit.shown is not None:
+                x = torch.cat([x[:, : -unit.shown.shape[1]], rows(unit.shown, x)], dim=1)
+        return x
 
     def active(self, step: int, steps: int) -> Control | None:
         """Those whose window holds now; None when there is none."""

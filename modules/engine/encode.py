@@ -27,7 +27,12 @@ def encode_pixels(pixels: Tensor, vae: Any, latent: LatentFormat, *, seed: int) 
     A VAE names a range per value; where in it the latent lies is drawn from ``seed``, as in A1111. The range is tiny.
     A VAE in half precision that overflows goes on in float32. Raises NotFinite.
     """
-    stream, latents = Stream(seed, "CPU"), []
+    return encode_drawn(pixels, vae, latent, Stream(seed, "CPU"))
+
+
+def encode_drawn(pixels: Tensor, vae: Any, latent: LatentFormat, stream: Stream) -> Tensor:
+    """``encode_pixels`` with the place in the range drawn from ``stream``, which others draw from too."""
+    latents = []
     mean = spread = torch.empty(0)
     for number, each in enumerate(pixels):
         if number == 0 or not torch.equal(each, pixels[number - 1]):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from modules.engine.adapters import NetworkSwitch
 from modules.engine.conditioning_cache import ConditioningCache
+from modules.engine.control_start import begin_control
 from modules.engine.decode import as_picture, decode_latent
 from modules.engine.denoise_pass import PassOutcome
 from modules.engine.hires import hires_sampler, hires_size, hires_steps, second_pass, with_first_pass_size
@@ -163,7 +164,7 @@ def _text_pass(run: Run, plan: BatchPlan, part: PassPart) -> PassOutcome:
         return everything_masked(run.components, len(plan.images), width * LATENT_CELL, height * LATENT_CELL, seed=plan.images[0].seed)
 
     handover = refiner_handover(run, plan, image_cond)
-    control = run.hooks.control(plan, hires=False)
+    control = begin_control(run, plan, hires=False)
     return sampling_pass(run, conditioning, noise, first_noise, part=part, image_cond=image_cond(), handover=handover, control=control)
 
 

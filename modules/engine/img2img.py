@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from PIL import Image
 from torch import Tensor
 
+from modules.engine.control_start import begin_control
 from modules.engine.denoise_pass import PassOutcome
 from modules.engine.encode import as_pixels, encode_pixels
 from modules.engine.hooks import BatchPlan
@@ -169,7 +170,7 @@ def img2img_pass(run: Run, plan: BatchPlan, start: Start) -> PassOutcome:
     outcome = sampling_pass(
         run, conditioning, noise, first_noise, start=kept, denoising_strength=request.denoising_strength,
         fixed_steps=request.options.img2img_fix_steps, image_cond=image_cond(), blend=blend, handover=refiner_handover(run, plan, image_cond),
-        control=run.hooks.control(plan, hires=False),
+        control=begin_control(run, plan, hires=False),
     )
     if start.painted is None:
         return outcome

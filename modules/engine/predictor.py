@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from modules.engine.control import Control, Evaluation
 from modules.engine.noise_levels import NoiseLevels
+from modules.engine.reference import ReferenceUnit, referring
 
 LCM_STRIDE = 20                                     # LCM was distilled on every 20th timestep
 _LCM_SIGMA_DATA = 0.5
@@ -68,14 +70,14 @@ class Predictor:
             marks = torch.ones(len(x), 1, 1, 1, device=x.device) if is_cond is None else is_cond
             call = Evaluation(x=x.to(self.compute_dtype), timesteps=timesteps, context=context, vector=vector, is_cond=marks, sigma=level)
         extra = {} if control is None or call is None else control.unet_arguments(call)
-        (output,) = self.unet(
-            x.to(self.compute_dtype),
-            timesteps,
-            encoder_hidden_states=context.to(self.compute_dtype),
-            added_cond_kwargs=added,
-            return_dict=False,
-            **extra,
-        )
+        inputs = {
+            "timestep": timesteps, "encoder_hidden_states": context.to(self.compute_dtype), "added_cond_kwargs": added, "return_dict": False,
+        }  # fmt: skip
+        if control is None or call is None:
+            (output,) = self.unet(x.to(self.compute_dtype), **inputs)
+        else:
+            with self._shown(control, call, inputs):
+                (output,) = self.unet(control.model_input(x).to(self.compute_dtype), **inputs, **extra)
         output = output.float()
         if control is None or call is None or not control.corrects:
             return output
@@ -83,6 +85,13 @@ class Predictor:
         scale = call.sigma / root if self.predicts_v else call.sigma
         clean = latent / root if self.predicts_v else latent * root      # x0 = clean - scale * output
         return (clean - control.corrected(call, clean - output * scale)) / scale
+
+    def _shown(self, control: Control, call: Evaluation, inputs: dict[str, Any]) -> AbstractContextManager[None]:
+        """While the UNet draws with reference pictures before its eyes."""
+        references = [unit for unit in control.units if isinstance(unit, ReferenceUnit)]
+        if not references:
+            return nullcontext()
+        return referring(self.unet, references, replace(call, x=control.model_input(call.x)), **inputs)
 
     @staticmethod
     def _towards_input(denoised: Tensor, x: Tensor, timestep: float) -> Tensor:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Run:
-    """One job. Only ``images``, ``comments`` and ``facts`` grow."""
+    """One job. Only ``images``, ``comments`` and ``facts`` grow, and ``control_pictures``: control units' pictures with their latents."""
 
     request: ResolvedRequest
     models: Models
@@ -52,6 +52,7 @@ class Run:
     images: list[GeneratedImage] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
+    control_pictures: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     @property
     def components(self) -> Components:

@@ -48,7 +48,7 @@ class Listening(NullHooks):
     latents: list[torch.Tensor] = field(default_factory=list)
     acted: list[bool] = field(default_factory=list)
 
-    def control(self, plan: BatchPlan, *, hires: bool) -> Control | None:
+    def control(self, plan: BatchPlan, *, hires: bool, family: Any) -> Control | None:
         return Control(units=self.units) if self.units else None
 
     def denoiser_input(self, call: DenoiserCall) -> DenoiserCall:

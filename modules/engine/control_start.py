@@ -1,0 +1,37 @@
+"""A pass begins: its control units are asked for, and their pictures encoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from modules.compute.noise import Stream
+from modules.engine.control import Beginning, Control
+from modules.engine.encode import encode_drawn
+
+if TYPE_CHECKING:
+    from modules.engine.hooks import BatchPlan
+    from modules.engine.run import Run
+
+
+def begin_control(run: Run, plan: BatchPlan, *, hires: bool) -> Control | None:
+    """The control units of a pass, ready to act; None without any. Raises what their makers raise, before any step."""
+    family = run.components.family
+    control: Control | None = run.hooks.control(plan, hires=hires, family=family)
+    if control is None or not control.units:
+        return None
+    stream = Stream(plan.images[-1].seed, "CPU")     # A1111's global stream, as the last image's noise left it
+
+    def encode(picture: Tensor) -> Tensor:
+        for known, latent in run.control_pictures:
+            if known.shape == picture.shape and torch.equal(known, picture):
+                return latent
+        found = encode_drawn(picture, run.components.vae, family.latent, stream)
+        run.control_pictures.append((picture, found))
+        return found
+
+    return control.prepared(
+        Beginning(encode=encode, stream=stream, is_sdxl=family.is_sdxl, shown_channels=family.in_channels - family.latent.channels)
+    )
