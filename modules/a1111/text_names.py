@@ -43,7 +43,7 @@ class Embedding:
 def embedding_of(loaded: LoadedEmbedding, path: Path) -> Embedding:
     vectors = loaded.tensors
     made = Embedding(vectors[0] if len(vectors) == 1 else dict(zip(("clip_l", "clip_g"), vectors)), loaded.name, loaded.step)
-    made.shape, made.vectors, made.filename = loaded.width, loaded.vector_count, str(path.absolute())
+    made.shape, made.vectors, made.filename = sum(loaded.widths), loaded.vector_count, str(path.absolute())
     made.sd_checkpoint_name = loaded.trained_on
     if loaded.sha256:
         made.set_hash(loaded.sha256)

@@ -88,6 +88,24 @@ def test_prompts_are_read_as_the_engine_reads_them(a1111: App) -> None:
     assert model_hijack.embedding_db.word_embeddings | model_hijack.embedding_db.skipped_embeddings == {}
 
 
+def test_embeddings_have_their_file_and_shape(a1111: App) -> None:
+    """As tagcomplete asks: the file's absolute path below --embeddings-dir, and the width of its vectors."""
+    import json
+    import struct
+
+    from modules import shared
+    from modules.sd_hijack import model_hijack
+
+    header = json.dumps({"emb_params": {"dtype": "F32", "shape": [2, 768], "data_offsets": [0, 6144]}}).encode()
+    folder = Path(shared.cmd_opts.embeddings_dir)
+    folder.mkdir()
+    (folder / "mine.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(6144))
+    model_hijack.embedding_db.load_textual_inversion_embeddings(force_reload=True)
+    found = (model_hijack.embedding_db.skipped_embeddings | model_hijack.embedding_db.word_embeddings)["mine"]
+    assert (found.shape, found.vectors) == (768, 2)
+    assert Path(found.filename).relative_to(folder.absolute()).as_posix() == "mine.safetensors"
+
+
 def test_pictures_are_saved_and_read_back(a1111: App) -> None:
     from modules.api.api import decode_base64_to_image, encode_pil_to_base64
     from PIL import Image
