@@ -93,8 +93,9 @@ def test_embeddings_have_their_file_and_shape(a1111: App) -> None:
     import json
     import struct
 
-    from modules import shared
     from modules.sd_hijack import model_hijack
+
+    from modules import shared
 
     header = json.dumps({"emb_params": {"dtype": "F32", "shape": [2, 768], "data_offsets": [0, 6144]}}).encode()
     folder = Path(shared.cmd_opts.embeddings_dir)
