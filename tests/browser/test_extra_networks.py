@@ -70,6 +70,13 @@ def test_what_is_written_in_the_dialog_is_kept(cards_page: Visit, fake_page: Fak
     assert cards_page.value("txt2img_prompt").endswith("<lora:net_0002:0.6> glowing")
 
 
+def test_an_empty_page_says_where_files_belong(cards_page: Visit, fake_page: FakePage) -> None:
+    page = cards_page.page
+    page.click("#txt2img_textual_inversion-button")
+    page.wait_for_selector("#txt2img_textual_inversion_cards .nocards", state="visible")
+    assert str(fake_page.app.catalogue.roots.embeddings[0].folder) in page.inner_text("#txt2img_textual_inversion_cards .nocards")
+
+
 def test_a_checkpoints_card_chooses_it(cards_page: Visit, fake_page: FakePage) -> None:
     page = cards_page.page
     page.click("#txt2img_checkpoints-button")

@@ -31,6 +31,10 @@ def test_lists_keep_their_order_and_reload_builds_the_page_anew(clean: FakePage,
     browser, other = visit(clean.url), visit(clean.url)
     page = browser.page
     page.click("#tab_settings-button")
+    page.fill("#settings_search textarea, #settings_search input", "jpeg quality")
+    page.wait_for_selector("#setting_jpeg_quality", state="visible")
+    assert not page.is_visible("#setting_quicksettings_list")  # although its list offers jpeg_quality
+    page.fill("#settings_search textarea, #settings_search input", "")
     page.click("[data-section=ui]")
     for key in ("samples_save", "CLIP_stop_at_last_layers"):
         page.select_option("#setting_quicksettings_list select", key)

@@ -181,7 +181,7 @@ class NetworkPane {
             this.sheet.append(this.grid);
             this.cards.append(this.sheet);
         }
-        this.sheet.style.height = `${Math.max(0, rows * this.rowHeight - this.gap)}px`;
+        this.sheet.style.height = this.total === 0 ? "" : `${rows * this.rowHeight - this.gap}px`;
         this.grid.style.transform = `translateY(${firstRow * this.rowHeight}px)`;
         const wanted = [];
         for (let index = from; index < to; index += 1) {

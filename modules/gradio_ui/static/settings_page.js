@@ -130,7 +130,7 @@ webui.searchSettings = function() {
     const searching = words.length > 0 || changedOnly;
     form.classList.toggle("searching", searching);
     for (const row of webui.settingRows()) {
-        const text = `${row.dataset.key} ${row.textContent}`.toLowerCase();
+        const text = `${row.dataset.key} ${row.querySelector("label").textContent}`.toLowerCase();  // not what its list offers
         const found = words.every((word) => text.includes(word)) && (!changedOnly || row.classList.contains("not-default"));
         row.classList.toggle("not-found", searching && !found);
     }
