@@ -99,7 +99,7 @@ def _panel(runner: ScriptRunner, builder: FormBuilder) -> ScriptsPanel:
     for place, control in enumerate(runner.inputs[1:], 1):
         name = f"script_argument_{place}"
         _classed(control)
-        builder.own(name, control)
+        builder.own(name, control, by_script=getattr(control, "by_script", False))   # a canvas, or what an extension's own script fills
         fields[name] = place
     panel = ScriptsPanel(runner=runner, fields=fields)
     before = builder.complete

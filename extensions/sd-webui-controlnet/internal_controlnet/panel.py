@@ -1,0 +1,182 @@
+"""The unit's fields on the page, under the elem_ids and classes that other extensions look for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from modules.ui_components import ToolButton
+
+from internal_controlnet import models
+from internal_controlnet.args import ControlNetUnit
+from internal_controlnet.enums import ControlMode, HiResFixOption, ResizeMode
+from internal_controlnet.hints import mask_shown, pixel_perfect_resolution
+from internal_controlnet.panel_values import PAGE_FIELDS, picture_of
+from internal_controlnet.pictures import own_pictures
+from internal_controlnet.preprocessors import Preprocessor, Slider, control_types, find_preprocessor
+from modules.schema.errors import WebuiError
+
+_QUICK = {"show_progress": "hidden", "queue": False}
+_VERSION = "v1.1.455"
+
+
+@dataclass
+class Built:
+    """controls: what ``Script.ui`` returns. infotext_fields: (component, key) pairs."""
+
+    controls: list[Any] = field(default_factory=list)
+    infotext_fields: list[tuple[Any, str]] = field(default_factory=list)
+
+
+def build(is_img2img: bool, count: int) -> Built:
+    """The accordion with ``count`` units, inside the current block."""
+    tab = "img2img" if is_img2img else "txt2img"
+    places, units = [], []
+    titles = models.model_titles()
+    with (
+        gr.Group(elem_id=f"{tab}_controlnet"),
+        gr.Accordion(f"ControlNet {_VERSION}", open=False, elem_id="controlnet", elem_classes=["gradio-accordion"]),
+    ):
+        if count == 1:
+            places.append(gr.State(None))
+            units.append(_unit(f"{tab}_controlnet_ControlNet", is_img2img, titles))
+        else:
+            with gr.Tabs(elem_id=f"{tab}_controlnet_tabs"):
+                for number in range(count):
+                    with gr.Tab(f"ControlNet Unit {number}", elem_classes=["cnet-unit-tab"]):
+                        places.append(gr.State(None))
+                        units.append(_unit(f"{tab}_controlnet_ControlNet-{number}", is_img2img, titles))
+    built = Built(controls=[*places, *(unit[name] for unit in units for name in PAGE_FIELDS)])
+    for number, unit in enumerate(units):
+        built.infotext_fields += [(unit[name], f"ControlNet {number} {name}") for name in ControlNetUnit.infotext_fields()]
+    return built
+
+
+def _canvas(elem_id: str, label: str, kind: str, *classes: str) -> gr.Textbox:
+    """A place of the page's own canvas; its content arrives in the text field that is returned."""
+    with gr.Column(elem_id=elem_id, elem_classes=["gradio-image", "webui-canvas", *classes], min_width=0):
+        gr.HTML(f'<div class="canvas-place" data-kind="{kind}" data-label="{label}"></div>', elem_id=f"{elem_id}_place", padding=False)
+        content = gr.Textbox("", elem_id=f"{elem_id}_content", show_label=False, visible="hidden", interactive=True, container=False)
+    content.by_script = True
+    return content
+
+
+def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
+    """One unit's components by field, for PAGE_FIELDS."""
+    made: dict[str, Any] = {}
+    with gr.Row(elem_classes=["cnet-image-row"], equal_height=True):
+        with gr.Group(elem_classes=["cnet-input-image-group"]):
+            made["image"] = _canvas(f"{base}_input_image", "Control image: paint a mask for inpainting", "mask", "cnet-image")
+        with gr.Group(elem_classes=["cnet-generated-image-group"], visible="hidden") as preview_group:
+            preview = gr.Image(label="Preprocessor Preview", elem_id=f"{base}_generated_image", elem_classes=["gradio-image", "cnet-image"], interactive=False,
+                               height=260, format="png")
+    words = gr.HTML("", elem_id=f"{base}_words", elem_classes=["cnet-words"])
+    with gr.Row(elem_classes=["controlnet_image_controls"]):
+        dimensions = ToolButton("\u2934", elem_id=f"{base}_controlnet_send_dimen_button", tooltip="Take the picture's width and height")
+    with gr.Row(elem_classes=["controlnet_main_options"]):
+        made["enabled"] = _check(f"{base}_controlnet_enable_checkbox", "Enable", "cnet-unit-enabled")
+        made["low_vram"] = _check(f"{base}_controlnet_low_vram_checkbox", "Low VRAM")
+        made["pixel_perfect"] = _check(f"{base}_controlnet_pixel_perfect_checkbox", "Pixel Perfect")
+        allow = _check(f"{base}_controlnet_preprocessor_preview_checkbox", "Allow Preview", "cnet-allow-preview")
+        region = _check(f"{base}_controlnet_mask_upload_checkbox", "Effective Region Mask", "cnet-mask-upload")
+        made["own_picture"] = _check(f"{base}_controlnet_same_img2img_checkbox", "Upload independent control image", "cnet-unit-same_img2img",
+                                     value=not is_img2img, shown=is_img2img)
+        made["inpaint_crop_input_image"] = _check(None, "Crop input image based on A1111 mask", "cnet-crop-input-image", value=True, shown=is_img2img)
+    with gr.Group(elem_classes=["cnet-mask-image-group"], visible="hidden") as region_group:
+        made["effective_region_mask"] = _canvas(f"{base}_mask_image", "Effective Region Mask", "picture", "cnet-effective-region-mask-image")
+    made["mask"] = gr.State(None)
+    kind = gr.Radio(control_types(), value="All", label="Control Type", elem_id=f"{base}_controlnet_type_filter_radio",
+                    elem_classes=["gradio-radio", "controlnet_control_type_filter_group"])
+    labels, known, _, _ = models.choices_of("All", titles)
+    with gr.Row(elem_classes=["controlnet_preprocessor_model"]):
+        made["module"] = gr.Dropdown(labels, value="none", label="Preprocessor", elem_id=f"{base}_controlnet_preprocessor_dropdown", elem_classes=["gradio-dropdown"],
+                                     allow_custom_value=False)
+        run = ToolButton("\U0001f4a5", elem_id=f"{base}_controlnet_trigger_preprocessor", elem_classes=["cnet-run-preprocessor"], tooltip="Run preprocessor")
+        made["model"] = gr.Dropdown(known, value=models.NONE, label="Model", elem_id=f"{base}_controlnet_model_dropdown", elem_classes=["gradio-dropdown"],
+                                    allow_custom_value=True)
+        refresh = ToolButton("\U0001f504", elem_id=f"{base}_controlnet_refresh_models", tooltip="Refresh models")
+    with gr.Row(elem_classes=["controlnet_weight_steps"]):
+        made["weight"] = _slider(f"{base}_controlnet_control_weight_slider", "Control Weight", 1.0, 0.0, 2.0, 0.05, "controlnet_control_weight_slider")
+        made["guidance_start"] = _slider(f"{base}_controlnet_start_control_step_slider", "Starting Control Step", 0.0, 0.0, 1.0, 0.01, "controlnet_start_control_step_slider")
+        made["guidance_end"] = _slider(f"{base}_controlnet_ending_control_step_slider", "Ending Control Step", 1.0, 0.0, 1.0, 0.01, "controlnet_ending_control_step_slider")
+    for name, ending, label in (("processor_res", "preprocessor_resolution_slider", "Preprocessor resolution"), ("threshold_a", "threshold_A_slider", "Threshold A"),
+                                ("threshold_b", "threshold_B_slider", "Threshold B")):
+        made[name] = gr.Slider(-1, 2048, value=-1, label=label, elem_id=f"{base}_controlnet_{ending}", elem_classes=["gradio-slider"], visible="hidden")
+    for name, ending, label, choices, first in (
+        ("control_mode", "control_mode_radio", "Control Mode", ControlMode, ControlMode.BALANCED),
+        ("resize_mode", "resize_mode_radio", "Resize Mode", ResizeMode, ResizeMode.INNER_FIT),
+        ("hr_option", "hr_option_radio", "Hires-Fix Option", HiResFixOption, HiResFixOption.BOTH),
+    ):
+        made[name] = gr.Radio([each.value for each in choices], value=first.value, label=label, elem_id=f"{base}_controlnet_{ending}",
+                              elem_classes=["gradio-radio", f"controlnet_{ending}"], visible="hidden" if name == "hr_option" and is_img2img else True)
+    sliders = [made[name] for name in ("processor_res", "threshold_a", "threshold_b")]
+    kind.change(_filtered, [kind, made["model"]], [made["module"], made["model"], *sliders], **_QUICK)
+    made["module"].change(_sliders_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)
+    made["pixel_perfect"].change(_sliders_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)
+    refresh.click(_refreshed, [kind, made["model"]], [made["model"]], **_QUICK)
+    allow.change(lambda on: gr.update(visible=True if on else "hidden"), [allow], [preview_group], **_QUICK)
+    region.change(lambda on: gr.update(visible=True if on else "hidden"), [region], [region_group], **_QUICK)
+    inputs = [made["image"], made["module"], *sliders, made["pixel_perfect"], made["resize_mode"], made["inpaint_crop_input_image"], made["inpaint_crop_input_image"]]
+    run.click(_previewed, inputs, [preview, preview_group, allow, words], js=f"(...values) => controlnetPreviewed({base!r}, values)", show_progress="minimal")
+    dimensions.click(None, [], [], js=f"() => controlnetDimensions({base!r})")
+    return made
+
+
+def _check(elem_id: str | None, label: str, *classes: str, value: bool = False, shown: bool = True) -> gr.Checkbox:
+    return gr.Checkbox(value, label=label, elem_id=elem_id, elem_classes=["gradio-checkbox", *classes], visible=True if shown else "hidden", min_width=60)
+
+
+def _slider(elem_id: str, label: str, value: float, least: float, most: float, step: float, *classes: str) -> gr.Slider:
+    return gr.Slider(least, most, value=value, step=step, label=label, elem_id=elem_id, elem_classes=["gradio-slider", *classes], min_width=80)
+
+
+def _filtered(kind: str, model: str) -> list[Any]:
+    labels, titles, label, title = models.choices_of(kind)
+    chosen = title if kind != "All" else model if model in titles else models.NONE
+    return [gr.update(choices=labels, value=label), gr.update(choices=titles, value=chosen), *_sliders_of(label, False)]
+
+
+def _refreshed(kind: str, model: str) -> Any:
+    titles = models.choices_of(kind)[1]
+    return gr.update(choices=titles, value=model if model in titles else models.NONE)
+
+
+def _sliders_of(label: str, pixel_perfect: bool) -> list[Any]:
+    """The sliders that the preprocessor has, at its defaults; with pixel perfect, its resolution is reckoned."""
+    preprocessor = find_preprocessor(label)
+    if preprocessor is None:
+        return [gr.update(visible="hidden")] * 3
+    first, *more = (_as_update(each) for each in preprocessor.sliders)
+    return [gr.update(visible="hidden") if pixel_perfect else first, *more]
+
+
+def _as_update(slider: Slider) -> Any:
+    if not slider.shown:
+        return gr.update(minimum=-1, maximum=2048, value=-1, visible="hidden")
+    return gr.update(label=slider.label, minimum=slider.least, maximum=slider.most, step=slider.step, value=slider.value, visible=True)
+
+
+def _previewed(content: str, label: str, resolution: float, first: float, second: float, pixel_perfect: bool, resize_mode: str, width: Any, height: Any) -> list[Any]:
+    """The preprocessor's picture of what is on the canvas. width, height: of the tab."""
+    try:
+        unit = ControlNetUnit(enabled=True, module=label, image=picture_of(content), processor_res=resolution, threshold_a=first, threshold_b=second, resize_mode=resize_mode)
+        preprocessor = find_preprocessor(label)
+        pictures = own_pictures(unit)
+        if preprocessor is None or not pictures:
+            raise ValueError("Put a picture into the unit first.")
+        found = pictures[0] if preprocessor.reads_mask else pictures[0][:, :, :3]
+        if pixel_perfect:
+            unit.processor_res = pixel_perfect_resolution(found, int(height or 512), int(width or 512), unit.resize_mode)
+        return [_shown(preprocessor, unit, found), gr.update(visible=True), True, ""]
+    except (WebuiError, ValueError) as error:
+        return [None, gr.update(), gr.update(), f"<p class='error'>{_escaped(str(error))}</p>"]
+
+
+def _shown(preprocessor: Preprocessor, unit: ControlNetUnit, picture: np.ndarray) -> np.ndarray:
+    return mask_shown(preprocessor.run(np.ascontiguousarray(picture), unit.processor_res, unit.threshold_a, unit.threshold_b)).clip(0, 255).astype(np.uint8)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

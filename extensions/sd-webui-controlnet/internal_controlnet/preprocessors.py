@@ -1,0 +1,229 @@
+"""Preprocessors: a picture -> the hint that a control network reads. Those that need weights of their own are named, with the file they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from modules.paths import models_path
+
+from internal_controlnet.hints import opaque
+from internal_controlnet.preprocessor_rows import ROWS, WEIGHTS
+from modules.a1111.control_units import ControlRefused
+
+Picture = np.ndarray                                # (H, W, 3 or 4), uint8
+SLIDER_FIELDS = ("processor_res", "threshold_a", "threshold_b")
+WEIGHTS_FOLDER = "ControlNetPreprocessor"
+_PAD = 64
+_RESOLUTION = 512
+_SHUFFLE_CELL = 256                                 # pixels between the random displacements
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slider:
+    """shown: on the page and in the API. One that is hidden still has a value, which infotexts tell."""
+
+    label: str = "EMPTY_LABEL"
+    value: float = 0.5
+    least: float = 0.0
+    most: float = 1.0
+    step: float = 0.01
+    shown: bool = False
+
+    def described(self) -> dict[str, object]:
+        return {"name": self.label, "value": self.value, "min": self.least, "max": self.most, "step": self.step}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessor:
+    """key: its name in the API. label: on the page. tags: control types it belongs to. run: (picture, resolution, slider 1, slider 2) -> hint."""
+
+    key: str
+    label: str
+    tags: tuple[str, ...]
+    sliders: tuple[Slider, Slider, Slider]
+    model_free: bool = False
+    run: Callable[[Picture, float, float, float], Picture] = field(compare=False)
+
+    @property
+    def reads_mask(self) -> bool:
+        return "inpaint" in self.key
+
+    @property
+    def softens_hires(self) -> bool:
+        """Line drawings: the hires pass takes them softly."""
+        return "canny" in self.key or "mlsd" in self.key
+
+    def described(self) -> dict[str, object]:
+        return {"model_free": self.model_free, "sliders": [each.described() for each in self.sliders if each.shown]}
+
+
+@cache
+def all_preprocessors() -> tuple[Preprocessor, ...]:
+    """In the order in which they are listed."""
+    found = []
+    for key, label, tags, resolution, sliders, model_free in ROWS:
+        if resolution is not None:
+            first = Slider(label="Resolution", value=resolution, least=64, most=2048, step=8, shown=True)
+        else:
+            first = Slider(value=_RESOLUTION) if key == "shuffle" else Slider()
+        more = [Slider(label=name, value=value, least=least, most=most, step=step, shown=True) for name, value, least, most, step in sliders]
+        more += [Slider()] * (2 - len(more))
+        found.append(Preprocessor(key=key, label=label, tags=tags, sliders=(first, more[0], more[1]), model_free=model_free, run=_RUNS.get(key) or _absent(key, label)))
+    return tuple(found)
+
+
+def find_preprocessor(name: str) -> Preprocessor | None:
+    """By label, then by key: some labels are others' keys."""
+    listed = all_preprocessors()
+    return next((each for each in listed if each.label == name), None) or next((each for each in listed if each.key == name), None)
+
+
+def control_types() -> list[str]:
+    return ["All", *sorted({tag for each in all_preprocessors() for tag in each.tags})]
+
+
+def of_type(control_type: str) -> list[Preprocessor]:
+    """Those of a control type, "none" among them."""
+    return [each for each in all_preprocessors() if control_type in ("All", *each.tags) or each.key == "none"]
+
+
+def resized(picture: Picture, resolution: float) -> tuple[Picture, int, int]:
+    """The shorter side at ``resolution``, the sides filled up to multiples of 64 with the border's pixels; then the height and width of the picture in it."""
+    if picture.ndim == 2:
+        picture = np.stack([picture] * 3, axis=2)
+    scale = float(resolution) / min(picture.shape[:2])
+    height, width = (int(np.round(side * scale)) for side in picture.shape[:2])
+    found = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
+    padded = np.pad(found, [(0, -height % _PAD), (0, -width % _PAD), (0, 0)], mode="edge")
+    return np.ascontiguousarray(padded), height, width
+
+
+def _at_resolution(run: Callable[[Picture, float, float], Picture], *, padded: bool = True) -> Callable[[Picture, float, float, float], Picture]:
+    """``run`` on the resized picture. padded: the filled-up rim is there while it works."""
+
+    def whole(picture: Picture, resolution: float, first: float, second: float) -> Picture:
+        found, height, width = resized(picture, resolution)
+        if padded:
+            return np.ascontiguousarray(run(found, first, second)[:height, :width])
+        return run(np.ascontiguousarray(found[:height, :width]), first, second)
+
+    return whole
+
+
+def _canny(picture: Picture, low: float, high: float) -> Picture:
+    return cv2.cvtColor(cv2.Canny(picture, int(low), int(high)), cv2.COLOR_GRAY2RGB)
+
+
+def _xdog(picture: Picture, threshold: float, _second: float) -> Picture:
+    """Lines where a narrow and a wide blur differ. Source: Winnemoeller 2011, "XDoG", in its simplest form."""
+    narrow, wide = (cv2.GaussianBlur(picture.astype(np.float32), (0, 0), sigma) for sigma in (0.5, 5.0))
+    lightness = (255 - (wide - narrow).min(axis=2)).clip(0, 255).astype(np.uint8)
+    found = np.zeros_like(picture)
+    found[2 * (255 - lightness) > threshold] = 255  # in 8 bits, as the original: a difference above 127 starts again at 0
+    return found
+
+
+def _threshold(picture: Picture, level: float, _second: float) -> Picture:
+    found = np.zeros_like(picture)
+    found[picture.min(axis=2) > level] = 255
+    return found
+
+
+def _standard_lineart(picture: Picture, _first: float, _second: float) -> Picture:
+    """Dark lines on a light ground become light ones; their strength is set by the median line."""
+    exact = picture.astype(np.float32)
+    strength = (cv2.GaussianBlur(exact, (0, 0), 6.0) - exact).min(axis=2).clip(0, 255)
+    lines = strength[strength > 8]
+    strength = strength / max(16.0, float(np.median(lines)) if lines.size else 0.0) * 127
+    return np.repeat(strength.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def _shuffle(picture: Picture, _first: float, _second: float) -> Picture:
+    """Pulled about by smooth random displacements, of numpy's global stream: callers seed it."""
+    height, width = picture.shape[:2]
+    across, down = _random_field(height, width) * float(width - 1), _random_field(height, width) * float(height - 1)
+    return cv2.remap(picture, np.dstack([across, down]).astype(np.float32), None, cv2.INTER_LINEAR)
+
+
+def _random_field(height: int, width: int) -> np.ndarray:
+    """Smooth values in 0 .. 1, (height, width, 1)."""
+    cell = _SHUFFLE_CELL
+    coarse = np.random.uniform(low=0, high=1, size=(height // cell + 2, width // cell + 2, 1))
+    fine = cv2.resize(coarse, (width + 2 * cell, height + 2 * cell), interpolation=cv2.INTER_CUBIC)
+    fine = fine[cell : cell + height, cell : cell + width]
+    fine = fine - fine.min()
+    return (fine / fine.max())[:, :, None]
+
+
+def _smaller(picture: Picture, _resolution: float, rate: float, _second: float) -> Picture:
+    picture = opaque(picture)
+    if rate < 1.1:
+        return picture
+    height, width = picture.shape[:2]
+    return cv2.resize(picture, (max(int(width / rate), 1), max(int(height / rate), 1)), interpolation=cv2.INTER_AREA)
+
+
+def _channel(conversion: int, channel: int) -> Callable[[Picture, float, float, float], Picture]:
+    """One channel of another colour space, gamma-corrected. The picture is read as BGR, as the original does."""
+
+    def run(picture: Picture, _resolution: float, gamma: float, _second: float) -> Picture:
+        found = cv2.cvtColor(opaque(picture), conversion)[:, :, channel].astype(np.float32) / 255.0
+        return cv2.cvtColor((found**gamma * 255.0).clip(0, 255).astype(np.uint8), cv2.COLOR_GRAY2RGB)
+
+    return run
+
+
+def _colour_grid(picture: Picture, resolution: float, _first: float, _second: float) -> Picture:
+    """One colour for each square of 64 pixels."""
+    picture = opaque(picture)
+    height, width = picture.shape[:2]
+    resolution = int(resolution)
+    if height < width:
+        size = round(width / height * resolution), resolution
+    else:
+        size = resolution, round(height / width * resolution)
+    found = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(found, (max(size[0] // 64, 1), max(size[1] // 64, 1)), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(coarse, size, interpolation=cv2.INTER_NEAREST)
+
+
+def _itself(picture: Picture, _resolution: float, _first: float, _second: float) -> Picture:
+    return picture
+
+
+_RUNS: dict[str, Callable[[Picture, float, float, float], Picture]] = {
+    "none": _itself, "reference_only": _itself, "reference_adain": _itself, "reference_adain+attn": _itself, "inpaint": _itself, "inpaint_only": _itself,
+    "canny": _at_resolution(_canny), "scribble_xdog": _at_resolution(_xdog), "threshold": _at_resolution(_threshold),
+    "lineart_standard": _at_resolution(_standard_lineart), "shuffle": _at_resolution(_shuffle, padded=False),
+    "blur_gaussian": _at_resolution(lambda picture, sigma, _: cv2.GaussianBlur(picture, (0, 0), float(sigma)), padded=False),
+    "invert": lambda picture, *_: 255 - opaque(picture),
+    "tile_resample": _smaller, "tile_colorfix": _itself, "tile_colorfix+sharp": _itself,
+    "recolor_luminance": _channel(cv2.COLOR_BGR2LAB, 0), "recolor_intensity": _channel(cv2.COLOR_BGR2HSV, 2), "color": _colour_grid,
+}  # fmt: skip
+
+
+def _absent(key: str, label: str) -> Callable[[Picture, float, float, float], Picture]:
+    """Says what the preprocessor would need. It is never fetched unasked."""
+
+    def run(*_: object) -> Picture:
+        known = WEIGHTS.get(key)
+        if known is None:
+            raise ControlRefused(f"This version has no preprocessor {label!r} of its own.", "Choose 'none' and give the finished hint picture.", field="module")
+        folder, addresses = known
+        place = Path(models_path) / WEIGHTS_FOLDER / folder
+        missing = [address for address in addresses if not (place / address.rpartition("/")[2]).is_file()]
+        if missing:
+            names = " and ".join(address.rpartition("/")[2] for address in missing)
+            raise ControlRefused(
+                f"The preprocessor {label!r} needs {names} in {place}, which is not there.",
+                f"It can be had at {' and '.join(missing)}. This version does not run it yet even so: choose 'none' and give the finished hint picture.", field="module",
+            )
+        raise ControlRefused(f"The files of the preprocessor {label!r} are there, but this version cannot run it yet.",
+                             "Choose 'none' and give the finished hint picture.", field="module")
+
+    return run

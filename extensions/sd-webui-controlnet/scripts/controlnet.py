@@ -1,0 +1,215 @@
+"""ControlNet as an always-on script: units in, hints and wishes for the engine out, detected maps after the pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from internal_controlnet import external_code, models, panel, routes
+from internal_controlnet.args import ControlNetUnit
+from internal_controlnet.enums import InputMode
+from internal_controlnet.hints import mask_shown
+from internal_controlnet.pictures import Hints, hints_of, region_of
+from internal_controlnet.preprocessors import Preprocessor, find_preprocessor
+from internal_controlnet.settings import add_settings, setting
+from modules.processing import StableDiffusionProcessingImg2Img
+from PIL import Image
+
+from modules import images, script_callbacks, scripts
+from modules.a1111.control_units import Colours, ControlRefused, ControlWish, Reference, release
+
+_REMOTE = {
+    "enabled": "enabled", "module": "module", "model": "model", "weight": "weight", "image": "image", "resize_mode": "resize_mode", "low_vram": "lowvram",
+    "processor_res": "pres", "threshold_a": "pthr_a", "threshold_b": "pthr_b", "guidance_start": "guidance_start", "guidance_end": "guidance_end",
+    "control_mode": "control_mode", "pixel_perfect": "pixel_perfect",
+}  # fmt: skip
+
+
+class Script(scripts.Script):
+    """One object per tab; what a job needs is kept on its ``p``."""
+
+    def title(self) -> str:
+        return "ControlNet"
+
+    def show(self, is_img2img: bool) -> Any:
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        built = panel.build(is_img2img, int(setting("control_net_unit_count")))
+        if setting("control_net_sync_field_args"):
+            self.infotext_fields, self.paste_field_names = built.infotext_fields, [name for _, name in built.infotext_fields]
+        return built.controls
+
+    def before_process(self, p: Any, *args: Any) -> None:
+        p.asked_subseed = p.subseed                 # before it is drawn: the shuffle preprocessor's numbers depend on what was asked
+
+    def process(self, p: Any, *args: Any) -> None:
+        p.control_wishes, p.control_maps, p.control_finishes = [], [], []
+        units = _unfolded(_enabled(p, args))
+        p.extra_generation_params.update({f"ControlNet {number}": unit.serialize() for number, unit in enumerate(units)})
+        for unit in units:
+            self._add(p, unit)
+
+    def _add(self, p: Any, unit: ControlNetUnit) -> None:
+        if unit.input_mode is InputMode.BATCH:
+            raise ControlRefused("ControlNet: a unit cannot read a folder of pictures.", "Use img2img's Batch tab: the unit takes its pictures.", field="input_mode")
+        if unit.module == "inpaint_only" and isinstance(p, StableDiffusionProcessingImg2Img) and getattr(p, "image_mask", None) is not None:
+            unit.module = "inpaint"                 # inpainting keeps the rest already
+        preprocessor = find_preprocessor(unit.module)
+        assert preprocessor is not None
+        file = None
+        if not preprocessor.model_free:
+            if not unit.model or unit.model.lower() == "none":
+                raise ControlRefused(f"ControlNet: no model is chosen for the unit with the preprocessor {unit.module!r}.",
+                                     "Choose a model in the unit, or switch the unit off.", field="model")
+            file = models.model_file(unit.model)
+        region = region_of(unit)
+        if region is not None and file is None:
+            raise ControlRefused("ControlNet: reference units act on the whole picture.", "Leave effective_region_mask out.", field="effective_region_mask")
+        found = hints_of(p, unit, preprocessor, ignore_mask=bool(setting("controlnet_ignore_noninpaint_mask")))
+        p.control_wishes.append(_wish(unit, preprocessor, file, region, found))
+        if unit.save_detected_map:
+            p.control_maps += [(each, unit.module) for each in found.maps]
+        p.control_finishes += _finishes(unit, found)
+
+    def postprocess_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
+        pictures = kwargs["images"]
+        for finish in getattr(p, "control_finishes", ()):
+            for number in range(len(pictures)):
+                pictures[number] = finish(pictures[number])
+
+    def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
+        maps = getattr(p, "control_maps", None) or []
+        release(p)
+        shown = [(Image.fromarray(mask_shown(found.clip(0, 255).astype(np.uint8))), module) for found, module in maps]
+        if setting("control_net_detectmap_autosaving"):
+            _save(p, shown)
+        if not setting("control_net_no_detectmap") and not any("sd upscale" in key.lower() for key in p.extra_generation_params):
+            processed.images.extend(picture for picture, _ in shown)
+        p.control_wishes, p.control_maps, p.control_finishes = [], [], []
+
+
+def _enabled(p: Any, args: Sequence[Any]) -> list[ControlNetUnit]:
+    """The units that are on. Other scripts' wishes on ``p`` count where the settings allow it."""
+    units = external_code.get_all_units_from(args)
+    if not setting("control_net_allow_script_control"):
+        return [unit.copy() for unit in units if unit.enabled]
+    changed = []
+    for number, unit in enumerate(units or [ControlNetUnit()]):
+        wished = {name: _remote(p, f"control_net_{theirs}", number, strict=name == "enabled") for name, theirs in _REMOTE.items()}
+        wished["image"] = _remote(p, "control_net_input_image", number) if wished["image"] is None else wished["image"]
+        wished["guidance_end"] = _remote(p, "control_net_guidance_strength", number) if wished["guidance_end"] is None else wished["guidance_end"]
+        changed.append(ControlNetUnit(**{**unit.dict(), **{name: value for name, value in wished.items() if value is not None}}))
+    return [unit for unit in changed if unit.enabled]
+
+
+def _remote(p: Any, name: str, number: int, *, strict: bool = False) -> Any:
+    value = getattr(p, name, None)
+    if isinstance(value, list):
+        return value[number] if number < len(value) else None
+    return None if strict and number else value
+
+
+def _unfolded(units: list[ControlNetUnit]) -> list[ControlNetUnit]:
+    """Units with several pictures become as many, and share the weight."""
+    found = []
+    for unit in units:
+        if unit.input_mode is not InputMode.MERGE or unit.accepts_multiple_inputs or not isinstance(unit.image, list | tuple):
+            found.append(unit)
+            continue
+        for picture in unit.image:
+            one = unit.copy()
+            one.image, one.input_mode, one.weight = [picture] if isinstance(picture, dict) else picture, InputMode.SIMPLE, unit.weight / len(unit.image)
+            found.append(one)
+    return found
+
+
+def _wish(unit: ControlNetUnit, preprocessor: Preprocessor, file: Any, region: np.ndarray | None, found: Hints) -> ControlWish:
+    key = preprocessor.key
+    colours = None
+    if "colorfix" in key:
+        colours = Colours(radius=int(unit.threshold_a), sharpness=unit.threshold_b * 0.01 if "sharp" in key else 0.0)
+    reference = None
+    if unit.is_reference:
+        reference = Reference(attention=key != "reference_adain", statistics="adain" in key, fidelity=unit.threshold_a)
+    return ControlWish(
+        hint=found.hint, hires_hint=found.hires_hint, file=file, weight=unit.weight, start=unit.guidance_start, end=unit.guidance_end,
+        emphasis=unit.control_mode.value, passes=unit.hr_option.value, soft_hires=preprocessor.softens_hires,
+        block_weights=None if unit.advanced_weighting is None else tuple(unit.advanced_weighting), region=region,
+        restores="inpaint_only" in key, colours=colours, reference=reference, low_vram=unit.low_vram,
+    )  # fmt: skip
+
+
+def _finishes(unit: ControlNetUnit, found: Hints) -> list[Any]:
+    """What is done with each decoded picture (3, H, W), 0 .. 1."""
+    last = found.hint if found.hires_hint is None else found.hires_hint
+    if "inpaint_only" in unit.module:
+        return [_restorer(last, int(setting("control_net_inpaint_blur_sigma")))]
+    if "recolor" in unit.module:
+        to, back, channel = (cv2.COLOR_RGB2LAB, cv2.COLOR_LAB2RGB, 0) if "luminance" in unit.module else (cv2.COLOR_RGB2HSV, cv2.COLOR_HSV2RGB, 2)
+        return [_recolourer(last, to, back, channel)]
+    return []
+
+
+def _restorer(hint: np.ndarray, sigma: int) -> Any:
+    """Outside of the mask, widened and blurred by ``sigma`` pixels, the picture is the known one."""
+    known = torch.from_numpy(hint[:, :, :3].astype(np.float32) / 255.0).permute(2, 0, 1)
+    mask = hint[:, :, 3].astype(np.float32) / 255.0
+    if sigma > 0:
+        mask = cv2.blur(cv2.dilate(mask, np.ones((sigma, sigma), dtype=np.uint8)), (sigma, sigma))
+    painted = torch.from_numpy(mask)[None]
+
+    def restored(picture: Any) -> Any:
+        if picture.shape[-2:] != known.shape[-2:]:
+            return picture
+        return (painted.to(picture) * picture.clip(0, 1) + (1 - painted.to(picture)) * known.to(picture)).clip(0, 1)
+
+    return restored
+
+
+def _recolourer(hint: np.ndarray, to: int, back: int, channel: int) -> Any:
+    """The picture's colours on the hint's lightness."""
+    light = hint[:, :, 0].astype(np.float32).clip(0, 255).astype(np.uint8)
+
+    def recoloured(picture: Any) -> Any:
+        if tuple(picture.shape[-2:]) != light.shape:
+            return picture
+        pixels = (picture.detach().cpu().float().numpy().transpose((1, 2, 0)) * 255).clip(0, 255).astype(np.uint8)
+        pixels = cv2.cvtColor(pixels, to)
+        pixels[:, :, channel] = light
+        return torch.from_numpy(cv2.cvtColor(pixels, back).astype(np.float32) / 255.0).permute(2, 0, 1).to(picture)
+
+    return recoloured
+
+
+def _save(p: Any, shown: Sequence[tuple[Image.Image, str]]) -> None:
+    """Into a folder of each preprocessor beside the pictures."""
+    folder = str(setting("control_net_detectedmap_dir") or "detected_maps")
+    base = folder if os.path.isabs(folder) else os.path.join(p.outpath_samples or "outputs", os.path.basename(folder))
+    for picture, module in shown:
+        if module != "none":
+            images.save_image(picture, os.path.join(base, module), module)
+
+
+def _pasted(_text: str, params: dict[str, Any]) -> None:
+    """"ControlNet 0" of a picture's parameters -> a value for each of the unit's fields."""
+    for key, text in list(params.items()):
+        name, _, number = key.rpartition(" ")
+        if name != "ControlNet" or not number.isdigit() or not isinstance(text, str) or not text:
+            continue
+        try:
+            unit = ControlNetUnit.parse(text)
+        except (ControlRefused, ValueError, TypeError):
+            continue                                # another version's text; the rest of the parameters is pasted all the same
+        for field in ControlNetUnit.infotext_fields():
+            value = getattr(unit, field)
+            params[f"{key} {field}"] = getattr(value, "value", value)
+
+
+script_callbacks.on_ui_settings(add_settings)
+script_callbacks.on_infotext_pasted(_pasted)
+script_callbacks.on_app_started(routes.mount)
