@@ -88,11 +88,13 @@ def test_the_place_in_the_queue_is_shown(fake_page: FakePage, visit: Callable[..
     assert waiting.infotext().startswith("mine")
 
 
-def test_escape_interrupts_and_keeps_what_is_finished(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+def test_escape_twice_interrupts_and_keeps_what_is_finished(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
     browser = visit(fake_page.url)
     hold(fake_page, browser)
     browser.page.focus("#txt2img_prompt textarea")
-    browser.page.keyboard.press("Escape")
+    browser.page.keyboard.press("Escape")           # as A1111's default: the picture at work is finished first,
+    browser.page.wait_for_selector("#txt2img_interrupting", state="visible")
+    browser.page.keyboard.press("Escape")           # and pressed again, it ends at once
     browser.wait_idle()
     assert "Interrupted" in browser.page.inner_text("#html_log_txt2img")
     job = fake_page.app.jobs.recent(1)[0]
