@@ -93,6 +93,7 @@ class StableDiffusionProcessing:
     all_negative_prompts: Any = field(default=None, init=False)
     all_seeds: Any = field(default=None, init=False)
     all_subseeds: Any = field(default=None, init=False)
+    drawn_subseed: Any = field(default=None, init=False)                        # ours: the variation seed, where nobody asked for one
     iteration: int = field(default=0, init=False)
     batch_index: int = field(default=0, init=False)
     main_prompt: Any = field(default=None, init=False)

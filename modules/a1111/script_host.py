@@ -88,7 +88,7 @@ class ScriptHost:
             user=job.payload.get("user", ""), saves=request.output.save_images, noted=lambda made: note(self.app, job, made), earlier=EarlierPictures.of(job))
         with working(work):
             try:
-                outcome = self._carried_out(request, work, is_api=job.source == "api")
+                outcome = self._carried_out(request, work, is_api=job.source == "api", by_chance=bool(job.payload.get("variation_by_chance")))
             except BaseException:
                 made = tuple(work.made)
                 job.result = Outcome(images=made, shown=made, info={})
@@ -96,8 +96,9 @@ class ScriptHost:
                 raise
         return outcome, outcome.summary()
 
-    def _carried_out(self, request: Request, work: RunningWork, *, is_api: bool) -> Outcome:
+    def _carried_out(self, request: Request, work: RunningWork, *, is_api: bool, by_chance: bool = False) -> Outcome:
         p = from_request(request)
+        p.drawn_subseed = p.subseed if by_chance else None
         p.is_api, p.user = is_api, work.user
         runner = self.runner_of(request)
         p.scripts, p.script_args = runner, flat_arguments(self.with_ui(runner), request.scripting) if _is_needed(runner, request) else [0]

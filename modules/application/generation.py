@@ -71,12 +71,14 @@ def submit(
         app.faces.check(resolved.face_restoration)
     if not request.overrides.override_settings_restore_afterwards and overrides:
         app.settings.update(overrides)
+    chance = request.seed.variation_seed == -1      # scripts' numbers may depend on whether one was asked for
     if not request.scripting.script_name:           # a script may want to draw one for each of its pictures
         request = put(request, ("seed", "seed"), fixed_seed(request.seed.seed))
         request = put(request, ("seed", "variation_seed"), fixed_seed(request.seed.variation_seed))
     kind = "img2img" if isinstance(request, Img2ImgRequest) else "txt2img"
     values, lost = request_as_json(request)
-    payload: dict[str, Any] = {"request": values, "lost": lost, "settings": app.settings.changed(), "checkpoint": model.name, "user": user, **(extra or {})}
+    payload: dict[str, Any] = {"request": values, "lost": lost, "settings": app.settings.changed(), "checkpoint": model.name, "user": user,
+                               "variation_by_chance": chance, **(extra or {})}
     if in_place_of is not None:
         payload["in_place_of"] = list(in_place_of)
     return app.jobs.submit(kind, payload, id=task_id or request.task.force_task_id or None, source=source, live=request)

@@ -71,6 +71,50 @@ def _layers_per_level(shapes: Shapes) -> int:
     return next((number - 1 for number in range(1, 100) if f"input_blocks.{number}.0.op.weight" in shapes), 2)
 
 
+def diffusers_config(path: object, shapes: Shapes) -> dict[str, Any]:
+    """ControlNetModel's config for a file in diffusers' own layout. Raises CannotLoad where parts are missing."""
+    try:
+        return _diffusers_config(shapes)
+    except (KeyError, IndexError) as error:
+        raise CannotLoad(path, f"the control network is incomplete: it lacks {error}", "Download the file again.") from error
+
+
+def _diffusers_config(shapes: Shapes) -> dict[str, Any]:
+    levels = _count(shapes, "down_blocks.{}.resnets.0.conv1.weight")
+    widths = [shapes[f"down_blocks.{level}.resnets.0.conv1.weight"][0] for level in range(levels)]
+    attends = [f"down_blocks.{level}.attentions.0.proj_in.weight" in shapes for level in range(levels)]
+    depths = [_count(shapes, f"down_blocks.{level}.attentions.0.transformer_blocks.{{}}.attn2.to_k.weight") or 1 for level in range(levels)]
+    depths[-1] = _count(shapes, "mid_block.attentions.0.transformer_blocks.{}.attn2.to_k.weight") if not attends[-1] else depths[-1]
+    context = shapes["mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight"][1]
+    embedding = "controlnet_cond_embedding.blocks.{}.weight"
+    steps = _count(shapes, embedding)
+    config = {
+        "in_channels": shapes["conv_in.weight"][1], "conditioning_channels": shapes["controlnet_cond_embedding.conv_in.weight"][1],
+        "block_out_channels": widths, "layers_per_block": _count(shapes, "down_blocks.0.resnets.{}.conv1.weight"),
+        "down_block_types": ["CrossAttnDownBlock2D" if each else "DownBlock2D" for each in attends],
+        "transformer_layers_per_block": depths, "cross_attention_dim": context,
+        "attention_head_dim": [width // _HEAD_WIDTH for width in widths] if context > _SD1_CONTEXT else _SD1_HEADS,
+        "use_linear_projection": len(shapes["mid_block.attentions.0.proj_in.weight"]) == 2,
+        "conditioning_embedding_out_channels": (shapes["controlnet_cond_embedding.conv_in.weight"][0], *(shapes[embedding.format(step)][0] for step in range(1, steps, 2))),
+    }  # fmt: skip
+    if "add_embedding.linear_1.weight" in shapes:
+        config |= {"class_embed_type": "projection", "projection_class_embeddings_input_dim": shapes["add_embedding.linear_1.weight"][1]}
+    return config
+
+
+def _count(shapes: Shapes, pattern: str) -> int:
+    """How many tensors ``pattern`` names, its number counted from 0."""
+    found = 0
+    while pattern.format(found) in shapes:
+        found += 1
+    return found
+
+
+def diffusers_names(shapes: Shapes) -> dict[str, str]:
+    """The module's name of every tensor -> the file's. SDXL's size embedding comes ready: it is the class embedding here."""
+    return {re.sub(r"^add_embedding\.", "class_embedding.", name): name for name in shapes}
+
+
 def adapter_config(path: object, shapes: Shapes) -> dict[str, Any]:
     """T2IAdapter's config for bare ``shapes`` of the original full adapter, in its own or in diffusers' layout."""
     body = _adapter_blocks(shapes)

@@ -16,7 +16,16 @@ from modules.compute.attention import apply_attention
 from modules.compute.policy import ComputePolicy
 from modules.families.family import ModelFamily
 from modules.library.model_file import ModelFile
-from modules.loading.control_layout import adapter_config, adapter_names, controlnet_config, original_names, without_prefix
+from modules.loading.control_kinds import refusal_of, refuse_other_family, refuse_unknown
+from modules.loading.control_layout import (
+    adapter_config,
+    adapter_names,
+    controlnet_config,
+    diffusers_config,
+    diffusers_names,
+    original_names,
+    without_prefix,
+)
 from modules.loading.fill import prepared
 from modules.loading.weights import Weights, open_weights
 from modules.schema.errors import CannotLoad
@@ -88,8 +97,11 @@ def load_control(file: ModelFile, family: ModelFamily, policy: ComputePolicy) ->
     """
     started = time.perf_counter()
     with closing(open_weights(file.path)) as weights:
+        bare, _ = without_prefix(weights.header.shapes)
         kind = control_kind(weights.header.shapes)
-        if kind is None:
+        refuse_other_family(file.path, bare, family)
+        if kind is None or refusal_of(bare):
+            refuse_unknown(file.path, bare)
             raise CannotLoad(file.path, "it holds no ControlNet and no T2I-Adapter that this version knows", "Choose another control model.")
         build = _controlnet if kind is ControlKind.CONTROLNET else _adapter
         network = build(file, weights, family, policy)
@@ -118,10 +130,12 @@ def _controlnet(file: ModelFile, weights: Weights, family: ModelFamily, policy: 
     from diffusers.models.controlnets.controlnet import ControlNetModel
 
     shapes, own_names = without_prefix(weights.header.shapes)
-    config = controlnet_config(file.path, shapes, family)
+    is_original = "input_hint_block.0.weight" in shapes
+    config = controlnet_config(file.path, shapes, family) if is_original else diffusers_config(file.path, shapes)
+    found = original_names(shapes) if is_original else diffusers_names(shapes)
     with torch.device("meta"):
         module = ControlNetModel(**config)
-    names = {ours: own_names[bare] for ours, bare in original_names(shapes).items()}
+    names = {ours: own_names[bare] for ours, bare in found.items()}
     filled = prepared(module, names, weights, part="ControlNet").fill(dtype=_dtype(policy), device=torch.device(policy.load_device))
     apply_attention(filled, policy)
     encoder = filled.controlnet_cond_embedding

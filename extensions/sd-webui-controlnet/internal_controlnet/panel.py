@@ -36,16 +36,16 @@ def build(is_img2img: bool, count: int) -> Built:
     places, units = [], []
     titles = models.model_titles()
     with (
-        gr.Group(elem_id=f"{tab}_controlnet"),
+        gr.Column(elem_id=f"{tab}_controlnet", elem_classes=["gradio-group"], min_width=0),
         gr.Accordion(f"ControlNet {_VERSION}", open=False, elem_id="controlnet", elem_classes=["gradio-accordion"]),
     ):
         if count == 1:
             places.append(gr.State(None))
             units.append(_unit(f"{tab}_controlnet_ControlNet", is_img2img, titles))
         else:
-            with gr.Tabs(elem_id=f"{tab}_controlnet_tabs"):
+            with gr.Tabs(elem_id=f"{tab}_controlnet_tabs", selected=0):
                 for number in range(count):
-                    with gr.Tab(f"ControlNet Unit {number}", elem_classes=["cnet-unit-tab"]):
+                    with gr.Tab(f"ControlNet Unit {number}", id=number, elem_classes=["cnet-unit-tab"], render_children=True):
                         places.append(gr.State(None))
                         units.append(_unit(f"{tab}_controlnet_ControlNet-{number}", is_img2img, titles))
     built = Built(controls=[*places, *(unit[name] for unit in units for name in PAGE_FIELDS)])
@@ -67,9 +67,9 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
     """One unit's components by field, for PAGE_FIELDS."""
     made: dict[str, Any] = {}
     with gr.Row(elem_classes=["cnet-image-row"], equal_height=True):
-        with gr.Group(elem_classes=["cnet-input-image-group"]):
+        with gr.Column(elem_classes=["gradio-group", "cnet-input-image-group"], min_width=0):
             made["image"] = _canvas(f"{base}_input_image", "Control image: paint a mask for inpainting", "mask", "cnet-image")
-        with gr.Group(elem_classes=["cnet-generated-image-group"], visible="hidden") as preview_group:
+        with gr.Column(elem_classes=_folded("cnet-generated-image-group", False), min_width=0) as preview_group:
             preview = gr.Image(label="Preprocessor Preview", elem_id=f"{base}_generated_image", elem_classes=["gradio-image", "cnet-image"], interactive=False,
                                height=260, format="png")
     words = gr.HTML("", elem_id=f"{base}_words", elem_classes=["cnet-words"])
@@ -84,7 +84,7 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
         made["own_picture"] = _check(f"{base}_controlnet_same_img2img_checkbox", "Upload independent control image", "cnet-unit-same_img2img",
                                      value=not is_img2img, shown=is_img2img)
         made["inpaint_crop_input_image"] = _check(None, "Crop input image based on A1111 mask", "cnet-crop-input-image", value=True, shown=is_img2img)
-    with gr.Group(elem_classes=["cnet-mask-image-group"], visible="hidden") as region_group:
+    with gr.Column(elem_classes=_folded("cnet-mask-image-group", False), min_width=0) as region_group:
         made["effective_region_mask"] = _canvas(f"{base}_mask_image", "Effective Region Mask", "picture", "cnet-effective-region-mask-image")
     made["mask"] = gr.State(None)
     kind = gr.Radio(control_types(), value="All", label="Control Type", elem_id=f"{base}_controlnet_type_filter_radio",
@@ -116,12 +116,17 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
     made["module"].change(_sliders_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)
     made["pixel_perfect"].change(_sliders_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)
     refresh.click(_refreshed, [kind, made["model"]], [made["model"]], **_QUICK)
-    allow.change(lambda on: gr.update(visible=True if on else "hidden"), [allow], [preview_group], **_QUICK)
-    region.change(lambda on: gr.update(visible=True if on else "hidden"), [region], [region_group], **_QUICK)
+    allow.change(lambda on: gr.update(elem_classes=_folded("cnet-generated-image-group", on)), [allow], [preview_group], **_QUICK)
+    region.change(lambda on: gr.update(elem_classes=_folded("cnet-mask-image-group", on)), [region], [region_group], **_QUICK)
     inputs = [made["image"], made["module"], *sliders, made["pixel_perfect"], made["resize_mode"], made["inpaint_crop_input_image"], made["inpaint_crop_input_image"]]
     run.click(_previewed, inputs, [preview, preview_group, allow, words], js=f"(...values) => controlnetPreviewed({base!r}, values)", show_progress="minimal")
     dimensions.click(None, [], [], js=f"() => controlnetDimensions({base!r})")
     return made
+
+
+def _folded(name: str, shown: bool) -> list[str]:
+    """The classes of a group that is in the page all the time, and seen or not."""
+    return ["gradio-group", name, *(() if shown else ("unseen",))]
 
 
 def _check(elem_id: str | None, label: str, *classes: str, value: bool = False, shown: bool = True) -> gr.Checkbox:
@@ -169,7 +174,7 @@ def _previewed(content: str, label: str, resolution: float, first: float, second
         found = pictures[0] if preprocessor.reads_mask else pictures[0][:, :, :3]
         if pixel_perfect:
             unit.processor_res = pixel_perfect_resolution(found, int(height or 512), int(width or 512), unit.resize_mode)
-        return [_shown(preprocessor, unit, found), gr.update(visible=True), True, ""]
+        return [_shown(preprocessor, unit, found), gr.update(elem_classes=_folded("cnet-generated-image-group", True)), True, ""]
     except (WebuiError, ValueError) as error:
         return [None, gr.update(), gr.update(), f"<p class='error'>{_escaped(str(error))}</p>"]
 

@@ -43,7 +43,8 @@ def add_settings() -> None:
         shared.opts.add_option(key, option.needs_reload_ui() if key in _NEED_RELOAD else option)
 
 
-def setting(key: str) -> Any:
-    """The value that holds now."""
-    value = shared.opts.data.get(key)
+def setting(key: str, p: Any = None) -> Any:
+    """The value that holds now; for a job ``p``, its own override of it."""
+    value = (p.override_settings if p is not None else {}).get(key)
+    value = shared.opts.data.get(key) if value is None else value
     return OPTIONS[key][0] if value is None else value

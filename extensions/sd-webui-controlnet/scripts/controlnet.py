@@ -45,7 +45,7 @@ class Script(scripts.Script):
         return built.controls
 
     def before_process(self, p: Any, *args: Any) -> None:
-        p.asked_subseed = p.subseed                 # before it is drawn: the shuffle preprocessor's numbers depend on what was asked
+        p.asked_subseed = -1 if p.subseed == p.drawn_subseed else p.subseed     # before it is drawn: the shuffle preprocessor's numbers depend on what was asked
 
     def process(self, p: Any, *args: Any) -> None:
         p.control_wishes, p.control_maps, p.control_finishes = [], [], []
@@ -70,11 +70,11 @@ class Script(scripts.Script):
         region = region_of(unit)
         if region is not None and file is None:
             raise ControlRefused("ControlNet: reference units act on the whole picture.", "Leave effective_region_mask out.", field="effective_region_mask")
-        found = hints_of(p, unit, preprocessor, ignore_mask=bool(setting("controlnet_ignore_noninpaint_mask")))
+        found = hints_of(p, unit, preprocessor, ignore_mask=bool(setting("controlnet_ignore_noninpaint_mask", p)))
         p.control_wishes.append(_wish(unit, preprocessor, file, region, found))
         if unit.save_detected_map:
             p.control_maps += [(each, unit.module) for each in found.maps]
-        p.control_finishes += _finishes(unit, found)
+        p.control_finishes += _finishes(p, unit, found)
 
     def postprocess_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
         pictures = kwargs["images"]
@@ -86,9 +86,9 @@ class Script(scripts.Script):
         maps = getattr(p, "control_maps", None) or []
         release(p)
         shown = [(Image.fromarray(mask_shown(found.clip(0, 255).astype(np.uint8))), module) for found, module in maps]
-        if setting("control_net_detectmap_autosaving"):
+        if setting("control_net_detectmap_autosaving", p):
             _save(p, shown)
-        if not setting("control_net_no_detectmap") and not any("sd upscale" in key.lower() for key in p.extra_generation_params):
+        if not setting("control_net_no_detectmap", p) and not any("sd upscale" in key.lower() for key in p.extra_generation_params):
             processed.images.extend(picture for picture, _ in shown)
         p.control_wishes, p.control_maps, p.control_finishes = [], [], []
 
@@ -96,7 +96,7 @@ class Script(scripts.Script):
 def _enabled(p: Any, args: Sequence[Any]) -> list[ControlNetUnit]:
     """The units that are on. Other scripts' wishes on ``p`` count where the settings allow it."""
     units = external_code.get_all_units_from(args)
-    if not setting("control_net_allow_script_control"):
+    if not setting("control_net_allow_script_control", p):
         return [unit.copy() for unit in units if unit.enabled]
     changed = []
     for number, unit in enumerate(units or [ControlNetUnit()]):
@@ -144,11 +144,11 @@ def _wish(unit: ControlNetUnit, preprocessor: Preprocessor, file: Any, region: n
     )  # fmt: skip
 
 
-def _finishes(unit: ControlNetUnit, found: Hints) -> list[Any]:
+def _finishes(p: Any, unit: ControlNetUnit, found: Hints) -> list[Any]:
     """What is done with each decoded picture (3, H, W), 0 .. 1."""
     last = found.hint if found.hires_hint is None else found.hires_hint
     if "inpaint_only" in unit.module:
-        return [_restorer(last, int(setting("control_net_inpaint_blur_sigma")))]
+        return [_restorer(last, int(setting("control_net_inpaint_blur_sigma", p)))]
     if "recolor" in unit.module:
         to, back, channel = (cv2.COLOR_RGB2LAB, cv2.COLOR_LAB2RGB, 0) if "luminance" in unit.module else (cv2.COLOR_RGB2HSV, cv2.COLOR_HSV2RGB, 2)
         return [_recolourer(last, to, back, channel)]
@@ -188,7 +188,7 @@ def _recolourer(hint: np.ndarray, to: int, back: int, channel: int) -> Any:
 
 def _save(p: Any, shown: Sequence[tuple[Image.Image, str]]) -> None:
     """Into a folder of each preprocessor beside the pictures."""
-    folder = str(setting("control_net_detectedmap_dir") or "detected_maps")
+    folder = str(setting("control_net_detectedmap_dir", p) or "detected_maps")
     base = folder if os.path.isabs(folder) else os.path.join(p.outpath_samples or "outputs", os.path.basename(folder))
     for picture, module in shown:
         if module != "none":
