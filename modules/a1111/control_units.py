@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ class ControlWish:
     colours: Colours | None = None
     reference: Reference | None = None
     low_vram: bool = False
+    made: dict[Any, Tensor] = field(default_factory=dict, repr=False, init=False)   # its tensors, the same ones for every batch
 
 
 def known_control_files(more: Iterable[str | Path] = ()) -> dict[str, ModelFile]:
@@ -119,20 +120,22 @@ def control_of(p: Any, *, hires: bool, family: ModelFamily) -> Control | None:
 
 
 def release(p: Any) -> None:
-    """After the pictures: what asked to leave graphics memory leaves it."""
-    if any(wish.low_vram for wish in getattr(p, "control_wishes", None) or ()):
+    """After the pictures: what asked to leave graphics memory leaves it; all do on a machine where nothing stays there."""
+    wishes, policy = getattr(p, "control_wishes", None) or (), current().policy
+    if wishes and (policy.load_device != policy.device or any(wish.low_vram for wish in wishes)):
         current().controls.rest()
 
 
 def _units(wish: ControlWish, family: ModelFamily, *, hires: bool) -> list[ControlUnit]:
-    hint = _as_tensor(wish.hires_hint if hires and wish.hires_hint is not None else wish.hint)
+    hint = _kept(wish, hires, lambda: _as_tensor(wish.hires_hint if hires and wish.hires_hint is not None else wish.hint))
     picture, mask = hint[:, :_COLOURS], hint[:, _COLOURS:]
     window, emphasis = Window(start=wish.start, end=wish.end), Emphasis(wish.emphasis)
     units: list[ControlUnit] = []
-    if wish.file is not None:
-        network = _network(wish.file, family)
+    file = wish.file
+    if file is not None:
+        network = _network(file, family)
         units.append(NetworkUnit(
-            network=network, hint=_for_network(network, wish.file, picture, mask), weight=wish.weight, window=window, emphasis=emphasis, soft=hires and wish.soft_hires,
+            network=network, hint=_kept(wish, (hires, network), lambda: _for_network(network, file, picture, mask)), weight=wish.weight, window=window, emphasis=emphasis, soft=hires and wish.soft_hires,
             block_weights=wish.block_weights, region=None if wish.region is None else _as_tensor(wish.region[:, :, None]),
         ))  # fmt: skip
     if wish.reference is not None:
@@ -148,6 +151,13 @@ def _units(wish: ControlWish, family: ModelFamily, *, hires: bool) -> list[Contr
         if wish.restores:
             units.append(RestoringUnit(picture=picture, mask=mask, weight=wish.weight))
     return units
+
+
+def _kept(wish: ControlWish, key: Any, make: Callable[[], Tensor]) -> Tensor:
+    """A network reads a hint once as long as it is the same tensor."""
+    if key not in wish.made:
+        wish.made[key] = make()
+    return wish.made[key]
 
 
 def _network(file: ModelFile, family: ModelFamily) -> ControlNetwork:

@@ -127,7 +127,8 @@ def outcome_of(processed: Processed, p: StableDiffusionProcessing, work: Running
 
 
 def _output(work: RunningWork, processed: Processed, number: int, picture: Any) -> OutputImage:
-    text = processed.infotexts[number] if number < len(processed.infotexts) else processed.info
+    # what a script adds at the very end, detected maps for instance, has no text but its own
+    text = processed.infotexts[number] if number < len(processed.infotexts) else str(getattr(picture, "info", {}).get("parameters") or "")
     known = work.output_of(picture)
     if known is not None:
         return replace(known, infotext=text or known.infotext)

@@ -165,4 +165,4 @@ def _adapter(file: ModelFile, weights: Weights, family: ModelFamily, policy: Com
 
 
 def _dtype(policy: ComputePolicy) -> torch.dtype:
-    return getattr(torch, policy.weight_dtype)
+    return getattr(torch, policy.compute_dtype)     # weights kept in 8 bits could not be computed with as they are

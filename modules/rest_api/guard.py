@@ -20,7 +20,7 @@ MAX_BODY = 256 * 2**20              # bytes; of an API call
 MAX_UPLOAD = 4 * 2**30              # of a file sent to the page
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _FETCHED_ADDRESS = re.compile(r"file=\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
-_API = re.compile(r"^/+(sdapi|docs|redoc|openapi\.json)(/|$)", re.IGNORECASE)
+_API = re.compile(r"^/+(sdapi|controlnet|docs|redoc|openapi\.json)(/|$)", re.IGNORECASE)
 _USER_FILES = re.compile(r"(^|/)file=|^/+(gradio_api/)?(stream|uploads?|download)/", re.IGNORECASE)
 _ASK_PASSWORD = {"www-authenticate": 'Basic realm="webui", charset="UTF-8"'}
 _USER_FILE_POLICY = b"sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"

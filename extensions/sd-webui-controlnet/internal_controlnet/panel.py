@@ -66,7 +66,7 @@ def _canvas(elem_id: str, label: str, kind: str, *classes: str) -> gr.Textbox:
 def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
     """One unit's components by field, for PAGE_FIELDS."""
     made: dict[str, Any] = {}
-    with gr.Row(elem_classes=["cnet-image-row"], equal_height=True):
+    with gr.Row(elem_classes=_row(not is_img2img), equal_height=True) as pictures:
         with gr.Column(elem_classes=["gradio-group", "cnet-input-image-group"], min_width=0):
             made["image"] = _canvas(f"{base}_input_image", "Control image: paint a mask for inpainting", "mask", "cnet-image")
         with gr.Column(elem_classes=_folded("cnet-generated-image-group", False), min_width=0) as preview_group:
@@ -112,9 +112,10 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
         made[name] = gr.Radio([each.value for each in choices], value=first.value, label=label, elem_id=f"{base}_controlnet_{ending}",
                               elem_classes=["gradio-radio", f"controlnet_{ending}"], visible="hidden" if name == "hr_option" and is_img2img else True)
     sliders = [made[name] for name in ("processor_res", "threshold_a", "threshold_b")]
-    kind.change(_filtered, [kind, made["model"]], [made["module"], made["model"], *sliders], **_QUICK)
-    made["module"].change(_sliders_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)
-    made["pixel_perfect"].change(_sliders_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)
+    kind.input(_filtered, [kind, made["model"]], [made["module"], made["model"], *sliders], **_QUICK)
+    made["module"].input(_sliders_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)
+    made["pixel_perfect"].input(_resolution_of, [made["module"], made["pixel_perfect"]], [made["processor_res"]], **_QUICK)
+    made["own_picture"].change(lambda own: gr.update(elem_classes=_row(own)), [made["own_picture"]], [pictures], **_QUICK)
     refresh.click(_refreshed, [kind, made["model"]], [made["model"]], **_QUICK)
     allow.change(lambda on: gr.update(elem_classes=_folded("cnet-generated-image-group", on)), [allow], [preview_group], **_QUICK)
     region.change(lambda on: gr.update(elem_classes=_folded("cnet-mask-image-group", on)), [region], [region_group], **_QUICK)
@@ -127,6 +128,11 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
 def _folded(name: str, shown: bool) -> list[str]:
     """The classes of a group that is in the page all the time, and seen or not."""
     return ["gradio-group", name, *(() if shown else ("unseen",))]
+
+
+def _row(shown: bool) -> list[str]:
+    """The unit's picture; img2img's units look at img2img's picture unless they have one of their own."""
+    return ["cnet-image-row", *(() if shown else ("unseen",))]
 
 
 def _check(elem_id: str | None, label: str, *classes: str, value: bool = False, shown: bool = True) -> gr.Checkbox:
@@ -155,6 +161,10 @@ def _sliders_of(label: str, pixel_perfect: bool) -> list[Any]:
         return [gr.update(visible="hidden")] * 3
     first, *more = (_as_update(each) for each in preprocessor.sliders)
     return [gr.update(visible="hidden") if pixel_perfect else first, *more]
+
+
+def _resolution_of(label: str, pixel_perfect: bool) -> Any:
+    return _sliders_of(label, pixel_perfect)[0]
 
 
 def _as_update(slider: Slider) -> Any:

@@ -207,6 +207,10 @@ def _pasted(_text: str, params: dict[str, Any]) -> None:
             continue                                # another version's text; the rest of the parameters is pasted all the same
         for field in ControlNetUnit.infotext_fields():
             value = getattr(unit, field)
+            if field == "module":                   # API clients give keys, the page has labels
+                value = found.label if (found := find_preprocessor(unit.module)) else value
+            elif field == "model":
+                value = models.title_of_model(unit.model) or value
             params[f"{key} {field}"] = getattr(value, "value", value)
 
 
