@@ -11,6 +11,7 @@ from modules.a1111.callback_params import ImageSaveParams
 from modules.a1111.control_units import control_of
 from modules.a1111.denoiser_callbacks import after_guidance, after_model, before_model, listened
 from modules.a1111.infotexts import evaluated
+from modules.a1111.live_sampler import LiveSampler
 from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs, PostProcessMaskOverlayArgs, PostSampleArgs
 from modules.application.picture_run import PictureListener
 from modules.engine.extra_networks import NetworkTag, take_out_tags
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from modules.a1111.script_runner import ScriptRunner
+    from modules.engine.guidance import RowWeights
+    from modules.engine.sampler_contract import SamplerSpec, StepInfo
 
 _LISTS = ("prompts", "negative_prompts", "seeds", "subseeds")
 
@@ -32,6 +35,7 @@ class ScriptBridge(PictureListener):
         super().__init__()
         self.p = p
         self._start: Tensor | None = None
+        self._sampler: LiveSampler | None = None
         self._number = 0            # of the picture within its batch
 
     @property
@@ -122,6 +126,8 @@ class ScriptBridge(PictureListener):
         return latents
 
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor:
+        if not self.p.is_hr_pass:
+            self._make_sampler()
         if self.scripts is not None:
             p, start = self.p, noise if self._start is None else self._start
             self.scripts.process_before_every_sampling(p, x=start, noise=noise, c=p.c, uc=p.uc)
@@ -129,6 +135,7 @@ class ScriptBridge(PictureListener):
 
     def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         self.p.is_hr_pass, self._start = True, latents
+        self._make_sampler()
         if self.scripts is not None:
             self.scripts.before_hr(self.p)
         return latents
@@ -136,7 +143,23 @@ class ScriptBridge(PictureListener):
     def control(self, plan: BatchPlan, *, hires: bool, family: Any) -> Any:
         return control_of(self.p, hires=hires, family=family)
 
+    def _make_sampler(self) -> None:
+        self._sampler = LiveSampler(self.p, hires=self.p.is_hr_pass)
+        self.p.sampler = self._sampler.made
+
+    def sampler(self, spec: SamplerSpec, *, hires: bool) -> SamplerSpec:
+        return spec if self._sampler is None else self._sampler.spec(spec)
+
+    def combined(self, call: DenoiserCall, rows: Tensor, weights: RowWeights, guidance_scale: float) -> Tensor | None:
+        return None if self._sampler is None else self._sampler.combined(call, rows, weights, guidance_scale)
+
+    def stepped(self, step: StepInfo) -> None:
+        if self._sampler is not None:
+            self._sampler.stepped(step)
+
     def denoiser_input(self, call: DenoiserCall) -> DenoiserCall:
+        if self._sampler is not None:
+            self._sampler.at(call)
         return before_model(self.p, call)
 
     def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor:

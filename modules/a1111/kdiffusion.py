@@ -1,10 +1,11 @@
-"""A1111's sampler objects: ``CFGDenoiser`` and ``KDiffusionSampler``, as far as callbacks and ``p.sampler`` look at them.
+"""A1111's sampler objects: ``CFGDenoiser`` and ``KDiffusionSampler``, made for each pass and kept in ``p.sampler``.
 
-The engine's own denoiser does the work and calls back through these, so that a replaced ``combine_denoised`` or
-``callback_state`` takes effect.
+The engine's own denoiser does the work and asks here (``live_sampler.py``): a replaced or overridden ``combine_denoised``,
+``forward`` or ``callback_state`` takes effect.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 
 class CFGDenoiser(torch.nn.Module):
-    """The denoiser as callbacks see it in ``params.denoiser``."""
+    """The denoiser as callbacks see it in ``params.denoiser``. denoise: the engine's, (x, sigma) -> x0, while a pass runs."""
 
     def __init__(self, sampler: Any) -> None:
         super().__init__()
@@ -33,14 +34,22 @@ class CFGDenoiser(torch.nn.Module):
         self.need_last_noise_uncond = False
         self.last_noise_uncond = None
         self.mask_before_denoising = False
+        self.denoise: Callable[[Tensor, float], Tensor] | None = None
 
     @property
     def inner_model(self) -> Any:
         return self.model_wrap
 
-    def combine_denoised(self, x_out: Tensor, conds_list: Any, uncond: Tensor, cond_scale: float) -> Tensor:
+    def forward(self, x: Tensor, sigma: Tensor, *_arguments: Any, **_more: Any) -> Tensor:
+        """x0 after guidance. x: (B, C, h, w); sigma: (B,), all alike. What else A1111 hands over is known to the engine already."""
+        if self.denoise is None:
+            raise RuntimeError("CFGDenoiser can be called only while a picture is being sampled.")
+        return self.denoise(x, float(torch.as_tensor(sigma).flatten()[0]))
+
+    def combine_denoised(self, x_out: Tensor, conds_list: Any, uncond: Any, cond_scale: float) -> Tensor:
         """x0 of cond rows (AND parts weighted) moved away from the uncond rows at the end of ``x_out``."""
-        uncond_rows = x_out[-uncond.shape[0] :]
+        count = len(conds_list)
+        uncond_rows = x_out[-count:]
         denoised = torch.clone(uncond_rows)
         for image, parts in enumerate(conds_list):
             for row, weight in parts:
@@ -63,7 +72,7 @@ class CFGDenoiserTimesteps(CFGDenoiser):
 
 
 class Sampler:
-    """What ``p.sampler`` is to extensions."""
+    """What ``p.sampler`` is to extensions. funcname: the sampler's name, k-diffusion's name of it, or a function of k-diffusion's form."""
 
     def __init__(self, funcname: Any) -> None:
         self.funcname = funcname
@@ -95,6 +104,20 @@ class Sampler:
         self.p = p
         return {}
 
+    def launch_sampling(self, steps: int, func: Callable[[], Any]) -> Any:
+        return func()
+
+    def get_sigmas(self, p: Any, steps: int) -> Any:
+        raise NotImplementedError("The schedule of sigmas is the engine's; set p.scheduler instead.")
+
+    def sample(self, p: Any, x: Any, conditioning: Any, unconditional_conditioning: Any, steps: Any = None, image_conditioning: Any = None) -> Any:
+        raise NotImplementedError("A pass cannot be run by hand here; call process_images(p) instead.")
+
+    def sample_img2img(
+        self, p: Any, x: Any, noise: Any, conditioning: Any, unconditional_conditioning: Any, steps: Any = None, image_conditioning: Any = None,
+    ) -> Any:  # fmt: skip
+        raise NotImplementedError("A pass cannot be run by hand here; call process_images(p) instead.")
+
 
 class KDiffusionSampler(Sampler):
     """A1111's wrapper of a k-diffusion sampler."""
@@ -113,3 +136,4 @@ class CompVisSampler(Sampler):
         super().__init__(funcname)
         self.eta_option_field, self.eta_infotext_field, self.eta_default = "eta_ddim", "Eta DDIM", 0.0
         self.model_wrap_cfg = CFGDenoiserTimesteps(self)
+        self.model_wrap = self.model_wrap_cfg.model_wrap

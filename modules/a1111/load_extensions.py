@@ -12,6 +12,7 @@ from modules.a1111 import callbacks, foreign_packages
 from modules.a1111.app_slot import current
 from modules.a1111.options import opts
 from modules.a1111.places import script_path
+from modules.a1111.sampler_list import take_up_added
 from modules.extension_host.load_scripts import ScriptFile, list_scripts, load_scripts
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ def load_extensions(take: Take) -> None:
         sys.path.append(script_path())
     files = list_scripts(host, "scripts", ".py")
     load_scripts(host, files, lambda file, module: take(module, file))
+    take_up_added()
     callbacks.before_ui_callback()
     callbacks.ui_settings_callback()
     opts.settle()

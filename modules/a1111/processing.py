@@ -7,6 +7,7 @@ from typing import Any
 
 from modules.a1111.app_slot import is_occupied
 from modules.a1111.model_view import sd_model
+from modules.a1111.sampler_list import request_name
 from modules.engine.sampler_registry import split_sampler_and_schedule
 from modules.imaging.base64_codec import decode_image
 from modules.schema.param import ParamEntry, get
@@ -185,8 +186,10 @@ class StableDiffusionProcessing:
             values |= {"mask": self.image_mask if self.image_mask is not None else self.mask, "mask_blur": None}
         values |= {
             "prompt": first_of(self.prompt, ""), "negative_prompt": first_of(self.negative_prompt, ""), "seed": first_of(self.seed, -1),
-            "subseed": first_of(self.subseed, -1), "save_images": True, "alwayson_scripts": extra_scripts or {},
+            "sampler_name": request_name(self.sampler_name), "subseed": first_of(self.subseed, -1), "save_images": True, "alwayson_scripts": extra_scripts or {},
         }  # fmt: skip
+        if "hr_sampler_name" in values:
+            values["hr_sampler_name"] = request_name(values["hr_sampler_name"])
         return self.table.request_class.from_flat({entry.api_name: _loose(entry, values[entry.api_name]) for entry in self.table if entry.api_name in values})
 
 

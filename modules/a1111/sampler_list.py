@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from modules.a1111.app_slot import current, is_occupied
-from modules.a1111.kdiffusion import KDiffusionSampler
+from modules.a1111.kdiffusion import CompVisSampler, KDiffusionSampler
 from modules.a1111.live import LiveDict
 from modules.engine.sampler_contract import SamplerSpec
-from modules.engine.sampler_registry import find_sampler, samplers, schedules, split_sampler_and_schedule
-from modules.schema.errors import WebuiError
+from modules.engine.sampler_registry import add_sampler, find_sampler, remove_added_samplers, samplers, schedules, split_sampler_and_schedule
+from modules.schema.errors import InvalidValue, WebuiError
 
 SamplerDataTuple = namedtuple("SamplerData", ["name", "constructor", "aliases", "options"])
 
@@ -42,7 +42,7 @@ def _data(spec: SamplerSpec) -> SamplerData:
         options["discard_next_to_last_sigma"] = True
     if spec.brownian:
         options["brownian_noise"] = True
-    return SamplerData(spec.name, lambda model, spec=spec: create_sampler(spec.name, model), list(spec.aliases), options)
+    return SamplerData(spec.name, lambda model, spec=spec: (CompVisSampler if spec.kind == "timestep" else KDiffusionSampler)(spec.name, model), list(spec.aliases), options)
 
 
 all_samplers: list[SamplerData] = [_data(spec) for spec in samplers()]
@@ -87,13 +87,54 @@ def get_sampler_and_scheduler(sampler_name: str | None, scheduler_name: str | No
 
 
 def create_sampler(name: str, model: Any) -> Any:
-    """A sampler object for ``p.sampler``."""
+    """A sampler object for ``p.sampler``: what the constructor in the list makes."""
     config = find_sampler_config(name)
     if config is None:
         raise AssertionError(f"bad sampler name: {name}")
-    sampler = KDiffusionSampler(config.name, model)
+    sampler = config.constructor(model)
     sampler.config = config
     return sampler
+
+
+def engine_sampler(name: Any) -> SamplerSpec | None:
+    """The engine's sampler by its name, an alias, or the name of k-diffusion's function ("sample_dpmpp_2m")."""
+    if not isinstance(name, str):
+        return None
+    short = name.removeprefix("sample_")
+    for each in (name, f"k_{short}", short, f"k_{short.replace('_ancestral', '_a')}", f"k_{short.replace('adaptive', 'ad')}"):
+        try:
+            return find_sampler(each)
+        except WebuiError:
+            continue
+    return None
+
+
+def take_up_added() -> None:
+    """Samplers that extensions put into the lists can be asked for from now on; ``live_sampler.py`` runs them."""
+    remove_added_samplers()
+    for each in list(all_samplers):
+        if not isinstance(each, tuple) or len(each) < 4 or engine_sampler(each[0]) is not None:
+            continue
+        all_samplers_map.setdefault(each[0], each)
+        options = each[3] or {}
+        add_sampler(SamplerSpec(
+            name=str(each[0]), function=_by_its_extension, aliases=tuple(map(str, each[2] or ())), default_schedule=str(options.get("scheduler") or ""),
+            order=2 if options.get("second_order") else 1, brownian=bool(options.get("brownian_noise")), ours=True,
+        ))  # fmt: skip
+
+
+def _by_its_extension(denoise: Any, x: Any, sigmas: Any, **_more: Any) -> Any:
+    raise InvalidValue("This sampler belongs to an extension, which has not made it ready.", "Choose another sampler.", field="sampler_name")
+
+
+def request_name(name: Any, otherwise: str = "Euler") -> Any:
+    """``name`` as the engine's request may have it: of a sampler that an extension added, the one that stands nearest to it."""
+    if not isinstance(name, str) or name not in all_samplers_map or engine_sampler(name) is not None:
+        return name
+    for alias in all_samplers_map[name].aliases or ():
+        if (found := engine_sampler(alias)) is not None:
+            return found.name
+    return otherwise
 
 
 def samplers_of(names: list[str]) -> list[SamplerData]:

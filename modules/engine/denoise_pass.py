@@ -207,6 +207,7 @@ def _seed_of_the_batch(seed: int) -> int:
 def _reporter(work: DenoisePass, denoiser: GuidedDenoiser, steps: int) -> OnStep:
     def report(info: StepInfo) -> None:
         denoiser.sampling_step = info.index
+        work.hooks.stepped(info)
         work.on_step(min(info.index + 1, steps), steps, info.denoised)
 
     return report

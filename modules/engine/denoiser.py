@@ -110,7 +110,10 @@ class GuidedDenoiser:
         cond_rows, uncond = (rows, None) if call.uncond is None else (rows[: -len(x)], rows[-len(x) :])
         if uncond is None and setup.needs_uncond:
             uncond = first_parts(cond_rows, now.cond_weights)
-        denoised = combine(cond_rows, None if call.uncond is None else uncond, now.cond_weights, setup.guidance_scale)
+        scale = setup.guidance_scale
+        denoised = setup.hooks.combined(call, rows, now.cond_weights, scale)
+        if denoised is None:
+            denoised = combine(cond_rows, None if call.uncond is None else uncond, now.cond_weights, scale)
         if setup.image_guidance != 1.0 and call.uncond is not None:
             denoised = denoised + (rows[-len(x) :] - self._without_picture(call, sigma, len(x))) * (setup.image_guidance - 1.0)
         if setup.blend is not None and not setup.blend.before_denoising:

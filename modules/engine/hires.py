@@ -139,7 +139,7 @@ def _drawn_again(run: Run, plan: BatchPlan, begin: _Start) -> PassOutcome:
         return None if whole is None else _cropped(whole, size)
 
     return sampling_pass(
-        run, conditioning, noise, first_noise, part=PassPart(before=request.steps if request.hires.first_pass is None else 0), sampler=sampler,
+        run, conditioning, noise, first_noise, part=PassPart(before=request.steps if request.hires.first_pass is None else 0), hires=True, sampler=sampler,
         schedule_name=schedule_name, steps=steps, start=start.to(first_noise), denoising_strength=request.denoising_strength, fixed_steps=True,
         image_cond=image_cond(), handover=refiner_handover(run, plan, image_cond, hires_steps=calls, size=size.enlarged), control=begin_control(run, plan, hires=True),
         options=replace(request.options, token_merging_ratio=request.options.token_merging_ratio_hires or request.options.token_merging_ratio),

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from modules.engine.guidance import RowWeights
+    from modules.engine.sampler_contract import SamplerSpec, StepInfo
+
 
 class Interrupted(Exception):
     """Raised inside a pass when the job was interrupted or the image skipped; never leaves the engine."""
@@ -153,6 +156,8 @@ class GenerationHooks(Protocol):
     """Named stages in the order in which they are called; each returns what the engine goes on with.
 
     start_ready: img2img's encoded input (B, C, h, w), before its noise. before_sampling: the start noise of a pass, of the hires pass too.
+    sampler: the algorithm of a pass that is about to begin. stepped: what is changed in place in ``x`` and ``denoised`` counts.
+    combined: x0 (B, C, h, w) of all rows, the uncond rows last; None for the engine's own guidance.
     images_decoded: (B, 3, H, W) in 0 .. 1; it may give back more or fewer pictures. overlay_ready: what is laid over the picture, RGBA.
     """
 
@@ -166,6 +171,9 @@ class GenerationHooks(Protocol):
     def denoiser_input(self, call: DenoiserCall) -> DenoiserCall: ...
     def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor: ...
     def guided(self, call: DenoiserCall, denoised: Tensor) -> Tensor: ...
+    def sampler(self, spec: SamplerSpec, *, hires: bool) -> SamplerSpec: ...
+    def combined(self, call: DenoiserCall, rows: Tensor, weights: RowWeights, guidance_scale: float) -> Tensor | None: ...
+    def stepped(self, step: StepInfo) -> None: ...
     def latents_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def images_decoded(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]: ...
@@ -208,6 +216,14 @@ class NullHooks:
 
     def guided(self, call: DenoiserCall, denoised: Tensor) -> Tensor:
         return denoised
+
+    def sampler(self, spec: SamplerSpec, *, hires: bool) -> SamplerSpec:
+        return spec
+
+    def combined(self, call: DenoiserCall, rows: Tensor, weights: RowWeights, guidance_scale: float) -> Tensor | None:
+        return None
+
+    def stepped(self, step: StepInfo) -> None: ...
 
     def latents_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         return latents

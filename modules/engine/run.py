@@ -154,7 +154,8 @@ def refiner_handover(
 
 
 def sampling_pass(
-    run: Run, conditioning: PromptConditioning, noise: ImageNoise, first_noise: Tensor, *, part: PassPart | None = None, **changes: Any
+    run: Run, conditioning: PromptConditioning, noise: ImageNoise, first_noise: Tensor, *, part: PassPart | None = None,
+    hires: bool = False, **changes: Any,
 ) -> PassOutcome:
     """Run a pass of this job; ``changes`` are fields of DenoisePass that differ from the job's own. Notes its facts."""
     own = DenoisePass(
@@ -164,7 +165,8 @@ def sampling_pass(
         image_guidance=run.request.init.image_guidance_scale if run.request.is_img2img and run.components.family.is_pix2pix else 1.0,
         noted={"Refiner switch by sampling steps": True} if run.request.refiner.switch_by_sample_steps else {},
     )
-    outcome = run_pass(replace(own, **changes), run.models.now.model)
+    asked = replace(own, **changes)
+    outcome = run_pass(replace(asked, sampler=run.hooks.sampler(asked.sampler, hires=hires)), run.models.now.model)
     run.note(outcome.facts)
     return outcome
 

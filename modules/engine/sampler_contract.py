@@ -31,11 +31,18 @@ class StepNoise(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StepInfo:
-    """One finished evaluation that counts as a step: its number from 0, the sigma and the prediction."""
+    """One finished evaluation that counts as a step: its number from 0, the sigma and the prediction.
+
+    x: the latent that the sampler goes on from, (B, C, h, w): what a listener changes in it, in place, counts; likewise in
+    ``denoised``, as far as the sampler still reads it. None where there is none to go on from.
+    sigma_hat: the sigma after fresh noise was added at the step's beginning (churn); None where none was.
+    """
 
     index: int
     sigma: float
     denoised: Tensor
+    x: Tensor | None = None
+    sigma_hat: float | None = None
 
 
 OnStep = Callable[[StepInfo], None]

@@ -57,9 +57,22 @@ SAMPLERS: tuple[SamplerSpec, ...] = (
 # fmt: on
 
 
+_added: list[SamplerSpec] = []                      # by extensions, for as long as the program runs
+
+
 def samplers() -> tuple[SamplerSpec, ...]:
-    """All samplers, as they stand in the list."""
-    return SAMPLERS
+    """All samplers, as they stand in the list; added ones last."""
+    return (*SAMPLERS, *_added)
+
+
+def add_sampler(spec: SamplerSpec) -> None:
+    """Offer another sampler from now on; one of the same name that was added before goes."""
+    _added[:] = [*(each for each in _added if each.name != spec.name), spec]
+
+
+def remove_added_samplers() -> None:
+    """Only the program's own are left."""
+    _added.clear()
 
 
 def schedules() -> tuple[ScheduleSpec, ...]:
@@ -75,7 +88,7 @@ def find_sampler(name: str) -> SamplerSpec:
     wanted = split_sampler_and_schedule(name, AUTOMATIC)[0]
     found = _by_name(wanted)
     if found is None:
-        raise UnknownName("sampler", name, [spec.name for spec in SAMPLERS])
+        raise UnknownName("sampler", name, [spec.name for spec in samplers()])
     return found
 
 
@@ -113,7 +126,7 @@ def resolve_schedule(sampler: SamplerSpec, name: str) -> ScheduleSpec:
 
 def _by_name(name: str) -> SamplerSpec | None:
     wanted = name.strip().casefold()
-    for spec in SAMPLERS:
+    for spec in samplers():
         if wanted in (each.casefold() for each in (spec.name, *spec.aliases)):
             return spec
     return None

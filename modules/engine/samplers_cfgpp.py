@@ -18,7 +18,7 @@ def euler_cfgpp(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise
     """Euler along the unconditional slope."""
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised, uncond = denoise.with_uncond(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         x = denoised + slope(x, sigma, uncond) * sigma_next
     return x
 
@@ -29,7 +29,7 @@ def dpmpp_2m_cfgpp(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNo
     h_before = 0.0
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised, uncond = denoise.with_uncond(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         if sigma_next == 0:
             return denoised
         h = math.log(sigma / sigma_next)
@@ -42,7 +42,7 @@ def dpmpp_2s_ancestral_cfgpp(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noi
     """A look at half the way in log sigma, with fresh noise after each step."""
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised, uncond = denoise.with_uncond(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         down, up = ancestral_split(sigma, sigma_next, tuning.eta)
         if down == 0:
             x = denoised

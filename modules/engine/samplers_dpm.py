@@ -20,8 +20,9 @@ def dpm_2(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_s
     for index, sigma, sigma_next in steps_of(sigmas):
         x, raised = churned(x, sigma, len(sigmas) - 1, noise, tuning)
         denoised = denoise(x, raised)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
-        x = _midpoint_step(denoise, x, raised, sigma_next, denoised)
+        first = slope(x, raised, denoised)          # before listeners change x, as in k-diffusion
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x, sigma_hat=raised))
+        x = _midpoint_step(denoise, x, raised, sigma_next, first)
     return x
 
 
@@ -29,16 +30,15 @@ def dpm_2_ancestral(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepN
     """DPM2 steps that go below the next sigma and add noise up to it."""
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         down, up = ancestral_split(sigma, sigma_next, tuning.eta)
-        x = _midpoint_step(denoise, x, sigma, down, denoised)
+        x = _midpoint_step(denoise, x, sigma, down, slope(x, sigma, denoised))
         if down > 0:
             x = x + noise(sigma, sigma_next) * (tuning.s_noise * up)
     return x
 
 
-def _midpoint_step(denoise: Denoise, x: Tensor, sigma: float, sigma_next: float, denoised: Tensor) -> Tensor:
-    first = slope(x, sigma, denoised)
+def _midpoint_step(denoise: Denoise, x: Tensor, sigma: float, sigma_next: float, first: Tensor) -> Tensor:
     if sigma_next == 0:
         return x + first * (sigma_next - sigma)
     middle = math.sqrt(sigma * sigma_next)
@@ -108,7 +108,7 @@ def dpm_fast(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, o
         lower, up = _ancestral_end(t, t_next, end, tuning.eta)
         solver = _Solver(denoise=denoise, x=x, t=t)
         done += order
-        on_step(StepInfo(index=done - 1, sigma=math.exp(-t), denoised=solver.denoised))
+        on_step(StepInfo(index=done - 1, sigma=math.exp(-t), denoised=solver.denoised, x=x))
         x = solver.step(order, lower, 1 / 2 if order == 2 else 1 / 3)
         if tuning.eta:
             x = x + noise(math.exp(-t), math.exp(-t_next)) * (tuning.s_noise * up)
@@ -153,5 +153,5 @@ def dpm_adaptive(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNois
             if tuning.eta:
                 x = x + noise(math.exp(-t), math.exp(-t_next)) * (tuning.s_noise * up)
             t, taken = t_next, taken + 1
-            on_step(StepInfo(index=taken - 1, sigma=math.exp(-t), denoised=denoised))
+            on_step(StepInfo(index=taken - 1, sigma=math.exp(-t), denoised=denoised, x=x))
     return x

@@ -24,7 +24,7 @@ def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, o
     h_before = 0.0
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         if sigma_next == 0:
             return denoised
         h = math.log(sigma / sigma_next)
@@ -40,7 +40,7 @@ def dpmpp_2s_ancestral(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: St
     """Second order by a look at half the way in log sigma, with fresh noise after each step."""
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         down, up = ancestral_split(sigma, sigma_next, tuning.eta)
         if down == 0:
             x = denoised
@@ -56,7 +56,7 @@ def dpmpp_sde(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, 
     """The stochastic single-step solver: noise from the Brownian path on the way to the middle and to the end."""
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         if sigma_next == 0:
             x = denoised
             continue
@@ -96,7 +96,7 @@ def _two_step_sde(
     h_before = 0.0
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         if sigma_next == 0:
             return denoised
         h = math.log(sigma / sigma_next)
@@ -122,7 +122,7 @@ def dpmpp_3m_sde(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNois
     past: list[tuple[Tensor, float]] = []           # (prediction, h of the step after it), newest first
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         if sigma_next == 0:
             return denoised
         h = math.log(sigma / sigma_next)

@@ -42,8 +42,9 @@ def euler(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_s
     for index, sigma, sigma_next in steps_of(sigmas):
         x, raised = churned(x, sigma, len(sigmas) - 1, noise, tuning)
         denoised = denoise(x, raised)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
-        x = x + slope(x, raised, denoised) * (sigma_next - raised)
+        direction = slope(x, raised, denoised)      # before listeners change x, as in k-diffusion
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x, sigma_hat=raised))
+        x = x + direction * (sigma_next - raised)
     return x
 
 
@@ -51,7 +52,7 @@ def euler_ancestral(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepN
     """Euler steps that go below the next sigma and add noise up to it."""
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         down, up = ancestral_split(sigma, sigma_next, tuning.eta)
         x = x + slope(x, sigma, denoised) * (down - sigma)
         if up > 0:
@@ -64,14 +65,14 @@ def heun(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_st
     for index, sigma, sigma_next in steps_of(sigmas):
         x, raised = churned(x, sigma, len(sigmas) - 1, noise, tuning)
         denoised = denoise(x, raised)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
-        x = heun_step(denoise, x, raised, sigma_next, denoised)
+        direction = slope(x, raised, denoised)
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x, sigma_hat=raised))
+        x = heun_step(denoise, x, raised, sigma_next, direction)
     return x
 
 
-def heun_step(denoise: Denoise, x: Tensor, sigma: float, sigma_next: float, denoised: Tensor) -> Tensor:
-    """From sigma to sigma_next by Heun's rule; by Euler's where sigma_next is 0 and the second slope is not defined."""
-    first = slope(x, sigma, denoised)
+def heun_step(denoise: Denoise, x: Tensor, sigma: float, sigma_next: float, first: Tensor) -> Tensor:
+    """From sigma to sigma_next by Heun's rule, ``first`` being the slope at x; by Euler's where sigma_next is 0 and the second is not defined."""
     there = x + first * (sigma_next - sigma)
     if sigma_next == 0:
         return there
@@ -85,8 +86,8 @@ def lms(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_ste
     levels: list[float] = sigmas.tolist()
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
         slopes = [slope(x, sigma, denoised), *slopes[: _LMS_ORDER - 1]]
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         weights = lagrange_integrals([levels[index - back] for back in range(len(slopes))], sigma, sigma_next)
         for weight, each in zip(weights, slopes):
             x = x + each * weight

@@ -19,7 +19,7 @@ def lcm(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_ste
     """Jump to the prediction, noise it again to the next sigma. Source: Luo et al. 2023 (arXiv:2310.04378)."""
     for index, sigma, sigma_next in steps_of(sigmas):
         x = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=x))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=x, x=x))
         if sigma_next > 0:
             x = x + noise(sigma, sigma_next) * sigma_next
     return x
@@ -35,8 +35,8 @@ def restart(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on
         if last is not None and last < sigma:
             x = x + noise(last, sigma) * (tuning.s_noise * math.sqrt(sigma**2 - last**2))
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
-        x = heun_step(denoise, x, sigma, sigma_next, denoised)
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
+        x = heun_step(denoise, x, sigma, sigma_next, slope(x, sigma, denoised))
         last = sigma_next
     return x
 
@@ -69,7 +69,7 @@ def tcd(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_ste
     """
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         if sigma_next == 0:
             return denoised
         down = min(sigma_next, tuning.earlier(sigma_next, 1 - 0.3 * tuning.eta))

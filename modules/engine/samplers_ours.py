@@ -19,7 +19,7 @@ def ipndm(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_s
     past: list[Tensor] = []                         # newest first
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         if sigma_next == 0:
             return denoised
         past = [slope(x, sigma, denoised), *past[:3]]
@@ -34,7 +34,7 @@ def heunpp2(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on
     for index, sigma, sigma_next in steps_of(sigmas):
         x, raised = churned(x, sigma, len(levels) - 1, noise, tuning)
         denoised = denoise(x, raised)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x, sigma_hat=raised))
         first = slope(x, raised, denoised)
         there = x + first * (sigma_next - raised)
         if sigma_next == levels[-1]:
@@ -68,7 +68,7 @@ def deis(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_st
     past: list[Tensor] = []                         # newest first
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         past = [slope(x, sigma, denoised), *past[:2]]
         if sigma_next == 0 or len(past) == 1:
             x = x + past[0] * (sigma_next - sigma)
@@ -107,7 +107,7 @@ def _refined(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, o
     previous: tuple[Tensor, float, float] | None = None     # (prediction, its sigma, the sigma it stepped down to)
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         if sigma_next == 0:
             return denoised
         down, up = ancestral_split(sigma, sigma_next, eta)
@@ -130,7 +130,7 @@ def gradient_estimation(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: S
     before: Tensor | None = None
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         if sigma_next == 0:
             return denoised
         current = slope(x, sigma, denoised)
@@ -155,7 +155,7 @@ def er_sde(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_
     previous_first: Tensor | None = None
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         if sigma_next == 0:
             return denoised
         ratio = float(_er_scale(sigma_next) / _er_scale(sigma))

@@ -22,7 +22,7 @@ def ddim_cfgpp(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise,
     """The guided prediction, noised again along the unconditional one. Source: Chung et al. 2024, "CFG++" (arXiv:2406.08070)."""
     for index, sigma, sigma_next in steps_of(sigmas):
         denoised, uncond = denoise.with_uncond(x, sigma)
-        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=denoised, x=x))
         down, up = ancestral_split(sigma, sigma_next, tuning.eta)
         x = denoised + slope(x, sigma, uncond) * down
         if up > 0:
@@ -44,7 +44,7 @@ def plms(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_st
         else:
             weights = _ADAMS_BASHFORTH[min(len(past), 3)]
             used = sum((each * weight for each, weight in zip(past, weights[1:])), eps * weights[0])
-        on_step(StepInfo(index=index, sigma=sigma, denoised=x - used * sigma))
+        on_step(StepInfo(index=index, sigma=sigma, denoised=x - used * sigma, x=x))
         x = x + used * (sigma_next - sigma)
         past = [eps, *past[:2]]
     return x

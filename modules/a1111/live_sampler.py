@@ -1,0 +1,187 @@
+"""``p.sampler`` while a pass runs: what extensions replaced or overrode in it stands between the engine's sampler and its denoiser.
+
+Without such a change the engine's own sampler and guidance are used as they are.
+"""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modules.a1111 import kdiffusion
+from modules.a1111.app_slot import current, is_occupied
+from modules.a1111.kdiffusion import CFGDenoiser, Sampler
+from modules.a1111.patch_points import looked_up
+from modules.a1111.sampler_list import all_samplers_map, create_sampler, engine_sampler
+from modules.engine.hooks import DenoiserCall
+from modules.engine.sampler_contract import Denoise, OnStep, SamplerSpec, StepInfo, StepNoise, Tuning
+
+_OWN_STATE, _OWN_COMBINE, _OWN_FORWARD = Sampler.callback_state, CFGDenoiser.combine_denoised, CFGDenoiser.forward
+_OWN_METHODS = {name: getattr(Sampler, name) for name in ("sample", "sample_img2img", "get_sigmas", "launch_sampling", "initialize")}
+
+
+class LiveSampler:
+    """One pass's sampler object. made: what ``create_sampler`` gave; None when it failed, then nothing of it acts."""
+
+    def __init__(self, p: Any, *, hires: bool) -> None:
+        self.p = p
+        asked = str((getattr(p, "hr_sampler_name", None) if hires else None) or p.sampler_name or "")
+        self.name = asked if asked in all_samplers_map else "Euler"
+        create = looked_up("modules.sd_samplers", "create_sampler", create_sampler)
+        self.made: Any = None
+        with _answered_by(create, "create_sampler"):
+            self.made = create(self.name, p.sd_model)
+        if self.made is None:
+            self.made = create_sampler("Euler", p.sd_model)
+        self.is_asked = asked == self.name
+        self.made.p = p
+        cfg = getattr(self.made, "model_wrap_cfg", None)
+        if cfg is not None:
+            cfg.p, cfg.steps, cfg.step = p, p.steps, 0
+        self._state = _replaced(self.made, "callback_state", _OWN_STATE)
+        self._combine = _replaced(cfg, "combine_denoised", _OWN_COMBINE)
+        self._forward = _replaced(cfg, "forward", _OWN_FORWARD)
+        for name, own in _OWN_METHODS.items():
+            if (other := _replaced(self.made, name, own)) is not None:
+                _note(other, f"{type(self.made).__name__}.{name}", "it was replaced, but this program samples in another way and does not call it")
+
+    def spec(self, own: SamplerSpec) -> SamplerSpec:
+        """The algorithm of the pass. own: what the request asked for."""
+        found = own
+        if self.is_asked:
+            func = getattr(self.made, "func", None)
+            if callable(func):
+                options = getattr(getattr(self.made, "config", None), "options", None) or getattr(self.made, "options", None) or {}
+                found = foreign_spec(self.name, func, options, self.made.model_wrap_cfg)
+            else:
+                named = engine_sampler(func)
+                found = own if named is None or named.name == own.name else named
+        return found if self._forward is None else replace(found, function=_through(self.made.model_wrap_cfg, self._forward, found.function))
+
+    def at(self, call: DenoiserCall) -> None:
+        """The model is about to be called."""
+        cfg = getattr(self.made, "model_wrap_cfg", None)
+        if cfg is not None:
+            cfg.step, cfg.total_steps = call.step, call.total_steps
+
+    def combined(self, call: DenoiserCall, rows: Tensor, weights: Sequence[Sequence[tuple[int, float]]], scale: float) -> Tensor | None:
+        """x0 by the replaced ``combine_denoised``; None where none was replaced, or it failed."""
+        if self._combine is None:
+            return None
+        if call.uncond is None:                     # A1111 hands each image's first part as its uncond row then
+            rows, scale = torch.cat([rows, torch.stack([rows[parts[0][0]] for parts in weights])]), 1.0
+        uncond = call.cond[: len(weights)] if call.uncond is None else call.uncond
+        with _answered_by(self._combine, "combine_denoised"):
+            found = self._combine(rows, [list(parts) for parts in weights], uncond, scale)
+            if isinstance(found, Tensor) and found.shape == (len(weights), *rows.shape[1:]):
+                return found
+            _note(self._combine, "combine_denoised", "it gave no latents of the batch's shape, and was passed over")
+        return None
+
+    def stepped(self, step: StepInfo) -> None:
+        """A step is about to be taken."""
+        if self._state is None:
+            return
+        x = step.denoised if step.x is None else step.x
+        sigma = torch.full((), step.sigma, device=x.device)
+        hat = sigma if step.sigma_hat is None else torch.full((), step.sigma_hat, device=x.device)
+        with _answered_by(self._state, "callback_state"):
+            self._state({"x": x, "i": step.index, "sigma": sigma, "sigma_hat": hat, "denoised": step.denoised})
+
+
+def foreign_spec(name: str, func: Callable[..., Any], options: dict[str, Any], cfg: Any) -> SamplerSpec:
+    """A sampler written for k-diffusion, func(model, x, sigmas, extra_args, callback, disable, ...), as one of the engine's."""
+    return SamplerSpec(
+        name=name, function=_foreign(func, cfg), order=2 if options.get("second_order") else 1, brownian=bool(options.get("brownian_noise")),
+        discards_penultimate=bool(options.get("discard_next_to_last_sigma")), uses_s_noise=True, churns=True, eta_option="ancestral",
+        default_schedule=str(options.get("scheduler") or ""),
+    )  # fmt: skip
+
+
+def _foreign(func: Callable[..., Any], cfg: Any) -> Callable[..., Tensor]:
+    known = inspect.signature(func).parameters
+
+    def sample(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_step: OnStep, tuning: Tuning) -> Tensor:
+        def told(d: dict[str, Any]) -> None:
+            hat = d.get("sigma_hat", d["sigma"])
+            on_step(StepInfo(index=int(d["i"]), sigma=float(d["sigma"]), sigma_hat=float(hat), denoised=d["denoised"], x=d["x"]))
+
+        positive = sigmas[sigmas > 0]
+        offered: dict[str, Any] = {
+            "sigmas": sigmas, "sigma_sched": sigmas, "sigma_min": positive[-1], "sigma_max": sigmas[0], "n": len(sigmas) - 1, "extra_args": {},
+            "callback": told, "disable": True, "eta": tuning.eta, "s_churn": tuning.s_churn, "s_tmin": tuning.s_tmin, "s_tmax": tuning.s_tmax,
+            "s_noise": tuning.s_noise, "noise_sampler": lambda sigma, sigma_next: noise(float(sigma), float(sigma_next)),
+        }  # fmt: skip
+        model: Any = cfg if isinstance(cfg, CFGDenoiser) else lambda x, sigma, **_: denoise(x, float(sigma.flatten()[0]))
+        with _denoising(cfg, denoise):
+            return func(model, x, **{key: value for key, value in offered.items() if key in known})
+
+    return sample
+
+
+def _through(cfg: Any, forward: Callable[..., Any], inner: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``inner`` with each look at the model going through the replaced ``forward``."""
+
+    class Through:
+        def __init__(self, denoise: Denoise) -> None:
+            self.with_uncond = denoise.with_uncond
+            self._denoise = denoise
+
+        def __call__(self, x: Tensor, sigma: float) -> Tensor:
+            levels, p = torch.full((len(x),), sigma, device=x.device), cfg.p
+            with _answered_by(forward, "CFGDenoiser.forward"):
+                return forward(x, levels, getattr(p, "uc", None), getattr(p, "c", None), p.cfg_scale, p.s_min_uncond or 0.0, None)
+            return self._denoise(x, sigma)
+
+    def sample(denoise: Denoise, x: Tensor, sigmas: Tensor, **more: Any) -> Tensor:
+        with _denoising(cfg, denoise):
+            return inner(Through(denoise), x, sigmas, **more)
+
+    return sample
+
+
+@contextmanager
+def _denoising(cfg: Any, denoise: Denoise) -> Iterator[None]:
+    if not isinstance(cfg, CFGDenoiser):
+        yield
+        return
+    before, cfg.denoise = cfg.denoise, denoise
+    try:
+        yield
+    finally:
+        cfg.denoise = before
+
+
+def _replaced(made: Any, name: str, own: Any) -> Callable[..., Any] | None:
+    """The method of that name where it is not the house's own."""
+    found = getattr(made, name, None)
+    return None if found is None or getattr(found, "__func__", None) is own else found
+
+
+def _file_of(function: Any) -> str:
+    plain: Any = getattr(function, "__func__", function)
+    code = getattr(plain, "__code__", None)
+    return code.co_filename if code is not None else kdiffusion.__file__
+
+
+@contextmanager
+def _answered_by(function: Any, what: str) -> Iterator[None]:
+    """What fails inside is trouble of the extension whose ``function`` it is."""
+    if not is_occupied():
+        yield
+        return
+    file, host = _file_of(function), current().extensions
+    with host.guarded(host.owner_of(file), f"{Path(file).name}, {what}"):
+        yield
+
+
+def _note(function: Any, place: str, words: str) -> None:
+    if is_occupied():
+        host = current().extensions
+        host.troubles.note(host.owner_of(_file_of(function)), place, words)
