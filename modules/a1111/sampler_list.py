@@ -9,7 +9,14 @@ from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.kdiffusion import CompVisSampler, KDiffusionSampler
 from modules.a1111.live import LiveDict
 from modules.engine.sampler_contract import SamplerSpec
-from modules.engine.sampler_registry import add_sampler, find_sampler, remove_added_samplers, samplers, schedules, split_sampler_and_schedule
+from modules.engine.sampler_registry import (
+    add_sampler,
+    find_sampler,
+    remove_added_samplers,
+    samplers,
+    schedules,
+    split_sampler_and_schedule,
+)
 from modules.schema.errors import InvalidValue, WebuiError
 
 SamplerDataTuple = namedtuple("SamplerData", ["name", "constructor", "aliases", "options"])
