@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modules.extension_host.registry import OrderWish
 
-BUILTIN = frozenset({"sd-webui-controlnet", "tag-autocomplete"})
+BUILTIN = frozenset({"sd-webui-controlnet", "tag-autocomplete", "wildcards"})
 """Extensions that ship with the program; ``--disable-extra-extensions`` leaves these on."""
 
 

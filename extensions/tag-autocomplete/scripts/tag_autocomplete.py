@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI
+from modules.paths import data_path
 
 from modules import extensions, script_callbacks, scripts, sd_hijack, shared
 
@@ -42,7 +43,7 @@ def names() -> dict[str, list[str]]:
     """What else can be named in a prompt."""
     import lora
 
-    wildcards = FOLDER.parent.glob("*/wildcards")
+    wildcards = {*FOLDER.parent.glob("*/wildcards"), Path(data_path, "wildcards"), *Path(data_path, "extensions").glob("*/wildcards")}
     return {
         "embeddings": sorted(sd_hijack.model_hijack.embedding_db.word_embeddings),
         "loras": sorted(lora.available_loras),
