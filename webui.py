@@ -144,9 +144,11 @@ def start_extensions(app: App, scripts: ScriptHost) -> None:
     from modules.a1111.load_extensions import load_extensions, model_was_loaded
     from modules.a1111.postprocessing_scripts import install_postprocessing
     from modules.gradio_ui import gradio3_words
+    from modules.rest_api import pydantic1_words
 
     app_slot.occupy(app)
     gradio3_words.install()
+    pydantic1_words.install(app.extensions.owning)
     app.checkpoints.when_loaded(model_was_loaded)
     operations = install_postprocessing(app)
 
@@ -154,8 +156,7 @@ def start_extensions(app: App, scripts: ScriptHost) -> None:
         scripts.register(module, str(file.path), str(file.basedir))
         operations.register(module, str(file.path))
 
-    load_extensions(take)
-    scripts.initialize()
+    load_extensions(take, scripts.initialize)
 
 
 def say_ready(app: App, address: Address, times: StartupTimes) -> None:

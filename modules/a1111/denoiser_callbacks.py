@@ -6,6 +6,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.a1111.callback_params import AfterCFGCallbackParams, CFGDenoisedParams, CFGDenoiserParams
@@ -19,6 +21,7 @@ def before_model(p: Any, call: DenoiserCall) -> DenoiserCall:
     """on_cfg_denoiser. SDXL's conditionings are dicts with "crossattn" and "vector", as in A1111."""
     if not listened("cfg_denoiser"):
         return call
+    before = call.sigma.clone()
     params = CFGDenoiserParams(
         call.x, call.image_cond, call.sigma, call.step, call.total_steps, _cond(call.cond, call.vector_cond),
         None if call.uncond is None else _cond(call.uncond, call.vector_uncond), _denoiser(p, call),
@@ -26,9 +29,11 @@ def before_model(p: Any, call: DenoiserCall) -> DenoiserCall:
     callbacks.cfg_denoiser_callback(params)
     cond, vector = _parts(params.text_cond)
     uncond, vector_uncond = _parts(params.text_uncond)
+    told = None if torch.equal(params.sigma, before) else params.sigma
     return replace(
-        call, x=params.x, sigma=params.sigma, image_cond=params.image_cond, cond=cond, vector_cond=vector, uncond=uncond, vector_uncond=vector_uncond
-    )
+        call, x=params.x, sigma=params.sigma, told_sigma=told, image_cond=params.image_cond, cond=cond, vector_cond=vector, uncond=uncond,
+        vector_uncond=vector_uncond,
+    )  # fmt: skip
 
 
 def after_model(p: Any, call: DenoiserCall, rows: Tensor) -> Tensor:

@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 Take = Callable[[ModuleType, ScriptFile], Any]
 
 
-def load_extensions(take: Take) -> None:
+def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
     """Load every script of every extension that is switched on, and let them add their settings.
 
-    take: given each module, to find the Script classes in it.
+    take: given each module, to find the Script classes in it. initialize: makes the scripts, whose ``__init__`` may want settings too.
     """
     host, began = current().extensions, time.perf_counter()
     foreign_packages.install()
@@ -33,6 +33,9 @@ def load_extensions(take: Take) -> None:
     take_up_added()
     callbacks.before_ui_callback()
     callbacks.ui_settings_callback()
+    asked = callbacks.registry().ordered("ui_settings")
+    initialize()
+    callbacks.registry().call("ui_settings", without=asked)
     opts.settle()
     if files:
         log.info("loaded %d scripts of %d extensions in %.1f s", len(files), len(host.enabled), time.perf_counter() - began)

@@ -8,6 +8,7 @@ from typing import Any
 
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.option_info import ExtensionSetting, OptionInfo, section_of, setting_of
+from modules.a1111.running import running_work
 from modules.application.settings_rules import PLACES, is_frozen
 from modules.schema.errors import WebuiError
 from modules.schema.setting import Section, Setting
@@ -166,7 +167,10 @@ def store(key: str, value: Any) -> Any:
     if is_frozen(app.flags, app.settings.table.find(key)):
         raise RuntimeError(f"changing the setting {key} is disabled by the command line")
     app.settings.set(key, value)
-    return app.settings.get(key)
+    stored, work = app.settings.get(key), running_work()
+    if work is not None:            # a script changes it for what its own job does next
+        work.settings[key] = stored
+    return stored
 
 
 def register(key: str, option: OptionInfo) -> None:

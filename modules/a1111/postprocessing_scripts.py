@@ -94,9 +94,10 @@ class PostprocessingScripts:
         self.scripts: list[ScriptPostprocessing] = []
 
     def register(self, module: Any, path: str) -> None:
-        """Take up the classes that ``module`` itself defines. One that cannot be made is logged."""
-        for each in list(vars(module).values()):
-            if inspect.isclass(each) and issubclass(each, ScriptPostprocessing) and each.__module__ == module.__name__:
+        """Take up the classes of ``module``, also those that it imports from elsewhere in its extension. One that cannot be made is logged."""
+        known = {type(script) for script in self.scripts}
+        for each in dict.fromkeys(filter(inspect.isclass, vars(module).values())):
+            if issubclass(each, ScriptPostprocessing) and each is not ScriptPostprocessing and each not in known:
                 try:
                     script = each()
                 except Exception:

@@ -154,10 +154,20 @@ def get_fixed_seed(seed: Any) -> Any:
 def _overrides(work: RunningWork, p: Any) -> dict[str, Any]:
     """The settings that hold for this run alone, over those of the job."""
     found = dict(p.override_settings)
+    usual = usual_folders(work, p.table.tab)
     for name, key in (("outpath_samples", "outdir_samples"), ("outpath_grids", "outdir_grids")):
-        if getattr(p, name):
+        if getattr(p, name) and getattr(p, name) != usual[name]:
             found[key] = getattr(p, name)
     return found
+
+
+def usual_folders(work: RunningWork, tab: str) -> dict[str, str]:
+    """``p.outpath_samples`` and ``p.outpath_grids`` as the settings have them."""
+    settings = OverlaidSettings(work.app.settings.table, work.settings)
+    return {
+        f"outpath_{kind}": str(work.app.paths.output_folder(settings.get(f"outdir_{kind}") or settings.get(f"outdir_{tab}_{kind}")))
+        for kind in ("samples", "grids")
+    }
 
 
 def _checkpoint(work: RunningWork, settings: OverlaidSettings) -> str:

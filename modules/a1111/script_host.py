@@ -11,7 +11,7 @@ from typing import Any
 
 from modules.a1111.app_slot import is_occupied, occupied
 from modules.a1111.patch_points import looked_up
-from modules.a1111.process_images import process_images
+from modules.a1111.process_images import process_images, usual_folders
 from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, from_request
 from modules.a1111.running import RunningWork, working
@@ -28,6 +28,8 @@ from modules.jobs.job import Job
 from modules.schema.errors import InvalidValue
 from modules.schema.request import Img2ImgRequest, Request
 
+_HOUSE_MODULES = ("modules.a1111.", "modules.facade.")     # whose classes are there to be subclassed
+
 
 class ScriptHost:
     """scripts_data: every script class, built-in ones and extensions' alike. blank_page: where controls are made that no page shows."""
@@ -41,11 +43,12 @@ class ScriptHost:
         self._lock = threading.Lock()
 
     def register(self, module: Any, path: str, basedir: str) -> list[ScriptClassData]:
-        """Take up the Script classes that ``module`` itself defines. Takes effect with ``initialize``."""
+        """Take up the Script classes of ``module``, also those that it imports from elsewhere in its extension. Takes effect with ``initialize``."""
+        known = {each.script_class for each in self.scripts_data}
         found = [
             ScriptClassData(each, path, basedir, module)
-            for each in vars(module).values()
-            if inspect.isclass(each) and issubclass(each, Script) and each.__module__ == module.__name__
+            for each in dict.fromkeys(filter(inspect.isclass, vars(module).values()))
+            if issubclass(each, Script) and each not in known and not each.__module__.startswith(_HOUSE_MODULES)
         ]
         self.scripts_data += found
         return found
@@ -100,6 +103,7 @@ class ScriptHost:
         p = from_request(request)
         p.drawn_subseed = p.subseed if by_chance else None
         p.is_api, p.user = is_api, work.user
+        vars(p).update(usual_folders(work, p.table.tab))
         runner = self.runner_of(request)
         p.scripts, p.script_args = runner, flat_arguments(self.with_ui(runner), request.scripting) if _is_needed(runner, request) else [0]
         try:

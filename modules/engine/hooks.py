@@ -54,6 +54,7 @@ class DenoiserCall:
     step counts denoiser calls from 0; total_steps is how many the pass expects.
     sampling_step, sampling_steps: what A1111's shared state says at this moment: the last step that the sampler told of, and their number.
     control: the control units of this pass (engine.control.Control), or None.
+    told_sigma: (R,), the sigma that the model is told instead, row by row, where a listener wants another one than the sampler's; else None.
     """
 
     x: Tensor
@@ -68,6 +69,7 @@ class DenoiserCall:
     control: Any = None
     sampling_step: int = 0
     sampling_steps: int = 0
+    told_sigma: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

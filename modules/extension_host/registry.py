@@ -145,10 +145,10 @@ class Registry:
         with self._lock:
             return {name: tuple(listed) for name, listed in self._callbacks.items()}
 
-    def call(self, category: str, *arguments: Any, backwards: bool = False) -> list[tuple[Callback, Any]]:
-        """Call each; what one returns stands beside it, what one raises is noted and it is left out."""
+    def call(self, category: str, *arguments: Any, backwards: bool = False, without: Sequence[Callback] = ()) -> list[tuple[Callback, Any]]:
+        """Call each, but not those of ``without``; what one returns stands beside it, what one raises is noted and it is left out."""
         answers: list[tuple[Callback, Any]] = []
-        listed = self.ordered(category)
+        listed = tuple(each for each in self.ordered(category) if each not in without)
         for each in reversed(listed) if backwards else listed:
             self.entering(each.owner)
             try:

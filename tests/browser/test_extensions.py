@@ -1,6 +1,8 @@
 """Extensions on the real page: a good one with all its parts, and beside it one for each way to misbehave."""
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shutil
 import urllib.request
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.browser.conftest import RealServer, Visit, started_server
 
@@ -19,7 +22,7 @@ BAD = ("bad-raises", "bad-exits", "bad-syntax", "bad-imports", "bad-hooks", "bad
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     folder = tmp_path_factory.mktemp("extensions-server")
-    for name in ("hooks", *BAD):
+    for name in ("hooks", "sampling", *BAD):
         shutil.copytree(FIXTURES / name, folder / "extensions" / name)
     with started_server(folder, "--hooks-on") as server:
         yield server
@@ -72,3 +75,36 @@ def test_bad_ones_are_named_and_stop_nothing(server: RealServer, visit: Callable
     found.generate("a red circle", steps=2)
     found.wait_idle()
     assert found.page.locator("#txt2img_gallery img").count() > 0
+
+
+def drawn(server: RealServer, which: str) -> tuple[str, str]:
+    """(the picture, its text) with the fixture ``sampling`` told to change something, or nothing."""
+    body = {"prompt": "a house", "steps": 3, "width": 64, "height": 64, "seed": 1, "sampler_name": "Euler", "alwayson_scripts": {"sampling": {"args": [which]}}}
+    request = urllib.request.Request(server.url + "sdapi/v1/txt2img", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120) as answer:
+        found = json.load(answer)
+    return found["images"][0], json.loads(found["info"])["infotexts"][0]
+
+
+def pixels(picture: str) -> bytes:
+    return Image.open(io.BytesIO(base64.b64decode(picture))).tobytes()
+
+
+def test_what_is_done_to_the_denoiser_and_the_sampler_shows_in_the_picture(server: RealServer) -> None:
+    plain = drawn(server, "")[0]
+    changed = {which: drawn(server, which) for which in ("sigma", "x", "denoised")}
+    assert all("Seen: 3" in text for _, text in changed.values())
+    assert len({pixels(plain), *(pixels(picture) for picture, _ in changed.values())}) == 4, "each changes the picture, and otherwise"
+    assert pixels(drawn(server, "")[0]) == pixels(plain)
+
+
+def test_a_script_sees_its_folder_and_its_settings_hold_for_its_own_job(server: RealServer) -> None:
+    assert "Folder: True" in drawn(server, "folder")[1]
+    before = len(server.pictures())
+    drawn(server, "quietly")
+    assert len(server.pictures()) == before
+
+
+def test_late_settings_and_models_of_pydantic_1_are_taken(server: RealServer) -> None:
+    assert asked(server, "sdapi/v1/options")["sampling_late"] == "wished"
+    assert asked(server, "sampling/answer") == {"title": "some", "words": None}

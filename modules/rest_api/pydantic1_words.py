@@ -1,0 +1,53 @@
+"""Pydantic 1's words on Pydantic 2, for the models of extensions. The only place where pydantic is patched.
+
+A1111 has Pydantic 1: there ``Optional[str]`` without a default may be left out, and ``Model.__config__`` is the class to make a
+``class Config`` from. Only classes that extensions define are read so.
+"""
+from __future__ import annotations
+
+import sys
+import types
+import typing
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class _Config:
+    """What ``Model.__config__`` is: a base for a ``class Config``."""
+
+
+_owning: list[Callable[[str], object]] = []
+
+
+def install(owning: Callable[[str], object]) -> None:
+    """Teach pydantic the old words; process-wide. owning: file -> the extension that it belongs to, or None."""
+    is_first, _owning[:] = not _owning, [owning]
+    if not is_first:
+        return
+    warnings.filterwarnings("ignore", message="Valid config keys have changed in V2")
+    original = BaseModel.__pydantic_init_subclass__.__func__  # type: ignore[attr-defined]
+
+    def made(cls: type[BaseModel], **keywords: Any) -> None:
+        original(cls, **keywords)
+        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+        if file and _owning[0](file) is not None:
+            _make_optional(cls)
+
+    BaseModel.__pydantic_init_subclass__ = classmethod(made)  # type: ignore[assignment, method-assign]
+    BaseModel.__config__ = _Config  # type: ignore[attr-defined]
+
+
+def _make_optional(cls: type[BaseModel]) -> None:
+    changed = False
+    for field in cls.model_fields.values():
+        if field.is_required() and _may_be_none(field.annotation):
+            field.default, changed = None, True
+    if changed:
+        cls.model_rebuild(force=True, raise_errors=False)
+
+
+def _may_be_none(annotation: Any) -> bool:
+    return annotation is None or (typing.get_origin(annotation) in (typing.Union, types.UnionType) and type(None) in typing.get_args(annotation))
