@@ -79,7 +79,7 @@ def test_bad_ones_are_named_and_stop_nothing(server: RealServer, visit: Callable
 
 def drawn(server: RealServer, which: str) -> tuple[str, str]:
     """(the picture, its text) with the fixture ``sampling`` told to change something, or nothing."""
-    body = {"prompt": "a house", "steps": 3, "width": 64, "height": 64, "seed": 1, "sampler_name": "Euler", "alwayson_scripts": {"sampling": {"args": [which]}}}
+    body = {"prompt": "a house", "steps": 3, "width": 64, "height": 64, "seed": 1, "sampler_name": "DPM++ 2M", "alwayson_scripts": {"sampling": {"args": [which]}}}
     request = urllib.request.Request(server.url + "sdapi/v1/txt2img", json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120) as answer:
         found = json.load(answer)
