@@ -4,32 +4,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from modules.application.settings_store import SettingsStore
+from modules.engine.sampler_registry import split_sampler_and_schedule
 from modules.schema.errors import WebuiError
-from modules.schema.infotext_read import parse_infotext
-from modules.schema.settings.table import SettingsTable
+from modules.schema.infotext_read import read_infotext
+from modules.schema.infotext_values import request_values, setting_values
 from modules.schema.table import ParameterTable
 
-_NOT_FROM_TEXT = frozenset({"sd_model_checkpoint"})     # disable_weights_auto_swap: a pasted text does not exchange the model
+CHECKPOINT = "sd_model_checkpoint"
 
 
-def fill_from_infotext(settings: SettingsTable, parameters: ParameterTable, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, by API name, that ``given["infotext"]`` adds to ``given``; settings in it become overrides.
+def fill_from_infotext(settings: SettingsStore, parameters: ParameterTable, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, by API name, that ``given["infotext"]`` adds to ``given``; settings in it that differ from the stored ones become overrides.
 
-    What was given wins; a value that cannot be read as its parameter's kind is passed over.
+    Read as the page's paste reads it: older spellings, what is left unsaid, and what the version that wrote it did otherwise. What was
+    given wins; a value that cannot be read as its parameter's kind is passed over.
     """
-    texts = parse_infotext(str(given["infotext"]))
-    found: dict[str, Any] = {}
-    overrides: dict[str, Any] = {}
-    for key, text in texts.items():
-        entry, setting = parameters.by_infotext(key), settings.by_infotext.get(key)
-        if entry is not None and entry.api_name not in given:
-            found[entry.api_name] = text
-        elif entry is None and setting is not None and setting.key not in _NOT_FROM_TEXT:
-            try:
-                overrides[setting.key] = setting.checked(text)
-            except WebuiError:
-                continue
-    if any(key.startswith("Hires") for key in texts) and "enable_hr" not in given:
-        found["enable_hr"] = True
+    texts = read_infotext(str(given["infotext"]), old_behaviour=settings.get("auto_backcompat"))
+    found = request_values(parameters, _with_sampler_split(texts))
+    overrides = {key: value for key, value in setting_values(texts, settings.table).items() if value != settings.get(key)}
+    if settings.get("disable_weights_auto_swap"):       # a pasted text does not exchange the model
+        overrides.pop(CHECKPOINT, None)
     own = given.get("override_settings") or {}
+    found = {name: value for name, value in found.items() if name not in given}
     return {**found, "override_settings": {**overrides, **own}} if overrides or own else found
+
+
+def _with_sampler_split(texts: dict[str, str]) -> dict[str, str]:
+    """Old infotexts name the schedule in the sampler: "DPM++ 2M Karras"."""
+    if "Sampler" not in texts:
+        return texts
+    try:
+        sampler, schedule = split_sampler_and_schedule(texts["Sampler"], texts.get("Schedule type", "Automatic"))
+    except WebuiError:
+        return texts        # refused later, by name
+    return texts | {"Sampler": sampler, "Schedule type": schedule}
