@@ -12,6 +12,7 @@ from typing import Any
 from modules.schema.errors import InvalidValue
 
 MOST_VALUES = 2000
+LONGEST_RANGE = 80              # characters; the patterns below take quadratic time on long blanks
 _NUMBER = r"([+-]?\s*\d+(?:\.\d*)?)"
 _RANGE = re.compile(rf"\s*{_NUMBER}\s*-\s*{_NUMBER}(?:\s*\(([+-]\d+(?:\.\d*)?)\s*\))?\s*")
 _COUNTED = re.compile(rf"\s*{_NUMBER}\s*-\s*{_NUMBER}\s*\[(\d+)\s*\]\s*")
@@ -50,12 +51,14 @@ def typed_values(label: str, kind: Callable[[Any], Any], texts: Sequence[Any]) -
             try:
                 found.append(kind(each))
             except (TypeError, ValueError) as error:
-                raise InvalidValue(f"{label}: {str(each)[:60]!r} is no value of this axis ({error}).", field="script_args") from error
+                raise InvalidValue(f"{label}: {str(each)[:60]!r} is no value of this axis ({str(error)[:200]}).", field="script_args") from error
     return found
 
 
 def _spread(text: str, *, whole: bool) -> list[Any] | None:
     """A range, both ends in it; None for a single number."""
+    if len(text) > LONGEST_RANGE:
+        return None
     match = _COUNTED.fullmatch(text)
     if match:
         start, end, count = _number(match[1]), _number(match[2]), min(int(match[3]), MOST_VALUES + 1)
