@@ -116,7 +116,7 @@ class Setting:
             raise self._refuse(value, f"at most {TEXT_LIMIT:,} characters long")
         if self.choices is not None and value not in self.choices:
             raise self._refuse(value, "one of " + ", ".join(self.choices))
-        if isinstance(self.widget, ColorPicker) and not re.fullmatch(r"#[0-9a-fA-F]{3,8}", value):
+        if isinstance(self.widget, ColorPicker) and not re.fullmatch(r"#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})", value):
             raise self._refuse(value, "a colour such as #ffffff")
         return value
 
