@@ -18,10 +18,10 @@ TOLERANCE = {"init": 2e-3}      # of the stage's largest value: a pixel that tip
 USUAL_TOLERANCE = 1e-3
 STAGES = ("noise", "init", "sigmas", "hrlow", "latent")
 
-# pattern of case names -> why they are not compared yet
-NOT_YET = {
-    r"script-.*": "no single run of the engine: they stand in tests/builtin_scripts",
-    r"extras-.*": "no generation: they stand in test_extras.py",
+# pattern of case names -> where their pictures are compared
+ELSEWHERE = {
+    r"script-.*": "no single run of the engine: compared in tests/builtin_scripts/test_golden_scripts.py",
+    r"extras-.*": "no generation: compared in tests/golden/test_extras.py",
 }
 # case -> why ours is another picture on purpose
 ON_PURPOSE = {
@@ -35,8 +35,8 @@ _measured: dict[str, float] = {}
 
 
 def reason_to_skip(case: Case) -> str | None:
-    not_yet = next((reason for pattern, reason in NOT_YET.items() if re.fullmatch(pattern, case.name)), None)
-    return not_yet or ON_PURPOSE.get(case.name)
+    elsewhere = next((place for pattern, place in ELSEWHERE.items() if re.fullmatch(pattern, case.name)), None)
+    return elsewhere or ON_PURPOSE.get(case.name)
 
 
 def compare(stage: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> str | None:
