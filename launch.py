@@ -23,7 +23,8 @@ from modules.launching.extension_names import (
     run_pip,
 )
 from modules.launching.prepare import Launch, prepare
-from modules.schema.flags import Flags
+from modules.launching.restart import next_start, offer_restart, start_again
+from modules.schema.flags import Flags, parse_flags
 
 ROOT = Path(__file__).absolute().parent
 __all__ = ["commit_hash", "git", "git_clone", "git_tag", "index_url", "is_installed", "python", "run", "run_pip"]  # and ``args``: the flags, read when first asked for
@@ -49,7 +50,12 @@ def main() -> int:
         return code
     import webui
 
-    return webui.main(sys.argv[1:])
+    asked = offer_restart(os.environ, Path(parse_flags(sys.argv[1:], os.environ).flags.data_dir) / "cache" / "launch")
+    code = webui.main(sys.argv[1:])
+    again = next_start(asked, sys.argv[1:], os.environ)
+    if again is not None:
+        start_again(ROOT / "launch.py", again, os.environ)
+    return code
 
 
 if __name__ == "__main__":

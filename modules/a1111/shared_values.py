@@ -27,6 +27,7 @@ from modules.a1111.upscaling import OursAsUpscaler, UpscalerData, face_restorers
 from modules.application.translations import read_translation
 from modules.application.version import INFOTEXT_VERSION, VERSION
 from modules.engine.upscale import LATENT_UPSCALERS
+from modules.launching.restart import ask_for_restart, can_restart
 
 __all__ = ["checkpoint_tiles", "face_restorers", "load_file_from_url"]
 log = logging.getLogger("webui")
@@ -325,13 +326,16 @@ def program_version() -> str:
 
 
 def is_restartable() -> bool:
-    return bool(os.environ.get("SD_WEBUI_RESTART"))
+    return can_restart(os.environ)
 
 
 def restart_program() -> None:
+    """End the server; where somebody waits for it, it begins anew."""
     from modules.a1111.state import state
 
     state.request_restart()
+    if can_restart(os.environ):
+        ask_for_restart(os.environ)
 
 
 def stop_program() -> None:

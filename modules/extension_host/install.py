@@ -23,7 +23,7 @@ def refusal(flags: Flags, *, has_password: bool) -> str:
     reachable = bool(flags.share or flags.listen or flags.ngrok or (flags.server_name and flags.server_name not in ("127.0.0.1", "localhost", "::1")))
     if flags.enable_insecure_extension_access or not reachable or has_password:
         return ""
-    return ("Others can reach this server and no password is set, so nothing is installed from here. Start it without --listen or --share, "
+    return ("Others can reach this server and no password is set, so nothing is installed or started anew from here. Start it without --listen or --share, "
             "ask for a password with --gradio-auth name:password, or allow it with --enable-insecure-extension-access.")
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from html import escape
 
 import gradio as gr
@@ -16,13 +19,16 @@ from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.messages import message_html
 from modules.gradio_ui.setting_changes import store_settings
+from modules.launching.restart import ask_for_restart, can_restart, is_safe_start
 from modules.schema.errors import WebuiError
 
 
 def build_extensions_tab(app: App) -> None:
     """The tab's content, inside the current block, with its events. The table is asked for when the tab is shown (extensions.js)."""
     with gr.Row(elem_id="extensions_head", elem_classes=["gradio-row"]):
-        apply = gr.Button("Apply", elem_id="extensions_apply", variant="primary", scale=0)
+        apply = gr.Button("Apply", elem_id="extensions_apply", scale=0)
+        restart = gr.Button("Apply and restart UI", elem_id="extensions_apply_restart", variant="primary", scale=0)
+        safe = gr.Button("Restart without extensions", elem_id="extensions_safe", scale=0)
         refresh = gr.Button("Refresh", elem_id="extensions_refresh", scale=0)
     answer = gr.HTML("", elem_id="extensions_answer")
     table = gr.HTML("", elem_id="extensions_installed")
@@ -35,6 +41,9 @@ def build_extensions_tab(app: App) -> None:
         install = gr.Button("Install", elem_id="extensions_install", scale=0)
     chosen = bridge_text("extensions_switched_off")
     apply.click(lambda text: _apply(app, text), inputs=[chosen], outputs=[answer], js="() => [webui.extensionsSwitchedOff()]", **QUICK)
+    for button, is_safe in ((restart, False), (safe, True)):
+        asked = button.click(partial(_restart, app, safe=is_safe), inputs=[chosen], outputs=[answer], js="() => [webui.extensionsSwitchedOff()]", **QUICK)
+        asked.then(None, js="() => { webui.extensionsRestart(); }", **QUICK)
     refresh.click(lambda: installed_html(app), outputs=[table], **QUICK)
     install.click(lambda *asked: _install(app, *asked), inputs=[url, branch, name], outputs=[answer, table], **QUICK)
 
@@ -44,8 +53,9 @@ def installed_html(app: App) -> str:
     rows = "".join(_row(app, each) for each in app.extensions.extensions)
     if not rows:
         return f"<p>No extension is installed. Put one into {escape(str(app.paths.data_dir / 'extensions'))}, or install it below.</p>"
+    note = "<p><b>This start is without your extensions.</b> Apply and restart UI brings back those that are ticked.</p>" if is_safe_start(os.environ) else ""
     head = "<tr><th>On</th><th>Extension</th><th>Version</th><th>At this start</th></tr>"
-    return f'<table id="extensions" class="extensions-table"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+    return f'{note}<table id="extensions" class="extensions-table"><thead>{head}</thead><tbody>{rows}</tbody></table>'
 
 
 def _row(app: App, each: Extension) -> str:
@@ -92,8 +102,29 @@ def _apply(app: App, text: str) -> str:
     return message_html("Stored. It takes effect at the next start of the program.")
 
 
+def _restart(app: App, text: str, *, safe: bool) -> str:
+    """Store what is ticked, except for a start without extensions, which is for this once; then begin anew."""
+    refused = refusal(replace(app.flags, disable_extra_extensions=False, disable_all_extensions=False), has_password=_has_password(app))
+    if refused:
+        return message_html(refused, "error")
+    stored = "" if safe else _apply(app, text)
+    if 'webui-message error"' in stored:
+        return stored
+    if not can_restart(os.environ):
+        return message_html("This server was not started by launch.py, so it cannot start itself again: stop it and start it anew.", "error")
+    try:
+        ask_for_restart(os.environ, safe=safe)
+    except OSError as error:
+        return message_html(f"The restart could not be asked for: {error.strerror}. Stop the program and start it anew.", "error")
+    return '<p data-restarting="1">The program is starting again; this page comes back by itself.</p>'
+
+
+def _has_password(app: App) -> bool:
+    return bool(app.flags.gradio_auth or app.flags.gradio_auth_path)
+
+
 def _install(app: App, url: str, branch: str, name: str) -> tuple[str, str]:
-    refused = refusal(app.flags, has_password=bool(app.flags.gradio_auth or app.flags.gradio_auth_path))
+    refused = refusal(app.flags, has_password=_has_password(app))
     if refused:
         return message_html(refused, "error"), installed_html(app)
     try:

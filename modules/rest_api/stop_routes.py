@@ -4,15 +4,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from pathlib import Path
 
 from starlette.responses import PlainTextResponse
 
-from modules.files.atomic import write_text
+from modules.launching.restart import ask_for_restart, can_restart
 from modules.rest_api.routes import Routes
 from modules.rest_api.unbuilt_routes import NotBuilt
 
-RESTART_FILE = "SD_WEBUI_RESTART"       # the environment variable by which A1111's shell launchers name the file they look for
 _ANSWER_FIRST = 0.2                     # seconds until the server is told, so that the caller gets an answer
 
 
@@ -33,12 +31,10 @@ def add_stop_routes(routes: Routes) -> None:
 
     def restart() -> PlainTextResponse:
         """End the server and let its launcher start it again."""
-        named = os.environ.get(RESTART_FILE)
-        if not named:
+        if not can_restart(os.environ):
             raise NotBuilt("The server cannot start itself again: it was not started by a launcher that waits for that.",
                            "Stop it with server-stop and start it where it was started.")
-        write_text(Path(named).absolute(), "")
-        _soon(lambda: signal.raise_signal(signal.SIGINT))
+        ask_for_restart(os.environ)
         return PlainTextResponse("Restarting.")
 
     for name, handler in (("stop", stop), ("kill", kill), ("restart", restart)):

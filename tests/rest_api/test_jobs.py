@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from modules.launching.restart import RESTART_FILE
 from modules.rest_api import stop_routes
 from tests.conftest import FakeEngine, RunningServer
 
@@ -105,7 +106,7 @@ def test_the_server_is_stopped_only_when_that_is_allowed(make_app: Any, fake_eng
     signals: list[int] = []
     monkeypatch.setattr(stop_routes.signal, "raise_signal", signals.append)
     monkeypatch.setattr(stop_routes, "_ANSWER_FIRST", 0.0)
-    monkeypatch.delenv(stop_routes.RESTART_FILE, raising=False)
+    monkeypatch.delenv(RESTART_FILE, raising=False)
     for server in serve(make_app("--api", "--api-server-stop")):
         assert server.client.post(f"/sdapi/v1/server-{act}").status_code == (200 if sent else 501)
         until(lambda: signals == sent)
