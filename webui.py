@@ -74,7 +74,17 @@ def main(arguments: Sequence[str]) -> int:
         return STOPPED_BY_USER
     when_answering(address, lambda: say_ready(app, address, times))
     serve(app, server_app, bound, parsed.flags, key, certificate)
+    take_leave()
     return 0
+
+
+def take_leave() -> None:
+    """Extensions put back what they changed. One that does not come back is not waited for."""
+    from modules.a1111 import callbacks
+
+    leaving = threading.Thread(target=callbacks.script_unloaded_callback, name="leave", daemon=True)
+    leaving.start()
+    leaving.join(SHUTDOWN_SECONDS)
 
 
 def read_command_line(arguments: Sequence[str]) -> tuple[ParsedFlags, ExtensionHost]:

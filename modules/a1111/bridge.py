@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image as pillow
+
 from modules.a1111 import callbacks
-from modules.a1111.callback_params import ImageSaveParams
+from modules.a1111.callback_params import ExtraNoiseParams, ImageGridLoopParams, ImageSaveParams
 from modules.a1111.control_units import control_of
 from modules.a1111.denoiser_callbacks import after_guidance, after_model, before_model, listened
 from modules.a1111.infotexts import evaluated
@@ -16,6 +20,7 @@ from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs,
 from modules.application.picture_run import PictureListener
 from modules.engine.extra_networks import NetworkTag, take_out_tags
 from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, ImagePlan, SamplingFacts
+from modules.imaging.save import BeforeSaving
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -211,15 +216,37 @@ class ScriptBridge(PictureListener):
             pp = PostprocessImageArgs(image.picture)
             self.scripts.postprocess_image_after_composite(self.p, pp)
             image = replace(image, picture=pp.image)
-        return super().composited(self._offered(image))
+        return super().composited(image)
 
-    def _offered(self, image: GeneratedImage) -> GeneratedImage:
-        """on_before_image_saved: the picture may be changed before its file is written; the file's name is not known yet."""
-        if not listened("before_image_saved") or self.p.do_not_save_samples:
-            return image
-        params = ImageSaveParams(image.picture, self.p, "", {"parameters": self.writer.infotext(image)})
+    def about_to_save(self, picture: Image, path: Path, texts: dict[str, Any]) -> BeforeSaving | None:
+        """on_before_image_saved: picture, name and texts may be changed."""
+        if not listened("before_image_saved"):
+            return None
+        params = ImageSaveParams(picture, self.p, str(path), texts)
         callbacks.before_image_saved_callback(params)
-        return replace(image, picture=params.image)
+        given = params.pnginfo if isinstance(params.pnginfo, dict) else texts
+        return BeforeSaving(
+            image=params.image if isinstance(params.image, pillow.Image) else picture, path=Path(str(params.filename or path)),
+            texts={str(key): str(value) for key, value in given.items() if value is not None},
+        )
+
+    def grid_of(self, pictures: list[Image], rows: int) -> tuple[list[Image], int]:
+        """on_image_grid."""
+        if not listened("image_grid"):
+            return pictures, rows
+        columns = math.ceil(len(pictures) / rows)
+        params = ImageGridLoopParams(list(pictures), columns, rows)
+        callbacks.image_grid_callback(params)
+        asked = int(params.rows) if params.cols == columns else math.ceil(len(params.imgs) / max(int(params.cols), 1))
+        return (list(params.imgs), max(asked, 1)) if params.imgs else (pictures, rows)
+
+    def extra_noise(self, noise: Tensor, start: Tensor, noised: Tensor) -> Tensor:
+        """on_extra_noise."""
+        if not listened("extra_noise"):
+            return noise
+        params = ExtraNoiseParams(noise.clone(), start, noised)
+        callbacks.extra_noise_callback(params)
+        return params.noise
 
     def extra(self, image: GeneratedImage, own: Mapping[str, object]) -> Mapping[str, object]:
         """A1111's ``extra_generation_params``: scripts' and the house's in the order in which they came."""

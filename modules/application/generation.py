@@ -263,7 +263,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
         save_samples=request.output.save_images and not request.output.do_not_save_samples,
         save_grid=request.output.save_images and not request.output.do_not_save_grid,
         prompt_history=not app.flags.no_prompt_history, max_part_length=app.flags.filenames_max_length)
-    saver = PictureSaver(plan, writer, app.numbers, began, work.noted, earlier=work.earlier)
+    saver = PictureSaver(plan, writer, app.numbers, began, work.noted, earlier=work.earlier, before=listener.about_to_save, grid_of=listener.grid_of)
     listener.saver, listener.writer, listener.networks = saver, writer, NetworkSwitch(components, app.loras, app.hypernetworks)
     try:
         result = generate(

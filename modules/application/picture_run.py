@@ -3,16 +3,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from modules.application.outcome import Outcome, OutputImage
 from modules.application.picture_saver import EarlierPictures, PictureSaver
 from modules.application.run_facts import FactsWriter
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.hooks import BatchPlan, CancelView, GeneratedImage, NullHooks, ProgressSink, SamplingFacts
+from modules.imaging.save import BeforeSaving
 from modules.schema.request import Request
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from modules.engine.adapters import NetworkSwitch
 
 
@@ -37,6 +41,14 @@ class PictureListener(NullHooks):
     def plans_ready(self, plans: tuple[BatchPlan, ...]) -> tuple[BatchPlan, ...]:
         self.saver.plans = plans
         return plans
+
+    def about_to_save(self, picture: Image, path: Path, texts: dict[str, Any]) -> BeforeSaving | None:
+        """A picture gets its file: another picture, name or texts for it, or None to leave all as it is. On the saving thread."""
+        return None
+
+    def grid_of(self, pictures: list[Image], rows: int) -> tuple[list[Image], int]:
+        """The pictures of a grid that is about to be made, and its rows."""
+        return pictures, rows
 
     def composited(self, image: GeneratedImage) -> GeneratedImage:
         self.facts = image.facts or self.facts

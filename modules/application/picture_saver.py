@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -21,7 +22,7 @@ from modules.files.resolver import PathRefused
 from modules.files.storage import StorageError
 from modules.imaging.filenames import NameFacts
 from modules.imaging.grids import grid_rows, image_grid
-from modules.imaging.save import NumberBook, SaveOptions, save_image
+from modules.imaging.save import BeforeSaving, NumberBook, SaveOptions, save_image
 from modules.jobs.job import Job
 from modules.schema.errors import InvalidValue
 
@@ -75,11 +76,13 @@ class PictureSaver:
 
     def __init__(
         self, plan: SavePlan, writer: FactsWriter, numbers: NumberBook, began: datetime, saved: Callable[[list[OutputImage]], None],
-        *, earlier: EarlierPictures | None = None,
+        *, earlier: EarlierPictures | None = None, before: Callable[[Image.Image, Path, dict[str, Any]], BeforeSaving | None] | None = None,
+        grid_of: Callable[[list[Image.Image], int], tuple[list[Image.Image], int]] | None = None,
     ) -> None:
-        """saved: told, on the saving thread, all pictures so far whenever one more is safe. earlier: those of a former attempt at the job."""
+        """before: asked before a picture is written; grid_of: before a grid is made of pictures in so many rows. saved: told, on the saving thread, all pictures so far whenever one more is safe. earlier: those of a former attempt at the job."""
         self._earlier = earlier or EarlierPictures({})
         self._plan, self._writer, self._numbers, self._began, self._saved = plan, writer, numbers, began, saved
+        self._before, self._grid_of = before, grid_of or (lambda pictures, rows: (pictures, rows))
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="save")
         self._room = threading.Semaphore(_MOST_WAITING)
         self._futures: list[Future[OutputImage]] = []
@@ -115,7 +118,8 @@ class PictureSaver:
         if not wanted or not images or (len(images) < 2 and settings.get("grid_only_if_multiple")):
             return None
         rows = grid_rows(len(images), n_rows=settings.get("n_rows"), batch_size=batch_size, prevent_empty=settings.get("grid_prevent_empty_spots"))
-        sheet = image_grid([image.picture for image in images], rows, settings.get("grid_background_color"))
+        pictures, rows = self._grid_of([image.picture for image in images], rows)
+        sheet = image_grid(pictures, rows, settings.get("grid_background_color"))
         grid = OutputImage(picture=sheet, infotext=images[0].infotext, seed=images[0].seed, is_grid=True)
         if self._plan.grid_folder is None or not settings.get("grid_save"):
             return grid
@@ -138,10 +142,18 @@ class PictureSaver:
     def _write(
         self, output: OutputImage, folder: Path, options: SaveOptions, names: NameFacts, *, basename: str = "", short_name: bool = False,
     ) -> OutputImage:
+        changed: list[BeforeSaving] = []
+
+        def before(picture: Image.Image, path: Path, texts: dict[str, Any]) -> BeforeSaving | None:
+            named = self._before(picture, path, texts) if self._before is not None else None
+            changed.extend([named] if named is not None else [])
+            return named
+
         try:
             path = save_image(
-                output.picture, folder, names, options, self._numbers, infotext=output.infotext, basename=basename, short_name=short_name)
-            return replace(output, path=path)
+                output.picture, folder, names, options, self._numbers, infotext=output.infotext, basename=basename, short_name=short_name,
+                before=before)
+            return replace(output, path=path, picture=changed[-1].image if changed else output.picture)
         except (StorageError, PathRefused, InvalidValue) as error:
             log.error("a picture was not saved: %s", error)
             self.comments.append(f"A picture was not saved. {error}")

@@ -87,7 +87,7 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
         is_sdxl=model.is_sdxl, strength=None if work.start is None else work.denoising_strength, fixed_steps=work.fixed_steps,
     )
     grid = make_grid(request)
-    x = start_latent(grid, request, work.first_noise, work.start)
+    x = start_latent(grid, request, work.first_noise, work.start, work.hooks.extra_noise)
     tuning = _tuning(work, levels, grid.facts)
     grid.facts.update(work.noted)
     complete = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,8 +140,12 @@ def _unipc_sigmas(levels: NoiseLevels, steps: int, start: float, skip_type: str)
     return torch.from_numpy(np.sqrt(np.expm1(-2 * log_alphas))).float()
 
 
-def start_latent(grid: PassGrid, request: GridRequest, noise: Tensor, start: Tensor | None) -> Tensor:
-    """The noisy latent in the samplers' form: clean latent + sigma x noise."""
+ExtraNoise = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(noise, start, noised start) -> what is added on top of the latter."""
+
+
+def start_latent(grid: PassGrid, request: GridRequest, noise: Tensor, start: Tensor | None, extra_noise: ExtraNoise | None = None) -> Tensor:
+    """The noisy latent in the samplers' form: clean latent + sigma x noise. extra_noise: asked for the noise that the setting adds on top."""
     options, sigma = request.options, grid.noised_to
     extra = options.extra_noise if start is not None and options.extra_noise > 0 else 0.0
     if extra:
@@ -150,8 +155,18 @@ def start_latent(grid: PassGrid, request: GridRequest, noise: Tensor, start: Ten
         if start is None:
             return noise * grown
         shrunk = 1 / math.sqrt(1 + sigma**2)        # scaled as the model was trained, to the level it is noised to
+        if extra and extra_noise is not None:
+            noised = start * shrunk + noise * (sigma * shrunk)
+            other = extra_noise(noise, start, noised)
+            if other is not noise:
+                return (noised + other * (extra * shrunk)) * grown
         return (start * shrunk + noise * (sigma * shrunk + extra * shrunk)) * grown
     if start is not None:
+        if extra and extra_noise is not None:
+            noised = start + noise * sigma
+            other = extra_noise(noise, start, noised)
+            if other is not noise:
+                return noised + other * extra
         return start + noise * (sigma + extra)
     if options.sgm_noise_multiplier:
         grid.facts["SGM noise multiplier"] = True

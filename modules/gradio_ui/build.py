@@ -6,6 +6,8 @@ import gradio as gr
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from modules.a1111 import callbacks
+from modules.a1111.app_slot import is_occupied
 from modules.application.app import App
 from modules.gradio_ui import gradio3_words
 from modules.gradio_ui.button_titles import button_titles
@@ -112,7 +114,13 @@ def mount(fastapi_app: FastAPI, blocks: Page, app: App) -> FastAPI:
     open_head_slot()
     fastapi_app.mount(f"/{STATIC_URL}", StaticFiles(directory=STATIC), name=STATIC_URL)
     served = _mount_page(fastapi_app, blocks)
-    blocks.slot.serve(served, lambda: _mount_page(FastAPI(), build_ui(app, blocks.slot)))
+
+    def anew() -> FastAPI:
+        if is_occupied():
+            callbacks.app_reload_callback()
+        return _mount_page(FastAPI(), build_ui(app, blocks.slot))
+
+    blocks.slot.serve(served, anew)
     return served
 
 

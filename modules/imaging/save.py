@@ -4,14 +4,15 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from modules.files.atomic import write_bytes, write_new
-from modules.files.resolver import safe_join
+from modules.files.resolver import PathRefused, safe_join
 from modules.files.storage import DISK, Storage, StorageError
 from modules.imaging.filenames import NameFacts, apply_pattern, clean_part, fit_name
 from modules.imaging.metadata import encode
@@ -44,6 +45,18 @@ class SaveOptions:
     copy_below_megapixels: float = 200.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class BeforeSaving:
+    """What somebody made of a picture that is about to be written. texts: what its file carries, by key, "parameters" first.
+
+    path: where it goes; only below the folder of its kind, otherwise the name stays.
+    """
+
+    image: Image.Image
+    path: Path
+    texts: Mapping[str, str]
+
+
 class NumberBook:
     """The next number of each folder, as A1111 counts: the highest there plus one. A folder is read again only when somebody else changed it."""
 
@@ -70,14 +83,16 @@ class NumberBook:
 def save_image(
     image: Image.Image, folder: Path, facts: NameFacts, options: SaveOptions, numbers: NumberBook, *,
     infotext: str = "", basename: str = "", short_name: bool = False, suffix: str = "", texts: Mapping[str, str] | None = None, storage: Storage = DISK,
+    before: Callable[[Image.Image, Path, dict[str, Any]], BeforeSaving | None] | None = None,
 ) -> Path:
     """Save ``image`` below ``folder`` and return its path.
 
     The name is NUMBER-PATTERN.EXTENSION, or basename-NUMBER-PATTERN for a grid (``short_name``: without the pattern).
-    suffix: put behind the stem, as "-mask". texts: what a PNG carries instead of ``infotext``, by key. Raises StorageError, PathRefused and InvalidValue.
+    suffix: put behind the stem, as "-mask". texts: what a PNG carries instead of ``infotext``, by key.
+    before: asked with the picture, its file's name and its texts. Raises StorageError, PathRefused and InvalidValue.
     """
     facts = replace(facts, basename=basename)
-    extension, data = _encoded(image, infotext, options, texts)
+    extension = _extension(image, options)
     target = folder
     if options.in_subfolders:
         name = apply_pattern(options.subfolder_pattern or "[prompt_words]", facts, image).strip(" ").rstrip("\\/ ")
@@ -93,9 +108,16 @@ def save_image(
         return fit_name(_stem(number, basename, decoration, options.add_number, room=200 - len(suffix)) + suffix, extension)
 
     start = numbers.next(target, prefix) if options.add_number else 0
+    named, own_name = before(image, target / make_name(start), dict(texts or {"parameters": infotext})) if before is not None else None, None
+    if named is not None:
+        image, texts, infotext = named.image, named.texts, str(named.texts.get("parameters", infotext))
+        own_name = _own_name(named.path, target / make_name(start), folder)
+    data = _encoded(image, infotext, extension, options, texts)
     if options.replace_existing and not options.add_number:
-        path = target / make_name(0)
+        path = own_name or target / make_name(0)
         write_bytes(path, data, storage=storage)
+    elif own_name is not None:
+        path = write_new(own_name.parent, lambda number: f"{own_name.stem}-{number}{own_name.suffix}" if number else own_name.name, data, 0, storage=storage)
     else:
         path = write_new(target, make_name, data, start, storage=storage)
     if options.add_number:
@@ -135,15 +157,29 @@ def _folder_name(text: str) -> str:
     return "/".join(clean_part(part, replace_spaces=False) or "_" for part in re.split(r"[\\/]+", text) if part)
 
 
-def _encoded(image: Image.Image, infotext: str, options: SaveOptions, texts: Mapping[str, str] | None) -> tuple[str, bytes]:
-    """The file's extension and bytes; a picture too large for its format becomes a PNG."""
+def _own_name(asked: Path, usual: Path, folder: Path) -> Path | None:
+    """``asked`` where it is another name that may be written: below ``folder`` and of the same format."""
+    if asked == usual or asked.suffix.lower() != usual.suffix.lower():
+        return None
+    try:
+        return safe_join(folder, asked.resolve().relative_to(folder.resolve()).as_posix())
+    except (ValueError, PathRefused):
+        return None
+
+
+def _extension(image: Image.Image, options: SaveOptions) -> str:
+    """The file's extension; a picture too large for its format becomes a PNG."""
     extension = options.file_format.lower().lstrip(".") or "png"
     side = max(image.size)
     if (extension in ("jpg", "jpeg", "jfif") and side > _JPEG_SIDE) or (extension == "webp" and side > _WEBP_SIDE):
         extension = "png"
+    return extension
+
+
+def _encoded(image: Image.Image, infotext: str, extension: str, options: SaveOptions, texts: Mapping[str, str] | None) -> bytes:
     text = infotext if options.embed_infotext else ""
     more = texts if options.embed_infotext else None
-    return extension, encode(image, text, extension, quality=options.quality, lossless=options.webp_lossless, texts=more)
+    return encode(image, text, extension, quality=options.quality, lossless=options.webp_lossless, texts=more)
 
 
 def _write_companions(image: Image.Image, path: Path, infotext: str, options: SaveOptions, size: int, storage: Storage) -> None:

@@ -176,3 +176,29 @@ def test_a_replaced_create_sampler_makes_the_sampler(app: App, plain: Callable[.
     module.create_sampler = create
     monkeypatch.setitem(sys.modules, "modules.sd_samplers", module)
     assert picture(app).tobytes() == plain("DDIM") and names == ["Euler"]
+
+
+def test_extra_noise_can_be_replaced(app: App, plain: Callable[..., bytes]) -> None:
+    from modules.a1111 import callbacks
+    from modules.imaging.base64_codec import encode_image
+    from modules.schema.request import Img2ImgRequest
+
+    start = encode_image(picture(app))
+
+    def drawn(extra: float) -> bytes:
+        asked = {"init_images": [start], "prompt": "a cat", "steps": 3, "width": 32, "height": 32, "seed": 5, "sampler_name": "Euler",
+                 "override_settings": {"img2img_extra_noise": extra}}  # fmt: skip
+        return generate_blocking(app, Img2ImgRequest.from_flat(asked)).images[0].picture.tobytes()
+
+    without, usual, shapes = drawn(0.0), drawn(0.1), []
+
+    def nothing(params: Any) -> None:
+        shapes.append((params.noise.shape, params.x.shape, params.xi.shape))
+        params.noise = params.noise * 0
+
+    callbacks.on_extra_noise(nothing)
+    try:
+        assert drawn(0.1) == without != usual and len({*shapes[0]}) == 1
+    finally:
+        callbacks.remove_callbacks_for_function(nothing)
+    assert drawn(0.1) == usual

@@ -209,6 +209,48 @@ def test_callbacks_hear_of_each_picture(app: App, fake_engine: FakeEngine) -> No
     assert heard == [(str(outcome.images[0].path), "a cat", "a cat")] and outcome.images[0].picture.size == (32, 32)
 
 
+def test_before_saving_name_and_texts_are_known_and_may_be_changed(app: App, fake_engine: FakeEngine) -> None:
+    from PIL import Image
+
+    from modules.a1111 import callbacks
+
+    names: list[str] = []
+
+    def before(params: Any) -> None:
+        names.append(params.filename)
+        params.pnginfo["workflow"] = "mine"
+        params.pnginfo["parameters"] += ", Mine: yes"
+        if len(names) == 2:
+            params.filename = str(Path(params.filename).with_name("other.png"))
+        if len(names) == 3:
+            params.filename = "/tmp/elsewhere.png"
+        if len(names) == 4:
+            params.image = params.pnginfo = None
+
+    with_scripts(app)
+    with occupied(app):
+        callbacks.on_before_image_saved(before)
+        outcome = generate_blocking(app, asking(save_images=True, n_iter=4, do_not_save_grid=True))
+    paths = [image.path for image in outcome.images]
+    assert str(paths[0]) == names[0] and paths[1] is not None and paths[1].name == "other.png" and str(paths[2]) == names[2] and paths[3] is not None
+    with Image.open(paths[0]) as saved:
+        assert saved.info["workflow"] == "mine" and saved.info["parameters"].endswith("Mine: yes")
+
+
+def test_a_grid_can_be_changed_before_it_is_made(app: App, fake_engine: FakeEngine) -> None:
+    from modules.a1111 import callbacks
+
+    def before(params: Any) -> None:
+        assert (len(params.imgs), params.cols, params.rows) == (4, 2, 2)
+        params.imgs, params.cols = params.imgs[:3], 3
+
+    with_scripts(app)
+    with occupied(app):
+        callbacks.on_image_grid(before)
+        outcome = generate_blocking(app, asking(n_iter=4, save_images=True))
+    assert outcome.grid is not None and outcome.grid.picture.size == (3 * 64, 64)
+
+
 def test_an_interrupt_ends_a_script(app: App, fake_engine: FakeEngine) -> None:
     from modules.application.generation import submit
 
