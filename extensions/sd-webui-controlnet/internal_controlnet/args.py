@@ -221,9 +221,17 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
+_CHOICES: dict[str, type[Enum]] = {
+    "resize_mode": ResizeMode, "control_mode": ControlMode, "hr_option": HiResFixOption, "input_mode": InputMode, "pulid_mode": PuLIDMode,
+    "union_control_type": ControlNetUnionControlType,
+}  # fmt: skip
+
+
 def _read(name: str, value: Any, read: Callable[[Any], Any]) -> Any:
     try:
         return read(value)
     except (TypeError, ValueError, OverflowError) as error:
-        words = str(error) if "is not a valid" in str(error) or "it is" in str(error) else "it cannot be read"
-        raise ControlRefused(f"ControlNet: {name} is {str(value)[:80]!r}, and {words}.", "See the extension's documentation of that field.", field=name) from error
+        words = str(error) if str(error).startswith("it is") else "it cannot be read"
+        choices = _CHOICES.get(name)
+        remedy = "Choose one of " + ", ".join(repr(each.value) for each in choices) + "." if choices else "Leave it out for the default."
+        raise ControlRefused(f"ControlNet: {name} is {str(value)[:80]!r}, and {words}.", remedy, field=name) from error

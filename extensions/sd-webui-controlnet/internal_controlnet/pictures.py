@@ -150,8 +150,8 @@ def as_array(picture: Any, field: str) -> np.ndarray:
     if isinstance(picture, str):
         try:
             picture = decode_base64_to_image(picture)
-        except (WebuiError, ValueError) as error:
-            raise ControlRefused(f"ControlNet: the {field} cannot be read: {error}", "Send a PNG, JPEG or WebP file in base64.", field=field) from error
+        except WebuiError as error:
+            raise ControlRefused(f"ControlNet: the {field} cannot be read: {error.message}", "Send a PNG, JPEG or WebP file in base64.", field=field) from error
         except Exception as error:  # what A1111's own name raises for it is FastAPI's
             raise ControlRefused(f"ControlNet: the {field} is no picture: {getattr(error, 'detail', error)}", "Send a PNG, JPEG or WebP file in base64.", field=field) from error
     if isinstance(picture, Image.Image):
