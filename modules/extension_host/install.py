@@ -6,13 +6,16 @@ import re
 import shutil
 import subprocess
 import tempfile
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import Flags
 
 SECONDS = 600
+MOST_UNPACKED = 4 << 30         # bytes; a small zip file can hold a full disk
+_PARTS = frozenset({"scripts", "javascript", "localizations", "html"})      # an extension's own folders
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -33,21 +36,61 @@ def install_from_url(url: str, folder: Path, *, name: str = "", branch: str = ""
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http", "ssh", "git") or not parts.netloc or any(ord(letter) < 33 for letter in url):
         raise InvalidValue(f"{url[:200]!r} is no address of a git repository.", "It begins with https://, as on the repository's page.", field="url")
-    name = name.strip() or Path(parts.path.rstrip("/")).name.removesuffix(".git")
-    if not _NAME.fullmatch(name):
-        raise InvalidValue(f"An extension's folder cannot be called {name[:100]!r}.", "Use letters, digits, dots and dashes.", field="name")
     if branch and (branch.startswith("-") or not re.fullmatch(r"[\w./-]{1,200}", branch)):
         raise InvalidValue(f"{branch[:100]!r} is no name of a branch.", field="branch")
-    target = folder / name
-    if target.exists():
-        raise InvalidValue(f"There is an extension in the folder {name} already.", "Remove it first, or give another name.", field="name")
-    folder.mkdir(parents=True, exist_ok=True)
+    target = _new_folder(folder, name.strip() or Path(parts.path.rstrip("/")).name.removesuffix(".git"))
     with tempfile.TemporaryDirectory(dir=folder, prefix=".installing-") as temporary:
-        cloned = Path(temporary) / name
+        cloned = Path(temporary) / target.name
         command = [os.environ.get("GIT", "git"), "clone", "--filter=blob:none", *(["--branch", branch] if branch else []), "--", url, str(cloned)]
         _run(command, url)
         shutil.move(str(cloned), str(target))
     return target
+
+
+def install_from_path(source: Path, folder: Path, *, name: str = "") -> Path:
+    """Copy the folder ``source``, or unpack the zip file ``source``, into ``folder``/``name``; name "": as it is called there.
+
+    Returns the new folder. Raises InvalidValue, WebuiError.
+    """
+    if not source.exists() or not (source.is_dir() or zipfile.is_zipfile(source)):
+        raise InvalidValue(f"{source} is neither a folder nor a zip file on the server's machine.", "Give the whole path of one.", field="url")
+    target = _new_folder(folder, name.strip() or (source.name if source.is_dir() else source.stem))
+    if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
+        raise InvalidValue(f"{source} holds the folder of extensions itself.", "Give the folder of one extension.", field="url")
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".installing-") as temporary:
+        made = Path(temporary) / target.name
+        try:
+            if source.is_dir():
+                shutil.copytree(source, made, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                made = _unpacked(source, made)
+        except (OSError, shutil.Error, zipfile.BadZipFile, RuntimeError) as error:
+            raise WebuiError(f"{source} could not be installed: {str(error)[:300]}.", "Look whether it is whole and the disk has room.") from error
+        shutil.move(str(made), str(target))
+    return target
+
+
+def _unpacked(archive: Path, folder: Path) -> Path:
+    """The archive's content in ``folder``; where all of it lies in one folder, as in downloads from repositories, that one."""
+    with zipfile.ZipFile(archive) as file:
+        if sum(each.file_size for each in file.infolist()) > MOST_UNPACKED:
+            raise InvalidValue(f"{archive.name} would unpack to more than {MOST_UNPACKED >> 30} GB.", "Unpack it into the folder extensions yourself.", field="url")
+        for each in file.infolist():
+            if PurePosixPath(each.filename.replace("\\", "/")).is_absolute() or ".." in PurePosixPath(each.filename.replace("\\", "/")).parts:
+                raise InvalidValue(f"{archive.name} would write outside of its folder ({each.filename[:100]!r}).", "Do not use this file.", field="url")
+        file.extractall(folder)
+    inside = list(folder.iterdir())
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() and inside[0].name not in _PARTS else folder
+
+
+def _new_folder(folder: Path, name: str) -> Path:
+    """``folder``/``name``, where no extension is yet. Raises InvalidValue."""
+    if not _NAME.fullmatch(name):
+        raise InvalidValue(f"An extension's folder cannot be called {name[:100]!r}.", "Use letters, digits, dots and dashes.", field="name")
+    if (folder / name).exists():
+        raise InvalidValue(f"There is an extension in the folder {name} already.", "Remove it first, or give another name.", field="name")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
 
 
 def _run(command: list[str], url: str) -> None:

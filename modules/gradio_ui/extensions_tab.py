@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from html import escape
+from pathlib import Path
 
 import gradio as gr
 
 from modules.application.app import App
 from modules.extension_host.discover import Extension
 from modules.extension_host.git_facts import git_facts
-from modules.extension_host.install import install_from_url, refusal
+from modules.extension_host.install import install_from_path, install_from_url, refusal
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.messages import message_html
@@ -35,7 +36,7 @@ def build_extensions_tab(app: App) -> None:
     gr.HTML("<h3>Install from an address</h3>", elem_id="extensions_install_title")
     with gr.Row(elem_id="extensions_install_row", elem_classes=["gradio-row"]):
         words = {"interactive": True, "min_width": 0}
-        url = gr.Textbox(label="Address of the git repository", elem_id="extensions_url", elem_classes=["gradio-textbox"], scale=4, **words)
+        url = gr.Textbox(label="Address of a git repository, or path of a folder or zip file on the server", elem_id="extensions_url", elem_classes=["gradio-textbox"], scale=4, **words)
         branch = gr.Textbox(label="Branch", placeholder="the usual one", elem_id="extensions_branch", elem_classes=["gradio-textbox"], **words)
         name = gr.Textbox(label="Folder", placeholder="from the address", elem_id="extensions_name", elem_classes=["gradio-textbox"], **words)
         install = gr.Button("Install", elem_id="extensions_install", scale=0)
@@ -128,7 +129,8 @@ def _install(app: App, url: str, branch: str, name: str) -> tuple[str, str]:
     if refused:
         return message_html(refused, "error"), installed_html(app)
     try:
-        folder = install_from_url(url, app.paths.data_dir / "extensions", name=name, branch=branch)
+        extensions, path = app.paths.data_dir / "extensions", Path(url.strip()).expanduser()
+        folder = install_from_path(path, extensions, name=name) if path.is_absolute() else install_from_url(url, extensions, name=name, branch=branch)
     except WebuiError as error:
         return message_html(str(error), "error"), installed_html(app)
-    return message_html(f"Installed into {folder}. It runs at the next start of the program."), installed_html(app)
+    return message_html(f"Installed into {folder}. It runs after Apply and restart UI."), installed_html(app)

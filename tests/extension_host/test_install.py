@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from modules.extension_host import install
-from modules.extension_host.install import install_from_url, refusal
+from modules.extension_host.install import install_from_path, install_from_url, refusal
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import parse_flags
 
@@ -55,3 +56,48 @@ def test_a_clone_arrives_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
     assert [each.name for each in tmp_path.iterdir()] == ["good"]
     with pytest.raises(InvalidValue, match="already"):
         install_from_url("https://host.test/good.git", tmp_path)
+
+
+def zipped(path: Path, files: dict[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return path
+
+
+@pytest.mark.parametrize("inside", ["", "thing-main/"])
+def test_a_zip_file_is_unpacked_with_or_without_a_folder_around_it(tmp_path: Path, inside: str) -> None:
+    archive = zipped(tmp_path / "thing.zip", {f"{inside}scripts/a.py": "A = 1", f"{inside}install.py": ""})
+    assert install_from_path(archive, tmp_path / "extensions") == tmp_path / "extensions" / "thing"
+    assert (tmp_path / "extensions" / "thing" / "scripts" / "a.py").read_text() == "A = 1"
+
+
+def test_a_zip_file_of_scripts_alone_keeps_their_folder(tmp_path: Path) -> None:
+    install_from_path(zipped(tmp_path / "thing.zip", {"scripts/a.py": ""}), tmp_path / "extensions")
+    assert (tmp_path / "extensions" / "thing" / "scripts" / "a.py").is_file()
+
+
+def test_a_folder_is_copied_once(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "scripts").mkdir(parents=True)
+    (tmp_path / "mine" / "scripts" / "a.py").touch()
+    assert (install_from_path(tmp_path / "mine", tmp_path / "extensions", name="other") / "scripts" / "a.py").is_file()
+    assert (tmp_path / "mine" / "scripts" / "a.py").is_file()
+    with pytest.raises(InvalidValue, match="already"):
+        install_from_path(tmp_path / "mine", tmp_path / "extensions", name="other")
+
+
+@pytest.mark.parametrize("name", ["../out.py", "/out.py", "a/../../out.py", "..\\out.py"])
+def test_a_zip_file_writes_nowhere_else_and_leaves_nothing_behind(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidValue, match="outside"):
+        install_from_path(zipped(tmp_path / "bad.zip", {"a.py": "", name: ""}), tmp_path / "extensions")
+    assert list((tmp_path / "extensions").iterdir()) == []
+
+
+def test_what_is_no_extension_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "text.zip").write_text("no zip")
+    for source in (tmp_path / "text.zip", tmp_path / "absent", tmp_path):
+        with pytest.raises(InvalidValue):
+            install_from_path(source, tmp_path / "extensions", name="x")
+    monkeypatch.setattr(install, "MOST_UNPACKED", 3)
+    with pytest.raises(InvalidValue, match="unpack"):
+        install_from_path(zipped(tmp_path / "large.zip", {"a": "12345"}), tmp_path / "extensions")
