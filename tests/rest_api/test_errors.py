@@ -34,7 +34,8 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
     ({"batch_size": 10**6}, 422, "batch_size"), ({"n_iter": 0}, 422, "n_iter"), ({"prompt": "x" * 100_000}, 422, "100,000 characters"),
     ({"cfg_scale": 1e30}, 422, "cfg_scale"), ({"seed": 2**80}, 422, "seed"), ({"script_name": "Nope"}, 422, "Script 'Nope' not found"),
     ({"alwayson_scripts": {"Nope": {"args": []}}}, 422, "Script 'Nope' not found"), ({"force_task_id": "a\nb"}, 422, "task id"),
-    ({"enable_hr": True, "hr_upscaler": "Nope"}, 404, "upscaler"), ({"refiner_checkpoint": "other"}, 422, "refiner"), ({"firstpass_image": "abc"}, 422, "firstpass_image"),
+    ({"enable_hr": True, "hr_upscaler": "Nope"}, 404, "upscaler"), ({"refiner_checkpoint": "other"}, 404, "checkpoint called 'other'"),
+    ({"enable_hr": True, "firstpass_image": "abc"}, 422, "firstpass_image"),
     ({"enable_hr": True, "hr_scale": 1e9}, 422, "hr_scale"), ({"enable_hr": True, "hr_scale": 16, "width": 8192}, 422, "hr_scale"),
 ]
 
