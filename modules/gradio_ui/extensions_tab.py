@@ -16,6 +16,7 @@ from modules.application.app import App
 from modules.extension_host.discover import Extension
 from modules.extension_host.git_facts import git_facts
 from modules.extension_host.install import install_from_path, install_from_url, refusal
+from modules.gradio_ui.available_extensions import build_available
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.messages import message_html
@@ -40,6 +41,7 @@ def build_extensions_tab(app: App) -> None:
         branch = gr.Textbox(label="Branch", placeholder="the usual one", elem_id="extensions_branch", elem_classes=["gradio-textbox"], **words)
         name = gr.Textbox(label="Folder", placeholder="from the address", elem_id="extensions_name", elem_classes=["gradio-textbox"], **words)
         install = gr.Button("Install", elem_id="extensions_install", scale=0)
+    build_available(app, has_password=_has_password(app))
     chosen = bridge_text("extensions_switched_off")
     apply.click(lambda text: _apply(app, text), inputs=[chosen], outputs=[answer], js="() => [webui.extensionsSwitchedOff()]", **QUICK)
     for button, is_safe in ((restart, False), (safe, True)):

@@ -27,3 +27,33 @@ onUiTabChange(() => {
         webui.find("#extensions_refresh").click();
     }
 });
+
+// The list of available extensions: what fits the search, in the order asked for; Install fills the form above and presses its button.
+document.addEventListener("input", (event) => {
+    if (!["extensions_search", "extensions_tag", "extensions_sort"].includes(event.target.id)) {
+        return;
+    }
+    const words = webui.find("#extensions_search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const tag = webui.find("#extensions_tag").value;
+    const newest = webui.find("#extensions_sort").value === "added";
+    const body = webui.find("#extensions_offers tbody");
+    const rows = Array.from(body.rows);
+    for (const row of rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !words.every((word) => text.includes(word)) || (tag !== "" && !row.dataset.tags.split("|").includes(tag));
+    }
+    const name = (one, other) => one.dataset.name.localeCompare(other.dataset.name);
+    rows.sort((one, other) => (newest ? other.dataset.added.localeCompare(one.dataset.added) : 0) || name(one, other));
+    body.append(...rows);
+});
+
+document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("#extensions_offers [data-install]");
+    if (button) {
+        const field = webui.field("extensions_url");
+        field.value = button.dataset.install;
+        updateInput(field);
+        field.scrollIntoView({block: "center"});
+        setTimeout(() => webui.find("#extensions_install").click(), 200);
+    }
+});

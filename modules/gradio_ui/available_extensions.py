@@ -1,0 +1,71 @@
+"""The list of extensions that can be installed: fetched when its button is pressed; searched and sorted in the browser (extensions.js)."""
+from __future__ import annotations
+
+import os
+from html import escape
+
+import gradio as gr
+
+from modules.application.app import App
+from modules.extension_host.git_facts import git_facts
+from modules.extension_host.index import USUAL, Offer, read_index
+from modules.extension_host.install import refusal
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.messages import message_html
+from modules.schema.errors import WebuiError
+
+
+def build_available(app: App, *, has_password: bool) -> None:
+    """Inside the Extensions tab."""
+    gr.HTML("<h3>Available extensions</h3>", elem_id="extensions_available_title")
+    with gr.Row(elem_id="extensions_available_row", elem_classes=["gradio-row"]):
+        index = gr.Textbox(os.environ.get("WEBUI_EXTENSIONS_INDEX") or USUAL, label="List: an address, or the path of a file on the server",
+                           elem_id="extensions_index", elem_classes=["gradio-textbox"], interactive=True, scale=4, min_width=0)  # fmt: skip
+        load = gr.Button("Load list", elem_id="extensions_load_list", scale=0)
+    table = gr.HTML("", elem_id="extensions_available")
+
+    def show(source: str) -> str:
+        refused = refusal(app.flags, has_password=has_password)
+        if refused:
+            return message_html(refused, "error")
+        try:
+            return offers_html(read_index(source), _installed(app))
+        except WebuiError as error:
+            return message_html(str(error), "error")
+
+    load.click(show, inputs=[index], outputs=[table], **QUICK)
+
+
+def _installed(app: App) -> frozenset[str]:
+    found = (git_facts(each.path) for each in app.extensions.extensions)
+    return frozenset(_plain(each.remote) for each in found if each is not None)
+
+
+def _plain(url: str) -> str:
+    return url.lower().rstrip("/").removesuffix(".git")
+
+
+def offers_html(offers: tuple[Offer, ...], installed: frozenset[str]) -> str:
+    """The table with its search field; extensions that are here already have no button."""
+    if not offers:
+        return message_html("The list is empty.")
+    tags = sorted({tag for each in offers for tag in each.tags if tag != "installed"})
+    choices = "".join(f'<option value="{escape(tag, quote=True)}">{escape(tag)}</option>' for tag in tags)
+    head = (
+        '<div class="extensions-filter"><input type="search" id="extensions_search" placeholder="Search" aria-label="Search extensions">'
+        f'<select id="extensions_tag" aria-label="Tag"><option value="">all tags</option>{choices}</select>'
+        '<select id="extensions_sort" aria-label="Order"><option value="name">by name</option><option value="added">newest first</option></select></div>'
+    )
+    rows = "".join(_row(each, _plain(each.url) in installed) for each in sorted(offers, key=lambda each: each.name.casefold()))
+    return f'{head}<table class="extensions-table" id="extensions_offers"><tbody>{rows}</tbody></table>'
+
+
+def _row(each: Offer, is_here: bool) -> str:
+    name, url = escape(each.name, quote=True), escape(each.url, quote=True)
+    button = "installed" if is_here else f'<button type="button" class="dialog-button" data-install="{url}" aria-label="Install {name}">Install</button>'
+    tags = escape(", ".join(each.tags))
+    facts = " · ".join(filter(None, (tags, escape(each.added))))
+    return (
+        f'<tr data-name="{name.lower()}" data-added="{escape(each.added, quote=True)}" data-tags="{escape("|".join(each.tags), quote=True)}">'
+        f'<td><a href="{url}" target="_blank" rel="noopener">{name}</a><br><small>{facts}</small></td><td>{escape(each.description)}</td><td>{button}</td></tr>'
+    )
