@@ -60,6 +60,7 @@ def served_folders(app: App) -> Iterator[Served]:
         yield Served(folder=extension.path, suffixes=EXTENSION_FILES)
     for base in {app.paths.script_dir, app.paths.data_dir}:
         yield Served(folder=base / "extensions", suffixes=EXTENSION_FILES)
+        yield Served(folder=base / "localizations", suffixes=frozenset({".json"}))
         yield Served(folder=base / "tmp", suffixes=NOTES)     # where extensions leave word for their scripts on the page
 
 

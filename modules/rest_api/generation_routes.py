@@ -42,12 +42,12 @@ def add_generation_routes(routes: Routes) -> None:
 
 
 async def _generate(app: App, kind: type[Txt2ImgRequest] | type[Img2ImgRequest], table: ParameterTable, body: BaseModel, user: str) -> dict[str, Any]:
-    values = _values(app, table, body)
+    values = values_of(app, table, body)
     request = kind.from_flat(await run_in_threadpool(with_fetched_pictures, values, app.settings))
     job = await run_in_threadpool(submit, app, request, source="api", user=user)
     await finished(job)
     outcome = outcome_of(job)
-    images = await run_in_threadpool(_encoded, app, outcome) if request.output.send_images else []
+    images = await run_in_threadpool(encoded_pictures, app, outcome) if request.output.send_images else []
     return {"images": images, "parameters": values, "info": json.dumps(outcome.info)}
 
 
@@ -68,7 +68,7 @@ async def finished(job: Job) -> None:
     await over.wait()
 
 
-def _values(app: App, table: ParameterTable, body: BaseModel) -> dict[str, Any]:
+def values_of(app: App, table: ParameterTable, body: BaseModel) -> dict[str, Any]:
     """What was sent, by API name, the rest filled in: from the infotext where one was sent, else with the defaults."""
     given = {name: getattr(body, name) for name in body.model_fields_set}
     values = {**body.model_dump(), **given}
@@ -77,7 +77,7 @@ def _values(app: App, table: ParameterTable, body: BaseModel) -> dict[str, Any]:
     return values
 
 
-def _encoded(app: App, outcome: Outcome) -> list[str]:
+def encoded_pictures(app: App, outcome: Outcome) -> list[str]:
     """Base64 of the shown pictures, in the format that pictures are saved in."""
     get = app.settings.get
     options = {"file_format": get("samples_format"), "quality": get("jpeg_quality"), "lossless": get("webp_lossless")}

@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
 
 def asked(server: RealServer, path: str) -> Any:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(server.url + path, timeout=30) as answer:
+    with opener.open(server.url + path, timeout=120) as answer:
         return json.load(answer)
 
 
@@ -108,3 +108,8 @@ def test_a_script_sees_its_folder_and_its_settings_hold_for_its_own_job(server: 
 def test_late_settings_and_models_of_pydantic_1_are_taken(server: RealServer) -> None:
     assert asked(server, "sdapi/v1/options")["sampling_late"] == "wished"
     assert asked(server, "sampling/answer") == {"title": "some", "words": None}
+
+
+def test_an_extension_draws_through_the_api_object(server: RealServer) -> None:
+    found = asked(server, "sampling/drawn")
+    assert found["page"] is True and json.loads(found["info"])["infotexts"][0].startswith("a house")

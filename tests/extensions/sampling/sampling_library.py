@@ -2,9 +2,13 @@
 from typing import Optional
 
 import gradio as gr
+from fastapi import FastAPI
 from pydantic import BaseModel
 
 from modules import script_callbacks, scripts, shared
+from modules.api.api import Api
+from modules.api.models import StableDiffusionTxt2ImgProcessingAPI
+from modules.call_queue import queue_lock
 from modules.sd_samplers_kdiffusion import KDiffusionSampler
 
 
@@ -18,7 +22,14 @@ class Longer(Answer):
         title = "Longer"
 
 
-script_callbacks.on_app_started(lambda demo, app: app.add_api_route("/sampling/answer", lambda: Longer(title="some"), methods=["GET"]))
+def on_app_started(demo, app):
+    ours = Api(FastAPI(), queue_lock)
+    asked = StableDiffusionTxt2ImgProcessingAPI(prompt="a house", steps=1, width=64, height=64, seed=1)
+    app.add_api_route("/sampling/answer", lambda: Longer(title="some"), methods=["GET"])
+    app.add_api_route("/sampling/drawn", lambda: {"info": ours.text2imgapi(asked).info, "page": isinstance(demo, gr.Blocks)}, methods=["GET"])
+
+
+script_callbacks.on_app_started(on_app_started)
 original = KDiffusionSampler.callback_state
 seen = {"which": "", "steps": []}
 
