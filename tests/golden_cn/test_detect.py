@@ -50,7 +50,7 @@ def test_detect_answers_as_the_original(client: TestClient) -> None:
             assert answer.status_code == (200 if case["name"].endswith("-mask") else 422), case["name"]
             continue
         assert answer.status_code == case["status"], case["name"]
-        if case["status"] == 200 and case["name"] not in BY_CHANCE:
+        if case["images"] and case["name"] not in BY_CHANCE:
             found = [decoded(each) for each in answer.json()["images"]]
             assert max(stored.worst(*pair) for pair in zip(found, map(stored.picture, case["images"]), strict=True)) <= 1, case["name"]
         elif isinstance(case["detail"], str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from fastapi import Body, FastAPI
 from fastapi.exceptions import HTTPException
@@ -87,6 +88,8 @@ def detect(
         found = [_detected(preprocessor, unit, picture, mask) for picture, mask in zip(controlnet_input_images, masks)]
     except WebuiError as error:
         raise HTTPException(status_code=422, detail=str(error)) from error
+    except cv2.error as error:
+        raise HTTPException(status_code=422, detail=f"This picture cannot be worked on: {error.err}") from error
     return {"info": "Success", "images": [_in_base64(each) for each in found]}
 
 

@@ -21,6 +21,7 @@ from PIL import Image
 
 from modules import images, script_callbacks, scripts
 from modules.a1111.control_units import Colours, ControlRefused, ControlWish, Reference, release
+from modules.schema.errors import WebuiError
 
 _REMOTE = {
     "enabled": "enabled", "module": "module", "model": "model", "weight": "weight", "image": "image", "resize_mode": "resize_mode", "low_vram": "lowvram",
@@ -49,10 +50,17 @@ class Script(scripts.Script):
 
     def process(self, p: Any, *args: Any) -> None:
         p.control_wishes, p.control_maps, p.control_finishes = [], [], []
-        units = _unfolded(_enabled(p, args))
-        p.extra_generation_params.update({f"ControlNet {number}": unit.serialize() for number, unit in enumerate(units)})
-        for unit in units:
-            self._add(p, unit)
+        try:
+            units = _unfolded(_enabled(p, args))
+            p.extra_generation_params.update({f"ControlNet {number}": unit.serialize() for number, unit in enumerate(units)})
+            for unit in units:
+                self._add(p, unit)
+        except WebuiError as error:                 # no picture is better than one that ignores the unit
+            if getattr(error, "is_flow_control", False):
+                raise
+            raise ControlRefused(error.message, error.remedy) from error
+        except cv2.error as error:
+            raise ControlRefused(f"ControlNet: the unit's picture cannot be worked on ({error.err}).", "Try another picture or resolution.") from error
 
     def _add(self, p: Any, unit: ControlNetUnit) -> None:
         if unit.input_mode is InputMode.BATCH:

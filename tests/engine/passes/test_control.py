@@ -134,3 +134,23 @@ def test_a_file_that_is_no_control_network_is_named(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, path)
     with pytest.raises(CannotLoad, match=r"odd\.safetensors"):
         load_control(ModelFile(path=path, name=path.name, kind="controlnet"), SD1, policy())
+
+
+def test_an_inpainting_model_is_shown_the_unit_s_masked_picture() -> None:
+    from modules.engine.control import Beginning, ShownUnit
+
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., :16] = 1
+    unit = ShownUnit(picture=torch.rand(1, 3, 32, 32), mask=mask)
+    seen: list[torch.Tensor] = []
+
+    def encode(picture: torch.Tensor) -> torch.Tensor:
+        seen.append(picture)
+        return torch.full((1, 4, 4, 4), 7.0)
+
+    x = torch.randn(2, 9, 4, 4)
+    shown = Control(units=(unit.prepared(Beginning(encode=encode, stream=None, shown_channels=5)),)).model_input(x)
+    assert torch.equal(shown[:, :4], x[:, :4]), "the latents stay"
+    assert shown[:, 4, :, :2].eq(1).all() and shown[:, 4, :, 2:].eq(0).all() and shown[:, 5:].eq(7).all()
+    assert seen[0][..., :16].eq(0.5).all(), "what is painted is hidden"
+    assert Control(units=(unit.prepared(Beginning(encode=encode, stream=None)),)).model_input(x[:, :4]).shape == (2, 4, 4, 4)
