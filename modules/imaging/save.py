@@ -186,7 +186,7 @@ def _write_companions(image: Image.Image, path: Path, infotext: str, options: Sa
     """The text file and the smaller JPEG beside a picture. The picture is saved already: a failure here is a StorageError about them alone."""
     if options.save_txt and infotext:
         _write_beside(path, "txt", (infotext + "\n").encode("utf-8", errors="replace"), storage)
-    too_long = max(image.size) > options.copy_above_side
+    too_long = 0 < options.copy_above_side < max(image.size)
     if not options.copy_large_as_jpeg or path.suffix != ".png" or not (too_long or size > options.copy_above_megabytes * 1024 * 1024):
         return
     if image.width * image.height / 1e6 >= options.copy_below_megapixels:

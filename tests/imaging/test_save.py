@@ -139,6 +139,8 @@ def test_large_pictures_get_a_jpeg_beside_them(tmp_path: Path) -> None:
     with Image.open(path.with_suffix(".jpg")) as copy:
         assert copy.size == (100, 25)
     assert not save_image(IMAGE, tmp_path, FACTS, options, NumberBook()).with_suffix(".jpg").exists()
+    for none in (0, -1):     # no limit, and no reason to call the picture unsaved
+        assert not save_image(IMAGE, tmp_path, FACTS, SaveOptions(copy_above_side=none), NumberBook()).with_suffix(".jpg").exists()
     assert save_image(Image.new("L", (17_000, 1)), tmp_path, replace(FACTS, seed=2), SaveOptions(file_format="webp"), NumberBook()).suffix == ".png"
 
 
