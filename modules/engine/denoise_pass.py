@@ -97,7 +97,8 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
     try:
         with models:
             models.enter_context(merged_tokens(model.unet, work.options.token_merging_ratio))
-            found = work.sampler.function(denoiser, x, grid.sigmas, noise=noise, on_step=on_step, tuning=tuning)
+            no_step = len(grid.sigmas) < 2          # so little of an existing latent is redrawn
+            found = x if no_step else work.sampler.function(denoiser, x, grid.sigmas, noise=noise, on_step=on_step, tuning=tuning)
         latents = finished_latent(grid, work.sampler, found)
     except Interrupted:
         beginning = work.first_noise if work.start is None else work.start
