@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -27,25 +28,31 @@ from modules.schema.errors import WebuiError
 
 def build_extensions_tab(app: App) -> None:
     """The tab's content, inside the current block, with its events. The table is asked for when the tab is shown (extensions.js)."""
-    with gr.Row(elem_id="extensions_head", elem_classes=["gradio-row"]):
+    with gr.Row(elem_id="extensions_installed_top", elem_classes=["gradio-row"]):
         apply = gr.Button("Apply", elem_id="extensions_apply", scale=0)
         restart = gr.Button("Apply and restart UI", elem_id="extensions_apply_restart", variant="primary", scale=0)
         safe = gr.Button("Restart without extensions", elem_id="extensions_safe", scale=0)
         refresh = gr.Button("Refresh", elem_id="extensions_refresh", scale=0)
-    answer = gr.HTML("", elem_id="extensions_answer")
-    table = gr.HTML("", elem_id="extensions_installed")
+        all_of = gr.Radio(
+            [("none", "none"), ("those you installed", "extra"), ("all", "all")], value=lambda: app.settings.get("disable_all_extensions"),
+            label="Switch off, whatever is ticked",
+            elem_id="extensions_disable_all", elem_classes=["gradio-radio"], interactive=True, min_width=0,
+        )  # fmt: skip
+    answer = gr.HTML("", elem_id="extension_install_result")
+    table = gr.HTML("", elem_id="extensions_installed_html")
     gr.HTML("<h3>Install from an address</h3>", elem_id="extensions_install_title")
     with gr.Row(elem_id="extensions_install_row", elem_classes=["gradio-row"]):
         words = {"interactive": True, "min_width": 0}
-        url = gr.Textbox(label="Address of a git repository, or path of a folder or zip file on the server", elem_id="extensions_url", elem_classes=["gradio-textbox"], scale=4, **words)
+        url = gr.Textbox(label="Address of a git repository, or path of a folder or zip file on the server", elem_id="extension_to_install", elem_classes=["gradio-textbox"], scale=4, **words)
         branch = gr.Textbox(label="Branch", placeholder="the usual one", elem_id="extensions_branch", elem_classes=["gradio-textbox"], **words)
         name = gr.Textbox(label="Folder", placeholder="from the address", elem_id="extensions_name", elem_classes=["gradio-textbox"], **words)
-        install = gr.Button("Install", elem_id="extensions_install", scale=0)
+        install = gr.Button("Install", elem_id="install_extension_button", scale=0)
     build_available(app, has_password=_has_password(app))
-    chosen = bridge_text("extensions_switched_off")
-    apply.click(lambda text: _apply(app, text), inputs=[chosen], outputs=[answer], js="() => [webui.extensionsSwitchedOff()]", **QUICK)
+    chosen = bridge_text("extensions_disabled_list")
+    told: dict[str, Any] = {"inputs": [chosen, all_of], "outputs": [answer], "js": "(names, allOf) => [webui.extensionsSwitchedOff(), allOf]"}
+    apply.click(partial(_apply, app), **told, **QUICK)
     for button, is_safe in ((restart, False), (safe, True)):
-        asked = button.click(partial(_restart, app, safe=is_safe), inputs=[chosen], outputs=[answer], js="() => [webui.extensionsSwitchedOff()]", **QUICK)
+        asked = button.click(partial(_restart, app, safe=is_safe), **told, **QUICK)
         asked.then(None, js="() => { webui.extensionsRestart(); }", **QUICK)
     refresh.click(lambda: installed_html(app), outputs=[table], **QUICK)
     install.click(lambda *asked: _install(app, *asked), inputs=[url, branch, name], outputs=[answer, table], **QUICK)
@@ -95,22 +102,22 @@ def _report(app: App, each: Extension) -> str:
     return f"<ul>{bad}{good}</ul>"
 
 
-def _apply(app: App, text: str) -> str:
+def _apply(app: App, text: str, all_of: str | None = None) -> str:
     known = {each.name for each in app.extensions.extensions}
     elsewhere = [name for name in app.settings.get("disabled_extensions") or () if name not in known]
     wanted = [name for name in json.loads(text or "[]") if name in known]
-    answer = json.loads(store_settings(app, {"disabled_extensions": [*elsewhere, *wanted]}))
+    answer = json.loads(store_settings(app, {"disabled_extensions": [*elsewhere, *wanted], "disable_all_extensions": all_of or "none"}))
     if answer["errors"]:
         return message_html(" ".join(answer["errors"]), "error")
     return message_html("Stored. It takes effect at the next start of the program.")
 
 
-def _restart(app: App, text: str, *, safe: bool) -> str:
+def _restart(app: App, text: str, all_of: str | None = None, *, safe: bool) -> str:
     """Store what is ticked, except for a start without extensions, which is for this once; then begin anew."""
     refused = refusal(replace(app.flags, disable_extra_extensions=False, disable_all_extensions=False), has_password=_has_password(app))
     if refused:
         return message_html(refused, "error")
-    stored = "" if safe else _apply(app, text)
+    stored = "" if safe else _apply(app, text, all_of)
     if 'webui-message error"' in stored:
         return stored
     if not can_restart(os.environ):

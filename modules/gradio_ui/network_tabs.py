@@ -28,6 +28,8 @@ def network_tabs(app: App, tab: str) -> Iterator[None]:
             yield
         for page in pages:
             _page(app, tab, page)
+        boxes = "".join(f'<div id="{tab}_{page.id}_edit_user_metadata"></div>' for page in pages)
+        gr.HTML(boxes, elem_id=f"{tab}_card_dialogs", elem_classes=["dialog-boxes"], padding=False)
         _preview_bridge(tab)
 
 

@@ -23,6 +23,15 @@ NEEDS_WORDS = {
     "restart": "acts after a restart of the program",
 }
 
+# What a section is about, by its id: (the words' elem_id, words).
+INTRODUCTIONS = {
+    "settings_in_ui": ("setting_settings_in_ui", "Settings chosen here stand in the row above the tabs, where one change reaches all of them."),
+    "infotext": ("setting_infotext_explanation", "Infotext is the text with all parameters below a picture. It is kept inside the picture's file, and PNG Info and the arrow button read it back."),
+    "vae": ("setting_sd_vae_explanation", "A VAE turns what the model draws into the picture you see. Most checkpoints bring a good one; another one changes colours and small detail."),
+    "hypertile": ("setting_hypertile_explanation", "Hypertile lets attention look at tiles instead of the whole picture: large pictures are drawn faster, and differ a little."),
+    "profiler": ("setting_profiling_explanation", "A profile tells which part of drawing takes how long. It is written for each run while it is switched on, and slows it down."),
+}
+
 
 def settings_form_html(
     table: SettingsTable, choices: Choices, is_frozen: Callable[[Setting], bool], *, elsewhere: Container[str] = ()
@@ -62,6 +71,9 @@ def _page(section: Section, choices: Choices, is_frozen: Callable[[Setting], boo
         words = f"Kept for you, without effect in this version: {len(waiting)}"
         rest = f"<details><summary>{words}</summary>{_rows(waiting, choices, is_frozen)}</details>"
     title = f"<h3>{escape(section.title)}</h3>"
+    if section.id in INTRODUCTIONS:
+        elem_id, words = INTRODUCTIONS[section.id]
+        title += f'<p id="{elem_id}" class="settings-info">{escape(words)}</p>'
     return (
         f'<section id="settings_{escape(section.id)}"><div id="column_settings_{escape(section.id)}">{title}{acting}{rest}</div></section>'
     )

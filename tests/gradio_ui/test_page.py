@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,37 +15,6 @@ from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.settings.table import SETTINGS
 from modules.schema.table import TXT2IMG
 from tests.gradio_ui.conftest import BuiltPage
-
-GOLDEN_IDS = Path(__file__).with_name("a1111-elem-ids.txt")
-
-# Ids of A1111's txt2img, img2img, PNG Info and quick settings that this page does not have yet, and why.
-NOT_YET = {
-    "scripts: nothing runs them yet": r"script_|xyz_grid|axis_options|swap_axes|xy_grid|yz_grid|xz_grid",
-    "settings repeated on the tab": r"extra_options_(txt|img)2img",
-    "the picture dropped on the prompt, and its button": r"(txt|img)2img_prompt_image|(txt|img)2img_generation_info_button",
-    "Gradio 3's slider trick and a hidden button behind Resize by": r"img2img_unused_scale_by_slider|img2img_update_resize_to",
-    "dialogs of cards: made when they are opened": r"(txt2img|img2img)_\w+_edit_user_metadata|checpoint_edit_user_metadata",
-}
-
-
-def golden_ids() -> list[str]:
-    return GOLDEN_IDS.read_text(encoding="utf-8").split()
-
-
-def test_a1111s_elem_ids_are_there_or_listed_with_a_reason(page: BuiltPage, capsys: pytest.CaptureFixture[str]) -> None:
-    missing = [each for each in golden_ids() if each not in page.components]
-    reasons = Counter(reason for each in missing for reason, pattern in NOT_YET.items() if re.match(pattern, each))
-    unexplained = [each for each in missing if not any(re.match(pattern, each) for pattern in NOT_YET.values())]
-    with capsys.disabled():
-        print(f"\nA1111's elem_ids on these tabs: {len(golden_ids()) - len(missing)} of {len(golden_ids())}; missing: {dict(reasons)}")
-    assert unexplained == []
-
-
-def test_no_elem_id_stands_twice(page: BuiltPage) -> None:
-    ids = [each["props"]["elem_id"] for each in page.config["components"] if each["props"].get("elem_id")]
-    html = " ".join(str(each["props"].get("value")) for each in page.config["components"] if each["type"] == "html")
-    ids += re.findall(r' id="([^"]+)"', html)
-    assert [each for each, times in Counter(ids).items() if times > 1] == []
 
 
 def test_every_field_has_words_and_can_be_used(page: BuiltPage) -> None:

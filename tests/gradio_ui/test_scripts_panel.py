@@ -1,6 +1,7 @@
 """Scripts on a generation tab: their controls under A1111's ids, their values in the request, their fields pasted from a picture's text."""
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pytest
 from modules.a1111.script_runner import ScriptRunner
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.paste import Paster
-from tests.gradio_ui.test_page import GOLDEN_IDS
+from tests.golden.cases import A1111_ANSWERS
 
 NOT_THERE = re.compile(r"script_img2img_alternative|script_img2img_alt")   # "img2img alternative test" is not there yet
 
@@ -56,7 +57,8 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 
 
 def test_a1111s_ids_of_scripts_are_there(tab: Tab) -> None:
-    wanted = [each for each in GOLDEN_IDS.read_text(encoding="utf-8").split() if re.match(r"script_|xyz_grid|swap_axes|xy_grid|yz_grid|xz_grid", each)]
+    listed = json.loads((A1111_ANSWERS / "ui-elem-ids.json").read_text(encoding="utf-8"))["elements"]
+    wanted = [each for each in {one["elem_id"] for one in listed} if re.match(r"script_|xyz_grid|swap_axes|xy_grid|yz_grid|xz_grid", each)]
     missing = [each for each in wanted if each not in tab.ids and not NOT_THERE.match(each)]
     assert len(wanted) > 40 and missing == []
 

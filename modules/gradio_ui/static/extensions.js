@@ -10,7 +10,7 @@ webui.extensionsRestart = async function() {
     const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
     const answers = () => fetch("internal/ping", {cache: "no-store"}).then((response) => response.ok, () => false);
     await pause(100);
-    if (!webui.find("#extensions_answer [data-restarting]")) {
+    if (!webui.find("#extension_install_result [data-restarting]")) {
         return;
     }
     while (await answers()) {

@@ -2,11 +2,14 @@
 
 /* exported popup, closePopup, extraNetworksShowMetadata, extraNetworksRequestMetadata, extraNetworksEditUserMetadata, extraNetworksRefreshSingleCard */
 
-// A dialog with a title over the page; it goes when it is closed.
+// A dialog with a title over the page; it goes when it is closed. id: its own, or that of the place where it stands.
 webui.openDialog = function(title, content, id = "") {
     const dialog = document.createElement("dialog");
     dialog.className = "webui-dialog";
-    dialog.id = id;
+    const place = id && document.getElementById(id);
+    if (id && !place) {
+        dialog.id = id;
+    }
     const head = document.createElement("header");
     const words = document.createElement("h2");
     words.textContent = title;
@@ -25,7 +28,7 @@ webui.openDialog = function(title, content, id = "") {
             dialog.close();
         }
     });
-    gradioContainer().append(dialog);
+    (place || gradioContainer()).append(dialog);
     dialog.showModal();
     return dialog;
 };
