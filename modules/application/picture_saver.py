@@ -87,6 +87,7 @@ class PictureSaver:
         self._room = threading.Semaphore(_MOST_WAITING)
         self._futures: list[Future[OutputImage]] = []
         self._done: list[OutputImage] = []
+        self._own_paths: set[Path] = set()
         self.plans: tuple[BatchPlan, ...] = ()
         self.comments: list[str] = []
 
@@ -131,6 +132,7 @@ class PictureSaver:
             output = OutputImage(picture=image.picture, infotext=infotext, seed=image.seed, complete=image.complete)
             if image.complete and (path := self._earlier.take(infotext)) is not None:
                 output = replace(output, path=path)
+                self._own_paths.add(path)
             elif self._plan.folder is not None and (image.complete or self._plan.incomplete):
                 output = self._write(output, self._plan.folder, self._plan.options, self._names(image, image.picture))
             self._done.append(output)
@@ -152,7 +154,8 @@ class PictureSaver:
         try:
             path = save_image(
                 output.picture, folder, names, options, self._numbers, infotext=output.infotext, basename=basename, short_name=short_name,
-                before=before)
+                before=before, kept=self._own_paths)
+            self._own_paths.add(path)
             return replace(output, path=path, picture=changed[-1].image if changed else output.picture)
         except (StorageError, PathRefused, InvalidValue) as error:
             log.error("a picture was not saved: %s", error)

@@ -4,8 +4,9 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +84,14 @@ class NumberBook:
 def save_image(
     image: Image.Image, folder: Path, facts: NameFacts, options: SaveOptions, numbers: NumberBook, *,
     infotext: str = "", basename: str = "", short_name: bool = False, suffix: str = "", texts: Mapping[str, str] | None = None, storage: Storage = DISK,
-    before: Callable[[Image.Image, Path, dict[str, Any]], BeforeSaving | None] | None = None,
+    before: Callable[[Image.Image, Path, dict[str, Any]], BeforeSaving | None] | None = None, kept: Container[Path] = (),
 ) -> Path:
     """Save ``image`` below ``folder`` and return its path.
 
     The name is NUMBER-PATTERN.EXTENSION, or basename-NUMBER-PATTERN for a grid (``short_name``: without the pattern).
     suffix: put behind the stem, as "-mask". texts: what a PNG carries instead of ``infotext``, by key.
-    before: asked with the picture, its file's name and its texts. Raises StorageError, PathRefused and InvalidValue.
+    before: asked with the picture, its file's name and its texts. kept: paths that are never replaced, whatever the options say: a job's
+    pictures do not overwrite each other. Raises StorageError, PathRefused and InvalidValue.
     """
     facts = replace(facts, basename=basename)
     extension = _extension(image, options)
@@ -114,16 +116,22 @@ def save_image(
         own_name = _own_name(named.path, target / make_name(start), folder)
     data = _encoded(image, infotext, extension, options, texts)
     if options.replace_existing and not options.add_number:
-        path = own_name or target / make_name(0)
+        wanted = own_name or target / make_name(0)
+        path = next(each for number in count() if (each := _numbered(wanted, number)) not in kept)
         write_bytes(path, data, storage=storage)
     elif own_name is not None:
-        path = write_new(own_name.parent, lambda number: f"{own_name.stem}-{number}{own_name.suffix}" if number else own_name.name, data, 0, storage=storage)
+        path = write_new(own_name.parent, lambda number: _numbered(own_name, number).name, data, 0, storage=storage)
     else:
         path = write_new(target, make_name, data, start, storage=storage)
     if options.add_number:
         numbers.used(target, prefix, used[-1])
     _write_companions(image, path, infotext, options, len(data), storage)
     return path
+
+
+def _numbered(path: Path, number: int) -> Path:
+    """``path`` itself for 0, else with the number behind its stem."""
+    return path.with_name(f"{path.stem}-{number}{path.suffix}") if number else path
 
 
 def highest_number(folder: Path, prefix: str) -> int:

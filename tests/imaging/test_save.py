@@ -55,6 +55,15 @@ def test_without_numbers_a_picture_makes_way_when_that_is_wanted(tmp_path: Path)
     assert read_infotext_from(path)[0] == "blue"
 
 
+def test_a_jobs_pictures_do_not_replace_each_other(tmp_path: Path) -> None:
+    options = SaveOptions(add_number=False, in_subfolders=False, pattern="same", replace_existing=True)
+    for _job in range(2):
+        own: set[Path] = set()
+        for _picture in range(3):
+            own.add(save_image(IMAGE, tmp_path, FACTS, options, NumberBook(), kept=own))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["same-1.png", "same-2.png", "same.png"]
+
+
 @pytest.mark.parametrize("file_format", ["png", "jpg", "webp", "avif", "gif"])
 def test_the_parameters_come_back_from_every_format(tmp_path: Path, file_format: str) -> None:
     path = save_image(IMAGE, tmp_path, FACTS, SaveOptions(file_format=file_format, save_txt=True), NumberBook(), infotext=INFOTEXT)

@@ -1,8 +1,7 @@
-// More of A1111's global names that extensions use: small tools, context menus, hints.
+// More of A1111's global names that extensions use: small tools, hints.
 
-/* exported args_to_array, setupExtraNetworksForTab, popupId, requestGet, confirm_clear_prompt, titles, updateTooltip,
-   appendContextMenuOption, removeContextMenuOption, isMobile, closeModal, showModal, txt2img_gallery, img2img_gallery,
-   rememberGallerySelection, setTitle, gamepads, attachGalleryListeners, currentImg2imgSourceResolution,
+/* exported args_to_array, setupExtraNetworksForTab, popupId, requestGet, confirm_clear_prompt, titles, updateTooltip, isMobile,
+   txt2img_gallery, img2img_gallery, rememberGallerySelection, setTitle, gamepads, attachGalleryListeners, currentImg2imgSourceResolution,
    updateImg2imgResizeToTextAfterChangingImage, dimensionChange, toggleCss */
 
 var titles = {};
@@ -67,56 +66,11 @@ onAfterUiUpdate(() => {
     }
 });
 
-// ---- context menus ----
-
-webui.contextMenus = new Map();
-
-function appendContextMenuOption(selector, name, act) {
-    const id = `${Date.now()}-${Math.random()}`;
-    const listed = webui.contextMenus.get(selector) || [];
-    webui.contextMenus.set(selector, [...listed, {id, name, act}]);
-    return id;
-}
-
-function removeContextMenuOption(id) {
-    for (const [selector, listed] of webui.contextMenus) {
-        webui.contextMenus.set(selector, listed.filter((each) => each.id !== id));
-    }
-}
-
-webui.closeContextMenu = () => document.getElementById("context-menu")?.remove();
-
-document.addEventListener("click", webui.closeContextMenu);
-document.addEventListener("contextmenu", (event) => {
-    webui.closeContextMenu();
-    for (const [selector, listed] of webui.contextMenus) {
-        if (listed.length && event.target.closest?.(selector)) {
-            const menu = document.createElement("ul");
-            menu.id = "context-menu";
-            menu.style.left = `${event.pageX}px`;
-            menu.style.top = `${event.pageY}px`;
-            for (const each of listed) {
-                const item = document.createElement("li");
-                item.textContent = each.name;
-                item.addEventListener("click", each.act);
-                menu.append(item);
-            }
-            document.body.append(menu);
-            event.preventDefault();
-            return;
-        }
-    }
-});
-
 // ---- what else is asked for ----
 
 function isMobile() {
     return window.innerWidth < 1000;
 }
-
-function showModal() {}
-
-function closeModal() {}
 
 function attachGalleryListeners(tab) {
     return webui.find(`#${tab}_gallery`);
