@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -216,6 +217,15 @@ def test_tabs_by_keyboard(fake_page: FakePage, visit: Callable[..., Visit]) -> N
     page.focus("#tab_txt2img-button")
     page.keyboard.press("ArrowRight")
     assert page.is_visible("#img2img_prompt") and page.evaluate("document.activeElement.id") == "tab_img2img-button"
+
+
+def test_gradio_finds_its_components_by_number(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    """Without it, opening the page and every click look through all components many times; a new Gradio may need another way."""
+    page = visit(fake_page.url).page
+    script = page.locator("script[type=module]").first.text_content()
+    assert "findByNumber(AppTree)" in script
+    core = re.search(r"assets/(core-[^\"]+)", script)
+    assert core and page.evaluate("async (name) => (await import(new URL('./assets/' + name, location.href))).AppTree.prototype.get_state.toString()", core[1]).count("nodeOf") == 1
 
 
 def test_how_long_the_page_takes(fake_page: FakePage, visit: Callable[..., Visit], capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from modules.gradio_ui.checkpoint_choice import start_size
-from modules.gradio_ui.head import SCRIPTS, STATIC, STYLES, head_html
+from modules.gradio_ui.head import SCRIPTS, STATIC, STYLES, TREE, head_html
 from modules.gradio_ui.page_state import SCRIPT_SETTINGS, awaited_ids
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.settings.table import SETTINGS
@@ -70,7 +70,7 @@ def test_the_settings_that_scripts_read_are_declared_and_honoured() -> None:
 
 
 def test_head_names_all_static_files_and_no_others() -> None:
-    assert {path.name for path in STATIC.iterdir() if path.suffix in (".js", ".css")} == {*SCRIPTS, *STYLES}
+    assert {path.name for path in STATIC.iterdir() if path.suffix in (".js", ".css")} == {*SCRIPTS, *STYLES, TREE}
 
 
 def test_no_text_in_the_head_can_end_its_script() -> None:

@@ -1,0 +1,81 @@
+// Gradio's page looks through all its components, once for every event and once for every value that a click sends. Ours has a
+// thousand: here they are found by their number instead. A module: what Gradio exports as AppTree is changed before it makes one.
+
+export function findByNumber(AppTree) {
+    const tree = AppTree.prototype;
+    const original = {
+        find_attached_events: tree.find_attached_events, get_state: tree.get_state, register_component: tree.register_component,
+        unregister_component: tree.unregister_component, rerender: tree.rerender,
+    };
+    const known = ["find_attached_events", "get_state", "register_component", "unregister_component", "rerender"];
+    if (!known.every((name) => typeof original[name] === "function")) {
+        return;  // another Gradio: it works as it is
+    }
+    const events = new WeakMap();   // by list of events: event names by component
+    const getters = new WeakMap();  // by tree: what tells the value of a component that is in the page
+    const nodes = new WeakMap();    // by root: the component's node
+
+    function eventsOf(list) {
+        let found = events.get(list);
+        if (!found) {
+            found = new Map();
+            for (const each of list) {
+                const seen = new Set();
+                for (const [id, name] of each.targets) {
+                    if (name && !seen.has(id)) {
+                        found.set(id, [...found.get(id) || [], name]);
+                    }
+                    seen.add(id);
+                }
+            }
+            events.set(list, found);
+        }
+        return found;
+    }
+
+    function nodeOf(root, id) {
+        let found = nodes.get(root);
+        if (!found) {
+            found = new Map();
+            const waiting = [root];
+            while (waiting.length) {
+                const node = waiting.pop();
+                found.set(node.id, node);
+                waiting.push(...node.children || []);
+            }
+            nodes.set(root, found);
+        }
+        return found.get(id);
+    }
+
+    tree.find_attached_events = function(node, list) {
+        node.props.shared_props.attached_events = [...eventsOf(list).get(node.id) || []];
+        return node;
+    };
+    tree.register_component = function(id, setter, getter) {
+        if (!getters.has(this)) {
+            getters.set(this, new Map());
+        }
+        getters.get(this).set(id, {setter, getter});
+        return original.register_component.call(this, id, setter, getter);
+    };
+    tree.unregister_component = function(id, setter) {
+        const mine = getters.get(this)?.get(id);
+        if (mine && (!setter || mine.setter === setter)) {
+            getters.get(this).delete(id);
+        }
+        return original.unregister_component.call(this, id, setter);
+    };
+    tree.rerender = function(...rest) {
+        nodes.delete(this.root);
+        return original.rerender.apply(this, rest);
+    };
+    tree.get_state = async function(id) {
+        const getter = getters.get(this)?.get(id)?.getter;
+        if (getter) {
+            return await getter();
+        }
+        const node = this.root ? nodeOf(this.root, id) : null;
+        return node ? {value: node.props.props.value} : original.get_state.call(this, id);
+    };
+}
