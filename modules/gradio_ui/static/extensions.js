@@ -50,10 +50,10 @@ document.addEventListener("input", (event) => {
 document.addEventListener("click", (event) => {
     const button = event.target.closest?.("#extensions_offers [data-install]");
     if (button) {
-        const field = webui.field("extensions_url");
+        const field = webui.field("extension_to_install");
         field.value = button.dataset.install;
         updateInput(field);
         field.scrollIntoView({block: "center"});
-        setTimeout(() => webui.find("#extensions_install").click(), 200);
+        setTimeout(() => webui.find("#install_extension_button").click(), 200);
     }
 });
