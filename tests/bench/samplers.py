@@ -36,7 +36,7 @@ class TimedModel:
     def __init__(self) -> None:
         self.calls, self.seconds = 0, 0.0
 
-    def __call__(self, x: Tensor, timesteps: Tensor, **rest: Any) -> tuple[Tensor]:
+    def __call__(self, x: Tensor, *, timestep: Tensor, **rest: Any) -> tuple[Tensor]:
         started = time.perf_counter()
         answer = x * 0.9
         self.calls += 1

@@ -28,8 +28,8 @@ class FakeUnet:
 
     asked: list[SimpleNamespace] = field(default_factory=list)
 
-    def __call__(self, x: Tensor, timesteps: Tensor, *, encoder_hidden_states: Tensor, **rest: Any) -> tuple[Tensor]:
-        self.asked.append(SimpleNamespace(x=x, timesteps=timesteps, context=encoder_hidden_states))
+    def __call__(self, x: Tensor, *, timestep: Tensor, encoder_hidden_states: Tensor, **rest: Any) -> tuple[Tensor]:
+        self.asked.append(SimpleNamespace(x=x, timesteps=timestep, context=encoder_hidden_states))
         return (encoder_hidden_states.mean(dim=(1, 2))[:, None, None, None] + 0.1 * x,)
 
 
@@ -83,7 +83,7 @@ def test_velocity_is_turned_into_the_same_x0_as_its_noise() -> None:
     alpha, vp_sigma = 1 / math.sqrt(1 + sigma**2), sigma / math.sqrt(1 + sigma**2)
     velocity = alpha * eps - vp_sigma * x0
 
-    def unet(x: Tensor, timesteps: Tensor, **rest: Any) -> tuple[Tensor]:
+    def unet(x: Tensor, *, timestep: Tensor, **rest: Any) -> tuple[Tensor]:
         return (velocity,)
 
     predictor = Predictor(unet=unet, levels=LEVELS, compute_dtype=torch.float32, predicts_v=True)
