@@ -9,7 +9,7 @@ from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionP
 from modules.a1111.noise_names import create_random_tensors
 from modules.a1111.shared_values import program_version
 from modules.a1111.stubs import stubbed
-from modules import sd_models
+from modules import sd_models  # pyright: ignore[reportAttributeAccessIssue]
 
 create_infotext_ori = create_infotext
 __getattr__ = stubbed(__name__, "txt2img_image_conditioning old_hires_fix_first_pass_dimensions DecodedSamples")

@@ -7,7 +7,7 @@ from modules.a1111.script_names import ScriptFile, basedir, list_files_with_name
 from modules.a1111.script_runner import ScriptRunner
 from modules.a1111.shared_values import topological_sort
 from modules.a1111.stubs import stubbed
-from modules import script_callbacks
+from modules import script_callbacks  # pyright: ignore[reportAttributeAccessIssue]
 
 postprocessing_scripts_data: list = []
 __getattr__ = stubbed(__name__, "scripts_postproc load_scripts reload_scripts wrap_call reload_script_body_only add_classes_to_gradio_component", script_value)
