@@ -20,7 +20,7 @@ STAGES = ("noise", "init", "sigmas", "hrlow", "latent")
 
 # pattern of case names -> where their pictures are compared
 ELSEWHERE = {
-    r"script-.*": "no single run of the engine: compared in tests/builtin_scripts/test_golden_scripts.py",
+    r"script-.*": "no single run of the engine: compared in test_scripts.py",
     r"extras-.*": "no generation: compared in tests/golden/test_extras.py",
 }
 # case -> why ours is another picture on purpose
