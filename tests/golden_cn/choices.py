@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # refused with a sentence (a part of it) where the original answered 500, or made a picture without ControlNet and said nothing
 REFUSED: dict[str, str] = {
-    "module-upper-case": "module(Canny) not found",
+    "module-upper-case": "module(Canny) not found", "model-wrong-hash": "There is no control model called 'control-tiny-canny [00000000]'",
     "image-two-dicts": "2 pictures are given for one unit",
     "bad-image-null": "no input image is given", "bad-image-empty": "the image", "bad-image-bad-base64": "the image", "bad-image-int": "the image is no picture",
     "bad-image-empty-list": "the list of pictures is empty", "bad-image-no-such-path": "the image", "bad-image-http": "the image",
