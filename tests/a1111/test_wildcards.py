@@ -40,8 +40,7 @@ def with_extensions(folder: Path) -> Iterator[App]:
     app = build_app(flags, host_for(flags))
     with occupied(app):
         scripts = install_scripts(app, gradio.Blocks)
-        load_extensions(lambda module, file: scripts.register(module, str(file.path), str(file.basedir)))
-        scripts.initialize()
+        load_extensions(lambda module, file: scripts.register(module, str(file.path), str(file.basedir)), scripts.initialize)
         yield app
     app.close()
 
