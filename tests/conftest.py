@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from modules.application.app import App
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where the tests run in several processes, a file stays together, and so do all browser tests: two browsers at once wait for each other."""
+    for item in items:
+        path = Path(str(item.fspath))
+        item.add_marker(pytest.mark.xdist_group("browser" if path.parent.name == "browser" else str(path)))
+
+
 @dataclass(kw_only=True)
 class FakeEngine:
     """Stands in for models: paints each picture in a colour made from its seed, ``steps`` steps of ``step_seconds`` each.

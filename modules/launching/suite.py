@@ -106,11 +106,11 @@ def _run(name: str, command: Sequence[str], root: Path, console: Console, enviro
 
 
 def _workers(environ: Mapping[str, str]) -> list[str]:
-    """One process a core, each taking whole files, so that a file's server or browser is started once. PYTEST_OPTIONS may say otherwise."""
+    """One process a core, each taking whole groups of tests (tests/conftest.py), so that a file's server is started once. PYTEST_OPTIONS may say otherwise."""
     asked = _pytest_options(environ)
     if any(each.startswith(("-n", "--numprocesses", "--dist", "--pdb")) or each == "-x" for each in asked):
         return []
-    return ["-n", str(max(1, min(os.cpu_count() or 1, MOST_WORKERS))), "--dist", "loadfile"]
+    return ["-n", str(max(1, min(os.cpu_count() or 1, MOST_WORKERS))), "--dist", "loadgroup"]
 
 
 def _pytest_options(environ: Mapping[str, str]) -> list[str]:
