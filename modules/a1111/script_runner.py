@@ -20,7 +20,7 @@ from modules.a1111.script import (
     ScriptClassData,
 )
 from modules.a1111.script_controls import default_value
-from modules.extension_host.registry import sentence_of
+from modules.extension_host.registry import contained, sentence_of
 from modules.schema.errors import WebuiError
 
 log = logging.getLogger(__name__)
@@ -262,13 +262,8 @@ def _title(script: Script) -> str:
 @contextmanager
 def _guarded(file: str, place: str, p: Any = None, title: str = "") -> Iterator[None]:
     """What a script raises is noted under its name, in the job's comments too, and the job goes on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        if getattr(error, "is_flow_control", False):
-            raise
+
+    def note(error: BaseException) -> None:
         where = f"{os.path.basename(file)}, {place}"
         if is_occupied():
             host = current().extensions
@@ -277,3 +272,6 @@ def _guarded(file: str, place: str, p: Any = None, title: str = "") -> Iterator[
             log.exception("%s failed", where)
         if p is not None:
             p.comment(f"The script {title or file} failed ({place}) and was passed over: {sentence_of(error)}")
+
+    with contained(note):
+        yield

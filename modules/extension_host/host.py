@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from modules.extension_host.crashes import StartDiary
 from modules.extension_host.discover import Extension
 from modules.extension_host.limits import limited
-from modules.extension_host.registry import HOUSE, Registry, Troubles, plain_call
+from modules.extension_host.registry import HOUSE, Registry, Troubles, contained, plain_call
 
 
 @dataclass
@@ -105,11 +106,5 @@ class ExtensionHost:
     @contextmanager
     def guarded(self, owner: str, place: str) -> Iterator[None]:
         """What is raised inside is noted as trouble of ``owner``; the program goes on."""
-        try:
+        with contained(partial(self.troubles.note, owner, place)):
             yield
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            if getattr(error, "is_flow_control", False):
-                raise
-            self.troubles.note(owner, place, error)

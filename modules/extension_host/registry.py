@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -151,20 +153,27 @@ class Registry:
         listed = tuple(each for each in self.ordered(category) if each not in without)
         for each in reversed(listed) if backwards else listed:
             self.entering(each.owner)
-            try:
+            with contained(partial(self.troubles.note, each.owner, f"{Path(each.file).name}, {category}")):
                 answers.append((each, self.carry_out(each, arguments)))
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                if getattr(error, "is_flow_control", False):
-                    raise
-                self.troubles.note(each.owner, f"{Path(each.file).name}, {category}", error)
         return answers
 
     def _keep(self, wanted: Callable[[Callback], bool]) -> None:
         with self._lock:
             self._callbacks = {name: [each for each in listed if wanted(each)] for name, listed in self._callbacks.items()}
             self._ordered.clear()
+
+
+@contextmanager
+def contained(note: Callable[[BaseException], object]) -> Iterator[None]:
+    """What a stranger's code raises inside ends here, given to ``note``. Ctrl+C, and what marks itself as flow control, goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if getattr(error, "is_flow_control", False):
+            raise
+        note(error)
 
 
 def plain_call(callback: Callback, arguments: tuple[Any, ...]) -> Any:
