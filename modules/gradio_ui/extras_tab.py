@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,20 +25,18 @@ from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.form_memory import wire_form_memory
 from modules.gradio_ui.inner_tabs import InnerTab, build_inner_tabs
 from modules.gradio_ui.layout import Fold, Item, Line, Part
-from modules.gradio_ui.messages import message_html
 from modules.gradio_ui.output_panel import OutputPanel, build_output_panel
 from modules.gradio_ui.param_component import Choices
 from modules.gradio_ui.postprocess_panel import PostprocessPanel, build_postprocess_panel
 from modules.gradio_ui.result_buttons import wire_result_buttons
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.submit import Submitter, wire_submit
-from modules.gradio_ui.toprow import generate_box
+from modules.gradio_ui.toprow import JobButtons, generate_box
 from modules.gradio_ui.ui_config import UiConfig
-from modules.schema.errors import InvalidValue, WebuiError
+from modules.schema.errors import InvalidValue
 from modules.schema.params_extras import ExtrasRequest
 from modules.schema.table import EXTRAS
 
-log = logging.getLogger(__name__)
 TAB = "extras"
 MODE, RESIZE_TAB, IMAGE = "extras_mode", "extras_resize_tab", "extras_image"
 BATCH, INPUT_DIR, OUTPUT_DIR = "extras_image_batch", "extras_batch_input_dir", "extras_batch_output_dir"
@@ -72,20 +69,6 @@ class ExtrasTab:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobButtons:
-    """The buttons that ``wire_submit`` connects."""
-
-    task_id: gr.Textbox
-    answer: gr.Textbox
-    said: gr.Textbox
-    generate: gr.Button
-    interrupt: gr.Button
-    interrupting: gr.Button
-    skip: gr.Button
-    restore: gr.Button
-
-
-@dataclass(frozen=True, kw_only=True)
 class ExtrasSubmitter(Submitter):
     """A click on Generate of this tab. added: the controls of extensions' operations."""
 
@@ -93,19 +76,15 @@ class ExtrasSubmitter(Submitter):
 
     def submit(self, task_id: str, *values: Any) -> tuple[str, str]:
         """Put the work in line; as ``Submitter.submit``."""
-        try:
+
+        def put() -> None:
             asked = self.form.request(values)
             assert isinstance(asked, ExtrasRequest)
             shown = dict(zip((each.name for each in self.form.fields), values, strict=True))
             sources, folder = self._sources(shown)
             extras.submit(self.app, asked, sources, source="page", save=True, folder=folder, task_id=task_id, added=self.added.values(shown))
-        except WebuiError as error:
-            return json.dumps({"id": task_id, "error": str(error)}), message_html(str(error), "error")
-        except Exception as error:
-            log.exception("a click on Generate failed")
-            words = f"The request could not be put in line: {type(error).__name__}: {error}"
-            return json.dumps({"id": task_id, "error": words}), message_html(words, "error")
-        return json.dumps({"id": task_id, "error": ""}), ""
+
+        return self._put_in_line(task_id, put)
 
     def _sources(self, shown: Mapping[str, Any]) -> tuple[list[Source], Path | None]:
         """The pictures of the mode that shows, and the folder for the results where one is named. Raises InvalidValue."""

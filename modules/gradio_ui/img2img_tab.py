@@ -106,33 +106,17 @@ def _resize_to(builder: FormBuilder) -> None:
 
 
 def _resize_by(builder: FormBuilder) -> None:
-    scale = gr.Slider(
-        0.05,
-        4.0,
-        1.0,
-        step=0.05,
-        label="Scale",
-        elem_id=pictures.SCALE,
-        elem_classes=["gradio-slider"],
-        interactive=True,
-        buttons=[],
-        min_width=0,
-    )
-    builder.own(pictures.SCALE, scale)
+    _own_slider(builder, pictures.SCALE, "Scale", minimum=0.05, maximum=4.0, value=1.0, step=0.05)
     gr.HTML("no image selected", elem_id=f"{TAB}_scale_resolution_preview", elem_classes=["gradio-html"])
 
 
 def _mask_alpha(builder: FormBuilder) -> None:
-    alpha = gr.Slider(
-        0,
-        100,
-        0,
-        step=1,
-        label="Mask transparency",
-        elem_id=pictures.MASK_ALPHA,
-        elem_classes=["gradio-slider"],
-        interactive=True,
-        buttons=[],
-        min_width=0,
+    _own_slider(builder, pictures.MASK_ALPHA, "Mask transparency", minimum=0, maximum=100, value=0, step=1)
+
+
+def _own_slider(builder: FormBuilder, elem_id: str, label: str, *, minimum: float, maximum: float, value: float, step: float) -> None:
+    """A slider of the page alone."""
+    slider = gr.Slider(
+        minimum, maximum, value, step=step, label=label, elem_id=elem_id, elem_classes=["gradio-slider"], interactive=True, buttons=[], min_width=0
     )
-    builder.own(pictures.MASK_ALPHA, alpha)
+    builder.own(elem_id, slider)

@@ -23,8 +23,8 @@ class TokenCounter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Toprow:
-    """What other parts of the tab wire up. task_id: the page's id for a click; answer: the server's word on it, as JSON.
+class JobButtons:
+    """The buttons that ``wire_submit`` connects. task_id: the page's id for a click; answer: the server's word on it, as JSON.
     said: its word on an interrupt."""
 
     task_id: gr.Textbox
@@ -35,6 +35,12 @@ class Toprow:
     interrupting: gr.Button
     skip: gr.Button
     restore: gr.Button
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toprow(JobButtons):
+    """What other parts of the tab wire up besides."""
+
     paste: gr.Button
     style_apply: gr.Button
     styles_refresh: gr.Button
