@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,17 +19,17 @@ from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC, choose_vae
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
+from modules.loading.stamp import Stamp, stamp_of
 from modules.loading.vae import load_vae
 
 log = logging.getLogger(__name__)
-_Stamp = tuple[int, int]  # a file's time of change (ns) and size
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Loaded:
     components: Components
-    stamp: _Stamp
-    vae_stamp: _Stamp | None
+    stamp: Stamp
+    vae_stamp: Stamp | None
 
 
 class Checkpoints:
@@ -83,7 +82,7 @@ class Checkpoints:
         its reading may leave none. Raises CannotLoad, OutOfMemory, UnknownName (no such VAE).
         """
         vae_file = choose_vae(self._catalogue, model_file, vae, fixed=self._fixed_vae, setting_beats_card=setting_beats_card)
-        stamp, vae_stamp = _stamp(model_file.path), _stamp(vae_file.path) if vae_file else None
+        stamp, vae_stamp = stamp_of(model_file.path), stamp_of(vae_file.path) if vae_file else None
         known = next((each for each in self._kept if each.components.checkpoint.path == model_file.path and each.stamp == stamp), None)
         if known is not None:
             return self._in_front(known, vae_file, vae_stamp, keep, others_in_ram)
@@ -104,7 +103,7 @@ class Checkpoints:
         """Let go of every loaded model."""
         self._let_go(self._kept)
 
-    def _in_front(self, known: _Loaded, vae_file: ModelFile | None, vae_stamp: _Stamp | None, keep: int, others_in_ram: bool) -> Components:
+    def _in_front(self, known: _Loaded, vae_file: ModelFile | None, vae_stamp: Stamp | None, keep: int, others_in_ram: bool) -> Components:
         """A model that is loaded already becomes the present one, with the VAE that is asked for now."""
         if known is not self._kept[0]:
             others = tuple(each for each in self._kept if each is not known)
@@ -145,7 +144,7 @@ class Checkpoints:
             for module in components.modules():
                 module.to(device)
 
-    def _with_vae(self, known: _Loaded, vae_file: ModelFile | None, vae_stamp: _Stamp | None) -> _Loaded:
+    def _with_vae(self, known: _Loaded, vae_file: ModelFile | None, vae_stamp: Stamp | None) -> _Loaded:
         components = known.components
         present = components.vae_file.path if components.vae_file else None
         if present == (vae_file.path if vae_file else None) and known.vae_stamp == vae_stamp:
@@ -155,15 +154,6 @@ class Checkpoints:
         exchanged = replace(components, vae=vae, vae_file=vae_file)
         exchanged.attach_vae()
         return _Loaded(components=exchanged, stamp=known.stamp, vae_stamp=vae_stamp)
-
-
-def _stamp(path: Path) -> _Stamp:
-    """Which version of the file this is; zeros for one that cannot be seen (the loader says why)."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
 
 
 def _give_memory_back() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ import torch
 
 from modules.compute.policy import ComputePolicy, Residency
 from modules.loading.picture_models import PictureModel, load_picture_model
+from modules.loading.stamp import Stamp, stamp_of
 
-_Stamp = tuple[int, int]
 _MOST_KEPT = 2  # models: a pair that is blended, or a restorer and its upscaler
 
 
@@ -31,11 +30,11 @@ class PictureModelShelf:
 
     def __init__(self, policy: ComputePolicy) -> None:
         self._policy = policy
-        self._kept: dict[Path, tuple[PictureModel, _Stamp]] = {}
+        self._kept: dict[Path, tuple[PictureModel, Stamp]] = {}
 
     def load(self, path: Path) -> PictureModel:
         """The model in ``path``: the kept one unless the file has changed. Raises CannotLoad."""
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         kept = self._kept.pop(path, None)
         model = kept[0] if kept and kept[1] == stamp else load_picture_model(path)
         while len(self._kept) >= _MOST_KEPT:
@@ -79,11 +78,3 @@ class PictureModelShelf:
         model.module.to(device="cpu")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def _stamp(path: Path) -> _Stamp:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
