@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,16 +140,19 @@ def data_dir() -> Path:
 
     Made once per clone (2 s), bit for bit the checkpoint that A1111 ran. Tests read it and write elsewhere.
     """
-    made = HERE / "made"
-    marker = made / "models/Stable-diffusion/sd15-tiny.safetensors"
-    if not marker.exists():
-        work = Path(tempfile.mkdtemp(prefix="made-", dir=HERE))
-        _make_data_dir(work)
+    return made_once(HERE / "made", _make_data_dir)
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """``folder``, made by ``make`` where it is not there yet: beside it first, and then there as a whole."""
+    if not folder.exists():
+        work = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
+        make(work)
         try:
-            os.rename(work, made)
+            os.rename(work, folder)
         except OSError:         # another test process was first
             shutil.rmtree(work)
-    return made
+    return folder
 
 
 def checkpoint_path() -> Path:

@@ -11,11 +11,10 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from tests import golden
-from tests.golden.cases import STYLES_CSV, Case, cases_in
+from tests.golden.cases import STYLES_CSV, Case, cases_in, made_once
 
 HERE = Path(__file__).parent
 GOLDEN = Path(golden.__file__).parent
@@ -34,15 +33,7 @@ def cases() -> tuple[Case, ...]:
 @functools.cache
 def data_dir() -> Path:
     """Made once per clone (some seconds), the checkpoints bit for bit those that A1111 ran. Tests read it and write elsewhere."""
-    made = HERE / "made"
-    if not made.exists():
-        work = Path(tempfile.mkdtemp(prefix="made-", dir=HERE))
-        _make(work)
-        try:
-            os.rename(work, made)
-        except OSError:         # another test process was first
-            shutil.rmtree(work)
-    return made
+    return made_once(HERE / "made", _make)
 
 
 def _make(folder: Path) -> None:
