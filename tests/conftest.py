@@ -22,11 +22,19 @@ if TYPE_CHECKING:
     from modules.application.app import App
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where the tests run in several processes, a file stays together, and so do all browser tests: two browsers at once wait for each other."""
-    for item in items:
-        path = Path(str(item.fspath))
-        item.add_marker(pytest.mark.xdist_group("browser" if path.parent.name == "browser" else str(path)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where the tests run in several processes, a file stays together, and so do all browser tests: two browsers at once wait for each other.
+
+    By names, not by marks: pytest 9 does not take up the names that xdist's own grouping gives.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 @dataclass(kw_only=True)

@@ -110,7 +110,7 @@ def _workers(environ: Mapping[str, str]) -> list[str]:
     asked = _pytest_options(environ)
     if any(each.startswith(("-n", "--numprocesses", "--dist", "--pdb")) or each == "-x" for each in asked):
         return []
-    return ["-n", str(max(1, min(os.cpu_count() or 1, MOST_WORKERS))), "--dist", "loadgroup"]
+    return ["-n", str(max(1, min(os.cpu_count() or 1, MOST_WORKERS))), "--dist", "loadfile"]
 
 
 def _pytest_options(environ: Mapping[str, str]) -> list[str]:
