@@ -24,7 +24,3 @@ PATCH_POINTS = (
 def looked_up(module: str, name: str, own: Own) -> Own:
     """What stands under ``name`` in A1111's ``module`` now; ``own`` where nobody has imported that module."""
     return getattr(sys.modules.get(module), name, own)
-
-
-def is_replaced(module: str, name: str, own: object) -> bool:
-    return looked_up(module, name, own) is not own

@@ -121,9 +121,6 @@ class Registry:
     def remove_function(self, function: Callable[..., Any]) -> None:
         self._keep(lambda each: each.callback is not function and each.callback != function)
 
-    def remove_owner(self, owner: str) -> None:
-        self._keep(lambda each: each.owner != owner)
-
     def clear(self) -> None:
         self._keep(lambda each: False)
 
@@ -136,11 +133,6 @@ class Registry:
             if category not in self._ordered:
                 self._ordered[category] = tuple(ordered(listed, self._wishes, self._preferred(category)))
             return self._ordered[category]
-
-    def forget_order(self) -> None:
-        """The user's wishes changed."""
-        with self._lock:
-            self._ordered.clear()
 
     @property
     def categories(self) -> Mapping[str, Sequence[Callback]]:

@@ -62,11 +62,6 @@ class PictureModelShelf:
         wants_half = device.type not in ("cpu", "mps") and self._policy.weight_dtype == "float16" and model.supports_half
         return Workplace(device=device, dtype=torch.float16 if wants_half else torch.float32)
 
-    def send_home(self) -> None:
-        """Move all of them off the device."""
-        for model, _ in self._kept.values():
-            self._send_home(model)
-
     def unload(self) -> None:
         """Forget them."""
         self._kept.clear()

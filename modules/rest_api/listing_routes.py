@@ -55,8 +55,3 @@ def add_listing_routes(routes: Routes) -> None:
         routes.add_route(f"/sdapi/v1/{name}", refresh, methods=("POST",))
     routes.add_route("/sdapi/v1/unload-checkpoint", unload, methods=("POST",))
     routes.add_route("/sdapi/v1/reload-checkpoint", reload, methods=("POST",))
-
-
-def _none() -> list[Any]:
-    """An empty list: A1111's clients ask for kinds of things that are not here yet."""
-    return []
