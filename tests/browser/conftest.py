@@ -75,7 +75,14 @@ class Visit:
         self.page.fill("#txt2img_prompt textarea", prompt)
         for name, value in fields.items():
             self.set(f"txt2img_{name}", value)
-        self.page.click("#txt2img_generate")
+        self.click_generate("txt2img")
+
+    def click_generate(self, tab: str) -> None:
+        """Click Generate, and wait until the page has sent the request: a quick job may be over before anybody sees it in ``webui.jobs``."""
+        clicks = "performance.getEntriesByName('webui-click').length"
+        before = self.page.evaluate(clicks)
+        self.page.click(f"#{tab}_generate")
+        self.page.wait_for_function(f"{clicks} > {before}")
 
     def wait_idle(self) -> None:
         """Until the page watches no job any more."""

@@ -11,13 +11,14 @@ SMALL = {"steps": 4, "width": 64, "height": 64, "seed": 7}
 
 
 def test_a_typed_prompt_becomes_a_saved_picture_with_its_parameters(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+    before = set(real_server.pictures())
     browser = visit(real_server.url)
     browser.generate("a red potion on a blue background", **SMALL)
     picture = browser.page.wait_for_selector("#txt2img_gallery img")
     browser.wait_idle()
     assert picture is not None and picture.evaluate("(image) => image.naturalWidth") == 64
     shown = browser.infotext()
-    (saved,) = real_server.pictures()
+    (saved,) = set(real_server.pictures()) - before
     written = Image.open(saved).info["parameters"]
     assert shown == written
     assert written.startswith("a red potion on a blue background\nSteps: 4, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.0, Seed: 7, Size: 64x64,")

@@ -61,8 +61,7 @@ def covered(page: BrowserPage, canvas: str) -> int:
 def generate(browser: Visit, **fields: Any) -> None:
     for name, value in fields.items():
         browser.set(f"img2img_{name}", value)
-    browser.page.click("#img2img_generate")
-    browser.page.wait_for_function("webui.jobs.img2img.ids.length > 0 || document.querySelector('.webui-toast.error')")
+    browser.click_generate("img2img")
     browser.page.wait_for_function("webui.jobs.img2img.ids.length === 0", timeout=SECONDS * 1000)
 
 
