@@ -94,7 +94,7 @@ WEIGHTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "mlsd": ("mlsd", ("https://huggingface.co/lllyasviel/ControlNet/resolve/main/annotator/ckpts/mlsd_large_512_fp32.pth",)),
     "depth": ("midas", ("https://huggingface.co/lllyasviel/ControlNet/resolve/main/annotator/ckpts/dpt_hybrid-midas-501f0c75.pt",)),
     "normal_map": ("midas", ("https://huggingface.co/lllyasviel/ControlNet/resolve/main/annotator/ckpts/dpt_hybrid-midas-501f0c75.pt",)),
-    "depth_leres": ("leres", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/res101.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/latest_net_G.pth")),
+    "depth_leres": ("leres", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/res101.pth",)),
     "depth_leres++": ("leres", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/res101.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/latest_net_G.pth")),
     "depth_zoe": ("zoedepth", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/ZoeD_M12_N.pt",)),
     "depth_anything": ("depth_anything", ("https://huggingface.co/spaces/LiheYoung/Depth-Anything/resolve/main/checkpoints/depth_anything_vitl14.pth",)),
@@ -108,8 +108,8 @@ WEIGHTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "openpose_full": ("openpose", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/hand_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/facenet.pth")),
     "dw_openpose_full": ("openpose", ("https://huggingface.co/yzd-v/DWPose/resolve/main/yolox_l.onnx", "https://huggingface.co/yzd-v/DWPose/resolve/main/dw-ll_ucoco_384.onnx")),
     "animal_openpose": ("openpose", ("https://huggingface.co/yzd-v/DWPose/resolve/main/yolox_l.onnx", "https://huggingface.co/bdsqlsz/qinglong_controlnet-lllite/resolve/main/Annotators/rtmpose-m_simcc-ap10k_pt-aic-coco_210e-256x256-7a041aa1_20230206.onnx")),
-    "lineart": ("lineart", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/sk_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/sk_model2.pth")),
-    "lineart_coarse": ("lineart", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/sk_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/sk_model2.pth")),
+    "lineart": ("lineart", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/sk_model.pth",)),
+    "lineart_coarse": ("lineart", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/sk_model2.pth",)),
     "lineart_anime": ("lineart_anime", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/netG.pth",)),
     "lineart_anime_denoise": ("manga_line", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/erika.pth",)),
     "segmentation": ("uniformer", ("https://huggingface.co/lllyasviel/ControlNet/resolve/main/annotator/ckpts/upernet_global_small.pth",)),
@@ -134,3 +134,9 @@ WEIGHTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "densepose": ("densepose", ("https://huggingface.co/LayerNorm/DensePose-TorchScript-with-hint-image/resolve/main/densepose_r50_fpn_dl.torchscript",)),
     "densepose_parula": ("densepose", ("https://huggingface.co/LayerNorm/DensePose-TorchScript-with-hint-image/resolve/main/densepose_r50_fpn_dl.torchscript",)),
 }
+
+# those whose network this version runs
+RUN_BY_NETWORKS = frozenset((
+    "hed", "hed_safe", "scribble_hed", "pidinet", "pidinet_safe", "pidinet_scribble", "pidinet_sketch", "mlsd", "lineart", "lineart_coarse", "lineart_anime",
+    "softedge_teed", "normal_bae", "depth_leres", "depth_anything", "depth_anything_v2",
+))  # fmt: skip

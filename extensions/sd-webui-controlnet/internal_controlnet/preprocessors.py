@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,9 @@ import numpy as np
 from modules.paths import models_path
 
 from internal_controlnet.hints import opaque
-from internal_controlnet.preprocessor_rows import ROWS, WEIGHTS
+from internal_controlnet.preprocessor_rows import ROWS, RUN_BY_NETWORKS, WEIGHTS
+from internal_controlnet.settings import setting
+from modules import shared
 from modules.a1111.control_units import ControlRefused
 
 Picture = np.ndarray                                # (H, W, 3 or 4), uint8
@@ -73,7 +75,7 @@ def all_preprocessors() -> tuple[Preprocessor, ...]:
             first = Slider(value=_RESOLUTION) if key == "shuffle" else Slider()
         more = [Slider(label=name, value=value, least=least, most=most, step=step, shown=True) for name, value, least, most, step in sliders]
         more += [Slider()] * (2 - len(more))
-        found.append(Preprocessor(key=key, label=label, tags=tags, sliders=(first, more[0], more[1]), model_free=model_free, run=_RUNS.get(key) or _absent(key, label)))
+        found.append(Preprocessor(key=key, label=label, tags=tags, sliders=(first, more[0], more[1]), model_free=model_free, run=_RUNS.get(key) or _by_network(key, label)))
     return tuple(found)
 
 
@@ -207,23 +209,42 @@ _RUNS: dict[str, Callable[[Picture, float, float, float], Picture]] = {
 }  # fmt: skip
 
 
-def _absent(key: str, label: str) -> Callable[[Picture, float, float, float], Picture]:
-    """Says what the preprocessor would need. It is never fetched unasked."""
+def weight_folders() -> list[Path]:
+    """Where the preprocessors' own folders may lie: the setting's, the flag's, models/ControlNetPreprocessor, the original's."""
+    asked = (setting("control_net_modules_path"), getattr(shared.cmd_opts, "controlnet_annotator_models_path", None))
+    own = Path(__file__).parents[1] / "annotator" / "downloads"
+    return [*(Path(each) for each in asked if each), Path(models_path) / WEIGHTS_FOLDER, own]
 
-    def run(*_: object) -> Picture:
+
+def _weight_files(label: str, folder: str, addresses: Sequence[str]) -> list[Path]:
+    """The preprocessor's files. Raises ControlRefused, which says what is missing: it is never fetched unasked."""
+    found, missing = [], []
+    for address in addresses:
+        name = address.rpartition("/")[2]
+        path = next((path for place in weight_folders() if (path := place / folder / name).is_file()), None)
+        found += [path] if path is not None else []
+        missing += [address] if path is None else []
+    if missing:
+        place = Path(models_path) / WEIGHTS_FOLDER / folder
+        names = " and ".join(address.rpartition("/")[2] for address in missing)
+        raise ControlRefused(f"The preprocessor {label!r} needs {names} in {place}, which is not there.",
+                             f"Download {' and '.join(missing)} into that folder, or choose 'none' and give the finished hint picture.", field="module")
+    return found
+
+
+def _by_network(key: str, label: str) -> Callable[[Picture, float, float, float], Picture]:
+    """Runs the preprocessor's network, or says what it would need."""
+
+    def run(picture: Picture, resolution: float, first: float, second: float) -> Picture:
         known = WEIGHTS.get(key)
         if known is None:
             raise ControlRefused(f"This version has no preprocessor {label!r} of its own.", "Choose 'none' and give the finished hint picture.", field="module")
-        folder, addresses = known
-        place = Path(models_path) / WEIGHTS_FOLDER / folder
-        missing = [address for address in addresses if not (place / address.rpartition("/")[2]).is_file()]
-        if missing:
-            names = " and ".join(address.rpartition("/")[2] for address in missing)
-            raise ControlRefused(
-                f"The preprocessor {label!r} needs {names} in {place}, which is not there.",
-                f"It can be had at {' and '.join(missing)}. This version does not run it yet even so: choose 'none' and give the finished hint picture.", field="module",
-            )
-        raise ControlRefused(f"The files of the preprocessor {label!r} are there, but this version cannot run it yet.",
-                             "Choose 'none' and give the finished hint picture.", field="module")
+        if key not in RUN_BY_NETWORKS:
+            raise ControlRefused(f"The preprocessor {label!r} is not run by this version, with or without its file.",
+                                 "Choose 'none' and give the finished hint picture.", field="module")
+        files = _weight_files(label, *known)
+        from internal_controlnet.annotators import annotated
+
+        return _at_resolution(lambda found, a, b: annotated(key, files, opaque(found), a, b))(opaque(picture), resolution, first, second)
 
     return run

@@ -1,0 +1,143 @@
+"""Preprocessors that are networks: with a file in their folder they run, whatever its weights; with a wrong file they say so."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from tests.golden_cn import stored
+
+SIZE = (64, 96)                                     # (height, width)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with stored.server(tmp_path_factory.mktemp("data")) as app:
+        yield app
+
+
+@pytest.fixture
+def folder(app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The preprocessors' files lie here meanwhile."""
+    from internal_controlnet import preprocessors
+
+    monkeypatch.setattr(preprocessors, "weight_folders", lambda: [tmp_path])
+    return tmp_path
+
+
+def picture() -> np.ndarray:
+    found = np.full((*SIZE, 3), 40, dtype=np.uint8)
+    found[16:48, 24:72] = (230, 60, 50)
+    return found
+
+
+def network(module: str, name: str, *arguments: Any, **more: Any) -> Callable[[], nn.Module]:
+    def made() -> nn.Module:
+        from internal_controlnet.annotators import network_class
+
+        torch.manual_seed(0)
+        return network_class(module, name)(*arguments, **more)
+
+    return made
+
+
+@pytest.mark.parametrize(("key", "file", "make", "wrapped"), [
+    ("hed", "hed/ControlNetHED.pth", network("hed", "ControlNetHED_Apache2"), ""),
+    ("pidinet_safe", "pidinet/table5_pidinet.pth", network("pidi.model", "pidinet"), "state_dict"),
+    ("mlsd", "mlsd/mlsd_large_512_fp32.pth", network("mlsd.models.mbv2_mlsd_large", "MobileV2_MLSD_Large"), ""),
+    ("lineart", "lineart/sk_model.pth", network("lineart", "Generator", 3, 1, 3), ""),
+    ("softedge_teed", "TEED/7_model.pth", network("teed.ted", "TED"), ""),
+])  # fmt: skip
+def test_a_preprocessor_runs_with_its_file(folder: Path, key: str, file: str, make: Callable[[], nn.Module], wrapped: str) -> None:
+    from internal_controlnet.preprocessors import find_preprocessor
+
+    table = {f"module.{name}" if wrapped else name: tensor for name, tensor in make().state_dict().items()}
+    (folder / file).parent.mkdir()
+    torch.save({wrapped: table} if wrapped else table, folder / file)
+    preprocessor = find_preprocessor(key)
+    assert preprocessor is not None
+    found = preprocessor.run(picture(), 64, preprocessor.sliders[1].value, preprocessor.sliders[2].value)
+    assert found.shape == (*SIZE, 3) and found.dtype == np.uint8
+
+
+def depth_anything_file(path: Path) -> Any:
+    """A tiny Depth Anything by the original's names, and transformers' network with the same weights."""
+    from internal_controlnet.depth_networks import depth_anything, renamed
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+    torch.manual_seed(0)
+    backbone = Dinov2Config(hidden_size=64, num_hidden_layers=4, num_attention_heads=1, image_size=28, patch_size=14, out_indices=[1, 2, 3, 4], reshape_hidden_states=False)
+    config = DepthAnythingConfig(backbone_config=backbone, reassemble_hidden_size=64, patch_size=14, neck_hidden_sizes=[8, 16, 32, 64], fusion_hidden_size=16, head_hidden_size=8)
+    theirs = DepthAnythingForDepthEstimation(config).eval()
+    table = {}
+    for name, tensor in theirs.state_dict().items():
+        table |= {original_name(name): tensor}
+    for layer in range(4):
+        for kind in ("weight", "bias"):
+            pieces = [table.pop(f"backbone.encoder.layer.{layer}.attention.{part}_proj.{kind}") for part in "qkv"]
+            table[f"pretrained.blocks.{layer}.attn.qkv.{kind}"] = torch.cat(pieces)
+    torch.save(table, path)
+    assert set(renamed(table)) == set(theirs.state_dict())
+    return depth_anything(table, spread=False), theirs
+
+
+def original_name(name: str) -> str:
+    """transformers' name -> the original's, for all but query, key and value."""
+    import re
+
+    for pattern, replacement in (
+        (r"^backbone\.embeddings\.(cls_token|mask_token)", r"pretrained.\1"), (r"^backbone\.embeddings\.position_embeddings", "pretrained.pos_embed"),
+        (r"^backbone\.embeddings\.patch_embeddings\.projection", "pretrained.patch_embed.proj"), (r"^backbone\.layernorm", "pretrained.norm"),
+        (r"^backbone\.encoder\.layer\.(\d+)\.attention\.o_proj", r"pretrained.blocks.\1.attn.proj"),
+        (r"^backbone\.encoder\.layer\.(\d+)\.layer_scale(\d)\.lambda1", r"pretrained.blocks.\1.ls\2.gamma"),
+        (r"^backbone\.encoder\.layer\.(\d+)\.(norm|mlp)", r"pretrained.blocks.\1.\2"),
+        (r"^neck\.reassemble_stage\.layers\.(\d)\.projection", r"depth_head.projects.\1"), (r"^neck\.reassemble_stage\.layers\.(\d)\.resize", r"depth_head.resize_layers.\1"),
+        (r"^head\.conv1", "depth_head.scratch.output_conv1"), (r"^head\.conv2", "depth_head.scratch.output_conv2.0"), (r"^head\.conv3", "depth_head.scratch.output_conv2.2"),
+    ):  # fmt: skip
+        if (found := re.sub(pattern, replacement, name)) != name:
+            return found
+    if found := re.match(r"neck\.convs\.(\d)\.(.*)", name):
+        return f"depth_head.scratch.layer{int(found[1]) + 1}_rn.{found[2]}"
+    if found := re.match(r"neck\.fusion_stage\.layers\.(\d)\.projection\.(.*)", name):
+        return f"depth_head.scratch.refinenet{4 - int(found[1])}.out_conv.{found[2]}"
+    if found := re.match(r"neck\.fusion_stage\.layers\.(\d)\.residual_layer(\d)\.convolution(\d)\.(.*)", name):
+        return f"depth_head.scratch.refinenet{4 - int(found[1])}.resConfUnit{found[2]}.conv{found[3]}.{found[4]}"
+    return name
+
+
+def test_depth_anything_is_read_from_the_original_s_file(folder: Path) -> None:
+    from internal_controlnet.preprocessors import find_preprocessor
+
+    (folder / "depth_anything").mkdir()
+    ours, theirs = depth_anything_file(folder / "depth_anything/depth_anything_vitl14.pth")
+    pixels = torch.rand(1, 3, 56, 70)
+    with torch.no_grad():
+        assert torch.equal(ours.network.eval()(pixel_values=pixels).predicted_depth, theirs(pixel_values=pixels).predicted_depth)
+    preprocessor = find_preprocessor("depth_anything")
+    assert preprocessor is not None
+    found = preprocessor.run(picture(), 64, 0, 0)
+    assert found.shape == (*SIZE, 3) and len(np.unique(found)) > 10
+
+
+def test_a_file_that_is_something_else_is_named(app: Any, folder: Path) -> None:
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from modules.a1111 import callbacks
+
+    (folder / "hed").mkdir()
+    torch.save({"x": torch.zeros(1)}, folder / "hed/ControlNetHED.pth")
+    server, png = FastAPI(), io.BytesIO()
+    callbacks.app_started_callback(None, server)
+    Image.fromarray(picture()).save(png, "PNG")
+    answer = TestClient(server).post("/controlnet/detect", json={"controlnet_module": "hed", "controlnet_input_images": [base64.b64encode(png.getvalue()).decode()]})
+    assert answer.status_code == 422 and "ControlNetHED.pth" in answer.json()["detail"] and "Download the file again" in answer.json()["detail"]
