@@ -1,4 +1,5 @@
 """``python -m modules.starter``: draws the pictures, trains the starter model and writes it to models/Stable-diffusion.
+``python -m modules.starter control`` does so with its ControlNet, which goes to models/ControlNet.
 
 Every stage goes on from its last checkpoint in modules/starter/.work; delete that folder to begin anew.
 """
@@ -14,8 +15,11 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
 from modules.starter import export, judge, preview
+from modules.starter.control_training import STEPS as CONTROL_STEPS
+from modules.starter.control_training import train_control
 from modules.starter.drawing import draw, random_pose, random_subject
 from modules.starter.latents import encode_pictures, whiten_latents
+from modules.starter.original_layout import read_networks
 from modules.starter.text_training import train_text_encoder
 from modules.starter.training import device
 from modules.starter.unet_training import train_unet
@@ -26,13 +30,16 @@ WHITENING_PICTURES = 768
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m modules.starter", description=__doc__)
-    parser.add_argument("stage", nargs="?", choices=("model", "judge"), default="model", help="what to train (default: model)")
+    parser.add_argument("stage", nargs="?", choices=("model", "control", "judge"), default="model", help="what to train (default: model)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; on a busy machine one is fastest (default: 1)")
+    parser.add_argument("--control-steps", type=int, default=CONTROL_STEPS, help="of the ControlNet's training; it may be changed on the way (default: %(default)s)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
     if arguments.stage == "judge":
         judge.train_judge()
+    elif arguments.stage == "control":
+        train_control(*read_networks(export.CHECKPOINT), steps=arguments.control_steps)
     else:
         train_model()
 

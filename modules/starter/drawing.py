@@ -87,11 +87,15 @@ def random_pose(rng: np.random.Generator) -> Pose:
 
 def draw(subject: Subject, pose: Pose | None = None, size: int = PICTURE_SIZE) -> Image.Image:
     """An RGB picture of ``size`` x ``size`` pixels. Raises KeyError for a name that is in none of the tables."""
-    pose = pose or Pose()
+    return draw_parts(SHAPES[subject.object](), subject, pose or Pose(), size)
+
+
+def draw_parts(shape: list[Part], subject: Subject, pose: Pose, size: int = PICTURE_SIZE) -> Image.Image:
+    """Any ``shape`` in the subject's colours and style; the subject's object is not looked at."""
     paint = _jitter(COLOURS[subject.colour], pose.paint)
     ground = _jitter(COLOURS[subject.background], pose.background_paint)
     canvas = size * SUPERSAMPLING
-    parts = [(part, _placed(part.points, pose, canvas)) for part in SHAPES[subject.object]()]
+    parts = [(part, _placed(part.points, pose, canvas)) for part in shape]
     image = Image.new("RGB", (canvas, canvas), ground)
     pen = ImageDraw.Draw(image)
     if subject.style == "outlined":

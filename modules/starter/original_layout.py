@@ -1,19 +1,25 @@
-"""Writes the three networks under the names of Stable Diffusion 1's original single file."""
+"""Writes and reads the networks under the names of Stable Diffusion 1's original single files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel
+
+from modules.starter.architecture import build_text_encoder, build_unet, build_vae
 
 UNET_PREFIX = "model.diffusion_model."
 VAE_PREFIX = "first_stage_model."
 TEXT_PREFIX = "cond_stage_model.transformer.text_model."
+CONTROL_PREFIX = "control_model."
 
 UNET_RESNET = {
     "norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1",
@@ -34,6 +40,40 @@ def original_tensors(unet: UNet2DConditionModel, vae: AutoencoderKL, text_encode
     return {name: tensor.half().contiguous() for name, tensor in tensors.items()}
 
 
+def control_tensors(control: ControlNetModel) -> dict[str, Tensor]:
+    """A ControlNet's weights in float16 by their original names."""
+    return {CONTROL_PREFIX + _control_name(name, control): t.half().contiguous() for name, t in _weights(control).items()}
+
+
+def read_networks(path: Path) -> tuple[UNet2DConditionModel, AutoencoderKL, CLIPTextModel]:
+    """The three networks of a file that ``original_tensors`` wrote, in float32, ready to use."""
+    tensors = load_file(path)
+    unet, vae, text_encoder = build_unet(), build_vae(), build_text_encoder()
+    fill: list[tuple[nn.Module, Callable[[str], str]]] = [
+        (unet, lambda name: UNET_PREFIX + _unet_name(name, unet)),
+        (vae, lambda name: VAE_PREFIX + _vae_name(name, vae)),
+        (text_encoder, lambda name: TEXT_PREFIX + name),
+    ]
+    for network, original in fill:
+        known = network.state_dict()
+        found = {name: tensors[original(name)].float().view_as(t) for name, t in known.items() if "position_ids" not in name}
+        network.load_state_dict(found, strict=False)
+        network.eval().requires_grad_(False)
+    return unet, vae, text_encoder
+
+
+def _control_name(name: str, control: ControlNetModel) -> str:
+    if found := re.match(r"controlnet_cond_embedding\.(conv_in|conv_out|blocks\.(\d+))\.(.*)", name):
+        blocks = 2 * (len(control.config["conditioning_embedding_out_channels"]) - 1)
+        place = {"conv_in": 0, "conv_out": blocks + 1}.get(found[1], int(found[2] or 0) + 1)
+        return f"input_hint_block.{2 * place}.{found[3]}"  # an activation stands between
+    if found := re.match(r"controlnet_down_blocks\.(\d+)\.(.*)", name):
+        return f"zero_convs.{found[1]}.0.{found[2]}"
+    if found := re.match(r"controlnet_mid_block\.(.*)", name):
+        return f"middle_block_out.0.{found[1]}"
+    return _unet_name(name, control)
+
+
 def _weights(network: nn.Module) -> Mapping[str, Tensor]:
     return {name: tensor.detach().to("cpu", torch.float32) for name, tensor in network.state_dict().items()}
 
@@ -46,7 +86,7 @@ def _renamed(name: str, table: Mapping[str, str]) -> str:
     return name
 
 
-def _unet_name(name: str, unet: UNet2DConditionModel) -> str:
+def _unet_name(name: str, unet: UNet2DConditionModel | ControlNetModel) -> str:
     layers = int(unet.config["layers_per_block"])
     if found := re.match(r"(down|up)_blocks\.(\d+)\.(\w+)\.(\d+)\.(.*)", name):
         side, level, kind, index, rest = found[1], int(found[2]), found[3], int(found[4]), found[5]
