@@ -79,8 +79,18 @@ def sentence_of(error: BaseException) -> str:
     """What happened, in one line."""
     if isinstance(error, SystemExit):
         return f"it asked the whole program to end (sys.exit, code {error.code}); that was refused"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return _missing_module(error.name)
     words = str(error).strip().splitlines()
     return f"{type(error).__name__}: {words[0][:400]}" if words else type(error).__name__
+
+
+def _missing_module(name: str) -> str:
+    top = name.split(".")[0]
+    if top == "modules":
+        return f"it asks for {name}, which neither A1111 1.10.1 nor this program has; look for another version of it"
+    return (f"it needs the Python module {top!r}, which is not installed. Its install.py brings it at a start without --skip-install;"
+            f" by hand: pip install, in the web UI's own environment, the package that has {top!r}")  # fmt: skip
 
 
 class Registry:

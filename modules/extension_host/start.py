@@ -30,8 +30,22 @@ def host_for(flags: Flags) -> ExtensionHost:
     for each in host.enabled:
         if each.problem:
             host.troubles.note(each.canonical_name, "metadata.ini", each.problem)
+    for name, sentences in _install_notes(Path(flags.data_dir)).items():
+        for each in host.enabled:
+            if each.name == name:
+                for sentence in sentences:
+                    host.troubles.note(each.canonical_name, "packages", sentence)
     host.watched_by(diary)
     return host
+
+
+def _install_notes(data_dir: Path) -> dict[str, list[str]]:
+    """What launch.py wrote about extensions' installers, by folder name: packages that could not be had, or would have changed the program's own."""
+    try:
+        found = json.loads((data_dir / "cache" / "launch" / "install_notes.json").read_text(encoding="utf-8"))
+        return {str(name): [str(each) for each in sentences] for name, sentences in found.items() if isinstance(sentences, list)}
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 def _switch_off(settings: Path, name: str) -> None:

@@ -1,13 +1,16 @@
 """Extensions' install.py and updates: each in a process of its own; what fails is said, and the start goes on."""
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from modules.launching.console import Console
+from modules.launching.extension_pip import DOOR, NOTES
 from modules.launching.remembered import Remembered, fingerprint_of, packages_state
 
 TIMEOUT = 3600  # seconds; an installer may fetch gigabytes, but must not hang a start for ever
@@ -16,21 +19,23 @@ WATCHED = ("install.py", "requirements.txt", "metadata.ini", ".git/HEAD", ".git/
 
 
 def run_installers(
-    folders: Sequence[Path], *, root: Path, console: Console, environ: Mapping[str, str], remembered: Remembered
+    folders: Sequence[Path], *, root: Path, console: Console, environ: Mapping[str, str], remembered: Remembered, notes: Path | None = None
 ) -> tuple[str, ...]:
     """Run install.py of each folder that has one, unless it succeeded before and neither it nor the packages changed since.
 
     The names of those that failed. ``environ``: with PIP_CONSTRAINT set, so that no installer replaces torch.
+    notes: a JSON file of sentences by folder name, for the Extensions tab: what an installer could not do, or was not allowed to.
     """
-    failed = []
+    failed, told = [], _read_notes(notes)
     with_installer = [folder for folder in folders if (folder / "install.py").is_file()]
     for folder in with_installer:
         installer = folder / "install.py"
         if remembered.matches(_key(folder), _fingerprint(folder)):
             continue
         with console.step(f"Running install.py of the extension {folder.name}") as step:
-            problem, output = _run(installer, root, environ)
+            problem, output, said = _run(installer, root, environ)
             step.outcome = problem or "done"
+        told[folder.name] = [*said, *([f"install.py {problem}"] if problem else [])]
         for line in output.strip().splitlines()[-SHOWN_LINES:]:
             console.line(f"    {line}")
         if problem:
@@ -40,7 +45,25 @@ def run_installers(
             remembered.forget(_key(folder))
         else:
             remembered.keep(_key(folder), _fingerprint(folder))
+    if notes is not None:
+        _write_notes(notes, {name: sentences for name, sentences in told.items() if sentences and name in {each.name for each in folders}})
     return tuple(failed)
+
+
+def _read_notes(path: Path | None) -> dict[str, list[str]]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
+        return {str(name): [str(each) for each in sentences] for name, sentences in found.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _write_notes(path: Path, told: Mapping[str, Sequence[str]]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    except OSError:
+        return  # they were printed as well
 
 
 def must_run(folders: Sequence[Path], remembered: Remembered) -> bool:
@@ -59,9 +82,16 @@ def update(folders: Sequence[Path], *, console: Console, environ: Mapping[str, s
             step.outcome = _last_line(command, {**environ, "GIT_TERMINAL_PROMPT": "0"})
 
 
-def _run(installer: Path, root: Path, environ: Mapping[str, str]) -> tuple[str, str]:
-    """What went wrong ("" when nothing did), and what the installer printed."""
-    search_path = os.pathsep.join(filter(None, (str(root), environ.get("PYTHONPATH", ""))))
+def _run(installer: Path, root: Path, environ: Mapping[str, str]) -> tuple[str, str, list[str]]:
+    """What went wrong ("" when nothing did), what the installer printed, and what was left out of what it wanted of pip."""
+    with tempfile.TemporaryDirectory() as folder:
+        notes = Path(folder) / "notes.txt"
+        problem, output = _carried_out(installer, root, {**environ, NOTES: str(notes)})
+        return problem, output, notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []
+
+
+def _carried_out(installer: Path, root: Path, environ: Mapping[str, str]) -> tuple[str, str]:
+    search_path = os.pathsep.join(filter(None, (environ.get(DOOR, ""), str(root), environ.get("PYTHONPATH", ""))))
     try:
         done = subprocess.run(
             [sys.executable, str(installer)], cwd=root, env={**environ, "PYTHONPATH": search_path, "PYTHONUTF8": "1"},

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.launching.console import Console
+from modules.launching.extension_pip import DOOR, PINS, open_door
 from modules.launching.failure import LaunchError
 from modules.launching.network import configured_certificates, system_certificates
 from modules.launching.pip_failure import Cause, PipFailure, explain
 from modules.launching.requirements import Installed, Requirement, installed_version
+from modules.launching.torch_wheel import COMPANIONS, companion_build
 
 PINNED = ("torch", "torchvision", "torchaudio")
 KEPT_LINES = 400  # of pip's output, for the log and for finding the cause of a failure
@@ -58,6 +60,8 @@ class Pip:
     def write_constraints(self, requirements: Sequence[Requirement] = (), installed: Installed = installed_version) -> Path | None:
         """The file that keeps any later pip call from replacing torch and from leaving the ranges of ``requirements``."""
         lines = [f"{name}=={version}" for name in PINNED if (version := installed(name))]
+        torch = installed("torch") or ""
+        lines += [f"{name}=={build}" for name in COMPANIONS if not installed(name) and (build := companion_build(name, torch))]
         lines += [requirement.name + requirement.clauses for requirement in requirements if requirement.clauses]
         if not lines:
             return None
@@ -80,7 +84,8 @@ class Pip:
         )
         configured = [word for found in re.findall(r"\.constraint='(.*)'", listed.stdout) for word in found.replace("\\n", " ").split()]
         # as an address, because pip splits the variable at spaces, which may be in a path
-        return {**self._environ, "PIP_CONSTRAINT": " ".join(dict.fromkeys([*configured, path.absolute().as_uri()]))}
+        constraints = " ".join(dict.fromkeys([*configured, path.absolute().as_uri()]))
+        return {**self._environ, "PIP_CONSTRAINT": constraints, PINS: str(path.absolute()), DOOR: str(open_door(self._folder).absolute())}
 
     def _options(self, arguments: Sequence[str], constraints: Path | None, gives_up_early: bool) -> list[str]:
         if "install" not in arguments:

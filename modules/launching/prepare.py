@@ -93,7 +93,7 @@ def _install(launch: Launch, flags: Flags, console: Console) -> int | None:
         extension_installs.update(extensions, console=console, environ=launch.environ)
     if extension_installs.must_run(extensions, remembered):
         environ = pip.environ_with_constraints(read_requirements(needed))
-        extension_installs.run_installers(extensions, root=launch.root, console=console, environ=environ, remembered=remembered)
+        extension_installs.run_installers(extensions, root=launch.root, console=console, environ=environ, remembered=remembered, notes=_state_folder(flags) / "install_notes.json")
         for sentence in broken_by(needed):
             console.line(f"An extension's installer changed the web UI's own packages: {sentence}. Putting it right.")
         ensure_torch(TorchWish(wants_cpu=wish.wants_cpu, wants_xpu=wish.wants_xpu), pip=pip, console=console, environ=launch.environ)

@@ -1,6 +1,7 @@
 """Which torch this machine gets: a pure function from machine, flags and environment to the pip commands to try, in order."""
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ TORCH_VERSION = "2.13.0"
 TORCH_RANGE = ">=2.10,<3"
 """What counts as installed. Below 2.10 a checkpoint file can run code in spite of ``weights_only`` (CVE-2026-24747)."""
 PYTORCH_INDEX = "https://download.pytorch.org/whl/"
+COMPANIONS = {"torchvision": (0, 15), "torchaudio": (2, 0)}  # package -> the version that came out with torch 2.0; its second number counts up with torch's
 GB = 10**9
 CPU_DISK, CUDA_DISK, ROCM_DISK = 3 * GB, 9 * GB, 18 * GB  # download, unpacked files and the packages that follow
 
@@ -32,6 +34,19 @@ class TorchAttempt:
     reason: str
     disk_bytes: int
     asks_elsewhere: bool = False
+
+
+def companion_build(name: str, torch_version: str) -> str:
+    """The version of torchvision or torchaudio that fits a torch of one build: for torch 2.13.0+cpu torchvision 0.28.0+cpu.
+
+    "" where any build will do: torch's version names none, or it is one that nobody can count from.
+    """
+    match = re.fullmatch(r"2\.(\d+)\.(\d+)\+([a-z0-9.]+)", torch_version)
+    if match is None:
+        return ""
+    minor, patch, build = match.groups()
+    first, second = COMPANIONS[name]
+    return f"{first}.{second + int(minor)}.{patch}+{build}"
 
 
 def torch_attempts(machine: Machine, *, wants_cpu: bool, wants_xpu: bool, environ: Mapping[str, str]) -> tuple[TorchAttempt, ...]:
