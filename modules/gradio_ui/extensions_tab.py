@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
@@ -17,9 +20,11 @@ from modules.application.app import App
 from modules.extension_host.discover import Extension
 from modules.extension_host.git_facts import git_facts
 from modules.extension_host.install import install_from_path, install_from_url, refusal
+from modules.extension_host.updates import Standing, standing, update
 from modules.gradio_ui.available_extensions import build_available
 from modules.gradio_ui.components import bridge_text
-from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.events import QUICK, SLOW
+from modules.gradio_ui.extension_states import build_states, has_password
 from modules.gradio_ui.messages import message_html
 from modules.gradio_ui.setting_changes import store_settings
 from modules.launching.restart import ask_for_restart, can_restart, is_safe_start
@@ -33,6 +38,8 @@ def build_extensions_tab(app: App) -> None:
         restart = gr.Button("Apply and restart UI", elem_id="extensions_apply_restart", variant="primary", scale=0)
         safe = gr.Button("Restart without extensions", elem_id="extensions_safe", scale=0)
         refresh = gr.Button("Refresh", elem_id="extensions_refresh", scale=0)
+        check = gr.Button("Check for updates", elem_id="extensions_check", scale=0)
+        update_ticked = gr.Button("Update ticked", elem_id="extensions_update", scale=0)
         all_of = gr.Radio(
             [("none", "none"), ("those you installed", "extra"), ("all", "all")], value=lambda: app.settings.get("disable_all_extensions"),
             label="Switch off, whatever is ticked",
@@ -47,20 +54,25 @@ def build_extensions_tab(app: App) -> None:
         branch = gr.Textbox(label="Branch", placeholder="the usual one", elem_id="extensions_branch", elem_classes=["gradio-textbox"], **words)
         name = gr.Textbox(label="Folder", placeholder="from the address", elem_id="extensions_name", elem_classes=["gradio-textbox"], **words)
         install = gr.Button("Install", elem_id="install_extension_button", scale=0)
-    build_available(app, has_password=_has_password(app))
+    build_available(app, has_password=has_password(app))
+    build_states(app, applied=lambda names: _apply(app, json.dumps(names)))
+    standings: dict[str, Standing] = {}
+    listed = bridge_text("extensions_update_list")
     chosen = bridge_text("extensions_disabled_list")
     told: dict[str, Any] = {"inputs": [chosen, all_of], "outputs": [answer], "js": "(names, allOf) => [webui.extensionsSwitchedOff(), allOf]"}
     apply.click(partial(_apply, app), **told, **QUICK)
     for button, is_safe in ((restart, False), (safe, True)):
         asked = button.click(partial(_restart, app, safe=is_safe), **told, **QUICK)
         asked.then(None, js="() => { webui.extensionsRestart(); }", **QUICK)
-    refresh.click(lambda: installed_html(app), outputs=[table], **QUICK)
+    refresh.click(lambda: installed_html(app, standings), outputs=[table], **QUICK)
+    check.click(partial(_check, app, standings), outputs=[answer, table], **SLOW)
+    update_ticked.click(partial(_update, app, standings), inputs=[listed], outputs=[answer, table], js="() => [webui.extensionsToUpdate()]", **SLOW)
     install.click(lambda *asked: _install(app, *asked), inputs=[url, branch, name], outputs=[answer, table], **QUICK)
 
 
-def installed_html(app: App) -> str:
-    """The table; for each extension its report of this start."""
-    rows = "".join(_row(app, each) for each in app.extensions.extensions)
+def installed_html(app: App, standings: Mapping[str, Standing] = MappingProxyType({})) -> str:
+    """The table; for each extension its report of this start. standings: what was found when somebody asked for updates, by folder name."""
+    rows = "".join(_row(app, each, standings.get(each.name)) for each in app.extensions.extensions)
     if not rows:
         return f"<p>No extension is installed. Put one into {escape(str(app.paths.data_dir / 'extensions'))}, or install it below.</p>"
     note = "<p><b>This start is without your extensions.</b> Apply and restart UI brings back those that are ticked.</p>" if is_safe_start(os.environ) else ""
@@ -68,7 +80,7 @@ def installed_html(app: App) -> str:
     return f'{note}<table id="extensions" class="extensions-table"><thead>{head}</thead><tbody>{rows}</tbody></table>'
 
 
-def _row(app: App, each: Extension) -> str:
+def _row(app: App, each: Extension, found: Standing | None) -> str:
     off = app.settings.get("disabled_extensions") or ()
     checked = "" if each.name in off else " checked"
     facts = git_facts(each.path)
@@ -78,6 +90,9 @@ def _row(app: App, each: Extension) -> str:
         if facts.remote.startswith(("https://", "http://")):
             link = f'<a href="{escape(facts.remote, quote=True)}" target="_blank" rel="noopener">{escape(facts.remote)}</a>'
     name = escape(each.name, quote=True)
+    if found is not None:
+        tick = f'<input type="checkbox" class="gr-check-radio" data-update="{name}" aria-label="Update {name}" checked> ' if found.behind else ""
+        version += f'<br><label class="extension-standing">{tick}{escape(found.sentence)}</label>'
     box = f'<input type="checkbox" class="gr-check-radio" name="enable_{name}" data-name="{name}" aria-label="{name}"{checked}>'
     note = "<small>came with the program</small>" if each.is_builtin else link
     return f"<tr><td>{box}</td><td><b>{name}</b><br>{note}</td><td>{version}</td><td>{_report(app, each)}</td></tr>"
@@ -114,7 +129,7 @@ def _apply(app: App, text: str, all_of: str | None = None) -> str:
 
 def _restart(app: App, text: str, all_of: str | None = None, *, safe: bool) -> str:
     """Store what is ticked, except for a start without extensions, which is for this once; then begin anew."""
-    refused = refusal(replace(app.flags, disable_extra_extensions=False, disable_all_extensions=False), has_password=_has_password(app))
+    refused = refusal(replace(app.flags, disable_extra_extensions=False, disable_all_extensions=False), has_password=has_password(app))
     if refused:
         return message_html(refused, "error")
     stored = "" if safe else _apply(app, text, all_of)
@@ -129,12 +144,37 @@ def _restart(app: App, text: str, all_of: str | None = None, *, safe: bool) -> s
     return '<p data-restarting="1">The program is starting again; this page comes back by itself.</p>'
 
 
-def _has_password(app: App) -> bool:
-    return bool(app.flags.gradio_auth or app.flags.gradio_auth_path)
+def _check(app: App, standings: dict[str, Standing]) -> tuple[str, str]:
+    refused = refusal(app.flags, has_password=has_password(app))
+    if refused:
+        return message_html(refused, "error"), installed_html(app, standings)
+    asked = [each for each in app.extensions.extensions if not each.is_builtin]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        standings |= dict(zip((each.name for each in asked), pool.map(lambda each: standing(each.path), asked)))
+    news = sum(1 for each in standings.values() if each.behind)
+    words = "There is nothing to ask for: no extension of yours is installed." if not asked else f"{news} of {len(asked)} extensions have news."
+    return message_html(words), installed_html(app, standings)
+
+
+def _update(app: App, standings: dict[str, Standing], text: str) -> tuple[str, str]:
+    refused = refusal(app.flags, has_password=has_password(app))
+    wanted = json.loads(text or "[]")
+    chosen = [each for each in app.extensions.extensions if each.name in wanted and not each.is_builtin]
+    if refused or not chosen:
+        return message_html(refused or "Nothing is ticked. Check for updates first.", "error"), installed_html(app, standings)
+    told, failed = [], False
+    for each in chosen:
+        try:
+            told.append(update(each.path))
+            standings.pop(each.name, None)
+        except WebuiError as error:
+            failed = True
+            told.append(str(error))
+    return message_html(" ".join([*told, "It takes effect after Apply and restart UI."]), "error" if failed else "note"), installed_html(app, standings)
 
 
 def _install(app: App, url: str, branch: str, name: str) -> tuple[str, str]:
-    refused = refusal(app.flags, has_password=_has_password(app))
+    refused = refusal(app.flags, has_password=has_password(app))
     if refused:
         return message_html(refused, "error"), installed_html(app)
     try:

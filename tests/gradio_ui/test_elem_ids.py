@@ -27,7 +27,7 @@ REASONS = {
     "a list of boxes needs no button to look again": r"refresh_interrogate_clip_skip_categories",
     "hashes are computed one after the other": r"calculate_all_checkpoint_hash_threads",
     "a script that is being written": r"script_img2img_alternative_test_",
-    "states of extensions are not saved and restored; updates are not looked for": r"extensions_backup_|extension_backup_|refresh_config_states|extensions_update_list",
+    "the program's own version is not changed from the page": r"extension_backup_restore_type$",
 }
 
 

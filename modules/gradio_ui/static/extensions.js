@@ -5,6 +5,10 @@ webui.extensionsSwitchedOff = function() {
     return JSON.stringify(boxes.filter((box) => !box.checked).map((box) => box.dataset.name));
 };
 
+webui.extensionsToUpdate = function() {
+    return JSON.stringify(Array.from(gradioApp().querySelectorAll("#extensions input[data-update]:checked")).map((box) => box.dataset.update));
+};
+
 // The server goes down and comes back: the page is loaded anew as soon as it answers.
 webui.extensionsRestart = async function() {
     const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));

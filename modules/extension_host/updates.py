@@ -1,0 +1,95 @@
+"""Whether newer commits of an extension are to be had, and fetching them. Only when somebody asks: nothing here runs by itself."""
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from modules.extension_host.git_facts import git_facts
+from modules.schema.errors import WebuiError
+
+SECONDS = 120                           # for one question to a server
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How a clone stands to where it came from: commits it lacks, commits of its own, changed files. problem: why nobody knows."""
+
+    behind: int = 0
+    ahead: int = 0
+    is_changed: bool = False
+    problem: str = ""
+
+    @property
+    def sentence(self) -> str:
+        if self.problem:
+            return self.problem
+        own = [f"{self.ahead} of its own" if self.ahead else "", "changed files" if self.is_changed else ""]
+        news = f"{self.behind} new commit{'' if self.behind == 1 else 's'}" if self.behind else "up to date"
+        return ", ".join([news, *filter(None, own)])
+
+
+def standing(folder: Path) -> Standing:
+    """Asks the extension's server. What goes wrong is said in the answer."""
+    facts = git_facts(folder)
+    if facts is None:
+        return Standing(problem="no git repository: nobody knows where it came from")
+    try:
+        _git(folder, "fetch", "--quiet", "origin")
+        counted = _git(folder, "rev-list", "--left-right", "--count", f"HEAD...{_goal(folder, facts.branch)}").split()
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except WebuiError as error:
+        return Standing(problem=error.message)
+    return Standing(ahead=int(counted[0]), behind=int(counted[1]), is_changed=bool(changed))
+
+
+def update(folder: Path) -> str:
+    """Go on to the newest commit; changed files stay as they are. Returns what happened, in words. Raises WebuiError."""
+    facts = git_facts(folder)
+    if facts is None:
+        raise WebuiError(f"{folder.name} is no git repository, so it cannot be updated from here.", "Replace its folder by a newer one.")
+    _git(folder, "fetch", "--quiet", "origin")
+    goal = _goal(folder, facts.branch)
+    if int(_git(folder, "rev-list", "--count", f"{goal}..HEAD")):
+        raise WebuiError(f"{folder.name} has commits of its own, which an update would lose.", "Merge it by hand, with git, in its folder.")
+    _git(folder, "merge", "--quiet", "--ff-only", "--autostash", goal)
+    now = _git(folder, "rev-parse", "--short=8", "HEAD")
+    return f"{folder.name} was updated from {facts.commit[:8]} to {now}." if not facts.commit.startswith(now) else f"{folder.name} is up to date."
+
+
+def go_to(folder: Path, commit: str) -> None:
+    """Check out ``commit``, fetched if need be. Raises WebuiError; files that were changed by hand are not given up."""
+    if not commit or not all(letter in "0123456789abcdef" for letter in commit.lower()):
+        raise WebuiError(f"{commit[:60]!r} is no commit.")
+    try:
+        _git(folder, "cat-file", "-e", f"{commit}^{{commit}}")
+    except WebuiError:
+        _git(folder, "fetch", "--quiet", "origin")
+    _git(folder, "checkout", "--quiet", commit)
+
+
+def _goal(folder: Path, branch: str) -> str:
+    """Where an update leads: the server's side of the branch; its usual branch where a single commit is checked out."""
+    for name in (f"origin/{branch}", "origin/HEAD", "origin/main", "origin/master"):
+        try:
+            _git(folder, "rev-parse", "--quiet", "--verify", name)
+            return name
+        except WebuiError:
+            continue
+    raise WebuiError("its server has no branch that could be followed")
+
+
+def _git(folder: Path, *words: str) -> str:
+    command = [os.environ.get("GIT", "git"), "-C", str(folder), "-c", "core.fsmonitor=false", "-c", f"safe.directory={folder}", *words]
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment, stdin=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise WebuiError("git is not installed, so nothing is known about updates.", "Install git.") from None
+    except (OSError, subprocess.TimeoutExpired):
+        raise WebuiError(f"no answer within {SECONDS} seconds", "Try again.") from None
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no answer"])[-1].strip()
+        raise WebuiError(f"{folder.name}: git {words[0]} failed: {last[:300]}", "Look whether this machine reaches its server.")
+    return done.stdout.strip()

@@ -1,0 +1,90 @@
+"""Backup and restore on the Extensions tab: which extensions there were at which commits, under A1111's ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from modules.application.app import App
+from modules.application.version import VERSION
+from modules.extension_host.install import refusal
+from modules.extension_host.states import FOLDER, SavedState, restore, save_state, saved_states
+from modules.files.storage import StorageError
+from modules.gradio_ui.components import tool_button
+from modules.gradio_ui.events import QUICK, SLOW
+from modules.gradio_ui.messages import message_html
+from modules.schema.errors import WebuiError
+
+NOW = "Current"
+
+
+def has_password(app: App) -> bool:
+    """Whether whoever reaches the page has shown one."""
+    return bool(app.flags.gradio_auth or app.flags.gradio_auth_path)
+
+
+def build_states(app: App, *, applied: Callable[[list[str]], str]) -> None:
+    """Inside the Extensions tab. applied: stores which extensions are switched off; its answer is HTML."""
+    words: dict[str, Any] = {"interactive": True, "min_width": 0}
+    gr.HTML("<h3>Backup and restore</h3>", elem_id="extensions_backup_title")
+    with gr.Row(elem_id="extensions_backup_top_row", elem_classes=["gradio-row"]):
+        saved = gr.Dropdown(
+            [NOW, *_titles(app)], value=NOW, label="Saved Configs", elem_id="extension_backup_saved_configs", elem_classes=["gradio-dropdown"], scale=3, **words)
+        refresh = tool_button("🔄", "refresh_config_states")
+        back = gr.Button("Restore Selected Config", elem_id="extension_backup_restore", scale=0)
+    with gr.Row(elem_id="extensions_backup_top_row2", elem_classes=["gradio-row"]):
+        name = gr.Textbox(label="Config Name", placeholder="Config Name", elem_id="extension_backup_name", elem_classes=["gradio-textbox"], scale=3, **words)
+        save = gr.Button("Save Current Config", elem_id="extension_backup_save", scale=0)
+    told = gr.HTML("", elem_id="extension_backup_result")
+    shown = gr.HTML("", elem_id="extension_backup_table")
+    refresh.click(lambda: gr.update(choices=[NOW, *_titles(app)]), outputs=[saved], **QUICK)
+    saved.change(lambda title: _table(_found(app, title)), inputs=[saved], outputs=[shown], **QUICK)
+    save.click(lambda text: _save(app, text), inputs=[name], outputs=[told, saved], **QUICK)
+    back.click(lambda title: _restore(app, title, applied), inputs=[saved], outputs=[told], **SLOW)
+
+
+def _titles(app: App) -> list[str]:
+    return [each.title for each in saved_states(app.paths.data_dir / FOLDER)]
+
+
+def _found(app: App, title: str) -> SavedState | None:
+    return next((each for each in saved_states(app.paths.data_dir / FOLDER) if each.title == title), None)
+
+
+def _save(app: App, name: str) -> tuple[str, Any]:
+    try:
+        path = save_state(app.paths.data_dir / FOLDER, name or "", app.extensions.extensions, disabled=app.settings.get("disabled_extensions") or (),
+                          program={"version": VERSION})
+    except (WebuiError, StorageError, OSError) as error:
+        return message_html(str(error), "error"), gr.skip()
+    titles = _titles(app)
+    return message_html(f"Saved as {path.name}."), gr.update(choices=[NOW, *titles], value=titles[0] if titles else NOW)
+
+
+def _restore(app: App, title: str, applied: Callable[[list[str]], str]) -> str:
+    refused = refusal(app.flags, has_password=has_password(app))
+    state = _found(app, title)
+    if refused or state is None:
+        return message_html(refused or "Choose a saved config first.", "error")
+    off, told = restore(state, app.extensions.extensions)
+    answer = applied(off)
+    return answer + "".join(message_html(each) for each in told)
+
+
+def _table(state: SavedState | None) -> str:
+    if state is None:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{'on' if facts.get('enabled', True) else 'off'}</td><td>{escape(str(facts.get('branch') or ''))} "
+        f"{escape(str(facts.get('commit_hash') or '')[:8])}</td><td>{_date(facts.get('commit_date'))}</td></tr>"
+        for name, facts in sorted(state.extensions.items(), key=lambda each: each[0].casefold())
+    )
+    return f'<table class="extensions-table"><thead><tr><th>Extension</th><th></th><th>Version</th><th>Date</th></tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _date(seconds: Any) -> str:
+    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d}" if isinstance(seconds, int | float) and seconds > 0 else ""
