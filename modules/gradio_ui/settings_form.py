@@ -127,7 +127,8 @@ def _field(setting: Setting, choices: Choices, field_id: str, disabled: str) -> 
         case TextArea() as area if area.lines > 1:
             return "textbox", f'<textarea rows="{area.lines}" {begin}></textarea>'
         case _:
-            return "textbox", f'<input type="text" spellcheck="false" {begin}>{_refresh_button(setting)}'
+            # a textarea, for A1111's extensions look for one in their own settings
+            return "textbox", f'<textarea rows="1" spellcheck="false" {begin}></textarea>{_refresh_button(setting)}'
 
 
 def _refresh_button(setting: Setting) -> str:

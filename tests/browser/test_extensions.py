@@ -59,7 +59,7 @@ def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Call
     page = visit(server.url).page
     page.click("#tab_settings-button")
     page.click("#settings button[data-section=hooks]")
-    assert page.locator("#setting_hooks_words input").is_visible()
+    assert page.locator("#setting_hooks_words textarea").is_visible()
     assert "(said)" in page.locator("#setting_hooks_words label").inner_text()
     assert page.locator("#refresh_hooks_choice").count() == 1
 

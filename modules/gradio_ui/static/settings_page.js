@@ -182,6 +182,7 @@ onUiLoaded(() => {
     webui.fillSettings();
     webui.showSettingsSection(form.querySelector(".settings-sections button").dataset.section);
     form.addEventListener("input", webui.settingTouched);
+    form.addEventListener("keydown", (event) => event.key === "Enter" && event.target.matches('textarea[rows="1"]') && event.preventDefault());
     form.addEventListener("change", webui.settingTouched);
     form.addEventListener("click", (event) => {
         if (event.target.dataset.section) {
