@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from modules.a1111.app_slot import current
+from modules.a1111.foreign_jobs import carried_out
 from modules.a1111.state import state
 from modules.a1111.stubs import UNKNOWN
 from modules.schema.errors import WebuiError
@@ -52,21 +53,23 @@ def wrap_queued_call(func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def wrap_gradio_gpu_call(func: Callable[..., Any], extra_outputs: list[Any] | None = None) -> Callable[..., Any]:
-    """For a button of an extension: its first argument is the page's task id. Runs on the worker; a failure is shown, not raised."""
+    """For a button of an extension: ``func`` runs as a job, under the page's task id where that is its first argument. A failure is shown, not raised."""
 
     @functools.wraps(func)
-    def work(*arguments: Any, **keywords: Any) -> Any:
+    def call(*arguments: Any, **keywords: Any) -> Any:
         first = arguments[0] if arguments else None
         task = first if isinstance(first, str) and first.startswith("task(") else None
-        state.begin(task or "extension")
-        try:
-            result = func(*arguments, **keywords)
-            record_results(task, result)
-            return result
-        finally:
-            state.end()
 
-    return wrap_gradio_call(wrap_queued_call(work), extra_outputs=extra_outputs, add_stats=True)
+        def work() -> Any:
+            state.begin(task or "extension")
+            try:
+                return func(*arguments, **keywords)
+            finally:
+                state.end()
+
+        return carried_out(work, title=getattr(func, "__name__", "extension"), task_id=task)
+
+    return wrap_gradio_call(call, extra_outputs=extra_outputs, add_stats=True)
 
 
 def wrap_gradio_call(func: Callable[..., Any], extra_outputs: list[Any] | None = None, add_stats: bool = False) -> Callable[..., Any]:

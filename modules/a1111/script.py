@@ -79,7 +79,7 @@ class Script:
 
     args_from, args_to: the part of the flat argument list that belongs to it. controls: the components its ``ui`` returned.
     in_request: the name under which our requests hold its arguments, where the engine itself does its work.
-    page_has_it: its controls are the page's own fields; the script is there for the API.
+    page_has_it: its controls are the page's own fields, those called ``page_fields`` in the form ("{tab}" in them stands for the tab).
     """
 
     name: str | None = None
@@ -102,6 +102,7 @@ class Script:
     controls: Any = None
     in_request: str | None = None
     page_has_it = False
+    page_fields: tuple[str, ...] = ()
 
     def title(self) -> str:
         """The name in the Script list. Must be overridden."""

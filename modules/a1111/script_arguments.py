@@ -40,15 +40,33 @@ def flat_arguments(runner: ScriptRunner, asked: Scripting) -> list[Any]:
     return args
 
 
-def scripting_of(runner: ScriptRunner, args: Sequence[Any]) -> dict[str, Any]:
-    """The other way: a page's flat list in the API's form. Only always-on scripts with controls are named."""
+def scripting_of(runner: ScriptRunner, args: Sequence[Any], *, with_page: bool = False) -> dict[str, Any]:
+    """The other way: a page's flat list in the API's form. Only always-on scripts with controls are named.
+
+    with_page: those too whose controls are fields of the page and whose work the engine does.
+    """
     chosen = runner.selected(args)
-    always = {_key(runner, script): {"args": list(args[script.args_from : script.args_to])} for script in runner.alwayson_scripts if script.controls}
+    always = {
+        _key(runner, script): {"args": list(args[script.args_from : script.args_to])}
+        for script in runner.alwayson_scripts if script.controls and (not script.page_has_it or (with_page and script.in_request))
+    }  # fmt: skip
     return {
         "script_name": chosen.title() if chosen else None,
         "script_args": list(args[chosen.args_from : chosen.args_to]) if chosen else [],
         "alwayson_scripts": always,
     }
+
+
+def page_values(runner: ScriptRunner, args: Sequence[Any]) -> dict[str, Any]:
+    """Values by API name from the arguments of scripts whose controls are the page's own fields: sampler, seed, refiner."""
+    found: dict[str, Any] = {}
+    for script in runner.alwayson_scripts:
+        names = getattr(script, "fields", ())
+        if script.page_has_it and names and script.args_from is not None:
+            given = dict(zip(names, args[script.args_from : script.args_to]))
+            if given.get("Refiner", True):      # its switch
+                found |= {name: value for name, value in given.items() if name not in ("Refiner", "Extra")}
+    return found
 
 
 def request_part(runner: ScriptRunner | None, args: Sequence[Any]) -> dict[str, Any]:

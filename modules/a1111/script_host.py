@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
+from modules.a1111 import foreign_jobs
 from modules.a1111.app_slot import is_occupied, occupied
 from modules.a1111.patch_points import looked_up
 from modules.a1111.process_images import process_images, usual_folders
@@ -146,4 +147,5 @@ def install_scripts(app: App, blank_page: Callable[[], AbstractContextManager[An
     host.register_built_in()
     host.initialize()
     app.scripts.host = host
+    app.jobs.also_run(foreign_jobs.runners(app))
     return host

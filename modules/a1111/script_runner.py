@@ -114,6 +114,12 @@ class ScriptRunner:
             self.paste_field_names += script.paste_field_names
         return controls
 
+    def take_page_controls(self, script: Script, controls: list[Any]) -> None:
+        """Fields of the page that are the arguments of ``script``."""
+        script.args_from, script.name, script.controls = len(self.inputs), _title(script).lower(), controls
+        self.inputs += controls
+        script.args_to = len(self.inputs)
+
     def ensure_ui(self, blank_page: Callable[[], AbstractContextManager[Any]]) -> None:
         """Make the controls that the real page has not, in ``blank_page()``: without them nobody knows what arguments there are."""
         missing = [script for script in (*self.alwayson_scripts, *self.selectable_scripts) if script.controls is None]

@@ -14,6 +14,11 @@ class PagePart(ScriptBuiltinUI):
 
     page_has_it = True
     fields: tuple[str, ...] = ()
+    switches = {"Refiner": "{tab}_enable-checkbox", "Extra": "{tab}_subseed_show"}
+
+    @property
+    def page_fields(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(self.switches.get(name, name) for name in self.fields)
 
     def title(self) -> str:
         return type(self).__name__.removeprefix("Script")

@@ -22,6 +22,8 @@ SLIDERS = (
 class Script(ScriptBase):
     in_request = SOFT_INPAINTING
     page_has_it = True
+    page_fields = ("soft_inpainting_enabled", "mask_blend_power", "mask_blend_scale", "inpaint_detail_preservation", "composite_mask_influence",
+                   "composite_difference_threshold", "composite_difference_contrast")  # fmt: skip
 
     def title(self) -> str:
         return "Soft inpainting"

@@ -14,11 +14,12 @@ from modules.gradio_ui.button_titles import button_titles
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.components import bridge_text
+from modules.gradio_ui.demo_view import GenerateClick, generate_click
 from modules.gradio_ui.extensions_tab import build_extensions_tab
 from modules.gradio_ui.extras_tab import build_extras_tab, wire_upscaler_lists
 from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.foreign_head import foreign_head
-from modules.gradio_ui.foreign_tabs import build_foreign_tabs, scripts_of
+from modules.gradio_ui.foreign_tabs import announce_page, build_foreign_tabs, scripts_of
 from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.head import STATIC, STATIC_URL, head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
@@ -54,6 +55,7 @@ class Page(gr.Blocks):
     app_record: App
     files: ShownFiles
     slot: PageSlot
+    clicks: tuple[GenerateClick, ...] = ()
 
     def page_head(self) -> str:
         """The lines of <head>, made anew for each visitor: they carry the settings and the jobs of this moment."""
@@ -103,6 +105,7 @@ def build_ui(app: App, slot: PageSlot | None = None) -> Page:
         )
         forms = (txt2img.form, img2img.form)
         wire_quicksettings(app, choices, row, forms=forms, ui_config=ui_config, answer=setting_answer, following=following)
+        page.clicks = tuple(each for each in (generate_click(app, txt2img), generate_click(app, img2img)) if each is not None)
         merger.wire(row)
         wire_upscaler_lists(app, page, choices, extras, {txt2img.form.component("hr_upscaler"): "hires_upscalers"})
         wire_fresh_values(app, page, choices, row, following)
@@ -118,7 +121,10 @@ def mount(fastapi_app: FastAPI, blocks: Page, app: App) -> FastAPI:
     def anew() -> FastAPI:
         if is_occupied():
             callbacks.app_reload_callback()
-        return _mount_page(FastAPI(), build_ui(app, blocks.slot))
+        made = build_ui(app, blocks.slot)
+        mounted = _mount_page(FastAPI(), made)
+        announce_page(app, made, served)
+        return mounted
 
     blocks.slot.serve(served, anew)
     return served

@@ -11,19 +11,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from PIL import Image
 
 from modules.files.resolver import allowed
-from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.imaging.base64_codec import open_image
+from modules.imaging.drawings import painted_mask, painted_over
 from modules.schema.errors import InvalidValue
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 # what is painted on a canvas, for the scripts; a masked one has its mask in another file
 PLAIN, SKETCH, MASK, COLOUR_MASK, MASKED = "picture", "sketch", "mask", "colour-mask", "masked"
@@ -34,8 +32,28 @@ AGAIN = "Put the picture in once more, or press Generate again."
 class CanvasContent:
     """picture: as it was put in. drawing: RGBA of the picture's size, transparent where nothing is drawn; None: nothing at all."""
 
-    picture: Image | None = None
-    drawing: Image | None = None
+    picture: Image.Image | None = None
+    drawing: Image.Image | None = None
+
+
+class CanvasText(gr.Textbox):
+    """The hidden field of a canvas. An extension's event that takes it is given what A1111's image component would give it."""
+
+    is_template = True  # the page shows a Textbox
+    by_script = True
+
+    def __init__(self, name: str = "", kind: str = PLAIN, *, elem_id: str | None = None) -> None:
+        self.name, self.kind = name, kind
+        super().__init__("", elem_id=elem_id, show_label=False, visible="hidden", interactive=True, container=False)
+
+    def preprocess(self, payload: Any) -> Any:
+        """The picture, what is painted on it included; of a mask {"image", "mask"}, white where something is painted. None without a picture."""
+        content = read_canvas(payload, self.name)
+        if content.picture is None or self.kind in (PLAIN, MASKED):
+            return content.picture
+        if self.kind != MASK:
+            return painted_over(content.picture, content.drawing)
+        return {"image": content.picture, "mask": Image.merge("RGB", [painted_mask(content.picture, content.drawing).getchannel("A")] * 3)}
 
 
 def build_canvas(builder: FormBuilder, elem_id: str, label: str, kind: str = PLAIN) -> None:
@@ -43,7 +61,9 @@ def build_canvas(builder: FormBuilder, elem_id: str, label: str, kind: str = PLA
     with gr.Column(elem_id=elem_id, elem_classes=["gradio-image", "webui-canvas"], min_width=0):
         place = f'<div class="canvas-place" data-kind="{kind}" data-label="{html.escape(label, quote=True)}"></div>'
         gr.HTML(place, elem_id=f"{elem_id}_place", padding=False)
-        builder.own(elem_id, bridge_text(f"{elem_id}_content"), by_script=True)
+        builder.own(elem_id, CanvasText(label, kind, elem_id=f"{elem_id}_content"), by_script=True)
+        if kind == COLOUR_MASK:
+            builder.switches[f"{elem_id}_original"] = CanvasText(label, PLAIN, elem_id=f"{elem_id}_original")
 
 
 def read_canvas(text: Any, label: str) -> CanvasContent:
@@ -64,7 +84,7 @@ def read_canvas(text: Any, label: str) -> CanvasContent:
     return CanvasContent(picture=picture, drawing=None if drawing is None else drawing.convert("RGBA"))
 
 
-def _opened(path: Any, label: str) -> Image | None:
+def _opened(path: Any, label: str) -> Image.Image | None:
     """The uploaded file ``path``; None for no path. Only Gradio's upload folder is read."""
     if not path:
         return None

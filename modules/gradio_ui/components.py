@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 
@@ -26,6 +28,19 @@ def bridge_button(elem_id: str) -> gr.Button:
 def bridge_text(elem_id: str, value: str = "") -> gr.Textbox:
     """A text field through which Python and JavaScript hand each other values."""
     return gr.Textbox(value, elem_id=elem_id, show_label=False, visible="hidden", interactive=True, container=False)
+
+
+class BridgeNumber(gr.Textbox):
+    """As ``bridge_text`` for a whole number, which it is when an extension's event takes it."""
+
+    is_template = True  # the page shows a Textbox
+
+    def __init__(self, elem_id: str = "", value: str = "0") -> None:
+        super().__init__(value, elem_id=elem_id, show_label=False, visible="hidden", interactive=True, container=False)
+
+    def preprocess(self, payload: Any) -> Any:
+        text = str(payload or "")
+        return int(text) if text.isdigit() else 0
 
 
 def form_row(elem_id: str | None = None, *classes: str, shown: bool = True) -> gr.Row:

@@ -25,7 +25,7 @@ class FormBuilder:
     setting: a setting's value by key, for what the user shows or hides.
     native_size: what width and height start with where ui-config.json says nothing; None for the table's own.
     parts: what builds the ``Part``s of the layout, by name.
-    complete: see ``Form``. tools: the small buttons made, by elem_id.
+    complete: see ``Form``. tools: the small buttons made, by elem_id; switches: the checkboxes that are no field.
     """
 
     table: ParameterTable
@@ -37,6 +37,7 @@ class FormBuilder:
     complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = nothing_more
     fields: list[Field] = field(default_factory=list)
     tools: dict[str, gr.Button] = field(default_factory=dict)
+    switches: dict[str, Component] = field(default_factory=dict)
 
     def form(self) -> Form:
         return Form(table=self.table, fields=tuple(self.fields), complete=self.complete)
@@ -59,6 +60,8 @@ class FormBuilder:
         self, name: str, component: Component, *, guard: int | None = None, by_script: bool = False, infotext: str | None = None
     ) -> Component:
         """A field that is no parameter of the table: ``complete`` makes something of it. The keywords are ``Field``'s."""
+        if by_script:
+            component.by_script = True  # type: ignore[attr-defined]  # events of extensions that take it ask the script as well
         self.fields.append(Field(name=name, component=component, guard=guard, by_script=by_script, infotext=infotext))
         return component
 
@@ -77,6 +80,10 @@ class FormBuilder:
             guard = len(self.fields) - 1
             with gr.Column(elem_id=f"{elem_id}-extra", elem_classes=["input-accordion-extra"], min_width=0):
                 yield guard
+
+    def named(self, name: str) -> Component | None:
+        """The component of a field, or the checkbox that is none, by name."""
+        return next((each.component for each in self.fields if each.name == name), self.switches.get(name))
 
     def build(self, items: Sequence[Item], guard: int | None = None) -> None:
         """All ``items``, one after the other, inside the current block."""
@@ -107,7 +114,8 @@ class FormBuilder:
 
     def _toggle(self, item: Toggle) -> None:
         classes = ["gradio-checkbox", "toggle"]
-        gr.Checkbox(False, label=item.label, elem_id=self._id(item.elem_id), elem_classes=classes, interactive=True, min_width=0, scale=0)
+        elem_id = self._id(item.elem_id)
+        self.switches[elem_id] = gr.Checkbox(False, label=item.label, elem_id=elem_id, elem_classes=classes, interactive=True, min_width=0, scale=0)
 
     def _fold(self, item: Fold) -> None:
         elem_id = self._id(item.elem_id)

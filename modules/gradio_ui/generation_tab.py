@@ -37,12 +37,13 @@ from modules.schema.table import ParameterTable
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationTab:
-    """What other parts of the page need of a built tab. pasted: the components that ``paster`` fills."""
+    """What other parts of the page need of a built tab. pasted: the components that ``paster`` fills. switches: checkboxes and fields of no request, by name."""
 
     name: str
     form: Form
     paster: Paster
     pasted: list[Component]
+    switches: Mapping[str, Component]
     toprow: Toprow
     output: OutputPanel
 
@@ -92,7 +93,7 @@ def build_generation_tab(
     _wire_counters(app, form, toprow)
     wire_styles(app, form, toprow)
     wire_styles_editor(app, form, toprow, build_styles_editor(tab))
-    return GenerationTab(name=tab, form=form, paster=paster, pasted=pasted, toprow=toprow, output=output)
+    return GenerationTab(name=tab, form=form, paster=paster, pasted=pasted, switches=builder.switches, toprow=toprow, output=output)
 
 
 def _override_chips(tab: str) -> gr.Dropdown:

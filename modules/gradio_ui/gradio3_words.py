@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -42,6 +43,8 @@ def install(*more: type[Block]) -> None:
     _teach_following()
     _teach_telling()
     _keep_positions()
+    for kind in (gr.Dropdown, gr.Radio, gr.CheckboxGroup):
+        _take_any_value(kind)
     _add_old_names()
 
 
@@ -185,10 +188,23 @@ def _listening(method: Callable[..., Any]) -> Callable[..., Any]:
         for name in [name for name in keywords if name not in known]:
             note(f"event {name}=")
             del keywords[name]
+        _ask_the_scripts(keywords, arguments[1] if len(arguments) > 1 else None)
         return method(*arguments, **keywords)
 
     setattr(listen, DONE, True)
     return listen
+
+
+def _ask_the_scripts(keywords: dict[str, Any], second: Any) -> None:
+    """An extension's event takes a field whose value the page's scripts give: they are asked before its own script is."""
+    inputs = keywords.get("inputs", second)
+    inputs = list(inputs) if isinstance(inputs, list | tuple | set) else [inputs]
+    places = {str(each.elem_id): place for place, each in enumerate(inputs) if getattr(each, "by_script", False)}
+    if not places or not is_occupied() or current().extensions.owning(callbacks.caller_file()) is None:
+        return
+    filled = f"await webui.filled(values.slice(0, {len(inputs)}), {json.dumps(places)})"
+    own = keywords.get("js")
+    keywords["js"] = f"async (...values) => await ({own})(...{filled})" if isinstance(own, str) else f"async (...values) => {filled}"
 
 
 def _teach_following() -> None:
@@ -234,6 +250,20 @@ def _add_old_methods(cls: type[Block]) -> None:
         cls.edit = cls.change  # type: ignore[attr-defined]
 
 
+def _take_any_value(cls: type[gr.Dropdown | gr.Radio | gr.CheckboxGroup]) -> None:
+    """Gradio 3 handed on a value that was not among the choices: they may have been changed by script, or in another tab."""
+    original = cls.preprocess
+
+    @functools.wraps(original)
+    def preprocess(self: Any, payload: Any) -> Any:
+        try:
+            return original(self, payload)
+        except gr.Error:
+            return payload if self.type == "value" else None
+
+    cls.preprocess = preprocess  # type: ignore[method-assign]
+
+
 def _add_old_names() -> None:
     from modules.gradio_ui.gradio3_pictures import decode_base64_to_image, encode_pil_to_base64
 
@@ -271,37 +301,3 @@ def note(word: str) -> None:
             host = current().extensions
             owner = host.owner_of(callbacks.caller_file())
             host.facts_of(owner).shims.add(word)
-
-
-class DemoView:
-    """The page as Gradio 3 showed it: ``dependencies`` a list of dicts, ``fns`` a list."""
-
-    def __init__(self, demo: Blocks) -> None:
-        self._demo = demo
-
-    @property
-    def dependencies(self) -> list[dict[str, Any]]:
-        found = []
-        for each in self._demo.fns.values():
-            config = each.get_config()
-            targets = config.get("targets") or [(None, None)]
-            found.append({**config, "targets": [target for target, _ in targets], "trigger": targets[0][1]})
-        return found
-
-    @property
-    def fns(self) -> list[Any]:
-        return list(self._demo.fns.values())
-
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
-        """isinstance takes it for the page that it shows."""
-        return type(self._demo)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._demo, name)
-
-    def __enter__(self) -> Any:
-        return self._demo.__enter__()
-
-    def __exit__(self, *arguments: Any) -> Any:
-        return self._demo.__exit__(*arguments)

@@ -14,7 +14,7 @@ from modules.application.app import App
 from modules.application.img2img_batch import PNG_INFO_FIELDS, BatchOrder, files_of, named_folder, submit_batch
 from modules.files.resolver import allowed
 from modules.gradio_ui import img2img_pictures as pictures
-from modules.gradio_ui.components import bridge_text
+from modules.gradio_ui.components import BridgeNumber
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.inner_tabs import InnerTab, build_inner_tabs
 from modules.gradio_ui.soft_inpainting import soft_arguments
@@ -39,7 +39,7 @@ def build_batch(builder: FormBuilder, *, may_name_folders: bool) -> None:
         InnerTab("img2img_batch_from_dir_tab", "From directory", partial(_from_dir, builder, may_name_folders)),
     ]
     build_inner_tabs("img2img_batch_source", tabs)
-    builder.own(SOURCE, bridge_text(SOURCE, "0"), by_script=True)
+    builder.own(SOURCE, BridgeNumber(SOURCE), by_script=True)
     with builder.own_fold("img2img_batch_use_png_info", "Append png info to prompts", box_id="img2img_batch_use_png_info"):
         _text(builder, "img2img_batch_png_info_dir", "PNG info directory", "Leave empty to use input directory", shown=may_name_folders)
         fields = gr.CheckboxGroup(

@@ -11,7 +11,7 @@ from modules.application.app import App
 from modules.gradio_ui import img2img_pictures as pictures
 from modules.gradio_ui.canvas import COLOUR_MASK, MASK, MASKED, PLAIN, SKETCH, build_canvas
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
-from modules.gradio_ui.components import bridge_text, form_column, form_row, tool_button
+from modules.gradio_ui.components import BridgeNumber, form_column, form_row, tool_button
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.generation_tab import GenerationTab, build_generation_tab
 from modules.gradio_ui.img2img_batch import build_batch, send_img2img
@@ -66,7 +66,7 @@ def _modes(builder: FormBuilder, *, may_name_folders: bool) -> None:
     tabs = [InnerTab(f"{TAB}_{name}_tab", label, partial(_canvases, builder, name, canvases)) for name, label, canvases in MODES]
     tabs.append(InnerTab(f"{TAB}_batch_tab", "Batch", partial(build_batch, builder, may_name_folders=may_name_folders)))
     build_inner_tabs("mode_img2img", tabs)
-    builder.own(pictures.MODE, bridge_text(pictures.MODE, "0"), by_script=True)
+    builder.own(pictures.MODE, BridgeNumber(pictures.MODE), by_script=True)
 
 
 def _canvases(builder: FormBuilder, mode: str, canvases: tuple[tuple[str, str], ...]) -> None:
@@ -93,7 +93,7 @@ def _resize(builder: FormBuilder) -> None:
             InnerTab(f"{TAB}_tab_resize_by", "Resize by", partial(_resize_by, builder)),
         ]
         build_inner_tabs(f"{TAB}_tabs_resize", tabs)
-    builder.own(pictures.RESIZE_TAB, bridge_text(pictures.RESIZE_TAB, "0"), by_script=True)
+    builder.own(pictures.RESIZE_TAB, BridgeNumber(pictures.RESIZE_TAB), by_script=True)
 
 
 def _resize_to(builder: FormBuilder) -> None:

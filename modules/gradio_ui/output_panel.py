@@ -21,6 +21,7 @@ class OutputPanel:
     answer: gr.Textbox
     chosen: gr.Textbox
     log: gr.HTML
+    info: gr.HTML
     files: gr.File
     open_folder: gr.Button
     save: gr.Button
@@ -55,7 +56,7 @@ def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = 
             send = {goal: tool_button(icon, f"{tab}_send_to_{goal}") for goal, icon in SEND_ICONS.items()}
             upscale = tool_button("✨", f"{tab}_upscale") if tab == "txt2img" else None
         files = gr.File(None, elem_id=f"download_files_{tab}", show_label=False, file_count="multiple", interactive=False, visible=False)
-        gr.HTML("", elem_id=f"html_info_{tab}", elem_classes=["gradio-html", "infotext"])
+        info = gr.HTML("", elem_id=f"html_info_{tab}", elem_classes=["gradio-html", "infotext"])
         log = gr.HTML("", elem_id=f"html_log_{tab}", elem_classes=["gradio-html", "html-log"])
         generation_info = bridge_text(f"generation_info_{tab}")
         shown_job, answer, chosen = (bridge_text(f"{tab}_{name}") for name in ("shown_job", "collect_answer", "chosen_picture"))
@@ -66,6 +67,7 @@ def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = 
         answer=answer,
         chosen=chosen,
         log=log,
+        info=info,
         files=files,
         open_folder=open_folder,
         save=save,

@@ -88,7 +88,7 @@ def _panel(runner: ScriptRunner, builder: FormBuilder) -> ScriptsPanel:
         with form_column(None, "script-box"):
             runner.create_script_ui(script)
     chooser = gr.Dropdown(
-        [NONE, *runner.titles], value=NONE, label="Script", elem_id="script_list", elem_classes=["gradio-dropdown"], interactive=True, min_width=0
+        [NONE, *runner.titles], value=NONE, type="index", label="Script", elem_id="script_list", elem_classes=["gradio-dropdown"], interactive=True, min_width=0
     )
     groups = [_group(runner, script) for script in shown if not script.alwayson]
     runner.inputs[0] = chooser
@@ -101,6 +101,10 @@ def _panel(runner: ScriptRunner, builder: FormBuilder) -> ScriptsPanel:
         _classed(control)
         builder.own(name, control, by_script=getattr(control, "by_script", False))   # a canvas, or what an extension's own script fills
         fields[name] = place
+    for script in runner.scripts:
+        controls = [builder.named(name.replace("{tab}", builder.table.tab)) for name in script.page_fields]
+        if script.page_has_it and None not in controls:
+            runner.take_page_controls(script, controls)
     panel = ScriptsPanel(runner=runner, fields=fields)
     before = builder.complete
 
@@ -119,9 +123,9 @@ def _group(runner: ScriptRunner, script: Script) -> gr.Column:
     return group
 
 
-def _shown_groups(runner: ScriptRunner) -> Callable[[str], Any]:
-    def show(title: str) -> Any:
-        updates = [gr.update(elem_classes=_SHOWN if each == title else _HIDDEN) for each in runner.titles]
+def _shown_groups(runner: ScriptRunner) -> Callable[[int | None], Any]:
+    def show(chosen: int | None) -> Any:
+        updates = [gr.update(elem_classes=_SHOWN if place == chosen else _HIDDEN) for place, _ in enumerate(runner.titles, 1)]
         return updates if len(updates) > 1 else updates[0]
 
     return show

@@ -48,6 +48,7 @@ class JobQueue:
         """runners: kind -> function; looked up when a job starts, so the mapping may be filled until ``start()``."""
         self._store = store
         self._runners = runners
+        self._more_runners: dict[str, Runner] = {}
         self._max_pending = max_pending
         self._pending: deque[Job] = deque()
         self._calls: deque[_Call] = deque()
@@ -57,6 +58,10 @@ class JobQueue:
         self._closing = False
         self._paused = False
         self._worker: threading.Thread | None = None
+
+    def also_run(self, runners: Mapping[str, Runner]) -> None:
+        """More kinds of jobs, from those who stand above the builder of this queue."""
+        self._more_runners.update(runners)
 
     def start(self) -> None:
         """Take up the jobs that a former server left, and begin to work."""
@@ -276,7 +281,7 @@ class JobQueue:
 
     def _run_kind(self, job: Job) -> tuple[JobState, BaseException | None]:
         try:
-            runner = self._runners.get(job.kind)
+            runner = self._runners.get(job.kind) or self._more_runners.get(job.kind)
             if runner is None:
                 raise InvalidValue(f"Jobs of the kind {job.kind!r} are not known here.")
             job.result, job.summary = runner(job)

@@ -12,6 +12,7 @@ from PIL import Image
 from modules.a1111 import callbacks
 from modules.application.app import App
 from modules.gradio_ui import gradio3_words
+from modules.gradio_ui.demo_view import DemoView
 from tests.a1111.conftest import a1111  # noqa: F401
 
 
@@ -108,7 +109,7 @@ def test_the_page_looks_as_gradio_3_showed_it() -> None:
     with gr.Blocks() as page:
         text = gr.Textbox(elem_id="t")
         text.change(lambda x: x, [text], [text])
-    view = gradio3_words.DemoView(page)
+    view = DemoView(page)
     assert view.dependencies[0]["targets"] == [text._id] and view.dependencies[0]["trigger"] == "change"
     assert view.fns[0].fn is not None and view.blocks[text._id] is text
 

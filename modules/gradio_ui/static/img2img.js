@@ -91,6 +91,7 @@ onUiLoaded(() => {
     for (const id of Object.keys(webui.canvases)) {
         const needed = () => (webui.img2imgModes[webui.img2imgMode()] || []).includes(id);
         webui.fillers[`${id}_content`] = () => (needed() ? webui.canvases[id].content() : "");
+        webui.fillers[`${id}_original`] = webui.fillers[`${id}_content`];
         webui.canvases[id].onChange(webui.showScaledSize);
     }
     webui.find("#img2img_scale").addEventListener("input", webui.showScaledSize);
