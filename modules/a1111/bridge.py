@@ -145,8 +145,8 @@ class ScriptBridge(PictureListener):
             self.scripts.before_hr(self.p)
         return latents
 
-    def control(self, plan: BatchPlan, *, hires: bool, family: Any) -> Any:
-        return control_of(self.p, hires=hires, family=family)
+    def control(self, plan: BatchPlan, *, hires: bool, components: Any) -> Any:
+        return control_of(self.p, hires=hires, components=components)
 
     def _make_sampler(self) -> None:
         self._sampler = LiveSampler(self.p, hires=self.p.is_hr_pass)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,15 +20,22 @@ from torch import Tensor
 from modules.a1111.app_slot import current
 from modules.a1111.running import running_work
 from modules.engine.control import ColourUnit, Control, ControlUnit, Emphasis, NetworkUnit, RestoringUnit, ShownUnit, Window, inpaint_hint
+from modules.engine.image_prompt import ImagePromptUnit, RevisionUnit, StyleUnit, cross_attentions
 from modules.engine.reference import ReferenceUnit
-from modules.families.family import ModelFamily
 from modules.library.control_files import control_files, find_control
 from modules.library.model_file import ModelFile
-from modules.loading.controlnet import ControlKind, ControlNetwork
+from modules.loading.control_kinds import ControlKind
+from modules.loading.control_network import ControlNetwork
+from modules.loading.ip_adapter import ImagePromptNetwork
 from modules.schema.errors import InvalidValue, UnknownName
 
 BOTH, FIRST_PASS, HIRES_PASS = "Both", "Low res only", "High res only"
 FOLDER = "ControlNet"
+if TYPE_CHECKING:
+    from modules.loading.clip_vision import Seen, VisionEncoder
+    from modules.loading.components import Components
+    from modules.loading.controlnet import AnyNetwork
+
 _KEPT_SETTING = "control_net_model_cache_size"
 _KEPT = 2
 _COLOURS = 3
@@ -64,16 +71,35 @@ class Reference:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Sees:
+    """pictures: uint8, (H, W, 3), or with a fourth channel, the mask of what is left out. encoder: the file of CLIP's picture encoder.
+
+    given: in place of pictures, what was seen of them before; ``encoder`` may be None then.
+
+    revises: without a network, SDXL's pooled prompt is replaced by what is seen; silent: the prompt's words count for nothing then.
+    noise: 0 .. 1, mixed into what is seen.
+    """
+
+    pictures: tuple[np.ndarray, ...] = ()
+    encoder: ModelFile | None = None
+    given: tuple[Seen, ...] = ()
+    revises: bool = False
+    silent: bool = False
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ControlWish:
     """One control unit, as a script wishes it.
 
     file: the network, or None for a unit without one. hint: (H, W, 3 or 4), 0 .. 255, of the pass's own size in pixels; a fourth channel is the
     mask of what is painted. hires_hint: the same for the hires pass. passes: one of BOTH, FIRST_PASS, HIRES_PASS.
     soft_hires: weaken the outer blocks in the hires pass, which line drawings need. region: (H, W), 0 .. 255: where the unit acts.
-    restores: outside of the mask every prediction becomes the hint. low_vram: leave graphics memory when the pictures are made.
+    restores: outside of the mask every prediction becomes the hint. low_vram: leave graphics memory after each evaluation.
+    hint_kind: for a ControlNet Union, the number of the hint's kind; None where it is not known. sees: what is looked at through CLIP, without a hint.
     """
 
-    hint: np.ndarray
+    hint: np.ndarray | None = None
     file: ModelFile | None = None
     hires_hint: np.ndarray | None = None
     weight: float = 1.0
@@ -88,7 +114,9 @@ class ControlWish:
     colours: Colours | None = None
     reference: Reference | None = None
     low_vram: bool = False
-    made: dict[Any, Tensor] = field(default_factory=dict, repr=False, init=False)   # its tensors, the same ones for every batch
+    hint_kind: int | None = None
+    sees: Sees | None = None
+    made: dict[Any, Any] = field(default_factory=dict, repr=False, init=False)   # its tensors, the same ones for every batch
 
 
 def known_control_files(more: Iterable[str | Path] = ()) -> dict[str, ModelFile]:
@@ -107,36 +135,34 @@ def find_control_file(asked: str, more: Iterable[str | Path] = ()) -> ModelFile:
     return known[title]
 
 
-def control_of(p: Any, *, hires: bool, family: ModelFamily) -> Control | None:
+def control_of(p: Any, *, hires: bool, components: Components) -> Control | None:
     """The engine's units for what scripts wished for ``p``. Raises CannotLoad and ControlRefused."""
     wishes: list[ControlWish] = getattr(p, "control_wishes", None) or []
     other = FIRST_PASS if hires else HIRES_PASS
     units: list[ControlUnit] = []
     for wish in wishes:
         if wish.passes != other or not getattr(p, "enable_hr", False):
-            units += _units(wish, family, hires=hires)
+            units += _seeing_units(wish, components, units) if wish.sees is not None else _units(wish, components, hires=hires)
     units.sort(key=lambda unit: isinstance(unit, RestoringUnit))    # what is kept is kept after all else
     return Control(units=tuple(units)) if units else None
 
 
-def release(p: Any) -> None:
-    """After the pictures: what asked to leave graphics memory leaves it; all do on a machine where nothing stays there."""
-    wishes, policy = getattr(p, "control_wishes", None) or (), current().policy
-    if wishes and (policy.load_device != policy.device or any(wish.low_vram for wish in wishes)):
-        current().controls.rest()
-
-
-def _units(wish: ControlWish, family: ModelFamily, *, hires: bool) -> list[ControlUnit]:
-    hint = _kept(wish, hires, lambda: _as_tensor(wish.hires_hint if hires and wish.hires_hint is not None else wish.hint))
+def _units(wish: ControlWish, components: Components, *, hires: bool) -> list[ControlUnit]:
+    shown = wish.hires_hint if hires and wish.hires_hint is not None else wish.hint
+    if shown is None:
+        raise ControlRefused("A control unit without a picture.", "Give it one.")
+    hint = _kept(wish, hires, lambda: _as_tensor(shown))
     picture, mask = hint[:, :_COLOURS], hint[:, _COLOURS:]
     window, emphasis = Window(start=wish.start, end=wish.end), Emphasis(wish.emphasis)
     units: list[ControlUnit] = []
-    file = wish.file
-    if file is not None:
-        network = _network(file, family)
+    if wish.file is not None:
+        network = _network(wish.file, components, wish.low_vram)
+        if not isinstance(network, ControlNetwork) or network.kind is ControlKind.STYLE_ADAPTER:
+            raise ControlRefused(f"The control model {wish.file.stem!r} is a kind that looks at the picture through CLIP: {network.kind.value}.",
+                                 "Choose a preprocessor of CLIP's: ip-adapter-auto for an IP-Adapter, t2ia_style_clipvision for a style adapter.", field="module")
         units.append(NetworkUnit(
-            network=network, hint=_kept(wish, (hires, network), lambda: _for_network(network, file, picture, mask)), weight=wish.weight, window=window, emphasis=emphasis, soft=hires and wish.soft_hires,
-            block_weights=wish.block_weights, region=None if wish.region is None else _as_tensor(wish.region[:, :, None]),
+            network=network, hint=_kept(wish, (hires, network.file.path), lambda: _for_network(network, picture, mask)), weight=wish.weight, window=window,
+            emphasis=emphasis, soft=hires and wish.soft_hires, block_weights=wish.block_weights, region=_region(wish), hint_kind=_hint_kind(network, wish),
         ))  # fmt: skip
     if wish.reference is not None:
         units.append(ReferenceUnit(
@@ -153,25 +179,84 @@ def _units(wish: ControlWish, family: ModelFamily, *, hires: bool) -> list[Contr
     return units
 
 
-def _kept(wish: ControlWish, key: Any, make: Callable[[], Tensor]) -> Tensor:
-    """A network reads a hint once as long as it is the same tensor."""
+def _seeing_units(wish: ControlWish, components: Components, before: list[ControlUnit]) -> list[ControlUnit]:
+    """Of a wish whose pictures are looked at through CLIP."""
+    sees, window = wish.sees, Window(start=wish.start, end=wish.end)
+    assert sees is not None
+
+    def encoder() -> VisionEncoder:
+        if sees.encoder is None:
+            raise ControlRefused("This IP-Adapter also needs to see no picture at all, for which CLIP's picture encoder must be there.", "Send the picture itself.")
+        return current().controls.vision(sees.encoder, components, current().policy, leaves=wish.low_vram)
+
+    def seen() -> list[Seen]:
+        return _kept(wish, "seen", lambda: [*sees.given] or [encoder()(picture) for picture in sees.pictures])
+
+    if sees.revises:
+        if not components.family.is_sdxl:
+            raise ControlRefused(f"Revision needs an SDXL checkpoint; the loaded one is {components.family.name}.", "Load an SDXL checkpoint.", field="module")
+        first = not any(isinstance(unit, RevisionUnit) for unit in before)
+        return [RevisionUnit(embeds=seen()[0].embeds, weight=wish.weight, window=window, silent=sees.silent, first=first, noise=sees.noise)]
+    if wish.file is None:
+        raise ControlRefused("A control unit with a picture for CLIP and no model.", "Choose an IP-Adapter.", field="model")
+    network = _network(wish.file, components, wish.low_vram)
+    if isinstance(network, ImagePromptNetwork):
+        _check_image_prompt(network, seen()[0], components)
+        shown, hidden = _kept(wish, network.file.path, lambda: network.tokens(seen(), lambda: encoder().nothing()))
+        return [ImagePromptUnit(network=network, shown=shown, hidden=hidden, weight=wish.weight, window=window, block_weights=wish.block_weights, region=_region(wish))]
+    if network.kind is not ControlKind.STYLE_ADAPTER:
+        raise ControlRefused(f"The control model {wish.file.stem!r} is a {network.kind.value}: it does not look at the picture through CLIP.",
+                             "Choose another preprocessor, or an IP-Adapter.", field="module")
+    return [StyleUnit(tokens=_kept(wish, network.file.path, lambda: _style_tokens(network, seen()[0])), weight=wish.weight, window=window)]
+
+
+def _check_image_prompt(network: ImagePromptNetwork, seen: Seen, components: Components) -> None:
+    given = (seen.hidden if network.reads_patches else seen.embeds).shape[-1]
+    if network.reads != given:
+        raise ControlRefused(
+            f"The IP-Adapter {network.file.stem!r} reads {network.reads} numbers, and the picture encoder gives {given}.",
+            "Choose the other CLIP preprocessor, or ip-adapter-auto.", field="module")
+    places = cross_attentions(components.unet)
+    if [layer.out_features for layer in network.module.keys] != [attention.to_q.out_features for _, attention in places]:
+        raise ControlRefused(f"The IP-Adapter {network.file.stem!r} does not fit this checkpoint: it was made for another kind of model.",
+                             f"Choose an IP-Adapter for {components.family.name}.", field="model")
+
+
+def _style_tokens(network: ControlNetwork, seen: Seen) -> Tensor:
+    with torch.no_grad(), network.placement.beside(network.module, leaves=network.leaves):
+        return network.module(seen.last.to(device=network.placement.device, dtype=network.dtype))
+
+
+def _hint_kind(network: ControlNetwork, wish: ControlWish) -> int | None:
+    if wish.hint_kind is not None and network.hint_kinds and wish.hint_kind >= network.hint_kinds:
+        raise ControlRefused(f"The ControlNet Union {network.file.stem!r} knows {network.hint_kinds} kinds of pictures, and neither tiles nor inpainting are among them.",
+                             "Choose another control type, or a ControlNet Union ProMax.", field="union_control_type")
+    return wish.hint_kind
+
+
+def _region(wish: ControlWish) -> Tensor | None:
+    return None if wish.region is None else _as_tensor(wish.region[:, :, None])
+
+
+def _kept(wish: ControlWish, key: Any, make: Callable[[], Any]) -> Any:
+    """What is made once for all batches: a network reads a hint once as long as it is the same tensor."""
     if key not in wish.made:
         wish.made[key] = make()
     return wish.made[key]
 
 
-def _network(file: ModelFile, family: ModelFamily) -> ControlNetwork:
+def _network(file: ModelFile, components: Components, leaves: bool) -> AnyNetwork:
     app, work = current(), running_work()
     kept = (work.settings if work is not None else {}).get(_KEPT_SETTING, app.settings.as_dict().get(_KEPT_SETTING, _KEPT))
-    return app.controls.take(file, family, app.policy.for_family(family), keep=int(kept if kept is not None else _KEPT))
+    return app.controls.take(file, components, app.policy, keep=int(kept if kept is not None else _KEPT), leaves=leaves)
 
 
-def _for_network(network: ControlNetwork, file: ModelFile, picture: Tensor, mask: Tensor) -> Tensor:
+def _for_network(network: ControlNetwork, picture: Tensor, mask: Tensor) -> Tensor:
     found = inpaint_hint(picture, mask) if mask.shape[1] else picture
     if network.kind is ControlKind.T2I_ADAPTER and network.hint_channels == 1:
         found = found[:, :1]
     if found.shape[1] != network.hint_channels:
-        raise ControlRefused(f"The control model {file.stem!r} reads pictures of {network.hint_channels} channels; the preprocessor made one of {found.shape[1]}.",
+        raise ControlRefused(f"The control model {network.file.stem!r} reads pictures of {network.hint_channels} channels; the preprocessor made one of {found.shape[1]}.",
                              "Choose another preprocessor.")
     return found
 

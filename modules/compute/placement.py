@@ -6,7 +6,7 @@ Three ways: all of a model stays on the device; one part at a time is there; or 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -33,6 +33,13 @@ class Placement(Protocol):
         """``part`` is on the device inside this context, for work that is no call of it. Nesting is allowed."""
         ...
 
+    def beside(self, part: nn.Module, *, leaves: bool = False) -> AbstractContextManager[None]:
+        """``part``, of no model (a control network), is on the device inside this context, beside whichever part is there.
+
+        leaves: it goes home at the end, to save memory. Without that it may stay until ``release``.
+        """
+        ...
+
     def release(self) -> None:
         """Send home whatever waits on the device: before another model comes, or after an error."""
         ...
@@ -46,8 +53,10 @@ def move(part: nn.Module, device: torch.device) -> None:
 class KeepResident:
     """Everything was loaded to the device, and stays."""
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    def __init__(self, device: torch.device | str = "cpu", *, home: torch.device | str = "cpu", mover: Mover = move) -> None:
         self.device = torch.device(device)
+        self._home = torch.device(home)
+        self._move = mover
 
     def attach(self, part: nn.Module, *entrances: nn.Module) -> None:
         pass
@@ -55,6 +64,16 @@ class KeepResident:
     @contextmanager
     def resident(self, part: nn.Module) -> Iterator[None]:
         yield
+
+    @contextmanager
+    def beside(self, part: nn.Module, *, leaves: bool = False) -> Iterator[None]:
+        if not _is_on(part, self.device):
+            self._move(part, self.device)
+        try:
+            yield
+        finally:
+            if leaves and self.device != self._home:
+                self._move(part, self._home)
 
     def release(self) -> None:
         pass
@@ -69,6 +88,7 @@ class OffloadBetweenStages:
         self._move = mover
         self._here: nn.Module | None = None
         self._in_use: list[nn.Module] = []
+        self._guests: list[nn.Module] = []      # control networks that came along
 
     def attach(self, part: nn.Module, *entrances: nn.Module) -> None:
         for entrance in entrances or (part,):
@@ -89,11 +109,26 @@ class OffloadBetweenStages:
             if self._in_use:
                 self._bring(self._in_use[-1])  # the outer use goes on
 
+    @contextmanager
+    def beside(self, part: nn.Module, *, leaves: bool = False) -> Iterator[None]:
+        if part not in self._guests:
+            self._guests.append(part)
+            self._come(part)
+        try:
+            yield
+        finally:
+            if leaves and part in self._guests:
+                self._guests.remove(part)
+                self._move(part, self._home)
+
     def _bring(self, part: nn.Module) -> None:
         if self._here is part:
             return
         self.release()
         self._here = part  # noted before the move: one that fails half way (out of memory) is then sent home as a whole
+        self._come(part)
+
+    def _come(self, part: nn.Module) -> None:
         try:
             self._move(part, self.device)
         except BaseException:
@@ -101,9 +136,10 @@ class OffloadBetweenStages:
             raise
 
     def release(self) -> None:
-        if self._here is not None:
-            here, self._here = self._here, None
-            self._move(here, self._home)
+        here, self._here = self._here, None
+        leaving, self._guests = [*self._guests, *(() if here is None else (here,))], []
+        for part in leaving:
+            self._move(part, self._home)
 
 
 class StreamBlocks:
@@ -150,6 +186,18 @@ class StreamBlocks:
         self._open(part)
         yield
 
+    @contextmanager
+    def beside(self, part: nn.Module, *, leaves: bool = False) -> Iterator[None]:
+        blocks = self._blocks(part)
+        with ExitStack() as stack:
+            stack.callback(self._move, part, self._home)
+            for block in blocks:
+                stack.callback(block.register_forward_pre_hook(lambda block, _: self._move(block, self.device)).remove)
+                stack.callback(block.register_forward_hook(lambda block, *_: self._move(block, self._home), always_call=True).remove)
+            for piece in _between(part, blocks):
+                self._move(piece, self.device)
+            yield
+
     def _open(self, part: nn.Module) -> None:
         """Bring what lies between the blocks; little enough to stay when other parts come."""
         self._whole.release()
@@ -157,10 +205,8 @@ class StreamBlocks:
             return
         self.release()
         self._opened = part
-        travellers = {id(block) for block in self._blocks(part)}
-        for piece in part.children():
-            for stationary in _pieces_outside(piece, travellers):
-                self._move(stationary, self.device)
+        for piece in _between(part, self._blocks(part)):
+            self._move(piece, self.device)
 
     def release(self) -> None:
         self._whole.release()
@@ -180,6 +226,14 @@ def unet_blocks(part: nn.Module) -> tuple[nn.Module, ...]:
     return tuple(found) if len(found) > 1 else ()
 
 
+def _between(part: nn.Module, blocks: tuple[nn.Module, ...]) -> list[nn.Module]:
+    """What of ``part`` lies between its travelling ``blocks``; all of it where it has none."""
+    if not blocks:
+        return [part]
+    travellers = {id(block) for block in blocks}
+    return [piece for child in part.children() for piece in _pieces_outside(child, travellers)]
+
+
 def _pieces_outside(piece: nn.Module, travellers: set[int]) -> Iterator[nn.Module]:
     """``piece`` itself, or those of its children that hold no traveller."""
     if id(piece) in travellers:
@@ -189,6 +243,11 @@ def _pieces_outside(piece: nn.Module, travellers: set[int]) -> Iterator[nn.Modul
         return
     for child in piece.children():
         yield from _pieces_outside(child, travellers)
+
+
+def _is_on(part: nn.Module, device: torch.device) -> bool:
+    first = next(part.parameters(), None)
+    return first is not None and first.device.type == device.type and device.index in (None, first.device.index)
 
 
 def _on(value: Any, device: torch.device) -> Any:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import reduce
-from typing import Any, Protocol
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
-from modules.loading.controlnet import ControlKind, ControlNetwork, Residuals
+from modules.loading.control_kinds import ControlKind
+from modules.loading.control_network import ControlNetwork, Residuals
 
 _SOFTER = 0.825                                     # each block away from the middle counts this much less, in the soft modes
 _SOFT_ADAPTER = (0.25, 0.62, 0.825, 1.0)
@@ -63,39 +64,46 @@ class Beginning:
     """What a unit may ask for when a pass begins.
 
     encode: pixels (1, 3, H, W) in 0 .. 1 -> the latent (1, 4, h, w); a picture is encoded once per job. stream: the noise of the pass's control units.
+    unet: of the model that the pass begins with.
     shown_channels: what the model is shown besides latents, 5 for inpainting models.
     """
 
     encode: Callable[[Tensor], Tensor]
     stream: Any
+    unet: Any = None
     is_sdxl: bool = False
     shown_channels: int = 0
 
 
-class ControlUnit(Protocol):
-    """A unit during one pass."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ControlUnit:
+    """A unit during one pass, which does nothing: the kinds of units override what they do."""
 
-    @property
-    def window(self) -> Window: ...
+    window: Window = Window()
 
-    def prepared(self, begin: Beginning) -> ControlUnit:
+    def prepared(self, begin: Beginning) -> Self:
         """The unit with its picture encoded, if it needs that."""
-        ...
+        return self
+
+    def told(self, call: Evaluation) -> Evaluation:
+        """The evaluation with what it adds to the prompt."""
+        return call
 
     def residuals(self, call: Evaluation) -> Residuals | None:
         """What it adds inside the UNet."""
-        ...
+        return None
 
     def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:
         """What it makes of the predicted x0 (R, 4, h, w)."""
-        ...
+        return x0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NetworkUnit:
+class NetworkUnit(ControlUnit):
     """A ControlNet or T2I-Adapter with its hint picture.
 
     hint: (1 or B, C, H, W), 0 .. 1; for inpainting networks the masked pixels are -1.
+    hint_kind: the kind that a union network is told, None for none.
     soft: weaken the blocks far from the middle (the modes other than balanced, and line maps in a hires pass).
     block_weights: takes the place of weight and softness; blocks beyond its length add nothing.
     region: (1, 1, H, W), 0 .. 1: where it acts.
@@ -104,24 +112,18 @@ class NetworkUnit:
     network: ControlNetwork
     hint: Tensor
     weight: float = 1.0
-    window: Window = Window()
     emphasis: Emphasis = Emphasis.BALANCED
     soft: bool = False
     block_weights: tuple[float, ...] | None = None
     region: Tensor | None = None
-
-    def prepared(self, begin: Beginning) -> NetworkUnit:
-        return self
+    hint_kind: int | None = None
 
     def residuals(self, call: Evaluation) -> Residuals:
-        found = self.network(call.x, call.timesteps, call.context, self.hint, call.vector)
+        found = self.network(call.x, call.timesteps, call.context, self.hint, call.vector, self.hint_kind)
         if self.network.kind is ControlKind.T2I_ADAPTER:
             inside = self._weighted(found.inside, self._scales(len(found.inside)), call.is_cond)
-            return Residuals(inside=tuple(inside))
+            return replace(found, inside=tuple(inside))
         return Residuals(skips=tuple(self._weighted(found.skips, self._scales(len(found.skips)), call.is_cond)))
-
-    def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:
-        return x0
 
     def _scales(self, count: int) -> Sequence[float]:
         if self.block_weights is not None:
@@ -144,7 +146,7 @@ class NetworkUnit:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RestoringUnit:
+class RestoringUnit(ControlUnit):
     """Inpainting without a network's help: outside of the mask every prediction is the known picture.
 
     known: (1 or B, 4, h, w), the encoded picture, or in its place ``picture`` (1, 3, H, W), encoded when the pass begins.
@@ -155,13 +157,9 @@ class RestoringUnit:
     known: Tensor | None = None
     picture: Tensor | None = None
     weight: float = 1.0
-    window: Window = Window()
 
     def prepared(self, begin: Beginning) -> RestoringUnit:
         return self if self.picture is None else replace(self, known=begin.encode(self.picture))
-
-    def residuals(self, call: Evaluation) -> None:
-        return None
 
     def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:
         assert self.known is not None
@@ -170,7 +168,7 @@ class RestoringUnit:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ColourUnit:
+class ColourUnit(ControlUnit):
     """Every prediction takes the blurred colours of a known picture (tile_colorfix).
 
     known: (1 or B, 4, h, w), or in its place ``picture`` (1, 3, H, W), encoded when the pass begins. radius: of the blur, in cells.
@@ -182,13 +180,9 @@ class ColourUnit:
     picture: Tensor | None = None
     sharpness: float = 0.0
     weight: float = 1.0
-    window: Window = Window()
 
     def prepared(self, begin: Beginning) -> ColourUnit:
         return self if self.picture is None else replace(self, known=begin.encode(self.picture))
-
-    def residuals(self, call: Evaluation) -> None:
-        return None
 
     def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:
         assert self.known is not None
@@ -200,13 +194,12 @@ class ColourUnit:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ShownUnit:
+class ShownUnit(ControlUnit):
     """An inpainting checkpoint is shown a unit's masked picture in place of its own. picture: (1, 3, H, W), 0 .. 1; mask: (1, 1, H, W)."""
 
     picture: Tensor
     mask: Tensor
     shown: Tensor | None = None
-    window: Window = Window()
 
     def prepared(self, begin: Beginning) -> ShownUnit:
         if begin.shown_channels != _MASK_AND_PICTURE:
@@ -214,12 +207,6 @@ class ShownUnit:
         painted = (self.mask > _MASK_EDGE).to(self.picture)
         grey = self.picture * (1 - painted) + 0.5 * painted     # the VAE's zero
         return replace(self, shown=torch.cat([max_pool2d(painted, _CELL), begin.encode(grey).cpu()], dim=1))
-
-    def residuals(self, call: Evaluation) -> None:
-        return None
-
-    def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:
-        return x0
 
 
 def blurred(latent: Tensor, radius: int) -> Tensor:
@@ -264,11 +251,18 @@ class Control:
         units = tuple(unit for unit in self.units if unit.window.holds(step, steps))
         return Control(units=units) if units else None
 
+    def told(self, call: Evaluation) -> Evaluation:
+        """The evaluation with what units add to the prompt; networks and UNet are both asked with it."""
+        for unit in self.units:
+            call = unit.told(call)
+        return call
+
     def unet_arguments(self, call: Evaluation) -> dict[str, Any]:
         """What UNet2DConditionModel is called with besides its own inputs."""
         found = [each for each in (unit.residuals(call) for unit in self.units) if each is not None]
         skips = _summed([each.skips for each in found if each.skips])
         inside = _summed([each.inside for each in found if each.inside])
+        levels = next((each.levels for each in found if each.inside), ())
         arguments: dict[str, Any] = {}
         sizes = level_sizes(call.x.shape[-2:], 4)
         if skips:
@@ -276,7 +270,7 @@ class Control:
             arguments["down_block_additional_residuals"] = tuple(each.to(dtype) for each in skips[:-1])
             arguments["mid_block_additional_residual"] = skips[-1].to(dtype)
         if inside:
-            arguments["down_intrablock_additional_residuals"] = [_fitted(each, size).to(call.x.dtype).expand(len(call.x), -1, -1, -1) for each, size in zip(inside, sizes)]
+            arguments["down_intrablock_additional_residuals"] = [_fitted(each, size).to(call.x.dtype).expand(len(call.x), -1, -1, -1) for each, size in zip(inside, (sizes[level] for level in levels))]
         return arguments
 
     def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:

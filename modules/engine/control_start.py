@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def begin_control(run: Run, plan: BatchPlan, *, hires: bool) -> Control | None:
     """The control units of a pass, ready to act; None without any. Raises what their makers raise, before any step."""
     family = run.components.family
-    control: Control | None = run.hooks.control(plan, hires=hires, family=family)
+    control: Control | None = run.hooks.control(plan, hires=hires, components=run.components)
     if control is None or not control.units:
         return None
     stream = Stream(plan.images[-1].seed, "CPU")     # A1111's global stream, as the last image's noise left it
@@ -33,5 +33,5 @@ def begin_control(run: Run, plan: BatchPlan, *, hires: bool) -> Control | None:
         return found
 
     return control.prepared(
-        Beginning(encode=encode, stream=stream, is_sdxl=family.is_sdxl, shown_channels=family.in_channels - family.latent.channels)
+        Beginning(encode=encode, stream=stream, unet=run.components.unet, is_sdxl=family.is_sdxl, shown_channels=family.in_channels - family.latent.channels)
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from modules.engine.control import Control, Evaluation
+from modules.engine.image_prompt import ImagePromptUnit, image_prompted
 from modules.engine.noise_levels import NoiseLevels
 from modules.engine.reference import ReferenceUnit, referring
 
@@ -69,7 +71,11 @@ class Predictor:
             level = float(self.levels.sigma_at(torch.tensor([round(timestep)])))
             marks = torch.ones(len(x), 1, 1, 1, device=x.device) if is_cond is None else is_cond
             call = Evaluation(x=x.to(self.compute_dtype), timesteps=timesteps, context=context, vector=vector, is_cond=marks, sigma=level)
-        extra = {} if control is None or call is None else control.unet_arguments(call)
+        extra: dict[str, Any] = {}
+        if control is not None and call is not None:
+            call = control.told(call)
+            context, extra = call.context, control.unet_arguments(call)
+            added = added if call.vector is None else {"text_embeds": call.vector[:, :0], "time_ids": call.vector}
         inputs = {
             "timestep": timesteps, "encoder_hidden_states": context.to(self.compute_dtype), "added_cond_kwargs": added, "return_dict": False,
         }  # fmt: skip
@@ -86,12 +92,17 @@ class Predictor:
         clean = latent / root if self.predicts_v else latent * root      # x0 = clean - scale * output
         return (clean - control.corrected(call, clean - output * scale)) / scale
 
-    def _shown(self, control: Control, call: Evaluation, inputs: dict[str, Any]) -> AbstractContextManager[None]:
-        """While the UNet draws with reference pictures before its eyes."""
+    @contextmanager
+    def _shown(self, control: Control, call: Evaluation, inputs: dict[str, Any]) -> Iterator[None]:
+        """While the UNet draws with pictures before its eyes."""
+        prompts = [unit for unit in control.units if isinstance(unit, ImagePromptUnit)]
         references = [unit for unit in control.units if isinstance(unit, ReferenceUnit)]
-        if not references:
-            return nullcontext()
-        return referring(self.unet, references, replace(call, x=control.model_input(call.x)), **inputs)
+        with ExitStack() as stack:
+            if prompts:
+                stack.enter_context(image_prompted(prompts, call))
+            if references:
+                stack.enter_context(referring(self.unet, references, replace(call, x=control.model_input(call.x)), **inputs))
+            yield
 
     @staticmethod
     def _towards_input(denoised: Tensor, x: Tensor, timestep: float) -> Tensor:

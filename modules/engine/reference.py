@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from modules.compute.noise import Stream
-from modules.engine.control import Emphasis, Window, rows
+from modules.engine.control import ControlUnit, Emphasis, rows
 
 if TYPE_CHECKING:
     from modules.engine.control import Beginning, Evaluation
-    from modules.loading.controlnet import Residuals
 
 _LEAST_VARIANCE = 1e-6
 _LEAST_FIDELITY = 1e-5
@@ -23,7 +22,7 @@ _SDXL_POWER = 3.0                                   # the original weakens fidel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ReferenceUnit:
+class ReferenceUnit(ControlUnit):
     """A picture whose look is taken over without a network.
 
     picture: (1, 3, H, W), 0 .. 1; ``known`` (1, 4, h, w) is made of it when the pass begins.
@@ -36,7 +35,6 @@ class ReferenceUnit:
     statistics: bool
     fidelity: float = 0.5
     weight: float = 1.0
-    window: Window = field(default_factory=Window)
     emphasis: Emphasis = Emphasis.BALANCED
     late: bool = False
     known: Tensor | None = None
@@ -49,12 +47,6 @@ class ReferenceUnit:
         elif self.emphasis is Emphasis.PROMPT or self.late:
             fidelity = 0.0
         return replace(self, known=begin.encode(self.picture), noise=begin.stream, fidelity=fidelity)
-
-    def residuals(self, call: Evaluation) -> Residuals | None:
-        return None
-
-    def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:
-        return x0
 
     def noisy(self, call: Evaluation) -> Tensor:
         """The known picture as noisy as ``call.x``, one row for each of its rows, (R, C, h, w)."""

@@ -24,6 +24,12 @@ def control_files(folders: Iterable[Path]) -> dict[str, ModelFile]:
     return dict(sorted(found.items()))
 
 
+def lone_file(path: Path) -> ModelFile:
+    """A file that stands in no list: what a unit needs beside its network."""
+    found = path.stat()
+    return ModelFile(path=path, name=path.name, kind="control", size=found.st_size, modified=found.st_mtime)
+
+
 def find_control(titles: Sequence[str], asked: str) -> str | None:
     """The title that ``asked`` means: the title itself, then the name in any case, then the shortest title that contains it."""
     if asked in titles:

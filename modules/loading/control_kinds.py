@@ -1,82 +1,146 @@
-"""What a control file holds, read off its tensors' names, and whether it belongs to the loaded checkpoint's family."""
+"""What a control file holds and for which checkpoints it was made, read off its tensors' names and shapes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from modules.families.family import ModelFamily, Shapes
 from modules.schema.errors import CannotLoad
 
+SD1, SD2, SDXL = "Stable Diffusion 1", "Stable Diffusion 2", "SDXL"
+_WIDTHS = {768: SD1, 1024: SD2, 2048: SDXL}         # widths of the text conditioning -> who has it
+_SQUARES = 8**2                                     # an SD1 adapter folds squares of 8 pixels into channels, an SDXL one of 16
+_XL_CHANNELS = (16**2, 3 * 16**2)
+_FACE_VECTOR = 512                                  # numbers that a face recogniser makes of a face
 _CHOOSE = "Choose another control model."
-# widths of the text conditioning -> who has it
-_FAMILIES = {768: "Stable Diffusion 1", 1024: "Stable Diffusion 2", 2048: "SDXL"}
-_SD1, _SD2, _SDXL = _FAMILIES
+
+
+class ControlKind(Enum):
+    """The kinds that run, with their names for people."""
+
+    CONTROLNET = "ControlNet"
+    UNION = "ControlNet Union"
+    LORA = "Control-LoRA"
+    T2I_ADAPTER = "T2I-Adapter"
+    STYLE_ADAPTER = "T2I style adapter"
+    IP_ADAPTER = "IP-Adapter"
+
+    @property
+    def is_controlnet(self) -> bool:
+        """Whether it is a second encoder, whose residuals go to the skip connections."""
+        return self in (ControlKind.CONTROLNET, ControlKind.UNION, ControlKind.LORA)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlFacts:
+    """what: its name in a sentence ("an IP-Adapter (plus)"). kind: None for what this version does not run. families: it fits; () where nothing tells."""
+
+    what: str
+    kind: ControlKind | None
+    families: tuple[str, ...] = ()
+    remedy: str = _CHOOSE
+
+    def fits(self, family: ModelFamily) -> bool:
+        return self.kind is not None and (not self.families or family_words(family) in self.families)
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """marks: parts of tensor names, one of which tells it. what: its name for people."""
+class _Row:
+    """told: whether tensors of these bare names and shapes are of the kind."""
 
-    marks: tuple[str, ...]
     what: str
+    kind: ControlKind | None
+    told: Callable[[Shapes], bool]
+    remedy: str = _CHOOSE
 
 
-# kinds that are known and not run, the particular before the general
-_KINDS = (
-    _Kind(("lllite",), "a ControlNet-LLLite"),
-    _Kind(("lora_controlnet",), "a Control-LoRA"),
-    _Kind((".motion_modules.",), "a SparseCtrl network"),
-    _Kind(("ip_adapter.", "image_proj.", "ip-adapter"), "an IP-Adapter"),
-    _Kind(("control_add_embedding.", "task_embedding"), "a ControlNet Union"),
-    _Kind(("style_embedding",), "a T2I style adapter"),
-    _Kind(("double_blocks.", "transformer_blocks.0.attn.add_k_proj", "controlnet_x_embedder"), "a ControlNet for another kind of model (Flux or Stable Diffusion 3)"),
-    _Kind(("lora_unet_", "lora_te_", "lora_up", "lora_A."), "a LoRA"),
-    _Kind(("first_stage_model.", "cond_stage_model.", "conditioner.embedders."), "a checkpoint"),
+def _any(*parts: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: any(part in name for part in parts for name in shapes)
+
+
+def _all(*names: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: all(name in shapes for name in names)
+
+
+def _both(*tests: Callable[[Shapes], bool]) -> Callable[[Shapes], bool]:
+    return lambda shapes: all(test(shapes) for test in tests)
+
+
+def _reads_faces(shapes: Shapes) -> bool:
+    return shapes.get("image_proj.proj_in.weight", (0, 0))[1:] == (_FACE_VECTOR,)
+
+
+_IMAGE = _any("ip_adapter.")
+_FACE = "Choose an IP-Adapter that reads the whole picture, such as ip-adapter-plus-face."
+# the particular before the general
+_ROWS = (
+    _Row("a ControlNet-LLLite", None, _any("lllite")),
+    _Row("a Control-LoRA", ControlKind.LORA, _all("lora_controlnet")),
+    _Row("a SparseCtrl network", None, _any(".motion_modules.")),
+    _Row("a PuLID adapter", None, _both(_IMAGE, _any("image_proj.mapping_")), _FACE),
+    _Row("an InstantID adapter", None, _both(_IMAGE, _reads_faces), _FACE),
+    _Row("an IP-Adapter FaceID Plus", None, _both(_IMAGE, _any("image_proj.perceiver_resampler.")), _FACE),
+    _Row("an IP-Adapter FaceID", None, _both(_IMAGE, _all("image_proj.proj.2.weight", "image_proj.norm.weight")), _FACE),
+    _Row("an IP-Adapter (full face)", ControlKind.IP_ADAPTER, _both(_IMAGE, _all("image_proj.proj.3.weight"))),
+    _Row("an IP-Adapter (plus)", ControlKind.IP_ADAPTER, _both(_IMAGE, _all("image_proj.latents"))),
+    _Row("an IP-Adapter", ControlKind.IP_ADAPTER, _both(_IMAGE, _all("image_proj.proj.weight"))),
+    _Row("an IP-Adapter of a layout that is not known", None, _any("ip_adapter.", "image_proj.", "ip-adapter")),
+    _Row("a ControlNet for another kind of model (Flux or Stable Diffusion 3)", None,
+         _any("double_blocks.", "transformer_blocks.0.attn.add_k_proj", "controlnet_x_embedder", "single_transformer_blocks.")),
+    _Row("a ControlNet Union", ControlKind.UNION, _both(_all("task_embedding"), _any("control_add_embedding."))),
+    _Row("a T2I style adapter", ControlKind.STYLE_ADAPTER, _all("style_embedding")),
+    _Row("a ControlNet", ControlKind.CONTROLNET, lambda shapes: "input_hint_block.0.weight" in shapes or "controlnet_cond_embedding.conv_in.weight" in shapes),
+    _Row("a T2I-Adapter", ControlKind.T2I_ADAPTER, lambda shapes: "body.0.block1.weight" in shapes or "body.0.resnets.0.block1.weight" in shapes),
+    _Row("a light T2I-Adapter", ControlKind.T2I_ADAPTER, _all("body.0.in_conv.weight", "body.0.out_conv.weight")),
+    _Row("a LoRA", None, _any("lora_unet_", "lora_te_", "lora_up", "lora_A."), "Put it into models/Lora and name it in the prompt."),
+    _Row("a whole checkpoint", None, _any("first_stage_model.", "cond_stage_model.", "conditioner.embedders."), "Put it into models/Stable-diffusion."),
 )
 
 
-def refusal_of(shapes: Shapes) -> str | None:
-    """What the file is, when it is something that this version knows and does not run as a control network."""
-    for kind in _KINDS:
-        if any(mark in name for mark in kind.marks for name in shapes):
-            return kind.what
-    if _is_for_sdxl(shapes.get("conv_in.weight")):
-        return "a T2I-Adapter for SDXL"
-    if "body.0.in_conv.weight" in shapes and "conv_in.weight" not in shapes:
-        return "a light T2I-Adapter"
-    return None
+def recognised(shapes: Shapes) -> ControlFacts | None:
+    """Of bare names (see control_layout.without_prefix); None for a file that is nothing of the kind."""
+    row = next((row for row in _ROWS if row.told(shapes)), None)
+    return None if row is None else ControlFacts(what=row.what, kind=row.kind, families=_families(row.kind, shapes), remedy=row.remedy)
 
 
-def refuse_unknown(path: object, shapes: Shapes) -> None:
-    """Raises CannotLoad for what is no network that can be run."""
-    what = refusal_of(shapes)
-    if what == "a LoRA":
-        raise CannotLoad(path, "it is a LoRA, not a control model", "Put it into models/Lora and name it in the prompt.")
-    if what == "a checkpoint":
-        raise CannotLoad(path, "it is a whole checkpoint, not a control model", "Put it into models/Stable-diffusion.")
-    if what is not None:
-        raise CannotLoad(path, f"it is {what}, which this version does not run", "Choose a ControlNet or a full T2I-Adapter.")
+def _families(kind: ControlKind | None, shapes: Shapes) -> tuple[str, ...]:
+    if kind in (ControlKind.T2I_ADAPTER, None):
+        first = shapes.get("conv_in.weight", shapes.get("body.0.in_conv.weight", ()))
+        if kind is None or len(first) != 4:
+            return ()
+        return (SDXL,) if first[1] in _XL_CHANNELS else (SD1, SD2)       # neither reads text: their widths are those of both
+    width = _text_width(shapes)
+    if width is None:                               # SDXL's small networks read no text
+        return (SDXL,) if any(name.startswith(("label_emb.", "add_embedding.")) for name in shapes) else ()
+    return (_WIDTHS[width],) if width in _WIDTHS else ()
 
 
-def refuse_other_family(path: object, shapes: Shapes, family: ModelFamily) -> None:
-    """Raises CannotLoad when the network was trained for another family of checkpoints."""
-    trained_for = _trained_for(shapes)
-    if trained_for is None:
-        return
-    loaded = _FAMILIES[_SDXL] if family.is_sdxl else _FAMILIES[_SD2] if family.name.startswith("SD2") else _FAMILIES[_SD1]
-    if trained_for != loaded:
-        raise CannotLoad(path, f"it was trained for {trained_for}, and the loaded checkpoint is {family.name}",
-                         f"Choose a control model for {loaded}, or load a {trained_for} checkpoint.")
+def _text_width(shapes: Shapes) -> int | None:
+    """Of the conditioning that it reads or makes."""
+    if "style_embedding" in shapes:
+        return shapes["proj"][1]
+    endings = ("attn2.to_k.weight", "attn2.to_k.down", ".to_k_ip.weight")
+    return next((shape[1] for name, shape in shapes.items() if name.endswith(endings) and len(shape) > 1), None)
 
 
-def _trained_for(shapes: Shapes) -> str | None:
-    widths = [shape[1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")]
-    if widths:
-        return _FAMILIES.get(widths[0])
-    is_adapter = "conv_in.weight" in shapes and any(name.startswith("body.") for name in shapes)     # reads no text
-    return _FAMILIES[_SDXL] if is_adapter and _is_for_sdxl(shapes["conv_in.weight"]) else None
+def family_words(family: ModelFamily) -> str:
+    """The kind of checkpoint as control files have it."""
+    return SDXL if family.is_sdxl else SD2 if family.name.startswith("SD2") else SD1
 
 
-def _is_for_sdxl(first: tuple[int, ...] | None) -> bool:
-    """SDXL's adapters fold squares of 16 pixels into channels, the others of 8."""
-    return first is not None and len(first) == 4 and first[1] in (16 * 16, 3 * 16 * 16)
+def checked(path: object, shapes: Shapes, family: ModelFamily) -> ControlFacts:
+    """What the file is, when it runs with checkpoints of ``family``. Raises CannotLoad saying what it is otherwise, and what to choose."""
+    facts = recognised(shapes)
+    if facts is None:
+        raise CannotLoad(path, "it holds no control network that this version knows", _CHOOSE)
+    if facts.kind is None:
+        runs = "not a control model" if facts.remedy.startswith("Put") else "which this version does not run"
+        raise CannotLoad(path, f"it is {facts.what}, {runs}", facts.remedy)
+    loaded = family_words(family)
+    if not facts.fits(family):
+        made_for = " and ".join(facts.families)
+        raise CannotLoad(path, f"it is {facts.what} trained for {made_for}, and the loaded checkpoint is {family.name}",
+                         f"Choose a control model for {loaded}, or load a {facts.families[0]} checkpoint.")
+    return facts

@@ -1,4 +1,4 @@
-"""The sizes and names of control networks, read off their tensors: ControlNets in the original or in diffusers' layout, T2I-Adapters."""
+"""The sizes and names of ControlNets, read off their tensors: in the original or in diffusers' layout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _HINT_BLOCKS = re.compile(r"input_hint_block\.(\d+)\.weight")
 _LAST_HINT_BLOCK = 14
 _HEAD_WIDTH = 64
 _SD1_CONTEXT, _SD1_HEADS = 768, 8
-_UNSHUFFLE = 8  # a T2I-Adapter folds squares of this many pixels into channels
+_MIDDLE = "middle_block.1.norm.weight"
+_XL_CONTEXT = 2048
 
 Names = Mapping[str, str]  # the module's tensor name -> the file's
 
@@ -30,6 +31,8 @@ def controlnet_config(path: object, shapes: Shapes, family: ModelFamily) -> dict
     """ControlNetModel's config for bare original ``shapes``. Raises CannotLoad for a layout that it cannot express."""
     encoder = {f"{UNET}{name}": shape for name, shape in shapes.items()}
     encoder[f"{UNET}out.2.weight"] = (0,)           # a control network has no output convolution of the UNet's kind
+    if _text_width(shapes) is None:                 # SDXL's small ones have no attention: what only attention needs may be anything
+        encoder |= {f"{UNET}none.attn2.to_k.weight": (0, _XL_CONTEXT), f"{UNET}none.proj_in.weight": (0, 0)}
     config = unet_config(path, encoder, family, _heads(shapes))
     for foreign in ("out_channels", "up_block_types", "addition_embed_type", "addition_time_embed_dim", "projection_class_embeddings_input_dim"):
         config.pop(foreign, None)
@@ -48,8 +51,12 @@ def controlnet_config(path: object, shapes: Shapes, family: ModelFamily) -> dict
 
 def _heads(shapes: Shapes) -> Heads:
     """SD1's attention has eight heads; wider text means heads of 64 channels, which the family row says."""
-    context = shapes["middle_block.1.transformer_blocks.0.attn2.to_k.weight"][1]
-    return NO_HEADS if context > _SD1_CONTEXT else Heads(count=_SD1_HEADS)
+    return NO_HEADS if (_text_width(shapes) or _XL_CONTEXT) > _SD1_CONTEXT else Heads(count=_SD1_HEADS)
+
+
+def _text_width(shapes: Shapes) -> int | None:
+    """Of the text conditioning that it reads; None where it reads none."""
+    return next((shape[1] for name, shape in shapes.items() if name.endswith(".attn2.to_k.weight")), None)
 
 
 def original_names(shapes: Shapes) -> dict[str, str]:
@@ -58,7 +65,9 @@ def original_names(shapes: Shapes) -> dict[str, str]:
 
     layers = _layers_per_level(shapes)
     named = {name: name for name in shapes if not name.startswith("label_emb.")}
-    converted = {ours: theirs for ours, theirs in convert_controlnet_checkpoint(named, {"layers_per_block": layers}).items() if theirs is not None}
+    named.setdefault(_MIDDLE, _MIDDLE)              # the converter counts the middle's parts, and would miss the last of two
+    found = convert_controlnet_checkpoint(named, {"layers_per_block": layers})
+    converted = {ours: theirs for ours, theirs in found.items() if theirs is not None and theirs in shapes}
     for number, part in ((0, "linear_1"), (2, "linear_2")):
         for kind in ("weight", "bias"):
             if f"label_emb.0.{number}.{kind}" in shapes:
@@ -84,17 +93,18 @@ def _diffusers_config(shapes: Shapes) -> dict[str, Any]:
     widths = [shapes[f"down_blocks.{level}.resnets.0.conv1.weight"][0] for level in range(levels)]
     attends = [f"down_blocks.{level}.attentions.0.proj_in.weight" in shapes for level in range(levels)]
     depths = [_count(shapes, f"down_blocks.{level}.attentions.0.transformer_blocks.{{}}.attn2.to_k.weight") or 1 for level in range(levels)]
-    depths[-1] = _count(shapes, "mid_block.attentions.0.transformer_blocks.{}.attn2.to_k.weight") if not attends[-1] else depths[-1]
-    context = shapes["mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight"][1]
+    middle = _count(shapes, "mid_block.attentions.0.transformer_blocks.{}.attn2.to_k.weight")
+    depths[-1] = (middle or 1) if not attends[-1] else depths[-1]
+    context = _text_width(shapes) or _XL_CONTEXT
     embedding = "controlnet_cond_embedding.blocks.{}.weight"
     steps = _count(shapes, embedding)
     config = {
         "in_channels": shapes["conv_in.weight"][1], "conditioning_channels": shapes["controlnet_cond_embedding.conv_in.weight"][1],
         "block_out_channels": widths, "layers_per_block": _count(shapes, "down_blocks.0.resnets.{}.conv1.weight"),
         "down_block_types": ["CrossAttnDownBlock2D" if each else "DownBlock2D" for each in attends],
-        "transformer_layers_per_block": depths, "cross_attention_dim": context,
+        "transformer_layers_per_block": depths, "cross_attention_dim": context, "mid_block_type": "UNetMidBlock2DCrossAttn" if middle else "UNetMidBlock2D",
         "attention_head_dim": [width // _HEAD_WIDTH for width in widths] if context > _SD1_CONTEXT else _SD1_HEADS,
-        "use_linear_projection": len(shapes["mid_block.attentions.0.proj_in.weight"]) == 2,
+        "use_linear_projection": len(shapes.get("mid_block.attentions.0.proj_in.weight", (0, 0))) == 2,
         "conditioning_embedding_out_channels": (shapes["controlnet_cond_embedding.conv_in.weight"][0], *(shapes[embedding.format(step)][0] for step in range(1, steps, 2))),
     }  # fmt: skip
     if "add_embedding.linear_1.weight" in shapes:
@@ -113,48 +123,3 @@ def _count(shapes: Shapes, pattern: str) -> int:
 def diffusers_names(shapes: Shapes) -> dict[str, str]:
     """The module's name of every tensor -> the file's. SDXL's size embedding comes ready: it is the class embedding here."""
     return {re.sub(r"^add_embedding\.", "class_embedding.", name): name for name in shapes}
-
-
-def adapter_config(path: object, shapes: Shapes) -> dict[str, Any]:
-    """T2IAdapter's config for bare ``shapes`` of the original full adapter, in its own or in diffusers' layout."""
-    body = _adapter_blocks(shapes)
-    if not body or "conv_in.weight" not in shapes:
-        raise CannotLoad(path, "it is an adapter of a layout that this version does not know", "Choose another control model.")
-    first = shapes["conv_in.weight"]
-    channels = [widths[-1] for widths in body]
-    return {
-        "in_channels": first[1] // _UNSHUFFLE**2, "channels": channels, "num_res_blocks": len(body[0]),
-        "downscale_factor": _UNSHUFFLE, "adapter_type": "full_adapter",
-    }  # fmt: skip
-
-
-def _adapter_blocks(shapes: Shapes) -> list[list[int]]:
-    """Channels of each residual block, by level."""
-    if any(".resnets." in name for name in shapes):
-        levels: list[list[int]] = []
-        while f"body.{len(levels)}.resnets.0.block1.weight" in shapes:
-            level, widths = len(levels), []
-            while f"body.{level}.resnets.{len(widths)}.block1.weight" in shapes:
-                widths.append(shapes[f"body.{level}.resnets.{len(widths)}.block1.weight"][0])
-            levels.append(widths)
-        return levels
-    flat = []
-    while f"body.{len(flat)}.block1.weight" in shapes:
-        flat.append(shapes[f"body.{len(flat)}.block1.weight"][0])
-    return [flat[start : start + 2] for start in range(0, len(flat), 2)]
-
-
-def adapter_names(shapes: Shapes) -> dict[str, str]:
-    """T2IAdapter's tensor name -> bare name in the file."""
-    found = {}
-    for name in shapes:
-        ours = re.sub(r"^body\.(\d+)\.in_conv\.", lambda hit: f"body.{_level_of(hit[1], shapes)}.in_conv.", name)
-        if ".resnets." not in name:
-            ours = re.sub(r"^body\.(\d+)\.(block[12])\.", lambda hit: f"body.{int(hit[1]) // 2}.resnets.{int(hit[1]) % 2}.{hit[2]}.", ours)
-        found[f"adapter.{ours}"] = name
-    return found
-
-
-def _level_of(number: str, shapes: Shapes) -> int:
-    """diffusers counts levels, the original counts residual blocks, two to a level."""
-    return int(number) if any(".resnets." in name for name in shapes) else int(number) // 2

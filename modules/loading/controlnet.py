@@ -1,12 +1,10 @@
-"""A control network file -> a module that turns a hint picture and noisy latents into what is added inside the UNet."""
+"""A control file -> the network in it: ControlNets of every layout here, the other kinds by their own files of this room."""
 
 from __future__ import annotations
 
 import logging
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 import torch
@@ -14,109 +12,48 @@ from torch import Tensor, nn
 
 from modules.compute.attention import apply_attention
 from modules.compute.policy import ComputePolicy
-from modules.families.family import ModelFamily
+from modules.families.family import UNET, ModelFamily
 from modules.library.model_file import ModelFile
-from modules.loading.control_kinds import refusal_of, refuse_other_family, refuse_unknown
-from modules.loading.control_layout import (
-    adapter_config,
-    adapter_names,
-    controlnet_config,
-    diffusers_config,
-    diffusers_names,
-    original_names,
-    without_prefix,
-)
+from modules.loading.components import Components
+from modules.loading.control_kinds import ControlKind, checked
+from modules.loading.control_layout import controlnet_config, diffusers_config, diffusers_names, original_names, without_prefix
+from modules.loading.control_lora import DOWN, UP, lend
+from modules.loading.control_network import ControlNetwork
 from modules.loading.fill import prepared
+from modules.loading.ip_adapter import ImagePromptNetwork, image_prompt_network
+from modules.loading.t2i_adapter import style_adapter, t2i_adapter
 from modules.loading.weights import Weights, open_weights
 from modules.schema.errors import CannotLoad
 
 log = logging.getLogger(__name__)
+AnyNetwork = ControlNetwork | ImagePromptNetwork
+_MARKS = ("difference", "lora_controlnet")          # tensors that say something by being there
+_LAST_HINT_BLOCK = "input_hint_block.14"
 
 
-class ControlKind(Enum):
-    """What a control file holds."""
-
-    CONTROLNET = "ControlNet"
-    T2I_ADAPTER = "T2I-Adapter"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Residuals:
-    """What is added inside the UNet. skips: to the skip connections, first to last, then the middle block's; inside: to the encoder's levels."""
-
-    skips: tuple[Tensor, ...] = ()
-    inside: tuple[Tensor, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ControlNetwork:
-    """A loaded control network. hint_encoder: run once per hint. pools: its residuals are averaged over the picture (shuffle models).
-
-    context_width: of the text conditioning it was trained with; None where it reads none. hint_channels: 3, or 4 for inpainting adapters.
-    """
-
-    kind: ControlKind
-    module: nn.Module
-    file: ModelFile
-    hint_encoder: nn.Module
-    hint_channels: int
-    context_width: int | None
-    in_channels: int = 4
-    pools: bool = False
-    _encoded: list[tuple[Tensor, Any]] = field(default_factory=list, repr=False)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return next(self.module.parameters()).dtype
-
-    def encoded(self, hint: Tensor) -> Any:
-        """``hint`` (1 or B, C, H, W; 0 .. 1) through the part that needs it only; remembered while the same tensor is asked for."""
-        for known, found in self._encoded:
-            if known is hint:
-                return found
-        found = self.hint_encoder(hint.to(self.dtype))
-        self._encoded[:] = [*self._encoded[-3:], (hint, found)]
-        return found
-
-    def __call__(self, x: Tensor, timesteps: Tensor, context: Tensor, hint: Tensor, vector: Tensor | None = None) -> Residuals:
-        """x: (R, C, h, w) as the UNet sees it; context (R, T, width); vector: SDXL's size and pooled text embedding, (R, V)."""
-        encoded = self.encoded(hint)
-        if self.kind is ControlKind.T2I_ADAPTER:
-            return Residuals(inside=tuple(encoded))
-        down, middle = self.module(
-            x[:, : self.in_channels].to(self.dtype), timesteps, encoder_hidden_states=context.to(self.dtype), controlnet_cond=encoded,
-            class_labels=None if vector is None else vector.to(self.dtype), return_dict=False,
-        )  # fmt: skip
-        return Residuals(skips=(*down, middle))
-
-
-def load_control(file: ModelFile, family: ModelFamily, policy: ComputePolicy) -> ControlNetwork:
+def load_control(file: ModelFile, family: ModelFamily, policy: ComputePolicy, *, base: Components | None = None) -> AnyNetwork:
     """The control network of ``file``, for checkpoints of ``family``.
 
+    base: the checkpoint in use, which Control-LoRAs and difference models build upon.
     Raises CannotLoad: damaged, not a control network, or of another family.
     """
     started = time.perf_counter()
+    dtype, device = getattr(torch, policy.compute_dtype), torch.device(policy.load_device)    # weights kept in 8 bits could not be computed with
     with closing(open_weights(file.path)) as weights:
-        bare, _ = without_prefix(weights.header.shapes)
-        kind = control_kind(weights.header.shapes)
-        refuse_other_family(file.path, bare, family)
-        if kind is None or refusal_of(bare):
-            refuse_unknown(file.path, bare)
-            raise CannotLoad(file.path, "it holds no ControlNet and no T2I-Adapter that this version knows", "Choose another control model.")
-        build = _controlnet if kind is ControlKind.CONTROLNET else _adapter
-        network = build(file, weights, family, policy)
-    log.info("loaded %s %s in %.1f s", kind.value, file.stem, time.perf_counter() - started)
+        facts = checked(file.path, without_prefix(weights.header.shapes)[0], family)
+        network: AnyNetwork
+        if facts.kind is ControlKind.IP_ADAPTER:
+            network = image_prompt_network(file, weights, dtype=dtype, device=device)
+        elif facts.kind is ControlKind.STYLE_ADAPTER:
+            network = style_adapter(file, weights, dtype=dtype, device=device)
+        elif facts.kind is ControlKind.T2I_ADAPTER:
+            network = t2i_adapter(file, weights, dtype=dtype, device=device)
+        elif facts.kind is ControlKind.LORA:
+            network = _control_lora(file, weights, _needed(file, base), policy)
+        else:
+            network = _controlnet(file, weights, family, policy, base)
+    log.info("loaded %s %s in %.1f s", network.kind.value, file.stem, time.perf_counter() - started)
     return network
-
-
-def control_kind(shapes: Any) -> ControlKind | None:
-    """What the tensors' names say, or None."""
-    bare, _ = without_prefix(shapes)
-    if "input_hint_block.0.weight" in bare or "controlnet_cond_embedding.conv_in.weight" in bare:
-        return ControlKind.CONTROLNET
-    if "body.0.block1.weight" in bare or "body.0.resnets.0.block1.weight" in bare:
-        return ControlKind.T2I_ADAPTER
-    return None
 
 
 class _AlreadyEncoded(nn.Module):
@@ -126,43 +63,133 @@ class _AlreadyEncoded(nn.Module):
         return encoded
 
 
-def _controlnet(file: ModelFile, weights: Weights, family: ModelFamily, policy: ComputePolicy) -> ControlNetwork:
+def _controlnet(file: ModelFile, weights: Weights, family: ModelFamily, policy: ComputePolicy, base: Components | None) -> ControlNetwork:
     from diffusers.models.controlnets.controlnet import ControlNetModel
 
-    shapes, own_names = without_prefix(weights.header.shapes)
-    is_original = "input_hint_block.0.weight" in shapes
-    config = controlnet_config(file.path, shapes, family) if is_original else diffusers_config(file.path, shapes)
-    found = original_names(shapes) if is_original else diffusers_names(shapes)
+    from modules.loading.control_union import union_name
+
+    bare, own_names = without_prefix(weights.header.shapes)
+    shapes = {name: shape for name, shape in bare.items() if name not in _MARKS}
+    union = {ours: name for name in shapes if (ours := union_name(name)) is not None}
+    plain = {name: shape for name, shape in shapes.items() if name not in union.values()}
+    is_original = "input_hint_block.0.weight" in plain
+    config = controlnet_config(file.path, plain, family) if is_original else diffusers_config(file.path, plain)
+    found = original_names(plain) if is_original else diffusers_names(plain)
+    kinds = 0
     with torch.device("meta"):
         module = ControlNetModel(**config)
-    names = {ours: own_names[bare] for ours, bare in found.items()}
-    filled = prepared(module, names, weights, part="ControlNet").fill(dtype=_dtype(policy), device=torch.device(policy.load_device))
-    apply_attention(filled, policy)
-    encoder = filled.controlnet_cond_embedding
-    filled.set_submodule("controlnet_cond_embedding", _AlreadyEncoded())
+        if union:
+            kinds = _into_union(file, module, shapes)
+            found = {_inside_union(name): source for name, source in found.items()} | union
+    names = {ours: own_names[theirs] for ours, theirs in found.items()}
+    filled = prepared(module, names, weights, part="ControlNet").fill(dtype=getattr(torch, policy.compute_dtype), device=torch.device(policy.load_device))
+    is_difference = "difference" in bare
+    if is_difference:
+        _add_checkpoint(file, filled, found, _needed(file, base))
     return ControlNetwork(
-        kind=ControlKind.CONTROLNET, module=filled, file=file, hint_encoder=encoder,
+        kind=ControlKind.UNION if union else ControlKind.CONTROLNET, module=filled, file=file, hint_encoder=_taken_out(filled, policy), hint_kinds=kinds,
         hint_channels=config["conditioning_channels"], context_width=config["cross_attention_dim"], in_channels=config["in_channels"],
-        pools="shuffle" in file.stem.lower(),
+        pools="shuffle" in file.stem.lower(), base=base.unet if is_difference and base is not None else None,
     )  # fmt: skip
 
 
-def _adapter(file: ModelFile, weights: Weights, family: ModelFamily, policy: ComputePolicy) -> ControlNetwork:
-    from diffusers.models.adapter import T2IAdapter
+def _taken_out(module: Any, policy: ComputePolicy) -> nn.Module:
+    """The part that only the hint goes through, which then comes to ``module`` encoded."""
+    apply_attention(module, policy)
+    encoder = module.controlnet_cond_embedding
+    module.set_submodule("controlnet_cond_embedding", _AlreadyEncoded())
+    return encoder
 
-    shapes, own_names = without_prefix(weights.header.shapes)
-    config = adapter_config(file.path, shapes)
+
+def _into_union(file: ModelFile, module: Any, shapes: Any) -> int:
+    """Put what only a union network has into ``module``; how many kinds of hint it knows."""
+    from modules.loading.control_union import KindEmbedding, UnionHint
+
+    kinds, width = shapes["task_embedding"]
+    if module.class_embedding is None:
+        raise CannotLoad(file.path, "it is a ControlNet Union without a size embedding", "Choose a ControlNet Union for SDXL.")
+    layers = len({name.split(".")[1] for name in shapes if name.startswith("transformer_layes.")})
+    module.controlnet_cond_embedding = UnionHint(module.controlnet_cond_embedding, kinds=kinds, width=width, layers=layers)
+    module.class_embedding = KindEmbedding(module.class_embedding, kinds=kinds, time_width=shapes["control_add_embedding.linear_2.weight"][0])
+    return kinds
+
+
+def _inside_union(name: str) -> str:
+    for part, inner in (("controlnet_cond_embedding.", "encoder."), ("class_embedding.", "size.")):
+        if name.startswith(part):
+            return part + inner + name.removeprefix(part)
+    return name
+
+
+def _add_checkpoint(file: ModelFile, module: nn.Module, found: Any, base: Components) -> None:
+    """A difference model holds what is to be added to the checkpoint's own encoder, which is read from its file: LoRAs are not in it."""
+    with closing(open_weights(base.checkpoint.path)) as weights:
+        for name, parameter in module.named_parameters():
+            source = f"{UNET}{found[name]}"
+            shape = weights.header.shapes.get(source)
+            if shape is None:
+                continue
+            if torch.Size(shape).numel() != parameter.numel():
+                raise CannotLoad(file.path, f"its tensor {found[name]} does not fit the loaded checkpoint", "Choose a checkpoint of the kind it was trained for.")
+            own = weights.read(source, torch.float32, torch.device("cpu")).reshape(parameter.shape)
+            parameter.data = (parameter.data.float() + own.to(parameter.device)).to(parameter.dtype)
+
+
+def _control_lora(file: ModelFile, weights: Weights, base: Components, policy: ComputePolicy) -> ControlNetwork:
+    from diffusers.models.controlnets.controlnet import ControlNetModel
+
+    bare, own_names = without_prefix(weights.header.shapes)
+    shapes = {name: shape for name, shape in bare.items() if name not in _MARKS}
+    config = _lora_config(file, shapes, base.unet.config)
     with torch.device("meta"):
-        module = T2IAdapter(**config)
-    names = {ours: own_names[bare] for ours, bare in adapter_names(shapes).items()}
-    filled = prepared(module, names, weights, part="T2I-Adapter").fill(dtype=_dtype(policy), device=torch.device(policy.load_device))
-    for each in filled.modules():
-        if isinstance(each, nn.AvgPool2d):
-            each.ceil_mode = False                  # as the original: an odd row is left out, not averaged alone
+        module = ControlNetModel(**config)
+    dtype, device = getattr(torch, policy.compute_dtype), torch.device(policy.load_device)
+    tensors = {}
+    for ours, (name, part) in _lora_names(shapes).items():
+        tensors[ours] = weights.read(own_names[name], dtype, device).clone()
+        wanted = dict(module.named_parameters()).get(ours) if not part else None
+        if wanted is not None:
+            if wanted.numel() != tensors[ours].numel():
+                raise CannotLoad(file.path, f"its tensor {name} does not fit the loaded checkpoint", "Choose a Control-LoRA for this kind of checkpoint.")
+            tensors[ours] = tensors[ours].reshape(wanted.shape)
+    lend(module, base.unet, tensors, file.path)
     return ControlNetwork(
-        kind=ControlKind.T2I_ADAPTER, module=filled, file=file, hint_encoder=filled, hint_channels=config["in_channels"], context_width=None
-    )
+        kind=ControlKind.LORA, module=module, file=file, hint_encoder=_taken_out(module, policy), hint_channels=config["conditioning_channels"],
+        context_width=config["cross_attention_dim"], in_channels=config["in_channels"], base=base.unet, shares_weights=True,
+    )  # fmt: skip
 
 
-def _dtype(policy: ComputePolicy) -> torch.dtype:
-    return getattr(torch, policy.compute_dtype)     # weights kept in 8 bits could not be computed with as they are
+def _lora_config(file: ModelFile, shapes: Any, base: Any) -> dict[str, Any]:
+    """The checkpoint's own sizes, with the file's for the hint."""
+    first = shapes.get("input_hint_block.0.weight")
+    if first is None or f"{_LAST_HINT_BLOCK}.weight" not in shapes:
+        raise CannotLoad(file.path, "the Control-LoRA lacks the part that reads the picture", "Download the file again.")
+    same = ("down_block_types", "mid_block_type", "block_out_channels", "layers_per_block", "cross_attention_dim", "transformer_layers_per_block",
+            "attention_head_dim", "use_linear_projection")
+    widths = [shapes[f"input_hint_block.{number}.weight"][0] for number in (0, 4, 8, 12)]
+    config = {name: base[name] for name in same} | {"conditioning_channels": first[1], "conditioning_embedding_out_channels": widths, "in_channels": 4}
+    if base.get("addition_embed_type"):
+        config |= {"class_embed_type": "projection", "projection_class_embeddings_input_dim": base["projection_class_embeddings_input_dim"]}
+    return config
+
+
+def _lora_names(shapes: Any) -> dict[str, tuple[str, str]]:
+    """The module's name of every tensor, factors by the name of their layer -> (bare name in the file, UP or DOWN or "")."""
+    factors = {name: (name.removesuffix(part), part) for part in (UP, DOWN) for name in shapes if name.endswith(part)}
+    stems = {f"{stem}.weight": stem for stem, _ in factors.values()}
+    found = {}
+    for ours, theirs in original_names({**{name: shape for name, shape in shapes.items() if name not in factors}, **dict.fromkeys(stems, (0,))}).items():
+        stem = stems.get(theirs)
+        if stem is None:
+            found[ours] = (theirs, "")
+            continue
+        for part in (UP, DOWN):
+            if f"{stem}{part}" in shapes:
+                found[ours.removesuffix(".weight") + part] = (f"{stem}{part}", part)
+    return found
+
+
+def _needed(file: ModelFile, base: Components | None) -> Components:
+    if base is None:
+        raise CannotLoad(file.path, "it builds upon the checkpoint in use, and none is loaded", "Load a checkpoint first.")
+    return base

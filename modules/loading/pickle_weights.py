@@ -99,12 +99,16 @@ def _refused_name(message: str) -> str:
 
 
 def _tensors_in(path: Path, value: Any) -> dict[str, Tensor]:
-    """The state dict inside what was unpickled: itself, or under "state_dict" as training programs write it."""
+    """The state dict inside what was unpickled: itself, or under "state_dict" as training programs write it, or several of them by name (IP-Adapters)."""
     if isinstance(value, Mapping) and isinstance(value.get("state_dict"), Mapping):
         value = value["state_dict"]
     if not isinstance(value, Mapping):
         raise CannotLoad(path, f"it holds a {type(value).__name__} instead of a table of tensors", _CONVERT)
-    tensors = {name: tensor for name, tensor in value.items() if isinstance(name, str) and isinstance(tensor, Tensor)}
+    tensors = _named(value) or {f"{outer}.{name}": tensor for outer, inner in value.items() if isinstance(inner, Mapping) for name, tensor in _named(inner).items()}
     if not tensors:
         raise CannotLoad(path, "it holds no tensors", "Choose a model file.")
     return tensors
+
+
+def _named(value: Mapping[Any, Any]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in value.items() if isinstance(name, str) and isinstance(tensor, Tensor)}

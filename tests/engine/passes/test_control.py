@@ -18,7 +18,8 @@ from modules.engine.generate import generate
 from modules.engine.hooks import BatchPlan, DenoiserCall, NullHooks
 from modules.families.sd15 import SD1
 from modules.library.model_file import ModelFile
-from modules.loading.controlnet import ControlNetwork, load_control
+from modules.loading.control_network import ControlNetwork
+from modules.loading.controlnet import load_control
 from modules.schema.errors import CannotLoad
 from tests.golden.cases import case
 from tests.golden.stages import components, policy, resolved_request
@@ -48,7 +49,7 @@ class Listening(NullHooks):
     latents: list[torch.Tensor] = field(default_factory=list)
     acted: list[bool] = field(default_factory=list)
 
-    def control(self, plan: BatchPlan, *, hires: bool, family: Any) -> Control | None:
+    def control(self, plan: BatchPlan, *, hires: bool, components: Any) -> Control | None:
         return Control(units=self.units) if self.units else None
 
     def denoiser_input(self, call: DenoiserCall) -> DenoiserCall:
