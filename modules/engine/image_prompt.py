@@ -38,13 +38,13 @@ class ImagePromptUnit(ControlUnit):
     block_weights: tuple[float, ...] | None = None
     region: Tensor | None = None
     _made: dict[int, tuple[Pair, Pair]] = field(default_factory=dict, repr=False)
-    _places: list[tuple[int, nn.Module]] = field(default_factory=list, repr=False)
+    _places: list[tuple[int, Any]] = field(default_factory=list, repr=False)
 
     def prepared(self, begin: Beginning) -> ImagePromptUnit:
         return replace(self, _places=cross_attentions(begin.unet))
 
     @property
-    def places(self) -> list[tuple[int, nn.Module]]:
+    def places(self) -> list[tuple[int, Any]]:
         """See cross_attentions; of the UNet of this pass."""
         return self._places
 
@@ -120,7 +120,7 @@ class _Added:
         return (found, *given[1:])
 
 
-def cross_attentions(unet: Any) -> list[tuple[int, nn.Module]]:
+def cross_attentions(unet: Any) -> list[tuple[int, Any]]:
     """(number of its transformer from encoder over middle to decoder, cross-attention), in the order of IP-Adapter files: encoder, decoder, middle."""
     parts = (unet.down_blocks, unet.mid_block, unet.up_blocks)
     groups = [[each for each in part.modules() if type(each).__name__ == _TRANSFORMER] if part is not None else [] for part in parts]

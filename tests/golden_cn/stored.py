@@ -80,8 +80,8 @@ def control_folder() -> Path:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[Any]:
-    """An App with ControlNet in it. It speaks for A1111's names meanwhile."""
+def server(folder: Path, *more: str) -> Iterator[Any]:
+    """An App with ControlNet in it, started with the flags ``more``. It speaks for A1111's names meanwhile."""
     import torch
 
     import webui
@@ -93,7 +93,7 @@ def server(folder: Path) -> Iterator[Any]:
     control_folder()
     stored = data_dir()
     parsed, extensions = webui.read_command_line([
-        "--data-dir", str(folder), "--models-dir", str(stored / "models"), "--embeddings-dir", str(stored / "embeddings"), "--nowebui",
+        "--data-dir", str(folder), "--models-dir", str(stored / "models"), "--embeddings-dir", str(stored / "embeddings"), "--nowebui", *more,
     ])  # fmt: skip
     app = build_app(parsed.flags, extensions)
     with occupied(app):

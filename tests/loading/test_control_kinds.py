@@ -128,12 +128,12 @@ def test_diffusers_layout_gives_the_same_residuals_as_the_original_one(tmp_path:
     from tests.golden_cn.stored import control_folder
 
     path = control_folder() / "control-tiny-canny.safetensors"
-    original = load_control(ModelFile(path=path, name=path.name, kind="control"), SD1, stages.policy())
+    original: Any = load_control(ModelFile(path=path, name=path.name, kind="control"), SD1, stages.policy())
     state = {f"controlnet_cond_embedding.{name}": tensor for name, tensor in original.hint_encoder.state_dict().items()}
     state |= {name: tensor for name, tensor in original.module.state_dict().items() if not name.startswith("controlnet_cond_embedding")}
     renamed = tmp_path / "diffusers.safetensors"
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, renamed)
-    ours = load_control(ModelFile(path=renamed, name=renamed.name, kind="control"), SD1, stages.policy())
+    ours: Any = load_control(ModelFile(path=renamed, name=renamed.name, kind="control"), SD1, stages.policy())
     x, hint = torch.randn(2, 4, 8, 8), torch.rand(1, 3, 64, 64)
     context = torch.randn(2, 77, original.context_width or 0)
     with torch.no_grad():

@@ -219,7 +219,7 @@ def tiny_unet() -> Any:
 
     return randomised(UNet2DConditionModel(
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), block_out_channels=(32, 64),
-        layers_per_block=1, cross_attention_dim=64, attention_head_dim=8, transformer_layers_per_block=(2, 1),
+        layers_per_block=1, cross_attention_dim=64, attention_head_dim=8, transformer_layers_per_block=(2, 1),  # pyright: ignore[reportArgumentType]
     ))  # fmt: skip
 
 

@@ -17,7 +17,9 @@ from internal_controlnet.enums import (
     ResizeMode,
     control_mode_from_value,
     resize_mode_from_value,
+    union_type_of,
 )
+from internal_controlnet.preprocessor_rows import LOOKS
 from internal_controlnet.preprocessors import SLIDER_FIELDS, find_preprocessor
 from modules.a1111.control_units import ControlRefused
 
@@ -109,6 +111,20 @@ class ControlNetUnit:
     @property
     def is_reference(self) -> bool:
         return "reference" in self.module
+
+    @property
+    def uses_clip(self) -> bool:
+        """Whether the picture is looked at through CLIP, where its mask leaves parts out."""
+        found = find_preprocessor(self.module)
+        return found is not None and found.key in LOOKS
+
+    @property
+    def hint_kind(self) -> int | None:
+        """The number of the hint's kind, for a union network: as told, or else by the preprocessor that made the hint."""
+        kind = self.union_control_type
+        if kind is ControlNetUnionControlType.UNKNOWN and (found := find_preprocessor(self.module)) is not None:
+            kind = next((kind for tag in found.tags if (kind := union_type_of(tag)) is not ControlNetUnionControlType.UNKNOWN), kind)
+        return None if kind is ControlNetUnionControlType.UNKNOWN else list(ControlNetUnionControlType).index(kind)
 
     @property
     def accepts_multiple_inputs(self) -> bool:

@@ -59,6 +59,18 @@ class ControlNetUnionControlType(Enum):
     UNKNOWN = "Unknown"
 
 
+_UNION_TYPES = {
+    ControlNetUnionControlType.OPENPOSE: ("openpose",), ControlNetUnionControlType.DEPTH: ("depth",), ControlNetUnionControlType.SOFTEDGE: ("scribble", "softedge"),
+    ControlNetUnionControlType.HARD_EDGE: ("canny", "lineart", "mlsd"), ControlNetUnionControlType.NORMAL_MAP: ("normalmap",),
+    ControlNetUnionControlType.SEGMENTATION: ("segmentation",), ControlNetUnionControlType.TILE: ("tile", "blur"), ControlNetUnionControlType.INPAINT: ("inpaint",),
+}  # fmt: skip
+
+
+def union_type_of(control_type: str) -> ControlNetUnionControlType:
+    """The kind that a union network is told for one of the page's control types."""
+    return next((kind for kind, names in _UNION_TYPES.items() if control_type.lower() in names), ControlNetUnionControlType.UNKNOWN)
+
+
 class BatchOption(Enum):
     DEFAULT = "All ControlNet units for all images in a batch"
     SEPARATE = "Each ControlNet unit for each image in a batch"

@@ -11,7 +11,7 @@ from modules.ui_components import ToolButton
 
 from internal_controlnet import models
 from internal_controlnet.args import ControlNetUnit
-from internal_controlnet.enums import ControlMode, HiResFixOption, ResizeMode
+from internal_controlnet.enums import ControlMode, ControlNetUnionControlType, HiResFixOption, ResizeMode, union_type_of
 from internal_controlnet.hints import mask_shown, pixel_perfect_resolution
 from internal_controlnet.panel_values import PAGE_FIELDS, picture_of
 from internal_controlnet.pictures import own_pictures
@@ -111,8 +111,9 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
     ):
         made[name] = gr.Radio([each.value for each in choices], value=first.value, label=label, elem_id=f"{base}_controlnet_{ending}",
                               elem_classes=["gradio-radio", f"controlnet_{ending}"], visible="hidden" if name == "hr_option" and is_img2img else True)
+    made["union_control_type"] = gr.Textbox(ControlNetUnionControlType.UNKNOWN.value, label="Union Control Type", visible="hidden")
     sliders = [made[name] for name in ("processor_res", "threshold_a", "threshold_b")]
-    kind.input(_filtered, [kind, made["model"]], [made["module"], made["model"], *sliders], **_QUICK)
+    kind.input(_filtered, [kind, made["model"]], [made["module"], made["model"], *sliders, made["union_control_type"]], **_QUICK)
     made["module"].input(_sliders_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)
     made["pixel_perfect"].input(_resolution_of, [made["module"], made["pixel_perfect"]], [made["processor_res"]], **_QUICK)
     made["own_picture"].change(lambda own: gr.update(elem_classes=_row(own)), [made["own_picture"]], [pictures], **_QUICK)
@@ -146,7 +147,7 @@ def _slider(elem_id: str, label: str, value: float, least: float, most: float, s
 def _filtered(kind: str, model: str) -> list[Any]:
     labels, titles, label, title = models.choices_of(kind)
     chosen = title if kind != "All" else model if model in titles else models.NONE
-    return [gr.update(choices=labels, value=label), gr.update(choices=titles, value=chosen), *_sliders_of(label, False)]
+    return [gr.update(choices=labels, value=label), gr.update(choices=titles, value=chosen), *_sliders_of(label, False), union_type_of(kind).value]
 
 
 def _refreshed(kind: str, model: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 # the fields of a unit on the page, in the order of the arguments
 PAGE_FIELDS = (
     "image", "mask", "effective_region_mask", "enabled", "low_vram", "pixel_perfect", "inpaint_crop_input_image", "module", "model", "weight", "guidance_start",
-    "guidance_end", "processor_res", "threshold_a", "threshold_b", "control_mode", "resize_mode", "hr_option", "own_picture",
+    "guidance_end", "processor_res", "threshold_a", "threshold_b", "control_mode", "resize_mode", "hr_option", "own_picture", "union_control_type",
 )  # fmt: skip
 
 

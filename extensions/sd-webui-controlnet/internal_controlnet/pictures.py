@@ -87,13 +87,22 @@ def hints_of(p: Any, unit: ControlNetUnit, preprocessor: Preprocessor, *, ignore
     return Hints(hint=hint, hires_hint=hires, maps=(hires, hint))
 
 
+def looked_at(p: Any, unit: ControlNetUnit) -> tuple[np.ndarray, ...]:
+    """The pictures of a unit that looks through CLIP, with the mask of what is left out as a fourth channel. Raises ControlRefused where there is none."""
+    own = own_pictures(unit)
+    if own is not None and len(own) > 1 and unit.accepts_multiple_inputs:
+        return tuple(own)
+    picture, mode = input_picture(p, unit)
+    return (np.ascontiguousarray(_cropped(p, unit, picture, mode)),)
+
+
 def input_picture(p: Any, unit: ControlNetUnit, *, ignore_mask: bool = False) -> tuple[np.ndarray, ResizeMode]:
     """The unit's own picture, or the one that img2img starts from; with a fourth channel, the mask, for inpainting modules."""
     own = own_pictures(unit)
     if own is not None:
         if len(own) > 1 and not unit.accepts_multiple_inputs:
             raise ControlRefused(f"ControlNet: {len(own)} pictures are given for one unit.", "Send one, or set input_mode to \"merge\".", field="image")
-        return (own[0] if unit.is_inpaint else _seen(own[0], ignore_mask=ignore_mask)), unit.resize_mode
+        return (own[0] if unit.is_inpaint or unit.uses_clip else _seen(own[0], ignore_mask=ignore_mask)), unit.resize_mode
     start = next(iter(getattr(p, "init_images", None) or []), None)
     if start is None:
         raise ControlRefused("ControlNet is enabled but no input image is given.", "Put a picture into the unit, or switch the unit off.", field="image")

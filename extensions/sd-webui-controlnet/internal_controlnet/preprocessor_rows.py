@@ -120,16 +120,6 @@ WEIGHTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "softedge_anyline": ("Anyline", ("https://huggingface.co/TheMistoAI/MistoLine/resolve/main/Anyline/MTEED.pth",)),
     "mobile_sam": ("mobile_sam", ("https://huggingface.co/dhkim2810/MobileSAM/resolve/main/mobile_sam.pt",)),
     "inpaint_only+lama": ("lama", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/ControlNetLama.pth",)),
-    "clip_vision": ("clip_vision", ("https://huggingface.co/openai/clip-vit-large-patch14/resolve/main/pytorch_model.bin",)),
-    "revision_clipvision": ("clip_vision", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/clip_g.pth",)),
-    "revision_ignore_prompt": ("clip_vision", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/clip_g.pth",)),
-    "ip-adapter_clip_sdxl": ("clip_vision", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/clip_g.pth",)),
-    "ip-adapter_clip_sd15": ("clip_vision", ("https://huggingface.co/h94/IP-Adapter/resolve/main/models/image_encoder/pytorch_model.bin",)),
-    "ip-adapter_clip_sdxl_plus_vith": ("clip_vision", ("https://huggingface.co/h94/IP-Adapter/resolve/main/models/image_encoder/pytorch_model.bin",)),
-    "instant_id_face_keypoints": ("insightface", ("https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/1k3d68.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/2d106det.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/genderage.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/glintr100.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/scrfd_10g_bnkps.onnx")),
-    "instant_id_face_embedding": ("insightface", ("https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/1k3d68.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/2d106det.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/genderage.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/glintr100.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/scrfd_10g_bnkps.onnx")),
-    "ip-adapter_face_id": ("insightface", ("https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/1k3d68.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/2d106det.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/genderage.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/glintr100.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/scrfd_10g_bnkps.onnx")),
-    "ip-adapter_face_id_plus": ("insightface", ("https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/1k3d68.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/2d106det.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/genderage.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/glintr100.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/scrfd_10g_bnkps.onnx")),
     "ip-adapter_pulid": ("insightface", ("https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/1k3d68.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/2d106det.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/genderage.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/glintr100.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/scrfd_10g_bnkps.onnx")),
     "densepose": ("densepose", ("https://huggingface.co/LayerNorm/DensePose-TorchScript-with-hint-image/resolve/main/densepose_r50_fpn_dl.torchscript",)),
     "densepose_parula": ("densepose", ("https://huggingface.co/LayerNorm/DensePose-TorchScript-with-hint-image/resolve/main/densepose_r50_fpn_dl.torchscript",)),
@@ -140,3 +130,10 @@ RUN_BY_NETWORKS = frozenset((
     "hed", "hed_safe", "scribble_hed", "pidinet", "pidinet_safe", "pidinet_scribble", "pidinet_sketch", "mlsd", "lineart", "lineart_coarse", "lineart_anime",
     "softedge_teed", "normal_bae", "depth_leres", "depth_anything", "depth_anything_v2",
 ))  # fmt: skip
+
+# key -> the picture encoder through which it looks ("": the one that the IP-Adapter was trained with); what it sees is no picture
+LOOKS = {
+    "ip-adapter-auto": "", "ip-adapter_clip_sd15": "clip_h", "ip-adapter_clip_sdxl_plus_vith": "clip_h", "ip-adapter_clip_sdxl": "clip_g", "clip_vision": "clip_vitl",
+    "revision_clipvision": "clip_g", "revision_ignore_prompt": "clip_g",
+}  # fmt: skip
+FACES = ("ip-adapter_face_id", "ip-adapter_face_id_plus", "ip-adapter_pulid", "instant_id_face_embedding", "instant_id_face_keypoints")

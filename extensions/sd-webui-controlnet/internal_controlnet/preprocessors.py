@@ -12,7 +12,7 @@ import numpy as np
 from modules.paths import models_path
 
 from internal_controlnet.hints import opaque
-from internal_controlnet.preprocessor_rows import ROWS, RUN_BY_NETWORKS, WEIGHTS
+from internal_controlnet.preprocessor_rows import FACES, LOOKS, ROWS, RUN_BY_NETWORKS, WEIGHTS
 from internal_controlnet.settings import setting
 from modules import shared
 from modules.a1111.control_units import ControlRefused
@@ -236,6 +236,11 @@ def _by_network(key: str, label: str) -> Callable[[Picture, float, float, float]
     """Runs the preprocessor's network, or says what it would need."""
 
     def run(picture: Picture, resolution: float, first: float, second: float) -> Picture:
+        if key in LOOKS:
+            raise ControlRefused(f"The preprocessor {label!r} makes no picture: it hands on what CLIP sees.", "Generate with it; there is nothing to preview.", field="module")
+        if key in FACES:
+            raise ControlRefused(f"The preprocessor {label!r} needs a face recogniser, which this version does not run.",
+                                 "Choose ip-adapter-auto, and an IP-Adapter that reads the whole picture, such as ip-adapter-plus-face.", field="module")
         known = WEIGHTS.get(key)
         if known is None:
             raise ControlRefused(f"This version has no preprocessor {label!r} of its own.", "Choose 'none' and give the finished hint picture.", field="module")

@@ -17,7 +17,9 @@ from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.hints import mask_shown
 from internal_controlnet.pictures import as_array
 from internal_controlnet.poses import drawn
+from internal_controlnet.preprocessor_rows import LOOKS
 from internal_controlnet.preprocessors import Preprocessor, find_preprocessor
+from internal_controlnet.vision import packed, seen_of
 from modules.schema.errors import WebuiError
 
 _NOT_ALONE = ("clip_vision", "revision_clipvision", "revision_ignore_prompt", "ip-adapter-auto")   # what they give is no picture
@@ -83,6 +85,9 @@ def detect(
         raise HTTPException(status_code=422, detail=f"Preprocessor {module} requires `controlnet_masks` param.")
     masks = [*controlnet_masks, *[None] * len(controlnet_input_images)]
     try:
+        if preprocessor.key in LOOKS:
+            pictures = [_masked(preprocessor, picture, mask) for picture, mask in zip(controlnet_input_images, masks)]
+            return {"info": "Success", "images": [], "tensor": [packed(each) for each in seen_of(preprocessor.key, pictures)]}
         unit = ControlNetUnit(enabled=True, module=preprocessor.label, processor_res=controlnet_processor_res, threshold_a=controlnet_threshold_a,
                               threshold_b=controlnet_threshold_b)
         found = [_detected(preprocessor, unit, picture, mask) for picture, mask in zip(controlnet_input_images, masks)]
@@ -94,13 +99,18 @@ def detect(
 
 
 def _detected(preprocessor: Preprocessor, unit: ControlNetUnit, picture: str, mask: str | None) -> np.ndarray:
+    return mask_shown(preprocessor.run(_masked(preprocessor, picture, mask), unit.processor_res, unit.threshold_a, unit.threshold_b))
+
+
+def _masked(preprocessor: Preprocessor, picture: str, mask: str | None) -> np.ndarray:
+    """The picture, with its mask as a fourth channel where the preprocessor reads one."""
     found = as_array(picture, "controlnet_input_images")
-    if preprocessor.reads_mask and mask is not None:
+    if (preprocessor.reads_mask or preprocessor.key in LOOKS) and mask is not None:
         over = as_array(mask, "controlnet_masks")[:, :, :1]
         if over.shape[:2] != found.shape[:2]:
             raise HTTPException(status_code=422, detail=f"The mask is {over.shape[1]}x{over.shape[0]}, the picture {found.shape[1]}x{found.shape[0]}.")
         found = np.concatenate([found, over], axis=2)
-    return mask_shown(preprocessor.run(found, unit.processor_res, unit.threshold_a, unit.threshold_b))
+    return found
 
 
 def render_openpose_json(pose_data: list[Pose] = Body([])) -> dict[str, Any]:  # noqa: B008

@@ -13,14 +13,16 @@ from internal_controlnet import external_code, models, panel, routes
 from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.enums import InputMode
 from internal_controlnet.hints import mask_shown
-from internal_controlnet.pictures import Hints, hints_of, region_of
+from internal_controlnet.pictures import Hints, hints_of, looked_at, region_of
+from internal_controlnet.preprocessor_rows import LOOKS
 from internal_controlnet.preprocessors import Preprocessor, find_preprocessor
 from internal_controlnet.settings import add_settings, setting
+from internal_controlnet.vision import encoder_for, known_encoder, unpacked
 from modules.processing import StableDiffusionProcessingImg2Img
 from PIL import Image
 
 from modules import images, script_callbacks, scripts
-from modules.a1111.control_units import Colours, ControlRefused, ControlWish, Reference, release
+from modules.a1111.control_units import Colours, ControlRefused, ControlWish, Reference, Sees
 from modules.schema.errors import WebuiError
 
 _REMOTE = {
@@ -76,6 +78,9 @@ class Script(scripts.Script):
                                      "Choose a model in the unit, or switch the unit off.", field="model")
             file = models.model_file(unit.model)
         region = region_of(unit)
+        if preprocessor.key in LOOKS:
+            p.control_wishes.append(_seeing_wish(p, unit, preprocessor, file, region))
+            return
         if region is not None and file is None:
             raise ControlRefused("ControlNet: reference units act on the whole picture.", "Leave effective_region_mask out.", field="effective_region_mask")
         found = hints_of(p, unit, preprocessor, ignore_mask=bool(setting("controlnet_ignore_noninpaint_mask", p)))
@@ -92,7 +97,6 @@ class Script(scripts.Script):
 
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
         maps = getattr(p, "control_maps", None) or []
-        release(p)
         shown = [(Image.fromarray(mask_shown(found.clip(0, 255).astype(np.uint8))), module) for found, module in maps]
         if setting("control_net_detectmap_autosaving", p):
             _save(p, shown)
@@ -148,7 +152,23 @@ def _wish(unit: ControlNetUnit, preprocessor: Preprocessor, file: Any, region: n
         hint=found.hint, hires_hint=found.hires_hint, file=file, weight=unit.weight, start=unit.guidance_start, end=unit.guidance_end,
         emphasis=unit.control_mode.value, passes=unit.hr_option.value, soft_hires=preprocessor.softens_hires,
         block_weights=None if unit.advanced_weighting is None else tuple(unit.advanced_weighting), region=region,
-        restores="inpaint_only" in key, colours=colours, reference=reference, low_vram=unit.low_vram,
+        restores="inpaint_only" in key, colours=colours, reference=reference, low_vram=unit.low_vram, hint_kind=unit.hint_kind,
+    )  # fmt: skip
+
+
+def _seeing_wish(p: Any, unit: ControlNetUnit, preprocessor: Preprocessor, file: Any, region: np.ndarray | None) -> ControlWish:
+    """Of a unit that hands on what CLIP sees of its picture."""
+    given = () if unit.ipadapter_input is None else unpacked(unit.ipadapter_input)
+    encoder = known_encoder(preprocessor.key, file) if given else encoder_for(preprocessor.key, file)
+    revises = preprocessor.key.startswith("revision")
+    sees = Sees(
+        pictures=() if given else looked_at(p, unit), given=given, encoder=encoder,
+        revises=revises, silent=preprocessor.key == "revision_ignore_prompt" or (revises and not p.prompt and not p.negative_prompt),
+        noise=unit.threshold_a if revises else 0.0,
+    )  # fmt: skip
+    return ControlWish(
+        file=file, weight=unit.weight, start=unit.guidance_start, end=unit.guidance_end, passes=unit.hr_option.value, region=region, low_vram=unit.low_vram,
+        block_weights=None if unit.advanced_weighting is None else tuple(unit.advanced_weighting), sees=sees,
     )  # fmt: skip
 
 

@@ -1,0 +1,90 @@
+"""Units with the kinds of networks that the stored cases have none of, from request to picture, with tiny random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from modules.application.generation import generate_blocking
+from modules.schema.errors import WebuiError
+from modules.schema.request import Txt2ImgRequest
+from tests.families.tiny import checkpoint_of
+from tests.golden.stages import components
+from tests.golden_cn import stored
+from tests.loading.test_control_networks import drawn, image_adapter, randomised, saved, vision_module
+
+SIZE = {"width": 64, "height": 96, "steps": 2, "seed": 5, "cfg_scale": 5.0}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from diffusers.models.adapter import T2IAdapter
+
+    folder = tmp_path_factory.mktemp("kinds")
+    control = folder / "control"
+    control.mkdir()
+    saved(control / "ip-tiny.safetensors", image_adapter("base", components().unet, 64, 48, 4))
+    saved(control / "faceid-tiny.safetensors", {"image_proj.proj.2.weight": drawn(4, 4), "image_proj.norm.weight": drawn(4), "ip_adapter.1.to_k_ip.weight": drawn(4, 4)})
+    saved(control / "light-tiny.safetensors", randomised(T2IAdapter(channels=[32, 64, 64], num_res_blocks=4, adapter_type="light_adapter")).state_dict())
+    checkpoint = checkpoint_of("SDXL", folder)
+    with stored.server(folder / "data", "--controlnet-dir", str(control), "--ckpt-dir", str(folder)) as app:
+        app.settings.update({"control_net_modules_path": str(folder / "encoders")})
+        yield app, checkpoint.name, folder / "encoders" / "clip_vision"
+
+
+def scene(*, dark: bool = False) -> str:
+    pixels = np.zeros((96, 64, 3), np.uint8) if dark else np.tile(np.arange(64, dtype=np.uint8)[None, :, None] * 4, (96, 1, 3))
+    from modules.imaging.base64_codec import encode_image
+
+    return encode_image(Image.fromarray(pixels))
+
+
+def made(app: Any, *units: dict[str, Any], **more: Any) -> np.ndarray:
+    request = {"prompt": "a red circle", **SIZE, **more}
+    if units:
+        request["alwayson_scripts"] = {"controlnet": {"args": [{"enabled": True, "image": scene(), **unit} for unit in units]}}
+    return np.asarray(generate_blocking(app, Txt2ImgRequest.from_flat(request)).images[0].picture).astype(int)
+
+
+def test_an_image_prompt_from_request_to_picture(app: Any) -> None:
+    app, _, encoders = app
+    unit = {"module": "ip-adapter-auto", "model": "ip-tiny"}
+    with pytest.raises(WebuiError, match=r"clip_h\.pth.*huggingface\.co/h94"):
+        made(app, unit)
+    encoders.mkdir(parents=True)
+    saved(encoders / "clip_h.safetensors", vision_module().state_dict())
+    plain, shown = made(app), made(app, unit)
+    assert np.abs(shown - plain).mean() > 1
+    assert np.array_equal(made(app, {**unit, "weight": 0.0}), plain)
+    assert np.array_equal(made(app, {**unit, "low_vram": True}, {**unit, "enabled": False}), shown)
+    both = [scene(), scene(dark=True)]
+    merged = made(app, {**unit, "input_mode": "merge", "image": [{"image": each} for each in both]})
+    assert not np.array_equal(merged, shown)
+    with pytest.raises(WebuiError, match="looks at the picture through CLIP"):
+        made(app, {"module": "canny", "model": "ip-tiny"})
+    with pytest.raises(WebuiError, match="FaceID, which this version does not run"):
+        made(app, {"module": "ip-adapter-auto", "model": "faceid-tiny"})
+    with pytest.raises(WebuiError, match="does not look at the picture"):
+        made(app, {"module": "ip-adapter-auto", "model": "light-tiny"})
+
+
+def test_a_light_adapter_acts(app: Any) -> None:
+    app, _, _ = app
+    assert np.abs(made(app, {"module": "none", "model": "light-tiny"}) - made(app)).mean() > 1
+
+
+def test_what_clip_saw_can_be_sent_instead_of_the_picture(app: Any) -> None:
+    """The text that /controlnet/detect answers."""
+    app, _, _ = app
+    from internal_controlnet.routes import detect  # pyright: ignore[reportMissingImports]
+
+    unit = {"module": "ip-adapter_clip_sd15", "model": "ip-tiny"}
+    (text,) = detect(controlnet_module="ip-adapter_clip_sd15", controlnet_input_images=[scene()], controlnet_processor_res=-1, controlnet_threshold_a=-1,
+                     controlnet_threshold_b=-1, controlnet_masks=[], low_vram=False)["tensor"]
+    assert np.array_equal(made(app, {**unit, "image": None, "ipadapter_input": [text]}), made(app, unit))
+    with pytest.raises(WebuiError, match="ipadapter_input"):
+        made(app, {**unit, "ipadapter_input": ["bm90aGluZw=="]})
