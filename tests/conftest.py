@@ -30,11 +30,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """
     from xdist.scheduler import LoadFileScheduling
 
+    config.option.loadscopereorder = False      # as collected: see pytest_collection_modifyitems
+
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             return "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
 
     return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser tests come first: they take longest, and the other processes share out the rest meanwhile."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/browser/"))
 
 
 @dataclass(kw_only=True)
