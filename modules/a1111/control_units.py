@@ -19,15 +19,17 @@ from torch import Tensor
 
 from modules.a1111.app_slot import current
 from modules.a1111.running import running_work
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.engine.control import ColourUnit, Control, ControlUnit, Emphasis, NetworkUnit, RestoringUnit, ShownUnit, Window, inpaint_hint
 from modules.engine.image_prompt import ImagePromptUnit, RevisionUnit, StyleUnit, cross_attentions
 from modules.engine.reference import ReferenceUnit
+from modules.families.table import family_named
 from modules.library.control_files import control_files, find_control
 from modules.library.model_file import ModelFile
 from modules.loading.control_kinds import ControlKind
 from modules.loading.control_network import ControlNetwork
 from modules.loading.ip_adapter import ImagePromptNetwork
-from modules.schema.errors import InvalidValue, UnknownName
+from modules.schema.errors import InvalidValue, NoCheckpoint, UnknownName
 
 BOTH, FIRST_PASS, HIRES_PASS = "Both", "Low res only", "High res only"
 FOLDER = "ControlNet"
@@ -133,6 +135,19 @@ def find_control_file(asked: str, more: Iterable[str | Path] = ()) -> ModelFile:
         remedy = "" if known else f"There are no control models yet: put their files into {Path(current().paths.models_dir) / FOLDER}."
         raise ControlModelUnknown("control model", asked, list(known), remedy)
     return known[title]
+
+
+def misfit(file: ModelFile) -> str:
+    """Why a control model is of no use with the checkpoint of the settings, in a few words; "" where it is of use, or nothing tells."""
+    app = current()
+    facts = app.controls.facts(file)
+    try:
+        family = family_named(chosen_checkpoint(app, app.settings.as_dict().get(CHECKPOINT_KEY)).family_name or "")
+    except NoCheckpoint:
+        return ""
+    if facts is None or family is None or facts.fits(family):
+        return ""
+    return f"for {' and '.join(facts.families)}" if facts.kind is not None else f"{facts.what}: not run"
 
 
 def control_of(p: Any, *, hires: bool, components: Components) -> Control | None:
