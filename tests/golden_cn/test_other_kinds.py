@@ -33,6 +33,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     control.mkdir()
     saved(control / "ip-tiny.safetensors", image_adapter("base", components().unet, 64, 48, 4))
     saved(control / "faceid-tiny.safetensors", {"image_proj.proj.2.weight": drawn(4, 4), "image_proj.norm.weight": drawn(4), "ip_adapter.1.to_k_ip.weight": drawn(4, 4)})
+    saved(control / "ip-xl.safetensors", {"image_proj.proj.weight": drawn(8, 4), "ip_adapter.1.to_k_ip.weight": drawn(4, 2048)})
     saved(control / "light-tiny.safetensors", randomised(T2IAdapter(channels=[32, 64, 64], num_res_blocks=4, adapter_type="light_adapter")).state_dict())
     checkpoint = checkpoint_of("SDXL", folder)
     saved(control / "union-tiny.safetensors", fitting_union(checkpoint).state_dict())
@@ -70,6 +71,8 @@ def made(app: Any, *units: dict[str, Any], **more: Any) -> np.ndarray:
 def test_an_image_prompt_from_request_to_picture(app: Any) -> None:
     app, _, encoders = app
     unit = {"module": "ip-adapter-auto", "model": "ip-tiny"}
+    with pytest.raises(WebuiError, match="trained for SDXL"):
+        made(app, {**unit, "model": "ip-xl"})       # said before any file is asked for
     with pytest.raises(WebuiError, match=r"clip_h\.pth.*huggingface\.co/h94"):
         made(app, unit)
     encoders.mkdir(parents=True)
