@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from modules.engine.control import Control
+from modules.engine.flow_predictor import FlowPredictor
 from modules.engine.guidance import RowWeights, combine, first_parts, is_plain
 from modules.engine.hooks import CancelView, DenoiserCall, GenerationHooks, Interrupted
 from modules.engine.predictor import Predictor
@@ -50,7 +51,7 @@ class Blend:
 class DenoiserSetup:
     """Everything that stays the same during one pass. total_steps: the denoiser calls that the pass expects."""
 
-    predictor: Predictor
+    predictor: Predictor | FlowPredictor
     conditioning: ConditioningLike
     guidance_scale: float
     total_steps: int

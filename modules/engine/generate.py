@@ -192,7 +192,7 @@ def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame]
 def _facts(run: Run) -> SamplingFacts:
     height, width = _final_cells(run)
     uses_schedule = run.sampler.kind == "sigma"     # A1111 writes down what was asked for where it has no effect
-    schedule = resolve_schedule(run.sampler, run.schedule_name) if uses_schedule else find_schedule(run.schedule_name)
+    schedule = resolve_schedule(run.sampler, run.schedule_name, is_flow=run.components.family.is_flow) if uses_schedule else find_schedule(run.schedule_name)
     return SamplingFacts(
         sampler_name=run.sampler.name, schedule_name=schedule.label, width=width * LATENT_CELL, height=height * LATENT_CELL,
         extra=tuple(run.facts.items()),

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from modules.engine.encode import encode_means, encode_pixels
+from modules.families.family import ModelFamily
 from modules.loading.components import Components
 
 
@@ -25,7 +26,7 @@ def everything_masked(components: Components, batch: int, width: int, height: in
     if not components.family.is_inpainting:
         return None
     grey = encode_pixels(torch.full((1, 3, height, width), 0.5), components.vae, components.family.latent, seed=seed)
-    return torch.cat([torch.ones_like(grey[:, :1]), grey], dim=1).expand(batch, -1, -1, -1)
+    return _joined(components.family, torch.ones(1, 1, height, width), grey).expand(batch, -1, -1, -1)
 
 
 def masked_picture(
@@ -50,5 +51,16 @@ def masked_picture(
     centred = pixels * 2.0 - 1.0
     shown = torch.lerp(centred, centred * (1.0 - hidden), weight)
     encoded = encode_pixels((shown + 1.0) / 2.0, components.vae, components.family.latent, seed=seed)
-    cells = torch.nn.functional.interpolate(hidden, size=latents.shape[-2:]).to(encoded)
-    return torch.cat([cells.expand(len(encoded), -1, -1, -1), encoded], dim=1)
+    return _joined(components.family, hidden, encoded)
+
+
+def _joined(family: ModelFamily, hidden: Tensor, encoded: Tensor) -> Tensor:
+    """Mask (1, 1, H, W) and masked picture's latents (B, C, h, w) in one. FLUX.1 fill reads every pixel of the mask, and after the picture."""
+    rows, columns = encoded.shape[-2:]
+    if not family.is_flow:
+        cells = torch.nn.functional.interpolate(hidden, size=(rows, columns)).to(encoded)
+        return torch.cat([cells.expand(len(encoded), -1, -1, -1), encoded], dim=1)
+    side = family.latent.downscale
+    pixels = torch.nn.functional.interpolate(hidden, size=(rows * side, columns * side))
+    cells = pixels.view(1, rows, side, columns, side).permute(0, 2, 4, 1, 3).reshape(1, side**2, rows, columns).to(encoded)
+    return torch.cat([encoded, cells.expand(len(encoded), -1, -1, -1)], dim=1)

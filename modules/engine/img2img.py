@@ -166,7 +166,7 @@ def img2img_pass(run: Run, plan: BatchPlan, start: Start) -> PassOutcome:
         whole = start.image_cond()
         return None if whole is None else whole[: len(kept)]
 
-    blend = None if start.painted is None else step_blend(inpaint, kept, start.painted, by_timestep=run.sampler.kind == "timestep")
+    blend = None if start.painted is None else step_blend(inpaint, kept, start.painted, by_timestep=run.sampler.kind == "timestep" and not run.components.family.is_flow)
     outcome = sampling_pass(
         run, conditioning, noise, first_noise, start=kept, denoising_strength=request.denoising_strength,
         fixed_steps=request.options.img2img_fix_steps, image_cond=image_cond(), blend=blend, handover=refiner_handover(run, plan, image_cond),
