@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from modules.library.diffusers_folder import DiffusersFolder, is_diffusers_folder, read_folder
+from modules.library.gguf_header import is_gguf
 from modules.library.header import Header, TensorEntry, read_header
 from modules.loading.scaled_weights import ScaledWeights, has_factors
 from modules.schema.errors import CannotLoad
@@ -140,6 +141,10 @@ def open_weights(path: Path) -> Weights:
     """
     if is_diffusers_folder(path):
         return FolderWeights(read_folder(path))
+    if is_gguf(path):
+        from modules.loading.gguf_weights import GgufWeights
+
+        return GgufWeights(path)
     if path.suffix.lower() in PICKLE_SUFFIXES:
         from modules.loading.pickle_weights import is_pickle, open_pickle
 
