@@ -8,7 +8,6 @@ which is the ``clean + sigma * noise`` they were made for.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -27,7 +26,7 @@ class FlowLevels:
     unbounded: bool = False
     stride: int = 1
 
-    @cached_property
+    @property
     def sigmas(self) -> Tensor:
         return self.sigma_at(torch.arange(_STEPS))
 

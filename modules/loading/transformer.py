@@ -34,7 +34,7 @@ def prepare_transformer(family: ModelFamily, weights: Weights) -> Filling[nn.Mod
     return prepared(module, names, weights, part="transformer")
 
 
-def ready_transformer(module: Any, device: torch.device) -> nn.Module:
+def ready_transformer(module: Any, device: torch.device) -> Any:
     """With what is no weight and was on the meta device until now."""
     if any(buffer.is_meta for buffer in module.buffers()):      # Chroma's numbers of its layers
         config, embedding = module.config, module.time_text_embed

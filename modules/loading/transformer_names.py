@@ -37,7 +37,7 @@ _FLUX_SINGLE: Rules = {
     "norm.query_norm": "attn.norm_q", "norm.key_norm": "attn.norm_k",
 }  # fmt: skip
 _SD3_ENDS: Rules = {
-    "pos_embed": "pos_embed.pos_embed", "x_embedder.proj": "pos_embed.proj", "context_embedder": "context_embedder", "final_layer.linear": "proj_out",
+    "x_embedder.proj": "pos_embed.proj", "context_embedder": "context_embedder", "final_layer.linear": "proj_out",
     "final_layer.adaLN_modulation.1": f"{SWAPPED}norm_out.linear",
     **{f"{theirs}.mlp.{part}": f"time_text_embed.{ours}.{_TIME[part]}" for theirs, ours in
        (("t_embedder", "timestep_embedder"), ("y_embedder", "text_embedder")) for part in ("0", "2")},
@@ -68,6 +68,7 @@ _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
     "z-image": (_Z_ENDS, {group: (group, _Z_BLOCK) for group in ("layers", "noise_refiner", "context_refiner")}),
     "qwen-image": ({}, {}),
 }
+_TENSORS = {"pos_embed": "pos_embed.pos_embed"}         # of no layer
 _GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(in_layer|out_layer)")
 
 
@@ -93,8 +94,8 @@ def _pieces(name: str, rest: str, shapes: Shapes, kind: Denoiser, ends: Rules, g
     block = _BLOCK.fullmatch(rest)
     group = groups.get(block[1]) if block else None
     before, rules, rest = (f"{group[0]}.{block[2]}.", group[1], block[3]) if group and block else ("", ends, rest)
-    if rest in rules and isinstance(rules[rest], str):          # a tensor that is no layer's
-        return {str(rules[rest]): Piece(name)}
+    if rest in _TENSORS:
+        return {_TENSORS[rest]: Piece(name)}
     layer, _, ending = rest.rpartition(".")
     if kind == "chroma":
         layer = _GUIDANCE_LAYER.sub(lambda match: f"{match[1]}.{_TIME[match[2]]}", layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from modules.schema.errors import CannotLoad
 from modules.schema.flags import Flags
 from tests.families import tiny_flow as tiny
 
+library: Any = diffusers      # it hands out its classes late
 NAMES = tuple(family.name for family in FAMILIES if family.runs and family.is_flow)
 SIZE, STEPS, SEED, SCALE = 64, 3, 7, 3.0
 PROMPT, NEGATIVE = "a red cat on a table", "blurry, text"
@@ -130,30 +132,30 @@ def test_latents_are_those_of_the_diffusers_pipeline(name: str, tmp_path: Path, 
 @torch.no_grad()
 def reference_latents(name: str, ours: Ours) -> Tensor:
     transformer, vae, texts = modules_of(name)
-    parts: dict[str, Any] = {"transformer": transformer, "vae": vae, "scheduler": diffusers.FlowMatchEulerDiscreteScheduler()}
+    parts: dict[str, Any] = {"transformer": transformer, "vae": vae, "scheduler": library.FlowMatchEulerDiscreteScheduler()}
     noise = ours.noise.clone()
     asked: dict[str, Any] = {"prompt": PROMPT, "height": SIZE, "width": SIZE, "num_inference_steps": STEPS, "sigmas": ours.sigmas[:-1], "guidance_scale": SCALE, "output_type": "latent"}
     clip = CLIPTokenizer.from_pretrained(VOCABULARY_FOLDER, local_files_only=True)
     if name == "Z-Image":
         parts |= {"text_encoder": texts["qwen3_4b"], "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>")}
         asked |= {"latents": noise, "negative_prompt": NEGATIVE, "guidance_scale": SCALE - 1}
-        pipeline = diffusers.ZImagePipeline(**parts)
+        pipeline = library.ZImagePipeline(**parts)
     elif name.startswith("SD3"):
         parts |= {"text_encoder": texts["clip_l"], "tokenizer": clip, "text_encoder_2": texts["clip_g"],
                   "tokenizer_2": CLIPTokenizer.from_pretrained(VOCABULARY_FOLDER, local_files_only=True, pad_token="!"),
                   "text_encoder_3": texts["t5xxl"], "tokenizer_3": fast_tokenizer(tokenizers.t5_tokenizer(), "<pad>")}  # fmt: skip
         asked |= {"latents": noise, "negative_prompt": NEGATIVE}
-        pipeline = diffusers.StableDiffusion3Pipeline(**parts)
+        pipeline = library.StableDiffusion3Pipeline(**parts)
     elif name == "Chroma":
         parts |= {"text_encoder": texts["t5xxl"], "tokenizer": fast_tokenizer(tokenizers.t5_tokenizer(), "<pad>")}
         asked |= {"latents": packed(noise), "negative_prompt": NEGATIVE}
-        pipeline = diffusers.ChromaPipeline(**parts)
+        pipeline = library.ChromaPipeline(**parts)
     else:
         parts |= {"text_encoder": texts["clip_l"], "tokenizer": clip, "text_encoder_2": texts["t5xxl"], "tokenizer_2": fast_tokenizer(tokenizers.t5_tokenizer(), "<pad>")}
         asked |= {"latents": packed(noise)}
         if name == "FLUX.1 fill":
             asked |= {"image": PICTURE, "mask_image": MASK}
-        pipeline = (diffusers.FluxFillPipeline if name == "FLUX.1 fill" else diffusers.FluxPipeline)(**parts)
+        pipeline = (library.FluxFillPipeline if name == "FLUX.1 fill" else library.FluxPipeline)(**parts)
     pipeline.set_progress_bar_config(disable=True)
     found = pipeline(**asked).images
     return found if found.ndim == 4 else unpacked(found)
@@ -166,11 +168,31 @@ def fast_tokenizer(made: Any, pad: str) -> PreTrainedTokenizerFast:
 
 
 def packed(latent: Tensor) -> Tensor:
-    return diffusers.FluxPipeline._pack_latents(latent, len(latent), latent.shape[1], *latent.shape[2:])
+    return library.FluxPipeline._pack_latents(latent, len(latent), latent.shape[1], *latent.shape[2:])
 
 
 def unpacked(tokens: Tensor) -> Tensor:
-    return diffusers.FluxPipeline._unpack_latents(tokens, SIZE, SIZE, 8)
+    return library.FluxPipeline._unpack_latents(tokens, SIZE, SIZE, 8)
+
+
+@pytest.mark.parametrize("name", ["SD3.5", "Z-Image"])
+def test_a_folder_of_diffusers_is_the_same_model(name: str, tmp_path: Path) -> None:
+    transformer, vae, texts = modules_of(name)
+    kinds = [type(module).__name__ for module in texts.values()]
+    order = sorted(zip(kinds, texts.values()), key=lambda each: each[0].startswith("T5"))       # in SD3's folders T5 is the third
+    folder = tmp_path / "some model"
+    index: dict[str, Any] = {"_class_name": "SomePipeline"}
+    for number, (kind, module) in enumerate(order, 1):
+        part = "text_encoder" + (f"_{number}" if number > 1 else "")
+        index[part] = ["transformers", kind]
+        tiny.write(folder / part / "model.safetensors", module.state_dict())
+    for part, module in (("transformer", transformer), ("vae", vae)):
+        tiny.write(folder / part / "diffusion_pytorch_model.safetensors", module.state_dict())
+    (folder / "model_index.json").write_text(json.dumps(index))
+    loaded = load_checkpoint(listed(folder), POLICY)
+    assert loaded.family.name == name
+    for ours, theirs in ((loaded.unet, transformer), (loaded.vae, vae), (loaded.text_encoders[0].module, order[0][1])):
+        assert all(torch.equal(tensor, theirs.state_dict()[key]) for key, tensor in ours.state_dict().items())
 
 
 def test_what_is_missing_is_listed_all_at_once(tmp_path: Path) -> None:

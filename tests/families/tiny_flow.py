@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, Qwen3Config, Qwen3Model, T5Config, T5EncoderModel
 
+library: Any = diffusers      # it hands out its classes late
 State = dict[str, Tensor]
 L_WIDTH, G_WIDTH, T5_WIDTH, QWEN_WIDTH, WIDTH, HEAD = 32, 48, 96, 48, 64, 32
 FLUX_SIZES: dict[str, Any] = {
@@ -36,15 +37,15 @@ def transformer_of(family: str) -> Any:
     if family.startswith("FLUX"):
         inputs = {"FLUX.1 fill": 384}.get(family, 64)
         guided = family != "FLUX.1 schnell"
-        made: nn.Module = diffusers.FluxTransformer2DModel(in_channels=inputs, out_channels=64, pooled_projection_dim=L_WIDTH, guidance_embeds=guided, **FLUX_SIZES)
+        made: nn.Module = library.FluxTransformer2DModel(in_channels=inputs, out_channels=64, pooled_projection_dim=L_WIDTH, guidance_embeds=guided, **FLUX_SIZES)
     elif family == "Chroma":
-        made = diffusers.ChromaTransformer2DModel(in_channels=64, approximator_hidden_dim=32, approximator_layers=2, **FLUX_SIZES)
+        made = library.ChromaTransformer2DModel(in_channels=64, approximator_hidden_dim=32, approximator_layers=2, **FLUX_SIZES)
     elif family == "Z-Image":
-        made = diffusers.ZImageTransformer2DModel(
+        made = library.ZImageTransformer2DModel(
             dim=WIDTH, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=QWEN_WIDTH, axes_dims=[8, 12, 12])
     else:
         normed = family == "SD3.5"
-        made = diffusers.SD3Transformer2DModel(
+        made = library.SD3Transformer2DModel(
             num_layers=2, attention_head_dim=HEAD if normed else WIDTH, num_attention_heads=2 if normed else 1, joint_attention_dim=T5_WIDTH,
             caption_projection_dim=WIDTH, pooled_projection_dim=L_WIDTH + G_WIDTH, pos_embed_max_size=12,
             dual_attention_layers=(0,) if normed else (), qk_norm="rms_norm" if normed else None,
@@ -55,7 +56,7 @@ def transformer_of(family: str) -> Any:
 def vae_of(family: str) -> Any:
     shift, scale = (0.0609, 1.5305) if family.startswith("SD3") else (0.1159, 0.3611)
     kinds = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4, "block_out_channels": [32] * 4}
-    made = randomised(diffusers.AutoencoderKL(
+    made = randomised(library.AutoencoderKL(
         latent_channels=16, layers_per_block=1, use_quant_conv=False, use_post_quant_conv=False, shift_factor=shift, scaling_factor=scale, **kinds), 2)
     last = made.encoder.conv_out
     with torch.no_grad():       # next to nothing is drawn when it encodes
