@@ -246,6 +246,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
     initial_noise_multiplier: float | None = None
     latent_mask: Any = None
     force_task_id: str | None = None
+    depth_map: Any = None
 
     image_mask: Any = field(default=None, init=False)
     nmask: Any = field(default=None, init=False)
@@ -303,6 +304,7 @@ def from_request(request: Request) -> StableDiffusionProcessing:
         p.mask_blur = get(request, ("inpaint", "mask_blur"))
         p.image_mask = _opened(get(request, ("inpaint", "mask")), "mask")
         p.latent_mask = _opened(p.latent_mask, "latent_mask")
+        p.depth_map = _opened(p.depth_map, "depth_map")
         p.init_images = [_opened(each, "init_images") for each in p.init_images or ()]
     p.sampler_name, p.scheduler = split_sampler_and_schedule(request.sampling.sampler or "Euler", request.sampling.scheduler or "Automatic")
     p.styles, p.override_settings = list(request.prompt.styles), dict(request.overrides.override_settings)

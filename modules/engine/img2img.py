@@ -97,7 +97,8 @@ def prepare_start(run: Run, plan: BatchPlan) -> Start:
 
     def image_cond() -> Tensor | None:
         mask = None if area is None else area.mask
-        return masked_picture(run.components, pixels, latents, mask, rounded=rounded, weight=request.options.inpainting_mask_weight, seed=seed)
+        return masked_picture(run.components, pixels, latents, mask, rounded=rounded, weight=request.options.inpainting_mask_weight, seed=seed,
+                              depth_map=request.init.depth_map)
 
     return Start(
         latents=latents, painted=painted, image_cond=_Known(run, image_cond).of_the_model_in_use, frames=tuple(each.frame for each in prepared),
