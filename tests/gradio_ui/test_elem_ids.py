@@ -41,9 +41,10 @@ def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
 
     app = build_app(parse_flags(["--data-dir", str(tmp_path_factory.mktemp("ids"))], {}).flags)
     install_scripts(app, gr.Blocks)
-    components = build_ui(app).get_config_file()["components"]
+    page = build_ui(app)
+    components = page.get_config_file()["components"]
     found = [each["props"]["elem_id"] for each in components if each["props"].get("elem_id")]
-    found += re.findall(r' id="([^"]+)"', " ".join(str(each["props"].get("value")) for each in components if each["type"] == "html"))
+    found += re.findall(r' id="([^"]+)"', " ".join([*(str(each["props"].get("value")) for each in components if each["type"] == "html"), *page.pieces.values()]))
     yield found
     app.close()
 

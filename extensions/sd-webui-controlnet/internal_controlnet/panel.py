@@ -43,7 +43,7 @@ def build(is_img2img: bool, count: int) -> Built:
             places.append(gr.State(None))
             units.append(_unit(f"{tab}_controlnet_ControlNet", is_img2img, titles))
         else:
-            with gr.Tabs(elem_id=f"{tab}_controlnet_tabs", selected=0):
+            with gr.Tabs(elem_id=f"{tab}_controlnet_tabs", elem_classes=["opened-late"], selected=0):
                 for number in range(count):
                     with gr.Tab(f"ControlNet Unit {number}", id=number, elem_classes=["cnet-unit-tab"], render_children=True):
                         places.append(gr.State(None))
