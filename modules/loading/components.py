@@ -23,9 +23,9 @@ _ZERO_SNR_LAST_ALPHA = 4.8973451890853435e-08       # A1111's last alpha: 0 woul
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoder:
-    """One text encoder with its tokenizer (transformers' CLIPTokenizer or a Tokenizer of tokenizers; the vocabularies ship with us).
+    """One text encoder with its tokenizer (transformers' CLIPTokenizer; the vocabulary ships with us).
 
-    module: a CLIPTextModel, with the projection of its pooled output as ``text_projection``; a T5EncoderModel, Qwen2Model or Qwen3Model.
+    module: a CLIPTextModel; where the spec says ``pooled``, with the projection as ``text_projection``.
     """
 
     module: nn.Module
@@ -39,8 +39,7 @@ class Components:
 
     alphas_cumprod: (1000,) float32, on the CPU.
     placement: brings a part to the device whenever it is called; for other work on it, ``placement.resident(part)``.
-    unet: the denoiser; a transformer in flow models.
-    vae_file: the file the VAE came from; None: the checkpoint's own. own_vae_file: that of a checkpoint that comes without one.
+    vae_file: the file the VAE came from; None: the checkpoint's own.
     """
 
     checkpoint: ModelFile
@@ -52,7 +51,6 @@ class Components:
     alphas_cumprod: Tensor
     placement: Placement = field(default_factory=KeepResident)
     vae_file: ModelFile | None = None
-    own_vae_file: ModelFile | None = None
 
     def attached(self) -> Components:
         """This, with every part under its placement's care."""
