@@ -19,19 +19,22 @@ from torch import Tensor
 
 from modules.a1111.app_slot import current
 from modules.a1111.running import running_work
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.engine.control import ColourUnit, Control, ControlUnit, Emphasis, NetworkUnit, RestoringUnit, ShownUnit, Window, inpaint_hint
 from modules.engine.image_prompt import ImagePromptUnit, RevisionUnit, StyleUnit, cross_attentions
 from modules.engine.reference import ReferenceUnit
+from modules.families.table import family_named
 from modules.library.control_files import control_files, find_control
 from modules.library.model_file import ModelFile
-from modules.loading.control_kinds import ControlKind
+from modules.loading.control_kinds import ControlKind, refuse_misfit
 from modules.loading.control_network import ControlNetwork
 from modules.loading.ip_adapter import ImagePromptNetwork
-from modules.schema.errors import InvalidValue, UnknownName
+from modules.schema.errors import InvalidValue, NoCheckpoint, UnknownName
 
 BOTH, FIRST_PASS, HIRES_PASS = "Both", "Low res only", "High res only"
 FOLDER = "ControlNet"
 if TYPE_CHECKING:
+    from modules.families.family import ModelFamily
     from modules.loading.clip_vision import Seen, VisionEncoder
     from modules.loading.components import Components
     from modules.loading.controlnet import AnyNetwork
@@ -133,6 +136,31 @@ def find_control_file(asked: str, more: Iterable[str | Path] = ()) -> ModelFile:
         remedy = "" if known else f"There are no control models yet: put their files into {Path(current().paths.models_dir) / FOLDER}."
         raise ControlModelUnknown("control model", asked, list(known), remedy)
     return known[title]
+
+
+def check_file(p: Any, file: ModelFile) -> None:
+    """Before any work: raises CannotLoad where the control model does not run with the checkpoint of ``p``."""
+    facts, family = current().controls.facts(file), _family((p.override_settings or {}).get(CHECKPOINT_KEY))
+    if facts is not None and family is not None:
+        refuse_misfit(file.path, facts, family)
+
+
+def misfit(file: ModelFile) -> str:
+    """Why a control model is of no use with the checkpoint of the settings, in a few words; "" where it is of use, or nothing tells."""
+    facts, family = current().controls.facts(file), _family()
+    if facts is None or family is None or facts.fits(family):
+        return ""
+    return f"for {' and '.join(facts.families)}" if facts.kind is not None else f"{facts.what}: not run"
+
+
+def _family(name: str | None = None) -> ModelFamily | None:
+    """Of the checkpoint ``name``, or of the running job's, or, outside of one, of that of the settings."""
+    app, work = current(), running_work()
+    usual = work.checkpoint if work is not None else app.settings.as_dict().get(CHECKPOINT_KEY)
+    try:
+        return family_named(chosen_checkpoint(app, name or usual).family_name or "")
+    except (NoCheckpoint, UnknownName):
+        return None
 
 
 def control_of(p: Any, *, hires: bool, components: Components) -> Control | None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from modules.application.app import App
 from modules.application.outcome import Outcome
-from modules.engine.hooks import is_over
 from modules.files.atomic import write_bytes, write_new_file
 from modules.files.resolver import safe_join
 from modules.files.storage import StorageError
@@ -175,7 +174,7 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
 
 def _write(merge: Merge, file: Any, asked: MergeRequest, metadata: Mapping[str, str], job: Job) -> None:
     def report(done: int, total: int) -> None:
-        if is_over(job.cancel):
+        if job.cancel.interrupted or job.cancel.skipped:
             raise _Stopped
         job.progress.step(done, total)
 

@@ -45,6 +45,8 @@ class FamilyNeeds(Protocol):
     def is_sdxl(self) -> bool: ...
     @property
     def vae_needs_float32(self) -> bool: ...
+    @property
+    def needs_bfloat16(self) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,9 @@ class ComputePolicy:
             changed = replace(changed, residency=self.residency_sdxl)
         if family.vae_needs_float32:
             changed = replace(changed, vae_dtype="float32")
+        if family.needs_bfloat16 and self.weight_dtype == "float16":        # they overflow float16
+            vae_dtype = "bfloat16" if changed.vae_dtype == "float16" else changed.vae_dtype
+            changed = replace(changed, weight_dtype="bfloat16", compute_dtype="bfloat16", vae_dtype=vae_dtype)
         return changed
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
@@ -14,15 +14,16 @@ from modules.compute.noise import ImageNoise, Stream, as_torch_seed
 from modules.engine.brownian import BrownianNoise
 from modules.engine.control import Control
 from modules.engine.denoiser import Blend, ConditioningLike, DenoiserSetup, GuidedDenoiser, Succession
+from modules.engine.flow import FlowLevels, on_other_scale, only_follows
+from modules.engine.flow_predictor import FlowPredictor
 from modules.engine.handover import Handover
 from modules.engine.hooks import CancelView, GenerationHooks, Interrupted
-from modules.engine.hypertile import TiledAttention
-from modules.engine.noise_levels import NoiseLevels, adjusted_alphas, noise_levels
+from modules.engine.noise_levels import Levels, NoiseLevels, adjusted_alphas, noise_levels
 from modules.engine.pass_grid import GridRequest, PassGrid, finished_latent, make_grid, start_latent
 from modules.engine.pass_model import PassModel
 from modules.engine.predictor import LCM_STRIDE, Predictor
 from modules.engine.resolved import SamplingOptions
-from modules.engine.sampler_contract import OnStep, SamplerSpec, StepInfo, StepNoise, Tuning
+from modules.engine.sampler_contract import OnStep, SamplerFunction, SamplerSpec, StepInfo, StepNoise, Tuning
 from modules.engine.sampler_registry import resolve_schedule
 from modules.engine.schedules import ScheduleSpec
 from modules.engine.token_merging import merged_tokens
@@ -35,7 +36,7 @@ class DenoisePass:
     steps: as asked. start: None for a pass from pure noise, or the latents (B, C, h, w) to go on from.
     denoising_strength: how far back into noise ``start`` is taken, 0 .. 1.
     fixed_steps: run exactly ``steps`` steps whatever the strength (hires, A1111's img2img_fix_steps).
-    handover: the refiner, if one takes over. tiles: attention on tiles. preview_content: which prediction ``on_step`` is told. noted: facts that stand before those of the pass itself.
+    handover: the refiner, if one takes over. noted: facts that stand before those of the pass itself.
     """
 
     sampler: SamplerSpec
@@ -58,8 +59,6 @@ class DenoisePass:
     blend: Blend | None = None
     control: Control | None = None
     handover: Handover | None = None
-    tiles: TiledAttention | None = None
-    preview_content: str = "Combined"
     noted: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -74,8 +73,10 @@ class PassOutcome:
     facts: dict[str, object] = field(default_factory=dict)
 
 
-def model_levels(model: PassModel, sampler: SamplerSpec, options: SamplingOptions) -> NoiseLevels:
-    """The noise levels of ``model`` with the options applied; LCM knows only every 20th timestep."""
+def model_levels(model: PassModel, sampler: SamplerSpec, options: SamplingOptions, cells: Sequence[int]) -> Levels:
+    """The noise levels of ``model`` with the options applied; LCM knows only every 20th timestep. cells: (h, w) of the latent."""
+    if model.flow is not None:
+        return model.flow.levels(cells)
     alphas = adjusted_alphas(
         model.alphas_cumprod, downcast=options.use_downcasted_alpha_bar, zero_terminal_snr=options.noise_schedule == "Zero Terminal SNR"
     )
@@ -84,14 +85,16 @@ def model_levels(model: PassModel, sampler: SamplerSpec, options: SamplingOption
 
 def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
     """Run it. An interrupt gives the last prediction; before the first one, the start as it is."""
-    levels = model_levels(model, work.sampler, work.options)
+    levels = model_levels(model, work.sampler, work.options, work.first_noise.shape)
+    scale = replace(levels, unbounded=True) if isinstance(levels, FlowLevels) and work.sampler.kind == "timestep" else levels
+    is_flow = model.flow is not None
     request = GridRequest(
-        sampler=work.sampler, schedule=resolve_schedule(work.sampler, work.schedule_name), steps=work.steps, levels=levels, options=work.options,
-        is_sdxl=model.is_sdxl, strength=None if work.start is None else work.denoising_strength, fixed_steps=work.fixed_steps,
+        sampler=work.sampler, schedule=resolve_schedule(work.sampler, work.schedule_name, is_flow=is_flow), steps=work.steps, levels=scale,
+        options=work.options, is_sdxl=model.is_sdxl, is_flow=is_flow, strength=None if work.start is None else work.denoising_strength, fixed_steps=work.fixed_steps,
     )
     grid = make_grid(request)
     x = start_latent(grid, request, work.first_noise, work.start, work.hooks.extra_noise)
-    tuning = _tuning(work, levels, grid.facts)
+    tuning = _tuning(work, scale, grid.facts)
     grid.facts.update(work.noted)
     complete = True
     setup, models = _setup(work, model, levels, grid.counted_steps), ExitStack()
@@ -99,11 +102,9 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
     noise, on_step = _step_noise(work, grid), _reporter(work, denoiser, max(len(grid.sigmas) - 1, 1))
     try:
         with models:
-            models.enter_context(merged_tokens(model.unet, work.options.token_merging_ratio))
-            if work.tiles is not None:
-                models.enter_context(work.tiles.on_unet(model.unet, is_sdxl=model.is_sdxl))
+            models.enter_context(merged_tokens(model.unet, 0.0 if is_flow else work.options.token_merging_ratio))
             no_step = len(grid.sigmas) < 2          # so little of an existing latent is redrawn
-            found = x if no_step else work.sampler.function(denoiser, x, grid.sigmas, noise=noise, on_step=on_step, tuning=tuning)
+            found = x if no_step else _sampler_function(work, model, tuning)(denoiser, x, grid.sigmas, noise=noise, on_step=on_step, tuning=tuning)
         latents = finished_latent(grid, work.sampler, found)
     except Interrupted:
         beginning = work.first_noise if work.start is None else work.start
@@ -135,23 +136,38 @@ def _successor(work: DenoisePass, before: DenoiserSetup, models: ExitStack, fact
         after = replace(
             work, conditioning=taken.conditioning, empty_prompt=taken.empty_prompt, image_cond=taken.image_cond, image_guidance=guidance
         )
-        setup = _setup(after, taken.model, model_levels(taken.model, work.sampler, work.options), 0)
+        setup = _setup(after, taken.model, model_levels(taken.model, work.sampler, work.options, work.first_noise.shape), 0)
         return replace(setup, total_steps=before.total_steps, steps=before.steps, control=None)  # control networks are the first model's
 
     return due
 
 
-def _setup(work: DenoisePass, model: PassModel, levels: NoiseLevels, steps: int) -> DenoiserSetup:
-    lcm, by_timestep = work.sampler.lcm_levels, work.sampler.kind == "timestep"
-    predictor = Predictor(
+def _sampler_function(work: DenoisePass, model: PassModel, tuning: Tuning) -> SamplerFunction:
+    """The sampler; for a flow model, and if it adds noise, on the scale that it knows."""
+    if model.flow is None or only_follows(work.sampler, tuning):
+        return work.sampler.function
+    return on_other_scale(work.sampler.function, by_timestep=work.sampler.kind == "timestep")
+
+
+def _predictor(work: DenoisePass, model: PassModel, levels: Levels) -> Predictor | FlowPredictor:
+    if isinstance(levels, FlowLevels):
+        assert model.flow is not None
+        return FlowPredictor(transformer=model.unet, kind=model.flow.kind, levels=levels, compute_dtype=model.compute_dtype, guidance=work.guidance_scale)
+    assert isinstance(levels, NoiseLevels)
+    lcm = work.sampler.lcm_levels
+    return Predictor(
         unet=model.unet, levels=levels, compute_dtype=model.compute_dtype,
         predicts_v=model.predicts_v and not lcm,    # A1111's LCM takes every model's output for noise
-        whole_timesteps=by_timestep, lcm=lcm,
+        whole_timesteps=work.sampler.kind == "timestep", lcm=lcm,
     )
+
+
+def _setup(work: DenoisePass, model: PassModel, levels: Levels, steps: int) -> DenoiserSetup:
+    by_timestep, guides = work.sampler.kind == "timestep", model.flow is None or model.flow.guidance == "classifier-free"
     return DenoiserSetup(
-        predictor=predictor,
+        predictor=_predictor(work, model, levels),
         conditioning=work.conditioning,
-        guidance_scale=work.guidance_scale * work.sampler.guidance_factor,
+        guidance_scale=work.guidance_scale * work.sampler.guidance_factor if guides else 1.0,
         total_steps=steps * work.sampler.order,
         options=work.options,
         hooks=work.hooks,
@@ -165,11 +181,10 @@ def _setup(work: DenoisePass, model: PassModel, levels: NoiseLevels, steps: int)
         blend=work.blend,
         control=work.control,
         steps=steps,
-        preview_content=work.preview_content,
     )
 
 
-def _tuning(work: DenoisePass, levels: NoiseLevels, facts: dict[str, object]) -> Tuning:
+def _tuning(work: DenoisePass, levels: Levels, facts: dict[str, object]) -> Tuning:
     """The knobs; those that this sampler reads and that differ from A1111's default are noted."""
     options, sampler = work.options, work.sampler
     eta = options.eta_ddim if sampler.eta_option == "ddim" else options.eta_ancestral
@@ -215,6 +230,6 @@ def _reporter(work: DenoisePass, denoiser: GuidedDenoiser, steps: int) -> OnStep
     def report(info: StepInfo) -> None:
         denoiser.sampling_step = info.index
         work.hooks.stepped(info)
-        work.on_step(min(info.index + 1, steps), steps, info.denoised if denoiser.shown is None else denoiser.shown)
+        work.on_step(min(info.index + 1, steps), steps, info.denoised)
 
     return report

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from modules.engine.control import Control
+from modules.engine.flow_predictor import FlowPredictor
 from modules.engine.guidance import RowWeights, combine, first_parts, is_plain
-from modules.engine.hooks import CancelView, DenoiserCall, GenerationHooks, Interrupted, is_over
+from modules.engine.hooks import CancelView, DenoiserCall, GenerationHooks, Interrupted
 from modules.engine.predictor import Predictor
 from modules.engine.resolved import SamplingOptions
 
@@ -50,7 +51,7 @@ class Blend:
 class DenoiserSetup:
     """Everything that stays the same during one pass. total_steps: the denoiser calls that the pass expects."""
 
-    predictor: Predictor
+    predictor: Predictor | FlowPredictor
     conditioning: ConditioningLike
     guidance_scale: float
     total_steps: int
@@ -66,7 +67,6 @@ class DenoiserSetup:
     blend: Blend | None = None
     control: Control | None = None
     steps: int = 0
-    preview_content: str = "Combined"
 
 
 Succession = Callable[[int, float], DenoiserSetup | None]
@@ -85,7 +85,6 @@ class GuidedDenoiser:
         self.step = 0
         self.sampling_step = 0
         self.last_denoised: Tensor | None = None
-        self.shown: Tensor | None = None                # what a preview shows, where that is not the guided prediction
         self.ngms_used = False
         self.padding_used = ""                          # infotext key of the padding that took place
         self._joined: tuple[Tensor, Tensor, Tensor] | None = None
@@ -99,7 +98,8 @@ class GuidedDenoiser:
 
     def _evaluate(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor | None]:
         setup = self._setup
-        if is_over(setup.cancel):
+        setup.cancel.hold()
+        if setup.cancel.interrupted or setup.cancel.skipped:
             raise Interrupted
         self._hand_over(sigma)
         setup, own = self._setup, x
@@ -122,10 +122,6 @@ class GuidedDenoiser:
         denoised = setup.hooks.guided(call, denoised)
         self.step += 1
         self.last_denoised = denoised
-        if setup.preview_content == "Prompt":
-            self.shown = first_parts(cond_rows, now.cond_weights)
-        elif setup.preview_content == "Negative prompt":
-            self.shown = denoised if uncond is None else uncond
         if own is x:
             return denoised, uncond
         hidden = own - x                            # the sampler steps from its own latent, by the noise found in the blended one

@@ -12,6 +12,7 @@ from torch import Tensor
 from modules.engine.conditioning import ConditioningPart, PromptConditioning, ScheduledConditioning
 from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.extra_networks import take_out_tags
+from modules.engine.long_text import encode_long_texts, joined, long_text
 from modules.engine.prompt_chunks import Chunking, EmbeddingFinder, NoEmbeddings, PromptChunk, PromptEmbedding
 from modules.engine.prompt_old_emphasis import old_chunk
 from modules.engine.prompt_schedule import ScheduledText, Timeline, pass_timeline, schedule_prompt, split_and
@@ -22,7 +23,7 @@ from modules.engine.text_encoding import EncodedTexts, emphasise, encode_chunks
 from modules.schema.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from modules.loading.components import Components
+    from modules.loading.components import Components, TextEncoder
     from modules.loading.embeddings import Embedding, EmbeddingShelf
 
 
@@ -54,7 +55,7 @@ def encode_prompts(
                            "Switch off 'Use old emphasis implementation'.", field="use_old_emphasis_implementation")
     finder = NoEmbeddings() if embeddings is None else embeddings.finder(prompt_tokenizer().tokenize, _widths(components), bundled)
     timeline = pass_timeline(steps, hires_steps, old=options.use_old_scheduling)
-    encoder = _PromptEncoder(components, options, timeline, finder, cache, networks, size, bundled)
+    encoder = _PromptEncoder(components, options, timeline, finder, cache, networks, size)
     plain = [take_out_tags(prompt)[0] for prompt in positive]
     negative_parts = [ConditioningPart(entries=entries) for entries in encoder.encode_all(negative, negative=True)]
     parts = [split_and(prompt) for prompt in plain]
@@ -62,18 +63,9 @@ def encode_prompts(
     positive_parts = [[ConditioningPart(entries=encoded[part.text], weight=part.weight) for part in each] for each in parts]
     if options.use_old_scheduling and _old_timing_matters([*plain, *negative], steps, hires_steps):
         encoder.facts["Old prompt editing timelines"] = True
-    empty = encode_empty_prompt(components, options, cache=cache, networks=networks) if options.pad_cond_uncond else None
+    pads = options.pad_cond_uncond and not components.family.is_flow
+    empty = encode_empty_prompt(components, options, cache=cache, networks=networks) if pads else None
     return PromptConditioning(positive_parts, negative_parts, facts=encoder.facts, comments=[*encoder.comments, *finder.problems], empty_prompt=empty)
-
-
-def encode_texts(
-    texts: Sequence[str], components: Components, options: SamplingOptions, *, embeddings: EmbeddingShelf | None = None,
-    cache: ConditioningCache | None = None, networks: Hashable = (), size: tuple[int, int] = (1024, 1024), negative: bool = False,
-) -> tuple[ScheduledConditioning, ...]:
-    """Each text as it is, without parts or changes over the steps; all together, as A1111's models do it: they share their length."""
-    finder = NoEmbeddings() if embeddings is None else embeddings.finder(prompt_tokenizer().tokenize, _widths(components))
-    encoder = _PromptEncoder(components, options, Timeline(steps=1), finder, cache, networks, size)
-    return encoder.encode_together(texts, negative=negative)
 
 
 def encode_empty_prompt(
@@ -85,8 +77,8 @@ def encode_empty_prompt(
 
 
 def _widths(components: Components) -> tuple[int, ...]:
-    """Of each text encoder."""
-    return tuple(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders)   # type: ignore[operator]
+    """Of each text encoder that embeddings are made for."""
+    return tuple(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders if encoder.spec.is_clip)   # type: ignore[operator]
 
 
 def _old_timing_matters(prompts: Sequence[str], steps: int, hires_steps: int | None) -> bool:
@@ -104,9 +96,12 @@ class _PromptEncoder:
 
     def __init__(
         self, components: Components, options: SamplingOptions, timeline: Timeline, embeddings: EmbeddingFinder,
-        cache: ConditioningCache | None, networks: Hashable, size: tuple[int, int] = (0, 0), bundled: Sequence[Embedding] = (),
+        cache: ConditioningCache | None, networks: Hashable, size: tuple[int, int] = (0, 0),
     ) -> None:
-        self._encoders = components.text_encoders
+        self._encoders = [encoder for encoder in components.text_encoders if encoder.spec.is_clip]
+        self._language_models = [encoder for encoder in components.text_encoders if not encoder.spec.is_clip]
+        self._family = components.family
+        self._width = int(components.unet.config.get("joint_attention_dim", 0)) if components.family.is_flow else 0
         self._size_values = components.family.size_values
         self._size = size
         self._timeline = timeline
@@ -117,7 +112,6 @@ class _PromptEncoder:
         file = components.checkpoint
         self._model_key = (file.path, file.modified, file.size, networks, options.clip_skip, options.sdxl_clip_l_skip, options.emphasis)
         self._notes_emphasis = options.emphasis != "Original" and not options.use_old_emphasis_implementation
-        self._bundled = bundled
         self.facts: dict[str, object] = {}
         self.comments: list[str] = []
 
@@ -125,9 +119,6 @@ class _PromptEncoder:
         """The schedule of each prompt; equal prompts are encoded once."""
         encoded = {prompt: self._encode(schedule_prompt(prompt, self._timeline), negative=negative) for prompt in dict.fromkeys(prompts)}
         return [encoded[prompt] for prompt in prompts]
-
-    def encode_together(self, texts: Sequence[str], *, negative: bool) -> tuple[ScheduledConditioning, ...]:
-        return self._encode(tuple(ScheduledText(until=number, text=text) for number, text in enumerate(texts)), negative=negative)
 
     def _encode(self, schedule: tuple[ScheduledText, ...], *, negative: bool) -> tuple[ScheduledConditioning, ...]:
         """All texts of one schedule go together: they share their length, and the mean that emphasis restores."""
@@ -139,8 +130,8 @@ class _PromptEncoder:
         self._note_embeddings(columns)
         if self._notes_emphasis and any("(" in text or "[" in text for text in counts):
             self.facts["Emphasis"] = self._options.emphasis
-        key = (self._model_key, tuple(map(tuple, columns)), tuple(counts.values()))
-        encoded = self._cache.get(key, lambda: self._encode_columns(columns, list(counts.values())))
+        key = (self._model_key, tuple(map(tuple, columns)), tuple(counts.values()), tuple(counts) if self._language_models else ())
+        encoded = self._cache.get(key, lambda: self._encode_texts(list(counts), columns, list(counts.values())))
         if negative and self._size_values and all(not text for text in counts):
             encoded = _silent(encoded)
         vectors = self._vectors(encoded, negative=negative)
@@ -149,6 +140,8 @@ class _PromptEncoder:
 
     def _vectors(self, encoded: EncodedTexts, *, negative: bool) -> Sequence[Tensor | None]:
         """Per text: its pooled output, then the embedded sizes. None for models that take neither."""
+        if self._family.is_flow:
+            return [None] * len(encoded.tokens) if encoded.pooled is None else list(encoded.pooled)
         if not self._size_values:
             return [None] * len(encoded.tokens)
         sizes = embedded(size_values(self._size_values, self._size, self._options, negative=negative)).to(encoded.tokens)
@@ -162,11 +155,25 @@ class _PromptEncoder:
             self._comment(f"The prompt is {cut_off} tokens too long for the old emphasis implementation; its end was cut off.")
         return (chunk,)
 
-    def _encode_columns(self, columns: list[list[PromptChunk]], counts: list[int]) -> EncodedTexts:
+    def _encode_texts(self, texts: list[str], columns: list[list[PromptChunk]], counts: list[int]) -> EncodedTexts:
+        """What the model reads of ``texts``: of their chunks, or of the texts as a whole, or of both."""
+        if not self._family.is_flow:
+            return self._encode_columns(columns, counts, self._encoders)
+        clips = [self._encode_columns(columns, counts, [encoder]) for encoder in self._encoders]
+        long = None
+        for encoder in self._language_models:
+            found = [long_text(text, encoder, self._options.emphasis) for text in texts]
+            for each in found:
+                if each.cut_off:
+                    self._comment(f"The prompt is {each.cut_off} tokens too long for {encoder.spec.name}; its end was cut off.")
+            long = encode_long_texts(encoder, found, torch.tensor(counts), self._options.emphasis)
+        return joined(self._family, clips, long, self._width)
+
+    def _encode_columns(self, columns: list[list[PromptChunk]], counts: list[int], encoders: list[TextEncoder]) -> EncodedTexts:
         """(texts, chunks * 77, C), chunk by chunk: emphasis works within one position of all texts. Pooled is the first chunk's."""
         encoded, pooled = [], None
         for chunks in columns:
-            found = [encode_chunks(encoder, chunks, self._options, number=number) for number, encoder in enumerate(self._encoders)]
+            found = [encode_chunks(encoder, chunks, self._options, number=number) for number, encoder in enumerate(encoders)]
             device = found[0].tokens.device
             weights, share = torch.tensor([chunk.weights for chunk in chunks], device=device), torch.tensor(counts, device=device)
             encoded.append(torch.cat([emphasise(each.tokens.to(device), weights, share, self._options.emphasis) for each in found], dim=2))
@@ -178,8 +185,7 @@ class _PromptEncoder:
         used: dict[str, PromptEmbedding] = {}
         for chunk in (chunk for chunks in columns for chunk in chunks):
             used |= {place.embedding.name: place.embedding for place in chunk.embeddings}
-        unsaid = set() if self._options.bundled_in_text else {each.name for each in self._bundled}
-        hashes = [f"{name.replace(':', '').replace(',', '')}: {used[name].short_hash}" for name in used if used[name].short_hash and name not in unsaid]
+        hashes = [f"{name.replace(':', '').replace(',', '')}: {used[name].short_hash}" for name in used if used[name].short_hash]
         for _ in self._encoders if hashes else ():      # A1111 puts later texts first, and repeats an embedding used twice
             before = self.facts.get("TI hashes")
             self.facts["TI hashes"] = ", ".join([*hashes, str(before)] if before else hashes)

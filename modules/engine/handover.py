@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from modules.engine.noise_levels import NoiseLevels
+from modules.engine.noise_levels import Levels
 
 if TYPE_CHECKING:
     from modules.engine.denoiser import ConditioningLike
@@ -40,7 +40,7 @@ class Handover:
     by_steps: bool
     take: Callable[[], Successor]
 
-    def is_due(self, step: int, total_steps: int, sigma: float, levels: NoiseLevels, *, by_timestep: bool) -> bool:
+    def is_due(self, step: int, total_steps: int, sigma: float, levels: Levels, *, by_timestep: bool) -> bool:
         """Before the denoiser's call number ``step`` at ``sigma``. by_timestep: of a sampler that counts in timesteps itself.
 
         A1111 takes the nearest trained noise level's number for the timestep, also where a model knows only 50 of them (LCM).

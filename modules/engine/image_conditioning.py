@@ -1,6 +1,7 @@
 """What some checkpoints are shown besides the noisy latent.
 
-Inpainting ones the mask, and the picture without its masked part; pix2pix ones the picture that they are to change.
+Inpainting ones the mask, and the picture without its masked part; pix2pix ones the picture that they are to change; depth ones how far
+everything in it is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from modules.engine.encode import encode_means, encode_pixels
+from modules.families.family import ModelFamily
 from modules.loading.components import Components
+from modules.schema.errors import InvalidValue
 
 
 def everything_masked(components: Components, batch: int, width: int, height: int, *, seed: int) -> Tensor | None:
@@ -22,21 +25,28 @@ def everything_masked(components: Components, batch: int, width: int, height: in
     if components.family.is_pix2pix:
         latent, weight = components.family.latent, next(components.vae.parameters())
         return torch.zeros(batch, latent.channels, height // latent.downscale, width // latent.downscale, device=weight.device)
+    if components.family.is_depth:                  # nothing is nearer than anything else
+        latent, weight = components.family.latent, next(components.vae.parameters())
+        return torch.zeros(batch, 1, height // latent.downscale, width // latent.downscale, device=weight.device)
     if not components.family.is_inpainting:
         return None
     grey = encode_pixels(torch.full((1, 3, height, width), 0.5), components.vae, components.family.latent, seed=seed)
-    return torch.cat([torch.ones_like(grey[:, :1]), grey], dim=1).expand(batch, -1, -1, -1)
+    return _joined(components.family, torch.ones(1, 1, height, width), grey).expand(batch, -1, -1, -1)
 
 
 def masked_picture(
-    components: Components, pixels: Tensor, latents: Tensor, mask: Image.Image | None, *, rounded: bool, weight: float, seed: int
+    components: Components, pixels: Tensor, latents: Tensor, mask: Image.Image | None, *, rounded: bool, weight: float, seed: int,
+    depth_map: Image.Image | None = None,
 ) -> Tensor | None:
     """(B, 1 + C, h, w) from pixels (B, 3, H, W) in 0 .. 1 and their latents; None for other checkpoints.
 
     mask: white is painted; None means everything. rounded: nothing between masked and not masked.
     weight: how much the masked part is hidden, 1 wholly (A1111's "Conditional mask weight").
-    A pix2pix checkpoint is shown the whole picture: (B, C, h, w), the VAE's own latents without noise or scale.
+    A pix2pix checkpoint is shown the whole picture: (B, C, h, w), the VAE's own latents without noise or scale. A depth
+    checkpoint is shown ``depth_map``: (B, 1, h, w). Raises InvalidValue when there is none.
     """
+    if components.family.is_depth:
+        return _depth(depth_map, components, latents)
     if components.family.is_pix2pix:
         return encode_means(pixels, components.vae)
     if not components.family.is_inpainting:
@@ -50,5 +60,31 @@ def masked_picture(
     centred = pixels * 2.0 - 1.0
     shown = torch.lerp(centred, centred * (1.0 - hidden), weight)
     encoded = encode_pixels((shown + 1.0) / 2.0, components.vae, components.family.latent, seed=seed)
-    cells = torch.nn.functional.interpolate(hidden, size=latents.shape[-2:]).to(encoded)
-    return torch.cat([cells.expand(len(encoded), -1, -1, -1), encoded], dim=1)
+    return _joined(components.family, hidden, encoded)
+
+
+def _depth(depth_map: Image.Image | None, components: Components, latents: Tensor) -> Tensor:
+    """The map's farthest point as -1, its nearest as 1: A1111's scale of what MiDaS estimates."""
+    if depth_map is None:
+        raise InvalidValue(
+            f"{components.checkpoint.name} draws by a map of distances, and none was given.",
+            "Send one as depth_map (bright is near; a depth preprocessor of any program makes it): this version has no MiDaS that would estimate it.",
+            field="depth_map",
+        )
+    values = torch.from_numpy(np.asarray(depth_map.convert("F"), dtype=np.float32).copy())[None, None]
+    cells = torch.nn.functional.interpolate(values, size=latents.shape[-2:], mode="bicubic", align_corners=False)
+    low, high = cells.aminmax()
+    spread = (cells - low) / (high - low) * 2.0 - 1.0 if high > low else torch.zeros_like(cells)
+    return spread.to(latents).expand(len(latents), -1, -1, -1)
+
+
+def _joined(family: ModelFamily, hidden: Tensor, encoded: Tensor) -> Tensor:
+    """Mask (1, 1, H, W) and masked picture's latents (B, C, h, w) in one. FLUX.1 fill reads every pixel of the mask, and after the picture."""
+    rows, columns = encoded.shape[-2:]
+    if not family.is_flow:
+        cells = torch.nn.functional.interpolate(hidden, size=(rows, columns)).to(encoded)
+        return torch.cat([cells.expand(len(encoded), -1, -1, -1), encoded], dim=1)
+    side = family.latent.downscale
+    pixels = torch.nn.functional.interpolate(hidden, size=(rows * side, columns * side))
+    cells = pixels.view(1, rows, side, columns, side).permute(0, 2, 4, 1, 3).reshape(1, side**2, rows, columns).to(encoded)
+    return torch.cat([encoded, cells.expand(len(encoded), -1, -1, -1)], dim=1)

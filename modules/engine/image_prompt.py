@@ -60,8 +60,8 @@ class ImagePromptUnit(ControlUnit):
         (key, value), (key_hidden, value_hidden) = self._made[layer]
         rows = is_cond.view(-1, 1, 1)
         key, value = torch.where(rows, key, key_hidden), torch.where(rows, value, value_hidden)
-        parts = (each.to(query).unflatten(2, (heads, -1)).transpose(1, 2) for each in (query, key, value))
-        return scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
+        query, key, value = (each.to(query).unflatten(2, (heads, -1)).transpose(1, 2) for each in (query, key, value))
+        return scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
 
     def over_region(self, found: Tensor, size: Sequence[int]) -> Tensor:
         """``found`` (R, N, C) where the unit acts. size: (h, w) of the latent, of which the N places are some reduction."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import torch
 
 from modules.engine.adapters import NetworkSwitch
-from modules.engine.pass_model import PassModel
+from modules.engine.pass_model import FlowModel, PassModel
 from modules.engine.preview import PreviewMap, preview_map
 from modules.engine.tiling import tiled
 from modules.families.family import Prediction
@@ -75,17 +75,12 @@ class Models:
             self._now = self._taken(name, self._source(name))
         return self.now
 
-    @property
-    def preview_map(self) -> PreviewMap:
-        """Of the model in use, also where no previews are wanted."""
-        return self.now.preview or preview_map(self.now.components.vae, self.now.components.family.latent.scale)
-
     def is_in_use(self, name: str) -> bool:
         return (name or self._first_name) == self.now.name
 
     def _taken(self, name: str, components: Components) -> ModelInUse:
         policy = self._policy.for_family(components.family)
-        preview = preview_map(components.vae, components.family.latent.scale) if self._request.preview.every_steps > 0 else None
+        preview = preview_map(components.vae, components.family.latent) if self._request.preview.every_steps > 0 else None
         self._changes.enter_context(tiled((components.unet, components.vae), self._request.options.tiling))
         self.networks.turn_to(components)
         self._changes.callback(self.networks.off)
@@ -98,6 +93,7 @@ def _is_empty(components: Components) -> bool:
 
 
 def _pass_model(components: Components, policy: ComputePolicy) -> PassModel:
+    family = components.family
     return PassModel(
         unet=components.unet,
         alphas_cumprod=components.alphas_cumprod,
@@ -105,4 +101,5 @@ def _pass_model(components: Components, policy: ComputePolicy) -> PassModel:
         compute_dtype=getattr(torch, policy.compute_dtype),
         is_sdxl=components.family.is_sdxl,
         split_guidance=policy.split_guidance,
+        flow=FlowModel(kind=family.denoiser, shift=family.shift, guidance=family.guidance) if family.is_flow else None,
     )

@@ -6,11 +6,28 @@ Sigmas between two trained ones are joined by a straight line in log sigma, in f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from modules.loading.components import with_zero_terminal_snr
+
+
+class Levels(Protocol):
+    """The noise levels of any kind of model, rising, and the way between a sigma and a timestep."""
+
+    @property
+    def sigmas(self) -> Tensor: ...
+    @property
+    def stride(self) -> int: ...
+    @property
+    def sigma_min(self) -> float: ...
+    @property
+    def sigma_max(self) -> float: ...
+    def __len__(self) -> int: ...
+    def timestep(self, sigma: float) -> float: ...
+    def sigma_at(self, timesteps: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modules.engine.noise_levels import NoiseLevels
+from modules.engine.noise_levels import Levels
 from modules.engine.resolved import SamplingOptions
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.schedules import ScheduleInput, ScheduleSpec
@@ -29,9 +29,10 @@ class GridRequest:
     sampler: SamplerSpec
     schedule: ScheduleSpec
     steps: int
-    levels: NoiseLevels
+    levels: Levels
     options: SamplingOptions
     is_sdxl: bool = False
+    is_flow: bool = False
     strength: float | None = None
     fixed_steps: bool = False
 
@@ -84,10 +85,10 @@ def schedule_sigmas(request: GridRequest, steps: int, facts: dict[str, object]) 
     """The sigmas of the schedule for ``steps``, with the schedule options applied."""
     options, levels, schedule = request.options, request.levels, request.schedule
     discards = _discards(request, facts)
-    low, high = _OLD_KARRAS_RANGE if options.use_old_karras_sigmas else (levels.sigma_min, levels.sigma_max)
-    if options.sigma_min and options.sigma_min != levels.sigma_min:
+    low, high = _OLD_KARRAS_RANGE if options.use_old_karras_sigmas and not request.is_flow else (levels.sigma_min, levels.sigma_max)
+    if options.sigma_min and options.sigma_min != levels.sigma_min and not (request.is_flow and options.sigma_min > levels.sigma_max):
         low = facts["Schedule min sigma"] = options.sigma_min
-    if options.sigma_max and options.sigma_max != levels.sigma_max:
+    if options.sigma_max and options.sigma_max != levels.sigma_max and not (request.is_flow and options.sigma_max > levels.sigma_max):
         high = facts["Schedule max sigma"] = options.sigma_max
     rho = options.rho if schedule.default_rho is not None and options.rho != schedule.default_rho else 0.0
     if rho:
@@ -96,7 +97,7 @@ def schedule_sigmas(request: GridRequest, steps: int, facts: dict[str, object]) 
         facts["Beta schedule alpha"], facts["Beta schedule beta"] = options.beta_alpha, options.beta_beta
     sigmas = schedule.function(
         ScheduleInput(
-            steps=steps + discards, levels=levels, sigma_min=low, sigma_max=high, rho=rho, is_sdxl=request.is_sdxl,
+            steps=steps + discards, levels=levels, sigma_min=low, sigma_max=high, rho=rho, is_sdxl=request.is_sdxl, is_flow=request.is_flow,
             beta_alpha=options.beta_alpha, beta_beta=options.beta_beta,
         )
     )
@@ -127,7 +128,7 @@ def _timestep_grid(request: GridRequest, steps: int, run: int, facts: dict[str, 
     return PassGrid(sigmas=sigmas, whole=whole, noised_to=noised_to, counted_steps=run, facts=facts)
 
 
-def _unipc_sigmas(levels: NoiseLevels, steps: int, start: float, skip_type: str) -> Tensor:
+def _unipc_sigmas(levels: Levels, steps: int, start: float, skip_type: str) -> Tensor:
     """UniPC's own times from ``start`` down to 1/1000, spaced evenly, quadratically or in log signal-to-noise ratio."""
     sigmas = levels.sigmas.double().numpy()
     if skip_type == "logSNR":
@@ -162,13 +163,14 @@ def start_latent(grid: PassGrid, request: GridRequest, noise: Tensor, start: Ten
                 return (noised + other * (extra * shrunk)) * grown
         return (start * shrunk + noise * (sigma * shrunk + extra * shrunk)) * grown
     if start is not None:
+        start = start * (1.0 - sigma) if request.is_flow else start
         if extra and extra_noise is not None:
             noised = start + noise * sigma
             other = extra_noise(noise, start, noised)
             if other is not noise:
                 return noised + other * extra
         return start + noise * (sigma + extra)
-    if options.sgm_noise_multiplier:
+    if options.sgm_noise_multiplier and not request.is_flow:
         grid.facts["SGM noise multiplier"] = True
         return noise * math.sqrt(1.0 + sigma**2)
     return noise * sigma

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from modules.engine.flow import FlowLevels
+from modules.families.family import Denoiser, FlowShift
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowModel:
+    """What a flow model has besides: how it is called, how far its steps are moved, what CFG Scale is to it."""
+
+    kind: Denoiser
+    shift: FlowShift
+    guidance: str = "classifier-free"
+
+    def levels(self, cells: Sequence[int]) -> FlowLevels:
+        """For a latent of (h, w) ``cells``."""
+        return FlowLevels(shift=self.shift.at((cells[-2] + 1) // 2 * ((cells[-1] + 1) // 2)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class PassModel:
-    """The model of a pass as the sampler needs it."""
+    """The model of a pass as the sampler needs it. flow: of a flow model, None for the others."""
 
     unet: Any
     alphas_cumprod: Tensor
@@ -19,3 +36,4 @@ class PassModel:
     compute_dtype: torch.dtype
     is_sdxl: bool = False
     split_guidance: bool = False
+    flow: FlowModel | None = None

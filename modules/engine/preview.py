@@ -14,6 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from modules.families.family import LatentFormat
+
 # RGB in -1 .. 1 per latent channel, as published for Stable Diffusion 1's VAE (discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204).
 _SD1_FACTORS = ((0.3512, 0.2297, 0.3227), (0.3250, 0.4974, 0.2350), (-0.2829, 0.1762, 0.2721), (-0.2120, -0.2616, -0.7177))
 _SD1_DECODER_WIDTHS = (128, 256, 512, 512)
@@ -33,25 +35,25 @@ class PreviewMap:
 _fitted: weakref.WeakKeyDictionary[Any, PreviewMap] = weakref.WeakKeyDictionary()
 
 
-def preview_map(vae: Any, scale: float) -> PreviewMap:
+def preview_map(vae: Any, latent: LatentFormat) -> PreviewMap:
     """The published factors for the standard VAE; for any other, a fit through its own encoder, made once per VAE."""
     config = vae.config
-    if tuple(config.block_out_channels) == _SD1_DECODER_WIDTHS and config.latent_channels == 4 and abs(scale - 0.18215) < 1e-6:
+    if tuple(config.block_out_channels) == _SD1_DECODER_WIDTHS and config.latent_channels == 4 and abs(latent.scale - 0.18215) < 1e-6:
         return PreviewMap(weight=torch.tensor(_SD1_FACTORS), bias=torch.zeros(3))
     if vae not in _fitted:
-        _fitted[vae] = _fit(vae, scale)
+        _fitted[vae] = _fit(vae, latent)
     return _fitted[vae]
 
 
 @torch.no_grad()
-def _fit(vae: Any, scale: float) -> PreviewMap:
+def _fit(vae: Any, form: LatentFormat) -> PreviewMap:
     """Least squares from what the encoder makes of coloured patches to their colours."""
     weight = next(vae.parameters())
     generator = torch.Generator().manual_seed(0)
     patches = torch.rand(_FIT_PICTURES, 3, _FIT_CELLS // 2, _FIT_CELLS // 2, generator=generator) * 2 - 1
     cells = patches.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     pixels = torch.nn.functional.interpolate(cells, scale_factor=_CELL, mode="nearest")
-    latent = vae.encode(pixels.to(weight)).latent_dist.mean.float().cpu() * scale
+    latent = vae.encode(pixels.to(weight)).latent_dist.mean.float().cpu().sub(form.shift) * form.scale
     known = torch.cat([latent.movedim(1, 3).flatten(0, 2), torch.ones(cells.numel() // 3, 1)], dim=1)
     solution = torch.linalg.lstsq(known, cells.movedim(1, 3).flatten(0, 2)).solution
     if not torch.isfinite(solution).all():
@@ -67,13 +69,6 @@ def small_picture(latent: Tensor, mapping: PreviewMap) -> Image.Image:
     picture = Image.fromarray(np.ascontiguousarray(levels), "RGB")
     factor = max(1, math.ceil(_SHORT_SIDE / min(picture.size)))
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC)
-
-
-def quickly_decoded(latents: Tensor, mapping: PreviewMap) -> list[Tensor]:
-    """(B, C, h, w) -> pixels (3, H, W) in 0 .. 1 of each, by the map alone, as large as the VAE would make them."""
-    rgb = torch.einsum("bchw,cr->brhw", latents.detach().to("cpu", torch.float32), mapping.weight) + mapping.bias[:, None, None]
-    whole = torch.nn.functional.interpolate((rgb.nan_to_num(0) + 1) / 2, scale_factor=_CELL, mode="bicubic")
-    return list(whole.clamp(0, 1))
 
 
 def preview_maker(latents: Tensor, mapping: PreviewMap, file_format: str = "png") -> Callable[[], bytes]:

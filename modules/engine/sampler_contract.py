@@ -85,6 +85,7 @@ class SamplerSpec:
     brownian: its noise comes from the Brownian path. discards_penultimate: works better without the last sigma but one.
     eta_option: which of A1111's two eta settings it reads ("" for none). churns: it reads s_churn, s_tmin, s_tmax.
     guidance_factor: multiplies the guidance scale (DDIM CFG++ maps 0 .. 12.5 to 0 .. 1).
+    adds_noise: it draws noise of its own whatever its settings.
     solver_type, uses_ensd: written in A1111's sampler list, and looked at there by others.
     ours: A1111 1.10.1 does not have it.
     """
@@ -103,6 +104,7 @@ class SamplerSpec:
     needs_uncond: bool = False
     guidance_factor: float = 1.0
     lcm_levels: bool = False
+    adds_noise: bool = False
     solver_type: str = ""
     uses_ensd: bool = False
     ours: bool = False

@@ -35,7 +35,7 @@ SAMPLERS: tuple[SamplerSpec, ...] = (
     SamplerSpec(name="DPM2 a", function=dpm_2_ancestral, aliases=("k_dpm_2_a",), default_schedule="Karras", discards_penultimate=True, order=2, uses_s_noise=True, **_ANCESTRAL),
     SamplerSpec(name="DPM fast", function=dpm_fast, aliases=("k_dpm_fast",), grid="range", uses_s_noise=True, **_ANCESTRAL),
     SamplerSpec(name="DPM adaptive", function=dpm_adaptive, aliases=("k_dpm_ad",), grid="range", **_ANCESTRAL),
-    SamplerSpec(name="Restart", function=restart, aliases=("restart",), default_schedule="Karras", order=2),
+    SamplerSpec(name="Restart", function=restart, aliases=("restart",), default_schedule="Karras", order=2, adds_noise=True),
     SamplerSpec(name="DDIM", function=ddim, aliases=("ddim",), grid="timesteps", eta_option="ddim"),
     SamplerSpec(name="DDIM CFG++", function=ddim_cfgpp, aliases=("ddim_cfgpp",), grid="timesteps", eta_option="ddim", needs_uncond=True, guidance_factor=1 / 12.5),
     SamplerSpec(name="PLMS", function=plms, aliases=("plms",), grid="timesteps"),
@@ -118,9 +118,11 @@ def split_sampler_and_schedule(name: str, schedule: str) -> tuple[str, str]:
     return (found.name if found else name), schedule or AUTOMATIC
 
 
-def resolve_schedule(sampler: SamplerSpec, name: str) -> ScheduleSpec:
-    """The schedule to use: Automatic is the sampler's own, or the plain timestep schedule."""
+def resolve_schedule(sampler: SamplerSpec, name: str, *, is_flow: bool = False) -> ScheduleSpec:
+    """The schedule to use: Automatic is the sampler's own, or the plain timestep schedule; for flow models always their own, Simple."""
     asked = find_schedule(name)
+    if is_flow and asked.label == AUTOMATIC:
+        return find_schedule("simple")
     return find_schedule(sampler.default_schedule) if asked.label == AUTOMATIC and sampler.default_schedule else asked
 
 

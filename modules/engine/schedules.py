@@ -13,19 +13,20 @@ import torch
 from torch import Tensor
 
 from modules.engine.beta_distribution import beta_quantile
-from modules.engine.noise_levels import NoiseLevels
+from modules.engine.noise_levels import Levels
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleInput:
-    """What a schedule is made from. rho: 0 means the schedule's own."""
+    """What a schedule is made from. rho: 0 means the schedule's own. is_flow: sigmas are shares of noise, 0 .. 1."""
 
     steps: int
-    levels: NoiseLevels
+    levels: Levels
     sigma_min: float
     sigma_max: float
     rho: float = 0.0
     is_sdxl: bool = False
+    is_flow: bool = False
     beta_alpha: float = 0.6
     beta_beta: float = 0.6
 
@@ -130,7 +131,8 @@ _ALIGNED_SDXL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234,
 def align_your_steps(request: ScheduleInput) -> Tensor:
     """The published table of eleven sigmas, joined log-linearly for another number of steps."""
     table = _ALIGNED_SDXL if request.is_sdxl else _ALIGNED_SD1
-    return _with_zero(_log_linear(table, request.steps) if request.steps != len(table) else table)
+    sigmas = _log_linear(table, request.steps) if request.steps != len(table) else table
+    return _with_zero([sigma / (1 + sigma) for sigma in sigmas] if request.is_flow else sigmas)
 
 
 def _log_linear(table: Sequence[float], count: int) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -25,7 +26,7 @@ class Prediction(Enum):
 
     EPSILON = "epsilon"  # the noise
     V = "v"  # Salimans & Ho 2022: alpha * noise - sigma * x0
-    FLOW = "flow"  # the velocity from data to noise
+    FLOW = "flow"  # the velocity from data to noise; sigma runs from 1 (noise) to 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +81,15 @@ class LatentFormat:
 class TextEncoderSpec:
     """One text encoder as a checkpoint carries it.
 
-    kind: "clip" (OpenAI's layout), "open_clip" or "t5".
+    kind: "clip" (OpenAI's layout), "open_clip", "t5" or "qwen".
     prefix: what its tensors' names begin with in a single-file checkpoint.
     layer: whose output is used, counted from the end: 1 is the last. final_norm: whether the final norm goes over it.
     clip_skip: whether the user's Clip skip chooses the layer instead; "asked" is SDXL's, by a setting of its own.
-    pooled: whether a projection of the end token's last state is part of the conditioning.
+    pooled: whether the end token's last state is part of the conditioning; projected: by way of a projection.
     pad_token: what fills a chunk up after its end token; None: the end token again.
+    masked: what fills it up is hidden from the encoder and the denoiser. template: what the prompt is put into, at "{}";
+    dropped: how many tokens of its beginning are left out of what comes out.
+    files: what such an encoder is called where it is published as a file of its own.
     """
 
     name: str
@@ -97,10 +101,39 @@ class TextEncoderSpec:
     final_norm: bool = True
     clip_skip: Literal["always", "asked", "never"] = "always"
     pooled: bool = False
+    projected: bool = True
     pad_token: int | None = None
+    masked: bool = False
+    template: str = "{}"
+    dropped: int = 0
+    files: str = ""
+
+    @property
+    def is_clip(self) -> bool:
+        return self.kind in ("clip", "open_clip")
 
 
 SizeValue = Literal["height", "width", "crop_top", "crop_left", "aesthetic_score"]
+Denoiser = Literal["unet", "flux", "chroma", "sd3", "z-image", "qwen-image"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowShift:
+    """How far a flow model's steps are moved towards noise: sigma = s * t / (1 + (s - 1) * t) for t from 1 to 0.
+
+    factor: s. by_size: (s at 256, s at 4096 tokens of two by two cells) as logarithms, a straight line between, when it grows with the picture.
+    Source: Esser et al. 2024, "Scaling Rectified Flow Transformers" (arXiv:2403.03206), section 5.3.2.
+    """
+
+    factor: float = 1.0
+    by_size: tuple[float, float] | None = None
+    largest: int = 4096     # tokens at the second value of ``by_size``
+
+    def at(self, tokens: int) -> float:
+        if self.by_size is None:
+            return self.factor
+        low, high = self.by_size
+        return math.exp(low + (high - low) * (tokens - 256) / (self.largest - 256))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +150,10 @@ class ModelFamily:
     prediction_varies: files of this family predict either noise or velocity, and no header tells which.
     fixed_heads: heads of every attention in the UNet; None: a head is ``head_width`` channels wide.
     runs: whether this version can draw with it; ``detect`` recognises it either way.
-    vae_needs_float32: its VAE overflows float16.
+    vae_needs_float32: its VAE overflows float16. needs_bfloat16: its transformer and text encoders do.
+    denoiser: which kind of module predicts. shift: of a flow model's steps.
+    guidance: "classifier-free" by a second, negative prediction; "told": CFG Scale is an input of the model; "none": drawn in.
+    vae_files, other_vae_files: parts of the names of the VAE files that fit, and of those that look alike and do not.
     """
 
     name: str
@@ -137,11 +173,26 @@ class ModelFamily:
     runs: bool = False
     is_sdxl: bool = False
     vae_needs_float32: bool = False
+    needs_bfloat16: bool = False
+    denoiser: Denoiser = "unet"
+    shift: FlowShift = FlowShift()
+    guidance: Literal["classifier-free", "told", "none"] = "classifier-free"
+    vae_files: tuple[str, ...] = ()
+    other_vae_files: tuple[str, ...] = ()
+
+    @property
+    def is_flow(self) -> bool:
+        return self.prediction is Prediction.FLOW
 
     @property
     def is_inpainting(self) -> bool:
-        """Takes mask and masked picture as extra input channels."""
-        return self.in_channels == self.latent.channels * 2 + 1
+        """Takes mask and masked picture as extra input channels. FLUX.1 fill's mask has one channel per pixel of a cell."""
+        return self.in_channels - self.latent.channels * 2 in (1, self.latent.downscale**2)
+
+    @property
+    def is_depth(self) -> bool:
+        """Takes a map of distances as an extra input channel."""
+        return self.in_channels == self.latent.channels + 1
 
     @property
     def is_pix2pix(self) -> bool:
@@ -156,4 +207,10 @@ class ModelFamily:
 
 
 UNET = "model.diffusion_model."
+DENOISER_PREFIXES = (UNET, "", "net.", "transformer.")     # in front of a transformer's names, depending on who saved it
 CLIP_L = TextEncoderSpec(name="CLIP-L", kind="clip", prefix="cond_stage_model.transformer.")
+
+
+def spelled(*names: str) -> tuple[str, ...]:
+    """Each name of a transformer's tensor with every prefix that files put in front."""
+    return tuple(f"{prefix}{name}" for name in names for prefix in DENOISER_PREFIXES)

@@ -1,42 +1,62 @@
-"""FLUX.1: dev, schnell and fill. Often the bare transformer, without the ``model.diffusion_model.`` in front."""
+"""FLUX.1 (dev, schnell, fill) and Chroma, which is made from it. Often the bare transformer, without the ``model.diffusion_model.`` in front."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from modules.families.family import UNET, KeyShape, LatentFormat, ModelFamily, Prediction, TextEncoderSpec, has, lacks
+from modules.families.family import FlowShift, KeyShape, LatentFormat, ModelFamily, Prediction, TextEncoderSpec, has, lacks, spelled
 
-CLIP_L_FLUX = TextEncoderSpec(name="CLIP-L", kind="clip", prefix="text_encoders.clip_l.transformer.")
-T5_XXL_FLUX = TextEncoderSpec(name="T5-XXL", kind="t5", prefix="text_encoders.t5xxl.transformer.", hidden_act="gelu_new", max_length=512)
-
-
-def _both(name: str) -> tuple[str, str]:
-    return f"{UNET}{name}", name
-
-
-# The modulation inside each block tells FLUX.1 from FLUX.2, the guidance layer tells it from Chroma.
-_COMMON = (
-    has(*_both("double_blocks.0.img_mod.lin.weight")),
-    lacks(*_both("distilled_guidance_layer.in_proj.weight")),
+CLIP_L_FLUX = TextEncoderSpec(
+    name="CLIP-L", kind="clip", prefix="text_encoders.clip_l.transformer.", clip_skip="never", pooled=True, projected=False, files="clip_l.safetensors"
 )
+T5_XXL_FLUX = TextEncoderSpec(
+    name="T5-XXL", kind="t5", prefix="text_encoders.t5xxl.transformer.", hidden_act="gelu_new", max_length=512,
+    clip_skip="never", files="t5xxl_fp16.safetensors or t5xxl_fp8_e4m3fn.safetensors",
+)  # fmt: skip
+
+# The modulation inside each block tells FLUX.1 from FLUX.2, the guidance layer tells it from Chroma. The second names are diffusers'.
+_COMMON = (
+    has(*spelled("double_blocks.0.img_mod.lin.weight", "transformer_blocks.0.norm1.linear.weight")),
+    has(*spelled("single_blocks.0.modulation.lin.weight", "single_transformer_blocks.0.norm.linear.weight")),
+    lacks(*spelled("distilled_guidance_layer.in_proj.weight")),
+)
+_GUIDED = spelled("guidance_in.in_layer.weight", "time_text_embed.guidance_embedder.linear_1.weight")
 
 
 def _inputs(size: int) -> KeyShape:
-    return has(*_both("img_in.weight"), axis=1, size=size)
+    return has(*spelled("img_in.weight", "x_embedder.weight"), axis=1, size=size)
 
 
 FLUX_DEV = ModelFamily(
     name="FLUX.1 dev",
-    marks=(*_COMMON, _inputs(64), has(*_both("guidance_in.in_layer.weight"))),
+    marks=(*_COMMON, _inputs(64), has(*_GUIDED)),
     prediction=Prediction.FLOW,
     latent=LatentFormat(channels=16, downscale=8, scale=0.3611, shift=0.1159),
     text_encoders=(CLIP_L_FLUX, T5_XXL_FLUX),
     native_size=(1024, 1024),
     in_channels=16,
     needs="the CLIP-L and T5-XXL text encoders and its VAE, unless they are inside",
+    denoiser="flux",
+    shift=FlowShift(by_size=(0.5, 1.15)),
+    guidance="told",
+    runs=True,
+    needs_bfloat16=True,
+    vae_files=("ae", "flux"),
+    other_vae_files=("sd3", "qwen", "wan"),
 )
-FLUX_SCHNELL = replace(FLUX_DEV, name="FLUX.1 schnell", marks=(*_COMMON, _inputs(64), lacks(*_both("guidance_in.in_layer.weight"))))
+FLUX_SCHNELL = replace(FLUX_DEV, name="FLUX.1 schnell", marks=(*_COMMON, _inputs(64), lacks(*_GUIDED)), shift=FlowShift(), guidance="none")
 FLUX_FILL = replace(FLUX_DEV, name="FLUX.1 fill", marks=(*_COMMON, _inputs(384)), in_channels=96)
-FLUX_CONTROL = replace(FLUX_DEV, name="FLUX.1 depth or canny", marks=(*_COMMON, _inputs(128)), in_channels=32)
+FLUX_CONTROL = replace(FLUX_DEV, name="FLUX.1 depth or canny", marks=(*_COMMON, _inputs(128)), in_channels=32, runs=False)
 
-FLUX_ROWS = (FLUX_DEV, FLUX_SCHNELL, FLUX_FILL, FLUX_CONTROL)
+_RADIANCE = ("nerf_final_layer_conv.norm.scale", "nerf_final_layer.norm.scale", "img_in_patch.weight")
+_CHROMA_MARK = has(*spelled("distilled_guidance_layer.in_proj.weight"))
+
+CHROMA = replace(
+    FLUX_DEV, name="Chroma", marks=(_CHROMA_MARK, lacks(*spelled(*_RADIANCE))), needs="the T5-XXL text encoder and FLUX.1's VAE",
+    text_encoders=(replace(T5_XXL_FLUX, masked=True),), denoiser="chroma", guidance="classifier-free", shift=FlowShift(),
+)  # fmt: skip
+CHROMA_RADIANCE = replace(
+    CHROMA, name="Chroma Radiance", marks=(_CHROMA_MARK, has(*spelled(*_RADIANCE))), needs="the T5-XXL text encoder", runs=False
+)
+
+FLUX_ROWS = (FLUX_DEV, FLUX_SCHNELL, FLUX_FILL, FLUX_CONTROL, CHROMA, CHROMA_RADIANCE)

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from modules.families.family import UNET, KeyShape, LatentFormat, ModelFamily, Prediction, has, lacks
+from modules.families.family import UNET, KeyShape, LatentFormat, ModelFamily, Prediction, has, lacks, spelled
 
-_PREFIXES = (UNET, "", "net.")          # in front of a transformer's names, depending on who saved it
 _SIXTEEN = LatentFormat(channels=16, downscale=8, scale=0.3611, shift=0.1159)
-
-
-def spelled(*names: str) -> tuple[str, ...]:
-    """Each name with every prefix that files put in front."""
-    return tuple(f"{prefix}{name}" for name in names for prefix in _PREFIXES)
 
 
 def _has(*names: str, axis: int | None = None, size: int | None = None, rank: int | None = None) -> KeyShape:
@@ -27,7 +21,6 @@ def _row(name: str, *marks: KeyShape, needs: str = "", latent: LatentFormat = _S
     )
 
 
-_RADIANCE = ("nerf_final_layer_conv.norm.scale", "nerf_final_layer.norm.scale", "img_in_patch.weight")
 _LINEAR = "blocks.0.cross_attn.q_linear.weight"
 _COSMOS_2 = (_has("blocks.0.self_attn.q_proj.weight"), _has("x_embedder.proj.1.weight"))
 _ADAPTER = "llm_adapter.blocks.0.cross_attn.q_proj.weight"
@@ -38,12 +31,8 @@ _FIRST_CONVOLUTION = f"{UNET}input_blocks.0.0.weight"
 OTHER_ROWS = (
     _row("FLUX.2", _has("single_stream_modulation.lin.weight"), needs="a Qwen3 or Mistral text encoder and its own VAE"),
     _row("FLUX.3", _has("early_stream_modulations.image.lin.weight"), needs="its own text encoder and VAE"),
-    _row("Chroma", _has("distilled_guidance_layer.in_proj.weight"), _lacks(*_RADIANCE), needs="the T5-XXL text encoder and FLUX.1's VAE"),
-    _row("Chroma Radiance", _has("distilled_guidance_layer.in_proj.weight"), _has(*_RADIANCE), needs="the T5-XXL text encoder"),
-    _row("Qwen-Image", _has("txt_norm.weight"), _has("transformer_blocks.0.img_mod.1.weight"), needs="the Qwen2.5-VL text encoder and its own VAE"),
     _row("Qwen-Image 2.1", _has("txt_in.text_norm.weight"), needs="its own text encoder and VAE"),
     _row("Lumina 2", _has("cap_embedder.0.weight", axis=0, size=2304), needs="the Gemma 2 2B text encoder and FLUX.1's VAE"),
-    _row("Z-Image", _has("cap_embedder.0.weight", axis=0, size=2560), needs="the Qwen3 4B text encoder and FLUX.1's VAE"),
     _row("HiDream", _has("double_stream_blocks.0.block.adaLN_modulation.1.bias"), needs="CLIP-L, CLIP-G, T5-XXL, Llama 3.1 8B and FLUX.1's VAE"),
     _row("Wan", _has("head.modulation"), _has("patch_embedding.weight", rank=5), needs="the UMT5-XXL text encoder and its own VAE"),
     _row("AuraFlow", _has("double_layers.0.attn.w1q.weight"), _has("cond_seq_linear.weight"), needs="the Pile-T5-XL text encoder and SDXL's VAE"),

@@ -34,7 +34,7 @@ def _with_inputs(name: str, in_channels: int, *, runs: bool) -> ModelFamily:
 
 
 SD2_INPAINTING = _with_inputs("SD2 inpainting", 9, runs=True)
-SD2_DEPTH = _with_inputs("SD2 depth", 5, runs=False)
+SD2_DEPTH = _with_inputs("SD2 depth", 5, runs=True)
 SD2_UNCLIP = replace(SD2, name="SD2 unCLIP", marks=(*SD2.marks[:3], has(f"{UNET}label_emb.0.0.weight")), runs=False)
 
 SD2_ROWS = (SD2, SD2_INPAINTING, SD2_DEPTH, SD2_UNCLIP)

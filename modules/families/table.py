@@ -5,12 +5,13 @@ from __future__ import annotations
 from modules.families.family import ModelFamily
 from modules.families.flux import FLUX_ROWS
 from modules.families.others import OTHER_ROWS
+from modules.families.qwen_text import QWEN_TEXT_ROWS
 from modules.families.sd2 import SD2_ROWS
 from modules.families.sd3 import SD3_ROWS
 from modules.families.sd15 import SD1_ROWS
 from modules.families.sdxl import SDXL_ROWS
 
-FAMILIES: tuple[ModelFamily, ...] = (*SD1_ROWS, *SD2_ROWS, *SDXL_ROWS, *SD3_ROWS, *FLUX_ROWS, *OTHER_ROWS)
+FAMILIES: tuple[ModelFamily, ...] = (*SD1_ROWS, *SD2_ROWS, *SDXL_ROWS, *SD3_ROWS, *FLUX_ROWS, *QWEN_TEXT_ROWS, *OTHER_ROWS)
 
 
 def family_named(name: str) -> ModelFamily | None:

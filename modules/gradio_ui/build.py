@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gradio as gr
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
@@ -21,7 +20,8 @@ from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.foreign_head import foreign_head
 from modules.gradio_ui.foreign_tabs import announce_page, build_foreign_tabs, scripts_of
 from modules.gradio_ui.generation_tab import build_generation_tab
-from modules.gradio_ui.head import STATIC, STATIC_URL, head_html, open_head_slot
+from modules.gradio_ui.gradio_files import FRONTEND, FRONTEND_URL, preloads
+from modules.gradio_ui.head import head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
 from modules.gradio_ui.img2img_tab import build_img2img_tab, image_cfg_shown
 from modules.gradio_ui.merger_tab import MergerTab
@@ -33,7 +33,8 @@ from modules.gradio_ui.quicksettings import Following, build_quicksettings, wire
 from modules.gradio_ui.send_to import wire_send_buttons
 from modules.gradio_ui.settings_tab import build_settings_tab
 from modules.gradio_ui.shown_files import ShownFiles
-from modules.gradio_ui.theme import page_theme, themes_folder
+from modules.gradio_ui.static_files import STATIC_URL, KeptFiles, PageFiles
+from modules.gradio_ui.theme import page_theme
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.table import TXT2IMG
 
@@ -50,28 +51,31 @@ TABS = (
 
 
 class Page(gr.Blocks):
-    """Gradio's Blocks with what our <head> needs. ``app``: whose page it is."""
+    """Gradio's Blocks with what our <head> needs. app_record: whose page it is. pieces, ahead: as ``head_html`` takes them."""
 
     app_record: App
     files: ShownFiles
     slot: PageSlot
+    pieces: dict[str, str]
+    ahead: list[str]
     clicks: tuple[GenerateClick, ...] = ()
 
     def page_head(self) -> str:
         """The lines of <head>, made anew for each visitor: they carry the settings and the jobs of this moment."""
-        state = page_state(self.app_record, button_titles(("txt2img", "img2img", "extras")), [*awaited_ids(self), "settings"], fold_count(self))
-        return head_html(state, theme=self.app_record.flags.theme, extensions=foreign_head(self.app_record))
+        state = page_state(self.app_record, button_titles(("txt2img", "img2img", "extras")), awaited_ids(self), fold_count(self))
+        extensions = foreign_head(self.app_record)
+        return head_html(state, theme=self.app_record.flags.theme, extensions=extensions, ahead=self.ahead, pieces=self.pieces)
 
 
 def build_ui(app: App, slot: PageSlot | None = None) -> Page:
     """All components and events. Nothing is loaded or generated. slot: that of the page which this one will replace."""
     gradio3_words.install(Page)
-    starting, slot = slot is None, slot or PageSlot()
+    slot = slot or PageSlot()
     choices = ChoiceSources.of(app)
     ui_config = UiConfig.read(app.paths.ui_config_file)
-    files = ShownFiles.of_app(app, starting=starting)
+    files = ShownFiles((app.paths.outputs_dir,))
     with Page(analytics_enabled=False, title="Stable Diffusion", fill_width=True) as page:
-        page.app_record, page.files, page.slot = app, files, slot
+        page.app_record, page.files, page.slot, page.pieces, page.ahead = app, files, slot, {}, []
         page.default_config.fn_id = slot.first_function()
         row = build_quicksettings(app, choices)
         setting_answer = bridge_text("setting_answer")
@@ -92,7 +96,7 @@ def build_ui(app: App, slot: PageSlot | None = None) -> Page:
             with _tab("modelmerger"):
                 merger = MergerTab(app, choices)
             with _tab("settings"):
-                build_settings_tab(app, choices, forms=(txt2img.form, img2img.form), reload=slot.reload)
+                page.pieces["settings_form"] = build_settings_tab(app, choices, forms=(txt2img.form, img2img.form), reload=slot.reload)
             with _tab("extensions"):
                 build_extensions_tab(app)
             build_foreign_tabs(app, nav)
@@ -108,14 +112,16 @@ def build_ui(app: App, slot: PageSlot | None = None) -> Page:
         page.clicks = tuple(each for each in (generate_click(app, txt2img), generate_click(app, img2img)) if each is not None)
         merger.wire(row)
         wire_upscaler_lists(app, page, choices, extras, {txt2img.form.component("hr_upscaler"): "hires_upscalers"})
-        wire_fresh_values(app, page, choices, (*row, *txt2img.options, *img2img.options), following)
+        wire_fresh_values(app, page, choices, row, following)
+    page.ahead = preloads({block.get_block_name() for block in page.blocks.values()})
     return page
 
 
 def mount(fastapi_app: FastAPI, blocks: Page, app: App) -> FastAPI:
     """Serve ``blocks`` at "/" and our own files below STATIC_URL. Routes that were added before keep the precedence."""
     open_head_slot()
-    fastapi_app.mount(f"/{STATIC_URL}", StaticFiles(directory=STATIC), name=STATIC_URL)
+    fastapi_app.mount(f"/{STATIC_URL}", PageFiles(), name=STATIC_URL)
+    fastapi_app.mount(f"/{FRONTEND_URL}", KeptFiles(directory=FRONTEND), name=FRONTEND_URL)
     served = _mount_page(fastapi_app, blocks)
 
     def anew() -> FastAPI:
@@ -140,7 +146,7 @@ def _mount_page(server: FastAPI, blocks: Page) -> FastAPI:
         run_history=False,
         footer_links=[],
         show_error=True,
-        theme=page_theme(blocks.app_record.settings.get("gradio_theme"), themes_folder(blocks.app_record)),
+        theme=page_theme(),
     )
 
 

@@ -9,91 +9,33 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from gradio import routes
 from jinja2 import ChoiceLoader, DictLoader
+from markupsafe import Markup
 
-STATIC = Path(__file__).with_name("static")
-STATIC_URL = "webui-static"
-SCRIPTS = (
-    "script.js",
-    "options.js",
-    "contract.js",
-    "localization.js",
-    "normalise.js",
-    "tabs.js",
-    "priming.js",
-    "toasts.js",
-    "elements.js",
-    "progressbar.js",
-    "gallery.js",
-    "jobs.js",
-    "canvas_icons.js",
-    "canvas_upload.js",
-    "canvas_memory.js",
-    "canvas_view.js",
-    "canvas_drawing.js",
-    "canvas_tools.js",
-    "canvas_keys.js",
-    "queue_panel.js",
-    "history.js",
-    "history_view.js",
-    "prompt_keys.js",
-    "prompt_tools.js",
-    "styles_editor.js",
-    "context_menus.js",
-    "lightbox.js",
-    "gamepad.js",
-    "notify.js",
-    "canvas.js",
-    "img2img.js",
-    "send_to.js",
-    "extras.js",
-    "merger.js",
-    "form_memory.js",
-    "form_tools.js",
-    "extra_networks.js",
-    "network_cards.js",
-    "network_dialogs.js",
-    "hires.js",
-    "keyboard.js",
-    "token_counters.js",
-    "page_layout.js",
-    "settings_page.js",
-    "extensions.js",
-    "settings_extra.js",
-    "notices.js",
-    "theme.js",
-)
-STYLES = (
-    "style.css",
-    "generation.css",
-    "canvas.css",
-    "extras.css",
-    "extra_networks.css",
-    "settings.css",
-    "extensions.css",
-    "queue.css",
-    "history.css",
-    "comfort.css",
-)
-TREE = "faster_tree.js"
+from modules.gradio_ui.gradio_files import faster_tree
+from modules.gradio_ui.static_files import versioned
+
 TEMPLATE = "frontend/index.html"
 SLOT = "{{ page_head(request, config) | safe }}"
 FIRST_MODULE = '<script type="module"'
-FRONTEND = Path(routes.__file__).with_name("templates") / "frontend" / "assets"
+API_INFO = "{{ gradio_api_info | toorjson }}"  # of named endpoints; a page calls its functions by number
+HEAD_MARK = "<!-- the head of our page -->"  # stands for the head's lines where the request's scope has it as a key
+NO_API_INFO = '{"named_endpoints": {}, "unnamed_endpoints": {}}'
 
 
-def head_html(boot: Mapping[str, Any], *, theme: str | None, extensions: Sequence[str] = ()) -> str:
+def head_html(
+    boot: Mapping[str, Any], *, theme: str | None, extensions: Sequence[str] = (), ahead: Sequence[str] = (), pieces: Mapping[str, str] | None = None
+) -> str:
     """The <head> lines. boot: JSON for the scripts. theme: "dark" or "light" for pages that do not ask in their URL.
 
-    extensions: their lines, after ours.
+    extensions: their lines, after ours. ahead: lines before all others. pieces: HTML by the elem_id of the gr.HTML that shows it.
     """
-    lines = [f"<script>{_CHOOSE_THEME.replace('FLAG', json.dumps(theme or ''))}window.webui_boot = {_script_json(boot)};</script>"]
-    lines += [f'<link rel="stylesheet" href="{_versioned(name)}">' for name in STYLES]
-    lines += [f'<script src="{_versioned(name)}"></script>' for name in SCRIPTS]
+    lines = [*ahead, f"<script>{_CHOOSE_THEME.replace('FLAG', json.dumps(theme or ''))}window.webui_boot = {_script_json(boot)};</script>"]
+    lines += [f'<link rel="stylesheet" href="{versioned("page.css")}">', f'<script src="{versioned("page.js")}"></script>']
+    lines += [f'<template data-place="{elem_id}">{piece}</template>' for elem_id, piece in (pieces or {}).items()]
     lines += extensions
     return "\n".join(lines)
 
@@ -109,36 +51,29 @@ def open_head_slot() -> None:
         return
     source = loader.get_source(environment, TEMPLATE)[0]
     source = re.sub(r'<meta\s+(property|name)="(og|twitter):[^>]*?/>', "", source)
-    source = source.replace(FIRST_MODULE, _faster_tree() + FIRST_MODULE, 1)
+    source = source.replace(FIRST_MODULE, faster_tree() + FIRST_MODULE, 1)
+    source = source.replace(API_INFO, "{{ page_api_info(request, gradio_api_info) }}", 1)
     environment.loader = ChoiceLoader([DictLoader({TEMPLATE: source.replace("</head>", SLOT + "\n</head>", 1)}), loader])
     environment.globals["page_head"] = _page_head
+    environment.globals["page_api_info"] = _page_api_info
 
 
 def _page_head(request: Any, config: Mapping[str, Any]) -> str:
     if config.get("auth_required"):
         return ""  # the log-in page learns nothing
-    make: Callable[[], str] | None = getattr(request.app.get_blocks(), "page_head", None)
-    return make() if make else ""
+    make = _maker(request)
+    if make is None:
+        return ""
+    return HEAD_MARK if HEAD_MARK in request.scope else make()
 
 
-def _faster_tree() -> str:
-    """A script before Gradio's own that lets its page find components by number; "" for a Gradio that has none of what it changes.
-
-    The names of Gradio's files change with their content.
-    """
-    for file in sorted(FRONTEND.glob("core-*.js")):
-        text = file.read_text(encoding="utf-8", errors="replace")
-        if " as AppTree" in text and "find_attached_events(" in text:
-            return (
-                f'<script type="module">import {{AppTree}} from "./assets/{file.name}"; import {{findByNumber}} from "./{_versioned(TREE)}";'
-                " findByNumber(AppTree);</script>\n"
-            )
-    return ""
+def _page_api_info(request: Any, info: Any) -> str:
+    return Markup(NO_API_INFO) if _maker(request) else routes.toorjson(info)
 
 
-def _versioned(name: str) -> str:
-    """The URL of one of our files; it changes with the file, so that browsers may keep it."""
-    return f"{STATIC_URL}/{name}?{int((STATIC / name).stat().st_mtime)}"
+def _maker(request: Any) -> Callable[[], str] | None:
+    """What makes the <head> of the page that is asked for; None for a page that is not ours."""
+    return getattr(request.app.get_blocks(), "page_head", None)
 
 
 def _script_json(value: Any) -> str:

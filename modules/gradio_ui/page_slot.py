@@ -12,6 +12,8 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.routing import Mount
 
+from modules.gradio_ui.front_page import FrontPage
+
 log = logging.getLogger(__name__)
 FUNCTIONS_APART = 100_000  # numbers of event functions between one page and the next
 
@@ -39,6 +41,7 @@ class PageSlot:
         route = server.router.routes[-1]
         assert isinstance(route, Mount)
         self._route, self._make = route, make
+        route.app = _fronted(route.app)
 
     async def reload(self) -> str:
         """Build and change pages. Returns what went wrong, in words; "" when the new page is there."""
@@ -55,5 +58,9 @@ class PageSlot:
             except Exception as error:
                 log.exception("the page could not be built anew")
                 return f"The page could not be built anew, the old one stays: {type(error).__name__}: {error}"
-            self._route.app = page
+            self._route.app = _fronted(page)
             return ""
+
+
+def _fronted(page: Any) -> FrontPage:
+    return FrontPage(page, page.get_blocks().page_head)

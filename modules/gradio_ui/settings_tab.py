@@ -21,8 +21,11 @@ from modules.gradio_ui.settings_form import settings_form_html
 from modules.gradio_ui.ui_defaults import Defaults
 
 
-def build_settings_tab(app: App, choices: Choices, *, forms: Sequence[Form], reload: Callable[[], Awaitable[str]]) -> None:
-    """The tab's content, inside the current block, with its events. forms: those of the generation tabs, for the Defaults page. reload: builds the page anew; its words are an error."""
+def build_settings_tab(app: App, choices: Choices, *, forms: Sequence[Form], reload: Callable[[], Awaitable[str]]) -> str:
+    """The tab's content, inside the current block, with its events. Returns the form, HTML for the place "settings_form".
+
+    forms: those of the generation tabs, for the Defaults page. reload: builds the page anew; its words are an error.
+    """
     with gr.Row(elem_id="settings_head", elem_classes=["gradio-row"]):
         submit = gr.Button("Apply settings", elem_id="settings_submit", variant="primary", scale=0)
         restart = gr.Button("Reload UI", elem_id="settings_restart_gradio", scale=0)
@@ -41,19 +44,15 @@ def build_settings_tab(app: App, choices: Choices, *, forms: Sequence[Form], rel
         gr.Button("Show all pages", elem_id="settings_show_all_pages", scale=0)
         gr.Button("Show one page", elem_id="settings_show_one_page", visible="hidden", scale=0)
     gr.HTML("", elem_id="settings_result")
-    gr.HTML(
-        settings_form_html(app.settings.table, choices, partial(is_frozen, app.flags), elsewhere=app.settings.get("quicksettings_list")),
-        elem_id="settings_form",
-    )
+    gr.HTML("", elem_id="settings_form")
     changes, answer = bridge_text("settings_changes"), bridge_text("settings_json")
     stored = submit.click(partial(_store, app), inputs=[changes], outputs=[answer], js="() => [webui.changedSettingsText()]", **QUICK)
     stored.then(None, inputs=[answer], js="(answer) => { webui.settingsStored(answer, true); }", **QUICK)
-
-
     reloaded = restart.click(reload, outputs=[answer], js="() => { webui.reloadBegins(); }", **QUICK)
     reloaded.then(None, inputs=[answer], js="(words) => { webui.reloadEnds(words); }", **QUICK)
     _wire_defaults(Defaults(forms=forms, config_file=app.paths.ui_config_file))
     _wire_choices(app, choices)
+    return settings_form_html(app.settings.table, choices, partial(is_frozen, app.flags), elsewhere=app.settings.get("quicksettings_list"))
 
 
 def _wire_defaults(defaults: Defaults) -> None:

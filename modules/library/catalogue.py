@@ -39,6 +39,7 @@ class _Lists:
     upscalers: tuple[ModelFile, ...]
     gfpgan: tuple[ModelFile, ...]
     codeformer: tuple[ModelFile, ...]
+    text_encoders: tuple[ModelFile, ...]
 
 
 class Catalogue:
@@ -78,6 +79,7 @@ class Catalogue:
             upscalers=_upscalers(scan(roots.upscalers)),
             gfpgan=listed("face", scan(roots.gfpgan)),
             codeformer=listed("face", scan(roots.codeformer)),
+            text_encoders=listed("text encoder", scan(roots.text_encoders, hidden=hidden)),
         )
         with self._lock:
             self._lists = lists
@@ -112,6 +114,10 @@ class Catalogue:
     def codeformer_files(self) -> tuple[ModelFile, ...]:
         """Everything in CodeFormer's folder."""
         return self._current().codeformer
+
+    def text_encoders(self) -> tuple[ModelFile, ...]:
+        """Text encoders in files of their own, for checkpoints that come without."""
+        return self._current().text_encoders
 
     def hypernetworks(self) -> tuple[ModelFile, ...]:
         return self._current().hypernetworks

@@ -17,6 +17,8 @@ INDEX = "model_index.json"
 _VAE = "first_stage_model."
 _TEXT_PREFIXES = {"quick_gelu": "cond_stage_model.transformer.", "gelu": "cond_stage_model.model."}     # told by their activation: SD 1.x, SD 2.x
 _XL_FIRST, _XL_SECOND, _REFINER = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model.", "conditioner.embedders.0.model."
+_CLIPS = ("text_encoders.clip_l.transformer.", "text_encoders.clip_g.transformer.")
+_LANGUAGE_MODELS = {"T5": "text_encoders.t5xxl.transformer.", "Qwen3": "text_encoders.qwen3_4b.transformer.model.", "Qwen2_5": "text_encoders.qwen25_7b.transformer.model."}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +43,13 @@ def is_diffusers_folder(path: Path) -> bool:
 
 def read_folder(path: Path) -> DiffusersFolder:
     """The folder's index. Raises CannotLoad naming the part that is missing, damaged or of a kind that this version does not know."""
-    kind = read_json(path / INDEX).get("_class_name")
-    if not (path / "unet").is_dir():
-        raise CannotLoad(path, f"it is a folder of the kind {kind or 'unknown'}, which this version cannot run", "Choose an SD 1.x, SD 2.x or SDXL model.")
+    index = read_json(path / INDEX)
+    if not (path / "unet").is_dir() and not (path / "transformer").is_dir():
+        kind = index.get("_class_name")
+        raise CannotLoad(path, f"it is a folder of the kind {kind or 'unknown'}, which this version cannot run", "Choose another model.")
     entries: dict[str, TensorEntry] = {}
     sources: dict[str, FolderTensor] = {}
-    for part, prefix in _parts(path).items():
+    for part, prefix in (_parts(path) if (path / "unet").is_dir() else _flow_parts(path, index)).items():
         for file in part_files(path / part):
             for name, entry in read_header(file).tensors.items():
                 for original in _original(part, prefix, name):
@@ -99,7 +102,23 @@ def _parts(path: Path) -> dict[str, str]:
     return {part: prefix for part, prefix in found.items() if (path / part).is_dir()}
 
 
+def _flow_parts(path: Path, index: Mapping[str, Any]) -> dict[str, str]:
+    """The same for a model with a transformer, which keeps its names; its text encoders are told by their classes, CLIP-L comes before CLIP-G."""
+    found, clips = {"transformer": "transformer.", "vae": _VAE}, list(_CLIPS)
+    for part in ("text_encoder", "text_encoder_2", "text_encoder_3"):
+        listed = index.get(part)
+        kind = str(listed[1]) if isinstance(listed, list) and len(listed) == 2 else ""
+        prefix = clips.pop(0) if kind.startswith("CLIP") and clips else next((prefix for start, prefix in _LANGUAGE_MODELS.items() if kind.startswith(start)), "")
+        if prefix:
+            found[part] = prefix
+    return {part: prefix for part, prefix in found.items() if (path / part).is_dir()}
+
+
 def _original(part: str, prefix: str, name: str) -> Iterable[str]:
+    if prefix in _LANGUAGE_MODELS.values():
+        return [prefix + name.removeprefix("model.")]
+    if part == "transformer" or prefix in _CLIPS:
+        return [prefix + name]
     if part == "unet":
         module, _, ending = name.rpartition(".")
         return [f"{prefix}{original}.{ending}" for original in original_names(module)[-1:]]

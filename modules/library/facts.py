@@ -12,6 +12,7 @@ from modules.families.detect import family_of
 from modules.families.foreign import foreign_kind
 from modules.families.table import family_named
 from modules.library.diffusers_folder import is_diffusers_folder, read_folder
+from modules.library.gguf_header import read_gguf_header
 from modules.library.header import Header, read_header
 from modules.schema.errors import CannotLoad
 
@@ -55,7 +56,10 @@ def read_facts(path: Path) -> HeaderFacts:
     try:
         if is_diffusers_folder(path):
             return facts_in(read_folder(path).header)
-        return facts_in(read_header(path)) if path.suffix.lower() == ".safetensors" else HeaderFacts()
+        suffix = path.suffix.lower()
+        if suffix == ".gguf":
+            return facts_in(read_gguf_header(path))
+        return facts_in(read_header(path)) if suffix in (".safetensors", ".sft") else HeaderFacts()
     except CannotLoad:
         return HeaderFacts()
 

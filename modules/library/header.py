@@ -71,7 +71,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
             file.seek(8)
             text = file.read(length)
     except OSError as error:
-        raise _unreadable(where, error) from error
+        raise unreadable(where, error) from error
     if len(text) < length:
         raise CannotLoad(where, f"it is truncated: its header alone needs {length} bytes, {len(text)} are there", _DOWNLOAD_AGAIN)
     return _parse(where, text, 8 + length, size)
@@ -101,11 +101,12 @@ def _other_kind(beginning: bytes) -> tuple[str, str] | None:
     if beginning[:1] == b"\x80" and beginning[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "it is a pickle under a .safetensors name", "Rename it to .ckpt, or convert it to safetensors."
     if beginning.startswith(b"GGUF"):
-        return "it is a GGUF file, which this version cannot read", "Choose a .safetensors file of the model."
+        return "it is a GGUF file under another name", "Rename it to .gguf."
     return None
 
 
-def _unreadable(path: Path, error: OSError) -> CannotLoad:
+def unreadable(path: Path, error: OSError) -> CannotLoad:
+    """What to tell of a file that the system does not let us read."""
     if isinstance(error, FileNotFoundError):
         return CannotLoad(path, "the file is gone", "Refresh the list of checkpoints.")
     if isinstance(error, PermissionError):

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from modules.schema.flags import Flags
 
-CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt")
+CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt", ".gguf", ".sft")  # the last is what FLUX.1's makers called it
 VAE_ENDINGS = (".vae.safetensors", ".vae.ckpt", ".vae.pt")  # how a VAE is told that lies among checkpoints
-VAE_SUFFIXES = (".safetensors", ".ckpt", ".pt")
+VAE_SUFFIXES = (".safetensors", ".ckpt", ".pt", ".sft")
+TEXT_ENCODER_SUFFIXES = (".safetensors", ".gguf", ".sft")
+TEXT_ENCODER_FOLDERS = ("text_encoder", "text_encoders", "clip")  # below models/; Forge's name, and ComfyUI's two
 LORA_SUFFIXES = (".safetensors", ".ckpt", ".pt")
 HYPERNETWORK_SUFFIXES = (".pt",)
 EMBEDDING_SUFFIXES = (".safetensors", ".pt", ".bin")
@@ -45,6 +47,7 @@ class Roots:
     upscalers: tuple[Place, ...] = ()
     gfpgan: tuple[Place, ...] = ()
     codeformer: tuple[Place, ...] = ()
+    text_encoders: tuple[Place, ...] = ()
     checkpoint_file: Path | None = None
 
     @property
@@ -75,6 +78,7 @@ def roots_from_flags(flags: Flags) -> Roots:
         ),
         gfpgan=_picture_models(flags.gfpgan_models_path, flags.gfpgan_dir),
         codeformer=_picture_models(flags.codeformer_models_path),
+        text_encoders=tuple(Place(folder=models / name, endings=TEXT_ENCODER_SUFFIXES) for name in TEXT_ENCODER_FOLDERS),
         checkpoint_file=Path(flags.ckpt).absolute(),
     )
 

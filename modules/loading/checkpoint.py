@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,12 +15,14 @@ from modules.compute.placement import placement_for
 from modules.compute.policy import ComputePolicy
 from modules.compute.switches import set_switches
 from modules.families.detect import detect
-from modules.families.family import UNET, ModelFamily
+from modules.families.family import ModelFamily
 from modules.library.model_file import ModelFile
-from modules.loading.beside import read_beside
+from modules.loading.beside import Beside, read_beside
 from modules.loading.components import Components, scaled_linear_alphas, size_in_bytes, with_zero_terminal_snr
+from modules.loading.fill import Filling
+from modules.loading.parts import NO_FILES, FoundParts, PartFiles, Search
 from modules.loading.prediction import prediction_of
-from modules.loading.vae import IN_CHECKPOINT, prepare_vae, ready
+from modules.loading.vae import prepare_vae, ready
 from modules.loading.weights import Weights, open_weights
 from modules.schema.errors import CannotLoad, OutOfMemory
 
@@ -31,9 +34,12 @@ def load_checkpoint(
     policy: ComputePolicy,
     *,
     vae_file: ModelFile | None = None,
+    files: PartFiles = NO_FILES,
     before_reading: Callable[[], None] | None = None,
 ) -> Components:
     """Load one checkpoint for drawing under ``policy``, with the VAE of ``vae_file`` instead of its own if that is given.
+
+    files: text encoders and VAEs, of which those are taken that the checkpoint does not hold itself.
 
     Holds at no time more than the weights in their final type and one tensor of the file.
     before_reading: called once all names and shapes are found right and only the reading is left;
@@ -46,38 +52,39 @@ def load_checkpoint(
         weights = opened.enter_context(closing(open_weights(model_file.path)))
         family = detect(weights.header)
         if not family.runs:
-            raise CannotLoad(model_file.path, family.cannot_run, "Choose an SD 1.x, SD 2.x or SDXL checkpoint.")
-        vae_weights = weights if vae_file is None else opened.enter_context(closing(open_weights(vae_file.path)))
-        fill = _prepared(model_file, family, weights, vae_weights, policy.for_family(family))
+            raise CannotLoad(model_file.path, family.cannot_run, "Choose a checkpoint of a family that runs: SD 1.x, SD 2.x, SDXL, SD3, FLUX.1, Chroma or Z-Image.")
+        chosen_vae = None if vae_file is None else opened.enter_context(closing(open_weights(vae_file.path)))
+        parts = Search(family=family, weights=weights, files=files, opened=opened).found(chosen_vae)
+        fill = _prepared(model_file, family, weights, parts, policy.for_family(family))
         if before_reading is not None:
             before_reading()
-        components = fill(vae_file)
+        components = replace(fill(vae_file or parts.vae_file), own_vae_file=parts.vae_file)
     seconds, size = time.perf_counter() - started, size_in_bytes(components.modules())
     log.info("loaded %s in %.1f s, %.0f MB, %s", model_file.stem, seconds, size / 1e6, policy.weight_dtype)
     return components
 
 
 def _prepared(
-    model_file: ModelFile, family: ModelFamily, weights: Weights, vae_weights: Weights, policy: ComputePolicy
+    model_file: ModelFile, family: ModelFamily, weights: Weights, parts: FoundParts, policy: ComputePolicy
 ) -> Callable[[ModelFile | None], Components]:
     """Everything checked and nothing read: what comes back reads the weights."""
     from modules.loading.text_encoder import prepare_text_encoder
-    from modules.loading.unet import prepare_unet
+    from modules.loading.transformer import ready_transformer
 
-    _check_parts(weights, own_vae=vae_weights is weights)
     beside = read_beside(model_file.path)
-    text_heads = (*beside.text_heads, *[None] * len(family.text_encoders))
-    encoders = [prepare_text_encoder(spec, weights, heads) for spec, heads in zip(family.text_encoders, text_heads)]
-    unet, vae = prepare_unet(family, weights, beside.unet_heads), prepare_vae(vae_weights, family.latent)
+    heads = {spec.name: count for spec, count in zip(family.text_encoders, beside.text_heads)}
+    encoders = [prepare_text_encoder(spec, file, heads.get(spec.name)) for spec, file in parts.text_encoders]
+    denoiser, vae = _prepared_denoiser(family, weights, beside), prepare_vae(parts.vae, family.latent)
     target: dict[str, Any] = {"device": torch.device(policy.load_device), "dtype": getattr(torch, policy.weight_dtype)}
 
     def fill(vae_file: ModelFile | None) -> Components:
         alphas = scaled_linear_alphas(family.betas)
-        text_encoders, model = tuple(encoder.fill(**target) for encoder in encoders), ready(unet.fill(**target), policy)
+        text_encoders, model = tuple(encoder.fill(**target) for encoder in encoders), denoiser.fill(**target)
+        model = ready(model, policy) if family.denoiser == "unet" else ready_transformer(model, target["device"])
         return Components(
             checkpoint=model_file,
             family=family,
-            prediction=prediction_of(family, beside, model),
+            prediction=family.prediction if family.is_flow else prediction_of(family, beside, model),
             text_encoders=text_encoders,
             unet=model,
             vae=ready(vae.fill(device=target["device"], dtype=getattr(torch, policy.vae_dtype)), policy),
@@ -89,13 +96,14 @@ def _prepared(
     return fill
 
 
-def _check_parts(weights: Weights, *, own_vae: bool) -> None:
-    """A file that holds only a part of a model says which one is missing."""
-    needed = [("denoiser", UNET)] + ([("VAE", IN_CHECKPOINT)] if own_vae else [])
-    for part, prefix in needed:
-        if not any(name.startswith(prefix) for name in weights.header.names):
-            remedy = "Choose a VAE in SD VAE, or a complete checkpoint." if part == "VAE" else "Choose a complete checkpoint."
-            raise CannotLoad(weights.header.path, f"it has no {part} (no tensor {prefix}...)", remedy)
+def _prepared_denoiser(family: ModelFamily, weights: Weights, beside: Beside) -> Filling[Any]:
+    if family.denoiser == "unet":
+        from modules.loading.unet import prepare_unet
+
+        return prepare_unet(family, weights, beside.unet_heads)
+    from modules.loading.transformer import prepare_transformer
+
+    return prepare_transformer(family, weights)
 
 
 @contextmanager

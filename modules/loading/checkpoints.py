@@ -19,6 +19,7 @@ from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC, choose_vae
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
+from modules.loading.parts import PartFiles
 from modules.loading.stamp import Stamp, stamp_of
 from modules.loading.vae import load_vae
 
@@ -93,7 +94,10 @@ class Checkpoints:
             self._let_go(self._kept[max(keep, 1) - 1 :])
             self._others_leave_the_device(self._kept, others_in_ram)
 
-        components = load_checkpoint(model_file, self._policy, vae_file=vae_file, before_reading=make_room)
+        files = PartFiles(text_encoders=self._catalogue.text_encoders(), vaes=self._catalogue.vaes())
+        components = load_checkpoint(model_file, self._policy, vae_file=vae_file, files=files, before_reading=make_room)
+        if components.vae_file is not None:
+            vae_stamp = stamp_of(components.vae_file.path)
         self._kept = (_Loaded(components=components, stamp=stamp, vae_stamp=vae_stamp), *self._kept)
         self._catalogue.hash_later(model_file)
         self._tell()
@@ -146,6 +150,8 @@ class Checkpoints:
 
     def _with_vae(self, known: _Loaded, vae_file: ModelFile | None, vae_stamp: Stamp | None) -> _Loaded:
         components = known.components
+        if vae_file is None and components.own_vae_file is not None:
+            vae_file, vae_stamp = components.own_vae_file, stamp_of(components.own_vae_file.path)
         present = components.vae_file.path if components.vae_file else None
         if present == (vae_file.path if vae_file else None) and known.vae_stamp == vae_stamp:
             return known

@@ -23,9 +23,9 @@ _ZERO_SNR_LAST_ALPHA = 4.8973451890853435e-08       # A1111's last alpha: 0 woul
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoder:
-    """One text encoder with its tokenizer (transformers' CLIPTokenizer; the vocabulary ships with us).
+    """One text encoder with its tokenizer (transformers' CLIPTokenizer or a Tokenizer of tokenizers; the vocabularies ship with us).
 
-    module: a CLIPTextModel; where the spec says ``pooled``, with the projection as ``text_projection``.
+    module: a CLIPTextModel, with the projection of its pooled output as ``text_projection``; a T5EncoderModel, Qwen2Model or Qwen3Model.
     """
 
     module: nn.Module
@@ -39,7 +39,8 @@ class Components:
 
     alphas_cumprod: (1000,) float32, on the CPU.
     placement: brings a part to the device whenever it is called; for other work on it, ``placement.resident(part)``.
-    vae_file: the file the VAE came from; None: the checkpoint's own.
+    unet: the denoiser; a transformer in flow models.
+    vae_file: the file the VAE came from; None: the checkpoint's own. own_vae_file: that of a checkpoint that comes without one.
     """
 
     checkpoint: ModelFile
@@ -51,6 +52,7 @@ class Components:
     alphas_cumprod: Tensor
     placement: Placement = field(default_factory=KeepResident)
     vae_file: ModelFile | None = None
+    own_vae_file: ModelFile | None = None
 
     def attached(self) -> Components:
         """This, with every part under its placement's care."""

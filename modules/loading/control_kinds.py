@@ -135,6 +135,12 @@ def checked(path: object, shapes: Shapes, family: ModelFamily) -> ControlFacts:
     facts = recognised(shapes)
     if facts is None:
         raise CannotLoad(path, "it holds no control network that this version knows", _CHOOSE)
+    refuse_misfit(path, facts, family)
+    return facts
+
+
+def refuse_misfit(path: object, facts: ControlFacts, family: ModelFamily) -> None:
+    """Raises CannotLoad for what does not run with checkpoints of ``family``."""
     if facts.kind is None:
         runs = "not a control model" if facts.remedy.startswith("Put") else "which this version does not run"
         raise CannotLoad(path, f"it is {facts.what}, {runs}", facts.remedy)
@@ -143,4 +149,3 @@ def checked(path: object, shapes: Shapes, family: ModelFamily) -> ControlFacts:
         made_for = " and ".join(facts.families)
         raise CannotLoad(path, f"it is {facts.what} trained for {made_for}, and the loaded checkpoint is {family.name}",
                          f"Choose a control model for {loaded}, or load a {facts.families[0]} checkpoint.")
-    return facts

@@ -1,9 +1,13 @@
-"""The control networks of one server, and CLIP's picture encoders: the last ones that were used stay loaded."""
+"""The control networks of one server, and CLIP's picture encoders: the last ones that were used stay loaded. And what each file is."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from modules.loading.control_kinds import ControlFacts, recognised
+from modules.schema.errors import CannotLoad
 
 if TYPE_CHECKING:
     from modules.compute.policy import ComputePolicy
@@ -16,11 +20,26 @@ _Key = tuple[str, float, str]
 
 
 class ControlShelf:
-    """Not thread-safe: only the worker asks it. Who uses what it gives brings it to the device by its ``placement``."""
+    """Only the worker takes networks from it, for that is not thread-safe. Who uses what it gives brings it to the device by its ``placement``."""
 
     def __init__(self) -> None:
         self._kept: dict[_Key, AnyNetwork] = {}
         self._encoder: tuple[_Key, VisionEncoder] | None = None
+        self._facts: dict[tuple[str, float, int], ControlFacts | None] = {}
+
+    def facts(self, file: ModelFile) -> ControlFacts | None:
+        """What the file is, by its header; None where that cannot be told. Any thread may ask."""
+        from modules.loading.control_layout import without_prefix
+        from modules.loading.weights import open_weights
+
+        key = (str(file.path), file.modified, file.size)
+        if key not in self._facts:
+            try:
+                with closing(open_weights(file.path)) as weights:
+                    self._facts[key] = recognised(without_prefix(weights.header.shapes)[0])
+            except CannotLoad:
+                self._facts[key] = None
+        return self._facts[key]
 
     def take(self, file: ModelFile, components: Components, policy: ComputePolicy, *, keep: int, leaves: bool = False) -> AnyNetwork:
         """The network of ``file`` for the checkpoint in use. keep: how many stay loaded, this one among them. leaves: see ControlNetwork.

@@ -15,7 +15,7 @@ from modules.compute.policy import ComputePolicy
 from modules.families.family import UNET, ModelFamily
 from modules.library.model_file import ModelFile
 from modules.loading.components import Components
-from modules.loading.control_kinds import ControlKind, checked
+from modules.loading.control_kinds import ControlKind, checked, family_words
 from modules.loading.control_layout import controlnet_config, diffusers_config, diffusers_names, original_names, without_prefix
 from modules.loading.control_lora import DOWN, UP, lend
 from modules.loading.control_network import ControlNetwork
@@ -52,8 +52,20 @@ def load_control(file: ModelFile, family: ModelFamily, policy: ComputePolicy, *,
             network = _control_lora(file, weights, _needed(file, base), policy)
         else:
             network = _controlnet(file, weights, family, policy, base)
+    if base is not None and isinstance(network, ControlNetwork) and network.kind.is_controlnet and not _fits(network, base):
+        raise CannotLoad(file.path, f"it was made for checkpoints of other sizes than {base.checkpoint.stem} ({family.name})",
+                         f"Choose a control model for {family_words(family)}, or load the checkpoint that it was made for.")
     log.info("loaded %s %s in %.1f s", network.kind.value, file.stem, time.perf_counter() - started)
     return network
+
+
+def _fits(network: ControlNetwork, base: Components) -> bool:
+    """For sizes that no family has: whether it reads the same text and size embedding, and its first layer is as wide."""
+    theirs, ours = base.unet.config, network.module
+    return (
+        network.context_width == theirs["cross_attention_dim"] and (ours.class_embedding is not None) == bool(theirs.get("addition_embed_type"))
+        and list(ours.config.block_out_channels) == list(theirs["block_out_channels"])
+    )  # fmt: skip
 
 
 class _AlreadyEncoded(nn.Module):

@@ -17,19 +17,34 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a tensor in the file: one of ``of`` equal groups of its rows, or all of it with rows and columns exchanged."""
+    """A part of a tensor in the file: one of ``of`` equal groups of its rows, or all of it with rows and columns exchanged.
+
+    rows: (first, end), where the groups are of different sizes; end 0: the last one. swapped: its halves change places.
+    """
 
     name: str
     index: int = 0
     of: int = 1
     transposed: bool = False
+    rows: tuple[int, int] | None = None
+    swapped: bool = False
 
     def shape(self, whole: tuple[int, ...]) -> tuple[int, ...]:
         """Of the piece, from the tensor's."""
-        return whole[::-1] if self.transposed else (whole[0] // self.of, *whole[1:]) if whole else whole
+        if self.transposed:
+            return whole[::-1]
+        if self.rows is not None and whole:
+            return ((self.rows[1] or whole[0]) - self.rows[0], *whole[1:])
+        return (whole[0] // self.of, *whole[1:]) if whole else whole
 
     def cut(self, whole: Tensor) -> Tensor:
-        return whole.T.contiguous() if self.transposed else whole.chunk(self.of)[self.index]
+        if self.transposed:
+            return whole.T.contiguous()
+        if self.rows is not None:
+            return whole[self.rows[0] : self.rows[1] or len(whole)]
+        if self.swapped:
+            return torch.cat(whole.chunk(2)[::-1])
+        return whole.chunk(self.of)[self.index]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +62,13 @@ class Filling(Generic[AnyModule]):
         """Read the weights; the module is then in evaluation mode and takes no gradients."""
         entries = self.weights.header.tensors
         loaded: dict[str, Tensor] = {}
+        wanted = self.module.state_dict()
         last, whole = "", torch.empty(0)
         for name in sorted(self.pieces, key=lambda name: entries[self.pieces[name].name].start):  # in the file's order: disks like it
             piece = self.pieces[name]
             if piece.name != last:
                 last, whole = piece.name, self.weights.read(piece.name, dtype, device)
-            loaded[name] = piece.cut(whole).reshape(self.module.get_parameter(name).shape)
+            loaded[name] = piece.cut(whole).reshape(wanted[name].shape)
         self.module.load_state_dict(loaded, strict=True, assign=True)
         return self.module.requires_grad_(False).eval()
 
@@ -63,7 +79,7 @@ def prepared(module: AnyModule, names: Mapping[str, str | Piece], weights: Weigh
     Raises CannotLoad when a weight is missing, left over or of another shape.
     """
     path, shapes = weights.header.path, weights.header.shapes
-    wanted = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     pieces = {name: source if isinstance(source, Piece) else Piece(source) for name, source in names.items()}
     _check_names(path, part, wanted, pieces)
     for name, shape in wanted.items():

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from diffusers.loaders.single_file_utils import convert_ldm_clip_checkpoint, convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
 from modules.families.family import UNET
 from modules.loading.fill import Piece
@@ -34,7 +34,7 @@ def vae_names(names: Iterable[str], levels: int) -> Names:
     """AutoencoderKL's names for the VAE in a checkpoint or in a file of its own, in the original or in diffusers' layout."""
     named = {name: _Name(name) for name in names}
     if any("decoder.up_blocks." in name for name in named):
-        return {_modern_attention(name.removeprefix(_VAE)): name for name in named}
+        return {_modern_attention(name.removeprefix(_VAE).removeprefix("vae.")): name for name in named}
     blocks = ["block"] * levels
     return convert_ldm_vae_checkpoint(named, {"down_block_types": blocks, "up_block_types": blocks})
 
@@ -42,10 +42,12 @@ def vae_names(names: Iterable[str], levels: int) -> Names:
 def clip_names(names: Iterable[str], prefix: str) -> Names:
     """CLIPTextModel's names for the text encoder whose tensors begin with ``prefix``.
 
-    transformers 5 has no ``text_model.`` inside; some old checkpoints lack it too.
+    transformers 5 has no ``text_model.`` inside; some old checkpoints lack it too. A file of all of CLIP holds more than the text encoder.
     """
-    converted = convert_ldm_clip_checkpoint({name: name for name in names if name.startswith(prefix)}, prefix)
-    stripped = {name.removeprefix("text_model."): source for name, source in converted.items()}
+    own = {name.removeprefix(prefix): name for name in names if name.startswith(prefix)}
+    if any(name.startswith("text_model.") for name in own):
+        own = {name: source for name, source in own.items() if name.startswith(("text_model.", "text_projection."))}
+    stripped = {name.removeprefix("text_model."): source for name, source in own.items()}
     stripped.pop("embeddings.position_ids", None)
     return stripped
 

@@ -1,8 +1,9 @@
-"""A CLIP text encoder out of a checkpoint, in OpenAI's layout or OpenCLIP's, with its tokenizer."""
+"""A text encoder out of a checkpoint or a file of its own, with its tokenizer: CLIP in OpenAI's layout or OpenCLIP's, T5, Qwen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,9 +12,10 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from modules.families.family import TextEncoderSpec
 from modules.loading.components import TextEncoder
 from modules.loading.fill import Filling, Piece, prepared
+from modules.loading.language_model import prepare_language_model, ready_language_model
 from modules.loading.ldm_names import clip_names, open_clip_names
 from modules.loading.text_layout import clip_config
-from modules.loading.tokenizer import clip_tokenizer
+from modules.loading.tokenizer import clip_tokenizer, qwen_tokenizer, t5_tokenizer
 from modules.loading.weights import Weights
 
 
@@ -21,11 +23,13 @@ from modules.loading.weights import Weights
 class PreparedTextEncoder:
     """A text encoder whose weights are not read yet."""
 
-    filling: Filling[CLIPTextModel]
+    filling: Filling[Any]
     spec: TextEncoderSpec
 
     def fill(self, *, dtype: torch.dtype, device: torch.device) -> TextEncoder:
         module = self.filling.fill(dtype=dtype, device=device)
+        if not self.spec.is_clip:
+            return TextEncoder(module=ready_language_model(module, device), tokenizer=t5_tokenizer() if self.spec.kind == "t5" else qwen_tokenizer(), spec=self.spec)
         positions = torch.arange(module.config.max_position_embeddings, device=device)[None]
         module.embeddings.register_buffer("position_ids", positions, persistent=False)  # no weight; on the meta device until now
         return TextEncoder(module=module, tokenizer=clip_tokenizer(), spec=self.spec)
@@ -36,6 +40,8 @@ def prepare_text_encoder(spec: TextEncoderSpec, weights: Weights, heads: int | N
 
     An encoder whose pooled output is used gets its projection as ``module.text_projection``.
     """
+    if not spec.is_clip:
+        return PreparedTextEncoder(filling=prepare_language_model(spec, weights), spec=spec)
     header = weights.header
     is_open = spec.kind == "open_clip"
     if is_open and not spec.pooled and f"{spec.prefix}text_model.embeddings.token_embedding.weight" in header.tensors:
@@ -46,6 +52,9 @@ def prepare_text_encoder(spec: TextEncoderSpec, weights: Weights, heads: int | N
     config = clip_config(header.path, shapes, spec, heads)
     with torch.device("meta"):
         module = CLIPTextModel(CLIPTextConfig(**config))
-        if spec.pooled:
+        if spec.pooled and spec.projected and "text_projection.weight" in pieces:
             module.text_projection = nn.Linear(config["hidden_size"], config["projection_dim"], bias=False)
+    if not isinstance(getattr(module, "text_projection", None), nn.Linear):     # some files of CLIP-L leave it out, where it changes nothing
+        pieces.pop("text_projection.weight", None)
+        module.text_projection = nn.Identity()
     return PreparedTextEncoder(filling=prepared(module, pieces, weights, part=f"{spec.name} text encoder"), spec=spec)

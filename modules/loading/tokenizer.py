@@ -1,12 +1,18 @@
-"""CLIP's own byte-pair tokenizer, from the vocabulary that ships with us. Needs no torch, so that the page can count tokens early."""
+"""The tokenizers of text encoders, from vocabularies that ship with us. They need no torch, so that the page can count tokens early."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_FOLDER = Path(__file__).parent / "configs" / "clip_tokenizer"
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+_FOLDER = Path(__file__).parent / "configs"
+QWEN_END, QWEN_SPECIAL = "<|endoftext|>", ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+# contractions, words with the sign before them, single digits, runs of other signs, blanks
+_QWEN_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 @cache
@@ -14,4 +20,39 @@ def clip_tokenizer() -> Any:
     """transformers' CLIPTokenizer: 49,408 entries, 77 tokens at most, padded with the end token."""
     from transformers import CLIPTokenizer
 
-    return CLIPTokenizer.from_pretrained(_FOLDER, local_files_only=True)
+    return CLIPTokenizer.from_pretrained(_FOLDER / "clip_tokenizer", local_files_only=True)
+
+
+@cache
+def t5_tokenizer() -> Tokenizer:
+    """T5's, of 32,100 entries. Every text ends with token 1, texts are filled up with token 0."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(_FOLDER / "t5_tokenizer" / "tokenizer.json"))
+
+
+@cache
+def qwen_tokenizer() -> Tokenizer:
+    """That of Qwen 2, 2.5 and 3: bytes, then one entry for each merge, then the special tokens (151,643 and on)."""
+    from tokenizers import AddedToken, Regex, Tokenizer
+    from tokenizers.models import BPE
+    from tokenizers.normalizers import NFC
+    from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
+
+    lines = (_FOLDER / "qwen_tokenizer" / "merges.txt").read_text("utf-8").split("\n")
+    merges = [(first, second) for first, _, second in (line.partition(" ") for line in lines) if second]
+    vocabulary: dict[str, int] = {}
+    for entry in (*_byte_letters(), *(first + second for first, second in merges)):
+        vocabulary.setdefault(entry, len(vocabulary))
+    tokenizer = Tokenizer(BPE(vocabulary, merges))
+    tokenizer.normalizer = NFC()    # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.pre_tokenizer = Sequence([Split(Regex(_QWEN_WORDS), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)])   # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.add_special_tokens([AddedToken(word, normalized=False) for word in QWEN_SPECIAL])
+    return tokenizer
+
+
+def _byte_letters() -> list[str]:
+    """A visible letter for each byte, those that are visible themselves first: GPT-2's alphabet."""
+    visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in visible]
+    return [*map(chr, visible), *(chr(256 + number) for number in range(len(others)))]

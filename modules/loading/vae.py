@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 IN_CHECKPOINT = "first_stage_model."
 _NOT_OF_THE_VAE = ("loss.", "model_ema.")
+_PREFIXES = (IN_CHECKPOINT, "vae.")         # the second is what ComfyUI writes for FLUX.1
+
+
+def vae_prefix(names: Iterable[str]) -> str:
+    """What the names of a whole checkpoint's VAE begin with; "" when it has none, or the file is a VAE alone."""
+    found = {prefix for name in names for prefix in _PREFIXES if name.startswith(prefix)}
+    return next((prefix for prefix in _PREFIXES if prefix in found), "")
 
 
 def load_vae(vae_file: ModelFile, family: ModelFamily, policy: ComputePolicy) -> AutoencoderKL:
@@ -63,7 +71,8 @@ def prepare_vae(weights: Weights, latent: LatentFormat) -> Filling[AutoencoderKL
     from modules.loading.ldm_names import vae_names
 
     header = weights.header
-    names = [name for name in header.names if name.startswith(IN_CHECKPOINT)]
+    prefix = vae_prefix(header.names)
+    names = [name for name in header.names if prefix and name.startswith(prefix)]
     names = names or [name for name in header.names if not name.startswith(_NOT_OF_THE_VAE)]
     levels = vae_levels(names)
     if levels == 0:

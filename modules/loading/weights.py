@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import mmap
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from modules.library.diffusers_folder import DiffusersFolder, is_diffusers_folder, read_folder
+from modules.library.gguf_header import is_gguf
 from modules.library.header import Header, TensorEntry, read_header
 from modules.loading.scaled_weights import ScaledWeights, has_factors
 from modules.schema.errors import CannotLoad
@@ -27,8 +27,6 @@ TORCH_DTYPES: Mapping[str, torch.dtype] = {
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
 _BUFFER_BYTES = 1 << 21  # small enough to stay in the processor's cache
-reads_by_mapping = threading.Event()                # cleared: everything is read into memory of its own, which network drives want
-reads_by_mapping.set()
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 
@@ -64,7 +62,7 @@ class SafetensorsWeights:
             reason = f"tensor {name!r} is of type {entry.dtype}, which torch cannot hold"
             raise CannotLoad(self.header.path, reason, "Choose an fp16 or fp32 file.")
         count = math.prod(entry.shape)
-        if count and stored == dtype and device.type == "cpu" and reads_by_mapping.is_set():
+        if count and stored == dtype and device.type == "cpu":
             return torch.frombuffer(self._mapped(), dtype=stored, count=count, offset=entry.start).view(entry.shape)
         return self._read_apart(entry, stored, dtype, device)
 
@@ -143,6 +141,10 @@ def open_weights(path: Path) -> Weights:
     """
     if is_diffusers_folder(path):
         return FolderWeights(read_folder(path))
+    if is_gguf(path):
+        from modules.loading.gguf_weights import GgufWeights
+
+        return GgufWeights(path)
     if path.suffix.lower() in PICKLE_SUFFIXES:
         from modules.loading.pickle_weights import is_pickle, open_pickle
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from modules.application.app import App
+from modules.rest_api.compression import PageCompression
 from modules.rest_api.credentials import Credentials, credentials_from_flags
 from modules.rest_api.docs_page import add_docs
 from modules.rest_api.errors import add_error_answers
@@ -61,6 +62,7 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     add_file_route(routes)
     add_network_routes(routes)
     add_page_routes(routes)
+    fastapi_app.add_middleware(PageCompression)  # type: ignore[arg-type]
     if app.flags.api_log:
         fastapi_app.add_middleware(RequestLog)      # type: ignore[arg-type]
     fastapi_app.add_middleware(Guard, rules=guard_rules(app.flags, credentials))  # type: ignore[arg-type]

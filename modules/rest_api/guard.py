@@ -76,7 +76,7 @@ class Guard:
         await self.app(scope, _counted(receive, limit), self._with_headers(scope, send, origin))
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, dict[str, str]] | None:
-        path, host = _path_of(scope), headers.get("host", "")
+        path, host = path_of(scope), headers.get("host", "")
         if not self._host_is_ours(host):
             return 421, f"This server is not called {host[:100]!r}. Open it as http://127.0.0.1, or add the name with --cors-allow-origins.", {}
         if _FETCHED_ADDRESS.search(path):
@@ -133,7 +133,7 @@ class Guard:
     def _with_headers(self, scope: Scope, send: Send, origin: str) -> Send:
         """Answer under our own rules for other sites, whatever the inner application says of them."""
         allowed = bool(origin) and self.rules.allows_origin(origin)
-        is_user_file = bool(_USER_FILES.search(_path_of(scope)))
+        is_user_file = bool(_USER_FILES.search(path_of(scope)))
 
         async def sender(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -151,7 +151,7 @@ class Guard:
         return sender
 
 
-def _path_of(scope: Scope) -> str:
+def path_of(scope: Scope) -> str:
     """The path below --subpath, with escapes undone."""
     path, root = scope.get("path", ""), scope.get("root_path", "")
     return unquote(path[len(root) :] if root and path.startswith(root + "/") else path)

@@ -20,7 +20,7 @@ class InitImages:
     """What to start from. Pictures are images in the program and base64 text on the wire; this room looks at neither.
 
     ``resize_mode``: an index into ``RESIZE_MODES``. ``image_cfg_scale``: how strongly an instruct-pix2pix model
-    keeps the picture.
+    keeps the picture. ``depth_map``: what an SD 2 depth model is shown: bright is near.
     """
 
     init_images: tuple[Any, ...] | None = param(None, label="Image for img2img", widget=ImageInput(), elem_id="{tab}_image")
@@ -39,6 +39,7 @@ class InitImages:
     initial_noise_multiplier: float | None = param(
         None, label="Noise multiplier", axis="Initial noise multiplier", accepts=(0.0, 100.0)
     )
+    depth_map: Any = param(None, label="Depth map", widget=ImageInput())
     include_init_images: bool = param(False, label="Send the init images back")
 
 

@@ -205,3 +205,42 @@ def test_the_policy_decides(residency: Residency, kind: type) -> None:
     policy = dataclasses.replace(policy_from_flags(Flags(), cpu), residency=residency)
     placement = placement_for(policy)
     assert isinstance(placement, kind) and placement.device == torch.device("cpu")
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_control_network_comes_beside_the_part_that_is_there(ledger: Ledger, leaves: bool) -> None:
+    """And goes with it, or at once where it is to save memory; after an error nothing is left on the device."""
+    unet, vae, network = (Part(name, ledger) for name in ("unet", "vae", "network"))
+    placement = offloading(ledger, unet, vae)
+    unet(X)
+    with placement.beside(network, leaves=leaves):
+        network(X.to(DEVICE))
+        assert ledger.at(unet) == DEVICE
+    assert ledger.at(network) == (HOME if leaves else DEVICE)
+    with placement.beside(network, leaves=leaves):
+        pass
+    assert ledger.moves.count(("network", DEVICE.type)) == (2 if leaves else 1)
+    vae(X)
+    assert [ledger.at(part) for part in (unet, network, vae)] == [HOME, HOME, DEVICE]
+    ledger.fail_on = "network"
+    with pytest.raises(torch.OutOfMemoryError), placement.beside(network):
+        pass
+    assert [ledger.at(part) for part in (unet, network, vae)] == [HOME] * 3
+
+
+def test_a_control_network_streams_too_and_always_goes_home(ledger: Ledger) -> None:
+    placement, network = StreamBlocks(DEVICE, home=HOME, mover=ledger), Unet(ledger)
+    with placement.beside(network):
+        network(X.to(DEVICE))
+    assert all(ledger.at(module) == HOME for module in network.modules())
+    assert not any(block._forward_pre_hooks for block in unet_blocks(network))
+
+
+def test_where_everything_stays_a_network_leaves_only_when_asked(ledger: Ledger) -> None:
+    placement, network = KeepResident(DEVICE, home=HOME, mover=ledger), Part("network", ledger)
+    with placement.beside(network):
+        assert ledger.at(network) == DEVICE
+    assert ledger.at(network) == DEVICE
+    with placement.beside(network, leaves=True):
+        pass
+    assert ledger.at(network) == HOME

@@ -37,7 +37,7 @@ from modules.loading.unet_layout import unet_config
 from modules.schema.flags import Flags
 from tests.families.tiny import FIRST, UNET, checkpoint_of, tensors_of
 
-FAMILY_NAMES = tuple(family.name for family in FAMILIES if family.runs)
+FAMILY_NAMES = tuple(family.name for family in FAMILIES if family.runs and not family.is_flow)
 SIZE, STEPS, SEED, SCALE, PICTURE_SCALE = 64, 4, 7, 5.0, 1.7
 PROMPT, NEGATIVE = "a red cat on a table", "blurry, text"
 TOLERANCE = 1e-3
@@ -136,12 +136,13 @@ class _Ours(NullHooks):
 
         patch.setattr(denoise_pass, "make_grid", noting_grid)
         patch.setattr(img2img, "encode_pixels", noting_init)
-        from_picture = model.family.is_pix2pix or name == "SDXL refiner"
+        from_picture = model.family.is_pix2pix or model.family.is_depth or name == "SDXL refiner"
         generate(
             ResolvedRequest(
                 prompt=PROMPT, negative_prompt=NEGATIVE, width=SIZE, height=SIZE, steps=STEPS, guidance_scale=SCALE, sampler_name="Euler",
                 seed=SEED, denoising_strength=1.0, options=SamplingOptions(noise_source="CPU"),
-                init=ResolvedInit(pictures=(self.picture,) if from_picture else (), image_guidance_scale=PICTURE_SCALE),
+                init=ResolvedInit(pictures=(self.picture,) if from_picture else (), image_guidance_scale=PICTURE_SCALE,
+                                  depth_map=self.picture.convert("L") if model.family.is_depth else None),
             ),
             model, policy=policy, hooks=self,
         )  # fmt: skip
@@ -182,7 +183,11 @@ def reference_pipeline(name: str, ours: _Ours, tensors: Mapping[str, Tensor]) ->
         pipeline = pipelines.get(kind, diffusers.StableDiffusionXLPipeline)
     else:
         parts |= {"safety_checker": None, "feature_extractor": None, **sd_text(name, tensors)}
-        pipelines = {"inpainting": diffusers.StableDiffusionInpaintPipeline, "pix2pix": diffusers.StableDiffusionInstructPix2PixPipeline}
+        if kind == "depth":
+            parts |= {"depth_estimator": None, "feature_extractor": None}
+            del parts["safety_checker"]
+        pipelines = {"inpainting": diffusers.StableDiffusionInpaintPipeline, "pix2pix": diffusers.StableDiffusionInstructPix2PixPipeline,
+                     "depth": diffusers.StableDiffusionDepth2ImgPipeline}
         pipeline = pipelines.get(kind, diffusers.StableDiffusionPipeline)
     if kind == "inpainting":
         assert ours.image_cond is not None
@@ -192,12 +197,20 @@ def reference_pipeline(name: str, ours: _Ours, tensors: Mapping[str, Tensor]) ->
         asked |= {"image": ours.picture, "image_guidance_scale": PICTURE_SCALE, "latents": start}
         for key in ("sigmas",) if name.startswith("SDXL") else ("sigmas", "height", "width"):
             del asked[key]
+    elif kind == "depth":
+        values = torch.from_numpy(np.asarray(ours.picture.convert("L"), dtype=np.float32))[None]
+        asked |= {"image": ours.picture, "depth_map": values, "strength": 1.0}
+        for key in ("latents", "height", "width", "sigmas"):
+            del asked[key]
     elif kind == "refiner":
         parts["requires_aesthetics_score"] = True
         asked |= {"image": ours.init, "strength": 1.0, "generator": torch.Generator().manual_seed(SEED), "original_size": (SIZE, SIZE), "target_size": (SIZE, SIZE)}
         for key in ("latents", "height", "width"):
             del asked[key]
-    return pipeline(**parts), asked
+    made = pipeline(**parts)
+    if kind == "depth":
+        made.prepare_latents = lambda image, timestep, *rest, **more: made.scheduler.add_noise(ours.init, ours.noise, timestep)    # type: ignore[method-assign]
+    return made, asked
 
 
 def scheduler_of(name: str, ours: _Ours) -> Any:
@@ -207,7 +220,7 @@ def scheduler_of(name: str, ours: _Ours) -> Any:
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="linspace",
         prediction_type="v_prediction" if "v-prediction" in name else "epsilon", rescale_betas_zero_snr=family.zero_terminal_snr,
     )  # fmt: skip
-    if family.is_pix2pix:
+    if family.is_pix2pix or family.is_depth:
         own = made.set_timesteps
         made.set_timesteps = lambda *args, **kwargs: own(sigmas=ours.sigmas)    # type: ignore[method-assign]
     return made

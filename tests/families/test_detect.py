@@ -35,8 +35,8 @@ XL_TEXT = {
     "conditioner.embedders.1.model.ln_final.weight": (1280,),
 }
 SIZES = {f"{UNET}label_emb.0.0.weight": (1280, 2816)}
-JOINT = {"x_embedder.proj.weight": (1536, 16, 2, 2), "joint_blocks.0.x_block.attn.qkv.weight": (4608, 1536)}
-FLUX = {"double_blocks.0.img_mod.lin.weight": (18432, 3072)}
+JOINT = {"x_embedder.proj.weight": (1536, 16, 2, 2), "joint_blocks.0.x_block.attn.qkv.weight": (4608, 1536), "context_embedder.weight": (1536, 4096)}
+FLUX = {"double_blocks.0.img_mod.lin.weight": (18432, 3072), "single_blocks.0.modulation.lin.weight": (9216, 3072)}
 FLUX_BARE = {"double_blocks.0.img_attn.qkv.weight": (9216, 3072), "double_blocks.0.img_attn.norm.key_norm.scale": (128,)}
 NEXT_DIT = {"x_embedder.weight": (2304, 64), "noise_refiner.0.attention.k_norm.weight": (96,), "layers.0.attention.qkv.weight": (6912, 2304)}
 HUNYUAN = {"txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias": (6144,)}
@@ -75,7 +75,8 @@ REAL_LAYOUTS: dict[str, dict[str, tuple[int, ...]]] = {
     "Qwen-Image": {"txt_norm.weight": (3584,), "transformer_blocks.0.img_mod.1.weight": (18432, 3072), "img_in.weight": (3072, 64)},
     "Qwen-Image 2.1": {"txt_in.text_norm.weight": (3584,)},
     "Lumina 2": NEXT_DIT | {"cap_embedder.0.weight": (2304,), "cap_embedder.1.weight": (2304, 2304)},
-    "Z-Image": NEXT_DIT | {"cap_embedder.0.weight": (2560,), "cap_embedder.1.weight": (3840, 2560), "layers.0.adaLN_modulation.0.weight": (15360, 256)},
+    "Z-Image": NEXT_DIT | {"cap_embedder.0.weight": (2560,), "cap_embedder.1.weight": (3840, 2560), "layers.0.adaLN_modulation.0.weight": (15360, 256),
+                           "cap_pad_token": (1, 3840)},
     "HiDream": {"double_stream_blocks.0.block.adaLN_modulation.1.bias": (30720,), "x_embedder.proj.weight": (2560, 64)},
     "Wan": {"head.modulation": (1, 2, 5120), "patch_embedding.weight": (5120, 16, 1, 2, 2), "blocks.0.self_attn.q.weight": (5120, 5120)},
     "AuraFlow": {"double_layers.0.attn.w1q.weight": (3072, 3072), "double_layers.0.attn.w2q.weight": (3072, 3072), "cond_seq_linear.weight": (3072, 2048)},
@@ -175,5 +176,5 @@ def test_what_cannot_run_yet_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_rows_are_consistent(family: ModelFamily) -> None:
-    assert family.native_size[0] % (family.latent.downscale * 8) == 0
-    assert family.is_inpainting == ("inpainting" in family.name)
+    assert family.native_size[0] % (family.latent.downscale * 2) == 0
+    assert family.is_inpainting == ("inpainting" in family.name or "fill" in family.name)

@@ -45,7 +45,7 @@ def tensors_of(family: str) -> dict[str, Tensor]:
         tensors = {name.replace("cond_stage_model.", "conditioner.embedders.0."): tensor for name, tensor in xl.build(sizes).items()}
     else:
         tensors = xl.build(sizes)
-    extra = {"inpainting": 5, "pix2pix": 4}.get(family.rpartition(" ")[2], 0)
+    extra = {"inpainting": 5, "pix2pix": 4, "depth": 1}.get(family.rpartition(" ")[2], 0)
     if extra:
         weight = tensors[FIRST]
         generator = torch.Generator().manual_seed(5)

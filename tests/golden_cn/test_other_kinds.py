@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 from PIL import Image
 
 from modules.application.generation import generate_blocking
+from modules.families.sdxl import SDXL
+from modules.library.header import read_header
+from modules.loading.unet_layout import unet_config
 from modules.schema.errors import WebuiError
 from modules.schema.request import Txt2ImgRequest
 from tests.families.tiny import checkpoint_of
@@ -29,11 +33,25 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     control.mkdir()
     saved(control / "ip-tiny.safetensors", image_adapter("base", components().unet, 64, 48, 4))
     saved(control / "faceid-tiny.safetensors", {"image_proj.proj.2.weight": drawn(4, 4), "image_proj.norm.weight": drawn(4), "ip_adapter.1.to_k_ip.weight": drawn(4, 4)})
+    saved(control / "ip-xl.safetensors", {"image_proj.proj.weight": drawn(8, 4), "ip_adapter.1.to_k_ip.weight": drawn(4, 2048)})
     saved(control / "light-tiny.safetensors", randomised(T2IAdapter(channels=[32, 64, 64], num_res_blocks=4, adapter_type="light_adapter")).state_dict())
     checkpoint = checkpoint_of("SDXL", folder)
+    saved(control / "union-tiny.safetensors", fitting_union(checkpoint).state_dict())
     with stored.server(folder / "data", "--controlnet-dir", str(control), "--ckpt-dir", str(folder)) as app:
         app.settings.update({"control_net_modules_path": str(folder / "encoders")})
         yield app, checkpoint.name, folder / "encoders" / "clip_vision"
+
+
+def fitting_union(checkpoint: Path) -> Any:
+    """Of the sizes of that checkpoint's UNet; it knows six kinds of hints."""
+    from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
+
+    config = unet_config(checkpoint, read_header(checkpoint).shapes, SDXL)
+    same = ("down_block_types", "block_out_channels", "layers_per_block", "transformer_layers_per_block", "cross_attention_dim", "use_linear_projection",
+            "addition_embed_type", "addition_time_embed_dim", "projection_class_embeddings_input_dim")
+    width = config["block_out_channels"][0]
+    return randomised(ControlNetUnionModel(**{name: config[name] for name in same}, attention_head_dim=8, conditioning_embedding_out_channels=(16, 32, 32, 32),
+                                           num_control_type=6, num_trans_channel=width, num_proj_channel=width))
 
 
 def scene(*, dark: bool = False) -> str:
@@ -53,6 +71,8 @@ def made(app: Any, *units: dict[str, Any], **more: Any) -> np.ndarray:
 def test_an_image_prompt_from_request_to_picture(app: Any) -> None:
     app, _, encoders = app
     unit = {"module": "ip-adapter-auto", "model": "ip-tiny"}
+    with pytest.raises(WebuiError, match="trained for SDXL"):
+        made(app, {**unit, "model": "ip-xl"})       # said before any file is asked for
     with pytest.raises(WebuiError, match=r"clip_h\.pth.*huggingface\.co/h94"):
         made(app, unit)
     encoders.mkdir(parents=True)
@@ -88,3 +108,25 @@ def test_what_clip_saw_can_be_sent_instead_of_the_picture(app: Any) -> None:
     assert np.array_equal(made(app, {**unit, "image": None, "ipadapter_input": [text]}), made(app, unit))
     with pytest.raises(WebuiError, match="ipadapter_input"):
         made(app, {**unit, "ipadapter_input": ["bm90aGluZw=="]})
+
+
+def test_a_union_network_takes_its_kind_from_the_unit_and_revision_speaks_for_the_prompt(app: Any) -> None:
+    app, checkpoint, encoders = app
+    sdxl = {"override_settings": {"sd_model_checkpoint": checkpoint}}
+    plain = made(app, **sdxl)
+    edges, depth = ({"module": "none", "model": "union-tiny", "union_control_type": kind} for kind in ("Hard Edge", "Depth"))
+    shown = made(app, edges, **sdxl)
+    assert np.abs(shown - plain).mean() > 1
+    assert not np.array_equal(made(app, depth, **sdxl), shown)
+    assert not np.array_equal(made(app, edges, depth, **sdxl), shown)
+    with pytest.raises(WebuiError, match="knows 6 kinds"):
+        made(app, {"module": "tile_resample", "model": "union-tiny"}, **sdxl)
+    with pytest.raises(WebuiError, match="made for checkpoints of other sizes"):
+        made(app, edges)                            # an SD1 checkpoint
+    encoders.mkdir(parents=True, exist_ok=True)
+    saved(encoders / "clip_g.safetensors", vision_module().state_dict())
+    revised = {"module": "revision_clipvision", "model": "None", "threshold_a": 0.0}
+    assert not np.array_equal(made(app, revised, **sdxl), plain)
+    assert np.array_equal(made(app, {**revised, "module": "revision_ignore_prompt"}, prompt="anything else", **sdxl), made(app, {**revised, "module": "revision_ignore_prompt"}, **sdxl))
+    with pytest.raises(WebuiError, match="SDXL"):
+        made(app, revised)

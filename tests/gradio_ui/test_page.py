@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from modules.gradio_ui.checkpoint_choice import start_size
-from modules.gradio_ui.head import SCRIPTS, STATIC, STYLES, TREE, head_html
+from modules.gradio_ui.head import head_html
 from modules.gradio_ui.page_state import SCRIPT_SETTINGS, awaited_ids
+from modules.gradio_ui.static_files import BUNDLES, SCRIPTS, STATIC, STYLES, TREE, bundle
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.settings.table import SETTINGS
 from modules.schema.table import TXT2IMG
@@ -75,7 +76,7 @@ def test_head_names_all_static_files_and_no_others() -> None:
 
 def test_no_text_in_the_head_can_end_its_script() -> None:
     head = head_html({"options": {"x": "</script><script>alert(1)</script>\u2028"}}, theme=None)
-    assert head.count("</script>") == 1 + len(SCRIPTS)
+    assert head.count("</script>") == 2
     found = re.search(r"window\.webui_boot = (.*);</script>", head)
     assert found and json.loads(found[1])["options"]["x"].startswith("</script>")
 
@@ -95,5 +96,39 @@ def test_the_pages_html_names_no_other_host(page: BuiltPage) -> None:
     assert "window.webui_boot" in html
     for tag in re.findall(r"<(?:script|link|img|meta|iframe)\b[^>]*>", html):
         assert not re.search(r'(?:src|href|content)="(?:https?:)?//', tag), tag
-    for name in (*SCRIPTS, *STYLES):
-        assert client.get(f"/webui-static/{name}").status_code == 200
+    assert client.get("/webui-static/script.js").status_code == 200 and client.get("/webui-static/none.js").status_code == 404
+
+
+def test_scripts_and_styles_are_one_file_each_that_browsers_keep(page: BuiltPage) -> None:
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from modules.gradio_ui.build import mount
+
+    client = TestClient(mount(FastAPI(), page.blocks, page.app))
+    html = client.get("/").text
+    for name, parts in BUNDLES.items():
+        (address,) = re.findall(rf'"(webui-static/{name}\?\w+)"', html)
+        answer = client.get(f"/{address}", headers={"Accept-Encoding": "gzip"})
+        assert answer.content == bundle(name) and answer.headers["Content-Encoding"] == "gzip" and "immutable" in answer.headers["Cache-Control"]
+        places = [answer.text.index((STATIC / part).read_text(encoding="utf-8")) for part in parts]
+        assert places == sorted(places)
+    preloaded = re.findall(r'<link rel="modulepreload"[^>]*href="\./(assets/[^"]+)"', html)
+    assert len(preloaded) > 30 and len(set(preloaded)) == len(preloaded)
+    kept = client.get(f"/{preloaded[0]}", headers={"Accept-Encoding": "identity"})
+    assert kept.status_code == 200 and "immutable" in kept.headers["Cache-Control"] and "Content-Encoding" not in kept.headers
+
+
+def test_the_html_is_kept_but_its_head_is_of_this_moment_and_its_addresses_are_the_visitors(page: BuiltPage) -> None:
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from modules.gradio_ui.build import mount
+
+    client = TestClient(mount(FastAPI(), page.blocks, page.app))
+    first = client.get("/?__theme=dark").text
+    assert 'data-place="settings_form"' in first and 'id="setting_samples_format"' in first
+    page.app.settings.set("jpeg_quality", 37)
+    assert '"jpeg_quality": 37' in client.get("/").text
+    elsewhere = client.get("/", headers={"Host": "other.example"}).text
+    assert "http://other.example" in elsewhere and "http://other.example" not in first and "http://testserver" not in elsewhere

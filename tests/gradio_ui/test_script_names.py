@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from modules.gradio_ui.head import SCRIPTS, STATIC
+from modules.gradio_ui.static_files import SCRIPTS, STATIC
 
 DEFINES = (
     re.compile(r"^(webui(?:\.\w+)+) = ", re.MULTILINE),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from modules.library.control_files import lone_file
 from modules.loading.clip_vision import Seen, load_clip_vision
 from modules.loading.control_kinds import ControlKind
 from modules.loading.control_network import ControlNetwork
+from modules.loading.control_shelf import ControlShelf
 from modules.loading.controlnet import load_control
 from modules.loading.ip_adapter import ImagePromptNetwork
 from modules.loading.t2i_adapter import StyleAdapter
@@ -162,10 +164,9 @@ def test_a_difference_model_is_the_checkpoint_and_the_difference(tmp_path: Path)
         load_control(made.file, SD1, policy())
 
 
-def test_a_control_lora_is_the_checkpoint_with_small_changes(tmp_path: Path) -> None:
-    """Its layers are those of the checkpoint in use: where that changes, they change."""
-    own, rank = checkpoint_encoder(), 4
-    file, whole = {"lora_controlnet": torch.zeros(0)}, {}
+def lora_and_whole(rank: int = 4) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """A Control-LoRA in stabilityai's layout, and the ControlNet that it means with the tiny checkpoint."""
+    own, file, whole = checkpoint_encoder(), {"lora_controlnet": torch.zeros(0)}, {}
     for number, (long, tensor) in enumerate(controlnet("canny").items()):
         name, tensor = long.removeprefix("control_model."), tensor.float()
         if name in own and name.endswith(".weight") and tensor.dim() > 1:
@@ -175,6 +176,12 @@ def test_a_control_lora_is_the_checkpoint_with_small_changes(tmp_path: Path) -> 
             whole[name] = own[name] + (up @ down.flatten(1)).reshape(tensor.shape)
         else:
             file[name] = whole[name] = tensor
+    return file, whole
+
+
+def test_a_control_lora_is_the_checkpoint_with_small_changes(tmp_path: Path) -> None:
+    """Its layers are those of the checkpoint in use: where that changes, they change."""
+    file, whole = lora_and_whole()
     base = components()
     network = loaded(tmp_path / "lora.safetensors", file, SD1, base=base)
     assert network.kind is ControlKind.LORA and network.base is base.unet
@@ -313,3 +320,20 @@ def test_a_style_adapter_makes_tokens_of_what_clip_saw(tmp_path: Path) -> None:
     seen = drawn(1, 5, 64)
     torch.testing.assert_close(network.module(seen), module(seen), **CLOSE)
     assert network.module(seen).shape == (1, 8, 64)
+
+
+def test_the_shelf_keeps_as_many_as_asked_and_one_that_shares_weights_for_its_checkpoint_only(tmp_path: Path) -> None:
+    here, elsewhere = components(), replace(components(), unet=copy.deepcopy(components().unet))
+    file, whole = lora_and_whole()
+    lent = saved(tmp_path / "lora.safetensors", file)
+    plain, other = (saved(tmp_path / f"{name}.safetensors", whole) for name in ("one", "two"))
+    shelf = ControlShelf()
+    first = shelf.take(lent, here, policy(), keep=2)
+    assert shelf.take(lent, here, policy(), keep=2) is first
+    second = shelf.take(lent, elsewhere, policy(), keep=2)
+    assert second is not first and second.base is elsewhere.unet
+    one = shelf.take(plain, here, policy(), keep=2)
+    assert shelf.take(plain, elsewhere, policy(), keep=2).module is one.module      # one that needs nothing of the checkpoint stays
+    shelf.take(other, here, policy(), keep=2)
+    assert shelf.take(lent, elsewhere, policy(), keep=2) is not second              # three were used, two are kept
+    assert shelf.take(other, here, policy(), keep=2, leaves=True).leaves

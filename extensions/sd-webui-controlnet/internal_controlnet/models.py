@@ -7,7 +7,7 @@ import os
 from internal_controlnet.preprocessors import control_types, of_type
 from internal_controlnet.settings import setting
 from modules import shared
-from modules.a1111.control_units import find_control_file, known_control_files
+from modules.a1111.control_units import find_control_file, known_control_files, misfit
 from modules.library.control_files import find_control
 from modules.library.model_file import ModelFile
 
@@ -29,6 +29,16 @@ def more_folders() -> list[str]:
 def model_titles() -> list[str]:
     """"name [8 hex digits]", by name. Looks into the folders anew."""
     return list(known_control_files(more_folders()))
+
+
+def marked(titles: list[str]) -> list[tuple[str, str]]:
+    """(what the page shows, title) of each: a model that is of no use with the checkpoint in use says so."""
+    files = known_control_files(more_folders())
+    found = []
+    for title in titles:
+        words = misfit(files[title]) if title in files else ""
+        found.append((f"{title} \u2014 {words}" if words else title, title))
+    return found
 
 
 def model_file(asked: str) -> ModelFile:

@@ -43,7 +43,7 @@ def build(is_img2img: bool, count: int) -> Built:
             places.append(gr.State(None))
             units.append(_unit(f"{tab}_controlnet_ControlNet", is_img2img, titles))
         else:
-            with gr.Tabs(elem_id=f"{tab}_controlnet_tabs", selected=0):
+            with gr.Tabs(elem_id=f"{tab}_controlnet_tabs", elem_classes=["opened-late"], selected=0):
                 for number in range(count):
                     with gr.Tab(f"ControlNet Unit {number}", id=number, elem_classes=["cnet-unit-tab"], render_children=True):
                         places.append(gr.State(None))
@@ -118,6 +118,7 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
     made["pixel_perfect"].input(_resolution_of, [made["module"], made["pixel_perfect"]], [made["processor_res"]], **_QUICK)
     made["own_picture"].change(lambda own: gr.update(elem_classes=_row(own)), [made["own_picture"]], [pictures], **_QUICK)
     refresh.click(_refreshed, [kind, made["model"]], [made["model"]], **_QUICK)
+    made["model"].focus(_marked, [kind], [made["model"]], **_QUICK)
     allow.change(lambda on: gr.update(elem_classes=_folded("cnet-generated-image-group", on)), [allow], [preview_group], **_QUICK)
     region.change(lambda on: gr.update(elem_classes=_folded("cnet-mask-image-group", on)), [region], [region_group], **_QUICK)
     inputs = [made["image"], made["module"], *sliders, made["pixel_perfect"], made["resize_mode"], made["inpaint_crop_input_image"], made["inpaint_crop_input_image"]]
@@ -147,12 +148,17 @@ def _slider(elem_id: str, label: str, value: float, least: float, most: float, s
 def _filtered(kind: str, model: str) -> list[Any]:
     labels, titles, label, title = models.choices_of(kind)
     chosen = title if kind != "All" else model if model in titles else models.NONE
-    return [gr.update(choices=labels, value=label), gr.update(choices=titles, value=chosen), *_sliders_of(label, False), union_type_of(kind).value]
+    return [gr.update(choices=labels, value=label), gr.update(choices=models.marked(titles), value=chosen), *_sliders_of(label, False), union_type_of(kind).value]
 
 
 def _refreshed(kind: str, model: str) -> Any:
     titles = models.choices_of(kind)[1]
-    return gr.update(choices=titles, value=model if model in titles else models.NONE)
+    return gr.update(choices=models.marked(titles), value=model if model in titles else models.NONE)
+
+
+def _marked(kind: str) -> Any:
+    """The list is opened: it tells which models fit the checkpoint that is chosen now."""
+    return gr.update(choices=models.marked(models.choices_of(kind)[1]))
 
 
 def _sliders_of(label: str, pixel_perfect: bool) -> list[Any]:

@@ -7,11 +7,14 @@
         return [...document.querySelectorAll("[id*='_controlnet_ControlNet'].webui-canvas")].map((each) => each.id);
     }
 
-    onUiLoaded(() => {
+    function fill_in() {
         for (const id of canvas_ids()) {
             webui.fillers[`${id}_content`] = () => (webui.canvases[id] ? webui.canvases[id].content() : "");
         }
-    });
+    }
+
+    onUiLoaded(fill_in);
+    webui.lateCallbacks.push(fill_in);
 
     function tab_size(base) {
         const tab = base.split("_")[0];

@@ -22,7 +22,7 @@ from modules.processing import StableDiffusionProcessingImg2Img
 from PIL import Image
 
 from modules import images, script_callbacks, scripts
-from modules.a1111.control_units import Colours, ControlRefused, ControlWish, Reference, Sees
+from modules.a1111.control_units import Colours, ControlRefused, ControlWish, Reference, Sees, check_file
 from modules.schema.errors import WebuiError
 
 _REMOTE = {
@@ -77,6 +77,7 @@ class Script(scripts.Script):
                 raise ControlRefused(f"ControlNet: no model is chosen for the unit with the preprocessor {unit.module!r}.",
                                      "Choose a model in the unit, or switch the unit off.", field="model")
             file = models.model_file(unit.model)
+            check_file(p, file)
         region = region_of(unit)
         if preprocessor.key in LOOKS:
             p.control_wishes.append(_seeing_wish(p, unit, preprocessor, file, region))

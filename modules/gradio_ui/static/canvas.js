@@ -3,6 +3,8 @@
 
 webui.canvases = {};
 
+webui.restMilliseconds = 400;  // so long after a stroke the drawing is kept
+
 webui.element = function(tag, className, attributes = {}) {
     const element = document.createElement(tag);
     element.className = className;
@@ -30,6 +32,11 @@ class PictureCanvas {
         this.drawing = ["mask", "sketch", "colour-mask"].includes(this.kind) ? new Drawing() : null;
         this.build(place);
         this.view = new CanvasView(this.viewport, this.stage);
+        if (this.drawing) {
+            this.window = new DrawingWindow(this.view, this.drawing);
+            this.viewport.append(this.window.canvas);
+            this.drawing.onChange = () => this.painted();
+        }
         this.tools = new CanvasTools(this);
         this.restoring = this.restore();
     }
@@ -49,10 +56,6 @@ class PictureCanvas {
         this.viewport = webui.element("div", "canvas-viewport", {tabindex: "0", role: "group", "aria-label": this.label});
         this.stage = webui.element("div", "canvas-stage");
         this.viewport.append(this.stage);
-        if (this.drawing) {
-            this.stage.append(this.drawing.layer);
-            this.drawing.onChange = () => this.painted();
-        }
         this.bar = webui.element("div", "canvas-bar", {role: "toolbar", "aria-label": `${this.label}: tools`});
         this.title = webui.element("div", "canvas-title");
         this.title.textContent = this.label;
@@ -133,27 +136,39 @@ class PictureCanvas {
         }
     }
 
-    // Something was painted: keep it at once, and again after that if the hand was faster.
+    // Something was painted: keep it when the hand rests.
     async painted() {
         this.tools.refresh();
+        this.paintedAt = performance.now();
         if (this.keeping) {
             return;
         }
         this.keeping = true;
         let kept = 0;
         while (this.picture && kept !== this.drawing.version) {
+            await this.handRests();
             kept = this.drawing.version;
             await webui.keepBlob(this.id, "drawing", (await this.drawn()).blob);
         }
         this.keeping = false;
     }
 
+    // Resolves a moment after the last stroke, or when the page is left.
+    async handRests() {
+        while (!document.hidden && (this.drawing.stroke || performance.now() - this.paintedAt < webui.restMilliseconds)) {
+            await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+    }
+
     // The drawing as a file, made anew when it changed.
     async drawn() {
-        const {version} = this.drawing;
+        const {picture, drawing: {version}} = this;
         if (this.layerVersion !== version) {
-            this.layerFile.set(await this.drawing.blob());
-            this.layerVersion = version;
+            const blob = await this.drawing.blob();
+            if (this.layerVersion < version && this.picture === picture) {
+                this.layerFile.set(blob);
+                this.layerVersion = version;
+            }
         }
         return this.layerFile;
     }
@@ -194,7 +209,7 @@ class PictureCanvas {
     // Picture and paint in one canvas of the picture's size.
     composite() {
         const whole = webui.newCanvas(...this.size);
-        const paint = whole.getContext("2d");
+        const paint = whole.getContext("2d", {willReadFrequently: true});
         paint.drawImage(this.picture, 0, 0, ...this.size);
         if (this.drawing) {
             paint.drawImage(this.drawing.layer, 0, 0);
@@ -242,11 +257,15 @@ webui.asServerReads = async function(image, blob) {
     return new Promise((resolve) => flat.toBlob(resolve, "image/png"));
 };
 
+// Those that are new in the page.
 webui.startCanvases = function() {
     for (const place of document.querySelectorAll(".canvas-place")) {
-        const id = place.closest(".webui-canvas").id;
-        webui.canvases[id] = new PictureCanvas(id, place);
+        const {id} = place.closest(".webui-canvas");
+        webui.canvases[id] ||= new PictureCanvas(id, place);
     }
+};
+
+webui.listenForCanvases = function() {
     webui.forgetOldBlobs();
     document.addEventListener("paste", webui.pasteIntoCanvas);
     document.addEventListener("keydown", webui.canvasKey);

@@ -59,9 +59,9 @@ class CanvasTools {
             const usual = this.canvas.kind === "mask" ? 60 : 100;
             const words = this.canvas.kind === "mask" ? "How opaque the mask is shown" : "How opaque the paint is shown";
             this.addField("range", words, usual, {min: 10, max: 100}, (value) => {
-                this.drawing.layer.style.opacity = value / 100;
+                this.canvas.window.canvas.style.opacity = value / 100;
             });
-            this.drawing.layer.style.opacity = usual / 100;
+            this.canvas.window.canvas.style.opacity = usual / 100;
         }
         this.addGap();
         this.addTool("fit", `Fit (${opts.canvas_hotkey_reset})`, () => this.view.fit());
@@ -162,7 +162,10 @@ class CanvasTools {
         viewport.addEventListener("wheel", (event) => this.wheel(event), {passive: false});
         viewport.addEventListener("contextmenu", (event) => this.drawing && event.preventDefault());
         viewport.addEventListener("blur", () => this.endKeyStroke());
-        this.view.onMove = () => this.showCursor();
+        this.view.onMove = () => {
+            this.showCursor();
+            this.canvas.window?.showSoon();
+        };
     }
 
     down(event) {

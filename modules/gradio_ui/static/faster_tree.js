@@ -1,19 +1,20 @@
 // Gradio's page looks through all its components, once for every event and once for every value that a click sends. Ours has a
-// thousand: here they are found by their number instead. A module: what Gradio exports as AppTree is changed before it makes one.
+// thousand: here they are found by their number instead. It also builds its tree twice when it starts, and tells every component at each
+// event how all calls are going, which our page never shows. A module: what Gradio exports as AppTree is changed before it makes one.
 
 export function findByNumber(AppTree) {
     const tree = AppTree.prototype;
     const original = {
         find_attached_events: tree.find_attached_events, get_state: tree.get_state, register_component: tree.register_component,
-        unregister_component: tree.unregister_component, rerender: tree.rerender,
+        unregister_component: tree.unregister_component, rerender: tree.rerender, reload: tree.reload, update_state: tree.update_state,
     };
-    const known = ["find_attached_events", "get_state", "register_component", "unregister_component", "rerender"];
-    if (!known.every((name) => typeof original[name] === "function")) {
+    if (!Object.values(original).every((method) => typeof method === "function")) {
         return;  // another Gradio: it works as it is
     }
     const events = new WeakMap();   // by list of events: event names by component
     const getters = new WeakMap();  // by tree: what tells the value of a component that is in the page
     const nodes = new WeakMap();    // by root: the component's node
+    const begun = new WeakSet();    // trees that were asked to load once more right after they were made
 
     function eventsOf(list) {
         let found = events.get(list);
@@ -65,6 +66,18 @@ export function findByNumber(AppTree) {
             getters.get(this).delete(id);
         }
         return original.unregister_component.call(this, id, setter);
+    };
+    tree.reload = function(...rest) {
+        if (!begun.has(this)) {
+            begun.add(this);
+            return undefined;
+        }
+        nodes.delete(this.root);
+        return original.reload.apply(this, rest);
+    };
+    tree.update_state = function(id, state, ...rest) {
+        const names = Object.keys(state);
+        return names.length === 1 && names[0] === "loading_status" ? Promise.resolve() : original.update_state.call(this, id, state, ...rest);
     };
     tree.rerender = function(...rest) {
         nodes.delete(this.root);

@@ -35,10 +35,13 @@ webui.readBlock = function(block) {
 
 webui.readForm = (tab) => Object.fromEntries(Object.entries(webui.formBlocks(tab)).map(([id, block]) => [id, webui.readBlock(block)]));
 
+webui.keptForm = (tab) => JSON.parse(sessionStorage.getItem(webui.memoryKey(tab))) || {};
+
+// What is not in the page yet stays as it was kept.
 webui.keepForms = function() {
     for (const tab of Object.keys(webui.jobs)) {
         try {
-            sessionStorage.setItem(webui.memoryKey(tab), JSON.stringify(webui.readForm(tab)));
+            sessionStorage.setItem(webui.memoryKey(tab), JSON.stringify({...webui.keptForm(tab), ...webui.readForm(tab)}));
         } catch (error) {
             console.warn("the browser does not keep the fields", error);
         }
@@ -48,7 +51,7 @@ webui.keepForms = function() {
 // The remembered values that differ from what the page starts with.
 webui.rememberedChanges = function(tab) {
     try {
-        const kept = JSON.parse(sessionStorage.getItem(webui.memoryKey(tab))) || {};
+        const kept = webui.keptForm(tab);
         const now = webui.readForm(tab);
         return Object.fromEntries(Object.entries(kept).filter(([id, value]) => id in now && JSON.stringify(value) !== JSON.stringify(now[id])));
     } catch {
@@ -56,9 +59,9 @@ webui.rememberedChanges = function(tab) {
     }
 };
 
-// Checkboxes of the page alone are set here; all real fields by the server, which knows what each may hold.
-webui.restoreForm = function(tab) {
-    const changes = webui.rememberedChanges(tab);
+// Checkboxes of the page alone are set here; all real fields by the server, which knows what each may hold. seen: elem_ids that are left alone.
+webui.restoreForm = function(tab, seen = new Set()) {
+    const changes = Object.fromEntries(Object.entries(webui.rememberedChanges(tab)).filter(([id]) => !seen.has(id)));
     for (const toggle of document.querySelectorAll(`#tab_${tab} .block.toggle`)) {
         if (toggle.id in changes) {
             toggle.querySelector("input").click();
@@ -72,6 +75,7 @@ webui.restoreForm = function(tab) {
 };
 
 onUiLoaded(() => {
-    Object.keys(webui.jobs).forEach(webui.restoreForm);
+    Object.keys(webui.jobs).forEach((tab) => webui.restoreForm(tab));
+    webui.lateCallbacks.push((seen) => Object.keys(webui.jobs).forEach((tab) => webui.restoreForm(tab, seen)));
     window.addEventListener("pagehide", webui.keepForms);
 });

@@ -81,6 +81,7 @@ onUiLoaded(() => {
         return;
     }
     webui.startCanvases();
+    webui.listenForCanvases();
     webui.startCopyButtons();
     webui.refusedCallbacks.push((tab) => tab === "img2img" && Object.values(webui.canvases).forEach((canvas) => canvas.forgetUploads()));
     webui.receivers.img2img = webui.img2imgReceiver(0, "img2img_image");

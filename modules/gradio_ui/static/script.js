@@ -139,10 +139,10 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
     };
 
     function mutated(records) {
-        webui.normalise(records);
         if (!webui.ready && !becomeReady()) {
             return;
         }
+        webui.normalise(records);
         webui.callAll(uiUpdateCallbacks, records);
         clearTimeout(afterUpdate);
         afterUpdate = setTimeout(() => webui.callAll(uiAfterUpdateCallbacks), 200);
@@ -157,10 +157,14 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
         while (arrived < awaited.length && document.getElementById(awaited[arrived])) {
             arrived += 1;
         }
-        const folds = gradioApp().querySelectorAll("button.label-wrap").length;
-        if (priming !== "" || arrived < awaited.length || folds < (webui.boot.folds || 0) || !webui.find("#txt2img_prompt textarea")) {
+        if (priming !== "" || arrived < awaited.length) {
             return priming === "done" && !webui.ready && beReady();
         }
+        const folds = document.querySelectorAll("button.label-wrap").length;
+        if (folds < (webui.boot.folds || 0) || !document.querySelector("#txt2img_prompt textarea")) {
+            return false;
+        }
+        webui.placeTemplates();
         webui.normaliseAll();
         webui.startTabs();
         if (webui.closedParts().length === 0) {
@@ -173,6 +177,14 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
         });
         return false;
     }
+
+    // Large pieces of plain HTML come beside Gradio, which would look through them several times.
+    webui.placeTemplates = function() {
+        for (const piece of document.querySelectorAll("template[data-place]")) {
+            document.querySelector(`#${piece.dataset.place} .prose`).replaceChildren(piece.content);
+            piece.remove();
+        }
+    };
 
     function beReady() {
         webui.normaliseAll();

@@ -14,8 +14,10 @@ from PIL import Image
 from modules.engine.encode import as_pixels, encode_means
 from modules.engine.generate import generate
 from modules.engine.hooks import DenoiserCall, NullHooks
+from modules.engine.image_conditioning import masked_picture
 from modules.engine.resolved import PreviewOptions, ResolvedInit, ResolvedRequest, SamplingOptions
 from modules.loading.components import Components
+from modules.schema.errors import InvalidValue
 from tests.golden.stages import components, policy
 
 pytestmark = pytest.mark.golden
@@ -71,7 +73,7 @@ def test_three_predictions_are_guided_by_two_scales() -> None:
     assert watch.call is not None and watch.call.uncond is not None and watch.call.image_cond is not None
     model = instructed()
     levels = model_levels(PassModel(unet=model.unet, alphas_cumprod=model.alphas_cumprod, predicts_v=False, compute_dtype=torch.float32),
-                          find_sampler("Euler"), SamplingOptions())
+                          find_sampler("Euler"), SamplingOptions(), watch.call.x.shape)
     predict = Predictor(unet=model.unet, levels=levels, compute_dtype=torch.float32)
     x, sigma, shown = watch.call.x[:1], float(watch.call.sigma[0]), watch.call.image_cond[:1]
     with torch.no_grad():
@@ -91,3 +93,12 @@ def test_an_image_scale_of_one_is_guidance_by_words_alone_and_others_are_not() -
 @pytest.mark.parametrize("changes", [{"guidance_scale": 1.0}, {"prompt": "red AND blue :0.5"}, {"batch_size": 2, "width": 72, "height": 136}, {"init": ResolvedInit()}])
 def test_other_requests_run_too(changes: dict[str, object]) -> None:
     assert picture(asked(1.5, **changes)).shape[2] == 3
+
+
+def test_a_depth_checkpoint_without_a_map_says_what_it_needs() -> None:
+    own = components()
+    deep = replace(own, family=replace(own.family, name="SD2 depth", in_channels=5))
+    with pytest.raises(InvalidValue, match="depth_map"):
+        masked_picture(deep, torch.zeros(1, 3, 64, 64), torch.zeros(1, 4, 8, 8), None, rounded=True, weight=1.0, seed=1)
+    shown = masked_picture(deep, torch.zeros(1, 3, 64, 64), torch.zeros(1, 4, 8, 8), None, rounded=True, weight=1.0, seed=1, depth_map=PICTURE.convert("L"))
+    assert shown is not None and shown.shape == (1, 1, 8, 8) and (float(shown.min()), float(shown.max())) == (-1.0, 1.0)

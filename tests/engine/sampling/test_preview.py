@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +13,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from modules.engine.preview import PreviewMap, preview_maker, preview_map, small_picture
+from modules.families.family import LatentFormat
 
-SCALE = 0.3
+FORM = LatentFormat(channels=4, downscale=8, scale=0.3, shift=0.1)
 
 
 class LinearVae(nn.Module):
@@ -33,22 +35,22 @@ class LinearVae(nn.Module):
 
 def test_a_fit_finds_the_colours_of_a_linear_vae() -> None:
     vae = LinearVae()
-    mapping = preview_map(vae, SCALE)
+    mapping = preview_map(vae, FORM)
     colour = torch.tensor([0.5, -0.25, 0.75])
-    latent = (((vae.mixing @ colour) + 0.2) * SCALE)[:, None, None].expand(4, 8, 8)
+    latent = (((vae.mixing @ colour) + 0.2 - FORM.shift) * FORM.scale)[:, None, None].expand(4, 8, 8)
     shown = np.asarray(small_picture(latent, mapping))[48, 48]
     assert shown.tolist() == pytest.approx(((colour + 1) * 127.5).tolist(), abs=1.5)
 
 
 def test_a_vae_is_fitted_once() -> None:
     vae = LinearVae()
-    assert preview_map(vae, SCALE) is preview_map(vae, SCALE)
+    assert preview_map(vae, FORM) is preview_map(vae, FORM)
     assert vae.encodings == 1
 
 
 def test_the_standard_vae_needs_no_fit() -> None:
     vae = LinearVae(widths=(128, 256, 512, 512))
-    assert preview_map(vae, 0.18215).bias.tolist() == [0, 0, 0]
+    assert preview_map(vae, replace(FORM, scale=0.18215, shift=0.0)).bias.tolist() == [0, 0, 0]
     assert vae.encodings == 0
 
 

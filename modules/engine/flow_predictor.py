@@ -1,0 +1,143 @@
+"""The one place that calls a flow model's transformer: noisy latents of one sigma in, predicted clean latents out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from modules.engine.flow import FlowLevels
+from modules.families.family import Denoiser
+from modules.schema.errors import InvalidValue
+
+_PATCH = 2                  # cells on a side of one token
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerCall:
+    """x: (R, C, h, w), h and w even. sigma: (R,). context: (R, T, width). vector: (R, V): the whole text; its number of tokens where some are hidden.
+
+    guidance: what a model that is told it is told.
+    """
+
+    model: Any
+    x: Tensor
+    sigma: Tensor
+    context: Tensor
+    vector: Tensor | None
+    guidance: float
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """(rows, columns) of tokens."""
+        return self.x.shape[2] // _PATCH, self.x.shape[3] // _PATCH
+
+    def counted(self) -> Tensor:
+        """(R,) tokens of each text that are no filling."""
+        assert self.vector is not None
+        return self.vector[:, 0].round().long()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowPredictor:
+    """Calls ``transformer`` and turns the velocity that it predicts into x0 = x - sigma * velocity."""
+
+    transformer: Any
+    kind: Denoiser
+    levels: FlowLevels
+    compute_dtype: torch.dtype
+    guidance: float = 1.0
+
+    def __call__(
+        self, x: Tensor, sigma: float, context: Tensor, *, vector: Tensor | None = None, image_cond: Tensor | None = None, control: Any = None,
+        is_cond: Tensor | None = None,
+    ) -> Tensor:
+        """x: (R, C, h, w), noise and picture mixed. context, vector: see ``TransformerCall``. Returns x0, float32.
+
+        A picture of an odd number of cells gets one more row or column for the time of the call.
+        """
+        if control is not None:
+            raise InvalidValue("Control networks cannot steer this kind of model yet.", "Switch the control units off, or choose an SD or SDXL checkpoint.")
+        rows, columns = x.shape[-2:]
+        shown = x if image_cond is None else torch.cat([x, image_cond.to(x)], dim=1)
+        if rows % _PATCH or columns % _PATCH:
+            shown = functional.pad(shown, (0, columns % _PATCH, 0, rows % _PATCH), mode="replicate")
+        dtype = self.compute_dtype
+        call = TransformerCall(
+            model=self.transformer, x=shown.to(dtype), sigma=torch.full((len(x),), sigma, device=x.device, dtype=torch.float32),
+            context=context.to(dtype), vector=None if vector is None else vector.to(x.device), guidance=self.guidance,
+        )  # fmt: skip
+        velocity = _CALLS[self.kind](call)[..., :rows, :columns].float()
+        return torch.sub(x, velocity, alpha=sigma)
+
+
+def packed(x: Tensor) -> Tensor:
+    """(R, C, h, w) -> (R, tokens, C * 4): each two by two cells are one token."""
+    batch, channels, rows, columns = x.shape
+    patches = x.view(batch, channels, rows // _PATCH, _PATCH, columns // _PATCH, _PATCH)
+    return patches.permute(0, 2, 4, 1, 3, 5).reshape(batch, (rows // _PATCH) * (columns // _PATCH), channels * _PATCH**2)
+
+
+def unpacked(tokens: Tensor, cells: tuple[int, int]) -> Tensor:
+    """The way back. cells: (rows, columns) of tokens."""
+    batch, _, width = tokens.shape
+    patches = tokens.view(batch, *cells, width // _PATCH**2, _PATCH, _PATCH)
+    return patches.permute(0, 3, 1, 4, 2, 5).reshape(batch, width // _PATCH**2, cells[0] * _PATCH, cells[1] * _PATCH)
+
+
+def _places(call: TransformerCall) -> tuple[Tensor, Tensor]:
+    """(text, picture) positions: the picture's by row and column."""
+    rows, columns = call.cells
+    places = torch.zeros(rows, columns, 3)
+    places[..., 1], places[..., 2] = torch.arange(rows)[:, None], torch.arange(columns)[None]
+    device = call.x.device
+    return torch.zeros(call.context.shape[1], 3, device=device), places.view(-1, 3).to(device)
+
+
+def _call_flux(call: TransformerCall) -> Tensor:
+    text, picture = _places(call)
+    guided = bool(call.model.config.guidance_embeds)
+    (tokens,) = call.model(
+        hidden_states=packed(call.x), encoder_hidden_states=call.context, pooled_projections=call.vector.to(call.x.dtype) if call.vector is not None else None,
+        timestep=call.sigma.to(call.x.dtype), img_ids=picture, txt_ids=text,
+        guidance=torch.full_like(call.sigma, call.guidance) if guided else None, return_dict=False,
+    )  # fmt: skip
+    return unpacked(tokens, call.cells)
+
+
+def _call_chroma(call: TransformerCall) -> Tensor:
+    """One place after the text stays visible: the model was trained so."""
+    text, picture = _places(call)
+    tokens = packed(call.x)
+    places = torch.arange(call.context.shape[1], device=call.x.device)
+    visible = (places[None] <= call.counted()[:, None]).to(tokens.dtype)
+    mask = torch.cat([visible, torch.ones(len(tokens), tokens.shape[1], device=tokens.device, dtype=tokens.dtype)], dim=1)
+    (found,) = call.model(
+        hidden_states=tokens, encoder_hidden_states=call.context, timestep=call.sigma.to(call.x.dtype), img_ids=picture, txt_ids=text,
+        attention_mask=mask, return_dict=False,
+    )  # fmt: skip
+    return unpacked(found, call.cells)
+
+
+def _call_sd3(call: TransformerCall) -> Tensor:
+    assert call.vector is not None
+    (velocity,) = call.model(
+        hidden_states=call.x, encoder_hidden_states=call.context, pooled_projections=call.vector.to(call.x.dtype), timestep=call.sigma * 1000, return_dict=False
+    )
+    return velocity
+
+
+def _call_z_image(call: TransformerCall) -> Tensor:
+    """It counts time from noise to picture, and predicts the way there."""
+    texts = [text[:count] for text, count in zip(call.context, call.counted().tolist())]
+    (found,) = call.model(list(call.x[:, :, None].unbind()), 1 - call.sigma, texts, return_dict=False)
+    return -torch.stack(list(found))[:, :, 0]
+
+
+_CALLS: Mapping[Denoiser, Callable[[TransformerCall], Tensor]] = {
+    "flux": _call_flux, "chroma": _call_chroma, "sd3": _call_sd3, "z-image": _call_z_image,
+}  # fmt: skip

@@ -1,0 +1,101 @@
+"""Whole prompts through the text encoders that are language models (T5, Qwen), and what flow models read of all their encoders.
+
+They know no chunks: a prompt is one text of up to some hundred tokens. Emphasis weights its tokens, as with CLIP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from modules.engine.prompt_attention import WeightedText, parse_attention
+from modules.engine.text_encoding import EncodedTexts, emphasise
+from modules.families.family import ModelFamily, TextEncoderSpec
+
+if TYPE_CHECKING:
+    from modules.loading.components import TextEncoder
+
+_T5_END, _T5_PAD, _QWEN_PAD = 1, 0, 151643
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongText:
+    """One text as tokens with weights; cut_off: how many more there were."""
+
+    tokens: tuple[int, ...]
+    weights: tuple[float, ...]
+    cut_off: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedLongTexts:
+    """tokens: (N, T, C) float32. counts: (N,) tokens of each that are no filling."""
+
+    tokens: Tensor
+    counts: Tensor
+
+
+def long_text(text: str, encoder: TextEncoder, emphasis: str) -> LongText:
+    """``text`` for ``encoder``, inside its template, ended and cut off where it is too long."""
+    spec, tokenizer = encoder.spec, encoder.tokenizer
+    pieces = [WeightedText(text, 1.0)] if emphasis == "None" else [WeightedText(" ", 1.0) if each.is_break else each for each in parse_attention(text)]
+    before, after = (_ids(tokenizer, part) for part in spec.template.split("{}"))
+    if all(piece.weight == 1.0 for piece in pieces):
+        whole = _ids(tokenizer, spec.template.replace("{}", "".join(piece.text for piece in pieces)))
+        tokens, weights = whole[: len(whole) - len(after)] if after else whole, [1.0] * (len(whole) - len(after))
+    else:
+        tokens, weights = list(before), [1.0] * len(before)
+        for piece in pieces:
+            found = _ids(tokenizer, piece.text)
+            tokens += found
+            weights += [piece.weight] * len(found)
+    end = [_T5_END] if spec.kind == "t5" else after
+    room = max(spec.max_length - len(end), 0)
+    cut_off = max(len(tokens) - room, 0)
+    return LongText(tokens=(*tokens[:room], *end), weights=(*weights[:room], *[1.0] * len(end)), cut_off=cut_off)
+
+
+def encode_long_texts(encoder: TextEncoder, texts: Sequence[LongText], counts: Tensor, emphasis: str) -> EncodedLongTexts:
+    """Every text through the encoder. counts: how often each stands in the schedule; see ``emphasise``."""
+    spec, module = encoder.spec, encoder.module
+    device = next(module.parameters()).device
+    length = spec.max_length if spec.kind == "t5" else max(len(text.tokens) for text in texts)
+    pad = _T5_PAD if spec.kind == "t5" else _QWEN_PAD
+    tokens = torch.tensor([(*text.tokens, *[pad] * (length - len(text.tokens))) for text in texts], device=device)
+    weights = torch.tensor([(*text.weights, *[1.0] * (length - len(text.weights))) for text in texts], device=device)
+    used = torch.tensor([len(text.tokens) for text in texts], device=device)
+    mask = (torch.arange(length, device=device)[None] < used[:, None]).long() if spec.masked else None
+    z = emphasise(_states(module, spec, tokens, mask), weights, counts.to(device), emphasis)
+    return EncodedLongTexts(tokens=z[:, spec.dropped :], counts=used - spec.dropped)
+
+
+@torch.no_grad()
+def _states(module: Any, spec: TextEncoderSpec, tokens: Tensor, mask: Tensor | None) -> Tensor:
+    if spec.layer == 1 and spec.final_norm:
+        return module(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
+    return module(input_ids=tokens, attention_mask=mask, output_hidden_states=True).hidden_states[-spec.layer].float()
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    return tokenizer.encode(text, add_special_tokens=False).ids if text else []
+
+
+def joined(family: ModelFamily, clips: Sequence[EncodedTexts], long: EncodedLongTexts | None, width: int) -> EncodedTexts:
+    """What the denoiser of ``family`` reads. clips: of its CLIPs. width: values per token that it reads.
+
+    pooled: the whole text, or how many tokens are no filling where those are hidden from it.
+    """
+    whole = torch.cat([each.pooled for each in clips if each.pooled is not None], dim=1) if clips else None
+    if family.denoiser == "sd3":
+        tokens = torch.cat([each.tokens for each in clips], dim=2)
+        tokens = functional.pad(tokens, (0, width - tokens.shape[2]))
+        length = next(spec.max_length for spec in family.text_encoders if spec.kind == "t5")
+        last = long.tokens.to(tokens) if long is not None else tokens.new_zeros(len(tokens), length, width)
+        return EncodedTexts(tokens=torch.cat([tokens, last], dim=1), pooled=whole)
+    assert long is not None
+    return EncodedTexts(tokens=long.tokens, pooled=long.counts[:, None].float() if whole is None else whole)

@@ -1,0 +1,73 @@
+"""The page's HTML without Gradio's part of the work: for each visitor it copies and writes out a megabyte that is always the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Message, Receive, Scope, Send
+
+from modules.gradio_ui.head import HEAD_MARK
+
+MOST_KEPT = 16  # names under which visitors know the server
+ADDRESS_HEADERS = frozenset({b"host", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-forwarded-port"})
+
+
+@dataclass(eq=False)
+class FrontPage:
+    """ASGI application: Gradio's server, whose "/" is asked for once for each address that the server goes by; the head is made anew each time.
+
+    app: Gradio's. head: the lines of <head>.
+    """
+
+    app: FastAPI
+    head: Callable[[], str]
+    _kept: dict[tuple[Any, ...], tuple[str, str]] = field(default_factory=dict)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not _asks_for_the_page(scope):
+            await self.app(scope, receive, send)
+            return
+        address = _address(scope)
+        halves = self._kept.get(address)
+        if halves is None:
+            html = await _answer(self.app, scope, receive)
+            before, mark, after = html.partition(HEAD_MARK)
+            if not mark:
+                await self.app(scope, receive, send)
+                return
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            halves = self._kept[address] = (before, after)
+        head = await run_in_threadpool(self.head)
+        await HTMLResponse(halves[0] + head + halves[1], headers={"Cache-Control": "no-cache"})(scope, receive, send)
+
+
+def _asks_for_the_page(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] != "GET" or b"deep_link" in scope.get("query_string", b""):
+        return False
+    path, root = scope["path"], scope.get("root_path", "")
+    return path.removeprefix(root) in ("", "/")
+
+
+def _address(scope: Scope) -> tuple[Any, ...]:
+    """What the addresses in the page are made from."""
+    return (scope.get("scheme"), scope.get("root_path"), *(each for each in scope["headers"] if each[0] in ADDRESS_HEADERS))
+
+
+async def _answer(app: FastAPI, scope: Scope, receive: Receive) -> str:
+    """The page's HTML with HEAD_MARK in place of its head; "" when the answer is another one."""
+    parts: list[bytes] = []
+    status = 0
+
+    async def take(message: Message) -> None:
+        nonlocal status
+        status = message.get("status", status)
+        parts.append(message.get("body", b""))
+
+    await app({**scope, "query_string": b"", HEAD_MARK: True}, receive, take)
+    return b"".join(parts).decode("utf-8") if status == 200 else ""

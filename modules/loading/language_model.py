@@ -1,0 +1,120 @@
+"""The text encoders that are language models, T5's encoder and Qwen, sizes read off their tensors' names and shapes.
+
+Files carry transformers' names, or llama.cpp's where they are GGUF.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from modules.families.family import Shapes, TextEncoderSpec
+from modules.loading.fill import Filling, Piece, prepared
+from modules.loading.weights import Weights
+from modules.schema.errors import CannotLoad
+
+_T5_LLAMA = {
+    "attn_q": "layer.0.SelfAttention.q", "attn_k": "layer.0.SelfAttention.k", "attn_v": "layer.0.SelfAttention.v", "attn_o": "layer.0.SelfAttention.o",
+    "attn_rel_b": "layer.0.SelfAttention.relative_attention_bias", "attn_norm": "layer.0.layer_norm", "ffn_norm": "layer.1.layer_norm",
+    "ffn_up": "layer.1.DenseReluDense.wi_1", "ffn_gate": "layer.1.DenseReluDense.wi_0", "ffn_down": "layer.1.DenseReluDense.wo",
+}  # fmt: skip
+_QWEN_LLAMA = {
+    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
+    "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
+    "ffn_up": "mlp.up_proj", "ffn_gate": "mlp.gate_proj", "ffn_down": "mlp.down_proj",
+}  # fmt: skip
+_LLAMA_BLOCK = re.compile(r"(?:enc\.)?blk\.(\d+)\.(\w+)\.(weight|bias)")
+_QWEN_PREFIXES = ("model.language_model.", "language_model.model.", "model.")
+_EMBEDDING = {"t5": "shared.weight", "qwen": "embed_tokens.weight"}
+
+
+def language_model_names(kind: str, names: Iterable[str], prefix: str) -> dict[str, Piece]:
+    """The module's tensor name -> where the file has it. kind: "t5" or "qwen"."""
+    own = {name.removeprefix(prefix): name for name in names if name.startswith(prefix)}
+    found = {_renamed(kind, name): Piece(source) for name, source in own.items()}
+    if kind == "t5":
+        found = {name: piece for name, piece in found.items() if name.startswith(("shared.", "encoder."))}
+        embedding = found.get("shared.weight") or found.get("encoder.embed_tokens.weight")
+        return found if embedding is None else found | {"shared.weight": embedding, "encoder.embed_tokens.weight": embedding}
+    return {name: piece for name, piece in found.items() if name.startswith(("layers.", "embed_tokens.", "norm."))}
+
+
+def width_of(kind: str, shapes: Shapes, prefix: str) -> int:
+    """Values per token; 0 when the file holds no such encoder."""
+    piece = language_model_names(kind, shapes, prefix).get(_EMBEDDING[kind])
+    return shapes[piece.name][-1] if piece else 0
+
+
+def prepare_language_model(spec: TextEncoderSpec, weights: Weights) -> Filling[Any]:
+    """Its weights not read yet. Raises CannotLoad when parts of it are missing."""
+    header = weights.header
+    names = language_model_names(spec.kind, header.names, spec.prefix)
+    shapes = {name: piece.shape(header.shapes[piece.name]) for name, piece in names.items()}
+    try:
+        with torch.device("meta"):
+            module = _t5(shapes) if spec.kind == "t5" else _qwen(shapes)
+    except (KeyError, ZeroDivisionError) as error:
+        raise CannotLoad(header.path, f"its {spec.name} text encoder is incomplete: it lacks {error.args[0]}", "Download the file again.") from error
+    return prepared(module, names, weights, part=f"{spec.name} text encoder")
+
+
+def ready_language_model(module: Any, device: torch.device) -> nn.Module:
+    """With what is no weight and was on the meta device until now."""
+    if hasattr(module, "rotary_emb"):
+        module.rotary_emb = type(module.rotary_emb)(module.config).to(device)
+    return module
+
+
+def _renamed(kind: str, name: str) -> str:
+    llama = _LLAMA_BLOCK.fullmatch(name)
+    if llama:
+        part = (_T5_LLAMA if kind == "t5" else _QWEN_LLAMA).get(llama[2], llama[2])
+        return f"encoder.block.{llama[1]}.{part}.{llama[3]}" if kind == "t5" else f"layers.{llama[1]}.{part}.{llama[3]}"
+    plain = {"token_embd.weight": _EMBEDDING[kind], "enc.output_norm.weight": "encoder.final_layer_norm.weight", "output_norm.weight": "norm.weight"}.get(name)
+    if plain:
+        return plain
+    if kind == "qwen":
+        prefix = next((prefix for prefix in _QWEN_PREFIXES if name.startswith(prefix)), "")
+        return name.removeprefix(prefix)
+    return name
+
+
+def _layers(shapes: Shapes, start: str) -> int:
+    numbers = {int(name.removeprefix(start).split(".")[0]) for name in shapes if name.startswith(start)}
+    if not numbers:
+        raise KeyError(f"{start}0")
+    return max(numbers) + 1
+
+
+def _t5(shapes: Shapes) -> nn.Module:
+    from transformers import T5Config, T5EncoderModel
+
+    block = "encoder.block.0.layer."
+    buckets, heads = shapes[f"{block}0.SelfAttention.relative_attention_bias.weight"]
+    gated = f"{block}1.DenseReluDense.wi_0.weight" in shapes
+    vocabulary, width = shapes["shared.weight"]
+    return T5EncoderModel(T5Config(
+        vocab_size=vocabulary, d_model=width, d_kv=shapes[f"{block}0.SelfAttention.q.weight"][0] // heads, num_heads=heads,
+        d_ff=shapes[f"{block}1.DenseReluDense.{'wi_0' if gated else 'wi'}.weight"][0], num_layers=_layers(shapes, "encoder.block."),
+        relative_attention_num_buckets=buckets, feed_forward_proj="gated-gelu" if gated else "relu", use_cache=False,
+    ))  # fmt: skip
+
+
+def _qwen(shapes: Shapes) -> nn.Module:
+    """Qwen 3 normalises queries and keys, Qwen 2 adds a bias; for text alone Qwen 2.5-VL is Qwen 2."""
+    from transformers import Qwen2Config, Qwen2Model, Qwen3Config, Qwen3Model
+
+    vocabulary, width = shapes["embed_tokens.weight"]
+    normed = shapes.get("layers.0.self_attn.q_norm.weight")
+    head = normed[0] if normed else 128
+    queries, keys = shapes["layers.0.self_attn.q_proj.weight"][0], shapes["layers.0.self_attn.k_proj.weight"][0]
+    sizes: dict[str, Any] = {
+        "vocab_size": vocabulary, "hidden_size": width, "intermediate_size": shapes["layers.0.mlp.gate_proj.weight"][0],
+        "num_hidden_layers": _layers(shapes, "layers."), "num_attention_heads": queries // head, "num_key_value_heads": max(keys // head, 1),
+        "rms_norm_eps": 1e-6, "use_cache": False, "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000.0},
+    }  # fmt: skip
+    return Qwen3Model(Qwen3Config(head_dim=head, **sizes)) if normed else Qwen2Model(Qwen2Config(**sizes))

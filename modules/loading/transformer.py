@@ -1,0 +1,151 @@
+"""The transformer of a flow model out of a checkpoint: its sizes read off names and shapes, as the UNet's are."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from modules.families.family import ModelFamily, Shapes
+from modules.loading.fill import Filling, prepared
+from modules.loading.transformer_names import transformer_names
+from modules.loading.weights import Weights
+from modules.schema.errors import CannotLoad
+
+_PATCH = 4              # cells of two by two in one token
+_HEAD_WIDTH = 64        # SD3's, which no shape tells
+
+
+def prepare_transformer(family: ModelFamily, weights: Weights) -> Filling[nn.Module]:
+    """The checkpoint's transformer, its weights not read yet. Raises CannotLoad when tensors are missing or do not fit together."""
+    names = transformer_names(family.denoiser, weights.header.shapes)
+    shapes = {name: piece.shape(weights.header.shapes[piece.name]) for name, piece in names.items()}
+    try:
+        config = _CONFIGS[family.denoiser](shapes)
+    except (KeyError, IndexError, ZeroDivisionError) as error:
+        raise CannotLoad(weights.header.path, f"its transformer is incomplete: it lacks {error.args[0]}", "Download the file again.") from error
+    with torch.device("meta"):
+        try:
+            module = _kind(family)(**config)
+        except (ValueError, AssertionError, RuntimeError) as error:
+            raise CannotLoad(weights.header.path, f"its transformer has sizes that do not fit together ({error})", "Choose another file.") from error
+    return prepared(module, names, weights, part="transformer")
+
+
+def ready_transformer(module: Any, device: torch.device) -> Any:
+    """With what is no weight and was on the meta device until now."""
+    if any(buffer.is_meta for buffer in module.buffers()):      # Chroma's numbers of its layers
+        config, embedding = module.config, module.time_text_embed
+        count = 3 * config.num_single_layers + 12 * config.num_layers + 2
+        module.time_text_embed = type(embedding)(num_channels=config.approximator_num_channels // 4, out_dim=count).to(device)
+    return module
+
+
+def text_widths(family: ModelFamily, weights: Weights) -> tuple[int, int]:
+    """(values per token that the transformer reads of the last text encoder, values of the whole text; 0 for none)."""
+    names = transformer_names(family.denoiser, weights.header.shapes)
+
+    def columns(name: str) -> int:
+        piece = names.get(name)
+        shape = piece.shape(weights.header.shapes[piece.name]) if piece else ()
+        return shape[-1] if shape else 0
+
+    token = columns("context_embedder.weight") or columns("cap_embedder.1.weight") or columns("txt_in.weight")
+    return token, columns("time_text_embed.text_embedder.linear_1.weight")
+
+
+def _kind(family: ModelFamily) -> Any:
+    if family.denoiser == "flux":
+        from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+
+        return FluxTransformer2DModel
+    if family.denoiser == "chroma":
+        from diffusers.models.transformers.transformer_chroma import ChromaTransformer2DModel
+
+        return ChromaTransformer2DModel
+    if family.denoiser == "sd3":
+        from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+
+        return SD3Transformer2DModel
+    from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
+
+    return ZImageTransformer2DModel
+
+
+def _count(shapes: Shapes, group: str) -> int:
+    """How many blocks a group has. Raises KeyError when there is none."""
+    numbers = {int(name.split(".")[1]) for name in shapes if name.startswith(f"{group}.") and name.split(".")[1].isdecimal()}
+    if not numbers:
+        raise KeyError(f"{group}.0")
+    return max(numbers) + 1
+
+
+def _flux(shapes: Shapes) -> dict[str, Any]:
+    width, inputs = shapes["x_embedder.weight"]
+    head = shapes["transformer_blocks.0.attn.norm_q.weight"][0]
+    time = head // 8
+    return {
+        "in_channels": inputs,
+        "out_channels": shapes["proj_out.weight"][0],
+        "num_layers": _count(shapes, "transformer_blocks"),
+        "num_single_layers": _count(shapes, "single_transformer_blocks"),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["context_embedder.weight"][1],
+        "axes_dims_rope": (time, (head - time) // 2, (head - time) // 2),
+    }
+
+
+def _flux_guided(shapes: Shapes) -> dict[str, Any]:
+    return _flux(shapes) | {
+        "pooled_projection_dim": shapes["time_text_embed.text_embedder.linear_1.weight"][1],
+        "guidance_embeds": "time_text_embed.guidance_embedder.linear_1.weight" in shapes,
+    }
+
+
+def _chroma(shapes: Shapes) -> dict[str, Any]:
+    inner, inputs = shapes["distilled_guidance_layer.in_proj.weight"]
+    layers = {int(name.split(".")[2]) for name in shapes if name.startswith("distilled_guidance_layer.layers.")}
+    return _flux(shapes) | {"approximator_num_channels": inputs, "approximator_hidden_dim": inner, "approximator_layers": max(layers, default=-1) + 1}
+
+
+def _sd3(shapes: Shapes) -> dict[str, Any]:
+    width, channels, patch, _ = shapes["pos_embed.proj.weight"]
+    normed = shapes.get("transformer_blocks.0.attn.norm_q.weight")
+    head = normed[0] if normed else min(_HEAD_WIDTH, width)
+    second = {int(name.split(".")[1]) for name in shapes if name.endswith(".attn2.to_q.weight")}
+    return {
+        "patch_size": patch,
+        "in_channels": channels,
+        "out_channels": shapes["proj_out.weight"][0] // patch**2,
+        "num_layers": _count(shapes, "transformer_blocks"),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["context_embedder.weight"][1],
+        "caption_projection_dim": shapes["context_embedder.weight"][0],
+        "pooled_projection_dim": shapes["time_text_embed.text_embedder.linear_1.weight"][1],
+        "pos_embed_max_size": math.isqrt(shapes["pos_embed.pos_embed"][1]),
+        "dual_attention_layers": tuple(sorted(second)),
+        "qk_norm": "rms_norm" if normed else None,
+    }
+
+
+def _z_image(shapes: Shapes) -> dict[str, Any]:
+    width, inputs = shapes["all_x_embedder.2-1.weight"]
+    head = shapes["layers.0.attention.norm_q.weight"][0]
+    time = head // 4
+    return {
+        "in_channels": inputs // _PATCH,
+        "dim": width,
+        "n_layers": _count(shapes, "layers"),
+        "n_refiner_layers": _count(shapes, "noise_refiner"),
+        "n_heads": shapes["layers.0.attention.to_q.weight"][0] // head,
+        "n_kv_heads": shapes["layers.0.attention.to_k.weight"][0] // head,
+        "cap_feat_dim": shapes["cap_embedder.1.weight"][1],
+        "axes_dims": [time, (head - time) // 2, (head - time) // 2],
+    }
+
+
+_CONFIGS = {"flux": _flux_guided, "chroma": _chroma, "sd3": _sd3, "z-image": _z_image}

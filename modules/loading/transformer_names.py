@@ -1,0 +1,127 @@
+"""Which tensor of a transformer in its makers' single-file layout becomes which of diffusers' module.
+
+A rule gives a layer of the file its name there: one name, several for a tensor that holds several of them one after the other, or
+``SWAPPED`` before a name whose two halves stand the other way round. Files in diffusers' own names are taken as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from modules.families.family import DENOISER_PREFIXES, Denoiser, Shapes
+from modules.loading.fill import Piece
+
+SWAPPED = "<>"          # diffusers wants scale before shift, the makers wrote shift before scale
+DROPPED = ""
+Rules = Mapping[str, str | Sequence[str]]
+_BLOCK = re.compile(r"([a-z_]+)\.(\d+)\.(.+)")
+
+_TIME = {"0": "linear_1", "2": "linear_2", "in_layer": "linear_1", "out_layer": "linear_2"}
+_FLUX_ENDS: Rules = {
+    "img_in": "x_embedder", "txt_in": "context_embedder", "final_layer.linear": "proj_out",
+    "final_layer.adaLN_modulation.1": f"{SWAPPED}norm_out.linear",
+    **{f"{theirs}.{part}": f"time_text_embed.{ours}.{_TIME[part]}" for theirs, ours in
+       (("time_in", "timestep_embedder"), ("vector_in", "text_embedder"), ("guidance_in", "guidance_embedder")) for part in ("in_layer", "out_layer")},
+}  # fmt: skip
+_FLUX_DOUBLE: Rules = {
+    "img_mod.lin": "norm1.linear", "txt_mod.lin": "norm1_context.linear",
+    "img_attn.qkv": ("attn.to_q", "attn.to_k", "attn.to_v"), "txt_attn.qkv": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
+    "img_attn.norm.query_norm": "attn.norm_q", "img_attn.norm.key_norm": "attn.norm_k",
+    "txt_attn.norm.query_norm": "attn.norm_added_q", "txt_attn.norm.key_norm": "attn.norm_added_k",
+    "img_attn.proj": "attn.to_out.0", "txt_attn.proj": "attn.to_add_out",
+    "img_mlp.0": "ff.net.0.proj", "img_mlp.2": "ff.net.2", "txt_mlp.0": "ff_context.net.0.proj", "txt_mlp.2": "ff_context.net.2",
+}  # fmt: skip
+_FLUX_SINGLE: Rules = {
+    "modulation.lin": "norm.linear", "linear1": ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"), "linear2": "proj_out",
+    "norm.query_norm": "attn.norm_q", "norm.key_norm": "attn.norm_k",
+}  # fmt: skip
+_SD3_ENDS: Rules = {
+    "x_embedder.proj": "pos_embed.proj", "context_embedder": "context_embedder", "final_layer.linear": "proj_out",
+    "final_layer.adaLN_modulation.1": f"{SWAPPED}norm_out.linear",
+    **{f"{theirs}.mlp.{part}": f"time_text_embed.{ours}.{_TIME[part]}" for theirs, ours in
+       (("t_embedder", "timestep_embedder"), ("y_embedder", "text_embedder")) for part in ("0", "2")},
+}  # fmt: skip
+_SD3_BLOCK: Rules = {
+    "x_block.attn.qkv": ("attn.to_q", "attn.to_k", "attn.to_v"), "context_block.attn.qkv": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
+    "x_block.attn2.qkv": ("attn2.to_q", "attn2.to_k", "attn2.to_v"), "x_block.attn2.proj": "attn2.to_out.0",
+    "x_block.attn.ln_q": "attn.norm_q", "x_block.attn.ln_k": "attn.norm_k", "x_block.attn2.ln_q": "attn2.norm_q", "x_block.attn2.ln_k": "attn2.norm_k",
+    "context_block.attn.ln_q": "attn.norm_added_q", "context_block.attn.ln_k": "attn.norm_added_k",
+    "x_block.attn.proj": "attn.to_out.0", "context_block.attn.proj": "attn.to_add_out",
+    "x_block.adaLN_modulation.1": "norm1.linear", "context_block.adaLN_modulation.1": "norm1_context.linear",
+    "x_block.mlp.fc1": "ff.net.0.proj", "x_block.mlp.fc2": "ff.net.2",
+    "context_block.mlp.fc1": "ff_context.net.0.proj", "context_block.mlp.fc2": "ff_context.net.2",
+}  # fmt: skip
+_Z_ENDS: Rules = {
+    "x_embedder": "all_x_embedder.2-1", "final_layer.linear": "all_final_layer.2-1.linear",
+    "final_layer.adaLN_modulation.1": "all_final_layer.2-1.adaLN_modulation.1", "norm_final": DROPPED,
+}  # fmt: skip
+_Z_BLOCK: Rules = {
+    "attention.qkv": ("attention.to_q", "attention.to_k", "attention.to_v"), "attention.out": "attention.to_out.0",
+    "attention.q_norm": "attention.norm_q", "attention.k_norm": "attention.norm_k",
+}  # fmt: skip
+# kind of denoiser -> (rules outside blocks, group of blocks -> (its name in diffusers, rules inside))
+_LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
+    "flux": (_FLUX_ENDS, {"double_blocks": ("transformer_blocks", _FLUX_DOUBLE), "single_blocks": ("single_transformer_blocks", _FLUX_SINGLE)}),
+    "chroma": (_FLUX_ENDS, {"double_blocks": ("transformer_blocks", _FLUX_DOUBLE), "single_blocks": ("single_transformer_blocks", _FLUX_SINGLE)}),
+    "sd3": (_SD3_ENDS, {"joint_blocks": ("transformer_blocks", _SD3_BLOCK)}),
+    "z-image": (_Z_ENDS, {group: (group, _Z_BLOCK) for group in ("layers", "noise_refiner", "context_refiner")}),
+    "qwen-image": ({}, {}),
+}
+_TENSORS = {"pos_embed": "pos_embed.pos_embed"}         # of no layer
+_GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(in_layer|out_layer)")
+
+
+def transformer_prefix(shapes: Shapes) -> str:
+    """What stands in front of the transformer's names in this file."""
+    return next((prefix for prefix in DENOISER_PREFIXES if prefix and any(name.startswith(prefix) for name in shapes)), "")
+
+
+def transformer_names(kind: Denoiser, shapes: Shapes) -> dict[str, Piece]:
+    """The module's tensor name -> where the file has it. A name that no rule knows stays as it is."""
+    prefix = transformer_prefix(shapes)
+    ends, groups = _LAYOUTS[kind]
+    found: dict[str, Piece] = {}
+    for name in shapes:
+        if name.startswith(prefix):
+            found |= _pieces(name, name.removeprefix(prefix), shapes, kind, ends, groups)
+    if kind == "sd3":
+        _swap_last_context(found)
+    return found
+
+
+def _pieces(name: str, rest: str, shapes: Shapes, kind: Denoiser, ends: Rules, groups: Mapping[str, tuple[str, Rules]]) -> dict[str, Piece]:
+    block = _BLOCK.fullmatch(rest)
+    group = groups.get(block[1]) if block else None
+    before, rules, rest = (f"{group[0]}.{block[2]}.", group[1], block[3]) if group and block else ("", ends, rest)
+    if rest in _TENSORS:
+        return {_TENSORS[rest]: Piece(name)}
+    layer, _, ending = rest.rpartition(".")
+    if kind == "chroma":
+        layer = _GUIDANCE_LAYER.sub(lambda match: f"{match[1]}.{_TIME[match[2]]}", layer)
+    ending = "weight" if ending == "scale" else ending
+    target = rules.get(layer, layer)
+    if target == DROPPED and layer:
+        return {}
+    if isinstance(target, str):
+        swapped = target.startswith(SWAPPED)
+        return {f"{before}{target.removeprefix(SWAPPED)}{'.' if layer else ''}{ending}": Piece(name, swapped=swapped)}
+    return {f"{before}{each}.{ending}": piece for each, piece in zip(target, _parts(name, shapes, len(target)))}
+
+
+def _parts(name: str, shapes: Shapes, count: int) -> list[Piece]:
+    """Query, key and value, of equal size; a fourth part is what is left of the rows."""
+    if count == 3:
+        return [Piece(name, index=index, of=3) for index in range(3)]
+    weight = shapes[name] if name.endswith(".weight") else shapes.get(f"{name.rpartition('.')[0]}.weight", (0, 0))
+    width = weight[1] if len(weight) > 1 else 0
+    return [*(Piece(name, rows=(index * width, (index + 1) * width)) for index in range(3)), Piece(name, rows=(3 * width, 0))]
+
+
+def _swap_last_context(found: dict[str, Piece]) -> None:
+    """SD3's last block has no way on for the text: its modulation is one of an end, scale before shift."""
+    numbers = [int(name.split(".")[1]) for name in found if name.startswith("transformer_blocks.") and name.split(".")[1].isdecimal()]
+    for ending in ("weight", "bias"):
+        name = f"transformer_blocks.{max(numbers, default=0)}.norm1_context.linear.{ending}"
+        if name in found and "joint_blocks" in found[name].name:
+            found[name] = Piece(found[name].name, swapped=True)

@@ -1,0 +1,238 @@
+"""Each flow family that runs, tiny and random, in the files it comes in, against its plain diffusers pipeline: same noise and sigmas, same latents."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import CLIPTokenizer, PreTrainedTokenizerFast
+
+from modules.compute.hardware import Hardware
+from modules.compute.policy import policy_from_flags
+from modules.engine import denoise_pass
+from modules.engine.generate import generate
+from modules.engine.hooks import NullHooks
+from modules.engine.prompt_tokens import VOCABULARY_FOLDER
+from modules.engine.resolved import ResolvedInit, ResolvedInpaint, ResolvedRequest, SamplingOptions
+from modules.families.table import FAMILIES
+from modules.library.model_file import ModelFile
+from modules.loading import tokenizer as tokenizers
+from modules.loading.checkpoint import load_checkpoint
+from modules.loading.components import Components
+from modules.loading.parts import PartFiles
+from modules.schema.errors import CannotLoad
+from modules.schema.flags import Flags
+from tests.families import tiny_flow as tiny
+
+library: Any = diffusers      # it hands out its classes late
+NAMES = tuple(family.name for family in FAMILIES if family.runs and family.is_flow)
+SIZE, STEPS, SEED, SCALE = 64, 3, 7, 3.0
+PROMPT, NEGATIVE = "a red cat on a table", "blurry, text"
+UNET = "model.diffusion_model."
+CHAT = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant{{ '\n' }}"
+# how the family's file comes: alone, with everything inside under ComfyUI's names, or with the names of diffusers
+FORMS = {"FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers"}
+FILES = {"clip_l": "clip_l.safetensors", "clip_g": "clip_g.safetensors", "t5xxl": "t5xxl_fp16.safetensors", "qwen3_4b": "qwen_3_4b.safetensors"}
+
+PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8))
+MASK = Image.new("L", (SIZE, SIZE))
+MASK.paste(255, (0, 0, 40, 27))
+
+
+@cache
+def modules_of(name: str) -> tuple[Any, Any, dict[str, Any]]:
+    return tiny.transformer_of(name), tiny.vae_of(name), tiny.text_encoders_of(name)
+
+
+def files_of(name: str, folder: Path, form: str = "") -> tuple[ModelFile, PartFiles]:
+    """The family's files as people have them."""
+    transformer, vae, texts = modules_of(name)
+    state = transformer.state_dict()
+    form = form or FORMS.get(name, "")
+    original = state if form == "diffusers" else tiny.original_transformer(name, state)
+    model = folder / "Stable-diffusion" / "model.safetensors"
+    if form == "whole":
+        whole = {UNET + key: tensor for key, tensor in original.items()}
+        whole |= {f"{'first_stage_model' if name == 'SD3' else 'vae'}.{key}": tensor for key, tensor in tiny.original_vae(vae.state_dict()).items()}
+        for part, module in texts.items():
+            whole |= {f"text_encoders.{part}.transformer.{key}": tensor for key, tensor in tiny.text_state(part, module).items()}
+        return listed(tiny.write(model, whole)), PartFiles()
+    tiny.write(model, original)
+    encoders = [listed(tiny.write(folder / "text_encoder" / FILES[part], tiny.text_state(part, module))) for part, module in texts.items()]
+    vae_file = tiny.write(folder / "VAE" / ("sd3_vae.safetensors" if name.startswith("SD3") else "ae.safetensors"), tiny.original_vae(vae.state_dict()))
+    return listed(model), PartFiles(text_encoders=tuple(encoders), vaes=(listed(vae_file),))
+
+
+def listed(path: Path) -> ModelFile:
+    return ModelFile(path=path, name=path.name, kind="checkpoint", size=path.stat().st_size)
+
+
+class Ours(NullHooks):
+    """Our latents, and what the reference has to start from."""
+
+    def __init__(self, model: Components, patch: pytest.MonkeyPatch, **asked: Any) -> None:
+        self.latents = self.noise = torch.empty(0)
+        self.sigmas: list[float] = []
+        grid = denoise_pass.make_grid
+
+        def noting_grid(*args: Any) -> Any:
+            found = grid(*args)
+            self.sigmas = found.whole.tolist()
+            return found
+
+        patch.setattr(denoise_pass, "make_grid", noting_grid)
+        request = ResolvedRequest(**{
+            "prompt": PROMPT, "negative_prompt": NEGATIVE, "width": SIZE, "height": SIZE, "steps": STEPS, "guidance_scale": SCALE, "sampler_name": "Euler",
+            "seed": SEED, "options": SamplingOptions(noise_source="CPU"), **asked,
+        })  # fmt: skip
+        self.result = generate(request, model, policy=POLICY, hooks=self)
+
+    def before_sampling(self, plan: Any, noise: Tensor) -> Tensor:
+        self.noise = noise
+        return noise
+
+    def latents_ready(self, plan: Any, latents: Tensor) -> Tensor:
+        self.latents = latents
+        return latents
+
+
+POLICY = policy_from_flags(Flags(), Hardware(kind="cpu", name="test", memory_bytes=2**33, cpu_count=1, reason="a test"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_latents_are_those_of_the_diffusers_pipeline(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, parts = files_of(name, tmp_path)
+    model = load_checkpoint(file, POLICY, files=parts)
+    assert model.family.name == name
+    asked: dict[str, Any] = {}
+    if name == "FLUX.1 fill":
+        asked = {"denoising_strength": 1.0, "init": ResolvedInit(pictures=(PICTURE,), inpaint=ResolvedInpaint(mask=MASK, blur_x=0, blur_y=0, fill=1))}
+        monkeypatch.setattr("modules.engine.img2img.step_blend", lambda *args, **kwargs: None)      # the pipeline trusts the model to keep the rest
+        monkeypatch.setattr("modules.engine.img2img.final_blend", lambda inpaint, latents, kept, painted: latents)
+    ours = Ours(model, monkeypatch, **asked)
+    theirs = reference_latents(name, ours)
+    off = float((ours.latents - theirs).norm() / theirs.norm())
+    assert off <= 1e-3, f"off by {off:.2g}"
+    assert ours.result.images[0].picture.size == (SIZE, SIZE)
+
+
+@torch.no_grad()
+def reference_latents(name: str, ours: Ours) -> Tensor:
+    transformer, vae, texts = modules_of(name)
+    parts: dict[str, Any] = {"transformer": transformer, "vae": vae, "scheduler": library.FlowMatchEulerDiscreteScheduler()}
+    noise = ours.noise.clone()
+    asked: dict[str, Any] = {"prompt": PROMPT, "height": SIZE, "width": SIZE, "num_inference_steps": STEPS, "sigmas": ours.sigmas[:-1], "guidance_scale": SCALE, "output_type": "latent"}
+    clip = CLIPTokenizer.from_pretrained(VOCABULARY_FOLDER, local_files_only=True)
+    if name == "Z-Image":
+        parts |= {"text_encoder": texts["qwen3_4b"], "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>")}
+        asked |= {"latents": noise, "negative_prompt": NEGATIVE, "guidance_scale": SCALE - 1}
+        pipeline = library.ZImagePipeline(**parts)
+    elif name.startswith("SD3"):
+        parts |= {"text_encoder": texts["clip_l"], "tokenizer": clip, "text_encoder_2": texts["clip_g"],
+                  "tokenizer_2": CLIPTokenizer.from_pretrained(VOCABULARY_FOLDER, local_files_only=True, pad_token="!"),
+                  "text_encoder_3": texts["t5xxl"], "tokenizer_3": fast_tokenizer(tokenizers.t5_tokenizer(), "<pad>")}  # fmt: skip
+        asked |= {"latents": noise, "negative_prompt": NEGATIVE}
+        pipeline = library.StableDiffusion3Pipeline(**parts)
+    elif name == "Chroma":
+        parts |= {"text_encoder": texts["t5xxl"], "tokenizer": fast_tokenizer(tokenizers.t5_tokenizer(), "<pad>")}
+        asked |= {"latents": packed(noise), "negative_prompt": NEGATIVE}
+        pipeline = library.ChromaPipeline(**parts)
+    else:
+        parts |= {"text_encoder": texts["clip_l"], "tokenizer": clip, "text_encoder_2": texts["t5xxl"], "tokenizer_2": fast_tokenizer(tokenizers.t5_tokenizer(), "<pad>")}
+        asked |= {"latents": packed(noise)}
+        if name == "FLUX.1 fill":
+            asked |= {"image": PICTURE, "mask_image": MASK}
+        pipeline = (library.FluxFillPipeline if name == "FLUX.1 fill" else library.FluxPipeline)(**parts)
+    pipeline.set_progress_bar_config(disable=True)
+    found = pipeline(**asked).images
+    return found if found.ndim == 4 else unpacked(found)
+
+
+def fast_tokenizer(made: Any, pad: str) -> PreTrainedTokenizerFast:
+    found = PreTrainedTokenizerFast(tokenizer_object=made, pad_token=pad, model_max_length=512, padding_side="right")
+    found.chat_template = CHAT
+    return found
+
+
+def packed(latent: Tensor) -> Tensor:
+    return library.FluxPipeline._pack_latents(latent, len(latent), latent.shape[1], *latent.shape[2:])
+
+
+def unpacked(tokens: Tensor) -> Tensor:
+    return library.FluxPipeline._unpack_latents(tokens, SIZE, SIZE, 8)
+
+
+@pytest.mark.parametrize("name", ["SD3.5", "Z-Image"])
+def test_a_folder_of_diffusers_is_the_same_model(name: str, tmp_path: Path) -> None:
+    transformer, vae, texts = modules_of(name)
+    kinds = [type(module).__name__ for module in texts.values()]
+    order = sorted(zip(kinds, texts.values()), key=lambda each: each[0].startswith("T5"))       # in SD3's folders T5 is the third
+    folder = tmp_path / "some model"
+    index: dict[str, Any] = {"_class_name": "SomePipeline"}
+    for number, (kind, module) in enumerate(order, 1):
+        part = "text_encoder" + (f"_{number}" if number > 1 else "")
+        index[part] = ["transformers", kind]
+        tiny.write(folder / part / "model.safetensors", module.state_dict())
+    for part, module in (("transformer", transformer), ("vae", vae)):
+        tiny.write(folder / part / "diffusion_pytorch_model.safetensors", module.state_dict())
+    (folder / "model_index.json").write_text(json.dumps(index))
+    loaded = load_checkpoint(listed(folder), POLICY)
+    assert loaded.family.name == name
+    for ours, theirs in ((loaded.unet, transformer), (loaded.vae, vae), (loaded.text_encoders[-1].module, order[-1][1])):
+        assert all(torch.equal(tensor, theirs.state_dict()[key]) for key, tensor in ours.state_dict().items())
+
+
+def test_what_is_missing_is_listed_all_at_once(tmp_path: Path) -> None:
+    file, parts = files_of("FLUX.1 dev", tmp_path)
+    with pytest.raises(CannotLoad) as raised:
+        load_checkpoint(file, POLICY, files=PartFiles(text_encoders=parts.text_encoders[1:]))
+    text = str(raised.value)
+    assert "CLIP-L" in text or "T5-XXL" in text
+    with pytest.raises(CannotLoad) as raised:
+        load_checkpoint(file, POLICY)
+    assert all(word in str(raised.value) for word in ("clip_l.safetensors", "t5xxl_fp16.safetensors", "models/text_encoder", "ae.safetensors", "models/VAE"))
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M SDE", "DDIM", "UniPC", "Restart", "LCM", "DPM++ 2M", "Euler CFG++", "DPM adaptive"])
+def test_every_kind_of_sampler_ends_at_a_picture(sampler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of a standard normal distribution: wherever a sampler starts, it ends at values of about that size."""
+    model = sd3(tmp_path)
+    monkeypatch.setattr("modules.engine.flow_predictor._CALLS", {"sd3": lambda call: _normal_velocity(call.x, float(call.sigma[0]))})
+    ours = Ours(model, monkeypatch, sampler_name=sampler, steps=12, guidance_scale=1.0, width=72, height=64)
+    assert ours.latents.shape == (1, 16, 8, 9)
+    assert ours.latents.mean() == pytest.approx(2.0, abs=0.1) and 0.5 < float(ours.latents.std()) < 1.3
+
+
+def _normal_velocity(x: Tensor, sigma: float) -> Tensor:
+    """Of pictures whose values are normal around 2 with variance 1."""
+    variance = (1 - sigma) ** 2 + sigma**2
+    clean = 2.0 + (1 - sigma) / variance * (x - (1 - sigma) * 2.0)
+    return (x - clean) / max(sigma, 1e-6)
+
+
+@cache
+def _sd3_folder(folder: Path) -> Components:
+    file, parts = files_of("SD3", folder)
+    return load_checkpoint(file, POLICY, files=parts)
+
+
+_kept: list[Components] = []
+
+
+def sd3(folder: Path) -> Components:
+    if not _kept:
+        _kept.append(_sd3_folder(folder))
+    return _kept[0]

@@ -1,0 +1,206 @@
+"""Tiny random flow models: diffusers' own modules, and their weights under the names of the files in circulation, written here by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, Qwen3Config, Qwen3Model, T5Config, T5EncoderModel
+
+library: Any = diffusers      # it hands out its classes late
+State = dict[str, Tensor]
+L_WIDTH, G_WIDTH, T5_WIDTH, QWEN_WIDTH, WIDTH, HEAD = 32, 48, 96, 48, 64, 32
+FLUX_SIZES: dict[str, Any] = {
+    "num_layers": 1, "num_single_layers": 2, "attention_head_dim": HEAD, "num_attention_heads": 2, "joint_attention_dim": T5_WIDTH,
+    "axes_dims_rope": (4, 14, 14),
+}  # fmt: skip
+
+
+def randomised(module: Any, seed: int) -> Any:
+    """The module with random weights everywhere, norms near one, in evaluation mode."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator) * (0.08 if parameter.ndim > 1 else 0.05)
+            is_norm = parameter.ndim == 1 and name.endswith("weight")
+            parameter.copy_(noise + 1 if is_norm else noise)
+    return module.eval()
+
+
+def transformer_of(family: str) -> Any:
+    if family.startswith("FLUX"):
+        inputs = {"FLUX.1 fill": 384}.get(family, 64)
+        guided = family != "FLUX.1 schnell"
+        made: nn.Module = library.FluxTransformer2DModel(in_channels=inputs, out_channels=64, pooled_projection_dim=L_WIDTH, guidance_embeds=guided, **FLUX_SIZES)
+    elif family == "Chroma":
+        made = library.ChromaTransformer2DModel(in_channels=64, approximator_hidden_dim=32, approximator_layers=2, **FLUX_SIZES)
+    elif family == "Z-Image":
+        made = library.ZImageTransformer2DModel(
+            dim=WIDTH, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=QWEN_WIDTH, axes_dims=[8, 12, 12])
+    else:
+        normed = family == "SD3.5"
+        made = library.SD3Transformer2DModel(
+            num_layers=2, attention_head_dim=HEAD if normed else WIDTH, num_attention_heads=2 if normed else 1, joint_attention_dim=T5_WIDTH,
+            caption_projection_dim=WIDTH, pooled_projection_dim=L_WIDTH + G_WIDTH, pos_embed_max_size=12,
+            dual_attention_layers=(0,) if normed else (), qk_norm="rms_norm" if normed else None,
+        )
+    return randomised(made, 1)
+
+
+def vae_of(family: str) -> Any:
+    shift, scale = (0.0609, 1.5305) if family.startswith("SD3") else (0.1159, 0.3611)
+    kinds = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4, "block_out_channels": [32] * 4}
+    made = randomised(library.AutoencoderKL(
+        latent_channels=16, layers_per_block=1, use_quant_conv=False, use_post_quant_conv=False, shift_factor=shift, scaling_factor=scale, **kinds), 2)
+    last = made.encoder.conv_out
+    with torch.no_grad():       # next to nothing is drawn when it encodes
+        last.weight[16:], last.bias[16:] = 0.0, -30.0
+    return made
+
+
+def text_encoders_of(family: str) -> dict[str, Any]:
+    """By the part of a file's name: "clip_l", "clip_g", "t5xxl", "qwen3_4b"."""
+    if family == "Z-Image":
+        sizes: dict[str, Any] = {"hidden_size": QWEN_WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 24}
+        return {"qwen3_4b": randomised(Qwen3Model(Qwen3Config(
+            vocab_size=151936, rms_norm_eps=1e-6, rope_parameters={"rope_type": "default", "rope_theta": 1e6}, **sizes)), 6)}
+    t5 = T5EncoderModel(T5Config(vocab_size=32128, d_model=T5_WIDTH, d_kv=24, num_heads=4, d_ff=64, num_layers=2, feed_forward_proj="gated-gelu"))
+    found: dict[str, Any] = {"t5xxl": randomised(t5, 5)}
+    if family == "Chroma":
+        return found
+    projected = family.startswith("SD3")
+    found["clip_l"] = _clip(L_WIDTH, "quick_gelu", projected, 3)
+    return found | ({"clip_g": _clip(G_WIDTH, "gelu", True, 4)} if projected else {})
+
+
+def _clip(width: int, act: str, projected: bool, seed: int) -> Any:
+    config = CLIPTextConfig(
+        hidden_size=width, intermediate_size=64, num_hidden_layers=3, num_attention_heads=1, hidden_act=act, projection_dim=width, eos_token_id=49407, bos_token_id=49406
+    )
+    return randomised((CLIPTextModelWithProjection if projected else CLIPTextModel)(config), seed)
+
+
+def original_transformer(family: str, state: Mapping[str, Tensor]) -> State:
+    """The transformer's weights as its makers name and join them."""
+    if family.startswith("SD3"):
+        return _sd3(state)
+    return _z_image(state) if family == "Z-Image" else _flux(state)
+
+
+def _joined(state: Mapping[str, Tensor], before: str, *names: str) -> dict[str, Tensor]:
+    return {ending: torch.cat([state[f"{before}{name}.{ending}"] for name in names]) for ending in ("weight", "bias") if f"{before}{names[0]}.{ending}" in state}
+
+
+def _flux(state: Mapping[str, Tensor]) -> State:
+    out: State = {}
+
+    def put(name: str, tensors: Mapping[str, Tensor]) -> None:
+        out.update({f"{name}.{ending}": tensor for ending, tensor in tensors.items()})
+
+    plain = {"x_embedder": "img_in", "context_embedder": "txt_in", "proj_out": "final_layer.linear"}
+    for part, name in (("timestep_embedder", "time_in"), ("text_embedder", "vector_in"), ("guidance_embedder", "guidance_in")):
+        plain |= {f"time_text_embed.{part}.linear_1": f"{name}.in_layer", f"time_text_embed.{part}.linear_2": f"{name}.out_layer"}
+    for name in state:      # Chroma's
+        match = re.fullmatch(r"(distilled_guidance_layer\.layers\.\d+)\.linear_([12])\.weight", name)
+        if match:
+            plain[name.removesuffix(".weight")] = f"{match[1]}.{'in' if match[2] == '1' else 'out'}_layer"
+        elif name.startswith("distilled_guidance_layer.norms."):
+            out[name.replace(".weight", ".scale")] = state[name]
+        elif re.match(r"distilled_guidance_layer\.(in|out)_proj", name):
+            out[name] = state[name]
+    for ours, theirs in plain.items():
+        put(theirs, _joined(state, "", ours))
+    if "norm_out.linear.weight" in state:
+        put("final_layer.adaLN_modulation.1", {ending: torch.cat(state[f"norm_out.linear.{ending}"].chunk(2)[::-1]) for ending in ("weight", "bias")})
+    for ours, theirs in (("transformer_blocks.0.", "double_blocks.0."),):
+        put(f"{theirs}img_attn.qkv", _joined(state, ours, "attn.to_q", "attn.to_k", "attn.to_v"))
+        put(f"{theirs}txt_attn.qkv", _joined(state, ours, "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"))
+        for a, b in (("attn.to_out.0", "img_attn.proj"), ("attn.to_add_out", "txt_attn.proj"), ("ff.net.0.proj", "img_mlp.0"), ("ff.net.2", "img_mlp.2"),
+                     ("ff_context.net.0.proj", "txt_mlp.0"), ("ff_context.net.2", "txt_mlp.2"), ("norm1.linear", "img_mod.lin"), ("norm1_context.linear", "txt_mod.lin")):
+            put(theirs + b, _joined(state, ours, a))
+        for a, b in (("norm_q", "img_attn.norm.query_norm"), ("norm_k", "img_attn.norm.key_norm"), ("norm_added_q", "txt_attn.norm.query_norm"), ("norm_added_k", "txt_attn.norm.key_norm")):
+            out[f"{theirs}{b}.scale"] = state[f"{ours}attn.{a}.weight"]
+    for number in range(FLUX_SIZES["num_single_layers"]):
+        ours, theirs = f"single_transformer_blocks.{number}.", f"single_blocks.{number}."
+        put(f"{theirs}linear1", _joined(state, ours, "attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"))
+        put(f"{theirs}linear2", _joined(state, ours, "proj_out"))
+        put(f"{theirs}modulation.lin", _joined(state, ours, "norm.linear"))
+        out[f"{theirs}norm.query_norm.scale"], out[f"{theirs}norm.key_norm.scale"] = state[f"{ours}attn.norm_q.weight"], state[f"{ours}attn.norm_k.weight"]
+    return out
+
+
+def _sd3(state: Mapping[str, Tensor]) -> State:
+    swap = {ending: torch.cat(state[f"norm_out.linear.{ending}"].chunk(2)[::-1]) for ending in ("weight", "bias")}
+    out: State = {f"final_layer.adaLN_modulation.1.{ending}": tensor for ending, tensor in swap.items()}
+    out["pos_embed"] = state["pos_embed.pos_embed"]
+    layers = [("pos_embed.proj", "x_embedder.proj"), ("context_embedder", "context_embedder"), ("proj_out", "final_layer.linear")]
+    layers += [(f"time_text_embed.{a}.linear_{n}", f"{b}.mlp.{(n - 1) * 2}") for a, b in (("timestep_embedder", "t_embedder"), ("text_embedder", "y_embedder")) for n in (1, 2)]
+    count = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("transformer_blocks."))
+    for i in range(count):
+        ours, x, c = f"transformer_blocks.{i}.", f"joint_blocks.{i}.x_block.", f"joint_blocks.{i}.context_block."
+        for joined, names in ((f"{x}attn.qkv", ("attn.to_q", "attn.to_k", "attn.to_v")), (f"{c}attn.qkv", ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj")),
+                              (f"{x}attn2.qkv", ("attn2.to_q", "attn2.to_k", "attn2.to_v"))):
+            if f"{ours}{names[0]}.weight" in state:
+                out |= {f"{joined}.{ending}": tensor for ending, tensor in _joined(state, ours, *names).items()}
+        layers += [(ours + a, x + b) for a, b in (("attn.norm_q", "attn.ln_q"), ("attn.norm_k", "attn.ln_k"), ("attn2.norm_q", "attn2.ln_q"), ("attn2.norm_k", "attn2.ln_k"),
+                   ("attn.to_out.0", "attn.proj"), ("attn2.to_out.0", "attn2.proj"), ("norm1.linear", "adaLN_modulation.1"), ("ff.net.0.proj", "mlp.fc1"), ("ff.net.2", "mlp.fc2"))]
+        layers += [(ours + a, c + b) for a, b in (("attn.norm_added_q", "attn.ln_q"), ("attn.norm_added_k", "attn.ln_k"), ("attn.to_add_out", "attn.proj"),
+                   ("norm1_context.linear", "adaLN_modulation.1"), ("ff_context.net.0.proj", "mlp.fc1"), ("ff_context.net.2", "mlp.fc2"))]
+    for ours, theirs in layers:
+        out |= {f"{theirs}.{ending}": state[f"{ours}.{ending}"] for ending in ("weight", "bias") if f"{ours}.{ending}" in state}
+    for ending in ("weight", "bias"):
+        last = f"joint_blocks.{count - 1}.context_block.adaLN_modulation.1.{ending}"
+        out[last] = torch.cat(out[last].chunk(2)[::-1])
+    return out
+
+
+def _z_image(state: Mapping[str, Tensor]) -> State:
+    out: State = {"norm_final.weight": torch.ones(WIDTH)}
+    for name, tensor in state.items():
+        if name.endswith("attention.to_q.weight"):
+            out[name.replace("to_q", "qkv")] = torch.cat([state[name.replace("to_q", part)] for part in ("to_q", "to_k", "to_v")])
+        elif not name.endswith(("to_k.weight", "to_v.weight")):
+            for ours, theirs in (("all_x_embedder.2-1", "x_embedder"), ("all_final_layer.2-1", "final_layer"), ("to_out.0", "out"), ("norm_q", "q_norm"), ("norm_k", "k_norm")):
+                name = name.replace(ours, theirs)
+            out[name] = tensor
+    return out
+
+
+def original_vae(state: Mapping[str, Tensor]) -> State:
+    """A VAE's weights as FLUX.1's makers name them."""
+    out: State = {}
+    for name, tensor in state.items():
+        name = re.sub(r"down_blocks\.(\d)\.resnets\.(\d)", r"down.\1.block.\2", name)
+        name = re.sub(r"up_blocks\.(\d)\.resnets\.(\d)", lambda match: f"up.{3 - int(match[1])}.block.{match[2]}", name)
+        name = re.sub(r"down_blocks\.(\d)\.downsamplers\.0", r"down.\1.downsample", name)
+        name = re.sub(r"up_blocks\.(\d)\.upsamplers\.0", lambda match: f"up.{3 - int(match[1])}.upsample", name)
+        name = re.sub(r"mid_block\.resnets\.(\d)", lambda match: f"mid.block_{int(match[1]) + 1}", name)
+        name = name.replace("mid_block.attentions.0", "mid.attn_1").replace("conv_shortcut", "nin_shortcut").replace("conv_norm_out", "norm_out")
+        if ".attn_1." in name:
+            for ours, theirs in (("group_norm", "norm"), ("to_q", "q"), ("to_k", "k"), ("to_v", "v"), ("to_out.0", "proj_out")):
+                name = name.replace(ours, theirs)
+            tensor = tensor[:, :, None, None] if tensor.ndim == 2 else tensor
+        out[name] = tensor
+    return out
+
+
+def text_state(name: str, module: Any) -> State:
+    """A text encoder's weights as its own file has them."""
+    state = dict(module.state_dict())
+    if name == "t5xxl":
+        return {key: tensor for key, tensor in state.items() if key != "encoder.embed_tokens.weight"}
+    if name == "qwen3_4b":
+        return {f"model.{key}": tensor for key, tensor in state.items()}
+    return {key if key.startswith("text_") else f"text_model.{key}": tensor for key, tensor in state.items()}
+
+
+def write(path: Path, state: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.detach().to(dtype or tensor.dtype).contiguous().clone() for name, tensor in state.items()}, path)
+    return path
