@@ -9,10 +9,12 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import FrameType, ModuleType
 
-from modules.a1111 import ldm_names, lora_names
+from modules.a1111 import ldm_names, lora_names, torchvision_names
+from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.stubs import stubbed
+from modules.loading import torchvision_absence
 
 _ATTENTION = "CrossAttention MemoryEfficientCrossAttention BasicTransformerBlock SpatialTransformer FeedForward GEGLU default exists zero_module max_neg_value uniq init_ checkpoint Normalize LinearAttention SpatialSelfAttention XFORMERS_IS_AVAILBLE _ATTN_PRECISION"
 _UNET = "UNetModel ResBlock TimestepEmbedSequential TimestepBlock Downsample Upsample AttentionBlock QKVAttention QKVAttentionLegacy TransposedUpsample convert_module_to_f16 convert_module_to_f32 count_flops_attn Timestep th"
@@ -65,22 +67,47 @@ class Finder(MetaPathFinder, Loader):
     """Finds the packages above, after everything that is really there."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if fullname in torchvision_names.MODULES:
+            return self._torchvision(fullname)
         if fullname in PACKAGES:
             is_package = any(each.startswith(fullname + ".") for each in PACKAGES)
             return ModuleSpec(fullname, self, is_package=is_package)
         return ModuleSpec(fullname, self) if fullname in LORA else None
+
+    def _torchvision(self, fullname: str) -> ModuleSpec | None:
+        """The stand-in, for extensions' own files: everybody else is told that there is none."""
+        host = current().extensions if is_occupied() else None
+        if host is None or host.owning(_importing_file()) is None:
+            return None
+        torchvision_absence.settle()
+        is_package = any(each.startswith(fullname + ".") for each in torchvision_names.MODULES)
+        return ModuleSpec(fullname, self, is_package=is_package)
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
-        for key, value in (REAL.get(name) or LORA.get(name, {})).items():
+        for key, value in (torchvision_names.MODULES.get(name) or REAL.get(name) or LORA.get(name, {})).items():
             setattr(module, key, value)
+        if name in torchvision_names.MODULES:
+            host = current().extensions
+            host.facts_of(host.owner_of(_importing_file())).stood_in.add("torchvision")
         listed = PACKAGES.get(name) or _LORA_STUBS.get(name, "")
         get = stubbed(name, listed)
         module.__getattr__ = get  # type: ignore[method-assign]
         module.__doc__ = f"{name}, as far as this program has it."
+
+
+def _importing_file() -> str:
+    """The file whose ``import`` is being carried out."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith("<frozen") and file != __file__:
+            return file
+        frame = frame.f_back
+    return __file__
 
 
 def install() -> None:

@@ -17,6 +17,7 @@ from PIL import ImageFont
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.callbacks import caller_file
 from modules.a1111.checkpoint_list import checkpoint_tiles, list_models
+from modules.a1111.infotext_names import paste_fields_of
 from modules.a1111.model_view import sd_model
 from modules.a1111.options import opts
 from modules.a1111.places import NAMES, command_line
@@ -361,7 +362,9 @@ def localization_js(current_localization_name: str) -> str:
 
 
 def paste_field_values(name: str) -> Any:
-    return UNKNOWN
+    """``modules.ui.txt2img_paste_fields`` and img2img's: (component, infotext key) of the page that was built last, the prompt first."""
+    tab = name.removesuffix("_paste_fields")
+    return paste_fields_of(tab) if tab != name and tab in ("txt2img", "img2img") else UNKNOWN
 
 
 def escape(text: str) -> str:

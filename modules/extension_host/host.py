@@ -18,12 +18,16 @@ from modules.extension_host.registry import HOUSE, Registry, Troubles, contained
 
 @dataclass
 class LoadFacts:
-    """What the load of one extension was like. seconds: its scripts' import. stubs: names it used that do nothing here; shims: Gradio 3 words."""
+    """What the load of one extension was like. seconds: its scripts' import. stubs: names it used that do nothing here; shims: Gradio 3 words.
+
+    stood_in: packages it asked for that are not installed, and of which the program has a part.
+    """
 
     scripts: list[str] = field(default_factory=list)
     seconds: float = 0.0
     stubs: set[str] = field(default_factory=set)
     shims: set[str] = field(default_factory=set)
+    stood_in: set[str] = field(default_factory=set)
 
 
 class ExtensionHost:

@@ -1,5 +1,4 @@
 """A1111's ``modules.ui``."""
-from modules.a1111.infotext_names import paste_fields_of
 from modules.a1111.stubs import stubbed
 from modules.gradio_ui.foreign_components import FormRow, ToolButton
 from modules.gradio_ui.foreign_panels import create_output_panel, create_refresh_button, gr_show, plaintext_to_html, save_files, versions_html
@@ -17,6 +16,4 @@ extra_networks_symbol = "\U0001F3B4"
 switch_values_symbol = "\U000021C5"
 restore_progress_symbol = "\U0001F300"
 detect_image_size_symbol = "\U0001F4D0"
-txt2img_paste_fields: list = []
-img2img_paste_fields: list = []
 __getattr__ = stubbed(__name__, "calc_resolution_hires resize_from_to_html process_interrogate interrogate interrogate_deepbooru connect_clear_prompt update_token_counter update_negative_prompt_token_counter setup_progressbar apply_setting create_ui create_override_settings_dropdown create_sampler_and_steps_selection ordered_ui_categories ui_system_tabs html_head setup_ui_api send_gradio_gallery_to_image create_seed_inputs connect_reuse_seed apply_styles visit_components css_hide_progressbar image_from_url_text", paste_field_values)

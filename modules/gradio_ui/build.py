@@ -27,7 +27,7 @@ from modules.gradio_ui.img2img_tab import build_img2img_tab, image_cfg_shown
 from modules.gradio_ui.merger_tab import MergerTab
 from modules.gradio_ui.page_slot import PageSlot
 from modules.gradio_ui.page_state import awaited_ids, fold_count, page_state
-from modules.gradio_ui.param_bindings import connect_paste_params_buttons
+from modules.gradio_ui.param_bindings import connect_paste_params_buttons, tell_fields
 from modules.gradio_ui.png_info_tab import build_png_info_tab
 from modules.gradio_ui.quicksettings import Following, build_quicksettings, wire_fresh_values, wire_quicksettings
 from modules.gradio_ui.send_to import wire_send_buttons
@@ -99,6 +99,8 @@ def build_ui(app: App, slot: PageSlot | None = None) -> Page:
                 page.pieces["settings_form"] = build_settings_tab(app, choices, forms=(txt2img.form, img2img.form), reload=slot.reload)
             with _tab("extensions"):
                 build_extensions_tab(app)
+            for each in (txt2img, img2img):
+                tell_fields(each)
             build_foreign_tabs(app, nav)
         footer = gr.HTML(footer_html(app, chosen_checkpoint(app)), elem_id="footer")
         connect_paste_params_buttons({each.name: each for each in (txt2img, img2img)})

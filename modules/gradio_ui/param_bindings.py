@@ -11,6 +11,8 @@ import gradio as gr
 from modules.a1111 import callbacks
 from modules.a1111.infotext_names import (
     ParamBinding,
+    PasteField,
+    add_paste_fields,
     image_from_url_text,
     parse_generation_parameters,
     paste_fields,
@@ -21,6 +23,14 @@ from modules.a1111.infotext_names import (
 
 log = logging.getLogger(__name__)
 _TITLES = {"txt2img": "Send to txt2img", "img2img": "Send to img2img", "inpaint": "Send to inpaint", "extras": "Send to extras"}
+
+
+def tell_fields(tab: Any) -> None:
+    """A1111's list of what a picture's text fills on ``tab``, a ``GenerationTab``; extensions look there for the prompt."""
+    keys = {entry.api_name: entry.info.infotext for entry in tab.form.table}
+    fields = [PasteField(each.component, keys[each.name], api=each.name) for each in tab.form.fields if keys.get(each.name)]
+    for name in (tab.name, *(("inpaint",) if tab.name == "img2img" else ())):
+        add_paste_fields(name, None, fields, tab.pasted[0])
 
 
 def create_buttons(tabs_list: list[str]) -> dict[str, gr.Button]:

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,11 @@ def test_every_module_name_imports() -> None:
     inner = {".".join(path.relative_to(FACADE).with_suffix("").parts).removesuffix(".__init__") for path in FACADE.rglob("*.py")} - {"__init__"}
     for name in sorted(A1111_NAMES | inner):
         assert importlib.import_module(f"modules.{name}").__name__ == f"modules.{name}"
+
+
+def test_module_names_are_there_after_importing_the_package_alone() -> None:
+    code = "import modules; modules.shared_items.sd_vae_items; modules.sd_models.checkpoint_tiles; hasattr(modules, 'no_such_part') and 1 / 0"
+    subprocess.run([sys.executable, "-c", code], cwd=FACADE.parents[1], check=True)
 
 
 def test_nothing_that_extensions_use_is_missing_and_most_is_real(a1111: App) -> None:
