@@ -51,6 +51,8 @@ LORA = {
 REAL = {
     **dict.fromkeys(("ldm.modules.diffusionmodules.util", "sgm.modules.diffusionmodules.util"), ldm_names.UTIL),
     **dict.fromkeys(("ldm.modules.attention", "sgm.modules.attention"), ldm_names.ATTENTION),
+    **dict.fromkeys(("ldm.modules.diffusionmodules.openaimodel", "sgm.modules.diffusionmodules.openaimodel"), ldm_names.OPENAI),
+    "ldm.models.diffusion.ddpm": {"DiffusionWrapper": ldm_names.DiffusionWrapper},
     **dict.fromkeys(("ldm.util", "sgm.util", "k_diffusion.utils"), ldm_names.GENERAL),
 }
 _LORA_STUBS = {

@@ -9,6 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from modules.engine.ldm_layers import (
+    BasicTransformerBlock,
+    CrossAttention,
+    Downsample,
+    MemoryEfficientCrossAttention,
+    ResBlock,
+    SpatialTransformer,
+    TimestepBlock,
+    TimestepEmbedSequential,
+    Upsample,
+    th,
+)
+from modules.engine.ldm_unet import UNetModel
+
 
 def exists(value: Any) -> bool:
     return value is not None
@@ -85,5 +99,9 @@ def append_dims(x: Tensor, target_dims: int) -> Tensor:
 
 
 UTIL = {each.__name__: each for each in (checkpoint, conv_nd, avg_pool_nd, linear, normalization, zero_module, timestep_embedding, make_beta_schedule, GroupNorm32)}
-ATTENTION = {"default": default, "exists": exists, "zero_module": zero_module, "checkpoint": checkpoint}
+ATTENTION: dict[str, Any] = {
+    "default": default, "exists": exists, "zero_module": zero_module, "checkpoint": checkpoint,
+    **{each.__name__: each for each in (CrossAttention, MemoryEfficientCrossAttention, BasicTransformerBlock, SpatialTransformer)},
+}  # fmt: skip
+OPENAI = {**UTIL, **{each.__name__: each for each in (UNetModel, ResBlock, TimestepBlock, TimestepEmbedSequential, Downsample, Upsample)}, "th": th}
 GENERAL = {"default": default, "exists": exists, "append_dims": append_dims}

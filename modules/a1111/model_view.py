@@ -1,6 +1,7 @@
 """A1111's ``shared.sd_model`` over the loaded components: the shallow names work, what lies deeper says that it is not there."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from modules.a1111.app_slot import current
 from modules.a1111.checkpoint_list import CheckpointInfo, info_of, load_chosen
 from modules.a1111.stubs import NotHere, note_use
 from modules.application import generation
+from modules.engine.ldm_unet import DiffusionWrapper, ldm_view
 from modules.families.family import Prediction
 from modules.loading.components import Components
 from modules.schema.errors import WebuiError
@@ -95,9 +97,22 @@ class SdModel:
         return "v" if self.components.prediction is Prediction.V else "eps"
 
     @property
-    def model(self) -> SimpleNamespace:
-        """diffusion_model: diffusers' UNet, not CompVis'. conditioning_key: as A1111 has it."""
-        return SimpleNamespace(diffusion_model=self.components.unet, conditioning_key="hybrid" if self.components.family.is_inpainting else "crossattn")
+    def model(self) -> DiffusionWrapper:
+        """``diffusion_model`` in CompVis' shape; what is done to its parts acts. conditioning_key: as A1111 has it."""
+        parts = self.components
+        return ldm_view(parts.unet, conditioning_key="hybrid" if parts.family.is_inpainting else "crossattn")
+
+    def apply_model(self, x_noisy: Tensor, t: Tensor, cond: Any) -> Tensor:
+        """What the model predicts for (B, 4, h, w) at timesteps (B,). cond: c_crossattn, c_concat and c_adm, or the first alone."""
+        found = cond if isinstance(cond, dict) else {"c_crossattn": cond if isinstance(cond, list) else [cond]}
+        return self.model(x_noisy, t, **found)
+
+    def named_modules(self, memo: Any = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Any]]:
+        """CompVis' names of the denoiser's modules."""
+        yield from self.model.named_modules(memo, "model", remove_duplicate)
+
+    def modules(self) -> Iterator[Any]:
+        yield from self.model.modules()
 
     @property
     def first_stage_model(self) -> Any:

@@ -51,9 +51,9 @@ def test_a_stub_imports_and_says_on_use_what_it_is(a1111: App) -> None:
 
 
 def test_replacing_what_does_nothing_is_noted(a1111: App) -> None:
-    from modules.sd_hijack_unet import TorchHijackForUnet
+    from modules.sd_hijack_optimizations import SdOptimization
 
-    TorchHijackForUnet.cat = lambda *_: None
+    SdOptimization.apply = lambda *_: None
     assert "changes nothing" in a1111.extensions.troubles.found[0].sentence
 
 
