@@ -127,6 +127,7 @@ def _ends(level: Any, *, resamples: bool) -> list[nn.Module]:
 @contextmanager
 def _shown_attention(attention: Any, place: float, banks: _Banks) -> Iterator[None]:
     own, seen, fidelities = attention.forward, [], []
+    bridge = vars(attention).get("forward")         # an extension's view of the UNet may stand there
 
     def forward(hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         writer = banks.writer
@@ -153,6 +154,8 @@ def _shown_attention(attention: Any, place: float, banks: _Banks) -> Iterator[No
         yield
     finally:
         del attention.forward
+        if bridge is not None:
+            attention.forward = bridge
 
 
 class _Statistics:

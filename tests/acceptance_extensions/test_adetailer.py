@@ -84,7 +84,7 @@ def test_the_page_has_its_fields_and_draws_with_them(server: RealServer, visit: 
     page.evaluate("document.querySelector('#script_txt2img_adetailer_ad_main_accordion-checkbox input').click()")
     for name, value in (("steps", 2), ("width", 128), ("height", 128)):
         found.set(f"txt2img_{name}", value)
-    page.evaluate("document.querySelector('#txt2img_generate').click()")
+    found.click_generate("txt2img")
     found.wait_idle()
     assert "ADetailer model: one-box.pt" in found.infotext() and "ADetailer prompt: a blue square" in found.infotext()
 
