@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image as pillow
 
 from modules.a1111 import callbacks
+from modules.a1111.app_slot import current
 from modules.a1111.callback_params import ExtraNoiseParams, ImageGridLoopParams, ImageSaveParams
 from modules.a1111.control_units import control_of
 from modules.a1111.denoiser_callbacks import after_guidance, after_model, before_model, listened
 from modules.a1111.infotexts import evaluated
 from modules.a1111.live_sampler import LiveSampler
+from modules.a1111.model_view import ldm_of
+from modules.a1111.network_types import ExtraNetworkParams
 from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs, PostProcessMaskOverlayArgs, PostSampleArgs
 from modules.application.picture_run import PictureListener
 from modules.engine.extra_networks import NetworkTag, take_out_tags
 from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, ImagePlan, SamplingFacts
+from modules.engine.ldm_layers import th
 from modules.imaging.save import BeforeSaving
 
 if TYPE_CHECKING:
@@ -131,6 +135,8 @@ class ScriptBridge(PictureListener):
         return latents
 
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor:
+        if th.is_touched:           # the UNet must hear of it, though nobody asked for its parts
+            ldm_of(current().checkpoints.components)
         if not self.p.is_hr_pass:
             self._make_sampler()
         if self.scripts is not None:
@@ -258,10 +264,11 @@ class ScriptBridge(PictureListener):
         self.p.extra_generation_params.update(params)
 
 
-def _by_kind(tags: Sequence[NetworkTag]) -> dict[str, list[NetworkTag]]:
-    found: dict[str, list[NetworkTag]] = {}
+def _by_kind(tags: Sequence[NetworkTag]) -> dict[str, list[ExtraNetworkParams]]:
+    """A1111's ``p.extra_network_data``."""
+    found: dict[str, list[ExtraNetworkParams]] = {}
     for tag in tags:
-        found.setdefault(tag.kind, []).append(tag)
+        found.setdefault(tag.kind, []).append(ExtraNetworkParams([*tag.positional, *(f"{key}={value}" for key, value in tag.named.items())]))
     return found
 
 

@@ -14,6 +14,7 @@ from types import FrameType, ModuleType
 from modules.a1111 import ldm_names, lora_names, torchvision_names
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.stubs import stubbed
+from modules.engine.ldm_unet import DiffusionWrapper
 from modules.loading import torchvision_absence
 
 _ATTENTION = "CrossAttention MemoryEfficientCrossAttention BasicTransformerBlock SpatialTransformer FeedForward GEGLU default exists zero_module max_neg_value uniq init_ checkpoint Normalize LinearAttention SpatialSelfAttention XFORMERS_IS_AVAILBLE _ATTN_PRECISION"
@@ -52,7 +53,7 @@ REAL = {
     **dict.fromkeys(("ldm.modules.diffusionmodules.util", "sgm.modules.diffusionmodules.util"), ldm_names.UTIL),
     **dict.fromkeys(("ldm.modules.attention", "sgm.modules.attention"), ldm_names.ATTENTION),
     **dict.fromkeys(("ldm.modules.diffusionmodules.openaimodel", "sgm.modules.diffusionmodules.openaimodel"), ldm_names.OPENAI),
-    "ldm.models.diffusion.ddpm": {"DiffusionWrapper": ldm_names.DiffusionWrapper},
+    "ldm.models.diffusion.ddpm": {"DiffusionWrapper": DiffusionWrapper},
     **dict.fromkeys(("ldm.util", "sgm.util", "k_diffusion.utils"), ldm_names.GENERAL),
 }
 _LORA_STUBS = {

@@ -10,8 +10,11 @@ from torch import Tensor
 
 from modules.a1111.app_slot import current
 from modules.a1111.checkpoint_list import CheckpointInfo, info_of, load_chosen
+from modules.a1111.running import running_work
 from modules.a1111.stubs import NotHere, note_use
+from modules.a1111.text_stage import TextStage
 from modules.application import generation
+from modules.engine.ldm_layers import Layer
 from modules.engine.ldm_unet import DiffusionWrapper, ldm_view
 from modules.families.family import Prediction
 from modules.loading.components import Components
@@ -99,8 +102,7 @@ class SdModel:
     @property
     def model(self) -> DiffusionWrapper:
         """``diffusion_model`` in CompVis' shape; what is done to its parts acts. conditioning_key: as A1111 has it."""
-        parts = self.components
-        return ldm_view(parts.unet, conditioning_key="hybrid" if parts.family.is_inpainting else "crossattn")
+        return ldm_of(self.components)
 
     def apply_model(self, x_noisy: Tensor, t: Tensor, cond: Any) -> Tensor:
         """What the model predicts for (B, 4, h, w) at timesteps (B,). cond: c_crossattn, c_concat and c_adm, or the first alone."""
@@ -124,7 +126,7 @@ class SdModel:
 
     @property
     def conditioner(self) -> Any:
-        return SimpleNamespace(embedders=[TextStage(self.components)])
+        return SimpleNamespace(embedders=[TextStage(self.components, number) for number in range(len(self.components.text_encoders))])
 
     def decode_first_stage(self, latents: Tensor) -> Tensor:
         """(B, 4, h, w) -> (B, 3, 8h, 8w) in -1..1."""
@@ -157,27 +159,20 @@ class SdModel:
         raise NotHere(f"shared.sd_model.{name} is a part of A1111's CompVis model; this program draws with diffusers' modules and has no such part.")
 
 
-class TextStage:
-    """A1111's text encoder as far as prompts are counted and cut into tokens."""
+def ldm_of(parts: Components | None) -> Any:
+    """The UNet of ``parts`` in CompVis' shape; what extensions do to it is told as theirs."""
+    if parts is None:
+        return None
+    Layer.failed = staticmethod(_layer_failed)
+    return ldm_view(parts.unet, conditioning_key="hybrid" if parts.family.is_inpainting else "crossattn")
 
-    def __init__(self, components: Components) -> None:
-        self._components = components
-        self.chunk_length = 75
 
-    @property
-    def wrapped(self) -> Any:
-        return SimpleNamespace(transformer=self._components.text_encoders[0].module, tokenizer=self.tokenizer)
-
-    @property
-    def tokenizer(self) -> Any:
-        return self._components.text_encoders[0].tokenizer
-
-    def tokenize(self, texts: list[str]) -> list[list[int]]:
-        """Token numbers of each text, without start and end."""
-        return [list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
-
-    def get_target_prompt_token_count(self, token_count: int) -> int:
-        return max(1, -(-token_count // self.chunk_length)) * self.chunk_length
+def _layer_failed(code: Any, place: str, error: BaseException) -> None:
+    """What an extension put in the place of a part of the UNet raised: the part itself does its work."""
+    host, file = current().extensions, getattr(getattr(code, "__code__", None), "co_filename", __file__)
+    host.troubles.note(host.owner_of(file), f"UNet, {place}", error)
+    if (work := running_work()) is not None:
+        work.comments.setdefault(f"What the extension {host.owner_of(file)} does in the UNet ({place}) failed and was passed over: {type(error).__name__}: {error}")
 
 
 _view = SdModel()

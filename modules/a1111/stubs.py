@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from modules.a1111.app_slot import current, is_occupied
@@ -46,6 +48,17 @@ def stub(module: str, name: str) -> Any:
 
 def is_stub(value: Any) -> bool:
     return isinstance(value, StubType) and bool(value.__dict__.get("_is_stub"))
+
+
+def submodules(package: str) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a package of A1111's: its modules are there by attribute, as in a program that has loaded them all."""
+
+    def get(name: str) -> Any:
+        if not name.startswith("_") and find_spec(f"{package}.{name}") is not None:
+            return import_module(f"{package}.{name}")
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return get
 
 
 def stubbed(module: str, names: str, late: Callable[[str], Any] | None = None) -> Callable[[str], Any]:

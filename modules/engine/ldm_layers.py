@@ -5,17 +5,21 @@ asks its counterpart here before it works (``bridged``). Where nothing was done,
 """
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+log = logging.getLogger(__name__)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
 
 class Layer(nn.Module):
-    """inner: diffusers' part."""
+    """inner: diffusers' part. failed: told (function, class, error) when what somebody put in its place raises; then diffusers' part works."""
+
+    failed: ClassVar[Callable[[Any, str, BaseException], None]] = staticmethod(lambda code, place, error: log.error("%s failed in the UNet", place, exc_info=error))
 
     def over(self, inner: nn.Module) -> None:
         self.__dict__["inner"] = inner              # not as a submodule: its weights have their names here already
@@ -48,6 +52,11 @@ def bridged(layer: Any, arguments: Callable[..., tuple[tuple[Any, ...], dict[str
         layer.__dict__["asked"] = True
         try:
             return answer(layer(*positional, **keywords))
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            type(layer).failed(layer.__dict__.get("forward"), type(layer).__name__, error)
+            return layer.own(*given, **named)
         finally:
             layer.__dict__["asked"] = False
 

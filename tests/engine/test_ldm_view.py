@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-from modules.engine.ldm_layers import CrossAttention, ResBlock, SpatialTransformer, th
+from modules.engine.ldm_layers import CrossAttention, Layer, ResBlock, SpatialTransformer, th
 from modules.engine.ldm_unet import ldm_view
 
 SIZES: dict[str, Any] = {"sample_size": 8, "block_out_channels": (32, 64), "layers_per_block": 1, "cross_attention_dim": 16, "attention_head_dim": 4, "norm_num_groups": 8,
@@ -90,6 +90,14 @@ def test_hooks_blocks_and_the_whole_can_be_replaced(unet: UNet2DConditionModel) 
     assert torch.allclose(drawn(unet), before + 1)
     del view.forward
     assert torch.equal(drawn(unet), before)
+
+
+def test_what_fails_in_a_replaced_part_is_told_and_the_part_itself_works(unet: UNet2DConditionModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, told = drawn(unet), []
+    attention = ldm_view(unet).diffusion_model.input_blocks[1][1].transformer_blocks[0].attn1
+    attention.forward = lambda x, context=None, mask=None: x @ x
+    monkeypatch.setattr(Layer, "failed", staticmethod(lambda code, place, error: told.append((code, place))))
+    assert torch.equal(drawn(unet), before) and told == [(attention.forward, "CrossAttention")]
 
 
 def test_hooks_of_the_houses_own_still_work_once(unet: UNet2DConditionModel) -> None:
