@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,8 +169,13 @@ def control_of(p: Any, *, hires: bool, components: Components) -> Control | None
     other = FIRST_PASS if hires else HIRES_PASS
     units: list[ControlUnit] = []
     for wish in wishes:
-        if wish.passes != other or not getattr(p, "enable_hr", False):
-            units += _seeing_units(wish, components, units) if wish.sees is not None else _units(wish, components, hires=hires)
+        silent = wish.passes == other and bool(getattr(p, "enable_hr", False))
+        if silent and wish.colours is None:
+            continue
+        found = _seeing_units(wish, components, units) if wish.sees is not None else _units(wish, components, hires=hires)
+        if silent and wish.colours is not None:     # its colours are kept all the same, as in the original
+            found = [replace(each, radius=wish.colours.radius) for each in found if isinstance(each, ColourUnit)]
+        units += found
     units.sort(key=lambda unit: isinstance(unit, RestoringUnit))    # what is kept is kept after all else
     return Control(units=tuple(units)) if units else None
 
@@ -190,7 +195,7 @@ def _units(wish: ControlWish, components: Components, *, hires: bool) -> list[Co
                                  "Choose a preprocessor of CLIP's: ip-adapter-auto for an IP-Adapter, t2ia_style_clipvision for a style adapter.", field="module")
         units.append(NetworkUnit(
             network=network, hint=_kept(wish, (hires, network.file.path), lambda: _for_network(network, picture, mask)), weight=wish.weight, window=window,
-            emphasis=emphasis, soft=hires and wish.soft_hires, block_weights=wish.block_weights, region=_region(wish), hint_kind=_hint_kind(network, wish),
+            emphasis=emphasis, soft=hires and wish.soft_hires, late=hires, block_weights=wish.block_weights, region=_region(wish), hint_kind=_hint_kind(network, wish),
         ))  # fmt: skip
     if wish.reference is not None:
         units.append(ReferenceUnit(
@@ -199,7 +204,7 @@ def _units(wish: ControlWish, components: Components, *, hires: bool) -> list[Co
         ))  # fmt: skip
     if wish.colours is not None:
         radius = wish.colours.radius * (2 if hires else 1)
-        units.append(ColourUnit(picture=picture, radius=radius, sharpness=wish.colours.sharpness, weight=wish.weight))
+        units.append(ColourUnit(picture=picture, radius=radius, sharpness=wish.colours.sharpness, weight=wish.weight, late=hires))
     if mask.shape[1]:
         units.append(ShownUnit(picture=picture, mask=mask))
         if wish.restores:

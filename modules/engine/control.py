@@ -107,6 +107,7 @@ class NetworkUnit(ControlUnit):
     soft: weaken the blocks far from the middle (the modes other than balanced, and line maps in a hires pass).
     block_weights: takes the place of weight and softness; blocks beyond its length add nothing.
     region: (1, 1, H, W), 0 .. 1: where it acts.
+    late: a hires pass: the original no longer tells the rows with the prompt from those without, and acts on all.
     """
 
     network: ControlNetwork
@@ -117,6 +118,7 @@ class NetworkUnit(ControlUnit):
     block_weights: tuple[float, ...] | None = None
     region: Tensor | None = None
     hint_kind: int | None = None
+    late: bool = False
 
     def residuals(self, call: Evaluation) -> Residuals:
         found = self.network(call.x, call.timesteps, call.context, self.hint, call.vector, self.hint_kind)
@@ -135,7 +137,7 @@ class NetworkUnit(ControlUnit):
         return [self.weight * _SOFTER ** (_BLOCKS - 1 - block) for block in range(count)]
 
     def _weighted(self, tensors: Sequence[Tensor], scales: Sequence[float], is_cond: Tensor) -> list[Tensor]:
-        only_cond = self.emphasis is Emphasis.CONTROL or self.network.pools
+        only_cond = (self.emphasis is Emphasis.CONTROL or self.network.pools) and not self.late
         found = []
         for tensor, scale in zip(tensors, scales):
             tensor = (tensor * is_cond.to(tensor.dtype) if only_cond else tensor) * scale
@@ -172,7 +174,7 @@ class ColourUnit(ControlUnit):
     """Every prediction takes the blurred colours of a known picture (tile_colorfix).
 
     known: (1 or B, 4, h, w), or in its place ``picture`` (1, 3, H, W), encoded when the pass begins. radius: of the blur, in cells.
-    sharpness: 0, or how much detail the unconditional prediction loses (0 .. 1).
+    sharpness: 0, or how much detail the unconditional prediction loses (0 .. 1). late: a hires pass, where none does.
     """
 
     radius: int
@@ -180,6 +182,7 @@ class ColourUnit(ControlUnit):
     picture: Tensor | None = None
     sharpness: float = 0.0
     weight: float = 1.0
+    late: bool = False
 
     def prepared(self, begin: Beginning) -> ColourUnit:
         return self if self.picture is None else replace(self, known=begin.encode(self.picture))
@@ -187,7 +190,7 @@ class ColourUnit(ControlUnit):
     def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:
         assert self.known is not None
         found = x0 - blurred(x0, self.radius) + blurred(rows(self.known, x0), self.radius)
-        if self.sharpness:
+        if self.sharpness and not self.late:
             dull = self.sharpness * blurred(found, self.radius) + (1 - self.sharpness) * found
             found = call.is_cond * found + (1 - call.is_cond) * dull
         return torch.lerp(x0, found, min(max(self.weight, 0.0), 1.0))

@@ -42,10 +42,10 @@ class ReferenceUnit(ControlUnit):
 
     def prepared(self, begin: Beginning) -> ReferenceUnit:
         fidelity = min(max(self.fidelity, 0.0), 1.0) ** (_SDXL_POWER if begin.is_sdxl else 1.0)
-        if self.emphasis is Emphasis.CONTROL:
-            fidelity = 1.0
-        elif self.emphasis is Emphasis.PROMPT or self.late:
+        if self.emphasis is Emphasis.PROMPT or self.late:
             fidelity = 0.0
+        elif self.emphasis is Emphasis.CONTROL:
+            fidelity = 1.0
         return replace(self, known=begin.encode(self.picture), noise=begin.stream, fidelity=fidelity)
 
     def noisy(self, call: Evaluation) -> Tensor:

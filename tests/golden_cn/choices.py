@@ -26,13 +26,14 @@ ELSEWHERE: dict[str, str] = {
     "bad-resize-int-0": "modes as integers are what clients sent for years", "bad-resize-int-1": "modes as integers are what clients sent for years",
     "bad-resize-int-2": "modes as integers are what clients sent for years",
     "hires-resize-x-only": "one side of the hires size is enough; the other follows in proportion",
+    "region-two-units": "a grey region mask is a mask; the original gave up both units",
     "bad-xl-model": "the tensors say for which family a network is, its name does not: this one is for SD1",
 }  # fmt: skip
 
 # the answer of another stored case: the original failed, we do what was meant
 SAME_AS: dict[str, str] = {
     "region-left": "region-rgb-left", "region-gradient": "region-rgb-gradient", "region-mask-128": "region-rgb-mask-128", "region-t2i": "region-rgb-t2i",
-    "region-two-units": "region-rgb-two-units",
+    "hires-region": "region-rgb-hires",
 }
 
 # the cases of an ordinary run, beside all whose name begins with "bad": one of each kind; the others differ from one of these in numbers
@@ -46,7 +47,7 @@ ORDINARY = frozenset(
     reference-only-control reference-two-units reference-niter2 image-data-url image-dict image-two-dicts image-merge-two image-rgba mask-on-canny mask-on-canny-ignored
     alias-input-image alias-guidance enabled-string-true no-detected-map opt-no-detectmap two-units-cn-t2i three-units arg-none-first s-min-uncond advanced-13-control
     advanced-empty advanced-t2i-5 region-left region-rgb-gradient region-rgb-t2i region-rgb-shuffle hires-canny-both hires-none-low hires-canny-high hires-resize-x-only
-    hires-inpaint-only hires-recolor hires-tile-colorfix hires-reference i2i-canny-own i2i-canny-no-image i2i-no-image-a1111-resize-2 i2i-no-image-a1111-resize-3
+    hires-inpaint-only hires-recolor hires-tile-colorfix-low hires-shuffle hires-reference i2i-canny-own i2i-canny-no-image i2i-no-image-a1111-resize-2 i2i-no-image-a1111-resize-3
     i2i-dpmpp2m-karras-window i2i-tile-colorfix i2i-nomask-inpaint-only inp-inpaint-only inp-masked-inpaint-only-crop1 inp-masked-canny-own-crop1 inp-masked-none-crop0
     inp-masked-own-resize-and-fill inp-invert-harmonious inp-masked-batch2 two-units-second-bad two-units-first-bad lora-canny rng-nv-shuffle i2i-hint-rgba i2i-d0""".split()  # noqa: SIM905
 )

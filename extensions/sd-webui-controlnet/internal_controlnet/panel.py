@@ -13,6 +13,7 @@ from internal_controlnet import models
 from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.enums import ControlMode, ControlNetUnionControlType, HiResFixOption, ResizeMode, union_type_of
 from internal_controlnet.hints import mask_shown, pixel_perfect_resolution
+from internal_controlnet.panel_inputs import build_inputs, canvas, folded, whole_classes
 from internal_controlnet.panel_values import PAGE_FIELDS, picture_of
 from internal_controlnet.pictures import own_pictures
 from internal_controlnet.preprocessors import Preprocessor, Slider, control_types, find_preprocessor
@@ -33,45 +34,34 @@ class Built:
 def build(is_img2img: bool, count: int) -> Built:
     """The accordion with ``count`` units, inside the current block."""
     tab = "img2img" if is_img2img else "txt2img"
-    places, units = [], []
+    places: list[gr.State] = []
+    units: list[dict[str, Any]] = []
     titles = models.model_titles()
     with (
         gr.Column(elem_id=f"{tab}_controlnet", elem_classes=["gradio-group"], min_width=0),
         gr.Accordion(f"ControlNet {_VERSION}", open=False, elem_id="controlnet", elem_classes=["gradio-accordion"]),
     ):
-        if count == 1:
+        def unit(base: str) -> None:
             places.append(gr.State(None))
-            units.append(_unit(f"{tab}_controlnet_ControlNet", is_img2img, titles))
+            units.append(_unit(base, is_img2img, titles))
+
+        if count == 1:
+            unit(f"{tab}_controlnet_ControlNet")
         else:
             with gr.Tabs(elem_id=f"{tab}_controlnet_tabs", elem_classes=["opened-late"], selected=0):
                 for number in range(count):
                     with gr.Tab(f"ControlNet Unit {number}", id=number, elem_classes=["cnet-unit-tab"], render_children=True):
-                        places.append(gr.State(None))
-                        units.append(_unit(f"{tab}_controlnet_ControlNet-{number}", is_img2img, titles))
+                        unit(f"{tab}_controlnet_ControlNet-{number}")
     built = Built(controls=[*places, *(unit[name] for unit in units for name in PAGE_FIELDS)])
     for number, unit in enumerate(units):
         built.infotext_fields += [(unit[name], f"ControlNet {number} {name}") for name in ControlNetUnit.infotext_fields()]
     return built
 
 
-def _canvas(elem_id: str, label: str, kind: str, *classes: str) -> gr.Textbox:
-    """A place of the page's own canvas; its content arrives in the text field that is returned."""
-    with gr.Column(elem_id=elem_id, elem_classes=["gradio-image", "webui-canvas", *classes], min_width=0):
-        gr.HTML(f'<div class="canvas-place" data-kind="{kind}" data-label="{label}"></div>', elem_id=f"{elem_id}_place", padding=False)
-        content = gr.Textbox("", elem_id=f"{elem_id}_content", show_label=False, visible="hidden", interactive=True, container=False)
-    content.by_script = True
-    return content
-
-
 def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
     """One unit's components by field, for PAGE_FIELDS."""
-    made: dict[str, Any] = {}
-    with gr.Row(elem_classes=_row(not is_img2img), equal_height=True) as pictures:
-        with gr.Column(elem_classes=["gradio-group", "cnet-input-image-group"], min_width=0):
-            made["image"] = _canvas(f"{base}_input_image", "Control image: paint a mask for inpainting", "mask", "cnet-image")
-        with gr.Column(elem_classes=_folded("cnet-generated-image-group", False), min_width=0) as preview_group:
-            preview = gr.Image(label="Preprocessor Preview", elem_id=f"{base}_generated_image", elem_classes=["gradio-image", "cnet-image"], interactive=False,
-                               height=260, format="png")
+    inputs = build_inputs(base, shown=not is_img2img)
+    made, preview, preview_group = inputs.made, inputs.preview, inputs.preview_group
     words = gr.HTML("", elem_id=f"{base}_words", elem_classes=["cnet-words"])
     with gr.Row(elem_classes=["controlnet_image_controls"]):
         dimensions = ToolButton("\u2934", elem_id=f"{base}_controlnet_send_dimen_button", tooltip="Take the picture's width and height")
@@ -84,8 +74,8 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
         made["own_picture"] = _check(f"{base}_controlnet_same_img2img_checkbox", "Upload independent control image", "cnet-unit-same_img2img",
                                      value=not is_img2img, shown=is_img2img)
         made["inpaint_crop_input_image"] = _check(None, "Crop input image based on A1111 mask", "cnet-crop-input-image", value=True, shown=is_img2img)
-    with gr.Column(elem_classes=_folded("cnet-mask-image-group", False), min_width=0) as region_group:
-        made["effective_region_mask"] = _canvas(f"{base}_mask_image", "Effective Region Mask", "picture", "cnet-effective-region-mask-image")
+    with gr.Column(elem_classes=folded("cnet-mask-image-group", False), min_width=0) as region_group:
+        made["effective_region_mask"] = canvas(f"{base}_mask_image", "Effective Region Mask", "picture", "cnet-effective-region-mask-image")
     made["mask"] = gr.State(None)
     kind = gr.Radio(control_types(), value="All", label="Control Type", elem_id=f"{base}_controlnet_type_filter_radio",
                     elem_classes=["gradio-radio", "controlnet_control_type_filter_group"])
@@ -116,25 +106,15 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
     kind.input(_filtered, [kind, made["model"]], [made["module"], made["model"], *sliders, made["union_control_type"]], **_QUICK)
     made["module"].input(_sliders_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)
     made["pixel_perfect"].input(_resolution_of, [made["module"], made["pixel_perfect"]], [made["processor_res"]], **_QUICK)
-    made["own_picture"].change(lambda own: gr.update(elem_classes=_row(own)), [made["own_picture"]], [pictures], **_QUICK)
+    made["own_picture"].change(lambda own: gr.update(elem_classes=whole_classes(own)), [made["own_picture"]], [inputs.whole], **_QUICK)
     refresh.click(_refreshed, [kind, made["model"]], [made["model"]], **_QUICK)
     made["model"].focus(_marked, [kind], [made["model"]], **_QUICK)
-    allow.change(lambda on: gr.update(elem_classes=_folded("cnet-generated-image-group", on)), [allow], [preview_group], **_QUICK)
-    region.change(lambda on: gr.update(elem_classes=_folded("cnet-mask-image-group", on)), [region], [region_group], **_QUICK)
-    inputs = [made["image"], made["module"], *sliders, made["pixel_perfect"], made["resize_mode"], made["inpaint_crop_input_image"], made["inpaint_crop_input_image"]]
-    run.click(_previewed, inputs, [preview, preview_group, allow, words], js=f"(...values) => controlnetPreviewed({base!r}, values)", show_progress="minimal")
+    allow.change(lambda on: gr.update(elem_classes=folded("cnet-generated-image-group", on)), [allow], [preview_group], **_QUICK)
+    region.change(lambda on: gr.update(elem_classes=folded("cnet-mask-image-group", on)), [region], [region_group], **_QUICK)
+    shown = [made["image"], made["module"], *sliders, made["pixel_perfect"], made["resize_mode"], made["inpaint_crop_input_image"], made["inpaint_crop_input_image"]]
+    run.click(_previewed, shown, [preview, preview_group, allow, words], js=f"(...values) => controlnetPreviewed({base!r}, values)", show_progress="minimal")
     dimensions.click(None, [], [], js=f"() => controlnetDimensions({base!r})")
     return made
-
-
-def _folded(name: str, shown: bool) -> list[str]:
-    """The classes of a group that is in the page all the time, and seen or not."""
-    return ["gradio-group", name, *(() if shown else ("unseen",))]
-
-
-def _row(shown: bool) -> list[str]:
-    """The unit's picture; img2img's units look at img2img's picture unless they have one of their own."""
-    return ["cnet-image-row", *(() if shown else ("unseen",))]
 
 
 def _check(elem_id: str | None, label: str, *classes: str, value: bool = False, shown: bool = True) -> gr.Checkbox:
@@ -191,7 +171,7 @@ def _previewed(content: str, label: str, resolution: float, first: float, second
         found = pictures[0] if preprocessor.reads_mask else pictures[0][:, :, :3]
         if pixel_perfect:
             unit.processor_res = pixel_perfect_resolution(found, int(height or 512), int(width or 512), unit.resize_mode)
-        return [_shown(preprocessor, unit, found), gr.update(elem_classes=_folded("cnet-generated-image-group", True)), True, ""]
+        return [_shown(preprocessor, unit, found), gr.update(elem_classes=folded("cnet-generated-image-group", True)), True, ""]
     except (WebuiError, ValueError) as error:
         return [None, gr.update(), gr.update(), f"<p class='error'>{_escaped(str(error))}</p>"]
 

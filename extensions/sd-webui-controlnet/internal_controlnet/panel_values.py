@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+from internal_controlnet.pictures import opened
+from modules.files.resolver import allowed
+from modules.schema.errors import InvalidValue
+
+BATCH, SEVERAL = "1", "2"                           # the unit's tabs, as the page's script tells them
 
 # the fields of a unit on the page, in the order of the arguments
 PAGE_FIELDS = (
     "image", "mask", "effective_region_mask", "enabled", "low_vram", "pixel_perfect", "inpaint_crop_input_image", "module", "model", "weight", "guidance_start",
     "guidance_end", "processor_res", "threshold_a", "threshold_b", "control_mode", "resize_mode", "hr_option", "own_picture", "union_control_type",
+    "input_mode", "batch_images", "batch_files", "loopback", "several_files",
 )  # fmt: skip
 
 
@@ -29,12 +37,30 @@ def _is_object(value: Any) -> bool:
 
 
 def _of_page(values: dict[str, Any]) -> dict[str, Any]:
-    own = values.pop("own_picture", True)
+    values = dict(values)
+    own, tab, batch, several = (values.pop(name, None) for name in ("own_picture", "input_mode", "batch_files", "several_files"))
     if not values.get("enabled"):
         return {}
     region = picture_of(values["effective_region_mask"])
-    picture = picture_of(values["image"]) if own else None      # without its own picture it takes img2img's
-    return {**values, "image": picture, "mask": None, "effective_region_mask": region["image"] if isinstance(region, dict) else region, "is_ui": True}
+    found = {**values, "mask": None, "effective_region_mask": region["image"] if isinstance(region, dict) else region, "is_ui": True}
+    if own is False:                                # without its own picture it takes img2img's
+        return {**found, "image": None, "loopback": False, "batch_images": None}
+    if str(tab) == BATCH:
+        return {**found, "image": None, "input_mode": "batch", "batch_images": str(values["batch_images"] or "").strip() or uploaded(batch)}
+    found |= {"batch_images": None, "loopback": False}
+    if str(tab) == SEVERAL:
+        return {**found, "input_mode": "merge", "image": [{"image": opened(path)} for path in uploaded(several)] or None}
+    return {**found, "image": picture_of(values["image"])}
+
+
+def uploaded(given: Any) -> list[Path]:
+    """What a field for files holds. Raises InvalidValue for any other file of the server."""
+    from gradio.utils import get_upload_folder
+
+    paths = [Path(str(each)) for each in (given if isinstance(given, list) else [given] if given else [])]
+    if not all(allowed(path, [Path(get_upload_folder())]) for path in paths):
+        raise InvalidValue("ControlNet: one of the files was not uploaded from the page.", "Choose the files once more.", field="image")
+    return paths
 
 
 def picture_of(content: Any) -> Any:

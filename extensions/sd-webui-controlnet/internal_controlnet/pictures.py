@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -168,6 +169,15 @@ def as_array(picture: Any, field: str) -> np.ndarray:
     if not isinstance(picture, np.ndarray) or picture.ndim not in (2, 3) or not picture.size:
         raise ControlRefused(f"ControlNet: the {field} is no picture: {str(picture)[:60]}.", "Send a PNG, JPEG or WebP file in base64.", field=field)
     return opaque(picture.astype(np.uint8))
+
+
+def opened(path: Path) -> Image.Image:
+    """A picture file of a folder that may be read. Raises ControlRefused."""
+    try:
+        with Image.open(path) as found:
+            return found.convert("RGBA" if "A" in found.getbands() else "RGB")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise ControlRefused(f"ControlNet: {path.name} cannot be read as a picture ({error}).", "Take it out of the pictures.", field="image") from error
 
 
 def region_of(unit: ControlNetUnit) -> np.ndarray | None:

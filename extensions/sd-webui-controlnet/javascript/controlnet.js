@@ -7,14 +7,24 @@
         return [...document.querySelectorAll("[id*='_controlnet_ControlNet'].webui-canvas")].map((each) => each.id);
     }
 
-    function fill_in() {
+    // For each canvas and each set of tabs; the units come into the page late.
+    function wire() {
         for (const id of canvas_ids()) {
-            webui.fillers[`${id}_content`] = () => (webui.canvases[id] ? webui.canvases[id].content() : "");
+            webui.fillers[`${id}_content`] = () => (webui.canvases[id] ? webui.canvases[id].content() : "");     // the page's own filler knows no units
+        }
+        for (const root of document.querySelectorAll("#controlnet .inner-tabs")) {
+            if (!root.querySelector(":scope > .tab-nav").hasAttribute("role")) {
+                webui.startInnerTabs(root);
+            }
+            if (root.id.endsWith("_input_tabs")) {
+                webui.fillers[root.id.replace(/_tabs$/, "_mode")] = () => String(get_tab_index(root.id));
+            }
         }
     }
 
-    onUiLoaded(fill_in);
-    webui.lateCallbacks.push(fill_in);
+    onUiLoaded(wire);
+    webui.lateCallbacks.push(wire);
+    onAfterUiUpdate(wire);
 
     function tab_size(base) {
         const tab = base.split("_")[0];

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from internal_controlnet import external_code, models, panel, routes
+from internal_controlnet import batches, external_code, models, panel, routes
 from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.enums import InputMode
 from internal_controlnet.hints import mask_shown
@@ -53,7 +53,7 @@ class Script(scripts.Script):
     def process(self, p: Any, *args: Any) -> None:
         p.control_wishes, p.control_maps, p.control_finishes = [], [], []
         try:
-            units = _unfolded(_enabled(p, args))
+            units = _in_turn(p, _unfolded(_enabled(p, args)))
             p.extra_generation_params.update({f"ControlNet {number}": unit.serialize() for number, unit in enumerate(units)})
             for unit in units:
                 self._add(p, unit)
@@ -65,8 +65,6 @@ class Script(scripts.Script):
             raise ControlRefused(f"ControlNet: the unit's picture cannot be worked on ({error.err}).", "Try another picture or resolution.") from error
 
     def _add(self, p: Any, unit: ControlNetUnit) -> None:
-        if unit.input_mode is InputMode.BATCH:
-            raise ControlRefused("ControlNet: a unit cannot read a folder of pictures.", "Use img2img's Batch tab: the unit takes its pictures.", field="input_mode")
         if unit.module == "inpaint_only" and isinstance(p, StableDiffusionProcessingImg2Img) and getattr(p, "image_mask", None) is not None:
             unit.module = "inpaint"                 # inpainting keeps the rest already
         preprocessor = find_preprocessor(unit.module)
@@ -98,12 +96,22 @@ class Script(scripts.Script):
 
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
         maps = getattr(p, "control_maps", None) or []
+        later = [] if hasattr(p, "control_turn") else batches.run_the_others(p, processed, getattr(p, "control_turns", 1))
         shown = [(Image.fromarray(mask_shown(found.clip(0, 255).astype(np.uint8))), module) for found, module in maps]
         if setting("control_net_detectmap_autosaving", p):
             _save(p, shown)
         if not setting("control_net_no_detectmap", p) and not any("sd upscale" in key.lower() for key in p.extra_generation_params):
-            processed.images.extend(picture for picture, _ in shown)
+            processed.images.extend([*(picture for picture, _ in shown), *later])
         p.control_wishes, p.control_maps, p.control_finishes = [], [], []
+
+
+def _in_turn(p: Any, units: list[ControlNetUnit]) -> list[ControlNetUnit]:
+    """The units of this run of ``p``; where some have a picture for each run, ``p`` is the first of several."""
+    p.control_turns, turn = batches.turns(units), getattr(p, "control_turn", 0)
+    p.control_from_page = any(unit.is_ui for unit in units)
+    if not turn:
+        batches.announce(p, p.control_turns)
+    return [batches.in_turn(unit, turn, getattr(p, "control_last", None)) for unit in units]
 
 
 def _enabled(p: Any, args: Sequence[Any]) -> list[ControlNetUnit]:

@@ -1,0 +1,69 @@
+"""A ControlNet unit in a real browser: picture in, preprocessor looked at, picture made; a unit with a picture for each run; its text pasted back."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from tests.browser.conftest import RealServer, Visit
+from tests.golden_cn.stored import control_folder
+
+UNIT = "#txt2img_controlnet_ControlNet-0"
+
+
+@pytest.fixture
+def drawings(tmp_path: Path) -> Iterator[list[Path]]:
+    """Two pictures with edges; the tiny control networks lie in the models folder meanwhile."""
+    control_folder()
+    found = []
+    for number in (1, 2):
+        picture = Image.new("RGB", (64, 96), "navy")
+        ImageDraw.Draw(picture).ellipse((8, 8 * number, 48, 40 + 8 * number), fill="gold")
+        picture.save(tmp_path / f"{number}.png")
+        found.append(tmp_path / f"{number}.png")
+    yield found
+
+
+def test_a_unit_from_upload_to_picture(real_server: RealServer, visit: Callable[..., Visit], drawings: list[Path]) -> None:
+    browser = visit(real_server.url)
+    page = browser.page
+    before = len(real_server.pictures())
+    page.click("#txt2img_controlnet #controlnet > button")
+    page.set_input_files(f"{UNIT}_input_image input[type=file]", drawings[0])
+    page.wait_for_selector(f"{UNIT}_input_image.has-picture")
+    page.click(f"{UNIT}_controlnet_send_dimen_button")
+    assert (browser.value("txt2img_width"), browser.value("txt2img_height")) == ("64", "96")
+    page.click(f'{UNIT}_controlnet_type_filter_radio label:has-text("Canny")')
+    page.wait_for_function(f"document.querySelector('{UNIT}_controlnet_preprocessor_dropdown input').value === 'canny'")
+    page.click(f"{UNIT}_controlnet_model_dropdown input")
+    page.click('[role=option]:has-text("control-tiny-canny")')
+    for name in ("enable", "pixel_perfect"):
+        page.check(f"{UNIT}_controlnet_{name}_checkbox input")
+    page.click(f"{UNIT}_controlnet_trigger_preprocessor")
+    preview = page.wait_for_selector(f"{UNIT}_generated_image img")
+    assert preview is not None and page.is_checked(f"{UNIT}_controlnet_preprocessor_preview_checkbox input")
+    size = page.wait_for_function(f"(() => {{ const found = document.querySelector('{UNIT}_generated_image img'); return found.naturalWidth && [found.naturalWidth, found.naturalHeight]; }})()")
+    assert size.json_value() == [64, 96]
+    browser.generate("a gold circle", steps=2, seed=5)
+    browser.wait_idle()
+    assert browser.toasts() == "" and 'ControlNet 0: "Module: canny, Model: control-tiny-canny' in browser.infotext()
+    page.wait_for_function("document.querySelectorAll('#txt2img_gallery .thumbnails > .thumbnail-item').length === 2")       # the picture and the detected map
+    (single,) = real_server.pictures()[before:]
+
+    page.click(f"{UNIT}_batch_tab-button")
+    page.set_input_files(f"{UNIT}_batch_files input[type=file]", drawings)
+    page.wait_for_function(f"document.querySelectorAll('{UNIT}_batch_files .file').length >= 2 || document.querySelectorAll('{UNIT}_batch_files tr').length >= 2")
+    browser.generate("a gold circle", steps=2, seed=5)
+    browser.wait_idle()
+    assert "pictures from 2 control images" in browser.toasts()
+    first, second = (np.asarray(Image.open(each)) for each in real_server.pictures()[before + 1 :])
+    assert np.array_equal(first, np.asarray(Image.open(single))) and not np.array_equal(first, second)
+
+    page.fill("#txt2img_prompt textarea", 'x\nSteps: 3, Sampler: Euler, Seed: 1, ControlNet 0: "Module: canny, Model: control-tiny-canny, Weight: 0.6, Resize Mode: Resize and Fill, Processor Res: 512, '
+              'Threshold A: 60.0, Threshold B: 120.0, Guidance Start: 0.1, Guidance End: 0.9, Pixel Perfect: False, Control Mode: My prompt is more important"')
+    page.click("#paste")
+    page.wait_for_function(f"document.querySelector('{UNIT}_controlnet_control_weight_slider input[type=number]').value === '0.6'")
+    assert page.is_checked(f'{UNIT}_controlnet_resize_mode_radio input[value="Resize and Fill"]')

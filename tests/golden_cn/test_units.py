@@ -1,0 +1,79 @@
+"""Units with a picture for each run, and with several at once."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from modules.application.generation import generate_blocking
+from modules.application.outcome import Outcome
+from modules.schema.errors import WebuiError
+from modules.schema.request import Txt2ImgRequest
+from tests.golden_cn import stored
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with stored.server(tmp_path_factory.mktemp("data")) as app:
+        yield app
+
+
+def drawing(number: int) -> Image.Image:
+    found = np.zeros((96, 64, 3), dtype=np.uint8)
+    found[8 + 16 * number : 40 + 16 * number, 8:56] = (230, 60 * number, 50)
+    return Image.fromarray(found)
+
+
+def in_base64(picture: Image.Image) -> str:
+    png = io.BytesIO()
+    picture.save(png, "PNG")
+    return base64.b64encode(png.getvalue()).decode()
+
+
+def made(app: Any, *units: dict[str, Any], **changes: Any) -> Outcome:
+    args = [{"enabled": True, "model": "control-tiny-canny", **unit} for unit in units]
+    flat = next(each for each in stored.cases() if each.name == "off").request
+    return generate_blocking(app, Txt2ImgRequest.from_flat({**flat, "steps": 2, "alwayson_scripts": {"controlnet": {"args": args}}, **changes}))
+
+
+def pixels(outcome: Outcome) -> list[bytes]:
+    return [each.picture.tobytes() for each in outcome.images]
+
+
+def test_a_batch_makes_each_picture_as_a_unit_with_that_picture_does(app: Any, tmp_path: Path) -> None:
+    alone = [pixels(made(app, {"image": in_base64(drawing(number)), "save_detected_map": False})) for number in range(3)]
+    for number in range(3):
+        drawing(number).save(tmp_path / f"{number + 9}.png")        # 9, 10, 11: as a person counts
+    (tmp_path / "notes.txt").write_text("no picture")
+    one = {"input_mode": "batch", "save_detected_map": False}
+    listed = made(app, {**one, "batch_images": [in_base64(drawing(0)), {"image": in_base64(drawing(1))}, in_base64(drawing(2))]})
+    assert pixels(listed) == [each for (each,) in alone] and len({each.infotext for each in listed.images}) == 1
+    named = made(app, {**one, "batch_images": str(tmp_path)}, override_settings={"controlnet_increment_seed_during_batch": True})
+    assert pixels(named)[0] == alone[0][0] and [f"Seed: {12345 + number}" in each.infotext for number, each in enumerate(named.images)] == [True] * 3
+
+
+def test_the_maps_of_a_batch_follow_its_pictures_and_the_shortest_list_counts(app: Any) -> None:
+    outcome = made(app, {"input_mode": "batch", "batch_images": [in_base64(drawing(n)) for n in range(3)], "module": "canny", "processor_res": 64, "pixel_perfect": True},
+                   {"input_mode": "batch", "batch_images": [in_base64(drawing(n)) for n in range(2)], "module": "none", "weight": 0.0, "save_detected_map": False})
+    assert len(outcome.images) == 4
+    assert [np.asarray(each.picture.convert("L")).max() == 255 and len(np.unique(np.asarray(each.picture))) == 2 for each in outcome.images] == [False, False, True, True]
+
+
+def test_loopback_hands_each_result_to_the_next_run(app: Any) -> None:
+    batch = {"input_mode": "batch", "batch_images": [in_base64(drawing(0))] * 2, "weight": 0.0, "save_detected_map": False}
+    looped = made(app, batch, {"image": in_base64(drawing(1)), "loopback": True, "save_detected_map": False})
+    again = made(app, {**batch, "input_mode": "simple", "image": in_base64(drawing(0))}, {"image": in_base64(looped.images[0].picture), "save_detected_map": False})
+    assert pixels(looped)[1] == pixels(again)[0] != pixels(looped)[0]
+
+
+@pytest.mark.parametrize("pictures", [[], "", "/nowhere/at/all"])
+def test_a_batch_without_pictures_is_refused(app: Any, pictures: Any) -> None:
+    with pytest.raises(WebuiError, match=r"no pictures|no folder"):
+        made(app, {"input_mode": "batch", "batch_images": pictures})
