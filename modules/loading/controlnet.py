@@ -37,6 +37,8 @@ def load_control(file: ModelFile, family: ModelFamily, policy: ComputePolicy, *,
     base: the checkpoint in use, which Control-LoRAs and difference models build upon.
     Raises CannotLoad: damaged, not a control network, or of another family.
     """
+    if family.is_flow:
+        raise CannotLoad(file.path, f"control networks cannot steer {family.name} checkpoints yet", "Switch the control unit off, or choose an SD or SDXL checkpoint.")
     started = time.perf_counter()
     dtype, device = getattr(torch, policy.compute_dtype), torch.device(policy.load_device)    # weights kept in 8 bits could not be computed with
     with closing(open_weights(file.path)) as weights:

@@ -16,7 +16,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from modules.library.header import Header, TensorEntry
+from modules.library.header import Header, TensorEntry, read_header
 from modules.schema.errors import CannotLoad
 
 _CONVERT = "Get the model as .safetensors."
@@ -58,6 +58,11 @@ def is_pickle(path: Path) -> bool:
     return beginning[8:9] != b"{" and beginning.startswith((b"PK", b"\x80"))
 
 
+def _begins_as_zip(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"PK"
+
+
 def open_pickle(path: Path) -> PickleWeights:
     """Raises CannotLoad for a file that is damaged, or that names anything but tensors and plain values."""
     tensors = _tensors_in(path, read_pickle(path))
@@ -73,11 +78,16 @@ def read_pickle(path: Path, also_allowed: Sequence[Any] = ()) -> Any:
 
     also_allowed: classes, or (class, name it goes by in the file), that may stand in it. Raises CannotLoad.
     """
+    if not is_pickle(path) or path.suffix.lower() == ".safetensors":
+        read_header(path)                           # it says what is wrong with most other files
+        raise CannotLoad(path, "it is a safetensors file where a pickle of plain values was expected", "Choose another file.")
     allowed: list[Any] = [*also_allowed, *((_Forgotten, name) for name in _TRAINING_NAMES)]
     scalar = numpy.float64(0).__reduce__()[0]  # how numpy pickles a number; old files know it by its old place
     allowed += [numpy.dtype, scalar, (scalar, "numpy.core.multiarray.scalar"), *(type(numpy.dtype(code)) for code in "efdbhilqBHILQ?")]
     try:
         mapped = zipfile.is_zipfile(path)
+        if not mapped and _begins_as_zip(path):
+            raise CannotLoad(path, "it is truncated or damaged (the table at the end of its zip is missing)", "Download the file again.")
         with torch.serialization.safe_globals(allowed):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:

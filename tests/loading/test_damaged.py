@@ -15,6 +15,8 @@ import pytest
 import torch
 
 from modules.compute.policy import ComputePolicy
+from modules.engine.generate import generate
+from modules.engine.resolved import PreviewOptions, ResolvedRequest
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.checkpoints import Checkpoints
 from modules.loading.components import Components
@@ -163,12 +165,19 @@ def in_use(policy: ComputePolicy, tmp_path_factory: pytest.TempPathFactory) -> t
     return checkpoints, checkpoints.load(listed(path))
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_the_model_in_use_stays_when_another_cannot_be_loaded(name: str, tmp_path: Path, in_use: tuple[Checkpoints, Components]) -> None:
+def test_the_model_in_use_draws_the_same_picture_after_all_that_could_not_be_loaded(
+    tmp_path: Path, in_use: tuple[Checkpoints, Components], policy: ComputePolicy
+) -> None:
     checkpoints, components = in_use
-    with pytest.raises(CannotLoad):
-        checkpoints.load(listed(_made(name, tmp_path)))
-    assert checkpoints.components is components and checkpoints.current and checkpoints.current.stem == "good"
+    request = ResolvedRequest(prompt="a red circle", width=64, height=64, steps=2, seed=3, preview=PreviewOptions(every_steps=0))
+    before = generate(request, components, policy=policy).images[0].picture.tobytes()
+    for number, name in enumerate(FILES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with pytest.raises(CannotLoad):
+            checkpoints.load(listed(_made(name, folder)))
+        assert checkpoints.components is components and checkpoints.current and checkpoints.current.stem == "good"
+    assert generate(request, components, policy=policy).images[0].picture.tobytes() == before
 
 
 def test_a_training_checkpoint_with_harmless_extras_is_read(tmp_path: Path, policy: ComputePolicy, golden: Components, monkeypatch: pytest.MonkeyPatch) -> None:
