@@ -133,7 +133,7 @@ class Faces:
     def checkpoint(self, item: NetworkItem) -> CardFace:
         assert item.path is not None
         file = self.checkpoints.listed().by_path.get(item.path)
-        return self._face("checkpoints", item, prompt="", loads=file.title if file else item.name)
+        return self._face("checkpoints", item, prompt="", loads=file.title if file else item.name, first=file.why_not if file else "")
 
     def lora(self, item: NetworkItem) -> CardFace:
         assert item.path is not None
@@ -141,10 +141,11 @@ class Faces:
         text = f"<lora:{self._lora_name(item.path) or item.name}:{self._weight(card.preferred_weight)}>"
         return self._face("lora", item, prompt=f"{text} {card.activation_text}" if card.activation_text else text, negative=card.negative_text)
 
-    def _face(self, page: str, item: NetworkItem, *, prompt: str, negative: str = "", loads: str = "") -> CardFace:
+    def _face(self, page: str, item: NetworkItem, *, prompt: str, negative: str = "", loads: str = "", first: str = "") -> CardFace:
+        """first: what stands before the user's description."""
         assert item.path is not None
         has_metadata, has_cover = self._header(item.path, item.modified)
-        description = read_card(item.path).description
+        description = "\n".join(text for text in (first, read_card(item.path).description) if text)
         return CardFace(
             prompt=prompt, negative_prompt=negative, description=description, preview=_preview_url(page, item, has_cover),
             has_metadata=has_metadata, loads=loads,

@@ -204,6 +204,8 @@ class Catalogue:
             sha256=self._hashes.known(file.path, file.modified, file.size) if self._hashing else None,
             metadata=facts.metadata,
             native_size=facts.native_size,
+            foreign=facts.foreign,
+            damage=facts.damage,
         )
 
     def _read(self, path: Path, modified: float, size: int) -> HeaderFacts:
@@ -230,7 +232,8 @@ class Catalogue:
     def _show(self, facts: Mapping[Path, HeaderFacts]) -> None:
         def described(known: ModelFile) -> ModelFile:
             found = facts[known.path]
-            return replace(known, family_name=found.family_name, metadata=found.metadata, native_size=found.native_size)
+            return replace(known, family_name=found.family_name, metadata=found.metadata, native_size=found.native_size, foreign=found.foreign,
+                           damage=found.damage)
 
         self._update(facts, described)
 

@@ -23,10 +23,11 @@ _RESOLUTION = re.compile(r"(\d+)\s*x\s*(\d+)")
 
 @dataclass(frozen=True, kw_only=True)
 class HeaderFacts:
-    """family_name: None when it is no family we know. foreign: what it is instead ("a LoRA"), "" otherwise."""
+    """family_name: None when it is no family we know. foreign: what it is instead ("a LoRA"), "" otherwise. damage: what is wrong with the file."""
 
     family_name: str | None = None
     foreign: str = ""
+    damage: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -39,7 +40,7 @@ class HeaderFacts:
         return family.native_size if family else None
 
     def to_json(self) -> dict[str, Any]:
-        return {"family": self.family_name, "foreign": self.foreign, "metadata": dict(self.metadata)}
+        return {"family": self.family_name, "foreign": self.foreign, "damage": self.damage, "metadata": dict(self.metadata)}
 
     @classmethod
     def from_json(cls, value: Any) -> HeaderFacts | None:
@@ -48,11 +49,11 @@ class HeaderFacts:
             return None
         family, foreign = value.get("family"), value.get("foreign")
         metadata = {str(key): str(text) for key, text in value["metadata"].items()}
-        return cls(family_name=family if isinstance(family, str) else None, foreign=str(foreign or ""), metadata=metadata)
+        return cls(family_name=family if isinstance(family, str) else None, foreign=str(foreign or ""), damage=str(value.get("damage") or ""), metadata=metadata)
 
 
 def read_facts(path: Path) -> HeaderFacts:
-    """The facts in the header of a .safetensors file or a folder in diffusers' layout; none for a file that is damaged or of another format."""
+    """The facts in the header of a .safetensors or .gguf file or a folder in diffusers' layout; none for a file of another format."""
     try:
         if is_diffusers_folder(path):
             return facts_in(read_folder(path).header)
@@ -60,8 +61,8 @@ def read_facts(path: Path) -> HeaderFacts:
         if suffix == ".gguf":
             return facts_in(read_gguf_header(path))
         return facts_in(read_header(path)) if suffix in (".safetensors", ".sft") else HeaderFacts()
-    except CannotLoad:
-        return HeaderFacts()
+    except CannotLoad as error:
+        return HeaderFacts(damage=error.reason)
 
 
 def facts_in(header: Header) -> HeaderFacts:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modules.families.table import family_named
+
 SHORT_HASH = 10  # hex digits of the SHA-256 that A1111 shows for checkpoints and VAEs
 
 
@@ -15,7 +17,7 @@ class ModelFile:
 
     name: the path inside its root with forward slashes ("sub/model.safetensors").
     kind: "checkpoint", "vae", "lora", "embedding", "upscaler" or "face".
-    family_name: None until its header was read.
+    family_name: None until its header was read. foreign: what it is instead of a checkpoint; damage: what is wrong with it.
     sha256: of the whole file, None until it is known.
     metadata: what the file's header carries (a trainer's notes, strings).
     native_size: (width, height) it was trained for, by its own metadata or its family; None when neither says.
@@ -31,6 +33,18 @@ class ModelFile:
     sha256: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     native_size: tuple[int, int] | None = None
+    foreign: str = ""
+    damage: str = ""
+
+    @property
+    def why_not(self) -> str:
+        """Why a checkpoint cannot be used, as a sentence; "" for one that can, and for one that nobody has looked into yet."""
+        family = family_named(self.family_name) if self.family_name else None
+        if self.damage:
+            return f"Cannot be loaded: {self.damage.rstrip('.')}."
+        if family is not None:
+            return "" if family.runs else f"{family.cannot_run[0].upper()}{family.cannot_run[1:]}."
+        return f"This is {self.foreign}, not a checkpoint." if self.foreign else ""
 
     @property
     def short_hash(self) -> str | None:

@@ -123,6 +123,20 @@ def test_the_other_kinds(make_app: Callable[..., App], tmp_path: Path) -> None:
     assert face(app, "fake", "checkpoints").loads.startswith("fake.safetensors")
 
 
+def test_the_card_of_a_checkpoint_that_cannot_run_says_why(make_app: Callable[..., App], tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "Stable-diffusion"
+    lora = network(folder / "lora.safetensors")
+    lora.write_bytes(lora.read_bytes().replace(b"lora_unet_x.alpha", b"xx.lora_up.weight"))
+    whole = network(folder / "half.safetensors").read_bytes()
+    (folder / "half.safetensors").write_bytes(whole[:-2])
+    (folder / "page.safetensors").write_text("<!doctype html><title>Log in</title>")
+    text = json.dumps({"single_stream_modulation.lin.weight": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}).encode()
+    (folder / "new.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(1))
+    app = fresh(make_app)
+    for name, words in (("half", "truncated: 2 bytes of"), ("page", "web page"), ("new", "recognised as FLUX.2; this version cannot run"), ("lora", "This is a LoRA")):
+        assert words in face(app, name, "checkpoints").description
+
+
 def test_extensions_add_kinds_and_the_user_orders_the_tabs() -> None:
     def kind(title: str) -> NetworkPage:
         item = NetworkItem(name="one", inside="one")
