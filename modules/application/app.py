@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from modules.application.downloads import Downloads
 from modules.application.faces import Faces
 from modules.application.network_pages import NetworkPages
 from modules.application.paths import Paths
@@ -49,6 +50,7 @@ class App:
     pictures: PictureIndex
     upscalers: Upscalers
     faces: Faces
+    downloads: Downloads
     extensions: ExtensionHost = field(default_factory=ExtensionHost)
     controls: ControlShelf = field(default_factory=ControlShelf)
     network_pages: NetworkPages = field(default_factory=NetworkPages)

@@ -9,6 +9,7 @@ from typing import Any
 from modules.application import extras, generation, merging
 from modules.application.app import App
 from modules.application.builtin_network_pages import register_builtin_pages
+from modules.application.downloads import Downloads, download_folders
 from modules.application.faces import Faces
 from modules.application.img2img_batch import with_batches
 from modules.application.paths import Paths, paths_from_flags
@@ -78,6 +79,10 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
         upscalers=Upscalers(catalogue=catalogue, shelf=picture_models, models_dir=paths.models_dir, on_cpu=flags.use_cpu),
         faces=Faces(
             catalogue=catalogue, tools=FaceTools(policy, picture_models), gfpgan_model=flags.gfpgan_model, on_cpu=flags.use_cpu,
+        ),
+        downloads=Downloads(
+            folders=download_folders(catalogue.roots, paths.models_dir / "ControlNet"), when_done=catalogue.refresh,
+            local_allowed=lambda: not settings.get("api_forbid_local_requests"),
         ),
         pictures=PictureIndex(paths.cache_dir / "pictures.sqlite3", lambda: _picture_folders(paths, settings)),
         extensions=extensions or ExtensionHost(),

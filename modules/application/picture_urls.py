@@ -97,7 +97,7 @@ def _get(parts: SplitResult, end: float, local_allowed: bool, agent: str, field:
     """(status, where it redirects to, body) of one request."""
     secure = parts.scheme.lower() == "https"
     host, port = parts.hostname or "", parts.port or (443 if secure else 80)
-    plain = socket.create_connection((_checked_place(host, port, local_allowed, field), port), timeout=_left(end, field))
+    plain = socket.create_connection((checked_place(host, port, local_allowed, field), port), timeout=_left(end, field))
     connection = http.client.HTTPConnection(host, port)
     connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host) if secure else plain
     try:
@@ -128,7 +128,7 @@ def _read(answer: http.client.HTTPResponse, sock: socket.socket | None, end: flo
         _left(end, field)
 
 
-def _checked_place(host: str, port: int, local_allowed: bool, field: str) -> str:
+def checked_place(host: str, port: int, local_allowed: bool, field: str) -> str:
     """The first address of ``host``; none of its addresses may be local when that is forbidden."""
     places = [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     if not local_allowed and not all(_is_public(place) for place in places):

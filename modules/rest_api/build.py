@@ -14,6 +14,7 @@ from modules.application.app import App
 from modules.rest_api.compression import PageCompression
 from modules.rest_api.credentials import Credentials, credentials_from_flags
 from modules.rest_api.docs_page import add_docs
+from modules.rest_api.download_routes import add_download_routes
 from modules.rest_api.errors import add_error_answers
 from modules.rest_api.extras_routes import add_extras_routes
 from modules.rest_api.file_route import add_file_route
@@ -61,6 +62,7 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     add_prompt_routes(routes)
     add_file_route(routes)
     add_network_routes(routes)
+    add_download_routes(routes)
     add_page_routes(routes)
     fastapi_app.add_middleware(PageCompression)  # type: ignore[arg-type]
     if app.flags.api_log:

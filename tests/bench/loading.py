@@ -54,8 +54,8 @@ def write_configs(folder: Path) -> None:
 
     with torch.device("meta"):
         UNet2DConditionModel(cross_attention_dim=768, sample_size=64).save_config(folder / "unet")
-        kinds: dict[str, Any] = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
-        AutoencoderKL(block_out_channels=(128, 256, 512, 512), layers_per_block=2, **kinds).save_config(folder / "vae")
+        kinds: dict[str, Any] = {"block_out_channels": (128, 256, 512, 512), "down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
+        AutoencoderKL(layers_per_block=2, **kinds).save_config(folder / "vae")
     CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12).save_pretrained(folder / "text_encoder")
     PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear").save_config(folder / "scheduler")
     shutil.copytree(TOKENIZER, folder / "tokenizer")

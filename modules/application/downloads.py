@@ -1,0 +1,141 @@
+"""The downloads of one server, one after the other in the background: what the user asked for, how far each is, what became of it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from modules.application.download import HUB, DownloadFailed, Source, Stopped, fetch_file, licence_of, source_of
+from modules.files.partial import PartialFile
+from modules.files.resolver import PathRefused, safe_join
+from modules.files.storage import StorageError
+from modules.library.background import Background
+from modules.library.header import read_header
+from modules.library.roots import Roots
+from modules.schema.errors import InvalidValue, UnknownName, WebuiError, shortened
+
+ENDINGS = (".safetensors", ".gguf", ".sft", ".ckpt", ".pt", ".pth", ".bin")
+_KEPT = 50              # downloads that are remembered
+_SHA = re.compile(r"[0-9a-fA-F]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """state: "waiting", "running", "done", "stopped" or "failed". total: 0 where the server does not say. licence: as the hub tells it."""
+
+    id: int
+    name: str
+    kind: str
+    source: str
+    state: str = "waiting"
+    there: int = 0
+    total: int = 0
+    licence: str = ""
+    message: str = ""
+
+
+def download_folders(roots: Roots, controls: Path) -> Mapping[str, Path]:
+    """Where a file of each kind goes."""
+    found = {"checkpoint": roots.checkpoints, "vae": roots.vaes[-1:], "lora": roots.loras, "embedding": roots.embeddings, "upscaler": roots.upscalers,
+             "hypernetwork": roots.hypernetworks, "text encoder": roots.text_encoders}  # fmt: skip
+    return {kind: places[0].folder for kind, places in found.items() if places} | {"controlnet": controls}
+
+
+@dataclass(eq=False)
+class Downloads:
+    """folders: by kind. local_allowed: asked for each download. when_done: called after a file got its name."""
+
+    folders: Mapping[str, Path]
+    local_allowed: Callable[[], bool]
+    when_done: Callable[[], None]
+    hub: str = HUB
+    _known: dict[int, Download] = field(default_factory=dict)
+    _stopped: set[int] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _background: Background = field(default_factory=lambda: Background("downloads"))
+
+    def start(self, source: str, kind: str, *, name: str = "", sha256: str = "") -> Download:
+        """Put it in line. source: an address, or OWNER/NAME/FILE on the hub. Raises InvalidValue for what cannot be fetched or kept."""
+        found = source_of(source, self.hub)
+        if kind not in self.folders:
+            raise UnknownName("kind of model", kind, self.folders)
+        if sha256 and not _SHA.fullmatch(sha256):
+            raise InvalidValue("A SHA-256 has 64 hex digits.", "Leave it empty, or copy it whole.", field="sha256")
+        final = self._place(name.strip() or found.name, kind)
+        with self._lock:
+            if any(each.state in ("waiting", "running") and each.kind == kind and each.name == final.name for each in self._known.values()):
+                raise InvalidValue(f"{final.name} is being downloaded already.", "Wait for it, or stop it first.", field="source")
+            made = Download(id=max(self._known, default=0) + 1, name=final.name, kind=kind, source=source.strip())
+            self._known[made.id] = made
+            for old in [each.id for each in self._known.values() if each.state not in ("waiting", "running")][:-_KEPT]:
+                del self._known[old]
+        self._background.do(lambda: self._run(made.id, found, final, sha256))
+        return made
+
+    def listed(self) -> tuple[Download, ...]:
+        """All, the latest first."""
+        with self._lock:
+            return tuple(reversed(self._known.values()))
+
+    def stop(self, download_id: int) -> bool:
+        """What came so far stays, and the same download goes on from there. False when there is none to stop."""
+        with self._lock:
+            known = self._known.get(download_id)
+            if known is None or known.state not in ("waiting", "running"):
+                return False
+            self._stopped.add(download_id)
+            return True
+
+    def wait(self, timeout: float) -> bool:
+        return self._background.wait(timeout)
+
+    def _place(self, name: str, kind: str) -> Path:
+        if not name.lower().endswith(ENDINGS):
+            raise InvalidValue(f"{shortened(name)!r} is not the name of a model file.", f"It ends with one of {', '.join(ENDINGS)}.", field="name")
+        try:
+            final = safe_join(self.folders[kind], name)
+        except PathRefused as error:
+            raise InvalidValue(str(error), "Give the file a plain name.", field="name") from error
+        if final.exists():
+            raise InvalidValue(f"There is a file {final.name} in {self.folders[kind]} already.", "Give the new one another name, or remove the old one.", field="name")
+        return final
+
+    def _run(self, download_id: int, source: Source, final: Path, sha256: str) -> None:
+        local = self.local_allowed()
+        into = PartialFile(final)
+        if download_id in self._stopped:
+            return self._change(download_id, state="stopped", there=into.size)
+        self._change(download_id, state="running", there=into.size, licence=licence_of(source, local_allowed=local, hub=self.hub))
+        try:
+            fetch_file(source, into, local_allowed=local, sha256=sha256, on_bytes=lambda there, total: self._change(download_id, there=there, total=total),
+                       is_stopped=lambda: download_id in self._stopped)  # fmt: skip
+            _look_into(into)
+            into.publish()
+        except Stopped:
+            return self._change(download_id, state="stopped", there=into.size, message="Stopped; the same download goes on from here.")
+        except FileExistsError:
+            return self._change(download_id, state="failed", message=f"There is a file {final.name} by now.")
+        except (WebuiError, StorageError) as error:
+            return self._change(download_id, state="failed", there=into.size, message=str(error))
+        self._change(download_id, state="done", there=final.stat().st_size, message=f"In {final.parent}.")
+        self.when_done()
+        return None
+
+    def _change(self, download_id: int, **changes: Any) -> None:
+        with self._lock:
+            self._known[download_id] = replace(self._known[download_id], **changes)
+
+
+def _look_into(into: PartialFile) -> None:
+    """A file that calls itself safetensors must be one, from its first byte to its last. Raises DownloadFailed."""
+    if into.final.suffix.lower() not in (".safetensors", ".sft"):
+        return
+    try:
+        read_header(into.path)
+    except WebuiError as error:
+        into.discard()
+        raise DownloadFailed(f"What arrived as {into.final.name} is no model: {getattr(error, 'reason', error)}.", "Look at the address in a browser.") from error

@@ -1,0 +1,139 @@
+"""Downloads of models, against a server on this machine: whole, in two goes, refused when what arrives is not what was asked for."""
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.application.downloads import Download, Downloads
+from modules.schema.errors import InvalidValue
+
+HEADER = json.dumps({"a": {"dtype": "U8", "shape": [3_000_000], "data_offsets": [0, 3_000_000]}}).encode()
+MODEL = struct.pack("<Q", len(HEADER)) + HEADER + bytes(range(250)) * 12_000
+SHA = hashlib.sha256(MODEL).hexdigest()
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """/model.safetensors; /broken/... breaks off half way the first time; /page/... is a web page; and the paths of the hub."""
+
+    ranges: list[str] = []
+    broken: bool = True
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range", "")
+        self.ranges.append(wanted)
+        if self.path == "/api/models/owner/name":
+            return self._send(200, json.dumps({"cardData": {"license": "openrail++"}}).encode(), "application/json")
+        if self.path.startswith("/owner/name/resolve/main/"):
+            self.send_response(302)
+            self.send_header("Location", "/model.safetensors")
+            self.send_header("X-Linked-ETag", f'"{SHA}"')
+            self.end_headers()
+            return None
+        if self.path.startswith("/page/"):
+            return self._send(200, b"<html>Log in", "text/html; charset=utf-8")
+        if self.path.startswith("/disguised/"):
+            return self._send(200, b"<!doctype html>Log in", "application/octet-stream")
+        if "model" not in self.path:
+            return self._send(404, b"", "text/plain")
+        begin = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        if begin >= len(MODEL):
+            return self._send(416, b"", "text/plain")
+        self.send_response(206 if begin else 200)
+        self.send_header("Content-Length", str(len(MODEL) - begin))
+        if begin:
+            self.send_header("Content-Range", f"bytes {begin}-{len(MODEL) - 1}/{len(MODEL)}")
+        self.end_headers()
+        half = self.path.startswith("/broken/") and type(self).broken
+        type(self).broken = type(self).broken and not half
+        self.wfile.write(MODEL[begin : len(MODEL) // 2] if half else MODEL[begin:])
+        return None
+
+    def _send(self, status: int, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def downloads(tmp_path: Path, address: str) -> Downloads:
+    Server.ranges, Server.broken = [], True
+    return Downloads(folders={"checkpoint": tmp_path / "Stable-diffusion", "lora": tmp_path / "Lora"}, local_allowed=lambda: True, when_done=lambda: None, hub=address)
+
+
+def ended(downloads: Downloads, source: str, kind: str = "checkpoint", **asked: str) -> Download:
+    made = downloads.start(source, kind, **asked)
+    assert downloads.wait(20)
+    return next(each for each in downloads.listed() if each.id == made.id)
+
+
+def test_a_file_arrives_whole_in_its_folder(downloads: Downloads, address: str, tmp_path: Path) -> None:
+    found = ended(downloads, f"{address}/model.safetensors?download=true", sha256=SHA.upper())
+    assert (found.state, found.there, found.total, found.name) == ("done", len(MODEL), len(MODEL), "model.safetensors")
+    assert (tmp_path / "Stable-diffusion" / "model.safetensors").read_bytes() == MODEL
+    assert [path.name for path in (tmp_path / "Stable-diffusion").iterdir()] == ["model.safetensors"]
+    with pytest.raises(InvalidValue, match="already"):
+        downloads.start(f"{address}/model.safetensors", "checkpoint")
+
+
+def test_one_that_broke_off_goes_on_where_it_stopped(downloads: Downloads, address: str, tmp_path: Path) -> None:
+    found = ended(downloads, f"{address}/broken/model.safetensors", "lora", name="mine.safetensors")
+    assert found.state == "failed" and f"{len(MODEL) / 2e6:.1f} MB short of 3.0 MB" in found.message
+    assert not (tmp_path / "Lora" / "mine.safetensors").exists()
+    found = ended(downloads, f"{address}/broken/model.safetensors", "lora", name="mine.safetensors")
+    assert found.state == "done" and (tmp_path / "Lora" / "mine.safetensors").read_bytes() == MODEL
+    assert Server.ranges == ["", f"bytes={len(MODEL) // 2}-"]
+
+
+def test_the_hub_names_licence_and_hash(downloads: Downloads, tmp_path: Path) -> None:
+    found = ended(downloads, "owner/name/folder/some model.safetensors")
+    assert (found.state, found.licence, found.name) == ("done", "openrail++", "some model.safetensors")
+
+
+@pytest.mark.parametrize(("path", "asked", "words"), [
+    ("/page/model.safetensors", {}, "web page"),
+    ("/disguised/model.safetensors", {}, "is no model: it is a web page"),
+    ("/gone.safetensors", {}, "answered 404: there is no such file"),
+    ("/model.safetensors", {"sha256": "0" * 64}, "arrived damaged"),
+])  # fmt: skip
+def test_what_is_not_the_file_gets_no_name(path: str, asked: dict[str, str], words: str, downloads: Downloads, address: str, tmp_path: Path) -> None:
+    found = ended(downloads, address + path, **asked)
+    assert found.state == "failed" and words in found.message
+    assert not list(tmp_path.rglob("*.*"))
+
+
+@pytest.mark.parametrize(("source", "asked"), [
+    ("ftp://host/model.safetensors", {}), ("just words", {}), ("owner/../x.safetensors", {}), ("http://host/model.exe", {}),
+    ("http://host/model.safetensors", {"name": "../model.safetensors"}), ("http://host/model.safetensors", {"sha256": "12"}),
+])  # fmt: skip
+def test_what_cannot_be_meant_is_refused_at_once(source: str, asked: dict[str, str], downloads: Downloads) -> None:
+    with pytest.raises(InvalidValue):
+        downloads.start(source, "checkpoint", **asked)
+    assert downloads.listed() == ()
+
+
+def test_addresses_of_this_network_are_left_alone_unless_allowed(downloads: Downloads, address: str) -> None:
+    downloads.local_allowed = lambda: False
+    found = ended(downloads, f"{address}/model.safetensors")
+    assert found.state == "failed" and "api_forbid_local_requests" in found.message and Server.ranges == []
