@@ -30,7 +30,7 @@ class PartialFile:
         """For writing at its end; anew: it is emptied first."""
         try:
             self._storage.make_folder(self.final.parent)
-            return open(self.path, "wb" if anew else "ab")  # noqa: SIM115
+            return open(self.path, "wb" if anew else "ab")
         except OSError as error:
             raise explain(error, self.path) from error
 
