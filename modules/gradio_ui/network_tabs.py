@@ -78,6 +78,8 @@ def _controls(app: App, start: str) -> str:
         f' descending" aria-label="Sort ascending or descending"></button></span><button type="button" id="{start}_extra_tree_view"'
         ' class="extra-network-control--tree-view" title="Show or hide folders" aria-label="Show or hide folders">📁</button>'
         f'<button type="button" id="{start}_extra_refresh" class="extra-network-control--refresh" title="Refresh page" aria-label="Refresh page">🔄</button>'
+        f'<button type="button" id="{start}_extra_download" class="extra-network-control--download" title="Download a model by its address"'
+        ' aria-label="Download a model by its address">⬇️</button>'
         f'<span id="{start}_extra_count" class="extra-network-count" role="status"></span></div>'
     )
 

@@ -55,6 +55,7 @@ SCRIPTS = (
     "extra_networks.js",
     "network_cards.js",
     "network_dialogs.js",
+    "downloads.js",
     "hires.js",
     "keyboard.js",
     "token_counters.js",

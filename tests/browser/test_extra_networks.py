@@ -84,3 +84,20 @@ def test_a_checkpoints_card_chooses_it(cards_page: Visit, fake_page: FakePage) -
     page.wait_for_function("(opts.sd_model_checkpoint || '').startsWith('second')")
     assert page.locator("#setting_sd_model_checkpoint input").input_value().startswith("second")
     fake_page.app.settings.set("sd_model_checkpoint", None)
+
+
+def test_a_model_is_downloaded_from_the_page(cards_page: Visit, fake_page: FakePage) -> None:
+    """What is wrong with the address is said; a file that cannot come is listed with its reason."""
+    page = cards_page.page
+    page.click("#txt2img_lora_extra_download")
+    dialog = page.locator("dialog.webui-dialog:has(.download-form)")
+    assert dialog.locator("select").input_value() == "lora"
+    dialog.locator("[name=source]").fill("just words")
+    dialog.get_by_role("button", name="Download", exact=True).click()
+    page.wait_for_function("document.body.innerText.includes('neither an address nor a file on the hub')")
+    dialog.locator("[name=source]").fill("http://127.0.0.1:9/some.safetensors")
+    dialog.get_by_role("button", name="Download", exact=True).click()
+    dialog.locator(".download.failed").wait_for()
+    assert "from which nothing is fetched" in dialog.locator(".download-message").inner_text()
+    page.keyboard.press("Escape")
+    assert not (fake_page.app.downloads.folders["lora"] / "some.safetensors").exists()

@@ -45,6 +45,7 @@ class NetworkPane {
         }
         this.part("extra_tree_view").addEventListener("click", () => this.pane.classList.toggle("folders-hidden"));
         this.part("extra_refresh").addEventListener("click", () => this.refresh());
+        this.part("extra_download").addEventListener("click", () => webui.networks.download(this.id, () => this.refresh()));
         this.folders.addEventListener("click", (event) => this.folderClicked(event));
         this.cards.addEventListener("scroll", () => this.draw(), {passive: true});
         new ResizeObserver(() => this.draw()).observe(this.cards);

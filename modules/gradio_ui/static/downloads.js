@@ -1,0 +1,70 @@
+// The dialog that fetches a model file by address or hub id, and what has been fetched since the server started.
+
+const DOWNLOAD_KINDS = {checkpoints: "checkpoint", lora: "lora", textual_inversion: "embedding", hypernetworks: "hypernetwork"};
+const DOWNLOAD_WORDS = {vae: "VAE", lora: "LoRA", controlnet: "ControlNet"};
+
+webui.networks.download = async function(pageId, refresh) {
+    const state = await webui.attempt(() => webui.ask("./internal/downloads"));
+    if (!state) {
+        return;
+    }
+    const {make} = webui;
+    const field = (label, name, placeholder) => make("label", {text: label}, make("input", {name, placeholder, autocomplete: "off", spellcheck: "false"}));
+    const kinds = make("select", {name: "kind"}, ...Object.keys(state.folders).map((kind) =>
+        make("option", {value: kind, text: DOWNLOAD_WORDS[kind] || kind, selected: kind === DOWNLOAD_KINDS[pageId]})));
+    const where = make("small");
+    const showWhere = () => where.textContent = `It goes into ${state.folders[kinds.value]}.`;
+    kinds.addEventListener("change", showWhere);
+    showWhere();
+    const list = make("div", {class: "download-list", "aria-live": "polite"});
+    const form = make("form", {class: "edit-user-metadata download-form"},
+        field("Address, or OWNER/NAME/FILE on Hugging Face", "source", "https://..., or owner/name/model.safetensors"),
+        make("label", {text: "Kind"}, kinds), where,
+        field("Name (as it is called there, when empty)", "name", ""),
+        field("SHA-256 (checked when given)", "sha256", ""),
+        make("footer", {}, make("button", {type: "submit", class: "dialog-button primary", text: "Download"})), list);
+    form.addEventListener("submit", async(event) => {
+        event.preventDefault();
+        const values = Object.fromEntries(new FormData(form));
+        if (await webui.attempt(() => webui.ask("./internal/downloads", {method: "POST", body: values}))) {
+            form.source.value = form.elements.name.value = form.sha256.value = "";
+            tell();
+        }
+    });
+    const dialog = webui.openDialog("Download a model", form, "webui_downloads");
+    let done = state.downloads.filter((each) => each.state === "done").length;
+    async function tell() {
+        const found = await webui.ask("./internal/downloads").catch(() => null);
+        if (!dialog.isConnected) {
+            return;
+        }
+        if (found) {
+            list.replaceChildren(...found.downloads.map(describe));
+            const now = found.downloads.filter((each) => each.state === "done").length;
+            if (now > done) {
+                refresh();
+            }
+            done = now;
+        }
+    }
+    tell();
+    const clock = setInterval(tell, 1000);
+    dialog.addEventListener("close", () => clearInterval(clock));
+};
+
+function describe(download) {
+    const {make} = webui;
+    const amount = (bytes) => bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(0)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+    const runs = download.state === "running" || download.state === "waiting";
+    const parts = [download.state, download.there ? (download.total ? `${amount(download.there)} of ${amount(download.total)}` : amount(download.there)) : "",
+        download.licence ? `licence: ${download.licence}` : ""];
+    const bar = make("progress", {max: download.total || 1, "aria-label": `Progress of ${download.name}`});
+    if (download.total) {
+        bar.value = download.there;
+    }
+    const stop = make("button", {type: "button", class: "dialog-button", text: "Stop", "aria-label": `Stop the download of ${download.name}`,
+        onclick: () => webui.attempt(() => webui.ask(`./internal/downloads/${download.id}`, {method: "DELETE"}))});
+    return make("div", {class: `download ${download.state}`}, make("div", {class: "download-head"}, make("strong", {text: download.name}), runs ? stop : null),
+        make("small", {text: parts.filter(Boolean).join(" · ")}), download.state === "running" ? bar : null,
+        download.message ? make("small", {class: "download-message", text: download.message}) : null);
+}
