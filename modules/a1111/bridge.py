@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from PIL import Image as pillow
 
 from modules.a1111 import callbacks
@@ -15,15 +17,21 @@ from modules.a1111.app_slot import current
 from modules.a1111.callback_params import ExtraNoiseParams, ImageGridLoopParams, ImageSaveParams
 from modules.a1111.control_units import control_of
 from modules.a1111.denoiser_callbacks import after_guidance, after_model, before_model, listened
+from modules.a1111.framing import Framing
 from modules.a1111.infotexts import evaluated
 from modules.a1111.live_sampler import LiveSampler
 from modules.a1111.model_view import ldm_of
 from modules.a1111.network_types import ExtraNetworkParams
-from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs, PostProcessMaskOverlayArgs, PostSampleArgs
+from modules.a1111.pass_conditioning import in_a1111s_form, taken_back
+from modules.a1111.saving import replaced_save_image, saved_by_it, text_by_replacement
+from modules.a1111.script import MaskBlendArgs, PostprocessBatchListArgs, PostprocessImageArgs, PostSampleArgs
+from modules.application.outcome import OutputImage
 from modules.application.picture_run import PictureListener
+from modules.application.picture_saver import Saving
 from modules.engine.extra_networks import NetworkTag, take_out_tags
-from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, ImagePlan, SamplingFacts
+from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, ImagePlan, MaskBlend, SamplingFacts
 from modules.engine.ldm_layers import th
+from modules.extension_host.registry import contained, sentence_of
 from modules.imaging.save import BeforeSaving
 
 if TYPE_CHECKING:
@@ -31,7 +39,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from modules.a1111.script_runner import ScriptRunner
+    from modules.engine.conditioning import PromptConditioning
+    from modules.engine.frame import Frame
     from modules.engine.guidance import RowWeights
+    from modules.engine.inversion import Inversion
     from modules.engine.sampler_contract import SamplerSpec, StepInfo
 
 _LISTS = ("prompts", "negative_prompts", "seeds", "subseeds")
@@ -45,6 +56,7 @@ class ScriptBridge(PictureListener):
         self.p = p
         self._start: Tensor | None = None
         self._sampler: LiveSampler | None = None
+        self._framing = Framing(p)
         self._number = 0            # of the picture within its batch
 
     @property
@@ -116,23 +128,45 @@ class ScriptBridge(PictureListener):
         self.scripts.after_extra_networks_activate(
             p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds, extra_network_data=p.extra_network_data
         )
-        if p.prompts == bare:
+        self.scripts.process_batch(p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds)
+        negatives = [image.negative_prompt for image in plan.images]
+        if p.prompts == bare and p.negative_prompts == negatives:
             return plan
+        rows = zip(plan.images, bare, *(_stretched(each, len(plan.images)) for each in (p.prompts, p.negative_prompts)))
         images = [
-            replace(image, prompt=text + "".join(_tag_texts(image.prompt)), hires_prompt=image.hires_prompt)
-            for image, text in zip(plan.images, _stretched(p.prompts, len(plan.images)))
+            replace(image, prompt=image.prompt if text == own else str(text) + "".join(_tag_texts(image.prompt)), negative_prompt=str(negative))
+            for image, own, text, negative in rows
         ]
         return replace(plan, images=tuple(images))
 
-    def conditioning_ready(self, plan: BatchPlan, conditioning: Any) -> Any:
+    def input_ready(self, frames: Sequence[Frame], painted: Tensor | None) -> None:
+        self._framing.put(frames, painted)
+
+    def conditioning_ready(self, plan: BatchPlan, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
         if self.scripts is not None:
-            p = self.p
-            self.scripts.process_batch(p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds)
+            p, found = self.p, in_a1111s_form(conditioning)
+            if hires:
+                p.hr_c, p.hr_uc = found
+            else:
+                p.c, p.uc = found
         return conditioning
+
+    def pass_conditioning(self, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
+        """What scripts made of ``p.c`` and ``p.uc``; what cannot be read is told, and passed over."""
+        if self.scripts is None:
+            return conditioning
+        p, found = self.p, conditioning
+        c, uc = (p.hr_c, p.hr_uc) if hires else (p.c, p.uc)
+        with self._told("p.c and p.uc"):
+            found = taken_back(conditioning, c, uc)
+        return found
 
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         self.p.init_latent = self._start = latents
         return latents
+
+    def inversion(self, plan: BatchPlan) -> Inversion | None:
+        return self.p.inversion
 
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor:
         if th.is_touched:           # the UNet must hear of it, though nobody asked for its parts
@@ -141,7 +175,8 @@ class ScriptBridge(PictureListener):
             self._make_sampler()
         if self.scripts is not None:
             p, start = self.p, noise if self._start is None else self._start
-            self.scripts.process_before_every_sampling(p, x=start, noise=noise, c=p.c, uc=p.uc)
+            c, uc = (p.hr_c, p.hr_uc) if p.is_hr_pass else (p.c, p.uc)
+            self.scripts.process_before_every_sampling(p, x=start, noise=noise, c=c, uc=uc)
         return noise
 
     def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor:
@@ -210,12 +245,43 @@ class ScriptBridge(PictureListener):
         return replace(image, picture=pp.image, prompt=str(_at(p.prompts, n, image.prompt)), seed=int(_at(p.seeds, n, image.seed)),
                        negative_prompt=str(_at(p.negative_prompts, n, image.negative_prompt)), variation_seed=int(_at(p.subseeds, n, image.variation_seed)))
 
-    def overlay_ready(self, image: GeneratedImage, over: Image | None) -> Image | None:
-        if self.scripts is None:
-            return over
-        ppmo = PostProcessMaskOverlayArgs(self.p.batch_index, self.p.mask_for_overlay, over)
-        self.scripts.postprocess_maskoverlay(self.p, ppmo)
-        return ppmo.overlay_image
+    def blended(self, blend: MaskBlend) -> Tensor:
+        """on_mask_blend."""
+        if self.scripts is None or not self.scripts.ordered_scripts("on_mask_blend"):
+            return blend.blended
+        p, final = self.p, blend.level is None
+        sigma = None if blend.level is None else torch.full((len(blend.latent),), blend.level, device=blend.latent.device)
+        args = MaskBlendArgs(blend.latent, p.nmask, blend.kept, p.mask, blend.blended, None if final else self._denoiser, sigma)
+        self.scripts.on_mask_blend(p, args)
+        found = args.blended_latent
+        return found if isinstance(found, torch.Tensor) and found.shape == blend.blended.shape else blend.blended
+
+    @property
+    def _denoiser(self) -> Any:
+        made = None if self._sampler is None else getattr(self._sampler.made, "model_wrap_cfg", None)
+        return self if made is None else made
+
+    def framed(self, image: GeneratedImage, number: int, frame: Frame) -> Frame:
+        found = frame
+        with self._told("p.overlay_images, p.paste_to or p.color_corrections"):
+            found = self._framing.taken(number, frame)
+        return found
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """What a script put there and nobody can read becomes a comment; the picture is made without it."""
+        with contained(lambda error: self.p.comment(f"A script left something in {what} that cannot be used: {sentence_of(error)}")):
+            yield
+
+    def text_of(self, image: GeneratedImage, own: Callable[[GeneratedImage], str]) -> str:
+        return text_by_replacement(self.p, image, own)
+
+    def saves_itself(self) -> bool:
+        return replaced_save_image() is not None
+
+    def save(self, asked: Saving) -> OutputImage | None:
+        replacement = replaced_save_image()
+        return None if replacement is None else saved_by_it(self.p, asked, replacement)
 
     def composited(self, image: GeneratedImage) -> GeneratedImage:
         if self.scripts is not None:

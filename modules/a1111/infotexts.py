@@ -20,10 +20,11 @@ def create_infotext(
         return ""
     place = 0 if use_main_prompt else position_in_batch + iteration * p.batch_size if index is None else index
     prompts, negatives = all_prompts or p.all_prompts, all_negative_prompts or p.all_negative_prompts
+    of_batch = p.iteration * p.batch_size if prompts is p.prompts and index is not None else 0      # the lists are those of the batch at work
     return p.writer.infotext(
         GeneratedImage(
             picture=None,  # type: ignore[arg-type]  # a text only
-            index=place, seed=_at(all_seeds or p.all_seeds, place, -1), variation_seed=_at(all_subseeds or p.all_subseeds, place, -1),
+            index=place + of_batch, seed=_at(all_seeds or p.all_seeds, place, -1), variation_seed=_at(all_subseeds or p.all_subseeds, place, -1),
             prompt=p.main_prompt if use_main_prompt else _at(prompts, place, ""),
             negative_prompt=p.main_negative_prompt if use_main_prompt else _at(negatives, place, ""), facts=p.last_facts,
         )

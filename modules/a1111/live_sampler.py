@@ -44,6 +44,7 @@ class LiveSampler:
         cfg = getattr(self.made, "model_wrap_cfg", None)
         if cfg is not None:
             cfg.p, cfg.steps, cfg.step = p, p.steps, 0
+            cfg.mask, cfg.nmask = getattr(p, "mask", None), getattr(p, "nmask", None)
         self._state = _replaced(self.made, "callback_state", _OWN_STATE)
         self._combine = _replaced(cfg, "combine_denoised", _OWN_COMBINE)
         self._forward = _replaced(cfg, "forward", _OWN_FORWARD)

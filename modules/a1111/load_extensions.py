@@ -10,6 +10,7 @@ from typing import Any
 
 from modules.a1111 import callbacks, foreign_packages
 from modules.a1111.app_slot import current
+from modules.a1111.callback_order import offer_orders
 from modules.a1111.options import opts
 from modules.a1111.places import script_path
 from modules.a1111.sampler_list import take_up_added
@@ -37,6 +38,7 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
     initialize()
     callbacks.registry().call("ui_settings", without=asked)
     opts.settle()
+    offer_orders()
     if files:
         log.info("loaded %d scripts of %d extensions in %.1f s", len(files), len(host.enabled), time.perf_counter() - began)
 

@@ -14,11 +14,14 @@ from modules.a1111.running import running_work
 from modules.a1111.stubs import NotHere, note_use
 from modules.a1111.text_stage import TextStage
 from modules.application import generation
+from modules.application.engine_inputs import resolve
+from modules.engine.encode_prompt import encode_texts
 from modules.engine.ldm_layers import Layer
 from modules.engine.ldm_unet import DiffusionWrapper, ldm_view
 from modules.families.family import Prediction
 from modules.loading.components import Components
 from modules.schema.errors import WebuiError
+from modules.schema.request import Txt2ImgRequest
 
 
 class SdModel:
@@ -144,6 +147,22 @@ class SdModel:
     def get_first_stage_encoding(self, posterior: Any) -> Tensor:
         found = posterior.sample() if hasattr(posterior, "sample") else posterior
         return found * self.components.family.latent.scale
+
+    def get_learned_conditioning(self, prompts: Any) -> Any:
+        """Texts (a list, SdConditioning for SDXL) -> (n, T, C); for SDXL a dict with "crossattn" and "vector"."""
+        app, work = current(), running_work()
+        listener = work.listeners[-1] if work is not None and work.listeners else None
+        request = listener.writer.request if listener is not None else resolve(Txt2ImgRequest(), app.settings)
+        networks = listener.networks.text_key_now() if listener is not None and listener.networks is not None else ()
+        size = getattr(prompts, "width", None) or request.width, getattr(prompts, "height", None) or request.height
+        with torch.no_grad():
+            found = encode_texts(
+                list(prompts), self.components, request.options, embeddings=app.embeddings, networks=networks, size=size,
+                negative=bool(getattr(prompts, "is_negative_prompt", False)),
+            )  # fmt: skip
+        cross = torch.stack([each.tensor for each in found])
+        vectors = [each.vector for each in found if each.vector is not None]
+        return cross if not vectors else {"crossattn": cross, "vector": torch.stack(vectors)}
 
     def eval(self) -> SdModel:
         return self

@@ -41,6 +41,8 @@ def name_facts(p: Any, seed: Any, prompt: Any, index: int = 0) -> NameFacts:
         seeds=tuple(of("all_seeds", ()) or ()), steps=int(of("steps", 0)), guidance_scale=float(of("cfg_scale", 0.0)), sampler=str(of("sampler_name", "")),
         schedule=str(of("scheduler", "")), batch_size=int(of("batch_size", 1)), batch_count=int(of("n_iter", 1)), batch_index=int(of("batch_index", 0) or 0),
         iteration=int(of("iteration", 0) or 0), strength=of("denoising_strength", None), user=str(of("user", "") or ""), now=datetime.now(),
+        model_name=str(of("sd_model_name", "")), model_hash=str(of("sd_model_hash", "")), vae_stem=str(of("sd_vae_name", "")).split(".")[0],
+        clip_skip=p.writer.request.options.clip_skip if of("writer", None) else 1, max_prompt_words=current().settings.get("directories_max_prompt_words"),
     )  # fmt: skip
 
 
@@ -50,9 +52,9 @@ def save_image(
     existing_info: dict[str, Any] | None = None, forced_filename: str | None = None, suffix: str = "", save_to_dirs: bool | None = None,
 ) -> tuple[str, str | None]:  # fmt: skip
     """Save a picture as A1111 names it, with ``info`` inside. (path, path of the .txt or None). Raises StorageError."""
-    app = current()
+    app, writer = current(), getattr(p, "writer", None)
     options = save_plan(
-        app.paths, app.settings, "txt2img", save_samples=True, save_grid=True, prompt_history=False, max_part_length=app.flags.filenames_max_length
+        app.paths, app.settings if writer is None else writer.settings, "txt2img", save_samples=True, save_grid=True, prompt_history=False, max_part_length=app.flags.filenames_max_length
     )
     chosen = options.grid_options if grid else options.options
     chosen = replace(chosen, file_format=extension.lstrip(".") or chosen.file_format)
@@ -63,10 +65,13 @@ def save_image(
     params = ImageSaveParams(image, p, str(Path(path) / f"{basename or forced_filename or 'picture'}.{chosen.file_format}"), {**(existing_info or {}), pnginfo_section_name: info})
     callbacks.before_image_saved_callback(params)
     infotext = str(params.pnginfo.get(pnginfo_section_name) or "")
+    at_work = getattr(p, "names_at_work", None)
     facts = name_facts(p, seed if seed is not None or forced_filename is None else 0, "" if no_prompt else prompt)
+    if at_work is not None:
+        facts = replace(at_work, seed=facts.seed, prompt=facts.prompt)
     saved = save_picture(
         params.image, app.paths.output_folder(path), facts, chosen, app.numbers, infotext=infotext, basename="" if forced_filename else basename,
-        short_name=short_filename, suffix=suffix,
+        short_name=short_filename, suffix=suffix, kept={Path(each) for each in getattr(p, "saved_elsewhere", ())},
     )  # fmt: skip
     image.already_saved_as = str(saved)  # type: ignore[attr-defined]
     params.filename = str(saved)

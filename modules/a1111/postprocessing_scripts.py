@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from modules.a1111.app_slot import is_occupied, occupied
+from modules.a1111.script import AlwaysVisible, Script, ScriptClassData
 from modules.application.app import App
 from modules.engine.postprocess import Operation, PostPicture
 
@@ -141,6 +142,43 @@ class PostprocessingScripts:
             ]  # fmt: skip
 
         return apply
+
+
+def scripts_for_tabs(app: App) -> list[ScriptClassData]:
+    """Script classes for the extensions' operations that the settings want on txt2img and img2img, each a script of its own there."""
+    host, wanted = app.postprocessing.host, app.settings.get("postprocessing_enable_in_main_ui")
+    if not isinstance(host, PostprocessingScripts):
+        return []
+    return [_on_tabs(each) for each in host.ordered() if each.name in wanted]
+
+
+def _on_tabs(operation: ScriptPostprocessing) -> ScriptClassData:
+    kind, name, path = type(operation), str(operation.name), operation.filename or ""
+
+    class OnTab(Script):
+        def __init__(self) -> None:
+            self.own = kind()
+            self.names: list[str] = []
+
+        def title(self) -> str:
+            return name
+
+        def show(self, is_img2img: bool) -> Any:
+            return AlwaysVisible
+
+        def ui(self, is_img2img: bool) -> list[Any]:
+            self.own.tab_name = "_img2img" if is_img2img else "_txt2img"
+            found = self.own.ui() or {}
+            self.names = list(found)
+            return list(found.values())
+
+        def postprocess_image(self, p: Any, pp: Any, *args: Any) -> None:
+            made = PostprocessedImage(pp.image)
+            self.own.process(made, **dict(zip(self.names, args)))
+            p.extra_generation_params.update(made.info)
+            pp.image = made.image
+
+    return ScriptClassData(OnTab, path, "", None)
 
 
 def install_postprocessing(app: App) -> PostprocessingScripts:

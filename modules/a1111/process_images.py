@@ -60,6 +60,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
         kind=p.table.tab, request=request, settings=settings, checkpoint=_checkpoint(work, settings), user=work.user, progress=work.counter,
         cancel=work.cancel, listener=bridge, say=work.say, noted=lambda done: _saved(work, p, work.made[:before], done), earlier=work.earlier,
     ))  # fmt: skip
+    p.color_corrections = None                      # as in A1111: of this run alone
     processed = _processed(work, p, bridge, outcome)
     if p.scripts is not None:
         p.scripts.postprocess(p, processed)
@@ -83,7 +84,7 @@ def _saved(work: RunningWork, p: Any, before: list[OutputImage], done: list[Outp
     """One more picture is safe. Told on the saving thread."""
     work.noted([*before, *done])
     newest = done[-1]
-    if newest.path is not None and listened("image_saved"):
+    if newest.path is not None and str(newest.path) not in p.saved_elsewhere and listened("image_saved"):
         callbacks.image_saved_callback(ImageSaveParams(newest.picture, p, str(newest.path), {"parameters": newest.infotext}))
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from modules.a1111.infotexts import create_infotext
+from modules.a1111.patch_points import looked_up
 from modules.a1111.processing import first_of
 from modules.application.version import INFOTEXT_VERSION
 
@@ -75,7 +76,7 @@ class Processed:
 
     def infotext(self, p: Any, index: int) -> str:
         """The text of picture ``index`` of the run."""
-        return create_infotext(
+        return looked_up("modules.processing", "create_infotext", create_infotext)(
             p, self.all_prompts, self.all_seeds, self.all_subseeds, comments=[], position_in_batch=index % max(self.batch_size, 1),
             iteration=index // max(self.batch_size, 1), index=index, all_negative_prompts=self.all_negative_prompts,
         )  # fmt: skip

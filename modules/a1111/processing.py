@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from modules.a1111.app_slot import is_occupied
 from modules.a1111.model_view import sd_model
 from modules.a1111.sampler_list import request_name
@@ -114,7 +116,10 @@ class StableDiffusionProcessing:
     pixels_after_sampling: list[Any] = field(default_factory=list, init=False)
     writer: Any = field(default=None, init=False)                               # of the last run: writes its texts
     last_facts: Any = field(default=None, init=False)
+    inversion: Any = field(default=None, init=False)                            # ours: an Inversion, where img2img's noise is found in its input
     job_timestamp: str = field(default="", init=False)
+    saved_elsewhere: set[str] = field(default_factory=set, init=False)          # paths that a replaced save_image gave
+    names_at_work: Any = field(default=None, init=False)                        # what the picture's name is made from, while one of them saves
     own_params: set[str] = field(default_factory=set, init=False)               # what the last run put into extra_generation_params
 
     def __post_init__(self) -> None:
@@ -183,7 +188,8 @@ class StableDiffusionProcessing:
         """
         values = {entry.api_name: getattr(self, entry.api_name) for entry in self.table if hasattr(self, entry.api_name) and entry.api_name not in _OWN_MEANING}
         if isinstance(self, StableDiffusionProcessingImg2Img):
-            values |= {"mask": self.image_mask if self.image_mask is not None else self.mask, "mask_blur": None}
+            mask = None if isinstance(self.mask, Tensor) else self.mask     # the last run's mask, in the latent
+            values |= {"mask": self.image_mask if self.image_mask is not None else mask, "mask_blur": None}
         values |= {
             "prompt": first_of(self.prompt, ""), "negative_prompt": first_of(self.negative_prompt, ""), "seed": first_of(self.seed, -1),
             "sampler_name": request_name(self.sampler_name), "subseed": first_of(self.subseed, -1), "save_images": True, "alwayson_scripts": extra_scripts or {},

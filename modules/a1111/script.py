@@ -79,6 +79,7 @@ class Script:
 
     args_from, args_to: the part of the flat argument list that belongs to it. controls: the components its ``ui`` returned.
     in_request: the name under which our requests hold its arguments, where the engine itself does its work.
+    checks_requests: ours: ``check_request`` is to be asked when the job is put in line, which may be long before it runs.
     page_has_it: its controls are the page's own fields, those called ``page_fields`` in the form ("{tab}" in them stands for the tab).
     """
 
@@ -102,6 +103,7 @@ class Script:
     controls: Any = None
     in_request: str | None = None
     page_has_it = False
+    checks_requests = False
     page_fields: tuple[str, ...] = ()
 
     def title(self) -> str:
@@ -114,6 +116,9 @@ class Script:
     def show(self, is_img2img: bool) -> Any:
         """True: offered in the list of this tab; False: not; AlwaysVisible: part of every job."""
         return True
+
+    def check_request(self, p: Any, settings: Any, *args: Any) -> None:
+        """Refuse, with a WebuiError, what this script could not do. Nothing runs yet; ``settings.get(key)`` answers as it will for the job."""
 
     def run(self, p: Any, *args: Any) -> Any:
         """For chosen scripts: do the whole job and return a Processed, or None for the usual one."""

@@ -12,6 +12,7 @@ from typing import Any
 from modules.a1111 import foreign_jobs
 from modules.a1111.app_slot import is_occupied, occupied
 from modules.a1111.patch_points import looked_up
+from modules.a1111.postprocessing_scripts import scripts_for_tabs
 from modules.a1111.process_images import process_images, usual_folders
 from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, from_request
@@ -24,6 +25,7 @@ from modules.application.app import App
 from modules.application.generation import asked_of, note
 from modules.application.outcome import Outcome, OutputImage
 from modules.application.picture_saver import EarlierPictures
+from modules.application.settings_store import OverlaidSettings
 from modules.extension_host.registry import HOUSE
 from modules.jobs.job import Job
 from modules.schema.errors import InvalidValue
@@ -62,6 +64,8 @@ class ScriptHost:
 
     def initialize(self) -> None:
         """Make the scripts of both tabs, once all are registered."""
+        with self.speaking():
+            self.txt2img.data = self.img2img.data = [*scripts_for_tabs(self.app), *self.scripts_data]
         self.txt2img.initialize_scripts(is_img2img=False)
         self.img2img.initialize_scripts(is_img2img=True)
 
@@ -79,7 +83,14 @@ class ScriptHost:
         return nullcontext() if is_occupied() else occupied(self.app)
 
     def check(self, request: Request) -> None:
-        check_scripts(self.runner_of(request), request.scripting)
+        runner, asked = self.runner_of(request), request.scripting
+        check_scripts(runner, asked)
+        script = next((each for each in runner.selectable_scripts if each.title().lower() == (asked.script_name or "").lower()), None)
+        if script is not None and script.checks_requests:
+            args = flat_arguments(self.with_ui(runner), asked)
+            settings = OverlaidSettings(self.app.settings.table, self.app.settings.changed(), request.overrides.override_settings)
+            with self.speaking():
+                script.check_request(from_request(request), settings, *args[script.args_from : script.args_to])
 
     def run(self, job: Job) -> tuple[Outcome, dict[str, Any]]:
         """Carry out ``job``. What is finished when something fails stays in ``job.result``."""

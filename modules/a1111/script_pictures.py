@@ -9,8 +9,9 @@ from typing import Any
 from PIL import Image
 
 from modules.a1111.running import running_work
+from modules.a1111.saving import replaced_save_image, saved_by_it
 from modules.application.outcome import OutputImage
-from modules.application.picture_saver import save_plan
+from modules.application.picture_saver import Saving, save_plan
 from modules.application.settings_store import OverlaidSettings
 from modules.imaging.annotated_grid import GridStyle
 from modules.imaging.filenames import NameFacts
@@ -62,10 +63,14 @@ def _save(p: Any, picture: Image.Image, infotext: str, *, name: str, prompt: str
                      max_part_length=work.app.flags.filenames_max_length)
     path, folder = None, plan.grid_folder if is_grid else plan.folder
     if wanted and folder is not None:
-        short = is_grid and not settings.get("grid_extended_filename")
+        short, names = is_grid and not settings.get("grid_extended_filename"), _names(p, prompt, seed, plan.max_part_length)
+        options, replacement = plan.grid_options if is_grid else plan.options, replaced_save_image()
+        output = OutputImage(picture=picture, infotext=infotext, seed=-1 if seed is None else seed, is_grid=is_grid)
+        asked = Saving(output=output, folder=folder, options=options, names=names, basename=name, short_name=short)
         try:
-            path = save_image(picture, folder, _names(p, prompt, seed, plan.max_part_length), plan.grid_options if is_grid else plan.options,
-                              work.app.numbers, infotext=infotext, basename=name, short_name=short)
+            answer = None if replacement is None else saved_by_it(p, asked, replacement)
+            path = answer.path if answer is not None else save_image(
+                picture, folder, names, options, work.app.numbers, infotext=infotext, basename=name, short_name=short)
         except (WebuiError, OSError, RuntimeError, ValueError) as error:
             p.comment(f"A picture was not saved. {error}")
     picture.already_saved_as = str(path) if path else None  # type: ignore[attr-defined]  # A1111's word

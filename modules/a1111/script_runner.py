@@ -20,11 +20,16 @@ from modules.a1111.script import (
     ScriptClassData,
 )
 from modules.a1111.script_controls import default_value
-from modules.extension_host.registry import contained, sentence_of
+from modules.extension_host.registry import HOUSE, Callback, contained, named, sentence_of
 from modules.schema.errors import WebuiError
 
 log = logging.getLogger(__name__)
 Data = Sequence[ScriptClassData]
+METHODS = (
+    "setup", "before_process", "process", "before_process_batch", "after_extra_networks_activate", "process_batch", "process_before_every_sampling",
+    "before_hr", "on_mask_blend", "post_sample", "postprocess_batch", "postprocess_batch_list", "postprocess_image", "postprocess_maskoverlay",
+    "postprocess_image_after_composite", "postprocess", "before_component", "after_component",
+)  # fmt: skip
 
 
 class ScriptFailed(WebuiError):
@@ -49,7 +54,7 @@ class ScriptRunner:
         self.paste_field_names: list[str] = []
         self.inputs: list[Any] = [None]
         self.callback_map: dict[str, Any] = {}
-        self.callback_names: list[str] = []
+        self.callback_names: list[str] = list(METHODS)
         self.on_before_component_elem_id: dict[str, list[Any]] = {}
         self.on_after_component_elem_id: dict[str, list[Any]] = {}
         self.is_img2img = False
@@ -159,11 +164,33 @@ class ScriptRunner:
                 raise
             raise ScriptFailed(f"The script {_title(script)} failed: {sentence_of(error)}", "What it said stands in the log.") from error
 
-    def ordered_scripts(self, method: str) -> list[Script]:
-        """The always-on scripts that have a ``method`` of their own, in the order of their calls."""
-        return [script for script in self.alwayson_scripts if getattr(type(script), method, None) is not getattr(Script, method, None)]
+    def list_scripts_for_method(self, method_name: str) -> list[Script]:
+        """Those that are asked at all, in the order of loading."""
+        return self.scripts if method_name in ("before_component", "after_component") else self.alwayson_scripts
 
-    list_scripts_for_method = ordered_scripts
+    def create_ordered_callbacks_list(self, method_name: str, *, enable_user_sort: bool = True) -> list[Callback]:
+        """The scripts that have a ``method_name`` of their own, each as a callback, in the order of their calls."""
+        category, listed = f"script_{method_name}", list[Callback]()
+        host = current().extensions if is_occupied() else None
+        for script in self.list_scripts_for_method(method_name):
+            if getattr(type(script), method_name, None) is not getattr(Script, method_name, None):
+                file = script.filename or ""
+                named(listed, category, script, file=file, owner=host.owner_of(file) if host else HOUSE, label=type(script).__name__)  # type: ignore[arg-type]  # A1111 keeps the script itself there
+        return listed if host is None else list(host.registry.in_order(category, listed, by_user=enable_user_sort))
+
+    def ordered_callbacks(self, method_name: str, *, enable_user_sort: bool = True) -> list[Callback]:
+        """The same, remembered until other scripts take part or the user wants another order."""
+        category, scripts = f"script_{method_name}", self.list_scripts_for_method(method_name)
+        wanted = current().extensions.registry.preferred(category) if is_occupied() and enable_user_sort else ()
+        key = (tuple(map(id, scripts)), wanted, enable_user_sort)
+        known = self.callback_map.get(category)
+        if known is None or known[0] != key:
+            known = self.callback_map[category] = (key, self.create_ordered_callbacks_list(method_name, enable_user_sort=enable_user_sort))
+        return known[1]
+
+    def ordered_scripts(self, method: str) -> list[Any]:
+        """The scripts that have a ``method`` of their own, in the order of their calls."""
+        return [each.callback for each in self.ordered_callbacks(method)]
 
     def _call(self, method: str, p: Any, *payload: Any, **keywords: Any) -> None:
         for script in self.ordered_scripts(method):
@@ -248,10 +275,9 @@ class ScriptRunner:
             with _guarded(script.filename or "", f"on_{kind}_component"):
                 callback(OnComponent(component=component))
         method = f"{kind}_component"
-        for script in self.scripts:
-            if getattr(type(script), method) is not getattr(Script, method):
-                with _guarded(script.filename or "", method):
-                    getattr(script, method)(component, **keywords)
+        for script in self.ordered_scripts(method):
+            with _guarded(script.filename or "", method):
+                getattr(script, method)(component, **keywords)
 
 
 def _args_of(script: Script, p: Any) -> Sequence[Any]:

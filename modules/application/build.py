@@ -35,6 +35,7 @@ from modules.loading.embeddings import EmbeddingShelf
 from modules.loading.hypernetwork import HypernetworkShelf
 from modules.loading.lora import LoraShelf
 from modules.loading.upscalers import PictureModelShelf
+from modules.loading.weights import reads_by_mapping
 from modules.schema.errors import NoCheckpoint, WebuiError
 from modules.schema.flags import Flags
 from modules.schema.settings.table import SETTINGS
@@ -74,7 +75,8 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
         numbers=NumberBook(),
         embeddings=EmbeddingShelf(catalogue.embeddings, catalogue.hash_of),
         hypernetworks=HypernetworkShelf(catalogue.hypernetworks),
-        loras=LoraShelf(catalogue.loras, metadata_of=catalogue.metadata_of, refresh=catalogue.refresh),
+        loras=LoraShelf(catalogue.loras, metadata_of=catalogue.metadata_of, refresh=catalogue.refresh,
+                        at_least=lambda: settings.get("lora_in_memory_limit")),
         conditionings=ConditioningCache(),
         upscalers=Upscalers(catalogue=catalogue, shelf=picture_models, models_dir=paths.models_dir, on_cpu=flags.use_cpu),
         faces=Faces(
@@ -88,6 +90,8 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
         extensions=extensions or ExtensionHost(),
         notices=(*notices, *(extensions.notices if extensions else ())),
     )
+    _map_files(not settings.get("disable_mmap_load_safetensors"))
+    settings.on_change("disable_mmap_load_safetensors", lambda off: _map_files(not off))
     runners |= with_batches(app, generation.runners(app)) | extras.runners(app) | merging.runners(app)
     register_builtin_pages(app)
     settings.on_change("list_hidden_files", lambda _value: catalogue.refresh())
@@ -114,12 +118,18 @@ def load_chosen(app: App) -> None:
         try:
             model = generation.chosen_checkpoint(app, app.settings.get(generation.CHECKPOINT_KEY))
             generation.load_checkpoint(app, model, app.settings)
+            if app.settings.get("textual_inversion_print_at_load"):
+                log.info("embeddings: %s", ", ".join(sorted(each.stem for each in app.catalogue.embeddings())) or "none")
         except NoCheckpoint as error:
             log.warning("%s", error)
         except WebuiError as error:
             log.error("the chosen checkpoint was not loaded: %s", error)
 
     app.jobs.call_soon(load)
+
+
+def _map_files(wanted: bool) -> None:
+    (reads_by_mapping.set if wanted else reads_by_mapping.clear)()
 
 
 def _take_up_named_checkpoint(flags: Flags, settings: SettingsStore, catalogue: Catalogue) -> None:

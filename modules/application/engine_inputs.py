@@ -4,8 +4,18 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from modules.application.init_inputs import opened, resolve_init
-from modules.engine.resolved import PreviewOptions, ResolvedHires, ResolvedInit, ResolvedRefiner, ResolvedRequest, SamplingOptions
-from modules.engine.sampler_registry import find_sampler, find_schedule, split_sampler_and_schedule
+from modules.engine.resolved import (
+    Hypertile,
+    KeptStages,
+    PreviewOptions,
+    ResolvedHires,
+    ResolvedInit,
+    ResolvedRefiner,
+    ResolvedRequest,
+    SamplingOptions,
+    TileChoice,
+)
+from modules.engine.sampler_registry import AUTOMATIC, find_sampler, find_schedule, split_sampler_and_schedule
 from modules.engine.upscale import BUILT_IN, KnownUpscalers
 from modules.schema.params_hires import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
@@ -64,12 +74,16 @@ _OPTION_KEYS: dict[str, str] = {
     "img2img_fix_steps": "img2img_fix_steps",
     "colour_correction": "img2img_color_correction",
     "inpainting_mask_weight": "inpainting_mask_weight",
+    "bundled_in_text": "lora_bundled_ti_to_infotext",
     "background_colour": "img2img_background_color",
     "img2img_upscaler": "upscaler_for_img2img",
     "overlay_original": "overlay_inpaint",
     "hires_use_first_pass_conds": "hires_fix_use_firstpass_conds",
     "use_old_hires_size": "use_old_hires_fix_width_height",
 }
+
+
+_VAE_TYPES = {"bfloat16": "auto_vae_precision_bfloat16", "float32": "auto_vae_precision"}
 
 
 class SettingsView(Protocol):
@@ -117,6 +131,15 @@ def resolve(
             hires_pass=settings.get("hires_fix_refiner_pass"),
         ),
         preview=_preview(settings),
+        vae_types=tuple(name for name, key in _VAE_TYPES.items() if settings.get(key)),
+        hypertile=Hypertile(
+            unet=_tiles(settings, "unet"), vae=_tiles(settings, "vae"), unet_in_hires=settings.get("hypertile_enable_unet_secondpass")),
+        kept=KeptStages(
+            before_faces=settings.get("save_images_before_face_restoration"),
+            before_hires=settings.get("save_images_before_highres_fix"),
+            before_colours=settings.get("save_images_before_color_correction"),
+            masks=any(settings.get(key) for key in ("save_mask", "save_mask_composite", "return_mask", "return_mask_composite")),
+        ),
         face_restoration=_face_restoration(request, settings),
     )
 
@@ -144,8 +167,9 @@ def _hires(request: Txt2ImgRequest | Img2ImgRequest, upscalers: KnownUpscalers) 
     hires = request.hires
     sampler, schedule = _named(hires.sampler_name, SAME_SAMPLER), _named(hires.scheduler, SAME_SCHEDULER)
     if sampler:
-        sampler, schedule = split_sampler_and_schedule(sampler, schedule)
+        sampler, inside = split_sampler_and_schedule(sampler, schedule)
         sampler = find_sampler(sampler).name
+        schedule = inside if schedule or inside != AUTOMATIC else ""    # another sampler alone keeps the first pass's schedule
     old_form = any(_first_pass_size(request))
     return ResolvedHires(
         enabled=True,
@@ -183,4 +207,12 @@ def _named(name: str | None, same: str = "None") -> str:
 
 def _preview(settings: SettingsView) -> PreviewOptions:
     every = settings.get("show_progress_every_n_steps") if settings.get("live_previews_enable") else 0
-    return PreviewOptions(every_steps=max(0, every), method=settings.get("show_progress_type"), file_format=settings.get("live_previews_image_format"))
+    return PreviewOptions(
+        every_steps=max(0, every), method=settings.get("show_progress_type"), file_format=settings.get("live_previews_image_format"),
+        content=settings.get("live_preview_content"), of_batch=settings.get("show_progress_grid"), for_interrupted=settings.get("live_preview_fast_interrupt"))
+
+
+def _tiles(settings: SettingsView, part: str) -> TileChoice:
+    return TileChoice(
+        is_on=settings.get(f"hypertile_enable_{part}"), max_depth=settings.get(f"hypertile_max_depth_{part}"),
+        max_tile=settings.get(f"hypertile_max_tile_{part}"), swap_size=settings.get(f"hypertile_swap_size_{part}"))

@@ -16,6 +16,8 @@ from modules.application.outcome import Outcome, OutputImage
 from modules.application.picture_saver import save_options
 from modules.application.postprocess_door import Values
 from modules.application.settings_store import OverlaidSettings
+from modules.application.upscalers import tile_settings
+from modules.engine.hooks import is_over
 from modules.engine.postprocess import PostPicture, infotext_of, run_operations
 from modules.files.atomic import write_text
 from modules.files.resolver import PathRefused
@@ -108,7 +110,10 @@ def _tools(app: App, settings: Any, job: Job | None = None) -> ExtrasTools:
         upscalers=app.upscalers.for_job(settings, say, job.cancel, job.progress.step),
         faces=app.faces.for_job(settings, say=say, cancel=job.cancel),
         from_page=job.source == "page",
-        name_as_suffix=settings.get("use_upscaler_name_as_suffix"))
+        name_as_suffix=settings.get("use_upscaler_name_as_suffix"),
+        again=lambda picture, wanted, make: app.upscalers.recent.get(
+            picture, (wanted, tile_settings(settings)), make, most=settings.get("upscaling_max_images_in_cache"),
+            whole=lambda: not (job.cancel.interrupted or job.cancel.skipped)))
 
 
 def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
@@ -119,6 +124,7 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     sources = [Source(**each) for each in job.payload["pictures"]]
     job.progress.begin(len(sources), len(sources))
     for index, each in enumerate(sources):
+        job.cancel.hold()
         if job.cancel.interrupted or job.cancel.stopping:
             break
         job.progress.begin_batch(index)
@@ -167,7 +173,7 @@ class _Work:
         added = self.app.postprocessing.operations(self.job.live or {}, self.comments.append)
         return run_operations(
             PostPicture(picture=picture.convert("RGB")), [*operations(self.asked, self.tools, disabled=get("postprocessing_disable_in_extras")), *added],
-            order=get("postprocessing_operation_order"), stopped=lambda: cancel.interrupted or cancel.skipped)
+            order=get("postprocessing_operation_order"), stopped=lambda: is_over(cancel))
 
     def _deliver(self, made: PostPicture, name: str, parameters: str, texts: dict[str, str], suffix: str) -> None:
         """Take one result. What the picture told before goes on with it; a PNG keeps the texts apart, as A1111 does."""

@@ -1,7 +1,7 @@
 """What the Extras tab can do to a picture, as the operations of one job, in A1111's order."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,13 +26,17 @@ _MIRRORED = {"Horizontal": (ImageOps.mirror,), "Vertical": (ImageOps.flip,), "Bo
 class ExtrasTools:
     """What the operations of one job work with. from_page: its whole numbers are written without decimals, as A1111's page does.
 
-    name_as_suffix: the upscaler's name goes into the file's name.
+    name_as_suffix: the upscaler's name goes into the file's name. again: may know a result from before; else it calls what makes it.
     """
 
     upscalers: KnownUpscalers
     faces: JobFaces
     from_page: bool = False
     name_as_suffix: bool = False
+    again: Callable[[Image.Image, Enlargement, Callable[[], Image.Image]], Image.Image] = lambda picture, wanted, make: make()
+
+    def enlarged(self, picture: Image.Image, wanted: Enlargement) -> Image.Image:
+        return self.again(picture, wanted, lambda: enlarged_picture(picture, wanted, self.upscalers))
 
 
 def operations(asked: ExtrasRequest, tools: ExtrasTools, *, disabled: Sequence[str] = ()) -> list[Operation]:
@@ -98,7 +102,7 @@ def _upscale(given: PostPicture, asked: Upscale, tools: ExtrasTools) -> Sequence
     if asked.upscaler_2 != "None" and asked.share_of_second > 0:
         facts["Postprocess upscaler 2"] = asked.upscaler_2
         tags.append(f"{asked.upscaler_2} {asked.share_of_second:g}")
-    picture = enlarged_picture(given.picture, wanted, tools.upscalers)
+    picture = tools.enlarged(given.picture, wanted)
     nametags = (*given.nametags, *tags) if tools.name_as_suffix else given.nametags
     return [replace(given, picture=picture, facts=facts, nametags=nametags)]
 

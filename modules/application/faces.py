@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modules.engine.hooks import is_over
 from modules.engine.restore_faces import FaceTools, boxes_of_faces, restored_faces
 from modules.schema.errors import InvalidValue
 
@@ -73,7 +74,7 @@ class Faces:
 
     def for_job(self, settings: Settings, *, say: Callable[[str], None] = lambda text: None, cancel: CancelView | None = None) -> JobFaces:
         """As it runs inside one job."""
-        return JobFaces(faces=self, settings=settings, say=say, stopped=lambda: cancel is not None and (cancel.interrupted or cancel.skipped))
+        return JobFaces(faces=self, settings=settings, say=say, stopped=lambda: cancel is not None and is_over(cancel))
 
     def _both(self, name: str) -> None:
         self.weights(name)

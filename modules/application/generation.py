@@ -13,6 +13,7 @@ from PIL import Image
 
 from modules.application.app import App
 from modules.application.engine_inputs import SettingsView, resolve
+from modules.application.init_images import keep_init_images
 from modules.application.init_inputs import SOFT_INPAINTING
 from modules.application.outcome import Outcome, OutputImage, processed_info
 from modules.application.payload import request_as_json
@@ -27,10 +28,12 @@ from modules.engine.generate import generate
 from modules.engine.hires import hires_size
 from modules.engine.img2img import effective_batch
 from modules.engine.plan import fixed_seed
+from modules.engine.profile import ProfileOptions, profiled
 from modules.engine.prompt_comments import strip_comments
 from modules.engine.resolved import ResolvedRequest
 from modules.engine.styles import apply_styles, read_styles
 from modules.families.table import family_named
+from modules.files.resolver import safe_join
 from modules.jobs.job import Job, JobState
 from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC
@@ -255,7 +258,9 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     resolved = with_checkpoints(app, resolve(request, settings, upscalers), hashing=True)
     resolved, comments = _with_styles(app, request, resolved, strip=settings.get("enable_prompt_comments"))
     resolved = with_usual_networks(app, resolved, settings)
-    writer = FactsWriter(asked=request, request=resolved, settings=settings, models=models, user=work.user, added=listener.extra)
+    writer = FactsWriter(
+        asked=request, request=resolved, settings=settings, models=models, user=work.user, added=listener.extra,
+        init_image_hash=keep_init_images(app.paths, resolved, settings) if settings.get("save_init_img") else None)
     comments += (no_vae,) if no_vae else ()
     began = datetime.now()
     plan = save_plan(
@@ -263,19 +268,29 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
         save_samples=request.output.save_images and not request.output.do_not_save_samples,
         save_grid=request.output.save_images and not request.output.do_not_save_grid,
         prompt_history=not app.flags.no_prompt_history, max_part_length=app.flags.filenames_max_length)
-    saver = PictureSaver(plan, writer, app.numbers, began, work.noted, earlier=work.earlier, before=listener.about_to_save, grid_of=listener.grid_of)
+    saver = PictureSaver(plan, writer, app.numbers, began, work.noted, earlier=work.earlier, ears=listener)
     listener.saver, listener.writer, listener.networks = saver, writer, NetworkSwitch(components, app.loras, app.hypernetworks)
     try:
-        result = generate(
-            resolved, components, source=_source(app, work, settings), policy=app.policy, hooks=listener, progress=work.progress, cancel=work.cancel,
-            embeddings=app.embeddings, networks=listener.networks, cache=app.conditionings if settings.get("persistent_cond_cache") else None,
-            upscalers=upscalers, restore_faces=_restorer(app, work, resolved, settings))
+        with profiled(_profile(app, settings)):
+            result = generate(
+                resolved, components, source=_source(app, work, settings), policy=app.policy, hooks=listener, progress=work.progress, cancel=work.cancel,
+                embeddings=app.embeddings, networks=listener.networks, cache=app.conditionings if settings.get("persistent_cond_cache") else None,
+                upscalers=upscalers, restore_faces=_restorer(app, work, resolved, settings))
         comments += result.comments
         listener.facts = result.facts
     finally:
         images = saver.finish()
         listener.outcome = _outcome(request, writer, saver, listener, images, comments, settings, began)
     return listener.outcome
+
+
+def _profile(app: App, settings: SettingsView) -> ProfileOptions | None:
+    """None unless the settings want each run profiled."""
+    if not settings.get("profiling_enable"):
+        return None
+    return ProfileOptions(
+        file=safe_join(app.paths.data_dir, settings.get("profiling_filename") or "trace.json"), activities=settings.get("profiling_activities"),
+        shapes=settings.get("profiling_record_shapes"), memory=settings.get("profiling_profile_memory"), stack=settings.get("profiling_with_stack"))
 
 
 def _restorer(app: App, work: PictureWork, resolved: ResolvedRequest, settings: OverlaidSettings) -> Callable[[Image.Image], Image.Image] | None:

@@ -128,6 +128,7 @@ class _Batch:
         """What is finished when something fails stays in ``job.result``. A picture that cannot be used is told and left out."""
         cancel = self._job.cancel
         for index, file in enumerate(self._order.files):
+            cancel.hold()
             if cancel.interrupted or cancel.stopping:
                 break
             self._job.progress.text = f"{index + 1} out of {len(self._order.files)}: {Path(file).name}"

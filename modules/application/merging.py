@@ -11,6 +11,7 @@ from typing import Any
 
 from modules.application.app import App
 from modules.application.outcome import Outcome
+from modules.engine.hooks import is_over
 from modules.files.atomic import write_bytes, write_new_file
 from modules.files.resolver import safe_join
 from modules.files.storage import StorageError
@@ -174,7 +175,7 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
 
 def _write(merge: Merge, file: Any, asked: MergeRequest, metadata: Mapping[str, str], job: Job) -> None:
     def report(done: int, total: int) -> None:
-        if job.cancel.interrupted or job.cancel.skipped:
+        if is_over(job.cancel):
             raise _Stopped
         job.progress.step(done, total)
 

@@ -31,6 +31,7 @@ class OutputImage:
     complete: bool = True
     texts: Mapping[str, str] | None = None
     is_grid: bool = False
+    is_beside: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class Outcome:
 
 def _summary_of(image: OutputImage) -> dict[str, Any]:
     return {"path": str(image.path) if image.path else None, "infotext": image.infotext, "seed": image.seed, "complete": image.complete,
-            **({"grid": True} if image.is_grid else {})}
+            **({"grid": True} if image.is_grid or image.is_beside else {})}
 
 
 def processed_info(

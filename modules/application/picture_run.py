@@ -2,16 +2,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from modules.application.outcome import Outcome, OutputImage
-from modules.application.picture_saver import EarlierPictures, PictureSaver
+from modules.application.picture_saver import EarlierPictures, PictureSaver, SavingEars
 from modules.application.run_facts import FactsWriter
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.hooks import BatchPlan, CancelView, GeneratedImage, NullHooks, ProgressSink, SamplingFacts
-from modules.imaging.save import BeforeSaving
+from modules.imaging.masks import only_masked
 from modules.schema.request import Request
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from modules.engine.adapters import NetworkSwitch
 
 
-class PictureListener(NullHooks):
+class PictureListener(NullHooks, SavingEars):
     """Hands each picture to the saver as soon as the engine has it. Scripts' bridge is one of its children.
 
     saver, writer, networks: those of this run, there from ``plans_ready`` on. outcome: what was made, also when the run failed.
@@ -42,18 +41,22 @@ class PictureListener(NullHooks):
         self.saver.plans = plans
         return plans
 
-    def about_to_save(self, picture: Image, path: Path, texts: dict[str, Any]) -> BeforeSaving | None:
-        """A picture gets its file: another picture, name or texts for it, or None to leave all as it is. On the saving thread."""
-        return None
-
-    def grid_of(self, pictures: list[Image], rows: int) -> tuple[list[Image], int]:
-        """The pictures of a grid that is about to be made, and its rows."""
-        return pictures, rows
-
     def composited(self, image: GeneratedImage) -> GeneratedImage:
         self.facts = image.facts or self.facts
         self.saver.take(image)
         return image
+
+    def aside(self, image: GeneratedImage, suffix: str) -> None:
+        self.saver.take_beside(image, suffix)
+
+    def masked(self, image: GeneratedImage, mask: Image, alone: Image) -> None:
+        """The mask, and what was drawn under it, as the settings want them."""
+        get = self.writer.settings.get
+        if get("save_mask") or get("return_mask"):
+            self.saver.take_beside(replace(image, picture=mask.convert("RGB")), "-mask", saved=get("save_mask"), shown=get("return_mask"))
+        if get("save_mask_composite") or get("return_mask_composite"):
+            under = replace(image, picture=only_masked(alone, mask))
+            self.saver.take_beside(under, "-mask-composite", saved=get("save_mask_composite"), shown=get("return_mask_composite"))
 
 
 @dataclass(frozen=True, kw_only=True)

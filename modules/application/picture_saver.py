@@ -71,18 +71,54 @@ class EarlierPictures:
         return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """A picture that is about to get its file. suffix: behind the name. short_name: without what its pattern makes."""
+
+    output: OutputImage
+    folder: Path
+    options: SaveOptions
+    names: NameFacts
+    basename: str = ""
+    short_name: bool = False
+    suffix: str = ""
+
+
+class SavingEars:
+    """Whoever wants a say in how pictures are saved; this one leaves all as it is."""
+
+    def about_to_save(self, picture: Image.Image, path: Path, texts: dict[str, Any]) -> BeforeSaving | None:
+        """A picture gets its file: another picture, name or texts for it, or None to leave all as it is. On the saving thread."""
+        return None
+
+    def grid_of(self, pictures: list[Image.Image], rows: int) -> tuple[list[Image.Image], int]:
+        """The pictures of a grid that is about to be made, and its rows."""
+        return pictures, rows
+
+    def text_of(self, image: GeneratedImage, own: Callable[[GeneratedImage], str]) -> str:
+        """The picture's parameters text. own: what the house writes."""
+        return own(image)
+
+    def saves_itself(self) -> bool:
+        """Whether ``save`` is to be asked, on the job's own thread."""
+        return False
+
+    def save(self, asked: Saving) -> OutputImage | None:
+        """The picture with its path; None when it is left to the house."""
+        return None
+
+
 class PictureSaver:
     """One job's pictures on their way to disk. ``take`` on the worker; ``finish`` waits. A failure becomes a comment, never a lost picture."""
 
     def __init__(
         self, plan: SavePlan, writer: FactsWriter, numbers: NumberBook, began: datetime, saved: Callable[[list[OutputImage]], None],
-        *, earlier: EarlierPictures | None = None, before: Callable[[Image.Image, Path, dict[str, Any]], BeforeSaving | None] | None = None,
-        grid_of: Callable[[list[Image.Image], int], tuple[list[Image.Image], int]] | None = None,
+        *, earlier: EarlierPictures | None = None, ears: SavingEars | None = None,
     ) -> None:
-        """before: asked before a picture is written; grid_of: before a grid is made of pictures in so many rows. saved: told, on the saving thread, all pictures so far whenever one more is safe. earlier: those of a former attempt at the job."""
+        """saved: told, on the saving thread, all pictures so far whenever one more is safe. earlier: those of a former attempt at the job."""
         self._earlier = earlier or EarlierPictures({})
         self._plan, self._writer, self._numbers, self._began, self._saved = plan, writer, numbers, began, saved
-        self._before, self._grid_of = before, grid_of or (lambda pictures, rows: (pictures, rows))
+        self._ears = ears or SavingEars()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="save")
         self._room = threading.Semaphore(_MOST_WAITING)
         self._futures: list[Future[OutputImage]] = []
@@ -93,12 +129,35 @@ class PictureSaver:
 
     def take(self, image: GeneratedImage) -> None:
         """A picture is finished."""
-        infotext = self._writer.infotext(image)
+        infotext = self._ears.text_of(image, self._writer.infotext)
         if not self._futures:
             self._remember_prompt(infotext)
         self._tell(image, infotext)
-        self._room.acquire()
-        self._futures.append(self._pool.submit(self._save, image, infotext))
+        self._futures.append(self._submit(lambda: self._save(image, infotext)))
+
+    def take_beside(self, image: GeneratedImage, suffix: str, *, saved: bool = True, shown: bool = False) -> None:
+        """A picture that belongs to ``image``'s: another stage of it, or its mask. suffix: behind the file's name. shown: it is one of the job's pictures."""
+        saved = saved and self._plan.folder is not None and (image.complete or self._plan.incomplete)
+        if saved or shown:
+            infotext = self._ears.text_of(image, self._writer.infotext)
+            future = self._submit(lambda: self._save_beside(image, infotext, suffix, saved=saved, shown=shown))
+            if shown:
+                self._futures.append(future)
+
+    def _submit(self, save: Callable[[], OutputImage]) -> Future[OutputImage]:
+        """On the saving thread, or here and now where strangers' code does the saving: it expects the job's own thread."""
+        if not self._ears.saves_itself():
+            self._room.acquire()
+            return self._pool.submit(self._and_make_room, save)
+        done: Future[OutputImage] = Future()
+        done.set_result(save())
+        return done
+
+    def _and_make_room(self, save: Callable[[], OutputImage]) -> OutputImage:
+        try:
+            return save()
+        finally:
+            self._room.release()
 
     def _tell(self, image: GeneratedImage, infotext: str) -> None:
         """To the console, by the settings."""
@@ -119,7 +178,7 @@ class PictureSaver:
         if not wanted or not images or (len(images) < 2 and settings.get("grid_only_if_multiple")):
             return None
         rows = grid_rows(len(images), n_rows=settings.get("n_rows"), batch_size=batch_size, prevent_empty=settings.get("grid_prevent_empty_spots"))
-        pictures, rows = self._grid_of([image.picture for image in images], rows)
+        pictures, rows = self._ears.grid_of([image.picture for image in images], rows)
         sheet = image_grid(pictures, rows, settings.get("grid_background_color"))
         grid = OutputImage(picture=sheet, infotext=images[0].infotext, seed=images[0].seed, is_grid=True)
         if self._plan.grid_folder is None or not settings.get("grid_save"):
@@ -128,32 +187,41 @@ class PictureSaver:
         return self._write(grid, self._plan.grid_folder, self._plan.grid_options, self._names(None, sheet), basename="grid", short_name=short)
 
     def _save(self, image: GeneratedImage, infotext: str) -> OutputImage:
-        try:
-            output = OutputImage(picture=image.picture, infotext=infotext, seed=image.seed, complete=image.complete)
-            if image.complete and (path := self._earlier.take(infotext)) is not None:
-                output = replace(output, path=path)
-                self._own_paths.add(path)
-            elif self._plan.folder is not None and (image.complete or self._plan.incomplete):
-                output = self._write(output, self._plan.folder, self._plan.options, self._names(image, image.picture))
+        output = OutputImage(picture=image.picture, infotext=infotext, seed=image.seed, complete=image.complete)
+        if image.complete and (path := self._earlier.take(infotext)) is not None:
+            output = replace(output, path=path)
+            self._own_paths.add(path)
+        elif self._plan.folder is not None and (image.complete or self._plan.incomplete):
+            output = self._write(output, self._plan.folder, self._plan.options, self._names(image, image.picture))
+        self._done.append(output)
+        self._saved(list(self._done))
+        return output
+
+    def _save_beside(self, image: GeneratedImage, infotext: str, suffix: str, *, saved: bool, shown: bool) -> OutputImage:
+        output = OutputImage(picture=image.picture, infotext=infotext, seed=image.seed, complete=image.complete, is_beside=True)
+        if saved and self._plan.folder is not None:
+            output = self._write(output, self._plan.folder, self._plan.options, self._names(image, image.picture), suffix=suffix)
+        if shown:
             self._done.append(output)
-            self._saved(list(self._done))
-            return output
-        finally:
-            self._room.release()
+        return output
 
     def _write(
-        self, output: OutputImage, folder: Path, options: SaveOptions, names: NameFacts, *, basename: str = "", short_name: bool = False,
+        self, output: OutputImage, folder: Path, options: SaveOptions, names: NameFacts, *, basename: str = "", short_name: bool = False, suffix: str = "",
     ) -> OutputImage:
         changed: list[BeforeSaving] = []
 
         def before(picture: Image.Image, path: Path, texts: dict[str, Any]) -> BeforeSaving | None:
-            named = self._before(picture, path, texts) if self._before is not None else None
+            named = self._ears.about_to_save(picture, path, texts)
             changed.extend([named] if named is not None else [])
             return named
 
         try:
+            if self._ears.saves_itself():
+                asked = Saving(output=output, folder=folder, options=options, names=names, basename=basename, short_name=short_name, suffix=suffix)
+                if (answer := self._ears.save(asked)) is not None:
+                    return answer
             path = save_image(
-                output.picture, folder, names, options, self._numbers, infotext=output.infotext, basename=basename, short_name=short_name,
+                output.picture, folder, names, options, self._numbers, infotext=output.infotext, basename=basename, short_name=short_name, suffix=suffix,
                 before=before, kept=self._own_paths)
             self._own_paths.add(path)
             return replace(output, path=path, picture=changed[-1].image if changed else output.picture)

@@ -34,13 +34,14 @@ class ModelFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class FactsWriter:
-    """Writes the texts of one job's pictures. added: what scripts make of the fields behind A1111's fixed ones."""
+    """Writes the texts of one job's pictures. added: what scripts make of the fields behind A1111's fixed ones. init_image_hash: of the saved input."""
 
     asked: Request
     request: ResolvedRequest
     settings: SettingsView
     models: ModelFacts
     user: str = ""
+    init_image_hash: str | None = None
     added: Callable[[GeneratedImage, Mapping[str, object]], Mapping[str, object]] = lambda image, own: own
 
     def infotext(self, image: GeneratedImage) -> str:
@@ -74,6 +75,7 @@ class FactsWriter:
             conditional_mask_weight=options.inpainting_mask_weight if self.models.is_inpainting else None,
             clip_skip=options.clip_skip,
             ensd=options.ensd if _reads_ensd(request) else None,
+            init_image_hash=self.init_image_hash,
             noise_source=options.noise_source,
             tiling=options.tiling,
             token_merging_ratio=options.token_merging_ratio,

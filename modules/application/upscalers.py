@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modules.application.recent_pictures import RecentPictures
 from modules.engine.extras import Enlargement, enlarged_picture
+from modules.engine.hooks import is_over
 from modules.engine.model_upscale import ModelUpscaling, model_upscaler
 from modules.engine.tiles import Tiling
 from modules.engine.upscale import KnownUpscalers, PictureUpscaler
@@ -28,6 +30,11 @@ _TILE_SETTINGS = {
 }
 
 
+def tile_settings(settings: Settings) -> tuple[object, ...]:
+    """All that say how pictures are cut; another cut is another result."""
+    return tuple(settings.get(key) for pair in (("ESRGAN_tile", "ESRGAN_tile_overlap"), *_TILE_SETTINGS.values()) for key in pair)
+
+
 class Settings(Protocol):
     """Anything that answers for a setting's value by key."""
 
@@ -42,6 +49,7 @@ class Upscalers:
     shelf: PictureModelShelf
     models_dir: Path
     on_cpu: tuple[str, ...] = ()
+    recent: RecentPictures = field(default_factory=RecentPictures)
 
     def names(self) -> list[str]:
         """As the lists show them: None, Lanczos, Nearest, then the models."""
@@ -65,7 +73,7 @@ class Upscalers:
 
         return self._bound(ModelUpscaling(
             shelf=self.shelf, tiling=lambda architecture: tiling_of(architecture, settings), on_cpu=self._is_on_cpu, on_tile=report,
-            stopped=lambda: cancel.interrupted or cancel.skipped))
+            stopped=lambda: is_over(cancel)))
 
     def enlarge(self, picture: Image, name: str, factor: float, *, settings: Settings, say: Callable[[str], None], cancel: CancelView) -> Image:
         """``picture`` enlarged ``factor`` times by the upscaler ``name``, inside a job. Raises UnknownName, CannotLoad, OutOfMemory."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modules.a1111.infotexts import create_infotext
+from modules.a1111.patch_points import looked_up
 from modules.a1111.process_images import fix_seed, get_fixed_seed, process_images
 from modules.a1111.processed import Processed
 from modules.a1111.running import RunningWork, running_work
@@ -56,6 +57,8 @@ class Axis:
 
 
 class Script(ScriptBase):
+    checks_requests = True
+
     def title(self) -> str:
         return "X/Y/Z plot"
 
@@ -79,17 +82,30 @@ class Script(ScriptBase):
         if not setting(p, "return_grid"):
             p.batch_size = 1
         typed = ((x_type, x_values, x_dropdown), (y_type, y_values, y_dropdown), (z_type, z_values, z_dropdown))
-        axes = [self._axis(p, *each, csv_mode=bool(csv_mode)) for each in typed]
+        axes = self._axes(p, typed, csv_mode=bool(csv_mode))
         if not keep_random:
             for axis in axes:
                 if axis.option.label in SEEDS:
                     axis.values[:] = [get_fixed_seed(value) for value in axis.values]
         cells = Cells((len(axes[0].values), len(axes[1].values), len(axes[2].values)))
-        self._check_size(p, cells)
+        self._check_size(p, cells, setting(p, "img_max_size_mp"))
         state.job_count = len(cells.places) * p.n_iter
         plot = _Plot(p, work, axes, cells, (bool(vary_x), bool(vary_y), bool(vary_z)), keep_random=bool(keep_random), title=self.title())
         plot.run()
         return plot.answer(legend=bool(legend), margin=int(margin), pictures=bool(include_pictures), sub_sheets=bool(include_sheets))
+
+    def check_request(self, p: Any, settings: Any, *args: Any) -> None:
+        """What is wrong with the axes, and a sheet too large, is said when the plot is asked for."""
+        try:
+            axes = self._axes(p, (args[0:3], args[3:6], args[6:9]), csv_mode=bool(args[-1]))
+        except WebuiError:
+            raise
+        except Exception:       # an extension's axis, which may need the running job: it will speak for itself then
+            return
+        self._check_size(p, Cells((len(axes[0].values), len(axes[1].values), len(axes[2].values))), settings.get("img_max_size_mp"))
+
+    def _axes(self, p: Any, typed: Sequence[Sequence[Any]], *, csv_mode: bool) -> list[Axis]:
+        return [self._axis(p, *each, csv_mode=csv_mode) for each in typed]
 
     def _axis(self, p: Any, kind: Any, text: str, chosen: Any, *, csv_mode: bool) -> Axis:
         option = self._option(kind)
@@ -123,10 +139,9 @@ class Script(ScriptBase):
             raise InvalidValue(f"X/Y/Z plot has {len(options)} axes here; there is no number {place}.", field="script_args")
         return options[place]
 
-    def _check_size(self, p: Any, cells: Cells) -> None:
+    def _check_size(self, p: Any, cells: Cells, most: float) -> None:
         """Before the first picture, not after the last."""
         megapixels = round(len(cells.places) * p.width * p.height / 1_000_000)
-        most = setting(p, "img_max_size_mp")
         if megapixels > most:
             raise InvalidValue(
                 f"The sheet of {' x '.join(map(str, cells.size))} pictures would have {megapixels} megapixels; the settings allow {most:g}.",
@@ -199,7 +214,7 @@ class _Plot:
 
     def _note_texts(self, pc: Any, place: Place) -> None:
         if place[:2] == (0, 0):
-            text = create_infotext(pc, pc.all_prompts, pc.all_seeds, pc.all_subseeds)
+            text = looked_up("modules.processing", "create_infotext", create_infotext)(pc, pc.all_prompts, pc.all_seeds, pc.all_subseeds)
             self.texts[place[2]] = text
             self.whole_text = self.whole_text or text
 

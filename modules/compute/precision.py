@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -32,16 +32,21 @@ def check_finite(tensor: Tensor, *, what: str, remedy: str) -> Tensor:
     raise NotFinite(f"{what} is not a number in {share:.0%} of its values.", remedy)
 
 
-def finite_or_upcast(module: nn.Module, compute: Callable[[torch.dtype], Tensor], *, what: str, remedy: str) -> Tensor:
-    """What ``compute`` gives; if that is no number, what it gives once more with ``module`` in float32.
+def finite_or_upcast(
+    module: nn.Module, compute: Callable[[torch.dtype], Tensor], *, what: str, remedy: str, types: Sequence[str] = ("float32",)
+) -> Tensor:
+    """What ``compute`` gives; if that is no number, what it gives once more with ``module`` in the next of ``types``.
 
-    compute: gets the type in which ``module`` wants its input. ``module`` stays in float32 afterwards: what
-    overflowed once will overflow again. Raises NotFinite when float32 does not help either.
+    compute: gets the type in which ``module`` wants its input. ``module`` stays in that type afterwards: what
+    overflowed once will overflow again. Raises NotFinite when none of them helps.
     """
     dtype = next(module.parameters()).dtype
     result = compute(dtype)
-    if dtype is not torch.float32 and not is_finite(result):
-        log.warning("%s is not a number in %s; it is computed again in float32, and so from now on", what, str(dtype).removeprefix("torch."))
-        module.to(torch.float32)
-        result = compute(torch.float32)
+    for name in types:
+        wider = getattr(torch, name)
+        if dtype is torch.float32 or dtype is wider or is_finite(result):
+            break
+        log.warning("%s is not a number in %s; it is computed again in %s, and so from now on", what, str(dtype).removeprefix("torch."), name)
+        module.to(wider)
+        dtype, result = wider, compute(wider)
     return check_finite(result, what=what, remedy=remedy)

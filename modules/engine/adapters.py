@@ -97,6 +97,10 @@ class NetworkSwitch:
                 swap.parameter.data = swap.changed
         return self._active
 
+    def text_key_now(self) -> Hashable:
+        """The ``text_key`` of what is in use."""
+        return self._active.text_key
+
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """The weights as they were while this runs, for another run on the same model; then again with the LoRAs."""

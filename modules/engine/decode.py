@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,13 @@ from modules.compute.precision import check_finite, finite_or_upcast
 VAE_REMEDY = "Choose another VAE, or start with --no-half-vae."
 
 
-def decode_latent(latent: Tensor, vae: Any, *, scale: float, shift: float = 0.0) -> Tensor:
+def decode_latent(latent: Tensor, vae: Any, *, scale: float, shift: float = 0.0, types: Sequence[str] = ("float32",)) -> Tensor:
     """One latent (C, h, w) -> pixels (3, H, W), float32 in 0 .. 1, on the latent's device.
 
-    A VAE in half precision that overflows goes on in float32. Raises NotFinite.
+    A VAE in half precision that overflows goes on in the next of ``types``. Raises NotFinite.
     """
     check_finite(latent, what="The model's output for this picture", remedy="Start with --no-half, or use --upcast-sampling.")
-    return finite_or_upcast(vae, lambda dtype: _decoded(latent, vae, dtype, scale, shift), what="The VAE's output", remedy=VAE_REMEDY)
+    return finite_or_upcast(vae, lambda dtype: _decoded(latent, vae, dtype, scale, shift), what="The VAE's output", remedy=VAE_REMEDY, types=types)
 
 
 def _decoded(latent: Tensor, vae: Any, dtype: torch.dtype, scale: float, shift: float) -> Tensor:

@@ -18,6 +18,7 @@ from modules.engine.flow import FlowLevels, on_other_scale, only_follows
 from modules.engine.flow_predictor import FlowPredictor
 from modules.engine.handover import Handover
 from modules.engine.hooks import CancelView, GenerationHooks, Interrupted
+from modules.engine.hypertile import TiledAttention
 from modules.engine.noise_levels import Levels, NoiseLevels, adjusted_alphas, noise_levels
 from modules.engine.pass_grid import GridRequest, PassGrid, finished_latent, make_grid, start_latent
 from modules.engine.pass_model import PassModel
@@ -36,7 +37,7 @@ class DenoisePass:
     steps: as asked. start: None for a pass from pure noise, or the latents (B, C, h, w) to go on from.
     denoising_strength: how far back into noise ``start`` is taken, 0 .. 1.
     fixed_steps: run exactly ``steps`` steps whatever the strength (hires, A1111's img2img_fix_steps).
-    handover: the refiner, if one takes over. noted: facts that stand before those of the pass itself.
+    handover: the refiner, if one takes over. tiles: attention on tiles. preview_content: which prediction ``on_step`` is told. noted: facts that stand before those of the pass itself.
     """
 
     sampler: SamplerSpec
@@ -59,6 +60,8 @@ class DenoisePass:
     blend: Blend | None = None
     control: Control | None = None
     handover: Handover | None = None
+    tiles: TiledAttention | None = None
+    preview_content: str = "Combined"
     noted: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -103,6 +106,8 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
     try:
         with models:
             models.enter_context(merged_tokens(model.unet, 0.0 if is_flow else work.options.token_merging_ratio))
+            if work.tiles is not None:
+                models.enter_context(work.tiles.on_unet(model.unet, is_sdxl=model.is_sdxl))
             no_step = len(grid.sigmas) < 2          # so little of an existing latent is redrawn
             found = x if no_step else _sampler_function(work, model, tuning)(denoiser, x, grid.sigmas, noise=noise, on_step=on_step, tuning=tuning)
         latents = finished_latent(grid, work.sampler, found)
@@ -181,6 +186,7 @@ def _setup(work: DenoisePass, model: PassModel, levels: Levels, steps: int) -> D
         blend=work.blend,
         control=work.control,
         steps=steps,
+        preview_content=work.preview_content,
     )
 
 
@@ -230,6 +236,6 @@ def _reporter(work: DenoisePass, denoiser: GuidedDenoiser, steps: int) -> OnStep
     def report(info: StepInfo) -> None:
         denoiser.sampling_step = info.index
         work.hooks.stepped(info)
-        work.on_step(min(info.index + 1, steps), steps, info.denoised)
+        work.on_step(min(info.index + 1, steps), steps, info.denoised if denoiser.shown is None else denoiser.shown)
 
     return report

@@ -12,7 +12,7 @@ from torch import Tensor
 from modules.engine.control import Control
 from modules.engine.flow_predictor import FlowPredictor
 from modules.engine.guidance import RowWeights, combine, first_parts, is_plain
-from modules.engine.hooks import CancelView, DenoiserCall, GenerationHooks, Interrupted
+from modules.engine.hooks import CancelView, DenoiserCall, GenerationHooks, Interrupted, is_over
 from modules.engine.predictor import Predictor
 from modules.engine.resolved import SamplingOptions
 
@@ -67,6 +67,7 @@ class DenoiserSetup:
     blend: Blend | None = None
     control: Control | None = None
     steps: int = 0
+    preview_content: str = "Combined"
 
 
 Succession = Callable[[int, float], DenoiserSetup | None]
@@ -85,6 +86,7 @@ class GuidedDenoiser:
         self.step = 0
         self.sampling_step = 0
         self.last_denoised: Tensor | None = None
+        self.shown: Tensor | None = None                # what a preview shows, where that is not the guided prediction
         self.ngms_used = False
         self.padding_used = ""                          # infotext key of the padding that took place
         self._joined: tuple[Tensor, Tensor, Tensor] | None = None
@@ -98,8 +100,7 @@ class GuidedDenoiser:
 
     def _evaluate(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor | None]:
         setup = self._setup
-        setup.cancel.hold()
-        if setup.cancel.interrupted or setup.cancel.skipped:
+        if is_over(setup.cancel):
             raise Interrupted
         self._hand_over(sigma)
         setup, own = self._setup, x
@@ -122,6 +123,10 @@ class GuidedDenoiser:
         denoised = setup.hooks.guided(call, denoised)
         self.step += 1
         self.last_denoised = denoised
+        if setup.preview_content == "Prompt":
+            self.shown = first_parts(cond_rows, now.cond_weights)
+        elif setup.preview_content == "Negative prompt":
+            self.shown = denoised if uncond is None else uncond
         if own is x:
             return denoised, uncond
         hidden = own - x                            # the sampler steps from its own latent, by the noise found in the blended one

@@ -55,7 +55,7 @@ def encode_prompts(
                            "Switch off 'Use old emphasis implementation'.", field="use_old_emphasis_implementation")
     finder = NoEmbeddings() if embeddings is None else embeddings.finder(prompt_tokenizer().tokenize, _widths(components), bundled)
     timeline = pass_timeline(steps, hires_steps, old=options.use_old_scheduling)
-    encoder = _PromptEncoder(components, options, timeline, finder, cache, networks, size)
+    encoder = _PromptEncoder(components, options, timeline, finder, cache, networks, size, bundled)
     plain = [take_out_tags(prompt)[0] for prompt in positive]
     negative_parts = [ConditioningPart(entries=entries) for entries in encoder.encode_all(negative, negative=True)]
     parts = [split_and(prompt) for prompt in plain]
@@ -66,6 +66,16 @@ def encode_prompts(
     pads = options.pad_cond_uncond and not components.family.is_flow
     empty = encode_empty_prompt(components, options, cache=cache, networks=networks) if pads else None
     return PromptConditioning(positive_parts, negative_parts, facts=encoder.facts, comments=[*encoder.comments, *finder.problems], empty_prompt=empty)
+
+
+def encode_texts(
+    texts: Sequence[str], components: Components, options: SamplingOptions, *, embeddings: EmbeddingShelf | None = None,
+    cache: ConditioningCache | None = None, networks: Hashable = (), size: tuple[int, int] = (1024, 1024), negative: bool = False,
+) -> tuple[ScheduledConditioning, ...]:
+    """Each text as it is, without parts or changes over the steps; all together, as A1111's models do it: they share their length."""
+    finder = NoEmbeddings() if embeddings is None else embeddings.finder(prompt_tokenizer().tokenize, _widths(components))
+    encoder = _PromptEncoder(components, options, Timeline(steps=1), finder, cache, networks, size)
+    return encoder.encode_together(texts, negative=negative)
 
 
 def encode_empty_prompt(
@@ -96,7 +106,7 @@ class _PromptEncoder:
 
     def __init__(
         self, components: Components, options: SamplingOptions, timeline: Timeline, embeddings: EmbeddingFinder,
-        cache: ConditioningCache | None, networks: Hashable, size: tuple[int, int] = (0, 0),
+        cache: ConditioningCache | None, networks: Hashable, size: tuple[int, int] = (0, 0), bundled: Sequence[Embedding] = (),
     ) -> None:
         self._encoders = [encoder for encoder in components.text_encoders if encoder.spec.is_clip]
         self._language_models = [encoder for encoder in components.text_encoders if not encoder.spec.is_clip]
@@ -112,6 +122,7 @@ class _PromptEncoder:
         file = components.checkpoint
         self._model_key = (file.path, file.modified, file.size, networks, options.clip_skip, options.sdxl_clip_l_skip, options.emphasis)
         self._notes_emphasis = options.emphasis != "Original" and not options.use_old_emphasis_implementation
+        self._bundled = bundled
         self.facts: dict[str, object] = {}
         self.comments: list[str] = []
 
@@ -119,6 +130,9 @@ class _PromptEncoder:
         """The schedule of each prompt; equal prompts are encoded once."""
         encoded = {prompt: self._encode(schedule_prompt(prompt, self._timeline), negative=negative) for prompt in dict.fromkeys(prompts)}
         return [encoded[prompt] for prompt in prompts]
+
+    def encode_together(self, texts: Sequence[str], *, negative: bool) -> tuple[ScheduledConditioning, ...]:
+        return self._encode(tuple(ScheduledText(until=number, text=text) for number, text in enumerate(texts)), negative=negative)
 
     def _encode(self, schedule: tuple[ScheduledText, ...], *, negative: bool) -> tuple[ScheduledConditioning, ...]:
         """All texts of one schedule go together: they share their length, and the mean that emphasis restores."""
@@ -185,7 +199,8 @@ class _PromptEncoder:
         used: dict[str, PromptEmbedding] = {}
         for chunk in (chunk for chunks in columns for chunk in chunks):
             used |= {place.embedding.name: place.embedding for place in chunk.embeddings}
-        hashes = [f"{name.replace(':', '').replace(',', '')}: {used[name].short_hash}" for name in used if used[name].short_hash]
+        unsaid = set() if self._options.bundled_in_text else {each.name for each in self._bundled}
+        hashes = [f"{name.replace(':', '').replace(',', '')}: {used[name].short_hash}" for name in used if used[name].short_hash and name not in unsaid]
         for _ in self._encoders if hashes else ():      # A1111 puts later texts first, and repeats an embedding used twice
             before = self.facts.get("TI hashes")
             self.facts["TI hashes"] = ", ".join([*hashes, str(before)] if before else hashes)

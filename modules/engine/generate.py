@@ -14,8 +14,9 @@ from torch import Tensor
 from modules.engine.adapters import NetworkSwitch
 from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.control_start import begin_control
-from modules.engine.decode import as_picture, decode_latent
+from modules.engine.decode import as_picture
 from modules.engine.denoise_pass import PassOutcome
+from modules.engine.frame import Frame
 from modules.engine.hires import hires_sampler, hires_size, hires_steps, second_pass, with_first_pass_size
 from modules.engine.hooks import (
     BatchPlan,
@@ -29,10 +30,12 @@ from modules.engine.hooks import (
     ProgressSink,
     SamplingFacts,
 )
+from modules.engine.hypertile import TiledAttention
 from modules.engine.image_conditioning import everything_masked
-from modules.engine.img2img import Frame, Start, effective_batch, frames_for, img2img_pass, prepare_start
+from modules.engine.img2img import Start, effective_batch, frames_for, img2img_pass, prepare_start
 from modules.engine.models import Models, ModelSource
 from modules.engine.plan import LATENT_CELL, latent_size, make_plans
+from modules.engine.preview import quickly_decoded
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
 from modules.engine.run import PassPart, Run, batch_noise, encode_batch, refiner_handover, sampling_pass, switch_networks
 from modules.engine.sampler_registry import find_sampler, find_schedule, resolve_schedule, split_sampler_and_schedule
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from modules.loading.lora import LoraShelf
 
 log = logging.getLogger(__name__)
+BEFORE_FACES, BEFORE_COLOURS = "-before-face-restoration", "-before-color-correction"       # as A1111 names the files
 
 
 def generate(
@@ -86,6 +90,8 @@ def generate(
             cache=ConditioningCache() if cache is None else cache, upscalers=upscalers, restore_faces=restore_faces,
         )
         plans = run.hooks.plans_ready(make_plans(request))
+        if request.hypertile.is_on and plans:
+            run.tiles = TiledAttention(request.hypertile, plans[0].images[0].seed, (request.width, request.height))
         run.progress.begin(len(plans), sum(len(plan.images) for plan in plans))
         with _memory_errors(run):
             _run_batches(run, plans)
@@ -155,10 +161,11 @@ def _sample(run: Run, plan: BatchPlan, start: Start | None) -> PassOutcome:
 
 
 def _text_pass(run: Run, plan: BatchPlan, part: PassPart) -> PassOutcome:
-    conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan))
+    conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan), hires=False)
     height, width = latent_size(run.request.width, run.request.height)
     noise = batch_noise(run, plan, (run.components.family.latent.channels, height, width))
     first_noise = run.hooks.before_sampling(plan, noise.first())
+    conditioning = run.hooks.pass_conditioning(conditioning, hires=False)
 
     def image_cond() -> Tensor | None:
         return everything_masked(run.components, len(plan.images), width * LATENT_CELL, height * LATENT_CELL, seed=plan.images[0].seed)
@@ -170,23 +177,32 @@ def _text_pass(run: Run, plan: BatchPlan, part: PassPart) -> PassOutcome:
 
 def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame], complete: bool) -> None:
     """Decode the batch and hand over its pictures one by one."""
-    latent_format = run.components.family.latent
-    pixels = [decode_latent(latent, run.components.vae, scale=latent_format.scale, shift=latent_format.shift) for latent in latents]
+    pixels = run.decoded(latents) if complete or not run.request.preview.for_interrupted else quickly_decoded(latents, run.models.preview_map)
     decoded = run.hooks.images_decoded(plan, torch.stack(pixels))
     for number, each in enumerate(decoded):
         planned = plan.images[min(number, len(plan.images) - 1)]    # a hook may have added pictures
-        picture = as_picture(each)
-        if run.restore_faces is not None and complete:
-            picture = run.restore_faces(picture)
         image = GeneratedImage(
-            picture=picture, index=planned.index, seed=planned.seed, variation_seed=planned.variation_seed,
+            picture=as_picture(each), index=planned.index, seed=planned.seed, variation_seed=planned.variation_seed,
             prompt=planned.prompt, negative_prompt=planned.negative_prompt, complete=complete, facts=_facts(run),
         )
+        if run.restore_faces is not None and complete:
+            if run.request.kept.before_faces:
+                run.hooks.aside(image, BEFORE_FACES)
+            image = replace(image, picture=run.restore_faces(image.picture))
         image = run.hooks.image_ready(image)
-        frame = frames[number] if number < len(frames) else Frame()
-        frame = replace(frame, over=run.hooks.overlay_ready(image, frame.over))
-        image = replace(image, picture=frame.around(image.picture))
-        run.images.append(run.hooks.composited(image))
+        frame = run.hooks.framed(image, number, frames[number] if number < len(frames) else Frame())
+        run.images.append(_composited(run, image, frame))
+
+
+def _composited(run: Run, image: GeneratedImage, frame: Frame) -> GeneratedImage:
+    """The picture in its frame, and what the request wants beside it."""
+    kept = run.request.kept
+    if kept.before_colours and frame.colours is not None:
+        run.hooks.aside(replace(image, picture=frame.with_own_colours.around(image.picture)), BEFORE_COLOURS)
+    finished = run.hooks.composited(replace(image, picture=frame.around(image.picture)))
+    if kept.masks and frame.mask is not None:
+        run.hooks.masked(finished, frame.mask, frame.alone(image.picture))
+    return finished
 
 
 def _facts(run: Run) -> SamplingFacts:

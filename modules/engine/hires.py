@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from modules.engine.control_start import begin_control
-from modules.engine.decode import as_picture, decode_latent
+from modules.engine.decode import as_picture
 from modules.engine.denoise_pass import PassOutcome
 from modules.engine.encode import as_pixels, encode_pixels
-from modules.engine.hooks import BatchPlan
+from modules.engine.hooks import BatchPlan, GeneratedImage
 from modules.engine.image_conditioning import everything_masked, masked_picture
 from modules.engine.plan import LATENT_CELL, latent_size
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
@@ -23,6 +23,7 @@ from modules.engine.sampler_registry import find_sampler, find_schedule, split_s
 from modules.engine.upscale import LatentUpscaler, PictureUpscaler, enlarger, resized_latents
 from modules.imaging.resize import JUST_RESIZE, fitted
 
+BEFORE_HIRES = "-before-highres-fix"                # as A1111 names the file
 _OLD_FIRST_PASS_AREA = 512 * 512                    # pixels: A1111 before 1.0 drew the first pass about this large
 
 
@@ -85,18 +86,27 @@ def second_pass(run: Run, plan: BatchPlan, first: Tensor | None = None) -> PassO
     first None: the request brings the first pass's picture along.
     """
     hires, upscaler, seed = run.request.hires, run.upscalers.find(run.request.hires.upscaler), plan.images[0].seed
-    latent_upscaler, pixels = isinstance(upscaler, LatentUpscaler), None
+    latent_upscaler, pixels, fresh = isinstance(upscaler, LatentUpscaler), None, first
     if first is None:
         pixels = [_given(hires.first_pass)] * len(plan.images)
         if latent_upscaler:
             first = encode_pixels(torch.stack(pixels), run.components.vae, run.components.family.latent, seed=seed)
     elif not latent_upscaler or not run.models.is_in_use(hires.checkpoint_name):
-        pixels = _decoded(run, first)               # now, by the model that made them
+        pixels = run.decoded(first)               # now, by the model that made them
+    if run.request.kept.before_hires and fresh is not None:
+        _hand_over_first(run, plan, pixels or run.decoded(fresh))
     before = run.components.family.latent
     run.models.use(hires.checkpoint_name)
     if pixels is not None and run.components.family.latent != before:   # a latent means nothing to another kind of model: by way of the picture
         first = encode_pixels(torch.stack(pixels), run.components.vae, run.components.family.latent, seed=seed)
     return _drawn_again(run, plan, _enlarged(run, plan, first, pixels, upscaler))
+
+
+def _hand_over_first(run: Run, plan: BatchPlan, pixels: Sequence[Tensor]) -> None:
+    for planned, each in zip(plan.images, pixels):
+        run.hooks.aside(
+            GeneratedImage(picture=as_picture(each), index=planned.index, seed=planned.seed, variation_seed=planned.variation_seed,
+                           prompt=planned.prompt, negative_prompt=planned.negative_prompt), BEFORE_HIRES)
 
 
 def _given(picture: Image.Image) -> Tensor:
@@ -130,9 +140,12 @@ def _drawn_again(run: Run, plan: BatchPlan, begin: _Start) -> PassOutcome:
     noise = batch_noise(run, plan, start.shape[1:])
     first_noise = noise.first()
     calls = steps * sampler.order
-    conditioning = encode_batch(run, plan, hires_steps=calls, size=size.enlarged)
+    conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan, hires_steps=calls, size=size.enlarged), hires=True)
+    if run.tiles is not None:
+        run.tiles.before_hires(size.enlarged)
     start = run.hooks.before_hires(plan, start)
     first_noise = run.hooks.before_sampling(plan, first_noise)
+    conditioning = run.hooks.pass_conditioning(conditioning, hires=True)
 
     def image_cond() -> Tensor | None:
         whole = begin.image_cond()
@@ -159,7 +172,7 @@ def _enlarged_latents(run: Run, plan: BatchPlan, first: Tensor, size: HiresSize,
 
     def image_cond() -> Tensor | None:
         if run.request.options.inpainting_mask_weight < 1.0 and run.components.family.is_inpainting:
-            return _conditioning_of(run, plan, torch.stack(_decoded(run, latents)), latents)
+            return _conditioning_of(run, plan, torch.stack(run.decoded(latents)), latents)
         rows, columns = latents.shape[2:]
         return everything_masked(run.components, len(latents), columns * LATENT_CELL, rows * LATENT_CELL, seed=plan.images[0].seed)
 
@@ -178,11 +191,6 @@ def _conditioning_of(run: Run, plan: BatchPlan, pixels: Tensor, latents: Tensor)
         return everything_masked(run.components, len(latents), pixels.shape[3], pixels.shape[2], seed=plan.images[0].seed)
     weight = run.request.options.inpainting_mask_weight
     return masked_picture(run.components, pixels, latents, None, rounded=True, weight=weight, seed=plan.images[0].seed)
-
-
-def _decoded(run: Run, latents: Tensor) -> list[Tensor]:
-    latent = run.components.family.latent
-    return [decode_latent(each, run.components.vae, scale=latent.scale, shift=latent.shift) for each in latents]
 
 
 def _cropped(latents: Tensor, size: HiresSize) -> Tensor:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from modules.engine.conditioning import PromptConditioning
+    from modules.engine.frame import Frame
     from modules.engine.guidance import RowWeights
+    from modules.engine.inversion import Inversion
     from modules.engine.sampler_contract import SamplerSpec, StepInfo
 
 
@@ -70,6 +73,20 @@ class DenoiserCall:
     sampling_step: int = 0
     sampling_steps: int = 0
     told_sigma: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskBlend:
+    """Inpainting keeps what is not masked. latent, kept: (B, C, h, w). painted: (1, h, w), 1 where it is painted. blended: the two mixed.
+
+    level: the sigma of the step, the timestep in timestep samplers; None for the finished latents.
+    """
+
+    latent: Tensor
+    kept: Tensor
+    painted: Tensor
+    blended: Tensor
+    level: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +153,12 @@ class CancelView(Protocol):
     def hold(self) -> None: ...
 
 
+def is_over(cancel: CancelView) -> bool:
+    """Asked before each step of any kind: waits while the job is paused; whether what is at work is to end."""
+    cancel.hold()
+    return cancel.interrupted or cancel.skipped
+
+
 class NullProgress:
     """Nobody watches."""
 
@@ -157,18 +180,26 @@ class NeverCancelled:
 class GenerationHooks(Protocol):
     """Named stages in the order in which they are called; each returns what the engine goes on with.
 
-    start_ready: img2img's encoded input (B, C, h, w), before its noise. before_sampling: the start noise of a pass, of the hires pass too.
+    start_ready: img2img's encoded input (B, C, h, w), before its noise. inversion: how the noise is found in it; None for the seeds' own.
+    before_sampling: the start noise of a pass, of the hires pass too.
     sampler: the algorithm of a pass that is about to begin. stepped: what is changed in place in ``x`` and ``denoised`` counts.
     combined: x0 (B, C, h, w) of all rows, the uncond rows last; None for the engine's own guidance.
+    input_ready: img2img's pictures fitted: what each result is put into, and what is painted (1, h, w). blended: see MaskBlend.
+    conditioning_ready: the encoded prompts of a pass, once more when the refiner takes over; pass_conditioning: right before the pass begins.
     extra_noise: the noise that is added once more to the noised start of img2img or hires, by the setting; ``noise`` itself leaves it as it is.
-    images_decoded: (B, 3, H, W) in 0 .. 1; it may give back more or fewer pictures. overlay_ready: what is laid over the picture, RGBA.
+    images_decoded: (B, 3, H, W) in 0 .. 1; it may give back more or fewer pictures. framed: what picture ``number`` of the batch is put into.
+    aside: a picture on its way that the request wants kept, ``suffix`` saying which stage it is of. masked: after ``composited``, the same picture
+    with its mask and without what was laid over it.
     """
 
     def plans_ready(self, plans: tuple[BatchPlan, ...]) -> tuple[BatchPlan, ...]: ...
     def before_batch(self, plan: BatchPlan) -> BatchPlan: ...
     def networks_active(self, plan: BatchPlan) -> BatchPlan: ...
-    def conditioning_ready(self, plan: BatchPlan, conditioning: Any) -> Any: ...
+    def input_ready(self, frames: Sequence[Frame], painted: Tensor | None) -> None: ...
+    def conditioning_ready(self, plan: BatchPlan, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning: ...
+    def pass_conditioning(self, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning: ...
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
+    def inversion(self, plan: BatchPlan) -> Inversion | None: ...
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor: ...
     def control(self, plan: BatchPlan, *, hires: bool, components: Any) -> Any: ...
     def denoiser_input(self, call: DenoiserCall) -> DenoiserCall: ...
@@ -177,13 +208,16 @@ class GenerationHooks(Protocol):
     def sampler(self, spec: SamplerSpec, *, hires: bool) -> SamplerSpec: ...
     def combined(self, call: DenoiserCall, rows: Tensor, weights: RowWeights, guidance_scale: float) -> Tensor | None: ...
     def stepped(self, step: StepInfo) -> None: ...
+    def blended(self, blend: MaskBlend) -> Tensor: ...
     def extra_noise(self, noise: Tensor, start: Tensor, noised: Tensor) -> Tensor: ...
     def latents_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def images_decoded(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]: ...
     def image_ready(self, image: GeneratedImage) -> GeneratedImage: ...
-    def overlay_ready(self, image: GeneratedImage, over: Image | None) -> Image | None: ...
+    def framed(self, image: GeneratedImage, number: int, frame: Frame) -> Frame: ...
+    def aside(self, image: GeneratedImage, suffix: str) -> None: ...
     def composited(self, image: GeneratedImage) -> GeneratedImage: ...
+    def masked(self, image: GeneratedImage, mask: Image, alone: Image) -> None: ...
     def finished(self, result: GenerationResult) -> GenerationResult: ...
 
 
@@ -199,11 +233,19 @@ class NullHooks:
     def networks_active(self, plan: BatchPlan) -> BatchPlan:
         return plan
 
-    def conditioning_ready(self, plan: BatchPlan, conditioning: Any) -> Any:
+    def input_ready(self, frames: Sequence[Frame], painted: Tensor | None) -> None: ...
+
+    def conditioning_ready(self, plan: BatchPlan, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
+        return conditioning
+
+    def pass_conditioning(self, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
         return conditioning
 
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         return latents
+
+    def inversion(self, plan: BatchPlan) -> Inversion | None:
+        return None
 
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor:
         return noise
@@ -229,6 +271,9 @@ class NullHooks:
 
     def stepped(self, step: StepInfo) -> None: ...
 
+    def blended(self, blend: MaskBlend) -> Tensor:
+        return blend.blended
+
     def extra_noise(self, noise: Tensor, start: Tensor, noised: Tensor) -> Tensor:
         return noise
 
@@ -244,11 +289,15 @@ class NullHooks:
     def image_ready(self, image: GeneratedImage) -> GeneratedImage:
         return image
 
-    def overlay_ready(self, image: GeneratedImage, over: Image | None) -> Image | None:
-        return over
+    def framed(self, image: GeneratedImage, number: int, frame: Frame) -> Frame:
+        return frame
+
+    def aside(self, image: GeneratedImage, suffix: str) -> None: ...
 
     def composited(self, image: GeneratedImage) -> GeneratedImage:
         return image
+
+    def masked(self, image: GeneratedImage, mask: Image, alone: Image) -> None: ...
 
     def finished(self, result: GenerationResult) -> GenerationResult:
         return result

@@ -11,32 +11,21 @@ from torch import Tensor
 from modules.engine.control_start import begin_control
 from modules.engine.denoise_pass import PassOutcome
 from modules.engine.encode import as_pixels, encode_pixels
-from modules.engine.hooks import BatchPlan
+from modules.engine.frame import Frame
+from modules.engine.hooks import BatchPlan, Interrupted
 from modules.engine.image_conditioning import masked_picture
 from modules.engine.inpaint import BLANK_MASK, ORIGINAL, MaskedArea, final_blend, latent_mask, masked_area, step_blend, with_content
+from modules.engine.inverted_noise import inverted_noise
 from modules.engine.plan import LATENT_CELL
 from modules.engine.resolved import ResolvedRequest
-from modules.engine.run import Run, batch_noise, encode_batch, refiner_handover, sampling_pass
+from modules.engine.run import PassPart, Run, batch_noise, encode_batch, refiner_handover, sampling_pass
+from modules.engine.sampler_registry import resolve_schedule
 from modules.engine.soft_inpaint import changed_overlays, soft_facts
 from modules.engine.upscale import PictureUpscaler, enlarger, resized_latents
-from modules.imaging.colour import Levels, colours_of, corrected
-from modules.imaging.masks import Box, filled, overlay, under_overlay
+from modules.imaging.colour import colours_of
+from modules.imaging.masks import filled, overlay
 from modules.imaging.resize import LATENT_UPSCALE, RESIZE_AND_FILL, Enlarge, fitted, on_background
 from modules.schema.errors import InvalidValue
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """What one finished picture is put into. over: the untouched part, RGBA. colours: what its own are brought to."""
-
-    over: Image.Image | None = None
-    box: Box | None = None
-    colours: Levels | None = None
-
-    def around(self, picture: Image.Image) -> Image.Image:
-        if self.colours is not None:
-            picture = corrected(picture, self.colours)
-        return picture if self.over is None else under_overlay(picture, self.over, self.box)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +89,10 @@ def prepare_start(run: Run, plan: BatchPlan) -> Start:
         return masked_picture(run.components, pixels, latents, mask, rounded=rounded, weight=request.options.inpainting_mask_weight, seed=seed,
                               depth_map=request.init.depth_map)
 
+    frames = tuple(each.frame for each in prepared)
+    run.hooks.input_ready(frames, painted)
     return Start(
-        latents=latents, painted=painted, image_cond=_Known(run, image_cond).of_the_model_in_use, frames=tuple(each.frame for each in prepared),
+        latents=latents, painted=painted, image_cond=_Known(run, image_cond).of_the_model_in_use, frames=frames,
         originals=tuple(each.original for each in prepared), comments=comments, area=area,
         facts={} if inpaint.soft is None or area is None else soft_facts(inpaint.soft),
     )
@@ -143,7 +134,7 @@ def _fit(run: Run, picture: Image.Image, area: MaskedArea | None) -> _Fitted:
         if inpaint.fill != ORIGINAL:
             part = filled(part, inpaint.latent_mask or area.mask)
     colours = colours_of(part) if options.colour_correction else None
-    return _Fitted(picture=part, frame=Frame(over=over, box=area.box if area else None, colours=colours), original=whole)
+    return _Fitted(picture=part, frame=Frame(over=over, box=area.box if area else None, colours=colours, mask=area.over if area else None), original=whole)
 
 
 def _enlarge(run: Run, name: str) -> Enlarge | None:
@@ -154,28 +145,44 @@ def _enlarge(run: Run, name: str) -> Enlarge | None:
 def img2img_pass(run: Run, plan: BatchPlan, start: Start) -> PassOutcome:
     """The latents of one batch, drawn over ``start``."""
     request, inpaint = run.request, run.request.init.inpaint
-    conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan))
+    conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan), hires=False)
     kept = run.hooks.start_ready(plan, start.latents[: len(plan.images)])
-    noise = batch_noise(run, plan, kept.shape[1:])
-    first_noise = run.hooks.before_sampling(plan, noise.first())
-    multiplier = request.options.initial_noise_multiplier
-    if multiplier != 1.0:
-        run.note({"Noise multiplier": multiplier})
-        first_noise = first_noise * multiplier
-
     def image_cond() -> Tensor | None:
         whole = start.image_cond()
         return None if whole is None else whole[: len(kept)]
 
-    blend = None if start.painted is None else step_blend(inpaint, kept, start.painted, by_timestep=run.sampler.kind == "timestep" and not run.components.family.is_flow)
+    noise = batch_noise(run, plan, kept.shape[1:])
+    try:
+        first_noise, part = _first_noise(run, plan, kept, noise.first(), image_cond)
+    except Interrupted:
+        return PassOutcome(latents=kept, complete=False, schedule=resolve_schedule(run.sampler, run.schedule_name, is_flow=run.components.family.is_flow))
+
+    conditioning = run.hooks.pass_conditioning(conditioning, hires=False)
+    blend = None
+    if start.painted is not None:
+        blend = step_blend(inpaint, kept, start.painted, run.hooks.blended, by_timestep=run.sampler.kind == "timestep" and not run.components.family.is_flow)
     outcome = sampling_pass(
         run, conditioning, noise, first_noise, start=kept, denoising_strength=request.denoising_strength,
         fixed_steps=request.options.img2img_fix_steps, image_cond=image_cond(), blend=blend, handover=refiner_handover(run, plan, image_cond),
-        control=begin_control(run, plan, hires=False),
+        control=begin_control(run, plan, hires=False), part=part,
     )
     if start.painted is None:
         return outcome
-    return replace(outcome, latents=final_blend(inpaint, outcome.latents, kept, start.painted))
+    return replace(outcome, latents=final_blend(inpaint, outcome.latents, kept, start.painted, run.hooks.blended))
+
+
+def _first_noise(run: Run, plan: BatchPlan, kept: Tensor, fresh: Tensor, image_cond: Callable[[], Tensor | None]) -> tuple[Tensor, PassPart]:
+    """The noise of the start, and how many steps were taken to find it. Raises Interrupted."""
+    asked = run.hooks.inversion(plan)
+    if asked is not None:
+        found = inverted_noise(run, plan, kept, fresh, image_cond(), asked)
+        return run.hooks.before_sampling(plan, found), PassPart(before=asked.steps)
+    first_noise = run.hooks.before_sampling(plan, fresh)
+    multiplier = run.request.options.initial_noise_multiplier
+    if multiplier != 1.0:
+        run.note({"Noise multiplier": multiplier})
+        first_noise = first_noise * multiplier
+    return first_noise, PassPart()
 
 
 def frames_for(run: Run, start: Start, latents: Tensor) -> Sequence[Frame]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from modules.compute.noise import ImageNoise, NoiseSpec
 from modules.engine.denoiser import Blend
+from modules.engine.hooks import MaskBlend
 from modules.engine.resolved import ResolvedInpaint
 from modules.engine.soft_inpaint import soft_blend
 from modules.imaging.masks import Box, as_mask, blurred, covered_box, doubled, in_proportion
@@ -65,15 +66,25 @@ def with_content(latents: Tensor, painted: Tensor, fill: int, noise: NoiseSpec) 
     return latents * (1 - painted) if fill == LATENT_NOTHING else latents
 
 
-def step_blend(inpaint: ResolvedInpaint, kept: Tensor, painted: Tensor, *, by_timestep: bool) -> Blend:
+Told = Callable[[MaskBlend], Tensor]
+"""Hears of a blend; gives what the pass goes on with."""
+
+
+def _as_it_is(blend: MaskBlend) -> Tensor:
+    return blend.blended
+
+
+def step_blend(inpaint: ResolvedInpaint, kept: Tensor, painted: Tensor, told: Told = _as_it_is, *, by_timestep: bool) -> Blend:
     """What keeps the unmasked part of ``kept`` (B, C, h, w) in each step. painted: (1, h, w), 1 where it is painted.
 
     A1111's timestep samplers see the kept part clean in the noisy input; the others have it put into the prediction.
     """
     def mixed(latent: Tensor, level: float) -> Tensor:
         if inpaint.soft is not None:
-            return soft_blend(inpaint.soft, kept, latent, painted, level)
-        return latent * painted + kept * (1 - painted)
+            own = soft_blend(inpaint.soft, kept, latent, painted, level)
+        else:
+            own = latent * painted + kept * (1 - painted)
+        return told(MaskBlend(latent=latent, kept=kept, painted=painted, blended=own, level=level))
 
     def in_input(latent: Tensor, sigma: float, timestep: float) -> Tensor:
         grown = math.sqrt(1 + sigma**2)             # these samplers keep the latent scaled as the model was trained
@@ -84,6 +95,7 @@ def step_blend(inpaint: ResolvedInpaint, kept: Tensor, painted: Tensor, *, by_ti
     return Blend(apply=lambda latent, sigma, timestep: mixed(latent, sigma))
 
 
-def final_blend(inpaint: ResolvedInpaint, latents: Tensor, kept: Tensor, painted: Tensor) -> Tensor:
+def final_blend(inpaint: ResolvedInpaint, latents: Tensor, kept: Tensor, painted: Tensor, told: Told = _as_it_is) -> Tensor:
     """The finished latents with the unmasked part of ``kept``; soft inpainting has no such border."""
-    return latents if inpaint.soft is not None else latents * painted + kept * (1 - painted)
+    own = latents if inpaint.soft is not None else latents * painted + kept * (1 - painted)
+    return told(MaskBlend(latent=latents, kept=kept, painted=painted, blended=own, level=None))

@@ -75,6 +75,11 @@ class Models:
             self._now = self._taken(name, self._source(name))
         return self.now
 
+    @property
+    def preview_map(self) -> PreviewMap:
+        """Of the model in use, also where no previews are wanted."""
+        return self.now.preview or preview_map(self.now.components.vae, self.now.components.family.latent.scale)
+
     def is_in_use(self, name: str) -> bool:
         return (name or self._first_name) == self.now.name
 

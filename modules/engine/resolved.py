@@ -77,6 +77,7 @@ class SamplingOptions:
     img2img_fix_steps: bool = False
     colour_correction: bool = False
     inpainting_mask_weight: float = 1.0
+    bundled_in_text: bool = True                    # embeddings inside a LoRA among the texts' "TI hashes"
     background_colour: str = "#ffffff"              # put behind transparent input pictures
     img2img_upscaler: str = "None"                  # what enlarges input pictures that are too small
     overlay_original: bool = True                   # paste the untouched part back after inpainting
@@ -164,11 +165,51 @@ class ResolvedInit:
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewOptions:
-    """When a preview is offered; what makes it is decided when somebody looks."""
+    """When a preview is offered; what makes it is decided when somebody looks.
+
+    content: which prediction it shows: Combined, Prompt, Negative prompt. of_batch: all pictures of a batch, not the first alone.
+    for_interrupted: an interrupted picture is drawn as a preview is, instead of being decoded.
+    """
 
     every_steps: int = 10                           # 0 or less: never during a pass
+    content: str = "Prompt"
+    of_batch: bool = True
+    for_interrupted: bool = False
     method: str = "Approx NN"                       # Full, Approx NN, Approx cheap, TAESD: the closest we have
     file_format: str = "png"                        # png, jpeg, webp
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileChoice:
+    """Attention on tiles. max_depth: 0 .. 3, how deep in the model; max_tile: pixels; swap_size: among how many tile sizes one is drawn."""
+
+    is_on: bool = False
+    max_depth: int = 3
+    max_tile: int = 256
+    swap_size: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hypertile:
+    """See ``engine/hypertile.py``. unet_in_hires: in the hires pass, instead of what ``unet`` says of the first one."""
+
+    unet: TileChoice = field(default_factory=TileChoice)
+    vae: TileChoice = field(default_factory=lambda: TileChoice(max_tile=128))
+    unet_in_hires: bool = False
+
+    @property
+    def is_on(self) -> bool:
+        return self.unet.is_on or self.vae.is_on or self.unet_in_hires
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptStages:
+    """Which pictures on the way are handed over beside the finished one."""
+
+    before_faces: bool = False
+    before_hires: bool = False
+    before_colours: bool = False
+    masks: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +244,9 @@ class ResolvedRequest:
     refiner: ResolvedRefiner = field(default_factory=ResolvedRefiner)
     init: ResolvedInit = field(default_factory=ResolvedInit)
     preview: PreviewOptions = field(default_factory=PreviewOptions)
+    vae_types: tuple[str, ...] = ("float32",)       # tried in this order where the VAE's own type is too narrow
+    hypertile: Hypertile = field(default_factory=Hypertile)
+    kept: KeptStages = field(default_factory=KeptStages)
     face_restoration: str = ""                      # the restorer that every finished picture goes through; "" for none
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,13 @@ from modules.compute.noise import ImageNoise, NoiseSpec
 from modules.engine.adapters import ActiveNetworks
 from modules.engine.conditioning import PromptConditioning
 from modules.engine.conditioning_cache import ConditioningCache
+from modules.engine.decode import decode_latent
 from modules.engine.denoise_pass import DenoisePass, PassOutcome, run_pass
 from modules.engine.encode_prompt import encode_prompts
 from modules.engine.extra_networks import take_out_batch_tags
 from modules.engine.handover import Handover, Successor
 from modules.engine.hooks import BatchPlan, CancelView, GeneratedImage, GenerationHooks, ProgressSink
+from modules.engine.hypertile import TiledAttention
 from modules.engine.models import Models
 from modules.engine.plan import LATENT_CELL
 from modules.engine.preview import preview_maker
@@ -49,6 +52,7 @@ class Run:
     cache: ConditioningCache
     upscalers: KnownUpscalers = BUILT_IN
     restore_faces: Callable[[Image], Image] | None = None
+    tiles: TiledAttention | None = None
     images: list[GeneratedImage] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
@@ -58,6 +62,12 @@ class Run:
     def components(self) -> Components:
         """Those of the model in use."""
         return self.models.now.components
+
+    def decoded(self, latents: Tensor) -> list[Tensor]:
+        """(B, C, h, w) -> pixels (3, H, W) in 0 .. 1 of each. An interrupt in the middle is not looked for: a picture that is drawn is shown."""
+        latent = self.components.family.latent
+        with nullcontext() if self.tiles is None else self.tiles.on_vae(self.components.vae):
+            return [decode_latent(each, self.components.vae, scale=latent.scale, shift=latent.shift, types=self.request.vae_types) for each in latents]
 
     def note(self, facts: Mapping[str, object], comments: Sequence[str] = ()) -> None:
         """Keep what is new of it, for the parameters text and the user."""
@@ -81,13 +91,16 @@ def switch_networks(run: Run, plan: BatchPlan, *, hires: bool = False) -> Active
     return active
 
 
-def encode_batch(run: Run, plan: BatchPlan, *, hires_steps: int | None = None, size: tuple[int, int] | None = None) -> PromptConditioning:
+def encode_batch(
+    run: Run, plan: BatchPlan, *, hires_steps: int | None = None, size: tuple[int, int] | None = None, networks_of: BatchPlan | None = None
+) -> PromptConditioning:
     """The encoded prompts of the batch; with ``hires_steps`` (denoiser calls) those of the second pass.
 
-    size: (width, height) in pixels where it is not the request's; SDXL is told it.
+    size: (width, height) in pixels where it is not the request's; SDXL is told it. networks_of: whose prompts name the LoRAs, if not these.
     """
     hires = hires_steps is not None
-    active = switch_networks(run, plan, hires=hires)
+    first_words = hires and run.request.options.hires_use_first_pass_conds and not run.request.hires.checkpoint_name
+    active = switch_networks(run, networks_of or plan, hires=hires and not first_words)
     found = encode_prompts(
         [image.hires_prompt if hires else image.prompt for image in plan.images],
         [image.hires_negative_prompt if hires else image.negative_prompt for image in plan.images],
@@ -102,6 +115,8 @@ def encode_batch(run: Run, plan: BatchPlan, *, hires_steps: int | None = None, s
         size=size or (run.request.width, run.request.height),
     )
     run.note(found.facts, found.comments)
+    if first_words:
+        switch_networks(run, plan, hires=True)      # the words were read with the first pass's networks, the picture is drawn with its own
     return found
 
 
@@ -144,7 +159,7 @@ def refiner_handover(
                 f"The refiner {refiner.checkpoint_name!r} is a {run.components.family.name} model and cannot go on with the other model's latents.",
                 "Choose a refiner of the same kind as the checkpoint.", field="refiner_checkpoint",
             )
-        conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan, hires_steps=hires_steps, size=size))
+        conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan, hires_steps=hires_steps, size=size), hires=in_hires)
         return Successor(
             model=model, conditioning=conditioning, empty_prompt=conditioning.empty_prompt, image_cond=image_cond(),
             facts={**noted, "Refiner": refiner.title or refiner.checkpoint_name, "Refiner switch at": refiner.switch_at},
@@ -161,8 +176,9 @@ def sampling_pass(
     own = DenoisePass(
         sampler=run.sampler, schedule_name=run.schedule_name, steps=run.request.steps, guidance_scale=run.request.guidance_scale,
         options=run.request.options, conditioning=conditioning, noise=noise, first_noise=first_noise, empty_prompt=conditioning.empty_prompt,
-        hooks=run.hooks, cancel=run.cancel, on_step=_step_reporter(run, part or PassPart()),
+        hooks=run.hooks, cancel=run.cancel, on_step=step_reporter(run, part or PassPart()),
         image_guidance=run.request.init.image_guidance_scale if run.request.is_img2img and run.components.family.is_pix2pix else 1.0,
+        tiles=run.tiles, preview_content=run.request.preview.content,
         noted={"Refiner switch by sampling steps": True} if run.request.refiner.switch_by_sample_steps else {},
     )
     asked = replace(own, **changes)
@@ -171,13 +187,15 @@ def sampling_pass(
     return outcome
 
 
-def _step_reporter(run: Run, part: PassPart) -> Callable[[int, int, Tensor], None]:
+def step_reporter(run: Run, part: PassPart) -> Callable[[int, int, Tensor], None]:
+    """What is told (steps done, steps of this part, prediction) after each step: counts it, and offers a preview where one is due."""
     every = run.request.preview.every_steps
 
     def report(done: int, total: int, denoised: Tensor) -> None:
         run.progress.step(part.before + done, part.before + total + part.after)
         preview = run.models.now.preview
         if preview is not None and done % every == 0:
-            run.progress.offer_preview(preview_maker(denoised, preview, run.request.preview.file_format))
+            seen = denoised if run.request.preview.of_batch else denoised[:1]
+            run.progress.offer_preview(preview_maker(seen, preview, run.request.preview.file_format))
 
     return report

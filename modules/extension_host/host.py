@@ -53,11 +53,11 @@ class ExtensionHost:
         self._loading = threading.local()
         self._roots: list[tuple[str, Extension]] = []
 
-    def take(self, extensions: Iterable[Extension], preferred: Callable[[str], Sequence[str]] = lambda category: ()) -> None:
+    def take(self, extensions: Iterable[Extension]) -> None:
         """These are the extensions of this start."""
         self.extensions = tuple(extensions)
         self._roots = [(os.path.realpath(each.path) + os.sep, each) for each in self.extensions]
-        self.registry.order_by((wish for each in self.enabled for wish in each.callback_order), preferred)
+        self.registry.order_by(wish for each in self.enabled for wish in each.callback_order)
 
     @property
     def enabled(self) -> tuple[Extension, ...]:

@@ -106,21 +106,30 @@ class Registry:
         self.entering: Callable[[str], None] = lambda owner: None
         self.carry_out: Callable[[Callback, tuple[Any, ...]], Any] = plain_call
 
-    def order_by(self, wishes: Iterable[OrderWish], preferred: Callable[[str], Sequence[str]]) -> None:
-        """wishes: from metadata.ini. preferred: category -> names that the user wants first, in that order."""
+    def order_by(self, wishes: Iterable[OrderWish]) -> None:
+        """wishes: from metadata.ini."""
         with self._lock:
-            self._wishes, self._preferred = tuple(wishes), preferred
+            self._wishes = tuple(wishes)
             self._ordered.clear()
+
+    def prefer(self, preferred: Callable[[str], Sequence[str]]) -> None:
+        """preferred: category -> names that the user wants first, in that order. To be told again when they change."""
+        with self._lock:
+            self._preferred = preferred
+            self._ordered.clear()
+
+    def preferred(self, category: str) -> tuple[str, ...]:
+        return tuple(self._preferred(category))
+
+    def in_order(self, category: str, listed: Sequence[Callback], *, by_user: bool = True) -> tuple[Callback, ...]:
+        """Callbacks that are not kept here, in the order that is wished for theirs."""
+        with self._lock:
+            return tuple(ordered(listed, self._wishes, self._preferred(category) if by_user else ()))
 
     def add(self, category: str, function: Callable[..., Any], *, file: str, owner: str, label: str | None = None) -> Callback:
         """Register; ``label`` distinguishes several callbacks of one script."""
         with self._lock:
-            listed = self._callbacks.setdefault(category, [])
-            base = "/".join(filter(None, (owner, Path(file).name, category, label)))
-            taken = {each.name for each in listed}
-            name = base if base not in taken else next(each for n in range(2, 10_000) if (each := f"{base}-{n}") not in taken)
-            callback = Callback(category=category, callback=function, file=file, owner=owner, name=name)
-            listed.append(callback)
+            callback = named(self._callbacks.setdefault(category, []), category, function, file=file, owner=owner, label=label)
             self._ordered.pop(category, None)
             return callback
 
@@ -182,19 +191,31 @@ def plain_call(callback: Callback, arguments: tuple[Any, ...]) -> Any:
     return callback.callback(*arguments)
 
 
+def named(listed: list[Callback], category: str, function: Callable[..., Any], *, file: str, owner: str, label: str | None = None) -> Callback:
+    """Put a callback at the end of ``listed``, under a name that nobody there has."""
+    base = "/".join(filter(None, (owner, Path(file).name, category, label)))
+    taken = {each.name for each in listed}
+    name = base if base not in taken else next(each for n in range(1, 10_000) if (each := f"{base}-{n}") not in taken)
+    callback = Callback(category=category, callback=function, file=file, owner=owner, name=name)
+    listed.append(callback)
+    return callback
+
+
 def ordered(listed: Sequence[Callback], wishes: Iterable[OrderWish], preferred: Sequence[str]) -> list[Callback]:
     """In the order of registration, moved as far as the wishes ask; what the user prefers first. Contradicting wishes are passed over."""
     by_name = {each.name: each for each in listed}
+    known = {name.lower(): name for name in by_name}        # metadata.ini is read without regard to capitals
     after: dict[str, set[str]] = {name: set() for name in by_name}
     for wish in wishes:
-        for name in wish.after:
-            if wish.name in by_name and name in by_name:
-                after[wish.name].add(name)
+        own = known.get(wish.name.lower())
+        if own is None:
+            continue
+        after[own] |= {known[name.lower()] for name in wish.after if name.lower() in known}
         for name in wish.before:
-            if wish.name in by_name and name in by_name:
-                after[name].add(wish.name)
+            if name.lower() in known:
+                after[known[name.lower()]].add(own)
     names = sorted_by_need(list(by_name), after)
-    first = [name for name in preferred if name in by_name]
+    first = [name for name in dict.fromkeys(preferred) if name in by_name]
     return [by_name[name] for name in [*first, *(name for name in names if name not in first)]]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from modules.imaging.resize import CROP_AND_RESIZE, fitted
+from modules.imaging.resize import CROP_AND_RESIZE, RESIZE_AND_FILL, fitted
 
 Box = tuple[int, int, int, int]                     # left, top, right, bottom, in pixels
 
@@ -128,6 +128,12 @@ def put_back(picture: Image.Image, box: Box, size: tuple[int, int]) -> Image.Ima
     sheet = Image.new("RGBA", size)
     sheet.paste(fitted(picture, right - left, bottom - top, CROP_AND_RESIZE), (left, top))
     return sheet
+
+
+def only_masked(picture: Image.Image, mask: Image.Image) -> Image.Image:
+    """RGBA ``picture``, transparent where ``mask`` is black; a mask of another size is fitted to it."""
+    fitting = fitted(mask, picture.width, picture.height, RESIZE_AND_FILL).convert("L")
+    return Image.composite(picture.convert("RGBA").convert("RGBa"), Image.new("RGBa", picture.size), fitting).convert("RGBA")
 
 
 def under_overlay(picture: Image.Image, over: Image.Image, box: Box | None) -> Image.Image:

@@ -82,15 +82,15 @@ def _bundled_embedding(name: str, parts: Mapping[str, Tensor]) -> Embedding:
 class LoraShelf:
     """The LoRAs of one server, by file name and by the name that is written inside them. Keeps the last ones it read.
 
-    files: the present list. refresh: asked once when a name is missing, because the file may be new.
+    at_least: how many of them, however large they are. files: the present list. refresh: asked once when a name is missing, because the file may be new.
     """
 
     def __init__(
         self, files: Callable[[], Sequence[ModelFile]], *, metadata_of: Callable[[ModelFile], Mapping[str, str]] | None = None,
-        refresh: Callable[[], None] = lambda: None,
+        refresh: Callable[[], None] = lambda: None, at_least: Callable[[], int] = lambda: 1,
     ) -> None:
         self._files = files
-        self._refresh = refresh
+        self._refresh, self._at_least = refresh, at_least
         self._metadata_of = metadata_of or _metadata
         self._aliases: dict[tuple[Path, float, int], Mapping[str, str]] = {}
         self._kept: dict[tuple[Path, float, int], Lora] = {}
@@ -109,7 +109,7 @@ class LoraShelf:
         key = _identity(file)
         lora = self._kept.pop(key, None) or read_lora(file)
         self._kept[key] = lora          # the last used stands last
-        while len(self._kept) > 1 and sum(each.nbytes for each in self._kept.values()) > _KEEP_BYTES:
+        while len(self._kept) > max(1, self._at_least()) and sum(each.nbytes for each in self._kept.values()) > _KEEP_BYTES:
             self._kept.pop(next(iter(self._kept)))
         return lora
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +28,8 @@ TORCH_DTYPES: Mapping[str, torch.dtype] = {
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
 _BUFFER_BYTES = 1 << 21  # small enough to stay in the processor's cache
+reads_by_mapping = threading.Event()                # cleared: everything is read into memory of its own, which network drives want
+reads_by_mapping.set()
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 
@@ -62,7 +65,7 @@ class SafetensorsWeights:
             reason = f"tensor {name!r} is of type {entry.dtype}, which torch cannot hold"
             raise CannotLoad(self.header.path, reason, "Choose an fp16 or fp32 file.")
         count = math.prod(entry.shape)
-        if count and stored == dtype and device.type == "cpu":
+        if count and stored == dtype and device.type == "cpu" and reads_by_mapping.is_set():
             return torch.frombuffer(self._mapped(), dtype=stored, count=count, offset=entry.start).view(entry.shape)
         return self._read_apart(entry, stored, dtype, device)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from modules.schema.errors import InvalidValue, shortened
 from modules.schema.settings.honoured import HONOURED
+from modules.schema.settings.without_effect import WITHOUT_EFFECT
 from modules.schema.widgets import CheckboxGroup, ColorPicker, Dropdown, Radio, Slider, Widget
 
 RELOAD_PAGE = "reload page"
@@ -41,6 +42,11 @@ class Setting:
     def honoured(self) -> bool:
         """Whether the program reads it now; the others are kept, shown as such and have no effect."""
         return self.key in HONOURED
+
+    @property
+    def why_without_effect(self) -> str:
+        """The reason where nothing will ever read it; "" where something does, or will."""
+        return WITHOUT_EFFECT.get(self.key, "")
 
     @property
     def elem_id(self) -> str:

@@ -280,6 +280,34 @@ def test_img2img_has_its_pictures(app: App) -> None:
     assert seen == [((64, 64), (64, 64), 9, 0.4)]
 
 
+BODY = """
+from modules.a1111.script import AlwaysVisible, Script
+
+class Marked(Script):
+    def title(self): return "Marked"
+    def show(self, is_img2img): return AlwaysVisible
+    def process(self, p, *args): p.extra_generation_params["Mark"] = "{mark}"
+"""
+
+
+def test_script_bodies_are_read_again(app: App, tmp_path: Path) -> None:
+    from modules.a1111.script_files import load_module
+    from modules.a1111.script_reload import reload_script_bodies
+
+    host = install_scripts(app, gradio.Blocks)
+    file = tmp_path / "marked.py"
+    file.write_text(BODY.replace("{mark}", "old"))
+    host.register(load_module(file), str(file), str(tmp_path))
+    host.initialize()
+    text = lambda: generate_blocking(app, asking()).images[0].infotext
+    assert "Mark: old" in text()
+    file.write_text(BODY.replace("{mark}", "new"))
+    count, told = reload_script_bodies(app)
+    assert count > 1 and not told and "Mark: new" in text()
+    file.write_text("def broken(:")
+    assert any("marked.py" in each for each in reload_script_bodies(app)[1]) and "Mark: new" in text()
+
+
 @pytest.mark.golden
 def test_the_order_of_calls_is_a1111s(tmp_path: Path) -> None:
     """With the real engine: each stage is reached once for one picture, in A1111's order."""

@@ -29,18 +29,18 @@ def order(made: Registry, by_user: bool = True) -> list[str]:
 )
 def test_wishes_of_metadata(wishes: list[OrderWish], expected: str) -> None:
     made = registry(*"abc")
-    made.order_by(wishes, lambda category: ())
+    made.order_by(wishes)
     assert "".join(order(made)) == expected
 
 
 def test_the_user_comes_first() -> None:
     made = registry(*"abc")
-    made.order_by([], lambda category: ["c/c.py/ui", "gone"])
+    made.prefer(lambda category: ["c/c.py/ui", "gone"])
     assert order(made) == ["c", "a", "b"] and order(made, by_user=False) == ["a", "b", "c"]
 
 
 def test_names_stay_apart_and_can_be_forgotten() -> None:
     made = registry("a", "a", "b")
-    assert [each.name for each in made.ordered("ui")] == ["a/a.py/ui", "a/a.py/ui-2", "b/b.py/ui"]
+    assert [each.name for each in made.ordered("ui")] == ["a/a.py/ui", "a/a.py/ui-1", "b/b.py/ui"]
     made.remove_file("/x/a.py")
     assert order(made) == ["b"]

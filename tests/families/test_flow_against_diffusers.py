@@ -121,7 +121,7 @@ def test_latents_are_those_of_the_diffusers_pipeline(name: str, tmp_path: Path, 
     if name == "FLUX.1 fill":
         asked = {"denoising_strength": 1.0, "init": ResolvedInit(pictures=(PICTURE,), inpaint=ResolvedInpaint(mask=MASK, blur_x=0, blur_y=0, fill=1))}
         monkeypatch.setattr("modules.engine.img2img.step_blend", lambda *args, **kwargs: None)      # the pipeline trusts the model to keep the rest
-        monkeypatch.setattr("modules.engine.img2img.final_blend", lambda inpaint, latents, kept, painted: latents)
+        monkeypatch.setattr("modules.engine.img2img.final_blend", lambda inpaint, latents, *_: latents)
     ours = Ours(model, monkeypatch, **asked)
     theirs = reference_latents(name, ours)
     off = float((ours.latents - theirs).norm() / theirs.norm())

@@ -13,7 +13,7 @@ from modules.schema.setting import section, setting
 from modules.schema.settings.honoured import HONOURED
 from modules.schema.settings.table import SETTINGS
 from modules.schema.table import TABLES
-from modules.schema.widgets import Checkbox, Dropdown
+from modules.schema.widgets import Checkbox, Dropdown, Hidden
 from tests.schema.recorded import recorded
 
 MODULES = Path(__file__).resolve().parents[2] / "modules"
@@ -99,6 +99,11 @@ def test_sections_are_a1111s():
     assert all(each.section == where.id for where in SETTINGS.sections for each in where.settings)
 
 
+def test_every_setting_acts_or_says_why_it_does_not():
+    for each in SETTINGS:
+        assert each.honoured != bool(each.why_without_effect) or isinstance(each.widget, Hidden), each.key
+
+
 def test_an_extension_adds_a_section():
     added = section("Tagger", "tagger", "ui", setting("tagger_on", True, "On", Checkbox()), setting("font", "x", "Font", Dropdown("fonts")))
     table = SETTINGS.with_section(added)
@@ -108,6 +113,8 @@ def test_an_extension_adds_a_section():
 
 def test_honoured_settings_are_settings_that_something_reads():
     assert set(SETTINGS.by_key) >= HONOURED
-    outside = [path for path in MODULES.rglob("*.py") if "schema" not in path.parts]
-    named = set(re.findall(r"[\"'](\w+)[\"']", "\n".join(path.read_text(encoding="utf-8") for path in outside)))
+    outside = [MODULES.parent / "webui.py", *(path for path in MODULES.rglob("*.py") if "schema" not in path.parts)]
+    named = {f"{prefix}{part}" for prefix in ("hypertile_enable_", "hypertile_max_depth_", "hypertile_max_tile_", "hypertile_swap_size_") for part in ("unet", "vae")}
+    named |= {"extra_options_txt2img", "extra_options_img2img"}     # put together from a part's, a tab's name
+    named |= set(re.findall(r"[\"'](\w+)[\"']", "\n".join(path.read_text(encoding="utf-8") for path in outside)))
     assert not HONOURED - named, "nothing reads these: " + ", ".join(sorted(HONOURED - named))

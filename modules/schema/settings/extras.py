@@ -111,7 +111,7 @@ POSTPROCESSING = section(
         "postprocessing_enable_in_main_ui",
         (),
         "Extras operations shown on txt2img and img2img",
-        Dropdown("postprocessing_operations", multiple=True),
+        Dropdown("main_operations", multiple=True),
     ),
     setting("postprocessing_disable_in_extras", (), "Operations hidden in Extras", Dropdown("postprocessing_operations", multiple=True)),
     setting("postprocessing_operation_order", (), "Postprocessing operation order", Dropdown("postprocessing_operations", multiple=True)),

@@ -1,0 +1,51 @@
+"""Settings of A1111 that mean nothing in this program, each with its reason: the Settings page says it. They are kept all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_TRAINING = "Training is not part of this program."
+_INTERROGATION = "Reading descriptions from pictures (Interrogate) is not part of this program."
+_CONSOLE = "This program draws no bars in the console and lets its libraries print nothing there; progress stands on the page."
+_PUBLISHED = "Every upscaler whose file lies in its folder is listed; nothing is downloaded."
+_LDSR = "LDSR is not among the upscalers that this program can read."
+_TAESD = "TAESD's weights do not come with this program, and nothing is downloaded: the checkpoint's own VAE does it."
+
+WITHOUT_EFFECT: Mapping[str, str] = {
+    "sd_checkpoint_cache": "An older form: how many checkpoints stay loaded is said by the setting above it.",
+    "sd_unet": "The checkpoint's own UNet is run; extensions that replace it (TensorRT) do not work here.",
+    "enable_batch_seeds": "A batch always gives the same pictures as single images, as in A1111 since 1.6.",
+    "upcast_attn": "Attention's sums are kept in float32 where the device's own kernel does so; --upcast-sampling and --no-half are the ways to more.",
+    "sd3_enable_t5": "T5 is read wherever its weights are in the checkpoint or beside it.",
+    "sd_vae_checkpoint_cache": "A VAE is read in less than a second; the operating system keeps its file in memory.",
+    "sd_vae_encode_method": _TAESD,
+    "sd_vae_decode_method": _TAESD,
+    "ddim_discretize": "A1111 itself has not read it since its samplers are k-diffusion's.",
+    "lora_functional": "LoRAs are always added to the weights and taken out again to the last bit.",
+    "lora_not_found_warning_console": "A LoRA that is missing is always told: in the console and below the pictures.",
+    "lora_not_found_gradio_warning": "A LoRA that is missing is always told: in the console and below the pictures.",
+    "cross_attention_optimization": "Chosen at the start for this machine; flags such as --opt-sub-quad-attention or --xformers say otherwise.",
+    "fp8_storage": "Weights are kept in the type that they are computed in. Checkpoints that are stored in float8 are read.",
+    "cache_fp16_weight": "There is no float8 storage whose rounding it would undo: LoRAs are added to full weights.",
+    "memmon_poll_rate": "The device's memory is read when somebody asks (GET /sdapi/v1/memory), not by the clock.",
+    "multiple_tqdm": _CONSOLE,
+    "enable_upscale_progressbar": _CONSOLE,
+    "print_hypernet_extra": _CONSOLE,
+    "hide_ldm_prints": _CONSOLE,
+    "enable_reloading_ui_scripts": "For those who write on A1111's page. Restart the program to load its code anew.",
+    "live_preview_allow_lowvram_full": "Previews come from a small linear map, which takes no memory to speak of.",
+    "canvas_hotkey_overlap": "A tool for testing A1111's canvas; this page has a canvas of its own.",
+    "realesrgan_enabled_models": _PUBLISHED,
+    "dat_enabled_models": _PUBLISHED,
+    "SWIN_torch_compile": "Upscalers are run as they are: compiling takes longer than most pictures.",
+    "ldsr_steps": _LDSR,
+    "ldsr_cached": _LDSR,
+    **dict.fromkeys(
+        ("interrogate_keep_models_in_memory", "interrogate_return_ranks", "interrogate_clip_num_beams", "interrogate_clip_min_length",
+         "interrogate_clip_max_length", "interrogate_clip_dict_limit", "interrogate_clip_skip_categories", "interrogate_deepbooru_score_threshold",
+         "deepbooru_sort_alpha", "deepbooru_use_spaces", "deepbooru_escape", "deepbooru_filter_tags"), _INTERROGATION),
+    **dict.fromkeys(
+        ("unload_models_when_training", "pin_memory", "save_optimizer_state", "save_training_settings_to_txt", "dataset_filename_word_regex",
+         "dataset_filename_join_string", "training_image_repeats_per_epoch", "training_write_csv_every", "training_xattention_optimizations",
+         "training_enable_tensorboard", "training_tensorboard_save_images", "training_tensorboard_flush_every"), _TRAINING),
+}  # fmt: skip
