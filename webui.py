@@ -1,12 +1,14 @@
 """The wiring diagram: flags -> App -> REST API and page -> server. ``launch.py`` prepares the environment first, then calls main."""
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import platform
 import signal
 import sys
 import threading
+import warnings
 import webbrowser
 from collections.abc import MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,6 +19,7 @@ from modules.extension_host.preload import preloads
 from modules.extension_host.start import host_for
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
+from modules.launching.restart import RESTARTED
 from modules.launching.serving import Address, certificate_files, has_display, listen, when_answering
 from modules.launching.startup_times import StartupTimes
 from modules.launching.subpath import below_subpath
@@ -112,6 +115,7 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
 
         occupy(app)
         scripts = install_scripts(app, blank_page)
+    quiet_warnings(app)
     for sentence in app.policy.reasons:
         log.info(sentence)
     if parsed.unknown:
@@ -177,9 +181,23 @@ def say_ready(app: App, address: Address, times: StartupTimes) -> None:
     if address.is_open_to_others and not (app.flags.gradio_auth or app.flags.gradio_auth_path):
         log.warning("Everybody who can reach this machine can use this page: add --gradio-auth name:password to ask for one.")
     log.info(times.sentence())
-    if app.flags.autolaunch and not app.flags.nowebui and has_display(os.environ):
+    if opens_browser(app, address) and not app.flags.nowebui and has_display(os.environ):
         webbrowser.open(address.url)
     preload(app)
+
+
+def opens_browser(app: App, address: Address) -> bool:
+    """By --autolaunch, or as the settings say; not again after a restart from the page."""
+    wanted = app.settings.get("auto_launch_browser")
+    by_setting = wanted == "Remote" or (wanted == "Local" and not address.is_open_to_others)
+    return app.flags.autolaunch or (by_setting and os.environ.get(RESTARTED) != "1")
+
+
+def quiet_warnings(app: App) -> None:
+    """Python's warnings, and Gradio's about old words, by the settings."""
+    warnings.filterwarnings("default" if app.settings.get("show_warnings") else "ignore", category=UserWarning)
+    if not app.settings.get("show_gradio_deprecation_warnings"):
+        warnings.filterwarnings("ignore", module=r"gradio(\..*)?")
 
 
 def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str | None, certificate: str | None) -> None:
@@ -197,6 +215,8 @@ def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str |
     def stop(number: int, frame: object) -> None:
         if server.should_exit:
             os._exit(STOPPED_BY_USER)  # asked twice: at once, in the middle of a step; the job store survives that
+        if app.settings.get("dump_stacks_on_signal"):
+            faulthandler.dump_traceback(all_threads=True)
         log.info("Stopping: the running job ends at its next step, waiting ones are kept. Ctrl+C again stops at once.")
         server.should_exit = True
         closing.start()  # now, because open requests wait for their jobs

@@ -34,7 +34,7 @@ from modules.gradio_ui.send_to import wire_send_buttons
 from modules.gradio_ui.settings_tab import build_settings_tab
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.static_files import STATIC_URL, KeptFiles, PageFiles
-from modules.gradio_ui.theme import page_theme
+from modules.gradio_ui.theme import page_theme, themes_folder
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.table import TXT2IMG
 
@@ -70,10 +70,10 @@ class Page(gr.Blocks):
 def build_ui(app: App, slot: PageSlot | None = None) -> Page:
     """All components and events. Nothing is loaded or generated. slot: that of the page which this one will replace."""
     gradio3_words.install(Page)
-    slot = slot or PageSlot()
+    starting, slot = slot is None, slot or PageSlot()
     choices = ChoiceSources.of(app)
     ui_config = UiConfig.read(app.paths.ui_config_file)
-    files = ShownFiles((app.paths.outputs_dir,))
+    files = ShownFiles.of_app(app, starting=starting)
     with Page(analytics_enabled=False, title="Stable Diffusion", fill_width=True) as page:
         page.app_record, page.files, page.slot, page.pieces, page.ahead = app, files, slot, {}, []
         page.default_config.fn_id = slot.first_function()
@@ -114,7 +114,7 @@ def build_ui(app: App, slot: PageSlot | None = None) -> Page:
         page.clicks = tuple(each for each in (generate_click(app, txt2img), generate_click(app, img2img)) if each is not None)
         merger.wire(row)
         wire_upscaler_lists(app, page, choices, extras, {txt2img.form.component("hr_upscaler"): "hires_upscalers"})
-        wire_fresh_values(app, page, choices, row, following)
+        wire_fresh_values(app, page, choices, (*row, *txt2img.options, *img2img.options), following)
     page.ahead = preloads({block.get_block_name() for block in page.blocks.values()})
     return page
 
@@ -148,7 +148,7 @@ def _mount_page(server: FastAPI, blocks: Page) -> FastAPI:
         run_history=False,
         footer_links=[],
         show_error=True,
-        theme=page_theme(),
+        theme=page_theme(blocks.app_record.settings.get("gradio_theme"), themes_folder(blocks.app_record)),
     )
 
 

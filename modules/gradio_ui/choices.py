@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from modules.a1111.postprocessing_scripts import PostprocessingScripts
 from modules.application.app import App
 from modules.application.extras_operations import NAMES
 from modules.application.faces import RESTORERS
@@ -14,6 +15,7 @@ from modules.engine.sampler_registry import samplers, schedules
 from modules.engine.upscale import LATENT_UPSCALERS
 from modules.gradio_ui.checkpoint_choice import shown_title
 from modules.gradio_ui.prompt_styles import known_styles
+from modules.gradio_ui.theme import theme_names, themes_folder
 
 # What ui_reorder_list orders, by A1111's names; the scripts know their elem_ids.
 GENERATION_BLOCKS = (
@@ -28,6 +30,8 @@ GENERATION_BLOCKS = (
     "override_settings",
     "scripts",
 )
+
+MAIN_OPERATIONS = ("Upscale", "GFPGAN", "CodeFormer")     # of ours, those that fit a picture that has just been drawn
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ class ChoiceSources:
                 "hires_upscalers": lambda: [*(each.name for each in LATENT_UPSCALERS), *app.upscalers.names()],
                 "face_restorers": lambda: list(RESTORERS),
                 "postprocessing_operations": lambda: list(NAMES),
+                "main_operations": lambda: [*MAIN_OPERATIONS, *_foreign_operations(app)],
                 "upscalers": app.upscalers.names,
                 "schedulers": lambda: [each.label for each in schedules()],
                 "checkpoints": lambda: [shown_title(app, each) for each in app.catalogue.checkpoints()],
@@ -57,6 +62,7 @@ class ChoiceSources:
                 "localizations": lambda: translation_names(app),
                 "generation_blocks": lambda: list(GENERATION_BLOCKS),
                 "loras": lambda: [each.stem for each in app.catalogue.loras()],
+                "themes": lambda: theme_names(themes_folder(app)),
                 "settings": lambda: [each.key for each in app.settings.table],
             },
         )
@@ -72,3 +78,8 @@ class ChoiceSources:
                 raise
             log.exception("%s: its choices could not be had", source)
             return []
+
+
+def _foreign_operations(app: App) -> list[str]:
+    host = app.postprocessing.host
+    return [str(each.name) for each in host.ordered()] if isinstance(host, PostprocessingScripts) else []

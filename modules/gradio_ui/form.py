@@ -16,7 +16,7 @@ from modules.schema.table import ParameterTable
 class Field:
     """A parameter on the page. guard: index in the form of the checkbox that must be on for the value to count.
 
-    by_script: the page's scripts give the value when Generate is clicked (``webui.fillers``, by elem_id).
+    setting: key of the setting that the field's value overrides, for what the tab asks for. by_script: the page's scripts give the value when Generate is clicked (``webui.fillers``, by elem_id).
     infotext: the key under which a field that is no parameter of the table is read from a picture's text.
     """
 
@@ -25,6 +25,7 @@ class Field:
     guard: int | None = None
     by_script: bool = False
     infotext: str | None = None
+    setting: str | None = None
 
 
 def nothing_more(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -60,9 +61,12 @@ class Form:
     def request(self, values: Sequence[Any], **extra: Any) -> Request:
         """The request that these values make; what has no field is as the untouched page has it.
 
-        extra: more values by API name. Raises InvalidValue, which names the label and the range.
+        extra: more values by API name; its ``override_settings`` beat those of fields that are settings. Raises InvalidValue, which names the label and the range.
         """
         shown = self.shown(values)
         api_names = {entry.api_name for entry in self.table}
         asked = {name: value for name, value in shown.items() if name in api_names}
+        overrides = {field.setting: shown[field.name] for field in self.fields if field.setting and field.name in shown}
+        if overrides:
+            extra["override_settings"] = overrides | dict(extra.get("override_settings") or {})
         return self.table.request_class.page_defaults().changed(asked | dict(self.complete(shown)) | extra)

@@ -16,6 +16,7 @@ from modules.gradio_ui.layout import Caption, Fold, Item, Line, Part, Stack, Tog
 from modules.gradio_ui.param_component import Choices, build_component, choices_of
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.table import ParameterTable
+from modules.schema.widgets import Dropdown, Radio
 
 
 @dataclass
@@ -46,6 +47,8 @@ class FormBuilder:
         """The component of one parameter, inside the current block."""
         entry = self.table.by_api_name(name)
         widget = entry.info.widget
+        if name == "sampler_name" and isinstance(widget, Dropdown) and not self.setting("samplers_in_dropdown"):
+            widget = Radio(widget.choices)
         known = {"value": self._start_value(name), "choices": choices_of(widget, self.choices) or None}
         known |= {each: getattr(widget, each) for each in ("minimum", "maximum", "step") if hasattr(widget, each)}
         user = self.ui_config.overrides(self.table.tab, entry.label, known)
@@ -57,12 +60,13 @@ class FormBuilder:
         return component
 
     def own(
-        self, name: str, component: Component, *, guard: int | None = None, by_script: bool = False, infotext: str | None = None
+        self, name: str, component: Component, *, guard: int | None = None, by_script: bool = False, infotext: str | None = None,
+        setting: str | None = None,
     ) -> Component:
         """A field that is no parameter of the table: ``complete`` makes something of it. The keywords are ``Field``'s."""
         if by_script:
             component.by_script = True  # type: ignore[attr-defined]  # events of extensions that take it ask the script as well
-        self.fields.append(Field(name=name, component=component, guard=guard, by_script=by_script, infotext=infotext))
+        self.fields.append(Field(name=name, component=component, guard=guard, by_script=by_script, infotext=infotext, setting=setting))
         return component
 
     @contextmanager
@@ -72,6 +76,7 @@ class FormBuilder:
         The checkbox stands over the rest; CSS hides the rest while it is off, so that all of it is in the page.
         """
         box_id = box_id or f"{elem_id}-checkbox"
+        is_open = self.ui_config.is_open(self.table.tab, label, is_open)
         with gr.Column(
             elem_id=elem_id if elem_id != box_id else f"{elem_id}-fold", elem_classes=["gradio-accordion", "input-accordion"], min_width=0
         ):

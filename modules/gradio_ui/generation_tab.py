@@ -15,6 +15,7 @@ from modules.application.app import App
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint, start_size, wire_checkpoint_fields
 from modules.gradio_ui.components import bridge_button
 from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.extra_options import build_extra_options
 from modules.gradio_ui.form import Form, nothing_more
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.form_memory import wire_form_memory
@@ -24,6 +25,7 @@ from modules.gradio_ui.output_panel import OutputPanel, build_output_panel
 from modules.gradio_ui.param_component import Choices
 from modules.gradio_ui.paste import Paster
 from modules.gradio_ui.prompt_styles import wire_styles
+from modules.gradio_ui.quicksettings import QuickSetting
 from modules.gradio_ui.result_buttons import wire_result_buttons
 from modules.gradio_ui.scripts_panel import build_scripts_panel, nothing_pasted
 from modules.gradio_ui.shown_files import ShownFiles
@@ -37,7 +39,10 @@ from modules.schema.table import ParameterTable
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationTab:
-    """What other parts of the page need of a built tab. pasted: the components that ``paster`` fills. switches: checkboxes and fields of no request, by name."""
+    """What other parts of the page need of a built tab. pasted: the components that ``paster`` fills. switches: checkboxes and fields of no request, by name.
+
+    options: settings that stand on the tab.
+    """
 
     name: str
     form: Form
@@ -46,6 +51,7 @@ class GenerationTab:
     switches: Mapping[str, Component]
     toprow: Toprow
     output: OutputPanel
+    options: tuple[QuickSetting, ...] = ()
 
 
 def build_generation_tab(
@@ -75,6 +81,7 @@ def build_generation_tab(
         with gr.Column(elem_id=f"{tab}_settings", elem_classes=["gradio-column", "settings-column"], scale=1, min_width=0):
             builder.build(SECTIONS[tab])
             overrides = _override_chips(tab)
+            options = build_extra_options(app, builder)
             with gr.Column(elem_id=f"{tab}_script_container", min_width=0):
                 scripts = build_scripts_panel(app, builder)
         output = build_output_panel(
@@ -93,7 +100,7 @@ def build_generation_tab(
     _wire_counters(app, form, toprow)
     wire_styles(app, form, toprow)
     wire_styles_editor(app, form, toprow, build_styles_editor(tab))
-    return GenerationTab(name=tab, form=form, paster=paster, pasted=pasted, switches=builder.switches, toprow=toprow, output=output)
+    return GenerationTab(name=tab, form=form, paster=paster, pasted=pasted, switches=builder.switches, toprow=toprow, output=output, options=options)
 
 
 def _override_chips(tab: str) -> gr.Dropdown:

@@ -14,6 +14,7 @@ from modules.application.translations import read_translation
 
 # The settings that the scripts in static/ read from ``opts``; the others are there for extensions.
 SCRIPT_SETTINGS = (
+    "canvas_auto_expand",
     "canvas_blur_prompt",
     "canvas_disabled_functions",
     "canvas_hotkey_adjust",
@@ -39,7 +40,10 @@ SCRIPT_SETTINGS = (
     "img2img_inpaint_sketch_default_brush_color",
     "img2img_settings_accordion",
     "img2img_sketch_default_brush_color",
+    "js_live_preview_in_modal_lightbox",
     "js_modal_lightbox",
+    "js_modal_lightbox_gamepad",
+    "js_modal_lightbox_gamepad_repeat",
     "js_modal_lightbox_initially_zoomed",
     "keyedit_delimiters",
     "keyedit_delimiters_whitespace",

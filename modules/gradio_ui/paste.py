@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
@@ -97,7 +99,9 @@ class Paster:
         for field in self.form.fields:
             if field.infotext in infotext:
                 text = infotext[field.infotext]
-                found[field.name] = text not in ("", "False") if isinstance(field.component, gr.Checkbox) else _number(text)
+                value = _fitting(field.component, text)
+                if value is not None:
+                    found[field.name] = value
             elif field.infotext and isinstance(field.component, gr.Checkbox):
                 found[field.name] = False
         if "Prompt" in infotext:
@@ -135,7 +139,8 @@ class Paster:
         chips = []
         for key, text in infotext.items():
             setting = settings.table.by_infotext.get(key)
-            if setting is None or key in skipped or self.form.table.by_infotext(key) is not None:
+            has_field = self.form.table.by_infotext(key) is not None or any(field.infotext == key for field in self.form.fields)
+            if setting is None or key in skipped or has_field:
                 continue
             if setting.key == CHECKPOINT and settings.get("disable_weights_auto_swap"):
                 continue
@@ -165,12 +170,26 @@ def override_values(table: SettingsTable, chips: Sequence[str] | None) -> dict[s
     return found
 
 
+def _fitting(component: Component, text: str) -> Any:
+    """``text`` as a field of the page holds it; None when it cannot."""
+    match component:
+        case gr.Checkbox():
+            return text not in ("", "False")
+        case gr.Slider() | gr.Number():
+            return _number(text)
+        case gr.Dropdown() | gr.Radio():
+            return text if text in [value for _, value in component.choices] else None
+    return text
+
+
 def _number(text: str) -> int | float | None:
     try:
         number = float(text)
     except ValueError:
         return None
-    return int(text) if text.lstrip("-").isdigit() else number
+    if not math.isfinite(number):
+        return None
+    return int(text) if text.lstrip("-").isdecimal() else number
 
 
 def _with_sampler_split(infotext: Mapping[str, str]) -> dict[str, str]:

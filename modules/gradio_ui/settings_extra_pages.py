@@ -22,7 +22,7 @@ _ACTIONS = """
 <p class="buttons actions">
 <button type="button" id="request_notifications" class="dialog-button">Request browser notifications</button>
 <button type="button" id="download_localization" class="dialog-button">Download localization template</button>
-<button type="button" id="settings_reload_script_bodies" class="dialog-button">Reload custom script bodies (No ui updates, No restart)</button>
+<button type="button" id="settings_reload_script_bodies" class="dialog-button" data-action="reload-scripts">Reload custom script bodies (No ui updates, No restart)</button>
 <button type="button" id="sett_unload_sd_model" class="dialog-button" data-action="unload-checkpoint">Unload SD checkpoint to RAM</button>
 <button type="button" id="sett_reload_sd_model" class="dialog-button" data-action="load-checkpoint">Load SD checkpoint to VRAM from RAM</button>
 <button type="button" id="calculate_all_checkpoint_hash" class="dialog-button" data-action="calculate-hashes">Calculate hash for all checkpoint</button>

@@ -87,7 +87,7 @@ def _row(setting: Setting, choices: Choices, frozen: bool) -> str:
     field_id = f"{setting.elem_id}-field"
     kind, field = _field(setting, choices, field_id, " disabled" if frozen else "")
     notes = [
-        each for each in (setting.description, NEEDS_WORDS.get(setting.needs, ""), "frozen by the command line" if frozen else "") if each
+        each for each in (setting.description, setting.why_without_effect, NEEDS_WORDS.get(setting.needs, ""), "frozen by the command line" if frozen else "") if each
     ]
     if isinstance(setting, ExtensionSetting):
         notes = [f"{setting.words_html}", *(escape(each) for each in notes if each != setting.description)]

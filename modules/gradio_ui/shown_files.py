@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modules.application.app import App
 from modules.gradio_ui.finished import ShownImage
 from modules.imaging.metadata import png_bytes
 
 log = logging.getLogger(__name__)
+PREFIX = "webui-shown-"
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,25 @@ class ShownFiles:
     """roots: folders that are served as they are. A picture outside of them, or never saved, is put into a temporary folder."""
 
     roots: Sequence[Path]
-    _temporary: tempfile.TemporaryDirectory[str] = field(default_factory=lambda: tempfile.TemporaryDirectory(prefix="webui-shown-"))
+    _temporary: tempfile.TemporaryDirectory[str] = field(default_factory=lambda: tempfile.TemporaryDirectory(prefix=PREFIX))
+
+    @classmethod
+    def of_app(cls, app: App, *, starting: bool) -> ShownFiles:
+        """As the settings have it: another place for temporary pictures, which is cleared at the start if that is wished for."""
+        roots, place = (app.paths.outputs_dir,), str(app.settings.get("temp_dir") or "").strip()
+        if not place:
+            return cls(roots)
+        folder = app.paths.output_folder(place)
+        try:
+            if app.paths.is_code_folder(folder):
+                raise OSError("programs are kept there")
+            folder.mkdir(parents=True, exist_ok=True)
+            if starting and app.settings.get("clean_temp_dir_at_start"):
+                _clear(folder)
+            return cls(roots, tempfile.TemporaryDirectory(prefix=PREFIX, dir=folder))
+        except OSError as error:
+            log.warning("the directory for temporary images, %s, cannot be used (%s): the usual one is taken", folder, error)
+            return cls(roots)
 
     @property
     def folder(self) -> Path:
@@ -54,6 +74,15 @@ class ShownFiles:
         if not target.exists():
             shutil.copyfile(path, target)
         return target
+
+
+def _clear(folder: Path) -> None:
+    """Take away what earlier servers left there: the pictures in it, and in the folders that they made. Nothing else."""
+    for place in (folder, *folder.glob(f"{PREFIX}*")):
+        for each in place.glob("*.png"):
+            each.unlink(missing_ok=True)
+        if place != folder and not any(place.iterdir()):
+            place.rmdir()
 
 
 def _plain(text: str) -> str:

@@ -44,6 +44,7 @@ SCRIPTS = (
     "styles_editor.js",
     "context_menus.js",
     "lightbox.js",
+    "gamepad.js",
     "notify.js",
     "canvas.js",
     "img2img.js",

@@ -1,15 +1,63 @@
-"""Gradio's own theme, denser and with the fonts that the machine has: nothing is fetched."""
+"""The page's colours and sizes: our own theme, or one of Gradio's by the setting; with the fonts that the machine has, so that nothing is fetched."""
 
 from __future__ import annotations
 
-from gradio.themes import Base, Default
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from gradio.themes import Base, Citrus, Default, Font, Glass, Monochrome, Ocean, Origin, Soft
 from gradio.themes.utils import sizes
 
+from modules.application.app import App
+
+log = logging.getLogger(__name__)
 FONT = ("ui-sans-serif", "system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 MONO = ("ui-monospace", "Consolas", "Menlo", "monospace")
+OURS = "Default"
+# A1111's names for the themes that come with Gradio
+_BUILT_IN: Mapping[str, type[Base]] = {f"gradio/{kind.__name__.lower()}": kind for kind in (Base, Citrus, Glass, Monochrome, Ocean, Origin, Soft)}
 
 
-def page_theme() -> Base:
+def themes_folder(app: App) -> Path:
+    """A1111's place for the themes that it downloads; nothing else is looked at, and with the setting off not even that."""
+    return app.paths.data_dir / "tmp" / "gradio_themes" if app.settings.get("gradio_themes_cache") else app.paths.data_dir / "no-themes"
+
+
+def theme_names(folder: Path) -> list[str]:
+    """Those that need no network: Gradio's own, and those whose files lie in ``folder``, as A1111 keeps what it once downloaded."""
+    try:
+        kept = sorted(each.stem.replace("_", "/", 1) for each in folder.glob("*.json"))
+    except OSError:
+        kept = []
+    return [*_BUILT_IN, *(name for name in kept if name not in _BUILT_IN)]
+
+
+def page_theme(name: str = OURS, folder: Path | None = None) -> Base:
+    """The theme of that name; a theme that would have to be fetched is said in the log, and ours is used."""
+    if name in ("", OURS):
+        return _ours()
+    if name in _BUILT_IN:
+        return _BUILT_IN[name](font=FONT, font_mono=MONO)
+    kept = None if folder is None else folder / f"{name.replace('/', '_')}.json"
+    try:
+        if kept is not None and kept.resolve().parent == folder.resolve() and kept.is_file():     # type: ignore[union-attr]
+            return _with_local_fonts(Base.load(str(kept)))      # type: ignore[arg-type]  # a ThemeClass with all that a theme has
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning("the theme %s cannot be read: %s", kept, error)
+    log.warning("The theme %r is not on this machine and nothing is fetched for the page: the usual one is used. Put its file into %s to have it.", name, folder)
+    return _ours()
+
+
+def _with_local_fonts(theme: Base) -> Base:
+    """A theme of the hub names fonts of a font service."""
+    theme._font, theme._font_mono = [Font(each) for each in FONT], [Font(each) for each in MONO]
+    theme.font, theme.font_mono = ", ".join(map(str, theme._font)), ", ".join(map(str, theme._font_mono))
+    theme._font_css, theme._stylesheets = [], []
+    return theme
+
+
+def _ours() -> Base:
     """Small text, small gaps, A1111's orange and slate."""
     theme = Default(
         primary_hue="orange",

@@ -55,6 +55,13 @@ class UiConfig:
             found["visible"] = "hidden"
         return found
 
+    def is_open(self, tab: str, label: str, own: bool) -> bool:
+        """Whether a fold's checkbox is on at the start. A1111 keeps those of scripts under the script's file ("customscript/refiner.py/txt2img/Refiner/value")."""
+        ends = f"{tab}/{label}/value"
+        by_script = (value for key, value in self.values.items() if key.startswith("customscript/") and key.endswith(f"/{ends}"))
+        found = self.values.get(ends, next(by_script, own))
+        return found if isinstance(found, bool) else own
+
     def changed(self, values: Mapping[str, Any]) -> UiConfig:
         """A copy with some starting values replaced, by key."""
         return UiConfig(self.path, {**self.values, **values})

@@ -9,6 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from gradio import Checkbox
+
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.form_memory import fits
 from modules.gradio_ui.ui_config import UiConfig
@@ -59,7 +61,8 @@ class Defaults:
             for field in form.fields:
                 component = field.component
                 elem_id, label = component.elem_id or "", getattr(component, "label", None)
-                if field.name not in known or elem_id.endswith("-checkbox") or elem_id not in values or not label:
+                is_fold = elem_id.endswith("-checkbox") and isinstance(component, Checkbox)
+                if not (field.name in known or is_fold) or elem_id not in values or not label:
                     continue
                 key = f"{form.table.tab}/{label}/value"
                 before = config.values.get(key, getattr(component, "value", None))

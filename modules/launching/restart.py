@@ -11,6 +11,7 @@ from threading import Timer
 from typing import NoReturn
 
 RESTART_FILE = "SD_WEBUI_RESTART"       # the environment variable by which A1111's shell launchers name the file they look for
+RESTARTED = "SD_WEBUI_RESTARTING"       # A1111's word for a start that follows another: the browser has the page already
 SAFE = "safe"                           # in the file: without the user's extensions, this once
 SAFE_FLAG = "--disable-extra-extensions"
 _SAFE_START = "SD_WEBUI_SAFE_START"     # set while such a start runs
@@ -48,6 +49,7 @@ def next_start(file: Path | None, arguments: Sequence[str], environ: MutableMapp
     """The command line of the start that was asked for; None when none was. A safe start's flag is left out again at the start after it."""
     if file is None or not file.exists():
         return None
+    environ[RESTARTED] = "1"
     wanted = file.read_text(encoding="utf-8").strip()
     file.unlink(missing_ok=True)
     own = list(arguments)

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import Response
 from pydantic import BaseModel, Field
 
+from modules.a1111.script_reload import reload_script_bodies
 from modules.application import generation
 from modules.application.app import App
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
@@ -72,7 +73,10 @@ async def _act(app: App, name: str) -> str:
         for model in unknown:
             app.catalogue.hash_later(model)
         return f"Hashes of {len(unknown)} checkpoints are computed in the background; lists show them when they are refreshed."
-    raise UnknownName("action", name, ["unload-checkpoint", "load-checkpoint", "calculate-hashes"])
+    if name == "reload-scripts":
+        count, told = await asyncio.wrap_future(app.jobs.call_soon(lambda: reload_script_bodies(app)))
+        return f"{count} script files were read again. {' '.join(told)}".strip()
+    raise UnknownName("action", name, ["unload-checkpoint", "load-checkpoint", "calculate-hashes", "reload-scripts"])
 
 
 def _licenses(app: App) -> str:

@@ -18,15 +18,14 @@ TRAINING = r"tab_train|train_|use_weight|refresh_train_|refrsh_train_|ti_(galler
 REASONS = {
     "training is not part of this program": TRAINING,
     "fields of a card's dialog: made when it is opened": r"checpoint_edit_user_metadata",
-    "settings repeated on the tab: the quick settings do that": r"extra_options_(txt|img)2img",
+    "there once the user wants settings on the tab": r"extra_options_(txt|img)2img",
     "a picture is dropped on the prompt itself; texts follow the gallery by script": r"(txt|img)2img_prompt_image|(txt|img)2img_generation_info_button",
     "Gradio 3's slider trick and a hidden button behind Resize by": r"img2img_unused_scale_by_slider|img2img_update_resize_to",
-    "the order of callbacks is the order of folders": r"settings_callbacks|column_settings_callbacks|setting_prioritized_callbacks_",
+    "there for what extensions register, and here are none": r"settings_callbacks|column_settings_callbacks|setting_prioritized_callbacks_",
     "X/Y/Z plot stands on both tabs: its rows have no id": r"axis_options",
     "the Extensions tab is one page": r"tabs_extensions$",
     "a list of boxes needs no button to look again": r"refresh_interrogate_clip_skip_categories",
     "hashes are computed one after the other": r"calculate_all_checkpoint_hash_threads",
-    "a script that is being written": r"script_img2img_alternative_test_",
     "the program's own version is not changed from the page": r"extension_backup_restore_type$",
 }
 

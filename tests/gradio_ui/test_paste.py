@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.paste import Paster
@@ -99,3 +101,90 @@ def test_what_a_picture_says_asks_for_the_same_picture(behind: Callable[..., Beh
     updates = paster.from_text(finished.result.images[0].infotext)[1:]
     again = [each.get("value", before) for each, before in zip(updates, page.values())]
     assert page.form.request(again) == page.form.request(asked)
+
+
+FIELDS: dict[str, Any] = {
+    "prompt": st.text(alphabet="ab,:\n<>()[]{}\"\\1. ", max_size=40), "negative_prompt": st.text(alphabet="xy, :\"", max_size=20), "steps": st.integers(1, 150),
+    "sampler_name": st.sampled_from(["Euler", "DPM++ 2M", "DDIM", "LMS"]), "scheduler": st.sampled_from(["Automatic", "Karras", "SGM Uniform", "DDIM"]),
+    "cfg_scale": st.sampled_from([1.0, 3.5, 7.0, 12.5]), "seed": st.integers(0, 2**32 - 2), "width": st.sampled_from([64, 72, 512]), "height": st.sampled_from([64, 136]),
+    "subseed": st.integers(0, 2**32 - 2), "subseed_strength": st.sampled_from([0.05, 0.3, 1.0]), "seed_resize_from_w": st.sampled_from([64, 80]),
+    "seed_resize_from_h": st.sampled_from([72, 96]), "enable_hr": st.booleans(), "hr_upscaler": st.sampled_from(["Latent", "Lanczos", "None"]),
+    "hr_second_pass_steps": st.integers(0, 30), "denoising_strength": st.sampled_from([0.0, 0.35, 1.0]), "hr_scale": st.sampled_from([1.0, 1.5, 2.35]),
+    "hr_resize_x": st.sampled_from([0, 128]), "hr_resize_y": st.sampled_from([0, 160]), "hr_sampler_name": st.sampled_from(["Use same sampler", "Euler"]),
+    "hr_scheduler": st.sampled_from(["Use same scheduler", "Karras"]), "hr_prompt": st.sampled_from(["", "other: words, \"quoted\"\nand more"]),
+    "hr_negative_prompt": st.sampled_from(["", "none of it"]), "refiner_checkpoint": st.sampled_from(["fake.safetensors"]), "refiner_switch_at": st.sampled_from([0.25, 0.8]),
+    "txt2img_enable-checkbox": st.booleans(),
+}  # fmt: skip
+HIRES = [name for name in FIELDS if name.startswith("hr_")]
+
+
+def settled(values: dict[str, Any]) -> dict[str, Any]:
+    """What of a random click a picture can tell: nothing of what stands in a closed fold, of white space around prompts, of what is the same as in the first pass."""
+    for name in ("prompt", "negative_prompt", "hr_prompt"):
+        values[name] = values[name].strip()
+    if not values["enable_hr"]:
+        for name in (*HIRES, "denoising_strength"):
+            values.pop(name)
+    else:
+        for name in ("sampler_name", "scheduler"):
+            if values[f"hr_{name}"] == values[name]:
+                values.pop(f"hr_{name}")
+        if values["hr_resize_x"] or values["hr_resize_y"]:
+            values.pop("hr_scale")
+    if not values["txt2img_enable-checkbox"]:
+        values.pop("refiner_checkpoint"), values.pop("refiner_switch_at")
+    return values
+
+
+@settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(asked=st.fixed_dictionaries(FIELDS).map(settled))
+def test_any_request_comes_back_from_its_picture(behind: Callable[..., Behind], page: BuiltPage, asked: dict[str, Any]) -> None:
+    server = _one_server(behind)
+    task = f"task({len(server.engine.requests)})"
+    answer = server.run(task, page.values(**asked))
+    finished = server.app.jobs.find(task)
+    assert finished is not None and finished.result is not None, answer
+    paster = Paster(app=server.app, form=page.form, choices=ChoiceSources.of(server.app))
+    text = finished.result.images[0].infotext
+    updates = paster.from_text(text)[1:]
+    again = [each.get("value", before) for each, before in zip(updates, page.values())]
+    before, after = (page.form.request(values).to_flat() for values in (page.values(**asked), again))
+    after["refiner_checkpoint"] = (after["refiner_checkpoint"] or "").split(" [")[0] or before["refiner_checkpoint"]     # its hash is known by now
+    assert {key: value for key, value in after.items() if value != before[key]} == {}, text
+
+
+def _one_server(behind: Callable[..., Behind], kept: dict[int, Behind] = {}) -> Behind:  # noqa: B006
+    return kept.setdefault(id(behind), None) or kept.__setitem__(id(behind), behind()) or kept[id(behind)]    # type: ignore[arg-type]
+
+
+# What other programs write, and what the fields are to hold then.
+FOREIGN = {
+    "forge": ("a fox\nNegative prompt: red\nSteps: 20, Sampler: Euler, Schedule type: Simple, CFG scale: 1, Distilled CFG Scale: 3.5, Seed: 12345, Size: 896x1152, "
+              "Model hash: abc1234567, Model: flux1-dev-bnb-nf4-v2, Module 1: ae, Diffusion in Low Bits: bnb-nf4 (fp16 LoRA), Version: f2.0.1v1.10.1-previous-664-gd557aef9",
+              {"prompt": "a fox", "negative_prompt": "red", "steps": 20, "sampler_name": "Euler", "scheduler": "Simple", "cfg_scale": 1, "seed": 12345, "width": 896, "height": 1152}),
+    "comfyui image saver": ("a fox\nNegative prompt: red\nSteps: 25, Sampler: dpmpp_2m_karras, CFG Scale: 5.5, Seed: 9, Size: 512x768, Clip skip: 2, Model hash: 0123456789, "
+                            "Model: some, Version: ComfyUI",
+                            {"steps": 25, "cfg_scale": 5.5, "seed": 9, "width": 512, "height": 768}),
+    "civitai": ("a fox, <lora:x:0.8>\nNegative prompt: red\nSteps: 30, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 5, Size: 832x1216, Clip skip: 2, Created Date: "
+                "2024-05-01T10:20:30.4567890Z, Civitai resources: [{\"type\":\"checkpoint\",\"modelVersionId\":290640,\"modelName\":\"Some, model\"}], Civitai metadata: {}",
+                {"prompt": "a fox, <lora:x:0.8>", "steps": 30, "sampler_name": "DPM++ 2M", "scheduler": "Karras", "seed": 5, "width": 832, "height": 1216}),
+    "sd.next": ("a fox\nNegative prompt: red\nSteps: 20, Size: 512x640, Sampler: Euler a, Seed: 7, CFG scale: 6, CFG rescale: 0.7, Model: some, Model hash: 0123456789, "
+                "App: SD.Next, Version: 1234567, Operations: txt2img; hires, Parser: Full parser",
+                {"steps": 20, "sampler_name": "Euler a", "seed": 7, "cfg_scale": 6, "width": 512, "height": 640}),
+    "invokeai": ("a fox\nNegative prompt: red\nSteps: 20, Sampler: euler_a, CFG scale: 7.5, Seed: 3, Size: 512x512, Model: some, Version: InvokeAI 4.2.0",
+                 {"steps": 20, "cfg_scale": 7.5, "seed": 3, "width": 512, "height": 512}),
+    "draw things": ("a fox\nNegative Prompt: red\nSteps: 20, Sampler: Euler A Trailing, Guidance Scale: 4.0, Seed: 3, Size: 1024x1024, Model: x.ckpt, Strength: 1.0, Seed Mode: Scale Alike",
+                    {"steps": 20, "seed": 3, "width": 1024}),
+    "json": ('{"positive_prompt": "a fox", "seed": 1}', {"prompt": '{"positive_prompt": "a fox", "seed": 1}'}),
+    "broken": ("a fox\nNegative prompt: red\nSteps: many, Sampler: , CFG scale: 1e999, Seed: -, Size: 0x, Hires upscale: x, Denoising strength: nan, Refiner: ,",
+               {"prompt": "a fox", "negative_prompt": "red"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_texts_of_other_programs_give_what_they_name(paste: Callable[[str], tuple[Any, dict[str, Any]]], page: BuiltPage, name: str) -> None:
+    text, wanted = FOREIGN[name]
+    _, values = paste(text)
+    assert {key: values.get(key) for key in wanted} == wanted
+    again = [values.get(field.name, getattr(field.component, "value", None)) for field in page.form.fields]
+    page.form.request(again)    # what was pasted can be asked for

@@ -29,3 +29,14 @@ def test_values_are_text_and_nonsense_changes_nothing(page: BuiltPage, tmp_path:
     for text in ("", "{", "[]", "5"):
         assert "No field differs" in defaults.apply(text)
     assert not (tmp_path / "ui-config.json").exists()
+
+
+def test_folds_can_be_open_at_the_start(page: BuiltPage, tmp_path: Path) -> None:
+    config = tmp_path / "ui-config.json"
+    defaults = Defaults(forms=(page.form,), config_file=config)
+    assert "txt2img/Hires. fix/value" in defaults.view(json.dumps({"txt2img_hr-checkbox": True}))
+    defaults.apply(json.dumps({"txt2img_hr-checkbox": True, "txt2img_enable-checkbox": True}))
+    stored = UiConfig.read(config)
+    assert stored.is_open("txt2img", "Hires. fix", False) and stored.is_open("txt2img", "Refiner", False) and not stored.is_open("img2img", "Refiner", False)
+    a1111s = UiConfig(config, {"customscript/refiner.py/img2img/Refiner/value": True, "txt2img/Hires. fix/value": "yes"})
+    assert a1111s.is_open("img2img", "Refiner", False) and not a1111s.is_open("txt2img", "Hires. fix", False)

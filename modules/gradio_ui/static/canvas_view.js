@@ -21,6 +21,9 @@ class CanvasView {
         this.stage.style.width = `${width}px`;
         this.stage.style.height = `${height}px`;
         this.fit();
+        if (opts.canvas_auto_expand === false && this.scale < 1) {
+            this.zoom(1 / this.scale, [0, 0]);  // pixel by pixel, the upper left corner in sight
+        }
     }
 
     // As high as the picture needs at this width; never higher than the screen leaves room for.

@@ -38,12 +38,13 @@ webui.askPatience = 10000;
 
 class TabJobs {
     // tab: "txt2img" or "img2img". `ids`: jobs sent and not yet shown, oldest first; the first one is watched.
-    // `accepted`: those that the server has taken. `asked`: those that it has not spoken of, and that are asked for all the same.
+    // `shown`: those that this page is done with. `accepted`: those that the server has taken. `asked`: those that it has not spoken of, and that are asked for all the same.
     constructor(tab) {
         this.tab = tab;
         this.ids = [];
         this.accepted = new Set();
         this.asked = new Set();
+        this.shown = new Set();
         this.view = null;
         this.watching = null;
         this.wakeLock = null;
@@ -92,6 +93,7 @@ class TabJobs {
 
     drop(id) {
         this.ids = this.ids.filter((each) => each !== id);
+        this.shown.add(id);
         this.accepted.delete(id);
         this.asked.delete(id);
         this.remember();

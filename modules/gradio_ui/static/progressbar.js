@@ -84,6 +84,9 @@ class ProgressView {
             this.gallery.append(this.preview);
         }
         this.preview.firstChild.src = source;
+        if (opts.js_live_preview_in_modal_lightbox && webui.lightbox.isOpen() && this.gallery.contains(webui.lightbox.gallery)) {
+            webui.lightbox.show(source);
+        }
     }
 
     // The bar goes at once; the preview stays until the result is there to take its place.

@@ -109,11 +109,20 @@ webui.queue.refresh = async function() {
         await webui.queue.lookAtPreview(state);
         webui.queue.state = state;
         webui.queue.badge(state);
+        webui.queue.follow(state.running);
         if (webui.queue.open) {
             webui.queue.draw(state);
         }
     } catch {
         // no connection: said elsewhere; the next look may find it again
+    }
+};
+
+// A picture that another page or device asked for is shown here too, in a tab that has nothing of its own to show.
+webui.queue.follow = function(job) {
+    const jobs = job && job.source === "page" ? webui.jobs[job.kind] : null;
+    if (jobs && jobs.ids.length === 0 && !jobs.shown.has(job.id)) {
+        jobs.takeUp(job.id);
     }
 };
 

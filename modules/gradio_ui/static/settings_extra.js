@@ -85,7 +85,6 @@ onUiLoaded(() => {
     }
     press("request_notifications", requestNotifications);
     press("download_localization", () => webui.downloadLocalizationTemplate());
-    press("settings_reload_script_bodies", () => webui.find("#settings_restart_gradio").click());
     document.querySelectorAll("#settings [data-action]").forEach((button) => button.addEventListener("click", () => webui.act(button.dataset.action)));
     document.getElementById("sysinfo_file").addEventListener("change", (event) => event.target.files[0] && webui.checkReport(event.target.files[0]));
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && webui.takeFreshSettings());
