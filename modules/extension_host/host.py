@@ -20,7 +20,7 @@ from modules.extension_host.registry import HOUSE, Registry, Troubles, contained
 class LoadFacts:
     """What the load of one extension was like. seconds: its scripts' import. stubs: names it used that do nothing here; shims: Gradio 3 words.
 
-    stood_in: packages it asked for that are not installed, and of which the program has a part.
+    stood_in: packages it asked for that are not installed, and of which the program has a part. notes: what else is to be known.
     """
 
     scripts: list[str] = field(default_factory=list)
@@ -28,6 +28,7 @@ class LoadFacts:
     stubs: set[str] = field(default_factory=set)
     shims: set[str] = field(default_factory=set)
     stood_in: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
 
 
 class ExtensionHost:

@@ -33,8 +33,11 @@ def host_for(flags: Flags) -> ExtensionHost:
     for name, sentences in _install_notes(Path(flags.data_dir)).items():
         for each in host.enabled:
             if each.name == name:
-                for sentence in sentences:
-                    host.troubles.note(each.canonical_name, "packages", sentence)
+                for kind, _, sentence in (text.partition(" ") for text in sentences):
+                    if kind == "problem":
+                        host.troubles.note(each.canonical_name, "packages", sentence)
+                    else:
+                        host.facts_of(each.canonical_name).notes.append(sentence)
     host.watched_by(diary)
     return host
 

@@ -112,6 +112,7 @@ def _report(app: App, each: Extension) -> str:
         lines.append("asks for parts of A1111 that are not here: " + ", ".join(sorted(facts.stubs)))
     if facts.shims:
         lines.append("Gradio 3 words translated: " + ", ".join(sorted(facts.shims)))
+    lines += facts.notes
     if facts.stood_in:
         lines.append(f"{', '.join(sorted(facts.stood_in))} is not installed; the program stands in for what extensions mostly use of it")
     good = "".join(f"<li>{escape(line)}</li>" for line in lines)

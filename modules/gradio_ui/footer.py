@@ -7,6 +7,7 @@ from html import escape
 from importlib.metadata import PackageNotFoundError, version
 
 from modules.application.app import App
+from modules.application.version import INFOTEXT_VERSION
 from modules.library.model_file import ModelFile
 
 
@@ -16,6 +17,7 @@ def footer_html(app: App, model: ModelFile | None) -> str:
     links = f'{api}<button type="button" id="webui_theme_toggle">Dark or light</button>'
     facts = [f"python: {platform.python_version()}", *(_version(name) for name in ("torch", "diffusers", "gradio"))]
     shown = [escape(each) for each in [*facts, f"device: {app.policy.device}"] if each]
+    shown.insert(0, f"version: <a>{escape(INFOTEXT_VERSION)}</a>")     # extensions read the first link here
     if model is not None:
         title = escape(model.sha256 or "", quote=True)
         shown.append(f'checkpoint: <a id="sd_checkpoint_hash" title="{title}">{escape(model.short_hash or model.name)}</a>')

@@ -24,7 +24,8 @@ def run_installers(
     """Run install.py of each folder that has one, unless it succeeded before and neither it nor the packages changed since.
 
     The names of those that failed. ``environ``: with PIP_CONSTRAINT set, so that no installer replaces torch.
-    notes: a JSON file of sentences by folder name, for the Extensions tab: what an installer could not do, or was not allowed to.
+    notes: a JSON file of sentences by folder name, for the Extensions tab, each behind the word "note" (what was left out of an
+    installer's wishes) or "problem" (what could not be done).
     """
     failed, told = [], _read_notes(notes)
     with_installer = [folder for folder in folders if (folder / "install.py").is_file()]
@@ -35,7 +36,7 @@ def run_installers(
         with console.step(f"Running install.py of the extension {folder.name}") as step:
             problem, output, said = _run(installer, root, environ)
             step.outcome = problem or "done"
-        told[folder.name] = [*said, *([f"install.py {problem}"] if problem else [])]
+        told[folder.name] = [*said, *([f"problem install.py {problem}"] if problem else [])]
         for line in output.strip().splitlines()[-SHOWN_LINES:]:
             console.line(f"    {line}")
         if problem:

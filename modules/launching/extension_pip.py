@@ -81,12 +81,16 @@ def _is_fine(arguments: Sequence[str]) -> bool:
 
 @dataclass
 class _OneByOne:
-    """asked: what the installer wants. options: for pip, besides. pins: the web UI's own ranges. notes: sentences about what was left out."""
+    """asked: what the installer wants. options: for pip, besides. pins: the web UI's own ranges.
+
+    notes: sentences about what was left out. problems: about what could not be had.
+    """
 
     asked: list[str]
     options: list[str]
     pins: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 
     @classmethod
@@ -134,7 +138,7 @@ class _OneByOne:
             return True
         importlib.invalidate_caches()
         if done.returncode != 0:
-            self.notes.append(self._not_had(wanted, text, by))
+            self.problems.append(self._not_had(wanted, text, by))
             return False
         for name in {wanted.name} if wanted.name else {each for each, version in _distributions().items() if before.get(each) != version}:
             self._asked_by(name, text)
@@ -175,11 +179,12 @@ class _OneByOne:
 
     def tell(self) -> None:
         """The sentences, for the console and for the page."""
-        for each in self.notes:
+        for each in (*self.notes, *self.problems):
             sys.stdout.write(f"web UI: {each}\n")
-        if self.notes and os.environ.get(NOTES):
+        if os.environ.get(NOTES):
             with Path(os.environ[NOTES]).open("a", encoding="utf-8") as file:
-                file.writelines(f"{each}\n" for each in self.notes)
+                file.writelines(f"note {each}\n" for each in self.notes)
+                file.writelines(f"problem {each}\n" for each in self.problems)
 
 
 def _distributions() -> dict[str, str]:

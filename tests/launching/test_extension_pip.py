@@ -60,7 +60,7 @@ def test_what_would_change_a_pinned_package_is_left_out_and_the_rest_is_there(py
     done = subprocess.run([found, "-m", "pip", "install", "deep"], env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [version(found, name) for name in ("deep", "needy", "helpful", "ours")] == ["1.0", "1.0", "1.0", "5.0"]
-    assert "needy asks for ours<2; the web UI needs ours>=5,<6 (5.0 is here), so that was left as it is." in Path(environ[NOTES]).read_text(encoding="utf-8")
+    assert "note needy asks for ours<2; the web UI needs ours>=5,<6 (5.0 is here), so that was left as it is." in Path(environ[NOTES]).read_text(encoding="utf-8")
 
 
 def test_an_install_that_fits_is_pips_own(python: tuple[Path, dict[str, str]]) -> None:
