@@ -53,6 +53,9 @@ def update(folder: Path) -> str:
     goal = _goal(folder, facts.branch)
     if int(_git(folder, "rev-list", "--count", f"{goal}..HEAD")):
         raise WebuiError(f"{folder.name} has commits of its own, which an update would lose.", "Merge it by hand, with git, in its folder.")
+    if facts.branch == "HEAD":                  # a single commit was gone back to: its branch goes on
+        goal = _git(folder, "rev-parse", "--abbrev-ref", goal)
+        _git(folder, "checkout", "--quiet", goal.removeprefix("origin/"))
     _git(folder, "merge", "--quiet", "--ff-only", "--autostash", goal)
     now = _git(folder, "rev-parse", "--short=8", "HEAD")
     return f"{folder.name} was updated from {facts.commit[:8]} to {now}." if not facts.commit.startswith(now) else f"{folder.name} is up to date."

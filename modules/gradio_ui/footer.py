@@ -17,7 +17,7 @@ def footer_html(app: App, model: ModelFile | None) -> str:
     links = f'{api}<button type="button" id="webui_theme_toggle">Dark or light</button>'
     facts = [f"python: {platform.python_version()}", *(_version(name) for name in ("torch", "diffusers", "gradio"))]
     shown = [escape(each) for each in [*facts, f"device: {app.policy.device}"] if each]
-    shown.insert(0, f"version: <a>{escape(INFOTEXT_VERSION)}</a>")     # extensions read the first link here
+    shown.insert(0, f'version: <a style="color: inherit; text-decoration: none">{escape(INFOTEXT_VERSION)}</a>')     # extensions read the first link here
     if model is not None:
         title = escape(model.sha256 or "", quote=True)
         shown.append(f'checkpoint: <a id="sd_checkpoint_hash" title="{title}">{escape(model.short_hash or model.name)}</a>')

@@ -77,6 +77,7 @@ def test_a_state_is_saved_and_gone_back_to(source: Path, tmp_path: Path) -> None
     off, told = restore(state, find_extensions(tmp_path / "extensions", Switches()))
     assert sorted(off) == ["mine", "newcomer"] and git(mine, "rev-parse", "HEAD") == first
     assert any("newcomer was not there" in each for each in told) and any(first[:8] in each for each in told)
+    assert standing(mine).behind == 1 and "updated" in update(mine) and git(mine, "rev-parse", "--abbrev-ref", "HEAD") == "main"
 
 
 def test_a_name_that_cannot_be_shown_is_refused(tmp_path: Path) -> None:
