@@ -146,8 +146,9 @@ class NetworkPages:
 def slice_of(page: NetworkPage, wanted: Wanted, settings: Callable[[str], Any]) -> Slice:
     """The cards that are asked for, with A1111's rules for hidden folders. settings: a setting's value by key."""
     rule, show_folders = settings("extra_networks_hidden_models"), settings("extra_networks_show_hidden_directories")
-    items = [item for item in page.items() if rule == "Always" or not item.is_hidden or (rule == "When searched" and len(wanted.search) >= SHORTEST_SEARCH)]
-    folders = _folders(page.items() if show_folders else [item for item in items if not item.is_hidden])
+    every = page.items()
+    items = [item for item in every if rule == "Always" or not item.is_hidden or (rule == "When searched" and len(wanted.search) >= SHORTEST_SEARCH)]
+    folders = _folders(every if show_folders else [item for item in items if not item.is_hidden])
     words = wanted.search.lower().split()
     found = [item for item in items if _lies_in(item, wanted) and all(word in item.search for word in words)]
     found.sort(key=_SORT_KEYS.get(wanted.sort, _SORT_KEYS["default"]), reverse=wanted.descending)

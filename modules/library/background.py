@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 log = logging.getLogger(__name__)
 
@@ -40,3 +41,30 @@ class Background:
                 task()
             except Exception:
                 log.exception("a task of the %s thread failed", self._name)
+
+
+class Precedence:
+    """Those inside ``with precedence.taken():`` are waited for by whoever calls ``give_way`` between two pieces of work.
+
+    A lock would not do: a thread that takes it again at once leaves no moment to those who wait for it.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._inside = 0
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        with self._condition:
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._inside -= 1
+                self._condition.notify_all()
+
+    def give_way(self) -> None:
+        """Return once nobody is inside."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._inside == 0)

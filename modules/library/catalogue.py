@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modules.library.background import Background
+from modules.library.background import Background, Precedence
 from modules.library.cache import FileCache
 from modules.library.facts import HeaderFacts, read_facts
 from modules.library.hashes import Hashes
@@ -58,7 +58,7 @@ class Catalogue:
         self._background = Background("models")
         self._lock = threading.Lock()
         self._lists: _Lists | None = None
-        self._turn = threading.RLock()  # of the background and of those who must not wait for it at every file
+        self._precedence = Precedence()  # before the background, for those who must not wait for it at every file
 
     def refresh(self) -> None:
         """Look through all folders anew. Never raises for what it finds there."""
@@ -173,7 +173,7 @@ class Catalogue:
 
     def undisturbed(self) -> AbstractContextManager[object]:
         """``with catalogue.undisturbed():`` no headers are read meanwhile. Else each small reading of a file waits for that thread."""
-        return self._turn
+        return self._precedence.taken()
 
     def wait(self, timeout: float) -> bool:
         """Until the background work given so far is done; False when ``timeout`` seconds passed first."""
@@ -222,8 +222,8 @@ class Catalogue:
                 status = path.stat()
             except OSError:  # gone meanwhile
                 continue
-            with self._turn:
-                facts[path] = self._read(path, status.st_mtime, status.st_size)
+            self._precedence.give_way()
+            facts[path] = self._read(path, status.st_mtime, status.st_size)
             if time.monotonic() - shown > 1:
                 self._show(facts)
                 facts, shown = {}, time.monotonic()

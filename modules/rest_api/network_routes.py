@@ -67,8 +67,8 @@ def add_network_routes(routes: Routes) -> None:
         kind = app.network_pages.find(page)
         wanted = Wanted(search=search[:500].strip(), folder=folder.strip("/"), exactly=exactly, sort=sort, descending=descending, start=start,
                         count=min(count, MOST_CARDS))  # fmt: skip
-        found = slice_of(kind, wanted, app.settings.get)
         with app.catalogue.undisturbed():
+            found = slice_of(kind, wanted, app.settings.get)
             html = [card_html(kind, item, app.settings.get) for item in found.items]
         return {"total": found.total, "folders": found.folders, "cards": html, "note": kind.note, "places": [str(each) for each in kind.folders]}
 
