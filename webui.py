@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 SHUTDOWN_SECONDS = 3  # how long open connections may finish after Ctrl+C
 STOPPED_BY_USER = 130
+THREAD_TURN = 0.001  # seconds a thread may compute before it lets another one go on; with Python's 5 ms a page waits that long after each file it reads
 log = logging.getLogger("webui")
 
 
@@ -63,6 +64,7 @@ def set_logging(level: str | None) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Serve until Ctrl+C; the exit code."""
     times = StartupTimes()
+    sys.setswitchinterval(THREAD_TURN)
     try:
         parsed, extensions = read_command_line(arguments)
         set_environment(os.environ, parsed.flags)
