@@ -42,9 +42,10 @@ class CanvasText(gr.Textbox):
     is_template = True  # the page shows a Textbox
     by_script = True
 
-    def __init__(self, name: str = "", kind: str = PLAIN, *, elem_id: str | None = None) -> None:
+    def __init__(self, name: str = "", kind: str = PLAIN, *, elem_id: str | None = None, render: bool = True) -> None:
+        """render: as Gradio gives it when it makes the field once more, for an update that leaves it as it is."""
         self.name, self.kind = name, kind
-        super().__init__("", elem_id=elem_id, show_label=False, visible="hidden", interactive=True, container=False)
+        super().__init__("", elem_id=elem_id, show_label=False, visible="hidden", interactive=True, container=False, render=render)
 
     def preprocess(self, payload: Any) -> Any:
         """The picture, what is painted on it included; of a mask {"image", "mask"}, white where something is painted. None without a picture."""

@@ -35,8 +35,9 @@ class BridgeNumber(gr.Textbox):
 
     is_template = True  # the page shows a Textbox
 
-    def __init__(self, elem_id: str = "", value: str = "0") -> None:
-        super().__init__(value, elem_id=elem_id, show_label=False, visible="hidden", interactive=True, container=False)
+    def __init__(self, elem_id: str = "", value: str = "0", *, render: bool = True) -> None:
+        """render: as Gradio gives it when it makes the field once more, for an update that leaves it as it is."""
+        super().__init__(value, elem_id=elem_id, show_label=False, visible="hidden", interactive=True, container=False, render=render)
 
     def preprocess(self, payload: Any) -> Any:
         text = str(payload or "")

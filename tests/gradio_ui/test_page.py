@@ -132,3 +132,12 @@ def test_the_html_is_kept_but_its_head_is_of_this_moment_and_its_addresses_are_t
     assert '"jpeg_quality": 37' in client.get("/").text
     elsewhere = client.get("/", headers={"Host": "other.example"}).text
     assert "http://other.example" in elsewhere and "http://other.example" not in first and "http://testserver" not in elsewhere
+
+
+def test_gradio_can_make_each_field_of_ours_once_more(page: BuiltPage) -> None:
+    """It does so for every update of a field, also for one that leaves it as it is."""
+    ours = [each for each in page.blocks.blocks.values() if type(each).__module__.startswith("modules.") and hasattr(each, "constructor_args")]
+    assert len({type(each) for each in ours}) > 1
+    for each in ours:
+        arguments = {name: value for name, value in each.constructor_args.items() if name != "value"}
+        assert type(each)(**arguments, render=False).elem_id == each.elem_id
