@@ -13,6 +13,7 @@ from modules.application.postprocess_door import PostprocessDoor
 from modules.application.script_door import ScriptDoor
 from modules.application.settings_store import SettingsStore
 from modules.application.upscalers import Upscalers
+from modules.engine.precautions import Precautions
 from modules.extension_host.host import ExtensionHost
 from modules.imaging.save import NumberBook
 from modules.jobs.queue import JobQueue
@@ -53,6 +54,7 @@ class App:
     downloads: Downloads
     extensions: ExtensionHost = field(default_factory=ExtensionHost)
     controls: ControlShelf = field(default_factory=ControlShelf)
+    precautions: Precautions = field(default_factory=Precautions)
     network_pages: NetworkPages = field(default_factory=NetworkPages)
     notices: tuple[str, ...] = ()
     scripts: ScriptDoor = field(default_factory=ScriptDoor)

@@ -37,7 +37,7 @@ from modules.files.resolver import safe_join
 from modules.jobs.job import Job, JobState
 from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC
-from modules.schema.errors import CannotLoad, InvalidValue, JobSetAside, NoCheckpoint, UnknownName
+from modules.schema.errors import CannotLoad, InvalidValue, JobSetAside, NoCheckpoint, OutOfMemory, UnknownName
 from modules.schema.param import put
 from modules.schema.request import Img2ImgRequest, Request, Txt2ImgRequest
 
@@ -148,6 +148,24 @@ def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Compo
         return load("None")
 
 
+def _loaded_with_room(app: App, model: ModelFile, settings: SettingsView) -> tuple[Components, str]:
+    """The checkpoint, and a sentence where other models had to be let go for it. Raises CannotLoad, OutOfMemory."""
+    try:
+        return load_checkpoint(app, model, settings), ""
+    except OutOfMemory as error:
+        log.warning("%s It is tried again without the other models.", error.message)
+        error.with_traceback(None)
+    app.controls.clear()
+    app.checkpoints.unload()
+    return load_checkpoint(app, model, settings), "Memory ran out while the checkpoint was loaded; the other models were let go, and it was loaded again."
+
+
+def make_room(app: App) -> None:
+    """Memory ran out: what only waits for its next use is let go."""
+    app.controls.clear()
+    app.checkpoints.keep_current_only()
+
+
 def _names_a_vae(app: App, name: str) -> bool:
     return name not in (AUTOMATIC, "None", "") and not app.flags.vae_path
 
@@ -251,7 +269,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     request, settings, listener = work.request, work.settings, work.listener
     work.say("Loading the checkpoint")
     model = chosen_checkpoint(app, work.checkpoint, strict=True)
-    components = load_checkpoint(app, model, settings)
+    components, tight = _loaded_with_room(app, model, settings)
     models, no_vae = _model_facts(app, model, components), missing_vae(app, settings, components)
     work.say("")
     upscalers = app.upscalers.for_job(settings, work.say, work.cancel)
@@ -261,7 +279,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     writer = FactsWriter(
         asked=request, request=resolved, settings=settings, models=models, user=work.user, added=listener.extra,
         init_image_hash=keep_init_images(app.paths, resolved, settings) if settings.get("save_init_img") else None)
-    comments += (no_vae,) if no_vae else ()
+    comments += tuple(sentence for sentence in (no_vae, tight) if sentence)
     began = datetime.now()
     plan = save_plan(
         app.paths, settings, work.kind,
@@ -275,7 +293,8 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
             result = generate(
                 resolved, components, source=_source(app, work, settings), policy=app.policy, hooks=listener, progress=work.progress, cancel=work.cancel,
                 embeddings=app.embeddings, networks=listener.networks, cache=app.conditionings if settings.get("persistent_cond_cache") else None,
-                upscalers=upscalers, restore_faces=_restorer(app, work, resolved, settings))
+                upscalers=upscalers, restore_faces=_restorer(app, work, resolved, settings), precautions=app.precautions,
+                make_room=lambda: make_room(app))
         comments += result.comments
         listener.facts = result.facts
     finally:

@@ -94,6 +94,14 @@ class UnfusedAttention(ChunkedAttention):
         super().__init__(score_bytes=2**62)
 
 
+class Float32Attention(ChunkedAttention):
+    """For models whose scores overflow in half precision: computed in float32, in chunks."""
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+        exact = super()._attend(query.float(), key.float(), value.float(), None if mask is None else mask.float(), scale)
+        return exact.to(query.dtype)
+
+
 class XformersAttention(ChunkedAttention):
     """xformers' kernel, for those who installed it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -27,6 +28,14 @@ class Stream:
         # Apple's generator gives other numbers on each system version: A1111 draws on the CPU there too.
         draws_on = self._device if source == "GPU" and self._device.type != "mps" else torch.device("cpu")
         self._generator = torch.Generator(draws_on).manual_seed(as_torch_seed(seed))
+
+    def copy(self) -> Stream:
+        """One that gives the same numbers from here on."""
+        other = copy.copy(self)
+        other._philox = copy.copy(self._philox)
+        other._generator = torch.Generator(self._generator.device)
+        other._generator.set_state(self._generator.get_state())
+        return other
 
     def randn(self, shape: Sequence[int]) -> Tensor:
         """The next tensor of ``shape`` from N(0, 1)."""
@@ -79,6 +88,12 @@ class ImageNoise:
     def next(self) -> Tensor:
         """Fresh noise (B, C, h, w) for one step, each image from its own stream."""
         return torch.stack([stream.randn(self.spec.shape) for stream in self._streams])
+
+    def copy(self) -> ImageNoise:
+        """One that gives the same noise from here on."""
+        other = copy.copy(self)
+        other._streams = [stream.copy() for stream in self._streams]
+        return other
 
     def _fresh_streams(self, delta: int) -> list[Stream]:
         return [Stream(seed + delta, self.spec.source, self.spec.device) for seed in self.spec.seeds]

@@ -35,13 +35,16 @@ def check_finite(tensor: Tensor, *, what: str, remedy: str) -> Tensor:
 def finite_or_upcast(
     module: nn.Module, compute: Callable[[torch.dtype], Tensor], *, what: str, remedy: str, types: Sequence[str] = ("float32",)
 ) -> Tensor:
-    """What ``compute`` gives; if that is no number, what it gives once more with ``module`` in the next of ``types``.
+    """What ``compute`` gives; if that is no number, what it gives once more, and then with ``module`` in one of ``types`` after the other.
 
-    compute: gets the type in which ``module`` wants its input. ``module`` stays in that type afterwards: what
-    overflowed once will overflow again. Raises NotFinite when none of them helps.
+    compute: gets the type in which ``module`` wants its input. ``module`` stays in the type that helped: what
+    overflows twice will overflow again. Raises NotFinite when none of them helps.
     """
-    dtype = next(module.parameters()).dtype
+    dtype = first = next(module.parameters()).dtype
     result = compute(dtype)
+    if not is_finite(result):
+        log.warning("%s is not a number; it is computed again", what)
+        result = compute(dtype)
     for name in types:
         wider = getattr(torch, name)
         if dtype is torch.float32 or dtype is wider or is_finite(result):
@@ -49,4 +52,6 @@ def finite_or_upcast(
         log.warning("%s is not a number in %s; it is computed again in %s, and so from now on", what, str(dtype).removeprefix("torch."), name)
         module.to(wider)
         dtype, result = wider, compute(wider)
+    if dtype is not first and not is_finite(result):
+        module.to(first)                            # what did not help is not kept
     return check_finite(result, what=what, remedy=remedy)

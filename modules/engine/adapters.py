@@ -120,7 +120,7 @@ class NetworkSwitch:
     def off(self) -> None:
         """The weights as they were, to the last bit."""
         for swap in self._swaps:            # a memory mode may have moved the module meanwhile
-            swap.parameter.data = swap.original.to(swap.parameter.device)
+            swap.parameter.data = swap.original.to(device=swap.parameter.device, dtype=swap.parameter.dtype)    # or put it into float32
         self._hooks.off()
         self._tags, self._swaps, self._active = (), [], ActiveNetworks()
 

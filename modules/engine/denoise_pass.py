@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from modules.compute.noise import ImageNoise, Stream, as_torch_seed
+from modules.compute.precision import check_finite
 from modules.engine.brownian import BrownianNoise
 from modules.engine.control import Control
 from modules.engine.denoiser import Blend, ConditioningLike, DenoiserSetup, GuidedDenoiser, Succession
@@ -29,6 +30,9 @@ from modules.engine.sampler_registry import resolve_schedule
 from modules.engine.schedules import ScheduleSpec
 from modules.engine.token_merging import merged_tokens
 
+UNET_REMEDY = "Start with --no-half, or choose another checkpoint."
+_LOOK_EVERY = 8                                     # steps
+
 
 @dataclass(frozen=True, kw_only=True)
 class DenoisePass:
@@ -38,6 +42,7 @@ class DenoisePass:
     denoising_strength: how far back into noise ``start`` is taken, 0 .. 1.
     fixed_steps: run exactly ``steps`` steps whatever the strength (hires, A1111's img2img_fix_steps).
     handover: the refiner, if one takes over. tiles: attention on tiles. preview_content: which prediction ``on_step`` is told. noted: facts that stand before those of the pass itself.
+    checked: a prediction that is no number ends the pass with NotFinite.
     """
 
     sampler: SamplerSpec
@@ -63,6 +68,7 @@ class DenoisePass:
     tiles: TiledAttention | None = None
     preview_content: str = "Combined"
     noted: Mapping[str, object] = field(default_factory=dict)
+    checked: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +117,8 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
             no_step = len(grid.sigmas) < 2          # so little of an existing latent is redrawn
             found = x if no_step else _sampler_function(work, model, tuning)(denoiser, x, grid.sigmas, noise=noise, on_step=on_step, tuning=tuning)
         latents = finished_latent(grid, work.sampler, found)
+        if work.checked:
+            check_finite(latents, what="The model's output", remedy=UNET_REMEDY)
     except Interrupted:
         beginning = work.first_noise if work.start is None else work.start
         latents = beginning if denoiser.last_denoised is None else denoiser.last_denoised
@@ -234,6 +242,9 @@ def _seed_of_the_batch(seed: int) -> int:
 
 def _reporter(work: DenoisePass, denoiser: GuidedDenoiser, steps: int) -> OnStep:
     def report(info: StepInfo) -> None:
+        # elsewhere each look makes the device wait
+        if work.checked and (info.denoised.device.type == "cpu" or info.index % _LOOK_EVERY == 0):
+            check_finite(info.denoised, what=f"The model's prediction in step {info.index + 1}", remedy=UNET_REMEDY)
         denoiser.sampling_step = info.index
         work.hooks.stepped(info)
         work.on_step(min(info.index + 1, steps), steps, info.denoised if denoiser.shown is None else denoiser.shown)

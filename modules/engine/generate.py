@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from modules.compute.memory import free_memory, is_out_of_memory
 from modules.engine.adapters import NetworkSwitch
 from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.control_start import begin_control
@@ -35,6 +36,7 @@ from modules.engine.image_conditioning import everything_masked
 from modules.engine.img2img import Start, effective_batch, frames_for, img2img_pass, prepare_start
 from modules.engine.models import Models, ModelSource
 from modules.engine.plan import LATENT_CELL, latent_size, make_plans
+from modules.engine.precautions import Precautions
 from modules.engine.preview import quickly_decoded
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
 from modules.engine.run import PassPart, Run, batch_noise, encode_batch, refiner_handover, sampling_pass, switch_networks
@@ -69,11 +71,14 @@ def generate(
     upscalers: KnownUpscalers = BUILT_IN,
     source: ModelSource | None = None,
     restore_faces: Callable[[Image], Image] | None = None,
+    precautions: Precautions | None = None,
+    make_room: Callable[[], None] = lambda: None,
 ) -> GenerationResult:
     """Make the pictures of ``request``; each is handed to ``hooks.image_ready`` as soon as it is there.
 
     embeddings, loras: the textual inversions and LoRAs that prompts may name. upscalers: what enlarges pictures between the passes.
     networks: the switch to put them in with, for a caller who has to undo it in between. cache: encoded prompts kept from one job to the next.
+    precautions: what models needed in earlier jobs, and what is found out in this one. make_room: lets go of what others keep loaded, when memory runs out.
     restore_faces: what every finished picture goes through. source: where the refiner and the hires checkpoint come from, and this one again after them.
     An interrupt ends the job at the next model call: finished pictures are returned, and the half-done batch as it is,
     marked incomplete. Raises UnknownName, InvalidValue, OutOfMemory and NotFinite; pictures finished before were handed over.
@@ -83,11 +88,11 @@ def generate(
     latent_size(request.width, request.height)
     request = _as_run(request, upscalers)
     networks = networks or NetworkSwitch(components, loras)
-    with torch.no_grad(), Models(components, source, request=request, policy=policy, networks=networks) as models:
+    with torch.no_grad(), Models(components, source, request=request, policy=policy, networks=networks, precautions=precautions) as models:
         run = Run(
             request=request, models=models, policy=policy, hooks=hooks or NullHooks(), progress=progress or NullProgress(),
             cancel=cancel or NeverCancelled(), sampler=find_sampler(sampler_name), schedule_name=schedule_name, embeddings=embeddings,
-            cache=ConditioningCache() if cache is None else cache, upscalers=upscalers, restore_faces=restore_faces,
+            cache=ConditioningCache() if cache is None else cache, upscalers=upscalers, restore_faces=restore_faces, make_room=make_room,
         )
         plans = run.hooks.plans_ready(make_plans(request))
         if request.hypertile.is_on and plans:
@@ -105,7 +110,26 @@ def _run_batches(run: Run, plans: Sequence[BatchPlan]) -> None:
     for plan in plans:
         if run.cancel.interrupted or run.cancel.stopping:
             break
+        _run_whole_or_in_parts(run, plan, start)
+
+
+def _run_whole_or_in_parts(run: Run, plan: BatchPlan, start: Start | None) -> None:
+    """The batch; where memory does not hold it, the halves of it. An img2img batch shares one start, and stays whole."""
+    made = len(run.images)
+    try:
         _run_batch(run, plan, start)
+        return
+    except Exception as error:
+        if not is_out_of_memory(error) or start is not None or len(plan.images) < 2 or len(run.images) > made:
+            raise
+        error.with_traceback(None)
+        log.warning("memory ran out for %d pictures at once; they are made in parts", len(plan.images))
+    run.make_room()
+    free_memory()
+    middle = (len(plan.images) + 1) // 2
+    for part in (plan.images[:middle], plan.images[middle:]):
+        _run_whole_or_in_parts(run, replace(plan, images=part), start)
+    run.note({}, ["Memory ran out; the batch was made in smaller parts."])
 
 
 def _as_run(request: ResolvedRequest, upscalers: KnownUpscalers) -> ResolvedRequest:
@@ -137,9 +161,12 @@ def _run_batch(run: Run, plan: BatchPlan, start: Start | None) -> None:
 def _memory_errors(run: Run) -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    except Exception as error:
+        run.components.placement.release()          # what was on its way to the device is at home again
+        if not is_out_of_memory(error):
+            raise
+        error.with_traceback(None)                  # its frames hold what is in the way of the next job
+        free_memory()
         raise OutOfMemory(
             f"The {run.policy.device} ran out of memory for {run.request.batch_size} picture(s) of {run.request.width}x{run.request.height}.",
             "Ask for a smaller size or batch, or start with --medvram.",
@@ -178,8 +205,8 @@ def _text_pass(run: Run, plan: BatchPlan, part: PassPart) -> PassOutcome:
 def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame], complete: bool) -> None:
     """Decode the batch and hand over its pictures one by one."""
     pixels = run.decoded(latents) if complete or not run.request.preview.for_interrupted else quickly_decoded(latents, run.models.preview_map)
-    decoded = run.hooks.images_decoded(plan, torch.stack(pixels))
-    for number, each in enumerate(decoded):
+    pictures = run.hooks.images_decoded(plan, torch.stack(pixels))
+    for number, each in enumerate(pictures):
         planned = plan.images[min(number, len(plan.images) - 1)]    # a hook may have added pictures
         image = GeneratedImage(
             picture=as_picture(each), index=planned.index, seed=planned.seed, variation_seed=planned.variation_seed,

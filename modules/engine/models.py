@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import torch
 
 from modules.engine.adapters import NetworkSwitch
 from modules.engine.pass_model import FlowModel, PassModel
+from modules.engine.precautions import Precautions, prepare
 from modules.engine.preview import PreviewMap, preview_map
 from modules.engine.tiling import tiled
 from modules.families.family import Prediction
@@ -40,17 +42,19 @@ class Models:
     """The models of one job. A ``with`` ends by leaving the last one as it was found.
 
     first: the job's own; source: where the others come from, and the first one again. None: there are no others.
-    networks: go along to whichever is in use.
+    networks: go along to whichever is in use. precautions: what models needed before.
     """
 
     def __init__(
-        self, first: Components, source: ModelSource | None, *, request: ResolvedRequest, policy: ComputePolicy, networks: NetworkSwitch
+        self, first: Components, source: ModelSource | None, *, request: ResolvedRequest, policy: ComputePolicy, networks: NetworkSwitch,
+        precautions: Precautions | None = None,
     ) -> None:
         self._first, self._first_name = first, first.checkpoint.name
         self._source = source
         self._request = request
         self._policy = policy
         self.networks = networks
+        self._precautions = precautions or Precautions()
         self._changes = ExitStack()
         self._now: ModelInUse | None = None
 
@@ -78,13 +82,31 @@ class Models:
     @property
     def preview_map(self) -> PreviewMap:
         """Of the model in use, also where no previews are wanted."""
-        return self.now.preview or preview_map(self.now.components.vae, self.now.components.family.latent.scale)
+        return self.now.preview or preview_map(self.now.components.vae, self.now.components.family.latent)
+
+    def renew(self, **changes: Any) -> None:
+        """The model's types are as its modules have them now. changes: fields of PassModel, for as long as this model is in use."""
+        now = self.now
+        self._now = replace(now, model=replace(_pass_model(now.components, self._policy.for_family(now.components.family)), **changes))
+
+    def undo_later(self, undo: Callable[[], object]) -> None:
+        """When another model takes over, or the job ends."""
+        self._changes.callback(undo)
+
+    def remember(self, measure: str) -> None:
+        """The model in use needs this on this device, in the next job too."""
+        self._precautions.of(self.now.components, self._policy.device).add(measure)
+
+    def forget(self, *measures: str) -> None:
+        """It does not need these after all."""
+        self._precautions.of(self.now.components, self._policy.device).difference_update(measures)
 
     def is_in_use(self, name: str) -> bool:
         return (name or self._first_name) == self.now.name
 
     def _taken(self, name: str, components: Components) -> ModelInUse:
         policy = self._policy.for_family(components.family)
+        prepare(components, self._precautions.of(components, policy.device))
         preview = preview_map(components.vae, components.family.latent) if self._request.preview.every_steps > 0 else None
         self._changes.enter_context(tiled((components.unet, components.vae), self._request.options.tiling))
         self.networks.turn_to(components)
@@ -103,7 +125,7 @@ def _pass_model(components: Components, policy: ComputePolicy) -> PassModel:
         unet=components.unet,
         alphas_cumprod=components.alphas_cumprod,
         predicts_v=components.prediction is Prediction.V,
-        compute_dtype=getattr(torch, policy.compute_dtype),
+        compute_dtype=torch.float32 if next(components.unet.parameters()).dtype is torch.float32 else getattr(torch, policy.compute_dtype),
         is_sdxl=components.family.is_sdxl,
         split_guidance=policy.split_guidance,
         flow=FlowModel(kind=family.denoiser, shift=family.shift, guidance=family.guidance) if family.is_flow else None,

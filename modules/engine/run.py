@@ -22,7 +22,9 @@ from modules.engine.hooks import BatchPlan, CancelView, GeneratedImage, Generati
 from modules.engine.hypertile import TiledAttention
 from modules.engine.models import Models
 from modules.engine.plan import LATENT_CELL
+from modules.engine.precautions import VAE
 from modules.engine.preview import preview_maker
+from modules.engine.rescue import with_rescue
 from modules.engine.resolved import BOTH_PASSES, FIRST_PASS, SECOND_PASS, ResolvedRequest
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.upscale import BUILT_IN, KnownUpscalers
@@ -38,7 +40,10 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Run:
-    """One job. Only ``images``, ``comments`` and ``facts`` grow, and ``control_pictures``: control units' pictures with their latents."""
+    """One job. Only ``images``, ``comments`` and ``facts`` grow, and ``control_pictures``: control units' pictures with their latents.
+
+    make_room: lets go of what others keep loaded.
+    """
 
     request: ResolvedRequest
     models: Models
@@ -53,6 +58,7 @@ class Run:
     upscalers: KnownUpscalers = BUILT_IN
     restore_faces: Callable[[Image], Image] | None = None
     tiles: TiledAttention | None = None
+    make_room: Callable[[], None] = lambda: None
     images: list[GeneratedImage] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
@@ -64,10 +70,24 @@ class Run:
         return self.models.now.components
 
     def decoded(self, latents: Tensor) -> list[Tensor]:
-        """(B, C, h, w) -> pixels (3, H, W) in 0 .. 1 of each. An interrupt in the middle is not looked for: a picture that is drawn is shown."""
-        latent = self.components.family.latent
-        with nullcontext() if self.tiles is None else self.tiles.on_vae(self.components.vae):
-            return [decode_latent(each, self.components.vae, scale=latent.scale, shift=latent.shift, types=self.request.vae_types) for each in latents]
+        """(B, C, h, w) -> pixels (3, H, W) in 0 .. 1 of each. An interrupt in the middle is not looked for: a picture that is drawn is shown.
+
+        What the VAE needed for it is remembered, and what was changed is told.
+        """
+        latent, vae, types = self.components.family.latent, self.components.vae, self.request.vae_types
+        before = next(vae.parameters()).dtype
+
+        def said(sentence: str) -> None:
+            self.note({}, [sentence])
+
+        with nullcontext() if self.tiles is None else self.tiles.on_vae(vae):
+            found = [decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, make_room=self.make_room, said=said) for each in latents]
+        now = next(vae.parameters()).dtype
+        if now is not before:
+            words = str(now).removeprefix("torch.")
+            self.models.remember(f"{VAE}{words}")
+            said(f"The VAE is computed in {words} from now on: in {str(before).removeprefix('torch.')} its result was not a number.")
+        return found
 
     def note(self, facts: Mapping[str, object], comments: Sequence[str] = ()) -> None:
         """Keep what is new of it, for the parameters text and the user."""
@@ -179,10 +199,19 @@ def sampling_pass(
         hooks=run.hooks, cancel=run.cancel, on_step=step_reporter(run, part or PassPart()),
         image_guidance=run.request.init.image_guidance_scale if run.request.is_img2img and run.components.family.is_pix2pix else 1.0,
         tiles=run.tiles, preview_content=run.request.preview.content,
+        checked=run.policy.nan_check,
         noted={"Refiner switch by sampling steps": True} if run.request.refiner.switch_by_sample_steps else {},
     )
     asked = replace(own, **changes)
-    outcome = run_pass(replace(asked, sampler=run.hooks.sampler(asked.sampler, hires=hires)), run.models.now.model)
+    spare, first = asked.noise.copy(), True
+
+    def attempt() -> PassOutcome:
+        nonlocal first
+        again, first = not first, False
+        work = replace(asked, noise=spare.copy()) if again else asked
+        return run_pass(replace(work, sampler=run.hooks.sampler(work.sampler, hires=hires)), run.models.now.model)
+
+    outcome = with_rescue(run.models, attempt, said=lambda sentence: run.note({}, [sentence]), make_room=run.make_room)
     run.note(outcome.facts)
     return outcome
 

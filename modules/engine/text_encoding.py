@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from modules.compute.precision import finite_or_upcast
 from modules.engine.prompt_chunks import EmbeddingPlace, PromptChunk
 from modules.engine.prompt_tokens import prompt_tokenizer
 from modules.engine.resolved import SamplingOptions
@@ -38,7 +39,7 @@ def encode_chunks(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: 
 
     Clip skip 1 is the last layer, 2 the one before. Raises InvalidValue beyond the layers.
     """
-    parts = [_encode(encoder, chunks[start : start + _ROWS_AT_ONCE], options, number) for start in range(0, len(chunks), _ROWS_AT_ONCE)]
+    parts = [_finite(encoder, chunks[start : start + _ROWS_AT_ONCE], options, number) for start in range(0, len(chunks), _ROWS_AT_ONCE)]
     pooled = [part.pooled for part in parts if part.pooled is not None]
     return EncodedTexts(tokens=torch.cat([part.tokens for part in parts]), pooled=torch.cat(pooled) if pooled else None)
 
@@ -57,6 +58,18 @@ def emphasise(z: Tensor, weights: Tensor, counts: Tensor, emphasis: str) -> Tens
     share = counts / counts.sum()
     mean_before, mean_after = (z.mean(dim=(1, 2)) * share).sum(), (weighted.mean(dim=(1, 2)) * share).sum()
     return weighted * (mean_before / mean_after) if mean_after else weighted
+
+
+def _finite(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: SamplingOptions, number: int) -> EncodedTexts:
+    """What is no number is computed once more, then in float32. Raises NotFinite."""
+    found: list[EncodedTexts] = []
+
+    def tokens(dtype: torch.dtype) -> Tensor:
+        found[:] = [_encode(encoder, chunks, options, number)]
+        return found[0].tokens
+
+    finite_or_upcast(encoder.module, tokens, what="The text encoder's output", remedy="Start with --no-half, or choose another checkpoint.")
+    return found[0]
 
 
 def _encode(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: SamplingOptions, number: int) -> EncodedTexts:

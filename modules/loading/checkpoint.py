@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from modules.compute.memory import is_out_of_memory
 from modules.compute.placement import placement_for
 from modules.compute.policy import ComputePolicy
 from modules.compute.switches import set_switches
@@ -112,8 +113,7 @@ def _memory_errors(model_file: ModelFile) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        text = str(error)
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text or "not enough memory" in text:
+        if is_out_of_memory(error):
             size = f"{model_file.size / 1e9:.1f} GB" if model_file.size else "its size"
             raise OutOfMemory(
                 f"There is not enough memory to load {model_file.name} ({size} on disk).",

@@ -107,6 +107,10 @@ class Checkpoints:
         """Let go of every loaded model."""
         self._let_go(self._kept)
 
+    def keep_current_only(self) -> None:
+        """Let go of every model but the one asked for last."""
+        self._let_go(self._kept[1:])
+
     def _in_front(self, known: _Loaded, vae_file: ModelFile | None, vae_stamp: Stamp | None, keep: int, others_in_ram: bool) -> Components:
         """A model that is loaded already becomes the present one, with the VAE that is asked for now."""
         if known is not self._kept[0]:

@@ -44,7 +44,7 @@ def test_an_overflow_is_computed_again_in_float32_and_remembered(layer: nn.Linea
 
     assert finite_or_upcast(layer, compute, **WORDS).item() == 90_000
     assert finite_or_upcast(layer, compute, **WORDS).item() == 90_000
-    assert calls == [torch.float16, torch.float32, torch.float32]
+    assert calls == [torch.float16, torch.float16, torch.float32, torch.float32]     # the first may have been chance
     assert layer.weight.dtype is torch.float32
 
 
