@@ -19,6 +19,7 @@ from modules.application.outcome import Outcome, OutputImage, processed_info
 from modules.application.payload import request_as_json
 from modules.application.picture_run import PictureListener, PictureWork
 from modules.application.picture_saver import EarlierPictures, PictureSaver, save_plan
+from modules.application.room import loaded_with_room, make_room
 from modules.application.run_facts import FactsWriter, ModelFacts
 from modules.application.settings_rules import check_overrides
 from modules.application.settings_store import OverlaidSettings
@@ -37,7 +38,7 @@ from modules.files.resolver import safe_join
 from modules.jobs.job import Job, JobState
 from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC
-from modules.schema.errors import CannotLoad, InvalidValue, JobSetAside, NoCheckpoint, OutOfMemory, UnknownName
+from modules.schema.errors import CannotLoad, InvalidValue, JobSetAside, NoCheckpoint, UnknownName
 from modules.schema.param import put
 from modules.schema.request import Img2ImgRequest, Request, Txt2ImgRequest
 
@@ -148,24 +149,6 @@ def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Compo
         return load("None")
 
 
-def _loaded_with_room(app: App, model: ModelFile, settings: SettingsView) -> tuple[Components, str]:
-    """The checkpoint, and a sentence where other models had to be let go for it. Raises CannotLoad, OutOfMemory."""
-    try:
-        return load_checkpoint(app, model, settings), ""
-    except OutOfMemory as error:
-        log.warning("%s It is tried again without the other models.", error.message)
-        error.with_traceback(None)
-    app.controls.clear()
-    app.checkpoints.unload()
-    return load_checkpoint(app, model, settings), "Memory ran out while the checkpoint was loaded; the other models were let go, and it was loaded again."
-
-
-def make_room(app: App) -> None:
-    """Memory ran out: what only waits for its next use is let go."""
-    app.controls.clear()
-    app.checkpoints.keep_current_only()
-
-
 def _names_a_vae(app: App, name: str) -> bool:
     return name not in (AUTOMATIC, "None", "") and not app.flags.vae_path
 
@@ -269,7 +252,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     request, settings, listener = work.request, work.settings, work.listener
     work.say("Loading the checkpoint")
     model = chosen_checkpoint(app, work.checkpoint, strict=True)
-    components, tight = _loaded_with_room(app, model, settings)
+    components, tight = loaded_with_room(app, lambda: load_checkpoint(app, model, settings))
     models, no_vae = _model_facts(app, model, components), missing_vae(app, settings, components)
     work.say("")
     upscalers = app.upscalers.for_job(settings, work.say, work.cancel)
