@@ -21,6 +21,7 @@ from modules.loading.hypernetwork import HypernetworkShelf
 from modules.loading.lora import Lora, LoraShelf
 from modules.loading.lora_kinds import layer_change
 from modules.loading.lora_names import TEXT_KEYS, layer_keys
+from modules.loading.transformer_names import original_layers
 from modules.schema.errors import CannotLoad
 
 if TYPE_CHECKING:
@@ -189,13 +190,13 @@ def _swaps(loaded: Sequence[_Loaded], components: Components) -> tuple[list[_Swa
     return list(swaps.values()), comments
 
 
-def _other_family(lora: Lora, layers: Mapping[str, nn.Module]) -> str:
+def _other_family(lora: Lora, layers: Mapping[str, tuple[nn.Module, ...]]) -> str:
     """What kind of model the file is for, told by the text that its cross-attention reads; "" when that is this model's kind."""
     for key, parts in lora.layers.items():
         down, layer = parts.get("lora_down.weight"), layers.get(key)
         if down is None or layer is None or not key.endswith(("attn2_to_k", "attn2_to_v")):
             continue
-        width, needed = down.shape[1], _weight_of(layer).shape[1]
+        width, needed = down.shape[1], _weight_of(layer[0]).shape[1]
         return "" if width == needed else _TEXT_WIDTHS.get(width, f"models whose text is {width} values wide")
     return ""
 
@@ -206,29 +207,32 @@ def _weight_of(layer: nn.Module) -> Tensor:
     return weight
 
 
-def _layers(components: Components) -> dict[str, nn.Module]:
-    """Layers with weights, by every key that a file may use for them."""
-    found: dict[str, nn.Module] = {}
-    encoders = zip(("te", "te2"), components.text_encoders)
+def _layers(components: Components) -> dict[str, tuple[nn.Module, ...]]:
+    """Layers with weights, by every key that a file may use for them; several where the file's layer is several of ours, one after the other."""
+    found: dict[str, tuple[nn.Module, ...]] = {}
+    encoders = zip(("te", "te2", "te3"), components.text_encoders)
     for part, module in (("unet", components.unet), *((part, encoder.module) for part, encoder in encoders)):
         weighted = {name: layer for name, layer in module.named_modules() if isinstance(getattr(layer, "weight", None), nn.Parameter)}
-        found |= {key: weighted[name] for key, name in layer_keys(part, weighted).items()}
+        found |= {key: (weighted[name],) for key, name in layer_keys(part, weighted).items()}
+        if part == "unet" and components.family.denoiser != "unet":
+            originals = original_layers(components.family.denoiser, weighted)
+            found |= {f"unet_{name.replace('.', '_')}": tuple(weighted[each] for each in ours) for name, ours in originals.items()}
     return found
 
 
 @torch.no_grad()
-def _change(request: LoraRequest, key: str, parts: Mapping[str, Tensor], layers: Mapping[str, nn.Module], swaps: dict[int, _Swap]) -> bool:
+def _change(
+    request: LoraRequest, key: str, parts: Mapping[str, Tensor], layers: Mapping[str, tuple[nn.Module, ...]], swaps: dict[int, _Swap]
+) -> bool:
     """Add one layer's change to what is already asked of it; False when it does not fit."""
-    layer = layers.get(key)
-    if layer is None:
+    several = layers.get(key)
+    if several is None:
         return False
     strength = request.text_strength if key.startswith(TEXT_KEYS) else request.unet_strength
     if not strength:
         return True
-    weight, bias = layer.weight, getattr(layer, "bias", None)
-    assert isinstance(weight, nn.Parameter)
-    swap = swaps.get(id(weight)) or _Swap(weight, weight.data, weight.data)
-    present = swap.changed.float()
+    here = [_swap_of(layer.weight, swaps) for layer in several]
+    present = torch.cat([swap.changed.float() for swap in here]) if len(here) > 1 else here[0].changed.float()
     try:
         change = layer_change({name: tensor.to(present.device, torch.float32) for name, tensor in parts.items()}, present, request.dynamic_rank)
     except (ValueError, RuntimeError) as error:
@@ -236,9 +240,20 @@ def _change(request: LoraRequest, key: str, parts: Mapping[str, Tensor], layers:
         return False
     if change is None:
         return False
-    swap.changed = (present + change.weight * strength).to(weight.dtype)
-    swaps[id(weight)] = swap
-    if change.bias is not None and isinstance(bias, nn.Parameter):
-        bias_swap = swaps.setdefault(id(bias), _Swap(bias, bias.data, bias.data))
-        bias_swap.changed = (bias_swap.changed.float() + change.bias.reshape(bias.shape) * strength).to(bias.dtype)
+    rows = [len(swap.changed) for swap in here]
+    for swap, new in zip(here, (present + change.weight * strength).split(rows)):
+        swap.changed = new.to(swap.parameter.dtype)
+        swaps[id(swap.parameter)] = swap
+    biases = [layer.bias for layer in several if isinstance(getattr(layer, "bias", None), nn.Parameter)]
+    if change.bias is not None and len(biases) == len(several):
+        for bias, added in zip(biases, change.bias.reshape(-1).split(rows)):
+            bias_swap = _swap_of(bias, swaps)
+            bias_swap.changed = (bias_swap.changed.float() + added.reshape(bias_swap.changed.shape) * strength).to(bias_swap.parameter.dtype)
+            swaps[id(bias_swap.parameter)] = bias_swap
     return True
+
+
+def _swap_of(parameter: object, swaps: Mapping[int, _Swap]) -> _Swap:
+    """What is asked of the parameter so far."""
+    assert isinstance(parameter, nn.Parameter)
+    return swaps.get(id(parameter)) or _Swap(parameter, parameter.data, parameter.data)

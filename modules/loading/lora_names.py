@@ -1,7 +1,7 @@
 """Which layer a LoRA's tensor belongs to: the names that kohya, LyCORIS, diffusers and peft write, and the original layout's.
 
 Every layer has one key, its path in diffusers' modules with underscores: ``unet_down_blocks_0_..._to_q``, ``te_encoder_layers_0_...``;
-``te2_`` is the second text encoder's.
+``te2_`` is the second text encoder's, ``te3_`` the third one's. A flow model's transformer counts as UNet.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from modules.families.unet_names import original_names
 _PREFIXES = (
     (re.compile(r"^(?:base_model\.model\.)?(?:lora_|lycoris_|oft_)?"), ""),
     (re.compile(r"^(?:model[._])?diffusion_model[._]"), "unet_"),
+    (re.compile(r"^transformer[._](?=(?:single_)?transformer_blocks|x_embedder|context_embedder|time_text_embed|norm_out|proj_out|layers|\w+_refiner)"), "unet_"),
+    (re.compile(r"^(?:text_encoder_3|te3)[._](?:transformer[._])?"), "te3_"),
     (re.compile(r"^(?:text_encoder_2|te2)[._](?:text_model[._])?"), "te2_"),
     (re.compile(r"^(?:text_encoder|te1?)[._](?:text_model[._])?"), "te_"),
 )
-TEXT_KEYS = ("te_", "te2_")  # what the keys of text encoders' layers begin with
+TEXT_KEYS = ("te_", "te2_", "te3_")  # what the keys of text encoders' layers begin with
 
 # endings of tensors that diffusers and peft write with dots in the layer's path; kohya's path has none
 _DOTTED_PARTS = re.compile(

@@ -7,7 +7,7 @@ A rule gives a layer of the file its name there: one name, several for a tensor 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from modules.families.family import DENOISER_PREFIXES, Denoiser, Shapes
 from modules.loading.fill import Piece
@@ -87,6 +87,22 @@ def transformer_names(kind: Denoiser, shapes: Shapes) -> dict[str, Piece]:
             found |= _pieces(name, name.removeprefix(prefix), shapes, kind, ends, groups)
     if kind == "sd3":
         _swap_last_context(found)
+    return found
+
+
+def original_layers(kind: Denoiser, layers: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Layers as their makers name and join them -> the module's, of which ``layers`` are all. Those whose halves change places are left out."""
+    ends, groups = _LAYOUTS[kind]
+    there = set(layers)
+    numbers = {tuple(name.split(".")[:2]) for name in there if "." in name}
+    places = [("", "", ends)]
+    places += [(f"{theirs}.{number}.", f"{ours}.{number}.", rules) for theirs, (ours, rules) in groups.items() for group, number in numbers if group == ours]
+    found: dict[str, tuple[str, ...]] = {}
+    for before, within, rules in places:
+        for name, target in rules.items():
+            ours = tuple(f"{within}{each}" for each in ((target,) if isinstance(target, str) else target))
+            if there.issuperset(ours):
+                found[f"{before}{name}"] = ours
     return found
 
 

@@ -18,6 +18,8 @@ from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 from modules.compute.hardware import Hardware
 from modules.compute.policy import policy_from_flags
 from modules.engine import denoise_pass
+from modules.engine.adapters import applied
+from modules.engine.extra_networks import take_out_tags
 from modules.engine.generate import generate
 from modules.engine.hooks import NullHooks
 from modules.engine.prompt_tokens import VOCABULARY_FOLDER
@@ -27,6 +29,7 @@ from modules.library.model_file import ModelFile
 from modules.loading import tokenizer as tokenizers
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
+from modules.loading.lora import LoraShelf
 from modules.loading.parts import PartFiles
 from modules.schema.errors import CannotLoad
 from modules.schema.flags import Flags
@@ -236,3 +239,26 @@ def sd3(folder: Path) -> Components:
     if not _kept:
         _kept.append(_sd3_folder(folder))
     return _kept[0]
+
+
+def test_a_lora_with_joined_layers_changes_each_of_them_and_goes_without_a_trace(tmp_path: Path) -> None:
+    """kohya's files join query, key and value as FLUX.1's makers do; diffusers' name each."""
+    file, parts = files_of("FLUX.1 dev", tmp_path)
+    model = load_checkpoint(file, POLICY, files=parts)
+    torch.manual_seed(1)
+    shapes = {"lora_unet_double_blocks_0_img_attn_qkv": (192, 64), "lora_unet_single_blocks_1_linear1": (448, 64), "lora_te1_text_model_encoder_layers_0_mlp_fc1": (64, 32)}
+    lora = {f"{name}.{part}": torch.randn(*size) for name, (rows, columns) in shapes.items()
+            for part, size in (("lora_up.weight", (rows, 4)), ("lora_down.weight", (4, columns)))}
+    lora |= {f"transformer.transformer_blocks.0.attn.to_add_out.lora_{side}.weight": torch.randn(*size) for side, size in (("B", (64, 4)), ("A", (4, 64)))}
+    shelf = LoraShelf(lambda: [listed(tiny.write(tmp_path / "some.safetensors", lora))])
+    before = {name: tensor.clone() for name, tensor in model.unet.state_dict().items()}
+    delta = {name: lora[f"{name}.lora_up.weight"] @ lora[f"{name}.lora_down.weight"] * 0.5 for name in shapes}
+    joined = torch.cat([delta["lora_unet_double_blocks_0_img_attn_qkv"], delta["lora_unet_single_blocks_1_linear1"]])
+    with applied(take_out_tags("<lora:some:0.5>")[1], model, shelf) as active:
+        assert not active.comments
+        now = model.unet.state_dict()
+        names = [f"transformer_blocks.0.attn.to_{part}.weight" for part in "qkv"] + [f"single_transformer_blocks.1.attn.to_{part}.weight" for part in "qkv"]
+        found = torch.cat([now[name] - before[name] for name in (*names, "single_transformer_blocks.1.proj_mlp.weight")])
+        assert float((found - joined).norm() / joined.norm()) < 1e-5
+        assert not torch.equal(now["transformer_blocks.0.attn.to_add_out.weight"], before["transformer_blocks.0.attn.to_add_out.weight"])
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.unet.state_dict().items())

@@ -19,7 +19,7 @@ def model(dtype=torch.float32):
     torch.manual_seed(0)
     unet = nn.ModuleDict({"conv_in": nn.Linear(4, 4, dtype=dtype), "conv_out": nn.Conv2d(4, 4, 1, dtype=dtype)})
     text = nn.ModuleDict({"encoder": nn.ModuleDict({"q": nn.Linear(4, 4, dtype=dtype)})})
-    return SimpleNamespace(unet=unet, text_encoders=(SimpleNamespace(module=text),), family=SimpleNamespace(name="SD1"))
+    return SimpleNamespace(unet=unet, text_encoders=(SimpleNamespace(module=text),), family=SimpleNamespace(name="SD1", denoiser="unet"))
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_without_a_shelf_nothing_is_known_and_nothing_said():
 
 
 def test_a_lora_for_models_with_other_text_is_left_out_whole_and_told():
-    layers = {"unet_attn2_to_k": torch.nn.Linear(2048, 4), "unet_attn1_to_k": torch.nn.Linear(4, 4)}
+    layers = {"unet_attn2_to_k": (torch.nn.Linear(2048, 4),), "unet_attn1_to_k": (torch.nn.Linear(4, 4),)}
 
     def parts(width: int) -> dict[str, torch.Tensor]:
         return {"lora_down.weight": torch.zeros(2, width), "lora_up.weight": torch.zeros(4, 2)}
