@@ -47,20 +47,20 @@ class Script(ScriptBase):
         self, p: Any, _info: Any, sampler: bool, prompt: bool, original: str, negative: str, same_steps: bool, steps: int, strength: bool,
         scale: float, randomness: float, adjusted: bool,
     ) -> Processed:  # fmt: skip
-        steps = _number("Decode steps", steps, 1, MOST_STEPS)
+        steps = int(_number("Decode steps", steps, 1, MOST_STEPS))
         if sampler:
             p.sampler_name = "Euler"
         if prompt:
             p.prompt, p.negative_prompt = original, negative
         if same_steps:
-            p.steps = int(steps)
+            p.steps = steps
         if strength:
             p.denoising_strength = 1.0
         p.inversion = Inversion(
-            prompt=str(original), negative_prompt=str(negative), guidance_scale=_number("Decode CFG scale", scale, 0, 100), steps=int(steps),
+            prompt=str(original), negative_prompt=str(negative), guidance_scale=_number("Decode CFG scale", scale, 0, 100), steps=steps,
             randomness=_number("Randomness", randomness, 0, 1), by_sigma=bool(adjusted), found=self.found)
         p.extra_generation_params |= {
-            "Decode prompt": original, "Decode negative prompt": negative, "Decode CFG scale": scale, "Decode steps": int(steps), "Randomness": randomness,
+            "Decode prompt": original, "Decode negative prompt": negative, "Decode CFG scale": scale, "Decode steps": steps, "Randomness": randomness,
             "Sigma Adjustment": bool(adjusted),
         }  # fmt: skip
         return process_images(p)

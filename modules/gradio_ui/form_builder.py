@@ -105,6 +105,11 @@ class FormBuilder:
                 self._toggle(item)
             case Caption():
                 gr.HTML("", elem_id=self._id(item.elem_id), elem_classes=["caption"])
+            case Line() if "sampler_name" in item.items and not self.setting("samplers_in_dropdown"):
+                with form_column(self._id(item.elem_id) if item.elem_id else None):     # as many buttons as samplers want a line of their own
+                    self.parameter("sampler_name", guard=guard)
+                    with form_row(None):
+                        self.build([each for each in item.items if each != "sampler_name"], guard)
             case Line():
                 shown = item.shown_by is None or bool(self.setting(item.shown_by))
                 with form_row(self._id(item.elem_id) if item.elem_id else None, *item.classes, shown=shown):

@@ -68,7 +68,7 @@ def _page(section: Section, choices: Choices, is_frozen: Callable[[Setting], boo
     waiting = [each for each in shown if not each.honoured]
     rest = ""
     if waiting:
-        words = f"Kept for you, without effect in this version: {len(waiting)}"
+        words = f"Kept for you, without effect here: {len(waiting)}"
         rest = f"<details><summary>{words}</summary>{_rows(waiting, choices, is_frozen)}</details>"
     title = f"<h3>{escape(section.title)}</h3>"
     if section.id in INTRODUCTIONS:
@@ -87,7 +87,7 @@ def _row(setting: Setting, choices: Choices, frozen: bool) -> str:
     field_id = f"{setting.elem_id}-field"
     kind, field = _field(setting, choices, field_id, " disabled" if frozen else "")
     notes = [
-        each for each in (setting.description, setting.why_without_effect, NEEDS_WORDS.get(setting.needs, ""), "frozen by the command line" if frozen else "") if each
+        each for each in (setting.why_without_effect or setting.description, NEEDS_WORDS.get(setting.needs, ""), "frozen by the command line" if frozen else "") if each
     ]
     if isinstance(setting, ExtensionSetting):
         notes = [f"{setting.words_html}", *(escape(each) for each in notes if each != setting.description)]

@@ -51,7 +51,7 @@ def page_theme(name: str = OURS, folder: Path | None = None) -> Base:
 
 def _with_local_fonts(theme: Base) -> Base:
     """A theme of the hub names fonts of a font service."""
-    theme._font, theme._font_mono = [Font(each) for each in FONT], [Font(each) for each in MONO]
+    theme._font[:], theme._font_mono[:] = map(Font, FONT), map(Font, MONO)
     theme.font, theme.font_mono = ", ".join(map(str, theme._font)), ", ".join(map(str, theme._font_mono))
     theme._font_css, theme._stylesheets = [], []
     return theme
