@@ -140,7 +140,10 @@ class NetworkUnit(ControlUnit):
         only_cond = (self.emphasis is Emphasis.CONTROL or self.network.pools) and not self.late
         found = []
         for tensor, scale in zip(tensors, scales):
-            tensor = (tensor * is_cond.to(tensor.dtype) if only_cond else tensor) * scale
+            if only_cond:
+                tensor = tensor * (is_cond.to(tensor.dtype) * scale)
+            elif scale != 1.0:                      # a pass over each of them less, in the usual case
+                tensor = tensor * scale
             if self.region is not None:
                 tensor = tensor * interpolate(self.region.to(tensor), size=tensor.shape[-2:], mode="bilinear")
             found.append(tensor.mean(dim=(2, 3), keepdim=True) if self.network.pools else tensor)

@@ -69,7 +69,7 @@ def main() -> int:
             made(None)
             plain.append(statistics.median(step.taken()))
             own.taken(), hint.taken()
-            made(0.7)
+            made(1.0)
             both, control = step.taken(), own.taken()
             encoded.append(len(hint.taken()))
             added.append(statistics.median(both) - plain[-1])
