@@ -1,4 +1,2 @@
 """A1111's ``modules.postprocessing``."""
-from modules.a1111.stubs import stubbed
-
-__getattr__ = stubbed(__name__, "run_postprocessing run_postprocessing_webui run_extras")
+from modules.a1111.extras_functions import run_extras, run_postprocessing, run_postprocessing_webui
