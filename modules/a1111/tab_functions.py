@@ -133,7 +133,7 @@ def _as_drawing(mask: Image.Image | None, size: tuple[int, int]) -> Image.Image 
     """A mask that is white where something was painted, as the painting."""
     if mask is None:
         return None
-    level = (mask.getchannel("A") if mask.mode == "RGBA" and mask.getextrema()[3][0] < 255 else mask.convert("L")).resize(size)
+    level = (mask.getchannel("A") if mask.mode == "RGBA" and mask.getchannel("A").getextrema() != (255, 255) else mask.convert("L")).resize(size)
     return Image.merge("RGBA", (level, level, level, level))
 
 

@@ -21,6 +21,11 @@ class Layer(nn.Module):
 
     failed: ClassVar[Callable[[Any, str, BaseException], None]] = staticmethod(lambda code, place, error: log.error("%s failed in the UNet", place, exc_info=error))
 
+    inner: Any
+    own: Any
+    asked: bool
+    working: bool
+
     def over(self, inner: nn.Module) -> None:
         self.__dict__["inner"] = inner              # not as a submodule: its weights have their names here already
         self.__dict__["own"] = inner.forward        # whatever bridges were built since

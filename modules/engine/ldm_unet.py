@@ -19,6 +19,10 @@ log = logging.getLogger(__name__)
 class UNetModel(nn.Module):
     """The whole. weights: shared with diffusers' UNet, so ``state_dict`` has CompVis' names and the values in use."""
 
+    inner: Any
+    run: Any
+    own_blocks: tuple[Any, ...]
+
     def __init__(self, inner: Any) -> None:
         super().__init__()
         self.__dict__["inner"], self.__dict__["run"] = inner, inner.forward
@@ -49,8 +53,18 @@ class UNetModel(nn.Module):
             return True
         return any(one is not other or getattr(one, "is_touched", False) for one, other in zip(now, own))
 
+    @property
+    def _is_streamed(self) -> bool:
+        """Whether diffusers' blocks come to the device one by one when they are called (--lowvram): then they must be called as wholes."""
+        inner = self.inner
+        streamed = any(block._forward_pre_hooks for block in (*inner.down_blocks, inner.mid_block, *inner.up_blocks))
+        if streamed and not self.__dict__.get("has_said"):
+            self.__dict__["has_said"] = True
+            log.warning("The UNet is streamed block by block (--lowvram): what extensions did to its blocks as wholes does not act; their parts' own replacements do.")
+        return streamed
+
     def _called_by_diffusers(self, sample: Tensor, timestep: Any, encoder_hidden_states: Tensor, *rest: Any, **named: Any) -> Any:
-        if rest or not self.is_touched:
+        if rest or not self.is_touched or self._is_streamed:
             return self.run(sample, timestep, encoder_hidden_states, *rest, **named)
         added = named.get("added_cond_kwargs") or {}
         y = added.get("time_ids")                   # embedded already: see loading/unet

@@ -23,7 +23,7 @@ FUNCTIONS = {
     "txt2img": (tab_functions.txt2img, tab_functions.txt2img_create_processing),
     "img2img": (tab_functions.img2img, tab_functions.img2img_create_processing),
 }
-_FIELDS = {  # argument of A1111's function -> field of our form, where the names differ
+_FIELDS: dict[str, str] = {  # argument of A1111's function -> field of our form, where the names differ
     "prompt_styles": "styles", "mode": pictures.MODE, "init_img": "img2img_image", "sketch": "img2img_sketch", "init_img_with_mask": "img2maskimg",
     "inpaint_color_sketch": "inpaint_sketch", "inpaint_color_sketch_orig": "inpaint_sketch_original", "init_img_inpaint": "img_inpaint_base",
     "init_mask_inpaint": "img_inpaint_mask", "mask_alpha": pictures.MASK_ALPHA, "selected_scale_tab": pictures.RESIZE_TAB, "scale_by": pictures.SCALE,
@@ -60,7 +60,7 @@ def generate_click(app: App, tab: GenerationTab) -> GenerateClick | None:
     function, described = FUNCTIONS[tab.name]
     fields = {**tab.switches, **{each.name: each.component for each in tab.form.fields}, "id_task": tab.toprow.task_id, "override_settings_texts": tab.pasted[0]}
     names = described.__code__.co_varnames[: described.__code__.co_argcount]
-    own = [fields[_FIELDS.get(name, name)] for name in names if name != "request"]
+    own = [fields[_FIELDS.get(name) or name] for name in names if name != "request"]
     runner = host.img2img if tab.name == "img2img" else host.txt2img
     output = tab.output
     return GenerateClick(

@@ -252,7 +252,7 @@ def _add_old_methods(cls: type[Block]) -> None:
 
 def _take_any_value(cls: type[gr.Dropdown | gr.Radio | gr.CheckboxGroup]) -> None:
     """Gradio 3 handed on a value that was not among the choices: they may have been changed by script, or in another tab."""
-    original = cls.preprocess
+    original: Any = cls.preprocess
 
     @functools.wraps(original)
     def preprocess(self: Any, payload: Any) -> Any:
