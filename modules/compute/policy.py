@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from modules.schema.flags import Flags
 
 SMALL_GPU_BYTES = 3 * 2**30  # SD 1.x in float16 is 2.1 GB, and a 512x512 step needs about another
+LARGE_GPU_BYTES = 48 * 2**30  # FLUX.1 and its text encoders are 33 GB in bfloat16: on less they take turns
 
 
 class Residency(Enum):
@@ -55,7 +56,7 @@ class ComputePolicy:
 
     weight_dtype: what the denoiser's and the text encoders' weights are kept in.
     compute_dtype: what their layers compute in.
-    residency_sdxl: replaces ``residency`` for SDXL models; ``for_family`` does it.
+    residency_sdxl, residency_large: replace ``residency`` for SDXL models, and for transformers of FLUX.1's size; ``for_family`` does it.
     split_guidance: cond and uncond in two calls instead of one batch; saves memory.
     nan_check: raise on a result that is no number, instead of saving a black picture.
     cpu_parts: parts other than Stable Diffusion that --use-cpu keeps on the CPU ("esrgan", "gfpgan" ...).
@@ -72,6 +73,7 @@ class ComputePolicy:
     split_guidance: bool
     reasons: tuple[str, ...]
     residency_sdxl: Residency | None = None
+    residency_large: Residency | None = None
     nan_check: bool = True
     channels_last: bool = False
     cudnn_benchmark: bool = False
@@ -88,6 +90,8 @@ class ComputePolicy:
         changed = self
         if family.is_sdxl and self.residency_sdxl is not None:
             changed = replace(changed, residency=self.residency_sdxl)
+        if family.needs_bfloat16 and self.residency_large is not None and self.residency is Residency.KEEP:
+            changed = replace(changed, residency=self.residency_large)
         if family.vae_needs_float32:
             changed = replace(changed, vae_dtype="float32")
         if family.needs_bfloat16 and self.weight_dtype == "float16":        # they overflow float16
@@ -105,6 +109,7 @@ def policy_from_flags(flags: Flags, hardware: Hardware) -> ComputePolicy:
     kind, device = _device(flags, hardware, reasons)
     weight_dtype, vae_dtype = _types(flags, kind, reasons)
     residency, residency_sdxl = _residency(flags, hardware, kind, reasons)
+    large = Residency.OFFLOAD_BETWEEN_STAGES if kind in ("cuda", "xpu") and 0 < hardware.memory_bytes < LARGE_GPU_BYTES else None
     attention = _attention(flags, hardware, kind, reasons)
     split = residency is Residency.STREAM_BLOCKS and not flags.always_batch_cond_uncond
     if split:
@@ -125,6 +130,7 @@ def policy_from_flags(flags: Flags, hardware: Hardware) -> ComputePolicy:
         vae_dtype=vae_dtype,
         residency=residency,
         residency_sdxl=residency_sdxl,
+        residency_large=large,
         attention=attention,
         split_guidance=split,
         nan_check=not flags.disable_nan_check,

@@ -10,6 +10,7 @@ import pytest
 
 from modules.compute.hardware import Hardware, probe
 from modules.compute.policy import Attention, ComputePolicy, Residency, policy_from_flags
+from modules.families.flux import FLUX_DEV
 from modules.families.sd15 import SD1
 from modules.families.sdxl import SDXL
 from modules.schema.flags import Flags, parse_flags
@@ -182,6 +183,14 @@ def test_a_family_adds_what_it_needs() -> None:
     assert chosen.for_family(SD1) == chosen
     for_xl = chosen.for_family(SDXL)
     assert (for_xl.residency, for_xl.vae_dtype, for_xl.weight_dtype) == (OFF, "float32", "float16")
+
+
+def test_parts_of_a_model_that_is_larger_than_the_device_take_turns() -> None:
+    flux = policy("", CUDA).for_family(FLUX_DEV)
+    assert (flux.residency, flux.load_device, flux.weight_dtype, flux.vae_dtype) == (OFF, "cpu", "bfloat16", "bfloat16")
+    assert policy("--no-half", CUDA).for_family(FLUX_DEV).weight_dtype == "float32"
+    large = policy("", dataclasses.replace(CUDA, memory_bytes=80 * 2**30)).for_family(FLUX_DEV)
+    assert large.residency is Residency.KEEP
 
 
 def test_the_users_own_line_on_a_machine_without_gpu_is_explained_flag_by_flag() -> None:
