@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from modules.families.family import Shapes
 from modules.loading.control_kinds import ControlKind
@@ -36,14 +37,21 @@ def t2i_adapter(file: ModelFile, weights: Weights, *, dtype: torch.dtype, device
         _as_the_file_has_it(module, shapes)
     names = {ours: own_names[bare] for ours, bare in adapter_names(shapes).items()}
     filled = prepared(module, names, weights, part="T2I-Adapter").fill(dtype=dtype, device=device)
-    for each in filled.modules():
+    for name, each in list(filled.named_modules()):
         if isinstance(each, nn.AvgPool2d):
-            each.ceil_mode = False                  # as the original: an odd row is left out, not averaged alone
+            filled.set_submodule(name, _Halving())
     is_xl = config["adapter_type"] == "full_adapter_xl"
     return ControlNetwork(
         kind=ControlKind.T2I_ADAPTER, module=filled, file=file, hint_encoder=filled, hint_channels=config["in_channels"],
         levels=_XL_LEVELS if is_xl else _LEVELS, unshuffle=config["downscale_factor"],
     )  # fmt: skip
+
+
+class _Halving(nn.Module):
+    """The mean of squares of four; as in the original an odd row is left out, not averaged alone, but where it is the only one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return avg_pool2d(x, 2, ceil_mode=min(x.shape[-2:]) < 2)
 
 
 def adapter_config(path: object, shapes: Shapes) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tests.golden.stages import components
 from tests.golden_cn import stored
 from tests.loading.test_control_networks import drawn, image_adapter, randomised, saved, vision_module
 
-SIZE = {"width": 64, "height": 96, "steps": 2, "seed": 5, "cfg_scale": 5.0}
+SIZE = {"width": 32, "height": 48, "steps": 2, "seed": 5, "cfg_scale": 5.0}
 
 
 @pytest.fixture(scope="module")
