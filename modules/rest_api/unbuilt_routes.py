@@ -33,7 +33,9 @@ def interrogate(body: InterrogateRequest) -> dict[str, Any]:
     decode_image(body.image)
     if body.model not in INTERROGATORS:
         raise UnknownName("interrogation model", body.model, INTERROGATORS)
-    raise NotBuilt(f"Pictures are not described here: there is no model file for {body.model}.", "Describe it yourself, or ask another program.")
+    raise NotBuilt(
+        f"This server reads no model that describes pictures, so {body.model} cannot be asked.",
+        "Describe the picture yourself, or send it to a program for captions and tags, and use its words as the prompt.")
 
 
 def _refusing(act: str, kind: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from modules.engine.hooks import is_over
 from modules.engine.tiles import TileRun, Tiling, run_in_tiles, tile_starts
+from modules.jobs.job import CancelToken
 from modules.loading.picture_models import load_picture_model
 from modules.schema.errors import OutOfMemory
 from tests.loading.picture_files import tiny_upscaler
@@ -82,6 +86,28 @@ def test_it_stops_between_two_tiles_and_tells_how_far_it_is() -> None:
     how = replace(CPU, tiling=Tiling(size=16, overlap=4), on_tile=lambda done, total: told.append((done, total)), stopped=lambda: net.calls >= 3)
     assert run_in_tiles(scene(60, 60), net, how) is None
     assert net.calls == 3 and told[0][0] == 0 and told[-1][0] == 3 and told[-1][1] == 25
+
+
+def test_a_pause_holds_the_tiles_and_an_interrupt_ends_them() -> None:
+    token, net = CancelToken(), Enlarger()
+    how = replace(CPU, tiling=Tiling(size=16, overlap=0), stopped=lambda: is_over(token))
+    reached = {2: threading.Event(), 4: threading.Event()}
+    acts = {2: token.pause, 4: token.interrupt}
+    run = net.run
+
+    def noting(pixels: Tensor) -> Tensor:
+        found = run(pixels)
+        if net.calls in acts:
+            acts[net.calls]()
+            reached[net.calls].set()
+        return found
+
+    net.run = noting    # type: ignore[method-assign]
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(run_in_tiles, scene(64, 32), net, how)
+        assert reached[2].wait(10) and not reached[4].wait(0.2) and net.calls == 2
+        token.resume()
+        assert result.result(10) is None and net.calls == 4
 
 
 def test_smaller_tiles_are_tried_before_giving_up() -> None:
