@@ -15,6 +15,7 @@ import pytest
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("SD_WEBUI_RESTARTING", "1")      # servers that tests start open no browser window on a developer's screen
 
 if TYPE_CHECKING:
     import httpx
