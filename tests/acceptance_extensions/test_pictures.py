@@ -18,7 +18,7 @@ from tests.browser.conftest import RealServer
 NAMES = ("sd-dynamic-prompts", "StyleSelectorXL", "sd-webui-detail-daemon", "sd-webui-vectorscope-cc", "ultimate-upscale-for-automatic1111", "sd-webui-aspect-ratio-helper")
 OFF = {"style selector for sdxl 1.0": {"args": [False, False, False, False, "Anime"]}}
 DAEMON = [True, True, False, "both", 0.2, 0.8, 0.5, 0.9, 1.0, 0, 0, 0, True]
-COLOUR = [True, False, 5, 0, 1, 0, 0, 0, False, False, False, "Straight Abs.", "Flat"]
+COLOUR = [True, True, 5, 0, 1, 0, 0, 0, False, False, False, "Straight Abs.", "Flat"]  # on the latent: Euler, as in A1111, has used its prediction by then
 
 
 @pytest.fixture(scope="module")
