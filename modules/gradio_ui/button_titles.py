@@ -42,6 +42,7 @@ _ONCE = {
     "img2img_detect_image_size_btn": "Take width and height from the picture",
     "refresh_sd_model_checkpoint": "Look for checkpoints again",
     "txt2img_upscale": "Run hires fix on the chosen picture, with the values on the left",
+    "refresh_config_states": "Look for saved configs again",
     "hr_checkpoint_refresh": "Look for checkpoints again",
 }
 

@@ -79,10 +79,10 @@ class Visit:
 
     def click_generate(self, tab: str) -> None:
         """Click Generate, and wait until the page has sent the request: a quick job may be over before anybody sees it in ``webui.jobs``."""
-        clicks = "performance.getEntriesByName('webui-click').length"
-        before = self.page.evaluate(clicks)
+        sent = "performance.getEntriesByName('webui-sent').length"
+        before = self.page.evaluate(sent)
         self.page.click(f"#{tab}_generate")
-        self.page.wait_for_function(f"{clicks} > {before}")
+        self.page.wait_for_function(f"{sent} > {before}")
 
     def wait_idle(self) -> None:
         """Until the page watches no job any more."""

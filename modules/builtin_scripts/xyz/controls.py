@@ -67,8 +67,10 @@ def _wire(options: Sequence[AxisOption], axes: list[tuple[Any, Any, Any, Any]], 
         use_list = choices is not None and not csv_mode
         kept = [each for each in [*typed, *(picked or ())] if choices and each in choices] if use_list else []
         words = text if choices is None or not picked else joined([*typed, *picked])
+        wanted = "" if use_list else words
+        changed = {} if wanted == text else {"value": wanted}      # what is typed while the answer is on its way stays
         return [
-            gr.update(visible="hidden" if use_list else True, value="" if use_list else words),
+            gr.update(visible="hidden" if use_list else True, **changed),
             gr.update(visible=True if use_list else "hidden", choices=choices or [], value=list(dict.fromkeys(kept))),
             gr.update(visible=True if choices is not None else "hidden"),
         ]

@@ -225,6 +225,7 @@ webui.filled = async function(values, places) {
 webui.sendJob = function(tab, args) {
     const values = create_submit_args(args);
     values[0] = randomId();
+    performance.mark("webui-sent");
     webui.jobs[tab].sent(values[0]);
     return values;
 };

@@ -36,7 +36,9 @@ webui.normalise = function(records) {
 
 // Buttons that bear only a picture get words: a tooltip, and a name for screen readers.
 webui.nameButtons = function() {
-    for (const [id, words] of Object.entries(webui.boot.buttonTitles || {})) {
+    const titles = webui.boot.buttonTitles || {};
+    const others = Array.from(gradioApp().querySelectorAll("button.tool[id^=refresh_]"), (each) => [each.id, "Look again for what there is to choose"]);
+    for (const [id, words] of [...Object.entries(titles), ...others]) {
         const button = document.getElementById(id);
         if (button && !button.title) {
             button.title = words;
