@@ -80,6 +80,8 @@ def _install_browser(console: Console, environ: Mapping[str, str]) -> str:
 
 def _run_pyright(root: Path, console: Console, environ: Mapping[str, str]) -> int:
     """pyright's exit code; 0, with a sentence, where its own download of itself fails."""
+    for stub in (root / "modules").rglob("*.pyi"):
+        stub.unlink()                   # Gradio writes them beside its components when the page is built; pyright would read them instead of the code
     start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "pyright", "--pythonpath", sys.executable], cwd=root, env={**environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},

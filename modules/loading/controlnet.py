@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import closing
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ def load_control(file: ModelFile, family: ModelFamily, policy: ComputePolicy, *,
 
 def _fits(network: ControlNetwork, base: Components) -> bool:
     """For sizes that no family has: whether it reads the same text and size embedding, and its first layer is as wide."""
-    theirs, ours = base.unet.config, network.module
+    theirs, ours = base.unet.config, cast(Any, network.module)
     return (
         network.context_width == theirs["cross_attention_dim"] and (ours.class_embedding is not None) == bool(theirs.get("addition_embed_type"))
         and list(ours.config.block_out_channels) == list(theirs["block_out_channels"])
