@@ -12,9 +12,8 @@ from tests.golden.cases import A1111_ANSWERS
 
 # of A1111's lists: what we have no use for, and why
 NOT_HERE = {
-    "extra options": "settings stand on the page by quicksettings",
-    "hypertile": "a speed-up that this engine does not have",
-    "img2img alternative test": "not there yet",
+    "extra options": "its settings stand on the tabs, not as a script",
+    "hypertile": "part of the engine, by its settings, not a script",
 }
 
 
