@@ -11,8 +11,7 @@ from modules.schema.errors import CannotLoad
 
 SD1, SD2, SDXL = "Stable Diffusion 1", "Stable Diffusion 2", "SDXL"
 _WIDTHS = {768: SD1, 1024: SD2, 2048: SDXL}         # widths of the text conditioning -> who has it
-_SQUARES = 8**2                                     # an SD1 adapter folds squares of 8 pixels into channels, an SDXL one of 16
-_XL_CHANNELS = (16**2, 3 * 16**2)
+_XL_CHANNELS = (16**2, 3 * 16**2)                  # an SDXL adapter folds squares of 16 pixels into channels, an SD1 one of 8
 _FACE_VECTOR = 512                                  # numbers that a face recogniser makes of a face
 _CHOOSE = "Choose another control model."
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 from typing import Any
 
@@ -12,15 +11,15 @@ from diffusers.models.attention_processor import AttnProcessor
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPTextModel
 
 from modules.starter.architecture import LATENT_SCALE, encode, noise_levels, text_states
 from modules.starter.edge_pictures import EdgePicture, caption_of, edge_picture
 from modules.starter.export import export_control
 from modules.starter.tokens import tokenize
-from modules.starter.training import WORK_FOLDER, Run, device, to_device
-from modules.starter.unet_training import EMPTY_CAPTION_SHARE, loss_weights, update_average
+from modules.starter.training import WORK_FOLDER, device, to_device
+from modules.starter.unet_training import EMPTY_CAPTION_SHARE, averaged_run, learn, loss_weights
 from modules.starter.vae_training import as_tensor
 
 log = logging.getLogger(__name__)
@@ -43,14 +42,8 @@ def train_control(unet: UNet2DConditionModel, vae: AutoencoderKL, text_encoder: 
     torch.manual_seed(0)
     control = build_control(unet)
     to_device(control)
-    average = copy.deepcopy(control).requires_grad_(False)
-    optimiser = torch.optim.AdamW(control.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    run, average, rng = averaged_run("control", control, steps)
     control.controlnet_cond_embedding.register_forward_hook(lambda _module, _maps, read: read.repeat_interleave(NOISES, dim=0))
-    networks: dict[str, nn.Module] = {"control": control, "average": average}
-    run = Run(name="control", networks=networks, optimiser=optimiser, steps=steps, peak_rate=8e-4, floor_rate=2e-5)
-    run.resume()
-    rng = np.random.default_rng(run.step)
-    torch.manual_seed(run.step)
     alphas, weights = noise_levels().to(device()), loss_weights().to(device())
     errors_seen: list[float] = []
     for step in run.remaining_steps():
@@ -65,11 +58,7 @@ def train_control(unet: UNet2DConditionModel, vae: AutoencoderKL, text_encoder: 
         predicted = predict_with_map(unet, control, noisy, timesteps, context, maps)
         errors = ((predicted - noise) ** 2).mean(dim=(1, 2, 3))
         loss = (errors * weights[timesteps]).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(control.parameters(), 1.0)
-        optimiser.step()
-        update_average(average, control, step)
+        learn(run, loss)
         errors_seen.append(loss.item())
         if step % 50 == 0:
             log.info("control step %d: weighted noise error %.4f", step, float(np.mean(errors_seen[-50:])))

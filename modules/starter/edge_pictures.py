@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from modules.starter.captions import Mention, choose_mention, write_caption
+from modules.starter.captions import choose_mention, write_caption
 from modules.starter.drawing import PICTURE_SIZE, Pose, Subject, draw_parts, random_pose
 from modules.starter.shapes import DARK, HOLE, LIGHT, SHAPES, Part
 from modules.starter.text_training import trainable_subject
@@ -88,7 +88,3 @@ def _outline(rng: np.random.Generator, radius: float) -> tuple[tuple[float, floa
         distances = np.clip(0.75 + waves, 0.25, 1.0)
     squeeze = rng.uniform(0.55, 1.0, 2)
     return tuple((float(x), float(y)) for x, y in zip(radius * squeeze[0] * distances * np.cos(angles), radius * squeeze[1] * distances * np.sin(angles), strict=True))
-
-
-def colour_mention(subject: Subject) -> Mention:
-    return Mention(colour=subject.colour, background=subject.background)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from modules.starter.training import Run, device, half_precision, to_device
 
 log = logging.getLogger(__name__)
 
+Network = TypeVar("Network", bound=nn.Module)
 STEPS = 8000
 BATCH = 32
 EMPTY_CAPTION_SHARE = 0.1  # classifier-free guidance needs the prediction without a caption
@@ -38,15 +39,9 @@ def train_unet(pictures: EncodedPictures, text_encoder: CLIPTextModel, steps: in
     unet = build_unet()
     _start_near_identity(unet)
     to_device(unet)
-    average = copy.deepcopy(unet).requires_grad_(False)
     to_device(text_encoder)
     text_encoder.eval().requires_grad_(False)
-    optimiser = torch.optim.AdamW(unet.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    networks: dict[str, nn.Module] = {"unet": unet, "average": average}
-    run = Run(name="unet", networks=networks, optimiser=optimiser, steps=steps, peak_rate=8e-4, floor_rate=2e-5)
-    run.resume()
-    rng = np.random.default_rng(run.step)
-    torch.manual_seed(run.step)
+    run, average, rng = averaged_run("unet", unet, steps)
     alphas, weights = noise_levels().to(device()), loss_weights().to(device())
     losses: list[float] = []
     for step in run.remaining_steps():
@@ -61,15 +56,31 @@ def train_unet(pictures: EncodedPictures, text_encoder: CLIPTextModel, steps: in
             predicted = predict_noise(unet, noisy, timesteps, context)
         errors = ((predicted.float() - noise) ** 2).mean(dim=(1, 2, 3))
         loss = (errors * weights[timesteps]).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
-        optimiser.step()
-        update_average(average, unet, step)
+        learn(run, loss)
         losses.append(errors.mean().item())
         if step % 50 == 0:
             log.info("unet step %d: noise error %.4f", step, float(np.mean(losses[-50:])))
     return average.eval()
+
+
+def averaged_run(name: str, network: Network, steps: int) -> tuple[Run, Network, np.random.Generator]:
+    """A run of ``network``, gone on from its last step; the running average of its weights; what chooses its batches from there."""
+    average = copy.deepcopy(network).requires_grad_(False)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    run = Run(name=name, networks={name: network, "average": average}, optimiser=optimiser, steps=steps, peak_rate=8e-4, floor_rate=2e-5)
+    run.resume()
+    torch.manual_seed(run.step)
+    return run, average, np.random.default_rng(run.step)
+
+
+def learn(run: Run, loss: Tensor) -> None:
+    """One step of an ``averaged_run`` against ``loss``."""
+    network, average = run.networks[run.name], run.networks["average"]
+    run.optimiser.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    run.optimiser.step()
+    update_average(average, network, run.step)
 
 
 def loss_weights() -> Tensor:

@@ -104,12 +104,12 @@ def diffusers_own(path: Path, dtype: str) -> tuple[Callable[[], Any], Callable[[
 WAYS = {"ours": ours, "diffusers": diffusers_own}
 
 
-def measure_here(way: str, path: Path, dtype: str) -> Measured:
-    """Load once in this process, which has done nothing else."""
+def measure_here(way: Callable[[Path, str], tuple[Callable[[], Any], Callable[[Any], int]]], path: Path, dtype: str) -> Measured:
+    """Load once in this process, which has done nothing else. way: gives what loads, and what counts the loaded bytes."""
     import torch
 
     torch.set_num_threads(1)
-    load, count = WAYS[way](path, dtype)
+    load, count = way(path, dtype)
     before, wall, cpu = resident_bytes(), time.perf_counter(), time.process_time()
     loaded = load()
     seconds, used = time.perf_counter() - wall, time.process_time() - cpu
@@ -163,7 +163,7 @@ def main() -> int:
     parser.add_argument("--child", default="", choices=["", *WAYS], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(vars(measure_here(options.child, options.path, options.dtype))))
+        print(json.dumps(vars(measure_here(WAYS[options.child], options.path, options.dtype))))
         return 0
     dtypes = [options.dtype] if options.dtype else ["float32", "float16"]
     rows = [(way, dtype) for dtype in dtypes for way in (("ours", "diffusers") if options.compare else ("ours",))]

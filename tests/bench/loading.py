@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.load_memory import MEGABYTE, Measured, ours, peak_bytes, resident_bytes, write_checkpoint
+from tests.bench.load_memory import MEGABYTE, Measured, measure_here, ours, write_checkpoint
 
 SECONDS_LIMIT, MEMORY_LIMIT, SWITCH_LIMIT = 0.7, 0.6, 0.2
 FILE_TYPE = "float16"
@@ -65,18 +65,6 @@ def write_configs(folder: Path) -> None:
 
 
 WAYS = {"ours": ours, "diffusers": plain_diffusers}
-
-
-def load_here(way: str, path: Path, dtype: str) -> Measured:
-    """Load once in this process, which has done nothing else."""
-    import torch
-
-    torch.set_num_threads(1)
-    load, count = WAYS[way](path, dtype)
-    before, wall, cpu = resident_bytes(), time.perf_counter(), time.process_time()
-    loaded = load()
-    seconds, used = time.perf_counter() - wall, time.process_time() - cpu
-    return Measured(seconds=seconds, cpu=used, before=before, peak=peak_bytes(), weights=count(loaded))
 
 
 def switch_here(path: Path) -> float:
@@ -160,7 +148,7 @@ def main() -> int:
     parser.add_argument("--switch", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(vars(load_here(options.child, options.path, options.dtype))))
+        print(json.dumps(vars(measure_here(WAYS[options.child], options.path, options.dtype))))
         return 0
     if options.switch:
         print(json.dumps(switch_here(options.path)))

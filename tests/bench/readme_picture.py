@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from modules.launching.suite import BROWSER_VARIABLE, find_browser
 from tests.bench.server import ROOT, BenchServer
+from tests.browser.painting import stroke
 
 FOLDER = ROOT / "modules" / "gradio_ui"
 PROMPT = "a red potion on a blue background"
@@ -76,14 +77,7 @@ def inpaint(page: Page) -> None:
     page.set_viewport_size({"width": 1280, "height": 1020})
     page.evaluate("(size) => webui.canvases.img2maskimg.tools.setSize(size)", BRUSH)
     page.wait_for_timeout(500)
-    box = page.locator("#img2maskimg .canvas-viewport").bounding_box()
-    assert box is not None
-    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in MASK]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=4)
-    page.mouse.up()
+    stroke(page, "img2maskimg", MASK)
     generate(page, "img2img")
     keep(page, "readme-inpaint.png")
 

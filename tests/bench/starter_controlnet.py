@@ -20,7 +20,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image
 
 from modules.application.generation import generate_blocking
@@ -31,6 +30,7 @@ from modules.starter.edge_pictures import canny, free_shape, wide_pose
 from modules.starter.export import CHECKPOINT, CONTROL
 from modules.starter.preview import sheet
 from modules.starter.shapes import SHAPES
+from tests.extended_app import extended_app
 
 SHAPE_COUNT = 50
 STEPS, GUIDANCE_SCALE, SAMPLER = 20, 5.0, "Euler"
@@ -70,22 +70,8 @@ def shapes(kind: str, count: int) -> list[Shape]:
 @contextlib.contextmanager
 def server() -> Iterator[Any]:
     """An App with the models that ship and our ControlNet."""
-    import webui
-    from modules.a1111.app_slot import occupied
-    from modules.a1111.script_host import install_scripts
-    from modules.application.build import build_app
-
-    torch.set_num_threads(1)                        # so small a network loses more than it gains by sharing out its work
-    with tempfile.TemporaryDirectory() as folder:
-        parsed, extensions = webui.read_command_line(["--data-dir", folder, "--models-dir", str(CHECKPOINT.parents[1]), "--nowebui"])
-        app = build_app(parsed.flags, extensions)
-        with occupied(app):
-            scripts = install_scripts(app, webui.blank_page)
-            webui.start_extensions(app, scripts)
-            try:
-                yield app
-            finally:
-                app.close()
+    with tempfile.TemporaryDirectory() as folder, extended_app("--data-dir", folder, "--models-dir", str(CHECKPOINT.parents[1])) as app:
+        yield app
 
 
 def request(shape: Shape, seed: int, unit: dict[str, Any] | None, **changes: Any) -> Txt2ImgRequest:

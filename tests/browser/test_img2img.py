@@ -1,7 +1,7 @@
 """img2img in a real browser: paint, and only that is drawn anew; send, copy, reload, and the server gets what the page shows."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from modules.imaging.metadata import png_bytes
 from tests.browser.conftest import SECONDS, FakePage, RealServer, Visit
+from tests.browser.painting import stroke
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as BrowserPage
@@ -33,19 +34,6 @@ def to_img2img(page: BrowserPage, mode: str = "img2img") -> None:
 def put(page: BrowserPage, canvas: str, path: Path) -> None:
     page.set_input_files(f"#{canvas} input[type=file]", path)
     page.wait_for_selector(f"#{canvas}.has-picture")
-
-
-def stroke(page: BrowserPage, canvas: str, points: Sequence[tuple[float, float]]) -> None:
-    """points: in shares of what is seen of the picture."""
-    page.locator(f"#{canvas} .canvas-viewport").scroll_into_view_if_needed()
-    box = page.locator(f"#{canvas} .canvas-viewport").bounding_box()
-    assert box is not None
-    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=3)
-    page.mouse.up()
 
 
 def covered(page: BrowserPage, canvas: str) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tests.extended_app import extended_app
 from tests.golden.cases import data_dir
 
 HERE = Path(__file__).parent
@@ -82,27 +83,10 @@ def control_folder() -> Path:
 @contextmanager
 def server(folder: Path, *more: str) -> Iterator[Any]:
     """An App with ControlNet in it, started with the flags ``more``. It speaks for A1111's names meanwhile."""
-    import torch
-
-    import webui
-    from modules.a1111.app_slot import occupied
-    from modules.a1111.script_host import install_scripts
-    from modules.application.build import build_app
-
-    torch.set_num_threads(1)
     control_folder()
     stored = data_dir()
-    parsed, extensions = webui.read_command_line([
-        "--data-dir", str(folder), "--models-dir", str(stored / "models"), "--embeddings-dir", str(stored / "embeddings"), "--nowebui", *more,
-    ])  # fmt: skip
-    app = build_app(parsed.flags, extensions)
-    with occupied(app):
-        scripts = install_scripts(app, webui.blank_page)
-        webui.start_extensions(app, scripts)
-        try:
-            yield app
-        finally:
-            app.close()
+    with extended_app("--data-dir", str(folder), "--models-dir", str(stored / "models"), "--embeddings-dir", str(stored / "embeddings"), *more) as app:
+        yield app
 
 
 def worst(ours: Image.Image, theirs: Image.Image) -> float:
