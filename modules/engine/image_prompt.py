@@ -37,7 +37,7 @@ class ImagePromptUnit(ControlUnit):
     weight: float = 1.0
     block_weights: tuple[float, ...] | None = None
     region: Tensor | None = None
-    _made: dict[int, tuple[Pair, Pair]] = field(default_factory=dict, repr=False)
+    _made: list[tuple[Pair, Pair]] = field(default_factory=list, repr=False)
     _places: list[tuple[int, Any]] = field(default_factory=list, repr=False)
 
     def prepared(self, begin: Beginning) -> ImagePromptUnit:
@@ -55,8 +55,8 @@ class ImagePromptUnit(ControlUnit):
 
     def read(self, layer: int, query: Tensor, heads: int, is_cond: Tensor) -> Tensor:
         """What cross-attention ``layer`` reads with ``query`` (R, N, C) of the picture, the same shape. is_cond: (R,), true for rows with the prompt."""
-        if layer not in self._made:                 # the same at every step
-            self._made[layer] = self.network.keys_and_values(layer, self.shown), self.network.keys_and_values(layer, self.hidden)
+        if not self._made:                          # the same at every step
+            self._made.extend(zip(self.network.keys_and_values(self.shown), self.network.keys_and_values(self.hidden), strict=True))
         (key, value), (key_hidden, value_hidden) = self._made[layer]
         rows = is_cond.view(-1, 1, 1)
         key, value = torch.where(rows, key, key_hidden), torch.where(rows, value, value_hidden)

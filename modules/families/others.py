@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from modules.families.family import UNET, KeyShape, LatentFormat, ModelFamily, Prediction, has, lacks, spelled
-
-_SIXTEEN = LatentFormat(channels=16, downscale=8, scale=0.3611, shift=0.1159)
+from modules.families.family import SIXTEEN, UNET, KeyShape, LatentFormat, ModelFamily, Prediction, has, lacks, spelled
 
 
 def _has(*names: str, axis: int | None = None, size: int | None = None, rank: int | None = None) -> KeyShape:
@@ -15,7 +13,7 @@ def _lacks(*names: str) -> KeyShape:
     return lacks(*spelled(*names))
 
 
-def _row(name: str, *marks: KeyShape, needs: str = "", latent: LatentFormat = _SIXTEEN) -> ModelFamily:
+def _row(name: str, *marks: KeyShape, needs: str = "", latent: LatentFormat = SIXTEEN) -> ModelFamily:
     return ModelFamily(
         name=name, marks=marks, needs=needs, prediction=Prediction.FLOW, latent=latent, text_encoders=(), native_size=(1024, 1024), in_channels=latent.channels
     )

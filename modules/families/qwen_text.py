@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from modules.families.family import FlowShift, LatentFormat, ModelFamily, Prediction, TextEncoderSpec, has, spelled
+from modules.families.family import SIXTEEN, FlowShift, LatentFormat, ModelFamily, Prediction, TextEncoderSpec, has, spelled
 
-_SIXTEEN = LatentFormat(channels=16, downscale=8, scale=0.3611, shift=0.1159)
 _CHAT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 _DESCRIBE = (
     "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships "
@@ -28,7 +27,7 @@ Z_IMAGE = ModelFamily(
         has(*spelled("cap_pad_token")),
     ),
     prediction=Prediction.FLOW,
-    latent=_SIXTEEN,
+    latent=SIXTEEN,
     text_encoders=(QWEN3_4B,),
     native_size=(1024, 1024),
     in_channels=16,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import logging
 import sys
 from collections.abc import Callable
@@ -11,8 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import torch
-
+from modules.compute.memory import free_memory
 from modules.compute.policy import ComputePolicy, Residency
 from modules.library.catalogue import Catalogue
 from modules.library.model_file import ModelFile
@@ -134,9 +132,7 @@ class Checkpoints:
             for module in each.components.modules():
                 module.to("meta")
         del old, each
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
         _give_memory_back()
 
     def _others_leave_the_device(self, others: tuple[_Loaded, ...], in_ram: bool) -> None:

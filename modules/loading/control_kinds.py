@@ -11,7 +11,7 @@ from modules.schema.errors import CannotLoad
 
 SD1, SD2, SDXL = "Stable Diffusion 1", "Stable Diffusion 2", "SDXL"
 _WIDTHS = {768: SD1, 1024: SD2, 2048: SDXL}         # widths of the text conditioning -> who has it
-_XL_CHANNELS = (16**2, 3 * 16**2)                  # an SDXL adapter folds squares of 16 pixels into channels, an SD1 one of 8
+XL_CHANNELS = (16**2, 3 * 16**2)                  # an SDXL adapter folds squares of 16 pixels into channels, an SD1 one of 8
 _FACE_VECTOR = 512                                  # numbers that a face recogniser makes of a face
 _CHOOSE = "Choose another control model."
 
@@ -109,7 +109,7 @@ def _families(kind: ControlKind | None, shapes: Shapes) -> tuple[str, ...]:
         first = shapes.get("conv_in.weight", shapes.get("body.0.in_conv.weight", ()))
         if kind is None or len(first) != 4:
             return ()
-        return (SDXL,) if first[1] in _XL_CHANNELS else (SD1, SD2)       # neither reads text: their widths are those of both
+        return (SDXL,) if first[1] in XL_CHANNELS else (SD1, SD2)       # neither reads text: their widths are those of both
     width = _text_width(shapes)
     if width is None:                               # SDXL's small networks read no text
         return (SDXL,) if any(name.startswith(("label_emb.", "add_embedding.")) for name in shapes) else ()

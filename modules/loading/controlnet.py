@@ -158,10 +158,10 @@ def _control_lora(file: ModelFile, weights: Weights, base: Components, policy: C
     with torch.device("meta"):
         module = ControlNetModel(**config)
     dtype, device = getattr(torch, policy.compute_dtype), torch.device(policy.load_device)
-    tensors = {}
+    tensors, parameters = {}, dict(module.named_parameters())
     for ours, (name, part) in _lora_names(shapes).items():
         tensors[ours] = weights.read(own_names[name], dtype, device).clone()
-        wanted = dict(module.named_parameters()).get(ours) if not part else None
+        wanted = parameters.get(ours) if not part else None
         if wanted is not None:
             if wanted.numel() != tensors[ours].numel():
                 raise CannotLoad(file.path, f"its tensor {name} does not fit the loaded checkpoint", "Choose a Control-LoRA for this kind of checkpoint.")

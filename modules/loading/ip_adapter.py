@@ -70,9 +70,10 @@ class ImagePromptNetwork:
         return self.module.projection(seen.to(device=self.placement.device, dtype=self.dtype))
 
     @torch.no_grad()
-    def keys_and_values(self, layer: int, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_and_values(self, tokens: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Of every cross-attention; all at once, so that the adapter comes to the device once."""
         with self.placement.beside(self.module, leaves=self.leaves):
-            return self.module.keys[layer](tokens), self.module.values[layer](tokens)
+            return [(key(tokens), value(tokens)) for key, value in zip(self.module.keys, self.module.values, strict=True)]
 
 
 def image_prompt_network(file: ModelFile, weights: Weights, *, dtype: torch.dtype, device: torch.device) -> ImagePromptNetwork:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from modules.families.family import Shapes
-from modules.loading.control_kinds import ControlKind
+from modules.loading.control_kinds import XL_CHANNELS, ControlKind
 from modules.loading.control_layout import without_prefix
 from modules.loading.control_network import ControlNetwork
 from modules.loading.fill import prepared
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from modules.library.model_file import ModelFile
 
 _SQUARE, _XL_SQUARE = 8, 16                         # pixels that are folded into channels
-_XL_CHANNELS = (_XL_SQUARE**2, 3 * _XL_SQUARE**2)
 _LEVELS, _XL_LEVELS = (0, 1, 2, 3), (1, 1, 2, 2)    # SDXL's begin at half the latent's size, and the last is the middle block's
 _STYLE_HEADS = 8
 
@@ -61,7 +60,7 @@ def adapter_config(path: object, shapes: Shapes) -> dict[str, Any]:
     first = shapes.get("body.0.in_conv.weight" if is_light else "conv_in.weight")
     if not body or first is None:
         raise CannotLoad(path, "it is an adapter of a layout that this version does not know", "Choose another control model.")
-    square = _XL_SQUARE if not is_light and first[1] in _XL_CHANNELS else _SQUARE
+    square = _XL_SQUARE if not is_light and first[1] in XL_CHANNELS else _SQUARE
     if is_light:
         channels = [shapes[f"body.{level}.out_conv.weight"][0] for level in range(len(body))][:-1]      # the last two levels are equally wide
     else:

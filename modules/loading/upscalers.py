@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from modules.compute.memory import free_memory
 from modules.compute.policy import ComputePolicy, Residency
 from modules.loading.picture_models import PictureModel, load_picture_model
 from modules.loading.stamp import Stamp, stamp_of
@@ -65,9 +65,7 @@ class PictureModelShelf:
     def unload(self) -> None:
         """Forget them."""
         self._kept.clear()
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
 
     def _send_home(self, model: PictureModel) -> None:
         model.module.to(device="cpu")

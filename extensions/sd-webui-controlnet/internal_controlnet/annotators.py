@@ -57,7 +57,7 @@ class _Shelf:
         return np.repeat(found[:, :, None], 3, axis=2) if found.ndim == 2 else np.ascontiguousarray(found)
 
     def _network(self, annotator: Annotator, files: Sequence[Path]) -> nn.Module:
-        key = (id(annotator), *((str(each), each.stat().st_mtime_ns) for each in files))
+        key = (annotator.build, annotator.part, *((str(each), each.stat().st_mtime_ns) for each in files))
         network = self._kept.pop(key, None)
         if network is None:
             while len(self._kept) >= _KEPT:

@@ -26,14 +26,18 @@ def more_folders() -> list[str]:
     return [each for each in asked if each and os.path.isdir(each)]
 
 
+def model_files() -> dict[str, ModelFile]:
+    """"name [8 hex digits]" -> file, by name. Looks into the folders anew."""
+    return known_control_files(more_folders())
+
+
 def model_titles() -> list[str]:
-    """"name [8 hex digits]", by name. Looks into the folders anew."""
-    return list(known_control_files(more_folders()))
+    """Those of ``model_files``."""
+    return list(model_files())
 
 
-def marked(titles: list[str]) -> list[tuple[str, str]]:
+def marked(titles: list[str], files: dict[str, ModelFile]) -> list[tuple[str, str]]:
     """(what the page shows, title) of each: a model that is of no use with the checkpoint in use says so."""
-    files = known_control_files(more_folders())
     found = []
     for title in titles:
         words = misfit(files[title]) if title in files else ""

@@ -126,19 +126,22 @@ def _slider(elem_id: str, label: str, value: float, least: float, most: float, s
 
 
 def _filtered(kind: str, model: str) -> list[Any]:
-    labels, titles, label, title = models.choices_of(kind)
+    files = models.model_files()
+    labels, titles, label, title = models.choices_of(kind, list(files))
     chosen = title if kind != "All" else model if model in titles else models.NONE
-    return [gr.update(choices=labels, value=label), gr.update(choices=models.marked(titles), value=chosen), *_sliders_of(label, False), union_type_of(kind).value]
+    return [gr.update(choices=labels, value=label), gr.update(choices=models.marked(titles, files), value=chosen), *_sliders_of(label, False), union_type_of(kind).value]
 
 
 def _refreshed(kind: str, model: str) -> Any:
-    titles = models.choices_of(kind)[1]
-    return gr.update(choices=models.marked(titles), value=model if model in titles else models.NONE)
+    files = models.model_files()
+    titles = models.choices_of(kind, list(files))[1]
+    return gr.update(choices=models.marked(titles, files), value=model if model in titles else models.NONE)
 
 
 def _marked(kind: str) -> Any:
     """The list is opened: it tells which models fit the checkpoint that is chosen now."""
-    return gr.update(choices=models.marked(models.choices_of(kind)[1]))
+    files = models.model_files()
+    return gr.update(choices=models.marked(models.choices_of(kind, list(files))[1], files))
 
 
 def _sliders_of(label: str, pixel_perfect: bool) -> list[Any]:
