@@ -79,7 +79,7 @@ class FacesByGfpgan(Operation):
         return [on, gr.Slider(minimum=0.0, maximum=1.0, step=0.001, label="Visibility", value=1.0, elem_id=self.elem_id("gfpgan_visibility"))]
 
     def asked(self, on: bool = False, share: float = 1.0) -> dict[str, Any]:
-        return {"gfpgan": True, "gfpgan_visibility": share} if on and share > 0 else {}
+        return {"gfpgan_enabled": True, "gfpgan_visibility": share} if on and share > 0 else {}
 
 
 class FacesByCodeFormer(Operation):
@@ -95,4 +95,4 @@ class FacesByCodeFormer(Operation):
         return [on, share, weight]
 
     def asked(self, on: bool = False, share: float = 1.0, weight: float = 0.0) -> dict[str, Any]:
-        return {"codeformer": True, "codeformer_visibility": share, "codeformer_weight": weight} if on and share > 0 else {}
+        return {"codeformer_enabled": True, "codeformer_visibility": share, "codeformer_weight": weight} if on and share > 0 else {}

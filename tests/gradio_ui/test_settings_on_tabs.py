@@ -63,6 +63,20 @@ def test_finished_pictures_go_through_operations_of_the_extras_tab(make_app: Cal
     assert "Postprocess upscale by: 2, Postprocess upscaler: Lanczos" in large.infotext
 
 
+@pytest.mark.parametrize("script, args", [("GFPGAN", [True, 1.0]), ("CodeFormer", [True, 1.0, 0.0])])
+def test_finished_pictures_go_through_face_restoration(script: str, args: list[Any], make_app: Callable[..., App], fake_engine: FakeEngine) -> None:
+    from modules.a1111 import app_slot
+
+    app = make_app()
+    app.settings.update({"postprocessing_enable_in_main_ui": [script]})
+    with app_slot.occupied(app):
+        install_scripts(app, gr.Blocks)
+        asked = {"prompt": "a", "steps": 1, "width": 64, "height": 64, "alwayson_scripts": {script: {"args": args}}}
+        outcome = generate_blocking(app, Txt2ImgRequest.from_flat(asked))
+    assert len(outcome.images) == 1, "the picture is not lost for the missing weights"
+    assert f"{script} cannot restore faces: its weights" in "".join(outcome.comments)
+
+
 @pytest.mark.parametrize("name", ["Default", "gradio/soft", "gradio/base", "gradio/seafoam", "abidlabs/dracula", "../../etc/passwd"])
 def test_themes_fetch_nothing(name: str, tmp_path: Path) -> None:
     theme = page_theme(name, tmp_path)
