@@ -6,8 +6,6 @@ import hashlib
 import http.client
 import json
 import re
-import socket
-import ssl
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from modules.application.picture_urls import checked_place
+from modules.application.picture_urls import connected
 from modules.files.partial import PartialFile
 from modules.schema.errors import InvalidValue, WebuiError, shortened
 
@@ -99,7 +97,7 @@ def fetch_file(
                 told = Told(total=there, sha256=told.sha256)
             else:
                 _receive(answer.response, into, begins, told.total, on_bytes, is_stopped)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:       # ValueError: an address, also of a redirect, that cannot be read
         raise DownloadFailed(f"The download of {source.name} broke off after {into.size / 1e6:,.0f} MB ({type(error).__name__}: {str(error)[:120]}).",
                              "Start it again: it goes on from there.") from error
     if told.total and into.size != told.total:
@@ -179,15 +177,10 @@ def _asked(address: str, headers: dict[str, str], local_allowed: bool) -> _Answe
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise DownloadFailed(f"{shortened(address)!r} is no http or https address.", "Use the address of the file itself.")
-    secure = parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
     try:
-        place = checked_place(parts.hostname, port, local_allowed, "source")
+        connection = connected(parts, local_allowed, "source", timeout=lambda: _SECONDS)
     except InvalidValue as error:
         raise DownloadFailed(f"{parts.hostname} is an address of this network, from which nothing is fetched.", "Switch off api_forbid_local_requests to allow it.") from error
-    plain = socket.create_connection((place, port), timeout=_SECONDS)
-    connection = http.client.HTTPConnection(parts.hostname, port, timeout=_SECONDS)
-    connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname) if secure else plain
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + (f"?{parts.query}" if parts.query else "")
     connection.request("GET", path, headers={"Host": parts.netloc.rpartition("@")[2], "User-Agent": "stable-diffusion-webui", "Accept-Encoding": "identity", **headers})
     return _Answer(connection.getresponse(), connection, "")

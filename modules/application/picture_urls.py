@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -95,11 +95,7 @@ def _split(address: str, field: str) -> SplitResult:
 
 def _get(parts: SplitResult, end: float, local_allowed: bool, agent: str, field: str) -> tuple[int, str, bytes]:
     """(status, where it redirects to, body) of one request."""
-    secure = parts.scheme.lower() == "https"
-    host, port = parts.hostname or "", parts.port or (443 if secure else 80)
-    plain = socket.create_connection((checked_place(host, port, local_allowed, field), port), timeout=_left(end, field))
-    connection = http.client.HTTPConnection(host, port)
-    connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host) if secure else plain
+    connection = connected(parts, local_allowed, field, timeout=lambda: _left(end, field))
     try:
         headers = {"Accept": "image/*", "Host": parts.netloc.rpartition("@")[2]} | ({"User-Agent": agent} if agent.isprintable() and agent else {})
         connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), headers=headers)
@@ -108,7 +104,23 @@ def _get(parts: SplitResult, end: float, local_allowed: bool, agent: str, field:
         return answer.status, place, b"" if answer.status != 200 else _read(answer, connection.sock, end, field)
     finally:
         connection.close()
-        plain.close()
+
+
+def connected(parts: SplitResult, local_allowed: bool, field: str, *, timeout: Callable[[], float]) -> http.client.HTTPConnection:
+    """A connection to the very place that was checked. timeout: seconds that are left. Raises InvalidValue for a place that is not asked, OSError."""
+    secure = parts.scheme.lower() == "https"
+    host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+    place = checked_place(host, port, local_allowed, field)
+    plain = socket.create_connection((place, port), timeout=timeout())
+    connection = http.client.HTTPConnection(host, port)
+    connection.sock = plain
+    if secure:
+        try:
+            connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+        except OSError:
+            plain.close()
+            raise
+    return connection
 
 
 def _read(answer: http.client.HTTPResponse, sock: socket.socket | None, end: float, field: str) -> bytes:

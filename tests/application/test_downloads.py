@@ -123,6 +123,13 @@ def test_what_is_not_the_file_gets_no_name(path: str, asked: dict[str, str], wor
     assert not list(tmp_path.rglob("*.*"))
 
 
+@pytest.mark.parametrize("source", ["http://127.0.0.1:99999/model.safetensors", "http://127.0.0.1:x/model.safetensors", "http://127.0.0.1:9/model.safetensors?w\u00f6rds"])
+def test_an_address_that_cannot_be_read_ends_the_download(source: str, downloads: Downloads) -> None:
+    found = ended(downloads, source)
+    assert found.state == "failed" and "broke off" in found.message
+    assert ended(downloads, source).state == "failed", "the name is free again"
+
+
 @pytest.mark.parametrize(("source", "asked"), [
     ("ftp://host/model.safetensors", {}), ("just words", {}), ("owner/../x.safetensors", {}), ("http://host/model.exe", {}),
     ("http://host/model.safetensors", {"name": "../model.safetensors"}), ("http://host/model.safetensors", {"sha256": "12"}),
