@@ -48,7 +48,7 @@ def _listen(app: App) -> None:
 
 
 def _wanted(app: App, key: str) -> Sequence[str]:
-    found = app.settings.get(key) if key in app.settings.table else app.settings.unknown().get(key)
+    found = app.settings.get(key) if key in app.settings.table else app.settings.unknown_value(key)
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 

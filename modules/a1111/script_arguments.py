@@ -13,7 +13,7 @@ from modules.schema.params_sampling import Scripting
 
 def check_scripts(runner: ScriptRunner, asked: Scripting) -> None:
     """Raises InvalidValue for a script that is not there, or not of the kind it is asked for as."""
-    if asked.script_name and _selectable(runner, asked.script_name) is None:
+    if asked.script_name and selectable(runner, asked.script_name) is None:
         raise InvalidValue(f"Script {asked.script_name[:80]!r} not found", f"There are: {', '.join(map(repr, runner.titles))}.", field="script_name")
     for name, given in asked.alwayson_scripts.items():
         script = runner.script(name)
@@ -29,7 +29,7 @@ def flat_arguments(runner: ScriptRunner, asked: Scripting) -> list[Any]:
     check_scripts(runner, asked)
     args = runner.default_args()
     if asked.script_name:
-        script = _selectable(runner, asked.script_name)
+        script = selectable(runner, asked.script_name)
         assert script is not None
         args[0] = runner.selectable_scripts.index(script) + 1
         _fill(args, script, asked.script_args)
@@ -82,7 +82,7 @@ def _key(runner: ScriptRunner, script: Script) -> str:
     return next((title for title, other in runner.title_map.items() if other is script), script.title().lower())
 
 
-def _selectable(runner: ScriptRunner, name: str) -> Script | None:
+def selectable(runner: ScriptRunner, name: str) -> Script | None:
     return next((script for script in runner.selectable_scripts if script.title().lower() == name.lower()), None)
 
 

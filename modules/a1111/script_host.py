@@ -18,7 +18,7 @@ from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, from_request
 from modules.a1111.running import RunningWork, working
 from modules.a1111.script import Script, ScriptClassData
-from modules.a1111.script_arguments import check_scripts, flat_arguments
+from modules.a1111.script_arguments import check_scripts, flat_arguments, selectable
 from modules.a1111.script_files import built_in_files, load_module
 from modules.a1111.script_runner import ScriptRunner
 from modules.application.app import App
@@ -85,7 +85,7 @@ class ScriptHost:
     def check(self, request: Request) -> None:
         runner, asked = self.runner_of(request), request.scripting
         check_scripts(runner, asked)
-        script = next((each for each in runner.selectable_scripts if each.title().lower() == (asked.script_name or "").lower()), None)
+        script = selectable(runner, asked.script_name or "")
         if script is not None and script.checks_requests:
             args = flat_arguments(self.with_ui(runner), asked)
             settings = OverlaidSettings(self.app.settings.table, self.app.settings.changed(), request.overrides.override_settings)

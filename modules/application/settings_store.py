@@ -75,6 +75,11 @@ class SettingsStore:
         with self._lock:
             return {key: copy.deepcopy(value) for key, value in self._stored.items() if key not in self._table}
 
+    def unknown_value(self, key: str) -> Any:
+        """One of ``unknown``; None where there is none."""
+        with self._lock:
+            return copy.deepcopy(self._stored.get(key)) if key not in self._table else None
+
     def keep_unknown(self, key: str, value: Any) -> None:
         """Store a value that no setting describes, as extensions do. Raises ValueError for one that JSON cannot hold."""
         json.dumps(value)

@@ -134,7 +134,12 @@ def bundle(name: str) -> bytes:
 def versioned(name: str) -> str:
     """The relative URL of a file or bundle; it changes with the content."""
     content = bundle(name) if name in BUNDLES else (STATIC / name).read_bytes()
-    return f"{STATIC_URL}/{name}?{hashlib.sha256(content).hexdigest()[:12]}"
+    return f"{STATIC_URL}/{name}?{_digest(content)}"
+
+
+@lru_cache(maxsize=16)
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 @lru_cache(maxsize=2 * len(BUNDLES))

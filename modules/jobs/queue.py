@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -44,11 +44,10 @@ class _Call:
 class JobQueue:
     """The queue and its worker. Nothing runs before ``start()``; ``close()`` lets the running step end."""
 
-    def __init__(self, store: JobStore, runners: Mapping[str, Runner], *, max_pending: int = MAX_PENDING) -> None:
-        """runners: kind -> function; looked up when a job starts, so the mapping may be filled until ``start()``."""
+    def __init__(self, store: JobStore, runners: MutableMapping[str, Runner], *, max_pending: int = MAX_PENDING) -> None:
+        """runners: kind -> function; looked up when a job starts, so the mapping may be filled later."""
         self._store = store
         self._runners = runners
-        self._more_runners: dict[str, Runner] = {}
         self._max_pending = max_pending
         self._pending: deque[Job] = deque()
         self._calls: deque[_Call] = deque()
@@ -61,7 +60,7 @@ class JobQueue:
 
     def also_run(self, runners: Mapping[str, Runner]) -> None:
         """More kinds of jobs, from those who stand above the builder of this queue."""
-        self._more_runners.update(runners)
+        self._runners.update(runners)
 
     def start(self) -> None:
         """Take up the jobs that a former server left, and begin to work."""
@@ -281,7 +280,7 @@ class JobQueue:
 
     def _run_kind(self, job: Job) -> tuple[JobState, BaseException | None]:
         try:
-            runner = self._runners.get(job.kind) or self._more_runners.get(job.kind)
+            runner = self._runners.get(job.kind)
             if runner is None:
                 raise InvalidValue(f"Jobs of the kind {job.kind!r} are not known here.")
             job.result, job.summary = runner(job)
