@@ -18,6 +18,7 @@ from modules.launching.remembered import Remembered
 TEST_REQUIREMENTS = "requirements-tests.txt"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 MOST_WORKERS = 4  # each may hold a model, a server and a browser: about 1.5 GB
+WITHOUT_LONG = ("-m", "not long")  # what takes minutes (whole corpora, soaks, fuzzing) runs by `python -m pytest` alone
 BROWSER_VARIABLE = "CHROMIUM"  # the environment variable by which the browser tests are told where theirs is
 
 
@@ -30,7 +31,8 @@ def prepare_and_run_tests(
     _prepare_browser(console, environ, may_install=pip is not None)
     environ.setdefault("OMP_NUM_THREADS", "1")  # the tests share the cores by processes; threads of theirs would only wait for each other
     codes = [_run("ruff", [sys.executable, "-m", "ruff", "check", "."], root, console, environ), _run_pyright(root, console, environ)]
-    codes.append(_run("pytest", [sys.executable, "-m", "pytest", "-q", *_workers(environ), *_pytest_options(environ)], root, console, environ))
+    options = [*WITHOUT_LONG, *_workers(environ), *_pytest_options(environ)]
+    codes.append(_run("pytest", [sys.executable, "-m", "pytest", "-q", *options], root, console, environ))
     failed = [name for name, code in zip(("ruff", "pyright", "pytest"), codes) if code]
     console.line(f"Not content: {', '.join(failed)}." if failed else "ruff, pyright and pytest are content.")
     return next((code for code in codes if code), 0)
