@@ -140,6 +140,7 @@ def test_what_cannot_be_meant_is_refused_at_once(source: str, asked: dict[str, s
     assert downloads.listed() == ()
 
 
+@pytest.mark.group("S5")
 def test_addresses_of_this_network_are_left_alone_unless_allowed(downloads: Downloads, address: str) -> None:
     downloads.local_allowed = lambda: False
     found = ended(downloads, f"{address}/model.safetensors")

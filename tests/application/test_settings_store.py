@@ -38,6 +38,7 @@ def test_values_survive_a_restart_and_foreign_keys_stay(tmp_path: Path) -> None:
     assert set(again.as_dict()) == set(SETTINGS.by_key)
 
 
+@pytest.mark.group("S20")
 def test_refusals_leave_everything_as_it_was(tmp_path: Path) -> None:
     store = store_of(tmp_path / "config.json")
     with pytest.raises(UnknownName, match="CLIP_stop_at_last_layers"):

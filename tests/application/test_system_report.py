@@ -9,6 +9,8 @@ import pytest
 from modules.application.app import App
 from modules.application.system_report import HIDDEN, report_is_unchanged, report_text, system_report, without_secrets
 
+pytestmark = pytest.mark.group("S11")
+
 
 def test_a_report_holds_no_secret(make_app: Callable[..., App]) -> None:
     app = make_app("--gradio-auth", "anna:geheim1", "--api-auth", "bot:geheim2", "--ngrok", "geheim3")

@@ -12,6 +12,8 @@ from modules.extension_host.install import install_from_path, install_from_url, 
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import parse_flags
 
+pytestmark = pytest.mark.group("S7")
+
 
 @pytest.mark.parametrize(
     ("arguments", "password", "refused"),

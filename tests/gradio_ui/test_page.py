@@ -74,6 +74,7 @@ def test_head_names_all_static_files_and_no_others() -> None:
     assert {path.name for path in STATIC.iterdir() if path.suffix in (".js", ".css")} == {*SCRIPTS, *STYLES, TREE}
 
 
+@pytest.mark.group("S13")
 def test_no_text_in_the_head_can_end_its_script() -> None:
     head = head_html({"options": {"x": "</script><script>alert(1)</script>\u2028"}}, theme=None)
     assert head.count("</script>") == 2

@@ -33,6 +33,7 @@ def test_settings_without_effect_stand_apart() -> None:
         assert (before.rfind("<details>") > before.rfind("</details>")) != honoured, key
 
 
+@pytest.mark.group("S13")
 def test_no_text_of_a_setting_becomes_html() -> None:
     evil = '<img src=x onerror="alert(1)">'
     table = SettingsTable((section(evil, "evil", "x", setting("k", evil, evil, Dropdown((evil,)), description=evil), setting("t", evil, evil, TextArea())),))
@@ -69,6 +70,7 @@ def test_hidden_folder_settings_are_frozen(behind: Callable[..., Behind]) -> Non
 
 
 @pytest.mark.parametrize("value", ["extensions/innocent", "modules"])
+@pytest.mark.group("S4")
 def test_pictures_cannot_be_sent_where_programs_are(value: str, behind: Callable[..., Behind]) -> None:
     app = behind().app
     answer = json.loads(store_settings(app, {"outdir_samples": value, "jpeg_quality": 71}))

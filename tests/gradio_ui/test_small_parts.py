@@ -114,6 +114,7 @@ def test_buttons_say_when_there_is_nothing_yet(behind: Callable[..., Behind]) ->
     assert "no pictures" in buttons.save_zip("")[1]
 
 
+@pytest.mark.group("S13")
 def test_png_info_reads_a_picture_and_escapes_it(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(png_bytes(Image.new("RGB", (8, 8)), "<b>a cat\nSteps: 1, Sampler: Euler, Seed: 3"))

@@ -46,6 +46,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.group("S16")
 def test_bombs_are_refused_quickly_and_cheaply(name: str) -> None:
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     try:
@@ -58,6 +59,7 @@ def test_bombs_are_refused_quickly_and_cheaply(name: str) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000    # kilobytes
 
 
+@pytest.mark.group("S16")
 def test_a_gif_of_many_frames_is_its_first() -> None:
     out = io.BytesIO()
     IMAGE.save(out, "GIF", save_all=True, append_images=[Image.new("RGB", (20, 10), (k % 255, 0, 0)) for k in range(300)])

@@ -56,6 +56,7 @@ def test_a_single_picture_has_no_batch_numbers() -> None:
 
 
 @pytest.mark.parametrize("stem", ["", "...", "con", "NUL.x", "\x00", "日本" * 200, "a" * 300, " x ", "../..", ".hidden", "\ud800"])
+@pytest.mark.group("S3")
 def test_every_stem_becomes_a_name(stem: str) -> None:
     name = fit_name(stem, "png")
     assert len(name.encode()) <= 255 and name.endswith(".png") and not re.search(r'[\\/:*?"<>|\x00-\x1f]', name) and name[0] != "."
@@ -64,6 +65,7 @@ def test_every_stem_becomes_a_name(stem: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(pattern=st.lists(st.sampled_from([*"[]<>/\\.: %aé日\0", "[prompt]", "[seed]", "[datetime<", "..", "[styles]"]), max_size=30).map("".join),
        prompt=st.text(max_size=80), folder=st.booleans())
+@pytest.mark.group("S3")
 def test_whatever_is_typed_the_file_lands_below_its_folder(tmp_path_factory: pytest.TempPathFactory, pattern: str, prompt: str, folder: bool) -> None:
     root = tmp_path_factory.mktemp("out")
     facts = NameFacts(prompt=prompt, seed=1, styles=(prompt,), user=prompt, model_name=prompt)
@@ -76,6 +78,7 @@ def test_whatever_is_typed_the_file_lands_below_its_folder(tmp_path_factory: pyt
     assert [each for each in root.rglob("*") if each.is_file()] == [path]
 
 
+@pytest.mark.group("S17")
 def test_a_hostile_pattern_takes_no_time() -> None:
     import time
 

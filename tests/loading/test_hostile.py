@@ -24,6 +24,8 @@ from modules.loading.vae import load_vae
 from modules.schema.errors import CannotLoad
 from tests.loading.files import listed, pickled
 
+pytestmark = pytest.mark.group("S6")
+
 GOOD = save({f"layer.{number}.lora_down.weight": torch.zeros(4, 40) for number in range(30)})
 
 

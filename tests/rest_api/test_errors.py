@@ -98,6 +98,7 @@ def test_nulls_and_unknown_fields_are_passed_over(fake_server: RunningServer) ->
     ({"outdir_txt2img_samples": "."}, 422), ({"outdir_samples": "modules"}, 422), ({"outdir_samples": "a\0b"}, 422),
     ({"samples_filename_pattern": "../../x"}, 422), ({"directories_filename_pattern": ".."}, 422), ({"quicksettings_list": "x"}, 422),
 ])
+@pytest.mark.group("S20")
 def test_settings_that_are_refused_change_nothing(fake_server: RunningServer, values: dict[str, Any], status: int) -> None:
     before = fake_server.client.get("/sdapi/v1/options").json()
     answer = fake_server.client.post("/sdapi/v1/options", json={"jpeg_quality": 33, **values} if "jpeg_quality" not in values else values)

@@ -29,6 +29,7 @@ def guarded(request: pytest.FixtureRequest, make_app: Callable[..., Any], fake_e
     yield from serve(make_app("--api", *request.param))
 
 
+@pytest.mark.group("S10")
 def test_every_route_asks_for_a_password(guarded: RunningServer) -> None:
     asks_everywhere = guarded.app.flags.gradio_auth is not None
     for method, path in routes_of(guarded):
@@ -40,6 +41,7 @@ def test_every_route_asks_for_a_password(guarded: RunningServer) -> None:
             assert "secret" not in answer.text
 
 
+@pytest.mark.group("S10", "S11")
 def test_the_right_password_opens(guarded: RunningServer) -> None:
     assert guarded.client.get("/sdapi/v1/samplers", auth=("ann", "secret")).status_code == 200
     answer = guarded.client.post("/sdapi/v1/txt2img", json={**SMALL, "override_settings": {"add_user_name_to_info": True}}, auth=("ann", "secret"))
@@ -48,11 +50,13 @@ def test_the_right_password_opens(guarded: RunningServer) -> None:
     assert flags.status_code == 200 and "secret" not in flags.text and flags.json()["api"] is True
 
 
+@pytest.mark.group("S11")
 def test_guessing_is_slowed_down(guarded: RunningServer) -> None:
     statuses = [guarded.client.get("/sdapi/v1/samplers", auth=("ann", f"try{k}")).status_code for k in range(30)]
     assert 429 in statuses and 200 not in statuses
 
 
+@pytest.mark.group("S11")
 def test_flags_that_are_no_passwords_stop_the_start(make_app: Callable[..., Any], fake_engine: FakeEngine) -> None:
     with pytest.raises(InvalidValue) as error:
         next(serve(make_app("--api", "--gradio-auth", "hunter2")))
@@ -69,6 +73,7 @@ FOREIGN: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("headers", FOREIGN)
+@pytest.mark.group("S14")
 def test_pages_of_other_sites_change_nothing(fake_server: RunningServer, fake_engine: FakeEngine, headers: dict[str, str]) -> None:
     for method, path in UNSAFE:
         for content_type in ("application/json", "text/plain", None):
@@ -78,6 +83,7 @@ def test_pages_of_other_sites_change_nothing(fake_server: RunningServer, fake_en
     assert fake_engine.requests == [] and fake_server.app.settings.changed() == {}
 
 
+@pytest.mark.group("S14")
 def test_our_own_page_and_scripts_may(fake_server: RunningServer) -> None:
     port = fake_server.url.rpartition(":")[2]
     for headers in ({}, {"origin": fake_server.url}, {"sec-fetch-site": "same-origin", "origin": fake_server.url}, {"sec-fetch-site": "none"},
@@ -86,6 +92,7 @@ def test_our_own_page_and_scripts_may(fake_server: RunningServer) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:7860", "192.168.1.5:7860", "127.0.0.1.evil.example", "", "[2001:db8::1]:80", "localhost.evil.example", "0x7f.1.evil"])
+@pytest.mark.group("S15")
 def test_a_name_that_merely_resolves_to_us_is_refused(fake_server: RunningServer, host: str) -> None:
     for path in ("/sdapi/v1/options", "/internal/ping", "/"):
         answer = fake_server.client.get(path, headers={"host": host, "x-forwarded-host": "127.0.0.1"})
@@ -93,10 +100,12 @@ def test_a_name_that_merely_resolves_to_us_is_refused(fake_server: RunningServer
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:7860", "LOCALHOST", "[::1]:7860", "127.8.9.1:1", "app.localhost"])
+@pytest.mark.group("S15")
 def test_our_own_names_are_answered(fake_server: RunningServer, host: str) -> None:
     assert fake_server.client.get("/internal/ping", headers={"host": host}).status_code == 200
 
 
+@pytest.mark.group("S15")
 def test_no_origin_is_let_in_by_itself(fake_server: RunningServer) -> None:
     for host in (None, "[::1]:7860", "localhost"):
         headers = {"origin": "https://evil.example", **({"host": host} if host else {})}
@@ -106,6 +115,7 @@ def test_no_origin_is_let_in_by_itself(fake_server: RunningServer) -> None:
         assert answer.status_code == 403 and not [key for key in answer.headers if key.startswith("access-control")]
 
 
+@pytest.mark.group("S14", "S15")
 def test_origins_that_were_allowed(make_app: Callable[..., Any], fake_engine: FakeEngine) -> None:
     for server in serve(make_app("--api", "--cors-allow-origins", "https://mine.example", "--cors-allow-origins-regex", r"https://.*\.lan")):
         for origin in ("https://mine.example", "https://box.lan"):
@@ -126,6 +136,7 @@ TRAVERSALS = [
 ]
 
 
+@pytest.mark.group("S1")
 def test_only_what_is_meant_to_be_seen_is_served(fake_server: RunningServer, tmp_path: Path) -> None:
     outside = tmp_path.parent / f"{tmp_path.name}-outside"
     outside.mkdir()
@@ -150,10 +161,12 @@ def test_only_what_is_meant_to_be_seen_is_served(fake_server: RunningServer, tmp
 
 
 @pytest.mark.parametrize("path", ["/file=http://127.0.0.1:1/x.png", "/gradio_api/file=https://evil.example/x.png", "/file=HTTP://x", "/gradio_api/file%3Dhttp%3A//x", "/a/file=ftp://x"])
+@pytest.mark.group("S12")
 def test_addresses_are_not_fetched(fake_server: RunningServer, path: str) -> None:
     assert fake_server.client.get(path).status_code == 403
 
 
+@pytest.mark.group("S16")
 def test_bodies_have_an_end(fake_server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     host, _, port = fake_server.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:

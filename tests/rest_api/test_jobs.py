@@ -112,6 +112,7 @@ def test_the_server_is_stopped_only_when_that_is_allowed(make_app: Any, fake_eng
         until(lambda: signals == sent)
 
 
+@pytest.mark.group("S11")
 def test_without_the_flag_there_is_no_stopping(fake_server: RunningServer) -> None:
     assert [fake_server.client.post(f"/sdapi/v1/server-{act}").status_code for act in ("stop", "kill", "restart")] == [404] * 3
 

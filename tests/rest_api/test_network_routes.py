@@ -44,6 +44,7 @@ def thumb(server: RunningServer, path: Path | str) -> int:
     return get(server, "thumb", filename=str(path)).status_code
 
 
+@pytest.mark.group("S1")
 def test_previews_are_served_and_nothing_else(server: RunningServer, tmp_path: Path) -> None:
     folder = tmp_path / "models" / "Lora"
     shown = get(server, "thumb", filename=str(folder / "two.png"))
@@ -88,6 +89,7 @@ class Tags(HTMLParser):
         self.found.append((tag, {name for name, _ in attrs}))
 
 
+@pytest.mark.group("S13")
 def test_no_text_of_a_file_becomes_html(server: RunningServer) -> None:
     for as_html in (False, True):
         server.app.settings.set("extra_networks_card_description_is_html", as_html)
@@ -97,6 +99,7 @@ def test_no_text_of_a_file_becomes_html(server: RunningServer) -> None:
         assert not any(name.startswith("on") for _, names in tags for name in names)
 
 
+@pytest.mark.group("S13")
 def test_descriptions_as_html_keep_shape_and_lose_what_acts() -> None:
     shaped = safe_html('<p onclick="x()">a <b>b</b><br><a href="https://x.org/?q=1&amp;z" style="x">c</a><a href="javascript:x()">d</a> 1 < 2 &lt;i&gt;<i>open')
     assert shaped == (

@@ -16,6 +16,8 @@ from modules.application import picture_urls
 from modules.schema.errors import InvalidValue
 from tests.conftest import FakeEngine, RunningServer
 
+pytestmark = pytest.mark.group("S5")
+
 
 def png() -> bytes:
     file = io.BytesIO()

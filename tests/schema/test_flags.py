@@ -111,6 +111,7 @@ def test_lists():
 
 
 @pytest.mark.parametrize("argv", [("--listen",), ("--share",), ("--server-name", "0.0.0.0"), ("--ngrok", "t")])
+@pytest.mark.group("S7")
 def test_strangers_may_not_install_extensions(argv: tuple[str, ...]):
     assert flags(*argv).webui_is_non_local and flags(*argv).disable_extension_access
     assert not flags(*argv, "--enable-insecure-extension-access").disable_extension_access

@@ -58,6 +58,7 @@ def test_what_is_written_is_read_back(prompt: str, negative: str, fields: dict[s
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=400))
+@pytest.mark.group("S17")
 def test_any_text_is_read(text: str):
     named = read_infotext(text)
     assert all(isinstance(value, str) for value in named.values())
@@ -89,6 +90,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.group("S17")
 def test_100_kilobytes_are_read_at_once(name: str):
     fastest = min(_seconds(HOSTILE[name]) for _ in range(3))
     assert fastest < 0.25, "should take under 0.1 s on a free machine"
@@ -100,6 +102,7 @@ def _seconds(text: str) -> float:
     return time.process_time() - start
 
 
+@pytest.mark.group("S17")
 def test_time_grows_no_faster_than_the_text():
     for name, text in HOSTILE.items():
         assert _seconds(text * 8) < 2, name  # ten seconds and more when quadratic

@@ -10,6 +10,8 @@ from modules.schema.setting import Setting
 from modules.schema.settings.table import SETTINGS
 from modules.schema.widgets import ColorPicker
 
+pytestmark = pytest.mark.group("S20")
+
 WRONG: tuple[Any, ...] = (
     None, "x", "", "\0", "\ud800", "a" * 70_000, True, -1, 1.5, 10**30, float("nan"), float("inf"), [], [1], [[]], [None], {}, {"a": 1}, b"x", object(),
 )  # fmt: skip

@@ -11,6 +11,8 @@ from modules.engine.prompt_comments import strip_comments
 from modules.engine.prompt_schedule import pass_timeline, schedule_prompt, split_and
 from modules.engine.prompt_tokens import prompt_tokenizer
 
+pytestmark = pytest.mark.group("S17")
+
 SIZE = 64 * 1024
 SECONDS = 0.25
 HALF = SIZE // 2
