@@ -188,6 +188,7 @@ def _setup(work: DenoisePass, model: PassModel, levels: Levels, steps: int) -> D
         needs_uncond=work.sampler.needs_uncond,
         by_timestep=by_timestep,
         split_guidance=model.split_guidance,
+        keeps_length=model.flow is not None and model.flow.keeps_length,
         empty_prompt=work.empty_prompt,
         image_cond=work.image_cond,
         image_guidance=work.image_guidance,

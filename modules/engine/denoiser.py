@@ -11,7 +11,7 @@ from torch import Tensor
 
 from modules.engine.control import Control
 from modules.engine.flow_predictor import FlowPredictor
-from modules.engine.guidance import RowWeights, combine, first_parts, is_plain
+from modules.engine.guidance import RowWeights, as_long, combine, first_parts, is_plain
 from modules.engine.hooks import CancelView, DenoiserCall, GenerationHooks, Interrupted, is_over
 from modules.engine.predictor import Predictor
 from modules.engine.resolved import SamplingOptions
@@ -61,6 +61,7 @@ class DenoiserSetup:
     needs_uncond: bool = False
     by_timestep: bool = False                       # A1111 compares NGMS with the timestep in its timestep samplers
     split_guidance: bool = False
+    keeps_length: bool = False                      # see ``ModelFamily``
     empty_prompt: Tensor | None = None              # (1, T, C): the padding of pad_cond_uncond
     image_cond: Tensor | None = None
     image_guidance: float = 1.0                     # pix2pix: how strongly the picture in ``image_cond`` guides
@@ -116,6 +117,8 @@ class GuidedDenoiser:
         denoised = setup.hooks.combined(call, rows, now.cond_weights, scale)
         if denoised is None:
             denoised = combine(cond_rows, None if call.uncond is None else uncond, now.cond_weights, scale)
+            if setup.keeps_length and call.uncond is not None:
+                denoised = as_long(denoised, first_parts(cond_rows, now.cond_weights), call.x[-len(x) :])
         if setup.image_guidance != 1.0 and call.uncond is not None:
             denoised = denoised + (rows[-len(x) :] - self._without_picture(call, sigma, len(x))) * (setup.image_guidance - 1.0)
         if setup.blend is not None and not setup.blend.before_denoising:

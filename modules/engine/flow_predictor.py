@@ -138,6 +138,15 @@ def _call_z_image(call: TransformerCall) -> Tensor:
     return -torch.stack(list(found))[:, :, 0]
 
 
+def _call_qwen_image(call: TransformerCall) -> Tensor:
+    visible = torch.arange(call.context.shape[1], device=call.x.device)[None] < call.counted()[:, None]
+    (tokens,) = call.model(
+        hidden_states=packed(call.x), encoder_hidden_states=call.context, encoder_hidden_states_mask=None if bool(visible.all()) else visible,
+        timestep=call.sigma.to(call.x.dtype), img_shapes=[[(1, *call.cells)]] * len(call.x), return_dict=False,
+    )  # fmt: skip
+    return unpacked(tokens, call.cells)
+
+
 _CALLS: Mapping[Denoiser, Callable[[TransformerCall], Tensor]] = {
-    "flux": _call_flux, "chroma": _call_chroma, "sd3": _call_sd3, "z-image": _call_z_image,
+    "flux": _call_flux, "chroma": _call_chroma, "sd3": _call_sd3, "z-image": _call_z_image, "qwen-image": _call_qwen_image,
 }  # fmt: skip

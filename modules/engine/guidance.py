@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 RowWeights = Sequence[Sequence[tuple[int, float]]]
 """Per image: the (row, weight) of each of its AND parts."""
@@ -51,3 +52,15 @@ def first_parts(rows: Tensor, weights: RowWeights) -> Tensor:
 def is_plain(weights: RowWeights) -> bool:
     """Each image has one part of weight 1: guidance at scale 1 is then the part itself."""
     return all(len(parts) == 1 and parts[0][1] == 1.0 for parts in weights)
+
+
+def as_long(guided: Tensor, cond: Tensor, x: Tensor) -> Tensor:
+    """``guided`` with the way from ``x`` to it made as long as that to ``cond``, token by token of two by two cells and all channels.
+
+    All (B, C, h, w), the predictions as x0. Source: Qwen-Image's pipeline in diffusers.
+    """
+    def length(way: Tensor) -> Tensor:
+        squares = functional.avg_pool2d(way.square().sum(dim=1, keepdim=True), 2, ceil_mode=True)
+        return squares.sqrt().repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)[..., : x.shape[2], : x.shape[3]]
+
+    return x + (guided - x) * (length(cond - x) / length(guided - x).clamp(min=1e-12))

@@ -140,7 +140,7 @@ class _TokenTiles:
 
 
 class _PictureTiles:
-    """(B, C, H, W) as tiles (B * tiles, C, h, w), and back."""
+    """(B, C, H, W) as tiles (B * tiles, C, h, w), and back. Between C and H there may be more."""
 
     def __init__(self, parts: Callable[[int], int]) -> None:
         self._parts = parts
@@ -148,10 +148,10 @@ class _PictureTiles:
 
     def split(self, module: nn.Module, arguments: tuple[Any, ...]) -> Any:
         x: Tensor = arguments[0]
-        down, across = self._cut = self._parts(x.shape[2]), self._parts(x.shape[3])
+        down, across = self._cut = self._parts(x.shape[-2]), self._parts(x.shape[-1])
         if down * across == 1:
             return None
-        rows = [part for whole in x for row in whole.chunk(down, dim=1) for part in row.chunk(across, dim=2)]
+        rows = [part for whole in x for row in whole.chunk(down, dim=-2) for part in row.chunk(across, dim=-1)]
         return (torch.stack(rows), *arguments[1:])
 
     def join(self, module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> Tensor | None:
@@ -159,4 +159,4 @@ class _PictureTiles:
         if down * across == 1:
             return None
         wholes = output.reshape(-1, down, across, *output.shape[1:])
-        return torch.stack([torch.cat([torch.cat(list(row), dim=2) for row in whole], dim=1) for whole in wholes])
+        return torch.stack([torch.cat([torch.cat(list(row), dim=-1) for row in whole], dim=-2) for whole in wholes])

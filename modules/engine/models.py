@@ -128,5 +128,5 @@ def _pass_model(components: Components, policy: ComputePolicy) -> PassModel:
         compute_dtype=torch.float32 if next(components.unet.parameters()).dtype is torch.float32 else getattr(torch, policy.compute_dtype),
         is_sdxl=components.family.is_sdxl,
         split_guidance=policy.split_guidance,
-        flow=FlowModel(kind=family.denoiser, shift=family.shift, guidance=family.guidance) if family.is_flow else None,
+        flow=FlowModel(kind=family.denoiser, shift=family.shift, guidance=family.guidance, keeps_length=family.keeps_length) if family.is_flow else None,
     )

@@ -20,6 +20,7 @@ class FlowModel:
     kind: Denoiser
     shift: FlowShift
     guidance: str = "classifier-free"
+    keeps_length: bool = False
 
     def levels(self, cells: Sequence[int]) -> FlowLevels:
         """For a latent of (h, w) ``cells``."""

@@ -69,12 +69,16 @@ def lacks(*names: str) -> KeyShape:
 
 @dataclass(frozen=True, kw_only=True)
 class LatentFormat:
-    """How pictures look to the denoiser: ``(vae_output - shift) * scale``, ``downscale`` pixels to one latent cell."""
+    """How pictures look to the denoiser: ``(vae_output - shift) * scale``, ``downscale`` pixels to one latent cell.
+
+    films: its VAE is one of films; see ``film_vae.py``.
+    """
 
     channels: int
     downscale: int
     scale: float
     shift: float = 0.0
+    films: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +157,7 @@ class ModelFamily:
     vae_needs_float32: its VAE overflows float16. needs_bfloat16: its transformer and text encoders do.
     denoiser: which kind of module predicts. shift: of a flow model's steps.
     guidance: "classifier-free" by a second, negative prediction; "told": CFG Scale is an input of the model; "none": drawn in.
+    keeps_length: what guidance makes of the velocity is as long, token by token, as the prompt's own.
     vae_files, other_vae_files: parts of the names of the VAE files that fit, and of those that look alike and do not.
     """
 
@@ -177,6 +182,7 @@ class ModelFamily:
     denoiser: Denoiser = "unet"
     shift: FlowShift = FlowShift()
     guidance: Literal["classifier-free", "told", "none"] = "classifier-free"
+    keeps_length: bool = False
     vae_files: tuple[str, ...] = ()
     other_vae_files: tuple[str, ...] = ()
 

@@ -74,7 +74,7 @@ FOREIGN_KINDS: tuple[ForeignKind, ...] = (
     ForeignKind(
         title="a VAE without the rest of a model",
         advice="Put it into models/VAE and choose it as SD VAE.",
-        fits=_has_one("decoder.conv_in.weight", "first_stage_model.decoder.conv_in.weight"),
+        fits=_has_one("decoder.conv_in.weight", "first_stage_model.decoder.conv_in.weight", "decoder.upsamples.0.residual.0.gamma"),
     ),
     ForeignKind(
         title="a text encoder",

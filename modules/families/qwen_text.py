@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from modules.families.family import SIXTEEN, FlowShift, LatentFormat, ModelFamily, Prediction, TextEncoderSpec, has, spelled
+from dataclasses import replace
+
+from modules.families.family import SIXTEEN, FlowShift, LatentFormat, ModelFamily, Prediction, TextEncoderSpec, has, lacks, spelled
 
 _CHAT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 _DESCRIBE = (
@@ -39,19 +41,25 @@ Z_IMAGE = ModelFamily(
     vae_files=("ae", "flux", "z_image", "z-image"),
     other_vae_files=("sd3", "qwen", "wan"),
 )
+_QWEN_MARKS = (has(*spelled("txt_norm.weight")), has(*spelled("transformer_blocks.0.img_mod.1.weight")))
+_LAYERED = spelled("time_text_embed.addition_t_embedding.weight")       # which of several layers a token is of
+
 QWEN_IMAGE = ModelFamily(
     name="Qwen-Image",
-    marks=(has(*spelled("txt_norm.weight")), has(*spelled("transformer_blocks.0.img_mod.1.weight"))),
+    marks=(*_QWEN_MARKS, lacks(*_LAYERED)),
     prediction=Prediction.FLOW,
-    latent=LatentFormat(channels=16, downscale=8, scale=1.0),
+    latent=LatentFormat(channels=16, downscale=8, scale=1.0, films=True),
     text_encoders=(QWEN25_VL,),
     native_size=(1328, 1328),
     in_channels=16,
     needs="the Qwen2.5-VL 7B text encoder and its own VAE",
     denoiser="qwen-image",
     shift=FlowShift(by_size=(0.5, 0.9), largest=8192),
+    keeps_length=True,
+    runs=True,
     needs_bfloat16=True,
-    vae_files=("qwen", "wan_2.1"),
+    vae_files=("qwen", "wan"),
 )
+QWEN_LAYERED = replace(QWEN_IMAGE, name="Qwen-Image Layered", marks=(*_QWEN_MARKS, has(*_LAYERED)), runs=False)
 
-QWEN_TEXT_ROWS = (Z_IMAGE, QWEN_IMAGE)
+QWEN_TEXT_ROWS = (Z_IMAGE, QWEN_IMAGE, QWEN_LAYERED)

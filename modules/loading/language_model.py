@@ -28,7 +28,7 @@ _QWEN_LLAMA = {
     "ffn_up": "mlp.up_proj", "ffn_gate": "mlp.gate_proj", "ffn_down": "mlp.down_proj",
 }  # fmt: skip
 _LLAMA_BLOCK = re.compile(r"(?:enc\.)?blk\.(\d+)\.(\w+)\.(weight|bias)")
-_QWEN_PREFIXES = ("model.language_model.", "language_model.model.", "model.")
+_QWEN_PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.")
 _EMBEDDING = {"t5": "shared.weight", "qwen": "embed_tokens.weight"}
 
 

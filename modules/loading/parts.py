@@ -11,12 +11,12 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from modules.families.family import UNET, ModelFamily, TextEncoderSpec
+from modules.families.family import UNET, LatentFormat, ModelFamily, TextEncoderSpec
 from modules.library.model_file import ModelFile
 from modules.loading.language_model import width_of
 from modules.loading.ldm_names import clip_names
 from modules.loading.transformer import text_widths
-from modules.loading.vae import vae_prefix
+from modules.loading.vae import DECODER_BEGINNINGS, vae_prefix
 from modules.loading.weights import Weights, open_weights
 from modules.schema.errors import CannotLoad
 
@@ -129,7 +129,7 @@ class Search:
         if vae_prefix(self.weights.header.names):
             return self.weights, None
         names, others = self.family.vae_files, self.family.other_vae_files
-        fitting = [(file, weights) for file, weights in self._open(self.files.vaes) if _latent_channels(weights) == self.family.latent.channels]
+        fitting = [(file, weights) for file, weights in self._open(self.files.vaes) if _fits(weights, self.family.latent)]
         fitting = [each for each in fitting if not _is_called(each[0], others)]
         named = [each for each in fitting if _is_called(each[0], names)]
         if self.family.denoiser != "unet" and (named or fitting):       # which of SD's VAEs is the right one, nobody can tell
@@ -161,7 +161,8 @@ def _clip_width(weights: Weights, prefix: str) -> int:
     return shapes[source][-1] if source and "encoder.layers.0.mlp.fc1.weight" in names else 0
 
 
-def _latent_channels(weights: Weights) -> int:
+def _fits(weights: Weights, latent: LatentFormat) -> bool:
+    """Whether it is a VAE whose latents have that many channels, of pictures or of films."""
     shapes = weights.header.shapes
-    shape = next((shapes[name] for name in ("decoder.conv_in.weight", "first_stage_model.decoder.conv_in.weight") if name in shapes), ())
-    return shape[1] if len(shape) == 4 else 0
+    shape: tuple[int, ...] = next((shapes[name] for name in DECODER_BEGINNINGS if name in shapes), ())
+    return len(shape) == (5 if latent.films else 4) and shape[1] == latent.channels

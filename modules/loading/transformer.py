@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
 
-from modules.families.family import ModelFamily, Shapes
+from modules.families.family import Denoiser, ModelFamily, Shapes
 from modules.loading.fill import Filling, prepared
 from modules.loading.transformer_names import transformer_names
 from modules.loading.weights import Weights
@@ -16,6 +18,9 @@ from modules.schema.errors import CannotLoad
 
 _PATCH = 4              # cells of two by two in one token
 _HEAD_WIDTH = 64        # SD3's, which no shape tells
+_KINDS: Mapping[Denoiser, tuple[str, str]] = {
+    "flux": ("flux", "Flux"), "chroma": ("chroma", "Chroma"), "sd3": ("sd3", "SD3"), "z-image": ("z_image", "ZImage"), "qwen-image": ("qwenimage", "QwenImage"),
+}  # fmt: skip
 
 
 def prepare_transformer(family: ModelFamily, weights: Weights) -> Filling[nn.Module]:
@@ -40,6 +45,8 @@ def ready_transformer(module: Any, device: torch.device) -> Any:
         config, embedding = module.config, module.time_text_embed
         count = 3 * config.num_single_layers + 12 * config.num_layers + 2
         module.time_text_embed = type(embedding)(num_channels=config.approximator_num_channels // 4, out_dim=count).to(device)
+    if type(module).__name__.startswith("QwenImage"):          # its places, which it brings to the device itself
+        module.pos_embed = type(module.pos_embed)(theta=10000, axes_dim=list(module.config.axes_dims_rope), scale_rope=True)
     return module
 
 
@@ -57,21 +64,8 @@ def text_widths(family: ModelFamily, weights: Weights) -> tuple[int, int]:
 
 
 def _kind(family: ModelFamily) -> Any:
-    if family.denoiser == "flux":
-        from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
-
-        return FluxTransformer2DModel
-    if family.denoiser == "chroma":
-        from diffusers.models.transformers.transformer_chroma import ChromaTransformer2DModel
-
-        return ChromaTransformer2DModel
-    if family.denoiser == "sd3":
-        from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
-
-        return SD3Transformer2DModel
-    from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
-
-    return ZImageTransformer2DModel
+    file, name = _KINDS[family.denoiser]
+    return getattr(import_module(f"diffusers.models.transformers.transformer_{file}"), f"{name}Transformer2DModel")
 
 
 def _count(shapes: Shapes, group: str) -> int:
@@ -148,4 +142,19 @@ def _z_image(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-_CONFIGS = {"flux": _flux_guided, "chroma": _chroma, "sd3": _sd3, "z-image": _z_image}
+def _qwen_image(shapes: Shapes) -> dict[str, Any]:
+    width, inputs = shapes["img_in.weight"]
+    head = shapes["transformer_blocks.0.attn.norm_q.weight"][0]
+    time = head // 8
+    return {
+        "in_channels": inputs,
+        "out_channels": shapes["proj_out.weight"][0] // _PATCH,
+        "num_layers": _count(shapes, "transformer_blocks"),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["txt_in.weight"][1],
+        "axes_dims_rope": (time, (head - time) // 2, (head - time) // 2),
+    }
+
+
+_CONFIGS = {"flux": _flux_guided, "chroma": _chroma, "sd3": _sd3, "z-image": _z_image, "qwen-image": _qwen_image}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 IN_CHECKPOINT = "first_stage_model."
 _NOT_OF_THE_VAE = ("loss.", "model_ema.")
 _PREFIXES = (IN_CHECKPOINT, "vae.")         # the second is what ComfyUI writes for FLUX.1
+DECODER_BEGINNINGS = tuple(f"{prefix}decoder.{name}.weight" for prefix in ("", *_PREFIXES) for name in ("conv_in", "conv1"))
 
 
 def vae_prefix(names: Iterable[str]) -> str:
@@ -59,7 +60,7 @@ def load_vae(vae_file: ModelFile, family: ModelFamily, policy: ComputePolicy) ->
 def ready(model: Convolutional, policy: ComputePolicy) -> Convolutional:
     """``model`` (a UNet or VAE) with the attention and the memory format that ``policy`` asks for."""
     apply_attention(model, policy)
-    if policy.channels_last:
+    if policy.channels_last and all(parameter.ndim < 5 for parameter in model.parameters()):
         nn.Module.to(model, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return model
 
@@ -74,6 +75,12 @@ def prepare_vae(weights: Weights, latent: LatentFormat) -> Filling[AutoencoderKL
     prefix = vae_prefix(header.names)
     names = [name for name in header.names if prefix and name.startswith(prefix)]
     names = names or [name for name in header.names if not name.startswith(_NOT_OF_THE_VAE)]
+    is_of_films = any(len(header.shapes[name]) == 5 for name in DECODER_BEGINNINGS if name in header.shapes)
+    if is_of_films and latent.films:
+        return _prepare_film_vae(weights, names, prefix, latent)
+    if is_of_films or latent.films:
+        whose = "Qwen-Image and Wan" if is_of_films else "other models than Qwen-Image"
+        raise CannotLoad(header.path, f"its VAE is that of {whose}", "Choose another VAE, or Automatic.")
     levels = vae_levels(names)
     if levels == 0:
         kind = foreign_kind(header.shapes)
@@ -83,4 +90,20 @@ def prepare_vae(weights: Weights, latent: LatentFormat) -> Filling[AutoencoderKL
     config = vae_config(header.path, {name: header.shapes[source] for name, source in renamed.items()}, latent)
     with torch.device("meta"):
         module = AutoencoderKL(**config)
+    return prepared(module, renamed, weights, part="VAE")
+
+
+def _prepare_film_vae(weights: Weights, names: Sequence[str], prefix: str, latent: LatentFormat) -> Filling[Any]:
+    from modules.loading.film_vae import film_vae_config, film_vae_names, film_vae_of
+
+    header = weights.header
+    renamed = film_vae_names(names, prefix)
+    try:
+        config = film_vae_config({name: header.shapes[source] for name, source in renamed.items()})
+    except (KeyError, IndexError, ZeroDivisionError) as error:
+        raise CannotLoad(header.path, f"its VAE is incomplete: it lacks {error.args[0]}", "Download the file again.") from error
+    if config["z_dim"] != latent.channels:
+        raise CannotLoad(header.path, f"its VAE makes {config['z_dim']}-channel latents, the model needs {latent.channels}", "Choose another VAE.")
+    with torch.device("meta"):
+        module = film_vae_of(config)
     return prepared(module, renamed, weights, part="VAE")

@@ -73,6 +73,8 @@ REAL_LAYOUTS: dict[str, dict[str, tuple[int, ...]]] = {
     "Chroma Radiance": FLUX_BARE | {"distilled_guidance_layer.in_proj.weight": (5120, 64), "img_in_patch.weight": (3072, 3, 16, 16),
                                     "nerf_final_layer_conv.norm.scale": (64,)},
     "Qwen-Image": {"txt_norm.weight": (3584,), "transformer_blocks.0.img_mod.1.weight": (18432, 3072), "img_in.weight": (3072, 64)},
+    "Qwen-Image Layered": {"txt_norm.weight": (3584,), "transformer_blocks.0.img_mod.1.weight": (18432, 3072),
+                           "time_text_embed.addition_t_embedding.weight": (2, 3072)},
     "Qwen-Image 2.1": {"txt_in.text_norm.weight": (3584,)},
     "Lumina 2": NEXT_DIT | {"cap_embedder.0.weight": (2304,), "cap_embedder.1.weight": (2304, 2304)},
     "Z-Image": NEXT_DIT | {"cap_embedder.0.weight": (2560,), "cap_embedder.1.weight": (3840, 2560), "layers.0.adaLN_modulation.0.weight": (15360, 256),

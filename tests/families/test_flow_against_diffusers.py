@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ from modules.compute.hardware import Hardware
 from modules.compute.policy import policy_from_flags
 from modules.engine import denoise_pass
 from modules.engine.adapters import applied
+from modules.engine.decode import decode_latent
+from modules.engine.encode import encode_pixels
 from modules.engine.extra_networks import take_out_tags
 from modules.engine.generate import generate
 from modules.engine.hooks import NullHooks
+from modules.engine.preview import preview_map
 from modules.engine.prompt_tokens import VOCABULARY_FOLDER
 from modules.engine.resolved import ResolvedInit, ResolvedInpaint, ResolvedRequest, SamplingOptions
 from modules.families.table import FAMILIES
@@ -43,7 +47,9 @@ UNET = "model.diffusion_model."
 CHAT = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant{{ '\n' }}"
 # how the family's file comes: alone, with everything inside under ComfyUI's names, or with the names of diffusers
 FORMS = {"FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers"}
-FILES = {"clip_l": "clip_l.safetensors", "clip_g": "clip_g.safetensors", "t5xxl": "t5xxl_fp16.safetensors", "qwen3_4b": "qwen_3_4b.safetensors"}
+FILES = {"clip_l": "clip_l.safetensors", "clip_g": "clip_g.safetensors", "t5xxl": "t5xxl_fp16.safetensors", "qwen3_4b": "qwen_3_4b.safetensors",
+         "qwen25_7b": "qwen_2.5_vl_7b.safetensors"}  # fmt: skip
+VAES = {"SD3": "sd3_vae.safetensors", "SD3.5": "sd3_vae.safetensors", "Qwen-Image": "qwen_image_vae.safetensors"}
 
 PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8))
 MASK = Image.new("L", (SIZE, SIZE))
@@ -70,7 +76,7 @@ def files_of(name: str, folder: Path, form: str = "") -> tuple[ModelFile, PartFi
         return listed(tiny.write(model, whole)), PartFiles()
     tiny.write(model, original)
     encoders = [listed(tiny.write(folder / "text_encoder" / FILES[part], tiny.text_state(part, module))) for part, module in texts.items()]
-    vae_file = tiny.write(folder / "VAE" / ("sd3_vae.safetensors" if name.startswith("SD3") else "ae.safetensors"), tiny.original_vae(vae.state_dict()))
+    vae_file = tiny.write(folder / "VAE" / VAES.get(name, "ae.safetensors"), tiny.original_vae(vae.state_dict()))
     return listed(model), PartFiles(text_encoders=tuple(encoders), vaes=(listed(vae_file),))
 
 
@@ -143,6 +149,10 @@ def reference_latents(name: str, ours: Ours) -> Tensor:
         parts |= {"text_encoder": texts["qwen3_4b"], "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>")}
         asked |= {"latents": noise, "negative_prompt": NEGATIVE, "guidance_scale": SCALE - 1}
         pipeline = library.ZImagePipeline(**parts)
+    elif name == "Qwen-Image":
+        parts |= {"text_encoder": texts["qwen25_7b"], "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>", 4096)}
+        asked |= {"latents": packed(noise), "negative_prompt": NEGATIVE, "true_cfg_scale": SCALE, "guidance_scale": None}
+        pipeline = library.QwenImagePipeline(**parts)
     elif name.startswith("SD3"):
         parts |= {"text_encoder": texts["clip_l"], "tokenizer": clip, "text_encoder_2": texts["clip_g"],
                   "tokenizer_2": CLIPTokenizer.from_pretrained(VOCABULARY_FOLDER, local_files_only=True, pad_token="!"),
@@ -164,8 +174,8 @@ def reference_latents(name: str, ours: Ours) -> Tensor:
     return found if found.ndim == 4 else unpacked(found)
 
 
-def fast_tokenizer(made: Any, pad: str) -> PreTrainedTokenizerFast:
-    found = PreTrainedTokenizerFast(tokenizer_object=made, pad_token=pad, model_max_length=512, padding_side="right")
+def fast_tokenizer(made: Any, pad: str, length: int = 512) -> PreTrainedTokenizerFast:
+    found = PreTrainedTokenizerFast(tokenizer_object=made, pad_token=pad, model_max_length=length, padding_side="right")
     found.chat_template = CHAT
     return found
 
@@ -178,7 +188,7 @@ def unpacked(tokens: Tensor) -> Tensor:
     return library.FluxPipeline._unpack_latents(tokens, SIZE, SIZE, 8)
 
 
-@pytest.mark.parametrize("name", ["SD3.5", "Z-Image"])
+@pytest.mark.parametrize("name", ["SD3.5", "Z-Image", "Qwen-Image"])
 def test_a_folder_of_diffusers_is_the_same_model(name: str, tmp_path: Path) -> None:
     transformer, vae, texts = modules_of(name)
     kinds = [type(module).__name__ for module in texts.values()]
@@ -194,8 +204,26 @@ def test_a_folder_of_diffusers_is_the_same_model(name: str, tmp_path: Path) -> N
     (folder / "model_index.json").write_text(json.dumps(index))
     loaded = load_checkpoint(listed(folder), POLICY)
     assert loaded.family.name == name
-    for ours, theirs in ((loaded.unet, transformer), (loaded.vae, vae), (loaded.text_encoders[-1].module, order[-1][1])):
+    text = order[-1][1].language_model if name == "Qwen-Image" else order[-1][1]
+    for ours, theirs in ((loaded.unet, transformer), (loaded.vae, vae), (loaded.text_encoders[-1].module, text)):
         assert all(torch.equal(tensor, theirs.state_dict()[key]) for key, tensor in ours.state_dict().items())
+
+
+@torch.no_grad()
+def test_a_vae_of_films_takes_pictures_and_is_for_no_other_model(tmp_path: Path) -> None:
+    model = load_checkpoint(files_of("Qwen-Image", tmp_path, "whole")[0], POLICY)
+    vae, picture = modules_of("Qwen-Image")[1], torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+    mean, deviation = (torch.tensor(values).view(1, -1, 1, 1) for values in (vae.config.latents_mean, vae.config.latents_std))
+    latent = (vae.encode(picture[:, :, None] * 2 - 1).latent_dist.mean[:, :, 0] - mean) / deviation
+    assert torch.allclose(encode_pixels(picture, model.vae, model.family.latent, seed=1), latent, atol=1e-4)
+    wanted = vae.decode((latent * deviation + mean)[:, :, None]).sample[0, :, 0] / 2 + 0.5
+    assert torch.allclose(decode_latent(latent[0], model.vae, scale=1.0), wanted.clamp(0, 1), atol=1e-4)
+    assert preview_map(model.vae, model.family.latent).weight.shape == (16, 3)
+    flux, parts = files_of("FLUX.1 dev", tmp_path / "flux")
+    films = listed(tiny.write(tmp_path / "VAE" / "qwen_image_vae.safetensors", tiny.original_vae(vae.state_dict())))
+    with pytest.raises(CannotLoad, match="Qwen-Image and Wan"):
+        load_checkpoint(flux, POLICY, files=parts, vae_file=films)
+    assert load_checkpoint(flux, POLICY, files=replace(parts, vaes=(films, *parts.vaes))).vae_file == parts.vaes[0]
 
 
 def test_what_is_missing_is_listed_all_at_once(tmp_path: Path) -> None:

@@ -11,11 +11,21 @@ import diffusers
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, Qwen3Config, Qwen3Model, T5Config, T5EncoderModel
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLModel,
+    Qwen3Config,
+    Qwen3Model,
+    T5Config,
+    T5EncoderModel,
+)
 
 library: Any = diffusers      # it hands out its classes late
 State = dict[str, Tensor]
-L_WIDTH, G_WIDTH, T5_WIDTH, QWEN_WIDTH, WIDTH, HEAD = 32, 48, 96, 48, 64, 32
+L_WIDTH, G_WIDTH, T5_WIDTH, QWEN_WIDTH, QWEN_VL_WIDTH, WIDTH, HEAD = 32, 48, 96, 48, 128, 64, 32
 FLUX_SIZES: dict[str, Any] = {
     "num_layers": 1, "num_single_layers": 2, "attention_head_dim": HEAD, "num_attention_heads": 2, "joint_attention_dim": T5_WIDTH,
     "axes_dims_rope": (4, 14, 14),
@@ -43,6 +53,8 @@ def transformer_of(family: str) -> Any:
     elif family == "Z-Image":
         made = library.ZImageTransformer2DModel(
             dim=WIDTH, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=QWEN_WIDTH, axes_dims=[8, 12, 12])
+    elif family == "Qwen-Image":
+        made = library.QwenImageTransformer2DModel(num_layers=2, attention_head_dim=HEAD, num_attention_heads=2, joint_attention_dim=QWEN_VL_WIDTH, axes_dims_rope=(4, 14, 14))
     else:
         normed = family == "SD3.5"
         made = library.SD3Transformer2DModel(
@@ -54,6 +66,11 @@ def transformer_of(family: str) -> Any:
 
 
 def vae_of(family: str) -> Any:
+    if family == "Qwen-Image":
+        made = randomised(library.AutoencoderKLQwenImage(base_dim=16, dim_mult=[1, 2, 2, 2], num_res_blocks=1), 2)
+        with torch.no_grad():
+            made.quant_conv.weight[16:], made.quant_conv.bias[16:] = 0.0, -30.0
+        return made
     shift, scale = (0.0609, 1.5305) if family.startswith("SD3") else (0.1159, 0.3611)
     kinds = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4, "block_out_channels": [32] * 4}
     made = randomised(library.AutoencoderKL(
@@ -65,7 +82,12 @@ def vae_of(family: str) -> Any:
 
 
 def text_encoders_of(family: str) -> dict[str, Any]:
-    """By the part of a file's name: "clip_l", "clip_g", "t5xxl", "qwen3_4b"."""
+    """By the part of a file's name: "clip_l", "clip_g", "t5xxl", "qwen3_4b", "qwen25_7b"."""
+    if family == "Qwen-Image":
+        return {"qwen25_7b": randomised(Qwen2_5_VLModel(Qwen2_5_VLConfig(
+            text_config={"vocab_size": 151936, "hidden_size": QWEN_VL_WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 1, "num_key_value_heads": 1,
+                         "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}},
+            vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 1, "out_hidden_size": QWEN_VL_WIDTH})), 6)}
     if family == "Z-Image":
         sizes: dict[str, Any] = {"hidden_size": QWEN_WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 24}
         return {"qwen3_4b": randomised(Qwen3Model(Qwen3Config(
@@ -90,6 +112,8 @@ def original_transformer(family: str, state: Mapping[str, Tensor]) -> State:
     """The transformer's weights as its makers name and join them."""
     if family.startswith("SD3"):
         return _sd3(state)
+    if family == "Qwen-Image":      # its makers' names are diffusers'
+        return dict(state)
     return _z_image(state) if family == "Z-Image" else _flux(state)
 
 
@@ -173,7 +197,9 @@ def _z_image(state: Mapping[str, Tensor]) -> State:
 
 
 def original_vae(state: Mapping[str, Tensor]) -> State:
-    """A VAE's weights as FLUX.1's makers name them."""
+    """A VAE's weights as FLUX.1's makers name them, or Wan's."""
+    if "decoder.norm_out.gamma" in state:
+        return _film_vae(state)
     out: State = {}
     for name, tensor in state.items():
         name = re.sub(r"down_blocks\.(\d)\.resnets\.(\d)", r"down.\1.block.\2", name)
@@ -190,6 +216,22 @@ def original_vae(state: Mapping[str, Tensor]) -> State:
     return out
 
 
+def _film_vae(state: Mapping[str, Tensor]) -> State:
+    """One residual block at each of the encoder's levels, two at the decoder's."""
+    out: State = {}
+    for name, tensor in state.items():
+        name = re.sub(r"^quant_conv", "conv1", re.sub(r"^post_quant_conv", "conv2", name))
+        name = name.replace("norm_out.", "head.0.").replace("conv_out.", "head.2.").replace("conv_in.", "conv1.").replace("down_blocks", "downsamples")
+        name = re.sub(r"up_blocks\.(\d)\.resnets\.(\d)", lambda match: f"upsamples.{int(match[1]) * 3 + int(match[2])}", name)
+        name = re.sub(r"up_blocks\.(\d)\.upsamplers\.0", lambda match: f"upsamples.{int(match[1]) * 3 + 2}", name)
+        name = re.sub(r"mid_block\.resnets\.(\d)", lambda match: f"middle.{int(match[1]) * 2}", name).replace("mid_block.attentions.0", "middle.1")
+        if "samples" in name or (".middle." in name and ".middle.1." not in name):
+            for ours, theirs in (("norm1.", "residual.0."), (".conv1.", ".residual.2."), ("norm2.", "residual.3."), (".conv2.", ".residual.6."), ("conv_shortcut", "shortcut")):
+                name = name.replace(ours, theirs)
+        out[name] = tensor
+    return out
+
+
 def text_state(name: str, module: Any) -> State:
     """A text encoder's weights as its own file has them."""
     state = dict(module.state_dict())
@@ -197,6 +239,8 @@ def text_state(name: str, module: Any) -> State:
         return {key: tensor for key, tensor in state.items() if key != "encoder.embed_tokens.weight"}
     if name == "qwen3_4b":
         return {f"model.{key}": tensor for key, tensor in state.items()}
+    if name == "qwen25_7b":
+        return {("" if key.startswith("visual.") else "model.") + key.removeprefix("language_model."): tensor for key, tensor in state.items()} | {"lm_head.weight": torch.zeros(8, 8)}
     return {key if key.startswith("text_") else f"text_model.{key}": tensor for key, tensor in state.items()}
 
 
