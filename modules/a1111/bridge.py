@@ -20,6 +20,7 @@ from modules.a1111.denoiser_callbacks import after_guidance, after_model, before
 from modules.a1111.framing import Framing
 from modules.a1111.infotexts import evaluated
 from modules.a1111.live_sampler import LiveSampler
+from modules.a1111.lora_names import live_networks
 from modules.a1111.model_view import ldm_of
 from modules.a1111.network_types import ExtraNetworkParams
 from modules.a1111.pass_conditioning import in_a1111s_form, taken_back
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from modules.a1111.lora_live import LiveNetworks
     from modules.a1111.script_runner import ScriptRunner
     from modules.engine.conditioning import PromptConditioning
     from modules.engine.frame import Frame
@@ -57,6 +59,7 @@ class ScriptBridge(PictureListener):
         self._start: Tensor | None = None
         self._sampler: LiveSampler | None = None
         self._framing = Framing(p)
+        self._loras: LiveNetworks | None = None
         self._number = 0            # of the picture within its batch
 
     @property
@@ -125,10 +128,12 @@ class ScriptBridge(PictureListener):
         p.prompts, p.extra_network_data = list(bare), _by_kind(taken[0][1] if taken else ())
         if self.scripts is None:
             return plan
+        self._show_loras()
         self.scripts.after_extra_networks_activate(
             p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds, extra_network_data=p.extra_network_data
         )
         self.scripts.process_batch(p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds)
+        self._take_loras()
         negatives = [image.negative_prompt for image in plan.images]
         if p.prompts == bare and p.negative_prompts == negatives:
             return plan
@@ -206,7 +211,21 @@ class ScriptBridge(PictureListener):
     def denoiser_input(self, call: DenoiserCall) -> DenoiserCall:
         if self._sampler is not None:
             self._sampler.at(call)
-        return before_model(self.p, call)
+        found = before_model(self.p, call)
+        self._take_loras()
+        return found
+
+    def _show_loras(self) -> None:
+        if self._loras is None and self.networks is not None:
+            self._loras = live_networks(self.networks)
+        if self._loras is not None:
+            self._loras.show()
+
+    def _take_loras(self) -> None:
+        """What scripts made of ``networks.loaded_networks``."""
+        if self._loras is not None:
+            with self._told("the list of loaded LoRAs"):
+                self._loras.take()
 
     def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor:
         return after_model(self.p, call, rows)

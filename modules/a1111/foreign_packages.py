@@ -11,10 +11,12 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
 
-from modules.a1111 import ldm_names, lora_names, torchvision_names
+from modules.a1111 import ldm_names, lora_modules, lora_names, torchvision_names
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.stubs import stubbed
+from modules.a1111.text_stage import GeneralConditioner
 from modules.engine.ldm_unet import DiffusionWrapper
+from modules.engine.ldm_vae import AutoencoderKL, DiagonalGaussianDistribution
 from modules.loading import torchvision_absence
 
 _ATTENTION = "CrossAttention MemoryEfficientCrossAttention BasicTransformerBlock SpatialTransformer FeedForward GEGLU default exists zero_module max_neg_value uniq init_ checkpoint Normalize LinearAttention SpatialSelfAttention XFORMERS_IS_AVAILBLE _ATTN_PRECISION"
@@ -46,22 +48,24 @@ PACKAGES: dict[str, str] = {
 }  # fmt: skip
 LORA = {
     "lora": lora_names.LORA, "networks": lora_names.NETWORKS, "network": lora_names.NETWORK, "extra_networks_lora": lora_names.EXTRA,
-    "lora_patches": {}, "lyco_helpers": {}, "network_lora": {}, "network_hada": {}, "network_ia3": {}, "network_lokr": {}, "network_full": {}, "network_norm": {},
-    "network_oft": {}, "network_glora": {}, "ui_edit_user_metadata": {}, "ui_extra_networks_lora": {}, "lora_script": {}, "lora_logger": {},
+    "lora_patches": {}, "lyco_helpers": {}, **lora_modules.NAMES, "ui_edit_user_metadata": {}, "ui_extra_networks_lora": {}, "lora_script": {}, "lora_logger": {},
 }  # fmt: skip
 REAL = {
     **dict.fromkeys(("ldm.modules.diffusionmodules.util", "sgm.modules.diffusionmodules.util"), ldm_names.UTIL),
     **dict.fromkeys(("ldm.modules.attention", "sgm.modules.attention"), ldm_names.ATTENTION),
     **dict.fromkeys(("ldm.modules.diffusionmodules.openaimodel", "sgm.modules.diffusionmodules.openaimodel"), ldm_names.OPENAI),
     "ldm.models.diffusion.ddpm": {"DiffusionWrapper": DiffusionWrapper},
+    **dict.fromkeys(("ldm.modules.diffusionmodules.model", "sgm.modules.diffusionmodules.model"), ldm_names.VAE),
+    "ldm.models.autoencoder": {"AutoencoderKL": AutoencoderKL}, "sgm.models.autoencoder": {"AutoencoderKL": AutoencoderKL},
+    "ldm.modules.distributions.distributions": {"DiagonalGaussianDistribution": DiagonalGaussianDistribution},
+    "sgm.modules": {"GeneralConditioner": GeneralConditioner}, "sgm.modules.encoders.modules": {"GeneralConditioner": GeneralConditioner},
     **dict.fromkeys(("ldm.util", "sgm.util", "k_diffusion.utils"), ldm_names.GENERAL),
 }
 _LORA_STUBS = {
-    "lora": "load_lora load_loras lora_apply_weights lora_Linear_forward lora_Conv2d_forward lora_reset_cached_weight LoraModule LoraUpDownModule",
-    "networks": "load_network load_networks network_apply_weights network_restore_weights_from_backup network_forward network_reset_cached_weight network_Linear_forward network_Linear_load_state_dict network_Conv2d_forward network_Conv2d_load_state_dict network_GroupNorm_forward network_LayerNorm_forward network_MultiheadAttention_forward assign_network_names_to_compvis_modules convert_diffusers_name_to_compvis load_lora originals module_types purge_networks_from_memory",
-    "network": "NetworkModule ModuleType NetworkWeights SdVersion", "extra_networks_lora": "ExtraNetworkLora", "lora_patches": "LoraPatches", "network_lora": "NetworkModuleLora ModuleTypeLora",
-    "network_hada": "NetworkModuleHada ModuleTypeHada", "network_ia3": "NetworkModuleIa3 ModuleTypeIa3", "network_lokr": "NetworkModuleLokr ModuleTypeLokr make_kron", "network_full": "NetworkModuleFull ModuleTypeFull",
-    "network_norm": "NetworkModuleNorm ModuleTypeNorm", "network_oft": "NetworkModuleOFT ModuleTypeOFT", "network_glora": "NetworkModuleGLora ModuleTypeGLora", "lyco_helpers": "make_weight_cp rebuild_conventional rebuild_cp_decomposition rebuild_weight factorization",
+    "lora": "lora_apply_weights lora_Linear_forward lora_Conv2d_forward lora_reset_cached_weight LoraModule LoraUpDownModule",
+    "networks": "network_apply_weights network_restore_weights_from_backup network_forward network_reset_cached_weight network_Linear_forward network_Linear_load_state_dict network_Conv2d_forward network_Conv2d_load_state_dict network_GroupNorm_forward network_LayerNorm_forward network_MultiheadAttention_forward assign_network_names_to_compvis_modules load_lora originals",
+    "extra_networks_lora": "ExtraNetworkLora", "lora_patches": "LoraPatches",
+    "network_lokr": "make_kron", "lyco_helpers": "make_weight_cp rebuild_conventional rebuild_cp_decomposition rebuild_weight factorization",
     "ui_edit_user_metadata": "LoraUserMetadataEditor", "ui_extra_networks_lora": "ExtraNetworksPageLora", "lora_logger": "logger",
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from modules.engine import ldm_vae
 from modules.engine.ldm_layers import (
     BasicTransformerBlock,
     CrossAttention,
@@ -104,4 +105,5 @@ ATTENTION: dict[str, Any] = {
     **{each.__name__: each for each in (CrossAttention, MemoryEfficientCrossAttention, BasicTransformerBlock, SpatialTransformer)},
 }  # fmt: skip
 OPENAI = {**UTIL, **{each.__name__: each for each in (UNetModel, ResBlock, TimestepBlock, TimestepEmbedSequential, Downsample, Upsample)}, "th": th}
+VAE = {each.__name__: each for each in (ldm_vae.AttnBlock, ldm_vae.MemoryEfficientAttnBlock, ldm_vae.ResnetBlock, ldm_vae.Encoder, ldm_vae.Decoder, ldm_vae.Downsample, ldm_vae.Upsample)}
 GENERAL = {"default": default, "exists": exists, "append_dims": append_dims}

@@ -1,12 +1,21 @@
 """The built-in Lora extension of A1111, as other extensions see it: which files there are, and what is in use."""
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
 
+from modules.a1111 import lora_modules
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.checkpoint_list import read_metadata
 from modules.a1111.live import LiveDict
+from modules.a1111.lora_live import LiveNetworks, Network, original_key
+from modules.engine.adapters import LoadedLora
+from modules.engine.extra_networks import LoraRequest
 from modules.library.model_file import ModelFile
+
+if TYPE_CHECKING:
+    from modules.engine.adapters import NetworkSwitch
 
 
 class NetworkOnDisk:
@@ -37,21 +46,6 @@ class NetworkOnDisk:
         self.hash, self.shorthash = v, v[:12]
 
 
-class Network:
-    """A LoRA in use."""
-
-    def __init__(self, name: str, network_on_disk: NetworkOnDisk) -> None:
-        self.name = name
-        self.network_on_disk = network_on_disk
-        self.te_multiplier = 1.0
-        self.unet_multiplier = 1.0
-        self.dyn_dim = None
-        self.modules: dict[str, Any] = {}
-        self.bundle_embeddings: dict[str, Any] = {}
-        self.mtime = None
-        self.mentioned_name = None
-
-
 def _files() -> dict[str, NetworkOnDisk]:
     if not is_occupied():
         return {}
@@ -68,14 +62,63 @@ def list_available_networks() -> None:
     current().catalogue.refresh()
 
 
+class SdVersion(IntEnum):
+    Unknown = 1
+    SD1 = 2
+    SD2 = 3
+    SDXL = 4
+
+
+def load_network(name: str, network_on_disk: NetworkOnDisk, request: LoraRequest | None = None) -> Network:
+    """The file, read. Raises CannotLoad, and KeyError for a file that is not among the LoRAs."""
+    app = current()
+    file = network_on_disk._model or app.loras.find(network_on_disk.name)
+    if file is None:
+        raise KeyError(network_on_disk.name)
+    return Network(name, network_on_disk, LoadedLora(request or LoraRequest(name=name), app.loras.load(file)), app.checkpoints.components)
+
+
+def load_networks(names: Sequence[str], te_multipliers: Any = None, unet_multipliers: Any = None, dyn_dims: Any = None) -> None:
+    """These LoRAs in place of those in use. In a batch they act from the next call of the model on; names that are not there are passed over."""
+    found = []
+    for n, name in enumerate(names):
+        on_disk = available_network_aliases.get(name)
+        if on_disk is not None:
+            request = LoraRequest(name=name, text_strength=_nth(te_multipliers, n, 1.0), unet_strength=_nth(unet_multipliers, n, 1.0), dynamic_rank=_nth(dyn_dims, n, None))
+            found.append(load_network(name, on_disk, request))
+    _SHARED["loaded_networks"][:] = found
+
+
+def _nth(values: Any, n: int, otherwise: Any) -> Any:
+    return values[n] if values and n < len(values) and values[n] is not None else otherwise
+
+
+def live_networks(switch: NetworkSwitch) -> LiveNetworks:
+    """``loaded_networks`` as the view of a run's LoRAs."""
+    return LiveNetworks(switch, _SHARED["loaded_networks"], lambda file: NetworkOnDisk(file.stem, str(file.path.absolute()), file))
+
+
+def convert_diffusers_name_to_compvis(key: str, is_sd2: bool = False) -> str:
+    """A layer's name in a LoRA file by CompVis' names."""
+    from modules.loading.lora_names import place_of
+
+    return original_key(place_of(f"{key}.alpha").layer, current().checkpoints.components)
+
+
 _SHARED: dict[str, Any] = {"loaded_networks": [], "forbidden_network_aliases": {}, "loaded_bundle_embeddings": {}, "networks_in_memory": {}}
 NETWORKS: dict[str, Any] = {
     **_SHARED, "available_networks": available_networks, "available_network_aliases": available_network_aliases,
     "available_network_hash_lookup": available_network_hash_lookup, "list_available_networks": list_available_networks, "extra_network_lora": None,
+    "load_network": load_network, "load_networks": load_networks, "convert_diffusers_name_to_compvis": convert_diffusers_name_to_compvis,
+    "purge_networks_from_memory": lambda: None, "module_types": [made() for made in lora_modules.MODULE_TYPES.values()],
 }  # fmt: skip
 LORA: dict[str, Any] = {
     "available_loras": available_networks, "available_lora_aliases": available_network_aliases, "available_lora_hash_lookup": available_network_hash_lookup,
     "loaded_loras": _SHARED["loaded_networks"], "forbidden_lora_aliases": _SHARED["forbidden_network_aliases"], "list_available_loras": list_available_networks,
+    "load_lora": load_network, "load_loras": load_networks,
 }  # fmt: skip
-NETWORK: dict[str, Any] = {"NetworkOnDisk": NetworkOnDisk, "Network": Network}
+NETWORK: dict[str, Any] = {
+    "NetworkOnDisk": NetworkOnDisk, "Network": Network, "SdVersion": SdVersion, "NetworkModule": lora_modules.NetworkModule,
+    "NetworkWeights": lora_modules.NetworkWeights, "ModuleType": lora_modules.ModuleType,
+}  # fmt: skip
 EXTRA: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
+from traceback import walk_tb
 from typing import Any
 
 import torch
@@ -10,14 +10,18 @@ from torch import Tensor
 
 from modules.a1111.app_slot import current
 from modules.a1111.checkpoint_list import CheckpointInfo, info_of, load_chosen
+from modules.a1111.lora_live import original_key
 from modules.a1111.running import running_work
 from modules.a1111.stubs import NotHere, note_use
-from modules.a1111.text_stage import TextStage
+from modules.a1111.text_names import model_hijack
+from modules.a1111.text_stage import GeneralConditioner, text_stage
 from modules.application import generation
 from modules.application.engine_inputs import resolve
+from modules.engine.adapters import layers_by_key
 from modules.engine.encode_prompt import encode_texts
 from modules.engine.ldm_layers import Layer
 from modules.engine.ldm_unet import DiffusionWrapper, ldm_view
+from modules.engine.ldm_vae import ldm_vae
 from modules.families.family import Prediction
 from modules.loading.components import Components
 from modules.schema.errors import WebuiError
@@ -121,15 +125,31 @@ class SdModel:
 
     @property
     def first_stage_model(self) -> Any:
-        return self.components.vae
+        """The VAE in CompVis' shape; what is done to its parts acts."""
+        _listen()
+        return ldm_vae(self.components.vae)
+
+    @property
+    def network_layer_mapping(self) -> dict[str, Any]:
+        """The layers that LoRAs change, by the names that ``networks`` gives them."""
+        return {original_key(key, self.components): layers[0] for key, layers in layers_by_key(self.components).items()}
 
     @property
     def cond_stage_model(self) -> Any:
-        return TextStage(self.components)
+        """The text stage; SDXL's conditioner where it has several encoders, as in A1111."""
+        _listen()
+        stage = text_stage(self.components, model_hijack)
+        embedders = getattr(stage, "embedders", ())
+        return embedders[0] if len(embedders) == 1 else stage
 
     @property
     def conditioner(self) -> Any:
-        return SimpleNamespace(embedders=[TextStage(self.components, number) for number in range(len(self.components.text_encoders))])
+        """SDXL's alone: extensions tell the models apart by it."""
+        _listen()
+        stage = text_stage(self.components, model_hijack)
+        if not isinstance(stage, GeneralConditioner):
+            raise AttributeError("conditioner")
+        return stage
 
     def decode_first_stage(self, latents: Tensor) -> Tensor:
         """(B, 4, h, w) -> (B, 3, 8h, 8w) in -1..1."""
@@ -172,7 +192,7 @@ class SdModel:
         return self
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name in ("forge_objects", "text_processing_engine", "text_processing_engine_l", "embedding_db"):
+        if name.startswith("_") or name in ("forge_objects", "text_processing_engine", "text_processing_engine_l", "embedding_db", "conditioner"):
             raise AttributeError(name)
         note_use(f"shared.sd_model.{name}", "", logs=False)
         raise NotHere(f"shared.sd_model.{name} is a part of A1111's CompVis model; this program draws with diffusers' modules and has no such part.")
@@ -182,16 +202,22 @@ def ldm_of(parts: Components | None) -> Any:
     """The UNet of ``parts`` in CompVis' shape; what extensions do to it is told as theirs."""
     if parts is None:
         return None
-    Layer.failed = staticmethod(_layer_failed)
+    _listen()
     return ldm_view(parts.unet, conditioning_key="hybrid" if parts.family.is_inpainting else "crossattn")
 
 
+def _listen() -> None:
+    Layer.failed = staticmethod(_layer_failed)
+
+
 def _layer_failed(code: Any, place: str, error: BaseException) -> None:
-    """What an extension put in the place of a part of the UNet raised: the part itself does its work."""
-    host, file = current().extensions, getattr(getattr(code, "__code__", None), "co_filename", __file__)
-    host.troubles.note(host.owner_of(file), f"UNet, {place}", error)
+    """What an extension put in the place of a part of the model raised: the part itself does its work."""
+    host = current().extensions
+    named = [getattr(getattr(code, "__code__", None), "co_filename", __file__), *(frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__))]
+    owner = next((found for file in reversed(named) if (found := host.owner_of(file)) != "base"), "base")
+    host.troubles.note(owner, f"model, {place}", error)
     if (work := running_work()) is not None:
-        work.comments.setdefault(f"What the extension {host.owner_of(file)} does in the UNet ({place}) failed and was passed over: {type(error).__name__}: {error}")
+        work.comments.setdefault(f"What the extension {owner} does in the model ({place}) failed and was passed over: {type(error).__name__}: {error}")
 
 
 _view = SdModel()

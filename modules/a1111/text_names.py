@@ -8,6 +8,7 @@ from typing import Any
 
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.live import LiveDict
+from modules.engine.prompt_tokens import prompt_tokenizer
 from modules.engine.token_count import count_tokens
 from modules.loading.embeddings import Embedding as LoadedEmbedding
 from modules.schema.errors import WebuiError
@@ -111,6 +112,15 @@ class EmbeddingDatabase:
     def load_textual_inversion_embeddings(self, force_reload: bool = False, sync_with_sd_model: bool = True) -> None:
         """Look through the folder anew."""
         current().catalogue.refresh()
+
+    def find_embedding_at_position(self, tokens: list[int], offset: int) -> tuple[Any, Any]:
+        """The embedding that the tokens there name, and how many tokens its name takes; (None, None) where there is none."""
+        components = current().checkpoints.components
+        if components is None:
+            return None, None
+        widths = tuple(each.module.get_input_embeddings().weight.shape[1] for each in components.text_encoders if each.spec.is_clip)  # type: ignore[operator]
+        found = current().embeddings.finder(prompt_tokenizer().tokenize, widths).find(tokens, offset)
+        return (None, None) if found is None else (self.word_embeddings.get(found[0].name), found[1])
 
     def register_embedding(self, embedding: Embedding, model: Any = None) -> Embedding:
         return self.register_embedding_by_name(embedding, model, embedding.name)

@@ -1,14 +1,30 @@
-"""A1111's text encoder as far as prompts are cut into tokens: its chunks, counted and weighted as the engine does."""
+"""A1111's text stage over our text encoders: ``cond_stage_model``, and for SDXL ``conditioner`` with its ``embedders``.
+
+It cuts prompts as the engine does. Where an extension hooks it or replaces one of its methods, the engine reads prompts through it
+(``text_door``); where nobody did, it only answers questions.
+"""
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
 
 from modules.a1111.app_slot import current
+from modules.a1111.running import running_work
+from modules.application.engine_inputs import resolve
+from modules.engine.ldm_layers import Layer
 from modules.engine.prompt_chunks import CHUNK_LENGTH, Chunking
 from modules.engine.prompt_chunks import PromptChunk as EngineChunk
 from modules.engine.prompt_tokens import prompt_tokenizer
+from modules.engine.text_door import Own, reader_at, stand_reader
+from modules.engine.text_encoding import EncodedTexts, emphasise, encode_chunks
 from modules.loading.components import Components
+from modules.schema.request import Txt2ImgRequest
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
 
 class PromptChunk:
@@ -20,28 +36,134 @@ class PromptChunk:
         self.fixes: list[Any] = list(chunk.embeddings) if chunk else []
 
 
-class TextStage:
-    """``cond_stage_model``, or one of ``conditioner.embedders``. number: which text encoder."""
+class OldTokenizer:
+    """transformers' CLIPTokenizer with the names that it had when A1111 was written."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._convert_token_to_id = tokenizer.convert_tokens_to_ids
+        self._convert_id_to_token = tokenizer.convert_ids_to_tokens
+        self.encoder = tokenizer.get_vocab()
+        self.decoder = {number: word for word, number in self.encoder.items()}
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        return self._tokenizer(*given, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+
+class TextConditionalModel(nn.Module):
+    """A1111's base of all text stages."""
+
+
+class FrozenCLIPEmbedderWithCustomWordsBase(TextConditionalModel):
+    """One text encoder. number: which of the model's."""
 
     chunk_length = CHUNK_LENGTH
+    is_trainable = False
+    input_key = "txt"
+    legacy_ucg_val = None
+    watched: ClassVar[tuple[str, ...]] = ("tokenize", "tokenize_line", "process_texts", "process_tokens", "encode_with_transformers", "empty_chunk")
 
-    def __init__(self, components: Components, number: int = 0) -> None:
-        self._encoder = components.text_encoders[number]
+    def __init__(self, components: Components, number: int, hijack: Any) -> None:
+        super().__init__()
+        self._keep(components=components, number=number, encoder=components.text_encoders[number], hijack=hijack, asker=None)
         tokenizer = prompt_tokenizer()
         self.id_start, self.id_end, self.id_pad, self.comma_token = tokenizer.start, tokenizer.end, tokenizer.end, tokenizer.comma
+        self.return_pooled = self._encoder.spec.pooled
+        module, words = self._encoder.module, OldTokenizer(self._encoder.tokenizer)
+        embeddings = module.get_input_embeddings()  # type: ignore[operator]
+        embeddings.__dict__.setdefault("wrapped", embeddings)           # A1111's EmbeddingsWithFixes stands around the real one
+        if not hasattr(module, "text_model"):
+            module.__dict__["text_model"] = module
+        self._keep(wrapped=SimpleNamespace(transformer=module, tokenizer=words, model=module, max_length=CHUNK_LENGTH + 2), tokenizer=words)
+
+    hijack: Any
+    wrapped: Any
+    tokenizer: Any
+    _components: Components
+    _number: int
+    _encoder: Any
+    _asker: Own | None
+
+    def _keep(self, **values: Any) -> None:
+        """Not as submodules: these have their place in the program."""
+        for name, value in values.items():
+            self.__dict__[name if name in ("wrapped", "tokenizer", "hijack") else f"_{name}"] = value
+
+    @property
+    def is_deeply_touched(self) -> bool:
+        """Whether somebody replaced a method that ``forward`` is made of."""
+        return any(name in self.__dict__ or getattr(type(self), name) is not _OWN[name] for name in self.watched)
+
+    @property
+    def is_touched(self) -> bool:
+        return _is_hooked(self, _OWN_FORWARD) or self.is_deeply_touched
+
+    def read(self, texts: list[str], own: Own, *, negative: bool) -> EncodedTexts:
+        """The engine asks."""
+        self.__dict__["_asker"] = own
+        try:
+            return _taken(texts, lambda: self(texts), own)
+        finally:
+            self.__dict__["_asker"] = None
+
+    def forward(self, texts: Any) -> Any:
+        """Texts -> (n, T, C); with their pooled states where the encoder has them."""
+        texts = list(texts)
+        is_alone = len(self._components.text_encoders) == 1
+        if self._asker is not None and is_alone and not self.is_deeply_touched:
+            return self._asker(texts).tokens
+        chunked, _ = self.process_texts(texts)
+        rows = max((len(chunks) for chunks in chunked), default=0)
+        found = []
+        for row in range(rows):
+            here = [chunks[row] if row < len(chunks) else self.empty_chunk() for chunks in chunked]
+            self.hijack.fixes = [chunk.fixes for chunk in here]
+            found.append(self.process_tokens([chunk.tokens for chunk in here], [chunk.multipliers for chunk in here]))
+        self.hijack.fixes = None
+        z = torch.cat(found, dim=1)
+        pooled = getattr(found[0], "pooled", None)
+        return (z, pooled) if self.return_pooled and pooled is not None else z
+
+    def encode(self, text: Any) -> Any:
+        return self(text)
+
+    def process_tokens(self, remade_batch_tokens: list[list[int]], batch_multipliers: list[list[float]]) -> Tensor:
+        """One chunk of each text -> (n, 77, C) with its weights. The pooled state is its attribute ``pooled``."""
+        z = self.encode_with_transformers(torch.asarray(remade_batch_tokens))
+        weights = torch.asarray(batch_multipliers, device=z.device, dtype=z.dtype)
+        pooled, counts = getattr(z, "pooled", None), torch.ones(len(z), device=z.device)
+        z = emphasise(z, weights, counts, _options().emphasis)
+        if pooled is not None:
+            z.pooled = pooled  # type: ignore[attr-defined]
+        return z
+
+    def encode_with_transformers(self, tokens: Tensor) -> Tensor:
+        """(n, 77) token numbers -> (n, 77, C), embeddings in the places that ``hijack.fixes`` names."""
+        fixes = self.hijack.fixes or []
+        rows = [EngineChunk(tokens=tuple(row), weights=(1.0,) * len(row), embeddings=tuple(fixes[n]) if n < len(fixes) else ()) for n, row in enumerate(tokens.tolist())]
+        with torch.no_grad():
+            found = encode_chunks(self._encoder, rows, _options(), number=self._number)
+        if found.pooled is not None:
+            found.tokens.pooled = found.pooled  # type: ignore[attr-defined]
+        return found.tokens
+
+    def encode_embedding_init_text(self, init_text: str, nvpt: int) -> Tensor:
+        """The vectors (n, C) of the words ``init_text``, before the encoder."""
+        numbers = torch.asarray(prompt_tokenizer().tokenize(init_text)[: max(nvpt, 1)] or [self.id_pad])
+        embeddings = self._encoder.module.get_input_embeddings()
+        with torch.no_grad():
+            return embeddings(numbers.to(embeddings.weight.device))
 
     @property
     def _rules(self) -> Chunking:
-        settings = current().settings
-        return Chunking(tokenizer=prompt_tokenizer(), emphasis=settings.get("emphasis"), comma_backtrack=settings.get("comma_padding_backtrack"))
-
-    @property
-    def wrapped(self) -> Any:
-        return SimpleNamespace(transformer=self._encoder.module, tokenizer=self.tokenizer)
-
-    @property
-    def tokenizer(self) -> Any:
-        return self._encoder.tokenizer
+        app = current()
+        settings = app.settings
+        widths = tuple(each.module.get_input_embeddings().weight.shape[1] for each in self._components.text_encoders if each.spec.is_clip)  # type: ignore[operator]
+        return Chunking(tokenizer=prompt_tokenizer(), emphasis=settings.get("emphasis"), comma_backtrack=settings.get("comma_padding_backtrack"),
+                        embeddings=app.embeddings.finder(prompt_tokenizer().tokenize, widths))
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
         """Token numbers of each text, without start and end."""
@@ -54,11 +176,134 @@ class TextStage:
 
     def process_texts(self, texts: list[str]) -> tuple[list[list[PromptChunk]], int]:
         """The chunks of each text, and the greatest length."""
-        found = [self.tokenize_line(text) for text in texts]
-        return [chunks for chunks, _ in found], max((count for _, count in found), default=0)
+        known: dict[str, tuple[list[PromptChunk], int]] = {}
+        for text in texts:
+            if text not in known:
+                known[text] = self.tokenize_line(text)
+        return [known[text][0] for text in texts], max((count for _, count in known.values()), default=0)
 
     def empty_chunk(self) -> PromptChunk:
         return PromptChunk(self._rules.empty_chunk())
 
     def get_target_prompt_token_count(self, token_count: int) -> int:
         return max(1, -(-token_count // self.chunk_length)) * self.chunk_length
+
+
+class FrozenCLIPEmbedderWithCustomWords(FrozenCLIPEmbedderWithCustomWordsBase):
+    """OpenAI's encoder."""
+
+
+class FrozenCLIPEmbedderForSDXLWithCustomWords(FrozenCLIPEmbedderWithCustomWords):
+    """The same as SDXL's first one."""
+
+
+class FrozenOpenCLIPEmbedderWithCustomWords(FrozenCLIPEmbedderWithCustomWordsBase):
+    """OpenCLIP's, of SD 2.x."""
+
+
+class FrozenOpenCLIPEmbedder2WithCustomWords(FrozenOpenCLIPEmbedderWithCustomWords):
+    """OpenCLIP's as SDXL's second one."""
+
+
+class GeneralConditioner(nn.Module):
+    """SDXL's: forward({"txt": texts, ...}) -> {"crossattn", "vector"}."""
+
+    def __init__(self, components: Components, hijack: Any) -> None:
+        super().__init__()
+        made = [_embedder(components, number, hijack, several=True) for number in range(len(components.text_encoders))]
+        self.embedders = nn.ModuleList(made)
+        self.wrapped = nn.Module()
+        self.__dict__["_asker"] = None
+
+    @property
+    def is_touched(self) -> bool:
+        return _is_hooked(self, _CONDITIONER_FORWARD) or any(each.is_touched for each in self.embedders)  # type: ignore[union-attr]
+
+    def read(self, texts: list[str], own: Own, *, negative: bool) -> EncodedTexts:
+        """The engine asks."""
+        work = running_work()
+        request = work.listeners[-1].writer.request if work is not None and work.listeners else None
+        size = torch.tensor([[float(request.height), float(request.width)] if request is not None else [1024.0, 1024.0]])
+        given = {
+            "txt": texts, "original_size_as_tuple": size, "crop_coords_top_left": torch.zeros_like(size), "target_size_as_tuple": size,
+            "aesthetic_score": torch.tensor([[2.5 if negative else 6.0]]),
+        }  # fmt: skip
+        self.__dict__["_asker"] = own
+        try:
+            return _taken(texts, lambda: self(given), own)
+        finally:
+            self.__dict__["_asker"] = None
+
+    def forward(self, batch: dict[str, Any], force_zero_embeddings: Any = None) -> dict[str, Tensor]:
+        texts = list(batch["txt"])
+        asker: Own | None = self.__dict__["_asker"]
+        if asker is not None and not any(each.is_touched for each in self.embedders):  # type: ignore[union-attr]
+            found = asker(texts)
+            return {"crossattn": found.tokens} | ({} if found.pooled is None else {"vector": found.pooled})
+        outputs = [each(texts) for each in self.embedders]
+        states = [each[0] if isinstance(each, tuple) else each for each in outputs]
+        pooled = next((each[1] for each in outputs if isinstance(each, tuple)), None)
+        return {"crossattn": torch.cat(states, dim=-1)} | ({} if pooled is None else {"vector": pooled})
+
+    def tokenize(self, texts: list[str]) -> list[list[int]]:
+        return self.embedders[0].tokenize(texts)  # type: ignore[operator]
+
+    def process_texts(self, texts: list[str]) -> Any:
+        return self.embedders[0].process_texts(texts)  # type: ignore[operator]
+
+    def get_target_prompt_token_count(self, token_count: int) -> int:
+        return self.embedders[0].get_target_prompt_token_count(token_count)  # type: ignore[operator]
+
+
+_OWN = {name: getattr(FrozenCLIPEmbedderWithCustomWordsBase, name) for name in FrozenCLIPEmbedderWithCustomWordsBase.watched}
+_OWN_FORWARD, _CONDITIONER_FORWARD = FrozenCLIPEmbedderWithCustomWordsBase.forward, GeneralConditioner.forward
+
+
+def text_stage(components: Components, hijack: Any) -> Any:
+    """The stage of this model, always the same one."""
+    found = reader_at(components)
+    if found is None:
+        several = components.text_encoders[0].spec.prefix.startswith("conditioner.")
+        found = GeneralConditioner(components, hijack) if several else _embedder(components, 0, hijack)
+        stand_reader(components, found)
+    return found
+
+
+def _embedder(components: Components, number: int, hijack: Any, *, several: bool = False) -> FrozenCLIPEmbedderWithCustomWordsBase:
+    is_open = components.text_encoders[number].spec.kind == "open_clip"
+    kinds = {
+        (False, False): FrozenCLIPEmbedderWithCustomWords, (False, True): FrozenCLIPEmbedderForSDXLWithCustomWords,
+        (True, False): FrozenOpenCLIPEmbedderWithCustomWords, (True, True): FrozenOpenCLIPEmbedder2WithCustomWords,
+    }  # fmt: skip
+    return kinds[is_open, several](components, number, hijack)
+
+
+def _is_hooked(stage: nn.Module, own: Any) -> bool:
+    return "forward" in stage.__dict__ or type(stage).forward is not own or any(getattr(stage, name) for name in _HOOKS)
+
+
+def _taken(texts: list[str], ask: Callable[[], Any], own: Own) -> EncodedTexts:
+    """What the stage answered; the engine's own reading where it failed or gave something else."""
+    plain: EncodedTexts | None = None
+    try:
+        found = ask()
+        cross, pooled = (found["crossattn"], found.get("vector")) if isinstance(found, dict) else found if isinstance(found, tuple) else (found, None)
+        if not isinstance(cross, Tensor) or cross.ndim != 3 or len(cross) != len(texts):
+            raise ValueError("it gave no tensor with one row per prompt")
+        if pooled is None:
+            plain = own(texts)
+            pooled = plain.pooled
+        return EncodedTexts(tokens=cross.float(), pooled=pooled)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        Layer.failed(None, "the text encoder", error)
+        return plain or own(texts)
+
+
+def _options() -> Any:
+    """The sampling options of the job under way, or those of the settings."""
+    work = running_work()
+    if work is not None and work.listeners:
+        return work.listeners[-1].writer.request.options
+    return resolve(Txt2ImgRequest(), current().settings).options

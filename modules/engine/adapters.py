@@ -47,7 +47,9 @@ class ActiveNetworks:
 
 
 @dataclass(frozen=True)
-class _Loaded:
+class LoadedLora:
+    """A LoRA's file as it was read, and how a prompt asks for it."""
+
     request: LoraRequest
     lora: Lora
 
@@ -73,8 +75,20 @@ class NetworkSwitch:
         self._hypernetworks = hypernetworks
         self._hooks = HypernetworkHooks()
         self._tags: tuple[NetworkTag, ...] = ()
+        self._asked: tuple[LoadedLora, ...] = ()        # what the tags say
+        self._loaded: tuple[LoadedLora, ...] = ()       # what is in the weights
         self._swaps: list[_Swap] = []
         self._active = ActiveNetworks()
+
+    @property
+    def components(self) -> Components:
+        """The model that they are in."""
+        return self._components
+
+    @property
+    def asked(self) -> tuple[LoadedLora, ...]:
+        """The LoRAs that the tags in use ask for and that were found."""
+        return self._asked
 
     def __enter__(self) -> Self:
         return self
@@ -89,14 +103,34 @@ class NetworkSwitch:
         """
         if tuple(tags) != self._tags and self._shelf is not None:
             self.off()
-            active, self._swaps = _prepared(tags, self._components, self._shelf)
+            active, self._asked = _prepared(tags, self._shelf)
+            active = self._put_in(active, self._asked)
             self._active = replace(active, comments=active.comments + self._hooks.attach(tags, self._components, self._hypernetworks))
             self._tags = tuple(tags)
             for comment in self._active.comments:
                 log.warning("%s", comment)
-            for swap in self._swaps:
-                swap.parameter.data = swap.changed
         return self._active
+
+    def change(self, loaded: Sequence[LoadedLora]) -> None:
+        """Put these in the weights in place of what the tags ask for, until other tags are used or this is called again."""
+        if tuple(loaded) != self._loaded:
+            self._take_out()
+            self._active = self._put_in(replace(self._active, comments=()), tuple(loaded))
+
+    def _put_in(self, active: ActiveNetworks, loaded: tuple[LoadedLora, ...]) -> ActiveNetworks:
+        self._swaps, misfits = _swaps(loaded, self._components)
+        self._loaded = loaded
+        for swap in self._swaps:
+            swap.parameter.data = swap.changed
+        return replace(
+            active, comments=(*active.comments, *misfits), text_key=_text_key(loaded),
+            embeddings=tuple(embedding for each in loaded for embedding in each.lora.embeddings),
+        )  # fmt: skip
+
+    def _take_out(self) -> None:
+        for swap in self._swaps:            # a memory mode may have moved the module meanwhile
+            swap.parameter.data = swap.original.to(device=swap.parameter.device, dtype=swap.parameter.dtype)    # or put it into float32
+        self._swaps, self._loaded = [], ()
 
     def text_key_now(self) -> Hashable:
         """The ``text_key`` of what is in use."""
@@ -120,10 +154,9 @@ class NetworkSwitch:
 
     def off(self) -> None:
         """The weights as they were, to the last bit."""
-        for swap in self._swaps:            # a memory mode may have moved the module meanwhile
-            swap.parameter.data = swap.original.to(device=swap.parameter.device, dtype=swap.parameter.dtype)    # or put it into float32
+        self._take_out()
         self._hooks.off()
-        self._tags, self._swaps, self._active = (), [], ActiveNetworks()
+        self._tags, self._asked, self._active = (), (), ActiveNetworks()
 
 
 @contextmanager
@@ -133,25 +166,23 @@ def applied(tags: Sequence[NetworkTag], components: Components, shelf: LoraShelf
         yield switch.use(tags)
 
 
-def _prepared(tags: Sequence[NetworkTag], components: Components, shelf: LoraShelf) -> tuple[ActiveNetworks, list[_Swap]]:
+def _prepared(tags: Sequence[NetworkTag], shelf: LoraShelf) -> tuple[ActiveNetworks, tuple[LoadedLora, ...]]:
     requests, unread = lora_requests(tags)
     loaded, missing = _load(requests, shelf)
-    swaps, misfits = _swaps(loaded, components)
     foreign = [f"<{tag.kind}:..> was left out: this version knows no network of that kind." for tag in tags if tag.kind not in (*LORA_KINDS, HYPERNET_KIND)]
-    active = ActiveNetworks(
-        facts=_facts(loaded, shelf),
-        comments=(*dict.fromkeys(foreign), *unread, *missing, *misfits),
-        text_key=tuple(
-            (each.lora.file.path, each.lora.file.modified, each.request.text_strength, each.request.dynamic_rank)
-            for each in loaded if each.lora.touches_text_encoder and each.request.text_strength
-        ),
-        embeddings=tuple(embedding for each in loaded for embedding in each.lora.embeddings),
+    return ActiveNetworks(facts=_facts(loaded, shelf), comments=(*dict.fromkeys(foreign), *unread, *missing)), tuple(loaded)
+
+
+def _text_key(loaded: Sequence[LoadedLora]) -> Hashable:
+    """Differs wherever the text encoder's weights do."""
+    return tuple(
+        (each.lora.file.path, each.lora.file.modified, each.lora.revision, each.request.text_strength, each.request.dynamic_rank)
+        for each in loaded if each.lora.touches_text_encoder and each.request.text_strength
     )  # fmt: skip
-    return active, swaps
 
 
-def _load(requests: Sequence[LoraRequest], shelf: LoraShelf) -> tuple[list[_Loaded], list[str]]:
-    loaded: list[_Loaded] = []
+def _load(requests: Sequence[LoraRequest], shelf: LoraShelf) -> tuple[list[LoadedLora], list[str]]:
+    loaded: list[LoadedLora] = []
     comments: list[str] = []
     for request in requests:
         file = shelf.find(request.name)
@@ -159,22 +190,22 @@ def _load(requests: Sequence[LoraRequest], shelf: LoraShelf) -> tuple[list[_Load
             comments.append(f"The LoRA {request.name!r} was not found; the picture was made without it. Put it into models/Lora and press refresh.")
             continue
         try:
-            loaded.append(_Loaded(request, shelf.load(file)))
+            loaded.append(LoadedLora(request, shelf.load(file)))
         except CannotLoad as error:
             comments.append(f"The LoRA {request.name!r} was left out. {error}")
     return loaded, comments
 
 
-def _facts(loaded: Sequence[_Loaded], shelf: LoraShelf) -> dict[str, object]:
+def _facts(loaded: Sequence[LoadedLora], shelf: LoraShelf) -> dict[str, object]:
     hashes = [f"{each.request.name.replace(':', '').replace(',', '')}: {shelf.short_hash(each.lora.file)}" for each in loaded]
     return {"Lora hashes": ", ".join(hashes)} if hashes else {}
 
 
-def _swaps(loaded: Sequence[_Loaded], components: Components) -> tuple[list[_Swap], list[str]]:
+def _swaps(loaded: Sequence[LoadedLora], components: Components) -> tuple[list[_Swap], list[str]]:
     """Every parameter that changes, with its new value; and a sentence for each LoRA that does not fit this model."""
     swaps: dict[int, _Swap] = {}
     comments: list[str] = []
-    layers = _layers(components) if loaded else {}
+    layers = layers_by_key(components) if loaded else {}
     for each in loaded:
         foreign = _other_family(each.lora, layers)
         if foreign:
@@ -207,7 +238,7 @@ def _weight_of(layer: nn.Module) -> Tensor:
     return weight
 
 
-def _layers(components: Components) -> dict[str, tuple[nn.Module, ...]]:
+def layers_by_key(components: Components) -> dict[str, tuple[nn.Module, ...]]:
     """Layers with weights, by every key that a file may use for them; several where the file's layer is several of ours, one after the other."""
     found: dict[str, tuple[nn.Module, ...]] = {}
     encoders = zip(("te", "te2", "te3"), components.text_encoders)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +19,7 @@ from modules.engine.prompt_schedule import ScheduledText, Timeline, pass_timelin
 from modules.engine.prompt_tokens import prompt_tokenizer
 from modules.engine.resolved import SamplingOptions
 from modules.engine.size_conditioning import embedded, size_values
+from modules.engine.text_door import PromptReader, reader_at
 from modules.engine.text_encoding import EncodedTexts, emphasise, encode_chunks
 from modules.schema.errors import InvalidValue
 
@@ -111,6 +112,7 @@ class _PromptEncoder:
         self._encoders = [encoder for encoder in components.text_encoders if encoder.spec.is_clip]
         self._language_models = [encoder for encoder in components.text_encoders if not encoder.spec.is_clip]
         self._family = components.family
+        self._reader: PromptReader | None = None if components.family.is_flow else reader_at(components)
         self._width = int(components.unet.config.get("joint_attention_dim", 0)) if components.family.is_flow else 0
         self._size_values = components.family.size_values
         self._size = size
@@ -145,12 +147,29 @@ class _PromptEncoder:
         if self._notes_emphasis and any("(" in text or "[" in text for text in counts):
             self.facts["Emphasis"] = self._options.emphasis
         key = (self._model_key, tuple(map(tuple, columns)), tuple(counts.values()), tuple(counts) if self._language_models else ())
-        encoded = self._cache.get(key, lambda: self._encode_texts(list(counts), columns, list(counts.values())))
+
+        def own() -> EncodedTexts:
+            return self._cache.get(key, lambda: self._encode_texts(list(counts), columns, list(counts.values())))
+
+        encoded = own() if self._reader is None or not self._reader.is_touched else self._read_by(self._reader, list(counts), own, negative)
         if negative and self._size_values and all(not text for text in counts):
             encoded = _silent(encoded)
         vectors = self._vectors(encoded, negative=negative)
         by_text = dict(zip(counts, zip(encoded.tokens, vectors)))
         return tuple(ScheduledConditioning(until=entry.until, tensor=by_text[entry.text][0], vector=by_text[entry.text][1]) for entry in schedule)
+
+    def _read_by(self, reader: PromptReader, texts: list[str], own: Callable[[], EncodedTexts], negative: bool) -> EncodedTexts:
+        """By way of somebody else, who may ask for these texts, or for others, as they would be read here."""
+
+        def read(asked: list[str]) -> EncodedTexts:
+            if asked == texts:
+                return own()
+            chunked = {text: self._chunks(text) for text in asked}
+            rows, empty = max(len(chunks) for chunks in chunked.values()), self._chunking.empty_chunk()
+            columns = [[chunked[text][row] if row < len(chunked[text]) else empty for text in asked] for row in range(rows)]
+            return self._encode_texts(asked, columns, [1] * len(asked))
+
+        return reader.read(texts, read, negative=negative)
 
     def _vectors(self, encoded: EncodedTexts, *, negative: bool) -> Sequence[Tensor | None]:
         """Per text: its pooled output, then the embedded sizes. None for models that take neither."""

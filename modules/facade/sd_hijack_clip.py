@@ -1,4 +1,5 @@
-"""A1111's ``modules.sd_hijack_clip``: not a part of this program."""
+"""A1111's ``modules.sd_hijack_clip``."""
 from modules.a1111.stubs import stubbed
+from modules.a1111.text_stage import FrozenCLIPEmbedderForSDXLWithCustomWords, FrozenCLIPEmbedderWithCustomWords, FrozenCLIPEmbedderWithCustomWordsBase, PromptChunk, TextConditionalModel
 
-__getattr__ = stubbed(__name__, "FrozenCLIPEmbedderWithCustomWordsBase FrozenCLIPEmbedderWithCustomWords FrozenCLIPEmbedderForSDXLWithCustomWords TextConditionalModel PromptChunk PromptChunkFix")
+__getattr__ = stubbed(__name__, "PromptChunkFix")

@@ -1,4 +1,5 @@
-"""A1111's ``modules.sd_hijack_open_clip``: not a part of this program."""
+"""A1111's ``modules.sd_hijack_open_clip``."""
 from modules.a1111.stubs import stubbed
+from modules.a1111.text_stage import FrozenOpenCLIPEmbedder2WithCustomWords, FrozenOpenCLIPEmbedderWithCustomWords
 
-__getattr__ = stubbed(__name__, "FrozenOpenCLIPEmbedderWithCustomWords FrozenOpenCLIPEmbedder2WithCustomWords tokenizer")
+__getattr__ = stubbed(__name__, "tokenizer")

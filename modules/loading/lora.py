@@ -33,11 +33,13 @@ class Lora:
     """One file's tensors by layer key and part (see lora_names), in the type of the file, on the CPU.
 
     embeddings: textual inversion embeddings that come with it and are known only while it is active.
+    revision: of tensors that somebody changed after they were read; differs for each such change.
     """
 
     file: ModelFile
     layers: Mapping[str, Mapping[str, Tensor]]
     embeddings: tuple[Embedding, ...] = ()
+    revision: int = 0
 
     @property
     def nbytes(self) -> int:

@@ -35,7 +35,7 @@ def test_nothing_that_extensions_use_is_missing_and_most_is_real(a1111: App) -> 
 
 
 def test_a_stub_imports_and_says_on_use_what_it_is(a1111: App) -> None:
-    from modules.sd_hijack_clip import FrozenCLIPEmbedderWithCustomWordsBase as Base
+    from modules.sd_hijack_optimizations import SdOptimization as Base
 
     from modules import deepbooru, sd_unet
 

@@ -1,0 +1,107 @@
+"""What extensions do inside of the model acts: its VAE's halves, its text stage, its LoRAs' layers. Undone, the same bits come out as before."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio
+import numpy as np
+import pytest
+import torch
+
+from modules.a1111 import app_slot, foreign_packages
+from modules.a1111.script_files import load_module
+from modules.a1111.script_host import install_scripts
+from modules.application.app import App
+from modules.application.generation import generate_blocking
+from modules.application.outcome import Outcome
+from modules.schema.request import Txt2ImgRequest
+from tests.golden.cases import data_dir
+
+pytestmark = pytest.mark.golden
+SCRIPT = Path(__file__).parents[1] / "extensions" / "model-insides" / "scripts" / "model_insides.py"
+SMALL = {"prompt": "a cat", "negative_prompt": "blurry", "steps": 2, "width": 64, "height": 64, "seed": 5, "sampler_name": "Euler"}
+LORA = "a cat <lora:tiny-lora:{}>"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    from modules.application.build import build_app
+    from modules.schema.flags import parse_flags
+
+    torch.set_num_threads(1)
+    flags = ["--data-dir", str(tmp_path_factory.mktemp("insides")), "--models-dir", str(data_dir() / "models"), "--no-half"]
+    app = build_app(parse_flags(flags, {}).flags)
+    with app_slot.occupied(app):
+        yield app
+    app.close()
+
+
+@pytest.fixture(scope="module")
+def plain(app: App) -> bytes:
+    """A picture from before there were scripts; from here on there are."""
+    found = generate_blocking(app, Txt2ImgRequest.from_flat(SMALL)).images[0].picture.tobytes()
+    foreign_packages.install()
+    host = install_scripts(app, gradio.Blocks)
+    host.register(load_module(SCRIPT), str(SCRIPT), str(SCRIPT.parents[1]))
+    host.initialize()
+    return found
+
+
+def drawn(app: App, which: str, **values: Any) -> Outcome:
+    scripts = {"alwayson_scripts": {"model insides": {"args": [which]}}}
+    return generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | scripts | values))
+
+
+def pixels(outcome: Outcome) -> np.ndarray:
+    return np.asarray(outcome.images[0].picture.convert("RGB")).astype(int)
+
+
+def heard(app: App) -> list[Any]:
+    host: Any = app.scripts.host
+    return host.txt2img.script("model insides").__class__.process.__globals__["heard"]
+
+
+@pytest.mark.parametrize("which", ["decoder by hand", "attention by hand"])
+def test_a_vae_put_together_by_hand_draws_the_same(app: App, plain: bytes, which: str) -> None:
+    found = drawn(app, which)
+    assert not found.comments and np.abs(pixels(found) - pixels(drawn(app, ""))).max() <= 1
+    assert "by hand" not in which or which != "decoder by hand" or heard(app) == [] or heard(app)[0][:3] == ("kinds", True, True)
+
+
+def test_a_replaced_decoder_acts_and_goes(app: App, plain: bytes) -> None:
+    upright, turned = pixels(drawn(app, "")), pixels(drawn(app, "decoder upside down"))
+    assert np.array_equal(upright[::-1], turned)
+    broken = drawn(app, "decoder fails")
+    assert np.array_equal(pixels(broken), upright) and "nonsense" in " ".join(broken.comments)
+    assert drawn(app, "").images[0].picture.tobytes() == plain
+
+
+def test_a_hook_on_the_text_stage_reads_and_changes_what_the_model_is_told(app: App, plain: bytes) -> None:
+    changed = drawn(app, "text hook")
+    told = heard(app)
+    assert ("text", True, ["a cat"], (1, 77, told[0][3][2])) in told and not changed.comments
+    assert np.abs(pixels(changed) - pixels(drawn(app, ""))).max() > 2
+    assert pixels(drawn(app, "text tokens", prompt="a (cat:1.3), a house")).tolist() == pixels(drawn(app, "", prompt="a (cat:1.3), a house")).tolist()
+    nonsense = drawn(app, "text nonsense")
+    assert nonsense.images[0].picture.tobytes() == plain and nonsense.comments
+
+
+def test_a_loras_layers_bear_compvis_names(app: App, plain: bytes) -> None:
+    drawn(app, "lora looked at", prompt=LORA.format(1))
+    (_, keys, is_module), *_ = heard(app)
+    assert is_module and any(key.startswith("diffusion_model_input_blocks_1_1_") for key in keys)
+    assert any(key.startswith("transformer_text_model_encoder_layers_") for key in keys)
+
+
+def test_what_is_done_to_a_lora_acts_for_that_batch(app: App, plain: bytes) -> None:
+    full, half, none = (pixels(drawn(app, "", prompt=LORA.format(strength))) for strength in (1, 0.5, 0))
+    assert np.abs(full - none).max() > 2
+    assert np.array_equal(pixels(drawn(app, "lora halved", prompt=LORA.format(1))), half)
+    assert np.abs(pixels(drawn(app, "lora halved inside", prompt=LORA.format(1))) - half).max() <= 1
+    assert np.array_equal(pixels(drawn(app, "lora away", prompt=LORA.format(1))), none)
+    assert np.array_equal(pixels(drawn(app, "lora without the unet", prompt=LORA.format(1))), pixels(drawn(app, "", prompt="a cat <lora:tiny-lora:te=1:unet=0>")))
+    stops = pixels(drawn(app, "lora stops", prompt=LORA.format(1)))
+    assert not np.array_equal(stops, full) and not np.array_equal(stops, none)
+    assert np.array_equal(pixels(drawn(app, "", prompt=LORA.format(1))), full), "the file's own tensors are as they were"

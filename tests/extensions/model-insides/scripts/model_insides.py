@@ -1,0 +1,108 @@
+"""Reaches into the model as A1111's extensions do: its VAE's halves, its text stage, its LoRAs' layers. Its argument says which."""
+import lora
+import network
+import networks
+import torch
+from ldm.modules.diffusionmodules.model import AttnBlock, ResnetBlock
+from modules import scripts
+from modules.script_callbacks import on_cfg_denoiser
+from modules.sd_hijack_clip import FrozenCLIPEmbedderWithCustomWordsBase
+
+import gradio as gr
+
+heard = []
+undo = []
+asked = [""]
+
+
+def by_hand(decoder, z):
+    """The decoder put together from its parts, in CompVis' order."""
+    h = decoder.conv_in(z)
+    h = decoder.mid.block_2(decoder.mid.attn_1(decoder.mid.block_1(h)))
+    for level in reversed(range(decoder.num_resolutions)):
+        for number in range(decoder.num_res_blocks + 1):
+            h = decoder.up[level].block[number](h)
+        if level:
+            h = decoder.up[level].upsample(h)
+    heard.append(("kinds", isinstance(decoder.mid.attn_1, AttnBlock), isinstance(decoder.up[0].block[0], ResnetBlock), decoder.up[0].block[0].out_channels))
+    return decoder.conv_out(torch.nn.functional.silu(decoder.norm_out(h)))
+
+
+def attention_by_hand(block, h):
+    q, k, v = (each(h).flatten(2) for each in (block.q, block.k, block.v))
+    weights = torch.softmax(q.transpose(1, 2) @ k * q.shape[1] ** -0.5, dim=2)
+    return block.proj_out((v @ weights.transpose(1, 2)).reshape(h.shape))
+
+
+class ModelInsides(scripts.Script):
+    def title(self):
+        return "Model insides"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img):
+        return [gr.Textbox(label="Which")]
+
+    def process(self, p, which):
+        heard.clear()
+        asked[0] = which
+        decoder, stage = p.sd_model.first_stage_model.decoder, p.sd_model.cond_stage_model
+        own = decoder.forward
+        if which == "decoder by hand":
+            decoder.forward = lambda z: by_hand(decoder, z)
+        if which == "attention by hand":
+            block = decoder.mid.attn_1
+            block.forward = lambda x: x + attention_by_hand(block, block.norm(x))
+            undo.append(lambda: block.__dict__.pop("forward"))
+        if which == "decoder upside down":
+            decoder.forward = lambda z: own(z).flip(2)
+        if which == "decoder fails":
+            decoder.forward = lambda z: z.nonsense
+        if "decoder" in which:
+            undo.append(lambda: decoder.__dict__.pop("forward"))
+        if which == "text hook":
+            undo.append(stage.register_forward_hook(self.hook).remove)
+        if which == "text tokens":
+            own_tokens = stage.process_tokens
+            stage.process_tokens = lambda tokens, multipliers: own_tokens(tokens, multipliers)
+            undo.append(lambda: stage.__dict__.pop("process_tokens"))
+        if which == "text nonsense":
+            undo.append(stage.register_forward_hook(lambda module, inputs, output: "nothing").remove)
+
+    def hook(self, stage, inputs, output):
+        heard.append(("text", isinstance(stage, FrozenCLIPEmbedderWithCustomWordsBase), inputs[0], tuple(output.shape)))
+        return torch.zeros_like(output) if "cat" in inputs[0][0] else None
+
+    def process_batch(self, p, which, **kwargs):
+        if not lora.loaded_loras or "lora" not in which:
+            return
+        net = networks.loaded_networks[0]
+        if which == "lora halved":
+            net.unet_multiplier = net.te_multiplier = 0.5
+        if which == "lora halved inside":
+            for module in net.modules.values():
+                module.up_model.weight = torch.nn.Parameter(module.up_model.weight * 0.5)
+            net.name += "_changed"
+        if which == "lora without the unet":
+            for key, module in net.modules.items():
+                if "diffusion_model" in key:
+                    module.alpha = 0.0
+            net.name += "_changed"
+        if which == "lora away":
+            lora.loaded_loras.clear()
+        if which == "lora looked at":
+            heard.append(("keys", sorted(net.modules), isinstance(next(iter(net.modules.values())), network.NetworkModule)))
+
+    def postprocess(self, p, processed, which):
+        while undo:
+            undo.pop()()
+
+
+def denoiser(params):
+    if asked[0] == "lora stops" and params.sampling_step >= 1:
+        for net in networks.loaded_networks:
+            net.unet_multiplier = 0
+
+
+on_cfg_denoiser(denoiser)
