@@ -128,9 +128,10 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
 
         add_api(server_app, app, full=flags.api or flags.nowebui)
     page = None
-    if not flags.nowebui or extensions.enabled:
+    if not flags.nowebui:
         with times.part("import gradio"):
             import gradio  # noqa: F401
+    if not flags.nowebui or extensions.enabled:
         with times.part("extensions"):
             start_extensions(app, scripts)
     app.jobs.start()  # jobs of a former server may want scripts
@@ -141,7 +142,7 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
             page = build_ui(app)
             server_app = mount(server_app, page, app)
     if not flags.nowebui or extensions.enabled:
-        from modules.gradio_ui.foreign_tabs import announce_page
+        from modules.gradio_ui.announcing import announce_page
 
         announce_page(app, page, server_app)
     return app, server_app
@@ -159,11 +160,11 @@ def start_extensions(app: App, scripts: ScriptHost) -> None:
     from modules.a1111 import app_slot
     from modules.a1111.load_extensions import load_extensions, model_was_loaded
     from modules.a1111.postprocessing_scripts import install_postprocessing
-    from modules.gradio_ui import gradio3_words
+    from modules.gradio_ui import late_gradio
     from modules.rest_api import pydantic1_words
 
     app_slot.occupy(app)
-    gradio3_words.install()
+    late_gradio.put_off()
     pydantic1_words.install(app.extensions.owning)
     app.checkpoints.when_loaded(model_was_loaded)
     operations = install_postprocessing(app)

@@ -9,6 +9,7 @@ from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.application.app import App
 from modules.gradio_ui import gradio3_words
+from modules.gradio_ui.announcing import announce_page
 from modules.gradio_ui.button_titles import button_titles
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
 from modules.gradio_ui.choices import ChoiceSources
@@ -18,7 +19,7 @@ from modules.gradio_ui.extensions_tab import build_extensions_tab
 from modules.gradio_ui.extras_tab import build_extras_tab, wire_upscaler_lists
 from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.foreign_head import foreign_head
-from modules.gradio_ui.foreign_tabs import announce_page, build_foreign_tabs, scripts_of
+from modules.gradio_ui.foreign_tabs import build_foreign_tabs, scripts_of
 from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.gradio_files import FRONTEND, FRONTEND_URL, preloads
 from modules.gradio_ui.head import head_html, open_head_slot

@@ -1,4 +1,4 @@
-"""Extensions' part of the page as a whole: their tabs, and the moment at which the page is theirs to see."""
+"""Extensions' tabs on the page."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import gradio as gr
-from fastapi import FastAPI
 from gradio.context import Context
-from starlette.routing import Mount
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.application.app import App
-from modules.gradio_ui.demo_view import DemoView
 
 log = logging.getLogger(__name__)
-ROUTES = "routes_of_extensions"      # where a server keeps which of its routes extensions added
 
 
 @contextmanager
@@ -64,22 +60,3 @@ def build_foreign_tabs(app: App, nav: gr.Row) -> None:
             with nav:
                 gr.Button(title, elem_id=f"tab_{name}-button", min_width=0)
         log.debug("%s: %d blocks", place, (len(Context.root_block.blocks) if Context.root_block else 0) - before)
-
-
-def announce_page(app: App, page: gr.Blocks | None, server: FastAPI) -> None:
-    """The page is mounted: extensions see it, add their routes, and the start is over. Called again for each page that is built anew."""
-    if is_occupied():
-        taken = getattr(server.state, ROUTES, ())
-        server.router.routes[:] = [each for each in server.router.routes if not any(each is old for old in taken)]  # an older page's: they would come first
-        before = list(server.router.routes)
-        view = DemoView(page, getattr(page, "clicks", ())) if page is not None else None
-        app.extensions.demo = view
-        callbacks.app_started_callback(view, server)
-        if view is not None:
-            view.finish()
-        setattr(server.state, ROUTES, [each for each in server.router.routes if not any(each is old for old in before)])
-        mounted = [each for each in server.router.routes if isinstance(each, Mount) and each.path == ""]
-        for each in mounted:  # the page answers everything that no other route does
-            server.router.routes.remove(each)
-            server.router.routes.append(each)
-    app.extensions.started()

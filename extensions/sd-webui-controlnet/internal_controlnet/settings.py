@@ -31,15 +31,20 @@ OPTIONS: dict[str, tuple[Any, str, tuple[int, int] | None]] = {
 _NEED_RELOAD = ("control_net_unit_count", "controlnet_control_type_dropdown")
 
 
-def add_settings() -> None:
-    """Told when the settings page is made."""
+def slider(**keywords: Any) -> Any:
+    """Gradio's, which is not loaded before somebody wants to see one."""
     import gradio as gr
 
+    return gr.Slider(**keywords)
+
+
+def add_settings() -> None:
+    """Told when the settings page is made."""
     for key, (default, words, bounds) in OPTIONS.items():
         if bounds is None:
-            option = shared.OptionInfo(default, words, gr.Checkbox if isinstance(default, bool) else None, section=SECTION)
+            option = shared.OptionInfo(default, words, None, section=SECTION)
         else:
-            option = shared.OptionInfo(default, words, gr.Slider, {"minimum": bounds[0], "maximum": bounds[1], "step": 1}, section=SECTION)
+            option = shared.OptionInfo(default, words, slider, {"minimum": bounds[0], "maximum": bounds[1], "step": 1}, section=SECTION)
         shared.opts.add_option(key, option.needs_reload_ui() if key in _NEED_RELOAD else option)
 
 

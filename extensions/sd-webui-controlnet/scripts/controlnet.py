@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from internal_controlnet import batches, external_code, models, panel, routes
+from internal_controlnet import batches, external_code, models, routes
 from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.enums import InputMode
 from internal_controlnet.hints import mask_shown
@@ -42,6 +42,8 @@ class Script(scripts.Script):
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img: bool) -> list[Any]:
+        from internal_controlnet import panel  # it is made of Gradio's classes: --nowebui starts without them
+
         built = panel.build(is_img2img, int(setting("control_net_unit_count")))
         if setting("control_net_sync_field_args"):
             self.infotext_fields, self.paste_field_names = built.infotext_fields, [name for _, name in built.infotext_fields]

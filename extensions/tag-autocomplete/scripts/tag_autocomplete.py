@@ -5,7 +5,6 @@ Tag files are CSV in tagcomplete's form: tag, type, count, "aliases". Put more o
 import csv
 from pathlib import Path
 
-import gradio as gr
 from fastapi import FastAPI
 from modules.paths import data_path
 
@@ -52,14 +51,28 @@ def names() -> dict[str, list[str]]:
     }
 
 
+def dropdown(**keywords: object) -> object:
+    """Gradio's, which is not loaded before somebody wants to see one."""
+    import gradio as gr
+
+    return gr.Dropdown(**keywords)
+
+
+def slider(**keywords: object) -> object:
+    """Likewise."""
+    import gradio as gr
+
+    return gr.Slider(**keywords)
+
+
 def on_ui_settings() -> None:
     def add(key: str, info: shared.OptionInfo) -> None:
         info.section = SECTION
         shared.opts.add_option(f"tag_autocomplete_{key}", info)
 
     add("enabled", shared.OptionInfo(not tagcomplete_is_here(), "Complete tags while a prompt is typed"))
-    add("file", shared.OptionInfo("words.csv", "Tag file", gr.Dropdown, lambda: {"choices": tag_files()}, refresh=tag_files))
-    add("results", shared.OptionInfo(8, "Most entries shown", gr.Slider, {"minimum": 1, "maximum": 30, "step": 1}))
+    add("file", shared.OptionInfo("words.csv", "Tag file", dropdown, lambda: {"choices": tag_files()}, refresh=tag_files))
+    add("results", shared.OptionInfo(8, "Most entries shown", slider, {"minimum": 1, "maximum": 30, "step": 1}))
     add("comma", shared.OptionInfo(True, "Put a comma behind a tag"))
 
 
