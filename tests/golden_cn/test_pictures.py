@@ -1,12 +1,10 @@
 """Requests with ControlNet units through the whole application: pictures, detected maps and parameters are the original extension's.
 
-The whole set is 340 cases; an ordinary run takes one of each kind (``choices.ORDINARY``).
-``CONTROLNET_CASES=all`` runs them all.
+The whole set is 340 cases; ``-m "not long"`` leaves one of each kind of option (``choices.ORDINARY``) and all that are refused.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,9 +28,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield app
 
 
-def chosen() -> list[stored.Case]:
-    everything = os.environ.get("CONTROLNET_CASES") == "all"
-    return [case for case in stored.cases() if everything or case.name in ORDINARY or case.name.startswith("bad")]
+def marked() -> list[Any]:
+    """All cases, by their names; most of those that make a picture are marked as long."""
+    return [pytest.param(case, id=case.name, marks=() if case.name in ORDINARY or case.name in REFUSED else (pytest.mark.long,)) for case in stored.cases()]
 
 
 def made(app: Any, case: stored.Case) -> Outcome:
@@ -45,7 +43,7 @@ def fields(text: str) -> dict[str, str]:
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("case", chosen(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", marked())
 def test_pictures_maps_and_parameters_are_those_of_the_original(case: stored.Case, app: Any) -> None:
     if case.name in REFUSED:
         with pytest.raises((WebuiError, TypeError)) as refused:
