@@ -20,7 +20,18 @@ from torch import Tensor
 from modules.a1111.app_slot import current
 from modules.a1111.running import running_work
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
-from modules.engine.control import ColourUnit, Control, ControlUnit, Emphasis, NetworkUnit, RestoringUnit, ShownUnit, Window, inpaint_hint
+from modules.engine.control import (
+    ColourUnit,
+    Control,
+    ControlUnit,
+    Emphasis,
+    NetworkUnit,
+    RestoringUnit,
+    ShownUnit,
+    StartUnit,
+    Window,
+    inpaint_hint,
+)
 from modules.engine.image_prompt import ImagePromptUnit, RevisionUnit, StyleUnit, cross_attentions
 from modules.engine.reference import ReferenceUnit
 from modules.families.table import family_named
@@ -98,7 +109,7 @@ class ControlWish:
     file: the network, or None for a unit without one. hint: (H, W, 3 or 4), 0 .. 255, of the pass's own size in pixels; a fourth channel is the
     mask of what is painted. hires_hint: the same for the hires pass. passes: one of BOTH, FIRST_PASS, HIRES_PASS.
     soft_hires: weaken the outer blocks in the hires pass, which line drawings need. region: (H, W), 0 .. 255: where the unit acts.
-    restores: outside of the mask every prediction becomes the hint. low_vram: leave graphics memory after each evaluation.
+    restores: outside of the mask every prediction becomes the hint. starts: the first pass begins with the hint under the highest noise. low_vram: leave graphics memory after each evaluation.
     hint_kind: for a ControlNet Union, the number of the hint's kind; None where it is not known. sees: what is looked at through CLIP, without a hint.
     """
 
@@ -114,6 +125,7 @@ class ControlWish:
     block_weights: tuple[float, ...] | None = None
     region: np.ndarray | None = None
     restores: bool = False
+    starts: bool = False
     colours: Colours | None = None
     reference: Reference | None = None
     low_vram: bool = False
@@ -205,6 +217,8 @@ def _units(wish: ControlWish, components: Components, *, hires: bool) -> list[Co
     if wish.colours is not None:
         radius = wish.colours.radius * (2 if hires else 1)
         units.append(ColourUnit(picture=picture, radius=radius, sharpness=wish.colours.sharpness, weight=wish.weight, late=hires))
+    if wish.starts and not hires:
+        units.append(StartUnit(picture=picture))
     if mask.shape[1]:
         units.append(ShownUnit(picture=picture, mask=mask))
         if wish.restores:

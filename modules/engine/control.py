@@ -65,7 +65,7 @@ class Beginning:
 
     encode: pixels (1, 3, H, W) in 0 .. 1 -> the latent (1, 4, h, w); a picture is encoded once per job. stream: the noise of the pass's control units.
     unet: of the model that the pass begins with.
-    shown_channels: what the model is shown besides latents, 5 for inpainting models.
+    shown_channels: what the model is shown besides latents, 5 for inpainting models. last_alpha: of the cumulative alphas, that of the last timestep.
     """
 
     encode: Callable[[Tensor], Tensor]
@@ -73,6 +73,7 @@ class Beginning:
     unet: Any = None
     is_sdxl: bool = False
     shown_channels: int = 0
+    last_alpha: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,6 +97,10 @@ class ControlUnit:
     def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:
         """What it makes of the predicted x0 (R, 4, h, w)."""
         return x0
+
+    def started(self, noise: Tensor) -> Tensor:
+        """What it makes of the noise (B, 4, h, w) that the pass begins with."""
+        return noise
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -173,6 +178,26 @@ class RestoringUnit(ControlUnit):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class StartUnit(ControlUnit):
+    """The noise that a pass begins with is what the highest noise leaves of a known picture (1, 3, H, W), encoded when the pass begins.
+
+    share: (known picture's, noise's), of the model's last trained timestep.
+    """
+
+    picture: Tensor
+    known: Tensor | None = None
+    share: tuple[float, float] = (0.0, 1.0)
+
+    def prepared(self, begin: Beginning) -> StartUnit:
+        return replace(self, known=begin.encode(self.picture), share=(begin.last_alpha**0.5, (1 - begin.last_alpha) ** 0.5))
+
+    def started(self, noise: Tensor) -> Tensor:
+        if self.known is None or self.known.shape[-2:] != noise.shape[-2:]:
+            return noise
+        return self.share[0] * rows(self.known, noise) + self.share[1] * noise
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ColourUnit(ControlUnit):
     """Every prediction takes the blurred colours of a known picture (tile_colorfix).
 
@@ -244,6 +269,12 @@ class Control:
 
     def prepared(self, begin: Beginning) -> Control:
         return Control(units=tuple(unit.prepared(begin) for unit in self.units))
+
+    def started(self, noise: Tensor) -> Tensor:
+        """The noise (B, 4, h, w) with which the pass begins."""
+        for unit in self.units:
+            noise = unit.started(noise)
+        return noise
 
     def model_input(self, x: Tensor) -> Tensor:
         """What the UNet itself is shown: x (R, C, h, w), an inpainting model's masked picture replaced by a unit's."""

@@ -33,5 +33,8 @@ def begin_control(run: Run, plan: BatchPlan, *, hires: bool) -> Control | None:
         return found
 
     return control.prepared(
-        Beginning(encode=encode, stream=stream, unet=run.components.unet, is_sdxl=family.is_sdxl, shown_channels=family.in_channels - family.latent.channels)
+        Beginning(
+            encode=encode, stream=stream, unet=run.components.unet, is_sdxl=family.is_sdxl, shown_channels=family.in_channels - family.latent.channels,
+            last_alpha=float(run.models.now.model.alphas_cumprod[-1]),
+        )
     )

@@ -203,6 +203,8 @@ def sampling_pass(
         noted={"Refiner switch by sampling steps": True} if run.request.refiner.switch_by_sample_steps else {},
     )
     asked = replace(own, **changes)
+    if asked.control is not None:
+        asked = replace(asked, first_noise=asked.control.started(asked.first_noise))
     spare, first = asked.noise.copy(), True
 
     def attempt() -> PassOutcome:

@@ -42,7 +42,7 @@ def picture() -> np.ndarray:
 
 def network(module: str, name: str, *arguments: Any, **more: Any) -> Callable[[], nn.Module]:
     def made() -> nn.Module:
-        from internal_controlnet.annotators import network_class
+        from internal_controlnet.stand_ins import network_class
 
         torch.manual_seed(0)
         return network_class(module, name)(*arguments, **more)
@@ -56,6 +56,7 @@ def network(module: str, name: str, *arguments: Any, **more: Any) -> Callable[[]
     ("mlsd", "mlsd/mlsd_large_512_fp32.pth", network("mlsd.models.mbv2_mlsd_large", "MobileV2_MLSD_Large"), ""),
     ("lineart", "lineart/sk_model.pth", network("lineart", "Generator", 3, 1, 3), ""),
     ("softedge_teed", "TEED/7_model.pth", network("teed.ted", "TED"), ""),
+    ("softedge_anyline", "Anyline/MTEED.pth", network("teed.ted", "TED"), ""),
 ])  # fmt: skip
 def test_a_preprocessor_runs_with_its_file(folder: Path, key: str, file: str, make: Callable[[], nn.Module], wrapped: str) -> None:
     from internal_controlnet.preprocessors import find_preprocessor
@@ -126,6 +127,77 @@ def test_depth_anything_is_read_from_the_original_s_file(folder: Path) -> None:
     assert preprocessor is not None
     found = preprocessor.run(picture(), 64, 0, 0)
     assert found.shape == (*SIZE, 3) and len(np.unique(found)) > 10
+
+
+class BodySeer(nn.Module):
+    """In place of the body's network: sees the joints of ``joints``, in cells of eight pixels of what it is shown, and the limbs between them."""
+
+    def __init__(self, joints: dict[int, tuple[int, int]]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.joints = joints
+
+    def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        height, width = (side // 8 for side in picture.shape[-2:])
+        y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
+        heat = torch.zeros(1, 19, height, width)
+        for joint, (across, down) in self.joints.items():
+            heat[0, joint] = torch.exp(-((x - across) ** 2 + (y - down) ** 2) / 2)
+        limbs = torch.zeros(1, 38, height, width)
+        for number, (first, second) in {12: (1, 2), 14: (2, 3), 16: (3, 4)}.items():     # the channels of neck, shoulder, elbow, wrist
+            there = torch.tensor(self.joints[second]).float() - torch.tensor(self.joints[first]).float()
+            limbs[0, number : number + 2] = (there / there.norm())[:, None, None]
+        return limbs, heat
+
+
+def test_a_person_is_found_from_what_openpose_s_network_sees(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joints come out where the network sees them, as JSON whose drawing is the preprocessor's picture."""
+    from internal_controlnet import pose_networks
+
+    joints = {1: (6, 4), 2: (10, 4), 3: (10, 9), 4: (14, 13)}
+    monkeypatch.setattr(pose_networks, "_filled", lambda part, table: BodySeer(joints))
+    network = pose_networks.PoseNetwork("openpose", [{}])
+    pose = network.posed(np.zeros((368, 368, 3), np.uint8))
+    (person,) = pose["people"]
+    points = np.array(person["pose_keypoints_2d"]).reshape(18, 3)
+    assert set(np.flatnonzero(points[:, 2])) == set(joints)
+    for joint, cell in joints.items():              # what it is shown has half the size: a cell is sixteen pixels
+        assert points[joint, :2] * 368 == pytest.approx([16 * each + 8 for each in cell], abs=9)
+    assert person["face_keypoints_2d"] is None and (pose["canvas_width"], pose["canvas_height"]) == (368, 368)
+    half = pose_networks.within(pose, 368, 184)
+    assert half["canvas_width"] == 184 and half["people"][0]["pose_keypoints_2d"][3] == pytest.approx(2 * points[1, 0])
+
+
+def test_the_pose_networks_have_the_names_of_the_original_s_files(app: Any) -> None:
+    from internal_controlnet import pose_networks
+
+    with torch.device("meta"):
+        body, hand = (getattr(pose_networks._module("model"), name)() for name in ("bodypose_model", "handpose_model"))
+        file = {name.partition(".")[2]: torch.zeros(tensor.shape, device="meta") for network in (body, hand) for name, tensor in network.state_dict().items()}
+        assert {"conv1_1.weight", "Mconv7_stage6_L2.bias", "Mconv7_stage6.bias"} <= set(file)
+        assert isinstance(pose_networks._filled("body", {name: tensor for name, tensor in file.items() if name.partition(".")[2] or name}), nn.Module)
+
+
+def test_lama_paints_the_masked_part_only(folder: Path) -> None:
+    from internal_controlnet.annotators import tensors_of
+    from internal_controlnet.preprocessors import find_preprocessor
+
+    preprocessor = find_preprocessor("inpaint_only+lama")
+    assert preprocessor is not None and tensors_of is not None
+    from internal_controlnet import annotators, preprocessors
+
+    mask = np.zeros((*SIZE, 1), np.uint8)
+    mask[20:40, 30:60] = 255
+    grey = lambda _key, _files, seen, _first, _second: np.full((*seen.shape[:2], 3), 128, np.uint8)
+    (folder / "lama").mkdir()
+    (folder / "lama/ControlNetLama.pth").write_bytes(b"x")
+    annotators.annotated, kept = grey, annotators.annotated
+    try:
+        found = preprocessor.run(np.concatenate([picture(), mask], axis=2), 0.5, 0, 0)
+    finally:
+        annotators.annotated = kept
+    assert np.array_equal(found[:, :, 3:], mask) and np.array_equal(found[mask[:, :, 0] == 0][:, :3], picture()[mask[:, :, 0] == 0])
+    assert (found[mask[:, :, 0] > 0][:, :3] == 128).all() and preprocessors.weight_folders() == [folder]
 
 
 def test_a_file_that_is_something_else_is_named(app: Any, folder: Path) -> None:

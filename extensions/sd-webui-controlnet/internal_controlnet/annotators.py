@@ -5,13 +5,11 @@ The networks themselves are controlnet_aux's; reading the files, what goes in an
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
 import threading
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +20,18 @@ from torch import Tensor, nn
 
 from internal_controlnet.depth_networks import depth_anything
 from internal_controlnet.hints import ridges
+from internal_controlnet.pose_networks import PARTS, Pose, PoseNetwork
+from internal_controlnet.preprocessors import standard_lineart
+from internal_controlnet.stand_ins import file_as_module, folder_of, network_class, standing_in
 from modules.a1111.app_slot import current
-from modules.a1111.control_units import ControlRefused
 from modules.loading.pickle_weights import is_pickle, read_pickle
 from modules.loading.weights import TORCH_DTYPES, open_weights
 from modules.schema.errors import CannotLoad
 
 Picture = np.ndarray                                # (H, W, 3), uint8
 Table = Mapping[str, Tensor]
-_ALIAS = "controlnet_aux_networks"                  # its package under a name of ours: its own start-up imports all that it can do, and torchvision with it
 _IMAGENET = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+_FEWEST_PIXELS = 12                                 # of a line that counts: the original asks for 36 in three equal channels
 _KEPT = 2                                           # networks that stay loaded
 
 
@@ -56,6 +56,11 @@ class _Shelf:
             found = annotator.draw(self._network(annotator, files), picture, first, second)
         return np.repeat(found[:, :, None], 3, axis=2) if found.ndim == 2 else np.ascontiguousarray(found)
 
+    def posed(self, annotator: Annotator, files: Sequence[Path], picture: Picture) -> Pose:
+        with self._lock, torch.inference_mode():
+            network: Any = self._network(annotator, files)
+            return network.posed(picture)
+
     def _network(self, annotator: Annotator, files: Sequence[Path]) -> nn.Module:
         key = (annotator.build, annotator.part, *((str(each), each.stat().st_mtime_ns) for each in files))
         network = self._kept.pop(key, None)
@@ -73,6 +78,11 @@ _SHELF = _Shelf()
 def annotated(key: str, files: Sequence[Path], picture: Picture, first: float, second: float) -> Picture:
     """The picture through the network of preprocessor ``key``. Raises CannotLoad for a file that does not hold it."""
     return _SHELF.draw(ANNOTATORS[key], files, picture, first, second)
+
+
+def posed(key: str, files: Sequence[Path], picture: Picture) -> Pose:
+    """The keypoints that preprocessor ``key`` finds. Raises CannotLoad for a file that does not hold its network."""
+    return _SHELF.posed(ANNOTATORS[key], files, picture)
 
 
 def _built(annotator: Annotator, files: Sequence[Path]) -> nn.Module:
@@ -100,23 +110,6 @@ def tensors_of(path: Path, part: str = "") -> Table:
     if not isinstance(found, Mapping):
         raise CannotLoad(path, f"it holds a {type(found).__name__} instead of a table of tensors", "Download the file again.")
     return {str(name).removeprefix("module."): value for name, value in found.items() if isinstance(value, Tensor)}
-
-
-def network_class(module: str, name: str) -> Any:
-    """A class of controlnet_aux's ``module``. Raises ControlRefused where the package is not installed."""
-    spec = importlib.util.find_spec("controlnet_aux")
-    if spec is None or spec.origin is None:
-        raise ControlRefused("This preprocessor needs the package controlnet_aux, which is not installed.", "Start once with launch.py, which installs it.", field="module")
-    folder = Path(spec.origin).parent
-    parts = ["", *module.split(".")[:-1]] if "." in module else [""]
-    path, dotted = folder, _ALIAS
-    for part in parts:
-        path, dotted = (path / part, f"{dotted}.{part}") if part else (path, dotted)
-        if dotted not in sys.modules:
-            package = types.ModuleType(dotted)
-            package.__path__ = [str(path)]
-            sys.modules[dotted] = package
-    return getattr(importlib.import_module(f"{_ALIAS}.{module}"), name)
 
 
 def _filled(network: nn.Module, table: Table) -> nn.Module:
@@ -202,6 +195,40 @@ def _leres(network: Any, picture: Picture, near: float, background: float) -> np
     return grey
 
 
+def _any_lines(network: Any, picture: Picture, steps: float, _second: float) -> np.ndarray:
+    """Soft edges; the faintest lines of a drawing count as such, where they hang together."""
+    edges = _mean_of_levels(network, picture)
+    found = _grey(_stepped(edges, int(steps)) if steps else edges)
+    faint = (standard_lineart(picture, 0, 0)[:, :, 0] == 1).astype(np.uint8)
+    _, labels, facts, _ = cv2.connectedComponentsWithStats(faint, connectivity=4)
+    long = facts[:, cv2.CC_STAT_AREA] >= _FEWEST_PIXELS
+    long[0] = False
+    found[long[labels]] = 1
+    return found
+
+
+def _painted(network: Any, picture: Picture, _first: float, _second: float) -> np.ndarray:
+    """(H, W, 4), the fourth channel being the mask -> (H, W, 3) with the masked part painted."""
+    values = _pixels(network, picture) / 255.0
+    mask = (values[:, 3:] > 0.5).float()
+    return (network(values[:, :3], mask)[0] * 255.0).permute(1, 2, 0).clip(0, 255).cpu().numpy().astype(np.uint8)
+
+
+def _build_lama(tables: Sequence[Table]) -> nn.Module:
+    """spandrel's network; the original's file holds what is inside of its ``model``."""
+    rotation = {"torchvision.transforms.functional": {"InterpolationMode": _Unused, "rotate": None}}    # of a layer that this network has none of
+    with standing_in(rotation):
+        lama = file_as_module(folder_of("spandrel") / "architectures/LaMa/__arch/LaMa.py", "spandrel_lama")
+    table = {f"model.model.{name.partition('model.')[2]}": tensor for name, tensor in tables[0].items() if "model." in name}
+    return _filled(lama.LaMa(in_nc=4, out_nc=3), table)
+
+
+class _Unused:
+    """Stands for an enumeration of which a file names one member."""
+
+    BILINEAR = NEAREST = None
+
+
 def _build_hed(tables: Sequence[Table]) -> nn.Module:
     return _filled(network_class("hed", "ControlNetHED_Apache2")(), tables[0])
 
@@ -253,6 +280,9 @@ ANNOTATORS: dict[str, Annotator] = {
     "softedge_teed": Annotator(
         build=_build_teed, draw=lambda network, picture, steps, _: _grey(_stepped(_mean_of_levels(network, picture), int(steps)) if steps else _mean_of_levels(network, picture))
     ),
+    "softedge_anyline": Annotator(build=_build_teed, draw=_any_lines),
+    "inpaint_only+lama": Annotator(build=_build_lama, draw=_painted),
+    **{key: Annotator(build=partial(PoseNetwork, key), draw=lambda network, picture, *_: network.posed(picture)) for key in PARTS},
     "normal_bae": Annotator(build=_build_normals, draw=_normals, part="model"),
     "depth_leres": Annotator(build=_build_leres, draw=_leres, part="depth_model"),
     "depth_anything": Annotator(build=lambda tables: depth_anything(tables[0], spread=False), draw=lambda network, picture, *_: network.drawn(picture)),

@@ -80,6 +80,8 @@ def hints_of(p: Any, unit: ControlNetUnit, preprocessor: Preprocessor, *, ignore
     if unit.pixel_perfect:
         resolution = pixel_perfect_resolution(picture, sizes.height, sizes.width, mode)
     seed_numpy(p)
+    if preprocessor.key == "inpaint_only+lama" and mode is ResizeMode.OUTER_FIT:       # the new rim is painted, too
+        picture = fitted_hint(picture, mode, *reversed(sizes.hires or (sizes.width, sizes.height)), masked=True).clip(0, 255).astype(np.uint8)
     found = preprocessor.run(picture, resolution, unit.threshold_a, unit.threshold_b)
     hint = fitted_hint(found, mode, sizes.height, sizes.width, masked=unit.is_inpaint)
     if sizes.hires is None:

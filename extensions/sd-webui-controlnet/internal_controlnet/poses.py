@@ -19,6 +19,7 @@ _FINGERS = tuple((0 if joint == 0 else finger * 4 + joint, finger * 4 + joint + 
 _HUES = tuple(tuple(round(255 * part) for part in colorsys.hsv_to_rgb(number / 18, 1.0, 1.0)) for number in range(18))
 _THICK, _BODY_DOT, _FACE_DOT, _HAND_LINE = 4, 4, 3, 2
 _MOST_PIXELS = 64 * 2**20
+_FARTHEST = 2.0**15                                 # pixels outside of a canvas
 _HAND_DOT_COLOUR, _FACE_COLOUR = (0, 0, 255), (255, 255, 255)
 _DIM = 0.6
 
@@ -37,13 +38,24 @@ def drawn(pose: Mapping[str, Any]) -> np.ndarray:
     return canvas
 
 
+def faces_alone(pose: Mapping[str, Any]) -> dict[str, Any]:
+    """The pose without bodies and hands."""
+    return {**pose, "people": [{"face_keypoints_2d": person.get("face_keypoints_2d")} for person in pose.get("people") or ()]}
+
+
 def points_of(numbers: Sequence[float] | None) -> Points:
     """x, y, confidence, x, y ... -> points; one that is not sure (below 1) is None. Raises InvalidValue."""
     if not numbers:
         return []
+    if not all(math.isfinite(number) for number in numbers):
+        raise InvalidValue("A keypoint is no number.", "Send x, y and confidence of each point.", field="people")
     if len(numbers) % 3:
         raise InvalidValue(f"A list of keypoints has {len(numbers)} numbers, which is no multiple of three.", "Send x, y and confidence of each point.", field="people")
-    return [(float(numbers[at]), float(numbers[at + 1])) if numbers[at + 2] >= 1.0 else None for at in range(0, len(numbers), 3)]
+    return [(_bounded(numbers[at]), _bounded(numbers[at + 1])) if numbers[at + 2] >= 1.0 else None for at in range(0, len(numbers), 3)]
+
+
+def _bounded(value: float) -> float:
+    return float(max(-_FARTHEST, min(value, _FARTHEST)))
 
 
 def _in_pixels(points: Points, canvas: np.ndarray) -> Points:

@@ -101,10 +101,10 @@ WEIGHTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "depth_anything_v2": ("depth_anything_v2", ("https://huggingface.co/MackinationsAi/Depth-Anything-V2_Safetensors/resolve/main/depth_anything_v2_vitl.safetensors",)),
     "normal_bae": ("normal_bae", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/scannet.pt",)),
     "normal_dsine": ("normal_dsine", ("https://huggingface.co/bdsqlsz/qinglong_controlnet-lllite/resolve/main/Annotators/dsine.pt",)),
-    "openpose": ("openpose", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/hand_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/facenet.pth")),
-    "openpose_hand": ("openpose", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/hand_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/facenet.pth")),
-    "openpose_face": ("openpose", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/hand_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/facenet.pth")),
-    "openpose_faceonly": ("openpose", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/hand_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/facenet.pth")),
+    "openpose": ("openpose", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth",)),
+    "openpose_hand": ("openpose", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/hand_pose_model.pth")),
+    "openpose_face": ("openpose", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/facenet.pth")),
+    "openpose_faceonly": ("openpose", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/facenet.pth")),
     "openpose_full": ("openpose", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/body_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/hand_pose_model.pth", "https://huggingface.co/lllyasviel/Annotators/resolve/main/facenet.pth")),
     "dw_openpose_full": ("openpose", ("https://huggingface.co/yzd-v/DWPose/resolve/main/yolox_l.onnx", "https://huggingface.co/yzd-v/DWPose/resolve/main/dw-ll_ucoco_384.onnx")),
     "animal_openpose": ("openpose", ("https://huggingface.co/yzd-v/DWPose/resolve/main/yolox_l.onnx", "https://huggingface.co/bdsqlsz/qinglong_controlnet-lllite/resolve/main/Annotators/rtmpose-m_simcc-ap10k_pt-aic-coco_210e-256x256-7a041aa1_20230206.onnx")),
@@ -129,6 +129,7 @@ WEIGHTS: dict[str, tuple[str, tuple[str, ...]]] = {
 RUN_BY_NETWORKS = frozenset((
     "hed", "hed_safe", "scribble_hed", "pidinet", "pidinet_safe", "pidinet_scribble", "pidinet_sketch", "mlsd", "lineart", "lineart_coarse", "lineart_anime",
     "softedge_teed", "normal_bae", "depth_leres", "depth_anything", "depth_anything_v2",
+    "softedge_anyline", "openpose", "openpose_hand", "openpose_face", "openpose_faceonly", "openpose_full",
 ))  # fmt: skip
 
 # key -> the picture encoder through which it looks ("": the one that the IP-Adapter was trained with); what it sees is no picture

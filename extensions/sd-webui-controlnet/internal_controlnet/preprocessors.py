@@ -12,6 +12,8 @@ import numpy as np
 from modules.paths import models_path
 
 from internal_controlnet.hints import opaque
+from internal_controlnet.pose_networks import PARTS, Pose, within
+from internal_controlnet.poses import drawn, faces_alone
 from internal_controlnet.preprocessor_rows import FACES, LOOKS, ROWS, RUN_BY_NETWORKS, WEIGHTS
 from internal_controlnet.settings import setting
 from modules import shared
@@ -22,6 +24,7 @@ SLIDER_FIELDS = ("processor_res", "threshold_a", "threshold_b")
 WEIGHTS_FOLDER = "ControlNetPreprocessor"
 _PAD = 64
 _RESOLUTION = 512
+_LAMA_RESOLUTION = 256                              # of the pictures it was trained with
 _SHUFFLE_CELL = 256                                 # pixels between the random displacements
 
 
@@ -42,7 +45,10 @@ class Slider:
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessor:
-    """key: its name in the API. label: on the page. tags: control types it belongs to. run: (picture, resolution, slider 1, slider 2) -> hint."""
+    """key: its name in the API. label: on the page. tags: control types it belongs to. run: (picture, resolution, slider 1, slider 2) -> hint.
+
+    pose: (picture, resolution) -> the keypoints that ``run`` draws.
+    """
 
     key: str
     label: str
@@ -50,6 +56,7 @@ class Preprocessor:
     sliders: tuple[Slider, Slider, Slider]
     model_free: bool = False
     run: Callable[[Picture, float, float, float], Picture] = field(compare=False)
+    pose: Callable[[Picture, float], Pose] | None = field(default=None, compare=False)
 
     @property
     def reads_mask(self) -> bool:
@@ -75,7 +82,8 @@ def all_preprocessors() -> tuple[Preprocessor, ...]:
             first = Slider(value=_RESOLUTION) if key == "shuffle" else Slider()
         more = [Slider(label=name, value=value, least=least, most=most, step=step, shown=True) for name, value, least, most, step in sliders]
         more += [Slider()] * (2 - len(more))
-        found.append(Preprocessor(key=key, label=label, tags=tags, sliders=(first, more[0], more[1]), model_free=model_free, run=_RUNS.get(key) or _by_network(key, label)))
+        found.append(Preprocessor(key=key, label=label, tags=tags, sliders=(first, more[0], more[1]), model_free=model_free, run=_RUNS.get(key) or _by_network(key, label),
+                                  pose=_poses(key, label) if key in PARTS else None))
     return tuple(found)
 
 
@@ -136,7 +144,7 @@ def _threshold(picture: Picture, level: float, _second: float) -> Picture:
     return found
 
 
-def _standard_lineart(picture: Picture, _first: float, _second: float) -> Picture:
+def standard_lineart(picture: Picture, _first: float, _second: float) -> Picture:
     """Dark lines on a light ground become light ones; their strength is set by the median line."""
     exact = picture.astype(np.float32)
     strength = (cv2.GaussianBlur(exact, (0, 0), 6.0) - exact).min(axis=2).clip(0, 255)
@@ -194,6 +202,21 @@ def _colour_grid(picture: Picture, resolution: float, _first: float, _second: fl
     return cv2.resize(coarse, size, interpolation=cv2.INTER_NEAREST)
 
 
+def _filled_in(picture: Picture, _resolution: float, _first: float, _second: float) -> Picture:
+    """What is masked, painted by a network from what is around it; the mask stays as the fourth channel."""
+    files = _weight_files(*_named("inpaint_only+lama"))
+    if picture.shape[2] < 4:
+        raise ControlRefused("The preprocessor 'inpaint_only+lama' paints what is masked, and there is no mask.", "Paint a mask over the picture.", field="mask")
+    from internal_controlnet.annotators import annotated
+
+    colour, mask = picture[:, :, :3], picture[:, :, 3:]
+    seen, height, width = resized(picture, _LAMA_RESOLUTION)
+    painted = annotated("inpaint_only+lama", files, seen, 0, 0)[:height, :width]
+    painted = cv2.resize(painted, (picture.shape[1], picture.shape[0]))
+    share = mask.astype(np.float32) / 255.0
+    return np.concatenate([(painted * share + colour * (1 - share)).clip(0, 255).astype(np.uint8), mask], axis=2)
+
+
 def _itself(picture: Picture, _resolution: float, _first: float, _second: float) -> Picture:
     return picture
 
@@ -201,11 +224,11 @@ def _itself(picture: Picture, _resolution: float, _first: float, _second: float)
 _RUNS: dict[str, Callable[[Picture, float, float, float], Picture]] = {
     "none": _itself, "reference_only": _itself, "reference_adain": _itself, "reference_adain+attn": _itself, "inpaint": _itself, "inpaint_only": _itself,
     "canny": _at_resolution(_canny), "scribble_xdog": _at_resolution(_xdog), "threshold": _at_resolution(_threshold),
-    "lineart_standard": _at_resolution(_standard_lineart), "shuffle": _at_resolution(_shuffle, padded=False),
+    "lineart_standard": _at_resolution(standard_lineart), "shuffle": _at_resolution(_shuffle, padded=False),
     "blur_gaussian": _at_resolution(lambda picture, sigma, _: cv2.GaussianBlur(picture, (0, 0), float(sigma)), padded=False),
     "invert": lambda picture, *_: 255 - opaque(picture),
     "tile_resample": _smaller, "tile_colorfix": _itself, "tile_colorfix+sharp": _itself,
-    "recolor_luminance": _channel(cv2.COLOR_BGR2LAB, 0), "recolor_intensity": _channel(cv2.COLOR_BGR2HSV, 2), "color": _colour_grid,
+    "recolor_luminance": _channel(cv2.COLOR_BGR2LAB, 0), "recolor_intensity": _channel(cv2.COLOR_BGR2HSV, 2), "color": _colour_grid, "inpaint_only+lama": _filled_in,
 }  # fmt: skip
 
 
@@ -232,6 +255,29 @@ def _weight_files(label: str, folder: str, addresses: Sequence[str]) -> list[Pat
     return found
 
 
+def _named(key: str) -> tuple[str, str, tuple[str, ...]]:
+    """(label, folder, addresses) of a preprocessor that needs files."""
+    return next(row[1] for row in ROWS if row[0] == key), *WEIGHTS[key]
+
+
+def pose_drawn(key: str, pose: Pose) -> Picture:
+    """As preprocessor ``key`` draws it."""
+    return drawn(faces_alone(pose) if key == "openpose_faceonly" else pose)
+
+
+def _poses(key: str, label: str) -> Callable[[Picture, float], Pose]:
+    """Keypoints by the preprocessor's networks."""
+
+    def pose(picture: Picture, resolution: float) -> Pose:
+        files = _weight_files(label, *WEIGHTS[key])
+        from internal_controlnet.annotators import posed
+
+        found, height, width = resized(opaque(picture), resolution)
+        return within(posed(key, files, found), height, width)
+
+    return pose
+
+
 def _by_network(key: str, label: str) -> Callable[[Picture, float, float, float], Picture]:
     """Runs the preprocessor's network, or says what it would need."""
 
@@ -247,6 +293,8 @@ def _by_network(key: str, label: str) -> Callable[[Picture, float, float, float]
         if key not in RUN_BY_NETWORKS:
             raise ControlRefused(f"The preprocessor {label!r} is not run by this version, with or without its file.",
                                  "Choose 'none' and give the finished hint picture.", field="module")
+        if key in PARTS:
+            return pose_drawn(key, _poses(key, label)(picture, resolution))
         files = _weight_files(label, *known)
         from internal_controlnet.annotators import annotated
 

@@ -18,7 +18,7 @@ from internal_controlnet.hints import mask_shown
 from internal_controlnet.pictures import as_array
 from internal_controlnet.poses import drawn
 from internal_controlnet.preprocessor_rows import LOOKS
-from internal_controlnet.preprocessors import Preprocessor, find_preprocessor
+from internal_controlnet.preprocessors import Preprocessor, find_preprocessor, pose_drawn
 from internal_controlnet.vision import packed, seen_of
 from modules.schema.errors import WebuiError
 
@@ -90,7 +90,10 @@ def detect(
             return {"info": "Success", "images": [], "tensor": [packed(each) for each in seen_of(preprocessor.key, pictures)]}
         unit = ControlNetUnit(enabled=True, module=preprocessor.label, processor_res=controlnet_processor_res, threshold_a=controlnet_threshold_a,
                               threshold_b=controlnet_threshold_b)
-        found = [_detected(preprocessor, unit, picture, mask) for picture, mask in zip(controlnet_input_images, masks)]
+        if preprocessor.pose is not None:
+            poses = [preprocessor.pose(_masked(preprocessor, picture, None), unit.processor_res) for picture in controlnet_input_images]
+            return {"info": "Success", "images": [_in_base64(pose_drawn(preprocessor.key, each)) for each in poses], "poses": poses}
+        found = [shown for picture, mask in zip(controlnet_input_images, masks) for shown in _detected(preprocessor, unit, picture, mask)]
     except WebuiError as error:
         raise HTTPException(status_code=422, detail=str(error)) from error
     except cv2.error as error:
@@ -98,8 +101,10 @@ def detect(
     return {"info": "Success", "images": [_in_base64(each) for each in found]}
 
 
-def _detected(preprocessor: Preprocessor, unit: ControlNetUnit, picture: str, mask: str | None) -> np.ndarray:
-    return mask_shown(preprocessor.run(_masked(preprocessor, picture, mask), unit.processor_res, unit.threshold_a, unit.threshold_b))
+def _detected(preprocessor: Preprocessor, unit: ControlNetUnit, picture: str, mask: str | None) -> list[np.ndarray]:
+    """The hint; where it was painted over, without its mask and with."""
+    found = preprocessor.run(_masked(preprocessor, picture, mask), unit.processor_res, unit.threshold_a, unit.threshold_b)
+    return [*([found[:, :, :3]] if "+lama" in preprocessor.key else []), mask_shown(found)]
 
 
 def _masked(preprocessor: Preprocessor, picture: str, mask: str | None) -> np.ndarray:

@@ -163,7 +163,7 @@ def _wish(unit: ControlNetUnit, preprocessor: Preprocessor, file: Any, region: n
         hint=found.hint, hires_hint=found.hires_hint, file=file, weight=unit.weight, start=unit.guidance_start, end=unit.guidance_end,
         emphasis=unit.control_mode.value, passes=unit.hr_option.value, soft_hires=preprocessor.softens_hires,
         block_weights=None if unit.advanced_weighting is None else tuple(unit.advanced_weighting), region=region,
-        restores="inpaint_only" in key, colours=colours, reference=reference, low_vram=unit.low_vram, hint_kind=unit.hint_kind,
+        restores="inpaint_only" in key, starts="+lama" in key, colours=colours, reference=reference, low_vram=unit.low_vram, hint_kind=unit.hint_kind,
     )  # fmt: skip
 
 
