@@ -1,6 +1,7 @@
 """A ControlNet unit in a real browser: picture in, preprocessor looked at, picture made; a unit with a picture for each run; its text pasted back."""
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,6 +53,27 @@ def test_a_unit_from_upload_to_picture(real_server: RealServer, visit: Callable[
     assert browser.toasts() == "" and 'ControlNet 0: "Module: canny, Model: control-tiny-canny' in browser.infotext()
     page.wait_for_function("document.querySelectorAll('#txt2img_gallery .thumbnails > .thumbnail-item').length === 2")       # the picture and the detected map
     (single,) = real_server.pictures()[before:]
+
+    # what the preprocessor made is the unit's picture; a pose drawn from its text is, too
+    page.check(f"{UNIT}_controlnet_preview_as_input_checkbox input")
+    browser.generate("a gold circle", steps=2, seed=5)
+    browser.wait_idle()
+    assert 'ControlNet 0: "Module: none, Model: control-tiny-canny' in browser.infotext()
+    assert np.array_equal(np.asarray(Image.open(real_server.pictures()[-1])), np.asarray(Image.open(single)))
+    page.click(f'{UNIT}_controlnet_type_filter_radio label:has-text("OpenPose")')
+    page.wait_for_selector(f"{UNIT}_render_pose", state="visible")
+    page.fill(f"{UNIT}_pose_json textarea", json.dumps({"people": [{"pose_keypoints_2d": [20, 20, 1, 30, 40, 1]}], "canvas_width": 128, "canvas_height": 64}))
+    page.click(f"{UNIT}_render_pose")
+    page.wait_for_function(f"document.querySelector('{UNIT}_generated_image img')?.naturalWidth === 128")
+    page.fill(f"{UNIT}_pose_json textarea", "{}")
+    page.click(f"{UNIT}_render_pose")
+    page.wait_for_function(f"document.querySelector('{UNIT}_words').innerText.includes('no pose')")
+    assert not page.is_checked(f"{UNIT}_controlnet_preview_as_input_checkbox input")
+    page.click(f'{UNIT}_controlnet_type_filter_radio label:has-text("Canny")')
+    page.wait_for_function(f"document.querySelector('{UNIT}_controlnet_preprocessor_dropdown input').value === 'canny'")
+    page.click(f"{UNIT}_controlnet_model_dropdown input")
+    page.click('[role=option]:has-text("control-tiny-canny")')
+    before += 1
 
     page.click(f"{UNIT}_batch_tab-button")
     page.set_input_files(f"{UNIT}_batch_files input[type=file]", drawings)

@@ -6,18 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from modules.ui_components import ToolButton
 
 from internal_controlnet import models
 from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.enums import ControlMode, ControlNetUnionControlType, HiResFixOption, ResizeMode, union_type_of
-from internal_controlnet.hints import mask_shown, pixel_perfect_resolution
 from internal_controlnet.panel_inputs import build_inputs, canvas, folded, whole_classes
-from internal_controlnet.panel_values import PAGE_FIELDS, picture_of
-from internal_controlnet.pictures import own_pictures
-from internal_controlnet.preprocessors import Preprocessor, Slider, control_types, find_preprocessor
-from modules.schema.errors import WebuiError
+from internal_controlnet.panel_pose import GROUP as POSE_GROUP
+from internal_controlnet.panel_pose import build_pose
+from internal_controlnet.panel_preview import Preview, wire_preview
+from internal_controlnet.panel_values import PAGE_FIELDS
+from internal_controlnet.preprocessors import Slider, control_types, find_preprocessor
 
 _QUICK = {"show_progress": "hidden", "queue": False}
 _VERSION = "v1.1.455"
@@ -61,7 +60,7 @@ def build(is_img2img: bool, count: int) -> Built:
 def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
     """One unit's components by field, for PAGE_FIELDS."""
     inputs = build_inputs(base, shown=not is_img2img)
-    made, preview, preview_group = inputs.made, inputs.preview, inputs.preview_group
+    made, preview_group = inputs.made, inputs.preview_group
     words = gr.HTML("", elem_id=f"{base}_words", elem_classes=["cnet-words"])
     with gr.Row(elem_classes=["controlnet_image_controls"]):
         dimensions = ToolButton("\u2934", elem_id=f"{base}_controlnet_send_dimen_button", tooltip="Take the picture's width and height")
@@ -76,6 +75,7 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
         made["inpaint_crop_input_image"] = _check(None, "Crop input image based on A1111 mask", "cnet-crop-input-image", value=True, shown=is_img2img)
     with gr.Column(elem_classes=folded("cnet-mask-image-group", False), min_width=0) as region_group:
         made["effective_region_mask"] = canvas(f"{base}_mask_image", "Effective Region Mask", "picture", "cnet-effective-region-mask-image")
+    pose = build_pose(base)
     made["mask"] = gr.State(None)
     kind = gr.Radio(control_types(), value="All", label="Control Type", elem_id=f"{base}_controlnet_type_filter_radio",
                     elem_classes=["gradio-radio", "controlnet_control_type_filter_group"])
@@ -103,16 +103,14 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
                               elem_classes=["gradio-radio", f"controlnet_{ending}"], visible="hidden" if name == "hr_option" and is_img2img else True)
     made["union_control_type"] = gr.Textbox(ControlNetUnionControlType.UNKNOWN.value, label="Union Control Type", visible="hidden")
     sliders = [made[name] for name in ("processor_res", "threshold_a", "threshold_b")]
-    kind.input(_filtered, [kind, made["model"]], [made["module"], made["model"], *sliders, made["union_control_type"]], **_QUICK)
+    kind.input(_filtered, [kind, made["model"]], [made["module"], made["model"], *sliders, made["union_control_type"], pose.group], **_QUICK)
     made["module"].input(_sliders_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)
     made["pixel_perfect"].input(_resolution_of, [made["module"], made["pixel_perfect"]], [made["processor_res"]], **_QUICK)
     made["own_picture"].change(lambda own: gr.update(elem_classes=whole_classes(own)), [made["own_picture"]], [inputs.whole], **_QUICK)
     refresh.click(_refreshed, [kind, made["model"]], [made["model"]], **_QUICK)
     made["model"].focus(_marked, [kind], [made["model"]], **_QUICK)
-    allow.change(lambda on: gr.update(elem_classes=folded("cnet-generated-image-group", on)), [allow], [preview_group], **_QUICK)
     region.change(lambda on: gr.update(elem_classes=folded("cnet-mask-image-group", on)), [region], [region_group], **_QUICK)
-    shown = [made["image"], made["module"], *sliders, made["pixel_perfect"], made["resize_mode"], made["inpaint_crop_input_image"], made["inpaint_crop_input_image"]]
-    run.click(_previewed, shown, [preview, preview_group, allow, words], js=f"(...values) => controlnetPreviewed({base!r}, values)", show_progress="minimal")
+    wire_preview(base, made, Preview(group=preview_group, allow=allow, run=run, words=words, pose=pose))
     dimensions.click(None, [], [], js=f"() => controlnetDimensions({base!r})")
     return made
 
@@ -129,7 +127,8 @@ def _filtered(kind: str, model: str) -> list[Any]:
     files = models.model_files()
     labels, titles, label, title = models.choices_of(kind, list(files))
     chosen = title if kind != "All" else model if model in titles else models.NONE
-    return [gr.update(choices=labels, value=label), gr.update(choices=models.marked(titles, files), value=chosen), *_sliders_of(label, False), union_type_of(kind).value]
+    return [gr.update(choices=labels, value=label), gr.update(choices=models.marked(titles, files), value=chosen), *_sliders_of(label, False), union_type_of(kind).value,
+            gr.update(elem_classes=folded(POSE_GROUP, kind == "OpenPose"))]
 
 
 def _refreshed(kind: str, model: str) -> Any:
@@ -161,27 +160,3 @@ def _as_update(slider: Slider) -> Any:
     if not slider.shown:
         return gr.update(minimum=-1, maximum=2048, value=-1, visible="hidden")
     return gr.update(label=slider.label, minimum=slider.least, maximum=slider.most, step=slider.step, value=slider.value, visible=True)
-
-
-def _previewed(content: str, label: str, resolution: float, first: float, second: float, pixel_perfect: bool, resize_mode: str, width: Any, height: Any) -> list[Any]:
-    """The preprocessor's picture of what is on the canvas. width, height: of the tab."""
-    try:
-        unit = ControlNetUnit(enabled=True, module=label, image=picture_of(content), processor_res=resolution, threshold_a=first, threshold_b=second, resize_mode=resize_mode)
-        preprocessor = find_preprocessor(label)
-        pictures = own_pictures(unit)
-        if preprocessor is None or not pictures:
-            raise ValueError("Put a picture into the unit first.")
-        found = pictures[0] if preprocessor.reads_mask else pictures[0][:, :, :3]
-        if pixel_perfect:
-            unit.processor_res = pixel_perfect_resolution(found, int(height or 512), int(width or 512), unit.resize_mode)
-        return [_shown(preprocessor, unit, found), gr.update(elem_classes=folded("cnet-generated-image-group", True)), True, ""]
-    except (WebuiError, ValueError) as error:
-        return [None, gr.update(), gr.update(), f"<p class='error'>{_escaped(str(error))}</p>"]
-
-
-def _shown(preprocessor: Preprocessor, unit: ControlNetUnit, picture: np.ndarray) -> np.ndarray:
-    return mask_shown(preprocessor.run(np.ascontiguousarray(picture), unit.processor_res, unit.threshold_a, unit.threshold_b)).clip(0, 255).astype(np.uint8)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

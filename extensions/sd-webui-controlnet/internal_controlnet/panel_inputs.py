@@ -15,6 +15,7 @@ from modules.gradio_ui.inner_tabs import InnerTab, build_inner_tabs
 _KINDS = [".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif"]
 _FOLDER = "A folder on the server's machine, or files from this one. Each Generate makes one run for every picture, in the order of their names."
 _FILES = "One run for every picture, in the order of their names."
+PREVIEW_GROUP = "cnet-generated-image-group"
 _SEVERAL = "All of them act on the same picture; each has its share of the weight."
 
 
@@ -23,7 +24,6 @@ class Inputs:
     """whole: what is hidden where img2img's own picture is used. made: the unit's fields."""
 
     whole: gr.Column
-    preview: gr.Image
     preview_group: gr.Column
     made: dict[str, Any]
 
@@ -39,7 +39,7 @@ def build_inputs(base: str, *, shown: bool) -> Inputs:
         ])  # fmt: skip
     made["input_mode"] = bridge_text(f"{base}_input_mode", "0")
     made["input_mode"].by_script = True
-    return Inputs(whole=whole, preview=made.pop("preview"), preview_group=made.pop("preview_group"), made=made)
+    return Inputs(whole=whole, preview_group=made.pop("preview_group"), made=made)
 
 
 def canvas(elem_id: str, label: str, kind: str, *classes: str) -> gr.Textbox:
@@ -55,9 +55,11 @@ def _single(base: str, made: dict[str, Any]) -> None:
     with gr.Row(elem_classes=["cnet-image-row"], equal_height=True):
         with gr.Column(elem_classes=["gradio-group", "cnet-input-image-group"], min_width=0):
             made["image"] = canvas(f"{base}_input_image", "Control image: paint a mask for inpainting", "mask", "cnet-image")
-        with gr.Column(elem_classes=folded("cnet-generated-image-group", False), min_width=0) as made["preview_group"]:
-            made["preview"] = gr.Image(label="Preprocessor Preview", elem_id=f"{base}_generated_image", elem_classes=["gradio-image", "cnet-image"], interactive=False,
-                                       height=260, format="png")
+        with gr.Column(elem_classes=folded(PREVIEW_GROUP, False), min_width=0) as made["preview_group"]:
+            made["generated_image"] = gr.Image(label="Preprocessor Preview", elem_id=f"{base}_generated_image", elem_classes=["gradio-image", "cnet-image"],
+                                               interactive=False, height=260, format="png", type="filepath")
+            made["use_preview_as_input"] = gr.Checkbox(False, label="Preview as Input", elem_id=f"{base}_controlnet_preview_as_input_checkbox",
+                                                       elem_classes=["gradio-checkbox", "cnet-preview-as-input"])
 
 
 def _batch(base: str, made: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ BATCH, SEVERAL = "1", "2"                           # the unit's tabs, as the pa
 PAGE_FIELDS = (
     "image", "mask", "effective_region_mask", "enabled", "low_vram", "pixel_perfect", "inpaint_crop_input_image", "module", "model", "weight", "guidance_start",
     "guidance_end", "processor_res", "threshold_a", "threshold_b", "control_mode", "resize_mode", "hr_option", "own_picture", "union_control_type",
-    "input_mode", "batch_images", "batch_files", "loopback", "several_files",
+    "input_mode", "batch_images", "batch_files", "loopback", "several_files", "generated_image", "use_preview_as_input",
 )  # fmt: skip
 
 
@@ -39,6 +39,7 @@ def _is_object(value: Any) -> bool:
 def _of_page(values: dict[str, Any]) -> dict[str, Any]:
     values = dict(values)
     own, tab, batch, several = (values.pop(name, None) for name in ("own_picture", "input_mode", "batch_files", "several_files"))
+    preview, is_preview = values.pop("generated_image", None), values.pop("use_preview_as_input", False)
     if not values.get("enabled"):
         return {}
     region = picture_of(values["effective_region_mask"])
@@ -50,7 +51,19 @@ def _of_page(values: dict[str, Any]) -> dict[str, Any]:
     found |= {"batch_images": None, "loopback": False}
     if str(tab) == SEVERAL:
         return {**found, "input_mode": "merge", "image": [{"image": opened(path)} for path in uploaded(several)] or None}
+    if is_preview and preview:                      # what a preprocessor made, or a person drew, is taken as it is
+        return {**found, "image": opened(made_here(preview)), "module": "none"}
     return {**found, "image": picture_of(values["image"])}
+
+
+def made_here(given: Any) -> Path:
+    """The file of a picture that this server put on the page. Raises InvalidValue for any other file."""
+    from gradio.utils import get_upload_folder
+
+    path = Path(str(given))
+    if not allowed(path, [Path(get_upload_folder())]):
+        raise InvalidValue("ControlNet: the preview is no picture of this page.", "Run the preprocessor once more.", field="image")
+    return path
 
 
 def uploaded(given: Any) -> list[Path]:

@@ -39,6 +39,78 @@
         return filled;
     };
 
+    // --- poses as text -----------------------------------------------------------------------------------------------
+    const EDITOR = "/openpose_editor_index";        // of the extension sd-webui-openpose-editor
+
+    function pose_text(base) {
+        return gradioApp().querySelector(`#${base}_pose_json textarea`);
+    }
+
+    // A data URL, as pose editors want it.
+    function pose_url(text) {
+        const bytes = new TextEncoder().encode(text);
+        return text.startsWith("data:") ? text : `data:application/json;base64,${btoa(String.fromCharCode(...bytes))}`;
+    }
+
+    async function plain_pose(text) {
+        return text.startsWith("data:") ? (await fetch(text)).text() : text;
+    }
+
+    function take_pose(base, text) {
+        const field = pose_text(base);
+        field.value = text;
+        updateInput(field);
+        setTimeout(() => gradioApp().querySelector(`#${base}_render_pose`).click(), 200);     // Gradio learns of the text first
+    }
+
+    window.controlnetPoseUpload = function (base) {
+        const input = Object.assign(document.createElement("input"), { type: "file", accept: ".json,application/json" });
+        input.addEventListener("change", async () => take_pose(base, await input.files[0].text()));
+        input.click();
+        return [];
+    };
+
+    window.controlnetPoseDownload = async function (base) {
+        const text = await plain_pose(pose_text(base).value.trim());
+        if (text) {
+            const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([text], { type: "application/json" })), download: "pose.json" });
+            link.click();
+            setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+        }
+        return [];
+    };
+
+    // The editor of another extension, in a frame; it tells when it is ready, takes the pose, and sends it back.
+    window.controlnetPoseEdit = async function (base) {
+        const found = await fetch(EDITOR).catch(() => null);
+        if (!found?.ok) {
+            webui.toast("Editing poses needs the extension sd-webui-openpose-editor. Without it, change the JSON and click Render.");
+            return [];
+        }
+        const frame = Object.assign(document.createElement("iframe"), { src: EDITOR + (document.body.classList.contains("dark") ? "?theme=dark" : ""), className: "cnet-pose-editor" });
+        const dialog = Object.assign(document.createElement("dialog"), { className: "cnet-pose-dialog" });
+        const close = Object.assign(document.createElement("button"), { textContent: "Close", className: "lg secondary" });
+        dialog.append(close, frame);
+        document.body.append(dialog);
+        const heard = (event) => {
+            if (event.source !== frame.contentWindow) {
+                return;
+            }
+            if (event.data.ready) {
+                const image = gradioApp().querySelector(`#${base}_input_image canvas`);
+                frame.contentWindow.postMessage({ modalId: base, imageURL: image?.toDataURL(), poseURL: pose_url(pose_text(base).value.trim()) }, location.origin);
+            } else if (event.data.modalId === base && event.data.poseURL) {
+                take_pose(base, event.data.poseURL);
+                dialog.close();
+            }
+        };
+        window.addEventListener("message", heard);
+        dialog.addEventListener("close", () => { window.removeEventListener("message", heard); dialog.remove(); });
+        close.addEventListener("click", () => dialog.close());
+        dialog.showModal();
+        return [];
+    };
+
     window.controlnetDimensions = function (base) {
         const [width, height] = webui.canvases[`${base}_input_image`]?.size || [0, 0];
         const tab = base.split("_")[0];
