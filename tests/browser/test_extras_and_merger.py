@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from tests.browser.conftest import RealServer, Visit
+from tests.families import tiny_flow
 
 SECONDS = 60_000
 
@@ -60,7 +61,8 @@ def test_what_is_missing_is_told_on_the_page(real_server: RealServer, visit: Cal
     assert "GFPGANv1.4.pth" in browser.toasts() and "https://github.com/TencentARC" in browser.toasts()
 
 
-def test_two_checkpoints_are_merged_and_the_result_draws(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+def test_two_checkpoints_are_merged_and_the_result_draws_and_so_does_one_of_another_family(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+    write_tiny_flux(real_server.folder / "checkpoints" / "tiny-flux.safetensors")
     browser = visit(real_server.url)
     page = browser.page
     page.click("#tab_modelmerger-button")
@@ -69,9 +71,20 @@ def test_two_checkpoints_are_merged_and_the_result_draws(real_server: RealServer
     page.locator("#modelmerger_custom_name textarea, #modelmerger_custom_name input").fill("browser-merge")
     page.click("#modelmerger_merge")
     page.wait_for_function("document.querySelector('#modelmerger_result').textContent.includes('saved to')", timeout=SECONDS)
-    choose(page, "setting_sd_model_checkpoint", "browser-merge.safetensors")
     page.click("#tab_txt2img-button")
-    browser.generate("x", steps=2, width=64, height=64, seed=7)
-    page.wait_for_selector("#txt2img_gallery img")
-    browser.wait_idle()
-    assert "Model: browser-merge" in browser.infotext()
+    for name in ("tiny-flux", "browser-merge"):
+        choose(page, "setting_sd_model_checkpoint", f"{name}.safetensors")
+        browser.generate("x", steps=2, width=64, height=64, seed=7)
+        browser.wait_idle()
+        page.wait_for_selector("#txt2img_gallery img")
+        assert f"Model: {name}" in browser.infotext()
+
+
+def write_tiny_flux(path: Path) -> None:
+    """FLUX.1 schnell, random and tiny, with everything inside as ComfyUI writes it."""
+    family = "FLUX.1 schnell"
+    tensors = {f"model.diffusion_model.{name}": tensor for name, tensor in tiny_flow.original_transformer(family, tiny_flow.transformer_of(family).state_dict()).items()}
+    tensors |= {f"vae.{name}": tensor for name, tensor in tiny_flow.original_vae(tiny_flow.vae_of(family).state_dict()).items()}
+    for part, module in tiny_flow.text_encoders_of(family).items():
+        tensors |= {f"text_encoders.{part}.transformer.{name}": tensor for name, tensor in tiny_flow.text_state(part, module).items()}
+    tiny_flow.write(path, tensors)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 
+from modules.application.build import build_app
 from modules.compute.hardware import Hardware
 from modules.compute.policy import policy_from_flags
 from modules.engine import denoise_pass
@@ -36,7 +40,8 @@ from modules.loading.components import Components
 from modules.loading.lora import LoraShelf
 from modules.loading.parts import PartFiles
 from modules.schema.errors import CannotLoad
-from modules.schema.flags import Flags
+from modules.schema.flags import Flags, parse_flags
+from tests.conftest import RunningServer, serve
 from tests.families import tiny_flow as tiny
 
 library: Any = diffusers      # it hands out its classes late
@@ -67,7 +72,7 @@ def files_of(name: str, folder: Path, form: str = "") -> tuple[ModelFile, PartFi
     state = transformer.state_dict()
     form = form or FORMS.get(name, "")
     original = state if form == "diffusers" else tiny.original_transformer(name, state)
-    model = folder / "Stable-diffusion" / "model.safetensors"
+    model = folder / "Stable-diffusion" / f"{name}.safetensors"
     if form == "whole":
         whole = {UNET + key: tensor for key, tensor in original.items()}
         whole |= {f"{'first_stage_model' if name == 'SD3' else 'vae'}.{key}": tensor for key, tensor in tiny.original_vae(vae.state_dict()).items()}
@@ -121,9 +126,22 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server looks for models; each family adds its own."""
+    return tmp_path_factory.mktemp("flow") / "models"
+
+
+@pytest.fixture(scope="module")
+def server(models: Path) -> Iterator[RunningServer]:
+    yield from serve(build_app(parse_flags(["--data-dir", str(models.parent), "--models-dir", str(models), "--no-half", "--api"], {}).flags))
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_latents_are_those_of_the_diffusers_pipeline(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, parts = files_of(name, tmp_path)
+def test_latents_are_those_of_the_diffusers_pipeline_and_the_api_gives_the_same_picture(
+    name: str, server: RunningServer, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, parts = files_of(name, models)
     model = load_checkpoint(file, POLICY, files=parts)
     assert model.family.name == name
     asked: dict[str, Any] = {}
@@ -135,7 +153,28 @@ def test_latents_are_those_of_the_diffusers_pipeline(name: str, tmp_path: Path, 
     theirs = reference_latents(name, ours)
     off = float((ours.latents - theirs).norm() / theirs.norm())
     assert off <= 1e-3, f"off by {off:.2g}"
-    assert ours.result.images[0].picture.size == (SIZE, SIZE)
+    through_api(server, file, asked, ours.result.images[0].picture)
+
+
+def through_api(server: RunningServer, file: ModelFile, asked: dict[str, Any], picture: Image.Image) -> None:
+    """The same request, with the checkpoint chosen for it alone, and the picture as the beginning of another."""
+    server.client.post("/sdapi/v1/refresh-checkpoints")
+    request: dict[str, Any] = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "width": SIZE, "height": SIZE, "steps": STEPS, "cfg_scale": SCALE, "sampler_name": "Euler",
+                               "scheduler": "Automatic", "seed": SEED, "override_settings": {"sd_model_checkpoint": file.name, "randn_source": "CPU"}}  # fmt: skip
+    again = request | {"init_images": [encoded(PICTURE)], "denoising_strength": 0.4}
+    masked = again | {"denoising_strength": 1.0, "mask": encoded(MASK), "mask_blur": 0, "inpainting_fill": 1, "inpaint_full_res": False}
+    for number, (tab, body) in enumerate([("img2img", masked)] if asked else [("txt2img", request), ("img2img", again)]):
+        answer = server.client.post(f"/sdapi/v1/{tab}", json=body).json()
+        made = Image.open(BytesIO(base64.b64decode(answer["images"][0]))).convert("RGB")
+        assert f"Model: {file.stem}" in json.loads(answer["info"])["infotexts"][0]
+        assert (made.tobytes() == picture.tobytes()) == (number == 0)
+        assert made.size == (SIZE, SIZE)
+
+
+def encoded(picture: Image.Image) -> str:
+    data = BytesIO()
+    picture.save(data, "PNG")
+    return base64.b64encode(data.getvalue()).decode("ascii")
 
 
 @torch.no_grad()
