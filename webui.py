@@ -110,7 +110,7 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
     with times.part("services"):
         from modules.application.build import build_app
 
-        app = build_app(flags, extensions, start=False)
+        app = build_app(flags, extensions, start=False, given=parsed.given)
     with times.part("scripts"):
         from modules.a1111.app_slot import occupy
         from modules.a1111.script_host import install_scripts

@@ -43,9 +43,10 @@ from modules.schema.settings.table import SETTINGS
 log = logging.getLogger(__name__)
 
 
-def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: bool = True) -> App:
+def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: bool = True, given: frozenset[str] = frozenset()) -> App:
     """Everything a server needs, with its worker waiting. Loads no model: ``preload`` does, on the worker.
 
+    given: names of the flags that the user gave, for the policy's sentences.
     start: False where more is to be put in before the worker begins, perhaps with jobs of a former server; then ``app.jobs.start()`` is the caller's.
 
     Nothing that is found in the data folder stops it: what is damaged is set aside and said in ``notices``.
@@ -54,8 +55,8 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
     sweep_temporaries(_folders_written_to(paths))
     settings = SettingsStore(paths.config_file, SETTINGS)
     store, store_notices = open_store(paths.jobs_file)
-    hardware = probe()
-    policy = policy_from_flags(flags, hardware)
+    hardware = probe(measures_bfloat16=flags.precision == "half")
+    policy = policy_from_flags(flags, hardware, given)
     catalogue = Catalogue(roots_from_flags(flags), FileCache(paths.cache_dir / "models.json"), hashing=not flags.no_hashing,
                           list_hidden=lambda: settings.get("list_hidden_files"))
     _take_up_named_checkpoint(flags, settings, catalogue)

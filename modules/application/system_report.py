@@ -36,7 +36,8 @@ def system_report(app: App) -> dict[str, Any]:
         "Data path": str(app.paths.data_dir),
         "Models path": str(app.paths.models_dir),
         "Commandline": _flags(app),
-        "Device": {"device": app.policy.device, "reasons": list(app.policy.reasons), **_plain(dataclasses.asdict(app.hardware))},
+        "Device": {"device": app.policy.device, "reasons": [str(each) for each in app.policy.choices],
+                   "flags": [str(each) for each in app.policy.flag_lines], **_plain(dataclasses.asdict(app.hardware))},
         "CPU": {"model": platform.processor() or platform.machine(), "count": os.cpu_count()},
         "RAM": f"{machine_memory() / 2**30:.1f} GB",
         "Models": {

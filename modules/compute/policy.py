@@ -1,42 +1,27 @@
-"""Flags and hardware become one frozen ComputePolicy, with a sentence of reason per choice.
+"""Flags and hardware become one frozen ComputePolicy, with a reason per choice and a sentence per flag.
 
-Pure: no torch, no look at the machine. No flag is an error; one that means nothing here says so in its reason.
+Pure: no torch, no look at the machine. No flag is an error; one that means nothing here says so in its sentence (``flag_lines.py``).
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from modules.compute.hardware import Hardware
+from modules.compute.choices import Attention, Choice, FlagLine, Residency
+from modules.compute.flag_lines import Chosen, flag_lines, why_all_memory_is_one
 
 if TYPE_CHECKING:
+    from modules.compute.hardware import Hardware
     from modules.schema.flags import Flags
 
 SMALL_GPU_BYTES = 3 * 2**30  # SD 1.x in float16 is 2.1 GB, and a 512x512 step needs about another
 LARGE_GPU_BYTES = 48 * 2**30  # FLUX.1 and its text encoders are 33 GB in bfloat16: on less they take turns
-
-
-class Residency(Enum):
-    """Where the weights stay while they are not used."""
-
-    KEEP = "keep everything on the device"
-    OFFLOAD_BETWEEN_STAGES = "one of text encoder, denoiser and VAE on the device at a time"
-    STREAM_BLOCKS = "the denoiser block by block"
-
-
-class Attention(Enum):
-    """How attention is computed; the values are A1111's names for the setting of the same meaning."""
-
-    SDPA = "sdp"
-    SDPA_NO_MEMORY_EFFICIENT = "sdp-no-mem"
-    XFORMERS = "xformers"
-    SPLIT = "Doggettx"
-    SUB_QUADRATIC = "sub-quadratic"
-    SPLIT_V1 = "V1"
-    SPLIT_INVOKE = "InvokeAI"
-    PLAIN = "None"
+WORTH_IT = 1.15  # how many times as fast bfloat16 must be measured to be before a CPU computes in it
+BLACK_ATTENTION_MACOS = (14, 5)  # from here on Metal's attention in float16 gives black pictures for some models
+MAC_DEFAULTS = {"skip_torch_cuda_test": True, "upcast_sampling": True, "no_half_vae": True}  # as A1111's webui-macos-env.sh has them, and:
+MAC_CPU_PARTS = ("interrogate",)
 
 
 class FamilyNeeds(Protocol):
@@ -60,8 +45,12 @@ class ComputePolicy:
     split_guidance: cond and uncond in two calls instead of one batch; saves memory.
     nan_check: raise on a result that is no number, instead of saving a black picture.
     cpu_parts: parts other than Stable Diffusion that --use-cpu keeps on the CPU ("esrgan", "gfpgan" ...).
-    query_chunk: queries per chunk of sub-quadratic attention.
-    reasons: one sentence per choice and per flag that has no effect here.
+    query_chunk, key_chunk: queries and keys per chunk of sub-quadratic attention; no key_chunk: the square root of how many there are.
+    chunk_threshold: what attention may take at once before it goes in chunks, in percent of ``memory_bytes``; None: always in chunks.
+    attention_float32: attention is computed in float32 whatever the weights' type.
+    residency_is_asked: by a flag. Without one the memory that is free when a model is loaded decides (``for_room``).
+    float8_weights: the denoiser's large weights are kept in 8 bits, and computed with in ``compute_dtype``.
+    choices: what was chosen, and why. flag_lines: one for each given flag about memory, precision, attention and device.
     """
 
     device: str
@@ -71,7 +60,8 @@ class ComputePolicy:
     residency: Residency
     attention: Attention
     split_guidance: bool
-    reasons: tuple[str, ...]
+    choices: tuple[Choice, ...]
+    flag_lines: tuple[FlagLine, ...] = ()
     residency_sdxl: Residency | None = None
     residency_large: Residency | None = None
     nan_check: bool = True
@@ -79,6 +69,17 @@ class ComputePolicy:
     cudnn_benchmark: bool = False
     cpu_parts: tuple[str, ...] = ()
     query_chunk: int = 1024
+    key_chunk: int | None = None
+    chunk_threshold: int | None = None
+    memory_bytes: int = 0
+    attention_float32: bool = False
+    residency_is_asked: bool = False
+    float8_weights: bool = False
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The choices, then the flags, as lines of text."""
+        return tuple(str(each) for each in (*self.choices, *self.flag_lines))
 
     @property
     def load_device(self) -> str:
@@ -100,116 +101,118 @@ class ComputePolicy:
         return changed
 
 
-def policy_from_flags(flags: Flags, hardware: Hardware) -> ComputePolicy:
+def policy_from_flags(flags: Flags, hardware: Hardware, given: frozenset[str] = frozenset()) -> ComputePolicy:
     """What to run on, in which types, with which memory mode and attention.
 
-    Same flags and hardware, same policy: tested as a table over every flag and kind of hardware.
+    given: names of the flags that the user gave, where that is known: one that asks for the default is then explained as well.
+    Same arguments, same policy: tested as a table over every flag and kind of hardware.
     """
-    reasons: list[str] = []
-    kind, device = _device(flags, hardware, reasons)
-    weight_dtype, vae_dtype = _types(flags, kind, reasons)
-    residency, residency_sdxl = _residency(flags, hardware, kind, reasons)
-    large = Residency.OFFLOAD_BETWEEN_STAGES if kind in ("cuda", "xpu") and 0 < hardware.memory_bytes < LARGE_GPU_BYTES else None
-    attention = _attention(flags, hardware, kind, reasons)
-    split = residency is Residency.STREAM_BLOCKS and not flags.always_batch_cond_uncond
-    if split:
-        reasons.append("Positive and negative prompt are computed one after the other, because --lowvram saves memory.")
-    if flags.disable_nan_check:
-        reasons.append("--disable-nan-check: a picture that is no numbers comes out black instead of as an error.")
-    cpu_parts = tuple(part for part in flags.use_cpu if part not in ("sd",))
-    if cpu_parts and kind != "cpu":
-        reasons.append(f"--use-cpu keeps on the CPU: {', '.join(cpu_parts)}.")
-    _explain_the_rest(flags, kind, reasons)
-    benchmark = kind == "cuda" and "GTX 16" in hardware.name
-    if benchmark:
-        reasons.append(f"cuDNN tries its convolutions first: float16 gives black pictures on {hardware.name} otherwise.")
+    given |= {field.name for field in dataclasses.fields(flags) if getattr(flags, field.name) != field.default}
+    device = _device(flags, hardware)
+    kind = device.partition(":")[0]
+    if kind == "mps":
+        flags = replace(flags, **MAC_DEFAULTS, use_cpu=tuple(dict.fromkeys((*flags.use_cpu, *MAC_CPU_PARTS))))
+    types = _types(flags, hardware, kind)
+    residency = _residency(flags, hardware, kind)
+    attention = _attention(flags, hardware, kind)
+    chosen = Chosen(flags=flags, hardware=hardware, kind=kind, device=device, weight_dtype=types[0], vae_dtype=types[1], residency=residency[0], attention=attention)
+    has_own_memory = chosen.has_own_memory
     return ComputePolicy(
         device=device,
-        weight_dtype=weight_dtype,
-        compute_dtype=weight_dtype,
-        vae_dtype=vae_dtype,
-        residency=residency,
-        residency_sdxl=residency_sdxl,
-        residency_large=large,
+        weight_dtype=types[0],
+        compute_dtype=types[0],
+        vae_dtype=types[1],
+        residency=residency[0],
+        residency_sdxl=Residency.OFFLOAD_BETWEEN_STAGES if has_own_memory and flags.medvram_sdxl and residency[0] is Residency.KEEP else None,
+        residency_large=Residency.OFFLOAD_BETWEEN_STAGES if has_own_memory and 0 < hardware.memory_bytes < LARGE_GPU_BYTES else None,
+        residency_is_asked=not has_own_memory or flags.medvram or flags.lowvram,
         attention=attention,
-        split_guidance=split,
+        attention_float32=_needs_float32_attention(hardware, kind, types[0]),
+        split_guidance=residency[0] is Residency.STREAM_BLOCKS and not flags.always_batch_cond_uncond,
         nan_check=not flags.disable_nan_check,
         channels_last=flags.opt_channelslast,
-        cudnn_benchmark=benchmark,
-        cpu_parts=cpu_parts,
+        cudnn_benchmark=kind == "cuda" and "GTX 16" in hardware.name,
+        cpu_parts=tuple(part for part in flags.use_cpu if part != "sd"),
         query_chunk=max(1, flags.sub_quad_q_chunk_size),
-        reasons=tuple(reasons),
+        key_chunk=flags.sub_quad_kv_chunk_size if (flags.sub_quad_kv_chunk_size or 0) > 0 else None,
+        chunk_threshold=flags.sub_quad_chunk_threshold,
+        memory_bytes=hardware.memory_bytes,
+        choices=(
+            Choice("Device", device, _why_device(flags, hardware, kind)),
+            Choice("Number types", _spoken_types(types), _why_types(flags, hardware, kind, types)),
+            Choice("Memory", residency[0].value, residency[1]),
+            Choice("Attention", attention.value, _why_attention(flags, hardware, kind, attention, types[0])),
+        ),
+        flag_lines=flag_lines(chosen, given),
     )
 
 
-def _device(flags: Flags, hardware: Hardware, reasons: list[str]) -> tuple[str, str]:
-    """(kind, device string): what --use-cpu and --device-id make of the hardware."""
-    if hardware.kind != "cpu" and ("all" in flags.use_cpu or "sd" in flags.use_cpu):
-        reasons.append(f"The CPU draws, because of --use-cpu; {hardware.name} stays idle.")
-        return "cpu", "cpu"
-    reasons.append(hardware.reason)
-    if hardware.kind not in ("cuda", "xpu"):
-        if flags.device_id is not None:
-            reasons.append(f"--device-id {flags.device_id} has no effect: there is only one {_spoken(hardware.kind)}.")
-        return hardware.kind, hardware.kind
+def _device(flags: Flags, hardware: Hardware) -> str:
+    """What --use-cpu and --device-id make of the hardware."""
+    if hardware.kind == "cpu" or "all" in flags.use_cpu or "sd" in flags.use_cpu:
+        return "cpu"
+    if hardware.kind == "mps":
+        return "mps"
     asked = flags.device_id or "0"
-    if not asked.isdecimal() or int(asked) >= hardware.device_count:
-        last = hardware.device_count - 1
-        reasons.append(f"--device-id {asked} has no effect: this machine has devices 0 to {last}; device 0 is used.")
-        asked = "0"
-    return hardware.kind, f"{hardware.kind}:{int(asked)}"
+    is_there = asked.isdecimal() and int(asked) < hardware.device_count
+    return f"{hardware.kind}:{int(asked) if is_there else 0}"
 
 
-def _types(flags: Flags, kind: str, reasons: list[str]) -> tuple[str, str]:
+def _why_device(flags: Flags, hardware: Hardware, kind: str) -> str:
+    if hardware.kind != "cpu" and kind == "cpu":
+        return f"Because of --use-cpu; {hardware.name} stays idle."
+    return hardware.reason
+
+
+def _types(flags: Flags, hardware: Hardware, kind: str) -> tuple[str, str]:
     """(weights, VAE)."""
+    if flags.no_half or flags.precision == "full":
+        return "float32", "float32"
     if kind == "cpu":
-        reasons.append("Everything is computed in float32: CPUs compute float16 many times slower.")
-        asked = _given(flags, "no_half", "no_half_vae") + (["--precision full"] if flags.precision == "full" else [])
-        reasons += [f"{spelt} is not needed: a CPU computes in float32 anyway." for spelt in asked]
-        if flags.precision == "half":
-            reasons.append("--precision half has no effect on a CPU, where float16 is slow.")
-        return "float32", "float32"
-    asked = _given(flags, "no_half") + (["--precision full"] if flags.precision == "full" else [])
-    if asked:
-        reasons.append(f"Everything is computed in float32, because of {' and '.join(asked)}.")
-        reasons += [f"{spelt} is included in that." for spelt in _given(flags, "no_half_vae")]
-        return "float32", "float32"
-    if flags.no_half_vae:
-        reasons.append("Weights are float16; the VAE is float32, because of --no-half-vae.")
-        return "float16", "float32"
+        return ("bfloat16" if flags.precision == "half" and hardware.bfloat16_speed >= WORTH_IT else "float32"), "float32"
+    return "float16", "float32" if flags.no_half_vae else "float16"
+
+
+def _spoken_types(types: tuple[str, str]) -> str:
+    weights, vae = types
+    return f"{weights} for everything" if weights == vae else f"{weights}, the VAE {vae}"
+
+
+def _why_types(flags: Flags, hardware: Hardware, kind: str, types: tuple[str, str]) -> str:
+    if kind == "cpu":
+        if types[0] == "bfloat16":
+            return f"bfloat16 was measured to be {hardware.bfloat16_speed:.1f} times as fast as float32 on this CPU; pictures differ a little from those in float32."
+        return "CPUs compute 16-bit numbers more slowly, or not more quickly."
+    if types[0] == "float32":
+        return f"Because of {'--no-half' if flags.no_half else '--precision full'}."
+    half = "float16 is half the memory of float32, and faster."
     if kind == "mps":
-        reasons.append("Weights are float16; the VAE is float32, because float16 overflows in it on Macs.")
-        return "float16", "float32"
-    reasons.append("Weights are float16, half the memory of float32 and faster; the VAE goes to float32 by itself if it overflows.")
-    return "float16", "float16"
+        return f"{half} The VAE would overflow in it on Macs."
+    if flags.no_half_vae:
+        return f"{half} The VAE is not, because of --no-half-vae."
+    black = f" cuDNN tries its convolutions first: float16 gives black pictures on {hardware.name} otherwise." if "GTX 16" in hardware.name and kind == "cuda" else ""
+    return f"{half} The VAE goes to float32 by itself if it overflows.{black}"
 
 
-def _residency(flags: Flags, hardware: Hardware, kind: str, reasons: list[str]) -> tuple[Residency, Residency | None]:
-    """(for all models, for SDXL if that differs)."""
-    given = _given(flags, "lowvram", "medvram", "medvram_sdxl")
+def _residency(flags: Flags, hardware: Hardware, kind: str) -> tuple[Residency, str]:
+    """For all models, and why; what SDXL has beside it is ``residency_sdxl``."""
     if kind in ("cpu", "mps"):
-        why = "the CPU's memory is the only one" if kind == "cpu" else "the Mac's memory is shared by CPU and GPU"
-        reasons += [f"{spelt} has no effect: {why}." for spelt in given]
-        return Residency.KEEP, None
+        return Residency.KEEP, f"There is nowhere else: {why_all_memory_is_one(kind)}."
     if flags.lowvram:
-        reasons.append("The denoiser's blocks come to the GPU one by one, because of --lowvram: least memory, slowest.")
-        reasons += [f"{spelt} is included in that." for spelt in given[1:]]
-        return Residency.STREAM_BLOCKS, None
-    is_small = 0 < hardware.memory_bytes < SMALL_GPU_BYTES
-    if flags.medvram or is_small:
-        why = "of --medvram" if flags.medvram else f"it has only {hardware.memory_bytes / 2**30:.1f} GB"
-        reasons.append(f"Text encoder, denoiser and VAE take turns on the GPU, because {why}.")
-        reasons += [f"{spelt} is included in that." for spelt in _given(flags, "medvram_sdxl")]
-        return Residency.OFFLOAD_BETWEEN_STAGES, None
-    if flags.medvram_sdxl:
-        reasons.append("All of a model stays on the GPU; the parts of an SDXL model take turns, because of --medvram-sdxl.")
-        return Residency.KEEP, Residency.OFFLOAD_BETWEEN_STAGES
-    reasons.append("All of a model stays on the GPU: fastest.")
-    return Residency.KEEP, None
+        return Residency.STREAM_BLOCKS, "Because of --lowvram. Positive and negative prompt are computed one after the other, which saves memory too."
+    if flags.medvram:
+        return Residency.OFFLOAD_BETWEEN_STAGES, "Because of --medvram."
+    if 0 < hardware.memory_bytes < SMALL_GPU_BYTES:
+        return Residency.OFFLOAD_BETWEEN_STAGES, f"{hardware.name} has only {hardware.memory_bytes / 2**30:.1f} GB. The memory that is free when a model is loaded has the last word."
+    sdxl = "; the parts of SDXL models take turns, because of --medvram-sdxl" if flags.medvram_sdxl else ""
+    return Residency.KEEP, f"That is fastest{sdxl}. A model that is too large for the memory that is free takes turns, or comes block by block, by itself."
 
 
-# In A1111's order of preference where several are given.
+# In A1111's order of preference where several are given; its --disable-opt-split-attention beats all.
 _ATTENTION_FLAGS: tuple[tuple[str, Attention], ...] = (
+    ("disable_opt_split_attention", Attention.PLAIN),
+    ("use_sage_attention", Attention.SAGE),
+    ("use_flash_attention", Attention.FLASH),
     ("force_enable_xformers", Attention.XFORMERS),
     ("xformers", Attention.XFORMERS),
     ("opt_split_attention", Attention.SPLIT),
@@ -218,57 +221,49 @@ _ATTENTION_FLAGS: tuple[tuple[str, Attention], ...] = (
     ("opt_sub_quad_attention", Attention.SUB_QUADRATIC),
     ("opt_split_attention_v1", Attention.SPLIT_V1),
     ("opt_split_attention_invokeai", Attention.SPLIT_INVOKE),
-    ("disable_opt_split_attention", Attention.PLAIN),
 )
 _CHUNKED = (Attention.SPLIT, Attention.SUB_QUADRATIC, Attention.SPLIT_V1, Attention.SPLIT_INVOKE)
 
 
-def _attention(flags: Flags, hardware: Hardware, kind: str, reasons: list[str]) -> Attention:
-    given = [(flag, attention) for flag, attention in _ATTENTION_FLAGS if getattr(flags, flag)]
-    for flag, attention in given:
-        spelt = f"--{flag.replace('_', '-')}"
-        if attention is Attention.XFORMERS and kind != "cuda":
-            reasons.append(f"{spelt} has no effect: xformers is for NVIDIA and AMD GPUs.")
-        elif attention is Attention.XFORMERS and not hardware.has_xformers:
-            reasons.append(f"{spelt} has no effect: the xformers package is not installed; PyTorch's own attention is as fast.")
-        elif attention in _CHUNKED and kind == "cpu":
-            reasons.append(f"{spelt} has no effect: PyTorch's own attention already works in chunks on a CPU, and is faster.")
-        else:
-            reasons.append(f"Attention is computed as {attention.value}, because of {spelt}.")
-            return attention
-    if not given:
-        reasons.append("Attention is PyTorch's own (sdp), the fastest here.")
-    return Attention.SDPA
+def can_run(attention: Attention, hardware: Hardware, kind: str) -> bool:
+    """Whether this way to compute attention works on a device of ``kind`` of this machine."""
+    installed = {Attention.XFORMERS: hardware.has_xformers, Attention.FLASH: hardware.has_flash, Attention.SAGE: hardware.has_sage}
+    return attention not in installed or (kind == "cuda" and installed[attention])
 
 
-def _explain_the_rest(flags: Flags, kind: str, reasons: list[str]) -> None:
-    """One sentence for each given flag that changes nothing, by design or on this device."""
-    if flags.upcast_sampling:
-        reasons.append("--upcast-sampling changes nothing: the sampler's arithmetic is always float32 here.")
-    if flags.precision == "half" and kind != "cpu":
-        reasons.append("--precision half changes nothing: the models compute in float16 without autocast anyway.")
-    if flags.lowram:
-        reasons.append("--lowram changes nothing: weights always go straight from the file to where they are used.")
-    if flags.disable_model_loading_ram_optimization:
-        reasons.append("--disable-model-loading-ram-optimization changes nothing: models are never built with weights of their own first.")
-    if flags.use_ipex and kind != "xpu":
-        reasons.append("--use-ipex has no effect: PyTorch finds no Intel GPU.")
-    if flags.always_batch_cond_uncond:
-        reasons.append("--always-batch-cond-uncond: positive and negative prompt are computed in one batch.")
-    if flags.skip_torch_cuda_test and kind == "cpu":
-        reasons.append("--skip-torch-cuda-test is not needed: a missing GPU is never an error here.")
-    if flags.xformers_flash_attention:
-        reasons.append("--xformers-flash-attention changes nothing: xformers chooses its kernel itself.")
-    if flags.opt_channelslast:
-        reasons.append("--opt-channelslast: convolutions keep their channels last in memory.")
-    if flags.sub_quad_kv_chunk_size is not None or flags.sub_quad_chunk_threshold is not None:
-        reasons.append("--sub-quad-kv-chunk-size and --sub-quad-chunk-threshold change nothing: only queries are chunked here.")
+def _asked_attention(flags: Flags, hardware: Hardware, kind: str) -> tuple[str, Attention] | None:
+    asked = ((flag, attention) for flag, attention in _ATTENTION_FLAGS if getattr(flags, flag))
+    return next((each for each in asked if can_run(each[1], hardware, kind) and not (kind == "cpu" and each[1] in _CHUNKED)), None)
 
 
-def _given(flags: Flags, *names: str) -> list[str]:
-    """Those of the switches ``names`` that are set, as they are spelt on the command line."""
-    return [f"--{name.replace('_', '-')}" for name in names if getattr(flags, name)]
+def _attention(flags: Flags, hardware: Hardware, kind: str) -> Attention:
+    asked = _asked_attention(flags, hardware, kind)
+    return asked[1] if asked else Attention.SDPA
 
 
-def _spoken(kind: str) -> str:
-    return {"cpu": "CPU", "mps": "Mac GPU"}.get(kind, kind)
+def _needs_float32_attention(hardware: Hardware, kind: str, weight_dtype: str) -> bool:
+    return kind == "mps" and weight_dtype == "float16" and hardware.system_version >= BLACK_ATTENTION_MACOS
+
+
+def _why_attention(flags: Flags, hardware: Hardware, kind: str, attention: Attention, weight_dtype: str) -> str:
+    asked = _asked_attention(flags, hardware, kind)
+    why = f"Because of --{asked[0].replace('_', '-')}." if asked else "PyTorch's own is the fastest here."
+    if kind == "mps":
+        why += " In pieces that Metal can count."
+    if _needs_float32_attention(hardware, kind, weight_dtype):
+        why += " In float32, because this macOS gives black pictures otherwise."
+    return why
+
+
+def policy_by_settings(policy: ComputePolicy, hardware: Hardware, *, attention: str, attention_float32: bool) -> ComputePolicy:
+    """``policy`` with what the settings of one job ask for; they beat the flags.
+
+    attention: the setting ``cross_attention_optimization``: "Automatic", or a name of ``Attention``, perhaps with " - " and a description.
+    A way that is unknown, or cannot run here, leaves the policy's own.
+    """
+    name = attention.partition(" - ")[0].strip().casefold()
+    asked = next((each for each in Attention if each.value.casefold() == name), None)
+    kind = policy.device.partition(":")[0]
+    if asked is not None and can_run(asked, hardware, kind):
+        policy = replace(policy, attention=asked)
+    return replace(policy, attention_float32=policy.attention_float32 or (attention_float32 and policy.compute_dtype != "float32"))

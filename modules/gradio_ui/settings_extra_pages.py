@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from html import escape
+
+from modules.compute.policy import ComputePolicy
+
 EXTRA_PAGES = (("defaults", "Defaults"), ("sysinfo", "Sysinfo"), ("actions", "Actions"), ("licenses", "Licenses"))
 
 _DEFAULTS = """
@@ -12,6 +16,8 @@ look at what would change, then apply.</p>
 <div id="ui_defaults_result" role="status"></div>
 """
 _SYSINFO = """
+<h4>How this machine draws</h4>
+<dl id="compute_policy">{policy}</dl>
 <p>What a maintainer asks for when something goes wrong: machine, versions, flags, changed settings. Passwords, keys and tokens are left out.</p>
 <p class="buttons" id="sysinfo_download"><a href="./internal/sysinfo-download" class="dialog-button sysinfo_big_link" download>Download system info</a>
 <a href="./internal/sysinfo" class="dialog-button" target="_blank">Show it here</a></p>
@@ -28,11 +34,18 @@ _ACTIONS = """
 <button type="button" id="calculate_all_checkpoint_hash" class="dialog-button" data-action="calculate-hashes">Calculate hash for all checkpoint</button>
 </p>
 """
-_CONTENT = {"defaults": _DEFAULTS, "sysinfo": _SYSINFO, "actions": _ACTIONS, "licenses": '<pre id="licenses"></pre>'}
+_CONTENT = {"defaults": _DEFAULTS, "actions": _ACTIONS, "licenses": '<pre id="licenses"></pre>'}
 
 
-def extra_pages_html() -> str:
-    """One <section> for each, shaped like those of settings."""
+def extra_pages_html(policy: str = "") -> str:
+    """One <section> for each, shaped like those of settings. policy: ``policy_html``, for the system's page."""
+    content = _CONTENT | {"sysinfo": _SYSINFO.replace("{policy}", policy)}
     return "".join(
-        f'<section id="settings_tab_{name}" class="extra"><div><h3>{title}</h3>{_CONTENT[name]}</div></section>' for name, title in EXTRA_PAGES
+        f'<section id="settings_tab_{name}" class="extra"><div><h3>{title}</h3>{content[name]}</div></section>' for name, title in EXTRA_PAGES
     )
+
+
+def policy_html(policy: ComputePolicy) -> str:
+    """What was chosen for this machine with the reason of each choice, then what became of each flag."""
+    choices = "".join(f"<dt>{escape(each.topic)}</dt><dd><b>{escape(each.value)}</b>. {escape(each.why)}</dd>" for each in policy.choices)
+    return choices + "".join(f"<dt><code>{escape(each.flag)}</code></dt><dd>{escape(each.says)}</dd>" for each in policy.flag_lines)

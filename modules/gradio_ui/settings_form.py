@@ -34,18 +34,19 @@ INTRODUCTIONS = {
 
 
 def settings_form_html(
-    table: SettingsTable, choices: Choices, is_frozen: Callable[[Setting], bool], *, elsewhere: Container[str] = ()
+    table: SettingsTable, choices: Choices, is_frozen: Callable[[Setting], bool], *, elsewhere: Container[str] = (), policy: str = ""
 ) -> str:
     """The form: a list of sections, and a page for each of them. Settings that nothing reads yet stand apart on their page.
 
     elsewhere: keys that have their field in another place of the page (the quick settings): an id stands there once.
+    policy: what the system's page says of this machine, HTML.
     """
     sections = [replace(each, settings=tuple(one for one in each.settings if one.key not in elsewhere)) for each in table.sections]
     shown = [section for section in sections if section.id and any(_is_shown(each) for each in section.settings)]
     shown = _with_ids_of_their_own(shown)
     links = "".join(f'<button type="button" data-section="{escape(each.id)}">{escape(each.title)}</button>' for each in shown)
     links += "".join(f'<button type="button" data-section="tab_{name}" class="extra">{title}</button>' for name, title in EXTRA_PAGES)
-    pages = "".join(_page(each, choices, is_frozen) for each in shown) + extra_pages_html()
+    pages = "".join(_page(each, choices, is_frozen) for each in shown) + extra_pages_html(policy)
     return f'<div id="settings"><nav class="settings-sections" aria-label="Sections">{links}</nav><div class="settings-pages">{pages}</div></div>'
 
 

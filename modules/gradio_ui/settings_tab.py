@@ -17,6 +17,7 @@ from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.param_component import Choices, choices_of
 from modules.gradio_ui.setting_changes import store_settings
+from modules.gradio_ui.settings_extra_pages import policy_html
 from modules.gradio_ui.settings_form import settings_form_html
 from modules.gradio_ui.ui_defaults import Defaults
 
@@ -52,7 +53,7 @@ def build_settings_tab(app: App, choices: Choices, *, forms: Sequence[Form], rel
     reloaded.then(None, inputs=[answer], js="(words) => { webui.reloadEnds(words); }", **QUICK)
     _wire_defaults(Defaults(forms=forms, config_file=app.paths.ui_config_file))
     _wire_choices(app, choices)
-    return settings_form_html(app.settings.table, choices, partial(is_frozen, app.flags), elsewhere=app.settings.get("quicksettings_list"))
+    return settings_form_html(app.settings.table, choices, partial(is_frozen, app.flags), elsewhere=app.settings.get("quicksettings_list"), policy=policy_html(app.policy))
 
 
 def _wire_defaults(defaults: Defaults) -> None:

@@ -179,6 +179,8 @@ class Flags:
     swinir_models_path: str = value("{models}/SwinIR", "SwinIR weights directory", path=True)
 
     # our own
+    use_flash_attention: bool = switch("attention by the package flash-attn, where it is installed")
+    use_sage_attention: bool = switch("attention by the package sageattention, where it is installed")
     run_tests: bool = switch("launcher: run the test suite instead of serving")
     exit: bool = switch("launcher: stop after preparing the environment")
 

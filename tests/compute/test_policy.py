@@ -5,25 +5,29 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import re
 
 import pytest
 
+from modules.compute.flag_lines import SENTENCES
 from modules.compute.hardware import Hardware, probe
 from modules.compute.policy import Attention, ComputePolicy, Residency, policy_from_flags
 from modules.families.flux import FLUX_DEV
 from modules.families.sd15 import SD1
 from modules.families.sdxl import SDXL
-from modules.schema.flags import Flags, parse_flags
+from modules.schema.flags import Flags, ParsedFlags, parse_flags
 
-CUDA = Hardware(kind="cuda", name="NVIDIA GeForce RTX 3060", memory_bytes=12 * 2**30, cpu_count=8, reason="CUDA works.", has_xformers=True)
+CUDA = Hardware(kind="cuda", name="NVIDIA GeForce RTX 3060", memory_bytes=12 * 2**30, cpu_count=8, reason="CUDA works.", has_xformers=True, has_flash=True, has_sage=True)
 TWO = dataclasses.replace(CUDA, device_count=2)
-SMALL = dataclasses.replace(CUDA, name="NVIDIA GeForce GTX 1050", memory_bytes=2 * 2**30, has_xformers=False)
+SMALL = dataclasses.replace(CUDA, name="NVIDIA GeForce GTX 1050", memory_bytes=2 * 2**30, has_xformers=False, has_flash=False, has_sage=False)
 GTX16 = dataclasses.replace(CUDA, name="NVIDIA GeForce GTX 1660 Ti", memory_bytes=6 * 2**30)
-ROCM = dataclasses.replace(CUDA, name="AMD Radeon RX 6800", is_rocm=True, has_xformers=False)
+ROCM = dataclasses.replace(CUDA, name="AMD Radeon RX 6800", is_rocm=True, has_xformers=False, has_flash=False, has_sage=False)
 XPU = Hardware(kind="xpu", name="Intel Arc A770", memory_bytes=16 * 2**30, cpu_count=8, reason="XPU works.")
 MPS = Hardware(kind="mps", name="Apple M2", memory_bytes=16 * 2**30, cpu_count=8, reason="MPS works.")
+NEW_MPS = dataclasses.replace(MPS, system_version=(15, 1))
 CPU = Hardware(kind="cpu", name="AMD EPYC", memory_bytes=24 * 2**30, cpu_count=2, reason="No GPU.")
-MACHINES = {"cuda": CUDA, "two": TWO, "small": SMALL, "gtx16": GTX16, "rocm": ROCM, "xpu": XPU, "mps": MPS, "cpu": CPU}
+AMX = dataclasses.replace(CPU, name="Intel Xeon", bfloat16_speed=2.5)
+MACHINES = {"cuda": CUDA, "two": TWO, "small": SMALL, "gtx16": GTX16, "rocm": ROCM, "xpu": XPU, "mps": MPS, "mps15": NEW_MPS, "cpu": CPU, "amx": AMX}
 
 FLAGS = (
     "--medvram", "--medvram-sdxl", "--lowvram", "--lowram", "--always-batch-cond-uncond", "--no-half", "--no-half-vae",
@@ -32,19 +36,20 @@ FLAGS = (
     "--sub-quad-kv-chunk-size 512", "--sub-quad-chunk-threshold 50", "--opt-split-attention-invokeai", "--opt-split-attention-v1",
     "--opt-sdp-attention", "--opt-sdp-no-mem-attention", "--disable-opt-split-attention", "--disable-nan-check", "--use-cpu all",
     "--use-cpu sd", "--use-cpu esrgan gfpgan", "--use-ipex", "--device-id 0", "--device-id 1", "--device-id 9", "--device-id x",
-    "--skip-torch-cuda-test", "--opt-channelslast", "--disable-model-loading-ram-optimization",
+    "--skip-torch-cuda-test", "--opt-channelslast", "--disable-model-loading-ram-optimization", "--unload-gfpgan", "--reinstall-xformers",
+    "--use-sage-attention", "--use-flash-attention",
 )  # fmt: skip
 
 
 @functools.cache
-def flags(text: str = "") -> Flags:
-    parsed = parse_flags(text.split(), {})
-    assert not parsed.unknown
-    return parsed.flags
+def parsed(text: str = "") -> ParsedFlags:
+    found = parse_flags(text.split(), {})
+    assert not found.unknown
+    return found
 
 
 def policy(text: str, machine: Hardware) -> ComputePolicy:
-    return policy_from_flags(flags(text), machine)
+    return policy_from_flags(parsed(text).flags, machine, parsed(text).given)
 
 
 # machine, device, weights, VAE, residency, attention with no flag at all
@@ -55,7 +60,9 @@ DEFAULTS = [
     ("rocm", "cuda:0", "float16", "float16", Residency.KEEP, Attention.SDPA),
     ("xpu", "xpu:0", "float16", "float16", Residency.KEEP, Attention.SDPA),
     ("mps", "mps", "float16", "float32", Residency.KEEP, Attention.SDPA),
+    ("mps15", "mps", "float16", "float32", Residency.KEEP, Attention.SDPA),
     ("cpu", "cpu", "float32", "float32", Residency.KEEP, Attention.SDPA),
+    ("amx", "cpu", "float32", "float32", Residency.KEEP, Attention.SDPA),
 ]
 
 
@@ -65,18 +72,22 @@ def test_nobody_needs_a_flag(machine: str, device: str, weights: str, vae: str, 
     assert (chosen.device, chosen.weight_dtype, chosen.compute_dtype, chosen.vae_dtype) == (device, weights, weights, vae)
     assert (chosen.residency, chosen.attention, chosen.split_guidance) == (residency, attention, False)
     assert chosen.nan_check and not chosen.channels_last
+    assert chosen.attention_float32 == (machine == "mps15") and chosen.cpu_parts == (("interrogate",) if "mps" in machine else ())
+    assert [each.topic for each in chosen.choices] == ["Device", "Number types", "Memory", "Attention"] and not chosen.flag_lines
 
 
-OFF, KEEP, STREAM = Residency.OFFLOAD_BETWEEN_STAGES, Residency.KEEP, Residency.STREAM_BLOCKS
+OFF, STREAM = Residency.OFFLOAD_BETWEEN_STAGES, Residency.STREAM_BLOCKS
+TURNS = {"residency": OFF, "residency_is_asked": True}
+STREAMS = {"residency": STREAM, "residency_is_asked": True, "split_guidance": True}
 # machine, flags, what differs from that machine's default
 ROWS: list[tuple[str, str, dict[str, object]]] = [
-    ("cuda", "--medvram", {"residency": OFF}),
-    ("cuda", "--lowvram", {"residency": STREAM, "split_guidance": True}),
-    ("cuda", "--lowvram --medvram", {"residency": STREAM, "split_guidance": True}),
-    ("cuda", "--lowvram --always-batch-cond-uncond", {"residency": STREAM}),
+    ("cuda", "--medvram", TURNS),
+    ("cuda", "--lowvram", STREAMS),
+    ("cuda", "--lowvram --medvram", STREAMS),
+    ("cuda", "--lowvram --always-batch-cond-uncond", STREAMS | {"split_guidance": False}),
     ("cuda", "--medvram-sdxl", {"residency_sdxl": OFF}),
-    ("rocm", "--medvram", {"residency": OFF}),
-    ("xpu", "--medvram", {"residency": OFF}),
+    ("rocm", "--medvram", TURNS),
+    ("xpu", "--medvram", TURNS),
     ("mps", "--medvram", {}),
     ("mps", "--lowvram", {}),
     ("cpu", "--medvram", {}),
@@ -128,6 +139,18 @@ ROWS: list[tuple[str, str, dict[str, object]]] = [
     ("cpu", "--skip-torch-cuda-test", {}),
     ("cpu", "--medvram --opt-split-attention --skip-torch-cuda-test --no-half", {}),
     ("mps", "--medvram --no-half", {"weight_dtype": "float32", "compute_dtype": "float32"}),
+    ("mps15", "--no-half", {"weight_dtype": "float32", "compute_dtype": "float32", "attention_float32": False}),
+    ("mps", "--skip-torch-cuda-test --upcast-sampling --no-half-vae --use-cpu interrogate", {}),
+    ("mps", "--use-cpu esrgan", {"cpu_parts": ("esrgan", "interrogate")}),
+    ("amx", "--precision half", {"weight_dtype": "bfloat16", "compute_dtype": "bfloat16"}),
+    ("amx", "--precision half --no-half", {}),
+    ("cuda", "--use-sage-attention", {"attention": Attention.SAGE}),
+    ("cuda", "--use-flash-attention", {"attention": Attention.FLASH}),
+    ("small", "--use-sage-attention --use-flash-attention --opt-sub-quad-attention", {"attention": Attention.SUB_QUADRATIC}),
+    ("cpu", "--use-sage-attention", {}),
+    ("cuda", "--disable-opt-split-attention --xformers --opt-split-attention", {"attention": Attention.PLAIN}),
+    ("cuda", "--sub-quad-kv-chunk-size 512 --sub-quad-chunk-threshold 50", {"key_chunk": 512, "chunk_threshold": 50}),
+    ("cuda", "--unload-gfpgan", {}),
 ]
 
 
@@ -135,7 +158,7 @@ ROWS: list[tuple[str, str, dict[str, object]]] = [
 def test_a_flag_changes_this_and_nothing_else(machine: str, text: str, changes: dict[str, object]) -> None:
     expected = dataclasses.replace(policy("", MACHINES[machine]), **changes)
     chosen = policy(text, MACHINES[machine])
-    assert dataclasses.replace(chosen, reasons=()) == dataclasses.replace(expected, reasons=())
+    assert dataclasses.replace(chosen, choices=(), flag_lines=()) == dataclasses.replace(expected, choices=(), flag_lines=())
 
 
 @pytest.mark.parametrize(("machine", "part"), list(itertools.product(("cuda", "xpu", "mps"), ("all", "sd"))))
@@ -144,29 +167,32 @@ def test_use_cpu_is_the_cpus_policy(machine: str, part: str) -> None:
     assert (chosen.device, chosen.weight_dtype, chosen.vae_dtype) == ("cpu", "float32", "float32")
 
 
-# Flags that stand for the default itself need no sentence of their own: what they ask for is said anyway.
-ASK_FOR_THE_DEFAULT = {
-    "--precision autocast", "--device-id 0", "--device-id 1", "--sub-quad-q-chunk-size 512", "--skip-torch-cuda-test", "--use-ipex",
-    "--use-cpu sd", "--use-cpu all", "--use-cpu esrgan gfpgan",
-}  # fmt: skip
-
-
 @pytest.mark.parametrize(("machine", "text"), list(itertools.product(MACHINES, FLAGS)))
 def test_every_flag_on_every_machine_is_accepted_and_explained(machine: str, text: str) -> None:
+    """In one line of its own, whether or not it does something here."""
     chosen = policy(text, MACHINES[machine])
-    assert chosen.reasons and all(reason.endswith((".", ").")) and len(reason) < 240 for reason in chosen.reasons)
-    if text not in ASK_FOR_THE_DEFAULT:
-        assert any(text.split()[0] in reason for reason in chosen.reasons), chosen.reasons
+    assert all(reason.endswith(".") and len(reason) < 260 and "\n" not in reason for reason in chosen.reasons)
+    (line,) = chosen.flag_lines
+    assert line.flag == text.split()[0] and line.says.rstrip(".")
     assert len(set(chosen.reasons)) == len(chosen.reasons)
     assert chosen == policy(text, MACHINES[machine])
-    if chosen.device == "cpu":
+    if chosen.device == "cpu" and text != "--precision half":
         assert {chosen.weight_dtype, chosen.compute_dtype, chosen.vae_dtype} == {"float32"}
+
+
+def test_the_table_has_every_flag_of_a1111_of_this_kind() -> None:
+    """What is about memory, precision, attention or device in A1111's list, or ours, has its sentence; and this test has it."""
+    about = re.compile("vram|lowram|ram_opt|half|precision|upcast|nan_check|xformers|attention|sub_quad|use_cpu|use_ipex|device_id|cuda|channelslast|unload_gfpgan|batch_cond")
+    ours = {field.name for field in dataclasses.fields(Flags) if about.search(field.name)}
+    assert ours == set(SENTENCES)
+    assert {f"--{name.replace('_', '-')}" for name in SENTENCES} == {text.split()[0] for text in FLAGS}
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_all_flags_at_once_are_no_error(machine: str) -> None:
     text = " ".join(flag for flag in FLAGS if not flag.startswith(("--use-cpu", "--device-id", "--precision")))
-    assert policy(text, MACHINES[machine]).reasons
+    lines = policy(text, MACHINES[machine]).flag_lines
+    assert len(lines) == len({line.flag for line in lines}) == len(SENTENCES) - 3
 
 
 def test_the_gtx_16_series_tries_its_convolutions() -> None:
@@ -194,9 +220,10 @@ def test_parts_of_a_model_that_is_larger_than_the_device_take_turns() -> None:
 
 
 def test_the_users_own_line_on_a_machine_without_gpu_is_explained_flag_by_flag() -> None:
-    reasons = policy("--medvram --opt-split-attention --skip-torch-cuda-test --no-half", CPU).reasons
-    for flag in ("--medvram", "--opt-split-attention", "--skip-torch-cuda-test", "--no-half"):
-        assert sum(flag in reason for reason in reasons) == 1, flag
+    chosen = policy("--medvram --opt-split-attention --skip-torch-cuda-test --no-half", CPU)
+    said = {line.flag: line.says for line in chosen.flag_lines}
+    assert set(said) == {"--medvram", "--opt-split-attention", "--skip-torch-cuda-test", "--no-half"}
+    assert "no effect" in said["--medvram"] and "float32 anyway" in said["--no-half"]
 
 
 def test_this_machine_can_be_probed() -> None:
