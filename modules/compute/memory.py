@@ -21,3 +21,17 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def free_bytes(device: torch.device) -> int:
+    """What can still be put on ``device``; 0 where it has no memory of its own, or does not tell. Looks, and moves nothing."""
+    try:
+        if device.type == "cuda":
+            spare = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)     # PyTorch's own, for its next tensors
+            return torch.cuda.mem_get_info(device)[0] + spare
+        if device.type == "xpu":
+            spare = torch.xpu.memory_reserved(device) - torch.xpu.memory_allocated(device)
+            return torch.xpu.mem_get_info(device)[0] + spare
+    except (RuntimeError, AssertionError):          # some drivers of Intel's cannot tell
+        return 0
+    return 0
