@@ -1,0 +1,194 @@
+"""One side of the speed comparison in a process of its own: ours as a whole program, or a plain diffusers pipeline with the same weights.
+
+    python -m tests.bench.speed_side ours|diffusers CHECKPOINT
+reads one drawing order per line as JSON, and answers each with what it took. ``Side`` drives it from outside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.bench.first_picture import Clock
+from tests.bench.load_memory import peak_bytes
+
+TOKENIZER = Path(__file__).parents[2] / "modules" / "loading" / "configs" / "clip_tokenizer"
+GUIDANCE = 7.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """A square picture to draw with Euler; ``side`` in pixels."""
+
+    side: int
+    steps: int
+    seed: int
+    batch: int = 1
+
+    @property
+    def prompt(self) -> str:
+        return f"a red potion number {self.seed} on a blue background"       # never the same twice: nothing of it is known before
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """Seconds of one order: wall, of the processor (all threads), inside UNet, VAE and text encoder. peak: bytes of the process so far."""
+
+    wall: float
+    cpu: float
+    inside: float
+    peak: int
+
+
+class Side:
+    """``with Side("ours", path) as side: side.draw(...)``. The process rests between orders."""
+
+    def __init__(self, way: str, path: Path) -> None:
+        command = [sys.executable, "-m", "tests.bench.speed_side", way, str(path)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._answer()                              # it is ready
+
+    def draw(self, order: Order) -> Taken:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(asdict(order)) + "\n")
+        self._process.stdin.flush()
+        return Taken(**self._answer())
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("{"):                # whatever else is said there is for people
+                return json.loads(line)
+        raise RuntimeError(f"the process ended with {self._process.wait()}")
+
+    def __enter__(self) -> Side:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+Drawer = Callable[[Order], object]
+
+
+def ours(path: Path, data: Path, clock: Clock) -> Drawer:
+    """From the request to the saved picture, as the API has it."""
+    from modules.application.build import build_app
+    from modules.application.generation import chosen_checkpoint, generate_blocking, load_checkpoint
+    from modules.schema.flags import parse_flags
+    from modules.schema.request import Txt2ImgRequest
+
+    app = build_app(parse_flags(["--data-dir", str(data), "--ckpt", str(path), "--ckpt-dir", str(path.parent)], {}).flags)
+    components = app.jobs.call(lambda: load_checkpoint(app, chosen_checkpoint(app, path.name, strict=True), app.settings))
+    for owner in (components.unet, components.vae.decoder, *(encoder.module for encoder in components.text_encoders)):
+        clock.watch(owner, "forward")
+
+    def draw(order: Order) -> object:
+        return generate_blocking(app, Txt2ImgRequest.from_flat({
+            "prompt": order.prompt, "steps": order.steps, "cfg_scale": GUIDANCE, "width": order.side, "height": order.side, "seed": order.seed,
+            "batch_size": order.batch, "sampler_name": "Euler", "save_images": True,
+        }))  # fmt: skip
+
+    return draw
+
+
+def plain_diffusers(path: Path, data: Path, clock: Clock) -> Drawer:
+    """The pipeline as its documentation shows it, over the same weights; the picture is saved too."""
+    pipeline = pipeline_of(path, "cpu")
+    for owner in (pipeline.unet, pipeline.vae.decoder, pipeline.text_encoder):
+        clock.watch(owner, "forward")
+
+    def draw(order: Order) -> object:
+        import torch
+
+        found = pipeline(
+            order.prompt, height=order.side, width=order.side, num_inference_steps=order.steps, guidance_scale=GUIDANCE,
+            num_images_per_prompt=order.batch, generator=torch.Generator().manual_seed(order.seed),
+        )  # fmt: skip
+        for number, picture in enumerate(found.images):
+            picture.save(data / f"{order.seed}-{number}.png")
+        return found
+
+    return draw
+
+
+def pipeline_of(path: Path, device: str) -> Any:
+    """diffusers' own modules, built from the configs that we read off the file and filled with the weights that we read."""
+    import torch
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+    from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
+    from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
+    from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+
+    components = components_of(path, device)
+
+    def plain(kind: Any, ours: Any) -> Any:
+        with torch.device("meta"):
+            module = kind.from_config(ours.config)
+        module.load_state_dict(ours.state_dict(), assign=True)
+        return module.requires_grad_(False).eval()
+
+    def tokenizer() -> Any:
+        return CLIPTokenizer.from_pretrained(TOKENIZER, local_files_only=True)
+
+    texts = [encoder.module for encoder in components.text_encoders]
+    parts: dict[str, Any] = {
+        "unet": plain(UNet2DConditionModel, components.unet), "vae": plain(AutoencoderKL, components.vae), "tokenizer": tokenizer(), "text_encoder": texts[0],
+        "scheduler": EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"), "feature_extractor": None,
+    }  # fmt: skip
+    if len(texts) == 2:
+        with torch.device("meta"):
+            second = CLIPTextModelWithProjection(texts[1].config)  # type: ignore[arg-type]
+        second.load_state_dict(texts[1].state_dict(), assign=True)
+        pipeline: Any = StableDiffusionXLPipeline(**{key: part for key, part in parts.items() if key != "feature_extractor"}, text_encoder_2=second, tokenizer_2=tokenizer())
+    else:
+        pipeline = StableDiffusionPipeline(**parts, safety_checker=None, requires_safety_checker=False)  # type: ignore[arg-type]
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def components_of(path: Path, device: str) -> Any:
+    from modules.compute.hardware import probe
+    from modules.compute.policy import policy_from_flags
+    from modules.library.model_file import ModelFile
+    from modules.loading.checkpoint import load_checkpoint
+    from modules.schema.flags import parse_flags
+
+    policy = policy_from_flags(parse_flags(["--use-cpu", "all"] if device == "cpu" else [], {}).flags, probe())
+    return load_checkpoint(ModelFile(path=path, name=path.name, kind="checkpoint", size=path.stat().st_size), policy)
+
+
+WAYS = {"ours": ours, "diffusers": plain_diffusers}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("way", choices=[*WAYS])
+    parser.add_argument("path", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="speed-") as folder:
+        clock = Clock()
+        draw = WAYS[options.way](options.path, Path(folder), clock)
+        print("{}", flush=True)
+        for line in sys.stdin:
+            order, inside = Order(**json.loads(line)), clock.seconds
+            wall, cpu = time.perf_counter(), time.process_time()
+            draw(order)
+            taken = Taken(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu, inside=clock.seconds - inside, peak=peak_bytes())
+            print(json.dumps(asdict(taken)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
