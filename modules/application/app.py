@@ -1,6 +1,7 @@
 """App: the long-lived services of one server, in one record."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class App:
-    """Made by ``build_app``, closed by ``close``. notices: sentences about the start that the user should read."""
+    """Made by ``build_app``, closed by ``close``. notices: sentences about the start that the user should read.
+
+    spare: what extensions keep loaded for its next use; each is called to let go of it when memory runs out.
+    """
 
     flags: Flags
     paths: Paths
@@ -59,6 +63,7 @@ class App:
     notices: tuple[str, ...] = ()
     scripts: ScriptDoor = field(default_factory=ScriptDoor)
     postprocessing: PostprocessDoor = field(default_factory=PostprocessDoor)
+    spare: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
         """Interrupt the running job, keep the waiting ones for the next start."""

@@ -22,12 +22,23 @@ def loaded_with_room(app: App, load: Callable[[], Components]) -> tuple[Componen
     except OutOfMemory as error:
         log.warning("%s It is tried again without the other models.", error.message)
         error.with_traceback(None)
-    app.controls.clear()
+    _let_go_of_spare(app)
     app.checkpoints.unload()
     return load(), "Memory ran out while the checkpoint was loaded; the other models were let go, and it was loaded again."
 
 
 def make_room(app: App) -> None:
     """Keep what draws at the moment, and nothing else."""
-    app.controls.clear()
+    _let_go_of_spare(app)
     app.checkpoints.keep_current_only()
+
+
+def _let_go_of_spare(app: App) -> None:
+    """Control networks, upscalers and what extensions keep: each is read again when it is next asked for."""
+    app.controls.clear()
+    app.upscalers.shelf.unload()
+    for let_go in tuple(app.spare):
+        try:
+            let_go()
+        except Exception:
+            log.exception("what an extension keeps loaded was not let go")

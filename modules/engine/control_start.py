@@ -10,6 +10,7 @@ from torch import Tensor
 from modules.compute.noise import Stream
 from modules.engine.control import Beginning, Control
 from modules.engine.encode import encode_drawn
+from modules.engine.rescue import once_more
 
 if TYPE_CHECKING:
     from modules.engine.hooks import BatchPlan
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 
 def begin_control(run: Run, plan: BatchPlan, *, hires: bool) -> Control | None:
     """The control units of a pass, ready to act; None without any. Raises what their makers raise, before any step."""
+    known = len(run.control_pictures)
+
+    def begin() -> Control | None:
+        del run.control_pictures[known:]            # a second try draws the same numbers for them
+        return _begun(run, plan, hires=hires)
+
+    return once_more(begin, said=run.say, make_room=run.make_room)
+
+
+def _begun(run: Run, plan: BatchPlan, *, hires: bool) -> Control | None:
     family = run.components.family
     control: Control | None = run.hooks.control(plan, hires=hires, components=run.components)
     if control is None or not control.units:
@@ -28,7 +39,7 @@ def begin_control(run: Run, plan: BatchPlan, *, hires: bool) -> Control | None:
         for known, latent in run.control_pictures:
             if known.shape == picture.shape and torch.equal(known, picture):
                 return latent
-        found = encode_drawn(picture, run.components.vae, family.latent, stream)
+        found = encode_drawn(picture, run.components.vae, family.latent, stream, run.vae_rescue)
         run.control_pictures.append((picture, found))
         return found
 

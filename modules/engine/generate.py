@@ -114,21 +114,21 @@ def _run_batches(run: Run, plans: Sequence[BatchPlan]) -> None:
 
 
 def _run_whole_or_in_parts(run: Run, plan: BatchPlan, start: Start | None) -> None:
-    """The batch; where memory does not hold it, the halves of it. An img2img batch shares one start, and stays whole."""
+    """The batch; where memory does not hold it, the halves of it."""
     made = len(run.images)
     try:
         _run_batch(run, plan, start)
         return
     except Exception as error:
-        if not is_out_of_memory(error) or start is not None or len(plan.images) < 2 or len(run.images) > made:
+        if not is_out_of_memory(error) or len(plan.images) < 2 or len(run.images) > made:
             raise
         error.with_traceback(None)
         log.warning("memory ran out for %d pictures at once; they are made in parts", len(plan.images))
     run.make_room()
     free_memory()
     middle = (len(plan.images) + 1) // 2
-    for part in (plan.images[:middle], plan.images[middle:]):
-        _run_whole_or_in_parts(run, replace(plan, images=part), start)
+    for first, last in ((0, middle), (middle, len(plan.images))):
+        _run_whole_or_in_parts(run, replace(plan, images=plan.images[first:last]), start and start.part(first, last))
     run.note({}, ["Memory ran out; the batch was made in smaller parts."])
 
 
@@ -195,7 +195,7 @@ def _text_pass(run: Run, plan: BatchPlan, part: PassPart) -> PassOutcome:
     conditioning = run.hooks.pass_conditioning(conditioning, hires=False)
 
     def image_cond() -> Tensor | None:
-        return everything_masked(run.components, len(plan.images), width * LATENT_CELL, height * LATENT_CELL, seed=plan.images[0].seed)
+        return everything_masked(run.components, len(plan.images), width * LATENT_CELL, height * LATENT_CELL, seed=plan.images[0].seed, rescue=run.vae_rescue)
 
     handover = refiner_handover(run, plan, image_cond)
     control = begin_control(run, plan, hires=False)

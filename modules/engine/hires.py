@@ -90,7 +90,7 @@ def second_pass(run: Run, plan: BatchPlan, first: Tensor | None = None) -> PassO
     if first is None:
         pixels = [_given(hires.first_pass)] * len(plan.images)
         if latent_upscaler:
-            first = encode_pixels(torch.stack(pixels), run.components.vae, run.components.family.latent, seed=seed)
+            first = encode_pixels(torch.stack(pixels), run.components.vae, run.components.family.latent, seed=seed, rescue=run.vae_rescue)
     elif not latent_upscaler or not run.models.is_in_use(hires.checkpoint_name):
         pixels = run.decoded(first)               # now, by the model that made them
     if run.request.kept.before_hires and fresh is not None:
@@ -98,7 +98,7 @@ def second_pass(run: Run, plan: BatchPlan, first: Tensor | None = None) -> PassO
     before = run.components.family.latent
     run.models.use(hires.checkpoint_name)
     if pixels is not None and run.components.family.latent != before:   # a latent means nothing to another kind of model: by way of the picture
-        first = encode_pixels(torch.stack(pixels), run.components.vae, run.components.family.latent, seed=seed)
+        first = encode_pixels(torch.stack(pixels), run.components.vae, run.components.family.latent, seed=seed, rescue=run.vae_rescue)
     return _drawn_again(run, plan, _enlarged(run, plan, first, pixels, upscaler))
 
 
@@ -174,7 +174,7 @@ def _enlarged_latents(run: Run, plan: BatchPlan, first: Tensor, size: HiresSize,
         if run.request.options.inpainting_mask_weight < 1.0 and run.components.family.is_inpainting:
             return _conditioning_of(run, plan, torch.stack(run.decoded(latents)), latents)
         rows, columns = latents.shape[2:]
-        return everything_masked(run.components, len(latents), columns * LATENT_CELL, rows * LATENT_CELL, seed=plan.images[0].seed)
+        return everything_masked(run.components, len(latents), columns * LATENT_CELL, rows * LATENT_CELL, seed=plan.images[0].seed, rescue=run.vae_rescue)
 
     return _Start(latents=latents, image_cond=image_cond)
 
@@ -182,15 +182,15 @@ def _enlarged_latents(run: Run, plan: BatchPlan, first: Tensor, size: HiresSize,
 def _enlarged_pictures(run: Run, plan: BatchPlan, first: Sequence[Tensor], size: HiresSize, upscaler: PictureUpscaler) -> _Start:
     grow = enlarger(upscaler)
     pixels = as_pixels([fitted(as_picture(each), *size.enlarged, JUST_RESIZE, grow) for each in first])
-    latents = encode_pixels(pixels, run.components.vae, run.components.family.latent, seed=plan.images[0].seed)
+    latents = encode_pixels(pixels, run.components.vae, run.components.family.latent, seed=plan.images[0].seed, rescue=run.vae_rescue)
     return _Start(latents=latents, image_cond=lambda: _conditioning_of(run, plan, pixels, latents))
 
 
 def _conditioning_of(run: Run, plan: BatchPlan, pixels: Tensor, latents: Tensor) -> Tensor | None:
     if run.components.family.is_depth:
-        return everything_masked(run.components, len(latents), pixels.shape[3], pixels.shape[2], seed=plan.images[0].seed)
+        return everything_masked(run.components, len(latents), pixels.shape[3], pixels.shape[2], seed=plan.images[0].seed, rescue=run.vae_rescue)
     weight = run.request.options.inpainting_mask_weight
-    return masked_picture(run.components, pixels, latents, None, rounded=True, weight=weight, seed=plan.images[0].seed)
+    return masked_picture(run.components, pixels, latents, None, rounded=True, weight=weight, seed=plan.images[0].seed, rescue=run.vae_rescue)
 
 
 def _cropped(latents: Tensor, size: HiresSize) -> Tensor:

@@ -12,12 +12,13 @@ from PIL import Image
 from torch import Tensor
 
 from modules.engine.encode import encode_means, encode_pixels
+from modules.engine.vae_memory import NO_RESCUE, VaeRescue
 from modules.families.family import ModelFamily
 from modules.loading.components import Components
 from modules.schema.errors import InvalidValue
 
 
-def everything_masked(components: Components, batch: int, width: int, height: int, *, seed: int) -> Tensor | None:
+def everything_masked(components: Components, batch: int, width: int, height: int, *, seed: int, rescue: VaeRescue = NO_RESCUE) -> Tensor | None:
     """For a pass without a picture: all masked, an even grey behind it. (B, 1 + C, h, w); None for other checkpoints.
 
     width, height: of the picture, in pixels. A pix2pix checkpoint is shown nothing: zeros (B, C, h, w).
@@ -30,13 +31,13 @@ def everything_masked(components: Components, batch: int, width: int, height: in
         return torch.zeros(batch, 1, height // latent.downscale, width // latent.downscale, device=weight.device)
     if not components.family.is_inpainting:
         return None
-    grey = encode_pixels(torch.full((1, 3, height, width), 0.5), components.vae, components.family.latent, seed=seed)
+    grey = encode_pixels(torch.full((1, 3, height, width), 0.5), components.vae, components.family.latent, seed=seed, rescue=rescue)
     return _joined(components.family, torch.ones(1, 1, height, width), grey).expand(batch, -1, -1, -1)
 
 
 def masked_picture(
     components: Components, pixels: Tensor, latents: Tensor, mask: Image.Image | None, *, rounded: bool, weight: float, seed: int,
-    depth_map: Image.Image | None = None,
+    depth_map: Image.Image | None = None, rescue: VaeRescue = NO_RESCUE,
 ) -> Tensor | None:
     """(B, 1 + C, h, w) from pixels (B, 3, H, W) in 0 .. 1 and their latents; None for other checkpoints.
 
@@ -48,7 +49,7 @@ def masked_picture(
     if components.family.is_depth:
         return _depth(depth_map, components, latents)
     if components.family.is_pix2pix:
-        return encode_means(pixels, components.vae)
+        return encode_means(pixels, components.vae, rescue)
     if not components.family.is_inpainting:
         return None
     hidden = torch.ones(1, 1, *pixels.shape[-2:])
@@ -59,7 +60,7 @@ def masked_picture(
         hidden = hidden.round() if rounded else hidden
     centred = pixels * 2.0 - 1.0
     shown = torch.lerp(centred, centred * (1.0 - hidden), weight)
-    encoded = encode_pixels((shown + 1.0) / 2.0, components.vae, components.family.latent, seed=seed)
+    encoded = encode_pixels((shown + 1.0) / 2.0, components.vae, components.family.latent, seed=seed, rescue=rescue)
     return _joined(components.family, hidden, encoded)
 
 

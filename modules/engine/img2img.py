@@ -45,6 +45,15 @@ class Start:
     facts: Mapping[str, object] = field(default_factory=dict)
     comments: tuple[str, ...] = ()
 
+    def part(self, first: int, last: int) -> Start:
+        """What the images ``first`` .. ``last - 1`` of a batch begin with."""
+        def image_cond() -> Tensor | None:
+            whole = self.image_cond()
+            return None if whole is None else whole[first:last]
+
+        return replace(
+            self, latents=self.latents[first:last], frames=self.frames[first:last], originals=self.originals[first:last], image_cond=image_cond)
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Fitted:
@@ -76,7 +85,7 @@ def prepare_start(run: Run, plan: BatchPlan) -> Start:
         prepared *= len(plan.images)
     pixels = as_pixels([each.picture for each in prepared])
     components, seed = run.components, plan.images[0].seed
-    latents = encode_pixels(pixels, components.vae, components.family.latent, seed=seed)
+    latents = encode_pixels(pixels, components.vae, components.family.latent, seed=seed, rescue=run.vae_rescue)
     if request.init.resize_mode == LATENT_UPSCALE:
         latents = resized_latents(latents, height // LATENT_CELL, width // LATENT_CELL)
     painted, rounded = None, inpaint.round_mask and inpaint.soft is None
@@ -87,7 +96,7 @@ def prepare_start(run: Run, plan: BatchPlan) -> Start:
     def image_cond() -> Tensor | None:
         mask = None if area is None else area.mask
         return masked_picture(run.components, pixels, latents, mask, rounded=rounded, weight=request.options.inpainting_mask_weight, seed=seed,
-                              depth_map=request.init.depth_map)
+                              depth_map=request.init.depth_map, rescue=run.vae_rescue)
 
     frames = tuple(each.frame for each in prepared)
     run.hooks.input_ready(frames, painted)

@@ -71,6 +71,22 @@ def with_rescue(models: Models, attempt: Callable[[], Found], *, said: Callable[
     return found
 
 
+def once_more(attempt: Callable[[], Found], *, said: Callable[[str], None], make_room: Callable[[], None]) -> Found:
+    """What ``attempt`` gives; where memory runs out, what it gives when what others keep loaded was let go. For what comes before a pass."""
+    try:
+        return attempt()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        log.warning("%s", str(error).splitlines()[0] if str(error) else type(error).__name__)
+        error.with_traceback(None)
+    make_room()
+    free_memory()
+    found = attempt()
+    said("Memory ran out before the picture was begun; what was not needed was let go.")
+    return found
+
+
 def _same(models: Models) -> bool:
     return True
 

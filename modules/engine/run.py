@@ -24,10 +24,11 @@ from modules.engine.models import Models
 from modules.engine.plan import LATENT_CELL
 from modules.engine.precautions import VAE
 from modules.engine.preview import preview_maker
-from modules.engine.rescue import with_rescue
+from modules.engine.rescue import once_more, with_rescue
 from modules.engine.resolved import BOTH_PASSES, FIRST_PASS, SECOND_PASS, ResolvedRequest
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.upscale import BUILT_IN, KnownUpscalers
+from modules.engine.vae_memory import VaeRescue
 from modules.schema.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -77,17 +78,23 @@ class Run:
         latent, vae, types = self.components.family.latent, self.components.vae, self.request.vae_types
         before = next(vae.parameters()).dtype
 
-        def said(sentence: str) -> None:
-            self.note({}, [sentence])
-
         with nullcontext() if self.tiles is None else self.tiles.on_vae(vae):
-            found = [decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, make_room=self.make_room, said=said) for each in latents]
+            found = [decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, rescue=self.vae_rescue) for each in latents]
         now = next(vae.parameters()).dtype
         if now is not before:
             words = str(now).removeprefix("torch.")
             self.models.remember(f"{VAE}{words}")
-            said(f"The VAE is computed in {words} from now on: in {str(before).removeprefix('torch.')} its result was not a number.")
+            self.say(f"The VAE is computed in {words} from now on: in {str(before).removeprefix('torch.')} its result was not a number.")
         return found
+
+    @property
+    def vae_rescue(self) -> VaeRescue:
+        """What helps where memory runs out in the VAE."""
+        return VaeRescue(make_room=self.make_room, said=self.say)
+
+    def say(self, sentence: str) -> None:
+        """A sentence for the user, once."""
+        self.note({}, [sentence])
 
     def note(self, facts: Mapping[str, object], comments: Sequence[str] = ()) -> None:
         """Keep what is new of it, for the parameters text and the user."""
@@ -121,7 +128,7 @@ def encode_batch(
     hires = hires_steps is not None
     first_words = hires and run.request.options.hires_use_first_pass_conds and not run.request.hires.checkpoint_name
     active = switch_networks(run, networks_of or plan, hires=hires and not first_words)
-    found = encode_prompts(
+    found = once_more(lambda: encode_prompts(
         [image.hires_prompt if hires else image.prompt for image in plan.images],
         [image.hires_negative_prompt if hires else image.negative_prompt for image in plan.images],
         run.components,
@@ -133,7 +140,7 @@ def encode_batch(
         networks=active.text_key,
         bundled=active.embeddings,
         size=size or (run.request.width, run.request.height),
-    )
+    ), said=run.say, make_room=run.make_room)  # fmt: skip
     run.note(found.facts, found.comments)
     if first_words:
         switch_networks(run, plan, hires=True)      # the words were read with the first pass's networks, the picture is drawn with its own
@@ -213,7 +220,7 @@ def sampling_pass(
         work = replace(asked, noise=spare.copy()) if again else asked
         return run_pass(replace(work, sampler=run.hooks.sampler(work.sampler, hires=hires)), run.models.now.model)
 
-    outcome = with_rescue(run.models, attempt, said=lambda sentence: run.note({}, [sentence]), make_room=run.make_room)
+    outcome = with_rescue(run.models, attempt, said=run.say, make_room=run.make_room)
     run.note(outcome.facts)
     return outcome
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from modules.compute.memory import free_memory, is_out_of_memory
 from modules.schema.errors import OutOfMemory
 
 log = logging.getLogger(__name__)
@@ -63,15 +64,17 @@ def run_in_tiles(picture: Image.Image, net: PictureNet, how: TileRun) -> Image.I
     while True:
         try:
             return _through_tiles(picture, net, how, size)
-        except torch.OutOfMemoryError as error:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             size = (size or max(picture.size)) // 2
             if size < _SMALLEST_TILE:
                 raise OutOfMemory(
                     f"The {how.device} ran out of memory while enlarging a {picture.width}x{picture.height} picture.",
                     "Unload the checkpoint, or start with --medvram.",
                 ) from error
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            error.with_traceback(None)              # its frames hold what is in the way
+            free_memory()
             log.warning("out of memory: trying tiles of %d pixels", size)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -24,12 +24,15 @@ from internal_controlnet.pose_networks import PARTS, Pose, PoseNetwork
 from internal_controlnet.preprocessors import standard_lineart
 from internal_controlnet.stand_ins import file_as_module, folder_of, network_class, standing_in
 from modules.a1111.app_slot import current
+from modules.application.room import make_room
+from modules.compute.memory import free_memory, is_out_of_memory
 from modules.loading.pickle_weights import is_pickle, read_pickle
 from modules.loading.weights import TORCH_DTYPES, open_weights
 from modules.schema.errors import CannotLoad
 
 Picture = np.ndarray                                # (H, W, 3), uint8
 Table = Mapping[str, Tensor]
+Found = TypeVar("Found")
 _IMAGENET = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 _FEWEST_PIXELS = 12                                 # of a line that counts: the original asks for 36 in three equal channels
 _KEPT = 2                                           # networks that stay loaded
@@ -61,6 +64,14 @@ class _Shelf:
             network: Any = self._network(annotator, files)
             return network.posed(picture)
 
+    def let_go(self) -> None:
+        """Forget them, unless one is at work."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._kept.clear()
+            finally:
+                self._lock.release()
+
     def _network(self, annotator: Annotator, files: Sequence[Path]) -> nn.Module:
         key = (annotator.build, annotator.part, *((str(each), each.stat().st_mtime_ns) for each in files))
         network = self._kept.pop(key, None)
@@ -77,12 +88,28 @@ _SHELF = _Shelf()
 
 def annotated(key: str, files: Sequence[Path], picture: Picture, first: float, second: float) -> Picture:
     """The picture through the network of preprocessor ``key``. Raises CannotLoad for a file that does not hold it."""
-    return _SHELF.draw(ANNOTATORS[key], files, picture, first, second)
+    return _with_room(lambda: _SHELF.draw(ANNOTATORS[key], files, picture, first, second))
 
 
 def posed(key: str, files: Sequence[Path], picture: Picture) -> Pose:
     """The keypoints that preprocessor ``key`` finds. Raises CannotLoad for a file that does not hold its network."""
-    return _SHELF.posed(ANNOTATORS[key], files, picture)
+    return _with_room(lambda: _SHELF.posed(ANNOTATORS[key], files, picture))
+
+
+def _with_room(draw: Callable[[], Found]) -> Found:
+    """What ``draw`` gives; where memory runs out, what it gives when what others keep loaded was let go. From now on these networks are let go for others, too."""
+    app = current()
+    if _SHELF.let_go not in app.spare:
+        app.spare.append(_SHELF.let_go)
+    try:
+        return draw()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        error.with_traceback(None)                  # its frames hold what is in the way
+    make_room(app)
+    free_memory()
+    return draw()
 
 
 def _built(annotator: Annotator, files: Sequence[Path]) -> nn.Module:
@@ -90,6 +117,8 @@ def _built(annotator: Annotator, files: Sequence[Path]) -> nn.Module:
     try:
         network = annotator.build(tables)
     except (RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        if is_out_of_memory(error):
+            raise
         reason = f"it does not hold the network that this preprocessor runs ({str(error).splitlines()[0][:160] if str(error) else type(error).__name__})"
         raise CannotLoad(files[0], reason, "Download the file again.") from error
     return network.float().eval().requires_grad_(False).to(current().policy.device)
