@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -12,8 +13,10 @@ from typing import Any
 
 from modules.a1111.app_slot import current, is_occupied
 from modules.files.atomic import write_json
+from modules.files.json_object import read_or_set_aside
 from modules.library.hashes import old_hash
 
+log = logging.getLogger(__name__)
 _sections: dict[str, dict[str, Any]] = {}
 _lock = threading.RLock()
 
@@ -22,11 +25,16 @@ def cache(subsection: str) -> dict[str, Any]:
     """A dict that ``dump_cache`` keeps over a restart; each extension uses sections of its own."""
     with _lock:
         if subsection not in _sections:
-            _sections[subsection] = dict(_stored().get(subsection, {}))
+            _sections[subsection] = _section(_stored(), subsection)
         return _sections[subsection]
 
 
 make_cache = cache
+
+
+def _section(stored: dict[str, Any], name: str) -> dict[str, Any]:
+    found = stored.get(name)
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def dump_cache() -> None:
@@ -59,11 +67,10 @@ def _file() -> Path:
 
 
 def _stored() -> dict[str, Any]:
-    try:
-        found = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    found, trouble = read_or_set_aside(_file(), instead="what extensions keep there is made anew")
+    if trouble:
+        log.warning("%s", trouble)
+    return found
 
 
 def calculate_sha256(filename: str) -> str:

@@ -112,6 +112,6 @@ def get_user_metadata(filename: str, lister: Any = None) -> dict[str, Any]:
 
     try:
         found = json.loads(Path(filename).with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

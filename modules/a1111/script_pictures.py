@@ -13,10 +13,12 @@ from modules.a1111.saving import replaced_save_image, saved_by_it
 from modules.application.outcome import OutputImage
 from modules.application.picture_saver import Saving, save_plan
 from modules.application.settings_store import OverlaidSettings
+from modules.files.resolver import PathRefused
+from modules.files.storage import StorageError
 from modules.imaging.annotated_grid import GridStyle
 from modules.imaging.filenames import NameFacts
 from modules.imaging.grids import image_grid
-from modules.imaging.save import save_image
+from modules.imaging.save import NotBeside, save_image
 from modules.schema.errors import WebuiError
 
 
@@ -71,7 +73,10 @@ def _save(p: Any, picture: Image.Image, infotext: str, *, name: str, prompt: str
             answer = None if replacement is None else saved_by_it(p, asked, replacement)
             path = answer.path if answer is not None else save_image(
                 picture, folder, names, options, work.app.numbers, infotext=infotext, basename=name, short_name=short)
-        except (WebuiError, OSError, RuntimeError, ValueError) as error:
+        except NotBeside as error:
+            path = error.path
+            p.comment(str(error))
+        except (WebuiError, StorageError, PathRefused, OSError, RuntimeError, ValueError) as error:
             p.comment(f"A picture was not saved. {error}")
     picture.already_saved_as = str(path) if path else None  # type: ignore[attr-defined]  # A1111's word
     work.made.append(OutputImage(picture=picture, infotext=infotext, seed=-1 if seed is None else seed, path=path))

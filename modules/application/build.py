@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from modules.application.builtin_network_pages import register_builtin_pages
 from modules.application.downloads import Downloads, download_folders
 from modules.application.faces import Faces
 from modules.application.img2img_batch import with_batches
-from modules.application.paths import Paths, paths_from_flags
+from modules.application.paths import Paths, paths_from_flags, styles_files
 from modules.application.picture_index import PictureIndex
 from modules.application.settings_rules import FOLDERS
 from modules.application.settings_store import SettingsStore
@@ -21,8 +22,9 @@ from modules.compute.hardware import probe
 from modules.compute.policy import policy_from_flags
 from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.restore_faces import FaceTools
+from modules.engine.styles import set_aside_damaged
 from modules.extension_host.host import ExtensionHost
-from modules.files.atomic import sweep_temporaries
+from modules.files.atomic import sweep_temporaries, sweep_trees
 from modules.imaging.save import NumberBook
 from modules.jobs.job import Job
 from modules.jobs.queue import JobQueue
@@ -60,7 +62,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
     catalogue = Catalogue(roots_from_flags(flags), FileCache(paths.cache_dir / "models.json"), hashing=not flags.no_hashing,
                           list_hidden=lambda: settings.get("list_hidden_files"))
     _take_up_named_checkpoint(flags, settings, catalogue)
-    for sentence in (notices := (*settings.notices, *store_notices)):
+    for sentence in (notices := (*settings.notices, *store_notices, *set_aside_damaged(styles_files(paths)))):
         log.warning(sentence)
     runners: dict[str, Callable[[Job], tuple[Any, dict[str, Any]]]] = {}
     picture_models = PictureModelShelf(policy)
@@ -96,6 +98,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
     runners |= with_batches(app, generation.runners(app)) | extras.runners(app) | merging.runners(app)
     register_builtin_pages(app)
     settings.on_change("list_hidden_files", lambda _value: catalogue.refresh())
+    _sweep_all_later([*_picture_folders(paths, settings), paths.models_dir, paths.data_dir / "config_states"])
     if start:
         app.jobs.start()
     return app
@@ -150,6 +153,11 @@ def _picture_folders(paths: Paths, settings: SettingsStore) -> list[Path]:
     return [paths.outputs_dir, *(paths.output_folder(text) for key in sorted(FOLDERS) if (text := settings.get(key)))]
 
 
+def _sweep_all_later(roots: list[Path]) -> None:
+    """What a killed server may have left anywhere below the folders that it writes to; 100,000 pictures there do not make the start longer."""
+    threading.Thread(target=sweep_trees, args=(roots,), name="sweep", daemon=True).start()
+
+
 def _folders_written_to(paths: Paths) -> list[Path]:
     """Where a killed server may have left temporary files: the data folder's own, and the output folders two levels down."""
     outputs = paths.outputs_dir
@@ -163,4 +171,5 @@ def _folders_written_to(paths: Paths) -> list[Path]:
             newest += sorted((each for each in kind.iterdir() if each.is_dir()), reverse=True)[:3]
         except OSError:
             continue
-    return [paths.data_dir, paths.cache_dir, paths.config_file.parent, *kinds, *newest]
+    beside = [paths.config_file.parent, paths.ui_config_file.parent, *(each.parent for each in styles_files(paths))]
+    return list(dict.fromkeys([paths.data_dir, paths.cache_dir, *beside, *kinds, *newest]))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from modules.application.app import App
 from modules.application.extras_operations import ExtrasTools, check_result_size, operations
-from modules.application.outcome import Outcome, OutputImage
+from modules.application.outcome import DONE, Attempt, Outcome, OutputImage
 from modules.application.picture_saver import save_options
 from modules.application.postprocess_door import Values
 from modules.application.settings_store import OverlaidSettings
@@ -25,7 +25,7 @@ from modules.files.storage import StorageError
 from modules.imaging.base64_codec import decode_bytes, encode_image, open_image
 from modules.imaging.filenames import NameFacts
 from modules.imaging.metadata import read_infotext_from
-from modules.imaging.save import save_image
+from modules.imaging.save import NotBeside, save_image
 from modules.jobs.job import Job
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.params_extras import ExtrasRequest
@@ -124,14 +124,17 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     sources = [Source(**each) for each in job.payload["pictures"]]
     job.progress.begin(len(sources), len(sources))
     for index, each in enumerate(sources):
+        if index < work.done:
+            continue                                # before the server died
         job.cancel.hold()
         if job.cancel.interrupted or job.cancel.stopping:
             break
         job.progress.begin_batch(index)
         job.cancel.clear_skip()
         work.do(each, alone=len(sources) == 1)
+        work.done = index + 1
         job.result = work.outcome()
-        job.summary = job.result.summary()
+        job.summary = {**job.result.summary(), DONE: work.done, "finished": len(work.images)}
         app.jobs.keep(job)
     outcome = work.outcome()
     return outcome, outcome.summary()
@@ -142,8 +145,10 @@ class _Work:
 
     def __init__(self, *, app: App, job: Job, asked: ExtrasRequest, settings: OverlaidSettings, tools: ExtrasTools) -> None:
         self.app, self.job, self.asked, self.settings, self.tools = app, job, asked, settings, tools
-        self.images: list[OutputImage] = []
-        self.comments: list[str] = []
+        earlier = Attempt.before(job)
+        self.done = earlier.done
+        self.images: list[OutputImage] = list(earlier.images)
+        self.comments: list[str] = list(earlier.comments)
         self.infotext = ""
 
     def outcome(self) -> Outcome:
@@ -201,6 +206,10 @@ class _Work:
             if made.caption:
                 _write_caption(path, made.caption, get("postprocessing_existing_caption_action"))
             return replace(image, path=path)
+        except NotBeside as error:
+            log.error("%s", error)
+            self.comments.append(str(error))
+            return replace(image, path=error.path)
         except (StorageError, PathRefused, WebuiError) as error:
             log.error("a picture was not saved: %s", error)
             self.comments.append(f"A picture was not saved. {error}")

@@ -1,7 +1,6 @@
 """Submit a request, run it as a job, hand back its pictures. Both front doors come through here."""
 from __future__ import annotations
 
-import glob
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from modules.application.engine_inputs import SettingsView, resolve
 from modules.application.init_images import keep_init_images
 from modules.application.init_inputs import SOFT_INPAINTING
 from modules.application.outcome import Outcome, OutputImage, processed_info
+from modules.application.paths import styles_files
 from modules.application.payload import request_as_json
 from modules.application.picture_run import PictureListener, PictureWork
 from modules.application.picture_saver import EarlierPictures, PictureSaver, save_plan
@@ -326,7 +326,8 @@ def _outcome(
 
 def note(app: App, job: Job, done: list[OutputImage]) -> None:
     """One more picture is safe: a server that dies now still knows of it."""
-    job.summary = Outcome(images=tuple(done), shown=tuple(done), info={}).summary()
+    summary = Outcome(images=tuple(done), shown=tuple(done), info={}).summary()
+    job.summary = {**summary, **job.before, "images": [*job.before.get("images", ()), *summary["images"]]}
     app.jobs.keep(job)
 
 
@@ -377,10 +378,7 @@ def with_usual_networks(app: App, resolved: ResolvedRequest, settings: SettingsV
 
 def styles_paths(app: App) -> list[Path]:
     """The styles files of the flags, patterns with ``*`` filled in."""
-    found: list[Path] = []
-    for text in app.paths.styles_files:
-        found += [Path(each) for each in sorted(glob.glob(text))] if "*" in text else [Path(text)]
-    return found
+    return styles_files(app.paths)
 
 
 def _check_amount(request: ResolvedRequest) -> None:

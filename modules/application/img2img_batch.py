@@ -11,7 +11,7 @@ from PIL import Image
 
 from modules.application import generation
 from modules.application.app import App
-from modules.application.outcome import Outcome, OutputImage
+from modules.application.outcome import DONE, Attempt, Outcome, OutputImage
 from modules.imaging.base64_codec import open_image
 from modules.imaging.metadata import read_infotext_from
 from modules.jobs.job import Job
@@ -120,14 +120,20 @@ class _Batch:
             raise InvalidValue("Only img2img works through batches of pictures.")
         self._request = request
         self._most_shown = int(job.payload["settings"].get(_LIMIT, app.settings.table.by_key[_LIMIT].default))
-        self._shown: list[OutputImage] = []
-        self._info: dict[str, Any] = {}
-        self._comments: list[str] = []
+        earlier = Attempt.before(job)
+        self._done = earlier.done
+        self._shown: list[OutputImage] = list(earlier.images)
+        self._info: dict[str, Any] = dict(earlier.info)
+        self._comments: list[str] = list(earlier.comments)
+        # those of the file that was at work, saved before the server died
+        self._earlier = {"images": job.summary.get("images", [])[job.summary.get("finished", 0) :]} if job.attempts > 1 and job.summary else {}
 
     def carried_out(self) -> tuple[Outcome, dict[str, Any]]:
         """What is finished when something fails stays in ``job.result``. A picture that cannot be used is told and left out."""
         cancel = self._job.cancel
         for index, file in enumerate(self._order.files):
+            if index < self._done:
+                continue                            # before the server died
             cancel.hold()
             if cancel.interrupted or cancel.stopping:
                 break
@@ -136,17 +142,23 @@ class _Batch:
                 part = self._part(index, Path(file))
             except WebuiError as error:
                 self._comments.append(f"{Path(file).name} was left out: {error}")
+                self._done = index + 1
                 continue
             try:
                 outcome, _ = self._run(part)
             except BaseException:
                 self._take(part.result)
                 raise
+            self._done = index + 1
             self._take(outcome)
         if not self._shown and self._comments:
             raise InvalidValue(" ".join(self._comments[:5]))
         outcome = self._outcome()
         return outcome, outcome.summary()
+
+    def _summary(self) -> dict[str, Any]:
+        """What the store keeps while the batch goes on."""
+        return {**self._outcome().summary(), DONE: self._done, "finished": len(self._shown)}
 
     def _part(self, index: int, file: Path) -> Job:
         """The job of one picture: the batch's own in all but what it draws."""
@@ -163,7 +175,8 @@ class _Batch:
         if checkpoint:
             payload["checkpoint"] = checkpoint
         progress = _PartOfProgress(self._job.progress, index, len(self._order.files))
-        return replace(self._job, live=request, payload=payload, progress=progress, result=None, _listeners=[])
+        before, earlier, self._earlier = self._summary(), self._earlier, {}
+        return replace(self._job, live=request, payload=payload, progress=progress, result=None, summary=earlier, before=before, _listeners=[])
 
     def _saving(self, file: Path) -> dict[str, Any]:
         """Settings with which the results lie in the output folder under their pictures' names."""
@@ -227,7 +240,7 @@ class _Batch:
         kept = self._info or {**outcome.info, **{name: [] for name in _LISTS}, "index_of_first_image": 0}
         self._info = {**kept, **{name: kept.get(name, []) + lists[name] for name in _LISTS}}
         made = self._outcome()
-        self._job.result, self._job.summary = made, made.summary()
+        self._job.result, self._job.summary = made, self._summary()
         self._app.jobs.keep(self._job)
 
     def _outcome(self) -> Outcome:

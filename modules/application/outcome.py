@@ -2,18 +2,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from modules.application.version import INFOTEXT_VERSION
 from modules.engine.hooks import BatchPlan
 from modules.engine.resolved import ResolvedRequest
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
+    from modules.jobs.job import Job
     from modules.library.model_file import ModelFile
 
 
@@ -24,7 +25,7 @@ class OutputImage:
     texts: what its PNG carries by key, where that is more than ``infotext``. is_grid: it is a sheet of others.
     """
 
-    picture: Image
+    picture: Image.Image
     infotext: str
     seed: int
     path: Path | None = None
@@ -55,6 +56,41 @@ class Outcome:
             "info": self.info,
             "comments": list(self.comments),
         }
+
+
+DONE = "done"                           # of a job of several inputs, in its summary: how many of them are finished
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What a former attempt at a job had finished before the server died. done: how many of its inputs. images: those that are still there."""
+
+    done: int = 0
+    images: tuple[OutputImage, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
+    comments: tuple[str, ...] = ()
+
+    @classmethod
+    def before(cls, job: Job) -> Attempt:
+        """The one before this attempt at ``job``; an empty one when this is the first."""
+        summary, done = job.summary or {}, (job.summary or {}).get(DONE)
+        if job.attempts < 2 or not isinstance(done, int):
+            return cls()
+        finished = summary.get("images", ())[: summary.get("finished", 0)]
+        images = (_read_again(each) for each in finished)
+        return cls(done=done, images=tuple(each for each in images if each), info=summary.get("info") or {}, comments=tuple(summary.get("comments") or ()))
+
+
+def _read_again(summary: Mapping[str, Any]) -> OutputImage | None:
+    """None for a picture that was not saved, or was taken away."""
+    try:
+        with Image.open(summary["path"]) as file:
+            file.load()
+            picture = file.copy()
+    except (OSError, ValueError, TypeError, AttributeError, Image.DecompressionBombError):
+        return None
+    return OutputImage(picture=picture, infotext=summary.get("infotext", ""), seed=summary.get("seed", -1), path=Path(summary["path"]),
+                       complete=summary.get("complete", True), is_grid=summary.get("grid", False))
 
 
 def _summary_of(image: OutputImage) -> dict[str, Any]:

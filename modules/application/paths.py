@@ -1,6 +1,7 @@
 """Where this server keeps things: A1111's places, from the flags."""
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,3 +70,11 @@ def paths_from_flags(flags: Flags) -> Paths:
         jobs_file=data_dir / "cache" / "jobs.sqlite3",
         styles_files=flags.styles_file,
     )
+
+
+def styles_files(paths: Paths) -> list[Path]:
+    """The styles files of the flags, patterns with ``*`` filled in."""
+    found: list[Path] = []
+    for text in paths.styles_files:
+        found += [Path(each) for each in sorted(glob.glob(text))] if "*" in text else [Path(text)]
+    return found

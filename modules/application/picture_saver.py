@@ -22,7 +22,7 @@ from modules.files.resolver import PathRefused
 from modules.files.storage import StorageError
 from modules.imaging.filenames import NameFacts
 from modules.imaging.grids import grid_rows, image_grid
-from modules.imaging.save import BeforeSaving, NumberBook, SaveOptions, save_image
+from modules.imaging.save import BeforeSaving, NotBeside, NumberBook, SaveOptions, save_image
 from modules.jobs.job import Job
 from modules.schema.errors import InvalidValue
 
@@ -223,15 +223,20 @@ class PictureSaver:
             path = save_image(
                 output.picture, folder, names, options, self._numbers, infotext=output.infotext, basename=basename, short_name=short_name, suffix=suffix,
                 before=before, kept=self._own_paths)
-            self._own_paths.add(path)
-            return replace(output, path=path, picture=changed[-1].image if changed else output.picture)
+        except NotBeside as error:
+            log.error("%s", error)
+            self.comments.append(str(error))
+            path = error.path
         except (StorageError, PathRefused, InvalidValue) as error:
             log.error("a picture was not saved: %s", error)
             self.comments.append(f"A picture was not saved. {error}")
+            return output
         except Exception as error:      # Pillow raises what it likes; the picture itself must reach its user
             log.exception("a picture was not saved")
             self.comments.append(f"A picture was not saved: {type(error).__name__}: {error}")
-        return output
+            return output
+        self._own_paths.add(path)
+        return replace(output, path=path, picture=changed[-1].image if changed else output.picture)
 
     def _names(self, image: GeneratedImage | None, picture: Image.Image) -> NameFacts:
         request, models = self._writer.request, self._writer.models

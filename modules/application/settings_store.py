@@ -1,19 +1,16 @@
 """The settings' values: config.json as A1111 writes it, checked on the way in, whole on disk at every moment."""
 from __future__ import annotations
 
-import codecs
 import copy
 import json
 import logging
-import math
-import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from modules.files.atomic import write_json
+from modules.files.json_object import read_or_set_aside
 from modules.schema.errors import WebuiError
 from modules.schema.setting import Section, Setting
 from modules.schema.settings.table import SettingsTable
@@ -118,24 +115,9 @@ class SettingsStore:
                 log.exception("what listens to the setting %s failed", key)
 
     def _read(self) -> dict[str, Any]:
-        if not os.path.lexists(self.path):
-            return {}
-        try:
-            found = json.loads(_decoded(self.path.read_bytes()), parse_constant=lambda name: None, parse_float=_finite)
-            if not isinstance(found, dict):
-                raise ValueError(f"it holds a {type(found).__name__}, not an object")
-            return found
-        except (OSError, ValueError, RecursionError) as error:
-            self._set_aside(error)
-            return {}
-
-    def _set_aside(self, error: Exception) -> None:
-        aside = self.path.with_name(f"{self.path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}")
-        try:
-            os.replace(self.path, aside)
-            self.notices.append(f"{self.path} could not be read ({error}): it was kept as {aside.name}, and settings start at their defaults.")
-        except OSError as second:
-            self.notices.append(f"{self.path} could not be read ({error}) nor moved ({second}): settings start at their defaults.")
+        found, trouble = read_or_set_aside(self.path, instead="settings start at their defaults")
+        self.notices += [trouble] if trouble else []
+        return found
 
     def _checked_values(self) -> dict[str, Any]:
         self._values: dict[str, Any] = {}
@@ -162,16 +144,3 @@ class OverlaidSettings:
     def get(self, key: str) -> Any:
         """The value of ``key``. Raises UnknownName."""
         return self._values[key] if key in self._values else self.table.find(key).fresh_default()
-
-
-def _finite(text: str) -> float | None:
-    """A number, or None for one that JSON cannot give back."""
-    number = float(text)
-    return number if math.isfinite(number) else None
-
-
-def _decoded(data: bytes) -> str:
-    """Text of a file that an editor may have saved with a byte order mark, or in UTF-16."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16")
-    return data.decode("utf-8-sig")

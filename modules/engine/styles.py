@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from modules.files.atomic import write_bytes
+from modules.files.json_object import LARGEST, decoded, set_aside
 
 log = logging.getLogger(__name__)
 PLACEHOLDER = "{prompt}"
@@ -49,26 +51,39 @@ def apply_styles(prompt: str, negative_prompt: str, names: Sequence[str], styles
     return prompt, negative_prompt, tuple(name for name in names if name not in styles)
 
 
+class NoStyles(Exception):
+    """A file that holds no table of styles; what is wrong with it."""
+
+
 def read_styles(paths: Iterable[Path]) -> dict[str, Style]:
     """All styles of the files in order; a later one of the same name wins. Missing files are skipped, bad ones logged."""
     found: dict[str, Style] = {}
     for path in paths:
         try:
-            text = path.read_text("utf-8-sig")
-        except FileNotFoundError:
-            continue
-        except (OSError, UnicodeDecodeError) as error:
-            log.warning("%s cannot be read (%s): its styles are missing. Save it as UTF-8.", path, error)
-            continue
-        try:
-            found.update({style.name: style for style in _parse(text, path)})
-        except (csv.Error, KeyError) as error:
-            log.warning("%s is no table of styles (%s): it needs the columns name, prompt, negative_prompt.", path, error)
+            found.update({style.name: style for style in _styles_of(path)})
+        except NoStyles as error:
+            log.warning("the styles of %s are missing: %s", path, error)
     return found
 
 
+def set_aside_damaged(paths: Iterable[Path]) -> list[str]:
+    """Rename files that hold no table of styles, so that nothing is written over them; a sentence for each."""
+    told = []
+    for path in paths:
+        try:
+            _styles_of(path)
+        except NoStyles as error:
+            told.append(set_aside(path, error, instead="its styles are missing"))
+    return told
+
+
 def save_styles(styles: Iterable[Style], path: Path) -> None:
-    """Write the styles that belong to ``path`` (or to no file yet) into it; the file before is kept as .bak. Raises StorageError."""
+    """Write the styles that belong to ``path`` (or to no file yet) into it; the file before is kept as .bak. Raises StorageError.
+
+    A file that became unreadable meanwhile is set aside, not written over.
+    """
+    for sentence in set_aside_damaged([path]):
+        log.warning("%s", sentence)
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()
@@ -94,13 +109,37 @@ def find_styles(prompt: str, negative_prompt: str, styles: Iterable[Style]) -> t
         prompt, negative_prompt = without, without_negative
 
 
-def _parse(text: str, path: Path) -> list[Style]:
-    previous = csv.field_size_limit(_FIELD_LIMIT)
+def _styles_of(path: Path) -> list[Style]:
+    """Those in one file; none when it is missing or empty. Raises NoStyles."""
+    if not os.path.lexists(path):
+        return []
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
-        return [_style(row, path) for row in reader if (row.get("name") or "") and not row["name"].startswith("#")]
-    finally:
-        csv.field_size_limit(previous)
+        if path.stat().st_size > LARGEST:
+            raise NoStyles(f"it is larger than {LARGEST // 2**20} MB")
+        return _parse(_text(path.read_bytes()), path)
+    except OSError as error:
+        raise NoStyles(error.strerror or str(error)) from error
+    except (csv.Error, ValueError) as error:
+        raise NoStyles(str(error)) from error
+
+
+def _text(data: bytes) -> str:
+    """UTF-8 or UTF-16; failing that what spreadsheets on Windows write. Raises ValueError."""
+    try:
+        return decoded(data)
+    except UnicodeDecodeError:
+        if b"\0" in data:
+            raise
+        return data.decode("cp1252")
+
+
+def _parse(text: str, path: Path) -> list[Style]:
+    csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))     # of the whole process: putting it back would cut off another thread's reading
+    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+    columns = reader.fieldnames or ()
+    if text.strip() and not ("name" in columns and ("prompt" in columns or "text" in columns)):
+        raise ValueError("it needs the columns name, prompt, negative_prompt")
+    return [_style(row, path) for row in reader if (row.get("name") or "") and not row["name"].startswith("#")]
 
 
 def _style(row: Mapping[str, str], path: Path) -> Style:

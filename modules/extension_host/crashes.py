@@ -1,10 +1,10 @@
 """Who was being loaded when a start died. An extension that took the program down twice in a row is switched off."""
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from modules.files.atomic import write_json
+from modules.files.json_object import read_or_set_aside
 from modules.files.storage import StorageError
 
 LIMIT = 2
@@ -15,11 +15,7 @@ class StartDiary:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            found = {}
-        found = found if isinstance(found, dict) else {}
+        found, _ = read_or_set_aside(path, instead="it is begun anew")
         crashes = found.get("crashes")
         self.crashes = {str(name): int(count) for name, count in crashes.items() if isinstance(count, int)} if isinstance(crashes, dict) else {}
         died_in = found.get("loading")

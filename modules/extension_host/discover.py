@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 import configparser
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules.extension_host.registry import OrderWish
+from modules.files.json_object import Damaged, read_object
 
 BUILTIN = frozenset({"sd-webui-controlnet", "tag-autocomplete", "wildcards"})
 """Extensions that ship with the program; ``--disable-extra-extensions`` leaves these on."""
@@ -59,10 +59,9 @@ def read_switches(settings_file: Path, *, disable_all: bool = False, disable_ext
     A settings file that is missing or broken switches nothing off: the settings store says what is wrong with it.
     """
     try:
-        settings = json.loads(settings_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        settings = read_object(settings_file)
+    except Damaged:
         settings = {}
-    settings = settings if isinstance(settings, dict) else {}
     names = settings.get("disabled_extensions")
     asked = settings.get("disable_all_extensions")
     return Switches(

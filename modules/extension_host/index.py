@@ -35,7 +35,7 @@ def read_index(source: str) -> tuple[Offer, ...]:
         found = json.loads(text)
         listed = found["extensions"] if isinstance(found, dict) else found
         offers = [_offer(each) for each in listed]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidValue(f"{source[:200]} is no list of extensions.", 'It is JSON with a list "extensions", as A1111\'s index.json.', field="index") from error
     return tuple(each for each in offers if each is not None)
 

@@ -8,6 +8,7 @@ from modules.extension_host.crashes import StartDiary
 from modules.extension_host.discover import find_extensions, read_switches
 from modules.extension_host.host import ExtensionHost
 from modules.files.atomic import write_json
+from modules.files.json_object import Damaged, read_object
 from modules.files.storage import StorageError
 from modules.schema.flag_table import SCRIPT_PATH
 from modules.schema.flags import Flags
@@ -47,17 +48,15 @@ def _install_notes(data_dir: Path) -> dict[str, list[str]]:
     try:
         found = json.loads((data_dir / "cache" / "launch" / "install_notes.json").read_text(encoding="utf-8"))
         return {str(name): [str(each) for each in sentences] for name, sentences in found.items() if isinstance(sentences, list)}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}
 
 
 def _switch_off(settings: Path, name: str) -> None:
     try:
-        found = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
-        if not isinstance(found, dict):
-            return
+        found = read_object(settings)
         names = found.get("disabled_extensions")
         found["disabled_extensions"] = sorted({*(names if isinstance(names, list) else ()), name})
         write_json(settings, found, backup=True)
-    except (OSError, ValueError, StorageError):
+    except (Damaged, StorageError):
         return  # the settings store says what is wrong with the file

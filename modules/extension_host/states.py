@@ -1,7 +1,6 @@
 """Which extensions there were, at which commits, switched on or off: written down in A1111's form, and gone back to."""
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from modules.extension_host.discover import Extension
 from modules.extension_host.git_facts import git_facts
 from modules.extension_host.updates import go_to
 from modules.files.atomic import write_json
+from modules.files.json_object import Damaged, read_object
 from modules.schema.errors import InvalidValue, WebuiError
 
 FOLDER = "config_states"                # in the data folder, as in A1111
@@ -38,10 +38,10 @@ def saved_states(folder: Path) -> list[SavedState]:
     found = []
     for path in folder.glob("*.json"):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_object(path)
             extensions = {str(name): dict(facts) for name, facts in content["extensions"].items()}
             found.append(SavedState(path=path, name=str(content.get("name") or ""), created=float(content["created_at"]), extensions=extensions))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (Damaged, ValueError, KeyError, TypeError, AttributeError):
             continue
     return sorted(found, key=lambda each: -each.created)
 

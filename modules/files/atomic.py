@@ -98,6 +98,11 @@ def sweep_temporaries(folders: Iterable[Path]) -> int:
     return removed
 
 
+def sweep_trees(roots: Iterable[Path]) -> int:
+    """``sweep_temporaries`` in every folder below ``roots``; for a thread that has time. Links to folders are not followed."""
+    return sum(sweep_temporaries([Path(folder)]) for root in roots for folder, _folders, names in os.walk(root) if any(name.startswith(TEMP_PREFIX) for name in names))
+
+
 def _publish(temp: Path, folder: Path, make_name: Callable[[int], str], start: int, storage: Storage) -> Path:
     number, name = start, make_name(start)
     while True:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules.application.app import App
+from modules.files.atomic import write_bytes
+from modules.files.storage import StorageError
 from modules.gradio_ui.finished import ShownImage
 from modules.imaging.metadata import png_bytes
 
@@ -58,9 +59,9 @@ class ShownFiles:
                 return image.path if self._is_served(image.path) else self._copy(name, image.path)
             path = self.folder / f"{name}.png"
             if not path.exists() and image.picture is not None:
-                path.write_bytes(png_bytes(image.picture, image.infotext))
+                write_bytes(path, png_bytes(image.picture, image.infotext))
             return path
-        except OSError as error:
+        except (OSError, StorageError) as error:
             log.warning("picture %s cannot be shown: %s", image.path or name, error)
             return None
 
@@ -72,7 +73,7 @@ class ShownFiles:
     def _copy(self, name: str, path: Path) -> Path:
         target = self.folder / f"{name}-{path.name}"
         if not target.exists():
-            shutil.copyfile(path, target)
+            write_bytes(target, path.read_bytes())
         return target
 
 

@@ -5,7 +5,6 @@ Unlike A1111 the file holds only what was changed; every other key in it is left
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.files.atomic import write_json
+from modules.files.json_object import read_or_set_aside
 
 log = logging.getLogger(__name__)
 KEYWORDS = ("value", "minimum", "maximum", "step")  # what a key may end in, besides "visible"
@@ -27,15 +27,11 @@ class UiConfig:
 
     @classmethod
     def read(cls, path: Path) -> UiConfig:
-        """A missing file is an empty one; a broken file is told in the log and left alone until something is saved."""
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            content = {}
-        except (OSError, ValueError) as error:
-            log.warning("%s cannot be read (%s): the page starts with its own defaults", path, error)
-            content = {}
-        return cls(path, content if isinstance(content, dict) else {})
+        """A missing file is an empty one; a damaged one is set aside, and the log says where."""
+        content, trouble = read_or_set_aside(path, instead="the page starts with its own defaults")
+        if trouble:
+            log.warning("%s", trouble)
+        return cls(path, content)
 
     def user_value(self, tab: str, label: str) -> Any:
         """The stored starting value of a field, or None."""
@@ -67,7 +63,8 @@ class UiConfig:
         return UiConfig(self.path, {**self.values, **values})
 
     def save(self) -> None:
-        write_json(self.path, dict(self.values))
+        """Old or new, never half; the version before stays as ``.bak``. Raises StorageError."""
+        write_json(self.path, dict(self.values), backup=True)
 
 
 def _fits(stored: Any, own: Any, choices: list[str] | None) -> bool:

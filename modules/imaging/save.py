@@ -58,6 +58,14 @@ class BeforeSaving:
     texts: Mapping[str, str]
 
 
+class NotBeside(StorageError):
+    """The picture at ``path`` is saved; what belongs beside it, its text or its smaller copy, is not."""
+
+    def __init__(self, path: Path, cause: StorageError) -> None:
+        super().__init__(f"The picture itself is saved. {cause.message}", cause.remedy)
+        self.path = path
+
+
 class NumberBook:
     """The next number of each folder, as A1111 counts: the highest there plus one. A folder is read again only when somebody else changed it."""
 
@@ -91,7 +99,7 @@ def save_image(
     The name is NUMBER-PATTERN.EXTENSION, or basename-NUMBER-PATTERN for a grid (``short_name``: without the pattern).
     suffix: put behind the stem, as "-mask". texts: what a PNG carries instead of ``infotext``, by key.
     before: asked with the picture, its file's name and its texts. kept: paths that are never replaced, whatever the options say: a job's
-    pictures do not overwrite each other. Raises StorageError, PathRefused and InvalidValue.
+    pictures do not overwrite each other. Raises StorageError (NotBeside when only what belongs beside it failed), PathRefused and InvalidValue.
     """
     facts = replace(facts, basename=basename)
     extension = _extension(image, options)
@@ -125,7 +133,10 @@ def save_image(
         path = write_new(target, make_name, data, start, storage=storage)
     if options.add_number:
         numbers.used(target, prefix, used[-1])
-    _write_companions(image, path, infotext, options, len(data), storage)
+    try:
+        _write_companions(image, path, infotext, options, len(data), storage)
+    except StorageError as error:
+        raise NotBeside(path, error) from error
     return path
 
 

@@ -93,6 +93,7 @@ class Job:
 
     payload: what was asked, as JSON. live: the same as objects of this process, where it was handed over; None after a restart. result: what the runner made, in memory while it is remembered.
     summary: what is worth keeping of it, as JSON; a runner may set it while it works, so that a crash keeps it.
+    before: of a job that is a part of another: what stands in that one's summary already.
     failure: the exception behind ``error``, in this process only. attempts: how many times it was begun.
     """
 
@@ -107,6 +108,7 @@ class Job:
     state: JobState = JobState.QUEUED
     attempts: int = 0
     summary: dict[str, Any] = field(default_factory=dict)
+    before: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     result: Any = None
     failure: BaseException | None = None

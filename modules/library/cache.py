@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.files.atomic import write_json
+from modules.files.json_object import read_or_set_aside, set_aside
 from modules.files.storage import StorageError
 
 log = logging.getLogger(__name__)
@@ -61,12 +61,10 @@ class FileCache:
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        files = document["files"] if document["version"] == _VERSION else {}
-        return {str(name): entry for name, entry in files.items() if isinstance(entry, dict)}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        log.warning("%s cannot be read (%s) and is made anew", path, error)
-        return {}
+    document, trouble = read_or_set_aside(path, instead="it is made anew")
+    files = document.get("files") if document.get("version") == _VERSION else {}
+    if document and not (isinstance(files, dict) and "version" in document):
+        trouble, files = set_aside(path, "it holds no table of files", instead="it is made anew"), {}
+    if trouble:
+        log.warning("%s", trouble)
+    return {str(name): entry for name, entry in (files or {}).items() if isinstance(entry, dict)}

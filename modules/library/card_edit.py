@@ -38,13 +38,13 @@ def read_sidecar(model_path: Path) -> dict[str, Any]:
 
 
 def save_card(model_path: Path, fields: Mapping[str, Any]) -> None:
-    """Put ``fields`` (by the names in KEYS) into ``NAME.json``; every other field in it is kept.
+    """Put ``fields`` (by the names in KEYS) into ``NAME.json``; every other field in it is kept, and the file before as ``.bak``.
 
     Raises InvalidValue for a value of the wrong kind, or when the file that is there cannot be read; StorageError.
     """
     values = read_sidecar(model_path)
     values.update({KEYS[name]: _checked(name, value) for name, value in fields.items() if name in KEYS})
-    write_json(model_path.with_suffix(".json"), values)
+    write_json(model_path.with_suffix(".json"), values, backup=True)
 
 
 def save_preview(model_path: Path, png: bytes) -> Path:
