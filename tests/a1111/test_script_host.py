@@ -136,6 +136,7 @@ def test_a_script_that_raises_is_named_and_the_picture_is_made(app: App) -> None
     assert "Bad failed" in outcome.info["comments"]
 
 
+@pytest.mark.group("R14")
 def test_a_chosen_script_that_raises_fails_its_job_by_name_and_keeps_what_was_made(app: App) -> None:
     class Breaks(Always):
         def show(self, is_img2img: bool) -> Any:

@@ -182,6 +182,7 @@ def test_parameters_go_to_the_console_when_that_is_wanted(make_app: MakeApp, fak
     assert any("told aloud" in line and "Steps: 1" in line for line in caplog.messages)
 
 
+@pytest.mark.group("R12")
 def test_a_set_aside_job_says_so(make_app: MakeApp, fake_engine: FakeEngine) -> None:
     from modules.jobs.job import Job
 
@@ -231,6 +232,7 @@ def test_hires_is_said_in_the_text(make_app: MakeApp, fake_engine: FakeEngine) -
     assert "Hires sampler: Euler a, Hires prompt: a dog, Hires resize: 64x64, Hires upscaler: Latent" in outcome.images[0].infotext
 
 
+@pytest.mark.group("R12")
 def test_a_job_tried_again_after_a_crash_saves_no_picture_twice(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
     app = make_app()
     done = app.jobs.wait(submit(app, asking(n_iter=3), source="page", task_id="job"), 30)

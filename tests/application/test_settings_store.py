@@ -129,6 +129,7 @@ store.save()
 
 
 @pytest.mark.parametrize("n", range(0, 10, 3))
+@pytest.mark.group("R2")
 def test_kill_while_saving(tmp_path: Path, n: int) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"jpeg_quality": 42}')

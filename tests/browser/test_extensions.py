@@ -64,6 +64,7 @@ def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Call
     assert page.locator("#refresh_hooks_choice").count() == 1
 
 
+@pytest.mark.group("R14")
 def test_bad_ones_are_named_and_stop_nothing(server: RealServer, visit: Callable[..., Visit]) -> None:
     found = visit(server.url)
     notice = found.page.locator("#webui_notices").inner_text()

@@ -72,6 +72,7 @@ def test_paths_and_folder_are_right_while_a_file_is_loaded(tmp_path: Path) -> No
     [("raise RuntimeError('on purpose')", "on purpose"), ("import sys; sys.exit(3)", "sys.exit"), ("def broken(:", "SyntaxError"),
      ("import a_package_that_nobody_has", "a_package_that_nobody_has"), ("raise KeyError", "KeyError"), ("\0", "SyntaxError")],
 )  # fmt: skip
+@pytest.mark.group("R14")
 def test_a_bad_file_is_named_and_the_rest_loads(tmp_path: Path, source: str, word: str) -> None:
     write(tmp_path, {"bad/scripts/bad.py": source, "bad/scripts/good.py": "", "other/scripts/other.py": ""})
     host = host_of(tmp_path)
@@ -80,6 +81,7 @@ def test_a_bad_file_is_named_and_the_rest_loads(tmp_path: Path, source: str, wor
     assert trouble.owner == "bad" and trouble.place == "scripts/bad.py" and word in trouble.sentence
 
 
+@pytest.mark.group("R14")
 def test_a_file_that_never_ends_is_left_behind(tmp_path: Path) -> None:
     write(tmp_path, {"bad/scripts/hangs.py": "import time\nwhile True:\n    time.sleep(0.01)", "other/scripts/other.py": ""})
     host, began = host_of(tmp_path), time.monotonic()

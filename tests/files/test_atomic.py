@@ -76,6 +76,7 @@ atomic.write_new(folder, lambda n: f"{n}.png", b"y" * 9000, storage=KillAt())
 
 
 @pytest.mark.parametrize("n", range(16))
+@pytest.mark.group("R1", "R2")
 def test_kill_at_every_step_leaves_whole_files(tmp_path: Path, n: int) -> None:
     (tmp_path / "config.json").write_bytes(b"old")
     (tmp_path / "0.png").write_bytes(b"y0")
@@ -88,6 +89,7 @@ def test_kill_at_every_step_leaves_whole_files(tmp_path: Path, n: int) -> None:
     assert not left_behind(tmp_path)
 
 
+@pytest.mark.group("R15")
 def test_sixty_four_threads_get_sixty_four_names(tmp_path: Path) -> None:
     made: list[Path] = []
 
@@ -103,6 +105,7 @@ def test_sixty_four_threads_get_sixty_four_names(tmp_path: Path) -> None:
     assert {path.read_bytes() for path in made} == {str(k).encode() for k in range(64)}
 
 
+@pytest.mark.group("R15")
 def test_a_file_system_without_hard_links_still_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_args: object) -> None:
         raise OSError(errno.EOPNOTSUPP, "no links here")

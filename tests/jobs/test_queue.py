@@ -74,6 +74,7 @@ def test_no_exception_kills_the_worker(queue: JobQueue, gate: threading.Event, h
     assert "no such kind" in (unknown.error or "")
 
 
+@pytest.mark.group("R11")
 def test_interrupt_stops_only_the_job_it_names(queue: JobQueue) -> None:
     jobs = [queue.submit("hold", {"k": k}) for k in range(3)]
     until(lambda: queue.running() is jobs[0])

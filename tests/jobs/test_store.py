@@ -44,6 +44,7 @@ def serve(database: Path, how: str) -> list[str]:
     return [line.removeprefix("running ") for line in done.stdout.splitlines()]
 
 
+@pytest.mark.group("R12")
 def test_kill_9_with_one_running_and_twenty_pending(tmp_path: Path) -> None:
     database = tmp_path / "jobs.sqlite3"
     assert serve(database, "first") == ["bad"]
@@ -56,6 +57,7 @@ def test_kill_9_with_one_running_and_twenty_pending(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.group("R21")
 def test_an_orderly_stop_keeps_the_waiting_and_ends_the_running(tmp_path: Path) -> None:
     store, _ = open_store(tmp_path / "jobs.sqlite3")
 

@@ -37,6 +37,7 @@ def start(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
 
 
+@pytest.mark.group("R14")
 def test_installers_run_once_and_a_broken_one_does_not_stop_the_start(tmp_path: Path) -> None:
     extension(tmp_path, "a-bad", "print('about to fail')\nraise SystemExit(3)")
     extension(tmp_path, "b-good", GOOD)

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.bench.server import ROOT, BenchServer
 
 
+@pytest.mark.group("R21")
 def test_page_and_api_answer_below_a_subpath_and_sigterm_ends_with_code_0(tmp_path: Path) -> None:
     with BenchServer(tmp_path, "--api", "--subpath", "sd", "--skip-load-model-at-start", "--not-a-flag") as server:
         server.wait("/sd/")

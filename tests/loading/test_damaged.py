@@ -147,6 +147,7 @@ def _unet_only(folder: Path, *, open_clip: bool) -> Path:
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.group("R5")
 def test_a_bad_file_is_named_with_its_reason_and_runs_nothing(name: str, tmp_path: Path, policy: ComputePolicy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = _made(name, tmp_path)
@@ -165,6 +166,7 @@ def in_use(policy: ComputePolicy, tmp_path_factory: pytest.TempPathFactory) -> t
     return checkpoints, checkpoints.load(listed(path))
 
 
+@pytest.mark.group("R5")
 def test_the_model_in_use_draws_the_same_picture_after_all_that_could_not_be_loaded(
     tmp_path: Path, in_use: tuple[Checkpoints, Components], policy: ComputePolicy
 ) -> None:

@@ -181,6 +181,7 @@ def test_old_pickles_and_bundled_embeddings_are_read(tmp_path):
     assert lora.touches_text_encoder and [(embedding.name, embedding.vector_count) for embedding in lora.embeddings] == [("word", 6)]
 
 
+@pytest.mark.group("R6")
 def test_a_damaged_file_says_so(tmp_path):
     path = tmp_path / "cut.safetensors"
     path.write_bytes(lora_file(tmp_path, "whole").path.read_bytes()[:-3])

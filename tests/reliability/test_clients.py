@@ -71,7 +71,7 @@ def test_a_client_that_follows_a_job_may_leave(fake_server: RunningServer, fake_
 
 def mixed_traffic(real: Real, clients: int, requests: int, seed: int) -> tuple[list[str], list[float]]:
     """What went wrong, and how long /progress took (seconds). Each picture is compared with the one that its seed makes alone."""
-    wanted = {number: real.draw(seed=number)[0] for number in range(8)}
+    wanted = {number: real.draw(seed=number)[0] for number in range(4)}
     wrong, waits, stop = [], [], threading.Event()
 
     def client(number: int) -> None:
@@ -80,7 +80,7 @@ def mixed_traffic(real: Real, clients: int, requests: int, seed: int) -> tuple[l
             for _ in range(requests):
                 kind = draw.choice(("txt2img", "txt2img", "options", "models", "read", "bad"))
                 if kind == "txt2img":
-                    picture = draw.randrange(8)
+                    picture = draw.randrange(4)
                     answer = line.post("/sdapi/v1/txt2img", json={**SMALL, "seed": picture})
                     if answer.status_code != 200 or not np.array_equal(pixels(answer.json())[0], wanted[picture]):
                         wrong.append(f"txt2img {picture}: {answer.status_code}")
@@ -115,7 +115,7 @@ def mixed_traffic(real: Real, clients: int, requests: int, seed: int) -> tuple[l
 
 @pytest.mark.group("R10")
 def test_thirty_two_clients_at_once(real: Real) -> None:
-    wrong, waits = mixed_traffic(real, clients=32, requests=2, seed=1)
+    wrong, waits = mixed_traffic(real, clients=32, requests=1, seed=1)
     assert wrong == [] and len(waits) > 3
 
 

@@ -32,6 +32,7 @@ from modules.schema.request import Txt2ImgRequest
 from tests.golden.cases import case, data_dir
 from tests.golden.stages import components, loras, policy, psnr, resolved_request
 
+pytestmark = [pytest.mark.group("R7"), pytest.mark.group("R8")]
 CLOSE = 45.0                                        # dB: what another order of sums may change
 ALWAYS = range(10**6)
 Fault = Callable[[Any], Any]                        # a part's output -> what comes instead of it

@@ -136,7 +136,7 @@ def test_a_data_folder_of_any_name(name: str, fake_engine: FakeEngine, tmp_path:
     stem = word if len(os.fsencode(word)) < 200 else word[:60]
     (models / f"{stem}.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
     (data / "styles.csv").write_text("name,prompt,negative_prompt\nmine,a style,\n", encoding="utf-8")
-    prompt = "".join(each for each in word if each.isprintable()) * 3 + " the end"
+    prompt = "".join(each for each in word if each.isprintable() and each != "#") * 3 + " the end"
     for number in range(2):                         # the second time over what the first has left
         app = build_app(parse_flags(["--data-dir", str(data), "--api"], {}).flags)
         for server in serve(app):

@@ -151,6 +151,7 @@ def test_a_full_disk_still_answers_with_the_picture(fake_server: RunningServer, 
     assert refused.status_code == 507 and "disk is full" in refused.json()["detail"]
 
 
+@pytest.mark.group("R9")
 def test_a_caller_who_hangs_up_loses_nothing(fake_server: RunningServer, fake_engine: FakeEngine) -> None:
     fake_engine.gate.clear()
     with pytest.raises(httpx.TimeoutException):
@@ -163,6 +164,7 @@ def test_a_caller_who_hangs_up_loses_nothing(fake_server: RunningServer, fake_en
     assert fake_server.client.get("/internal/jobs/nobody").status_code == 404
 
 
+@pytest.mark.group("R10")
 def test_fifty_waiting_callers_do_not_hold_up_progress(fake_server: RunningServer, fake_engine: FakeEngine) -> None:
     fake_engine.gate.clear()
     answers: list[int] = []
@@ -193,6 +195,7 @@ def test_fifty_waiting_callers_do_not_hold_up_progress(fake_server: RunningServe
     client.close()
 
 
+@pytest.mark.group("R10")
 def test_a_full_queue_says_when_to_come_back(fake_server: RunningServer, fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fake_server.app.jobs, "_max_pending", 0)
     answer = post(fake_server)

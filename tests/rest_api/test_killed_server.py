@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.golden.cases import data_dir
 
@@ -32,6 +33,7 @@ def start(folder: Path, port: int, client: httpx.Client) -> subprocess.Popen[byt
     raise AssertionError("the server does not answer")
 
 
+@pytest.mark.group("R12")
 def test_a_killed_server_finds_its_queue_again(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
