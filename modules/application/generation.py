@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from modules.application.app import App
+from modules.application.compute_settings import job_policy
 from modules.application.engine_inputs import SettingsView, resolve
 from modules.application.init_images import keep_init_images
 from modules.application.init_inputs import SOFT_INPAINTING
@@ -137,7 +138,7 @@ def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Compo
     def load(vae: str) -> Components:
         return app.checkpoints.load(
             model, vae=vae, setting_beats_card=settings.get("sd_vae_overrides_per_model_preferences"), keep=settings.get("sd_checkpoints_limit"),
-            others_in_ram=settings.get("sd_checkpoints_keep_in_cpu"))
+            others_in_ram=settings.get("sd_checkpoints_keep_in_cpu"), policy=job_policy(app, settings))
 
     name = AUTOMATIC if missing_vae(app, settings) else settings.get("sd_vae")
     try:

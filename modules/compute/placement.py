@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from modules.compute.block_traffic import CopiedBlocks, MovedBlocks, Traffic
 from modules.compute.policy import ComputePolicy, Residency
 
 Mover = Callable[[nn.Module, torch.device], object]
@@ -44,6 +45,11 @@ class Placement(Protocol):
         """Send home whatever waits on the device: before another model comes, or after an error."""
         ...
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether all parts stay on the device; elsewhere they wait at home."""
+        ...
+
 
 def move(part: nn.Module, device: torch.device) -> None:
     """The ordinary mover."""
@@ -52,6 +58,8 @@ def move(part: nn.Module, device: torch.device) -> None:
 
 class KeepResident:
     """Everything was loaded to the device, and stays."""
+
+    keeps_all = True
 
     def __init__(self, device: torch.device | str = "cpu", *, home: torch.device | str = "cpu", mover: Mover = move) -> None:
         self.device = torch.device(device)
@@ -81,6 +89,8 @@ class KeepResident:
 
 class OffloadBetweenStages:
     """One part is on the device at a time; it goes home when the next one comes, so that steps in a row cost no transfer."""
+
+    keeps_all = False
 
     def __init__(self, device: torch.device | str, *, home: torch.device | str = "cpu", mover: Mover = move) -> None:
         self.device = torch.device(device)
@@ -143,10 +153,13 @@ class OffloadBetweenStages:
 
 
 class StreamBlocks:
-    """As OffloadBetweenStages, but a part made of large blocks passes through the device block by block.
+    """As OffloadBetweenStages, but a part made of large blocks passes through the device block by block, the next one while one computes.
 
-    blocks: those pieces of a part that travel alone; what lies between them stays on the device once it came.
+    blocks: those pieces of a part that travel alone, in the order of their use; what lies between them stays on the device once it came.
+    traffic: what brings them; by default copies for the ordinary mover, else the mover itself.
     """
+
+    keeps_all = False
 
     def __init__(
         self,
@@ -155,25 +168,41 @@ class StreamBlocks:
         home: torch.device | str = "cpu",
         mover: Mover = move,
         blocks: Callable[[nn.Module], tuple[nn.Module, ...]] | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self.device = torch.device(device)
         self._home = torch.device(home)
         self._move = mover
-        self._blocks = blocks or unet_blocks
+        self._blocks = blocks or travelling_blocks
+        self._traffic: Traffic = traffic or (CopiedBlocks(self.device) if mover is move else MovedBlocks(self.device, self._home, mover))
         self._whole = OffloadBetweenStages(device, home=home, mover=mover)
         self._opened: nn.Module | None = None  # the part whose pieces between the blocks are on the device
 
     def attach(self, part: nn.Module, *entrances: nn.Module) -> None:
-        blocks = self._blocks(part)
+        blocks = () if entrances else self._blocks(part)
         if not blocks:
             self._whole.attach(part, *entrances)
             return
         part.register_forward_pre_hook(lambda _, args, kwargs: self._enter(part, args, kwargs), with_kwargs=True)
+        part.register_forward_hook(lambda *_: self._traffic.forget(), always_call=True)
+        self._hooked(blocks)
+
+    def _hooked(self, blocks: tuple[nn.Module, ...]) -> list[Any]:
+        """Each block comes before its call and leaves after it, also where that failed."""
+        following = dict(zip(map(id, blocks), blocks[1:]))
+
+        def come(block: nn.Module, _: Any) -> None:
+            self._traffic.bring(block)
+            if id(block) in following:
+                self._traffic.ahead(following[id(block)])
+
+        handles = []
         for block in blocks:
-            block.register_forward_pre_hook(lambda block, _: self._move(block, self.device))
-            block.register_forward_hook(lambda block, *_: self._move(block, self._home), always_call=True)
+            handles += [block.register_forward_pre_hook(come), block.register_forward_hook(lambda block, *_: self._traffic.leave(block), always_call=True)]
+        return handles
 
     def _enter(self, part: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        self._traffic.forget()
         self._open(part)
         return _on(args, self.device), _on(kwargs, self.device)
 
@@ -191,9 +220,9 @@ class StreamBlocks:
         blocks = self._blocks(part)
         with ExitStack() as stack:
             stack.callback(self._move, part, self._home)
-            for block in blocks:
-                stack.callback(block.register_forward_pre_hook(lambda block, _: self._move(block, self.device)).remove)
-                stack.callback(block.register_forward_hook(lambda block, *_: self._move(block, self._home), always_call=True).remove)
+            for handle in self._hooked(blocks):
+                stack.callback(handle.remove)
+            stack.callback(self._traffic.forget)
             for piece in _between(part, blocks):
                 self._move(piece, self.device)
             yield
@@ -205,23 +234,40 @@ class StreamBlocks:
             return
         self.release()
         self._opened = part
-        for piece in _between(part, self._blocks(part)):
-            self._move(piece, self.device)
+        pieces = _between(part, self._blocks(part))
+        try:
+            for piece in pieces:
+                self._move(piece, self.device)
+            self._move_own(part, self.device)
+        except BaseException:
+            self.release()
+            raise
+
+    def _move_own(self, part: nn.Module, device: torch.device) -> None:
+        """Tensors that belong to ``part`` itself and to none of its pieces, as some transformers have."""
+        if self._move is move:
+            for own in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
+                own.data = own.data.to(device)
 
     def release(self) -> None:
+        self._traffic.forget()
         self._whole.release()
         if self._opened is not None:
             opened, self._opened = self._opened, None
             self._move(opened, self._home)
 
 
-def unet_blocks(part: nn.Module) -> tuple[nn.Module, ...]:
-    """The down, middle and up blocks of diffusers' UNet; none for any other module."""
-    found = []
-    for name, child in part.named_children():
-        if name in ("down_blocks", "up_blocks") and isinstance(child, nn.ModuleList):
+_LISTS_OF_BLOCKS = ("down_blocks", "up_blocks", "transformer_blocks", "single_transformer_blocks", "noise_refiner", "context_refiner", "layers")
+
+
+def travelling_blocks(part: nn.Module) -> tuple[nn.Module, ...]:
+    """The down, middle and up blocks of diffusers' UNet, or a transformer's layers, in the order of their use; none for any other module."""
+    found: list[nn.Module] = []
+    for name in ("down_blocks", "mid_block", *_LISTS_OF_BLOCKS[1:]):
+        child = getattr(part, name, None)
+        if isinstance(child, nn.ModuleList):
             found += list(child)
-        elif name == "mid_block":
+        elif name == "mid_block" and isinstance(child, nn.Module):
             found.append(child)
     return tuple(found) if len(found) > 1 else ()
 

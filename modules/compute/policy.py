@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SMALL_GPU_BYTES = 3 * 2**30  # SD 1.x in float16 is 2.1 GB, and a 512x512 step needs about another
 LARGE_GPU_BYTES = 48 * 2**30  # FLUX.1 and its text encoders are 33 GB in bfloat16: on less they take turns
+WORKING_BYTES = 1536 * 2**20  # what drawing takes beside the weights: SD 1.x at 512x512 in float16, with its VAE
 WORTH_IT = 1.15  # how many times as fast bfloat16 must be measured to be before a CPU computes in it
 BLACK_ATTENTION_MACOS = (14, 5)  # from here on Metal's attention in float16 gives black pictures for some models
 MAC_DEFAULTS = {"skip_torch_cuda_test": True, "upcast_sampling": True, "no_half_vae": True}  # as A1111's webui-macos-env.sh has them, and:
@@ -49,7 +50,7 @@ class ComputePolicy:
     chunk_threshold: what attention may take at once before it goes in chunks, in percent of ``memory_bytes``; None: always in chunks.
     attention_float32: attention is computed in float32 whatever the weights' type.
     residency_is_asked: by a flag. Without one the memory that is free when a model is loaded decides (``for_room``).
-    float8_weights: the denoiser's large weights are kept in 8 bits, and computed with in ``compute_dtype``.
+    float8_weights: the denoiser's large weights are kept in 8 bits, and computed with in ``compute_dtype``. float8_sdxl: those of SDXL models.
     choices: what was chosen, and why. flag_lines: one for each given flag about memory, precision, attention and device.
     """
 
@@ -75,6 +76,7 @@ class ComputePolicy:
     attention_float32: bool = False
     residency_is_asked: bool = False
     float8_weights: bool = False
+    float8_sdxl: bool = False
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -90,7 +92,9 @@ class ComputePolicy:
         """This policy with what ``family`` needs merged in."""
         changed = self
         if family.is_sdxl and self.residency_sdxl is not None:
-            changed = replace(changed, residency=self.residency_sdxl)
+            changed = replace(changed, residency=self.residency_sdxl, residency_is_asked=True)
+        if family.is_sdxl and self.float8_sdxl:
+            changed = replace(changed, float8_weights=True)
         if family.needs_bfloat16 and self.residency_large is not None and self.residency is Residency.KEEP:
             changed = replace(changed, residency=self.residency_large)
         if family.vae_needs_float32:
@@ -99,6 +103,35 @@ class ComputePolicy:
             vae_dtype = "bfloat16" if changed.vae_dtype == "float16" else changed.vae_dtype
             changed = replace(changed, weight_dtype="bfloat16", compute_dtype="bfloat16", vae_dtype=vae_dtype)
         return changed
+
+    def for_room(self, model: ModelBytes, free_bytes: int) -> ComputePolicy:
+        """This policy with the fastest memory mode whose share of ``model`` fits into what is free on the device.
+
+        As it is where a flag asked for a mode, or nobody can tell how much is free (0).
+        """
+        if self.residency_is_asked or not free_bytes:
+            return self
+        room = free_bytes - WORKING_BYTES
+        needed = {Residency.KEEP: model.whole, Residency.OFFLOAD_BETWEEN_STAGES: model.largest_part}
+        residency = next((each for each, size in needed.items() if size <= room), Residency.STREAM_BLOCKS)
+        return replace(self, residency=residency, split_guidance=self.split_guidance or residency is Residency.STREAM_BLOCKS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelBytes:
+    """What a model's weights take in the types of its policy."""
+
+    text_encoders: tuple[int, ...]
+    denoiser: int
+    vae: int
+
+    @property
+    def whole(self) -> int:
+        return sum(self.text_encoders) + self.denoiser + self.vae
+
+    @property
+    def largest_part(self) -> int:
+        return max(*self.text_encoders, self.denoiser, self.vae, 0)
 
 
 def policy_from_flags(flags: Flags, hardware: Hardware, given: frozenset[str] = frozenset()) -> ComputePolicy:
@@ -255,15 +288,19 @@ def _why_attention(flags: Flags, hardware: Hardware, kind: str, attention: Atten
     return why
 
 
-def policy_by_settings(policy: ComputePolicy, hardware: Hardware, *, attention: str, attention_float32: bool) -> ComputePolicy:
+def policy_by_settings(policy: ComputePolicy, hardware: Hardware, *, attention: str, attention_float32: bool, float8: str) -> ComputePolicy:
     """``policy`` with what the settings of one job ask for; they beat the flags.
 
     attention: the setting ``cross_attention_optimization``: "Automatic", or a name of ``Attention``, perhaps with " - " and a description.
-    A way that is unknown, or cannot run here, leaves the policy's own.
+    A way that is unknown, or cannot run here, leaves the policy's own. float8: the setting ``fp8_storage``: "Disable", "Enable for SDXL" or "Enable".
     """
     name = attention.partition(" - ")[0].strip().casefold()
     asked = next((each for each in Attention if each.value.casefold() == name), None)
     kind = policy.device.partition(":")[0]
     if asked is not None and can_run(asked, hardware, kind):
         policy = replace(policy, attention=asked)
-    return replace(policy, attention_float32=policy.attention_float32 or (attention_float32 and policy.compute_dtype != "float32"))
+    has_float8 = kind != "mps"                      # Metal has no such type
+    return replace(
+        policy, attention_float32=policy.attention_float32 or (attention_float32 and policy.compute_dtype != "float32"),
+        float8_weights=has_float8 and float8 == "Enable", float8_sdxl=has_float8 and float8 == "Enable for SDXL",
+    )

@@ -87,7 +87,7 @@ class Models:
     def renew(self, **changes: Any) -> None:
         """The model's types are as its modules have them now. changes: fields of PassModel, for as long as this model is in use."""
         now = self.now
-        self._now = replace(now, model=replace(_pass_model(now.components, self._policy.for_family(now.components.family)), **changes))
+        self._now = replace(now, model=replace(_pass_model(now.components, self._policy_of(now.components)), **changes))
 
     def undo_later(self, undo: Callable[[], object]) -> None:
         """When another model takes over, or the job ends."""
@@ -104,8 +104,13 @@ class Models:
     def is_in_use(self, name: str) -> bool:
         return (name or self._first_name) == self.now.name
 
-    def _taken(self, name: str, components: Components) -> ModelInUse:
+    def _policy_of(self, components: Components) -> ComputePolicy:
+        """With what the memory mode asks for that was found when the model was loaded."""
         policy = self._policy.for_family(components.family)
+        return policy if components.policy is None else replace(policy, split_guidance=components.policy.split_guidance)
+
+    def _taken(self, name: str, components: Components) -> ModelInUse:
+        policy = self._policy_of(components)
         prepare(components, self._precautions.of(components, policy.device))
         preview = preview_map(components.vae, components.family.latent) if self._request.preview.every_steps > 0 else None
         self._changes.enter_context(tiled((components.unet, components.vae), self._request.options.tiling))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from modules.a1111.postprocessing_scripts import PostprocessingScripts
 from modules.application.app import App
+from modules.application.compute_settings import attention_titles
 from modules.application.extras_operations import NAMES
 from modules.application.faces import RESTORERS
 from modules.application.translations import translation_names
@@ -54,6 +55,7 @@ class ChoiceSources:
                 "postprocessing_operations": lambda: list(NAMES),
                 "main_operations": lambda: [*MAIN_OPERATIONS, *_foreign_operations(app)],
                 "upscalers": app.upscalers.names,
+                "attentions": lambda: attention_titles(app),
                 "schedulers": lambda: [each.label for each in schedules()],
                 "checkpoints": lambda: [shown_title(app, each) for each in app.catalogue.checkpoints()],
                 "hypernetworks": lambda: [each.stem for each in app.catalogue.hypernetworks()],

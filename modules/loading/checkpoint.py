@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from modules.compute.memory import is_out_of_memory
+from modules.compute.memory import free_bytes, is_out_of_memory
 from modules.compute.placement import placement_for
-from modules.compute.policy import ComputePolicy
+from modules.compute.policy import ComputePolicy, ModelBytes, Residency
 from modules.compute.switches import set_switches
 from modules.families.detect import detect
 from modules.families.family import ModelFamily
@@ -21,6 +21,7 @@ from modules.library.model_file import ModelFile
 from modules.loading.beside import Beside, read_beside
 from modules.loading.components import Components, scaled_linear_alphas, size_in_bytes, with_zero_terminal_snr
 from modules.loading.fill import Filling
+from modules.loading.float8 import STORED, keep_in_float8
 from modules.loading.parts import NO_FILES, FoundParts, PartFiles, Search
 from modules.loading.prediction import prediction_of
 from modules.loading.vae import prepare_vae, ready
@@ -76,25 +77,46 @@ def _prepared(
     heads = {spec.name: count for spec, count in zip(family.text_encoders, beside.text_heads)}
     encoders = [prepare_text_encoder(spec, file, heads.get(spec.name)) for spec, file in parts.text_encoders]
     denoiser, vae = _prepared_denoiser(family, weights, beside), prepare_vae(parts.vae, family.latent)
-    target: dict[str, Any] = {"device": torch.device(policy.load_device), "dtype": getattr(torch, policy.weight_dtype)}
+    asked, dtype, vae_dtype = policy, getattr(torch, policy.weight_dtype), getattr(torch, policy.vae_dtype)
+    size = ModelBytes(
+        text_encoders=tuple(_bytes(encoder.filling, dtype) for encoder in encoders), vae=_bytes(vae, vae_dtype),
+        denoiser=_bytes(denoiser, STORED if policy.float8_weights else dtype))  # fmt: skip
 
     def fill(vae_file: ModelFile | None) -> Components:
+        policy = _with_room(asked, size, model_file)
+        target: dict[str, Any] = {"device": torch.device(policy.load_device), "dtype": dtype}
         alphas = scaled_linear_alphas(family.betas)
         text_encoders, model = tuple(encoder.fill(**target) for encoder in encoders), denoiser.fill(**target)
         model = ready(model, policy) if family.denoiser == "unet" else ready_transformer(model, target["device"])
+        if policy.float8_weights:
+            keep_in_float8(model, getattr(torch, policy.compute_dtype))
         return Components(
             checkpoint=model_file,
             family=family,
             prediction=family.prediction if family.is_flow else prediction_of(family, beside, model),
             text_encoders=text_encoders,
             unet=model,
-            vae=ready(vae.fill(device=target["device"], dtype=getattr(torch, policy.vae_dtype)), policy),
+            vae=ready(vae.fill(device=target["device"], dtype=vae_dtype), policy),
             alphas_cumprod=with_zero_terminal_snr(alphas) if family.zero_terminal_snr or beside.zero_terminal_snr else alphas,
             placement=placement_for(policy),
+            policy=policy,
             vae_file=vae_file,
         ).attached()
 
     return fill
+
+
+def _bytes(filling: Filling[Any], dtype: torch.dtype) -> int:
+    return sum(parameter.numel() for parameter in filling.module.parameters()) * dtype.itemsize
+
+
+def _with_room(policy: ComputePolicy, size: ModelBytes, model_file: ModelFile) -> ComputePolicy:
+    """The policy with the memory mode that fits what is free on the device now; where that is not the usual one, it is said."""
+    free = free_bytes(torch.device(policy.device))
+    found = policy.for_room(size, free)
+    if found.residency is not Residency.KEEP and not policy.residency_is_asked:
+        log.info("memory: %s has %.1f GB of weights, and %.1f GB are free: %s", model_file.stem, size.whole / 1e9, free / 1e9, found.residency.value)
+    return found
 
 
 def _prepared_denoiser(family: ModelFamily, weights: Weights, beside: Beside) -> Filling[Any]:

@@ -11,10 +11,11 @@ from functools import cache
 from pathlib import Path
 
 from modules.compute.memory import free_memory
-from modules.compute.policy import ComputePolicy, Residency
+from modules.compute.policy import ComputePolicy
 from modules.library.catalogue import Catalogue
 from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC, choose_vae
+from modules.loading.attending import attending
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
 from modules.loading.parts import PartFiles
@@ -71,19 +72,25 @@ class Checkpoints:
         return tuple(each.components.checkpoint for each in self._kept)
 
     def load(
-        self, model_file: ModelFile, *, vae: str = AUTOMATIC, setting_beats_card: bool = True, keep: int = 1, others_in_ram: bool = True
+        self, model_file: ModelFile, *, vae: str = AUTOMATIC, setting_beats_card: bool = True, keep: int = 1, others_in_ram: bool = True,
+        policy: ComputePolicy | None = None,
     ) -> Components:
         """The components of ``model_file``: at once when it is one of those kept, else read from disk.
 
         vae: the setting ``sd_vae``: "Automatic", "None" or a VAE file's name. keep: how many models may stay loaded, this one
-        included. others_in_ram: of those only this one stays on the device.
+        included. others_in_ram: of those only this one stays on the device. policy: the usual one with what settings ask for.
         A file that cannot be loaded leaves the models in use as they are; only one that fails in the middle of
         its reading may leave none. Raises CannotLoad, OutOfMemory, UnknownName (no such VAE).
         """
+        policy = policy or self._policy
         vae_file = choose_vae(self._catalogue, model_file, vae, fixed=self._fixed_vae, setting_beats_card=setting_beats_card)
         stamp, vae_stamp = stamp_of(model_file.path), stamp_of(vae_file.path) if vae_file else None
         known = next((each for each in self._kept if each.components.checkpoint.path == model_file.path and each.stamp == stamp), None)
+        if known is not None and not _fits(known.components, policy):
+            known = None                            # its weights are kept in another form
         if known is not None:
+            known = _Loaded(components=attending(known.components, policy), stamp=known.stamp, vae_stamp=known.vae_stamp)
+            self._kept = tuple(known if each.components.checkpoint.path == model_file.path else each for each in self._kept)
             return self._in_front(known, vae_file, vae_stamp, keep, others_in_ram)
 
         def make_room() -> None:
@@ -93,7 +100,7 @@ class Checkpoints:
             self._others_leave_the_device(self._kept, others_in_ram)
 
         files = PartFiles(text_encoders=self._catalogue.text_encoders(), vaes=self._catalogue.vaes())
-        components = load_checkpoint(model_file, self._policy, vae_file=vae_file, files=files, before_reading=make_room)
+        components = load_checkpoint(model_file, policy, vae_file=vae_file, files=files, before_reading=make_room)
         if components.vae_file is not None:
             vae_stamp = stamp_of(components.vae_file.path)
         self._kept = (_Loaded(components=components, stamp=stamp, vae_stamp=vae_stamp), *self._kept)
@@ -115,7 +122,7 @@ class Checkpoints:
             others = tuple(each for each in self._kept if each is not known)
             self._kept = (known, *others)
             self._others_leave_the_device(others, others_in_ram)
-            self._move(known.components, self._policy.load_device)
+            self._move(known.components, self._policy.device)
             self._tell()
         known = self._with_vae(known, vae_file, vae_stamp)
         self._kept = (known, *self._kept[1:])
@@ -143,8 +150,7 @@ class Checkpoints:
 
     def _move(self, components: Components, device: str) -> None:
         """Between device and RAM, where models stay on the device whole; the other memory modes see to it themselves."""
-        policy = self._policy.for_family(components.family)
-        if policy.residency is Residency.KEEP and policy.device != "cpu":
+        if components.placement.keeps_all and self._policy.device != "cpu":
             for module in components.modules():
                 module.to(device)
 
@@ -155,11 +161,16 @@ class Checkpoints:
         present = components.vae_file.path if components.vae_file else None
         if present == (vae_file.path if vae_file else None) and known.vae_stamp == vae_stamp:
             return known
-        vae = load_vae(vae_file or components.checkpoint, components.family, self._policy.for_family(components.family))
+        vae = load_vae(vae_file or components.checkpoint, components.family, components.policy or self._policy.for_family(components.family))
         components.placement.release()  # the old VAE may be the part that is on the device
         exchanged = replace(components, vae=vae, vae_file=vae_file)
         exchanged.attach_vae()
         return _Loaded(components=exchanged, stamp=known.stamp, vae_stamp=vae_stamp)
+
+
+def _fits(components: Components, policy: ComputePolicy) -> bool:
+    """Whether a loaded model keeps its weights as ``policy`` wants them kept."""
+    return components.policy is None or components.policy.float8_weights == policy.for_family(components.family).float8_weights
 
 
 def _give_memory_back() -> None:

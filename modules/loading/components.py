@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from torch import nn
 
+    from modules.compute.policy import ComputePolicy
+
 TIMESTEPS = 1000
 _ZERO_SNR_LAST_ALPHA = 4.8973451890853435e-08       # A1111's last alpha: 0 would make sigma infinite
 
@@ -40,6 +42,7 @@ class Components:
     alphas_cumprod: (1000,) float32, on the CPU.
     placement: brings a part to the device whenever it is called; for other work on it, ``placement.resident(part)``.
     unet: the denoiser; a transformer in flow models.
+    policy: what it was loaded under, its family's needs and the room that was found merged in; None: nobody says.
     vae_file: the file the VAE came from; None: the checkpoint's own. own_vae_file: that of a checkpoint that comes without one.
     """
 
@@ -51,6 +54,7 @@ class Components:
     text_encoders: tuple[TextEncoder, ...]
     alphas_cumprod: Tensor
     placement: Placement = field(default_factory=KeepResident)
+    policy: ComputePolicy | None = None
     vae_file: ModelFile | None = None
     own_vae_file: ModelFile | None = None
 

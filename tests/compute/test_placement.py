@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from modules.compute.block_traffic import CopiedBlocks
 from modules.compute.hardware import Hardware
-from modules.compute.placement import KeepResident, OffloadBetweenStages, Placement, StreamBlocks, placement_for, unet_blocks
+from modules.compute.placement import KeepResident, OffloadBetweenStages, Placement, StreamBlocks, placement_for, travelling_blocks
 from modules.compute.policy import Residency, policy_from_flags
 from modules.schema.flags import Flags
 
@@ -64,7 +65,7 @@ class Unet(nn.Module):
         x = self.conv_in(x)
         for block in (*self.down_blocks, self.mid_block, *self.up_blocks):
             x = block(x)
-            assert sum(self.ledger.at(other) == DEVICE for other in unet_blocks(self)) == 0
+            assert sum(self.ledger.at(other) == DEVICE for other in travelling_blocks(self)) == 0
         return self.conv_out(x)
 
 
@@ -169,7 +170,7 @@ def test_an_error_between_two_blocks_leaves_no_block_there(ledger: Ledger) -> No
     ledger.fail_on = "up0"
     with pytest.raises(torch.OutOfMemoryError):
         unet(X)
-    assert all(ledger.at(block) == HOME for block in unet_blocks(unet))
+    assert all(ledger.at(block) == HOME for block in travelling_blocks(unet))
     ledger.fail_on = None
     unet(X)
 
@@ -233,7 +234,7 @@ def test_a_control_network_streams_too_and_always_goes_home(ledger: Ledger) -> N
     with placement.beside(network):
         network(X.to(DEVICE))
     assert all(ledger.at(module) == HOME for module in network.modules())
-    assert not any(block._forward_pre_hooks for block in unet_blocks(network))
+    assert not any(block._forward_pre_hooks for block in travelling_blocks(network))
 
 
 def test_where_everything_stays_a_network_leaves_only_when_asked(ledger: Ledger) -> None:
@@ -244,3 +245,86 @@ def test_where_everything_stays_a_network_leaves_only_when_asked(ledger: Ledger)
     with placement.beside(network, leaves=True):
         pass
     assert ledger.at(network) == HOME
+
+
+def test_a_transformers_layers_travel_as_a_unets_blocks_do(ledger: Ledger) -> None:
+    class Transformer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.x_embedder = Part("in", ledger)
+            self.transformer_blocks = nn.ModuleList([Part("double0", ledger), Part("double1", ledger)])
+            self.single_transformer_blocks = nn.ModuleList([Part("single0", ledger)])
+
+        def forward(self, x: Tensor) -> Tensor:
+            for layer in (self.x_embedder, *self.transformer_blocks, *self.single_transformer_blocks):
+                x = layer(x)
+            return x
+
+    model = Transformer()
+    streaming(ledger, model)
+    model(X)
+    assert [name for name, device in ledger.moves if device == "meta"] == ["in", "double0", "double1", "single0"]
+    assert all(ledger.at(block) == HOME for block in travelling_blocks(model))
+
+
+class Copies(CopiedBlocks):
+    """Copies ahead too, as on a GPU: there is only no stream to do it on."""
+
+    def ahead(self, block: nn.Module) -> None:
+        self._coming[id(block)] = self._copied(block)
+
+
+def sequence() -> nn.Module:
+    torch.manual_seed(0)
+
+    class Unet(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down_blocks = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+            self.mid_block = nn.BatchNorm1d(4)
+            self.up_blocks = nn.ModuleList([nn.Linear(4, 4)])
+
+        def forward(self, x: Tensor) -> Tensor:
+            for block in (*self.down_blocks, self.mid_block, *self.up_blocks):
+                x = block(x)
+            return x
+
+    return Unet().eval().requires_grad_(False)
+
+
+def test_blocks_that_come_ahead_are_those_that_compute() -> None:
+    """Also after their weights were exchanged in between, as a LoRA does it; and they have their own tensors again afterwards."""
+    unet, x = sequence(), torch.randn(3, 4)
+    expected = unet(x)
+    owners = [parameter.data_ptr() for parameter in unet.parameters()]
+    placement = StreamBlocks("cpu", traffic=Copies(torch.device("cpu")))
+    placement.attach(unet)
+    assert torch.equal(unet(x), expected) and torch.equal(unet(x), expected)
+    assert [parameter.data_ptr() for parameter in unet.parameters()] == owners
+    unet.down_blocks[1].weight.data = unet.down_blocks[1].weight.data * 2
+    changed = unet(x)
+    assert not torch.equal(changed, expected)
+    placement.release()
+    assert torch.equal(unet(x), changed)
+
+
+def test_a_block_that_fails_leaves_nothing_that_came_ahead() -> None:
+    unet, x = sequence(), torch.randn(3, 4)
+    expected = unet(x)
+    traffic = Copies(torch.device("cpu"))
+    StreamBlocks("cpu", traffic=traffic).attach(unet)
+    handle = unet.down_blocks[1].register_forward_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        unet(x)
+    assert not traffic._coming and not traffic._here
+    handle.remove()
+    assert torch.equal(unet(x), expected)
+
+
+def test_a_block_that_is_put_into_float32_meanwhile_stays_so() -> None:
+    unet = sequence().to(torch.bfloat16)
+    StreamBlocks("cpu").attach(unet)
+    unet(torch.randn(3, 4).bfloat16())
+    unet.to(torch.float32)
+    assert unet(torch.randn(3, 4)).dtype is torch.float32
+    assert {parameter.dtype for parameter in unet.parameters()} == {torch.float32}

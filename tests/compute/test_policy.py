@@ -11,7 +11,7 @@ import pytest
 
 from modules.compute.flag_lines import SENTENCES
 from modules.compute.hardware import Hardware, probe
-from modules.compute.policy import Attention, ComputePolicy, Residency, policy_from_flags
+from modules.compute.policy import Attention, ComputePolicy, ModelBytes, Residency, policy_by_settings, policy_from_flags
 from modules.families.flux import FLUX_DEV
 from modules.families.sd15 import SD1
 from modules.families.sdxl import SDXL
@@ -217,6 +217,53 @@ def test_parts_of_a_model_that_is_larger_than_the_device_take_turns() -> None:
     assert policy("--no-half", CUDA).for_family(FLUX_DEV).weight_dtype == "float32"
     large = policy("", dataclasses.replace(CUDA, memory_bytes=80 * 2**30)).for_family(FLUX_DEV)
     assert large.residency is Residency.KEEP
+
+
+GB = 2**30
+SD15 = ModelBytes(text_encoders=(250 * 2**20,), denoiser=1720 * 2**20, vae=170 * 2**20)
+XL = ModelBytes(text_encoders=(250 * 2**20, 1400 * 2**20), denoiser=5140 * 2**20, vae=340 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "free", "residency"),
+    [
+        ("", SD15, 11 * GB, Residency.KEEP), ("", SD15, 3.5 * GB, OFF), ("", SD15, 2 * GB, STREAM), ("", SD15, 0, Residency.KEEP),
+        ("", XL, 11 * GB, Residency.KEEP), ("", XL, 7.5 * GB, OFF), ("", XL, 4 * GB, STREAM),
+        ("--medvram", SD15, 11 * GB, OFF), ("--lowvram", XL, 40 * GB, STREAM), ("--medvram-sdxl", SD15, 11 * GB, Residency.KEEP),
+    ],
+)  # fmt: skip
+def test_free_memory_chooses_the_mode_where_no_flag_did(text: str, model: ModelBytes, free: float, residency: Residency) -> None:
+    chosen = policy(text, CUDA).for_room(model, int(free))
+    assert chosen.residency is residency
+    assert chosen.split_guidance == (residency is STREAM)
+
+
+def test_medvram_sdxl_is_kept_however_much_is_free() -> None:
+    assert policy("--medvram-sdxl", CUDA).for_family(SDXL).for_room(XL, 80 * GB).residency is OFF
+    assert policy("", MPS).for_room(XL, GB).residency is policy("", CPU).for_room(XL, GB).residency is Residency.KEEP
+
+
+@pytest.mark.parametrize(
+    ("machine", "asked", "attention"),
+    [
+        ("cuda", "Automatic", Attention.SPLIT), ("cuda", "sdp - scaled dot product", Attention.SDPA), ("cpu", "sub-quadratic", Attention.SUB_QUADRATIC),
+        ("cuda", "xformers", Attention.XFORMERS), ("small", "xformers", Attention.SPLIT), ("cuda", "None", Attention.PLAIN), ("mps", "V1 - original v1", Attention.SPLIT_V1),
+        ("cuda", "of tomorrow", Attention.SPLIT),
+    ],
+)  # fmt: skip
+def test_the_setting_beats_the_flag_where_it_can_run(machine: str, asked: str, attention: Attention) -> None:
+    base = policy("--opt-split-attention", MACHINES[machine])
+    assert policy_by_settings(base, MACHINES[machine], attention=asked, attention_float32=False, float8="Disable").attention is attention
+
+
+def test_settings_about_types_act_where_they_can() -> None:
+    def by(machine: str, float8: str, float32: bool = False) -> ComputePolicy:
+        return policy_by_settings(policy("", MACHINES[machine]), MACHINES[machine], attention="Automatic", attention_float32=float32, float8=float8)
+
+    assert by("cuda", "Enable").float8_weights and not by("cuda", "Disable").float8_weights and not by("mps", "Enable").float8_weights
+    for_sdxl = by("cuda", "Enable for SDXL")
+    assert for_sdxl.for_family(SDXL).float8_weights and not for_sdxl.for_family(SD1).float8_weights
+    assert by("cuda", "Disable", True).attention_float32 and not by("cpu", "Disable", True).attention_float32
 
 
 def test_the_users_own_line_on_a_machine_without_gpu_is_explained_flag_by_flag() -> None:

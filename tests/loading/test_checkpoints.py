@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from modules.compute.placement import OffloadBetweenStages
+from modules.compute.placement import KeepResident, OffloadBetweenStages, StreamBlocks
 from modules.compute.policy import Attention, ComputePolicy, Residency
 from modules.library.catalogue import Catalogue
 from modules.loading.checkpoint import load_checkpoint
@@ -225,3 +225,45 @@ def test_channels_last_and_offloading_draw_the_same(golden: Components, policy: 
         found = other.unet(x, torch.tensor([500.0]), encoder_hidden_states=context, return_dict=False)[0]
         expected = golden.unet(x, torch.tensor([500.0]), encoder_hidden_states=context, return_dict=False)[0]
     assert torch.allclose(expected, found, atol=1e-4)
+
+
+def predicted(components: Components) -> Tensor:
+    torch.manual_seed(0)
+    x, context = torch.randn(2, 4, 8, 16), torch.randn(2, 77, 64)
+    with torch.inference_mode():
+        return components.unet(x, torch.tensor([500.0, 20.0]), encoder_hidden_states=context, return_dict=False)[0]
+
+
+def test_weights_in_8_bits_take_less_and_draw_nearly_the_same(checkpoints: Checkpoints, catalogue: Catalogue, policy: ComputePolicy) -> None:
+    """Switched on, the model is read again with its large weights in float8; switched off, it is what it was, to the last bit."""
+    model = catalogue.find_checkpoint("first")
+    usual = predicted(checkpoints.load(model))
+    small = checkpoints.load(model, policy=replace(policy, float8_weights=True))
+    found = predicted(small)
+    stored = {parameter.dtype for parameter in small.unet.parameters()}
+    assert torch.float8_e4m3fn in stored and small.unet.conv_in.weight.dtype is torch.float32
+    assert checkpoints.load(model, policy=replace(policy, float8_weights=True)) is small
+    error = float((found - usual).norm() / usual.norm())
+    assert 0 < error < 0.1
+    assert torch.equal(predicted(checkpoints.load(model, policy=policy)), usual)
+
+
+def test_another_attention_needs_no_reading(checkpoints: Checkpoints, catalogue: Catalogue, policy: ComputePolicy, caplog: pytest.LogCaptureFixture) -> None:
+    model = catalogue.find_checkpoint("first")
+    usual = predicted(checkpoints.load(model))
+    caplog.set_level(logging.INFO, logger="modules.loading")
+    other = checkpoints.load(model, policy=replace(policy, attention=Attention.SUB_QUADRATIC, query_chunk=5))
+    assert {type(each).__name__ for each in other.unet.attn_processors.values()} == {"SubQuadraticAttention"}
+    assert torch.allclose(predicted(other), usual, atol=1e-4)
+    again = checkpoints.load(model, policy=policy)
+    assert torch.equal(predicted(again), usual) and not any("loaded" in record.getMessage() for record in caplog.records)
+
+
+def test_little_free_memory_brings_the_model_block_by_block(golden: Components, policy: ComputePolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured when the weights are read; a flag that asked for a mode has the last word."""
+    automatic = replace(policy, residency_is_asked=False)
+    monkeypatch.setattr("modules.loading.checkpoint.free_bytes", lambda device: 2**20)
+    found = load_checkpoint(golden.checkpoint, automatic)
+    assert isinstance(found.placement, StreamBlocks) and found.policy is not None and found.policy.split_guidance
+    assert torch.equal(predicted(found), predicted(golden))
+    assert isinstance(load_checkpoint(golden.checkpoint, policy).placement, KeepResident)
