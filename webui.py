@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from modules.extension_host.preload import preloads
 from modules.extension_host.start import host_for
+from modules.launching.amd import amd_targets, set_amd_environment
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
 from modules.launching.restart import RESTARTED
@@ -47,6 +48,7 @@ def set_environment(environ: MutableMapping[str, str], flags: Flags) -> None:
     """What libraries read when they are imported: no calls home, no proxy for loopback, temporary files in our own folder."""
     exempt_loopback(environ)
     set_mac_environment(environ, platform.system())
+    set_amd_environment(environ, amd_targets())
     environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     environ.setdefault("HF_HUB_OFFLINE", "1")
     environ.setdefault("GRADIO_TEMP_DIR", str(Path(flags.data_dir) / "tmp" / "gradio"))

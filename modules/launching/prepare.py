@@ -17,6 +17,7 @@ from modules.launching.pip import Pip
 from modules.launching.remembered import Remembered
 from modules.launching.requirements import read_requirements
 from modules.launching.suite import prepare_and_run_tests
+from modules.launching.user_file import take_user_file
 from modules.launching.venv import chosen_folder, ensure_environment, enter, python_of
 from modules.schema.errors import WebuiError
 from modules.schema.flags import Flags, parse_flags
@@ -57,6 +58,8 @@ def prepare(launch: Launch, console: Console | None = None) -> int | None:
 
 
 def _prepare(launch: Launch, console: Console) -> int | None:
+    for line in take_user_file(launch.root, launch.environ, platform.system()):
+        console.line(line)
     exempt_loopback(launch.environ)
     set_mac_environment(launch.environ, platform.system())
     flags = parse_flags(launch.arguments, launch.environ).flags
