@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from modules.a1111 import callbacks, foreign_packages
+from modules.a1111 import callbacks, foreign_packages, path_words
 from modules.a1111.app_slot import current
 from modules.a1111.callback_order import offer_orders
 from modules.a1111.options import opts
@@ -27,6 +27,7 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
     """
     host, began = current().extensions, time.perf_counter()
     foreign_packages.install()
+    path_words.install()
     if script_path() not in sys.path:
         sys.path.append(script_path())
     files = list_scripts(host, "scripts", ".py")
