@@ -24,6 +24,7 @@ from modules.a1111.lora_names import live_networks
 from modules.a1111.model_view import ldm_of
 from modules.a1111.network_types import ExtraNetworkParams
 from modules.a1111.pass_conditioning import in_a1111s_form, taken_back
+from modules.a1111.prompt_names import SdConditioning, read_by_replacement, reader_replaced
 from modules.a1111.saving import replaced_save_image, saved_by_it, text_by_replacement
 from modules.a1111.script import MaskBlendArgs, PostprocessBatchListArgs, PostprocessImageArgs, PostSampleArgs
 from modules.application.outcome import OutputImage
@@ -32,6 +33,7 @@ from modules.application.picture_saver import Saving
 from modules.engine.extra_networks import NetworkTag, take_out_tags
 from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, ImagePlan, MaskBlend, SamplingFacts
 from modules.engine.ldm_layers import th
+from modules.engine.sampler_registry import find_sampler
 from modules.extension_host.registry import contained, sentence_of
 from modules.imaging.save import BeforeSaving
 
@@ -150,11 +152,27 @@ class ScriptBridge(PictureListener):
     def conditioning_ready(self, plan: BatchPlan, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
         if self.scripts is not None:
             p, found = self.p, in_a1111s_form(conditioning)
+            if reader_replaced():
+                with self._told("prompt_parser"):
+                    found = self._read_again(hires)
             if hires:
                 p.hr_c, p.hr_uc = found
             else:
                 p.c, p.uc = found
         return conditioning
+
+    def _read_again(self, hires: bool) -> tuple[Any, Any]:
+        """The batch's prompts by the functions that extensions put into ``prompt_parser``."""
+        p, request = self.p, self.writer.request
+        order = find_sampler(request.sampler_name).order
+        texts = (p.hr_prompts, p.hr_negative_prompts) if hires else (p.prompts, p.negative_prompts)
+        plain = [take_out_tags(str(text))[0] for text in texts[0]]
+        size = {"width": p.width, "height": p.height}
+        second = (request.hires.steps or request.steps) * order if hires else None
+        return read_by_replacement(
+            p.sd_model, SdConditioning(plain, **size), SdConditioning(texts[1], is_negative_prompt=True, **size), request.steps * order, second,
+            request.options.use_old_scheduling,
+        )  # fmt: skip
 
     def pass_conditioning(self, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
         """What scripts made of ``p.c`` and ``p.uc``; what cannot be read is told, and passed over."""
@@ -203,6 +221,9 @@ class ScriptBridge(PictureListener):
 
     def combined(self, call: DenoiserCall, rows: Tensor, weights: RowWeights, guidance_scale: float) -> Tensor | None:
         return None if self._sampler is None else self._sampler.combined(call, rows, weights, guidance_scale)
+
+    def prediction(self, predictor: Any) -> Any:
+        return predictor if self._sampler is None else self._sampler.prediction(predictor)
 
     def stepped(self, step: StepInfo) -> None:
         if self._sampler is not None:

@@ -11,8 +11,10 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
 
-from modules.a1111 import ldm_names, lora_modules, lora_names, torchvision_names
+from modules.a1111 import ldm_names, lora_modules, lora_names, open_clip_names, torchvision_names
 from modules.a1111.app_slot import current, is_occupied
+from modules.a1111.inner_model import CompVisDenoiser, CompVisVDenoiser
+from modules.a1111.model_view import SdModel
 from modules.a1111.stubs import stubbed
 from modules.a1111.text_stage import GeneralConditioner
 from modules.engine.ldm_unet import DiffusionWrapper
@@ -54,13 +56,16 @@ REAL = {
     **dict.fromkeys(("ldm.modules.diffusionmodules.util", "sgm.modules.diffusionmodules.util"), ldm_names.UTIL),
     **dict.fromkeys(("ldm.modules.attention", "sgm.modules.attention"), ldm_names.ATTENTION),
     **dict.fromkeys(("ldm.modules.diffusionmodules.openaimodel", "sgm.modules.diffusionmodules.openaimodel"), ldm_names.OPENAI),
-    "ldm.models.diffusion.ddpm": {"DiffusionWrapper": DiffusionWrapper},
+    "ldm.models.diffusion.ddpm": {"DiffusionWrapper": DiffusionWrapper, "LatentDiffusion": SdModel},
+    "k_diffusion.external": {"CompVisDenoiser": CompVisDenoiser, "CompVisVDenoiser": CompVisVDenoiser},
     **dict.fromkeys(("ldm.modules.diffusionmodules.model", "sgm.modules.diffusionmodules.model"), ldm_names.VAE),
     "ldm.models.autoencoder": {"AutoencoderKL": AutoencoderKL}, "sgm.models.autoencoder": {"AutoencoderKL": AutoencoderKL},
     "ldm.modules.distributions.distributions": {"DiagonalGaussianDistribution": DiagonalGaussianDistribution},
     "sgm.modules": {"GeneralConditioner": GeneralConditioner}, "sgm.modules.encoders.modules": {"GeneralConditioner": GeneralConditioner},
     **dict.fromkeys(("ldm.util", "sgm.util", "k_diffusion.utils"), ldm_names.GENERAL),
 }
+STOOD_IN = {**torchvision_names.MODULES, **open_clip_names.MODULES}     # for extensions' own files, where the real one is not installed
+_STOOD_IN_STUBS = {"open_clip": "create_model create_model_and_transforms create_model_from_pretrained get_tokenizer list_models list_pretrained CLIP"}
 _LORA_STUBS = {
     "lora": "lora_apply_weights lora_Linear_forward lora_Conv2d_forward lora_reset_cached_weight LoraModule LoraUpDownModule",
     "networks": "network_apply_weights network_restore_weights_from_backup network_forward network_reset_cached_weight network_Linear_forward network_Linear_load_state_dict network_Conv2d_forward network_Conv2d_load_state_dict network_GroupNorm_forward network_LayerNorm_forward network_MultiheadAttention_forward assign_network_names_to_compvis_modules load_lora originals",
@@ -74,20 +79,21 @@ class Finder(MetaPathFinder, Loader):
     """Finds the packages above, after everything that is really there."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname in torchvision_names.MODULES:
-            return self._torchvision(fullname)
+        if fullname in STOOD_IN:
+            return self._stood_in(fullname)
         if fullname in PACKAGES:
             is_package = any(each.startswith(fullname + ".") for each in PACKAGES)
             return ModuleSpec(fullname, self, is_package=is_package)
         return ModuleSpec(fullname, self) if fullname in LORA else None
 
-    def _torchvision(self, fullname: str) -> ModuleSpec | None:
+    def _stood_in(self, fullname: str) -> ModuleSpec | None:
         """The stand-in, for extensions' own files: everybody else is told that there is none."""
         host = current().extensions if is_occupied() else None
         if host is None or host.owning(_importing_file()) is None:
             return None
-        torchvision_absence.settle()
-        is_package = any(each.startswith(fullname + ".") for each in torchvision_names.MODULES)
+        if fullname in torchvision_names.MODULES:
+            torchvision_absence.settle()
+        is_package = any(each.startswith(fullname + ".") for each in STOOD_IN)
         return ModuleSpec(fullname, self, is_package=is_package)
 
     def create_module(self, spec: ModuleSpec) -> None:
@@ -95,12 +101,12 @@ class Finder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
-        for key, value in (torchvision_names.MODULES.get(name) or REAL.get(name) or LORA.get(name, {})).items():
+        for key, value in (STOOD_IN.get(name) or REAL.get(name) or LORA.get(name, {})).items():
             setattr(module, key, value)
-        if name in torchvision_names.MODULES:
+        if name in STOOD_IN:
             host = current().extensions
-            host.facts_of(host.owner_of(_importing_file())).stood_in.add("torchvision")
-        listed = PACKAGES.get(name) or _LORA_STUBS.get(name, "")
+            host.facts_of(host.owner_of(_importing_file())).stood_in.add(name.partition(".")[0])
+        listed = PACKAGES.get(name) or _LORA_STUBS.get(name, "") or _STOOD_IN_STUBS.get(name, "")
         get = stubbed(name, listed)
         module.__getattr__ = get  # type: ignore[method-assign]
         module.__doc__ = f"{name}, as far as this program has it."

@@ -11,13 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modules.a1111.inner_model import CompVisDenoiser, CompVisTimestepsDenoiser, CompVisTimestepsVDenoiser, CompVisVDenoiser, InnerModel
+
 
 class CFGDenoiser(torch.nn.Module):
     """The denoiser as callbacks see it in ``params.denoiser``. denoise: the engine's, (x, sigma) -> x0, while a pass runs."""
 
     def __init__(self, sampler: Any) -> None:
         super().__init__()
-        self.model_wrap = None
+        self.model_wrap: Any = None
         self.mask = None
         self.nmask = None
         self.init_latent = None
@@ -36,8 +38,13 @@ class CFGDenoiser(torch.nn.Module):
         self.mask_before_denoising = False
         self.denoise: Callable[[Tensor, float], Tensor] | None = None
 
+    kinds: tuple[type[InnerModel], type[InnerModel]] = (CompVisDenoiser, CompVisVDenoiser)
+
     @property
     def inner_model(self) -> Any:
+        """The wrapper around the model; made when first asked for."""
+        if self.model_wrap is None and (model := getattr(self.p, "sd_model", None) or getattr(self.sampler, "sd_model", None)) is not None:
+            self.model_wrap = self.kinds[getattr(model, "parameterization", "eps") == "v"](model)
         return self.model_wrap
 
     def forward(self, x: Tensor, sigma: Tensor, *_arguments: Any, **_more: Any) -> Tensor:
@@ -70,6 +77,8 @@ class CFGDenoiserKDiffusion(CFGDenoiser):
 class CFGDenoiserTimesteps(CFGDenoiser):
     """A1111's name for the denoiser of its timestep samplers."""
 
+    kinds = (CompVisTimestepsDenoiser, CompVisTimestepsVDenoiser)
+
 
 class Sampler:
     """What ``p.sampler`` is to extensions. funcname: the sampler's name, k-diffusion's name of it, or a function of k-diffusion's form."""
@@ -96,6 +105,12 @@ class Sampler:
         self.model_wrap_cfg: Any = None
         self.sampler_extra_args: Any = None
         self.options: dict[str, Any] = {}
+
+    sd_model: Any = None
+
+    @property
+    def model_wrap(self) -> Any:
+        return self.model_wrap_cfg.inner_model
 
     def callback_state(self, d: dict[str, Any]) -> None:
         """After each step: x, i, sigma, sigma_hat, denoised; what is changed in place counts."""
@@ -125,8 +140,8 @@ class KDiffusionSampler(Sampler):
     def __init__(self, funcname: Any, sd_model: Any = None, options: Any = None) -> None:
         super().__init__(funcname)
         self.options = options or {}
+        self.sd_model = sd_model
         self.model_wrap_cfg = CFGDenoiserKDiffusion(self)
-        self.model_wrap = self.model_wrap_cfg.model_wrap
 
 
 class CompVisSampler(Sampler):
@@ -135,5 +150,5 @@ class CompVisSampler(Sampler):
     def __init__(self, funcname: Any, sd_model: Any = None) -> None:
         super().__init__(funcname)
         self.eta_option_field, self.eta_infotext_field, self.eta_default = "eta_ddim", "Eta DDIM", 0.0
+        self.sd_model = sd_model
         self.model_wrap_cfg = CFGDenoiserTimesteps(self)
-        self.model_wrap = self.model_wrap_cfg.model_wrap

@@ -16,10 +16,12 @@ from torch import Tensor
 
 from modules.a1111 import kdiffusion
 from modules.a1111.app_slot import current, is_occupied
+from modules.a1111.inner_model import InnerModel, apply_model_replaced, prediction
 from modules.a1111.kdiffusion import CFGDenoiser, Sampler
 from modules.a1111.patch_points import looked_up
 from modules.a1111.sampler_list import all_samplers_map, create_sampler, engine_sampler
 from modules.engine.hooks import DenoiserCall
+from modules.engine.predictor import Predictor
 from modules.engine.sampler_contract import Denoise, OnStep, SamplerSpec, StepInfo, StepNoise, Tuning
 
 _OWN_STATE, _OWN_COMBINE, _OWN_FORWARD = Sampler.callback_state, CFGDenoiser.combine_denoised, CFGDenoiser.forward
@@ -84,6 +86,23 @@ class LiveSampler:
                 return found
             _note(self._combine, "combine_denoised", "it gave no latents of the batch's shape, and was passed over")
         return None
+
+    def prediction(self, predictor: Any) -> Any:
+        """The model's call by way of what extensions put around it; itself where they did not, or what they put there failed."""
+        cfg = getattr(self.made, "model_wrap_cfg", None)
+        inner = getattr(cfg, "model_wrap", None) if isinstance(cfg, CFGDenoiser) else None
+        if inner is None and apply_model_replaced(self.p.sd_model) and isinstance(cfg, CFGDenoiser):
+            inner = cfg.inner_model
+        if not isinstance(inner, InnerModel) or not isinstance(predictor, Predictor) or not inner.is_touched:
+            return predictor
+        through = prediction(inner, predictor)
+
+        def predicted(*given: Any, **named: Any) -> Tensor:
+            with _answered_by(inner.__dict__.get("forward") or self.p.sd_model.__dict__.get("apply_model"), "the model's call"):
+                return through(*given, **named)
+            return predictor(*given, **named)
+
+        return predicted
 
     def stepped(self, step: StepInfo) -> None:
         """A step is about to be taken."""

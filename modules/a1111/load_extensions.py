@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,7 @@ from modules.a1111.options import opts
 from modules.a1111.places import script_path
 from modules.a1111.sampler_list import take_up_added
 from modules.extension_host.load_scripts import ScriptFile, list_scripts, load_scripts
+from modules.files.atomic import write_json
 
 log = logging.getLogger(__name__)
 Take = Callable[[ModuleType, ScriptFile], Any]
@@ -30,6 +32,7 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
     path_words.install()
     if script_path() not in sys.path:
         sys.path.append(script_path())
+    _write_ui_config(current().paths.ui_config_file)
     files = list_scripts(host, "scripts", ".py")
     load_scripts(host, files, lambda file, module: take(module, file))
     take_up_added()
@@ -42,6 +45,15 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
     offer_orders()
     if files:
         log.info("loaded %d scripts of %d extensions in %.1f s", len(files), len(host.enabled), time.perf_counter() - began)
+
+
+def _write_ui_config(file: Path) -> None:
+    """A1111 always has the file; extensions open it without asking."""
+    if not file.exists():
+        try:
+            write_json(file, {})
+        except OSError as error:
+            log.info("%s could not be written: %s", file, error)
 
 
 def model_was_loaded() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from modules.a1111.app_slot import current
 from modules.a1111.checkpoint_list import CheckpointInfo, info_of, load_chosen
+from modules.a1111.inner_model import parts_of
 from modules.a1111.lora_live import original_key
 from modules.a1111.running import running_work
 from modules.a1111.stubs import NotHere, note_use
@@ -113,8 +114,13 @@ class SdModel:
 
     def apply_model(self, x_noisy: Tensor, t: Tensor, cond: Any) -> Tensor:
         """What the model predicts for (B, 4, h, w) at timesteps (B,). cond: c_crossattn, c_concat and c_adm, or the first alone."""
-        found = cond if isinstance(cond, dict) else {"c_crossattn": cond if isinstance(cond, list) else [cond]}
-        return self.model(x_noisy, t, **found)
+        context, vector, image = parts_of(cond)
+        unet, kind = self.components.unet, self.dtype
+        if image is not None and unet.config.in_channels > x_noisy.shape[1]:
+            x_noisy = torch.cat([x_noisy, image.to(x_noisy)], dim=1)
+        added = None if vector is None else {"text_embeds": vector[:, :0], "time_ids": vector}
+        with torch.no_grad():
+            return unet(x_noisy.to(kind), timestep=t, encoder_hidden_states=context.to(kind), added_cond_kwargs=added, return_dict=False)[0].to(x_noisy.dtype)
 
     def named_modules(self, memo: Any = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Any]]:
         """CompVis' names of the denoiser's modules."""

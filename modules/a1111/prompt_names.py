@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from modules.a1111.patch_points import looked_up
 from modules.engine.prompt_attention import parse_attention
 from modules.engine.prompt_schedule import pass_timeline, schedule_prompt, split_and
 
+_HOME = "modules.prompt_parser"
 re_AND = re.compile(r"\bAND\b")
 re_weight = re.compile(r"^((?:\s|.)*?)(?:\s*:\s*([-+]?(?:\d+\.?|\d*\.\d+)))?\s*$")
 re_break = re.compile(r"\s*\bBREAK\b\s*", re.S)
@@ -116,7 +118,8 @@ def get_learned_conditioning(
 ) -> list[list[ScheduledPromptConditioning]]:
     """Each prompt encoded for all its steps, by ``model.get_learned_conditioning``."""
     found, known = [], {}
-    for prompt, schedule in zip(prompts, get_learned_conditioning_prompt_schedules(prompts, steps, hires_steps, use_old_scheduling)):
+    scheduled = looked_up(_HOME, "get_learned_conditioning_prompt_schedules", get_learned_conditioning_prompt_schedules)
+    for prompt, schedule in zip(prompts, scheduled(prompts, steps, hires_steps, use_old_scheduling)):
         if prompt not in known:
             texts = SdConditioning([text for _, text in schedule], copy_from=prompts)
             conds = model.get_learned_conditioning(texts)
@@ -131,8 +134,8 @@ def get_learned_conditioning(
 def get_multicond_learned_conditioning(
     model: Any, prompts: Any, steps: int, hires_steps: int | None = None, use_old_scheduling: bool = False
 ) -> MulticondLearnedConditioning:
-    parts, flat, _ = get_multicond_prompt_list(prompts)
-    learned = get_learned_conditioning(model, flat, steps, hires_steps, use_old_scheduling)
+    parts, flat, _ = looked_up(_HOME, "get_multicond_prompt_list", get_multicond_prompt_list)(prompts)
+    learned = looked_up(_HOME, "get_learned_conditioning", get_learned_conditioning)(model, flat, steps, hires_steps, use_old_scheduling)
     batch = [[ComposableScheduledPromptConditioning(learned[place], weight) for place, weight in each] for each in parts]
     return MulticondLearnedConditioning(shape=(len(prompts),), batch=batch)
 
@@ -168,3 +171,18 @@ def reconstruct_multicond_batch(c: MulticondLearnedConditioning, current_step: i
     if isinstance(rows[0], dict):
         return places, DictWithShape({key: stack_conds([each[key] for each in rows]) for key in rows[0]})
     return places, stack_conds(rows)
+
+
+_OWN = {each.__name__: each for each in (get_multicond_prompt_list, get_learned_conditioning, get_multicond_learned_conditioning, get_learned_conditioning_prompt_schedules)}
+
+
+def reader_replaced() -> bool:
+    """Whether an extension put something of its own in the place of one of the functions that read prompts."""
+    return any(looked_up(_HOME, name, own) is not own for name, own in _OWN.items())
+
+
+def read_by_replacement(model: Any, prompts: SdConditioning, negatives: SdConditioning, steps: int, hires_steps: int | None, old: bool) -> tuple[Any, Any]:
+    """(c, uc) as the functions that stand in ``prompt_parser`` now give them."""
+    positive = looked_up(_HOME, "get_multicond_learned_conditioning", get_multicond_learned_conditioning)
+    negative = looked_up(_HOME, "get_learned_conditioning", get_learned_conditioning)
+    return positive(model, prompts, steps, hires_steps, old), negative(model, negatives, steps, hires_steps, old)

@@ -219,13 +219,14 @@ class GuidedDenoiser:
         image_cond = None if call.image_cond is None else call.image_cond[at]
         control = call.control and call.control.active(call.sampling_step, call.sampling_steps)
         is_cond = None if control is None else (torch.arange(at.start, at.stop, device=x.device) < len(call.cond)).to(x.dtype).view(-1, 1, 1, 1)
+        predictor = self._setup.hooks.prediction(self._setup.predictor)
         if call.told_sigma is None:
-            return self._setup.predictor(x, sigma, context, vector=vector, image_cond=image_cond, control=control, is_cond=is_cond)
+            return predictor(x, sigma, context, vector=vector, image_cond=image_cond, control=control, is_cond=is_cond)
         told, found = call.told_sigma[at], torch.empty_like(x)
         for level in sorted(set(told.tolist())):
             rows = told == level
             vectors, images, marks = (None if each is None else each[rows] for each in (vector, image_cond, is_cond))
-            found[rows] = self._setup.predictor(x[rows], level, context[rows], vector=vectors, image_cond=images, control=control, is_cond=marks)
+            found[rows] = predictor(x[rows], level, context[rows], vector=vectors, image_cond=images, control=control, is_cond=marks)
         return found
 
     def _join(self, cond: Tensor, uncond: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """A1111's ``modules.sd_samplers_timesteps``."""
 from modules.a1111.kdiffusion import CFGDenoiserTimesteps, CompVisSampler
+from modules.a1111.inner_model import CompVisTimestepsDenoiser, CompVisTimestepsVDenoiser
 from modules.a1111.sampler_list import samplers_of
 from modules.a1111.stubs import stubbed
 
 samplers_data_timesteps = samplers_of(["DDIM", "DDIM CFG++", "PLMS", "UniPC"])
-__getattr__ = stubbed(__name__, "CompVisTimestepsDenoiser CompVisTimestepsVDenoiser samplers_timesteps")
+__getattr__ = stubbed(__name__, "samplers_timesteps")

@@ -105,3 +105,23 @@ def test_what_is_done_to_a_lora_acts_for_that_batch(app: App, plain: bytes) -> N
     stops = pixels(drawn(app, "lora stops", prompt=LORA.format(1)))
     assert not np.array_equal(stops, full) and not np.array_equal(stops, none)
     assert np.array_equal(pixels(drawn(app, "", prompt=LORA.format(1))), full), "the file's own tensors are as they were"
+
+
+def test_the_models_call_goes_through_what_stands_around_it(app: App, plain: bytes) -> None:
+    usual = pixels(drawn(app, ""))
+    found = drawn(app, "inner model in halves")
+    assert heard(app)[0] == ("CompVisDenoiser", (2, 4, 8, 8), ["c_concat", "c_crossattn"], (2, 5, 1, 1))
+    assert not found.comments and np.abs(pixels(found) - usual).max() <= 1
+    assert np.abs(pixels(drawn(app, "apply model")) - usual).max() <= 1
+    assert np.abs(pixels(drawn(app, "tiles")) - usual).max() > 2
+    assert drawn(app, "inner model fails").images[0].picture.tobytes() == plain
+    ddim = pixels(drawn(app, "", sampler_name="DDIM"))
+    assert np.abs(pixels(drawn(app, "inner model in halves", sampler_name="DDIM")) - ddim).max() <= 1
+    assert heard(app)[0][0] == "CompVisTimestepsDenoiser"
+
+
+def test_prompts_are_read_by_what_stands_in_prompt_parser(app: App, plain: bytes) -> None:
+    found = drawn(app, "other prompt reader", cfg_scale=30)
+    assert not found.comments
+    assert np.array_equal(pixels(found), pixels(drawn(app, "", prompt="a dog AND a house :0.5", cfg_scale=30)))
+    assert not np.array_equal(pixels(found), pixels(drawn(app, "", cfg_scale=30)))

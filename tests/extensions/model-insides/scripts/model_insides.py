@@ -4,7 +4,7 @@ import network
 import networks
 import torch
 from ldm.modules.diffusionmodules.model import AttnBlock, ResnetBlock
-from modules import scripts
+from modules import prompt_parser, scripts
 from modules.script_callbacks import on_cfg_denoiser
 from modules.sd_hijack_clip import FrozenCLIPEmbedderWithCustomWordsBase
 
@@ -67,6 +67,10 @@ class ModelInsides(scripts.Script):
             own_tokens = stage.process_tokens
             stage.process_tokens = lambda tokens, multipliers: own_tokens(tokens, multipliers)
             undo.append(lambda: stage.__dict__.pop("process_tokens"))
+        if which == "other prompt reader":
+            own_list = prompt_parser.get_multicond_prompt_list
+            prompt_parser.get_multicond_prompt_list = lambda prompts: own_list([each.replace("cat", "dog AND a house :0.5") for each in prompts])
+            undo.append(lambda: setattr(prompt_parser, "get_multicond_prompt_list", own_list))
         if which == "text nonsense":
             undo.append(stage.register_forward_hook(lambda module, inputs, output: "nothing").remove)
 
@@ -93,6 +97,27 @@ class ModelInsides(scripts.Script):
             lora.loaded_loras.clear()
         if which == "lora looked at":
             heard.append(("keys", sorted(net.modules), isinstance(next(iter(net.modules.values())), network.NetworkModule)))
+
+    def process_before_every_sampling(self, p, which, **kwargs):
+        inner = p.sampler.model_wrap_cfg.inner_model
+        if which == "inner model in halves":
+            own = inner.forward
+
+            def halves(x, sigma, cond):
+                heard.append((type(inner).__name__, tuple(x.shape), sorted(cond), tuple(cond["c_concat"][0].shape)))
+                rows = [{"c_crossattn": [cond["c_crossattn"][0][n : n + 1]], "c_concat": [cond["c_concat"][0][n : n + 1]]} for n in range(len(x))]
+                return torch.cat([own(x[n : n + 1], sigma[n : n + 1], cond=rows[n]) for n in range(len(x))])
+
+            inner.forward = halves
+        if which == "tiles":
+            own_forward = inner.forward
+            inner.forward = lambda x, sigma, cond: torch.cat([own_forward(each, sigma, cond=cond) for each in x.chunk(2, dim=3)], dim=3)
+        if which == "apply model":
+            model, own_apply = p.sd_model, p.sd_model.apply_model
+            model.apply_model = lambda x, t, cond: own_apply(x, t, cond)
+            undo.append(lambda: model.__dict__.pop("apply_model"))
+        if which == "inner model fails":
+            inner.forward = lambda x, sigma, cond: x.nonsense
 
     def postprocess(self, p, processed, which):
         while undo:

@@ -1,0 +1,173 @@
+"""What stands between A1111's CFGDenoiser and the model: k-diffusion's wrapper, or that of its timestep samplers.
+
+Extensions replace its ``forward``, or ``sd_model.apply_model`` below it, to call the model in a way of their own (tile by tile, ...).
+The engine asks ``prediction`` at each call; where nothing was replaced it calls the model itself.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modules.engine.predictor import Predictor
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
+
+
+@dataclass(frozen=True)
+class Call:
+    """The call under way. size: (rows, height, width) of its latents."""
+
+    predictor: Predictor
+    sigma: float
+    size: tuple[int, ...]
+    control: Any
+    is_cond: Tensor | None
+
+
+class InnerModel(torch.nn.Module):
+    """Base of the four. inner_model: ``sd_model``."""
+
+    inner_model: Any
+
+    def __init__(self, model: Any, *_: Any, **__: Any) -> None:
+        super().__init__()
+        self.__dict__["inner_model"], self.__dict__["call"] = model, None
+
+    call: Call | None
+
+    @property
+    def sigmas(self) -> Tensor:
+        """(1000,) rising."""
+        alphas = self.inner_model.alphas_cumprod
+        return ((1 - alphas) / alphas) ** 0.5
+
+    @property
+    def log_sigmas(self) -> Tensor:
+        return self.sigmas.log()
+
+    @property
+    def sigma_min(self) -> Tensor:
+        return self.sigmas[0]
+
+    @property
+    def sigma_max(self) -> Tensor:
+        return self.sigmas[-1]
+
+    def sigma_to_t(self, sigma: Tensor, quantize: Any = None) -> Tensor:
+        assert self.call is not None
+        return torch.tensor([self.call.predictor.levels.timestep(float(each)) for each in sigma.flatten()], device=sigma.device).view(sigma.shape)
+
+    def t_to_sigma(self, t: Tensor) -> Tensor:
+        assert self.call is not None
+        return self.call.predictor.levels.sigma_at(t).to(t.device)
+
+    @property
+    def is_touched(self) -> bool:
+        return "forward" in self.__dict__ or any(getattr(self, name) for name in _HOOKS) or apply_model_replaced(self.inner_model)
+
+    def predicted(self, x: Tensor, cond: dict[str, Any]) -> Tensor:
+        """x0 of latents of the call's sigma, by the engine's predictor or by a replaced ``apply_model``."""
+        now = self.call
+        if now is None:
+            raise RuntimeError("The model can be called in this way only while a picture is being sampled.")
+        if apply_model_replaced(self.inner_model):
+            shrink = 1 / math.sqrt(now.sigma**2 + 1)
+            timesteps = torch.full((len(x),), now.predictor.levels.timestep(now.sigma), device=x.device)
+            return _x0(now, x, self.inner_model.apply_model(x * shrink, timesteps, cond=cond))
+        context, vector, image = parts_of(cond)
+        own_size = (len(x), *x.shape[-2:]) == now.size
+        if image is not None and (image.shape[-2:] != x.shape[-2:] or now.predictor.unet.config.in_channels == x.shape[1]):
+            image = None            # A1111 hands an empty one to models that take none
+        marks = now.is_cond if own_size else None
+        return now.predictor(x, now.sigma, context, vector=vector, image_cond=image, control=now.control if own_size else None, is_cond=marks)
+
+    def asked(self, x: Tensor, sigma: float, cond: dict[str, Any]) -> Tensor:
+        """x0 of ``x``, by whatever stands here now."""
+        raise NotImplementedError
+
+
+class CompVisDenoiser(InnerModel):
+    """forward(x, sigma, cond=...) -> x0."""
+
+    def forward(self, input: Tensor, sigma: Tensor, cond: Any = None, **_: Any) -> Tensor:
+        return self.predicted(input, cond)
+
+    def asked(self, x: Tensor, sigma: float, cond: dict[str, Any]) -> Tensor:
+        return self(x, torch.full((len(x),), sigma, device=x.device), cond=cond)
+
+
+class CompVisVDenoiser(CompVisDenoiser):
+    """The same for models that predict the velocity."""
+
+
+class CompVisTimestepsDenoiser(InnerModel):
+    """forward(x, timesteps, cond=...) -> noise; x is scaled to the model's own range."""
+
+    def forward(self, input: Tensor, timesteps: Tensor, cond: Any = None, **_: Any) -> Tensor:
+        now = self.call
+        if now is None:
+            raise RuntimeError("The model can be called in this way only while a picture is being sampled.")
+        x = input * math.sqrt(now.sigma**2 + 1)
+        return (x - self.predicted(x, cond)) / now.sigma
+
+    def asked(self, x: Tensor, sigma: float, cond: dict[str, Any]) -> Tensor:
+        assert self.call is not None
+        timesteps = torch.full((len(x),), self.call.predictor.levels.timestep(sigma), device=x.device)
+        return x - sigma * self(x / math.sqrt(sigma**2 + 1), timesteps, cond=cond)
+
+
+class CompVisTimestepsVDenoiser(CompVisTimestepsDenoiser):
+    """The same for models that predict the velocity."""
+
+
+def prediction(inner: InnerModel, predictor: Predictor) -> Callable[..., Tensor]:
+    """``predictor`` by way of ``inner``, in the form in which the engine calls it."""
+
+    def predicted(
+        x: Tensor, sigma: float, context: Tensor, *, vector: Tensor | None = None, image_cond: Tensor | None = None, control: Any = None, is_cond: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        image = x.new_zeros(len(x), 5, 1, 1) if image_cond is None else image_cond
+        cond: dict[str, Any] = {"c_crossattn": [context], "c_concat": [image]} if vector is None else {"crossattn": context, "vector": vector, "c_concat": [image]}
+        before = inner.call
+        inner.__dict__["call"] = Call(predictor, sigma, (len(x), *x.shape[-2:]), control, is_cond)
+        try:
+            found = inner.asked(x, sigma, cond)
+        finally:
+            inner.__dict__["call"] = before
+        if not isinstance(found, Tensor) or found.shape != x.shape:
+            raise ValueError("it gave no latents of the batch's shape")
+        return found
+
+    return predicted
+
+
+def parts_of(cond: Any) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """(text, vector, picture) of A1111's cond dicts; a tensor or a list is the text alone."""
+    if not isinstance(cond, dict):
+        return _tensor(cond), None, None
+    context = _tensor(cond["crossattn"] if "crossattn" in cond else cond["c_crossattn"])
+    vector = cond.get("vector", cond.get("c_adm"))
+    image = cond.get("c_concat")
+    return context, None if vector is None else _tensor(vector), None if not image and not isinstance(image, Tensor) else _tensor(image)
+
+
+def apply_model_replaced(model: Any) -> bool:
+    """Whether somebody put an ``apply_model`` of their own on ``sd_model``."""
+    found = getattr(model, "__dict__", {}).get("apply_model")
+    return found is not None and getattr(found, "__func__", None) is not type(model).apply_model
+
+
+def _tensor(value: Any) -> Tensor:
+    return torch.cat(list(value), 1) if isinstance(value, list | tuple) else value
+
+
+def _x0(now: Call, x: Tensor, output: Tensor) -> Tensor:
+    if not now.predictor.predicts_v:
+        return x - now.sigma * output
+    root = math.sqrt(now.sigma**2 + 1)
+    return x / root**2 - output * (now.sigma / root)
