@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from internal_controlnet.depth_networks import depth_anything
 from internal_controlnet.hints import ridges
+from internal_controlnet.midas_network import dpt_hybrid
 from internal_controlnet.pose_networks import PARTS, Pose, PoseNetwork
 from internal_controlnet.preprocessors import standard_lineart
 from internal_controlnet.stand_ins import file_as_module, folder_of, network_class, standing_in
@@ -314,6 +315,8 @@ ANNOTATORS: dict[str, Annotator] = {
     **{key: Annotator(build=partial(PoseNetwork, key), draw=lambda network, picture, *_: network.posed(picture)) for key in PARTS},
     "normal_bae": Annotator(build=_build_normals, draw=_normals, part="model"),
     "depth_leres": Annotator(build=_build_leres, draw=_leres, part="depth_model"),
+    "depth": Annotator(build=lambda tables: dpt_hybrid(tables[0]), draw=lambda network, picture, *_: network.drawn(picture), part="model"),
+    "normal_map": Annotator(build=lambda tables: dpt_hybrid(tables[0]), draw=lambda network, picture, background, _: network.normals(picture, background), part="model"),
     "depth_anything": Annotator(build=lambda tables: depth_anything(tables[0], spread=False), draw=lambda network, picture, *_: network.drawn(picture)),
     "depth_anything_v2": Annotator(build=lambda tables: depth_anything(tables[0], spread=True), draw=lambda network, picture, *_: network.drawn(picture)),
 }  # fmt: skip
