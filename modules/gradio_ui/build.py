@@ -12,6 +12,7 @@ from modules.gradio_ui import gradio3_words
 from modules.gradio_ui.announcing import announce_page
 from modules.gradio_ui.button_titles import button_titles
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
+from modules.gradio_ui.checkpoint_wishes import wire_wishes
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.demo_view import GenerateClick, generate_click
@@ -111,6 +112,7 @@ def build_ui(app: App, slot: PageSlot | None = None) -> Page:
             (img2img.form.component("image_cfg_scale"), lambda model: gr.update(visible=image_cfg_shown(model))),
         )
         forms = (txt2img.form, img2img.form)
+        wire_wishes(app, forms, setting_answer)
         wire_quicksettings(app, choices, row, forms=forms, ui_config=ui_config, answer=setting_answer, following=following)
         page.clicks = tuple(each for each in (generate_click(app, txt2img), generate_click(app, img2img)) if each is not None)
         merger.wire(row)

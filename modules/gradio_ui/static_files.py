@@ -56,6 +56,7 @@ SCRIPTS = (
     "extra_networks.js",
     "network_cards.js",
     "network_dialogs.js",
+    "checkpoint_wishes.js",
     "downloads.js",
     "hires.js",
     "keyboard.js",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,41 @@ _PICTURES = ("png", "jpg", "jpeg", "webp", "avif", "jxl", "gif")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wish:
+    """A value that a checkpoint asks for. key: in NAME.json. kind: str, int or float. low, high: what a number may be."""
+
+    key: str
+    label: str
+    kind: type
+    low: float = 0.0
+    high: float = 0.0
+
+    def holds(self, value: object) -> bool:
+        """Whether ``value`` asks for something: no empty text, no number out of range."""
+        if self.kind is str:
+            return isinstance(value, str) and bool(value)
+        whole = isinstance(value, int | float) and not isinstance(value, bool) and (self.kind is float or value == int(value))
+        return whole and self.low <= float(value) <= self.high      # type: ignore[arg-type]
+
+
+# A1111's API names -> what is written down; ``clip_skip`` is a setting
+DRAW_WITH: Mapping[str, Wish] = {
+    "sampler_name": Wish(key="sampler", label="Sampling method", kind=str),
+    "scheduler": Wish(key="scheduler", label="Schedule type", kind=str),
+    "steps": Wish(key="steps", label="Steps", kind=int, low=1, high=150),
+    "cfg_scale": Wish(key="cfg scale", label="CFG Scale", kind=float, low=1, high=30),
+    "width": Wish(key="width", label="Width", kind=int, low=64, high=2048),
+    "height": Wish(key="height", label="Height", kind=int, low=64, high=2048),
+    "clip_skip": Wish(key="clip skip", label="Clip skip", kind=int, low=1, high=12),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Card:
-    """Texts are "" where the user wrote nothing. preferred_vae: "", "Automatic", "None" or a VAE file's name."""
+    """Texts are "" where the user wrote nothing. preferred_vae: "", "Automatic", "None" or a VAE file's name.
+
+    draw_with: what a checkpoint asks for, by the names of DRAW_WITH, where the user wrote something.
+    """
 
     description: str = ""
     notes: str = ""
@@ -23,6 +57,7 @@ class Card:
     negative_text: str = ""
     preferred_weight: float = 0.0
     preferred_vae: str = ""
+    draw_with: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_card(model_path: Path) -> Card:
@@ -38,6 +73,7 @@ def read_card(model_path: Path) -> Card:
         negative_text=_text(values, "negative text"),
         preferred_weight=float(weight) if isinstance(weight, int | float) else 0.0,
         preferred_vae=_text(values, "vae"),
+        draw_with={name: values[each.key] for name, each in DRAW_WITH.items() if each.holds(values.get(each.key))},
     )
 
 

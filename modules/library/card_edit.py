@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.files.atomic import write_bytes, write_json
+from modules.library.card import DRAW_WITH
 from modules.schema.errors import InvalidValue
 
 # our names -> A1111's keys in NAME.json
@@ -19,6 +20,7 @@ KEYS = {
     "negative_text": "negative text",
     "preferred_weight": "preferred weight",
     "vae": "vae",
+    **{name: wish.key for name, wish in DRAW_WITH.items()},
 }
 TEXT_LIMIT = 65_536  # characters
 
@@ -44,6 +46,9 @@ def save_card(model_path: Path, fields: Mapping[str, Any]) -> None:
     """
     values = read_sidecar(model_path)
     values.update({KEYS[name]: _checked(name, value) for name, value in fields.items() if name in KEYS})
+    for name, wish in DRAW_WITH.items():
+        if name in fields and not fields[name]:     # asks for nothing any more
+            values.pop(wish.key, None)
     write_json(model_path.with_suffix(".json"), values, backup=True)
 
 
@@ -58,6 +63,11 @@ def _checked(name: str, value: Any) -> Any:
     if name == "preferred_weight":
         if isinstance(value, bool) or not isinstance(value, int | float) or not -100 <= value <= 100:
             raise InvalidValue("The preferred weight must be a number between -100 and 100.", field=name)
+        return value
+    wish = DRAW_WITH.get(name)
+    if wish is not None and wish.kind is not str:
+        if value and not wish.holds(value):
+            raise InvalidValue(f"{wish.label} must be a number between {wish.low:g} and {wish.high:g}, or 0 for none.", field=name)
         return value
     if not isinstance(value, str) or len(value) > TEXT_LIMIT:
         raise InvalidValue(f"{KEYS[name]} must be text of at most {TEXT_LIMIT:,} characters.", field=name)

@@ -8,8 +8,12 @@ from fastapi import HTTPException, Response
 from pydantic import BaseModel, Field
 
 from modules.application.app import App
+from modules.application.checkpoint_wishes import wishes_of
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
+from modules.library.card import DRAW_WITH
 from modules.rest_api.job_routes import found_job
 from modules.rest_api.routes import Access, Routes
+from modules.schema.errors import NoCheckpoint
 
 
 class ProgressRequest(BaseModel):
@@ -44,7 +48,18 @@ def add_internal_routes(routes: Routes) -> None:
             raise HTTPException(404, "This preview is not there any more.")
         return Response(data, media_type=_media_type(data), headers={"Cache-Control": "private, max-age=60"})
 
+    def checkpoint_wishes() -> dict[str, Any]:
+        """What the chosen checkpoint asks to be drawn with; written: the names of those that its card says."""
+        try:
+            model = chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY))
+        except NoCheckpoint:
+            return {"name": "", "values": [], "written": []}
+        wishes = wishes_of(model)
+        values = [{"name": name, "label": wish.label, "value": wishes.values[name]} for name, wish in DRAW_WITH.items() if name in wishes.values]
+        return {"name": model.stem, "values": values, "written": wishes.written}
+
     for path, handler, method in (
+        ("/internal/checkpoint-wishes", checkpoint_wishes, "GET"),
         ("/internal/ping", ping, "GET"), ("/internal/progress", progress, "POST"), ("/internal/pending-tasks", pending_tasks, "GET"),
         ("/internal/preview/{job_id}/{number}", preview, "GET"),
     ):

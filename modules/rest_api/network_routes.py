@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from modules.application.app import App
 from modules.application.builtin_network_pages import cover_images, header_texts
 from modules.application.network_pages import SORT_FIELDS, NetworkItem, NetworkPage, Wanted, slice_of
+from modules.engine.sampler_registry import samplers, schedules
 from modules.files.resolver import allowed
 from modules.imaging.base64_codec import decode_bytes, open_image
 from modules.imaging.metadata import png_bytes, read_infotext_from
@@ -95,7 +96,7 @@ def add_network_routes(routes: Routes) -> None:
         """What the user wrote about a card, and facts about its file."""
         kind, item, path = _found(app, page, name)
         vaes = [vae.path.name for vae in app.catalogue.vaes()] if kind.name == "checkpoints" else []
-        return {**_user_metadata(kind, item, path), "vaes": vaes}
+        return {**_user_metadata(kind, item, path), "vaes": vaes, "samplers": [each.name for each in samplers()], "schedulers": [each.label for each in schedules()]}
 
     def save_user_metadata(body: UserMetadata) -> dict[str, str]:
         """Keep it beside the file; answers with the card as it looks now."""
@@ -151,6 +152,7 @@ def _user_metadata(kind: NetworkPage, item: NetworkItem, path: Path) -> dict[str
         "negative_text": card.negative_text,
         "preferred_weight": card.preferred_weight,
         "vae": card.preferred_vae,
+        **card.draw_with,
         "preview": kind.face(item).preview,
         "has_own_preview": find_preview(path) is not None,
     }

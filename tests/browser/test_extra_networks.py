@@ -77,12 +77,27 @@ def test_an_empty_page_says_where_files_belong(cards_page: Visit, fake_page: Fak
     assert str(fake_page.app.catalogue.roots.embeddings[0].folder) in page.inner_text("#txt2img_textual_inversion_cards .nocards")
 
 
-def test_a_checkpoints_card_chooses_it(cards_page: Visit, fake_page: FakePage) -> None:
+def test_a_checkpoints_card_chooses_it_and_what_it_asks_for_is_offered(cards_page: Visit, fake_page: FakePage) -> None:
     page = cards_page.page
     page.click("#txt2img_checkpoints-button")
     page.click("#txt2img_checkpoints_cards .card[data-name=second]")
     page.wait_for_function("(opts.sd_model_checkpoint || '').startsWith('second')")
     assert page.locator("#setting_sd_model_checkpoint input").input_value().startswith("second")
+    card = page.locator("#txt2img_checkpoints_cards .card[data-name=first]")
+    card.hover()
+    card.locator(".edit-button").click()
+    page.select_option("dialog [name=sampler_name]", "DDIM")
+    page.fill("dialog [name=steps]", "11")
+    page.click("dialog button[type=submit]")
+    page.wait_for_selector("dialog", state="detached")
+    card.click()
+    bar = page.wait_for_selector("#checkpoint_wishes_bar")
+    assert bar is not None and "Sampling method: DDIM, Steps: 11" in bar.inner_text()
+    page.click("#checkpoint_wishes_bar button:has-text('Apply')")
+    page.wait_for_function("webui.field('txt2img_steps').value === '11' && webui.field('img2img_sampling').value === 'DDIM'")
+    page.click("#txt2img_checkpoints_cards .card[data-name=second]")
+    page.click("#checkpoint_wishes_bar button:has-text('Apply')")          # what was there before
+    page.wait_for_function("webui.field('txt2img_steps').value === '20'")
     fake_page.app.settings.set("sd_model_checkpoint", None)
 
 

@@ -23,6 +23,16 @@ def test_what_is_saved_is_read_again_and_other_programs_fields_stay(tmp_path: Pa
     assert (card.activation_text, card.preferred_weight, card.notes, card.description) == ("neu ✓", 0.7, "kept", "two\nlines")
 
 
+def test_what_a_checkpoint_asks_for_is_kept_and_taken_away(tmp_path: Path) -> None:
+    model = tmp_path / "m.safetensors"
+    save_card(model, {"sampler_name": "Euler", "steps": 8, "cfg_scale": 1.5, "width": 0, "notes": "x"})
+    assert read_card(model).draw_with == {"sampler_name": "Euler", "steps": 8, "cfg_scale": 1.5}
+    save_card(model, {"sampler_name": "", "steps": 0})
+    assert json.loads((tmp_path / "m.json").read_text()) == {"cfg scale": 1.5, "notes": "x"}
+    (tmp_path / "m.json").write_text('{"steps": "many", "cfg scale": 1e400, "width": true, "clip skip": 2.5, "height": 512}')
+    assert read_card(model).draw_with == {"height": 512}
+
+
 @pytest.mark.parametrize("content", ["{broken", "[1, 2]"])
 def test_a_sidecar_that_cannot_be_read_is_not_overwritten(content: str, tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text(content)
@@ -31,7 +41,7 @@ def test_a_sidecar_that_cannot_be_read_is_not_overwritten(content: str, tmp_path
     assert (tmp_path / "m.json").read_text() == content
 
 
-@pytest.mark.parametrize("values", [{"preferred_weight": "much"}, {"preferred_weight": 1e9}, {"notes": 5}, {"notes": "x" * 100_000}])
+@pytest.mark.parametrize("values", [{"preferred_weight": "much"}, {"preferred_weight": 1e9}, {"notes": 5}, {"notes": "x" * 100_000}, {"steps": 1000}, {"steps": "8"}, {"sampler_name": 5}])
 def test_values_of_the_wrong_kind_are_refused(values: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(InvalidValue):
         save_card(tmp_path / "m.safetensors", values)

@@ -89,6 +89,13 @@ const CARD_FIELDS = [
     {name: "preferred_weight", label: "Preferred weight", kind: "number", hint: "0: the one from the settings", page: "lora"},
     {name: "negative_text", label: "Negative prompt", kind: "input", hint: "Written into the negative prompt", page: "lora"},
     {name: "vae", label: "Preferred VAE", kind: "select", choices: (card) => ["Automatic", "None", ...(card.vaes || [])], page: "checkpoints"},
+    {name: "sampler_name", label: "Sampling method", kind: "select", choices: (card) => ["", ...(card.samplers || [])], page: "checkpoints", half: true},
+    {name: "scheduler", label: "Schedule type", kind: "select", choices: (card) => ["", ...(card.schedulers || [])], page: "checkpoints", half: true},
+    {name: "steps", label: "Sampling steps", kind: "number", max: 150, page: "checkpoints", half: true},
+    {name: "cfg_scale", label: "CFG Scale", kind: "number", max: 30, page: "checkpoints", half: true},
+    {name: "width", label: "Width", kind: "number", max: 2048, page: "checkpoints", half: true},
+    {name: "height", label: "Height", kind: "number", max: 2048, page: "checkpoints", half: true},
+    {name: "clip_skip", label: "Clip skip", kind: "number", max: 12, hint: "What is left empty stays as it is when this checkpoint is chosen; the rest is offered then", page: "checkpoints"},
     {name: "notes", label: "Notes", kind: "textarea", rows: 4},
 ];
 
@@ -97,16 +104,17 @@ webui.networks.field = function(spec, card, id) {
     const label = document.createElement("label");
     const words = document.createElement("span");
     words.textContent = spec.label;
+    label.classList.toggle("half", Boolean(spec.half));
     const input = document.createElement(spec.kind === "number" ? "input" : spec.kind);
     input.name = spec.name;
     if (spec.kind === "select") {
         const choices = typeof spec.choices === "function" ? spec.choices(card) : spec.choices;
         const all = value && !choices.includes(value) ? [...choices, value] : choices;
-        all.forEach((each) => input.add(new Option(each, each)));
+        all.forEach((each) => input.add(new Option(each || "–", each)));
         input.value = value || choices[0];
     } else {
         if (spec.kind === "number") {
-            Object.assign(input, {type: "number", min: -10, max: 10, step: "any"});
+            Object.assign(input, {type: "number", min: spec.max ? 0 : -10, max: spec.max || 10, step: "any"});
         } else if (spec.rows) {
             input.rows = spec.rows;
         }

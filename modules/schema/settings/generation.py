@@ -12,6 +12,10 @@ SD = section(
     setting(
         "sd_model_checkpoint", None, "Stable Diffusion checkpoint", Dropdown("checkpoints"), infotext="Model hash", axis="Checkpoint name"
     ),
+    setting(
+        "checkpoint_wishes", "Offer", "What a chosen checkpoint asks for (sampler, steps, CFG Scale, size)", Radio(("Offer", "Apply", "Ignore")),
+        description="Written on its card, or known of its family.",
+    ),
     setting("sd_checkpoints_limit", 1, "Number of checkpoints kept loaded", Slider(1, 10, 1)),
     setting("sd_checkpoints_keep_in_cpu", True, "Keep only the current checkpoint on the device", Checkbox()),
     setting("sd_checkpoint_cache", 0, "Checkpoints cached in RAM (older form)", Slider(0, 10, 1)),

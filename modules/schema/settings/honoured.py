@@ -44,6 +44,7 @@ HONOURED = frozenset(
         "clean_temp_dir_at_start",
         "code_former_weight",
         "comma_padding_backtrack",
+        "checkpoint_wishes",
         "compact_prompt_box",
         "cross_attention_optimization",
         "dimensions_and_batch_together",
