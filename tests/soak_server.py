@@ -55,7 +55,7 @@ class SoakServer:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "COMMANDLINE_ARGS": "", "SD_WEBUI_RESTARTING": "1"}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-        end = time.monotonic() + 180
+        end = time.monotonic() + 900
         while wait:
             with suppress(httpx.HTTPError):
                 self.get("/internal/ping")

@@ -22,12 +22,13 @@ from modules.loading.lora import Lora, LoraShelf
 from modules.loading.lora_kinds import layer_change
 from modules.loading.lora_names import TEXT_KEYS, layer_keys
 from modules.loading.transformer_names import original_layers
-from modules.schema.errors import CannotLoad
+from modules.schema.errors import CannotLoad, InvalidValue
 
 if TYPE_CHECKING:
     from modules.loading.components import Components
 
 log = logging.getLogger(__name__)
+MOST_LORAS = 250                # in one prompt; each is added to the weights by itself
 _TEXT_WIDTHS = {768: "SD 1.x", 1024: "SD 2.x", 1280: "SDXL's refiner", 2048: "SDXL"}  # of the text that a UNet's cross-attention reads
 
 
@@ -168,6 +169,8 @@ def applied(tags: Sequence[NetworkTag], components: Components, shelf: LoraShelf
 
 def _prepared(tags: Sequence[NetworkTag], shelf: LoraShelf) -> tuple[ActiveNetworks, tuple[LoadedLora, ...]]:
     requests, unread = lora_requests(tags)
+    if len(requests) > MOST_LORAS:
+        raise InvalidValue(f"The prompt asks for {len(requests)} LoRAs; at most {MOST_LORAS} are accepted.", "Leave some out, or merge them.", field="prompt")
     loaded, missing = _load(requests, shelf)
     foreign = [f"<{tag.kind}:..> was left out: this version knows no network of that kind." for tag in tags if tag.kind not in (*LORA_KINDS, HYPERNET_KIND)]
     return ActiveNetworks(facts=_facts(loaded, shelf), comments=(*dict.fromkeys(foreign), *unread, *missing)), tuple(loaded)

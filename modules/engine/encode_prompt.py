@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from modules.loading.components import Components, TextEncoder
     from modules.loading.embeddings import Embedding, EmbeddingShelf
 
+MOST_PARTS = 250                # of a prompt, joined by AND; each is a row of every evaluation
+
 
 def encode_prompts(
     positive: Sequence[str],
@@ -60,6 +62,9 @@ def encode_prompts(
     plain = [take_out_tags(prompt)[0] for prompt in positive]
     negative_parts = [ConditioningPart(entries=entries) for entries in encoder.encode_all(negative, negative=True)]
     parts = [split_and(prompt) for prompt in plain]
+    if (most := max(map(len, parts), default=0)) > MOST_PARTS:
+        raise InvalidValue(f"The prompt has {most} parts joined by AND; each is computed by itself, and at most {MOST_PARTS} are accepted.",
+                           "Join them with commas.", field="prompt")
     encoded = dict(zip(texts := [part.text for each in parts for part in each], encoder.encode_all(texts)))
     positive_parts = [[ConditioningPart(entries=encoded[part.text], weight=part.weight) for part in each] for each in parts]
     if options.use_old_scheduling and _old_timing_matters([*plain, *negative], steps, hires_steps):

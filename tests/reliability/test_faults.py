@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from modules.application.app import App
 from modules.application.build import build_app
@@ -25,6 +26,7 @@ from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.generate import generate
 from modules.engine.hooks import GenerationResult
 from modules.engine.precautions import Precautions
+from modules.engine.resolved import ResolvedInit, ResolvedInpaint
 from modules.loading.fill import Filling
 from modules.schema.errors import OutOfMemory
 from modules.schema.flags import parse_flags
@@ -148,6 +150,48 @@ def test_memory_for_fewer_rows_is_enough() -> None:
         assert psnr(ours.picture, wanted.picture) >= CLOSE
         assert ours.seed == wanted.seed
     assert same(drawn(batch_size=2), batch_size=2)  # nothing of it stays
+
+
+def test_a_batch_from_pictures_is_made_in_parts_too() -> None:
+    """Two pictures, and one for both with a mask: each part draws what the whole batch would have drawn of it."""
+    one, two = Image.linear_gradient("L").resize((32, 48)).convert("RGB"), Image.radial_gradient("L").resize((32, 48)).convert("RGB")
+    mask = Image.new("L", (32, 48))
+    mask.paste(255, (8, 8, 24, 40))
+    for init in (ResolvedInit(pictures=(one, two)), ResolvedInit(pictures=(two,), inpaint=ResolvedInpaint(mask=mask, fill=2))):
+        wanted = from_pictures(init)
+        with injected(part("unet"), no_memory, ALWAYS, where=lambda x: len(x) > 1):
+            found = from_pictures(init)
+        assert [each.seed for each in found.images] == [each.seed for each in wanted.images] and any("smaller parts" in each for each in found.comments)
+        for ours, theirs in zip(found.images, wanted.images, strict=True):
+            assert psnr(ours.picture, theirs.picture) >= CLOSE
+
+
+def from_pictures(init: ResolvedInit) -> GenerationResult:
+    request = replace(resolved_request(case("sampler-euler")), steps=1, width=32, height=48, batch_size=2, init=init, denoising_strength=0.9)
+    return generate(request, components(), policy=policy())
+
+
+def test_a_picture_is_encoded_again_and_then_in_tiles() -> None:
+    init, encoder = ResolvedInit(pictures=(Image.linear_gradient("L").resize((64, 96)).convert("RGB"),)), components().vae.encoder
+
+    def drawn_over() -> GenerationResult:
+        return generate(replace(resolved_request(case("sampler-euler")), steps=1, width=64, height=96, init=init, denoising_strength=0.3), components(), policy=policy())
+
+    wanted = drawn_over()
+    with injected(encoder, no_memory, [0]):
+        again = drawn_over()
+    assert np.array_equal(pixels(again)[0], pixels(wanted)[0]) and any("encoded again" in each for each in again.comments)
+    with injected(encoder, no_memory, ALWAYS, where=lambda x: x.shape[-2] >= 96):
+        tiled = drawn_over()
+    assert any("encoded in tiles" in each for each in tiled.comments) and psnr(tiled.images[0].picture, wanted.images[0].picture) > 20
+    assert np.array_equal(pixels(drawn_over())[0], pixels(wanted)[0])
+
+
+def test_text_is_encoded_again_when_others_were_let_go() -> None:
+    rooms = []
+    with injected(part("text encoder"), no_memory, [0]):
+        result = drawn(make_room=lambda: rooms.append(1))
+    assert same(result) and rooms and any("before the picture was begun" in each for each in result.comments)
 
 
 def test_memory_for_a_tile_is_enough_to_decode() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import FakeEngine, RunningServer
-from tests.reliability.conftest import SMALL
+from tests.reliability.conftest import SMALL, Real
 
 HUGE = {
     "width": (0, -64, 7, 100_000, 2**31, 2**63, 10**30, 1.5, "x", None, True, 1e308), "height": (0, -1, 10**6, "64px"), "steps": (0, -1, 1001, 10**9, 2**64),
@@ -45,3 +45,20 @@ def test_more_than_the_memory_holds_is_refused_with_an_estimate(values: dict[str
     answer = fake_server.client.post("/sdapi/v1/txt2img", json={**SMALL, **values})
     assert answer.status_code == 422 and fake_engine.requests == []
     assert any(each.isdigit() for each in answer.json()["errors"] or str(answer.json()["detail"]))
+
+
+@pytest.mark.group("R18")
+def test_prompts_of_any_length(real: Real) -> None:
+    """100 kB in one word, in many, 10,000 LoRA tags, and 75 x 200 tokens: a picture, or a refusal that names the limit."""
+    prompts = {
+        "100 kB of words": ("a cat " * 17_000, 422), "100 kB without a blank": ("x" * 100_000, 422), "75 x 200 tokens": ("cat " * 15_000, 200),
+        "LoRAs that are not there": ("<lora:none:1>" * 5_000, 422), "one LoRA again and again": ("<lora:tiny-lora:0.001>" * 2_900, 422),
+        "brackets": ("[" * 30_000 + "a", 200), "alternatives": ("[a|b]" * 10_000, 200), "parts": ("a AND " * 9_000 + "b", 422), "a few parts": ("a AND " * 9 + "b", 200),
+    }  # fmt: skip
+    before = real.draw()[0]
+    for name, (prompt, status) in prompts.items():
+        answer = real.server.client.post("/sdapi/v1/txt2img", json={**SMALL, "prompt": prompt, "steps": 1})
+        assert answer.status_code == status, (name, answer.status_code, answer.text[:300])
+        if answer.status_code == 422:
+            assert any(each.isdigit() for each in answer.text), (name, answer.text)
+    assert (real.draw()[0] == before).all()
