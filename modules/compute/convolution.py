@@ -5,6 +5,7 @@ Source: Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks" (
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from functools import cache
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 _OUT, _IN = 4, 6                                    # cells of a tile's side: of the result, and of what it is made from
 # Where the tiles' polynomials are evaluated, and infinity. These keep rounding errors near those of the plain sum; 0, 1, -1, 2, -2 quadruple them.
 _POINTS = (0.0, 2 / 3, -2 / 3, 1.5, -1.5)
-_TILES_AT_ONCE = 128                                # so many stay in the processor's cache
+_TILES_AT_ONCE = 128
+_TILE_VALUES = 1 << 21                              # of all tiles at once, 8 MB: so much stays in the processor's cache
 _FEWEST_TILES = 32                                  # with fewer, transforming the kernel costs more than it saves
 _FEWEST_CHANNELS = 16                               # a latent has four
 _KERNEL_VALUES = 1 << 24                            # of the transformed kernel at once: 64 MB
@@ -36,19 +38,21 @@ def convolved(x: Tensor, kernel: Tensor, bias: Tensor | None, scratch: Scratch) 
 
 
 class Scratch(threading.local):
-    """Memory for transformed kernels that is used again and again: fresh memory costs more than the transform."""
+    """Memory for what lies between the steps, used again and again: fresh memory costs more than the arithmetic on it."""
 
     def __init__(self) -> None:
-        self._values = torch.empty(0)
+        self._values: dict[str, Tensor] = {}
 
     def __deepcopy__(self, memo: object) -> Scratch:
         return self
 
-    def take(self, count: int) -> Tensor:
-        """``count`` values of anything, until the next call."""
-        if self._values.numel() < count:
-            self._values = torch.empty(count)
-        return self._values[:count]
+    def take(self, name: str, *shape: int) -> Tensor:
+        """A tensor of ``shape`` that holds anything, until the next one of that ``name``."""
+        count = math.prod(shape)
+        found = self._values.get(name)
+        if found is None or found.numel() < count:
+            found = self._values[name] = torch.empty(count)
+        return found[:count].view(shape)
 
 
 def _by_columns(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
@@ -64,19 +68,21 @@ def _by_columns(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
 
 def _by_tiles(x: Tensor, kernel: Tensor, bias: Tensor | None, scratch: Scratch) -> Tensor:
     channels, outputs = kernel.shape[2:]
-    out = torch.empty(len(x), outputs, *x.shape[-2:]).contiguous(memory_format=torch.channels_last)
+    out = torch.empty(len(x), outputs, *x.shape[-2:], memory_format=torch.channels_last)
     high, wide = (-(-side // _OUT) for side in x.shape[-2:])
-    across = min(wide, _TILES_AT_ONCE)
-    down = max(1, min(high, _TILES_AT_ONCE // across))
-    products = _Products(kernel, scratch)
+    at_once = max(_FEWEST_TILES, min(_TILES_AT_ONCE, _TILE_VALUES // (_IN * _IN * max(channels, outputs))))
+    across = min(wide, at_once)
+    down = max(1, min(high, at_once // across))
+    multiplied = _Products(kernel, scratch)
     for source, target in zip(x.permute(0, 2, 3, 1), out.permute(0, 2, 3, 1)):
         for top in range(0, high, down):
             for left in range(0, wide, across):
                 rows, columns = min(down, high - top), min(across, wide - left)
-                tiles = _cut_out(source, _OUT * top - 1, _OUT * left - 1, rows, columns)
-                spread = torch.mm(_matrices().before, tiles).view(_IN * _IN, rows * columns, channels)
-                found = torch.mm(_matrices().after, products(spread).view(_IN * _IN, -1)).view(_OUT, _OUT, rows, columns, outputs)
-                _put_back(target, found, bias, _OUT * top, _OUT * left)
+                tiles = _cut_out(source, _OUT * top - 1, _OUT * left - 1, (rows, columns), scratch)
+                spread = torch.mm(_matrices().before, tiles, out=scratch.take("spread", *tiles.shape))
+                products = multiplied(spread.view(_IN * _IN, rows * columns, channels)).view(_IN * _IN, -1)
+                found = torch.mm(_matrices().after, products, out=scratch.take("found", _OUT * _OUT, products.shape[1]))
+                _put_back(target, found.view(_OUT, _OUT, rows, columns, outputs), bias, _OUT * top, _OUT * left)
     return out
 
 
@@ -91,9 +97,10 @@ class _Products:
         self._whole = self._transformed(0, self._channels) if self._at_once == self._channels else None
 
     def __call__(self, spread: Tensor) -> Tensor:
+        found = self._scratch.take("products", *spread.shape[:2], self._outputs)
         if self._whole is not None:
-            return torch.bmm(spread, self._whole)
-        found = torch.bmm(spread[:, :, : self._at_once], self._transformed(0, self._at_once))
+            return torch.bmm(spread, self._whole, out=found)
+        torch.bmm(spread[:, :, : self._at_once], self._transformed(0, self._at_once), out=found)
         for first in range(self._at_once, self._channels, self._at_once):
             last = min(first + self._at_once, self._channels)
             found.baddbmm_(spread[:, :, first:last], self._transformed(first, last))
@@ -102,24 +109,24 @@ class _Products:
     def _transformed(self, first: int, last: int) -> Tensor:
         """(36, last - first, O): the kernel of these input channels."""
         part = self._kernel[:, first * self._outputs : last * self._outputs]
-        memory = self._scratch.take(_IN * _IN * part.shape[1]).view(_IN * _IN, -1)
+        memory = self._scratch.take("kernel", _IN * _IN, part.shape[1])
         return torch.mm(_matrices().kernel, part, out=memory).view(_IN * _IN, last - first, self._outputs)
 
 
-def _cut_out(source: Tensor, top: int, left: int, rows: int, columns: int) -> Tensor:
-    """(36, rows * columns * C): cell by cell of overlapping tiles; outside of the picture there are zeros. source: (h, w, C)."""
-    height, width, channels = source.shape
+def _cut_out(source: Tensor, top: int, left: int, count: tuple[int, int], scratch: Scratch) -> Tensor:
+    """(36, tiles * C): cell by cell of overlapping tiles; outside of the picture there are zeros. source: (h, w, C). count: rows, columns of tiles."""
+    (height, width, channels), (rows, columns) = source.shape, count
     bottom, right = top + _OUT * rows + 2, left + _OUT * columns + 2
     if top >= 0 and left >= 0 and bottom <= height and right <= width:
         seen = source[top:bottom, left:right]
     else:
-        seen = source.new_zeros(bottom - top, right - left, channels)
+        seen = scratch.take("seen", bottom - top, right - left, channels).zero_()
         inner = source[max(top, 0) : bottom, max(left, 0) : right]
         y, x = max(-top, 0), max(-left, 0)
         seen[y : y + inner.shape[0], x : x + inner.shape[1]] = inner
     down, across = seen.stride()[:2]
-    tiles = seen.as_strided((_IN, _IN, rows, columns, channels), (down, across, _OUT * down, _OUT * across, 1), seen.storage_offset())
-    return tiles.reshape(_IN * _IN, -1)
+    overlapping = seen.as_strided((_IN, _IN, rows, columns, channels), (down, across, _OUT * down, _OUT * across, 1), seen.storage_offset())
+    return scratch.take("tiles", *overlapping.shape).copy_(overlapping).view(_IN * _IN, -1)
 
 
 def _put_back(target: Tensor, found: Tensor, bias: Tensor | None, top: int, left: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +21,12 @@ class SquareConv2d(nn.Conv2d):
         if self.padding_mode != "zeros" or not _is_plain(input, weight):
             return super()._conv_forward(input, weight, bias)
         return convolved(input, weight.permute(2, 3, 1, 0).contiguous(), bias, self.scratch)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        """Whoever asks for the weights gets them in the usual order: safetensors writes no other."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if not keep_vars:
+            destination[f"{prefix}weight"] = destination[f"{prefix}weight"].contiguous()
 
 
 class PointConv2d(nn.Conv2d):

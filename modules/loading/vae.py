@@ -63,7 +63,7 @@ def ready(model: Convolutional, policy: ComputePolicy) -> Convolutional:
     apply_attention(model, policy)
     if policy.channels_last and all(parameter.ndim < 5 for parameter in model.parameters()):
         nn.Module.to(model, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    if policy.device == "cpu":
+    if policy.device == "cpu" and not policy.channels_last:
         suit_processor(model)
     return model
 

@@ -91,3 +91,10 @@ def test_what_is_no_plain_float32_stays_with_torch() -> None:
     wanted = exactly(x, made)
     assert made.double()(x.double()).dtype is torch.float64
     assert error(made(x.double()), wanted) < 1e-12
+
+
+def test_weights_are_given_out_in_the_order_that_files_have() -> None:
+    made = layer(16, 24)
+    state = nn.Sequential(made).state_dict()
+    assert all(each.is_contiguous() for each in state.values())
+    assert torch.equal(state["0.weight"], made.weight)
