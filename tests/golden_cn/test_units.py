@@ -73,6 +73,21 @@ def test_loopback_hands_each_result_to_the_next_run(app: Any) -> None:
     assert pixels(looped)[1] == pixels(again)[0] != pixels(looped)[0]
 
 
+def test_lama_s_picture_is_what_the_noise_begins_with_and_all_that_is_not_masked_stays(app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from internal_controlnet import annotators, preprocessors
+
+    (tmp_path / "lama").mkdir()
+    (tmp_path / "lama/ControlNetLama.pth").write_bytes(b"")
+    monkeypatch.setattr(preprocessors, "weight_folders", lambda: [tmp_path])
+    monkeypatch.setattr(annotators, "annotated", lambda _key, _files, seen, *_: seen[:, :, :3])           # paints what was there before
+    mask = Image.fromarray(np.tile(np.array([[0] * 32 + [255] * 32], np.uint8), (96, 1)))
+    unit = {"model": "control-tiny-inpaint", "image": in_base64(drawing(1)), "mask": in_base64(mask), "save_detected_map": False}
+    plain, painted, other_seed = (np.asarray(made(app, {**unit, "module": module}, override_settings={"control_net_inpaint_blur_sigma": 0}, seed=seed).images[0].picture)
+                                  for module, seed in (("inpaint_only", 5), ("inpaint_only+lama", 5), ("inpaint_only+lama", 6)))
+    assert np.array_equal(plain[:, :32], np.asarray(drawing(1))[:, :32]) and np.array_equal(plain[:, :32], painted[:, :32])
+    assert not np.array_equal(plain, painted) and not np.array_equal(painted, other_seed)
+
+
 @pytest.mark.parametrize("pictures", [[], "", "/nowhere/at/all"])
 def test_a_batch_without_pictures_is_refused(app: Any, pictures: Any) -> None:
     with pytest.raises(WebuiError, match=r"no pictures|no folder"):

@@ -17,6 +17,7 @@ from internal_controlnet.panel_pose import build_pose
 from internal_controlnet.panel_preview import Preview, wire_preview
 from internal_controlnet.panel_values import PAGE_FIELDS
 from internal_controlnet.preprocessors import Slider, control_types, find_preprocessor
+from internal_controlnet.settings import setting
 
 _QUICK = {"show_progress": "hidden", "queue": False}
 _VERSION = "v1.1.455"
@@ -77,8 +78,7 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
         made["effective_region_mask"] = canvas(f"{base}_mask_image", "Effective Region Mask", "picture", "cnet-effective-region-mask-image")
     pose = build_pose(base)
     made["mask"] = gr.State(None)
-    kind = gr.Radio(control_types(), value="All", label="Control Type", elem_id=f"{base}_controlnet_type_filter_radio",
-                    elem_classes=["gradio-radio", "controlnet_control_type_filter_group"])
+    kind = _type_filter(base)
     labels, known, _, _ = models.choices_of("All", titles)
     with gr.Row(elem_classes=["controlnet_preprocessor_model"]):
         made["module"] = gr.Dropdown(labels, value="none", label="Preprocessor", elem_id=f"{base}_controlnet_preprocessor_dropdown", elem_classes=["gradio-dropdown"],
@@ -113,6 +113,13 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
     wire_preview(base, made, Preview(group=preview_group, allow=allow, run=run, words=words, pose=pose))
     dimensions.click(None, [], [], js=f"() => controlnetDimensions({base!r})")
     return made
+
+
+def _type_filter(base: str) -> gr.Radio | gr.Dropdown:
+    listed, words, group = control_types(), "Control Type", "controlnet_control_type_filter_group"
+    if setting("controlnet_control_type_dropdown"):
+        return gr.Dropdown(listed, value="All", label=words, elem_id=f"{base}_controlnet_type_filter_dropdown", elem_classes=["gradio-dropdown", group])
+    return gr.Radio(listed, value="All", label=words, elem_id=f"{base}_controlnet_type_filter_radio", elem_classes=["gradio-radio", group])
 
 
 def _check(elem_id: str | None, label: str, *classes: str, value: bool = False, shown: bool = True) -> gr.Checkbox:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from modules.engine.control import ColourUnit, Control, Emphasis, NetworkUnit, RestoringUnit, Window, level_sizes
+from modules.engine.control import Beginning, ColourUnit, Control, Emphasis, NetworkUnit, RestoringUnit, StartUnit, Window, level_sizes
 from modules.engine.generate import generate
 from modules.engine.hooks import BatchPlan, DenoiserCall, NullHooks
 from modules.families.sd15 import SD1
@@ -135,6 +135,14 @@ def test_colours_come_from_the_known_picture() -> None:
     assert torch.allclose(unit.corrected(call, torch.zeros(2, 4, 12, 8)), known.expand(2, -1, -1, -1), atol=1e-5)  # type: ignore[arg-type]
     checks = (torch.arange(12).view(12, 1) + torch.arange(8)).remainder(2).mul(2.0).sub(1.0).expand(1, 4, 12, 8)
     assert ((unit.corrected(call, checks) - known).sign() == checks.sign()).all()  # type: ignore[arg-type]
+
+
+def test_a_pass_begins_with_what_the_highest_noise_leaves_of_the_known_picture() -> None:
+    """As q_sample at the last timestep; a pass of another size, such as hires, is left alone."""
+    latent, noise = torch.randn(1, 4, 3, 2), torch.randn(2, 4, 3, 2)
+    unit = StartUnit(picture=torch.zeros(1, 3, 24, 16)).prepared(Beginning(encode=lambda _: latent, stream=None, last_alpha=0.01))
+    assert torch.allclose(Control(units=(unit,)).started(noise), 0.1 * latent + 0.99**0.5 * noise)
+    assert torch.equal(unit.started(larger := torch.randn(1, 4, 6, 4)), larger)
 
 
 def test_levels_are_halved_upwards() -> None:
