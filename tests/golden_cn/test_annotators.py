@@ -144,10 +144,43 @@ class BodySeer(nn.Module):
         for joint, (across, down) in self.joints.items():
             heat[0, joint] = torch.exp(-((x - across) ** 2 + (y - down) ** 2) / 2)
         limbs = torch.zeros(1, 38, height, width)
-        for number, (first, second) in {12: (1, 2), 14: (2, 3), 16: (3, 4)}.items():     # the channels of neck, shoulder, elbow, wrist
+        for number, (first, second) in {12: (1, 2), 14: (2, 3), 16: (3, 4), 28: (1, 0), 30: (0, 14)}.items():    # neck, shoulder, elbow, wrist; nose, eye
+            if not {first, second} <= self.joints.keys():
+                continue
             there = torch.tensor(self.joints[second]).float() - torch.tensor(self.joints[first]).float()
             limbs[0, number : number + 2] = (there / there.norm())[:, None, None]
         return limbs, heat
+
+
+class PartSeer(nn.Module):
+    """In place of the hand's and the face's networks: everything is in the middle of what it is shown."""
+
+    def __init__(self, channels: int, *, listed: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.channels, self.listed = channels, listed
+
+    def forward(self, picture: torch.Tensor) -> Any:
+        height, width = (side // 8 for side in picture.shape[-2:])
+        y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
+        heat = torch.exp(-((x - width / 2) ** 2 + (y - height / 2) ** 2) / 8).expand(1, self.channels, -1, -1)
+        return [heat] if self.listed else heat
+
+
+def test_hands_and_faces_are_looked_for_where_the_body_says(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from internal_controlnet import pose_networks, preprocessors
+
+    joints = {1: (6, 8), 2: (10, 8), 3: (10, 13), 4: (14, 15), 0: (6, 4), 14: (5, 3)}
+    seers = {"body": BodySeer(joints), "hand": PartSeer(22, listed=False), "face": PartSeer(70, listed=True)}
+    monkeypatch.setattr(pose_networks, "_filled", lambda part, table: seers[part])
+    pose = pose_networks.PoseNetwork("openpose_full", [{}, {}, {}]).posed(np.zeros((368, 368, 3), np.uint8))
+    (person,) = pose["people"]
+    hand, face = (np.array(person[name]).reshape(-1, 3)[:, :2] * 368 for name in ("hand_right_keypoints_2d", "face_keypoints_2d"))
+    assert hand.shape == (21, 2) and face.shape == (70, 2) and person["hand_left_keypoints_2d"] is None
+    assert hand == pytest.approx(np.tile([16 * 14 + 29, 16 * 15 + 19], (21, 1)), abs=16)   # a third of the forearm beyond the wrist
+    assert np.abs(face - [16 * 6 + 8, 16 * 4 + 8]).max() < 24
+    whole, alone = preprocessors.pose_drawn("openpose_full", pose), preprocessors.pose_drawn("openpose_faceonly", pose)
+    assert (alone.max(axis=(0, 1)) == 255).all() and np.count_nonzero(alone) < np.count_nonzero(whole)
 
 
 def test_a_person_is_found_from_what_openpose_s_network_sees(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,6 +231,33 @@ def test_lama_paints_the_masked_part_only(folder: Path) -> None:
         annotators.annotated = kept
     assert np.array_equal(found[:, :, 3:], mask) and np.array_equal(found[mask[:, :, 0] == 0][:, :3], picture()[mask[:, :, 0] == 0])
     assert (found[mask[:, :, 0] > 0][:, :3] == 128).all() and preprocessors.weight_folders() == [folder]
+
+
+class Brightness(nn.Module):
+    """In place of a depth network, and of the one that merges: bright is far; the fine estimate is right."""
+
+    def __init__(self, *, merges: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.merges = merges
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return values[:, 1:] if self.merges else values.mean(1, keepdim=True)
+
+
+@pytest.mark.parametrize("side", [96, pytest.param(512, marks=pytest.mark.long)])
+def test_leres_with_its_merging_gives_one_depth_per_pixel(app: Any, side: int) -> None:
+    from internal_controlnet.annotators import _as_nearness
+    from internal_controlnet.leres_boost import BoostedDepth
+
+    depth = nn.Module()
+    depth.depth_model = Brightness(merges=False)
+    depth.weight = nn.Parameter(torch.zeros(1))
+    seen = np.full((side, side, 3), 40, np.uint8)
+    seen[side // 4 : -side // 4, side // 4 : -side // 4] = 220
+    with torch.inference_mode():
+        found = _as_nearness(BoostedDepth(depth, Brightness(merges=True)).estimated(seen), 0, 0)
+    assert found.shape == (side, side) and found[side // 2, side // 2] < 20 and found[side // 16, side // 16] > 235
 
 
 def midas_names() -> Iterator[str]:

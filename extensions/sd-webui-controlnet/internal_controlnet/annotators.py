@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from internal_controlnet.depth_networks import depth_anything
 from internal_controlnet.hints import ridges
+from internal_controlnet.leres_boost import boosted
 from internal_controlnet.midas_network import dpt_hybrid
 from internal_controlnet.pose_networks import PARTS, Pose, PoseNetwork
 from internal_controlnet.preprocessors import standard_lineart
@@ -214,8 +215,11 @@ def _normals(network: Any, picture: Picture, _first: float, _second: float) -> n
 
 
 def _leres(network: Any, picture: Picture, near: float, background: float) -> np.ndarray:
+    return _as_nearness(network(_normalised(network, picture[:, :, ::-1], scale=1.0)).squeeze().cpu().numpy(), near, background)
+
+
+def _as_nearness(depth: np.ndarray, near: float, background: float) -> np.ndarray:
     """Nearer is brighter. near, background: per cent of the range that count as none."""
-    depth = network(_normalised(network, picture[:, :, ::-1], scale=1.0)).squeeze().cpu().numpy()
     spread = float(np.ptp(depth))
     grey = cv2.convertScaleAbs(((depth - depth.min()) / spread * 65535 if spread > 1e-6 else np.zeros_like(depth)).astype(np.uint16), alpha=255 / 65535)
     for share, turns in ((near, True), (background, False)):
@@ -268,8 +272,11 @@ def _build_pidi(tables: Sequence[Table]) -> nn.Module:
 
 
 def _build_leres(tables: Sequence[Table]) -> nn.Module:
-    whole = network_class("leres.leres.multi_depth_model_woauxi", "RelDepthModel")(backbone="resnext101")
-    return _filled(whole, tables[0]).depth_model
+    return _whole_leres(tables[0]).depth_model
+
+
+def _whole_leres(table: Table) -> Any:
+    return _filled(network_class("leres.leres.multi_depth_model_woauxi", "RelDepthModel")(backbone="resnext101"), table)
 
 
 def _build_normals(tables: Sequence[Table]) -> nn.Module:
@@ -315,6 +322,10 @@ ANNOTATORS: dict[str, Annotator] = {
     **{key: Annotator(build=partial(PoseNetwork, key), draw=lambda network, picture, *_: network.posed(picture)) for key in PARTS},
     "normal_bae": Annotator(build=_build_normals, draw=_normals, part="model"),
     "depth_leres": Annotator(build=_build_leres, draw=_leres, part="depth_model"),
+    "depth_leres++": Annotator(
+        build=lambda tables: boosted(_whole_leres(tables[0]), tables[1]), part="depth_model",
+        draw=lambda network, picture, near, background: _as_nearness(network.estimated(picture), near, background),
+    ),
     "depth": Annotator(build=lambda tables: dpt_hybrid(tables[0]), draw=lambda network, picture, *_: network.drawn(picture), part="model"),
     "normal_map": Annotator(build=lambda tables: dpt_hybrid(tables[0]), draw=lambda network, picture, background, _: network.normals(picture, background), part="model"),
     "depth_anything": Annotator(build=lambda tables: depth_anything(tables[0], spread=False), draw=lambda network, picture, *_: network.drawn(picture)),

@@ -128,7 +128,7 @@ WEIGHTS: dict[str, tuple[str, tuple[str, ...]]] = {
 # those whose network this version runs
 RUN_BY_NETWORKS = frozenset((
     "hed", "hed_safe", "scribble_hed", "pidinet", "pidinet_safe", "pidinet_scribble", "pidinet_sketch", "mlsd", "lineart", "lineart_coarse", "lineart_anime",
-    "softedge_teed", "normal_bae", "depth_leres", "depth_anything", "depth_anything_v2",
+    "softedge_teed", "normal_bae", "depth_leres", "depth_leres++", "depth_anything", "depth_anything_v2",
     "softedge_anyline", "depth", "normal_map", "openpose", "openpose_hand", "openpose_face", "openpose_faceonly", "openpose_full",
 ))  # fmt: skip
 
