@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from modules.application.downloads import Downloads
+from modules.application.estimates import Estimates
 from modules.application.faces import Faces
 from modules.application.network_pages import NetworkPages
 from modules.application.paths import Paths
@@ -57,6 +58,7 @@ class App:
     faces: Faces
     downloads: Downloads
     extensions: ExtensionHost = field(default_factory=ExtensionHost)
+    estimates: Estimates = field(default_factory=lambda: Estimates(path=None))
     controls: ControlShelf = field(default_factory=ControlShelf)
     precautions: Precautions = field(default_factory=Precautions)
     network_pages: NetworkPages = field(default_factory=NetworkPages)

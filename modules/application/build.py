@@ -11,6 +11,7 @@ from modules.application import extras, generation, merging
 from modules.application.app import App
 from modules.application.builtin_network_pages import register_builtin_pages
 from modules.application.downloads import Downloads, download_folders
+from modules.application.estimates import Estimates
 from modules.application.faces import Faces
 from modules.application.img2img_batch import with_batches
 from modules.application.paths import Paths, paths_from_flags, styles_files
@@ -89,6 +90,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
             folders=download_folders(catalogue.roots, paths.models_dir / "ControlNet"), when_done=catalogue.refresh,
             local_allowed=lambda: not settings.get("api_forbid_local_requests"),
         ),
+        estimates=Estimates(path=paths.cache_dir / "job_costs.json"),
         pictures=PictureIndex(paths.cache_dir / "pictures.sqlite3", lambda: _picture_folders(paths, settings)),
         extensions=extensions or ExtensionHost(),
         notices=(*notices, *(extensions.notices if extensions else ())),

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from modules.application.amount import check_amount
 from modules.application.app import App
 from modules.application.compute_settings import job_policy
 from modules.application.engine_inputs import SettingsView, resolve
+from modules.application.estimates import kind_of
 from modules.application.init_images import keep_init_images
 from modules.application.init_inputs import SOFT_INPAINTING
 from modules.application.outcome import Outcome, OutputImage, processed_info
@@ -25,10 +27,9 @@ from modules.application.run_facts import FactsWriter, ModelFacts
 from modules.application.settings_rules import check_overrides
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.adapters import NetworkSwitch
+from modules.engine.cost import work_of
 from modules.engine.extra_networks import take_out_tags
 from modules.engine.generate import generate
-from modules.engine.hires import hires_size
-from modules.engine.img2img import effective_batch
 from modules.engine.plan import fixed_seed
 from modules.engine.profile import ProfileOptions, profiled
 from modules.engine.prompt_comments import strip_comments
@@ -39,7 +40,7 @@ from modules.files.resolver import safe_join
 from modules.jobs.job import Job, JobState
 from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC
-from modules.schema.errors import CannotLoad, InvalidValue, JobSetAside, NoCheckpoint, UnknownName
+from modules.schema.errors import CannotLoad, JobSetAside, NoCheckpoint, UnknownName
 from modules.schema.param import put
 from modules.schema.request import Img2ImgRequest, Request, Txt2ImgRequest
 
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CHECKPOINT_KEY = "sd_model_checkpoint"
-_BYTES_PER_PIXEL = 3
-_MOST_PICTURE_BYTES = 8 * 2**30     # of one job; they stay in memory until the answer is sent
 KINDS: dict[str, type[Txt2ImgRequest] | type[Img2ImgRequest]] = {"txt2img": Txt2ImgRequest, "img2img": Img2ImgRequest}
 
 
@@ -70,7 +69,7 @@ def submit(
     app.scripts.check(request, _built_in(request))
     model = chosen_checkpoint(app, settings.get(CHECKPOINT_KEY), strict=CHECKPOINT_KEY in overrides)
     resolved = resolve(request, settings, app.upscalers.known())
-    _check_amount(resolved)
+    check_amount(app, resolved, model, settings)
     with_checkpoints(app, resolved)
     if resolved.face_restoration:
         app.faces.check(resolved.face_restoration)
@@ -273,12 +272,14 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     saver = PictureSaver(plan, writer, app.numbers, began, work.noted, earlier=work.earlier, ears=listener)
     listener.saver, listener.writer, listener.networks = saver, writer, NetworkSwitch(components, app.loras, app.hypernetworks)
     try:
-        with profiled(_profile(app, settings)):
+        kind, amount = kind_of(model, job_policy(app, settings)), work_of(resolved, from_picture=resolved.is_img2img)
+        with profiled(_profile(app, settings)), app.estimates.measured(kind, amount, app.policy.device) as measured:
             result = generate(
                 resolved, components, source=_source(app, work, settings), policy=app.policy, hooks=listener, progress=work.progress, cancel=work.cancel,
                 embeddings=app.embeddings, networks=listener.networks, cache=app.conditionings if settings.get("persistent_cond_cache") else None,
                 upscalers=upscalers, restore_faces=_restorer(app, work, resolved, settings), precautions=app.precautions,
                 make_room=lambda: make_room(app))
+            measured.counts = not (work.cancel.interrupted or work.cancel.stopping or result.comments)
         comments += result.comments
         listener.facts = result.facts
     finally:
@@ -380,17 +381,3 @@ def with_usual_networks(app: App, resolved: ResolvedRequest, settings: SettingsV
 def styles_paths(app: App) -> list[Path]:
     """The styles files of the flags, patterns with ``*`` filled in."""
     return styles_files(app.paths)
-
-
-def _check_amount(request: ResolvedRequest) -> None:
-    """Refuse more input pictures than a batch has, and more pictures than the memory holds until they are sent. Raises InvalidValue."""
-    if request.is_img2img:
-        effective_batch(request)
-    width, height = hires_size(request).enlarged if request.hires.enabled else (request.width, request.height)
-    count = request.batch_size * request.batch_count
-    needed = count * width * height * _BYTES_PER_PIXEL
-    if needed > _MOST_PICTURE_BYTES:
-        raise InvalidValue(
-            f"{count} pictures of {width}x{height} take {needed / 2**30:.0f} GB of memory until they are sent;"
-            f" at most {_MOST_PICTURE_BYTES / 2**30:.0f} GB are accepted.",
-            "Ask for fewer at a time (n_iter, batch_size), or smaller ones.", field="n_iter")

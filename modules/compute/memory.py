@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
 import torch
 
@@ -35,3 +36,39 @@ def free_bytes(device: torch.device) -> int:
     except (RuntimeError, AssertionError):          # some drivers of Intel's cannot tell
         return 0
     return 0
+
+
+class MemoryPeak:
+    """The most memory that was in use since it was made: the device's, or the process' own on a CPU. (0, 0) where nobody tells."""
+
+    def __init__(self, device: str) -> None:
+        self._device = torch.device(device)
+        self._before = 0
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self._before = torch.cuda.memory_allocated(self._device)
+        elif self._device.type == "cpu":
+            self._before = _process_bytes("VmRSS") if _forget_process_peak() else 0
+
+    def bytes(self) -> tuple[int, int]:
+        """(when it was made, at most since then)."""
+        if self._device.type == "cuda":
+            return self._before, torch.cuda.max_memory_allocated(self._device)
+        return (self._before, _process_bytes("VmHWM")) if self._before else (0, 0)
+
+
+def _forget_process_peak() -> bool:
+    """Whether Linux began to count the process' peak anew; other systems do not offer it."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")       # not a file that is kept: the kernel's switch
+        return True
+    except OSError:
+        return False
+
+
+def _process_bytes(name: str) -> int:
+    try:
+        lines = Path("/proc/self/status").read_text("ascii", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), 0)

@@ -59,6 +59,7 @@ SCRIPTS = (
     "checkpoint_wishes.js",
     "downloads.js",
     "hires.js",
+    "estimate.js",
     "keyboard.js",
     "token_counters.js",
     "page_layout.js",

@@ -16,6 +16,7 @@ from modules.rest_api.credentials import Credentials, credentials_from_flags
 from modules.rest_api.docs_page import add_docs
 from modules.rest_api.download_routes import add_download_routes
 from modules.rest_api.errors import add_error_answers
+from modules.rest_api.estimate_routes import add_estimate_routes
 from modules.rest_api.extras_routes import add_extras_routes
 from modules.rest_api.file_route import add_file_route
 from modules.rest_api.generation_routes import add_generation_routes
@@ -60,6 +61,7 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     add_queue_routes(routes)
     add_history_routes(routes)
     add_prompt_routes(routes)
+    add_estimate_routes(routes)
     add_file_route(routes)
     add_network_routes(routes)
     add_download_routes(routes)

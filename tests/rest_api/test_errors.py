@@ -12,6 +12,9 @@ import httpx
 import pytest
 from PIL import Image
 
+from modules.application.compute_settings import job_policy
+from modules.application.estimates import kind_of
+from modules.application.generation import chosen_checkpoint
 from modules.files.storage import Storage
 from modules.imaging.base64_codec import encode_image
 from modules.jobs.job import JobState
@@ -47,6 +50,28 @@ def test_bad_requests(fake_server: RunningServer, values: dict[str, Any], status
     assert answer.status_code == status and set(body) == {"error", "detail", "body", "errors"} and word in str(body["detail"])
     assert len(answer.content) < 4000 and body["error"] and body["body"] == ""
     assert fake_server.app.jobs.recent(1) == []
+    assert post(fake_server).status_code == 200
+
+
+def test_what_the_machine_can_never_hold_is_refused_and_what_a_job_takes_is_told(fake_server: RunningServer) -> None:
+    """By what earlier jobs of the kind took; the page asks for the same figures."""
+    app = fake_server.app
+    kind = kind_of(chosen_checkpoint(app, None), job_policy(app, app.settings))
+    one = app.hardware.memory_bytes / 50
+    app.estimates.forget()
+    values = {"width": 512, "height": 512, "steps": 20, "sampler_name": "Euler", "hr_scale": None}
+    asked = {"tab": "txt2img", "values": values}
+    try:
+        assert post(fake_server, "/internal/estimate", **asked).json()["seconds"] is None
+        for size in (1.0, 2.0, 3.0):
+            app.estimates.note(kind, {"time": [1, 20, 40 * size, 40 * size**2, size], "seconds": 4 * size, "memory": [1, 2 * size, size], "base": one, "peak": one * (1 + 3 * size)})
+        found = post(fake_server, "/internal/estimate", **asked).json()
+        assert 2 < found["seconds"] < 8 and found["bytes"] == pytest.approx(4 * one, rel=0.2) and found["total"] == app.hardware.memory_bytes
+        assert post(fake_server, "/internal/estimate", tab="txt2img", values={"sampler_name": "Nope", "width": "x"}).status_code == 200
+        answer = post(fake_server, width=8192, height=8192)
+        assert answer.status_code == 422 and "memory at least" in answer.json()["detail"] and app.jobs.recent(1) == []
+    finally:
+        app.estimates.forget()
     assert post(fake_server).status_code == 200
 
 
