@@ -1,6 +1,7 @@
 """The wiring diagram: flags -> App -> REST API and page -> server. ``launch.py`` prepares the environment first, then calls main."""
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import logging
 import os
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from modules.extension_host.load_scripts import ScriptFile
 
 SHUTDOWN_SECONDS = 3  # how long open connections may finish after Ctrl+C
+STEP_SECONDS = 4.0  # how long the running job's step is waited for
 STOPPED_BY_USER = 130
 THREAD_TURN = 0.001  # seconds a thread may compute before it lets another one go on; with Python's 5 ms a page waits that long after each file it reads
 log = logging.getLogger("webui")
@@ -216,7 +218,8 @@ def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str |
     )  # fmt: skip
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign]  # uvicorn's own would end the process with the signal's code
-    closing = threading.Thread(target=app.close, name="close", daemon=True)
+    ended: list[bool] = []
+    closing = threading.Thread(target=lambda: ended.append(app.close(STEP_SECONDS)), name="close", daemon=True)
 
     def stop(number: int, frame: object) -> None:
         if server.should_exit:
@@ -233,6 +236,8 @@ def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str |
     if closing.ident is None:
         closing.start()
     closing.join()
+    if not all(ended):
+        atexit.register(os._exit, 0)  # Python's own end, in the middle of a step of torch's, would be an abort
 
 
 if __name__ == "__main__":

@@ -293,13 +293,12 @@ class Soak:
 
 
 def references(data: Path, models: Path, port: int) -> dict[str, list[bytes]]:
-    """One answer for each kind, by a fresh server that forgets its models in between."""
+    """One answer for each kind, by a fresh server."""
     server = SoakServer(data, port, models=models)
-    server.start()
     try:
+        server.start()
         found = {}
         for kind, (path, values) in request_kinds().items():
-            server.post("/sdapi/v1/unload-checkpoint", {})
             answer = server.post(path, values)
             if answer.status_code != 200:
                 raise RuntimeError(f"{kind}: {answer.text[:500]}")

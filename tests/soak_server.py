@@ -61,6 +61,7 @@ class SoakServer:
                 self.get("/internal/ping")
                 return
             if self.process.poll() is not None or time.monotonic() > end:
+                self.kill()
                 raise RuntimeError("the server does not answer:\n" + self.log.read_text(errors="replace")[-2000:])
             time.sleep(0.1)
 

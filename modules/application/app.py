@@ -67,7 +67,8 @@ class App:
     postprocessing: PostprocessDoor = field(default_factory=PostprocessDoor)
     spare: list[Callable[[], None]] = field(default_factory=list)
 
-    def close(self) -> None:
-        """Interrupt the running job, keep the waiting ones for the next start."""
-        self.jobs.close()
+    def close(self, timeout: float = 10.0) -> bool:
+        """Interrupt the running job, keep the waiting ones for the next start. False where its step takes longer than ``timeout`` seconds."""
+        ended = self.jobs.close(timeout)
         self.pictures.close()
+        return ended

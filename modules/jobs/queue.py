@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, MutableMapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from modules.jobs.job import Job, JobState, is_whole
@@ -240,8 +240,11 @@ class JobQueue:
         """Write down how a running job stands, so that its ``summary`` survives a crash."""
         self._to_store(self._store.save, job)
 
-    def close(self, timeout: float = 10.0) -> None:
-        """Interrupt the running job, keep the waiting ones for the next start, end the worker, close the store."""
+    def close(self, timeout: float = 10.0) -> bool:
+        """Interrupt the running job, keep the waiting ones for the next start, end the worker, close the store.
+
+        timeout: seconds that are waited for the running step. False where it takes longer: its job counts as interrupted all the same.
+        """
         with self._change:
             self._closing = True
             if self._running is not None:
@@ -249,8 +252,12 @@ class JobQueue:
             self._change.notify_all()
         if self._worker is not None and self._worker is not threading.current_thread():
             self._worker.join(timeout)
-        if self._worker is None or not self._worker.is_alive():
-            self._store.close()
+        if self._worker is not None and self._worker.is_alive():
+            if (running := self._running) is not None:
+                self._to_store(self._store.save, replace(running, state=JobState.INTERRUPTED, finished=time.time(), _listeners=[]))
+            return False
+        self._store.close()
+        return True
 
     # -- the worker ---------------------------------------------------------------------------------------------------
 

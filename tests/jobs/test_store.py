@@ -1,8 +1,10 @@
 """What waits survives kill -9; a job that brings the server down twice is set aside; a damaged file never stops a start."""
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,28 @@ def test_an_orderly_stop_keeps_the_waiting_and_ends_the_running(tmp_path: Path) 
     found = again.find("first")
     assert found and found.state is JobState.INTERRUPTED and found.summary == {"kept": 1}
     again.close()
+
+
+@pytest.mark.group("R21")
+def test_a_step_that_takes_too_long_is_not_waited_for(tmp_path: Path) -> None:
+    """Its job is over all the same: a stop is no crash, and the next start does not begin it again."""
+    store, _ = open_store(tmp_path / "jobs.sqlite3")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def long_step(job: Job) -> tuple[Any, dict[str, Any]]:
+        begun.set()
+        go_on.wait(20)
+        return None, {}
+
+    queue = JobQueue(store, {"long": long_step})
+    queue.start()
+    queue.submit("long", {}, id="first")
+    queue.submit("long", {}, id="second")
+    assert begun.wait(5) and not queue.close(0.05)
+    with sqlite3.connect(tmp_path / "jobs.sqlite3") as found:
+        assert found.execute("SELECT id, state, attempts FROM jobs ORDER BY place").fetchall() == [("first", "interrupted", 1), ("second", "queued", 0)]
+    go_on.set()
+    assert queue.close(5)
 
 
 def test_a_second_server_does_not_touch_the_first_ones_jobs(tmp_path: Path) -> None:

@@ -157,18 +157,21 @@ def test_random_kills_of_the_real_server(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.group("R21")
-@pytest.mark.parametrize("state", ["starting", "loading", "idle", "running", "two waiting"])
+@pytest.mark.parametrize("state", ["starting", "loading", "idle", "running", "a long step", "two waiting"])
 def test_sigterm_in_each_state_of_the_real_server(state: str, tmp_path: Path) -> None:
     server = SoakServer(tmp_path, port=0)
     try:
         server.start(wait=state != "starting")
+        side = 2048 if state == "a long step" else 64
         if state == "starting":
             time.sleep(1.5)
-        if state in ("running", "two waiting", "loading"):
+        if state in ("running", "two waiting", "loading", "a long step"):
             for job in range(3 if state == "two waiting" else 1):
-                values = {"prompt": "x", "steps": 900, "width": 64, "height": 64, "force_task_id": f"job{job}"}
+                values = {"prompt": "x", "steps": 900, "width": side, "height": side, "force_task_id": f"job{job}"}
                 threading.Thread(target=_ask, args=(server.url, values), daemon=True).start()
                 time.sleep(0.3)
+        if state == "a long step":
+            time.sleep(15)
         if state in ("running", "two waiting"):
             end = time.monotonic() + 60
             while not (server.get("/sdapi/v1/progress")["state"]["sampling_step"] > 2):
