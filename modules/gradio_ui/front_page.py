@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modules.gradio_ui.head import HEAD_MARK
 
@@ -24,7 +23,7 @@ class FrontPage:
     app: Gradio's. head: the lines of <head>.
     """
 
-    app: FastAPI
+    app: ASGIApp
     head: Callable[[], str]
     _kept: dict[tuple[Any, ...], tuple[str, str]] = field(default_factory=dict)
 
@@ -59,7 +58,7 @@ def _address(scope: Scope) -> tuple[Any, ...]:
     return (scope.get("scheme"), scope.get("root_path"), *(each for each in scope["headers"] if each[0] in ADDRESS_HEADERS))
 
 
-async def _answer(app: FastAPI, scope: Scope, receive: Receive) -> str:
+async def _answer(app: ASGIApp, scope: Scope, receive: Receive) -> str:
     """The page's HTML with HEAD_MARK in place of its head; "" when the answer is another one."""
     parts: list[bytes] = []
     status = 0

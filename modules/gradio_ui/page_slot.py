@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from modules.gradio_ui.front_page import FrontPage
+from modules.gradio_ui.gradio_gate import GradioGate
 
 log = logging.getLogger(__name__)
 FUNCTIONS_APART = 100_000  # numbers of event functions between one page and the next
@@ -63,4 +64,4 @@ class PageSlot:
 
 
 def _fronted(page: Any) -> FrontPage:
-    return FrontPage(page, page.get_blocks().page_head)
+    return FrontPage(GradioGate(page), page.get_blocks().page_head)

@@ -55,7 +55,8 @@ def credentials_from_flags(flags: Flags) -> Credentials:
             raise InvalidValue(f"--gradio-auth-path: {flags.gradio_auth_path} cannot be read ({error}).",
                                "Name a text file of user:password pairs.") from error
         page |= _pairs(",".join(text.splitlines()), "--gradio-auth-path")
-    return Credentials(page=page, api=_pairs(flags.api_auth, "--api-auth"))
+    api = _pairs(flags.api_auth, "--api-auth")
+    return Credentials(page=api if flags.nowebui and not page else page, api=api)      # without a page, its routes are part of the API
 
 
 class Throttle:

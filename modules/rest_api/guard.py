@@ -16,14 +16,16 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MAX_BODY = 256 * 2**20              # bytes; of an API call
+MAX_BODY = 128 * 2**20              # bytes; of an API call: it is in memory three times before it is a picture
 MAX_UPLOAD = 4 * 2**30              # of a file sent to the page
+MOST_DISCARDED = 2**30              # of a body that is too long: read and dropped, so that the caller hears why instead of a broken line
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _FETCHED_ADDRESS = re.compile(r"file=\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 _API = re.compile(r"^/+(sdapi|controlnet|docs|redoc|openapi\.json)(/|$)", re.IGNORECASE)
-_USER_FILES = re.compile(r"(^|/)file=|^/+(gradio_api/)?(stream|uploads?|download)/", re.IGNORECASE)
+_USER_FILES = re.compile(r"(^|/)file[=/]|^/+(gradio_api/)?(stream|uploads?|download)/", re.IGNORECASE)
 _ASK_PASSWORD = {"www-authenticate": 'Basic realm="webui", charset="UTF-8"'}
 _USER_FILE_POLICY = b"sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
+_SHOWN = re.compile(rb"(image/(png|jpeg|gif|webp|bmp|avif)|video/|audio/|font/|text/(plain|css|csv|javascript)|application/(json|javascript)|multipart/byteranges)", re.I)
 _LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain"})
 
 
@@ -71,9 +73,11 @@ class Guard:
             return
         limit = self._limit(scope)
         if _declared_length(headers) > limit:
+            await _discard(receive, _declared_length(headers))
             await _refuse(scope, receive, send, 413, f"The request holds more than {limit / 2**20:.0f} MB.", {})
             return
-        await self.app(scope, _counted(receive, limit), self._with_headers(scope, send, origin))
+        body = _Body(receive, limit)
+        await self.app(scope, body.receive, self._with_headers(scope, body.answering(send), origin))
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, dict[str, str]] | None:
         path, host = path_of(scope), headers.get("host", "")
@@ -127,6 +131,13 @@ class Guard:
             return "The Origin header names another site. Allow it with --cors-allow-origins."
         return ""
 
+    def _framing(self) -> bytes:
+        """Which pages may show ours inside of theirs: those that may call it. Others could lead a user's clicks."""
+        if "*" in self.rules.origins or self.rules.origins_pattern:
+            return b""
+        named = (origin for origin in sorted(self.rules.origins) if re.fullmatch(r"https?://[\w.:\[\]-]+", origin))
+        return " ".join(["frame-ancestors 'self'", *named]).encode("ascii", "ignore")
+
     def _limit(self, scope: Scope) -> int:
         return MAX_UPLOAD if scope["path"].rstrip("/").endswith("/upload") else self.rules.max_body
 
@@ -140,7 +151,9 @@ class Guard:
                 kept = [(key, value) for key, value in message.get("headers", []) if not key.lower().startswith(b"access-control-")]
                 kept.append((b"x-content-type-options", b"nosniff"))
                 if is_user_file:
-                    kept.append((b"content-security-policy", _USER_FILE_POLICY))
+                    kept = _as_user_file(kept)
+                elif (framing := self._framing()) and not any(key.lower() == b"content-security-policy" for key, _ in kept):
+                    kept.append((b"content-security-policy", framing))
                 if allowed:
                     kept += [(b"access-control-allow-origin", origin.encode("latin-1", "replace")), (b"vary", b"Origin")]
                     if "*" not in self.rules.origins:
@@ -149,6 +162,17 @@ class Guard:
             await send(message)
 
         return sender
+
+
+def _as_user_file(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Shown where it is a picture, a sound or plain text, else handed out as a file; and in no case a page with rights."""
+    kind = next((value for key, value in headers if key.lower() == b"content-type"), b"")
+    kept = [(key, value) for key, value in headers if key.lower() != b"content-security-policy"]
+    if not _SHOWN.match(kind):
+        names = [value.partition(b";")[2] for key, value in kept if key.lower() == b"content-disposition"]
+        kept = [(key, value) for key, value in kept if key.lower() != b"content-disposition"]
+        kept.append((b"content-disposition", b"attachment" + (b";" + names[0] if names and names[0] else b"")))
+    return [*kept, (b"content-security-policy", _USER_FILE_POLICY)]
 
 
 def path_of(scope: Scope) -> str:
@@ -191,20 +215,34 @@ def _declared_length(headers: dict[str, str]) -> int:
     return int(length) if length.isdecimal() and len(length) < 19 else 0
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
-    """Stop reading a body that is longer than it said: the application sees the client go away."""
-    taken = 0
+class _Body:
+    """What a caller sends, as far as it was asked for. One that is longer than ``limit`` ends as if the caller had gone away."""
 
-    async def receiver() -> Message:
-        nonlocal taken
-        message = await receive()
-        if message["type"] == "http.request":
-            taken += len(message.get("body", b""))
-            if taken > limit:
-                return {"type": "http.disconnect"}
-        return message
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive, self._left, self._is_whole = receive, limit, False
 
-    return receiver
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        self._is_whole = not message.get("more_body", False)
+        return message if self._left >= 0 else {"type": "http.disconnect"}
+
+    def answering(self, send: Send) -> Send:
+        """Before a refusal is sent, the rest of the body is read and dropped: the caller would hear of a broken line instead of a reason."""
+
+        async def sender(message: Message) -> None:
+            if message.get("status", 0) >= 400:
+                while not self._is_whole and self._left >= 0:
+                    await self.receive()
+            await send(message)
+
+        return sender
+
+
+async def _discard(receive: Receive, declared: int) -> None:
+    """Read and drop a body, if it is not endless."""
+    while declared <= MOST_DISCARDED and (await receive()).get("more_body"):
+        pass
 
 
 async def _answer_preflight(send: Send, origin: str, headers: dict[str, str]) -> None:

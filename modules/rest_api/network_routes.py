@@ -186,8 +186,12 @@ def _thumb(app: App, text: str) -> FileResponse:
     path = Path(text)
     if not text or len(text) > 4096 or any(ord(letter) < 32 for letter in text) or not path.is_absolute() or ".." in path.parts:
         raise HTTPException(404, "File not found")
-    real = Path(os.path.realpath(path))
-    if not {path.suffix.lower(), real.suffix.lower()} <= PICTURES or not _is_beside_models(app, path, real) or not real.is_file():
+    try:
+        real = Path(os.path.realpath(path))
+        is_shown = {path.suffix.lower(), real.suffix.lower()} <= PICTURES and _is_beside_models(app, path, real) and real.is_file()
+    except (OSError, ValueError):
+        is_shown, real = False, path
+    if not is_shown:
         raise HTTPException(404, "File not found")
     return FileResponse(real, media_type=mimetypes.guess_type(real.name)[0] or "application/octet-stream", headers=_KEEP)
 

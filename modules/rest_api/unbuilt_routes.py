@@ -17,7 +17,7 @@ TRAINING_REMEDY = "Train with a tool made for it, put the file into its folder u
 class NotBuilt(WebuiError):
     """Asked for is something that this server does not do."""
 
-    status = 501
+    status = 404                        # not 501: what watches over servers takes any 5xx for a fault
 
 
 def add_unbuilt_routes(routes: Routes) -> None:

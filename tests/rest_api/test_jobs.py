@@ -108,7 +108,7 @@ def test_the_server_is_stopped_only_when_that_is_allowed(make_app: Any, fake_eng
     monkeypatch.setattr(stop_routes, "_ANSWER_FIRST", 0.0)
     monkeypatch.delenv(RESTART_FILE, raising=False)
     for server in serve(make_app("--api", "--api-server-stop")):
-        assert server.client.post(f"/sdapi/v1/server-{act}").status_code == (200 if sent else 501)
+        assert server.client.post(f"/sdapi/v1/server-{act}").status_code == (200 if sent else 404)
         until(lambda: signals == sent)
 
 
@@ -121,4 +121,4 @@ def test_what_is_not_there_says_so(fake_server: RunningServer) -> None:
     for act in ("create", "train"):
         for kind in ("embedding", "hypernetwork"):
             answer = fake_server.client.post(f"/sdapi/v1/{act}/{kind}", json={"name": "x"})
-            assert answer.status_code == 501 and kind in answer.json()["detail"] and set(answer.json()) == {"error", "detail", "body", "errors"}
+            assert answer.status_code == 404 and kind in answer.json()["detail"] and set(answer.json()) == {"error", "detail", "body", "errors"}

@@ -65,7 +65,7 @@ def test_png_info(api: webuiapi.WebUIApi, first: webuiapi.WebUIApiResult) -> Non
 def test_interrogate_says_why_not(api: webuiapi.WebUIApi, first: webuiapi.WebUIApiResult) -> None:
     with pytest.raises(RuntimeError) as caught:
         api.interrogate(first.image)
-    assert caught.value.args[0] == 501 and "no model that describes" in caught.value.args[1]
+    assert caught.value.args[0] == 404 and "no model that describes" in caught.value.args[1]
     with pytest.raises(RuntimeError) as caught:
         api.interrogate(first.image, model="nope")
     assert caught.value.args[0] == 404

@@ -1,0 +1,89 @@
+"""In front of Gradio's own routes: those that nobody here uses are closed, and of files only those go out that are meant to be seen."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradio.data_classes import _StaticFiles
+from gradio.utils import get_cache_folder
+from starlette.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+# Gradio's editor of programs, its monitor and its links to stored pages: each of them answers to "not switched on", or should not be reached at all
+CLOSED = re.compile(r"/+(gradio_api/+)?(dev/|(undo-)?vibe-|monitoring|deep_link|profiling/|runs/?$|run-history/|proxy=)", re.IGNORECASE)
+_FILE = re.compile(r"/+gradio_api/+file[=/](.*)", re.IGNORECASE | re.DOTALL)
+_NEVER = frozenset(
+    ".py .pyc .pyd .so .dll .exe .bat .sh .ps1 .safetensors .ckpt .pt .pth .bin .gguf .onnx .sqlite .sqlite3 .db .key .pem .crt .env .yaml .yml .toml .ini .cfg".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class GradioGate:
+    """ASGI application around Gradio's server, ``app``."""
+
+    app: Any
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            asked = _FILE.match(path)
+            if CLOSED.match(path):
+                await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
+                return
+            if asked and not self._is_shown(asked[1]):
+                await JSONResponse({"detail": "File not allowed."}, 403)(scope, receive, send)
+                return
+            await self._answered(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Gradio fails over whatever it cannot read: an unknown function, a path too long, a body that is none. That is the caller's mistake."""
+        began = False
+
+        async def sender(message: Message) -> None:
+            nonlocal began
+            if message["type"] == "http.response.start":
+                began = True
+                if message["status"] == 500:
+                    message = {**message, "status": 400}
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sender)
+        except Exception as error:
+            log.warning("Gradio could not answer %s %s: %s", scope["method"], ascii(scope["path"][:100]), ascii(f"{type(error).__name__}: {error}"[:200]))
+            if not began:
+                await JSONResponse({"detail": "This request cannot be understood."}, 400)(scope, receive, send)
+
+    def _is_shown(self, text: str) -> bool:
+        """Whether the real place of a path, links followed, is in a folder that is served; nothing hidden is, no program and no model."""
+        if not text or len(text) > 4096 or any(ord(letter) < 32 for letter in text):
+            return False
+        try:
+            real = Path(os.path.realpath(text))
+            return any(_shows(real, Path(os.path.realpath(root)), anything=anything) for root, anything in self._roots())
+        except (OSError, ValueError):
+            return False
+
+    def _roots(self) -> Iterator[tuple[str, bool]]:
+        """(folder, whether all of it was put there to be handed out)."""
+        yield str(get_cache_folder()), True
+        yield str(self.app.uploaded_file_dir), True
+        for each in (*_StaticFiles.all_paths, *self.app.get_blocks().allowed_paths):
+            yield str(each), False
+
+
+def _shows(real: Path, root: Path, *, anything: bool) -> bool:
+    if not real.is_relative_to(root):
+        return False
+    hidden = any(part.startswith(".") for part in real.relative_to(root).parts)
+    return not hidden and (anything or real.suffix.lower() not in _NEVER)
