@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import glob
 import os
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,11 +50,18 @@ class Paths:
 
     def is_code_folder(self, folder: Path) -> bool:
         """Whether programs are loaded from ``folder`` or from around it, so that no picture may be written there."""
-        real = Path(os.path.realpath(folder))
-        for base in {Path(os.path.realpath(self.script_dir)), Path(os.path.realpath(self.data_dir))}:
+        real = _comparable(folder)
+        bases = {_comparable(self.script_dir), _comparable(self.data_dir)}
+        for base in bases:
             if real == base or any(real == base / name or base / name in real.parents for name in _CODE_FOLDERS):
                 return True
-        return real in Path(os.path.realpath(self.script_dir)).parents
+        loaded = {_comparable(sysconfig.get_path(each)) for each in ("stdlib", "purelib", "platlib")}      # Python's own packages
+        return any(real == each or each in real.parents for each in loaded) or real in _comparable(self.script_dir).parents
+
+
+def _comparable(folder: Path | str) -> Path:
+    """Its real place, in small letters: some file systems do not tell "Extensions" from "extensions"."""
+    return Path(os.path.realpath(folder).casefold())
 
 
 def paths_from_flags(flags: Flags) -> Paths:

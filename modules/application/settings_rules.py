@@ -1,11 +1,12 @@
 """Which settings may be changed, and by whom: frozen ones not at all, places and names not from outside."""
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modules.application.paths import Paths
-from modules.files.resolver import refusal
+from modules.files.resolver import allowed, refusal
 from modules.schema.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ PLACES = frozenset({
 })
 FOLDERS = frozenset(key for key in PLACES if key.startswith("outdir_"))
 PATTERNS = frozenset(key for key in PLACES if key.endswith("_pattern"))
+# What decides over strangers' programs, over whom this server asks and over what it deletes: on the page or in config.json, never by a request.
+NOT_BY_REQUEST = frozenset({
+    "disabled_extensions", "disable_all_extensions", "restore_config_state_file", "api_enable_requests", "api_forbid_local_requests", "api_useragent",
+    "temp_dir", "clean_temp_dir_at_start", "font",
+})
+_NAMES_A_PLACE = re.compile(r"(^|_)(out)?(dirs?|directory|folder|path|filename|file)$")     # settings of extensions too
+_PROFILE = "profiling_filename"
 
 
 def is_frozen(flags: Flags, setting: Setting) -> bool:
@@ -35,30 +43,44 @@ def check_change(flags: Flags, paths: Paths, setting: Setting, value: Any) -> No
     if is_frozen(flags, setting):
         raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot be changed: the command line freezes it.",
                            "Ask whoever runs this server.", field=setting.key)
-    is_folder = setting.key in FOLDERS and isinstance(value, str) and bool(value)
-    if is_folder and ("\0" in value or paths.is_code_folder(paths.output_folder(value))):
+    if not isinstance(value, str) or not value:
+        return
+    if names_place(setting) and ("\0" in value or paths.is_code_folder(paths.output_folder(value))):
         raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot be {value[:200]!r}: programs are loaded from there.",
                            "Choose a folder of its own, such as outputs/pictures.", field=setting.key)
-    if setting.key in PATTERNS and isinstance(value, str) and (".." in value or "\0" in value):
+    if setting.key in PATTERNS and (".." in value or "\0" in value):
         raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot hold '..'.", "Use plain names and [tokens].", field=setting.key)
+    if setting.key == _PROFILE and (not value.lower().endswith(".json") or paths.output_folder(value) in (paths.config_file, paths.ui_config_file)):
+        raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot be {value[:200]!r}: a profile is a JSON file of its own.",
+                           "Call it trace.json.", field=setting.key)
+
+
+def names_place(setting: Setting) -> bool:
+    """Whether its value is a folder or file that somebody writes to, by its name; extensions' settings are known by theirs."""
+    return setting.key in FOLDERS or (setting.key not in PATTERNS and isinstance(setting.default, str) and bool(_NAMES_A_PLACE.search(setting.key)))
 
 
 def check_outside_change(flags: Flags, paths: Paths, setting: Setting, value: Any) -> None:
-    """``check_change`` for a value that came over the API: folders must also stay inside the data folder. Raises InvalidValue."""
+    """``check_change`` for a value that came with a request: places must also stay inside the data folder. Raises InvalidValue."""
+    if setting.key in NOT_BY_REQUEST:
+        raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot be changed over the API.", "Set it on the Settings page or in config.json.",
+                           field=setting.key)
     check_change(flags, paths, setting, value)
-    if setting.key not in FOLDERS or not isinstance(value, str) or not value:
+    if not names_place(setting) or not isinstance(value, str) or not value:
         return
     folder, data_dir = paths.output_folder(value), paths.data_dir
     inside = data_dir in folder.parents
-    if not inside or refusal(str(folder.relative_to(data_dir))):
+    if not inside or refusal(str(folder.relative_to(data_dir))) or not allowed(folder, [data_dir]):
         raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot be set to {value[:200]!r} over the API: it lies outside {data_dir}.",
                            "Set it on the Settings page or in config.json.", field=setting.key)
 
 
-def check_overrides(table: Any, overrides: Mapping[str, Any]) -> None:
-    """A request may not move where its pictures go. Raises UnknownName and InvalidValue."""
-    for key in overrides:
+def check_overrides(flags: Flags, paths: Paths, table: Any, overrides: Mapping[str, Any], *, kept: bool) -> None:
+    """A request may not move where its pictures go, nor change for good what is frozen. kept: the values stay after it. Raises UnknownName and InvalidValue."""
+    for key, value in overrides.items():
         setting = table.find(key)
         if key in PLACES:
             raise InvalidValue(f"Setting {key} ({setting.label}) cannot be overridden by a request.", "Change it in Settings.",
                                field="override_settings")
+        if kept or key in NOT_BY_REQUEST or names_place(setting):
+            check_outside_change(flags, paths, setting, setting.checked(value))

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Mapping
 from importlib.metadata import distributions
+from pathlib import Path
 from typing import Any
 
 from modules.application.app import App
@@ -51,7 +52,17 @@ def system_report(app: App) -> dict[str, Any]:
         "Config": without_secrets(app.settings.changed()),
         "Packages": sorted({f"{each.name}=={each.version}" for each in distributions() if each.name}, key=str.casefold),
     }
+    report = _without_home(report, str(Path.home()).rstrip("/\\"))
     return {**report, _CHECKSUM: _checksum(report)}
+
+
+def _without_home(value: Any, home: str) -> Any:
+    """``value`` with the user's own folder written as "~": reports are shown to strangers."""
+    if isinstance(value, Mapping):
+        return {key: _without_home(each, home) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_home(each, home) for each in value]
+    return value.replace(home, "~") if isinstance(value, str) and home else value
 
 
 def report_text(report: Mapping[str, Any]) -> str:

@@ -11,6 +11,9 @@ from typing import BinaryIO
 from zlib import crc32
 
 TEMP_PREFIX = ".webui-tmp-"
+PROGRAMS = frozenset(
+    ".py .pyw .pyc .pyo .pyd .so .dylib .dll .exe .com .bat .cmd .ps1 .vbs .sh .js .mjs .cjs .hta .jar .msi .scr .lnk .desktop .htaccess".split()  # noqa: SIM905
+)
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EXDEV, errno.EMLINK, errno.EACCES}
 
 
@@ -59,11 +62,13 @@ class Storage:
 
     def replace(self, temp: Path, final: Path) -> None:
         """Rename ``temp`` over ``final`` in one step."""
+        refuse_program(final)
         self.before("replace", final)
         os.replace(temp, final)
 
     def publish_new(self, temp: Path, final: Path) -> None:
         """Give ``temp`` the name ``final``; raises FileExistsError, and changes nothing, when that name is taken."""
+        refuse_program(final)
         self.before("publish", final)
         if os.name == "nt":
             os.rename(temp, final)      # on Windows rename refuses an existing target, which is what we want
@@ -103,6 +108,13 @@ class Storage:
 
 
 DISK = Storage()
+
+
+def refuse_program(path: Path) -> None:
+    """The program writes data only: a name that some system would run is an attack or a mistake, wherever it lies. Raises StorageError."""
+    suffix = Path(path.name.rstrip(". ")).suffix.lower()
+    if suffix in PROGRAMS or path.name.lower() in PROGRAMS:
+        raise StorageError(f"{path} was not written: files ending in {suffix or path.name} are programs, and the web UI writes none.", "Choose another name.")
 
 
 def host_mark() -> str:

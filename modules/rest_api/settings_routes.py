@@ -12,7 +12,7 @@ from modules.application import generation
 from modules.application.app import App
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.application.settings_rules import check_outside_change
-from modules.application.system_report import SECRET_FLAGS
+from modules.application.system_report import HIDDEN, SECRET_FLAGS, without_secrets
 from modules.rest_api.models import FlagsItem, Options
 from modules.rest_api.routes import Routes
 from modules.schema.errors import WebuiError
@@ -46,8 +46,8 @@ def add_settings_routes(routes: Routes) -> None:
 
 
 def options_of(app: App) -> dict[str, Any]:
-    """The settings, with the checkpoint that is really in use under its full title."""
-    values = app.settings.as_dict()
+    """The settings, with the checkpoint that is really in use under its full title; keys and passwords, which extensions keep there, are hidden."""
+    values = without_secrets(app.settings.as_dict())
     try:
         model = chosen_checkpoint(app, values[CHECKPOINT_KEY])
         values |= {CHECKPOINT_KEY: model.title, HASH_KEY: model.sha256 or ""}
@@ -61,7 +61,9 @@ def change_options(app: App, values: dict[str, Any]) -> None:
     checked: dict[str, Any] = {}
     for key, value in values.items():
         setting = app.settings.table.find(key)
-        checked[key] = setting.checked(value)
+        checked[key] = setting.checked(value) if value != HIDDEN else app.settings.get(key)
+        if checked[key] == app.settings.get(key):
+            continue                    # clients send back all that they were told, with one value changed
         check_outside_change(app.flags, app.paths, setting, checked[key])
     if checked.get(CHECKPOINT_KEY):
         checked[CHECKPOINT_KEY] = app.catalogue.find_checkpoint(checked[CHECKPOINT_KEY]).title
