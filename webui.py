@@ -13,6 +13,7 @@ import warnings
 import webbrowser
 from collections.abc import MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from modules.extension_host.start import host_for
 from modules.launching.amd import amd_targets, set_amd_environment
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
+from modules.launching.own_password import with_own_password
 from modules.launching.restart import RESTARTED
 from modules.launching.serving import Address, certificate_files, has_display, listen, when_answering
 from modules.launching.startup_times import StartupTimes
@@ -74,6 +76,8 @@ def main(arguments: Sequence[str]) -> int:
         parsed, extensions = read_command_line(arguments)
         set_environment(os.environ, parsed.flags)
         set_logging(parsed.flags.loglevel)
+        flags, told = with_own_password(parsed.flags)
+        parsed = replace(parsed, flags=flags)
         bound, address = listen(parsed.flags)
         key, certificate = certificate_files(parsed.flags)
         app, server_app = build(parsed, times, extensions)
@@ -82,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return STOPPED_BY_USER
-    when_answering(address, lambda: say_ready(app, address, times))
+    when_answering(address, lambda: say_ready(app, address, times, told))
     serve(app, server_app, bound, parsed.flags, key, certificate)
     take_leave()
     return 0
@@ -181,12 +185,15 @@ def start_extensions(app: App, scripts: ScriptHost) -> None:
     load_extensions(take, scripts.initialize)
 
 
-def say_ready(app: App, address: Address, times: StartupTimes) -> None:
-    """The page answers: say where, open the browser if asked, and only now load the model."""
+def say_ready(app: App, address: Address, times: StartupTimes, told: str = "") -> None:
+    """The page answers: say where, open the browser if asked, and only now load the model. told: more for whoever started it."""
     from modules.application.build import preload
 
     log.info("Running on local URL:  %s", address.url.rstrip("/"))
-    if address.is_open_to_others and not (app.flags.gradio_auth or app.flags.gradio_auth_path):
+    if told:
+        sys.stdout.write(f"{told}\n")   # past --loglevel: without it nobody comes in
+        sys.stdout.flush()
+    elif address.is_open_to_others and not (app.flags.gradio_auth or app.flags.gradio_auth_path):
         log.warning("Everybody who can reach this machine can use this page: add --gradio-auth name:password to ask for one.")
     log.info(times.sentence())
     if opens_browser(app, address) and not app.flags.nowebui and has_display(os.environ):

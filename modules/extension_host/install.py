@@ -14,6 +14,7 @@ from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import Flags
 
 SECONDS = 600
+SCHEMES = ("https", "http", "ssh", "git")
 MOST_UNPACKED = 4 << 30         # bytes; a small zip file can hold a full disk
 _PARTS = frozenset({"scripts", "javascript", "localizations", "html"})      # an extension's own folders
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -23,8 +24,7 @@ def refusal(flags: Flags, *, has_password: bool) -> str:
     """Why this server installs nothing, in words; "" when it does. An extension is a program: whoever may install one owns the machine."""
     if flags.disable_extra_extensions or flags.disable_all_extensions:
         return "Extensions are switched off on the command line (--disable-extra-extensions or --disable-all-extensions)."
-    reachable = bool(flags.share or flags.listen or flags.ngrok or (flags.server_name and flags.server_name not in ("127.0.0.1", "localhost", "::1")))
-    if flags.enable_insecure_extension_access or not reachable or has_password:
+    if flags.enable_insecure_extension_access or not flags.others_can_reach or has_password:
         return ""
     return ("Others can reach this server and no password is set, so nothing is installed or started anew from here. Start it without --listen or --share, "
             "ask for a password with --gradio-auth name:password, or allow it with --enable-insecure-extension-access.")
@@ -33,8 +33,13 @@ def refusal(flags: Flags, *, has_password: bool) -> str:
 def install_from_url(url: str, folder: Path, *, name: str = "", branch: str = "") -> Path:
     """Clone ``url`` into ``folder``/``name``; name "": from the address. Returns the new folder. Raises InvalidValue, WebuiError."""
     url = url.strip()
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http", "ssh", "git") or not parts.netloc or any(ord(letter) < 33 for letter in url):
+    try:
+        parts = urlsplit(url)
+        host, user = parts.hostname or "", parts.username or ""
+    except ValueError:
+        raise InvalidValue(f"{url[:200]!r} is no address of a git repository.", "It begins with https://, as on the repository's page.", field="url") from None
+    odd = host.startswith("-") or user.startswith("-") or any(ord(letter) < 33 or ord(letter) == 127 for letter in url)
+    if parts.scheme not in SCHEMES or not host or odd or "::" in parts.scheme:
         raise InvalidValue(f"{url[:200]!r} is no address of a git repository.", "It begins with https://, as on the repository's page.", field="url")
     if branch and (branch.startswith("-") or not re.fullmatch(r"[\w./-]{1,200}", branch)):
         raise InvalidValue(f"{branch[:100]!r} is no name of a branch.", field="branch")
@@ -94,7 +99,7 @@ def _new_folder(folder: Path, name: str) -> Path:
 
 
 def _run(command: list[str], url: str) -> None:
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(SCHEMES)}      # redirects and submodules too
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment, stdin=subprocess.DEVNULL)
     except FileNotFoundError:

@@ -1,7 +1,6 @@
 """add_api: the gate, the error answers and every route, on a FastAPI application."""
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 import time
@@ -84,19 +83,7 @@ def guard_rules(flags: Flags, credentials: Credentials) -> GuardRules:
             raise InvalidValue(f"--cors-allow-origins-regex is no regular expression: {error}.",
                                "Correct it, or name origins with --cors-allow-origins.") from error
     names = frozenset(urlsplit(origin).hostname or "" for origin in origins) - {""}
-    return GuardRules(credentials=credentials, hosts=names if _only_loopback(flags) else None, origins=origins, origins_pattern=pattern)
-
-
-def _only_loopback(flags: Flags) -> bool:
-    """Whether the server is bound to this machine alone."""
-    if flags.listen or flags.share or flags.ngrok:
-        return False
-    if not flags.server_name:
-        return True
-    try:
-        return ipaddress.ip_address(flags.server_name).is_loopback
-    except ValueError:
-        return flags.server_name == "localhost"
+    return GuardRules(credentials=credentials, hosts=None if flags.others_can_reach else names, origins=origins, origins_pattern=pattern)
 
 
 class RequestLog:

@@ -6,6 +6,7 @@ A field ``no_half_vae`` is the flag ``--no-half-vae``. Paths that hang on anothe
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,6 +184,7 @@ class Flags:
     use_sage_attention: bool = switch("attention by the package sageattention, where it is installed")
     run_tests: bool = switch("launcher: run the test suite instead of serving")
     exit: bool = switch("launcher: stop after preparing the environment")
+    listen_without_password: bool = switch("with --listen or --share: ask nobody for a password, although none was set")
 
     def __post_init__(self) -> None:
         roots = {"{script}": SCRIPT_PATH, "{data}": filled(self.data_dir, {"{script}": SCRIPT_PATH})}
@@ -204,6 +206,13 @@ class Flags:
     def webui_is_non_local(self) -> bool:
         """Whether other machines can reach the server."""
         return bool(self.share or self.listen or self.ngrok or self.server_name)
+
+    @property
+    def others_can_reach(self) -> bool:
+        """Whether the server is bound to more than this machine, or a tunnel leads to it. A --server-name of this machine alone does not count."""
+        name = (self.server_name or "").strip("[]").lower()
+        is_loopback = name in ("localhost", "::1") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", name))
+        return bool(self.share or self.ngrok or self.listen or (name and not is_loopback))
 
     @property
     def disable_extension_access(self) -> bool:
