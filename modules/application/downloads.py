@@ -11,7 +11,7 @@ from typing import Any
 
 from modules.application.download import HUB, DownloadFailed, Source, Stopped, fetch_file, licence_of, source_of
 from modules.files.partial import PartialFile
-from modules.files.resolver import PathRefused, safe_join
+from modules.files.resolver import PathRefused, safe_new
 from modules.files.storage import StorageError
 from modules.library.background import Background
 from modules.library.header import read_header
@@ -97,7 +97,7 @@ class Downloads:
         if not name.lower().endswith(ENDINGS):
             raise InvalidValue(f"{shortened(name)!r} is not the name of a model file.", f"It ends with one of {', '.join(ENDINGS)}.", field="name")
         try:
-            final = safe_join(self.folders[kind], name)
+            final = safe_new(self.folders[kind], name)
         except PathRefused as error:
             raise InvalidValue(str(error), "Give the file a plain name.", field="name") from error
         if final.exists():

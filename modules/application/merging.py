@@ -13,7 +13,7 @@ from modules.application.app import App
 from modules.application.outcome import Outcome
 from modules.engine.hooks import is_over
 from modules.files.atomic import write_bytes, write_new_file
-from modules.files.resolver import safe_join
+from modules.files.resolver import safe_new
 from modules.files.storage import StorageError
 from modules.jobs.job import Job
 from modules.library.hashes import old_hash
@@ -118,7 +118,7 @@ def goal_of(app: App, asked: MergeRequest, recipe: MergeRecipe, picture_kind: st
     stem = asked.custom_name.strip() or _name_of(asked, recipe)
     ending = (f".{picture_kind}" if picture_kind else "") + f".{asked.checkpoint_format}"
     folder = Path(app.flags.ckpt_dir).absolute() if app.flags.ckpt_dir else app.paths.checkpoints_dir
-    return safe_join(folder, stem + ending)
+    return safe_new(folder, stem + ending)
 
 
 def _name_of(asked: MergeRequest, recipe: MergeRecipe) -> str:

@@ -5,11 +5,13 @@ The name is looked up once and the connection goes to that very address, so that
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import ipaddress
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,12 +22,14 @@ from modules.schema.errors import InvalidValue
 if TYPE_CHECKING:
     from modules.application.engine_inputs import SettingsView
 
-MOST_BYTES = 50_000_000
-MOST_SECONDS = 20.0             # for everything together, redirects included
+MOST_BYTES = 20_000_000
+MOST_SECONDS = 10.0             # for everything together, redirects included
 MOST_REDIRECTS = 3
 MOST_ADDRESSES = 16             # of one request
 PICTURE_FIELDS = ("init_images", "mask", "latent_mask", "depth_map", "firstpass_image")
 _ADDRESS = re.compile(r"\s*https?://", re.IGNORECASE)
+_OLD_IPV4 = ipaddress.ip_network("::/96")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")      # IPv6 addresses behind which an IPv4 one is asked
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CHUNK = 65_536
 
@@ -96,14 +100,28 @@ def _split(address: str, field: str) -> SplitResult:
 def _get(parts: SplitResult, end: float, local_allowed: bool, agent: str, field: str) -> tuple[int, str, bytes]:
     """(status, where it redirects to, body) of one request."""
     connection = connected(parts, local_allowed, field, timeout=lambda: _left(end, field))
+    watch = threading.Timer(_left(end, field), _hang_up, [connection.sock])     # a header that comes letter by letter never runs into a timeout
+    watch.start()
     try:
         headers = {"Accept": "image/*", "Host": parts.netloc.rpartition("@")[2]} | ({"User-Agent": agent} if agent.isprintable() and agent else {})
         connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), headers=headers)
         answer = connection.getresponse()
         place = answer.getheader("Location") or ""
-        return answer.status, place, b"" if answer.status != 200 else _read(answer, connection.sock, end, field)
+        body = b"" if answer.status != 200 else _read(answer, connection.sock, end, field)
+        _left(end, field)               # a line that was cut looks like one that ended
+        return answer.status, place, body
+    except (OSError, http.client.HTTPException):
+        _left(end, field)
+        raise
     finally:
+        watch.cancel()
         connection.close()
+
+
+def _hang_up(sock: socket.socket | None) -> None:
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def connected(parts: SplitResult, local_allowed: bool, field: str, *, timeout: Callable[[], float]) -> http.client.HTTPConnection:
@@ -151,8 +169,13 @@ def checked_place(host: str, port: int, local_allowed: bool, field: str) -> str:
 
 def _is_public(place: str) -> bool:
     address = ipaddress.ip_address(place.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
-    return address.is_global and not address.is_multicast and (mapped is None or mapped.is_global)
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if address in _OLD_IPV4 or address in _NAT64:
+            inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if any(each is not None and not each.is_global for each in inner):
+            return False
+    return address.is_global and not address.is_multicast
 
 
 def _left(end: float, field: str) -> float:

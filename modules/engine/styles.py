@@ -12,10 +12,12 @@ from pathlib import Path
 
 from modules.files.atomic import write_bytes
 from modules.files.json_object import LARGEST, decoded, set_aside
+from modules.schema.errors import InvalidValue
 
 log = logging.getLogger(__name__)
 PLACEHOLDER = "{prompt}"
 _COLUMNS = ("name", "prompt", "negative_prompt")
+LONGEST = 10_000_000            # characters of a prompt with its styles
 _FIELD_LIMIT = 10_000_000       # characters; csv's own limit of 131,072 is below what people paste
 
 
@@ -34,7 +36,9 @@ Styles = Mapping[str, Style]
 
 def merge_style(style_text: str, prompt: str) -> str:
     """``{prompt}`` in the style is replaced by the prompt; without it the style follows the prompt after a comma."""
-    if PLACEHOLDER in style_text:
+    if count := style_text.count(PLACEHOLDER):
+        if len(style_text) + count * len(prompt) > LONGEST:     # styles with two places double the prompt, each the one before
+            raise InvalidValue(f"With its styles the prompt would be longer than {LONGEST:,} characters.", "Choose fewer styles.", field="styles")
         return style_text.replace(PLACEHOLDER, prompt)
     return ", ".join(part for part in (prompt.strip(), style_text.strip()) if part)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 MAX_NAME_BYTES = 255
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
+_NOT_EVERYWHERE = re.compile(r'[*?"<>|]')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -40,6 +41,13 @@ def safe_join(root: Path, user_text: str) -> Path:
     if not _inside(real, real_root):
         raise PathRefused(user_text, "it leads outside its folder")
     return Path(real)
+
+
+def safe_new(root: Path, user_text: str) -> Path:
+    """``safe_join`` for a file that is about to be made: its name must be one on every system. Raises PathRefused."""
+    if found := _NOT_EVERYWHERE.search(user_text):
+        raise PathRefused(user_text, f"{found[0]!r} cannot stand in a file's name on Windows")
+    return safe_join(root, user_text)
 
 
 def allowed(path: Path | str, roots: Iterable[Path]) -> bool:

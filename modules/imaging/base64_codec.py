@@ -5,18 +5,19 @@ import base64
 import binascii
 import io
 import re
+import struct
 import zlib
 from collections.abc import Mapping
+from itertools import islice
 
 from PIL import Image, ImageOps
 
-from modules.imaging.metadata import encode
+from modules.imaging.metadata import FORMATS, MOST_TEXTS, encode
 from modules.schema.errors import InvalidValue
 
 MAX_PIXELS = 64_000_000             # 8000 x 8000; three bytes each
 MAX_ENCODED = 200_000_000           # characters of base64
 _DATA_URL = re.compile(r"^data:[\w.+/-]{0,100}(?:;[\w=.+-]{0,100})*,", re.ASCII)
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "TIFF", "MPO")
 
 
 def decode_image(text: str, field: str = "image") -> Image.Image:
@@ -45,7 +46,7 @@ def decode_bytes(text: str, field: str = "image") -> bytes:
 def open_image(data: bytes, field: str = "image") -> Image.Image:
     """The first picture in a file's bytes, upright, fully read; at most 64 megapixels. Raises InvalidValue."""
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise InvalidValue(
@@ -55,10 +56,10 @@ def open_image(data: bytes, field: str = "image") -> Image.Image:
             upright = ImageOps.exif_transpose(image)
     except Image.DecompressionBombError as error:
         raise InvalidValue(f"{field}: this picture unpacks to far too many pixels.", "Send a smaller picture.", field=field) from error
-    except (OSError, SyntaxError, ValueError, zlib.error, MemoryError, EOFError, KeyError, IndexError) as error:
+    except (OSError, SyntaxError, ValueError, zlib.error, MemoryError, EOFError, KeyError, IndexError, struct.error) as error:
         raise InvalidValue(f"{field}: Invalid encoded image: it is damaged, or not a picture.", "Send a PNG, JPEG or WebP file.",
                            field=field) from error
-    upright.info = {key: value for key, value in image.info.items() if key != "exif"}
+    upright.info = {key: value for key, value in islice(image.info.items(), MOST_TEXTS) if key != "exif"}
     return upright
 
 

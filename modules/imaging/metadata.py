@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from PIL import ExifTags, Image, PngImagePlugin
 from modules.schema.errors import InvalidValue
 
 PNG_KEY = "parameters"
+MOST_TEXTS = 200                    # that are read of one picture; programs write a handful
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "TIFF", "MPO")      # that are opened; Pillow's readers of others see no file of a stranger
 _UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
 _NOT_FOR_USERS = frozenset({
     "background", "chromaticity", "comment", "dpi", "duration", "exif", "gamma", "icc_profile", "interlace", "jfif", "jfif_density", "jfif_unit",
@@ -80,15 +84,16 @@ def read_infotext_from(source: Image.Image | Path | bytes) -> tuple[str | None, 
     if isinstance(source, Image.Image):
         return _read(source)
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
             return _read(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, struct.error, EOFError, KeyError, IndexError) as error:
         raise InvalidValue("This file is not a picture that can be read.", "Choose a PNG, JPEG, WebP, AVIF or GIF file.") from error
 
 
 def _read(image: Image.Image) -> tuple[str | None, dict[str, Any]]:
-    items = {str(key): _as_text(value) for key, value in image.info.items()}
-    infotext = items.pop(PNG_KEY, None) or _exif_comment(image)
+    items = {str(key): _as_text(value) for key, value in islice(image.info.items(), MOST_TEXTS)}
+    items.pop(PNG_KEY, None)
+    infotext = _as_text(image.info.get(PNG_KEY)) or _exif_comment(image)
     if infotext is None and image.format == "GIF" and items.get("comment"):
         infotext = items["comment"]
     if infotext is None and items.get("Software") == "NovelAI":

@@ -14,9 +14,13 @@ from modules import extensions, scripts
 
 OWN = Path(scripts.basedir())
 DEEPEST = 20                    # lists that name lists: where it goes round in circles, it ends here
-NAME = re.compile(r"__([^\s_](?:[^\n,|{}<>:()]*?[^\s_])?)__")
-COUNT = re.compile(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*\Z")
-WEIGHT = re.compile(r"\s*(\d+(?:\.\d+)?)::")
+LONGEST_NAME = 200              # characters; patterns without an end take quadratic time on "__a __a __a"
+MOST_NESTED = 20                # braces inside of braces; deeper ones stay as they are
+MOST_TAKEN = 100                # of one choice
+LONGEST = 200_000               # characters that lists may make of a prompt
+NAME = re.compile(rf"__([^\s_](?:[^\n,|{{}}<>:()]{{0,{LONGEST_NAME}}}?[^\s_])?)__")
+COUNT = re.compile(r"\s*(\d{1,6})(?:\s*-\s*(\d{1,6}))?\s*\Z")
+WEIGHT = re.compile(r"\s*(\d{1,6}(?:\.\d{1,20})?)::")
 OTHERS = ("dynamic_prompting.py", "wildcards.py")
 
 
@@ -30,6 +34,7 @@ class Lists:
     """All wildcard files by their names below their folder, without suffix and in lower case; each is read once, when it is named."""
 
     def __init__(self) -> None:
+        self.left = LONGEST
         folders = (OWN / "wildcards", Path(data_path) / "wildcards")
         self.files = {path.relative_to(base).with_suffix("").as_posix().lower(): path for base in folders for path in sorted(base.rglob("*.txt"))}
         self.read: dict[str, list[str]] = {}
@@ -56,22 +61,30 @@ def expanded(text: str, rng: random.Random, lists: Lists, depth: int = 0) -> str
     """``text`` with one choice made wherever it offers some."""
     if depth > DEEPEST:
         return text
+    if depth == 0:
+        lists.left = LONGEST
 
     def chosen(match: re.Match) -> str:
         entries = lists.entries(match[1])
         if not entries:
             lists.unknown.add(match[1])
             return match[0]
-        return expanded(rng.choice(entries), rng, lists, depth + 1)
+        if lists.left <= 0:
+            return match[0]
+        entry = rng.choice(entries)
+        lists.left -= len(entry)
+        return expanded(entry, rng, lists, depth + 1)
 
     return NAME.sub(chosen, without_braces(text, rng))
 
 
-def without_braces(text: str, rng: random.Random) -> str:
+def without_braces(text: str, rng: random.Random, depth: int = 0) -> str:
     """``text`` with a choice made in each ``{a|b}``, from the outside inwards. Other braces stay as they are."""
-    made, place = [], 0
+    if depth > MOST_NESTED:
+        return text
+    made, place, ends = [], 0, closings(text)
     while (start := text.find("{", place)) >= 0:
-        end = closing(text, start)
+        end = ends.get(start, -1)
         if end < 0 or text[max(start - 1, 0)] == "\\":
             made.append(text[place : start + 1])
             place = start + 1
@@ -79,34 +92,34 @@ def without_braces(text: str, rng: random.Random) -> str:
         inside = text[start + 1 : end]
         options = parts_of(inside)
         made.append(text[place:start])
-        made.append(one_of(options, rng) if len(options) > 1 else "{" + without_braces(inside, rng) + "}")
+        made.append(one_of(options, rng, depth) if len(options) > 1 else "{" + without_braces(inside, rng, depth + 1) + "}")
         place = end + 1
     return "".join(made) + text[place:]
 
 
-def closing(text: str, start: int) -> int:
-    """Where the brace that opens at ``start`` closes; -1 for nowhere."""
-    depth = 0
-    for place in range(start, len(text)):
-        depth += (text[place] == "{") - (text[place] == "}")
-        if depth == 0:
-            return place
-    return -1
+def closings(text: str) -> dict[int, int]:
+    """Where each brace that opens closes again."""
+    found, opened = {}, []
+    for match in re.finditer(r"[{}]", text):
+        if match[0] == "{":
+            opened.append(match.start())
+        elif opened:
+            found[opened.pop()] = match.start()
+    return found
 
 
 def parts_of(inside: str) -> list[str]:
     """What stands between the bars; those of A1111's own ``[a|b]`` and of braces further inside divide nothing."""
-    parts, depth = [""], 0
-    for letter in inside:
-        depth += (letter in "[{") - (letter in "]}")
-        if letter == "|" and depth <= 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return parts
+    parts, depth, begin = [], 0, 0
+    for match in re.finditer(r"[\[\]{}|]", inside):
+        depth += (match[0] in "[{") - (match[0] in "]}")
+        if match[0] == "|" and depth <= 0:
+            parts.append(inside[begin : match.start()])
+            begin = match.end()
+    return [*parts, inside[begin:]]
 
 
-def one_of(options: list[str], rng: random.Random) -> str:
+def one_of(options: list[str], rng: random.Random, depth: int = 0) -> str:
     low, high, between = 1, 1, ", "
     head = options[0].split("$$")
     if len(head) in (2, 3) and (count := COUNT.match(head[0])):
@@ -116,10 +129,10 @@ def one_of(options: list[str], rng: random.Random) -> str:
     pool = [(option[begin:], weight) for option, (begin, weight) in zip(options, left)]
     wanted = rng.randint(min(low, high), max(low, high))
     taken = []
-    while pool and len(taken) < wanted:
+    while pool and len(taken) < min(wanted, MOST_TAKEN):
         weights = [weight for _, weight in pool]
         place = rng.choices(range(len(pool)), weights if sum(weights) > 0 else None)[0]
-        taken.append(without_braces(pool.pop(place)[0], rng))
+        taken.append(without_braces(pool.pop(place)[0], rng, depth + 1))
     return between.join(taken)
 
 

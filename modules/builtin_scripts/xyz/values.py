@@ -25,8 +25,11 @@ def str_permutations(x: Any) -> Any:
 
 def split_values(text: str) -> list[str]:
     """Comma-separated texts; one in double quotes may have commas of its own."""
-    rows = csv.reader(io.StringIO(text), skipinitialspace=True)
-    return [each.strip() for row in rows for each in row if each.strip()]
+    rows = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
+    try:
+        return [each.strip() for row in rows for each in row if each.strip()]
+    except csv.Error as error:          # a field longer than 128 kB
+        raise InvalidValue(f"The values of this axis cannot be read: {error}.", "Write fewer of them, with commas between.", field="script_args") from error
 
 
 def joined(values: Sequence[Any]) -> str:
