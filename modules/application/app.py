@@ -12,6 +12,7 @@ from modules.application.network_pages import NetworkPages
 from modules.application.paths import Paths
 from modules.application.picture_index import PictureIndex
 from modules.application.postprocess_door import PostprocessDoor
+from modules.application.quick_vaes import QuickVaes
 from modules.application.script_door import ScriptDoor
 from modules.application.settings_store import SettingsStore
 from modules.application.upscalers import Upscalers
@@ -57,6 +58,7 @@ class App:
     upscalers: Upscalers
     faces: Faces
     downloads: Downloads
+    quick_vaes: QuickVaes
     extensions: ExtensionHost = field(default_factory=ExtensionHost)
     estimates: Estimates = field(default_factory=lambda: Estimates(path=None))
     controls: ControlShelf = field(default_factory=ControlShelf)

@@ -16,6 +16,7 @@ from modules.application.faces import Faces
 from modules.application.img2img_batch import with_batches
 from modules.application.paths import Paths, paths_from_flags, styles_files
 from modules.application.picture_index import PictureIndex
+from modules.application.quick_vaes import QuickVaes
 from modules.application.settings_rules import FOLDERS
 from modules.application.settings_store import SettingsStore
 from modules.application.upscalers import Upscalers
@@ -83,6 +84,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
                         at_least=lambda: settings.get("lora_in_memory_limit")),
         conditionings=ConditioningCache(),
         upscalers=Upscalers(catalogue=catalogue, shelf=picture_models, models_dir=paths.models_dir, on_cpu=flags.use_cpu),
+        quick_vaes=QuickVaes(models_dir=paths.models_dir, policy=policy),
         faces=Faces(
             catalogue=catalogue, tools=FaceTools(policy, picture_models), gfpgan_model=flags.gfpgan_model, on_cpu=flags.use_cpu,
         ),

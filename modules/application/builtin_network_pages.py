@@ -17,7 +17,7 @@ from modules.application.network_pages import CardFace, NetworkItem, NetworkPage
 from modules.library.card import find_preview, read_card
 from modules.library.header import read_header
 from modules.library.model_file import ModelFile
-from modules.library.roots import Place
+from modules.library.roots import HYPERNETWORK_SUFFIXES, Place
 from modules.library.scan import scan
 from modules.schema.errors import CannotLoad, WebuiError
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from modules.application.app import App
 
 COVER_KEYS = ("ssmd_cover_images", "modelspec.thumbnail")
-HYPERNETWORK_ENDINGS = (".pt", ".safetensors", ".ckpt")
 NO_ALIAS = ("none", "addams")  # names that many LoRA files carry inside; lower case
 SD_VERSIONS = ("SD1", "SD2", "SDXL")
 
@@ -36,7 +35,7 @@ def register_builtin_pages(app: App) -> None:
     embeddings = FileList(catalogue.embeddings, _embedding_item, catalogue.undisturbed)
     checkpoints = FileList(catalogue.checkpoints, _checkpoint_item, catalogue.undisturbed)
     loras = FileList(catalogue.loras, _lora_item, catalogue.undisturbed)
-    hypernetworks = Place(folder=Path(flags.hypernetwork_dir).absolute(), endings=HYPERNETWORK_ENDINGS)
+    hypernetworks = Place(folder=Path(flags.hypernetwork_dir).absolute(), endings=HYPERNETWORK_SUFFIXES)
     faces = Faces(app=app, checkpoints=checkpoints, loras=loras)
 
     def folders(places: Iterable[Place]) -> tuple[Path, ...]:
@@ -50,7 +49,6 @@ def register_builtin_pages(app: App) -> None:
         NetworkPage(
             title="Hypernetworks", name="hypernetworks", items=lambda: _hypernetwork_items(hypernetworks, app.settings.get("list_hidden_files")),
             face=faces.hypernetwork, folders=(hypernetworks.folder,),
-            note="Hypernetworks are listed, but this program does not draw with them: their tags are taken out of the prompt.",
         ),
         NetworkPage(
             title="Checkpoints", name="checkpoints", items=checkpoints, face=faces.checkpoint, metadata=checkpoints.metadata,

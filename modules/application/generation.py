@@ -135,9 +135,9 @@ def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Compo
     A VAE that is damaged, or of another kind of model, is left out as one that is gone is.
     """
     def load(vae: str) -> Components:
-        return app.checkpoints.load(
+        return app.quick_vaes.put_in(app.checkpoints.load(
             model, vae=vae, setting_beats_card=settings.get("sd_vae_overrides_per_model_preferences"), keep=settings.get("sd_checkpoints_limit"),
-            others_in_ram=settings.get("sd_checkpoints_keep_in_cpu"), policy=job_policy(app, settings))
+            others_in_ram=settings.get("sd_checkpoints_keep_in_cpu"), policy=job_policy(app, settings)), settings)
 
     name = AUTOMATIC if missing_vae(app, settings) else settings.get("sd_vae")
     try:
@@ -253,7 +253,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     work.say("Loading the checkpoint")
     model = chosen_checkpoint(app, work.checkpoint, strict=True)
     components, tight = loaded_with_room(app, lambda: load_checkpoint(app, model, settings))
-    models, no_vae = _model_facts(app, model, components), missing_vae(app, settings, components)
+    models, no_vae = _model_facts(app, model, components, settings), missing_vae(app, settings, components)
     work.say("")
     upscalers = app.upscalers.for_job(settings, work.say, work.cancel)
     resolved = with_checkpoints(app, resolve(request, settings, upscalers), hashing=True)
@@ -262,7 +262,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     writer = FactsWriter(
         asked=request, request=resolved, settings=settings, models=models, user=work.user, added=listener.extra,
         init_image_hash=keep_init_images(app.paths, resolved, settings) if settings.get("save_init_img") else None)
-    comments += tuple(sentence for sentence in (no_vae, tight) if sentence)
+    comments += tuple(sentence for sentence in (no_vae, tight, *app.quick_vaes.missing(components, settings, chosen=app.settings.changed())) if sentence)
     began = datetime.now()
     plan = save_plan(
         app.paths, settings, work.kind,
@@ -278,7 +278,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
                 resolved, components, source=_source(app, work, settings), policy=app.policy, hooks=listener, progress=work.progress, cancel=work.cancel,
                 embeddings=app.embeddings, networks=listener.networks, cache=app.conditionings if settings.get("persistent_cond_cache") else None,
                 upscalers=upscalers, restore_faces=_restorer(app, work, resolved, settings), precautions=app.precautions,
-                make_room=lambda: make_room(app))
+                make_room=lambda: make_room(app), quick=app.quick_vaes.preview)
             measured.counts = not (work.cancel.interrupted or work.cancel.stopping or result.comments)
         comments += result.comments
         listener.facts = result.facts
@@ -333,7 +333,7 @@ def note(app: App, job: Job, done: list[OutputImage]) -> None:
     app.jobs.keep(job)
 
 
-def _model_facts(app: App, model: ModelFile, components: Components) -> ModelFacts:
+def _model_facts(app: App, model: ModelFile, components: Components, settings: SettingsView) -> ModelFacts:
     hashing = not app.flags.no_hashing
     vae = components.vae_file
     return ModelFacts(
@@ -343,6 +343,7 @@ def _model_facts(app: App, model: ModelFile, components: Components) -> ModelFac
         vae_hash=app.catalogue.hash_of(vae)[:10] if vae and hashing else None,
         is_inpainting=components.family.is_inpainting,
         is_pix2pix=components.family.is_pix2pix,
+        quick_vae=app.quick_vaes.used(components, settings),
     )
 
 

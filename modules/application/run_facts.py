@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from modules.application.engine_inputs import CHURN_SETTINGS, SettingsView
@@ -30,6 +30,7 @@ class ModelFacts:
     vae_hash: str | None = None
     is_inpainting: bool = False
     is_pix2pix: bool = False
+    quick_vae: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,7 @@ class FactsWriter:
         found: dict[str, Any] = {}
         if self.request.options.noise_schedule != "Default":
             found["Noise Schedule"] = self.request.options.noise_schedule
+        found |= {key: value for key, value in self.models.quick_vae.items() if key == "VAE Decoder" or self.request.is_img2img}
         if isinstance(self.asked, Txt2ImgRequest):
             found |= hires_fields(self._named_hires(self.asked))
         elif self.request.init.inpaint.mask is not None:
@@ -131,9 +133,9 @@ def _soft_inpainting(soft: SoftInpaint | None) -> dict[str, Any]:
     if soft is None:
         return {}
     found: dict[str, Any] = {"Soft inpainting enabled": True}
-    for field in fields(soft):
-        value = getattr(soft, field.name)
-        found[f"Soft inpainting {field.name.replace('_', ' ')}"] = int(value) if value == int(value) else value
+    for each in fields(soft):
+        value = getattr(soft, each.name)
+        found[f"Soft inpainting {each.name.replace('_', ' ')}"] = int(value) if value == int(value) else value
     return found
 
 

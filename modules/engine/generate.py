@@ -34,10 +34,9 @@ from modules.engine.hooks import (
 from modules.engine.hypertile import TiledAttention
 from modules.engine.image_conditioning import everything_masked
 from modules.engine.img2img import Start, effective_batch, frames_for, img2img_pass, prepare_start
-from modules.engine.models import Models, ModelSource
+from modules.engine.models import Models, ModelSource, QuickSource
 from modules.engine.plan import LATENT_CELL, latent_size, make_plans
 from modules.engine.precautions import Precautions
-from modules.engine.preview import quickly_decoded
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
 from modules.engine.run import PassPart, Run, batch_noise, encode_batch, refiner_handover, sampling_pass, switch_networks
 from modules.engine.sampler_registry import find_sampler, find_schedule, resolve_schedule, split_sampler_and_schedule
@@ -73,13 +72,14 @@ def generate(
     restore_faces: Callable[[Image], Image] | None = None,
     precautions: Precautions | None = None,
     make_room: Callable[[], None] = lambda: None,
+    quick: QuickSource | None = None,
 ) -> GenerationResult:
     """Make the pictures of ``request``; each is handed to ``hooks.image_ready`` as soon as it is there.
 
     embeddings, loras: the textual inversions and LoRAs that prompts may name. upscalers: what enlarges pictures between the passes.
     networks: the switch to put them in with, for a caller who has to undo it in between. cache: encoded prompts kept from one job to the next.
     precautions: what models needed in earlier jobs, and what is found out in this one. make_room: lets go of what others keep loaded, when memory runs out.
-    restore_faces: what every finished picture goes through. source: where the refiner and the hires checkpoint come from, and this one again after them.
+    quick: what draws previews by networks. restore_faces: what every finished picture goes through. source: where the refiner and the hires checkpoint come from, and this one again after them.
     An interrupt ends the job at the next model call: finished pictures are returned, and the half-done batch as it is,
     marked incomplete. Raises UnknownName, InvalidValue, OutOfMemory and NotFinite; pictures finished before were handed over.
     """
@@ -88,7 +88,7 @@ def generate(
     latent_size(request.width, request.height)
     request = _as_run(request, upscalers)
     networks = networks or NetworkSwitch(components, loras)
-    with torch.no_grad(), Models(components, source, request=request, policy=policy, networks=networks, precautions=precautions) as models:
+    with torch.no_grad(), Models(components, source, request=request, policy=policy, networks=networks, precautions=precautions, quick=quick) as models:
         run = Run(
             request=request, models=models, policy=policy, hooks=hooks or NullHooks(), progress=progress or NullProgress(),
             cancel=cancel or NeverCancelled(), sampler=find_sampler(sampler_name), schedule_name=schedule_name, embeddings=embeddings,
@@ -204,7 +204,7 @@ def _text_pass(run: Run, plan: BatchPlan, part: PassPart) -> PassOutcome:
 
 def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame], complete: bool) -> None:
     """Decode the batch and hand over its pictures one by one."""
-    pixels = run.decoded(latents) if complete or not run.request.preview.for_interrupted else quickly_decoded(latents, run.models.preview_map)
+    pixels = run.decoded(latents) if complete or not run.request.preview.for_interrupted else [run.models.painter.pixels(each) for each in latents]
     pictures = run.hooks.images_decoded(plan, torch.stack(pixels))
     for number, each in enumerate(pictures):
         planned = plan.images[min(number, len(plan.images) - 1)]    # a hook may have added pictures

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import torch
 
+from modules.compute.placement import KeepResident
 from modules.engine.adapters import NetworkSwitch
 from modules.engine.pass_model import FlowModel, PassModel
 from modules.engine.precautions import Precautions, prepare
-from modules.engine.preview import PreviewMap, preview_map
+from modules.engine.preview import NetworkPainter, Painter, preview_map
 from modules.engine.tiling import tiled
-from modules.families.family import Prediction
+from modules.families.family import LatentFormat, Prediction
 
 if TYPE_CHECKING:
     from modules.compute.policy import ComputePolicy
     from modules.engine.resolved import ResolvedRequest
     from modules.loading.components import Components
+
+
+QuickSource = Callable[[LatentFormat, str], Any]
+"""Gives what decodes latents of a format by a method of previews: a module, or None."""
 
 
 class ModelSource(Protocol):
@@ -30,12 +36,13 @@ class ModelSource(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInUse:
-    """A model with what depends on it."""
+    """A model with what depends on it. vae_in_use: held while it decodes, for previews may be drawn by it at the same time."""
 
     name: str
     components: Components
     model: PassModel
-    preview: PreviewMap | None
+    preview: Painter | None
+    vae_in_use: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Models:
@@ -47,7 +54,7 @@ class Models:
 
     def __init__(
         self, first: Components, source: ModelSource | None, *, request: ResolvedRequest, policy: ComputePolicy, networks: NetworkSwitch,
-        precautions: Precautions | None = None,
+        precautions: Precautions | None = None, quick: QuickSource | None = None,
     ) -> None:
         self._first, self._first_name = first, first.checkpoint.name
         self._source = source
@@ -55,6 +62,7 @@ class Models:
         self._policy = policy
         self.networks = networks
         self._precautions = precautions or Precautions()
+        self._quick = quick
         self._changes = ExitStack()
         self._now: ModelInUse | None = None
 
@@ -80,9 +88,9 @@ class Models:
         return self.now
 
     @property
-    def preview_map(self) -> PreviewMap:
+    def painter(self) -> Painter:
         """Of the model in use, also where no previews are wanted."""
-        return self.now.preview or preview_map(self.now.components.vae, self.now.components.family.latent)
+        return self.now.preview or self._painter(self.now.components, self.now.vae_in_use)
 
     def renew(self, **changes: Any) -> None:
         """The model's types are as its modules have them now. changes: fields of PassModel, for as long as this model is in use."""
@@ -112,11 +120,24 @@ class Models:
     def _taken(self, name: str, components: Components) -> ModelInUse:
         policy = self._policy_of(components)
         prepare(components, self._precautions.of(components, policy.device))
-        preview = preview_map(components.vae, components.family.latent) if self._request.preview.every_steps > 0 else None
+        lock = threading.Lock()
+        preview = self._painter(components, lock) if self._request.preview.every_steps > 0 else None
         self._changes.enter_context(tiled((components.unet, components.vae), self._request.options.tiling))
         self.networks.turn_to(components)
         self._changes.callback(self.networks.off)
-        return ModelInUse(name=name, components=components, model=_pass_model(components, policy), preview=preview)
+        return ModelInUse(name=name, components=components, model=_pass_model(components, policy), preview=preview, vae_in_use=lock)
+
+    def _painter(self, components: Components, lock: threading.Lock) -> Painter:
+        """By the method that was asked for, where there is what it needs; else the linear map."""
+        latent, method = components.family.latent, self._request.preview.method
+        vae: Any = components.vae
+        network = self._quick(latent, method) if self._quick else None
+        if network is not None:
+            kept = next(network.parameters())
+            return NetworkPainter(decode=lambda z: network(z.to(kept)))
+        if method == "Full" and isinstance(components.placement, KeepResident):     # else it would drive out the model at work
+            return NetworkPainter(decode=lambda z: vae.decode((z / latent.scale + latent.shift).to(next(vae.parameters())), return_dict=False)[0], held=lock)
+        return preview_map(vae, latent)
 
 
 def _is_empty(components: Components) -> bool:

@@ -1,4 +1,4 @@
-"""A small picture from an unfinished latent: one colour per latent cell, by a linear map. No model call."""
+"""A small picture from an unfinished latent: one colour per latent cell, by a linear map; or by a network that is handed in."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import io
 import math
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -30,6 +31,38 @@ class PreviewMap:
 
     weight: Tensor
     bias: Tensor
+
+    def picture(self, latent: Tensor) -> Image.Image:
+        return small_picture(latent, self)
+
+    def pixels(self, latent: Tensor) -> Tensor:
+        return quickly_decoded(latent[None], self)[0]
+
+
+class Painter(Protocol):
+    """Draws a latent (C, h, w): as a preview's picture, or as pixels (3, H, W) in 0 .. 1, as large as the VAE would make them."""
+
+    def picture(self, latent: Tensor) -> Image.Image: ...
+
+    def pixels(self, latent: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkPainter:
+    """decode: latents (1, C, h, w) as the denoiser has them -> (1, 3, H, W) in -1 .. 1; called on any thread. held: kept meanwhile, where others use it too."""
+
+    decode: Callable[[Tensor], Tensor]
+    held: AbstractContextManager[Any] = field(default_factory=nullcontext)
+
+    @torch.no_grad()
+    def picture(self, latent: Tensor) -> Image.Image:
+        with self.held:
+            levels = self.decode(latent[None])[0].float().add(1).mul(127.5).nan_to_num(0).clamp(0, 255)
+        return Image.fromarray(np.ascontiguousarray(levels.permute(1, 2, 0).to("cpu", torch.uint8).numpy()), "RGB")
+
+    def pixels(self, latent: Tensor) -> Tensor:
+        size = [side * _CELL for side in latent.shape[-2:]]
+        return torch.nn.functional.interpolate((self.decode(latent[None]).float() + 1) / 2, size, mode="bicubic")[0].nan_to_num(0).clamp(0, 1)
 
 
 _fitted: weakref.WeakKeyDictionary[Any, PreviewMap] = weakref.WeakKeyDictionary()
@@ -78,11 +111,11 @@ def quickly_decoded(latents: Tensor, mapping: PreviewMap) -> list[Tensor]:
     return list(whole.clamp(0, 1))
 
 
-def preview_maker(latents: Tensor, mapping: PreviewMap, file_format: str = "png") -> Callable[[], bytes]:
+def preview_maker(latents: Tensor, painter: Painter, file_format: str = "png") -> Callable[[], bytes]:
     """A function that draws all images of the batch side by side as a file's bytes; call it on any thread, or never."""
 
     def make() -> bytes:
-        pictures = [small_picture(latent, mapping) for latent in latents]
+        pictures = [painter.picture(latent) for latent in latents]
         columns = math.ceil(math.sqrt(len(pictures)))
         width, height = pictures[0].size
         sheet = Image.new("RGB", (columns * width, math.ceil(len(pictures) / columns) * height))

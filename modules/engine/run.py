@@ -78,7 +78,7 @@ class Run:
         latent, vae, types = self.components.family.latent, self.components.vae, self.request.vae_types
         before = next(vae.parameters()).dtype
 
-        with nullcontext() if self.tiles is None else self.tiles.on_vae(vae):
+        with self.models.now.vae_in_use, nullcontext() if self.tiles is None else self.tiles.on_vae(vae):
             found = [decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, rescue=self.vae_rescue) for each in latents]
         now = next(vae.parameters()).dtype
         if now is not before:

@@ -71,7 +71,7 @@ def lacks(*names: str) -> KeyShape:
 class LatentFormat:
     """How pictures look to the denoiser: ``(vae_output - shift) * scale``, ``downscale`` pixels to one latent cell.
 
-    films: its VAE is one of films; see ``film_vae.py``.
+    films: its VAE is one of films; see ``film_vae.py``. tiny, approximation: how the files of TAESD and VAE-approx for it are called.
     """
 
     channels: int
@@ -79,6 +79,8 @@ class LatentFormat:
     scale: float
     shift: float = 0.0
     films: bool = False
+    tiny: str = ""
+    approximation: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +216,7 @@ class ModelFamily:
 
 UNET = "model.diffusion_model."
 DENOISER_PREFIXES = (UNET, "", "net.", "transformer.")     # in front of a transformer's names, depending on who saved it
-SIXTEEN = LatentFormat(channels=16, downscale=8, scale=0.3611, shift=0.1159)      # FLUX.1's, which others took over
+SIXTEEN = LatentFormat(channels=16, downscale=8, scale=0.3611, shift=0.1159, tiny="taef1")      # FLUX.1's, which others took over
 CLIP_L = TextEncoderSpec(name="CLIP-L", kind="clip", prefix="cond_stage_model.transformer.")
 
 

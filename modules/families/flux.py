@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from modules.families.family import FlowShift, KeyShape, LatentFormat, ModelFamily, Prediction, TextEncoderSpec, has, lacks, spelled
+from modules.families.family import SIXTEEN, FlowShift, KeyShape, ModelFamily, Prediction, TextEncoderSpec, has, lacks, spelled
 
 CLIP_L_FLUX = TextEncoderSpec(
     name="CLIP-L", kind="clip", prefix="text_encoders.clip_l.transformer.", clip_skip="never", pooled=True, projected=False, files="clip_l.safetensors"
@@ -31,7 +31,7 @@ FLUX_DEV = ModelFamily(
     name="FLUX.1 dev",
     marks=(*_COMMON, _inputs(64), has(*_GUIDED)),
     prediction=Prediction.FLOW,
-    latent=LatentFormat(channels=16, downscale=8, scale=0.3611, shift=0.1159),
+    latent=SIXTEEN,
     text_encoders=(CLIP_L_FLUX, T5_XXL_FLUX),
     native_size=(1024, 1024),
     in_channels=16,

@@ -18,7 +18,7 @@ SD1 = ModelFamily(
         lacks("cond_stage_model.model.ln_final.weight"),
     ),
     prediction=Prediction.EPSILON,
-    latent=LatentFormat(channels=4, downscale=8, scale=0.18215),
+    latent=LatentFormat(channels=4, downscale=8, scale=0.18215, tiny="taesd", approximation="model.pt"),
     text_encoders=(CLIP_L,),
     native_size=(512, 512),
     fixed_heads=8,

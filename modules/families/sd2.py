@@ -20,7 +20,7 @@ SD2 = ModelFamily(
         lacks(f"{UNET}label_emb.0.0.weight"),
     ),
     prediction=Prediction.EPSILON,
-    latent=LatentFormat(channels=4, downscale=8, scale=0.18215),
+    latent=LatentFormat(channels=4, downscale=8, scale=0.18215, tiny="taesd", approximation="model.pt"),
     text_encoders=(OPEN_CLIP_H,),
     native_size=(768, 768),
     prediction_varies=True,

@@ -30,7 +30,7 @@ SD3 = ModelFamily(
     name="SD3",
     marks=(*_COMMON, lacks(*_QUERY_NORM)),
     prediction=Prediction.FLOW,
-    latent=LatentFormat(channels=16, downscale=8, scale=1.5305, shift=0.0609),
+    latent=LatentFormat(channels=16, downscale=8, scale=1.5305, shift=0.0609, tiny="taesd3", approximation="vaeapprox-sd3.pt"),
     text_encoders=(CLIP_L_SD3, CLIP_G_SD3, T5_XXL),
     native_size=(1024, 1024),
     in_channels=16,

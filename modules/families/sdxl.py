@@ -34,7 +34,7 @@ SDXL = ModelFamily(
     name="SDXL",
     marks=(has(_FIRST_CONVOLUTION, axis=1, size=4), *_COMMON, lacks(_REFINER_TEXT), lacks("v_pred")),
     prediction=Prediction.EPSILON,
-    latent=LatentFormat(channels=4, downscale=8, scale=0.13025),
+    latent=LatentFormat(channels=4, downscale=8, scale=0.13025, tiny="taesdxl", approximation="vaeapprox-sdxl.pt"),
     text_encoders=(CLIP_L_XL, OPEN_CLIP_G),
     native_size=(1024, 1024),
     size_values=("height", "width", "crop_top", "crop_left", "height", "width"),

@@ -168,7 +168,7 @@ def test_hashes_of_networks_are_left_out_of_texts_when_that_is_wanted(make_app: 
     app = make_app()
     used = SamplingFacts(sampler_name="Euler", schedule_name="Automatic", width=64, height=64, extra=(("Lora hashes", "a: b"), ("TI hashes", "c: d"), ("Other", 1)))
     request: Any = SimpleNamespace(options=SimpleNamespace(noise_schedule="Default", skip_early_cond=0), init=SimpleNamespace(inpaint=SimpleNamespace(mask=None)))
-    writer = FactsWriter(asked=SimpleNamespace(), request=request, settings=app.settings, models=SimpleNamespace())  # type: ignore[arg-type]
+    writer = FactsWriter(asked=SimpleNamespace(), request=request, settings=app.settings, models=SimpleNamespace(quick_vae={}))  # type: ignore[arg-type]
     assert writer.extra(used) == {"Lora hashes": "a: b", "TI hashes": "c: d", "Other": 1}
     app.settings.update({"lora_add_hashes_to_infotext": False, "textual_inversion_add_hashes_to_infotext": False})
     assert writer.extra(used) == {"Other": 1}

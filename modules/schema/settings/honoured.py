@@ -228,6 +228,8 @@ HONOURED = frozenset(
         "sd_model_checkpoint",
         "sd_noise_schedule",
         "sd_vae",
+        "sd_vae_decode_method",
+        "sd_vae_encode_method",
         "sd_vae_overrides_per_model_preferences",
         "sd_webui_modal_lightbox_icon_opacity",
         "sd_webui_modal_lightbox_toolbar_opacity",

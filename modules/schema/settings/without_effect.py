@@ -9,7 +9,6 @@ _INTERROGATION = "Reading descriptions from pictures (Interrogate) is not part o
 _CONSOLE = "This program draws no bars in the console and lets its libraries print nothing there; progress stands on the page."
 _PUBLISHED = "Every upscaler whose file lies in its folder is listed; nothing is downloaded."
 _LDSR = "LDSR is not among the upscalers that this program can read."
-_TAESD = "TAESD's weights do not come with this program, and nothing is downloaded: the checkpoint's own VAE does it."
 
 WITHOUT_EFFECT: Mapping[str, str] = {
     "sd_checkpoint_cache": "An older form: how many checkpoints stay loaded is said by the setting above it.",
@@ -17,8 +16,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "enable_batch_seeds": "A batch always gives the same pictures as single images, as in A1111 since 1.6.",
     "sd3_enable_t5": "T5 is read wherever its weights are in the checkpoint or beside it.",
     "sd_vae_checkpoint_cache": "A VAE is read in less than a second; the operating system keeps its file in memory.",
-    "sd_vae_encode_method": _TAESD,
-    "sd_vae_decode_method": _TAESD,
     "ddim_discretize": "A1111 itself has not read it since its samplers are k-diffusion's.",
     "lora_functional": "LoRAs are always added to the weights and taken out again to the last bit.",
     "lora_not_found_warning_console": "A LoRA that is missing is always told: in the console and below the pictures.",
@@ -30,7 +27,7 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "print_hypernet_extra": _CONSOLE,
     "hide_ldm_prints": _CONSOLE,
     "enable_reloading_ui_scripts": "For those who write on A1111's page. Restart the program to load its code anew.",
-    "live_preview_allow_lowvram_full": "Previews come from a small linear map, which takes no memory to speak of.",
+    "live_preview_allow_lowvram_full": "With --medvram and --lowvram a full preview would drive the model out of memory at each step: previews are coarse then, or TAESD's.",
     "canvas_hotkey_overlap": "A tool for testing A1111's canvas; this page has a canvas of its own.",
     "realesrgan_enabled_models": _PUBLISHED,
     "dat_enabled_models": _PUBLISHED,
