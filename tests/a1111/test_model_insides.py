@@ -9,6 +9,8 @@ import gradio
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from modules.a1111 import app_slot, foreign_packages
 from modules.a1111.script_files import load_module
@@ -16,7 +18,8 @@ from modules.a1111.script_host import install_scripts
 from modules.application.app import App
 from modules.application.generation import generate_blocking
 from modules.application.outcome import Outcome
-from modules.schema.request import Txt2ImgRequest
+from modules.imaging.base64_codec import encode_image
+from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from tests.golden.cases import data_dir
 
 pytestmark = pytest.mark.golden
@@ -125,3 +128,19 @@ def test_prompts_are_read_by_what_stands_in_prompt_parser(app: App, plain: bytes
     assert not found.comments
     assert np.array_equal(pixels(found), pixels(drawn(app, "", prompt="a dog AND a house :0.5", cfg_scale=30)))
     assert not np.array_equal(pixels(found), pixels(drawn(app, "", cfg_scale=30)))
+
+
+def test_a_folder_is_drawn_picture_by_picture_each_with_its_own_words(app: App, plain: bytes, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number, words in ((1, "a house"), (2, "a tree"), (10, "")):
+        texts = PngInfo()
+        texts.add_text("parameters", f"{words}\nSteps: {number}, Sampler: Euler, Size: 64x64")
+        Image.new("RGB", (64, 64), (number * 20, 40, 60)).save(tmp_path / "in" / f"{number}.png", pnginfo=texts if words else None)
+    request = Img2ImgRequest.from_flat(SMALL | {
+        "init_images": [encode_image(Image.new("RGB", (64, 64)))], "script_name": "folder", "script_args": [str(tmp_path / "in"), str(tmp_path / "out")],
+        "denoising_strength": 0.5, "save_images": True,
+    })  # fmt: skip
+    found = generate_blocking(app, request)
+    assert [each.splitlines()[0] for each in found.info["infotexts"]] == ["a cat a house", "a cat a tree", "a cat"]
+    assert ["Steps: 1," in each for each in found.info["infotexts"]] == [True, False, False]
+    assert len(found.images) == len(list((tmp_path / "out").glob("*.png"))) == 3

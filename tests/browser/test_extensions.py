@@ -62,6 +62,10 @@ def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Call
     assert page.locator("#setting_hooks_words textarea").is_visible()
     assert "(said)" in page.locator("#setting_hooks_words label").inner_text()
     assert page.locator("#refresh_hooks_choice").count() == 1
+    page.click("#settings_restart_gradio")      # Reload UI: extensions see the page that is built anew, and their routes are there once
+    page.wait_for_function("!window.webui || !webui.ready")
+    page.wait_for_selector("html.webui-ready", state="attached")
+    assert asked(server, "hooks/hello")["starts"] == 2
 
 
 @pytest.mark.group("R14")

@@ -15,7 +15,7 @@ def on_app_started(demo, app: FastAPI):
 
     @app.get("/hooks/hello")
     def hello():
-        return {"flag": shared.cmd_opts.hooks_on, "dir": shared.cmd_opts.hooks_dir, "setting": shared.opts.hooks_words}
+        return {"flag": shared.cmd_opts.hooks_on, "dir": shared.cmd_opts.hooks_dir, "setting": shared.opts.hooks_words, "starts": len([each for each in calls if each[0] == "app_started"])}
 
 
 def on_ui_tabs():

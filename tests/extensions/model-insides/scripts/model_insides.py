@@ -4,7 +4,7 @@ import network
 import networks
 import torch
 from ldm.modules.diffusionmodules.model import AttnBlock, ResnetBlock
-from modules import prompt_parser, scripts
+from modules import img2img, prompt_parser, scripts
 from modules.script_callbacks import on_cfg_denoiser
 from modules.sd_hijack_clip import FrozenCLIPEmbedderWithCustomWordsBase
 
@@ -122,6 +122,20 @@ class ModelInsides(scripts.Script):
     def postprocess(self, p, processed, which):
         while undo:
             undo.pop()()
+
+
+class Folder(scripts.Script):
+    def title(self):
+        return "Folder"
+
+    def show(self, is_img2img):
+        return is_img2img
+
+    def ui(self, is_img2img):
+        return [gr.Textbox(label="Folder"), gr.Textbox(label="Output")]
+
+    def run(self, p, folder, output):
+        return img2img.process_batch(p, folder, output, "", [], use_png_info=True, png_info_props=["Prompt", "Steps"])
 
 
 def denoiser(params):
