@@ -236,7 +236,7 @@ def started_server(folder: Path, *flags: str) -> Iterator[RealServer]:
         yield RealServer(url=url, folder=folder)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(SECONDS)
         log.close()
 
 
