@@ -59,10 +59,13 @@ def load_vae(vae_file: ModelFile, family: ModelFamily, policy: ComputePolicy) ->
 
 
 def ready(model: Convolutional, policy: ComputePolicy) -> Convolutional:
-    """``model`` (a UNet or VAE) with the attention and the memory format that ``policy`` asks for, on the processor with our convolutions."""
+    """``model`` (a UNet or VAE) with the attention and the memory format that ``policy`` asks for, in lean blocks, on the processor with our convolutions."""
+    from modules.loading.lean_blocks import make_lean
+
     apply_attention(model, policy)
     if policy.channels_last and all(parameter.ndim < 5 for parameter in model.parameters()):
         nn.Module.to(model, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    make_lean(model)
     if policy.device == "cpu" and not policy.channels_last:
         suit_processor(model)
     return model
