@@ -25,6 +25,7 @@ from internal_controlnet.midas_network import dpt_hybrid
 from internal_controlnet.pose_networks import PARTS, Pose, PoseNetwork
 from internal_controlnet.preprocessors import standard_lineart
 from internal_controlnet.stand_ins import file_as_module, folder_of, network_class, standing_in
+from internal_controlnet.zoe_network import zoe
 from modules.a1111.app_slot import current
 from modules.application.room import make_room
 from modules.compute.memory import free_memory, is_out_of_memory
@@ -327,6 +328,7 @@ ANNOTATORS: dict[str, Annotator] = {
         draw=lambda network, picture, near, background: _as_nearness(network.estimated(picture), near, background),
     ),
     "depth": Annotator(build=lambda tables: dpt_hybrid(tables[0]), draw=lambda network, picture, *_: network.drawn(picture), part="model"),
+    "depth_zoe": Annotator(build=lambda tables: zoe(tables[0]), draw=lambda network, picture, *_: network.drawn(picture), part="model"),
     "normal_map": Annotator(build=lambda tables: dpt_hybrid(tables[0]), draw=lambda network, picture, background, _: network.normals(picture, background), part="model"),
     "depth_anything": Annotator(build=lambda tables: depth_anything(tables[0], spread=False), draw=lambda network, picture, *_: network.drawn(picture)),
     "depth_anything_v2": Annotator(build=lambda tables: depth_anything(tables[0], spread=True), draw=lambda network, picture, *_: network.drawn(picture)),
