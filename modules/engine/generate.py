@@ -204,15 +204,19 @@ def _text_pass(run: Run, plan: BatchPlan, part: PassPart) -> PassOutcome:
 
 def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame], complete: bool) -> None:
     """Decode the batch and hand over its pictures one by one."""
-    pixels = run.decoded(latents) if complete or not run.request.preview.for_interrupted else [run.models.painter.pixels(each) for each in latents]
+    if complete or not run.request.preview.for_interrupted:
+        pixels, whole = run.decoded_or_left(latents)
+    else:
+        pixels, whole = [run.models.painter.pixels(each) for each in latents], 0
     pictures = run.hooks.images_decoded(plan, torch.stack(pixels))
     for number, each in enumerate(pictures):
         planned = plan.images[min(number, len(plan.images) - 1)]    # a hook may have added pictures
+        is_complete = complete and (number < whole or whole == len(pixels))
         image = GeneratedImage(
             picture=as_picture(each), index=planned.index, seed=planned.seed, variation_seed=planned.variation_seed,
-            prompt=planned.prompt, negative_prompt=planned.negative_prompt, complete=complete, facts=_facts(run),
+            prompt=planned.prompt, negative_prompt=planned.negative_prompt, complete=is_complete, facts=_facts(run),
         )
-        if run.restore_faces is not None and complete:
+        if run.restore_faces is not None and is_complete:
             if run.request.kept.before_faces:
                 run.hooks.aside(image, BEFORE_FACES)
             image = replace(image, picture=run.restore_faces(image.picture))

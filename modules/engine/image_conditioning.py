@@ -69,7 +69,8 @@ def _depth(depth_map: Image.Image | None, components: Components, latents: Tenso
     if depth_map is None:
         raise InvalidValue(
             f"{components.checkpoint.name} draws by a map of distances, and none was given.",
-            "Send one as depth_map (bright is near; a depth preprocessor of any program makes it): this version has no MiDaS that would estimate it.",
+            "Put one into the field Depth map on img2img, over the API into depth_map (bright is near; a depth preprocessor of any program makes it):"
+            " this version has no MiDaS that would estimate it.",
             field="depth_map",
         )
     values = torch.from_numpy(np.asarray(depth_map.convert("F"), dtype=np.float32).copy())[None, None]

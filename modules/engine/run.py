@@ -23,10 +23,11 @@ from modules.engine.hypertile import TiledAttention
 from modules.engine.models import Models
 from modules.engine.plan import LATENT_CELL
 from modules.engine.precautions import VAE
-from modules.engine.preview import preview_maker
+from modules.engine.preview import preview_maker, preview_map, quickly_decoded
 from modules.engine.rescue import once_more, with_rescue
 from modules.engine.resolved import BOTH_PASSES, FIRST_PASS, SECOND_PASS, ResolvedRequest
 from modules.engine.sampler_contract import SamplerSpec
+from modules.engine.undecoded import LeftUndecoded, leaving_soon
 from modules.engine.upscale import BUILT_IN, KnownUpscalers
 from modules.engine.vae_memory import VaeRescue
 from modules.schema.errors import InvalidValue
@@ -71,21 +72,41 @@ class Run:
         return self.models.now.components
 
     def decoded(self, latents: Tensor) -> list[Tensor]:
-        """(B, C, h, w) -> pixels (3, H, W) in 0 .. 1 of each. An interrupt in the middle is not looked for: a picture that is drawn is shown.
+        """(B, C, h, w) -> pixels (3, H, W) in 0 .. 1 of each: as ``decoded_or_left``."""
+        return self.decoded_or_left(latents)[0]
 
-        What the VAE needed for it is remembered, and what was changed is told.
-        """
+    def decoded_or_left(self, latents: Tensor) -> tuple[list[Tensor], int]:
+        """(pixels (3, H, W) in 0 .. 1 of each, how many of them the VAE made): after an interrupt that it would outlast, the rest is drawn as previews are."""
+        found: list[Tensor] = []
+        try:
+            self._decode(latents, found)
+        except LeftUndecoded:
+            self.components.placement.release()
+            self.say("Interrupted while it was decoded: the picture is as coarse as a preview.")
+        return [*found, *self._drawn_quickly(latents[len(found) :])], len(found)
+
+    def _drawn_quickly(self, latents: Tensor) -> list[Tensor]:
+        """One colour for each cell: whatever previews are drawn with, no network is asked."""
+        if len(latents) == 0:
+            return []
+        with self.models.now.vae_in_use:
+            mapping = preview_map(self.components.vae, self.components.family.latent)
+        return [each.to(latents.device) for each in quickly_decoded(latents, mapping)]
+
+    def _decode(self, latents: Tensor, found: list[Tensor]) -> None:
+        """Adds each picture to ``found`` as the VAE has made it. What the VAE needed for it is remembered, and what was changed is told."""
         latent, vae, types = self.components.family.latent, self.components.vae, self.request.vae_types
         before = next(vae.parameters()).dtype
 
-        with self.models.now.vae_in_use, nullcontext() if self.tiles is None else self.tiles.on_vae(vae):
-            found = [decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, rescue=self.vae_rescue) for each in latents]
+        tiled = nullcontext() if self.tiles is None else self.tiles.on_vae(vae)
+        with self.models.now.vae_in_use, leaving_soon(vae, self.cancel), tiled:
+            for each in latents:
+                found.append(decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, rescue=self.vae_rescue))
         now = next(vae.parameters()).dtype
         if now is not before:
             words = str(now).removeprefix("torch.")
             self.models.remember(f"{VAE}{words}")
             self.say(f"The VAE is computed in {words} from now on: in {str(before).removeprefix('torch.')} its result was not a number.")
-        return found
 
     @property
     def vae_rescue(self) -> VaeRescue:

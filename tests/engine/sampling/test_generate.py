@@ -14,6 +14,7 @@ from PIL import Image
 
 from modules.compute.hardware import Hardware
 from modules.compute.policy import ComputePolicy, policy_from_flags
+from modules.engine import undecoded
 from modules.engine.generate import generate
 from modules.engine.hooks import DenoiserCall, GeneratedImage, NullHooks
 from modules.engine.resolved import PreviewOptions, ResolvedRequest, SamplingOptions
@@ -93,6 +94,30 @@ def test_the_job_after_an_interrupt_is_unaffected(components: Components) -> Non
     token = CancelToken()
     generate(REQUEST, components, policy=POLICY, hooks=StopAfter(token, 2), cancel=token)
     assert np.array_equal(drawn(components), before)
+
+
+@pytest.mark.parametrize(("patience", "whole"), [(60.0, [True, True]), (0.0, [True, False])])
+def test_an_interrupt_after_the_last_step_waits_for_the_decoder_only_a_moment(
+    components: Components, monkeypatch: pytest.MonkeyPatch, patience: float, whole: list[bool]
+) -> None:
+    """What the decoder has made is kept; what it was at is shown as coarse as a preview, and the user is told."""
+    token, layers = CancelToken(), 0
+
+    def look(*_: object) -> None:
+        nonlocal layers
+        layers += 1
+        if layers == 2:                             # the second picture is at the decoder
+            token.interrupt()
+
+    monkeypatch.setattr(undecoded, "PATIENCE", patience)
+    watched = components.vae.decoder.conv_in.register_forward_pre_hook(look)
+    result = generate(replace(REQUEST, batch_size=2), components, policy=POLICY, cancel=token)
+    watched.remove()
+    assert [image.complete for image in result.images] == whole and all(image.picture.size == (32, 24) for image in result.images)
+    assert any("coarse" in each for each in result.comments) is not all(whole)
+    monkeypatch.undo()
+    again = drawn(components, replace(REQUEST, batch_size=2))
+    assert [np.array_equal(np.asarray(image.picture), each) for image, each in zip(result.images, again, strict=True)] == whole
 
 
 def test_an_interrupt_before_the_first_call_gives_no_picture(components: Components) -> None:

@@ -1,0 +1,40 @@
+"""An interrupt while pictures are decoded: what is there in a moment is waited for, what takes longer is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from modules.engine.hooks import CancelView
+
+PATIENCE = 2.0  # seconds from the interrupt on; most pictures are decoded by then
+
+
+class LeftUndecoded(Exception):  # noqa: N818  (not an error: somebody wanted it so)
+    """Decoding was interrupted, and would have taken longer than ``PATIENCE``."""
+
+
+@contextmanager
+def leaving_soon(vae: nn.Module, cancel: CancelView) -> Iterator[None]:
+    """Inside, the layers of ``vae`` raise LeftUndecoded once the job was interrupted, or the batch skipped, for ``PATIENCE`` seconds.
+
+    One layer is never left in the middle. An interrupt from before counts from the first layer on.
+    """
+    noticed: list[float] = []
+
+    def look(*_: object) -> None:
+        if not (cancel.interrupted or cancel.skipped):
+            return
+        noticed.append(time.monotonic())
+        if noticed[-1] - noticed[0] >= PATIENCE:
+            raise LeftUndecoded
+
+    watched = [layer.register_forward_pre_hook(look) for layer in vae.modules() if next(layer.children(), None) is None]
+    try:
+        yield
+    finally:
+        for each in watched:
+            each.remove()
