@@ -1,15 +1,24 @@
 """Infotext back into fields: what a picture says is what the page would ask for again."""
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from modules.gradio_ui.choices import ChoiceSources
+from modules.gradio_ui.img2img_batch import send_img2img
 from modules.gradio_ui.paste import Paster
+from modules.gradio_ui.shown_files import ShownFiles
+from modules.gradio_ui.soft_inpainting import ENABLED as SOFT
+from modules.gradio_ui.soft_inpainting import SOFT_FIELDS
+from modules.gradio_ui.submit import Submitter
+from modules.schema.params_img2img import INPAINT_AREAS, MASK_MODES, MASKED_CONTENT
 from tests.gradio_ui.conftest import Behind, BuiltPage
 
 TEXT = """a red potion
@@ -151,6 +160,61 @@ def test_any_request_comes_back_from_its_picture(behind: Callable[..., Behind], 
     before, after = (page.form.request(values).to_flat() for values in (page.values(**asked), again))
     after["refiner_checkpoint"] = (after["refiner_checkpoint"] or "").split(" [")[0] or before["refiner_checkpoint"]     # its hash is known by now
     assert {key: value for key, value in after.items() if value != before[key]} == {}, text
+
+
+IMG2IMG_FIELDS: dict[str, Any] = {
+    **{name: FIELDS[name] for name in ("prompt", "negative_prompt", "steps", "sampler_name", "scheduler", "cfg_scale", "seed", "width", "height", "subseed",
+                                       "subseed_strength", "seed_resize_from_w", "seed_resize_from_h", "denoising_strength", "refiner_checkpoint", "refiner_switch_at")},
+    "img2img_enable-checkbox": st.booleans(), "img2img_mode": st.sampled_from(["0", "4"]),
+    "mask_blur": st.integers(0, 64), "inpainting_mask_invert": st.sampled_from(MASK_MODES), "inpainting_fill": st.sampled_from(MASKED_CONTENT),
+    "inpaint_full_res": st.sampled_from(INPAINT_AREAS), "inpaint_full_res_padding": st.integers(0, 64).map(lambda cells: 4 * cells),
+    SOFT: st.booleans(), **{each.name: st.sampled_from([each.bounds[0], each.bounds[1], each.start + each.bounds[2]]) for each in SOFT_FIELDS},
+}  # fmt: skip
+MASK_FIELDS = ("mask_blur", "inpainting_mask_invert", "inpainting_fill", "inpaint_full_res", "inpaint_full_res_padding", SOFT)
+
+
+def settled_img2img(values: dict[str, Any]) -> dict[str, Any]:
+    """As ``settled``: nothing about masks where there is none, and no padding around a whole picture."""
+    for name in ("prompt", "negative_prompt"):
+        values[name] = values[name].strip()
+    if values["img2img_mode"] == "0":
+        for name in MASK_FIELDS:
+            values.pop(name)
+    elif values["inpaint_full_res"] == INPAINT_AREAS[0]:
+        values.pop("inpaint_full_res_padding")
+    if not values.get(SOFT):
+        for each in SOFT_FIELDS:
+            values.pop(each.name)
+    if not values["img2img_enable-checkbox"]:
+        values.pop("refiner_checkpoint"), values.pop("refiner_switch_at")
+    return values
+
+
+@settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(asked=st.fixed_dictionaries(IMG2IMG_FIELDS).map(settled_img2img))
+def test_any_request_of_img2img_comes_back_from_its_picture(
+    behind: Callable[..., Behind], page: BuiltPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    """The pictures stay on their canvases; everything else is read from the text. How they were fitted is not: A1111's texts say nothing of it."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    Image.new("RGB", (48, 32), "blue").save(tmp_path / "picture.png")
+    canvas = json.dumps({"picture": str(tmp_path / "picture.png")})
+    kept = {"img2img_mode": asked["img2img_mode"], **{name: canvas for name in ("img2img_image", "img_inpaint_base", "img_inpaint_mask")}}
+    server, form = _one_server(behind), page.img2img
+    untouched = [kept.get(field.name, getattr(field.component, "value", None)) for field in form.fields]
+    clicked = [(asked | kept).get(field.name, value) for field, value in zip(form.fields, untouched)]
+    task = f"task(img2img-{len(server.engine.requests)})"
+    answer = Submitter(app=server.app, form=form, files=ShownFiles((server.app.paths.outputs_dir,)), send=send_img2img).submit(task, [], *clicked)
+    finished = server.app.jobs.find(task)
+    assert finished is not None, answer
+    server.app.jobs.wait(finished, 30)
+    assert finished.result is not None, finished.error
+    text = finished.result.images[0].infotext
+    updates = Paster(app=server.app, form=form, choices=ChoiceSources.of(server.app)).from_text(text)[1:]
+    again = [each.get("value", before) for each, before in zip(updates, untouched)]
+    before, after = (form.request(values).to_flat() for values in (clicked, again))
+    after["refiner_checkpoint"] = (after["refiner_checkpoint"] or "").split(" [")[0] or before["refiner_checkpoint"]     # its hash is known by now
+    assert {key: (before[key], value) for key, value in after.items() if value != before[key]} == {}, text
 
 
 def _one_server(behind: Callable[..., Behind], kept: dict[int, Behind] = {}) -> Behind:  # noqa: B006
