@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 from gradio.components import Component
 
 from modules.gradio_ui.components import form_column, form_row, tool_button
@@ -26,7 +27,8 @@ class FormBuilder:
     setting: a setting's value by key, for what the user shows or hides.
     native_size: what width and height start with where ui-config.json says nothing; None for the table's own.
     parts: what builds the ``Part``s of the layout, by name.
-    complete: see ``Form``. tools: the small buttons made, by elem_id; switches: the checkboxes that are no field.
+    complete: see ``Form``. tools: the small buttons made, by elem_id; switches: the checkboxes that are no field; places: what comes and goes with the
+    checkpoint.
     """
 
     table: ParameterTable
@@ -39,6 +41,7 @@ class FormBuilder:
     fields: list[Field] = field(default_factory=list)
     tools: dict[str, gr.Button] = field(default_factory=dict)
     switches: dict[str, Component] = field(default_factory=dict)
+    places: dict[str, Block] = field(default_factory=dict)
 
     def form(self) -> Form:
         return Form(table=self.table, fields=tuple(self.fields), complete=self.complete)

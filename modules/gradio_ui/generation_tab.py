@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 from gradio.components import Component
 from gradio.context import Context
 
@@ -41,7 +42,7 @@ from modules.schema.table import ParameterTable
 class GenerationTab:
     """What other parts of the page need of a built tab. pasted: the components that ``paster`` fills. switches: checkboxes and fields of no request, by name.
 
-    options: settings that stand on the tab.
+    options: settings that stand on the tab. places: what comes and goes with the checkpoint, by elem_id.
     """
 
     name: str
@@ -52,6 +53,7 @@ class GenerationTab:
     toprow: Toprow
     output: OutputPanel
     options: tuple[QuickSetting, ...] = ()
+    places: Mapping[str, Block] = field(default_factory=dict)
 
 
 def build_generation_tab(
@@ -100,7 +102,9 @@ def build_generation_tab(
     _wire_counters(app, form, toprow)
     wire_styles(app, form, toprow)
     wire_styles_editor(app, form, toprow, build_styles_editor(tab))
-    return GenerationTab(name=tab, form=form, paster=paster, pasted=pasted, switches=builder.switches, toprow=toprow, output=output, options=options)
+    return GenerationTab(
+        name=tab, form=form, paster=paster, pasted=pasted, switches=builder.switches, toprow=toprow, output=output, options=options, places=builder.places
+    )
 
 
 def _override_chips(tab: str) -> gr.Dropdown:

@@ -22,8 +22,10 @@ LABELS = {
     "inpaint_sketch": "Color sketch inpainting",
     "img_inpaint_base": "Image for img2img",
     "img_inpaint_mask": "Mask",
+    "img2img_depth_map": "Depth map (bright is near)",
 }
 MODE, RESIZE_TAB, SCALE, MASK_ALPHA = "img2img_mode", "img2img_resize_tab", "img2img_scale", "img2img_mask_alpha"
+DEPTH = "img2img_depth_map"
 LARGEST_SCALE = 64
 CELL = 8  # pixels; the size of a picture is a multiple of it
 
@@ -31,10 +33,12 @@ CELL = 8  # pixels; the size of a picture is a multiple of it
 def img2img_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """More values of an Img2ImgRequest by API name, from all fields of the page by name. Raises InvalidValue."""
     mode = _number(values.get(MODE))
+    depth = read_canvas(values.get(DEPTH), LABELS[DEPTH]).picture
+    found: dict[str, Any] = {} if depth is None else {"depth_map": depth}
     if mode == BATCH:
-        return {}
+        return found
     picture, mask = _start(mode, values)
-    found: dict[str, Any] = {"init_images": (picture,), "mask": mask}
+    found |= {"init_images": (picture,), "mask": mask}
     if mask is not None and (soft := soft_arguments(values)):
         found["alwayson_scripts"] = soft
     scale = scale_of(values)

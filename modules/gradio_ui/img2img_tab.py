@@ -9,6 +9,7 @@ import gradio as gr
 
 from modules.application.app import App
 from modules.gradio_ui import img2img_pictures as pictures
+from modules.families.table import family_named
 from modules.gradio_ui.canvas import COLOUR_MASK, MASK, MASKED, PLAIN, SKETCH, build_canvas
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
 from modules.gradio_ui.components import BridgeNumber, form_column, form_row, tool_button
@@ -25,6 +26,7 @@ from modules.library.model_file import ModelFile
 from modules.schema.table import IMG2IMG
 
 TAB = "img2img"
+DEPTH_PLACE = "img2img_depth"
 MODES = (  # in A1111's order; the tab's name in ids, its label, its canvases as (elem_id, what is painted on it)
     ("img2img", "img2img", (("img2img_image", PLAIN),)),
     ("img2img_sketch", "Sketch", (("img2img_sketch", SKETCH),)),
@@ -48,6 +50,7 @@ def build_img2img_tab(app: App, choices: Choices, ui_config: UiConfig, files: Sh
         "mask_alpha": _mask_alpha,
         "soft_inpainting": build_soft_inpainting,
         "image_cfg_scale": partial(_image_cfg_scale, app),
+        "depth_map": partial(_depth_map, app),
         "tools": lambda builder: build_interrogate_buttons(app),
     }
     return build_generation_tab(app, IMG2IMG, choices, ui_config, files, parts=parts, complete=pictures.img2img_values, send=send_img2img)
@@ -60,6 +63,18 @@ def image_cfg_shown(model: ModelFile | None) -> Any:
 
 def _image_cfg_scale(app: App, builder: FormBuilder) -> None:
     builder.parameter("image_cfg_scale", visible=image_cfg_shown(chosen_checkpoint(app)))
+
+
+def depth_map_shown(model: ModelFile | None) -> Any:
+    """``visible`` of the place for a depth map: only models that draw by one take it."""
+    family = family_named(model.family_name) if model is not None and model.family_name else None
+    return True if family is not None and family.is_depth else "hidden"
+
+
+def _depth_map(app: App, builder: FormBuilder) -> None:
+    with gr.Column(elem_id=DEPTH_PLACE, elem_classes=["gradio-column"], visible=depth_map_shown(chosen_checkpoint(app)), min_width=0) as place:
+        build_canvas(builder, pictures.DEPTH, pictures.LABELS[pictures.DEPTH], PLAIN)
+    builder.places[DEPTH_PLACE] = place
 
 
 def _modes(builder: FormBuilder, *, may_name_folders: bool) -> None:

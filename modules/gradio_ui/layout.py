@@ -146,6 +146,7 @@ RESIZE_AND_BATCH = Line(
 )
 IMG2IMG_SECTIONS: tuple[Item, ...] = (
     Part("modes"),
+    Part("depth_map"),
     "resize_mode",
     INPAINT_CONTROLS,
     SAMPLING,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 from gradio.components import Component
 
 from modules.application.app import App
@@ -23,7 +24,7 @@ from modules.schema.setting import Setting
 from modules.schema.widgets import Dropdown, Hidden
 
 TOLD = "(answer) => { webui.settingsStored(answer); }"
-Following = Sequence[tuple[Component, Callable[[ModelFile | None], Any]]]  # components, each with what makes its update
+Following = Sequence[tuple[Block, Callable[[ModelFile | None], Any]]]  # components and places, each with what makes its update
 
 
 @dataclass(frozen=True, kw_only=True)

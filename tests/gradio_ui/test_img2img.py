@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from modules.gradio_ui.img2img_tab import depth_map_shown
+from modules.library.model_file import ModelFile
 from modules.schema.errors import InvalidValue
 from modules.schema.request import Img2ImgRequest
 from tests.gradio_ui.conftest import BuiltPage
@@ -96,6 +98,21 @@ def test_uploaded_mask(asked: Asked) -> None:
     mask.paste(255, (8, 8, 16, 16))
     request = asked("inpaint upload", img_inpaint_base=BLUE, img_inpaint_mask=mask)
     assert request.inpaint.mask.convert("L").getbbox() == (8, 8, 16, 16)
+
+
+@pytest.mark.parametrize("mode", ["img2img", "inpaint upload"])
+def test_a_depth_map_goes_along(asked: Asked, mode: str) -> None:
+    given = {"img2img_image": BLUE} if mode == "img2img" else {"img_inpaint_base": BLUE, "img_inpaint_mask": BLUE}
+    assert asked(mode, **given).init.depth_map is None
+    assert asked(mode, **given, img2img_depth_map=Image.new("L", (12, 8), 90)).init.depth_map.size == (12, 8)
+
+
+def test_only_depth_checkpoints_show_the_place_for_a_depth_map(page: BuiltPage) -> None:
+    def model(family: str | None) -> ModelFile:
+        return ModelFile(path=Path("x.safetensors"), name="x.safetensors", kind="checkpoint", family_name=family)
+
+    assert [depth_map_shown(each) for each in (None, model(None), model("SD 1.x"), model("SD2 depth"))] == ["hidden", "hidden", "hidden", True]
+    assert page.components["img2img_depth"]["props"]["visible"] == "hidden"
 
 
 def test_choices_by_their_words(asked: Asked) -> None:

@@ -33,6 +33,14 @@ webui.showImg2imgMode = function() {
     webui.showScaledSize();
 };
 
+// Whether the server gets what is on a canvas: it belongs to the mode that shows, or to the checkpoint in use.
+webui.isCanvasAskedFor = function(id) {
+    if (id === "img2img_depth_map") {
+        return getComputedStyle(webui.find("#img2img_depth")).display !== "none";
+    }
+    return (webui.img2imgModes[webui.img2imgMode()] || []).includes(id);
+};
+
 // Width and height as the picture has them, in proportion where the fields do not reach so far.
 webui.takeSizeOf = function(canvas) {
     if (!canvas || !canvas.picture) {
@@ -90,7 +98,7 @@ onUiLoaded(() => {
     webui.fillers.img2img_batch_source_tab = () => String(get_tab_index("img2img_batch_source"));
     webui.fillers.img2img_resize_tab = () => String(get_tab_index("img2img_tabs_resize"));
     for (const id of Object.keys(webui.canvases)) {
-        const needed = () => (webui.img2imgModes[webui.img2imgMode()] || []).includes(id);
+        const needed = () => webui.isCanvasAskedFor(id);
         webui.fillers[`${id}_content`] = () => (needed() ? webui.canvases[id].content() : "");
         webui.fillers[`${id}_original`] = webui.fillers[`${id}_content`];
         webui.canvases[id].onChange(webui.showScaledSize);
