@@ -186,7 +186,10 @@ def start_extensions(app: App, scripts: ScriptHost) -> None:
 
 
 def say_ready(app: App, address: Address, times: StartupTimes, told: str = "") -> None:
-    """The page answers: say where, open the browser if asked, and only now load the model. told: more for whoever started it."""
+    """The page answers: say where, open the browser if asked, and load the model when a page that comes at once is up; a job does not wait for that.
+
+    told: more for whoever started it.
+    """
     from modules.application.build import preload
 
     log.info("Running on local URL:  %s", address.url.rstrip("/"))
@@ -198,6 +201,8 @@ def say_ready(app: App, address: Address, times: StartupTimes, told: str = "") -
     log.info(times.sentence())
     if opens_browser(app, address) and not app.flags.nowebui and has_display(os.environ):
         webbrowser.open(address.url)
+    if not app.flags.nowebui:
+        app.first_visit.go_first()
     preload(app)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from modules.application.downloads import Downloads
 from modules.application.estimates import Estimates
 from modules.application.faces import Faces
+from modules.application.first_visit import FirstVisit
 from modules.application.network_pages import NetworkPages
 from modules.application.paths import Paths
 from modules.application.picture_index import PictureIndex
@@ -64,6 +65,7 @@ class App:
     controls: ControlShelf = field(default_factory=ControlShelf)
     precautions: Precautions = field(default_factory=Precautions)
     network_pages: NetworkPages = field(default_factory=NetworkPages)
+    first_visit: FirstVisit = field(default_factory=FirstVisit)
     notices: tuple[str, ...] = ()
     scripts: ScriptDoor = field(default_factory=ScriptDoor)
     postprocessing: PostprocessDoor = field(default_factory=PostprocessDoor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,30 +21,41 @@ ADDRESS_HEADERS = frozenset({b"host", b"x-forwarded-host", b"x-forwarded-proto",
 class FrontPage:
     """ASGI application: Gradio's server, whose "/" is asked for once for each address that the server goes by; the head is made anew each time.
 
-    app: Gradio's. head: the lines of <head>.
+    app: Gradio's. head: the lines of <head>. visited: called for each browser that asks.
     """
 
     app: ASGIApp
     head: Callable[[], str]
+    visited: Callable[[], None] = lambda: None
     _kept: dict[tuple[Any, ...], tuple[str, str]] = field(default_factory=dict)
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not _asks_for_the_page(scope):
             await self.app(scope, receive, send)
             return
-        address = _address(scope)
-        halves = self._kept.get(address)
+        if b"text/html" in dict(scope["headers"]).get(b"accept", b""):
+            self.visited()
+        async with self._one_at_a_time:  # whoever comes while it is made the first time waits for that one
+            halves = await self._halves(scope, receive)
         if halves is None:
+            await self.app(scope, receive, send)
+            return
+        head = await run_in_threadpool(self.head)
+        await HTMLResponse(halves[0] + head + halves[1], headers={"Cache-Control": "no-cache"})(scope, receive, send)
+
+    async def _halves(self, scope: Scope, receive: Receive) -> tuple[str, str] | None:
+        """The page before its head and after it; None where Gradio answers something else."""
+        address = _address(scope)
+        if address not in self._kept:
             html = await _answer(self.app, scope, receive)
             before, mark, after = html.partition(HEAD_MARK)
             if not mark:
-                await self.app(scope, receive, send)
-                return
+                return None
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            halves = self._kept[address] = (before, after)
-        head = await run_in_threadpool(self.head)
-        await HTMLResponse(halves[0] + head + halves[1], headers={"Cache-Control": "no-cache"})(scope, receive, send)
+            self._kept[address] = (before, after)
+        return self._kept[address]
 
 
 def _asks_for_the_page(scope: Scope) -> bool:

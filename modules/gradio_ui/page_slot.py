@@ -64,4 +64,5 @@ class PageSlot:
 
 
 def _fronted(page: Any) -> FrontPage:
-    return FrontPage(GradioGate(page), page.get_blocks().page_head)
+    blocks = page.get_blocks()
+    return FrontPage(GradioGate(page), blocks.page_head, visited=blocks.app_record.first_visit.begins)

@@ -14,6 +14,7 @@ def add_queue_routes(routes: Routes) -> None:
 
     def jobs(count: int = 20) -> dict[str, Any]:
         """The queue: the running job, those in line with their places, those that ended last, and what the user should know."""
+        app.first_visit.stands()
         return {**listed_jobs(app, count), "notices": notices(app)}
 
     def job(job_id: str) -> dict[str, Any]:
