@@ -10,10 +10,10 @@ from torch import nn
 
 from modules.engine.hooks import CancelView
 
-PATIENCE = 2.0  # seconds from the interrupt on; most pictures are decoded by then
+PATIENCE = 10.0  # seconds from the interrupt on; all but large pictures are decoded by then, also on processors
 
 
-class LeftUndecoded(Exception):  # noqa: N818  (not an error: somebody wanted it so)
+class LeftUndecoded(Exception):
     """Decoding was interrupted, and would have taken longer than ``PATIENCE``."""
 
 

@@ -199,7 +199,7 @@ def test_any_request_of_img2img_comes_back_from_its_picture(
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     Image.new("RGB", (48, 32), "blue").save(tmp_path / "picture.png")
     canvas = json.dumps({"picture": str(tmp_path / "picture.png")})
-    kept = {"img2img_mode": asked["img2img_mode"], **{name: canvas for name in ("img2img_image", "img_inpaint_base", "img_inpaint_mask")}}
+    kept = {"img2img_mode": asked["img2img_mode"], **dict.fromkeys(("img2img_image", "img_inpaint_base", "img_inpaint_mask"), canvas)}
     server, form = _one_server(behind), page.img2img
     untouched = [kept.get(field.name, getattr(field.component, "value", None)) for field in form.fields]
     clicked = [(asked | kept).get(field.name, value) for field, value in zip(form.fields, untouched)]

@@ -15,7 +15,7 @@ webui.settingKinds = {
         write: (row, value) => { row.querySelector("input, textarea").value = value ?? ""; },
     },
     colorpicker: {read: (row) => row.querySelector("input").value, write: (row, value) => { row.querySelector("input").value = value; }},
-    dropdown: {read: (row) => row.querySelector("select").value, write: (row, value) => webui.chooseOption(row.querySelector("select"), value)},
+    dropdown: {read: (row) => webui.chosenOption(row.querySelector("select")), write: (row, value) => webui.chooseOption(row.querySelector("select"), value)},
     multiselect: {
         read: (row) => Array.from(row.querySelectorAll(".setting-token"), (token) => token.dataset.value),
         write: (row, values) => row.querySelector(".setting-tokens").replaceChildren(...(values || []).map(webui.settingToken)),
@@ -68,6 +68,9 @@ webui.chooseOption = function(select, value) {
     }
     option.selected = true;
 };
+
+// null where nothing is chosen: some settings hold nothing until somebody chooses.
+webui.chosenOption = (select) => (select.selectedIndex < 0 ? null : select.value);
 
 webui.readSetting = (row) => webui.settingKinds[row.dataset.kind].read(row);
 
