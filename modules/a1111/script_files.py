@@ -22,6 +22,11 @@ def load_module(path: Path) -> ModuleType:
     return module
 
 
+def is_built_in(filename: str | None) -> bool:
+    """Whether a script's file came with the program."""
+    return filename is not None and Path(filename).resolve().parent == BUILT_IN
+
+
 def built_in_files() -> list[Path]:
     """Our own scripts, in the order of the Script list."""
     files = [each for each in BUILT_IN.glob("*.py") if not each.name.startswith("_")]

@@ -25,7 +25,7 @@ from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.gradio_files import FRONTEND, FRONTEND_URL, preloads
 from modules.gradio_ui.head import head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
-from modules.gradio_ui.img2img_tab import DEPTH_PLACE, build_img2img_tab, depth_map_shown, image_cfg_shown
+from modules.gradio_ui.img2img_tab import DEPTH_PLACE, build_img2img_tab, depth_place_classes, image_cfg_shown
 from modules.gradio_ui.merger_tab import MergerTab
 from modules.gradio_ui.page_slot import PageSlot
 from modules.gradio_ui.page_state import awaited_ids, fold_count, page_state
@@ -110,7 +110,7 @@ def build_ui(app: App, slot: PageSlot | None = None) -> Page:
         following: Following = (
             (footer, lambda model: footer_html(app, model)),
             (img2img.form.component("image_cfg_scale"), lambda model: gr.update(visible=image_cfg_shown(model))),
-            (img2img.places[DEPTH_PLACE], lambda model: gr.update(visible=depth_map_shown(model))),
+            (img2img.places[DEPTH_PLACE], lambda model: gr.update(elem_classes=depth_place_classes(model))),
         )
         forms = (txt2img.form, img2img.form)
         wire_wishes(app, forms, setting_answer)

@@ -18,6 +18,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from modules.files.resolver import allowed
+from modules.gradio_ui.components import HIDDEN_TEXT
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.imaging.base64_codec import open_image
 from modules.imaging.drawings import painted_mask, painted_over
@@ -45,7 +46,7 @@ class CanvasText(gr.Textbox):
     def __init__(self, name: str = "", kind: str = PLAIN, *, elem_id: str | None = None, render: bool = True) -> None:
         """render: as Gradio gives it when it makes the field once more, for an update that leaves it as it is."""
         self.name, self.kind = name, kind
-        super().__init__("", elem_id=elem_id, show_label=False, visible="hidden", interactive=True, container=False, render=render)
+        super().__init__("", elem_id=elem_id, render=render, **HIDDEN_TEXT)
 
     def preprocess(self, payload: Any) -> Any:
         """The picture, what is painted on it included; of a mask {"image", "mask"}, white where something is painted. None without a picture."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+
+# As many lines at most as at least: the browser need not measure how high the text is.
+HIDDEN_TEXT: dict[str, Any] = {"show_label": False, "visible": "hidden", "interactive": True, "container": False, "lines": 2, "max_lines": 2}
 
 
 def tool_button(icon: str, elem_id: str, *, visible: bool = True, variant: str = "secondary") -> gr.Button:
@@ -27,7 +32,7 @@ def bridge_button(elem_id: str) -> gr.Button:
 
 def bridge_text(elem_id: str, value: str = "") -> gr.Textbox:
     """A text field through which Python and JavaScript hand each other values."""
-    return gr.Textbox(value, elem_id=elem_id, show_label=False, visible="hidden", interactive=True, container=False)
+    return gr.Textbox(value, elem_id=elem_id, **HIDDEN_TEXT)
 
 
 class BridgeNumber(gr.Textbox):
@@ -37,11 +42,21 @@ class BridgeNumber(gr.Textbox):
 
     def __init__(self, elem_id: str = "", value: str = "0", *, render: bool = True) -> None:
         """render: as Gradio gives it when it makes the field once more, for an update that leaves it as it is."""
-        super().__init__(value, elem_id=elem_id, show_label=False, visible="hidden", interactive=True, container=False, render=render)
+        super().__init__(value, elem_id=elem_id, render=render, **HIDDEN_TEXT)
 
     def preprocess(self, payload: Any) -> Any:
         text = str(payload or "")
         return int(text) if text.isdigit() else 0
+
+
+@contextmanager
+def late() -> Iterator[None]:
+    """What is built inside comes into the page a moment after that is ready, and stays: what nobody sees at first need not be waited for.
+
+    static/priming.js opens it, at once where somebody reaches for it.
+    """
+    with gr.Accordion("", open=False, elem_classes=["opened-late", "stays-open"]):
+        yield
 
 
 def form_row(elem_id: str | None = None, *classes: str, shown: bool = True) -> gr.Row:

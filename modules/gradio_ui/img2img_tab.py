@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 
 from modules.application.app import App
-from modules.gradio_ui import img2img_pictures as pictures
 from modules.families.table import family_named
+from modules.gradio_ui import img2img_pictures as pictures
 from modules.gradio_ui.canvas import COLOUR_MASK, MASK, MASKED, PLAIN, SKETCH, build_canvas
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
 from modules.gradio_ui.components import BridgeNumber, form_column, form_row, tool_button
@@ -65,14 +65,14 @@ def _image_cfg_scale(app: App, builder: FormBuilder) -> None:
     builder.parameter("image_cfg_scale", visible=image_cfg_shown(chosen_checkpoint(app)))
 
 
-def depth_map_shown(model: ModelFile | None) -> Any:
-    """``visible`` of the place for a depth map: only models that draw by one take it."""
+def depth_place_classes(model: ModelFile | None) -> list[str]:
+    """``elem_classes`` of the place for a depth map: it is seen with models that draw by one."""
     family = family_named(model.family_name) if model is not None and model.family_name else None
-    return True if family is not None and family.is_depth else "hidden"
+    return ["gradio-column"] if family is not None and family.is_depth else ["gradio-column", "unseen"]
 
 
 def _depth_map(app: App, builder: FormBuilder) -> None:
-    with gr.Column(elem_id=DEPTH_PLACE, elem_classes=["gradio-column"], visible=depth_map_shown(chosen_checkpoint(app)), min_width=0) as place:
+    with gr.Column(elem_id=DEPTH_PLACE, elem_classes=depth_place_classes(chosen_checkpoint(app)), min_width=0) as place:
         build_canvas(builder, pictures.DEPTH, pictures.LABELS[pictures.DEPTH], PLAIN)
     builder.places[DEPTH_PLACE] = place
 
@@ -94,11 +94,11 @@ def _canvases(builder: FormBuilder, mode: str, canvases: tuple[tuple[str, str], 
 
 def _copy_buttons(own: str) -> None:
     """What they do stands in static/img2img.js."""
-    with gr.Row(elem_id=f"{TAB}_copy_to_{own}", elem_classes=["gradio-row", "copy-buttons"]):
-        gr.HTML("Copy image to: ", elem_id=f"{TAB}_label_copy_to_{own}", elem_classes=["gradio-html"], padding=False)
-        for name, label in COPIES.items():
-            if name != own:
-                gr.Button(label, elem_id=f"{TAB}_copy_{own}_to_{name}", min_width=0)
+    buttons = "".join(
+        f'<button type="button" id="{TAB}_copy_{own}_to_{name}" class="dialog-button">{label}</button>' for name, label in COPIES.items() if name != own
+    )
+    words = f'<span id="{TAB}_label_copy_to_{own}">Copy image to: </span>'
+    gr.HTML(words + buttons, elem_id=f"{TAB}_copy_to_{own}", elem_classes=["gradio-html", "copy-buttons"], padding=False)
 
 
 def _resize(builder: FormBuilder) -> None:

@@ -13,7 +13,6 @@ import gradio as gr
 
 from modules.application.app import App
 from modules.application.network_pages import SORT_FIELDS, NetworkPage
-from modules.gradio_ui.components import bridge_button, bridge_text
 
 
 @contextmanager
@@ -29,8 +28,8 @@ def network_tabs(app: App, tab: str) -> Iterator[None]:
         for page in pages:
             _page(app, tab, page)
         boxes = "".join(f'<div id="{tab}_{page.id}_edit_user_metadata"></div>' for page in pages)
+        boxes += _bridge_html(f"{tab}_preview_filename", f"{tab}_save_preview", "preview")
         gr.HTML(boxes, elem_id=f"{tab}_card_dialogs", elem_classes=["dialog-boxes"], padding=False)
-        _preview_bridge(tab)
 
 
 def _page(app: App, tab: str, page: NetworkPage) -> None:
@@ -38,17 +37,15 @@ def _page(app: App, tab: str, page: NetworkPage) -> None:
     with gr.Column(elem_id=start, elem_classes=["tabitem", "gradio-tabitem", "extra-page"], min_width=0):
         with gr.Column(elem_id=f"{start}_prompts", elem_classes=["gradio-column", "extra-page-prompts"], min_width=0):
             pass
-        gr.HTML(_pane_html(app, start, page), elem_id=f"{start}_cards_html", elem_classes=["gradio-html"], padding=False)
-        name, edit = bridge_text(f"{start}_edit_user_metadata_name"), bridge_button(f"{start}_edit_user_metadata_button")
-        edit.click(None, inputs=[name], js=f"(name) => {{ webui.networks.edit('{tab}', '{page.id}', name); }}")
-        refresh = bridge_button(f"{start}_extra_refresh_internal")
-        refresh.click(None, js=f"() => {{ webui.networks.refresh('{tab}', '{page.id}'); }}")
+        bridges = _bridge_html(f"{start}_edit_user_metadata_name", f"{start}_edit_user_metadata_button", "edit")
+        bridges += _bridge_html("", f"{start}_extra_refresh_internal", "refresh")
+        gr.HTML(_pane_html(app, start, page) + bridges, elem_id=f"{start}_cards_html", elem_classes=["gradio-html"], padding=False)
 
 
-def _preview_bridge(tab: str) -> None:
-    """Extensions name a picture's file in the one and press the other, as in A1111."""
-    filename, save = bridge_text(f"{tab}_preview_filename"), bridge_button(f"{tab}_save_preview")
-    save.click(None, inputs=[filename], js=f"(filename) => {{ webui.networks.savePreviewOfFile('{tab}', filename); }}")
+def _bridge_html(text_id: str, button_id: str, act: str) -> str:
+    """A hidden field and button: extensions write into the one and press the other, as in A1111. act: what static/network_dialogs.js does then."""
+    text = f'<div id="{text_id}" class="unseen"><textarea></textarea></div>' if text_id else ""
+    return f'{text}<button type="button" id="{button_id}" class="unseen" data-network-act="{act}" data-text="{text_id}">Run</button>'
 
 
 def _pane_html(app: App, start: str, page: NetworkPage) -> str:

@@ -95,7 +95,7 @@ def _when_set(component: Component) -> Callable[..., Any]:
 
 
 def _wire_card_choice(
-    app: App, row: tuple[QuickSetting, ...], store: Callable[..., list[Any]], *, inputs: list[Component], outputs: list[Component]
+    app: App, row: tuple[QuickSetting, ...], store: Callable[..., list[Any]], *, inputs: list[Component], outputs: list[Any]
 ) -> None:
     """A click on a checkpoint's card chooses it, whether or not the row shows checkpoints.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,11 @@ from gradio.components import Component
 from modules.a1111.script import Script
 from modules.a1111.script_arguments import scripting_of
 from modules.a1111.script_controls import default_value
+from modules.a1111.script_files import is_built_in
 from modules.a1111.script_host import ScriptHost
 from modules.a1111.script_runner import ScriptRunner
 from modules.application.app import App
-from modules.gradio_ui.components import form_column
+from modules.gradio_ui.components import form_column, late
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.schema.errors import InvalidValue
@@ -117,7 +119,8 @@ def _panel(runner: ScriptRunner, builder: FormBuilder) -> ScriptsPanel:
 
 
 def _group(runner: ScriptRunner, script: Script) -> gr.Column:
-    with gr.Column(elem_classes=_HIDDEN, min_width=0) as group:
+    entrance = late() if is_built_in(script.filename) else nullcontext()     # extensions' scripts may look for their controls at once
+    with gr.Column(elem_classes=_HIDDEN, min_width=0) as group, entrance:
         runner.create_script_ui(script)
     script.group = group
     return group

@@ -13,7 +13,7 @@ from modules.application.app import App
 from modules.application.generation import styles_paths
 from modules.engine.styles import Style, apply_styles, read_styles, save_styles
 from modules.files.storage import StorageError
-from modules.gradio_ui.components import bridge_text, tool_button
+from modules.gradio_ui.components import bridge_text, late, tool_button
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form import Form
 
@@ -39,7 +39,7 @@ class StylesEditor:
 
 def build_styles_editor(tab: str) -> StylesEditor:
     """The dialog, inside the current block."""
-    with gr.Column(elem_id=f"{tab}_styles_dialog", elem_classes=["styles-editor"], min_width=0):
+    with gr.Column(elem_id=f"{tab}_styles_dialog", elem_classes=["styles-editor"], min_width=0), late():
         with gr.Row(elem_classes=["gradio-row"]):
             select = gr.Dropdown(
                 [], value=None, label="Styles", elem_id=f"{tab}_styles_edit_select", elem_classes=["gradio-dropdown"], allow_custom_value=True,

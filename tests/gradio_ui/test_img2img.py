@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from modules.gradio_ui.img2img_tab import depth_map_shown
+from modules.gradio_ui.img2img_tab import depth_place_classes
 from modules.library.model_file import ModelFile
 from modules.schema.errors import InvalidValue
 from modules.schema.request import Img2ImgRequest
@@ -111,8 +111,8 @@ def test_only_depth_checkpoints_show_the_place_for_a_depth_map(page: BuiltPage) 
     def model(family: str | None) -> ModelFile:
         return ModelFile(path=Path("x.safetensors"), name="x.safetensors", kind="checkpoint", family_name=family)
 
-    assert [depth_map_shown(each) for each in (None, model(None), model("SD 1.x"), model("SD2 depth"))] == ["hidden", "hidden", "hidden", True]
-    assert page.components["img2img_depth"]["props"]["visible"] == "hidden"
+    assert ["unseen" in depth_place_classes(each) for each in (None, model(None), model("SD 1.x"), model("SD2 depth"))] == [True, True, True, False]
+    assert "unseen" in page.components["img2img_depth"]["props"]["elem_classes"]
 
 
 def test_choices_by_their_words(asked: Asked) -> None:

@@ -39,7 +39,7 @@ def build(is_img2img: bool, count: int) -> Built:
     titles = models.model_titles()
     with (
         gr.Column(elem_id=f"{tab}_controlnet", elem_classes=["gradio-group"], min_width=0),
-        gr.Accordion(f"ControlNet {_VERSION}", open=False, elem_id="controlnet", elem_classes=["gradio-accordion"]),
+        gr.Accordion(f"ControlNet {_VERSION}", open=False, elem_id="controlnet", elem_classes=["gradio-accordion", "opened-late"]),
     ):
         def unit(base: str) -> None:
             places.append(gr.State(None))
@@ -48,7 +48,7 @@ def build(is_img2img: bool, count: int) -> Built:
         if count == 1:
             unit(f"{tab}_controlnet_ControlNet")
         else:
-            with gr.Tabs(elem_id=f"{tab}_controlnet_tabs", elem_classes=["opened-late"], selected=0):
+            with gr.Tabs(elem_id=f"{tab}_controlnet_tabs", selected=0):
                 for number in range(count):
                     with gr.Tab(f"ControlNet Unit {number}", id=number, elem_classes=["cnet-unit-tab"], render_children=True):
                         unit(f"{tab}_controlnet_ControlNet-{number}")

@@ -88,7 +88,10 @@ export function findByNumber(AppTree) {
         if (getter) {
             return await getter();
         }
-        const node = this.root ? nodeOf(this.root, id) : null;
-        return node ? {value: node.props.props.value} : original.get_state.call(this, id);
+        if (!this.root) {
+            return original.get_state.call(this, id);
+        }
+        const node = nodeOf(this.root, id);  // none for what follows another event: it is asked for by that one's number
+        return node ? {value: node.props.props.value} : null;
     };
 }

@@ -252,3 +252,23 @@ webui.networks.savePreviewOfFile = function(tab, filename) {
     }
     webui.toast(`No card has its picture at ${filename}.`, "error");
 };
+
+// The hidden buttons by which extensions edit a card, read a page again, or give a card its picture.
+document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-network-act]");
+    if (!button) {
+        return;
+    }
+    const tab = button.id.split("_")[0];
+    const text = button.dataset.text ? webui.field(button.dataset.text).value : "";
+    if (button.dataset.networkAct === "preview") {
+        webui.networks.savePreviewOfFile(tab, text);
+        return;
+    }
+    const {page} = document.querySelector(`#${button.id.replace(/_(edit_user_metadata_button|extra_refresh_internal)$/, "")}_pane`).dataset;
+    if (button.dataset.networkAct === "edit") {
+        webui.networks.edit(tab, page, text);
+    } else {
+        webui.networks.refresh(tab, page);
+    }
+});

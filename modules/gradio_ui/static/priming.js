@@ -8,6 +8,8 @@ webui.primingPatience = 3000;
 
 webui.lateCallbacks = [];  // called when the late parts are there
 
+// Parts with the class "stays-open" have no head of their own: they are not closed again.
+
 // late: those below "opened-late", or all others.
 webui.closedParts = function(late = false) {
     const accordions = gradioApp().querySelectorAll(".block > button.label-wrap:not(.open):not([data-primed])");
@@ -19,37 +21,65 @@ webui.closedParts = function(late = false) {
 webui.prime = async function(late = false) {
     const deadline = performance.now() + webui.primingPatience;
     const shown = new Map();
-    for (const list of gradioApp().querySelectorAll("#tabs .tabs [role=tablist]:not(.visually-hidden)")) {
-        shown.set(list, list.querySelector("button[role=tab].selected"));
-    }
+    const noteChosenTabs = () => {
+        for (const list of gradioApp().querySelectorAll("#tabs .tabs [role=tablist]:not(.visually-hidden)")) {
+            shown.has(list) || shown.set(list, list.querySelector("button[role=tab].selected"));
+        }
+    };
     const opened = [];
+    const wanted = new Set();  // what somebody clicked on meanwhile: it stays open
     let parts = webui.closedParts(late);
     while (parts.length && performance.now() < deadline) {
+        noteChosenTabs();
         for (const part of parts) {
             part.dataset.primed = "yes";
-            part.click();
+            webui.openUnseen(part, wanted);
             if (part.classList.contains("label-wrap")) {
                 opened.push(part);
-            } else {
-                await webui.nextFrame();
+            }
+            if (late || !part.classList.contains("label-wrap")) {
+                await webui.nextFrame();  // late, the page belongs to somebody by now
             }
         }
         await webui.nextFrame();
         parts = webui.closedParts(late);
     }
-    opened.reverse().forEach((part) => part.classList.contains("open") && part.click());
+    opened.reverse().forEach((part) => {
+        const block = part.closest(".block");
+        if (part.classList.contains("open") && !wanted.has(part) && !block.classList.contains("stays-open")) {
+            part.click();
+        }
+        block.classList.remove("priming");
+    });
     shown.forEach((button) => button && button.isConnected && button.click());
     await webui.nextFrame();
 };
 
+// A click on a part that hides what it opens (css), until ``prime`` is done with it or somebody else clicks on it.
+webui.openUnseen = function(part, wanted) {
+    if (part.classList.contains("label-wrap")) {
+        const block = part.closest(".block");
+        block.classList.add("priming");
+        part.addEventListener("click", (event) => {
+            if (event.isTrusted && block.classList.contains("priming")) {
+                event.stopPropagation();
+                wanted.add(part);
+                block.classList.remove("priming");
+            }
+        }, {capture: true});
+    }
+    part.click();
+};
+
 webui.nextFrame = () => new Promise((resolve) => setTimeout(resolve, 16));
 
-// When nobody has touched the page for a moment: what is opened would stand in the way of a hand.
-webui.primeLate = async function() {
+// At once, for whoever reaches for such a part; all callers get the same promise.
+webui.primeLate = () => (webui.latePriming ||= webui.openLateParts());
+
+webui.openLateParts = async function() {
     if (webui.closedParts(true).length === 0) {
         return;
     }
-    await new Promise((resolve) => (window.requestIdleCallback ? requestIdleCallback(resolve, {timeout: 4000}) : setTimeout(resolve, 500)));
     const here = new Set(Array.from(document.querySelectorAll("[id]"), (each) => each.id));
     await webui.prime(true);
     webui.normaliseAll();
@@ -57,6 +87,14 @@ webui.primeLate = async function() {
     webui.callAll(webui.lateCallbacks, here);
 };
 
-onUiLoaded(() => {
-    webui.primeLate().catch((error) => console.error("parts of the page could not be opened", error));
+onUiLoaded(async() => {
+    const reached = new Promise((resolve) => {
+        for (const kind of ["pointerdown", "focusin"]) {
+            document.addEventListener(kind, (event) => event.target.closest?.("[id$=_script_container]") && resolve(), {passive: true});
+        }
+    });
+    // when nobody has touched the page for a moment: what is opened would stand in the way of a hand
+    const idle = new Promise((resolve) => (window.requestIdleCallback ? requestIdleCallback(resolve, {timeout: 4000}) : setTimeout(resolve, 500)));
+    await Promise.race([reached, idle]);
+    await webui.primeLate().catch((error) => console.error("parts of the page could not be opened", error));
 });

@@ -22,11 +22,12 @@ webui.startStylesEditor = function(tab) {
     };
     dialog.setAttribute("role", "dialog");
     dialog.setAttribute("aria-label", "Styles");
-    opener.addEventListener("click", () => {
+    opener.addEventListener("click", async() => {
         dialog.classList.add("open");
+        await webui.primeLate();
         dialog.querySelector("input")?.focus();
     });
-    document.getElementById(`${tab}_edit_style_close`).addEventListener("click", close);
+    dialog.addEventListener("click", (event) => event.target.id === `${tab}_edit_style_close` && close());
     dialog.addEventListener("keydown", (event) => {
         if (event.key === "Escape" && !dialog.querySelector("input[aria-expanded=true]")) {
             event.stopPropagation();
