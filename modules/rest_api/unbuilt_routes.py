@@ -11,7 +11,11 @@ from modules.rest_api.routes import Routes
 from modules.schema.errors import UnknownName, WebuiError
 
 INTERROGATORS = ("clip", "deepdanbooru")
-TRAINING_REMEDY = "Train with a tool made for it, put the file into its folder under models or embeddings, and call refresh."
+TRAIN_ELSEWHERE = "Train it with a tool made for that, such as sd-scripts or OneTrainer, and put the file into "
+TRAINING_REMEDIES = {
+    "embedding": f"{TRAIN_ELSEWHERE}the folder embeddings; POST /sdapi/v1/refresh-embeddings makes it known.",
+    "hypernetwork": f"{TRAIN_ELSEWHERE}models/hypernetworks; a prompt names it as <hypernet:its name:1>.",
+}
 
 
 class NotBuilt(WebuiError):
@@ -42,6 +46,6 @@ def _refusing(act: str, kind: str) -> Any:
     def refuse(args: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
         """Not done here."""
         name = str(args.get("name", args.get(f"{kind}_name", "")))[:80]
-        raise NotBuilt(f"The {kind} {name!r} was not {act}{'d' if act == 'create' else 'ed'}: this server does not {act} {kind}s.", TRAINING_REMEDY)
+        raise NotBuilt(f"The {kind} {name!r} was not {act}{'d' if act == 'create' else 'ed'}: this server does not {act} {kind}s.", TRAINING_REMEDIES[kind])
 
     return refuse
