@@ -19,6 +19,7 @@ from tests.golden.cases import data_dir
 
 pytestmark = pytest.mark.group("R14")
 WAYS = ("raises", "exits", "junk", "prints", "interrupts itself")
+SLOWLY = [each if each in ("raises", "junk") else pytest.param(each, marks=pytest.mark.long) for each in WAYS]
 HOOKS = sorted(
     name for name, member in vars(Script).items()
     if inspect.isfunction(member) and not name.startswith("_") and "args" in inspect.signature(member).parameters and name not in ("check_request", "run"))
@@ -97,7 +98,7 @@ def draw(app: App) -> list[np.ndarray]:
     return [np.asarray(each.picture) for each in (*first.images, *second.images)]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", SLOWLY)
 def test_the_picture_is_the_same_and_the_guilty_is_named(app: App, plain: list[np.ndarray], way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("bad", "good"):
         called(app, name).clear()

@@ -15,7 +15,7 @@ from modules.jobs.job import JobState
 from tests.reliability.conftest import SMALL, Real, pixels
 
 pytestmark = pytest.mark.group("R11")
-LONG_JOB = {**SMALL, "steps": 6, "n_iter": 2, "enable_hr": True, "hr_scale": 2, "hr_upscaler": "Lanczos", "denoising_strength": 0.6, "save_images": True, "width": 96, "height": 96}
+LONG_JOB = {**SMALL, "steps": 6, "n_iter": 2, "enable_hr": True, "hr_scale": 2, "hr_upscaler": "Lanczos", "denoising_strength": 0.6, "save_images": True, "width": 64, "height": 64}
 SOON = 3.0                                          # seconds: one step, or the VAE, on a busy machine
 
 
