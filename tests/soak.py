@@ -362,6 +362,8 @@ def main(arguments: Sequence[str]) -> int:
         began = time.monotonic()
         try:
             soak.run(asked.minutes * 60, asked.kill_every)
+        except Exception as error:      # what was seen until then is told all the same
+            soak.found.wrong["the run itself"].append(f"{type(error).__name__}: {error}")
         finally:
             server.kill()
         lines = unexpected(server.log)
