@@ -344,6 +344,7 @@ def _model_facts(app: App, model: ModelFile, components: Components, settings: S
         is_inpainting=components.family.is_inpainting,
         is_pix2pix=components.family.is_pix2pix,
         quick_vae=app.quick_vaes.used(components, settings),
+        is_float8=components.policy is not None and components.policy.float8_weights,
     )
 
 

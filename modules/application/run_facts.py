@@ -31,6 +31,7 @@ class ModelFacts:
     is_inpainting: bool = False
     is_pix2pix: bool = False
     quick_vae: Mapping[str, str] = field(default_factory=dict)
+    is_float8: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ class FactsWriter:
             size=f"{request.width}x{request.height}",
             model_hash=self.models.model_hash if hashed else None,
             model_name=self.models.model.stem if named else None,
+            fp8_weight=get("fp8_storage") if self.models.is_float8 else None,
             vae_hash=self.models.vae_hash if get("add_vae_hash_to_info") else None,
             vae_name=self.models.vae_name if get("add_vae_name_to_info") else None,
             variation_seed=image.variation_seed if request.variation_strength else None,

@@ -132,7 +132,7 @@ def bfloat16_speed() -> float:
         torch.mm(left, right)
         return time.perf_counter() - started
 
-    for rows in (16, 1024):         # the small one tells at once where bfloat16 is many times slower
+    for rows in (16, 128, 1024):    # the small ones tell at once where bfloat16 is many times slower
         both = [min(seconds(rows, dtype) for _ in range(4)) for dtype in (torch.float32, torch.bfloat16)]
         if both[1] > 3 * both[0]:
             break

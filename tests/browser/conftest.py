@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+A_USERS_LINE = "--medvram --opt-split-attention --skip-torch-cuda-test --no-half"  # of the person whom this program is made for
 SECONDS = 120  # patience with a busy machine; nothing here takes that long on an idle one
 
 
@@ -211,13 +212,13 @@ class RealServer:
 @pytest.fixture(scope="package")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     """The server that users start, with A1111's tiny checkpoint and a tiny upscaler. New checkpoints go into its own folder."""
-    with started_server(tmp_path_factory.mktemp("real-server")) as server:
+    with started_server(tmp_path_factory.mktemp("real-server"), line=A_USERS_LINE) as server:
         yield server
 
 
 @contextmanager
-def started_server(folder: Path, *flags: str) -> Iterator[RealServer]:
-    """``webui.py`` over the data folder ``folder``, with A1111's tiny checkpoint and a tiny upscaler."""
+def started_server(folder: Path, *flags: str, line: str = "") -> Iterator[RealServer]:
+    """``webui.py`` over the data folder ``folder``, with A1111's tiny checkpoint and a tiny upscaler. line: COMMANDLINE_ARGS."""
     from tests.golden.cases import data_dir
     from tests.loading.picture_files import tiny_upscaler
 
@@ -227,7 +228,7 @@ def started_server(folder: Path, *flags: str) -> Iterator[RealServer]:
         port = free.getsockname()[1]
     command = [sys.executable, str(ROOT / "webui.py"), "--port", str(port), "--data-dir", str(folder), "--models-dir", str(data_dir() / "models"), "--api",
                "--esrgan-models-path", str(folder / "upscalers"), "--ckpt-dir", str(folder / "checkpoints"), *flags]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COMMANDLINE_ARGS": ""}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COMMANDLINE_ARGS": line}
     log = (folder / "server.log").open("wb")
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}/"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from tests.browser.conftest import RealServer, Visit
+from tests.browser.conftest import A_USERS_LINE, RealServer, Visit
 
 SMALL = {"steps": 4, "width": 64, "height": 64, "seed": 7}
 
@@ -24,6 +24,18 @@ def test_a_typed_prompt_becomes_a_saved_picture_with_its_parameters(real_server:
     assert written.startswith("a red potion on a blue background\nSteps: 4, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.0, Seed: 7, Size: 64x64,")
     assert "Time taken" in browser.page.inner_text("#html_log_txt2img")
     assert browser.page.title() == "Stable Diffusion"
+    browser.page.wait_for_function("document.getElementById('txt2img_estimate').textContent.startsWith('≈')")
+
+
+def test_each_flag_of_the_line_that_it_was_started_with_is_explained(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+    """In one line at the start, and on the Settings tab beside what was chosen for this machine."""
+    browser = visit(real_server.url)
+    browser.page.click("#tab_settings-button")
+    browser.page.click('[data-section="tab_sysinfo"]')
+    shown = browser.page.inner_text("#compute_policy")
+    assert all(topic in shown for topic in ("Device", "Number types", "Memory", "Attention"))
+    for flag in A_USERS_LINE.split():
+        assert len([line for line in real_server.log().splitlines() if line.startswith(f"{flag}: ")]) == 1 and flag in shown
 
 
 def test_nothing_is_asked_of_another_machine(real_server: RealServer, visit: Callable[..., Visit]) -> None:
