@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modules.families.family import HeaderLike, ModelFamily, Shapes
-from modules.families.foreign import foreign_kind
+from modules.families.foreign import foreign_kind, quantised_kind
 from modules.families.table import FAMILIES
 from modules.schema.errors import CannotLoad
 
@@ -14,6 +14,9 @@ def detect(header: HeaderLike) -> ModelFamily:
     Raises CannotLoad naming what the file is instead, or, per family, the first mark that failed.
     """
     shapes = header.shapes
+    unreadable = quantised_kind(shapes)
+    if unreadable is not None:
+        raise CannotLoad(header.path, f"this is {unreadable.title}, which this version cannot read", unreadable.advice)
     family = family_of(shapes)
     if family is not None:
         return family

@@ -18,6 +18,7 @@ T5_XXL_FLUX = TextEncoderSpec(
 _COMMON = (
     has(*spelled("double_blocks.0.img_mod.lin.weight", "transformer_blocks.0.norm1.linear.weight")),
     has(*spelled("single_blocks.0.modulation.lin.weight", "single_transformer_blocks.0.norm.linear.weight")),
+    has(*spelled("vector_in.in_layer.weight", "time_text_embed.text_embedder.linear_1.weight")),     # Ovis-Image and LongCat-Image have none
     lacks(*spelled("distilled_guidance_layer.in_proj.weight")),
 )
 _GUIDED = spelled("guidance_in.in_layer.weight", "time_text_embed.guidance_embedder.linear_1.weight")

@@ -54,8 +54,11 @@ FOREIGN_KINDS: tuple[ForeignKind, ...] = (
     ForeignKind(
         title="a ControlNet",
         advice="Put it into models/ControlNet.",
-        fits=_begins("control_model.", "controlnet_cond_embedding.", "input_hint_block."),
+        fits=_begins("control_model.", "controlnet_cond_embedding.", "input_hint_block.", "controlnet_blocks.", "control_layers."),
     ),
+    ForeignKind(title="an IP-Adapter", advice="Put it into models/ControlNet.", fits=_begins("ip_adapter.", "image_proj.")),
+    ForeignKind(title="a motion module of AnimateDiff", advice="This version makes no films.", fits=lambda shapes: any(".motion_modules." in name for name in shapes)),
+    ForeignKind(title="FLUX.1 Redux, which shows pictures to a FLUX.1 model", advice="This version cannot use it yet.", fits=_has_one("redux_down.weight")),
     ForeignKind(
         title="a T2I adapter",
         advice="Put it into models/ControlNet.",
@@ -65,11 +68,6 @@ FOREIGN_KINDS: tuple[ForeignKind, ...] = (
         title="one part of a model in diffusers' folder layout",
         advice="Single files in the original layout can be loaded; save the model as one .safetensors checkpoint.",
         fits=_has_one("down_blocks.0.resnets.0.conv1.weight", "decoder.up_blocks.0.resnets.0.conv1.weight", "transformer_blocks.0.attn.to_q.weight"),
-    ),
-    ForeignKind(
-        title="a model quantised by SVDQuant (nunchaku)",
-        advice="Choose the same model in fp16, bf16 or fp8.",
-        fits=lambda shapes: any(name.endswith((".wscales", ".smooth_factor")) for name in shapes),
     ),
     ForeignKind(
         title="a VAE without the rest of a model",
@@ -83,7 +81,20 @@ FOREIGN_KINDS: tuple[ForeignKind, ...] = (
             "text_model.embeddings.token_embedding.weight",
             "text_model.encoder.layers.0.layer_norm1.weight",
             "encoder.block.0.layer.0.SelfAttention.q.weight",
+            "model.embed_tokens.weight",
+            "model.language_model.embed_tokens.weight",
+            "token_embd.weight",
         ),
+    ),
+    ForeignKind(
+        title="CLIP's picture encoder",
+        advice="Put it into models/ControlNetPreprocessor/clip_vision.",
+        fits=_has_one("vision_model.embeddings.patch_embedding.weight", "visual.conv1.weight"),
+    ),
+    ForeignKind(
+        title="TAESD, a small VAE for previews",
+        advice="Put it into models/VAE-approx.",
+        fits=lambda shapes: "3.conv.0.weight" in shapes or "decoder.layers.2.conv.0.weight" in shapes,
     ),
     ForeignKind(
         title="an upscaler",
@@ -91,6 +102,26 @@ FOREIGN_KINDS: tuple[ForeignKind, ...] = (
         fits=_has_one("conv_first.weight", "model.0.weight", "params_ema.conv_first.weight", "body.0.rdb1.conv1.weight"),
     ),
 )
+
+
+# Of whatever family: its weights are in a form that nothing here reads.
+QUANTISED_KINDS: tuple[ForeignKind, ...] = (
+    ForeignKind(
+        title="a model quantised by SVDQuant (nunchaku)",
+        advice="Choose the same model in fp16, bf16, fp8 or GGUF.",
+        fits=lambda shapes: any(name.endswith((".wscales", ".smooth_factor")) for name in shapes),
+    ),
+    ForeignKind(
+        title="a model in the 4 bits of bitsandbytes (nf4, fp4)",
+        advice="Choose the same model in fp16, bf16, fp8 or GGUF.",
+        fits=lambda shapes: any(".quant_state.bitsandbytes__" in name for name in shapes),
+    ),
+)
+
+
+def quantised_kind(shapes: Shapes) -> ForeignKind | None:
+    """What the file is, when its weights are in a form that cannot be read."""
+    return next((kind for kind in QUANTISED_KINDS if kind.fits(shapes)), None)
 
 
 def foreign_kind(shapes: Shapes) -> ForeignKind | None:

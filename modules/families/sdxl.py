@@ -22,12 +22,16 @@ OPEN_CLIP_G_REFINER = replace(OPEN_CLIP_G, prefix="conditioner.embedders.0.model
 # SSD-1B and Segmind Vega have no transformers in the middle, KOALA has its first ones earlier
 _WITH_TRANSFORMERS = ("middle_block", "input_blocks.4", "input_blocks.3")
 _EDM = "edm_mean"
+_CHATGLM = f"{UNET}encoder_hid_proj.weight"
+_FILM = f"{UNET}input_blocks.1.0.time_stack.in_layers.2.weight"
 
 _COMMON = (
     has(_SIZE_EMBEDDING),
     has(*(f"{UNET}{block}.1.proj_in.weight" for block in _WITH_TRANSFORMERS), rank=2),
     lacks("cond_stage_model.model.ln_final.weight"),
     lacks(_EDM),
+    lacks(_CHATGLM),
+    lacks(_FILM),
 )
 
 SDXL = ModelFamily(
@@ -76,4 +80,6 @@ SDXL_REFINER = replace(
 
 PLAYGROUND = replace(SDXL, name="Playground v2.5", marks=(has(_SIZE_EMBEDDING), has(_EDM)), runs=False)
 
-SDXL_ROWS = (SDXL, SDXL_V, SDXL_V_ZERO_SNR, SDXL_INPAINTING, SDXL_PIX2PIX, SDXL_REFINER, PLAYGROUND)
+KOLORS = replace(SDXL, name="Kolors", marks=(has(_SIZE_EMBEDDING), has(_CHATGLM)), runs=False, needs="the ChatGLM3 6B text encoder")
+
+SDXL_ROWS = (SDXL, SDXL_V, SDXL_V_ZERO_SNR, SDXL_INPAINTING, SDXL_PIX2PIX, SDXL_REFINER, PLAYGROUND, KOLORS)

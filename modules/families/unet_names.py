@@ -9,6 +9,7 @@ _LAYERS_PER_BLOCK = 2       # in all Stable Diffusion UNets: blocks of the origi
 _FIXED_NAMES = {
     "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2", "conv_in": "input_blocks.0.0",
     "conv_norm_out": "out.0", "conv_out": "out.2", "add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2",
+    "encoder_hid_proj": "encoder_hid_proj",
 }  # fmt: skip
 _RESNET_PARTS = {
     "norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0", "conv2": "out_layers.3",

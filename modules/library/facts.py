@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from modules.families.detect import family_of
-from modules.families.foreign import foreign_kind
-from modules.families.table import family_named
+from modules.families.foreign import foreign_kind, quantised_kind
+from modules.families.table import KNOWN_KINDS, family_named
 from modules.library.diffusers_folder import is_diffusers_folder, read_folder
 from modules.library.gguf_header import read_gguf_header
 from modules.library.header import Header, read_header
 from modules.schema.errors import CannotLoad
 
 _KEPT = ("modelspec.", "ss_output_name", "ss_base_model_version", "ss_v2", "ss_network_module", "ss_sd_model_name")
+UNKNOWN = "a file of a kind that this version does not know"
 _LONGEST = 1000  # thumbnails and tag tables stay in the file; `metadata_of` reads them when asked
 _RESOLUTION = re.compile(r"(\d+)\s*x\s*(\d+)")
 
@@ -40,12 +41,12 @@ class HeaderFacts:
         return family.native_size if family else None
 
     def to_json(self) -> dict[str, Any]:
-        return {"family": self.family_name, "foreign": self.foreign, "damage": self.damage, "metadata": dict(self.metadata)}
+        return {"known": KNOWN_KINDS, "family": self.family_name, "foreign": self.foreign, "damage": self.damage, "metadata": dict(self.metadata)}
 
     @classmethod
     def from_json(cls, value: Any) -> HeaderFacts | None:
-        """None when ``value`` was not made by ``to_json``."""
-        if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict):
+        """None when ``value`` was not made by ``to_json`` of a program that knows the same kinds of files."""
+        if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict) or value.get("known") != KNOWN_KINDS:
             return None
         family, foreign = value.get("family"), value.get("foreign")
         metadata = {str(key): str(text) for key, text in value["metadata"].items()}
@@ -66,7 +67,9 @@ def read_facts(path: Path) -> HeaderFacts:
 
 
 def facts_in(header: Header) -> HeaderFacts:
-    family = family_of(header.shapes)
-    foreign = foreign_kind(header.shapes) if family is None else None
+    unreadable = quantised_kind(header.shapes)
+    family = None if unreadable else family_of(header.shapes)
+    foreign = unreadable or (foreign_kind(header.shapes) if family is None else None)
     metadata = {key: value for key, value in header.metadata.items() if key.startswith(_KEPT) and len(value) <= _LONGEST}
-    return HeaderFacts(family_name=family.name if family else None, foreign=foreign.title if foreign else "", metadata=metadata)
+    unknown = UNKNOWN if family is None and foreign is None and header.shapes else ""
+    return HeaderFacts(family_name=family.name if family else None, foreign=foreign.title if foreign else unknown, metadata=metadata)

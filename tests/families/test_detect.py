@@ -36,7 +36,8 @@ XL_TEXT = {
 }
 SIZES = {f"{UNET}label_emb.0.0.weight": (1280, 2816)}
 JOINT = {"x_embedder.proj.weight": (1536, 16, 2, 2), "joint_blocks.0.x_block.attn.qkv.weight": (4608, 1536), "context_embedder.weight": (1536, 4096)}
-FLUX = {"double_blocks.0.img_mod.lin.weight": (18432, 3072), "single_blocks.0.modulation.lin.weight": (9216, 3072)}
+FLUX_BLOCKS = {"double_blocks.0.img_mod.lin.weight": (18432, 3072), "single_blocks.0.modulation.lin.weight": (9216, 3072)}
+FLUX = FLUX_BLOCKS | {"vector_in.in_layer.weight": (3072, 768), "txt_in.weight": (3072, 4096)}
 FLUX_BARE = {"double_blocks.0.img_attn.qkv.weight": (9216, 3072), "double_blocks.0.img_attn.norm.key_norm.scale": (128,)}
 NEXT_DIT = {"x_embedder.weight": (2304, 64), "noise_refiner.0.attention.k_norm.weight": (96,), "layers.0.attention.qkv.weight": (6912, 2304)}
 HUNYUAN = {"txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias": (6144,)}
@@ -64,6 +65,19 @@ REAL_LAYOUTS: dict[str, dict[str, tuple[int, ...]]] = {
     "FLUX.1 fill": FLUX | GUIDANCE | {"img_in.weight": (3072, 384)},
     "FLUX.1 depth or canny": FLUX | GUIDANCE | {"img_in.weight": (3072, 128)},
     "Playground v2.5": _unet(4, True, 2048) | XL_TEXT | SIZES | {"edm_mean": (1, 4, 1, 1), "edm_std": (1, 4, 1, 1)},
+    "Kolors": _unet(4, True, 2048) | SIZES | {f"{UNET}encoder_hid_proj.weight": (2048, 4096)},
+    "Ovis-Image": FLUX_BLOCKS | {"txt_norm.weight": (2048,), "txt_in.weight": (3072, 2048), "img_in.weight": (3072, 64)},
+    "LongCat-Image": FLUX_BLOCKS | {"txt_in.weight": (3072, 3584), "img_in.weight": (3072, 64)},
+    "Lumina Next": {"cap_embedder.0.weight": (2048,), "layers.0.attention.wq.weight": (2304, 2304), "x_embedder.weight": (2304, 16)},
+    "OmniGen": {"llm.layers.0.self_attn.qkv_proj.weight": (9216, 3072), "x_embedder.proj.weight": (3072, 4, 2, 2)},
+    "OmniGen2": {"time_caption_embed.caption_embedder.0.weight": (2048,), "layers.0.attn.to_q.weight": (2520, 2520),
+                 "ref_image_refiner.0.attn.to_q.weight": (2520, 2520)},
+    "HunyuanImage 3": {"model.layers.0.mlp.experts.0.gate_and_up_proj.weight": (6144, 4096), "patch_embed.model.0.weight": (1024, 32, 3, 3)},
+    "LTX-2": {"patchify_proj.weight": (4096, 128), "transformer_blocks.27.scale_shift_table": (6, 4096), "audio_patchify_proj.weight": (2048, 128)},
+    "CogView4": {"patch_embed.proj.weight": (4096, 64), "time_condition_embed.timestep_embedder.linear_1.weight": (512, 4096)},
+    "CogVideoX": {"patch_embed.proj.weight": (1920, 16, 2, 2), "patch_embed.text_proj.weight": (1920, 4096)},
+    "Kandinsky 5": {"visual_transformer_blocks.0.self_attention.to_query.weight": (1792, 1792), "text_transformer_blocks.0.self_attention.to_query.weight": (1792, 1792)},
+    "Stable Video Diffusion": _unet(8, True, 1024) | {f"{UNET}input_blocks.1.0.time_stack.in_layers.2.weight": (320, 320, 3, 1, 1), f"{UNET}label_emb.0.0.weight": (1280, 768)},
     "FLUX.2": {
         "single_stream_modulation.lin.weight": (18432, 6144), "double_stream_modulation_img.lin.weight": (36864, 6144), "img_in.weight": (6144, 128),
         "double_blocks.0.img_attn.qkv.weight": (18432, 6144), "guidance_in.in_layer.weight": (6144, 256),
@@ -99,13 +113,33 @@ REAL_LAYOUTS: dict[str, dict[str, tuple[int, ...]]] = {
                        f"{UNET}middle_block.1.proj_in.weight": (1024, 1024)} | OPEN_CLIP,
 }
 
+# The same families by diffusers' names, as their transformers lie in folders.
+BLOCK = "transformer_blocks.0."
+IN_DIFFUSERS: dict[str, dict[str, tuple[int, ...]]] = {
+    "FLUX.2": {"single_stream_modulation.linear.weight": (18432, 6144), f"{BLOCK}attn.to_q.weight": (6144, 6144), "x_embedder.weight": (6144, 128)},
+    "Lumina 2": {"time_caption_embed.caption_embedder.0.weight": (2304,), "layers.0.attn.to_q.weight": (2304, 2304)},
+    "Wan": {"scale_shift_table": (1, 2, 5120), "patch_embedding.weight": (5120, 16, 1, 2, 2), "blocks.0.attn1.to_q.weight": (5120, 5120)},
+    "AuraFlow": {"joint_transformer_blocks.0.attn.to_q.weight": (3072, 3072), "context_embedder.weight": (3072, 2048)},
+    "Sana": {"patch_embed.proj.weight": (2240, 32, 1, 1), f"{BLOCK}ff.conv_inverted.weight": (11200, 2240, 1, 1), "caption_projection.linear_1.weight": (2240, 2304)},
+    "PixArt": {"adaln_single.linear.weight": (6912, 1152), "pos_embed.proj.weight": (1152, 4, 2, 2), f"{BLOCK}attn1.to_q.weight": (1152, 1152)},
+    "HunyuanDiT": {"time_extra_emb.pooler.positional_embedding": (257, 2048), "blocks.0.attn1.to_q.weight": (1408, 1408)},
+    "HunyuanVideo": {"context_embedder.token_refiner.refiner_blocks.0.attn.to_q.weight": (3072, 3072), "x_embedder.proj.weight": (3072, 16, 1, 2, 2)},
+    "LTX-Video": {"proj_in.weight": (2048, 128), "transformer_blocks.27.scale_shift_table": (6, 2048), f"{BLOCK}attn1.to_q.weight": (2048, 2048)},
+}
+
 FOREIGN: dict[str, dict[str, tuple[int, ...]]] = {
     "a LoRA": {"lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight": (4, 320)},
     "a textual inversion embedding": {"emb_params": (2, 768)},
     "a ControlNet": {"control_model.input_blocks.0.0.weight": (320, 4, 3, 3)},
     "a T2I adapter": {"body.0.block1.weight": (320, 320, 3, 3)},
     "one part of a model in diffusers' folder layout": {"down_blocks.0.resnets.0.conv1.weight": (320, 320, 3, 3)},
-    "a model quantised by SVDQuant (nunchaku)": {"transformer_blocks.0.qkv_proj.wscales": (48, 9216)},
+    "a model quantised by SVDQuant (nunchaku)": {"transformer_blocks.0.qkv_proj.wscales": (48, 9216), "txt_norm.weight": (3584,)},
+    "a model in the 4 bits of bitsandbytes": FLUX | {"img_in.weight": (3072, 64), "double_blocks.0.img_mod.lin.weight.quant_state.bitsandbytes__nf4": (80,)},
+    "an IP-Adapter": {"ip_adapter.1.to_k_ip.weight": (320, 768)},
+    "FLUX.1 Redux": {"redux_down.weight": (4096, 12288)},
+    "a motion module of AnimateDiff": {"down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight": (320, 320)},
+    "CLIP's picture encoder": {"vision_model.embeddings.patch_embedding.weight": (1280, 3, 14, 14)},
+    "TAESD": {"1.weight": (64, 4, 3, 3), "3.conv.0.weight": (64, 64, 3, 3)},
     "a VAE without the rest of a model": {"decoder.conv_in.weight": (512, 4, 3, 3)},
     "a text encoder": {"text_model.embeddings.token_embedding.weight": (49408, 768)},
     "an upscaler": {"conv_first.weight": (64, 3, 3, 3)},
@@ -123,6 +157,12 @@ def test_a_layout_is_its_family_and_no_other(name: str) -> None:
     assert fitting == [name]
     assert detect(FakeHeader(shapes)).name == name
     assert foreign_kind(shapes) is None
+
+
+@pytest.mark.parametrize("name", IN_DIFFUSERS)
+def test_by_diffusers_names_it_is_the_same_family(name: str) -> None:
+    for shapes in (IN_DIFFUSERS[name], {f"transformer.{key}": shape for key, shape in IN_DIFFUSERS[name].items()}):
+        assert [family.name for family in FAMILIES if all(mark.failure(shapes) is None for mark in family.marks)] == [name]
 
 
 @pytest.mark.parametrize("name", ["SD3", "SD3.5", "FLUX.1 dev", "FLUX.1 schnell"])
