@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where the tests run in several processes, a file stays together, and so do all browser tests: two browsers at once wait for each other.
+    """Where the tests run in several processes, a file stays together, and so do all browser tests, for two browsers wait for each other, and all attacks, which share a server.
 
     By names, not by marks: pytest 9 does not take up the names that xdist's own grouping gives.
     """
@@ -35,7 +35,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+            return next((room for room in ("browser", "security") if nodeid.startswith(f"tests/{room}/")), super()._split_scope(nodeid))
 
     return Scheduling(config, log)
 

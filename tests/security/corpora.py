@@ -104,7 +104,7 @@ def bombs(megabytes: int = 256) -> dict[str, bytes]:
         "zTXt": png(8, 8, chunks=((b"zTXt", b"parameters\0\0" + zeros(megabytes)),)),
         "iTXt": png(8, 8, chunks=((b"iTXt", b"parameters\0\1\0\0\0" + zeros(megabytes)),)),
         "iCCP": png(8, 8, chunks=((b"iCCP", b"icc\0\0" + zeros(megabytes)),)),
-        "many text chunks": png(8, 8, chunks=tuple((b"tEXt", b"k%d\0" % each + b"x" * 1000) for each in range(20_000))),
+        "many text chunks": png(8, 8, chunks=tuple((b"tEXt", b"k%d\0" % each + b"x" * 1000) for each in range(5_000))),
         "GIF of many frames": bytes(gif[:-1]) + frame * (100_000 // 400) + b";",
         "lying length": b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 0x7FFFFFFF) + b"IHDR" + b"\0" * 100,
         "TIFF with a huge size": tiff.getvalue().replace(struct.pack("<HHII", 256, 4, 1, 64), struct.pack("<HHII", 256, 4, 1, 2**31 - 1)),

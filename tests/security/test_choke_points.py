@@ -11,6 +11,7 @@ from tests.test_floors import ROOT
 WRITES = {
     "modules/a1111/upscaling.py": "A1111's Upscaler makes the folder of its models",
     "modules/application/picture_index.py": "a database of its own, made anew when it is damaged",
+    "modules/compute/memory.py": "no file: the kernel's mark of the most memory so far is set back",
     "modules/engine/profile.py": "torch writes its trace into a temporary folder, from where it goes through files/",
     "modules/extension_host/install.py": "whole folders, put together in a temporary one and moved in one step",
     "modules/extension_host/states.py": "the folder only",
