@@ -66,7 +66,7 @@ class FakeEngine:
     def load(self, _app: Any, model: Any, _settings: Any) -> Any:
         """In place of ``generation.load_checkpoint``."""
         self.loaded.append(model.name)
-        return SimpleNamespace(vae_file=None, family=SimpleNamespace(latent=SimpleNamespace(tiny="", approximation=""), is_inpainting=False, is_pix2pix=False, is_sdxl=False, vae_needs_float32=False))
+        return SimpleNamespace(vae_file=None, policy=None, family=SimpleNamespace(latent=SimpleNamespace(tiny="", approximation=""), is_inpainting=False, is_pix2pix=False, is_sdxl=False, vae_needs_float32=False))
 
     def generate(self, request: Any, components: Any, *, policy: Any, hooks: Any, progress: Any, cancel: Any, **_more: Any) -> Any:
         """In place of ``engine.generate.generate``, with its stages and its manners when interrupted."""
