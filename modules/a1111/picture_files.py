@@ -62,7 +62,8 @@ def save_image(
         chosen = replace(chosen, in_subfolders=save_to_dirs)
     if forced_filename is not None:
         chosen = replace(chosen, pattern=forced_filename.replace("[", "(").replace("]", ")"), add_number=False, in_subfolders=bool(save_to_dirs))
-    params = ImageSaveParams(image, p, str(Path(path) / f"{basename or forced_filename or 'picture'}.{chosen.file_format}"), {**(existing_info or {}), pnginfo_section_name: info})
+    texts = {**(existing_info or {}), **({} if info is None else {pnginfo_section_name: info})}
+    params = ImageSaveParams(image, p, str(Path(path) / f"{basename or forced_filename or 'picture'}.{chosen.file_format}"), texts)
     callbacks.before_image_saved_callback(params)
     infotext = str(params.pnginfo.get(pnginfo_section_name) or "")
     at_work = getattr(p, "names_at_work", None)
