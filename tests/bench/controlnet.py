@@ -2,8 +2,9 @@
 
     python -m tests.bench.controlnet [--size 256] [--pairs 120]
 Every step of a job is taken with the unit and without, on the same latents, first the one and then the other in turn; starter models, one thread, processor
-time, so that what else runs on the machine meets both alike; the fastest fifth of each counts. "added" is a step with the unit less the one without; "own" is
-what the control network's forward pass takes inside it. Exits with 1 where more is added than 1.05 times that, or the hint is encoded more than once.
+time. "own" is what the control network's forward pass takes; "around it" all else that is done for the unit outside of the UNet, "in the UNet" what the UNet takes
+longer with its residuals. Differences are taken within each step, so that what else runs on the machine meets both sides alike. Exits with 1 where own and the
+others together are more than 1.05 times own, or the hint is encoded more than once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from modules.application.generation import generate_blocking
 from modules.engine.predictor import Predictor
@@ -28,44 +30,52 @@ STEPS = 10
 
 
 @dataclass
-class Pairs:
-    """Seconds of each step: without the unit, with it, and its network's own part."""
+class Step:
+    """Seconds of one step: all of it, the UNet's forward pass and the control network's inside it."""
 
-    without: list[float] = field(default_factory=list)
-    whole: list[float] = field(default_factory=list)
-    own: list[float] = field(default_factory=list)
+    whole: float = 0.0
+    unet: float = 0.0
+    own: float = 0.0
+
+    @property
+    def rest(self) -> float:
+        return self.whole - self.unet - self.own
+
+
+@dataclass
+class Pairs:
+    """Steps without the unit and with it."""
+
+    without: list[Step] = field(default_factory=list)
+    shown: list[Step] = field(default_factory=list)
     hints: int = 0
-    inside: float = 0.0
+    now: Step = field(default_factory=Step)
 
     def of_steps(self, step: Callable[..., Any]) -> Callable[..., Any]:
         def both(*arguments: Any, control: Any = None, **rest: Any) -> Any:
             if control is None:
                 return step(*arguments, control=None, **rest)
-            first = len(self.without) % 2
-            taken, found = {}, None
-            for shown in (control, None) if first else (None, control):
-                self.inside = 0.0
+            found = None
+            for given in (control, None) if len(self.without) % 2 else (None, control):
+                self.now = Step()
                 started = time.process_time()
-                made = step(*arguments, control=shown, **rest)
-                taken[shown is not None] = time.process_time() - started
-                if shown is not None:
-                    found = made
-                    self.own.append(self.inside)
-            self.without.append(taken[False])
-            self.whole.append(taken[True])
+                made = step(*arguments, control=given, **rest)
+                self.now.whole = time.process_time() - started
+                (self.without if given is None else self.shown).append(self.now)
+                found = made if given is not None else found
             return found
 
         return both
 
-    def of_network(self, forward: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*arguments: Any, **rest: Any) -> Any:
+    def timed(self, part: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def inner(*arguments: Any, **rest: Any) -> Any:
             started = time.process_time()
             try:
                 return forward(*arguments, **rest)
             finally:
-                self.inside += time.process_time() - started
+                setattr(self.now, part, getattr(self.now, part) + time.process_time() - started)
 
-        return timed
+        return inner
 
     def of_hints(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any, **rest: Any) -> Any:
@@ -73,11 +83,6 @@ class Pairs:
             return forward(*arguments, **rest)
 
         return counted
-
-
-def undisturbed(seconds: list[float]) -> float:
-    """The mean of the fastest fifth: others' work on the machine only ever adds."""
-    return statistics.mean(sorted(seconds)[: max(len(seconds) // 5, 1)])
 
 
 def main() -> int:
@@ -93,20 +98,23 @@ def main() -> int:
         generate_blocking(app, asked)               # loads both
         (network,) = app.controls._kept.values()
         assert isinstance(network, ControlNetwork)
-        network.module.forward = found.of_network(network.module.forward)
+        network.module.forward = found.timed("own", network.module.forward)
         network.hint_encoder.forward = found.of_hints(network.hint_encoder.forward)
+        UNet2DConditionModel.forward = found.timed("unet", UNet2DConditionModel.forward)
         Predictor.__call__ = found.of_steps(Predictor.__call__)
         jobs = 0
-        while len(found.whole) < arguments.pairs:
+        while len(found.shown) < arguments.pairs:
             generate_blocking(app, asked)
             jobs += 1
-    without, whole, own = (undisturbed(each) for each in (found.without, found.whole, found.own))
-    added = whole - without
-    ratio, encoded = added / own, found.hints / jobs
-    print(f"{arguments.size}x{arguments.size}, two rows a call, fastest fifths of {len(found.whole)} pairs of steps")
-    print(f"a step without        {without * 1000:8.2f} ms")
-    print(f"a unit adds           {added * 1000:8.2f} ms")
-    print(f"its own forward pass  {own * 1000:8.2f} ms")
+    own = statistics.median(step.own for step in found.shown)
+    around = statistics.median(a.rest - b.rest for a, b in zip(found.shown, found.without))
+    inside = statistics.median(a.unet - b.unet for a, b in zip(found.shown, found.without))
+    ratio, encoded = 1 + (around + inside) / own, found.hints / jobs
+    print(f"{arguments.size}x{arguments.size}, two rows a call, medians of {len(found.shown)} pairs of steps")
+    print(f"a step without        {statistics.median(step.whole for step in found.without) * 1000:8.2f} ms")
+    print(f"the unit: own         {own * 1000:8.2f} ms")
+    print(f"          around it   {around * 1000:8.2f} ms")
+    print(f"          in the UNet {inside * 1000:8.2f} ms")
     print(f"added / own           {ratio:8.3f}      (at most {MOST})")
     print(f"hint encoded          {encoded:8g} x    per job")
     return int(ratio > MOST or encoded > 1)
