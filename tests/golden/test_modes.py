@@ -23,7 +23,7 @@ from tests.golden.stages import components, loras, policy, psnr, resolved_reques
 
 pytestmark = pytest.mark.golden
 ENOUGH = 45.0           # dB
-CASES = ("sampler-euler-a", "hires-lanczos", "inpaint-original")
+CASES = ("steps-1", "sampler-euler-a", "hires-lanczos", "inpaint-original")
 MODES: dict[str, dict[str, Any]] = {
     "sdp": {"attention": Attention.SDPA, "attention_float32": True},
     "sdp-no-mem": {"attention": Attention.SDPA_NO_MEMORY_EFFICIENT},

@@ -1,4 +1,4 @@
-"""Which AMD cards need to pretend to be another one, as a table."""
+"""What each system and card needs in the environment, as a table: Macs, and AMD cards that pretend to be another one."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from modules.launching.amd import VARIABLE, amd_targets, override_for, set_amd_environment
+from modules.launching.mac import set_mac_environment
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,12 @@ def test_the_kernel_names_the_cards(tmp_path: Path) -> None:
         (tmp_path / str(number) / "properties").write_text(f"cpu_cores_count 8\ngfx_target_version {target}\nvendor_id 4098\n")
     assert amd_targets(tmp_path) == ((10, 3, 1), (9, 0, 10))
     assert amd_targets(tmp_path / "none") == ()
+
+
+@pytest.mark.parametrize(("system", "expected"), [("Darwin", {"PYTORCH_ENABLE_MPS_FALLBACK": "1"}), ("Linux", {}), ("Windows", {})])
+def test_a_mac_computes_on_the_processor_what_metal_lacks(system: str, expected: dict[str, str]) -> None:
+    environ: dict[str, str] = {}
+    set_mac_environment(environ, system)
+    assert environ == expected
+    set_mac_environment(environ := {"PYTORCH_ENABLE_MPS_FALLBACK": "0"}, system)
+    assert environ == {"PYTORCH_ENABLE_MPS_FALLBACK": "0"}
