@@ -46,6 +46,9 @@ class Scratch(threading.local):
     def __deepcopy__(self, memo: object) -> Scratch:
         return self
 
+    def __reduce__(self) -> tuple[type[Scratch], tuple[()]]:
+        return Scratch, ()                          # who writes a whole model to disk does not want this memory
+
     def take(self, name: str, *shape: int) -> Tensor:
         """A tensor of ``shape`` that holds anything, until the next one of that ``name``."""
         count = math.prod(shape)

@@ -1,6 +1,6 @@
 """One side of the speed comparison in a process of its own: ours as a whole program, or a plain diffusers pipeline with the same weights.
 
-    python -m tests.bench.speed_side ours|diffusers CHECKPOINT
+    python -m tests.bench.speed_side ours|diffusers CHECKPOINT [--device cuda] [FLAGS OF OURS]
 reads one drawing order per line as JSON, and answers each with what it took. ``Side`` drives it from outside.
 """
 
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +42,7 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """Seconds of one order: wall, of the processor (all threads), inside UNet, VAE and text encoder. peak: bytes of the process so far."""
+    """Seconds of one order: wall, of the processor (all threads), inside UNet, VAE and text encoder. peak: bytes of the process, or of the GPU, so far."""
 
     wall: float
     cpu: float
@@ -52,8 +53,8 @@ class Taken:
 class Side:
     """``with Side("ours", path) as side: side.draw(...)``. The process rests between orders."""
 
-    def __init__(self, way: str, path: Path) -> None:
-        command = [sys.executable, "-m", "tests.bench.speed_side", way, str(path)]
+    def __init__(self, way: str, path: Path, *, device: str = "cpu", flags: Sequence[str] = ()) -> None:
+        command = [sys.executable, "-m", "tests.bench.speed_side", way, str(path), "--device", device, *flags]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self._answer()                              # it is ready
 
@@ -81,17 +82,32 @@ class Side:
 Drawer = Callable[[Order], object]
 
 
-def ours(path: Path, data: Path, clock: Clock) -> Drawer:
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """device: "cpu", or "cuda" in float16. flags: of ours, as "--medvram". data: a folder for pictures."""
+
+    path: Path
+    data: Path
+    device: str
+    flags: tuple[str, ...]
+    clock: Clock
+
+
+def ours(setting: Setting) -> Drawer:
     """From the request to the saved picture, as the API has it."""
     from modules.application.build import build_app
     from modules.application.generation import chosen_checkpoint, generate_blocking, load_checkpoint
     from modules.schema.flags import parse_flags
     from modules.schema.request import Txt2ImgRequest
+    from webui import set_environment
 
-    app = build_app(parse_flags(["--data-dir", str(data), "--ckpt", str(path), "--ckpt-dir", str(path.parent)], {}).flags)
+    path, on_cpu = setting.path, ("--use-cpu", "all") if setting.device == "cpu" else ()
+    flags = parse_flags(["--data-dir", str(setting.data), "--ckpt", str(path), "--ckpt-dir", str(path.parent), *on_cpu, *setting.flags], {}).flags
+    set_environment(os.environ, flags)              # before torch is imported
+    app = build_app(flags)
     components = app.jobs.call(lambda: load_checkpoint(app, chosen_checkpoint(app, path.name, strict=True), app.settings))
     for owner in (components.unet, components.vae.decoder, *(encoder.module for encoder in components.text_encoders)):
-        clock.watch(owner, "forward")
+        setting.clock.watch(owner, "forward")
 
     def draw(order: Order) -> object:
         return generate_blocking(app, Txt2ImgRequest.from_flat({
@@ -102,11 +118,11 @@ def ours(path: Path, data: Path, clock: Clock) -> Drawer:
     return draw
 
 
-def plain_diffusers(path: Path, data: Path, clock: Clock) -> Drawer:
+def plain_diffusers(setting: Setting) -> Drawer:
     """The pipeline as its documentation shows it, over the same weights; the picture is saved too."""
-    pipeline = pipeline_of(path, "cpu")
+    pipeline = pipeline_of(setting.path, setting.device)
     for owner in (pipeline.unet, pipeline.vae.decoder, pipeline.text_encoder):
-        clock.watch(owner, "forward")
+        setting.clock.watch(owner, "forward")
 
     def draw(order: Order) -> object:
         import torch
@@ -116,7 +132,7 @@ def plain_diffusers(path: Path, data: Path, clock: Clock) -> Drawer:
             num_images_per_prompt=order.batch, generator=torch.Generator().manual_seed(order.seed),
         )  # fmt: skip
         for number, picture in enumerate(found.images):
-            picture.save(data / f"{order.seed}-{number}.png")
+            picture.save(setting.data / f"{order.seed}-{number}.png")
         return found
 
     return draw
@@ -125,27 +141,20 @@ def plain_diffusers(path: Path, data: Path, clock: Clock) -> Drawer:
 def pipeline_of(path: Path, device: str) -> Any:
     """diffusers' own modules, built from the configs that we read off the file and filled with the weights that we read."""
     import torch
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
     from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
     from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
     from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
     components = components_of(path, device)
-
-    def plain(kind: Any, ours: Any) -> Any:
-        with torch.device("meta"):
-            module = kind.from_config(ours.config)
-        module.load_state_dict(ours.state_dict(), assign=True)
-        return module.requires_grad_(False).eval()
+    unet, vae = plain_models(components)
 
     def tokenizer() -> Any:
         return CLIPTokenizer.from_pretrained(TOKENIZER, local_files_only=True)
 
     texts = [encoder.module for encoder in components.text_encoders]
     parts: dict[str, Any] = {
-        "unet": plain(UNet2DConditionModel, components.unet), "vae": plain(AutoencoderKL, components.vae), "tokenizer": tokenizer(), "text_encoder": texts[0],
+        "unet": unet, "vae": vae, "tokenizer": tokenizer(), "text_encoder": texts[0],
         "scheduler": EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"), "feature_extractor": None,
     }  # fmt: skip
     if len(texts) == 2:
@@ -157,6 +166,21 @@ def pipeline_of(path: Path, device: str) -> Any:
         pipeline = StableDiffusionPipeline(**parts, safety_checker=None, requires_safety_checker=False)  # type: ignore[arg-type]
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def plain_models(components: Any) -> tuple[Any, Any]:
+    """diffusers' own UNet and VAE with the weights of ours."""
+    import torch
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    def plain(kind: Any, ours: Any) -> Any:
+        with torch.device("meta"):
+            module = kind.from_config(ours.config)
+        module.load_state_dict(ours.state_dict(), assign=True)
+        return module.requires_grad_(False).eval()
+
+    return plain(UNet2DConditionModel, components.unet), plain(AutoencoderKL, components.vae)
 
 
 def components_of(path: Path, device: str) -> Any:
@@ -173,20 +197,28 @@ def components_of(path: Path, device: str) -> Any:
 WAYS = {"ours": ours, "diffusers": plain_diffusers}
 
 
+def gpu_peak_bytes() -> int:
+    from torch import cuda
+
+    return cuda.max_memory_allocated()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("way", choices=[*WAYS])
     parser.add_argument("path", type=Path)
-    options = parser.parse_args()
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    options, flags = parser.parse_known_args()
     with tempfile.TemporaryDirectory(prefix="speed-") as folder:
         clock = Clock()
-        draw = WAYS[options.way](options.path, Path(folder), clock)
+        draw = WAYS[options.way](Setting(path=options.path, data=Path(folder), device=options.device, flags=tuple(flags), clock=clock))
         print("{}", flush=True)
         for line in sys.stdin:
             order, inside = Order(**json.loads(line)), clock.seconds
             wall, cpu = time.perf_counter(), time.process_time()
             draw(order)
-            taken = Taken(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu, inside=clock.seconds - inside, peak=peak_bytes())
+            peak = gpu_peak_bytes() if options.device == "cuda" else peak_bytes()
+            taken = Taken(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu, inside=clock.seconds - inside, peak=peak)
             print(json.dumps(asdict(taken)), flush=True)
 
 

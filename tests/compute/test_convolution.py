@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -91,6 +94,12 @@ def test_what_is_no_plain_float32_stays_with_torch() -> None:
     wanted = exactly(x, made)
     assert made.double()(x.double()).dtype is torch.float64
     assert error(made(x.double()), wanted) < 1e-12
+
+
+def test_a_model_can_be_copied_and_written_to_disk_whole() -> None:
+    x, made = torch.randn(1, 16, 32, 32), layer(16, 16)
+    for other in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert torch.equal(other(x), made(x))
 
 
 def test_weights_are_given_out_in_the_order_that_files_have() -> None:
