@@ -26,7 +26,7 @@ STREAMS = ("/heartbeat/", "/queue/data", "/upload_progress", "/events", "/startu
 def test_no_answer_holds_a_password(attacked: Attacked, caplog: pytest.LogCaptureFixture) -> None:
     secrets = [PASSWORD, basic(f"ann:{PASSWORD}").split()[1], "hf_abcdefghijklmnop", "geheim-token"]
     attacked.app.settings.keep_unknown("civitai_api_key", "hf_abcdefghijklmnop")
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.INFO):
         for method, path in routes_of(attacked.server_app):
             if method not in ("GET", "POST") or any(each in path for each in STREAMS) or "server-" in path:
                 continue

@@ -67,7 +67,7 @@ def attack_questions(attacked: Attacked, *, every: int) -> int:
 
 @pytest.mark.group("S1")
 def test_paths_bring_nothing(attacked: Attacked) -> None:
-    assert attack_addresses(attacked, every=16) + attack_questions(attacked, every=16) > 200
+    assert attack_addresses(attacked, every=24) + attack_questions(attacked, every=16) > 150
     for path in INSIDE:
         for route in ("/file=", "/gradio_api/file="):
             holds(attacked.wire.send("GET", f"{route}{attacked.folder}/{path}"), (route, path))
