@@ -72,6 +72,11 @@ def request_kinds() -> dict[str, tuple[str, dict[str, Any]]]:
     return found
 
 
+def as_sent(path: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Saved, so that a killed server's pictures can be compared; with it come the grids of several."""
+    return {**values} if path.endswith("single-image") else {**values, "save_images": True}
+
+
 def _as_base64(picture: Image.Image) -> str:
     file = io.BytesIO()
     picture.save(file, "PNG")
@@ -164,7 +169,7 @@ class Soak:
             if is_job:
                 self.found.sent[name] = Sent(kind=kind)
             try:
-                answer = self.server.post(path, {**values, "save_images": True, "force_task_id": name} if is_job else values)
+                answer = self.server.post(path, {**as_sent(path, values), "force_task_id": name} if is_job else values)
             except httpx.HTTPError:
                 if is_job:
                     self.found.sent[name].cut_off = True    # it was killed; the job, if it was taken, is looked for
@@ -299,7 +304,7 @@ def references(data: Path, models: Path, port: int) -> dict[str, list[bytes]]:
         server.start()
         found = {}
         for kind, (path, values) in request_kinds().items():
-            answer = server.post(path, values)
+            answer = server.post(path, as_sent(path, values))
             if answer.status_code != 200:
                 raise RuntimeError(f"{kind}: {answer.text[:500]}")
             found[kind] = pictures_of(answer.json())

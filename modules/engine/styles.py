@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.files.atomic import write_bytes
-from modules.files.json_object import LARGEST, decoded, set_aside
+from modules.files.json_object import decoded, set_aside
 from modules.schema.errors import InvalidValue
 
 log = logging.getLogger(__name__)
 PLACEHOLDER = "{prompt}"
 _COLUMNS = ("name", "prompt", "negative_prompt")
 LONGEST = 10_000_000            # characters of a prompt with its styles
+_LARGEST = 32 * 2**20          # bytes of a file; reading more would hold up every start
 _FIELD_LIMIT = 10_000_000       # characters; csv's own limit of 131,072 is below what people paste
 
 
@@ -118,8 +119,8 @@ def _styles_of(path: Path) -> list[Style]:
     if not os.path.lexists(path):
         return []
     try:
-        if path.stat().st_size > LARGEST:
-            raise NoStyles(f"it is larger than {LARGEST // 2**20} MB")
+        if path.stat().st_size > _LARGEST:
+            raise NoStyles(f"it is larger than {_LARGEST // 2**20} MB")
         return _parse(_text(path.read_bytes()), path)
     except OSError as error:
         raise NoStyles(error.strerror or str(error)) from error

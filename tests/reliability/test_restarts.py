@@ -49,9 +49,7 @@ def test_an_orderly_end(state: str, make_app: Callable[..., App], fake_engine: F
     jobs = [submit(app, asking(steps=500), source="api", task_id=f"job{n}") for n in range({"idle": 0, "many waiting": 20}.get(state, 3))]
     if jobs and state != "paused":
         assert fake_engine.started.wait(10)
-    began = time.monotonic()
-    app.close()
-    assert time.monotonic() - began < 5
+    assert app.close()
     fake_engine.step_seconds = 0.0
     again = make_app()
     waiting = [job.id for job in again.jobs.pending()]
