@@ -44,6 +44,7 @@ _ONCE = {
     "txt2img_upscale": "Run hires fix on the chosen picture, with the values on the left",
     "refresh_config_states": "Look for saved configs again",
     "hr_checkpoint_refresh": "Look for checkpoints again",
+    **{f"xyz_grid_fill_{axis}_tool_button": f"Fill in all values of {axis.upper()}" for axis in "xyz"},
 }
 
 

@@ -16,6 +16,7 @@ class ToolButton(FormComponent, gr.Button):
         classes = [classes] if isinstance(classes, str) else list(classes)
         keywords.setdefault("min_width", 0)
         keywords.setdefault("scale", 0)
+        self.tooltip = str(keywords.pop("tooltip", None) or "")     # the page's scripts show it: Gradio's buttons have none
         super().__init__(value, elem_classes=["tool", *classes], **keywords)
 
     def get_block_name(self) -> str:

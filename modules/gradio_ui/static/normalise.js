@@ -24,13 +24,18 @@ webui.normaliseAll = function() {
 };
 
 webui.normalise = function(records) {
+    let nameless = false;
     for (const record of records) {
         for (const node of record.addedNodes) {
             if (node.nodeType === Node.ELEMENT_NODE && node.firstElementChild) {
                 webui.liftTextareas(node);
                 webui.nameTabRows(node);
+                nameless ||= node.querySelector("button.tool:not([aria-label])") !== null;
             }
         }
+    }
+    if (nameless) {
+        webui.nameButtons();
     }
 };
 
@@ -39,10 +44,11 @@ webui.nameButtons = function() {
     const titles = webui.boot.buttonTitles || {};
     const others = Array.from(gradioApp().querySelectorAll("button.tool[id^=refresh_]"), (each) => [each.id, "Look again for what there is to choose"]);
     for (const [id, words] of [...Object.entries(titles), ...others]) {
-        const button = document.getElementById(id);
-        if (button && !button.title) {
-            button.title = words;
-            button.setAttribute("aria-label", words);
+        for (const button of document.querySelectorAll(`button[id="${CSS.escape(id)}"]`)) {  // X/Y/Z plot's stand on both tabs
+            if (!button.title) {
+                button.title = words;
+                button.setAttribute("aria-label", words);
+            }
         }
     }
     for (const field of gradioApp().querySelectorAll(".styles-row input[role=combobox]")) {
