@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _BREAK = re.compile(r"\bBREAK\b")
+LARGEST_WEIGHT = 1e30           # of a stretch; products and sums of it stay below float32's 3e38
 
 
 class WeightedText(NamedTuple):
@@ -74,7 +75,12 @@ def parse_attention(prompt: str) -> list[WeightedText]:
         ranges.add(start, len(texts), ROUND_MULTIPLIER)
     for start in open_square:
         ranges.add(start, len(texts), SQUARE_MULTIPLIER)
-    return _joined(texts, _multiplied(weights, ranges))
+    return _joined(texts, [_bounded(weight) for weight in _multiplied(weights, ranges)])
+
+
+def _bounded(weight: float) -> float:
+    """Thousands of brackets multiply to infinity, and no model gives a picture for that."""
+    return max(-LARGEST_WEIGHT, min(LARGEST_WEIGHT, weight)) if weight == weight else 0.0
 
 
 class _Ranges(NamedTuple):

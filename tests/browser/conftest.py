@@ -250,6 +250,8 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         try:
             opener.open(url, timeout=5).close()
             return
+        except urllib.error.HTTPError:
+            return                      # it asks for a password: it is there
         except (OSError, urllib.error.URLError):
             time.sleep(0.2)
     pytest.fail(f"webui.py does not answer at {url}:\n{log.read_text(errors='replace')[-4000:]}")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.engine.prompt_attention import parse_attention
+from modules.engine.prompt_attention import LARGEST_WEIGHT, parse_attention
 
 PROMPTS = st.text(alphabet="ab ,:.1-()[]\\\nB") | st.lists(st.sampled_from(["(", ")", "[", "]", ":1.3)", "BREAK", " ", "a", "\\(", "\\", ":"])).map("".join)
 
@@ -82,3 +82,8 @@ def test_many_brackets_are_multiplied_as_few_are(prompt):
     assert "".join(piece.text for piece in quick) == "".join(piece.text for piece in exact)
     by_character = [[piece.weight for piece in pieces for _ in piece.text] for pieces in (exact, quick)]
     assert by_character[0] == pytest.approx(by_character[1], rel=1e-11)
+
+
+@pytest.mark.parametrize("prompt", ["(a:" * 5000, "(" * 9000 + "a" + ")" * 9000, "(a:" + "9" * 400 + ")", "((a:" + "9" * 400 + "):0)", "(a:1e40)"])
+def test_no_number_of_brackets_makes_a_weight_that_is_no_number(prompt):
+    assert all(abs(each.weight) <= LARGEST_WEIGHT for each in parse_attention(prompt))
