@@ -74,6 +74,7 @@ def page_state(app: App, button_titles: Mapping[str, str], awaited: Sequence[str
     """options: settings by key. localization: texts by their English. jobs: those of pages that are not over, in the order in which they end.
 
     awaited: elem_ids that must be in the page before the scripts begin. folds: how many accordions must be, too.
+    hasForeignScripts: an extension that somebody installed runs in the page, and looks for everything as soon as it is there.
     """
     running = app.jobs.running()
     unfinished = [*([running] if running else []), *app.jobs.pending()]
@@ -86,6 +87,7 @@ def page_state(app: App, button_titles: Mapping[str, str], awaited: Sequence[str
         "awaited": list(awaited),
         "notificationSound": app.paths.notification_sound is not None,
         "folds": folds,
+        "hasForeignScripts": any(not each.is_builtin for each in app.extensions.enabled if (each.path / "javascript").is_dir()),
     }
 
 

@@ -190,11 +190,12 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
         webui.placeTemplates();
         webui.normaliseAll();
         webui.startTabs();
-        if (webui.closedParts().length === 0) {
+        const early = webui.boot.hasForeignScripts ? [false, true] : [false];
+        if (early.every((late) => webui.closedParts(late).length === 0)) {
             return beReady();
         }
         priming = "under way";
-        webui.prime().catch((error) => console.error("parts of the page could not be opened", error)).then(() => {
+        early.reduce((before, late) => before.then(() => webui.prime(late)), Promise.resolve()).catch((error) => console.error("parts of the page could not be opened", error)).then(() => {
             priming = "done";
             mutated([]);
         });
