@@ -115,7 +115,8 @@ class SdModel:
     def apply_model(self, x_noisy: Tensor, t: Tensor, cond: Any) -> Tensor:
         """What the model predicts for (B, 4, h, w) at timesteps (B,). cond: c_crossattn, c_concat and c_adm, or the first alone."""
         context, vector, image = parts_of(cond)
-        unet, kind = self.components.unet, self.dtype
+        unet: Any = self.components.unet
+        kind = self.dtype
         if image is not None and unet.config.in_channels > x_noisy.shape[1]:
             x_noisy = torch.cat([x_noisy, image.to(x_noisy)], dim=1)
         added = None if vector is None else {"text_embeds": vector[:, :0], "time_ids": vector}

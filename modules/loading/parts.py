@@ -164,5 +164,5 @@ def _clip_width(weights: Weights, prefix: str) -> int:
 def _fits(weights: Weights, latent: LatentFormat) -> bool:
     """Whether it is a VAE whose latents have that many channels, of pictures or of films."""
     shapes = weights.header.shapes
-    shape: tuple[int, ...] = next((shapes[name] for name in DECODER_BEGINNINGS if name in shapes), ())
-    return len(shape) == (5 if latent.films else 4) and shape[1] == latent.channels
+    shape = next((shapes[name] for name in DECODER_BEGINNINGS if name in shapes), None)
+    return shape is not None and len(shape) == (5 if latent.films else 4) and shape[1] == latent.channels
