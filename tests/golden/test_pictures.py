@@ -14,7 +14,7 @@ from tests.golden.stages import psnr, run_case
 pytestmark = pytest.mark.golden
 
 EACH, MEAN = 50.0, 70.0         # dB
-TOLERANCE = {"init": 2e-3}      # of the stage's largest value: a pixel that tips over to the next level shows in the encoded latent
+TOLERANCE = {"init": 4e-3}      # of the stage's largest value: a pixel that tips over to the next level shows in the encoded latent
 USUAL_TOLERANCE = 1e-3
 STAGES = ("noise", "init", "sigmas", "hrlow", "latent")
 

@@ -36,11 +36,11 @@ def test_a_value_that_does_not_fit_is_passed_over(own: object, choices: list[str
     assert config.overrides("txt2img", "Name", {"value": own, "choices": choices}) == {}
 
 
-def test_a_broken_ui_config_is_an_empty_one(tmp_path: Path) -> None:
+def test_a_broken_ui_config_is_an_empty_one_and_kept_aside(tmp_path: Path) -> None:
     path = tmp_path / "ui-config.json"
     path.write_text("{broken")
     assert UiConfig.read(path).values == {}
-    assert path.read_text() == "{broken"
+    assert [each.read_text() for each in tmp_path.glob("ui-config.json.corrupt-*")] == ["{broken"]
 
 
 @pytest.mark.parametrize(

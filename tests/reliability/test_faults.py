@@ -65,7 +65,7 @@ def no_numbers(output: Any) -> Any:
     """One value of the last tensor is none."""
     if isinstance(output, torch.Tensor):
         output = output.clone()
-        output.view(-1)[-1] = float("nan")
+        output[(-1,) * output.ndim] = float("nan")
         return output
     if isinstance(output, tuple):
         return tuple(no_numbers(each) for each in output)

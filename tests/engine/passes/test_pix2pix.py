@@ -83,7 +83,7 @@ def test_three_predictions_are_guided_by_two_scales() -> None:
             for words, seen in ((watch.call.cond, shown), (watch.call.uncond, shown), (watch.call.uncond, torch.zeros_like(shown)))
         )
     assert torch.allclose(shown, means, atol=1e-5)
-    assert watch.result is not None and torch.allclose(watch.result, blank + 5.0 * (cond - uncond) + 2.5 * (uncond - blank), atol=1e-3)
+    assert watch.result is not None and torch.allclose(watch.result, blank + 5.0 * (cond - uncond) + 2.5 * (uncond - blank), rtol=1e-4, atol=5e-3)   # of up to 75
 
 
 def test_an_image_scale_of_one_is_guidance_by_words_alone_and_others_are_not() -> None:
