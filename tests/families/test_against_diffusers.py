@@ -70,6 +70,7 @@ def test_latents_are_those_of_the_diffusers_pipeline(name: str, tmp_path: Path, 
     assert off <= TOLERANCE, f"off by {off:.2g}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["SD2", "SDXL refiner", "SDXL v-prediction, zero terminal SNR"])
 def test_a_folder_of_diffusers_draws_what_the_single_file_does(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)

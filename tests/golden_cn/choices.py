@@ -38,14 +38,10 @@ SAME_AS: dict[str, str] = {
 
 # the cases of an ordinary run, beside all that are refused: one of each kind; the others differ from one of these in numbers
 ORDINARY = frozenset(
-    """off unit-disabled canny-w1 canny-w0 canny-w1-heun canny-w1-ddim model-substring module-key-of-label mode-balanced-batch2 mode-prompt mode-prompt-t2i
-    mode-control-cond-uncond-off mode-control-and window-0.25-0.6-dpmpp-sde window-1-1-euler window-two-units resize-canny-160x96-resize-and-fill
-    resize-none-200x120-just-resize resize-lines-invert-crop-and-resize pixel-perfect-resize-and-fill size-72x104-t2i processor-res-33 threshold-200-50 module-xdog-10
-    module-threshold-60 module-tile-resample-4 module-tile_colorfix-sharp--1 module-recolor-luminance-0.6 module-color-grid shuffle-gap-subseed t2i-inpaint-nomask
-    t2i-inpaint-only t2i-inpaint-wide-fill reference-adain-attn-fid-1 reference-only-control reference-two-units image-dict image-merge-two image-rgba
-    mask-on-canny mask-on-canny-ignored alias-guidance enabled-string-true opt-no-detectmap two-units-cn-t2i three-units arg-none-first s-min-uncond advanced-13-control
-    advanced-t2i-5 region-left region-rgb-shuffle hires-canny-both hires-none-low hires-canny-high hires-resize-x-only hires-inpaint-only hires-recolor
-    hires-tile-colorfix-low hires-reference i2i-canny-own i2i-no-image-a1111-resize-2 i2i-dpmpp2m-karras-window i2i-nomask-inpaint-only inp-inpaint-only
-    inp-masked-inpaint-only-crop1 inp-masked-canny-own-crop1 inp-masked-none-crop0 inp-masked-own-resize-and-fill lora-canny rng-nv-shuffle i2i-d0
-    bad-mode-int-1 bad-resize-int-2 bad-enabled-int bad-args-missing""".split()  # noqa: SIM905
+    """off canny-w1 canny-w1-ddim module-key-of-label mode-balanced-batch2 mode-prompt-t2i mode-control-and window-0.25-0.6-dpmpp-sde window-two-units
+    resize-canny-160x96-resize-and-fill pixel-perfect-resize-and-fill processor-res-33 module-tile_colorfix-sharp--1 module-color-grid shuffle-gap-subseed
+    t2i-inpaint-only reference-adain-attn-fid-1 reference-two-units image-dict image-rgba mask-on-canny alias-guidance opt-no-detectmap three-units s-min-uncond
+    advanced-13-control region-rgb-shuffle hires-canny-both hires-none-low hires-resize-x-only hires-tile-colorfix-low hires-reference i2i-canny-own
+    i2i-dpmpp2m-karras-window inp-inpaint-only inp-masked-canny-own-crop1 inp-masked-own-resize-and-fill lora-canny bad-mode-int-1 bad-resize-int-2
+    bad-enabled-int bad-args-missing""".split()  # noqa: SIM905
 )

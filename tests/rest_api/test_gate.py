@@ -24,7 +24,9 @@ def routes_of(server: RunningServer) -> list[tuple[str, str]]:
     return [*found, ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/file=config.json"), ("GET", "/redoc"), ("GET", "/"), ("GET", "/nothing/here")]
 
 
-@pytest.fixture(params=[("--gradio-auth", "ann:secret"), ("--api-auth", "ann:secret"), ("--gradio-auth", "page:p", "--api-auth", "ann:secret")])
+@pytest.fixture(params=[
+    ("--gradio-auth", "ann:secret"), pytest.param(("--api-auth", "ann:secret"), marks=pytest.mark.long), ("--gradio-auth", "page:p", "--api-auth", "ann:secret"),
+])  # fmt: skip
 def guarded(request: pytest.FixtureRequest, make_app: Callable[..., Any], fake_engine: FakeEngine) -> Iterator[RunningServer]:
     yield from serve(make_app("--api", *request.param))
 

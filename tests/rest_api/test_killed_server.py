@@ -33,6 +33,7 @@ def start(folder: Path, port: int, client: httpx.Client) -> subprocess.Popen[byt
     raise AssertionError("the server does not answer")
 
 
+@pytest.mark.long
 @pytest.mark.group("R12")
 def test_a_killed_server_finds_its_queue_again(tmp_path: Path) -> None:
     with socket.socket() as free:
