@@ -31,6 +31,7 @@ def guarded(request: pytest.FixtureRequest, make_app: Callable[..., Any], fake_e
     yield from serve(make_app("--api", *request.param))
 
 
+@pytest.mark.long    # each wrong password is answered slowly; tests/security/test_every_route_asks.py is the short form
 @pytest.mark.group("S10")
 def test_every_route_asks_for_a_password(guarded: RunningServer) -> None:
     asks_everywhere = guarded.app.flags.gradio_auth is not None

