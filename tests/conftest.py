@@ -11,8 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("shared machine", deadline=None)      # how long an example takes is other processes' matter
+hypothesis.settings.load_profile("shared machine")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("SD_WEBUI_RESTARTING", "1")      # servers that tests start open no browser window on a developer's screen
