@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from internal_controlnet.tensor_names import by_patterns
+
 _PATCH = 14
 _SHORTER = 518                                      # pixels of the shorter side, as it was trained
 _HEAD = 64                                          # channels of an attention head
@@ -66,23 +68,14 @@ def depth_anything(table: Mapping[str, Tensor], *, spread: bool) -> DepthNetwork
     )  # fmt: skip
     with torch.device("meta"):
         network = DepthAnythingForDepthEstimation(config)
-    network.load_state_dict(dict(renamed(table)), assign=True)
+    network.load_state_dict(renamed(table), assign=True)
     return DepthNetwork(network)
 
 
-def renamed(table: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The original's tensors by transformers' names; query, key and value lie in one tensor there."""
-    found: dict[str, Tensor] = {}
-    for name, tensor in table.items():
-        if block := re.fullmatch(r"pretrained\.blocks\.(\d+)\.attn\.qkv\.(weight|bias)", name):
-            for part, piece in zip("qkv", tensor.chunk(3)):
-                found[f"backbone.encoder.layer.{block[1]}.attention.{part}_proj.{block[2]}"] = piece.clone()
-            continue
-        for pattern, replacement in _NAMES:
-            if (ours := re.sub(pattern, replacement, name)) != name:
-                found[ours] = tensor
-                break
-    return found
+def renamed(table: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The original's tensors by transformers' names."""
+    parts = [rf"backbone.encoder.layer.\1.attention.{part}_proj.\2" for part in "qkv"]
+    return by_patterns(table, _NAMES, joined=r"pretrained\.blocks\.(\d+)\.attn\.qkv\.(weight|bias)", parts=parts)
 
 
 _NAMES = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,8 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from internal_controlnet.tensor_names import by_patterns
 
 _PATCH = 16
 _STEEPNESS = 2 * math.pi                            # of a surface that faces the camera, against the depth's slope
@@ -67,23 +68,14 @@ def dpt_hybrid(table: Mapping[str, Tensor]) -> MidasNetwork:
     )  # fmt: skip
     with torch.device("meta"):
         network = DPTForDepthEstimation(config)
-    network.load_state_dict(dict(renamed(table)), assign=True)
+    network.load_state_dict(renamed(table), assign=True)
     return MidasNetwork(network)
 
 
-def renamed(table: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The original's tensors by transformers' names; query, key and value lie in one tensor there. What it does not read is left out."""
-    found: dict[str, Tensor] = {}
-    for name, tensor in table.items():
-        if block := re.fullmatch(r"pretrained\.model\.blocks\.(\d+)\.attn\.qkv\.(weight|bias)", name):
-            for part, piece in zip(("query", "key", "value"), tensor.chunk(3)):
-                found[f"dpt.encoder.layer.{block[1]}.attention.attention.{part}.{block[2]}"] = piece.clone()
-            continue
-        for pattern, replacement in _NAMES:
-            if (ours := re.sub(pattern, replacement, name)) != name:
-                found[ours] = tensor
-                break
-    return found
+def renamed(table: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The original's tensors by transformers' names; what it does not read is left out."""
+    parts = [rf"dpt.encoder.layer.\1.attention.attention.{part}.\2" for part in ("query", "key", "value")]
+    return by_patterns(table, _NAMES, joined=r"pretrained\.model\.blocks\.(\d+)\.attn\.qkv\.(weight|bias)", parts=parts)
 
 
 _VIT, _BIT, _NECK = r"^pretrained\.model\.", "dpt.embeddings.backbone.bit.", "neck.reassemble_stage."

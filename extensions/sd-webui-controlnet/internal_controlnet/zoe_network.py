@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from internal_controlnet.tensor_names import by_patterns
 
 _HEIGHT, _WIDTH, _CELL = 384, 512, 32               # as it was trained; sides are multiples of a cell
 _RIM = 3.0                                          # times the root of half a side, in pixels
@@ -66,23 +67,14 @@ def zoe(table: Mapping[str, Tensor]) -> ZoeNetwork:
     with torch.device("meta"):
         network: Any = ZoeDepthForDepthEstimation(config)
     network.metric_head = type(network.metric_head)(config)     # it holds numbers that are in no file
-    network.load_state_dict(dict(found), assign=True)
+    network.load_state_dict(found, assign=True)
     return ZoeNetwork(network)
 
 
-def renamed(table: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The original's tensors by transformers' names; query, key and value lie in one tensor there. What it does not read is left out."""
-    found: dict[str, Tensor] = {}
-    for name, tensor in table.items():
-        if block := re.fullmatch(_VIT.removeprefix("^") + r"blocks\.(\d+)\.attn\.qkv\.weight", name):
-            for part, piece in zip("qkv", tensor.chunk(3)):
-                found[f"{_BEIT}layers.{block[1]}.attention.{part}_proj.weight"] = piece.clone()
-            continue
-        for pattern, replacement in _NAMES:
-            if (ours := re.sub(pattern, replacement, name)) != name:
-                found[ours] = tensor
-                break
-    return found
+def renamed(table: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The original's tensors by transformers' names; what it does not read is left out."""
+    parts = [_BEIT + rf"layers.\1.attention.{part}_proj.weight" for part in "qkv"]
+    return by_patterns(table, _NAMES, joined=_VIT + r"blocks\.(\d+)\.attn\.qkv\.weight", parts=parts)
 
 
 _VIT, _BEIT, _NECK, _SCRATCH, _HEAD = r"^core\.core\.pretrained\.model\.", "backbone.beit.", "neck.reassemble_stage.", r"^core\.core\.scratch\.", "metric_head."
