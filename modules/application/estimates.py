@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -16,6 +15,7 @@ from modules.application.cost_model import Sample, expected
 from modules.compute.memory import MemoryPeak
 from modules.engine.cost import Work
 from modules.files.atomic import write_json
+from modules.files.json_object import Damaged, read_object
 from modules.files.storage import StorageError
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ def _base(jobs: list[dict[str, Any]]) -> float:
 
 def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
     try:
-        found = json.loads(path.read_text("utf-8"))["jobs"]
+        found = read_object(path)["jobs"]
         return {str(kind): [job for job in jobs if _is_job(job)][-_KEPT_JOBS:] for kind, jobs in list(found.items())[-_KEPT_KINDS:]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (Damaged, KeyError, TypeError, AttributeError):
         return {}
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -119,8 +118,7 @@ class CopiedBlocks:
             self._stream = self._backend.Stream(self._device)
         for owner in _tensors(block):
             owner.data = _pinned(owner.data)
-        around: AbstractContextManager[Any] = self._backend.stream(self._stream) if self._stream is not None else nullcontext()
-        with around:
+        with self._backend.stream(self._stream):
             tensors = tuple((owner.data, owner.data.to(self._device, non_blocking=True)) for owner in _tensors(block))
             ready = self._backend.Event()
             ready.record(self._stream)
