@@ -84,9 +84,9 @@ def clean_part(text: str, *, replace_spaces: bool = True, limit: int = 128) -> s
 
 def fit_name(stem: str, extension: str) -> str:
     """``stem.extension`` as a name that every file system takes: cut to 255 bytes, no reserved device name, never hidden or empty."""
-    stem = _UNSAFE.sub("_", stem).strip(" ").rstrip(".").lstrip(".") or "image"
+    stem = _UNSAFE.sub("_", stem).lstrip(". ")
     room = MAX_NAME_BYTES - len(extension.encode()) - 1
-    stem = stem.encode("utf-8")[:room].decode("utf-8", errors="ignore").rstrip(". ")
+    stem = stem.encode("utf-8")[:room].decode("utf-8", errors="ignore").rstrip(". ") or "image"
     if stem.split(".")[0].rstrip(" ").lower() in _RESERVED:
         stem = "_" + stem[: room - 1]
     return f"{stem}.{extension}"

@@ -92,6 +92,11 @@ def test_any_text(make_app_once: Any, text: str) -> None:
     attack(make_app_once.paths.data_dir, make_app_once, text)
 
 
+@pytest.mark.parametrize("text", [".. ..", ". _", " . . ", "...a..", ".con.", ". . " + "x" * 300])
+def test_dots_and_spaces_at_the_ends(tmp_path: Path, text: str) -> None:
+    fitted(tmp_path, None, text)
+
+
 @pytest.mark.long
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=TEXTS)
