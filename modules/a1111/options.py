@@ -3,13 +3,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.option_info import ExtensionSetting, OptionInfo, section_of, setting_of
 from modules.a1111.running import running_work
-from modules.application.settings_rules import PLACES, is_frozen
+from modules.application.settings_rules import FOLDERS, PLACES, is_frozen
 from modules.schema.errors import WebuiError
 from modules.schema.setting import Section, Setting
 from modules.schema.widgets import CheckboxGroup, Dropdown, Radio, Slider
@@ -37,6 +39,7 @@ class OptionValues(dict[str, Any]):
         """With what is true now."""
         settings = current().settings
         now = {**settings.unknown(), **settings.as_dict()}
+        now |= {key: _seen(key, now[key]) for key in FOLDERS & now.keys()}
         for gone in self.keys() - now.keys():
             super().__delitem__(gone)
         super().update(now)
@@ -154,7 +157,7 @@ def value_of(key: str) -> Any:
     """The value of a setting, declared or not; ``_ABSENT`` where there is none."""
     settings = current().settings
     if key in settings.table:
-        return settings.get(key)
+        return _seen(key, settings.get(key))
     return settings.unknown().get(key, _ABSENT)
 
 
@@ -170,7 +173,15 @@ def store(key: str, value: Any) -> Any:
     stored, work = app.settings.get(key), running_work()
     if work is not None:            # a script changes it for what its own job does next
         work.settings[key] = stored
-    return stored
+    return _seen(key, stored)
+
+
+def _seen(key: str, value: Any) -> Any:
+    """A folder for pictures as extensions find it: what is relative to a data folder elsewhere is no path from the working directory, as in A1111."""
+    if key not in FOLDERS or not isinstance(value, str) or not value:
+        return value
+    folder = current().paths.output_folder(value)
+    return value if folder == Path(os.path.abspath(value)) else str(folder)
 
 
 def register(key: str, option: OptionInfo) -> None:

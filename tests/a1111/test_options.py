@@ -95,3 +95,11 @@ def test_changes_are_told(a1111: App) -> None:
     opts.onchange("watched", lambda: told.append("listener"), call=False)
     opts.set("watched", 2)
     assert told == ["info", "listener"]
+
+
+def test_folders_for_pictures_are_where_they_are(a1111: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = str(a1111.paths.data_dir / "outputs" / "txt2img-images")
+    assert opts.outdir_txt2img_samples == opts.data["outdir_txt2img_samples"] == whole
+    assert a1111.settings.get("outdir_txt2img_samples") == "outputs/txt2img-images"
+    monkeypatch.chdir(a1111.paths.data_dir)         # as usual: then a relative one names the same place
+    assert opts.outdir_txt2img_samples == "outputs/txt2img-images" and opts.outdir_samples == ""
