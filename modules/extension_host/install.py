@@ -7,27 +7,61 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import Flags
+from modules.schema.own_hosts import is_own_host
 
 SECONDS = 600
 SCHEMES = ("https", "http", "ssh", "git")
 MOST_UNPACKED = 4 << 30         # bytes; a small zip file can hold a full disk
+PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "via")
 _PARTS = frozenset({"scripts", "javascript", "localizations", "html"})      # an extension's own folders
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-def refusal(flags: Flags, *, has_password: bool) -> str:
-    """Why this server installs nothing, in words; "" when it does. An extension is a program: whoever may install one owns the machine."""
+def refusal(flags: Flags, *, has_password: bool, through: str = "") -> str:
+    """Why this server installs nothing, in words; "" when it does. An extension is a program: whoever may install one owns the machine.
+
+    through: what shows that the request came from elsewhere (``way_from_elsewhere``), whatever the server is bound to.
+    """
     if flags.disable_extra_extensions or flags.disable_all_extensions:
         return "Extensions are switched off on the command line (--disable-extra-extensions or --disable-all-extensions)."
-    if flags.enable_insecure_extension_access or not flags.others_can_reach or has_password:
+    if flags.enable_insecure_extension_access or has_password:
+        return ""
+    if through:
+        return (f"This request came from elsewhere ({through}), so others may reach this server too, and no password is set: nothing is installed or started anew "
+                "from here. Open the page at the server's own address, ask for a password with --gradio-auth name:password, or allow it with --enable-insecure-extension-access.")
+    if not flags.others_can_reach:
         return ""
     return ("Others can reach this server and no password is set, so nothing is installed or started anew from here. Start it without --listen or --share, "
             "ask for a password with --gradio-auth name:password, or allow it with --enable-insecure-extension-access.")
+
+
+def way_from_elsewhere(headers: Mapping[str, str]) -> str:
+    """What in a request's headers (names in small letters) tells that it did not begin on this machine, "" for nothing.
+
+    A proxy's own headers, or an address of another machine. A server bound to loopback has no other way to know of a proxy in front of it.
+    """
+    for name in PROXY_HEADERS:
+        if headers.get(name):
+            return name
+    for name in ("host", "origin", "referer"):
+        text = headers.get(name, "")
+        host = _host_of(text if "://" in text else f"//{text}") if text else "localhost"
+        if not is_own_host(host):
+            return f"{name}: {text[:100]}"
+    return ""
+
+
+def _host_of(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def install_from_url(url: str, folder: Path, *, name: str = "", branch: str = "") -> Path:

@@ -9,13 +9,13 @@ import gradio as gr
 from modules.application.app import App
 from modules.extension_host.git_facts import git_facts
 from modules.extension_host.index import USUAL, Offer, read_index
-from modules.extension_host.install import refusal
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.messages import message_html
+from modules.gradio_ui.who_installs import install_refused
 from modules.schema.errors import WebuiError
 
 
-def build_available(app: App, *, has_password: bool) -> None:
+def build_available(app: App) -> None:
     """Inside the Extensions tab."""
     gr.HTML("<h3>Available extensions</h3>", elem_id="extensions_available_title")
     with gr.Row(elem_id="extensions_available_row", elem_classes=["gradio-row"]):
@@ -25,7 +25,7 @@ def build_available(app: App, *, has_password: bool) -> None:
     table = gr.HTML("", elem_id="extensions_available")
 
     def show(source: str) -> str:
-        refused = refusal(app.flags, has_password=has_password)
+        refused = install_refused(app.flags)
         if refused:
             return message_html(refused, "error")
         try:

@@ -11,20 +11,15 @@ import gradio as gr
 
 from modules.application.app import App
 from modules.application.version import VERSION
-from modules.extension_host.install import refusal
 from modules.extension_host.states import FOLDER, SavedState, restore, save_state, saved_states
 from modules.files.storage import StorageError
 from modules.gradio_ui.components import tool_button
 from modules.gradio_ui.events import QUICK, SLOW
 from modules.gradio_ui.messages import message_html
+from modules.gradio_ui.who_installs import install_refused
 from modules.schema.errors import WebuiError
 
 NOW = "Current"
-
-
-def has_password(app: App) -> bool:
-    """Whether whoever reaches the page has shown one."""
-    return bool(app.flags.gradio_auth or app.flags.gradio_auth_path)
 
 
 def build_states(app: App, *, applied: Callable[[list[str]], str]) -> None:
@@ -66,7 +61,7 @@ def _save(app: App, name: str) -> tuple[str, Any]:
 
 
 def _restore(app: App, title: str, applied: Callable[[list[str]], str]) -> str:
-    refused = refusal(app.flags, has_password=has_password(app))
+    refused = install_refused(app.flags)
     state = _found(app, title)
     if refused or state is None:
         return message_html(refused or "Choose a saved config first.", "error")

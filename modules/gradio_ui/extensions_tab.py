@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from html import escape
@@ -19,14 +18,15 @@ import gradio as gr
 from modules.application.app import App
 from modules.extension_host.discover import Extension
 from modules.extension_host.git_facts import git_facts
-from modules.extension_host.install import install_from_path, install_from_url, refusal
+from modules.extension_host.install import install_from_path, install_from_url
 from modules.extension_host.updates import Standing, standing, update
 from modules.gradio_ui.available_extensions import build_available
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.events import QUICK, SLOW
-from modules.gradio_ui.extension_states import build_states, has_password
+from modules.gradio_ui.extension_states import build_states
 from modules.gradio_ui.messages import message_html
 from modules.gradio_ui.setting_changes import store_settings
+from modules.gradio_ui.who_installs import install_refused, restart_refused
 from modules.launching.restart import ask_for_restart, can_restart, is_safe_start
 from modules.schema.errors import WebuiError
 
@@ -54,7 +54,7 @@ def build_extensions_tab(app: App) -> None:
         branch = gr.Textbox(label="Branch", placeholder="the usual one", elem_id="extensions_branch", elem_classes=["gradio-textbox"], **words)
         name = gr.Textbox(label="Folder", placeholder="from the address", elem_id="extensions_name", elem_classes=["gradio-textbox"], **words)
         install = gr.Button("Install", elem_id="install_extension_button", scale=0)
-    build_available(app, has_password=has_password(app))
+    build_available(app)
     build_states(app, applied=lambda names: _apply(app, json.dumps(names)))
     standings: dict[str, Standing] = {}
     listed = bridge_text("extensions_update_list")
@@ -132,7 +132,7 @@ def _apply(app: App, text: str, all_of: str | None = None) -> str:
 
 def _restart(app: App, text: str, all_of: str | None = None, *, safe: bool) -> str:
     """Store what is ticked, except for a start without extensions, which is for this once; then begin anew."""
-    refused = refusal(replace(app.flags, disable_extra_extensions=False, disable_all_extensions=False), has_password=has_password(app))
+    refused = restart_refused(app.flags)
     if refused:
         return message_html(refused, "error")
     stored = "" if safe else _apply(app, text, all_of)
@@ -148,7 +148,7 @@ def _restart(app: App, text: str, all_of: str | None = None, *, safe: bool) -> s
 
 
 def _check(app: App, standings: dict[str, Standing]) -> tuple[str, str]:
-    refused = refusal(app.flags, has_password=has_password(app))
+    refused = install_refused(app.flags)
     if refused:
         return message_html(refused, "error"), installed_html(app, standings)
     asked = [each for each in app.extensions.extensions if not each.is_builtin]
@@ -160,7 +160,7 @@ def _check(app: App, standings: dict[str, Standing]) -> tuple[str, str]:
 
 
 def _update(app: App, standings: dict[str, Standing], text: str) -> tuple[str, str]:
-    refused = refusal(app.flags, has_password=has_password(app))
+    refused = install_refused(app.flags)
     wanted = json.loads(text or "[]")
     chosen = [each for each in app.extensions.extensions if each.name in wanted and not each.is_builtin]
     if refused or not chosen:
@@ -177,7 +177,7 @@ def _update(app: App, standings: dict[str, Standing], text: str) -> tuple[str, s
 
 
 def _install(app: App, url: str, branch: str, name: str) -> tuple[str, str]:
-    refused = refusal(app.flags, has_password=has_password(app))
+    refused = install_refused(app.flags)
     if refused:
         return message_html(refused, "error"), installed_html(app)
     try:

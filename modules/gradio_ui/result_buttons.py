@@ -19,6 +19,7 @@ from typing import Any
 import gradio as gr
 
 from modules.application.app import App
+from modules.extension_host.install import way_from_elsewhere
 from modules.files.atomic import write_new
 from modules.files.resolver import PathRefused, safe_join
 from modules.gradio_ui.events import QUICK
@@ -28,6 +29,7 @@ from modules.gradio_ui.output_panel import OutputPanel
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.imaging.filenames import NameFacts, apply_pattern, clean_part, fit_name
 from modules.schema.errors import WebuiError
+from modules.schema.own_hosts import is_own_host
 
 log = logging.getLogger(__name__)
 LOG_COLUMNS = (
@@ -154,7 +156,7 @@ def _index(text: str) -> int:
 
 def _is_local(request: gr.Request) -> bool:
     host = request.client.host if request.client else ""
-    return host in ("127.0.0.1", "::1", "localhost") and not request.headers.get("x-forwarded-for")
+    return is_own_host(host) and not way_from_elsewhere(dict(request.headers))
 
 
 def _open_in_file_manager(folder: Path) -> None:

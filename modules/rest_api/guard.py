@@ -1,7 +1,6 @@
 """The gate in front of every route, Gradio's included: who calls, under which name, from which page, and how much is sent."""
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -10,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from modules.rest_api.credentials import Credentials, Throttle
+from modules.schema.own_hosts import is_own_host
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -26,7 +26,6 @@ _USER_FILES = re.compile(r"(^|/)file[=/]|^/+(gradio_api/)?(stream|uploads?|downl
 _ASK_PASSWORD = {"www-authenticate": 'Basic realm="webui", charset="UTF-8"'}
 _USER_FILE_POLICY = b"sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
 _SHOWN = re.compile(rb"(image/(png|jpeg|gif|webp|bmp|avif)|video/|audio/|font/|text/(plain|css|csv|javascript)|application/(json|javascript)|multipart/byteranges)", re.I)
-_LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +112,7 @@ class Guard:
         if self.rules.hosts is None:
             return True
         name = _host_name(host)
-        return name in _LOOPBACK_NAMES or name.endswith(".localhost") or _is_loopback(name) or name in self.rules.hosts
+        return is_own_host(name) or name in self.rules.hosts
 
     def _cross_site(self, headers: dict[str, str], host: str) -> str:
         """Why a request that changes something is refused as coming from another site's page; empty when it is not.
@@ -194,13 +193,6 @@ def _host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].rstrip(".")
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _origin_host(origin: str) -> str:

@@ -6,11 +6,12 @@ A field ``no_half_vae`` is the flag ``--no-half-vae``. Paths that hang on anothe
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from modules.schema.own_hosts import is_own_host
 
 METADATA_KEY = "flag"
 SCRIPT_PATH = str(Path(__file__).resolve().parents[2])
@@ -210,9 +211,8 @@ class Flags:
     @property
     def others_can_reach(self) -> bool:
         """Whether the server is bound to more than this machine, or a tunnel leads to it. A --server-name of this machine alone does not count."""
-        name = (self.server_name or "").strip("[]").lower()
-        is_loopback = name in ("localhost", "::1") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", name))
-        return bool(self.share or self.ngrok or self.listen or (name and not is_loopback))
+        name = (self.server_name or "").strip("[]")
+        return bool(self.share or self.ngrok or self.listen or (name and not is_own_host(name)))
 
     @property
     def disable_extension_access(self) -> bool:

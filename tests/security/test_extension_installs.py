@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modules.extension_host import install
-from modules.extension_host.install import SCHEMES, install_from_path, install_from_url, refusal
+from modules.extension_host.install import SCHEMES, install_from_path, install_from_url, refusal, way_from_elsewhere
 from modules.schema.errors import InvalidValue
 from modules.schema.flags import parse_flags
 from tests.security.conftest import Attacked
@@ -57,6 +57,18 @@ def test_git_hears_of_plain_ways_only_and_options_end_before_the_address(tmp_pat
 def test_where_strangers_could_ask_nothing_is_installed(arguments: list[str], refused: bool) -> None:
     flags = parse_flags(arguments, {}).flags
     assert bool(refusal(flags, has_password=False)) is refused and not refusal(flags, has_password=True)
+
+
+@pytest.mark.group("S7")
+@pytest.mark.parametrize(("headers", "refused"), [
+    ({"host": "localhost:7860", "origin": "http://localhost:7860", "referer": "http://127.0.0.1:7860/?x"}, False), ({"host": "[::1]:7860"}, False), ({}, False),
+    ({"host": "127.0.0.1:7860", "x-forwarded-for": "203.0.113.5"}, True), ({"host": "127.0.0.1", "forwarded": "for=203.0.113.5"}, True), ({"host": "127.0.0.1", "x-real-ip": "127.0.0.1"}, True),
+    ({"host": "127.0.0.1", "via": "1.1 nginx"}, True), ({"host": "my.host"}, True), ({"host": "127.0.0.1:7860", "origin": "https://my.host"}, True), ({"host": "127.0.0.1", "origin": "null"}, True),
+    ({"host": "127.0.0.1", "referer": "https://my.host/sd/"}, True), ({"host": "127.0.0.1.evil"}, True), ({"host": "[", "origin": "http://["}, True),
+])  # fmt: skip
+def test_behind_a_proxy_on_this_machine_strangers_could_ask(headers: dict[str, str], refused: bool) -> None:
+    flags = parse_flags([], {}).flags
+    assert bool(refusal(flags, has_password=False, through=way_from_elsewhere(headers))) is refused and not refusal(flags, has_password=True, through=way_from_elsewhere(headers))
 
 
 @pytest.mark.group("S7")
