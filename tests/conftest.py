@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class FakeEngine:
     """Stands in for models: paints each picture in a colour made from its seed, ``steps`` steps of ``step_seconds`` each.
 
-    fail_at: the image index before which ``failure`` is raised. started: set when a job begins. gate: cleared, it holds every step.
+    fail_at: the image index before which ``failure`` is raised. started: set when a job begins. batches: the number of each one that was made. gate: cleared, it holds every step.
     """
 
     step_seconds: float = 0.0
@@ -62,6 +62,7 @@ class FakeEngine:
     gate: threading.Event = field(default_factory=threading.Event)
     requests: list[Any] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -88,6 +89,10 @@ class FakeEngine:
             if cancel.interrupted or cancel.stopping:
                 break
             progress.begin_batch(plan.index)
+            if plan is not plans[-1] and (known := hooks.known(plan)):
+                images += known
+                continue
+            self.batches.append(plan.index)
             cancel.clear_skip()
             plan = hooks.networks_active(hooks.before_batch(plan))
             complete = self._sample(request, progress, cancel)

@@ -25,6 +25,7 @@ from modules.a1111.model_view import ldm_of
 from modules.a1111.network_types import ExtraNetworkParams
 from modules.a1111.pass_conditioning import in_a1111s_form, taken_back
 from modules.a1111.prompt_names import SdConditioning, read_by_replacement, reader_replaced
+from modules.a1111.resuming import may_leave_out
 from modules.a1111.saving import replaced_save_image, saved_by_it, text_by_replacement
 from modules.a1111.script import MaskBlendArgs, PostprocessBatchListArgs, PostprocessImageArgs, PostSampleArgs
 from modules.application.outcome import OutputImage
@@ -91,6 +92,9 @@ class ScriptBridge(PictureListener):
             hires_prompt=str(_at(getattr(p, "all_hr_prompts", None), index, "") or prompt),
             hires_negative_prompt=str(_at(getattr(p, "all_hr_negative_prompts", None), index, "") or negative),
         )  # fmt: skip
+
+    def known(self, plan: BatchPlan) -> Sequence[GeneratedImage] | None:
+        return super().known(plan) if may_leave_out(self.p) else None
 
     def before_batch(self, plan: BatchPlan) -> BatchPlan:
         p = self.p

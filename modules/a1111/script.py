@@ -74,6 +74,12 @@ class OnComponent:
     component: Any
 
 
+BATCH_METHODS = (
+    "before_process_batch", "after_extra_networks_activate", "process_batch", "process_before_every_sampling", "before_hr", "on_mask_blend", "post_sample", "postprocess_batch",
+    "postprocess_batch_list", "postprocess_image", "postprocess_maskoverlay", "postprocess_image_after_composite",
+)  # fmt: skip
+
+
 class Script:
     """A script as A1111 knows it. Subclasses give a title, a UI, and the stages that they care for.
 
@@ -119,6 +125,10 @@ class Script:
 
     def check_request(self, p: Any, settings: Any, *args: Any) -> None:
         """Refuse, with a WebuiError, what this script could not do. Nothing runs yet; ``settings.get(key)`` answers as it will for the job."""
+
+    def minds_batches(self, p: Any) -> bool:
+        """Ours: whether each batch has to be made for it, even one that a former attempt at the job has saved already."""
+        return any(getattr(type(self), name) is not getattr(Script, name) for name in BATCH_METHODS)
 
     def run(self, p: Any, *args: Any) -> Any:
         """For chosen scripts: do the whole job and return a Processed, or None for the usual one."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class OutputImage:
     """One picture. path: where it was saved, None when it was not. complete: False when it was cut short by an interrupt.
 
-    texts: what its PNG carries by key, where that is more than ``infotext``. is_grid: it is a sheet of others.
+    texts: what its PNG carries by key, where that is more than ``infotext``. is_grid: it is a sheet of others. index: in its run of the engine, -1 where that is not known.
     """
 
     picture: Image.Image
@@ -33,6 +33,7 @@ class OutputImage:
     texts: Mapping[str, str] | None = None
     is_grid: bool = False
     is_beside: bool = False
+    index: int = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +78,11 @@ class Attempt:
         if job.attempts < 2 or not isinstance(done, int):
             return cls()
         finished = summary.get("images", ())[: summary.get("finished", 0)]
-        images = (_read_again(each) for each in finished)
+        images = (read_again(each) for each in finished)
         return cls(done=done, images=tuple(each for each in images if each), info=summary.get("info") or {}, comments=tuple(summary.get("comments") or ()))
 
 
-def _read_again(summary: Mapping[str, Any]) -> OutputImage | None:
+def read_again(summary: Mapping[str, Any]) -> OutputImage | None:
     """None for a picture that was not saved, or was taken away."""
     try:
         with Image.open(summary["path"]) as file:
@@ -90,12 +91,12 @@ def _read_again(summary: Mapping[str, Any]) -> OutputImage | None:
     except (OSError, ValueError, TypeError, AttributeError, Image.DecompressionBombError):
         return None
     return OutputImage(picture=picture, infotext=summary.get("infotext", ""), seed=summary.get("seed", -1), path=Path(summary["path"]),
-                       complete=summary.get("complete", True), is_grid=summary.get("grid", False))
+                       complete=summary.get("complete", True), is_grid=summary.get("grid", False), index=summary.get("index", -1))
 
 
 def _summary_of(image: OutputImage) -> dict[str, Any]:
     return {"path": str(image.path) if image.path else None, "infotext": image.infotext, "seed": image.seed, "complete": image.complete,
-            **({"grid": True} if image.is_grid or image.is_beside else {})}
+            **({"grid": True} if image.is_grid or image.is_beside else {}), **({"index": image.index} if image.index >= 0 else {})}
 
 
 def processed_info(

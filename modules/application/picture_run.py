@@ -1,7 +1,7 @@
 """One run of the engine inside a job: what it needs, and who listens. A script's job makes several, one inside the other too."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,9 @@ class PictureListener(NullHooks, SavingEars):
     def plans_ready(self, plans: tuple[BatchPlan, ...]) -> tuple[BatchPlan, ...]:
         self.saver.plans = plans
         return plans
+
+    def known(self, plan: BatchPlan) -> Sequence[GeneratedImage] | None:
+        return self.saver.known(plan)
 
     def composited(self, image: GeneratedImage) -> GeneratedImage:
         self.facts = image.facts or self.facts

@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from modules.application.engine_inputs import SettingsView
-from modules.application.outcome import OutputImage
+from modules.application.outcome import OutputImage, read_again
 from modules.application.paths import Paths
 from modules.application.run_facts import FactsWriter
-from modules.engine.hooks import BatchPlan, GeneratedImage
+from modules.engine.hooks import BatchPlan, GeneratedImage, ImagePlan
 from modules.files.atomic import write_text
 from modules.files.resolver import PathRefused
 from modules.files.storage import StorageError
@@ -46,20 +47,31 @@ class SavePlan:
 class EarlierPictures:
     """What a former attempt at a job had saved before the server died: the same picture is not saved twice.
 
-    paths: by the text inside, which names everything that a picture is made from.
+    paths: by the text inside, which names everything that a picture is made from. summaries: as the job's store has them, by their index in the run.
     """
 
-    def __init__(self, paths: Mapping[str, Sequence[Path]]) -> None:
+    def __init__(self, paths: Mapping[str, Sequence[Path]], summaries: Mapping[int, Mapping[str, Any]] | None = None) -> None:
         self._paths = {text: list(each) for text, each in paths.items()}
+        self._summaries = dict(summaries or {})
 
     @classmethod
     def of(cls, job: Job) -> EarlierPictures:
         """Those of ``job``, if this is not the first time that it is begun. To be asked before it notes pictures of its own."""
         paths: dict[str, list[Path]] = {}
+        summaries: dict[int, Mapping[str, Any]] = {}
         for image in (job.summary or {}).get("images", ()) if job.attempts > 1 else ():
             if image.get("path") and image.get("complete", True) and not image.get("grid") and image.get("infotext"):
                 paths.setdefault(image["infotext"], []).append(Path(image["path"]))
-        return cls(paths)
+                if isinstance(index := image.get("index"), int):
+                    summaries[index] = {} if index in summaries else image      # of two runs: which one is meant is not known
+        return cls(paths, summaries)
+
+    def made(self, planned: ImagePlan) -> OutputImage | None:
+        """The picture that was planned, once, from its file, if that has all that was in the picture."""
+        summary = self._summaries.pop(planned.index, None) or {}
+        if summary.get("seed") != planned.seed or not summary["infotext"].startswith(planned.prompt) or Path(summary["path"]).suffix.lower() != ".png":
+            return None
+        return read_again(summary)
 
     def take(self, infotext: str) -> Path | None:
         """The file of the picture with this text, once; None when there is none, or it was taken away."""
@@ -144,6 +156,27 @@ class PictureSaver:
             if shown:
                 self._futures.append(future)
 
+    def known(self, plan: BatchPlan) -> Sequence[GeneratedImage] | None:
+        """A batch that a former attempt at the job has saved, as if it had just been taken; None where a picture of it is missing."""
+        found = [self._earlier.made(each) for each in plan.images]
+        if self._plan.folder is None or None in found:
+            return None
+        outputs = [each for each in found if each is not None]
+        if not self._futures:
+            self._remember_prompt(outputs[0].infotext)
+        for each in outputs:
+            self._futures.append(self._submit(partial(self._have, replace(each, path=self._earlier.take(each.infotext) or each.path))))
+        return [GeneratedImage(picture=each.picture, index=image.index, seed=image.seed, variation_seed=image.variation_seed, prompt=image.prompt,
+                               negative_prompt=image.negative_prompt) for each, image in zip(outputs, plan.images)]
+
+    def _have(self, output: OutputImage) -> OutputImage:
+        """It is as safe as it will be."""
+        if output.path is not None:
+            self._own_paths.add(output.path)
+        self._done.append(output)
+        self._saved(list(self._done))
+        return output
+
     def _submit(self, save: Callable[[], OutputImage]) -> Future[OutputImage]:
         """On the saving thread, or here and now where strangers' code does the saving: it expects the job's own thread."""
         if not self._ears.saves_itself():
@@ -187,15 +220,12 @@ class PictureSaver:
         return self._write(grid, self._plan.grid_folder, self._plan.grid_options, self._names(None, sheet), basename="grid", short_name=short)
 
     def _save(self, image: GeneratedImage, infotext: str) -> OutputImage:
-        output = OutputImage(picture=image.picture, infotext=infotext, seed=image.seed, complete=image.complete)
+        output = OutputImage(picture=image.picture, infotext=infotext, seed=image.seed, complete=image.complete, index=image.index)
         if image.complete and (path := self._earlier.take(infotext)) is not None:
             output = replace(output, path=path)
-            self._own_paths.add(path)
         elif self._plan.folder is not None and (image.complete or self._plan.incomplete):
             output = self._write(output, self._plan.folder, self._plan.options, self._names(image, image.picture))
-        self._done.append(output)
-        self._saved(list(self._done))
-        return output
+        return self._have(output)
 
     def _save_beside(self, image: GeneratedImage, infotext: str, suffix: str, *, saved: bool, shown: bool) -> OutputImage:
         output = OutputImage(picture=image.picture, infotext=infotext, seed=image.seed, complete=image.complete, is_beside=True)

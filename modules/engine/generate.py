@@ -110,7 +110,18 @@ def _run_batches(run: Run, plans: Sequence[BatchPlan]) -> None:
     for plan in plans:
         if run.cancel.interrupted or run.cancel.stopping:
             break
+        if known := _known(run, plan, plans):
+            run.progress.begin_batch(plan.index)
+            run.images += known
+            continue
         _run_whole_or_in_parts(run, plan, start)
+
+
+def _known(run: Run, plan: BatchPlan, plans: Sequence[BatchPlan]) -> Sequence[GeneratedImage]:
+    """What is there already of a batch; empty where it is to be made: the last one, for the facts of the run, and what goes on from batch to batch."""
+    if plan is plans[-1] or run.tiles is not None or run.request.kept.masks:
+        return ()
+    return run.hooks.known(plan) or ()
 
 
 def _run_whole_or_in_parts(run: Run, plan: BatchPlan, start: Start | None) -> None:

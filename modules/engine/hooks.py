@@ -180,6 +180,7 @@ class NeverCancelled:
 class GenerationHooks(Protocol):
     """Named stages in the order in which they are called; each returns what the engine goes on with.
 
+    known: the pictures of a batch that need not be made, for they are there already; None to make them. It is asked of all but the last batch.
     start_ready: img2img's encoded input (B, C, h, w), before its noise. inversion: how the noise is found in it; None for the seeds' own.
     before_sampling: the start noise of a pass, of the hires pass too.
     sampler: the algorithm of a pass that is about to begin. stepped: what is changed in place in ``x`` and ``denoised`` counts.
@@ -194,6 +195,7 @@ class GenerationHooks(Protocol):
     """
 
     def plans_ready(self, plans: tuple[BatchPlan, ...]) -> tuple[BatchPlan, ...]: ...
+    def known(self, plan: BatchPlan) -> Sequence[GeneratedImage] | None: ...
     def before_batch(self, plan: BatchPlan) -> BatchPlan: ...
     def networks_active(self, plan: BatchPlan) -> BatchPlan: ...
     def input_ready(self, frames: Sequence[Frame], painted: Tensor | None) -> None: ...
@@ -228,6 +230,9 @@ class NullHooks:
 
     def plans_ready(self, plans: tuple[BatchPlan, ...]) -> tuple[BatchPlan, ...]:
         return plans
+
+    def known(self, plan: BatchPlan) -> Sequence[GeneratedImage] | None:
+        return None
 
     def before_batch(self, plan: BatchPlan) -> BatchPlan:
         return plan

@@ -233,7 +233,7 @@ def test_hires_is_said_in_the_text(make_app: MakeApp, fake_engine: FakeEngine) -
 
 
 @pytest.mark.group("R12")
-def test_a_job_tried_again_after_a_crash_saves_no_picture_twice(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_job_tried_again_after_a_crash_makes_no_picture_twice(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
     app = make_app()
     done = app.jobs.wait(submit(app, asking(n_iter=3), source="page", task_id="job"), 30)
     paths = [Path(each["path"]) for each in done.summary["images"][1:]]
@@ -244,10 +244,12 @@ def test_a_job_tried_again_after_a_crash_saves_no_picture_twice(make_app: MakeAp
         store.execute("UPDATE jobs SET state='running', attempts=1, finished=NULL, summary=? WHERE id='job'", (kept,))
     store.close()
     written = [path.stat().st_mtime_ns for path in paths[:2]]
+    fake_engine.batches.clear()
     again = make_app()
     job = again.jobs.find("job")
     assert job is not None
     outcome = outcome_of(again.jobs.wait(job, 30))
     assert [image.path for image in outcome.images] == paths and all(path.is_file() for path in paths)
-    assert [path.stat().st_mtime_ns for path in paths[:2]] == written
+    assert [path.stat().st_mtime_ns for path in paths[:2]] == written and fake_engine.batches == [2]
+    assert [image.seed for image in outcome.images] == outcome.info["all_seeds"] and len(set(outcome.info["infotexts"])) == 3
     assert sorted(path for path in paths[0].parent.iterdir() if path.name.startswith("0")) == paths

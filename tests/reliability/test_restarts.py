@@ -18,6 +18,7 @@ from PIL import Image
 from modules.application.app import App
 from modules.application.generation import submit
 from modules.application.outcome import DONE
+from modules.engine import generate as conductor
 from modules.imaging.metadata import read_infotext_from
 from modules.jobs.job import Job, JobState
 from modules.schema.request import Txt2ImgRequest
@@ -108,6 +109,37 @@ def test_a_job_of_many_pictures_goes_on_where_it_was(kind: str, make_app: Callab
     assert sorted(each for each in paths[0].parent.iterdir() if each.suffix == ".png") == sorted(paths)
     if kind != "extras":
         assert len(fake_engine.requests) == 3       # the third, for it may not have been whole, and those behind it
+
+
+@pytest.mark.group("R12")
+def test_pictures_that_were_saved_before_a_kill_are_not_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the real engine and its scripts: the result is that of a job that nobody killed, and only what was missing is drawn."""
+    from tests.extended_app import extended_app
+    from tests.golden.cases import data_dir
+
+    flags = ["--data-dir", str(tmp_path), "--models-dir", str(data_dir() / "models"), "--no-half", "--disable-extra-extensions", "--no-hashing"]
+    with extended_app(*flags) as app:
+        app.jobs.start()
+        job = app.jobs.wait(submit(app, asking(n_iter=3, batch_size=2, steps=1, seed=5, sampler_name="Euler a", save_images=True), source="api", task_id="job"), 60)
+        assert job.state is JobState.DONE, job.error
+        before, kept = job.result, job.summary["images"]
+    seen = {each.path: each.path.stat().st_mtime_ns for each in before.images}
+    for each in before.images[3:]:
+        each.path.unlink()
+    _as_if_running(app, "job", {"images": kept[1:4]})
+    drawn: list[int] = []
+    make = conductor._run_batch
+    monkeypatch.setattr(conductor, "_run_batch", lambda run, plan, start: (drawn.append(plan.index), make(run, plan, start)))
+    with extended_app(*flags) as app:
+        app.jobs.start()
+        found = app.jobs.find("job")
+        assert found is not None
+        after = app.jobs.wait(found, 60).result
+    assert drawn == [1, 2]                          # the second, of which one was saved, is made whole
+    assert [(each.picture.tobytes(), each.infotext, each.path) for each in after.images] == [(each.picture.tobytes(), each.infotext, each.path) for each in before.images]
+    assert after.grid.picture.tobytes() == before.grid.picture.tobytes()
+    assert {**after.info, "job_timestamp": ""} == {**before.info, "job_timestamp": ""}
+    assert [path.stat().st_mtime_ns == seen[path] for path in seen] == [True] * 3 + [False] * 3
 
 
 def _as_if_running(app: App, job_id: str, summary: dict[str, Any]) -> None:

@@ -49,6 +49,9 @@ class Script(scripts.Script):
             self.infotext_fields, self.paste_field_names = built.infotext_fields, [name for _, name in built.infotext_fields]
         return built.controls
 
+    def minds_batches(self, p: Any) -> bool:
+        return bool(getattr(p, "control_wishes", None))
+
     def before_process(self, p: Any, *args: Any) -> None:
         p.asked_subseed = -1 if p.subseed == p.drawn_subseed else p.subseed     # before it is drawn: the shuffle preprocessor's numbers depend on what was asked
 
