@@ -12,7 +12,7 @@ from modules.extension_host.host import ExtensionHost
 from modules.extension_host.limits import limited
 from modules.extension_host.load_scripts import load_module
 
-SECONDS = 30.0
+SECONDS = 60.0          # as long as its imports may take from a slow disk
 
 
 def preloads(host: ExtensionHost) -> Callable[[ArgumentParser], None]:

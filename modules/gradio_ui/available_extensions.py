@@ -20,7 +20,7 @@ def build_available(app: App) -> None:
     gr.HTML("<h3>Available extensions</h3>", elem_id="extensions_available_title")
     with gr.Row(elem_id="extensions_available_row", elem_classes=["gradio-row"]):
         index = gr.Textbox(os.environ.get("WEBUI_EXTENSIONS_INDEX") or USUAL, label="List: an address, or the path of a file on the server",
-                           elem_id="extensions_index", elem_classes=["gradio-textbox"], interactive=True, scale=4, min_width=0)  # fmt: skip
+                           elem_id="extensions_index", elem_classes=["gradio-textbox"], interactive=True, scale=4, min_width=0, max_lines=1)  # fmt: skip
         load = gr.Button("Load list", elem_id="extensions_load_list", scale=0)
     table = gr.HTML("", elem_id="extensions_available")
 

@@ -101,7 +101,7 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
     ):
         made[name] = gr.Radio([each.value for each in choices], value=first.value, label=label, elem_id=f"{base}_controlnet_{ending}",
                               elem_classes=["gradio-radio", f"controlnet_{ending}"], visible="hidden" if name == "hr_option" and is_img2img else True)
-    made["union_control_type"] = gr.Textbox(ControlNetUnionControlType.UNKNOWN.value, label="Union Control Type", visible="hidden")
+    made["union_control_type"] = gr.Textbox(ControlNetUnionControlType.UNKNOWN.value, label="Union Control Type", visible="hidden", max_lines=1)
     sliders = [made[name] for name in ("processor_res", "threshold_a", "threshold_b")]
     kind.input(_filtered, [kind, made["model"]], [made["module"], made["model"], *sliders, made["union_control_type"], pose.group], **_QUICK)
     made["module"].input(_sliders_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)

@@ -2,11 +2,33 @@
 // thousand: here they are found by their number instead. It also builds its tree twice when it starts, and tells every component at each
 // event how all calls are going, which our page never shows. A module: what Gradio exports as AppTree is changed before it makes one.
 
+// Svelte watches plain objects and lists alone: an object with this prototype it takes as it is.
+const unwatched = Object.create(Object.prototype);
+
+class UnwatchedList extends Array {
+    static get [Symbol.species]() {
+        return Array;
+    }
+}
+
+// What the page is made from is read once: watching each of its twenty thousand values costs more than reading them.
+function leaveUnwatched(config) {
+    for (const name of ["components", "dependencies"]) {
+        if (Array.isArray(config?.[name])) {
+            Object.setPrototypeOf(config[name], UnwatchedList.prototype);
+        }
+    }
+    if (config?.layout) {
+        Object.setPrototypeOf(config.layout, unwatched);
+    }
+}
+
 export function findByNumber(AppTree) {
     const tree = AppTree.prototype;
     const original = {
         find_attached_events: tree.find_attached_events, get_state: tree.get_state, register_component: tree.register_component,
         unregister_component: tree.unregister_component, rerender: tree.rerender, reload: tree.reload, update_state: tree.update_state,
+        create_node: tree.create_node, postprocess: tree.postprocess,
     };
     if (!Object.values(original).every((method) => typeof method === "function")) {
         return;  // another Gradio: it works as it is
@@ -15,6 +37,8 @@ export function findByNumber(AppTree) {
     const getters = new WeakMap();  // by tree: what tells the value of a component that is in the page
     const nodes = new WeakMap();    // by root: the component's node
     const begun = new WeakSet();    // trees that were asked to load once more right after they were made
+    const building = new WeakSet(); // trees whose nodes are being made
+    leaveUnwatched(window.gradio_config);
 
     function eventsOf(list) {
         let found = events.get(list);
@@ -52,6 +76,25 @@ export function findByNumber(AppTree) {
     tree.find_attached_events = function(node, list) {
         node.props.shared_props.attached_events = [...eventsOf(list).get(node.id) || []];
         return node;
+    };
+    // Nodes are watched when all are made, not while they are put together; what a component is made from never: it copies it.
+    tree.create_node = function(node, byNumber, isRoot, ...rest) {
+        if (isRoot) {
+            building.add(this);
+        }
+        const made = original.create_node.call(this, node, byNumber, isRoot, ...rest);
+        Object.setPrototypeOf(made.props.props, unwatched);
+        return building.has(this) ? Object.setPrototypeOf(made, unwatched) : made;
+    };
+    tree.postprocess = function(root) {
+        building.delete(this);
+        const waiting = [root];
+        while (waiting.length) {
+            const node = waiting.pop();
+            Object.setPrototypeOf(node, Object.prototype);
+            waiting.push(...node.children || []);
+        }
+        return original.postprocess.call(this, root);
     };
     tree.register_component = function(id, setter, getter) {
         if (!getters.has(this)) {
