@@ -48,7 +48,7 @@ def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     with started_server(folder, *flags) as server:
         if auth == "webui:":
             auth += (folder / "cache" / "password.txt").read_text().strip()
-        wire = Wire(url=server.url.rstrip("/"), auth=auth, prefix=prefix)
+        wire = Wire(url=server.url.rstrip("/"), auth=auth, prefix=prefix, timeout=600)
         yield Started(name=request.param, wire=wire, folder=folder, auth=auth)
         wire.close()
         log = server.log()

@@ -37,7 +37,7 @@ def attack(attacked: Attacked, operation: Any, examples: int) -> None:
             assert type(error).__name__ in ("Unsatisfiable", "InvalidArgument"), error      # nothing of this kind can be made for it
             continue
 
-        @settings(max_examples=examples, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+        @settings(max_examples=examples, deadline=None, database=None, derandomize=examples < 5, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
         @given(case=cases)
         def sent(case: Any) -> None:
             query = urlencode({key: value for key, value in (case.query or {}).items() if isinstance(value, str | int | float | bool)})
