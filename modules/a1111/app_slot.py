@@ -3,8 +3,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from modules.application.app import App
+if TYPE_CHECKING:
+    from modules.application.app import App  # it brings torch, which preload.py and install.py that ask for a folder need not wait for
 
 
 class NoServer(RuntimeError):

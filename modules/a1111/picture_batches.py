@@ -1,7 +1,11 @@
-"""A1111's ``img2img.process_batch``: one ``p`` drawn once for each picture of a folder, within the job that calls it."""
+"""A1111's ``img2img.process_batch``: one ``p`` drawn once for each picture of a folder, within the job that calls it.
+
+The house's own batches are jobs that go on after a crash; a whole one comes here where an extension replaced the function.
+"""
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from PIL import Image, ImageOps
@@ -9,8 +13,9 @@ from PIL import Image, ImageOps
 from modules.a1111.app_slot import current
 from modules.a1111.patch_points import looked_up
 from modules.a1111.process_images import process_images
+from modules.a1111.processed import Processed
 from modules.a1111.state import state
-from modules.application.img2img_batch import files_of
+from modules.application.img2img_batch import BatchOrder, files_of
 from modules.imaging.metadata import read_infotext_from
 from modules.schema.errors import InvalidValue
 from modules.schema.infotext_read import read_infotext
@@ -59,6 +64,21 @@ def process_batch(
             found.images.extend(made.images)
             found.infotexts.extend(made.infotexts)
     return found
+
+
+def is_replaced() -> bool:
+    """Whether an extension put a function of its own in place of ``process_batch``."""
+    return looked_up("modules.img2img", "process_batch", process_batch) is not process_batch
+
+
+def batch_drawn(p: Any, order: BatchOrder) -> Any:
+    """``order`` by the function that stands in A1111's ``img2img`` now, its Processed."""
+    files = order.folder or [SimpleNamespace(name=each, orig_name=Path(each).name) for each in order.files]
+    p.init_images = [None]
+    made = looked_up("modules.img2img", "process_batch", process_batch)(
+        p, files, order.output, order.mask_folder, p.script_args or (), to_scale=order.scale is not None, scale_by=order.scale or 1.0,
+        use_png_info=bool(order.png_info), png_info_props=list(order.png_info), png_info_dir=order.png_info_folder)  # fmt: skip
+    return made if made is not None else Processed(p, [], p.seed, "")
 
 
 def _take(p: Any, own: dict[str, Any], file: Path, wanted: Any) -> None:

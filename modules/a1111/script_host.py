@@ -12,6 +12,7 @@ from typing import Any
 from modules.a1111 import foreign_jobs
 from modules.a1111.app_slot import is_occupied, occupied
 from modules.a1111.patch_points import looked_up
+from modules.a1111.picture_batches import batch_drawn, is_replaced
 from modules.a1111.postprocessing_scripts import scripts_for_tabs
 from modules.a1111.process_images import process_images, usual_folders
 from modules.a1111.processed import Processed
@@ -23,6 +24,7 @@ from modules.a1111.script_files import built_in_files, load_module
 from modules.a1111.script_runner import ScriptRunner
 from modules.application.app import App
 from modules.application.generation import asked_of, note
+from modules.application.img2img_batch import BatchOrder
 from modules.application.outcome import Outcome, OutputImage
 from modules.application.picture_saver import EarlierPictures
 from modules.application.settings_store import OverlaidSettings
@@ -92,6 +94,9 @@ class ScriptHost:
             with self.speaking():
                 script.check_request(from_request(request), settings, *args[script.args_from : script.args_to])
 
+    def takes_batches(self) -> bool:
+        return is_replaced()
+
     def run(self, job: Job) -> tuple[Outcome, dict[str, Any]]:
         """Carry out ``job``. What is finished when something fails stays in ``job.result``."""
         if job.live is None and job.payload.get("lost"):
@@ -103,7 +108,8 @@ class ScriptHost:
             user=job.payload.get("user", ""), saves=request.output.save_images, noted=lambda made: note(self.app, job, made), earlier=EarlierPictures.of(job))
         with working(work):
             try:
-                outcome = self._carried_out(request, work, is_api=job.source == "api", by_chance=bool(job.payload.get("variation_by_chance")))
+                by_chance = bool(job.payload.get("variation_by_chance"))
+                outcome = self._carried_out(request, work, is_api=job.source == "api", by_chance=by_chance, batch=BatchOrder.of(job))
             except BaseException:
                 made = tuple(work.made)
                 job.result = Outcome(images=made, shown=made, info={})
@@ -111,7 +117,7 @@ class ScriptHost:
                 raise
         return outcome, outcome.summary()
 
-    def _carried_out(self, request: Request, work: RunningWork, *, is_api: bool, by_chance: bool = False) -> Outcome:
+    def _carried_out(self, request: Request, work: RunningWork, *, is_api: bool, by_chance: bool, batch: BatchOrder | None) -> Outcome:
         p = from_request(request)
         p.drawn_subseed = p.subseed if by_chance else None
         p.is_api, p.user = is_api, work.user
@@ -119,7 +125,7 @@ class ScriptHost:
         runner = self.runner_of(request)
         p.scripts, p.script_args = runner, flat_arguments(self.with_ui(runner), request.scripting) if _is_needed(runner, request) else [0]
         try:
-            processed = runner.run(p, *(p.script_args or ()))
+            processed = batch_drawn(p, batch) if batch is not None else runner.run(p, *(p.script_args or ()))
             if processed is None:
                 processed = looked_up("modules.processing", "process_images", process_images)(p)
         finally:

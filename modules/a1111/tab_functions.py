@@ -193,7 +193,8 @@ def _batch_drawn(id_task: str, asking: Any, named: Mapping[str, Any], scripts: S
         masks=files_of(named_folder(app, masks, "Masks")) if masks else (),
         output=str(app.paths.output_folder(output)) if output else "", png_info=wanted,
         png_info_folder=folder("png_info_dir", "PNG info directory") if wanted else "",
-        scale=float(named["scale_by"]) if int(named["selected_scale_tab"] or 0) == 1 else None)  # fmt: skip
+        scale=float(named["scale_by"]) if int(named["selected_scale_tab"] or 0) == 1 else None,
+        folder=source if from_folder else "", mask_folder=masks)  # fmt: skip
     request = _asked(_img2img_request(named), scripts)
     assert isinstance(request, Img2ImgRequest)
     return _shown(submit_batch(app, request, order, source="extension", task_id=id_task or None))

@@ -36,6 +36,7 @@ class BatchOrder:
 
     png_info: keys of ``PNG_INFO_FIELDS`` that are taken from each picture's own text, which is that of the picture of the same
     name in ``png_info_folder`` where one is given. scale: side over side; None: as the request says.
+    folder, mask_folder: where files and masks were found, "" for those that were sent.
     """
 
     files: tuple[str, ...]
@@ -44,6 +45,16 @@ class BatchOrder:
     png_info: tuple[str, ...] = ()
     png_info_folder: str = ""
     scale: float | None = None
+    folder: str = ""
+    mask_folder: str = ""
+
+    @classmethod
+    def of(cls, job: Job) -> BatchOrder | None:
+        """What ``job`` asks for; None for one that is no batch."""
+        if BATCH not in job.payload:
+            return None
+        given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in job.payload[BATCH].items()}
+        return cls(**given)
 
 
 def submit_batch(app: App, request: Img2ImgRequest, order: BatchOrder, *, source: str, task_id: str | None = None) -> Job:
@@ -78,7 +89,7 @@ def files_of(folder: Path) -> tuple[str, ...]:
 def with_batches(app: App, runners: Mapping[str, Run]) -> dict[str, Run]:
     """``runners``, able to carry out batches too."""
     def either(run: Run) -> Run:
-        return lambda job: _Batch(app, job, run).carried_out() if BATCH in job.payload else run(job)
+        return lambda job: _Batch(app, job, run).carried_out() if BATCH in job.payload and not app.scripts.takes_batches() else run(job)
 
     return {kind: either(run) for kind, run in runners.items()}
 
@@ -113,8 +124,9 @@ class _Batch:
 
     def __init__(self, app: App, job: Job, run: Run) -> None:
         self._app, self._job, self._run = app, job, run
-        given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in job.payload[BATCH].items()}
-        self._order = BatchOrder(**given)
+        order = BatchOrder.of(job)
+        assert order is not None
+        self._order = order
         request = generation.asked_of(job)
         if not isinstance(request, Img2ImgRequest):
             raise InvalidValue("Only img2img works through batches of pictures.")

@@ -19,12 +19,19 @@ class ScriptHost(Protocol):
         """Carry out a txt2img or img2img job on the worker thread: its Outcome and its summary."""
         ...
 
+    def takes_batches(self) -> bool:
+        """Whether ``run`` wants img2img's batches of pictures as a whole."""
+        ...
+
 
 class ScriptDoor:
     """Empty in a server without scripts; then a request that names one is refused."""
 
     def __init__(self) -> None:
         self.host: ScriptHost | None = None
+
+    def takes_batches(self) -> bool:
+        return self.host is not None and self.host.takes_batches()
 
     def check(self, request: Request, built_in: tuple[str, ...] = ()) -> None:
         """As ScriptHost.check. built_in: always-on scripts, in small letters, that need no host."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 import contextvars
 import ctypes
 import logging
+import sys
+import sysconfig
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 SECONDS = 120.0         # an import may compile, or read gigabytes; more than this is a hang
 SECONDS_UNTIL_SAID = 15.0
+SECONDS_FOR_LIBRARIES = 900.0   # a package broken off half-way would be missing for everybody, so it may take as long as a slow disk needs
+_SHARED = tuple({*(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")), str(Path(__file__).resolve().parents[1])})
 
 
 class TookTooLong(Exception):
@@ -43,9 +48,28 @@ def limited(function: Callable[[], Result], *, what: str, seconds: float = SECON
     if thread.is_alive() and seconds > SECONDS_UNTIL_SAID:
         log.info("%s takes long; waiting up to %.0f s for it", what, seconds)
         thread.join(seconds - SECONDS_UNTIL_SAID)
-    if thread.is_alive():
+    waited = seconds
+    while thread.is_alive() and (busy := _importing(thread)) and waited < SECONDS_FOR_LIBRARIES:
+        log.info("%s is importing %s; waiting for it", what, busy)
+        thread.join(SECONDS_UNTIL_SAID)
+        waited += SECONDS_UNTIL_SAID
+    if thread.is_alive() and _importing(thread) is None:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_LeftBehind))
-        raise TookTooLong(f"it had not come to an end after {seconds:.0f} s and was left out")
+    if thread.is_alive():
+        raise TookTooLong(f"it had not come to an end after {waited:.0f} s and was left out")
     if failure:
         raise failure[0]
     return answer[0]  # type: ignore[no-any-return]
+
+
+def _importing(thread: threading.Thread) -> str | None:
+    """The package of all that this thread is in the middle of importing; None for files of strangers."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None:
+        if frame.f_code.co_name == "_find_and_load" and frame.f_code.co_filename.startswith("<frozen importlib"):
+            name = str(frame.f_locals.get("name"))
+            origin = getattr(getattr(sys.modules.get(name), "__spec__", None), "origin", None)
+            if isinstance(origin, str) and origin.startswith(_SHARED):
+                return name
+        frame = frame.f_back
+    return None

@@ -19,6 +19,7 @@ from modules.gradio_ui.demo_view import GenerateClick, generate_click
 from modules.gradio_ui.extensions_tab import build_extensions_tab
 from modules.gradio_ui.extras_tab import build_extras_tab, wire_upscaler_lists
 from modules.gradio_ui.footer import footer_html
+from modules.gradio_ui.foreign_breakage import build_past
 from modules.gradio_ui.foreign_components import ToolButton
 from modules.gradio_ui.foreign_head import foreign_head
 from modules.gradio_ui.foreign_tabs import build_foreign_tabs, scripts_of
@@ -75,7 +76,10 @@ class Page(gr.Blocks):
 def build_ui(app: App, slot: PageSlot | None = None) -> Page:
     """All components and events. Nothing is loaded or generated. slot: that of the page which this one will replace."""
     gradio3_words.install(Page)
-    starting, slot = slot is None, slot or PageSlot()
+    return build_past(app, lambda: _built(app, slot or PageSlot(), starting=slot is None))
+
+
+def _built(app: App, slot: PageSlot, *, starting: bool) -> Page:
     choices = ChoiceSources.of(app)
     ui_config = UiConfig.read(app.paths.ui_config_file)
     files = ShownFiles.of_app(app, starting=starting)

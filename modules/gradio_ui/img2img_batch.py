@@ -116,6 +116,8 @@ def _order(app: App, values: Mapping[str, Any]) -> BatchOrder:
         png_info=png_info,
         png_info_folder=info_folder,
         scale=scale,
+        folder=source,
+        mask_folder=masks,
     )
 
 

@@ -46,8 +46,9 @@ class LateGradio(MetaPathFinder):
 def put_off() -> None:
     """From now on Gradio is loaded when it is used, not when it is imported. Where it is loaded already, its old words are taught at once."""
     if NAME in sys.modules:
-        from modules.gradio_ui import gradio3_words
+        from modules.gradio_ui import foreign_breakage, gradio3_words
 
         gradio3_words.install()
+        foreign_breakage.remember_originals()
     elif not any(isinstance(each, LateGradio) for each in sys.meta_path):
         sys.meta_path.insert(0, LateGradio())

@@ -1,4 +1,4 @@
-"""Extensions' install.py and updates: each in a process of its own; what fails is said, and the start goes on."""
+"""Extensions' install.py, the packages that they take for granted, and updates: each in a process of its own; what fails is said, and the start goes on."""
 from __future__ import annotations
 
 import json
@@ -7,8 +7,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
+from modules.launching import expected_packages
 from modules.launching.console import Console
 from modules.launching.extension_pip import DOOR, NOTES
 from modules.launching.remembered import Remembered, fingerprint_of, packages_state
@@ -21,13 +23,15 @@ WATCHED = ("install.py", "requirements.txt", "metadata.ini", ".git/HEAD", ".git/
 def run_installers(
     folders: Sequence[Path], *, root: Path, console: Console, environ: Mapping[str, str], remembered: Remembered, notes: Path | None = None
 ) -> tuple[str, ...]:
-    """Run install.py of each folder that has one, unless it succeeded before and neither it nor the packages changed since.
+    """Bring what extensions take for granted; run install.py of each folder that has one, unless it succeeded before and
+    neither it nor the packages changed since.
 
     The names of those that failed. ``environ``: with PIP_CONSTRAINT set, so that no installer replaces torch.
     notes: a JSON file of sentences by folder name, for the Extensions tab, each behind the word "note" (what was left out of an
     installer's wishes) or "problem" (what could not be done).
     """
     failed, told = [], _read_notes(notes)
+    missing = _bring_expected(folders, root, console, environ, remembered)
     with_installer = [folder for folder in folders if (folder / "install.py").is_file()]
     for folder in with_installer:
         installer = folder / "install.py"
@@ -46,6 +50,8 @@ def run_installers(
             remembered.forget(_key(folder))
         else:
             remembered.keep(_key(folder), _fingerprint(folder))
+    for name, packages in missing.items():
+        told[name] = [*told.get(name, []), f"problem {', '.join(packages)}, which A1111 has and it imports, could not be installed"]
     if notes is not None:
         _write_notes(notes, {name: sentences for name, sentences in told.items() if sentences and name in {each.name for each in folders}})
     return tuple(failed)
@@ -68,8 +74,49 @@ def _write_notes(path: Path, told: Mapping[str, Sequence[str]]) -> None:
 
 
 def must_run(folders: Sequence[Path], remembered: Remembered) -> bool:
-    """Whether any installer would run."""
-    return any((folder / "install.py").is_file() and not remembered.matches(_key(folder), _fingerprint(folder)) for folder in folders)
+    """Whether any installer would run, or an extension misses a package that it takes for granted."""
+    return any((folder / "install.py").is_file() and not remembered.matches(_key(folder), _fingerprint(folder)) for folder in folders) or bool(
+        _expected(folders, remembered)
+    )
+
+
+def _expected(folders: Sequence[Path], remembered: Remembered) -> dict[Path, tuple[str, ...]]:
+    """What is missing, by extension; one whose packages could not be had is asked again the next day."""
+    found = {}
+    for folder in folders:
+        if any(remembered.matches(_expected_key(folder), each) for each in (_fingerprint(folder), _today(folder))):
+            continue
+        if wanted := expected_packages.wanted_by(folder):
+            found[folder] = wanted
+        else:
+            remembered.keep(_expected_key(folder), _fingerprint(folder))
+    return found
+
+
+def _bring_expected(folders: Sequence[Path], root: Path, console: Console, environ: Mapping[str, str], remembered: Remembered) -> dict[str, tuple[str, ...]]:
+    """Install what is missing; what still is afterwards, by extension's name."""
+    wanted = _expected(folders, remembered)
+    packages = sorted({each for names in wanted.values() for each in names})
+    if not packages:
+        return {}
+    with console.step(f"Installing what extensions expect of A1111: {', '.join(packages)}") as step:
+        command = [sys.executable, "-m", "pip", "install", "--prefer-binary", "--timeout", "15", "--retries", "1", *packages]
+        problem, output = _carried_out(command, root, environ)
+        step.outcome = "done" if not problem else f"{problem.partition(';')[0]}; extensions that import them may not work, the rest does"
+    for line in output.strip().splitlines()[-SHOWN_LINES:] if problem else ():
+        console.line(f"    {line}")
+    missing = {folder: names for folder in wanted if (names := expected_packages.wanted_by(folder))}
+    for folder in missing:
+        remembered.keep(_expected_key(folder), _today(folder))
+    return {folder.name: names for folder, names in missing.items()}
+
+
+def _expected_key(folder: Path) -> str:
+    return f"expected by {folder}"
+
+
+def _today(folder: Path) -> str:
+    return fingerprint_of([_fingerprint(folder), date.today().isoformat()])
 
 
 def update(folders: Sequence[Path], *, console: Console, environ: Mapping[str, str]) -> None:
@@ -87,15 +134,15 @@ def _run(installer: Path, root: Path, environ: Mapping[str, str]) -> tuple[str, 
     """What went wrong ("" when nothing did), what the installer printed, and what was left out of what it wanted of pip."""
     with tempfile.TemporaryDirectory() as folder:
         notes = Path(folder) / "notes.txt"
-        problem, output = _carried_out(installer, root, {**environ, NOTES: str(notes)})
+        problem, output = _carried_out([sys.executable, str(installer)], root, {**environ, NOTES: str(notes)})
         return problem, output, notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []
 
 
-def _carried_out(installer: Path, root: Path, environ: Mapping[str, str]) -> tuple[str, str]:
+def _carried_out(command: Sequence[str], root: Path, environ: Mapping[str, str]) -> tuple[str, str]:
     search_path = os.pathsep.join(filter(None, (environ.get(DOOR, ""), str(root), environ.get("PYTHONPATH", ""))))
     try:
         done = subprocess.run(
-            [sys.executable, str(installer)], cwd=root, env={**environ, "PYTHONPATH": search_path, "PYTHONUTF8": "1"},
+            command, cwd=root, env={**environ, "PYTHONPATH": search_path, "PYTHONUTF8": "1"},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, encoding="utf-8", errors="replace", timeout=TIMEOUT, check=False,
         )  # fmt: skip

@@ -16,6 +16,7 @@ from modules.a1111.script_files import load_module
 from modules.a1111.script_host import install_scripts
 from modules.application.app import App
 from modules.application.generation import generate_blocking
+from modules.application.img2img_batch import BatchOrder, files_of, submit_batch
 from modules.application.outcome import Outcome
 from modules.imaging.base64_codec import encode_image
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
@@ -228,3 +229,27 @@ def test_the_user_orders_scripts_and_callbacks(app: App, plain: dict[str, bytes]
     app.settings.update({key: [name, "gone"]})
     drawn(app, "")
     assert calls == ["Second", "First"]
+
+
+def test_a_replaced_process_batch_has_the_whole_batch(app: App, plain: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may call the original, and what that draws is what the job shows."""
+    from modules import img2img
+
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in "ab":
+        input_picture().save(source / f"{name}.png")
+    original, asked = img2img.process_batch, []
+
+    def process_batch(p: Any, input: Any, output_dir: str, inpaint_mask_dir: str, args: Any, **options: Any) -> Any:
+        asked.append((input, output_dir, inpaint_mask_dir, options["to_scale"], options["scale_by"]))
+        p.prompt = "a dog"
+        return original(p, input, output_dir, inpaint_mask_dir, args, **options)
+
+    monkeypatch.setattr(img2img, "process_batch", process_batch)
+    request = Img2ImgRequest.page_defaults().changed(SMALL | {"init_images": ()})
+    job = submit_batch(app, request, BatchOrder(files=files_of(source), folder=str(source), scale=0.5), source="page")
+    app.jobs.wait(job, 120)
+    assert isinstance(job.result, Outcome), job.error
+    assert asked == [(str(source), "", "", True, 0.5)]
+    assert [(each.picture.size, each.infotext[:5]) for each in job.result.images] == [((48, 48), "a dog")] * 2

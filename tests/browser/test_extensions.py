@@ -16,7 +16,7 @@ from PIL import Image
 from tests.browser.conftest import RealServer, Visit, started_server
 
 FIXTURES = Path(__file__).parents[1] / "extensions"
-BAD = ("bad-raises", "bad-exits", "bad-syntax", "bad-imports", "bad-hooks", "bad-preload", "bad-metadata", "needs")
+BAD = ("bad-raises", "bad-exits", "bad-syntax", "bad-imports", "bad-hooks", "bad-preload", "bad-metadata", "bad-patches", "needs")
 
 
 @pytest.fixture(scope="module")

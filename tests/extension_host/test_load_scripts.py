@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modules.extension_host import limits
 from modules.extension_host.crashes import LIMIT, StartDiary
 from modules.extension_host.discover import Switches, find_extensions
 from modules.extension_host.host import ExtensionHost
@@ -87,6 +88,16 @@ def test_a_file_that_never_ends_is_left_behind(tmp_path: Path) -> None:
     host, began = host_of(tmp_path), time.monotonic()
     assert loaded(host, seconds=0.5) == ["other.py"]
     assert time.monotonic() - began < 5 and "0 s" in host.troubles.found[0].sentence
+
+
+def test_a_package_that_takes_long_is_imported_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken off half-way it would be missing for the whole program."""
+    monkeypatch.setattr(limits, "_SHARED", (str(tmp_path / "site"),))
+    monkeypatch.setattr(limits, "SECONDS_UNTIL_SAID", 0.05)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    write(tmp_path, {"site/slow_package.py": "import time\nfor _ in range(50):\n    time.sleep(0.01)\nwhole = True", "bad/scripts/slow.py": "import slow_package"})
+    assert loaded(host_of(tmp_path), seconds=0.1) == ["slow.py"]
+    assert sys.modules.pop("slow_package").whole
 
 
 def test_two_deaths_in_a_row_switch_an_extension_off(tmp_path: Path) -> None:

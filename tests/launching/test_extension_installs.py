@@ -1,6 +1,7 @@
 """Extensions' install.py: run once, by the names A1111 gave them, and none of them can stop a start."""
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -8,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from modules.launching import expected_packages, extension_installs
+from modules.launching.console import Console
 from modules.launching.extension_names import git_clone, is_installed, run, run_pip
+from modules.launching.remembered import Remembered
 
 ROOT = Path(__file__).resolve().parents[2]
 
 GOOD = """
+import io
 import os
 import launch
 from launch import is_installed, run, args
@@ -90,3 +95,21 @@ def test_git_clone_checks_out_the_asked_commit(tmp_path: Path) -> None:
     for _ in range(2):
         git_clone(str(source), str(tmp_path / "copy"), "it", first)
         assert run(f'git -C "{tmp_path / "copy"}" rev-parse HEAD').strip() == first
+
+
+def test_packages_that_extensions_expect_of_a1111_are_asked_of_pip_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those imported late, not those that an extension brings itself or that are here; what cannot be had is said."""
+    asked: list[list[str]] = []
+    monkeypatch.setattr(expected_packages, "EXPECTED", {"surely_absent": "absent-package", "own": "own", "other_absent": "other", "numpy": "numpy"})
+    monkeypatch.setattr(extension_installs, "_carried_out", lambda command, root, environ: asked.append(list(command)) or ("failed with exit code 1; so", "no network"))
+    one, two = tmp_path / "one", tmp_path / "two"
+    for path, text in ((one / "scripts" / "a.py", "import os, numpy\nimport own\ndef later():\n    from surely_absent.part import x"), (one / "own.py", ""), (two / "b.py", "import os")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    remembered = Remembered(tmp_path / "prepared.json")
+    assert extension_installs.must_run([one, two], remembered) and not extension_installs.must_run([two], remembered)
+    notes = tmp_path / "notes.json"
+    extension_installs.run_installers([one, two], root=ROOT, console=Console(io.StringIO()), environ=os.environ, remembered=remembered, notes=notes)
+    assert [command[1:4] + command[-1:] for command in asked] == [["-m", "pip", "install", "absent-package"]]
+    assert "absent-package" in notes.read_text(encoding="utf-8")
+    assert not extension_installs.must_run([one, two], remembered)        # not again on the same day

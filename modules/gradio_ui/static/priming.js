@@ -3,8 +3,8 @@
 
 // Parts below "opened-late" are many and hardly ever looked for: they are opened when the page has been ready for a moment.
 
-// Ends in time whatever happens, in ms.
-webui.primingPatience = 3000;
+// Each part is opened once, so this ends by itself, on a slow machine with many extensions late; in ms, for those that make new parts without end.
+webui.primingPatience = 30000;
 
 webui.lateCallbacks = [];  // called when the late parts are there
 
