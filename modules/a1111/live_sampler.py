@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modules.a1111 import kdiffusion
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.inner_model import InnerModel, apply_model_replaced, prediction
 from modules.a1111.kdiffusion import CFGDenoiser, Sampler
@@ -23,6 +22,7 @@ from modules.a1111.sampler_list import all_samplers_map, create_sampler, engine_
 from modules.engine.hooks import DenoiserCall
 from modules.engine.predictor import Predictor
 from modules.engine.sampler_contract import Denoise, OnStep, SamplerSpec, StepInfo, StepNoise, Tuning
+from modules.extension_host.host import file_of
 
 _OWN_STATE, _OWN_COMBINE, _OWN_FORWARD = Sampler.callback_state, CFGDenoiser.combine_denoised, CFGDenoiser.forward
 _OWN_METHODS = {name: getattr(Sampler, name) for name in ("sample", "sample_img2img", "get_sigmas", "launch_sampling", "initialize")}
@@ -184,19 +184,13 @@ def _replaced(made: Any, name: str, own: Any) -> Callable[..., Any] | None:
     return None if found is None or getattr(found, "__func__", None) is own else found
 
 
-def _file_of(function: Any) -> str:
-    plain: Any = getattr(function, "__func__", function)
-    code = getattr(plain, "__code__", None)
-    return code.co_filename if code is not None else kdiffusion.__file__
-
-
 @contextmanager
 def _answered_by(function: Any, what: str) -> Iterator[None]:
     """What fails inside is trouble of the extension whose ``function`` it is."""
     if not is_occupied():
         yield
         return
-    file, host = _file_of(function), current().extensions
+    file, host = file_of(function), current().extensions
     with host.guarded(host.owner_of(file), f"{Path(file).name}, {what}"):
         yield
 
@@ -204,4 +198,4 @@ def _answered_by(function: Any, what: str) -> Iterator[None]:
 def _note(function: Any, place: str, words: str) -> None:
     if is_occupied():
         host = current().extensions
-        host.troubles.note(host.owner_of(_file_of(function)), place, words)
+        host.troubles.note(host.owner_of(file_of(function)), place, words)

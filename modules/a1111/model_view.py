@@ -23,6 +23,7 @@ from modules.engine.encode_prompt import encode_texts
 from modules.engine.ldm_layers import Layer
 from modules.engine.ldm_unet import DiffusionWrapper, ldm_view
 from modules.engine.ldm_vae import ldm_vae
+from modules.extension_host.host import file_of
 from modules.families.family import Prediction
 from modules.loading.components import Components
 from modules.schema.errors import WebuiError
@@ -220,7 +221,7 @@ def _listen() -> None:
 def _layer_failed(code: Any, place: str, error: BaseException) -> None:
     """What an extension put in the place of a part of the model raised: the part itself does its work."""
     host = current().extensions
-    named = [getattr(getattr(code, "__code__", None), "co_filename", __file__), *(frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__))]
+    named = [file_of(code), *(frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__))]
     owner = next((found for file in reversed(named) if (found := host.owner_of(file)) != "base"), "base")
     host.troubles.note(owner, f"model, {place}", error)
     if (work := running_work()) is not None:

@@ -16,8 +16,9 @@ from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, first_of
 from modules.a1111.running import RunningWork, running_work, working
 from modules.a1111.script_arguments import request_part
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures, styles_paths, with_usual_networks
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures, with_usual_networks
 from modules.application.outcome import Outcome, OutputImage
+from modules.application.paths import styles_files
 from modules.application.picture_run import PictureWork
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.hooks import NeverCancelled
@@ -110,7 +111,7 @@ def set_up_prompts(work: RunningWork, p: Any, settings: OverlaidSettings) -> Non
     count = len(p.negative_prompt) if isinstance(p.negative_prompt, list) else p.batch_size * p.n_iter
     prompts = list(p.prompt) if isinstance(p.prompt, list) else [p.prompt] * count
     negatives = list(p.negative_prompt) if isinstance(p.negative_prompt, list) else [p.negative_prompt] * len(prompts)
-    styles = read_styles(styles_paths(work.app)) if p.styles else {}
+    styles = read_styles(styles_files(work.app.paths)) if p.styles else {}
     clean = strip_comments if settings.get("enable_prompt_comments") else str
     styled = [apply_styles(prompt, negative, p.styles, styles)[:2] for prompt, negative in zip(prompts, negatives)]
     usual = _usual_networks(work, settings)

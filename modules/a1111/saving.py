@@ -14,6 +14,7 @@ from modules.a1111.picture_files import save_image
 from modules.application.outcome import OutputImage
 from modules.application.picture_saver import Saving
 from modules.engine.hooks import GeneratedImage
+from modules.extension_host.host import file_of
 
 
 def replaced_save_image() -> Callable[..., Any] | None:
@@ -25,11 +26,11 @@ def saved_by_it(p: Any, asked: Saving, replacement: Callable[..., Any]) -> Outpu
     """The picture as the replacement saved it, its path being what it says; None when it fails: then the house saves."""
     output, names, is_grid = asked.output, asked.names, asked.output.is_grid
     host = current().extensions
-    owner = host.owner_of(_file_of(replacement))
+    owner = host.owner_of(file_of(replacement))
     answer: Any = None
     done = False
     p.names_at_work = names                         # for the house's own save_image, which the replacement may call
-    with host.guarded(owner, f"{Path(_file_of(replacement)).name}, save_image"):
+    with host.guarded(owner, f"{Path(file_of(replacement)).name}, save_image"):
         answer = replacement(
             output.picture, str(asked.folder), asked.basename, names.seed, names.prompt, asked.options.file_format, info=output.infotext,
             short_filename=asked.short_name, grid=is_grid, p=p, suffix=asked.suffix,
@@ -51,11 +52,6 @@ def text_by_replacement(p: Any, image: GeneratedImage, own: Callable[[GeneratedI
     if replacement is create_infotext:
         return own(image)
     host, text = current().extensions, None
-    with host.guarded(host.owner_of(_file_of(replacement)), f"{Path(_file_of(replacement)).name}, create_infotext"):
+    with host.guarded(host.owner_of(file_of(replacement)), f"{Path(file_of(replacement)).name}, create_infotext"):
         text = replacement(p, p.prompts, p.seeds, p.subseeds, use_main_prompt=False, index=p.batch_index, all_negative_prompts=p.negative_prompts)
     return text if isinstance(text, str) else own(image)
-
-
-def _file_of(function: Any) -> str:
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
-    return code.co_filename if code is not None else __file__

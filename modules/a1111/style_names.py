@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from modules.a1111.app_slot import current
 from modules.a1111.live import LiveDict
-from modules.application.generation import styles_paths
+from modules.application.paths import styles_files
 from modules.engine.styles import merge_style, read_styles
 
 
@@ -60,12 +60,12 @@ class StyleDatabase:
         self.styles = LiveDict(self._read)
 
     def _read(self) -> dict[str, PromptStyle]:
-        found = read_styles(self._paths if self._paths is not None else styles_paths(current()))
+        found = read_styles(self._paths if self._paths is not None else styles_files(current().paths))
         return {each.name: PromptStyle(each.name, each.prompt, each.negative_prompt, str(each.path) if each.path else None) for each in found.values()}
 
     @property
     def paths(self) -> list[Path]:
-        return list(self._paths if self._paths is not None else styles_paths(current()))
+        return list(self._paths if self._paths is not None else styles_files(current().paths))
 
     all_styles_files = paths
 

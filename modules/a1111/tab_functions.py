@@ -4,6 +4,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageChops
@@ -177,24 +178,24 @@ def _drawn(id_task: str, asking: Any, request: Request, scripts: Sequence[Any], 
 def _batch_drawn(id_task: str, asking: Any, named: Mapping[str, Any], scripts: Sequence[Any]) -> Result:
     app = current()
 
-    def folder(name: str, label: str) -> str:
+    def folder(name: str, label: str) -> Path | None:
         text = str(named[f"img2img_batch_{name}"] or "").strip()
-        return str(named_folder(app, text, label)) if text else ""
+        return named_folder(app, text, label) if text else None
 
     source, masks = folder("input_dir", "Input directory"), folder("inpaint_mask_dir", "Inpaint batch mask directory")
     output = str(named["img2img_batch_output_dir"] or "").strip()
     wanted = tuple(each for each in named["img2img_batch_png_info_props"] or () if each in PNG_INFO_FIELDS) if named["img2img_batch_use_png_info"] else ()
     files = tuple(str(getattr(each, "name", each)) for each in named["img2img_batch_upload"] or ())
     from_folder = named["img2img_batch_source_type"] in ("from dir", 1) or not files
-    if from_folder and not source:
+    if from_folder and source is None:
         raise InvalidValue("Batch: no folder is named, and no files were sent.", "Name a folder on the server's machine.", field="init_images")
     order = BatchOrder(
-        files=files_of(named_folder(app, source, "Input directory")) if from_folder else files,
-        masks=files_of(named_folder(app, masks, "Masks")) if masks else (),
+        files=files_of(source) if from_folder and source is not None else files,
+        masks=files_of(masks) if masks is not None else (),
         output=str(app.paths.output_folder(output)) if output else "", png_info=wanted,
-        png_info_folder=folder("png_info_dir", "PNG info directory") if wanted else "",
+        png_info_folder=str(folder("png_info_dir", "PNG info directory") or "") if wanted else "",
         scale=float(named["scale_by"]) if int(named["selected_scale_tab"] or 0) == 1 else None,
-        folder=source if from_folder else "", mask_folder=masks)  # fmt: skip
+        folder=str(source or "") if from_folder else "", mask_folder=str(masks or ""))  # fmt: skip
     request = _asked(_img2img_request(named), scripts)
     assert isinstance(request, Img2ImgRequest)
     return _shown(submit_batch(app, request, order, source="extension", task_id=id_task or None))

@@ -351,7 +351,7 @@ def _model_facts(app: App, model: ModelFile, components: Components, settings: S
 def _with_styles(app: App, request: Request, resolved: ResolvedRequest, *, strip: bool) -> tuple[ResolvedRequest, tuple[str, ...]]:
     """The prompts with styles applied and comments taken out, and a sentence for each style that does not exist."""
     names, hires = request.prompt.styles, resolved.hires
-    styles = read_styles(styles_paths(app)) if names else {}
+    styles = read_styles(styles_files(app.paths)) if names else {}
     clean = strip_comments if strip else str
     prompt, negative, unknown = apply_styles(resolved.prompt, resolved.negative_prompt, names, styles)
     if hires.enabled:
@@ -378,8 +378,3 @@ def with_usual_networks(app: App, resolved: ResolvedRequest, settings: SettingsV
         hires = replace(resolved.hires, prompt=added(resolved.hires.prompt)) if resolved.hires.prompt else resolved.hires
         resolved = replace(resolved, prompt=added(resolved.prompt), hires=hires)
     return resolved
-
-
-def styles_paths(app: App) -> list[Path]:
-    """The styles files of the flags, patterns with ``*`` filled in."""
-    return styles_files(app.paths)

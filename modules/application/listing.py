@@ -7,7 +7,7 @@ from typing import Any
 
 from modules.application.app import App
 from modules.application.faces import RESTORERS
-from modules.application.generation import styles_paths
+from modules.application.paths import styles_files
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.sampler_registry import samplers as all_samplers
 from modules.engine.sampler_registry import schedules as all_schedules
@@ -74,7 +74,7 @@ def sd_vaes(app: App) -> list[dict[str, Any]]:
 
 def prompt_styles(app: App) -> list[dict[str, Any]]:
     """Every style: name, prompt, negative_prompt."""
-    styles = read_styles(styles_paths(app)).values()
+    styles = read_styles(styles_files(app.paths)).values()
     return [{"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt} for style in styles]
 
 

@@ -31,6 +31,12 @@ class LoadFacts:
     notes: list[str] = field(default_factory=list)
 
 
+def file_of(function: Any) -> str:
+    """Where its code stands; this file, which is the program's, for what has none (a class, something written in C)."""
+    plain = getattr(function, "__func__", function)
+    return str(getattr(getattr(plain, "__code__", None), "co_filename", __file__))
+
+
 class ExtensionHost:
     """Lives as long as the server.
 

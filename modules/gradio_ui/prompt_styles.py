@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from modules.application.app import App
-from modules.application.generation import styles_paths
+from modules.application.paths import styles_files
 from modules.engine.styles import Style, apply_styles, read_styles
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form import Form
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def known_styles(app: App) -> dict[str, Style]:
     """Styles by name, as the files say now."""
-    return read_styles(styles_paths(app))
+    return read_styles(styles_files(app.paths))
 
 
 def wire_styles(app: App, form: Form, toprow: Toprow) -> None:

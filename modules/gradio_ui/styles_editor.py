@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from modules.application.app import App
-from modules.application.generation import styles_paths
+from modules.application.paths import styles_files
 from modules.engine.styles import Style, apply_styles, read_styles, save_styles
 from modules.files.storage import StorageError
 from modules.gradio_ui.components import bridge_text, late, tool_button
@@ -67,11 +67,11 @@ class StyleShelf:
 
     def names(self) -> list[str]:
         """As the files say now."""
-        return list(read_styles(styles_paths(self.app)))
+        return list(read_styles(styles_files(self.app.paths)))
 
     def texts(self, name: str | None) -> tuple[Any, Any]:
         """Prompt and negative prompt of a style; of a name that no style has, nothing changes."""
-        style = read_styles(styles_paths(self.app)).get(name or "")
+        style = read_styles(styles_files(self.app.paths)).get(name or "")
         return (style.prompt, style.negative_prompt) if style else (gr.skip(), gr.skip())
 
     def save(self, name: str | None, prompt: str, negative_prompt: str) -> str:
@@ -79,7 +79,7 @@ class StyleShelf:
         name = (name or "").strip()
         if not name or len(name) > _LONGEST_NAME or name.startswith("#") or any(ord(letter) < 32 for letter in name):
             return "A style needs a name of one line that does not begin with #."
-        styles = read_styles(styles_paths(self.app))
+        styles = read_styles(styles_files(self.app.paths))
         old = styles.get(name)
         path = old.path if old and old.path else self._own_file()
         styles[name] = Style(name=name, prompt=prompt or "", negative_prompt=negative_prompt or "", path=path)
@@ -87,7 +87,7 @@ class StyleShelf:
 
     def delete(self, name: str | None) -> str:
         """Take one style out of its file; the file before is kept as .bak."""
-        styles = read_styles(styles_paths(self.app))
+        styles = read_styles(styles_files(self.app.paths))
         style = styles.pop(name or "", None)
         if style is None or style.path is None:
             return "There is no style of this name."
@@ -103,7 +103,7 @@ class StyleShelf:
     def _own_file(self) -> Path:
         """Where new styles go."""
         plain = [Path(text) for text in self.app.paths.styles_files if "*" not in text]
-        return plain[0] if plain else next(iter(styles_paths(self.app)), self.app.paths.data_dir / "styles.csv")
+        return plain[0] if plain else next(iter(styles_files(self.app.paths)), self.app.paths.data_dir / "styles.csv")
 
 
 def wire_styles_editor(app: App, form: Form, toprow: Toprow, editor: StylesEditor) -> None:
@@ -125,7 +125,7 @@ def wire_styles_editor(app: App, form: Form, toprow: Toprow, editor: StylesEdito
         return _after(shelf, chosen, shelf.delete(name), None)
 
     def applied(name: str, prompt: str, negative_prompt: str) -> tuple[str, str]:
-        prompt, negative_prompt, _ = apply_styles(prompt, negative_prompt, [name] if name else [], read_styles(styles_paths(app)))
+        prompt, negative_prompt, _ = apply_styles(prompt, negative_prompt, [name] if name else [], read_styles(styles_files(app.paths)))
         return prompt, negative_prompt
 
     toprow.styles_edit.click(opened, inputs=[main[2]], outputs=[editor.select, *own], **QUICK)

@@ -10,7 +10,7 @@ from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.a1111.callback_params import BeforeTokenCounterParams
 from modules.application.app import App
-from modules.application.generation import styles_paths
+from modules.application.paths import styles_files
 from modules.engine.styles import read_styles
 from modules.engine.token_count import count_tokens
 
@@ -36,7 +36,7 @@ def token_count(app: App, prompt: str, styles: Sequence[str], *, negative: bool)
         prompt = asked.prompt
     chosen: list[str] = []
     if styles and settings.get("include_styles_into_token_counters"):
-        known = read_styles(styles_paths(app))
+        known = read_styles(styles_files(app.paths))
         chosen = [known[name].negative_prompt if negative else known[name].prompt for name in styles if name in known]
     return count_tokens(
         prompt,

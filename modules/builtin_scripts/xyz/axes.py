@@ -9,7 +9,7 @@ from typing import Any
 
 from modules.a1111.app_slot import current
 from modules.application import listing
-from modules.application.generation import styles_paths
+from modules.application.paths import styles_files
 from modules.builtin_scripts.xyz.values import str_permutations
 from modules.engine.sampler_registry import find_sampler
 from modules.engine.styles import read_styles
@@ -193,7 +193,7 @@ def vae_names() -> list[str]:
 
 
 def style_names() -> list[str]:
-    return list(read_styles(styles_paths(current())))
+    return list(read_styles(styles_files(current().paths)))
 
 
 def sampler_names() -> list[str]:
