@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 from fastapi import FastAPI
 
@@ -25,6 +27,7 @@ from modules.gradio_ui.foreign_head import foreign_head
 from modules.gradio_ui.foreign_tabs import build_foreign_tabs, scripts_of
 from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.gradio_files import FRONTEND, FRONTEND_URL, preloads
+from modules.gradio_ui.gradio_gate import check_given_files
 from modules.gradio_ui.head import head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
 from modules.gradio_ui.img2img_tab import DEPTH_PLACE, build_img2img_tab, depth_place_classes, image_cfg_shown
@@ -63,6 +66,12 @@ class Page(gr.Blocks):
     pieces: dict[str, str]
     ahead: list[str]
     clicks: tuple[GenerateClick, ...] = ()
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False) -> list[Any]:
+        """Gradio's, which turns what a request holds into what functions take; the files that it names are looked at first."""
+        if not explicit_call:
+            check_given_files(inputs, self.allowed_paths)
+        return await super().preprocess_data(block_fn, inputs, state, explicit_call)
 
     def page_head(self) -> str:
         """The lines of <head>, made anew for each visitor: they carry the settings and the jobs of this moment."""

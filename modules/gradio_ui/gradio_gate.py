@@ -1,17 +1,19 @@
-"""In front of Gradio's own routes: those that nobody here uses are closed, and of files only those go out that are meant to be seen."""
+"""In front of Gradio's own routes: those that nobody here uses are closed, and of files only those go in and out that are meant to be seen."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 from gradio.data_classes import _StaticFiles
-from gradio.utils import get_cache_folder
+from gradio.utils import get_cache_folder, get_upload_folder
+from gradio_client.utils import traverse
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
@@ -38,7 +40,7 @@ class GradioGate:
             if CLOSED.match(path):
                 await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
                 return
-            if asked and not self._is_shown(asked[1]):
+            if asked and not is_shown(asked[1], self.app.get_blocks().allowed_paths):
                 await JSONResponse({"detail": "File not allowed."}, 403)(scope, receive, send)
                 return
             await self._answered(scope, receive, send)
@@ -64,22 +66,42 @@ class GradioGate:
             if not began:
                 await JSONResponse({"detail": "This request cannot be understood."}, 400)(scope, receive, send)
 
-    def _is_shown(self, text: str) -> bool:
-        """Whether the real place of a path, links followed, is in a folder that is served; nothing hidden is, no program and no model."""
-        if not text or len(text) > 4096 or any(ord(letter) < 32 for letter in text):
-            return False
-        try:
-            real = Path(os.path.realpath(text))
-            return any(_shows(real, Path(os.path.realpath(root)), anything=anything) for root, anything in self._roots())
-        except (OSError, ValueError):
-            return False
 
-    def _roots(self) -> Iterator[tuple[str, bool]]:
-        """(folder, whether all of it was put there to be handed out)."""
-        yield str(get_cache_folder()), True
-        yield str(self.app.uploaded_file_dir), True
-        for each in (*_StaticFiles.all_paths, *self.app.get_blocks().allowed_paths):
-            yield str(each), False
+def check_given_files(values: Any, allowed_paths: Sequence[str]) -> None:
+    """Refuse, with Gradio's error, a request that names a file which nobody uploaded and which is not shown either.
+
+    Gradio itself looks for that only in a program that it has launched; in one where it is mounted, it would copy any file of the disk to where it is served,
+    and fetch any address.
+    """
+    def check(file: dict[str, Any]) -> dict[str, Any]:
+        if not is_shown(file["path"], allowed_paths):
+            raise gr.Error(f"{file['path'][:200]!r} was not uploaded to this server.", print_exception=False)
+        return file
+
+    traverse(values, check, _is_file)
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("path"), str) and "meta" in value
+
+
+def is_shown(text: str, allowed_paths: Sequence[str]) -> bool:
+    """Whether the real place of a path, links followed, is in a folder that is served; nothing hidden is, no program and no model."""
+    if not text or len(text) > 4096 or any(ord(letter) < 32 for letter in text):
+        return False
+    try:
+        real = Path(os.path.realpath(text))
+        return any(_shows(real, Path(os.path.realpath(root)), anything=anything) for root, anything in _roots(allowed_paths))
+    except (OSError, ValueError):
+        return False
+
+
+def _roots(allowed_paths: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """(folder, whether all of it was put there to be handed out)."""
+    yield str(get_cache_folder()), True
+    yield get_upload_folder(), True
+    for each in (*_StaticFiles.all_paths, *allowed_paths):
+        yield str(each), False
 
 
 def _shows(real: Path, root: Path, *, anything: bool) -> bool:

@@ -248,7 +248,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         if process.poll() is not None:
             break
         try:
-            opener.open(url, timeout=5).close()
+            opener.open(url, timeout=60).close()
             return
         except urllib.error.HTTPError:
             return                      # it asks for a password: it is there

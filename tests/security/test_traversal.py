@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -97,3 +99,34 @@ def test_routes_of_extensions_are_behind_the_same_gate(attacked: Attacked) -> No
     for spelling in spellings(attacked.folder)[::12]:
         holds(attacked.wire.send("GET", f"/visitor/{spelling}"), spelling)
         holds(attacked.wire.send("GET", f"/file=extensions/visitor/{spelling}"), spelling)
+
+
+@pytest.mark.group("S1")
+@pytest.mark.group("S5")
+def test_a_request_to_the_page_names_uploaded_files_only(attacked: Attacked) -> None:
+    """Gradio's own check of that is off where it is mounted: any file of the disk could be read, and any address fetched."""
+    from tests.security.corpora import png
+
+    config = json.loads(attacked.wire.send("GET", "/config", most=2**26).body)
+    kinds = {each["id"]: each for each in config["components"]}
+    takers = {kinds[number]["type"]: each for each in config["dependencies"] for number in each["inputs"] if kinds[number]["type"] in ("file", "image", "uploadbutton", "gallery")}
+    assert len(takers) > 2
+
+    def ask(function: dict[str, Any], path: str) -> Answer:
+        file = {"path": path, "url": path, "meta": {"_type": "gradio.FileData"}}
+        ways = {"gallery": [{"image": file, "caption": None}], "image": file, "uploadbutton": file}
+        data = [ways.get(each["type"], [file] if each["type"] == "file" and each["props"].get("file_count") == "multiple" else file if each["type"] == "file" else each["props"].get("value"))
+                for each in (kinds[number] for number in function["inputs"])]  # fmt: skip
+        return attacked.wire.json("POST", "/gradio_api/run/predict", {"fn_index": function["id"], "data": data, "session_hash": "x"})
+
+    copies = attacked.folder / "tmp" / "gradio"
+    before = set(copies.rglob("*"))
+    outside = attacked.folder.with_name(attacked.folder.name + "-outside")
+    for function in takers.values():
+        for path in ("/etc/passwd", "/proc/self/environ", f"{attacked.folder}/config.json.bak", f"{outside}/secret.txt", f"{attacked.folder}/outputs/link.png", "http://127.0.0.1:1/x.png", "https://host.test/x.png"):
+            answer = ask(function, path)
+            assert answer.status == 400 and SECRET not in answer.text and "not uploaded" in answer.text, (path, answer.status, answer.text[:300])
+    assert set(copies.rglob("*")) == before
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n' + png(8, 8) + b"\r\n--x--\r\n"
+    uploaded = json.loads(attacked.wire.send("POST", "/gradio_api/upload", body=body, headers={"Content-Type": "multipart/form-data; boundary=x"}).body)[0]
+    assert "not uploaded" not in ask(takers["image"], uploaded).text
