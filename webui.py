@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from modules.extension_host.preload import preloads
 from modules.extension_host.start import host_for
 from modules.launching.amd import amd_targets, set_amd_environment
+from modules.launching.log_lines import log_to
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
 from modules.launching.own_password import with_own_password
@@ -63,7 +64,7 @@ def set_logging(level: str | None) -> None:
     """Our own lines from INFO on, other libraries' from WARNING on; --loglevel decides over both."""
     asked = (level or "").upper()
     known = asked if asked in logging.getLevelNamesMapping() else ""
-    logging.basicConfig(level=known or "WARNING", format="%(message)s", stream=sys.stdout)
+    log_to(sys.stdout, known or "WARNING")
     for name in ("webui", "modules"):
         logging.getLogger(name).setLevel(known or "INFO")
 

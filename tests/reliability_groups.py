@@ -43,7 +43,8 @@ GROUPS: dict[str, Group] = {
         _must("S15", "a name that merely resolves to this server is refused; no other origin may read answers"),
         _must("S16", "files that grow when opened are refused in a second, with little memory"),
         _must("S17", "texts of any kind are read in time that grows with their length, and no faster"),
-        _later("S18", "what one visitor makes is not told to another who does not know its number"),
+        _later("S18", "what one visitor makes is not told to another who does not know its number",
+               "all who know the password share one queue and one history, as in A1111, and the page shows them to everybody: there is nothing that one visitor could hide from another"),
         _later("S19", "control characters in texts stay texts: in logs, pictures, tables and pages"),
         _must("S20", "settings of a wrong kind change nothing, and the next start is clean"),
         _must("S21", "packages are locked with hashes, listed and held against an offline list of known holes"),
@@ -69,6 +70,6 @@ GROUPS: dict[str, Group] = {
         _must("R19", "sizes out of range are refused before any memory is taken"),
         _must("R20", "hours of mixed traffic lose no job, draw no wrong picture and leak nothing"),
         _later("R21", "a server that is told to end does so within seconds, its queue saved"),
-        _later("R22", "tests of saving, passwords and paths notice mutated code", "mutation of the code takes hours; it is run by hand"),
+        _later("R22", "tests of saving, passwords and paths notice mutated code", "no tool for mutations is among the packages, and a whole round of the suite for each changed line takes days on two cores"),
     )
 }

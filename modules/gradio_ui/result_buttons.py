@@ -177,7 +177,7 @@ def _append_log(path: Path, finished: Finished, index: int, filename: str) -> No
     if not path.exists():
         writer.writerow(LOG_COLUMNS)
     writer.writerow(_log_row(finished, index, filename))
-    with path.open("a", encoding="utf-8", newline="") as file:
+    with path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
         file.write(text.getvalue())
 
 

@@ -1,0 +1,27 @@
+"""Log lines that a terminal only shows: what a prompt or a file's name holds beside text is written out, so that it can steer nothing and break nothing."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+# all but tab and end of line; C1 too, which terminals obey like ESC, and marks that turn the direction of a line round
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+MOST = 20_000                       # characters of one record
+
+
+class LogLines(logging.Formatter):
+    """The message, with a traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if len(text) > MOST:
+            text = f"{text[:MOST]}... ({len(text) - MOST:,} characters more)"
+        return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def log_to(stream: object, level: str) -> None:
+    """The root logger's lines go to ``stream``; what it cannot encode is written out as well."""
+    handler = logging.StreamHandler(stream)  # type: ignore[type-var]
+    handler.setFormatter(LogLines("%(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
