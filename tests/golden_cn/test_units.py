@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,59 @@ def test_lama_s_picture_is_what_the_noise_begins_with_and_all_that_is_not_masked
 def test_a_batch_without_pictures_is_refused(app: Any, pictures: Any) -> None:
     with pytest.raises(WebuiError, match=r"no pictures|no folder"):
         made(app, {"input_mode": "batch", "batch_images": pictures})
+
+
+def _others_places(runner: Any) -> list[tuple[int, int]]:
+    return [(script.args_from, script.args_to) for script in (*runner.alwayson_scripts, *runner.selectable_scripts)]
+
+
+def test_an_extension_puts_its_own_units_in_place_and_later_jobs_are_as_before(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As adetailer does it: with a runner of its own, and the script objects that all jobs share."""
+    from internal_controlnet import external_code
+
+    from modules.a1111.script_runner import ScriptRunner
+
+    unit = {"image": in_base64(drawing(0)), "save_detected_map": False}
+    usual, other = pixels(made(app, unit)), pixels(made(app, {**unit, "image": in_base64(drawing(1))}))
+    seen: list[Any] = []
+
+    def swapped(number_of_units: int) -> Any:
+        def before_process(self: ScriptRunner, p: Any) -> None:
+            places = _others_places(p.scripts)
+            mine = external_code.ControlNetUnit(enabled=True, model="control-tiny-canny", image=in_base64(drawing(1)), save_detected_map=False)
+            external_code.update_cn_script_in_processing(p, [mine, *[external_code.ControlNetUnit()] * (number_of_units - 1)])
+            seen.append((external_code.get_all_units_in_processing(p), places == _others_places(p.scripts)))
+
+        return before_process
+
+    for count in (1, 5):
+        with monkeypatch.context() as patch:
+            patch.setattr(ScriptRunner, "before_process", swapped(count))
+            assert pixels(made(app, unit)) == other
+        units, kept = seen.pop()
+        assert [each.enabled for each in units] == [True] + [False] * (max(count, 3) - 1) and kept
+        assert pixels(made(app, unit)) == usual
+
+
+def test_units_beyond_the_last_place_count_for_nothing(app: Any) -> None:
+    unit = {"image": in_base64(drawing(0)), "save_detected_map": False}
+    more = [{**unit, "image": in_base64(drawing(1)), "enabled": False}] * 2
+    assert pixels(made(app, unit, *more, {**unit, "image": in_base64(drawing(2))})) == pixels(made(app, unit))
+
+
+def test_what_stands_in_the_pages_fields_is_a_unit_that_other_scripts_can_switch_off(app: Any) -> None:
+    from internal_controlnet.external_code import ControlNetUnit, settle
+    from internal_controlnet.panel_values import PAGE_FIELDS
+
+    fields = dict.fromkeys(PAGE_FIELDS) | {"enabled": True, "module": "canny", "model": "control-tiny-canny", "image": drawing(0)}
+    for name in ("low_vram", "pixel_perfect", "inpaint_crop_input_image", "loopback"):
+        fields[name] = False
+    for name in ("weight", "guidance_start", "guidance_end", "processor_res", "threshold_a", "threshold_b", "control_mode", "resize_mode", "hr_option", "union_control_type",
+                 "input_mode"):
+        fields[name] = getattr(ControlNetUnit(), name)
+    off = {**fields, "enabled": False}
+    p, script = Namespace(script_args=[0, None, None, *fields.values(), *off.values(), "other"]), Namespace(args_from=1, args_to=3 + 2 * len(PAGE_FIELDS))
+    settle(script, p)
+    units = p.script_args[1:3]
+    assert all(isinstance(each, ControlNetUnit) for each in units) and [each.enabled for each in units] == [True, False]
+    assert p.script_args[3:] == [*fields.values(), *off.values(), "other"] and units[0].module == "canny"

@@ -15,6 +15,7 @@ from internal_controlnet.hints import pixel_perfect_resolution
 from internal_controlnet.pictures import as_array
 from internal_controlnet.preprocessors import all_preprocessors
 from internal_controlnet.settings import setting
+from modules.schema.errors import WebuiError
 
 __all__ = [
     "BatchOption", "ControlMode", "ControlNetUnit", "HiResFixOption", "InputMode", "PuLIDMode", "ResizeMode", "find_cn_script", "get_all_units",
@@ -80,6 +81,24 @@ def get_single_unit_from(script_args: Sequence[Any], index: int = 0) -> ControlN
     return to_processing_unit(units[index]) if 0 <= index < len(units) and is_unit(units[index]) else None
 
 
+def settle(script: Any, p: Any) -> None:
+    """What stands in the page's fields becomes units among ``p.script_args``, where other scripts look for them.
+
+    Fields that cannot be meant stay as they are, for the job to say so.
+    """
+    args = list(p.script_args or ())
+    mine = args[script.args_from : script.args_to]
+    given = mine[: panel_values.page_places(mine)]
+    if all(each is not None for each in given):
+        return
+    try:
+        units = [old if old is not None else to_processing_unit(new) for old, new in zip(given, panel_values.with_units(mine))]
+    except WebuiError:
+        return
+    args[script.args_from : script.args_from + len(units)] = units
+    p.script_args = args
+
+
 def is_unit(value: Any) -> bool:
     return isinstance(value, dict | ControlNetUnit) or all(hasattr(value, name) for name in ("enabled", "module", "model", "weight"))
 
@@ -97,7 +116,7 @@ def update_cn_script_in_processing(p: Any, cn_units: Sequence[Any], **_more: Any
 
 
 def update_cn_script(script_runner: Any, script_args: Sequence[Any], cn_units: Sequence[Any]) -> Sequence[Any]:
-    """``script_args`` with these units in ControlNet's place; the places of later scripts move when their number changes."""
+    """``script_args`` with these units in ControlNet's place; the places of later scripts move where there is no room for them."""
     found = list(script_args)
     update_cn_script_in_place(script_runner, found, cn_units)
     return type(script_args)(found) if isinstance(script_args, tuple | list) else found
@@ -107,11 +126,12 @@ def update_cn_script_in_place(script_runner: Any, script_args: list[Any], cn_uni
     script = find_cn_script(script_runner)
     if script is None or len(script_args) < script.args_from:
         return
-    units = [*cn_units, *(ControlNetUnit() for _ in range(get_max_models_num() - len(cn_units)))]
-    first, moved = script.args_from, len(units) - (script.args_to - script.args_from)
+    units: list[Any] = [*cn_units, *(ControlNetUnit() for _ in range(get_max_models_num() - len(cn_units)))]
+    first, room = script.args_from, script.args_to - script.args_from
+    units += [None] * (room - len(units))           # the page's fields: the places of other scripts stay what they are for later jobs
     script_args[first : script.args_to] = units
     script.args_to = first + len(units)
     for other in (*script_runner.alwayson_scripts, *script_runner.selectable_scripts):
         if other is not script and other.args_from is not None and other.args_from > first:
-            other.args_from += moved
-            other.args_to += moved
+            other.args_from += len(units) - room
+            other.args_to += len(units) - room

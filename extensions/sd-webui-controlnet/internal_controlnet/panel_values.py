@@ -21,15 +21,22 @@ PAGE_FIELDS = (
 
 
 def with_units(args: Sequence[Any]) -> list[Any]:
-    """One entry per unit: what stands in its place, or else a dictionary of the page's fields."""
-    count, rest = divmod(len(args), len(PAGE_FIELDS) + 1)
-    if rest or not count or any(_is_object(each) for each in args[count:]):
+    """One entry per unit: what stands in its place, or else a dictionary of the page's fields. Units of an API client beyond the last place count for nothing."""
+    count = page_places(args)
+    if not count:
         return list(args)
     found = []
     for number, given in enumerate(args[:count]):
         start = count + number * len(PAGE_FIELDS)
         found.append(given if given is not None else _of_page(dict(zip(PAGE_FIELDS, args[start : start + len(PAGE_FIELDS)]))))
     return found
+
+
+def page_places(args: Sequence[Any]) -> int:
+    """How many units have a place and fields among ``args``; 0 where another extension has put units into all of it."""
+    count, rest = divmod(len(args), len(PAGE_FIELDS) + 1)
+    more = args[count:]
+    return 0 if rest or (any(map(_is_object, more)) and all(each is None or _is_object(each) for each in more)) else count
 
 
 def _is_object(value: Any) -> bool:

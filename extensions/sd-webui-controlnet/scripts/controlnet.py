@@ -54,6 +54,7 @@ class Script(scripts.Script):
 
     def before_process(self, p: Any, *args: Any) -> None:
         p.asked_subseed = -1 if p.subseed == p.drawn_subseed else p.subseed     # before it is drawn: the shuffle preprocessor's numbers depend on what was asked
+        external_code.settle(self, p)
 
     def process(self, p: Any, *args: Any) -> None:
         p.control_wishes, p.control_maps, p.control_finishes = [], [], []
