@@ -6,7 +6,7 @@ from __future__ import annotations
 REFUSED: dict[str, str] = {
     "module-upper-case": "module(Canny) not found", "model-wrong-hash": "There is no control model called 'control-tiny-canny [00000000]'",
     "image-two-dicts": "2 pictures are given for one unit",
-    "bad-image-null": "no input image is given", "bad-image-empty": "the image", "bad-image-bad-base64": "the image", "bad-image-int": "the image is no picture",
+    "bad-image-null": "no input image is given", "bad-image-empty": "no input image is given", "bad-image-bad-base64": "the image", "bad-image-int": "the image is no picture",
     "bad-image-empty-list": "the list of pictures is empty", "bad-image-no-such-path": "the image", "bad-image-http": "the image",
     "bad-unknown-module": "not found", "bad-unknown-model": "There is no control model called 'nope'", "bad-i2i-unknown-model": "There is no control model called 'nope'",
     "two-units-second-bad": "There is no control model called 'nope'", "two-units-first-bad": "module(nope) not found",

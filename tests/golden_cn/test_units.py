@@ -133,6 +133,13 @@ def test_units_beyond_the_last_place_count_for_nothing(app: Any) -> None:
     assert pixels(made(app, unit, *more, {**unit, "image": in_base64(drawing(2))})) == pixels(made(app, unit))
 
 
+def test_an_empty_text_is_no_picture_and_no_mask(app: Any) -> None:
+    unit = {"image": in_base64(drawing(0)), "save_detected_map": False}
+    usual = pixels(made(app, unit))
+    for empty in ({"mask": ""}, {"effective_region_mask": ""}, {"image": {"image": unit["image"], "mask": ""}}):
+        assert pixels(made(app, {**unit, **empty})) == usual
+
+
 def test_what_stands_in_the_pages_fields_is_a_unit_that_other_scripts_can_switch_off(app: Any) -> None:
     from internal_controlnet.external_code import ControlNetUnit, settle
     from internal_controlnet.panel_values import PAGE_FIELDS

@@ -28,6 +28,7 @@ INFOTEXT_FIELDS = (
     "module", "model", "weight", "resize_mode", "processor_res", "threshold_a", "threshold_b", "guidance_start", "guidance_end", "pixel_perfect",
     "control_mode",
 )  # fmt: skip
+_PICTURES = ("image", "mask", "effective_region_mask", "ipadapter_input", "batch_mask_dir")     # clients send "" for none
 _TRUE, _FALSE = ("true", "1", "on", "yes", "y", "t"), ("false", "0", "off", "no", "n", "f")
 
 
@@ -74,6 +75,9 @@ class ControlNetUnit:
     batch_keyframe_idx: Any = None
 
     def __post_init__(self) -> None:
+        for name in _PICTURES:
+            if isinstance(value := getattr(self, name), str) and not value.strip():
+                setattr(self, name, None)
         for name, read in _READERS.items():
             setattr(self, name, _read(name, getattr(self, name), read))
         preprocessor = find_preprocessor(self.module)

@@ -146,7 +146,8 @@ def own_pictures(unit: ControlNetUnit) -> list[np.ndarray] | None:
         if not isinstance(pair, Mapping) or pair.get("image") is None:
             raise ControlRefused("ControlNet: a picture of the list cannot be read.", 'Send {"image": base64, "mask": base64}.', field="image")
         picture, over = as_array(pair["image"], "image"), pair.get("mask")
-        found.append(_with_mask(picture, as_array(over, "mask")[:, :, 0] if over is not None else np.zeros(picture.shape[:2], np.uint8)))
+        is_masked = over is not None and not (isinstance(over, str) and not over.strip())
+        found.append(_with_mask(picture, as_array(over, "mask")[:, :, 0] if is_masked else np.zeros(picture.shape[:2], np.uint8)))
     return found
 
 
