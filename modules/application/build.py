@@ -39,7 +39,6 @@ from modules.loading.embeddings import EmbeddingShelf
 from modules.loading.hypernetwork import HypernetworkShelf
 from modules.loading.lora import LoraShelf
 from modules.loading.upscalers import PictureModelShelf
-from modules.loading.weights import reads_by_mapping
 from modules.schema.errors import NoCheckpoint, WebuiError
 from modules.schema.flags import Flags
 from modules.schema.settings.table import SETTINGS
@@ -97,8 +96,6 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
         extensions=extensions or ExtensionHost(),
         notices=(*notices, *(extensions.notices if extensions else ())),
     )
-    _map_files(not settings.get("disable_mmap_load_safetensors"))
-    settings.on_change("disable_mmap_load_safetensors", lambda off: _map_files(not off))
     runners |= with_batches(app, generation.runners(app)) | extras.runners(app) | merging.runners(app)
     register_builtin_pages(app)
     settings.on_change("list_hidden_files", lambda _value: catalogue.refresh())
@@ -134,10 +131,6 @@ def load_chosen(app: App) -> None:
             log.error("the chosen checkpoint was not loaded: %s", error)
 
     app.jobs.call_soon(load)
-
-
-def _map_files(wanted: bool) -> None:
-    (reads_by_mapping.set if wanted else reads_by_mapping.clear)()
 
 
 def _take_up_named_checkpoint(flags: Flags, settings: SettingsStore, catalogue: Catalogue) -> None:

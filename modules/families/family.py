@@ -217,7 +217,7 @@ class ModelFamily:
 UNET = "model.diffusion_model."
 DENOISER_PREFIXES = (UNET, "", "net.", "transformer.")     # in front of a transformer's names, depending on who saved it
 SIXTEEN = LatentFormat(channels=16, downscale=8, scale=0.3611, shift=0.1159, tiny="taef1")      # FLUX.1's, which others took over
-CLIP_L = TextEncoderSpec(name="CLIP-L", kind="clip", prefix="cond_stage_model.transformer.")
+CLIP_L = TextEncoderSpec(name="CLIP-L", kind="clip", prefix="cond_stage_model.transformer.", files="clip_l.safetensors")
 
 
 def spelled(*names: str) -> tuple[str, ...]:

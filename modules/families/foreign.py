@@ -116,6 +116,11 @@ QUANTISED_KINDS: tuple[ForeignKind, ...] = (
         advice="Choose the same model in fp16, bf16, fp8 or GGUF.",
         fits=lambda shapes: any(".quant_state.bitsandbytes__" in name for name in shapes),
     ),
+    ForeignKind(
+        title="a model in the 4 bits of NVIDIA's newest cards (nvfp4)",
+        advice="Choose the same model in fp16, bf16, fp8 or GGUF.",
+        fits=lambda shapes: any(name.endswith((".weight_scale_2", ".weight_double_scale")) for name in shapes),
+    ),
 )
 
 

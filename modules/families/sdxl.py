@@ -11,11 +11,12 @@ _SIZE_EMBEDDING = f"{UNET}label_emb.0.0.weight"
 _REFINER_TEXT = "conditioner.embedders.0.model.ln_final.weight"
 
 CLIP_L_XL = TextEncoderSpec(
-    name="CLIP-L", kind="clip", prefix="conditioner.embedders.0.transformer.", layer=2, final_norm=False, clip_skip="asked"
-)
+    name="CLIP-L", kind="clip", prefix="conditioner.embedders.0.transformer.", layer=2, final_norm=False, clip_skip="asked",
+    files="clip_l.safetensors",
+)  # fmt: skip
 OPEN_CLIP_G = TextEncoderSpec(
     name="OpenCLIP-G", kind="open_clip", prefix="conditioner.embedders.1.model.", hidden_act="gelu",
-    layer=2, final_norm=False, clip_skip="never", pooled=True, pad_token=0,
+    layer=2, final_norm=False, clip_skip="never", pooled=True, pad_token=0, files="clip_g.safetensors",
 )  # fmt: skip
 OPEN_CLIP_G_REFINER = replace(OPEN_CLIP_G, prefix="conditioner.embedders.0.model.")
 

@@ -11,6 +11,7 @@ from typing import Any
 from modules.families.detect import family_of
 from modules.families.foreign import foreign_kind, quantised_kind
 from modules.families.table import KNOWN_KINDS, family_named
+from modules.library.checkpoint_names import as_checkpoint
 from modules.library.diffusers_folder import is_diffusers_folder, read_folder
 from modules.library.gguf_header import read_gguf_header
 from modules.library.header import Header, read_header
@@ -61,7 +62,7 @@ def read_facts(path: Path) -> HeaderFacts:
         suffix = path.suffix.lower()
         if suffix == ".gguf":
             return facts_in(read_gguf_header(path))
-        return facts_in(read_header(path)) if suffix in (".safetensors", ".sft") else HeaderFacts()
+        return facts_in(as_checkpoint(read_header(path))) if suffix in (".safetensors", ".sft") else HeaderFacts()
     except CannotLoad as error:
         return HeaderFacts(damage=error.reason)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from modules.families.family import UNET
+from modules.library.checkpoint_names import as_checkpoint
 from modules.library.header import Header, TensorEntry, unreadable
 from modules.schema.errors import CannotLoad
 
@@ -65,7 +65,7 @@ class _Reader:
         entries = {name: self._entry(name, shape, kind, start + offset, known) for name, shape, kind, offset in rows}
         self._check_end(entries)
         texts = {key: value for key, value in known.items() if isinstance(value, str)}
-        return Header.of(self._path, _as_in_checkpoints(entries), texts, self._size)
+        return as_checkpoint(Header.of(self._path, entries, texts, self._size))
 
     def _row(self) -> tuple[str, tuple[int, ...], int, int]:
         name = self._text()
@@ -148,8 +148,3 @@ def _kind(number: int) -> tuple[str, int, int]:
         return (kind.name, *GGML_QUANT_SIZES[kind])
     except (ValueError, KeyError):
         return "", 1, 1
-
-
-def _as_in_checkpoints(entries: Mapping[str, TensorEntry]) -> dict[str, TensorEntry]:
-    is_bare_unet = any(name.startswith("input_blocks.") for name in entries)
-    return {f"{UNET}{name}": entry for name, entry in entries.items()} if is_bare_unet else dict(entries)

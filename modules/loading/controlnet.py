@@ -160,7 +160,7 @@ def _control_lora(file: ModelFile, weights: Weights, base: Components, policy: C
     dtype, device = getattr(torch, policy.compute_dtype), torch.device(policy.load_device)
     tensors, parameters = {}, dict(module.named_parameters())
     for ours, (name, part) in _lora_names(shapes).items():
-        tensors[ours] = weights.read(own_names[name], dtype, device).clone()
+        tensors[ours] = weights.read(own_names[name], dtype, device)
         wanted = parameters.get(ours) if not part else None
         if wanted is not None:
             if wanted.numel() != tensors[ours].numel():

@@ -89,7 +89,7 @@ def _read_file(path: Path) -> Mapping[str, Any]:
             return value
     weights = open_weights(path)
     try:
-        return {name: weights.read(name, torch.float32, torch.device("cpu")).clone() for name in weights.header.names[:3]}
+        return {name: weights.read(name, torch.float32, torch.device("cpu")) for name in weights.header.names[:3]}
     finally:
         weights.close()
 

@@ -81,7 +81,7 @@ def load_face_detector(path: Path) -> FaceDetector:
         table = read_pickle(path)
     else:
         weights = open_weights(path)
-        table = {name: weights.read(name, torch.float32, torch.device("cpu")).clone() for name in weights.header.names}
+        table = {name: weights.read(name, torch.float32, torch.device("cpu")) for name in weights.header.names}
         weights.close()
     if not isinstance(table, dict):
         raise CannotLoad(path, f"it holds a {type(table).__name__} instead of a table of tensors", "Download the file again.")

@@ -69,7 +69,7 @@ def open_clip_names(names: Iterable[str], prefix: str, *, projection: bool) -> M
     projection: whether the module has ``text_projection``, which OpenCLIP keeps with rows and columns exchanged.
     """
     names = list(names)
-    if any(name.startswith(f"{prefix}text_model.") for name in names):
+    if f"{prefix}text_model.embeddings.token_embedding.weight" in names:
         return _from_transformers(names, prefix)
     found: dict[str, str | Piece] = {}
     for name in names:

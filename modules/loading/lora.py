@@ -58,7 +58,7 @@ def read_lora(file: ModelFile) -> Lora:
     try:
         for name in weights.header.names:
             stored = getattr(torch, _torch_name(weights.header.dtypes[name]), torch.float32)
-            tensor = weights.read(name, stored if stored.is_floating_point else torch.float32, torch.device("cpu")).clone()
+            tensor = weights.read(name, stored if stored.is_floating_point else torch.float32, torch.device("cpu"))
             if name.startswith(_BUNDLED):
                 embedding, _, part = name.removeprefix(_BUNDLED).partition(".")
                 bundled.setdefault(embedding, {})[part] = tensor

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from modules.library.model_file import ModelFile
 from modules.loading.vae import IN_CHECKPOINT
-from modules.loading.weights import TORCH_DTYPES, SafetensorsWeights, Weights, open_weights
+from modules.loading.weights import TORCH_DTYPES, Weights, open_weights
 from modules.schema.errors import CannotLoad, InvalidValue
 
 NO_INTERPOLATION, WEIGHTED_SUM, ADD_DIFFERENCE = METHODS = ("No interpolation", "Weighted sum", "Add difference")
@@ -217,10 +217,7 @@ def _baked(recipe: MergeRecipe, vae: Weights, found: Mapping[str, PlannedTensor]
 
 
 def _read(weights: Weights, name: str, dtype: torch.dtype) -> Tensor:
-    """A tensor in memory of its own."""
-    if isinstance(weights, SafetensorsWeights):
-        return weights.read_apart(name, dtype)
-    return weights.read(name, dtype, torch.device("cpu")).clone()
+    return weights.read(name, dtype, torch.device("cpu"))
 
 
 def _dtype(weights: Weights, name: str) -> torch.dtype:

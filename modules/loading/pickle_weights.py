@@ -16,6 +16,7 @@ import numpy
 import torch
 from torch import Tensor
 
+from modules.library.checkpoint_names import names_in_checkpoint
 from modules.library.header import Header, TensorEntry, read_header
 from modules.schema.errors import CannotLoad
 
@@ -35,14 +36,14 @@ class _Forgotten:
 
 
 class PickleWeights:
-    """The tensors of one unpickled file, mapped from it where its format allows."""
+    """The tensors of one unpickled file, mapped from it where its format allows until each is read: see ``weights.py``."""
 
     def __init__(self, header: Header, tensors: Mapping[str, Tensor]) -> None:
         self.header = header
         self._tensors = dict(tensors)
 
     def read(self, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
-        return self._tensors[name].to(device=device, dtype=dtype)
+        return self._tensors[name].to(device=device, dtype=dtype, copy=True)
 
     def close(self) -> None:
         self._tensors.clear()
@@ -66,6 +67,7 @@ def _begins_as_zip(path: Path) -> bool:
 def open_pickle(path: Path) -> PickleWeights:
     """Raises CannotLoad for a file that is damaged, or that names anything but tensors and plain values."""
     tensors = _tensors_in(path, read_pickle(path))
+    tensors = {name: tensors[own] for own, name in names_in_checkpoint(tensors).items()}
     entries = {
         name: TensorEntry(str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), 0, tensor.nbytes)
         for name, tensor in tensors.items()
@@ -114,7 +116,7 @@ def _tensors_in(path: Path, value: Any) -> dict[str, Tensor]:
         value = value["state_dict"]
     if not isinstance(value, Mapping):
         raise CannotLoad(path, f"it holds a {type(value).__name__} instead of a table of tensors", _CONVERT)
-    tensors = _named(value) or {f"{outer}.{name}": tensor for outer, inner in value.items() if isinstance(inner, Mapping) for name, tensor in _named(inner).items()}
+    tensors = _named(value) | {f"{outer}.{name}": tensor for outer, inner in value.items() if isinstance(inner, Mapping) for name, tensor in _named(inner).items()}
     if not tensors:
         raise CannotLoad(path, "it holds no tensors", "Choose a model file.")
     return tensors

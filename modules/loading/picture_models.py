@@ -107,7 +107,7 @@ def _tensors(path: Path) -> Mapping[str, Any]:
     weights = open_weights(path)
     try:
         # copies, not parts of the map: the file may be replaced while the model is in use
-        return {name: weights.read(name, _read_as(stored), _CPU).clone() for name, stored in weights.header.dtypes.items()}
+        return {name: weights.read(name, _read_as(stored), _CPU) for name, stored in weights.header.dtypes.items()}
     finally:
         weights.close()
 

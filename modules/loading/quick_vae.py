@@ -58,7 +58,7 @@ def load_quick_encoder(path: Path, latent: LatentFormat, *, device: str, dtype: 
 def _state(path: Path) -> dict[str, Tensor]:
     weights = open_weights(path)
     try:
-        return {name: weights.read(name, torch.float32, torch.device("cpu")).clone() for name in weights.header.names}
+        return {name: weights.read(name, torch.float32, torch.device("cpu")) for name in weights.header.names}
     finally:
         weights.close()
 

@@ -1,14 +1,11 @@
 """Tensors of one model file, read one at a time by name.
 
-A safetensors tensor that stays in the file's type on the CPU is mapped: it costs no memory of its own. Any other is
-read through a small buffer and converted on the way, which is several times faster than converting out of a map.
+Every tensor gets memory of its own, and is converted on the way through a small buffer. Nothing stays mapped: the system ends a program
+that looks into a map of a file which somebody has shortened or copied another one over.
 """
 
 from __future__ import annotations
 
-import math
-import mmap
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -16,9 +13,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from modules.library.checkpoint_names import as_checkpoint
 from modules.library.diffusers_folder import DiffusersFolder, is_diffusers_folder, read_folder
 from modules.library.gguf_header import is_gguf
-from modules.library.header import Header, TensorEntry, read_header
+from modules.library.header import Header, read_header
 from modules.loading.scaled_weights import ScaledWeights, has_factors
 from modules.schema.errors import CannotLoad
 
@@ -28,8 +26,6 @@ TORCH_DTYPES: Mapping[str, torch.dtype] = {
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
 _BUFFER_BYTES = 1 << 21  # small enough to stay in the processor's cache
-reads_by_mapping = threading.Event()                # cleared: everything is read into memory of its own, which network drives want
-reads_by_mapping.set()
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 
@@ -47,11 +43,10 @@ class Weights(Protocol):
 
 
 class SafetensorsWeights:
-    """An open safetensors file. After ``close``, tensors that were mapped still keep the map alive."""
+    """An open safetensors file."""
 
     def __init__(self, header: Header) -> None:
         self.header = header
-        self._map: mmap.mmap | None = None
         self._buffer: bytearray | None = None
         try:
             self._file = open(header.path, "rb", buffering=0)  # noqa: SIM115
@@ -64,24 +59,16 @@ class SafetensorsWeights:
         if stored is None:
             reason = f"tensor {name!r} is of type {entry.dtype}, which torch cannot hold"
             raise CannotLoad(self.header.path, reason, "Choose an fp16 or fp32 file.")
-        count = math.prod(entry.shape)
-        if count and stored == dtype and device.type == "cpu" and reads_by_mapping.is_set():
-            return torch.frombuffer(self._mapped(), dtype=stored, count=count, offset=entry.start).view(entry.shape)
-        return self._read_apart(entry, stored, dtype, device)
-
-    def read_apart(self, name: str, dtype: torch.dtype) -> Tensor:
-        """``read`` into memory of the tensor's own, on the CPU: nothing stays mapped when it is gone."""
-        entry = self.header.tensors[name]
-        return self._read_apart(entry, TORCH_DTYPES[entry.dtype], dtype, torch.device("cpu"))
-
-    def _read_apart(self, entry: TensorEntry, stored: torch.dtype, dtype: torch.dtype, device: torch.device) -> Tensor:
         tensor = torch.empty(entry.shape, dtype=dtype, device=device)
         self._file.seek(entry.start)
-        self._convert_into(tensor.view(-1), stored)
+        self._fill(tensor.view(-1), stored)
         return tensor
 
-    def _convert_into(self, flat: Tensor, stored: torch.dtype) -> None:
+    def _fill(self, flat: Tensor, stored: torch.dtype) -> None:
         """Read ``flat.numel()`` values of type ``stored`` from where the file stands."""
+        if flat.numel() and flat.dtype is stored and flat.device.type == "cpu":
+            self._read_exactly(memoryview(flat.view(torch.uint8).numpy()))
+            return
         if self._buffer is None:
             self._buffer = bytearray(_BUFFER_BYTES)
         raw, values = memoryview(self._buffer), torch.frombuffer(self._buffer, dtype=stored)
@@ -101,20 +88,9 @@ class SafetensorsWeights:
         except OSError as error:
             raise CannotLoad(self.header.path, f"reading it failed: {error.strerror or error}", "Check the disk.") from error
 
-    def _mapped(self) -> mmap.mmap:
-        """The whole file; private and writable: torch wants writable memory, and a write (a LoRA's) must never reach the file."""
-        if self._map is None:
-            try:
-                self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY)
-            except (OSError, ValueError) as error:
-                raise CannotLoad(self.header.path, f"it cannot be mapped into memory: {error}", "Close other programs.") from error
-            if len(self._map) < self.header.size:
-                raise CannotLoad(self.header.path, "it became shorter while it was opened", "Wait until its download is complete.")
-        return self._map
-
     def close(self) -> None:
         self._file.close()
-        self._map = self._buffer = None
+        self._buffer = None
 
 
 class FolderWeights:
@@ -153,5 +129,5 @@ def open_weights(path: Path) -> Weights:
 
         if is_pickle(path):
             return open_pickle(path)
-    plain = SafetensorsWeights(read_header(path))
+    plain = SafetensorsWeights(as_checkpoint(read_header(path)))
     return ScaledWeights(plain) if has_factors(plain.header) else plain

@@ -147,16 +147,16 @@ def test_only_a_few_tensors_are_in_memory_at_a_time(tmp_path: Path, monkeypatch:
 
     alive: weakref.WeakSet[Tensor] = weakref.WeakSet()
     most = 0
-    read = SafetensorsWeights.read_apart
+    read = SafetensorsWeights.read
 
-    def counted(self: SafetensorsWeights, name: str, dtype: torch.dtype) -> Tensor:
+    def counted(self: SafetensorsWeights, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
         nonlocal most
-        tensor = read(self, name, dtype)
+        tensor = read(self, name, dtype, device)
         alive.add(tensor)
         most = max(most, len(alive))
         return tensor
 
-    monkeypatch.setattr(SafetensorsWeights, "read_apart", counted)
+    monkeypatch.setattr(SafetensorsWeights, "read", counted)
     more = {f"model.diffusion_model.middle_block.{n}.weight": torch.randn(5, 5) for n in range(40)}
     one, two = model(tmp_path / "1.safetensors", 1, **more), model(tmp_path / "2.safetensors", 2, **more)
     merged(tmp_path / "out.safetensors", primary=listed(one), secondary=listed(two), tertiary=listed(two), method="Add difference")

@@ -51,7 +51,6 @@ HONOURED = frozenset(
         "directories_filename_pattern",
         "directories_max_prompt_words",
         "disable_all_extensions",
-        "disable_mmap_load_safetensors",
         "disable_token_counters",
         "disable_weights_auto_swap",
         "disabled_extensions",

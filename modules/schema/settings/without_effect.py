@@ -20,6 +20,7 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "lora_functional": "LoRAs are always added to the weights and taken out again to the last bit.",
     "lora_not_found_warning_console": "A LoRA that is missing is always told: in the console and below the pictures.",
     "lora_not_found_gradio_warning": "A LoRA that is missing is always told: in the console and below the pictures.",
+    "disable_mmap_load_safetensors": "Model files are never mapped into memory: one that is overwritten while it is loaded harms nothing.",
     "cache_fp16_weight": "LoRAs are added in full precision and rounded to 8 bits once; without the checkbox \"FP8 weight\" nothing is rounded.",
     "memmon_poll_rate": "The device's memory is read when somebody asks (GET /sdapi/v1/memory), not by the clock.",
     "multiple_tqdm": _CONSOLE,
