@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -52,17 +52,33 @@ def suit_processor(model: nn.Module) -> None:
     """Let ``model`` compute its convolutions in the ways of ``convolution``, as far as they are in float32."""
     scratch = Scratch()
     for layer in model.modules():
-        if type(layer) is not nn.Conv2d or layer.groups != 1 or layer.dilation != (1, 1) or layer.stride != (1, 1) or layer.weight.dtype is not torch.float32:
+        if not _steps_by_one(layer):
             continue
         if layer.kernel_size == (1, 1) and layer.padding == (0, 0):
             layer.__class__ = PointConv2d
-        elif layer.kernel_size == (3, 3) and layer.padding == (1, 1) and layer.out_channels >= _FEWEST_OUTPUTS:
+        elif _is_square(layer):
             layer.__class__ = SquareConv2d
             assert isinstance(layer, SquareConv2d)
             layer.scratch = scratch
-            layer.weight.data = _cells_first(layer.weight.data)
+            layer.weight.data = cells_first(layer.weight.data)
 
 
-def _cells_first(weight: Tensor) -> Tensor:
-    """``weight`` (O, C, 3, 3), the same values stored as (3, 3, C, O)."""
-    return weight.permute(2, 3, 1, 0).contiguous().permute(3, 2, 0, 1)
+def square_weights(model: nn.Module) -> frozenset[str]:
+    """The weights of ``model``, in float32, that ``suit_processor`` stores ``cells_first``: who reads them from a file may do so at once."""
+    return frozenset(f"{name}.weight" for name, layer in model.named_modules() if _steps_by_one(layer) and _is_square(layer))
+
+
+def cells_first(weight: Tensor) -> Tensor:
+    """``weight`` (O, C, 3, 3) of any type in float32, stored as (3, 3, C, O); itself where it is so."""
+    turned = weight.permute(2, 3, 1, 0)
+    if weight.dtype is torch.float32:
+        return turned.contiguous().permute(3, 2, 0, 1)
+    return torch.empty(turned.shape).copy_(turned).permute(3, 2, 0, 1)
+
+
+def _steps_by_one(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    return type(layer) is nn.Conv2d and layer.groups == 1 and layer.dilation == (1, 1) and layer.stride == (1, 1) and layer.weight.dtype is torch.float32
+
+
+def _is_square(layer: nn.Conv2d) -> bool:
+    return layer.kernel_size == (3, 3) and layer.padding == (1, 1) and layer.out_channels >= _FEWEST_OUTPUTS

@@ -24,7 +24,7 @@ from modules.loading.fill import Filling
 from modules.loading.float8 import STORED, keep_in_float8
 from modules.loading.parts import NO_FILES, FoundParts, PartFiles, Search
 from modules.loading.prediction import prediction_of
-from modules.loading.vae import prepare_vae, ready
+from modules.loading.vae import prepare_vae, ready, suits_processor
 from modules.loading.weights import Weights, open_weights
 from modules.schema.errors import CannotLoad, OutOfMemory
 
@@ -86,7 +86,7 @@ def _prepared(
         policy = _with_room(asked, size, model_file)
         target: dict[str, Any] = {"device": torch.device(policy.load_device), "dtype": dtype}
         alphas = scaled_linear_alphas(family.betas)
-        text_encoders, model = tuple(encoder.fill(**target) for encoder in encoders), denoiser.fill(**target)
+        text_encoders, model = tuple(encoder.fill(**target) for encoder in encoders), denoiser.fill(**target, for_processor=suits_processor(policy))
         model = ready(model, policy) if family.denoiser == "unet" else ready_transformer(model, target["device"])
         if policy.float8_weights:
             keep_in_float8(model, getattr(torch, policy.compute_dtype))
@@ -96,7 +96,7 @@ def _prepared(
             prediction=family.prediction if family.is_flow else prediction_of(family, beside, model),
             text_encoders=text_encoders,
             unet=model,
-            vae=ready(vae.fill(device=target["device"], dtype=vae_dtype), policy),
+            vae=ready(vae.fill(device=target["device"], dtype=vae_dtype, for_processor=suits_processor(policy)), policy),
             alphas_cumprod=with_zero_terminal_snr(alphas) if family.zero_terminal_snr or beside.zero_terminal_snr else alphas,
             placement=placement_for(policy),
             policy=policy,

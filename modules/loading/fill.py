@@ -9,9 +9,11 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from modules.loading.weights import Weights
+from modules.compute.processor_layers import cells_first, square_weights
+from modules.loading.weights import TORCH_DTYPES, Weights
 from modules.schema.errors import CannotLoad
 
+_TURNED_AS_STORED = (torch.float16, torch.bfloat16)  # half as many bytes to move
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
@@ -58,14 +60,22 @@ class Filling(Generic[AnyModule]):
     pieces: Mapping[str, Piece]
     weights: Weights
 
-    def fill(self, *, dtype: torch.dtype, device: torch.device) -> AnyModule:
-        """Read the weights; the module is then in evaluation mode and takes no gradients."""
+    def fill(self, *, dtype: torch.dtype, device: torch.device, for_processor: bool = False) -> AnyModule:
+        """Read the weights; the module is then in evaluation mode and takes no gradients.
+
+        for_processor: ``suit_processor`` will be called on it.
+        """
         entries = self.weights.header.tensors
         loaded: dict[str, Tensor] = {}
         wanted = self.module.state_dict()
+        turned = square_weights(self.module) if for_processor and dtype is torch.float32 else frozenset[str]()
         last, whole = "", torch.empty(0)
         for name in sorted(self.pieces, key=lambda name: entries[self.pieces[name].name].start):  # in the file's order: disks like it
             piece = self.pieces[name]
+            stored = TORCH_DTYPES.get(entries[piece.name].dtype)
+            if name in turned and stored in _TURNED_AS_STORED:
+                loaded[name] = cells_first(self.weights.read(piece.name, stored, device).reshape(wanted[name].shape))
+                continue
             if piece.name != last:
                 last, whole = piece.name, self.weights.read(piece.name, dtype, device)
             loaded[name] = piece.cut(whole).reshape(wanted[name].shape)

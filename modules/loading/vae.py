@@ -50,7 +50,8 @@ def load_vae(vae_file: ModelFile, family: ModelFamily, policy: ComputePolicy) ->
     weights = open_weights(vae_file.path)
     try:
         filling = prepare_vae(weights, family.latent)
-        vae = ready(filling.fill(dtype=getattr(torch, policy.vae_dtype), device=torch.device(policy.load_device)), policy)
+        dtype, device = getattr(torch, policy.vae_dtype), torch.device(policy.load_device)
+        vae = ready(filling.fill(dtype=dtype, device=device, for_processor=suits_processor(policy)), policy)
     finally:
         weights.close()
     seconds, size = time.perf_counter() - started, size_in_bytes((vae,))
@@ -66,9 +67,14 @@ def ready(model: Convolutional, policy: ComputePolicy) -> Convolutional:
     if policy.channels_last and all(parameter.ndim < 5 for parameter in model.parameters()):
         nn.Module.to(model, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     make_lean(model)
-    if policy.device == "cpu" and not policy.channels_last:
+    if suits_processor(policy):
         suit_processor(model)
     return model
+
+
+def suits_processor(policy: ComputePolicy) -> bool:
+    """Whether a model that is ``ready`` computes with our convolutions."""
+    return policy.device == "cpu" and not policy.channels_last
 
 
 def prepare_vae(weights: Weights, latent: LatentFormat) -> Filling[AutoencoderKL]:
