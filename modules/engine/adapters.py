@@ -21,7 +21,7 @@ from modules.loading.hypernetwork import HypernetworkShelf
 from modules.loading.lora import Lora, LoraShelf
 from modules.loading.lora_kinds import layer_change
 from modules.loading.lora_names import TEXT_KEYS, layer_keys
-from modules.loading.transformer_names import original_layers
+from modules.loading.transformer_names import SWAPPED, original_layers
 from modules.schema.errors import CannotLoad, InvalidValue
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 MOST_LORAS = 250                # in one prompt; each is added to the weights by itself
 _TEXT_WIDTHS = {768: "SD 1.x", 1024: "SD 2.x", 1280: "SDXL's refiner", 2048: "SDXL"}  # of the text that a UNet's cross-attention reads
+
+_USUAL_PARTS = {"OpenCLIP-G": "te2", "CLIP-G": "te2", "T5-XXL": "te3"}  # what files call a text encoder wherever it stands in a model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +226,7 @@ def _swaps(loaded: Sequence[LoadedLora], components: Components) -> tuple[list[_
     return list(swaps.values()), comments
 
 
-def _other_family(lora: Lora, layers: Mapping[str, tuple[nn.Module, ...]]) -> str:
+def _other_family(lora: Lora, layers: Mapping[str, Layers]) -> str:
     """What kind of model the file is for, told by the text that its cross-attention reads; "" when that is this model's kind."""
     for key, parts in lora.layers.items():
         down, layer = parts.get("lora_down.weight"), layers.get(key)
@@ -241,22 +243,37 @@ def _weight_of(layer: nn.Module) -> Tensor:
     return weight
 
 
-def layers_by_key(components: Components) -> dict[str, tuple[nn.Module, ...]]:
-    """Layers with weights, by every key that a file may use for them; several where the file's layer is several of ours, one after the other."""
-    found: dict[str, tuple[nn.Module, ...]] = {}
-    encoders = zip(("te", "te2", "te3"), components.text_encoders)
-    for part, module in (("unet", components.unet), *((part, encoder.module) for part, encoder in encoders)):
+class Layers(tuple[nn.Module, ...]):
+    """Those that a file's layer stands for, one after the other. swapped: the file has the halves of the only one the other way round."""
+
+    swapped = False
+
+
+def layers_by_key(components: Components) -> dict[str, Layers]:
+    """Layers with weights, by every key that a file may use for them."""
+    found: dict[str, Layers] = {}
+    for part, module in (("unet", components.unet), *_encoder_parts(components)):
         weighted = {name: layer for name, layer in module.named_modules() if isinstance(getattr(layer, "weight", None), nn.Parameter)}
-        found |= {key: (weighted[name],) for key, name in layer_keys(part, weighted).items()}
+        found |= {key: Layers((weighted[name],)) for key, name in layer_keys(part, weighted).items()}
         if part == "unet" and components.family.denoiser != "unet":
-            originals = original_layers(components.family.denoiser, weighted)
-            found |= {f"unet_{name.replace('.', '_')}": tuple(weighted[each] for each in ours) for name, ours in originals.items()}
+            for name, ours in original_layers(components.family.denoiser, weighted).items():
+                layers = found[f"unet_{name.replace('.', '_')}"] = Layers(weighted[each.removeprefix(SWAPPED)] for each in ours)
+                layers.swapped = ours[0].startswith(SWAPPED)
     return found
+
+
+def _encoder_parts(components: Components) -> Iterator[tuple[str, nn.Module]]:
+    """A text encoder's names: files count them as the model has them, or as SDXL and SD3 do: CLIP-L, the larger CLIP, T5."""
+    for part, encoder in zip(("te", "te2", "te3"), components.text_encoders):
+        yield part, encoder.module
+    for encoder in components.text_encoders:
+        if encoder.spec.name in _USUAL_PARTS:
+            yield _USUAL_PARTS[encoder.spec.name], encoder.module
 
 
 @torch.no_grad()
 def _change(
-    request: LoraRequest, key: str, parts: Mapping[str, Tensor], layers: Mapping[str, tuple[nn.Module, ...]], swaps: dict[int, _Swap]
+    request: LoraRequest, key: str, parts: Mapping[str, Tensor], layers: Mapping[str, Layers], swaps: dict[int, _Swap]
 ) -> bool:
     """Add one layer's change to what is already asked of it; False when it does not fit."""
     several = layers.get(key)
@@ -267,6 +284,7 @@ def _change(
         return True
     here = [_swap_of(layer.weight, swaps) for layer in several]
     present = torch.cat([swap.changed.float() for swap in here]) if len(here) > 1 else here[0].changed.float()
+    present = _halves_swapped(present) if several.swapped else present
     try:
         change = layer_change({name: tensor.to(present.device, torch.float32) for name, tensor in parts.items()}, present, request.dynamic_rank)
     except (ValueError, RuntimeError) as error:
@@ -275,16 +293,22 @@ def _change(
     if change is None:
         return False
     rows = [len(swap.changed) for swap in here]
-    for swap, new in zip(here, (present + change.weight * strength).split(rows)):
+    changed = present + change.weight * strength
+    for swap, new in zip(here, (_halves_swapped(changed) if several.swapped else changed).split(rows)):
         swap.changed = new.to(swap.parameter.dtype)
         swaps[id(swap.parameter)] = swap
     biases = [layer.bias for layer in several if isinstance(getattr(layer, "bias", None), nn.Parameter)]
     if change.bias is not None and len(biases) == len(several):
-        for bias, added in zip(biases, change.bias.reshape(-1).split(rows)):
+        added_to_all = change.bias.reshape(-1)
+        for bias, added in zip(biases, (_halves_swapped(added_to_all) if several.swapped else added_to_all).split(rows)):
             bias_swap = _swap_of(bias, swaps)
             bias_swap.changed = (bias_swap.changed.float() + added.reshape(bias_swap.changed.shape) * strength).to(bias_swap.parameter.dtype)
             swaps[id(bias_swap.parameter)] = bias_swap
     return True
+
+
+def _halves_swapped(tensor: Tensor) -> Tensor:
+    return torch.cat(tensor.chunk(2)[::-1])
 
 
 def _swap_of(parameter: object, swaps: Mapping[int, _Swap]) -> _Swap:

@@ -7,6 +7,7 @@ Qiu et al. 2023, OFT (arXiv:2306.07280).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -44,10 +45,20 @@ class _Raw(NamedTuple):
 def _finished(raw: _Raw, parts: Parts, weight: Tensor) -> LayerChange:
     if raw.change.numel() != weight.numel():
         raise ValueError(f"its change is {'x'.join(map(str, raw.change.shape))}, the layer {'x'.join(map(str, weight.shape))}")
-    change = raw.change.reshape(weight.shape) * _scale(parts, raw.dimension)
+    change = raw.change.reshape(weight.shape)
+    if "bias_values" in parts:                  # what the first LyCORIS files add to a weight besides, where it is not zero
+        change = change + _sparse(parts, weight)
+    change = change * _scale(parts, raw.dimension)
     if "dora_scale" in parts:
         change = _with_magnitude(change, parts["dora_scale"], weight)
     return LayerChange(change, raw.bias)
+
+
+def _sparse(parts: Parts, weight: Tensor) -> Tensor:
+    size = [int(side) for side in parts["bias_size"].tolist()]
+    if math.prod(size) != weight.numel():
+        raise ValueError(f"what it adds is {'x'.join(map(str, size))}, the layer {'x'.join(map(str, weight.shape))}")
+    return torch.sparse_coo_tensor(parts["bias_indices"].long(), parts["bias_values"], size).to_dense().reshape(weight.shape)
 
 
 def _scale(parts: Parts, dimension: int | None) -> float:
@@ -74,8 +85,8 @@ def _lora(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
     if middle is not None:              # LoCon with a small convolution between two 1x1 ones
         up, flat_down = up.reshape(len(up), -1), down.reshape(len(down), -1)
         return _Raw(torch.einsum("n m k l, i n, m j -> i j k l", middle, up, flat_down), len(down))
-    up, down = up.reshape(len(up), -1), down.reshape(len(down), -1)
-    return _Raw(up[:, :rank] @ down[:rank], len(down))
+    up, down, bias = up.reshape(len(up), -1), down.reshape(len(down), -1), parts.get("lora_up.bias")
+    return _Raw(up[:, :rank] @ down[:rank], len(down), None if bias is None else bias * _scale(parts, len(down)))
 
 
 def _hada(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:

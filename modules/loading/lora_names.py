@@ -15,23 +15,25 @@ from modules.families.unet_names import original_names
 _PREFIXES = (
     (re.compile(r"^(?:base_model\.model\.)?(?:lora_|lycoris_|oft_)?"), ""),
     (re.compile(r"^(?:model[._])?diffusion_model[._]"), "unet_"),
-    (re.compile(r"^transformer[._](?=(?:single_)?transformer_blocks|x_embedder|context_embedder|time_text_embed|norm_out|proj_out|layers|\w+_refiner)"), "unet_"),
-    (re.compile(r"^(?:text_encoder_3|te3)[._](?:transformer[._])?"), "te3_"),
-    (re.compile(r"^(?:text_encoder_2|te2)[._](?:text_model[._])?"), "te2_"),
-    (re.compile(r"^(?:text_encoder|te1?)[._](?:text_model[._])?"), "te_"),
+    (re.compile(r"^transformer(?:\.|_(?!blocks))"), "unet_"),
+    (re.compile(r"^(?:text_encoders[._])?(?:text_encoder_3|te3|t5(?:xxl)?)[._](?:transformer[._])?"), "te3_"),
+    (re.compile(r"^(?:text_encoders[._])?(?:text_encoder_2|te2|clip_g)[._](?:transformer[._])?(?:text_model[._])?"), "te2_"),
+    (re.compile(r"^(?:text_encoders[._])?(?:text_encoder|te1?|clip_[lh])[._](?:transformer[._])?(?:text_model[._])?"), "te_"),
 )
 TEXT_KEYS = ("te_", "te2_", "te3_")  # what the keys of text encoders' layers begin with
 
 # endings of tensors that diffusers and peft write with dots in the layer's path; kohya's path has none
 _DOTTED_PARTS = re.compile(
-    r"\.(?P<part>lora_[AB](?:\.default)?\.weight|lora\.(?:up|down|mid)\.weight|lora_(?:up|down|mid)\.weight"
-    r"|(?:hada|lokr)_\w+|lora_magnitude_vector(?:\.default)?(?:\.weight)?|dora_scale|alpha|diff|diff_b|w_norm|b_norm)$"
+    r"\.(?P<part>lora_[AB](?:\.default)?\.(?:weight|bias)|lora(?:_linear_layer)?\.(?:up|down|mid)\.weight|lora_(?:up|down|mid)\.(?:weight|bias)"
+    r"|(?:hada|lokr)_\w+|lora_magnitude_vector(?:\.default)?(?:\.weight)?|dora_scale|alpha|diff|diff_b|w_norm|b_norm"
+    r"|oft_(?:blocks|diag)|rescale|on_input|[ab][12]\.weight|bias_(?:indices|values|size))$"
 )
 _PROCESSOR = re.compile(r"\.processor\.(?P<layer>to_[qkv]|to_out)_lora\.(?P<side>up|down)\.weight$")
+_XLABS = re.compile(r"(?P<layer>(?:double|single)_blocks\.\d+\.processor\.\w+)\.(?P<side>up|down)\.weight$")
 _SAME_PART = {
-    "lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight", "lora_A.default.weight": "lora_down.weight",
-    "lora_B.default.weight": "lora_up.weight", "lora.down.weight": "lora_down.weight", "lora.up.weight": "lora_up.weight",
-    "lora_magnitude_vector": "dora_scale", "lora_magnitude_vector.weight": "dora_scale", "lora_magnitude_vector.default.weight": "dora_scale",
+    "lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight", "lora_B.bias": "lora_up.bias",
+    "lora.down.weight": "lora_down.weight", "lora.up.weight": "lora_up.weight", "lora.mid.weight": "lora_mid.weight",
+    "lora_magnitude_vector": "dora_scale", "lora_magnitude_vector.weight": "dora_scale",
 }  # fmt: skip
 
 
@@ -49,11 +51,19 @@ def place_of(tensor_name: str) -> TensorPlace:
     if processor:                           # diffusers' first LoRA files
         layer = processor["layer"].replace("to_out", "to_out.0")
         return TensorPlace(_key(f"{tensor_name[: processor.start()]}.{layer}"), f"lora_{processor['side']}.weight")
+    xlabs = _XLABS.search(tensor_name)
+    if xlabs:
+        return TensorPlace(_key(xlabs["layer"]), f"lora_{xlabs['side']}.weight")
     dotted = _DOTTED_PARTS.search(tensor_name)
     if dotted and "." in tensor_name[: dotted.start()]:
-        return TensorPlace(_key(tensor_name[: dotted.start()]), _SAME_PART.get(dotted["part"], dotted["part"]))
+        return TensorPlace(_key(tensor_name[: dotted.start()]), _part(dotted["part"]))
     layer, _, part = tensor_name.partition(".")
-    return TensorPlace(_key(layer), _SAME_PART.get(part, part))
+    return TensorPlace(_key(layer), _part(part))
+
+
+def _part(name: str) -> str:
+    name = name.replace(".default", "").replace("_linear_layer", "")
+    return _SAME_PART.get(name, name)
 
 
 def layer_keys(part: str, module_names: Iterable[str]) -> dict[str, str]:

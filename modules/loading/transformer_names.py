@@ -70,6 +70,16 @@ _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
 }
 _TENSORS = {"pos_embed": "pos_embed.pos_embed"}         # of no layer
 _GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(in_layer|out_layer)")
+_OWN_GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(linear_[12])")
+_TIME_ORIGINAL = {"linear_1": "in_layer", "linear_2": "out_layer"}
+# What LoRAs of XLabs call what they change
+_XLABS: Mapping[str, Rules] = {
+    "double_blocks": {
+        "processor.qkv_lora1": _FLUX_DOUBLE["img_attn.qkv"], "processor.proj_lora1": _FLUX_DOUBLE["img_attn.proj"],
+        "processor.qkv_lora2": _FLUX_DOUBLE["txt_attn.qkv"], "processor.proj_lora2": _FLUX_DOUBLE["txt_attn.proj"],
+    },
+    "single_blocks": {"processor.qkv_lora": ("attn.to_q", "attn.to_k", "attn.to_v")},
+}  # fmt: skip
 
 
 def transformer_prefix(shapes: Shapes) -> str:
@@ -91,7 +101,7 @@ def transformer_names(kind: Denoiser, shapes: Shapes) -> dict[str, Piece]:
 
 
 def original_layers(kind: Denoiser, layers: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Layers as their makers name and join them -> the module's, of which ``layers`` are all. Those whose halves change places are left out."""
+    """Layers as their makers name and join them -> the module's, of which ``layers`` are all; one after ``SWAPPED`` where its halves change places."""
     ends, groups = _LAYOUTS[kind]
     there = set(layers)
     numbers = {tuple(name.split(".")[:2]) for name in there if "." in name}
@@ -99,11 +109,23 @@ def original_layers(kind: Denoiser, layers: Iterable[str]) -> dict[str, tuple[st
     places += [(f"{theirs}.{number}.", f"{ours}.{number}.", rules) for theirs, (ours, rules) in groups.items() for group, number in numbers if group == ours]
     found: dict[str, tuple[str, ...]] = {}
     for before, within, rules in places:
-        for name, target in rules.items():
-            ours = tuple(f"{within}{each}" for each in ((target,) if isinstance(target, str) else target))
+        for name, target in {**rules, **_XLABS.get(before.partition(".")[0], {})}.items():
+            swapped = SWAPPED if isinstance(target, str) and target.startswith(SWAPPED) else ""
+            ours = tuple(f"{within}{each.removeprefix(SWAPPED)}" for each in ((target,) if isinstance(target, str) else target))
             if there.issuperset(ours):
-                found[f"{before}{name}"] = ours
+                found[f"{before}{name}"] = (f"{swapped}{ours[0]}",) if swapped else ours
+    if kind == "sd3":
+        last = max((int(number) for group, number in numbers if group == "transformer_blocks"), default=0)
+        found = {name: (f"{SWAPPED}{ours[0]}",) if name == f"joint_blocks.{last}.context_block.adaLN_modulation.1" else ours for name, ours in found.items()}
+    if kind == "chroma":
+        found |= {_guidance_original(name): (name,) for name in there if _guidance_original(name)}
     return found
+
+
+def _guidance_original(name: str) -> str:
+    """What Chroma's makers call a layer of its guidance network that diffusers renamed; "" for any other."""
+    match = _OWN_GUIDANCE_LAYER.fullmatch(name)
+    return f"{match[1]}.{_TIME_ORIGINAL[match[2]]}" if match else ""
 
 
 def _pieces(name: str, rest: str, shapes: Shapes, kind: Denoiser, ends: Rules, groups: Mapping[str, tuple[str, Rules]]) -> dict[str, Piece]:

@@ -329,3 +329,24 @@ def test_a_lora_with_joined_layers_changes_each_of_them_and_goes_without_a_trace
         assert float((found - joined).norm() / joined.norm()) < 1e-5
         assert not torch.equal(now["transformer_blocks.0.attn.to_add_out.weight"], before["transformer_blocks.0.attn.to_add_out.weight"])
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.unet.state_dict().items())
+
+
+def test_a_lora_of_the_last_layer_of_t5_and_in_the_layout_of_xlabs(tmp_path: Path) -> None:
+    """FLUX.1's makers have the halves of the last modulation the other way round; kohya counts T5 as the third encoder."""
+    file, parts = files_of("FLUX.1 dev", tmp_path)
+    model = load_checkpoint(file, POLICY, files=parts)
+    torch.manual_seed(1)
+    lora = {"lora_unet_final_layer_adaLN_modulation_1.diff": torch.randn(128, 64), "lora_te3_encoder_block_0_layer_1_DenseReluDense_wo.diff": torch.randn(tiny.T5_WIDTH, 64)}
+    lora |= {"double_blocks.0.processor.qkv_lora2.up.weight": torch.randn(192, 2), "double_blocks.0.processor.qkv_lora2.down.weight": torch.randn(2, 64)}
+    shelf = LoraShelf(lambda: [listed(tiny.write(tmp_path / "some.safetensors", lora))])
+    transformer, t5 = model.unet.state_dict(), model.text_encoders[1].module.state_dict()
+    before = {name: tensor.clone() for name, tensor in (*transformer.items(), *t5.items())}
+    with applied(take_out_tags("<lora:some:1>")[1], model, shelf) as active:
+        assert not active.comments
+        now = model.unet.state_dict() | model.text_encoders[1].module.state_dict()
+        change = {name: tensor - before[name] for name, tensor in now.items() if not torch.equal(tensor, before[name])}
+    last, text = lora["lora_unet_final_layer_adaLN_modulation_1.diff"], lora["lora_te3_encoder_block_0_layer_1_DenseReluDense_wo.diff"]
+    joined = lora["double_blocks.0.processor.qkv_lora2.up.weight"] @ lora["double_blocks.0.processor.qkv_lora2.down.weight"]
+    wanted = {"norm_out.linear.weight": torch.cat([last[64:], last[:64]]), "encoder.block.0.layer.1.DenseReluDense.wo.weight": text,
+              **{f"transformer_blocks.0.attn.add_{part}_proj.weight": rows for part, rows in zip("qkv", joined.chunk(3))}}  # fmt: skip
+    assert change.keys() == wanted.keys() and all(torch.allclose(change[name], wanted[name], atol=1e-5) for name in wanted)

@@ -29,6 +29,16 @@ QUERY = "down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_q"
         ("lora_unet_mid_block_resnets_0_conv1.hada_w1_a", "unet_mid_block_resnets_0_conv1", "hada_w1_a"),
         ("lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha", "te2_encoder_layers_0_mlp_fc1", "alpha"),
         ("text_encoder_2.text_model.encoder.layers.0.mlp.fc1.lora_A.weight", "te2_encoder_layers_0_mlp_fc1", "lora_down.weight"),
+        ("text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_linear_layer.up.weight", "te_encoder_layers_0_self_attn_q_proj", "lora_up.weight"),
+        ("text_encoders.clip_g.transformer.text_model.encoder.layers.0.mlp.fc1.lora_up.weight", "te2_encoder_layers_0_mlp_fc1", "lora_up.weight"),
+        ("clip_l.text_model.encoder.layers.0.mlp.fc1.lora_down.weight", "te_encoder_layers_0_mlp_fc1", "lora_down.weight"),
+        ("t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.k.lora_A.weight", "te3_encoder_block_0_layer_0_SelfAttention_k", "lora_down.weight"),
+        ("transformer.img_in.lora_A.weight", "unet_img_in", "lora_down.weight"),
+        ("transformer_blocks.0.attn.to_q.lora_A.weight", "unet_transformer_blocks_0_attn_to_q", "lora_down.weight"),
+        ("double_blocks.3.processor.qkv_lora2.down.weight", "unet_double_blocks_3_processor_qkv_lora2", "lora_down.weight"),
+        (f"unet.{QUERY}.lora_B.bias", "unet_" + QUERY.replace(".", "_"), "lora_up.bias"),
+        (f"unet.{QUERY}.oft_blocks", "unet_" + QUERY.replace(".", "_"), "oft_blocks"),
+        (f"unet.{QUERY}.a1.weight", "unet_" + QUERY.replace(".", "_"), "a1.weight"),
     ],
 )  # fmt: skip
 def test_tensors_find_their_layer(tensor, layer, part):
@@ -75,6 +85,18 @@ def test_lora_without_alpha_or_with_fewer_ranks():
     assert change is not None and torch.allclose(change.weight, UP @ DOWN)
     change = layer_change(parts, WEIGHT, rank=1)
     assert change is not None and torch.allclose(change.weight, UP[:, :1] @ DOWN[:1])
+
+
+def test_a_lora_may_add_to_the_bias_and_to_single_weights():
+    parts = {"lora_up.weight": UP, "lora_down.weight": DOWN, "alpha": torch.tensor(1.0), "lora_up.bias": randn(6),
+             "bias_indices": torch.tensor([[0, 5], [1, 7]]), "bias_values": torch.tensor([3.0, -2.0]), "bias_size": torch.tensor([6, 8])}
+    single = torch.zeros(6, 8)
+    single[0, 1], single[5, 7] = 3.0, -2.0
+    change = layer_change(parts, WEIGHT)
+    assert change is not None and torch.allclose(change.weight, (UP @ DOWN + single) / 2)
+    assert change.bias is not None and torch.allclose(change.bias, parts["lora_up.bias"] / 2)
+    with pytest.raises(ValueError, match="it adds is 6x9"):
+        layer_change(parts | {"bias_size": torch.tensor([6, 9])}, WEIGHT)
 
 
 def test_locon_is_the_convolution_of_its_parts():

@@ -9,6 +9,7 @@ from torch import nn
 
 from modules.engine.adapters import NetworkSwitch, _other_family, applied
 from modules.engine.extra_networks import take_out_tags
+from modules.families.family import CLIP_L
 from modules.library.model_file import ModelFile
 from modules.loading.lora import Lora, LoraShelf
 
@@ -19,7 +20,7 @@ def model(dtype=torch.float32):
     torch.manual_seed(0)
     unet = nn.ModuleDict({"conv_in": nn.Linear(4, 4, dtype=dtype), "conv_out": nn.Conv2d(4, 4, 1, dtype=dtype)})
     text = nn.ModuleDict({"encoder": nn.ModuleDict({"q": nn.Linear(4, 4, dtype=dtype)})})
-    return SimpleNamespace(unet=unet, text_encoders=(SimpleNamespace(module=text),), family=SimpleNamespace(name="SD1", denoiser="unet"))
+    return SimpleNamespace(unet=unet, text_encoders=(SimpleNamespace(module=text, spec=CLIP_L),), family=SimpleNamespace(name="SD1", denoiser="unet"))
 
 
 @pytest.fixture
