@@ -226,7 +226,7 @@ def _swaps(loaded: Sequence[LoadedLora], components: Components) -> tuple[list[_
     return list(swaps.values()), comments
 
 
-def _other_family(lora: Lora, layers: Mapping[str, Layers]) -> str:
+def _other_family(lora: Lora, layers: Mapping[str, tuple[nn.Module, ...]]) -> str:
     """What kind of model the file is for, told by the text that its cross-attention reads; "" when that is this model's kind."""
     for key, parts in lora.layers.items():
         down, layer = parts.get("lora_down.weight"), layers.get(key)

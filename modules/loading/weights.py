@@ -67,7 +67,7 @@ class SafetensorsWeights:
     def _fill(self, flat: Tensor, stored: torch.dtype) -> None:
         """Read ``flat.numel()`` values of type ``stored`` from where the file stands."""
         if flat.numel() and flat.dtype is stored and flat.device.type == "cpu":
-            self._read_exactly(memoryview(flat.view(torch.uint8).numpy()))
+            self._read_exactly(flat.view(torch.uint8).numpy().data)
             return
         if self._buffer is None:
             self._buffer = bytearray(_BUFFER_BYTES)

@@ -68,5 +68,6 @@ def test_scaled_weights_say_how_they_are_scaled(tmp_path: Path, policy: ComputeP
             with pytest.raises(CannotLoad, match="quantised as 'int8_tensorwise'"):
                 load_checkpoint(listed(path), policy)
         else:
-            weight = load_checkpoint(listed(path), policy).unet.mid_block.attentions[0].proj_in.weight    # type: ignore[union-attr]
+            weight = load_checkpoint(listed(path), policy).unet.get_submodule("mid_block.attentions.0.proj_in").weight
+            assert isinstance(weight, Tensor)
             assert torch.equal(weight.flatten(), tensors[name].float().flatten() * 2)
