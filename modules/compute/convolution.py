@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -20,6 +21,7 @@ _OUT, _IN = 4, 6                                    # cells of a tile's side: of
 _POINTS = (0.0, 2 / 3, -2 / 3, 1.5, -1.5)
 _TILES_AT_ONCE = 128
 _TILE_VALUES = 1 << 21                              # of all tiles at once, 8 MB: so much stays in the processor's cache
+_TILE_VALUES_OF_PARTS = 1 << 23                     # where the kernel is transformed again for each lot of tiles
 _FEWEST_TILES = 32                                  # with fewer, transforming the kernel costs more than it saves
 _FEWEST_CHANNELS = 16                               # a latent has four
 _KERNEL_VALUES = 1 << 24                            # of the transformed kernel at once: 64 MB
@@ -38,7 +40,7 @@ def convolved(x: Tensor, kernel: Tensor, bias: Tensor | None, scratch: Scratch) 
 
 
 class Scratch(threading.local):
-    """Memory for what lies between the steps, used again and again: fresh memory costs more than the arithmetic on it."""
+    """Memory for what lies between the steps, used again and again: fresh memory costs more than the arithmetic on it. Each thread has its own."""
 
     def __init__(self) -> None:
         self._values: dict[str, Tensor] = {}
@@ -70,27 +72,39 @@ def _by_columns(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _by_tiles(x: Tensor, kernel: Tensor, bias: Tensor | None, scratch: Scratch) -> Tensor:
-    channels, outputs = kernel.shape[2:]
-    out = torch.empty(len(x), outputs, *x.shape[-2:], memory_format=torch.channels_last)
-    high, wide = (-(-side // _OUT) for side in x.shape[-2:])
-    at_once = max(_FEWEST_TILES, min(_TILES_AT_ONCE, _TILE_VALUES // (_IN * _IN * max(channels, outputs))))
-    across = min(wide, at_once)
-    down = max(1, min(high, at_once // across))
-    multiplied = _Products(kernel, scratch)
-    for source, target in zip(x.permute(0, 2, 3, 1), out.permute(0, 2, 3, 1)):
-        for top in range(0, high, down):
-            for left in range(0, wide, across):
-                rows, columns = min(down, high - top), min(across, wide - left)
-                tiles = _cut_out(source, _OUT * top - 1, _OUT * left - 1, (rows, columns), scratch)
-                spread = torch.mm(_matrices().before, tiles, out=scratch.take("spread", *tiles.shape))
-                products = multiplied(spread.view(_IN * _IN, rows * columns, channels)).view(_IN * _IN, -1)
-                found = torch.mm(_matrices().after, products, out=scratch.take("found", _OUT * _OUT, products.shape[1]))
-                _put_back(target, found.view(_OUT, _OUT, rows, columns, outputs), bias, _OUT * top, _OUT * left)
+    out = torch.empty(len(x), kernel.shape[3], *x.shape[-2:], memory_format=torch.channels_last)
+    pairs = zip(x.permute(0, 2, 3, 1), out.permute(0, 2, 3, 1))
+    Tiles(kernel, scratch).fill([Piece(source=source, target=target, bias=bias) for source, target in pairs])
     return out
 
 
-class _Products:
-    """(36, T, C) -> (36, T, O): at each of the points all tiles times the transformed kernel, which is made once, or in parts where it is large."""
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A map to convolve, or some rows of one. source: (h', w', C); around it there are zeros. target: (h, w, O), what is filled.
+
+    at: row and column of the source that lie on the target's first. bias: (O,). beside: (h, w, O), added to the result; it may be the target itself.
+    """
+
+    source: Tensor
+    target: Tensor
+    at: tuple[int, int] = (0, 0)
+    bias: Tensor | None = None
+    beside: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Block:
+    """``rows`` x ``columns`` tiles of a piece, the first of them over the target's cell (``top``, ``left``)."""
+
+    piece: Piece
+    top: int
+    left: int
+    rows: int
+    columns: int
+
+
+class Tiles:
+    """A 3x3 kernel (3, 3, C, O), ready for tile after tile. It is transformed once, or in parts where it is large; ``scratch`` is in use meanwhile."""
 
     def __init__(self, kernel: Tensor, scratch: Scratch) -> None:
         self._channels, self._outputs = kernel.shape[2:]
@@ -98,8 +112,45 @@ class _Products:
         self._scratch = scratch
         self._at_once = max(1, min(self._channels, _KERNEL_VALUES // (_IN * _IN * self._outputs)))
         self._whole = self._transformed(0, self._channels) if self._at_once == self._channels else None
+        values = _TILE_VALUES if self._whole is not None else _TILE_VALUES_OF_PARTS
+        self._tiles = max(_FEWEST_TILES, min(_TILES_AT_ONCE, values // (_IN * _IN * max(self._channels, self._outputs))))
 
-    def __call__(self, spread: Tensor) -> Tensor:
+    def fill(self, pieces: Sequence[Piece]) -> None:
+        """Fill the targets of all ``pieces``; small ones go together, so that the products are large."""
+        waiting: list[_Block] = []
+        count = 0
+        for block in (block for piece in pieces for block in self._blocks(piece)):
+            tiles = block.rows * block.columns
+            if count + tiles > self._tiles and waiting:
+                self._fill(waiting, count)
+                waiting, count = [], 0
+            waiting.append(block)
+            count += tiles
+        if waiting:
+            self._fill(waiting, count)
+
+    def _blocks(self, piece: Piece) -> Iterator[_Block]:
+        high, wide = (-(-side // _OUT) for side in piece.target.shape[:2])
+        across = min(wide, self._tiles)
+        down = max(1, min(high, self._tiles // across))
+        for top in range(0, high, down):
+            for left in range(0, wide, across):
+                yield _Block(piece=piece, top=_OUT * top, left=_OUT * left, rows=min(down, high - top), columns=min(across, wide - left))
+
+    def _fill(self, blocks: Sequence[_Block], count: int) -> None:
+        scratch = self._scratch
+        tiles = scratch.take("tiles", _IN, _IN, count, self._channels)
+        for first, block in _counted(blocks):
+            _cut_out(block, tiles[:, :, first : first + block.rows * block.columns], scratch)
+        spread = torch.mm(_matrices().before, tiles.view(_IN * _IN, -1), out=scratch.take("spread", _IN * _IN, count * self._channels))
+        products = self._products(spread.view(_IN * _IN, count, self._channels)).view(_IN * _IN, -1)
+        found = torch.mm(_matrices().after, products, out=scratch.take("found", _OUT * _OUT, products.shape[1]))
+        found = found.view(_OUT, _OUT, count, self._outputs)
+        for first, block in _counted(blocks):
+            _put_back(block, found[:, :, first : first + block.rows * block.columns])
+
+    def _products(self, spread: Tensor) -> Tensor:
+        """(36, T, C) -> (36, T, O): at each of the points all tiles times the transformed kernel."""
         found = self._scratch.take("products", *spread.shape[:2], self._outputs)
         if self._whole is not None:
             return torch.bmm(spread, self._whole, out=found)
@@ -116,10 +167,20 @@ class _Products:
         return torch.mm(_matrices().kernel, part, out=memory).view(_IN * _IN, last - first, self._outputs)
 
 
-def _cut_out(source: Tensor, top: int, left: int, count: tuple[int, int], scratch: Scratch) -> Tensor:
-    """(36, tiles * C): cell by cell of overlapping tiles; outside of the picture there are zeros. source: (h, w, C). count: rows, columns of tiles."""
-    (height, width, channels), (rows, columns) = source.shape, count
-    bottom, right = top + _OUT * rows + 2, left + _OUT * columns + 2
+def _counted(blocks: Sequence[_Block]) -> Iterator[tuple[int, _Block]]:
+    """Each with the number of tiles before it."""
+    first = 0
+    for block in blocks:
+        yield first, block
+        first += block.rows * block.columns
+
+
+def _cut_out(block: _Block, tiles: Tensor, scratch: Scratch) -> None:
+    """Fill ``tiles`` (6, 6, rows * columns, C), cell by cell of overlapping tiles; outside of the source there are zeros."""
+    source, (above, before) = block.piece.source, block.piece.at
+    height, width, channels = source.shape
+    top, left = above + block.top - 1, before + block.left - 1
+    bottom, right = top + _OUT * block.rows + 2, left + _OUT * block.columns + 2
     if top >= 0 and left >= 0 and bottom <= height and right <= width:
         seen = source[top:bottom, left:right]
     else:
@@ -128,24 +189,35 @@ def _cut_out(source: Tensor, top: int, left: int, count: tuple[int, int], scratc
         y, x = max(-top, 0), max(-left, 0)
         seen[y : y + inner.shape[0], x : x + inner.shape[1]] = inner
     down, across = seen.stride()[:2]
-    overlapping = seen.as_strided((_IN, _IN, rows, columns, channels), (down, across, _OUT * down, _OUT * across, 1), seen.storage_offset())
-    return scratch.take("tiles", *overlapping.shape).copy_(overlapping).view(_IN * _IN, -1)
+    overlapping = seen.as_strided((_IN, _IN, block.rows, block.columns, channels), (down, across, _OUT * down, _OUT * across, 1), seen.storage_offset())
+    tiles.unflatten(2, (block.rows, block.columns)).copy_(overlapping)
 
 
-def _put_back(target: Tensor, found: Tensor, bias: Tensor | None, top: int, left: int) -> None:
-    """Tiles (4, 4, rows, columns, O) to their place in ``target`` (h, w, O); what stands over its edge is cut off."""
-    _, _, rows, columns, outputs = found.shape
-    place, tiles = target[top : top + _OUT * rows, left : left + _OUT * columns], found.permute(2, 0, 3, 1, 4)
+def _put_back(block: _Block, found: Tensor) -> None:
+    """Tiles (4, 4, rows * columns, O) to their place, with what lies beside; what stands over the target's edge is cut off."""
+    piece, rows, columns = block.piece, block.rows, block.columns
+    more = piece.bias
+    if piece.bias is not None and piece.beside is not None:
+        found += piece.bias
+    down, across = slice(block.top, block.top + _OUT * rows), slice(block.left, block.left + _OUT * columns)
+    place, tiles = piece.target[down, across], found.unflatten(2, (rows, columns)).permute(2, 0, 3, 1, 4)
+    if piece.beside is not None:
+        more = piece.beside[down, across]
     if place.shape[:2] != (_OUT * rows, _OUT * columns):
-        whole = tiles.reshape(_OUT * rows, _OUT * columns, outputs)[: place.shape[0], : place.shape[1]]
-        place.copy_(whole if bias is None else whole + bias)
-        return
-    down, across = place.stride()[:2]
-    places = place.as_strided((rows, _OUT, columns, _OUT, outputs), (_OUT * down, down, _OUT * across, across, 1), place.storage_offset())
-    if bias is None:
-        places.copy_(tiles)
+        tiles = tiles.reshape(_OUT * rows, _OUT * columns, -1)[: place.shape[0], : place.shape[1]]
     else:
-        torch.add(tiles, bias, out=places)
+        place = _in_tiles(place, rows, columns)
+        more = more if piece.beside is None or more is None else _in_tiles(more, rows, columns)
+    if more is None:
+        place.copy_(tiles)
+    else:
+        torch.add(tiles, more, out=place)
+
+
+def _in_tiles(place: Tensor, rows: int, columns: int) -> Tensor:
+    """(4 rows, 4 columns, O) seen as (rows, 4, columns, 4, O)."""
+    down, across = place.stride()[:2]
+    return place.as_strided((rows, _OUT, columns, _OUT, place.shape[2]), (_OUT * down, down, _OUT * across, across, 1), place.storage_offset())
 
 
 class _Matrices:
