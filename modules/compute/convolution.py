@@ -60,6 +60,12 @@ class Scratch(threading.local):
         return found[:count].view(shape)
 
 
+@cache
+def shared_scratch() -> Scratch:
+    """That of all loaded models: they take turns."""
+    return Scratch()
+
+
 def _by_columns(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     """What lies under the kernel, for each cell a row: one matrix product with the kernel as it is stored."""
     batch, channels, height, width = x.shape

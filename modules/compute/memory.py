@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -22,6 +25,25 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    give_freed_blocks_back()
+
+
+def give_freed_blocks_back() -> None:
+    """To the system, what the process freed and its allocator kept."""
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> ctypes._FuncPointer | None:  # pyright: ignore[reportPrivateUsage]
+    """glibc keeps freed blocks under its threshold to itself; other systems need no asking."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):  # musl has none
+        return None
 
 
 def free_bytes(device: torch.device) -> int:

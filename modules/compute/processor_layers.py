@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from modules.compute.convolution import Scratch, convolved
+from modules.compute.convolution import Scratch, convolved, shared_scratch
 
 _FEWEST_OUTPUTS = 16                                # for a picture's three or a latent's four the plain way is the shortest
 
@@ -50,7 +50,6 @@ def _is_plain(input: Tensor, weight: Tensor) -> bool:
 
 def suit_processor(model: nn.Module) -> None:
     """Let ``model`` compute its convolutions in the ways of ``convolution``, as far as they are in float32."""
-    scratch = Scratch()
     for layer in model.modules():
         if not _steps_by_one(layer):
             continue
@@ -59,7 +58,7 @@ def suit_processor(model: nn.Module) -> None:
         elif _is_square(layer):
             layer.__class__ = SquareConv2d
             assert isinstance(layer, SquareConv2d)
-            layer.scratch = scratch
+            layer.scratch = shared_scratch()
             layer.weight.data = cells_first(layer.weight.data)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from modules.compute.hooked import Watcher
 from modules.engine.hooks import CancelView
 
 PATIENCE = 10.0  # seconds from the interrupt on; all but large pictures are decoded by then, also on processors
@@ -17,21 +18,28 @@ class LeftUndecoded(Exception):
     """Decoding was interrupted, and would have taken longer than ``PATIENCE``."""
 
 
+class _Look(Watcher):
+    """Before each layer: whether to go on."""
+
+    def __init__(self, cancel: CancelView) -> None:
+        self._cancel = cancel
+        self._noticed: list[float] = []
+
+    def __call__(self, *_: object) -> None:
+        if not (self._cancel.interrupted or self._cancel.skipped):
+            return
+        self._noticed.append(time.monotonic())
+        if self._noticed[-1] - self._noticed[0] >= PATIENCE:
+            raise LeftUndecoded
+
+
 @contextmanager
 def leaving_soon(vae: nn.Module, cancel: CancelView) -> Iterator[None]:
     """Inside, the layers of ``vae`` raise LeftUndecoded once the job was interrupted, or the batch skipped, for ``PATIENCE`` seconds.
 
     One layer is never left in the middle. An interrupt from before counts from the first layer on.
     """
-    noticed: list[float] = []
-
-    def look(*_: object) -> None:
-        if not (cancel.interrupted or cancel.skipped):
-            return
-        noticed.append(time.monotonic())
-        if noticed[-1] - noticed[0] >= PATIENCE:
-            raise LeftUndecoded
-
+    look = _Look(cancel)
     watched = [layer.register_forward_pre_hook(look) for layer in vae.modules() if next(layer.children(), None) is None]
     try:
         yield

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from modules.compute.memory import free_bytes, is_out_of_memory
+from modules.compute.memory import free_bytes, give_freed_blocks_back, is_out_of_memory
 from modules.compute.placement import placement_for
 from modules.compute.policy import ComputePolicy, ModelBytes, Residency
 from modules.compute.switches import set_switches
@@ -61,6 +61,7 @@ def load_checkpoint(
         if before_reading is not None:
             before_reading()
         components = replace(fill(vae_file or parts.vae_file), own_vae_file=parts.vae_file)
+    give_freed_blocks_back()                        # what weights left behind that were put into another order
     seconds, size = time.perf_counter() - started, size_in_bytes(components.modules())
     log.info("loaded %s in %.1f s, %.0f MB, %s", model_file.stem, seconds, size / 1e6, policy.weight_dtype)
     return components

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 from modules.compute.memory import free_memory
@@ -140,7 +137,6 @@ class Checkpoints:
                 module.to("meta")
         del old, each
         free_memory()
-        _give_memory_back()
 
     def _others_leave_the_device(self, others: tuple[_Loaded, ...], in_ram: bool) -> None:
         for each in others:
@@ -171,20 +167,3 @@ class Checkpoints:
 def _fits(components: Components, policy: ComputePolicy) -> bool:
     """Whether a loaded model keeps its weights as ``policy`` wants them kept."""
     return components.policy is None or components.policy.float8_weights == policy.for_family(components.family).float8_weights
-
-
-def _give_memory_back() -> None:
-    """glibc keeps freed blocks under its threshold to itself; other systems need no asking."""
-    trim = _malloc_trim()
-    if trim is not None:
-        trim(0)
-
-
-@cache
-def _malloc_trim() -> ctypes._FuncPointer | None:  # pyright: ignore[reportPrivateUsage]
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        return ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):  # musl has none
-        return None

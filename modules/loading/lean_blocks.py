@@ -14,6 +14,8 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention, silu
 
+from modules.loading.lean_decoder import LEAN_DECODER
+
 
 class ResnetBlock2D(resnet.ResnetBlock2D):
     """Takes the results of its own layers for itself instead of copying them; (B, C, h, w) and the time's embedding."""
@@ -30,7 +32,8 @@ class ResnetBlock2D(resnet.ResnetBlock2D):
 
     @property
     def _is_plain(self) -> bool:
-        usual = self.time_embedding_norm == "default" and isinstance(self.nonlinearity, nn.SiLU) and not self.skip_time_act
+        has_usual_time = self.time_embedding_norm == "default" or (self.time_embedding_norm == "group" and self.time_emb_proj is None)     # a VAE's
+        usual = has_usual_time and isinstance(self.nonlinearity, nn.SiLU) and not self.skip_time_act
         return usual and self.upsample is None and self.downsample is None and not self.training
 
 
@@ -92,6 +95,7 @@ _LEAN: dict[type[nn.Module], type[nn.Module]] = {
     attention.BasicTransformerBlock: BasicTransformerBlock,
     activations.GEGLU: GEGLU,
     attention_processor.Attention: Attention,
+    **LEAN_DECODER,
 }
 
 

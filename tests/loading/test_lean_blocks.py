@@ -10,6 +10,9 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
+from modules.compute.hooked import Watcher
+from modules.compute.processor_layers import suit_processor
+from modules.loading import lean_decoder
 from modules.loading.lean_blocks import make_lean
 
 
@@ -79,3 +82,64 @@ def test_a_lean_vae_gives_the_same_to_the_last_bit() -> None:
         before = vae.decode(latent, return_dict=False)[0]
         make_lean(vae)
         assert torch.equal(vae.decode(latent, return_dict=False)[0], before)
+
+
+@pytest.fixture
+def decoders(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """diffusers' own VAE, and ours over the same weights: bands of few rows, taken for any picture."""
+    monkeypatch.setattr("modules.loading.lean_decoder._FEWEST_VALUES", 0)
+    monkeypatch.setattr("modules.compute.bands._BAND_VALUES", 10_000)
+    monkeypatch.setattr("modules.loading.lean_decoder._ROWS_AT_ONCE", 100)
+    torch.manual_seed(5)
+    how: dict[str, Any] = {"norm_num_groups": 8, "down_block_types": ["DownEncoderBlock2D"] * 3, "up_block_types": ["UpDecoderBlock2D"] * 3, "block_out_channels": (16, 32, 48)}
+    plain, ours = AutoencoderKL(**how).eval().requires_grad_(False), AutoencoderKL(**how).eval().requires_grad_(False)
+    for name, parameter in plain.named_parameters():
+        if "norm" in name:
+            torch.nn.init.normal_(parameter, mean=1.0)
+    ours.load_state_dict(plain.state_dict())
+    make_lean(ours)
+    suit_processor(ours)
+    return plain, ours
+
+
+@pytest.mark.parametrize("size", [(9, 13), (16, 8), (1, 30)], ids=str)
+@torch.no_grad()
+def test_a_picture_that_is_decoded_in_bands_is_the_same(decoders: tuple[Any, Any], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    latent = torch.randn(1, 4, *size) * 3
+    given, bands = latent.clone(), []
+    monkeypatch.setattr("modules.loading.lean_decoder._block", lambda *arguments, block=lean_decoder._block: bands.append(arguments) or block(*arguments))
+    wanted, found = (each.decode(latent, return_dict=False)[0] for each in decoders)
+    assert len(bands) == 6 and torch.equal(latent, given)
+    assert (found - wanted).abs().max() < 2e-5 * wanted.abs().max()
+
+
+@torch.no_grad()
+def test_hooks_and_exchanged_parts_act_in_a_decoder_that_works_in_bands(decoders: tuple[Any, Any]) -> None:
+    ours, latent = decoders[1], torch.randn(1, 4, 8, 8)
+    before = ours.decode(latent, return_dict=False)[0]
+    up = ours.decoder.up_blocks[0]
+    for part in (up, up.resnets[0], up.resnets[1].norm2, up.upsamplers[0].conv, ours.decoder.conv_out):
+        handle = part.register_forward_hook(lambda module, arguments, output: output * 0.5)
+        assert not torch.equal(ours.decode(latent, return_dict=False)[0], before), type(part).__name__
+        handle.remove()
+    up.resnets[0].forward = lambda hidden, temb: torch.zeros_like(hidden)
+    assert not torch.equal(ours.decode(latent, return_dict=False)[0], before)
+    del up.resnets[0].forward
+    assert torch.equal(ours.decode(latent, return_dict=False)[0], before)
+
+
+@torch.no_grad()
+def test_an_interrupt_reaches_a_decoder_that_works_in_bands(decoders: tuple[Any, Any]) -> None:
+    class Stops(Watcher):
+        count = 0
+
+        def __call__(self, *_: object) -> None:
+            self.count += 1
+
+    stops = Stops()
+    leaves = [each for each in decoders[1].decoder.up_blocks.modules() if next(each.children(), None) is None]
+    handles = [each.register_forward_pre_hook(stops) for each in leaves]
+    decoders[1].decode(torch.randn(1, 4, 8, 8), return_dict=False)
+    for each in handles:
+        each.remove()
+    assert stops.count >= len(leaves)

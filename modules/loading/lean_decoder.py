@@ -1,0 +1,107 @@
+"""diffusers' VAE decoder for large pictures on the processor: band by band, in the memory of its own results, so that it takes half as much.
+
+Where somebody hooked or exchanged one of its parts, it works as diffusers has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers.models import resnet, upsampling
+from diffusers.models.autoencoders import vae
+from diffusers.models.unets.unet_2d_blocks import UpDecoderBlock2D
+from torch import Tensor, nn
+
+from modules.compute.bands import Doubled, convolve, convolve_plainly, normed
+from modules.compute.convolution import Scratch, shared_scratch
+from modules.compute.hooked import is_free, watch
+from modules.compute.processor_layers import SquareConv2d
+
+_CELL = 8                                           # pixels
+_FEWEST_VALUES = 1 << 21                            # of a map, 8 MB: smaller ones are in the processor's cache anyway
+_ROWS_AT_ONCE = 1 << 14
+
+
+class Decoder(vae.Decoder):
+    """Latents (B, C, h, w) to pixels (B, 3, 8 h, 8 w)."""
+
+    def forward(self, sample: Tensor, latent_embeds: Tensor | None = None) -> Tensor:
+        if latent_embeds is not None or torch.is_grad_enabled() or not self._suits(sample):
+            return super().forward(sample, latent_embeds)
+        scratch = shared_scratch()
+        hidden = self.mid_block(self.conv_in(sample), None)
+        del sample
+        for block in self.up_blocks:
+            for part in (*block.resnets, *(block.upsamplers or ())):       # type: ignore[misc, union-attr]
+                hidden = _through(part, hidden, scratch)
+        norm: Any = self.conv_norm_out              # SpatialNorm has latent_embeds
+        for part in (norm, self.conv_act, self.conv_out):
+            watch(part)
+        return convolve_plainly(self.conv_out, normed(_map(hidden), norm, scratch), scratch)
+
+    def _suits(self, sample: Tensor) -> bool:
+        values = sample.shape[-2] * sample.shape[-1] * _CELL**2 * self.conv_out.in_channels
+        if len(sample) != 1 or values < _FEWEST_VALUES or sample.dtype is not torch.float32 or sample.device.type != "cpu":
+            return False
+        return all(is_free(part) and _is_plain(part) for part in self.modules() if part is not self)
+
+
+def _is_plain(part: nn.Module) -> bool:
+    """Nothing in a decoder that is computed in another way than here."""
+    if isinstance(part, UpDecoderBlock2D):
+        return type(part) is UpDecoderBlock2D
+    if isinstance(part, resnet.ResnetBlock2D):
+        usual = part.time_embedding_norm in ("default", "group") and isinstance(part.nonlinearity, nn.SiLU) and part.time_emb_proj is None
+        has_own = part.upsample is None and part.downsample is None and part.output_scale_factor == 1 and not part.training
+        shortcut = part.conv_shortcut
+        return usual and has_own and (shortcut is None or (isinstance(shortcut, nn.Conv2d) and shortcut.kernel_size == (1, 1) and shortcut.stride == (1, 1)))
+    if isinstance(part, upsampling.Upsample2D):
+        return part.use_conv and not part.use_conv_transpose and part.norm is None and part.interpolate and part.name == "conv"
+    if isinstance(part, nn.Conv2d):
+        return part.padding_mode == "zeros" and part.weight.dtype is torch.float32 and part.weight.device.type == "cpu"
+    return not isinstance(part, nn.GroupNorm) or part.affine
+
+
+def _through(part: Any, hidden: Tensor, scratch: Scratch) -> Tensor:
+    """``hidden`` (1, C, h, w) through a block or an upsampling; its memory is used for the result."""
+    is_upsampling = isinstance(part, upsampling.Upsample2D)
+    convolutions: tuple[Any, ...] = (part.conv,) if is_upsampling else (part.conv1, part.conv2)
+    if hidden.numel() < _FEWEST_VALUES or not all(isinstance(each, SquareConv2d) for each in convolutions):
+        return part(hidden) if is_upsampling else part(hidden, None)
+    for each in part.modules():
+        watch(each)
+    hidden = hidden.contiguous(memory_format=torch.channels_last)
+    if is_upsampling:
+        source, layer = Doubled(_map(hidden)), convolutions[0]
+        doubled = torch.empty(*source.shape[:2], layer.out_channels)
+        convolve(layer, source, doubled, scratch)
+        return doubled.permute(2, 0, 1)[None]
+    return _block(part, _map(hidden), scratch).permute(2, 0, 1)[None]
+
+
+def _block(part: Any, map: Tensor, scratch: Scratch) -> Tensor:
+    """A residual block, its result where ``map`` was."""
+    inner = torch.empty(*map.shape[:2], part.conv1.out_channels)
+    convolve(part.conv1, normed(map, part.norm1, scratch), inner, scratch)
+    straight = map if part.conv_shortcut is None else _pointwise(part.conv_shortcut, map)
+    convolve(part.conv2, normed(inner, part.norm2, scratch), straight, scratch, beside=straight)
+    return straight
+
+
+def _pointwise(layer: nn.Conv2d, map: Tensor) -> Tensor:
+    """A 1x1 convolution, its result at the beginning of the memory of ``map`` where it is not larger."""
+    height, width, channels = map.shape
+    cells, matrix = map.view(-1, channels), layer.weight.flatten(1)
+    found = map.new_empty(height * width * layer.out_channels) if layer.out_channels > channels else map.view(-1)[: height * width * layer.out_channels]
+    for first in range(0, len(cells), _ROWS_AT_ONCE):
+        rows = cells[first : first + _ROWS_AT_ONCE]                        # all are read before anything lies over them
+        found[first * layer.out_channels : (first + len(rows)) * layer.out_channels] = nn.functional.linear(rows, matrix, layer.bias).view(-1)
+    return found.view(height, width, layer.out_channels)
+
+
+def _map(hidden: Tensor) -> Tensor:
+    return hidden.permute(0, 2, 3, 1)[0]
+
+
+LEAN_DECODER: dict[type[nn.Module], type[nn.Module]] = {vae.Decoder: Decoder}
