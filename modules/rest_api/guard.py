@@ -21,6 +21,7 @@ MAX_UPLOAD = 4 * 2**30              # of a file sent to the page
 MOST_DISCARDED = 2**30              # of a body that is too long: read and dropped, so that the caller hears why instead of a broken line
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _FETCHED_ADDRESS = re.compile(r"file=\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+)(?::\d{0,5})?")
 _API = re.compile(r"^/+(sdapi|controlnet|docs|redoc|openapi\.json)(/|$)", re.IGNORECASE)
 _USER_FILES = re.compile(r"(^|/)file[=/]|^/+(gradio_api/)?(stream|uploads?|download)/", re.IGNORECASE)
 _ASK_PASSWORD = {"www-authenticate": 'Basic realm="webui", charset="UTF-8"'}
@@ -189,10 +190,9 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _host_name(host: str) -> str:
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].rstrip(".")
+    """Without its port; "" for what is no host, such as "[::1].evil"."""
+    found = _HOST.fullmatch(host.strip().lower())
+    return found[1].strip("[]").rstrip(".") if found else ""
 
 
 def _origin_host(origin: str) -> str:

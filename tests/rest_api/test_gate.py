@@ -94,7 +94,7 @@ def test_our_own_page_and_scripts_may(fake_server: RunningServer) -> None:
         assert fake_server.client.post("/sdapi/v1/skip", headers=headers).status_code == 200, headers
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:7860", "192.168.1.5:7860", "127.0.0.1.evil.example", "", "[2001:db8::1]:80", "localhost.evil.example", "0x7f.1.evil"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:7860", "192.168.1.5:7860", "127.0.0.1.evil.example", "", "[2001:db8::1]:80", "localhost.evil.example", "0x7f.1.evil", "[::1].evil.example", "127.0.0.1:evil.example", "127.0.0.1@evil.example"])
 @pytest.mark.group("S15")
 def test_a_name_that_merely_resolves_to_us_is_refused(fake_server: RunningServer, host: str) -> None:
     for path in ("/sdapi/v1/options", "/internal/ping", "/"):
