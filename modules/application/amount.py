@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modules.library.model_file import ModelFile
 
 _BYTES_PER_PIXEL = 3
+_LONG = 3600.0                      # seconds
 _MOST_PICTURE_BYTES = 8 * 2**30     # of one job; they stay in memory until the answer is sent
 
 
@@ -41,6 +42,21 @@ def check_amount(app: App, request: ResolvedRequest, model: ModelFile, settings:
             f"A picture of {width}x{height} takes {least / 2**30:.0f} GB of memory at least while it is drawn, and {app.hardware.name} has"
             f" {app.hardware.memory_bytes / 2**30:.0f} GB.",
             "Ask for a smaller one, and enlarge it on the Extras tab, which works in tiles.", field="hr_scale" if request.hires.enabled else "width")
+
+
+def warning_of(app: App, request: ResolvedRequest, model: ModelFile, settings: SettingsView) -> str:
+    """What whoever waits should know of a job that is allowed: it takes hours, or more memory than there is; "" for all others."""
+    found = estimate_of(app, request, model, settings, from_picture=request.is_img2img)
+    if found is None:
+        return ""
+    told = []
+    if found.seconds > _LONG:
+        told.append(f"about {found.seconds / 3600:.1f} hours")
+    if 0 < app.hardware.memory_bytes < found.bytes:
+        told.append(f"about {found.bytes / 2**30:.0f} GB of memory, of which {app.hardware.name} has {app.hardware.memory_bytes / 2**30:.0f}")
+    if not told:
+        return ""
+    return f"A job of {request.width}x{request.height} was asked for that will take {' and '.join(told)}, by what earlier ones took. Interrupt ends it."
 
 
 def estimate_of(app: App, request: ResolvedRequest, model: ModelFile, settings: SettingsView, *, from_picture: bool) -> Estimate | None:

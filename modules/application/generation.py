@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from modules.application.amount import check_amount
+from modules.application.amount import check_amount, warning_of
 from modules.application.app import App
 from modules.application.compute_settings import job_policy
 from modules.application.engine_inputs import SettingsView, resolve
@@ -70,6 +70,8 @@ def submit(
     model = chosen_checkpoint(app, settings.get(CHECKPOINT_KEY), strict=CHECKPOINT_KEY in overrides)
     resolved = resolve(request, settings, app.upscalers.known())
     check_amount(app, resolved, model, settings)
+    if warning := warning_of(app, resolved, model, settings):
+        log.warning("%s", warning)
     with_checkpoints(app, resolved)
     if resolved.face_restoration:
         app.faces.check(resolved.face_restoration)

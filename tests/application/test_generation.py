@@ -253,3 +253,17 @@ def test_a_job_tried_again_after_a_crash_makes_no_picture_twice(make_app: MakeAp
     assert [path.stat().st_mtime_ns for path in paths[:2]] == written and fake_engine.batches == [2]
     assert [image.seed for image in outcome.images] == outcome.info["all_seeds"] and len(set(outcome.info["infotexts"])) == 3
     assert sorted(path for path in paths[0].parent.iterdir() if path.name.startswith("0")) == paths
+
+
+@pytest.mark.group("R19")
+def test_a_job_of_hours_is_allowed_and_said(make_app: MakeApp, fake_engine: FakeEngine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modules.application.estimates import Estimate, Estimates
+
+    app = make_app()
+    for seconds, taken, words in ((3 * 3600.0, 0.0, "3.0 hours"), (60.0, 2.0**60, "GB of memory"), (60.0, 1.0, "")):
+        caplog.clear()
+        found = Estimate(seconds=seconds, bytes=taken, jobs=3)
+        monkeypatch.setattr(Estimates, "estimate", lambda *_, found=found: found)
+        assert len(generate_blocking(app, asking(steps=1)).images) == 1
+        said = [line for line in caplog.messages if "was asked for that will take" in line]
+        assert (len(said) == 1 and words in said[0]) if words else not said
