@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from modules.application.cost_model import Sample, expected
 from modules.compute.memory import MemoryPeak
 from modules.engine.cost import Work
-from modules.files.atomic import write_json
+from modules.files.atomic import write_text
 from modules.files.json_object import Damaged, read_object
 from modules.files.storage import StorageError
 
@@ -70,7 +71,7 @@ class Estimates:
         if self.path is None:
             return
         try:
-            write_json(self.path, document)
+            write_text(self.path, json.dumps(document, allow_nan=False))     # not indented: that takes ten times as long, with each job
         except (StorageError, OSError, ValueError) as error:
             log.warning("what jobs take is not kept: %s", error)
 

@@ -41,7 +41,7 @@ class SettingsStore:
         """The value, or the default where none is stored. Raises UnknownName."""
         setting = self._table.find(key)
         with self._lock:
-            return copy.deepcopy(self._values[key]) if key in self._values else setting.fresh_default()
+            return _own(self._values[key]) if key in self._values else setting.fresh_default()
 
     def set(self, key: str, value: Any) -> bool:
         """Store a checked value; tells the listeners and returns True when it is a new one. Not written to disk before ``save``.
@@ -144,3 +144,8 @@ class OverlaidSettings:
     def get(self, key: str) -> Any:
         """The value of ``key``. Raises UnknownName."""
         return self._values[key] if key in self._values else self.table.find(key).fresh_default()
+
+
+def _own(value: Any) -> Any:
+    """A copy for whoever asks, where it could be changed in place. Thousands are asked for with each job."""
+    return copy.deepcopy(value) if isinstance(value, list | dict) else value

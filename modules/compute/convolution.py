@@ -24,7 +24,8 @@ _TILE_VALUES = 1 << 21                              # of all tiles at once, 8 MB
 _TILE_VALUES_OF_PARTS = 1 << 23                     # where the kernel is transformed again for each lot of tiles
 _FEWEST_TILES = 32                                  # with fewer, transforming the kernel costs more than it saves
 _FEWEST_CHANNELS = 16                               # a latent has four
-_KERNEL_VALUES = 1 << 24                            # of the transformed kernel at once: 64 MB
+_KERNEL_VALUES = 1 << 24                            # of the transformed kernel: 64 MB; a larger one is transformed in parts
+_PART_VALUES = 1 << 22                              # of such a part
 
 
 def convolved(x: Tensor, kernel: Tensor, bias: Tensor | None, scratch: Scratch) -> Tensor:
@@ -116,8 +117,9 @@ class Tiles:
         self._channels, self._outputs = kernel.shape[2:]
         self._kernel = kernel.view(9, -1)
         self._scratch = scratch
-        self._at_once = max(1, min(self._channels, _KERNEL_VALUES // (_IN * _IN * self._outputs)))
-        self._whole = self._transformed(0, self._channels) if self._at_once == self._channels else None
+        fits = _IN * _IN * self._channels * self._outputs <= _KERNEL_VALUES
+        self._whole = self._transformed(0, self._channels) if fits else None
+        self._at_once = max(1, min(self._channels, _PART_VALUES // (_IN * _IN * self._outputs)))
         values = _TILE_VALUES if self._whole is not None else _TILE_VALUES_OF_PARTS
         self._tiles = max(_FEWEST_TILES, min(_TILES_AT_ONCE, values // (_IN * _IN * max(self._channels, self._outputs))))
 

@@ -101,7 +101,7 @@ class _Upcasts:
     def __init__(self, models: Models) -> None:
         self._unet: Any = models.now.components.unet
         self._models, self._dtype = models, next(self._unet.parameters()).dtype
-        self._processors = _processors(self._unet)
+        self._processors = _processors(self._unet) if _is_half(self._unet) else {}      # asking each of hundreds of layers takes its time
 
     def measures(self) -> Sequence[Measure]:
         return (
@@ -128,7 +128,7 @@ class _Upcasts:
         return True
 
     def undo(self) -> None:
-        if next(self._unet.parameters()).dtype is not self._dtype or _processors(self._unet) != self._processors:
+        if next(self._unet.parameters()).dtype is not self._dtype or (self._processors and _processors(self._unet) != self._processors):
             self._models.forget(ATTENTION, UNET)
             self._restore()
             self._unet.to(self._dtype)

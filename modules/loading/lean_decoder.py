@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from modules.compute.bands import Doubled, convolve, convolve_plainly, normed
 from modules.compute.convolution import Scratch, shared_scratch
 from modules.compute.hooked import is_free, watch
+from modules.compute.memory import give_freed_blocks_back
 from modules.compute.processor_layers import SquareConv2d
 
 _CELL = 8                                           # pixels
@@ -29,6 +30,7 @@ class Decoder(vae.Decoder):
     def forward(self, sample: Tensor, latent_embeds: Tensor | None = None) -> Tensor:
         if latent_embeds is not None or torch.is_grad_enabled() or not self._suits(sample):
             return super().forward(sample, latent_embeds)
+        give_freed_blocks_back()                    # of the denoiser's: its allocator keeps them in sizes that do not fit here
         scratch = shared_scratch()
         hidden = self.mid_block(self.conv_in(sample), None)
         del sample
