@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL import Image as pillow
 
-from modules.a1111 import callbacks
+from modules.a1111 import callbacks, prompt_networks
 from modules.a1111.app_slot import current
 from modules.a1111.callback_params import ExtraNoiseParams, ImageGridLoopParams, ImageSaveParams
 from modules.a1111.control_units import control_of
@@ -22,7 +22,6 @@ from modules.a1111.infotexts import evaluated
 from modules.a1111.live_sampler import LiveSampler
 from modules.a1111.lora_names import live_networks
 from modules.a1111.model_view import ldm_of
-from modules.a1111.network_types import ExtraNetworkParams
 from modules.a1111.pass_conditioning import in_a1111s_form, taken_back
 from modules.a1111.prompt_names import SdConditioning, read_by_replacement, reader_replaced
 from modules.a1111.resuming import may_leave_out
@@ -31,7 +30,7 @@ from modules.a1111.script import MaskBlendArgs, PostprocessBatchListArgs, Postpr
 from modules.application.outcome import OutputImage
 from modules.application.picture_run import PictureListener
 from modules.application.picture_saver import Saving
-from modules.engine.extra_networks import NetworkTag, take_out_tags
+from modules.engine.extra_networks import take_out_tags
 from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, ImagePlan, MaskBlend, SamplingFacts
 from modules.engine.ldm_layers import th
 from modules.engine.sampler_registry import find_sampler
@@ -131,10 +130,15 @@ class ScriptBridge(PictureListener):
         p = self.p
         taken = [take_out_tags(prompt) for prompt in p.prompts]
         bare = [text for text, _ in taken]
-        p.prompts, p.extra_network_data = list(bare), _by_kind(taken[0][1] if taken else ())
+        p.prompts, p.extra_network_data = list(bare), prompt_networks.by_kind(taken[0][1] if taken else ())
+        if getattr(p, "enable_hr", False):
+            p.hr_extra_network_data = prompt_networks.of_first(p.hr_prompts)
+        if self.scripts is not None or prompt_networks.is_anybody_there():
+            self._show_loras()
+        prompt_networks.begin(p)
         if self.scripts is None:
+            self._take_loras()
             return plan
-        self._show_loras()
         self.scripts.after_extra_networks_activate(
             p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds, extra_network_data=p.extra_network_data
         )
@@ -145,7 +149,7 @@ class ScriptBridge(PictureListener):
             return plan
         rows = zip(plan.images, bare, *(_stretched(each, len(plan.images)) for each in (p.prompts, p.negative_prompts)))
         images = [
-            replace(image, prompt=image.prompt if text == own else str(text) + "".join(_tag_texts(image.prompt)), negative_prompt=str(negative))
+            replace(image, prompt=image.prompt if text == own else str(text) + "".join(prompt_networks.tag_texts(image.prompt)), negative_prompt=str(negative))
             for image, own, text, negative in rows
         ]
         return replace(plan, images=tuple(images))
@@ -209,6 +213,9 @@ class ScriptBridge(PictureListener):
     def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         self.p.is_hr_pass, self._start = True, latents
         self._make_sampler()
+        if prompt_networks.is_anybody_there():
+            self._take_loras()      # shows those of the hires prompt where it has its own
+            prompt_networks.begin(self.p, hires=True)
         if self.scripts is not None:
             self.scripts.before_hr(self.p)
         return latents
@@ -372,19 +379,6 @@ class ScriptBridge(PictureListener):
     def _own(self, params: Mapping[str, object]) -> None:
         self.p.own_params.update(params)
         self.p.extra_generation_params.update(params)
-
-
-def _by_kind(tags: Sequence[NetworkTag]) -> dict[str, list[ExtraNetworkParams]]:
-    """A1111's ``p.extra_network_data``."""
-    found: dict[str, list[ExtraNetworkParams]] = {}
-    for tag in tags:
-        found.setdefault(tag.kind, []).append(ExtraNetworkParams([*tag.positional, *(f"{key}={value}" for key, value in tag.named.items())]))
-    return found
-
-
-def _tag_texts(prompt: str) -> list[str]:
-    """The tags of a prompt as they stand in it."""
-    return [f"<{':'.join((tag.kind, *tag.positional, *(f'{key}={value}' for key, value in tag.named.items())))}>" for tag in take_out_tags(prompt)[1]]
 
 
 def _at(values: Any, index: int, otherwise: Any) -> Any:

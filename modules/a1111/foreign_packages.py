@@ -11,7 +11,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
 
-from modules.a1111 import ldm_names, lora_modules, lora_names, open_clip_names, torchvision_names
+from modules.a1111 import ldm_names, lora_layers, lora_modules, lora_names, open_clip_names, torchvision_names
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.inner_model import CompVisDenoiser, CompVisVDenoiser
 from modules.a1111.model_view import SdModel
@@ -49,8 +49,8 @@ PACKAGES: dict[str, str] = {
     "repositories": "",
 }  # fmt: skip
 LORA = {
-    "lora": lora_names.LORA, "networks": lora_names.NETWORKS, "network": lora_names.NETWORK, "extra_networks_lora": lora_names.EXTRA,
-    "lora_patches": {}, "lyco_helpers": {}, **lora_modules.NAMES, "ui_edit_user_metadata": {}, "ui_extra_networks_lora": {}, "lora_script": {}, "lora_logger": {},
+    "lora": {**lora_layers.LORA, **lora_names.LORA}, "networks": {**lora_layers.NETWORKS, **lora_names.NETWORKS}, "network": lora_names.NETWORK, "extra_networks_lora": lora_names.EXTRA,
+    "lora_patches": {"LoraPatches": lora_layers.LoraPatches}, "lyco_helpers": {}, **lora_modules.NAMES, "ui_edit_user_metadata": {}, "ui_extra_networks_lora": {}, "lora_script": {}, "lora_logger": {},
 }  # fmt: skip
 REAL = {
     **dict.fromkeys(("ldm.modules.diffusionmodules.util", "sgm.modules.diffusionmodules.util"), ldm_names.UTIL),
@@ -67,9 +67,8 @@ REAL = {
 STOOD_IN = {**torchvision_names.MODULES, **open_clip_names.MODULES}     # for extensions' own files, where the real one is not installed
 _STOOD_IN_STUBS = {"open_clip": "create_model create_model_and_transforms create_model_from_pretrained get_tokenizer list_models list_pretrained CLIP"}
 _LORA_STUBS = {
-    "lora": "lora_apply_weights lora_Linear_forward lora_Conv2d_forward lora_reset_cached_weight LoraModule LoraUpDownModule",
-    "networks": "network_apply_weights network_restore_weights_from_backup network_forward network_reset_cached_weight network_Linear_forward network_Linear_load_state_dict network_Conv2d_forward network_Conv2d_load_state_dict network_GroupNorm_forward network_LayerNorm_forward network_MultiheadAttention_forward assign_network_names_to_compvis_modules load_lora originals",
-    "extra_networks_lora": "ExtraNetworkLora", "lora_patches": "LoraPatches",
+    "lora": "LoraModule LoraUpDownModule",
+    "networks": "network_restore_weights_from_backup assign_network_names_to_compvis_modules load_lora",
     "network_lokr": "make_kron", "lyco_helpers": "make_weight_cp rebuild_conventional rebuild_cp_decomposition rebuild_weight factorization",
     "ui_edit_user_metadata": "LoraUserMetadataEditor", "ui_extra_networks_lora": "ExtraNetworksPageLora", "lora_logger": "logger",
 }  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from modules.a1111 import callbacks, foreign_packages, path_words
+from modules.a1111 import callbacks, foreign_packages, path_words, prompt_networks
 from modules.a1111.app_slot import current
 from modules.a1111.callback_order import offer_orders
 from modules.a1111.options import opts
@@ -30,6 +30,7 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
     host, began = current().extensions, time.perf_counter()
     foreign_packages.install()
     path_words.install()
+    prompt_networks.register_own()
     if script_path() not in sys.path:
         sys.path.append(script_path())
     _write_ui_config(current().paths.ui_config_file)

@@ -10,6 +10,7 @@ from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.checkpoint_list import read_metadata
 from modules.a1111.live import LiveDict
 from modules.a1111.lora_live import LiveNetworks, Network, original_key
+from modules.a1111.network_types import ExtraNetwork, ExtraNetworkParams
 from modules.engine.adapters import LoadedLora
 from modules.engine.extra_networks import LoraRequest
 from modules.library.model_file import ModelFile
@@ -89,6 +90,33 @@ def load_networks(names: Sequence[str], te_multipliers: Any = None, unet_multipl
     _SHARED["loaded_networks"][:] = found
 
 
+class ExtraNetworkLora(ExtraNetwork):
+    """``<lora:...>``. What a prompt says is the engine's; where a subclass says otherwise, that is loaded in its place."""
+
+    def __init__(self) -> None:
+        super().__init__("lora")
+        self.errors: dict[str, int] = {}
+        self.remove_symbols = str.maketrans("", "", ":,")
+
+    def activate(self, p: Any, params_list: list[ExtraNetworkParams]) -> None:
+        wanted = [found for params in params_list if params.positional and (found := _asked(params))[0] in available_network_aliases]
+        loaded = [(each.name, float(each.te_multiplier), float(each.unet_multiplier), each.dyn_dim) for each in _SHARED["loaded_networks"]]
+        if wanted != loaded:
+            load_networks([each[0] for each in wanted], [each[1] for each in wanted], [each[2] for each in wanted], [each[3] for each in wanted])
+
+    def deactivate(self, p: Any) -> None:
+        self.errors.clear()
+
+
+def _asked(params: ExtraNetworkParams) -> tuple[str, float, float, int | None]:
+    """Name, strength in text and UNet, rank. Raises ValueError."""
+    words, named = params.positional, params.named
+    text = float(named.get("te", words[1] if len(words) > 1 else 1.0))
+    unet = float(named.get("unet", words[2] if len(words) > 2 else text))
+    rank = named.get("dyn", words[3] if len(words) > 3 else None)
+    return words[0], text, unet, None if rank is None else int(rank)
+
+
 def _nth(values: Any, n: int, otherwise: Any) -> Any:
     return values[n] if values and n < len(values) and values[n] is not None else otherwise
 
@@ -121,4 +149,4 @@ NETWORK: dict[str, Any] = {
     "NetworkOnDisk": NetworkOnDisk, "Network": Network, "SdVersion": SdVersion, "NetworkModule": lora_modules.NetworkModule,
     "NetworkWeights": lora_modules.NetworkWeights, "ModuleType": lora_modules.ModuleType,
 }  # fmt: skip
-EXTRA: dict[str, Any] = {}
+EXTRA: dict[str, Any] = {"ExtraNetworkLora": ExtraNetworkLora}

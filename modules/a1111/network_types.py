@@ -64,7 +64,17 @@ def register_extra_network_alias(extra_network: ExtraNetwork, alias: str) -> Non
 
 
 def register_default_extra_networks() -> None:
-    """Our own kinds need no registration."""
+    """They are registered when extensions are loaded."""
+
+
+def lookup_extra_networks(extra_network_data: Mapping[str, list[ExtraNetworkParams]]) -> dict[ExtraNetwork, list[ExtraNetworkParams]]:
+    """The registered kinds that are named, under one of their names or several, each with all that is said of it."""
+    found: dict[ExtraNetwork, list[ExtraNetworkParams]] = {}
+    for name, params in extra_network_data.items():
+        network = extra_network_registry.get(name) or extra_network_aliases.get(name)
+        if network is not None:
+            found.setdefault(network, []).extend(params)
+    return found
 
 
 def parse_prompt(prompt: str) -> tuple[str, Params]:
@@ -89,20 +99,21 @@ def parse_prompts(prompts: Iterable[str]) -> tuple[list[str], Params | None]:
 
 
 def activate(p: Any, extra_network_data: Mapping[str, list[ExtraNetworkParams]]) -> None:
-    """Tell every registered kind what the prompt names of it."""
-    for name, network in {**extra_network_registry, **extra_network_aliases}.items():
+    """Tell every registered kind what the prompt names of it: first those that are named, then the others."""
+    named = lookup_extra_networks(extra_network_data)
+    for network in dict.fromkeys([*named, *extra_network_registry.values()]):
         try:
-            network.activate(p, list(extra_network_data.get(name, [])))
+            network.activate(p, named.get(network, []))
         except Exception:
-            log.exception("the extra network %s could not be activated", name)
+            log.exception("the extra network %s could not be activated", network.name)
 
 
 def deactivate(p: Any, extra_network_data: Mapping[str, list[ExtraNetworkParams]]) -> None:
-    for name, network in {**extra_network_registry, **extra_network_aliases}.items():
+    for network in dict.fromkeys([*lookup_extra_networks(extra_network_data), *extra_network_registry.values()]):
         try:
             network.deactivate(p)
         except Exception:
-            log.exception("the extra network %s could not be deactivated", name)
+            log.exception("the extra network %s could not be deactivated", network.name)
 
 
 def get_user_metadata(filename: str, lister: Any = None) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def cwd() -> str:
 NAMES = {
     "script_path": script_path, "modules_path": lambda: below_script("modules"), "data_path": data_path, "models_path": models_path,
     "extensions_dir": extensions_dir, "extensions_builtin_dir": lambda: below_script("extensions-builtin"), "cwd": cwd,
-    "config_states_dir": lambda: below_script("config_states"), "default_output_dir": lambda: os.path.join(data_path(), "outputs"),
+    "config_states_dir": lambda: os.path.join(data_path(), "config_states"), "default_output_dir": lambda: os.path.join(data_path(), "outputs"),
     "sd_configs_path": lambda: below_script("configs"), "sd_default_config": lambda: below_script("configs/v1-inference.yaml"),
     "sd_model_file": lambda: below_script("model.ckpt"), "default_sd_model_file": lambda: below_script("model.ckpt"),
     "roboto_ttf_file": lambda: _font(), "sd_path": script_path, "paths": dict,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from modules.a1111 import callbacks
+from modules.a1111 import callbacks, prompt_networks
 from modules.a1111.app_slot import current
 from modules.a1111.bridge import ScriptBridge
 from modules.a1111.callback_params import ImageSaveParams
@@ -61,6 +61,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
         kind=p.table.tab, request=request, settings=settings, checkpoint=_checkpoint(work, settings), user=work.user, progress=work.counter,
         cancel=work.cancel, listener=bridge, say=work.say, noted=lambda done: _saved(work, p, work.made[:before], done), earlier=work.earlier,
     ))  # fmt: skip
+    prompt_networks.end(p)
     p.color_corrections = None                      # as in A1111: of this run alone
     processed = _processed(work, p, bridge, outcome)
     if p.scripts is not None:

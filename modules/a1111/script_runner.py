@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -106,7 +106,8 @@ class ScriptRunner:
         script.args_from = script.args_to = len(self.inputs)
         controls: list[Any] = []
         with _guarded(script.filename or "", "ui"):
-            controls = list(script.ui(script.is_img2img) or ())
+            made = script.ui(script.is_img2img)
+            controls = [] if made is None else list(made) if isinstance(made, Iterable) else [made]
         script.name = _title(script).lower()
         script.controls = controls
         for control in controls:

@@ -6,7 +6,6 @@ It cuts prompts as the engine does. Where an extension hooks it or replaces one 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import torch
@@ -57,6 +56,15 @@ class TextConditionalModel(nn.Module):
     """A1111's base of all text stages."""
 
 
+class WrappedEncoder(nn.Module):
+    """CompVis' encoder around the real one."""
+
+    def __init__(self, module: nn.Module, tokenizer: Any) -> None:
+        super().__init__()
+        self.transformer = self.model = module
+        self.tokenizer, self.max_length = tokenizer, CHUNK_LENGTH + 2
+
+
 class FrozenCLIPEmbedderWithCustomWordsBase(TextConditionalModel):
     """One text encoder. number: which of the model's."""
 
@@ -77,7 +85,7 @@ class FrozenCLIPEmbedderWithCustomWordsBase(TextConditionalModel):
         embeddings.__dict__.setdefault("wrapped", embeddings)           # A1111's EmbeddingsWithFixes stands around the real one
         if not hasattr(module, "text_model"):
             module.__dict__["text_model"] = module
-        self._keep(wrapped=SimpleNamespace(transformer=module, tokenizer=words, model=module, max_length=CHUNK_LENGTH + 2), tokenizer=words)
+        self._keep(wrapped=WrappedEncoder(module, words), tokenizer=words)
 
     hijack: Any
     wrapped: Any

@@ -1,4 +1,4 @@
-"""A1111's ``modules.sd_unet``: not a part of this program."""
-from modules.a1111.stubs import stubbed
-
-__getattr__ = stubbed(__name__, "SdUnetOption SdUnet list_unets get_unet_option apply_unet create_unet_forward unet_options current_unet current_unet_option original_forward")
+"""A1111's ``modules.sd_unet``."""
+from modules.a1111.unet_choice import (
+    SdUnet, SdUnetOption, apply_unet, create_unet_forward, current_unet, current_unet_option, get_unet_option, list_unets, original_forward, unet_options,
+)  # fmt: skip

@@ -2,6 +2,11 @@
 from modules.a1111.stubs import stubbed
 from modules.gradio_ui.foreign_components import FormRow, ToolButton
 from modules.gradio_ui.foreign_panels import create_output_panel, create_refresh_button, gr_show, plaintext_to_html, save_files, versions_html
+from modules.gradio_ui.foreign_toprow import (
+    apply_styles, calc_resolution_hires, create_override_settings_dropdown, ordered_ui_categories, resize_from_to_html, send_gradio_gallery_to_image,
+    update_negative_prompt_token_counter, update_token_counter,
+)  # fmt: skip
+from modules.a1111.infotext_names import image_from_url_text
 from modules.a1111.queued_calls import wrap_gradio_call, wrap_gradio_gpu_call, wrap_queued_call
 from modules.a1111.shared_values import paste_field_values
 
@@ -16,4 +21,4 @@ extra_networks_symbol = "\U0001F3B4"
 switch_values_symbol = "\U000021C5"
 restore_progress_symbol = "\U0001F300"
 detect_image_size_symbol = "\U0001F4D0"
-__getattr__ = stubbed(__name__, "calc_resolution_hires resize_from_to_html process_interrogate interrogate interrogate_deepbooru connect_clear_prompt update_token_counter update_negative_prompt_token_counter setup_progressbar apply_setting create_ui create_override_settings_dropdown create_sampler_and_steps_selection ordered_ui_categories ui_system_tabs html_head setup_ui_api send_gradio_gallery_to_image create_seed_inputs connect_reuse_seed apply_styles visit_components css_hide_progressbar image_from_url_text", paste_field_values)
+__getattr__ = stubbed(__name__, "process_interrogate interrogate interrogate_deepbooru connect_clear_prompt setup_progressbar apply_setting create_ui create_sampler_and_steps_selection ui_system_tabs html_head setup_ui_api create_seed_inputs connect_reuse_seed visit_components css_hide_progressbar", paste_field_values)

@@ -1,4 +1,5 @@
-"""A1111's ``modules.ui_prompt_styles``: not a part of this program."""
+"""A1111's ``modules.ui_prompt_styles``."""
 from modules.a1111.stubs import stubbed
+from modules.gradio_ui.foreign_toprow import UiPromptStyles
 
-__getattr__ = stubbed(__name__, "UiPromptStyles select_style save_style delete_style materialize_styles refresh_styles")
+__getattr__ = stubbed(__name__, "select_style save_style delete_style materialize_styles refresh_styles")

@@ -1,4 +1,2 @@
-"""A1111's ``modules.ui_toprow``: not a part of this program."""
-from modules.a1111.stubs import stubbed
-
-__getattr__ = stubbed(__name__, "Toprow")
+"""A1111's ``modules.ui_toprow``."""
+from modules.gradio_ui.foreign_toprow import Toprow

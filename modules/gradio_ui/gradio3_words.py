@@ -10,7 +10,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import gradio as gr
@@ -81,7 +81,8 @@ def _teach_making(cls: type[Block]) -> None:
             self.elem_id = told.get("elem_id")
             _tell("before", self, told)
         try:
-            original(self, *arguments, **keywords)
+            with _one_place(cls, self, keywords):
+                original(self, *arguments, **keywords)
         finally:
             self._is_being_made = False
         _mark(self)
@@ -107,8 +108,9 @@ def _tell(moment: str, component: Any, keywords: dict[str, Any]) -> None:
 def _new_keywords(cls: type, given: dict[str, Any], known: Mapping[str, Any] | None) -> dict[str, Any]:
     """``given`` in Gradio 6's words."""
     words = dict(given)
-    if words.get("visible") is False and words.get("elem_id"):
-        words["visible"] = "hidden"
+    can_be_found = words.get("elem_id") or words.get("elem_classes") or issubclass(cls, BlockContext)
+    if words.get("visible") is False and can_be_found and not issubclass(cls, gr.Tab):
+        words["visible"] = "hidden"     # Gradio 3 left it in the page, with all that is in it
     if "source" in words and issubclass(cls, gr.Image | gr.Audio | gr.Video):
         source = words.pop("source")
         words.setdefault("sources", ["upload" if source == "canvas" else source] if source else None)
@@ -122,6 +124,18 @@ def _new_keywords(cls: type, given: dict[str, Any], known: Mapping[str, Any] | N
             note(f"{cls.__name__}({name}=)")
             del words[name]
     return words
+
+
+@contextmanager
+def _one_place(cls: type, slider: Any, words: dict[str, Any]) -> Iterator[None]:
+    """A slider whose ends are the same is made as one with a step to go, which Gradio 6 asks for, and has its own end afterwards."""
+    low, high = words.get("minimum", 0), words.get("maximum", 100)
+    if not issubclass(cls, gr.Slider) or low is None or high is None or high > low:
+        yield
+        return
+    words["maximum"] = low + (words.get("step") or 1)
+    yield
+    slider.maximum = high
 
 
 def _mark(block: Any) -> None:

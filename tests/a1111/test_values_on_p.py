@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from modules.a1111 import app_slot
+from modules.a1111 import app_slot, lora_names, network_types, prompt_networks
 from modules.a1111.script_files import load_module
 from modules.a1111.script_host import install_scripts
 from modules.application.app import App
@@ -253,3 +253,41 @@ def test_a_replaced_process_batch_has_the_whole_batch(app: App, plain: dict[str,
     assert isinstance(job.result, Outcome), job.error
     assert asked == [(str(source), "", "", True, 0.5)]
     assert [(each.picture.size, each.infotext[:5]) for each in job.result.images] == [((48, 48), "a dog")] * 2
+
+
+def test_kinds_of_networks_that_extensions_bring_are_told_what_the_prompt_names(app: App, plain: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+
+    class Mood(network_types.ExtraNetwork):
+        def activate(self, p: Any, params_list: list[Any]) -> None:
+            told.append([params.items for params in params_list])
+
+        def deactivate(self, p: Any) -> None:
+            told.append("over")
+
+    monkeypatch.setattr(prompt_networks, "extra_network_registry", registry := {"mood": Mood("mood")})
+    monkeypatch.setattr(network_types, "extra_network_registry", registry)
+    found = generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | {"prompt": "a cat<mood:calm:2>"}))
+    assert told == [[["calm", "2"]], "over"] and pixels(found) == plain["text"]
+    drawn(app, "")
+    assert told[2:] == [[], "over"]
+
+
+def test_what_takes_the_place_of_the_lora_network_decides_what_is_loaded(app: App, plain: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words that the house cannot read are another's to read."""
+    name = app.catalogue.loras()[0].stem
+
+    class Timed(lora_names.ExtraNetworkLora):
+        def activate(self, p: Any, params_list: list[Any]) -> None:
+            for params in params_list:
+                params.positional = [name, 1]
+            super().activate(p, params_list)
+
+    for home in (prompt_networks, network_types):
+        monkeypatch.setattr(home, "extra_network_registry", {})
+    usual = generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | {"prompt": f"a cat<lora:{name}:1>"}))
+    for home in (prompt_networks, network_types):
+        monkeypatch.setattr(home, "extra_network_registry", {"lora": Timed()})
+    timed = generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | {"prompt": f"a cat<lora:{name}:0@0,1@1>"}))
+    assert pixels(timed) == pixels(usual) != plain["text"]
+    assert pixels(drawn(app, "")) == plain["text"]

@@ -37,7 +37,7 @@ def test_nothing_that_extensions_use_is_missing_and_most_is_real(a1111: App) -> 
 def test_a_stub_imports_and_says_on_use_what_it_is(a1111: App) -> None:
     from modules.sd_hijack_optimizations import SdOptimization as Base
 
-    from modules import deepbooru, sd_unet
+    from modules import deepbooru, sd_hijack_optimizations
 
     class Mine(Base):
         pass
@@ -45,9 +45,9 @@ def test_a_stub_imports_and_says_on_use_what_it_is(a1111: App) -> None:
     assert is_stub(Base) and not isinstance(5, Base)
     with pytest.raises(NotHere, match=r"modules.deepbooru.model of A1111"):
         deepbooru.model.start()
-    with pytest.raises(NotHere, match="apply_unet"):
-        sd_unet.apply_unet()
-    assert not hasattr(sd_unet, "something_that_a1111_has_not")
+    with pytest.raises(NotHere, match="get_available_vram"):
+        sd_hijack_optimizations.get_available_vram()
+    assert not hasattr(sd_hijack_optimizations, "something_that_a1111_has_not")
 
 
 def test_replacing_what_does_nothing_is_noted(a1111: App) -> None:

@@ -17,9 +17,39 @@ webui.nameTabRows = function(root) {
     }
 };
 
+// Gradio 6 holds places in the page with comments, where Gradio 3 had the bare text or HTML. Who asks a button, or a piece of HTML, for
+// what is in it is not shown them; Gradio itself asks another way, and keeps them.
+webui.withoutComments = (function() {
+    const told = (node) => node.nodeType !== Node.COMMENT_NODE && (node.nodeType !== Node.TEXT_NODE || node.data.trim() !== "");
+    const nodes = Object.getOwnPropertyDescriptor(Node.prototype, "childNodes").get;
+    const text = Object.getOwnPropertyDescriptor(Element.prototype, "innerHTML");
+    const shown = (element) => Array.from(nodes.call(element)).filter(told);
+    const properties = {
+        childNodes: {configurable: true, get() { return shown(this); }},
+        firstChild: {configurable: true, get() { return shown(this)[0] || null; }},
+        lastChild: {configurable: true, get() { return shown(this).pop() || null; }},
+        innerHTML: {configurable: true, get() { return text.get.call(this).replace(/<!--[^]*?-->/g, ""); }, set(value) { text.set.call(this, value); }},
+    };
+    const which = "button, .gradio-html, .gradio-html > div, .gradio-html .prose";
+    return function(root) {
+        for (const element of [...(root.matches?.(which) ? [root] : []), ...root.querySelectorAll(which)]) {
+            if (!Object.hasOwn(element, "innerHTML")) {
+                Object.defineProperties(element, properties);
+            }
+        }
+    };
+})();
+
+webui.withoutCommentsIn = function(records) {
+    for (const record of records) {
+        record.addedNodes.forEach((node) => node.nodeType === Node.ELEMENT_NODE && webui.withoutComments(node));
+    }
+};
+
 webui.normaliseAll = function() {
     webui.liftTextareas(document);
     webui.nameTabRows(document);
+    webui.withoutComments(document);
     webui.nameButtons();
 };
 

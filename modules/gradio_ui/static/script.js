@@ -143,6 +143,7 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
     };
 
     function mutated(records) {
+        webui.withoutCommentsIn(records);  // before the page is ready, too: some scripts look for their part by themselves
         if (!webui.ready && !becomeReady()) {
             return;
         }

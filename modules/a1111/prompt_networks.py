@@ -1,0 +1,77 @@
+"""Kinds of networks that extensions registered, told at each batch what its prompts name of them; our own kinds are the engine's."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modules.a1111.lora_names import ExtraNetworkLora
+from modules.a1111.network_types import (
+    ExtraNetwork,
+    ExtraNetworkParams,
+    activate,
+    deactivate,
+    extra_network_aliases,
+    extra_network_registry,
+    register_extra_network,
+    register_extra_network_alias,
+)  # fmt: skip
+from modules.engine.extra_networks import NetworkTag, take_out_tags
+
+
+class ExtraNetworkHypernet(ExtraNetwork):
+    """``<hypernet:name:1>``: the engine's."""
+
+    def __init__(self) -> None:
+        super().__init__("hypernet")
+
+    def activate(self, p: Any, params_list: list[ExtraNetworkParams]) -> None:
+        pass
+
+    def deactivate(self, p: Any) -> None:
+        pass
+
+
+_OWN = (ExtraNetworkLora, ExtraNetworkHypernet)
+
+
+def register_own() -> None:
+    """A1111's kinds stand in the registry, for extensions that look there or put theirs in place."""
+    for network in (ExtraNetworkLora(), ExtraNetworkHypernet()):
+        if network.name not in extra_network_registry:
+            register_extra_network(network)
+    register_extra_network_alias(extra_network_registry["lora"], "lyco")
+
+
+def is_anybody_there() -> bool:
+    return any(type(each) not in _OWN for each in (*extra_network_registry.values(), *extra_network_aliases.values()))
+
+
+def begin(p: Any, *, hires: bool = False) -> None:
+    """The batch's networks are the model's own now; those of extensions follow."""
+    found = p.hr_extra_network_data if hires else p.extra_network_data
+    if is_anybody_there() and not p.disable_extra_networks:
+        activate(p, found or {})
+
+
+def end(p: Any) -> None:
+    """The run is over."""
+    if is_anybody_there() and not p.disable_extra_networks:
+        deactivate(p, p.extra_network_data or {})
+
+
+def by_kind(tags: Sequence[NetworkTag]) -> dict[str, list[ExtraNetworkParams]]:
+    """A1111's ``p.extra_network_data``."""
+    found: dict[str, list[ExtraNetworkParams]] = {}
+    for tag in tags:
+        found.setdefault(tag.kind, []).append(ExtraNetworkParams([*tag.positional, *(f"{key}={value}" for key, value in tag.named.items())]))
+    return found
+
+
+def of_first(prompts: Any) -> dict[str, list[ExtraNetworkParams]]:
+    """What the first of ``prompts`` names, by kind."""
+    return by_kind(take_out_tags(str(prompts[0]))[1]) if prompts else {}
+
+
+def tag_texts(prompt: str) -> list[str]:
+    """The tags of a prompt as they stand in it."""
+    return [f"<{':'.join((tag.kind, *tag.positional, *(f'{key}={value}' for key, value in tag.named.items())))}>" for tag in take_out_tags(prompt)[1]]
