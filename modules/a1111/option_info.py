@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -123,6 +124,8 @@ class ExtensionSetting(Setting):
             number = float(value)
         except (TypeError, ValueError):
             raise self._refuse(value, "a number") from None
+        if not math.isfinite(number):
+            raise self._refuse(value, "a number")
         return int(number) if isinstance(self.default, int) and number == int(number) else number
 
     def fresh_default(self) -> Any:

@@ -46,8 +46,9 @@ def test_what_is_written_anywhere_is_read_everywhere(a1111: App) -> None:
 
 def test_values_of_another_kind_are_refused(a1111: App) -> None:
     opts.add_option("count", OptionInfo(3, "Count", component("Slider"), {"minimum": 1, "maximum": 9}))
-    with pytest.raises(InvalidValue):
-        a1111.settings.set("count", "many")
+    for value in ("many", "NaN", "1e999", "-Infinity", float("inf")):
+        with pytest.raises(InvalidValue):
+            a1111.settings.set("count", value)
     assert opts.set("count", "many") is False and opts.count == 3
     opts.count = 4.0
     assert opts.count == 4
