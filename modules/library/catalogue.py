@@ -71,7 +71,7 @@ class Catalogue:
 
         roots, hidden = self.roots, self._list_hidden()
         lists = _Lists(
-            checkpoints=listed("checkpoint", [*_single(roots.checkpoint_file), *scan(roots.checkpoints, hidden=hidden)]),
+            checkpoints=listed("checkpoint", _first(_single(roots.checkpoint_file), scan(roots.checkpoints, hidden=hidden))),
             vaes=listed("vae", scan(roots.vaes, hidden=hidden)),
             loras=listed("lora", scan(roots.loras, hidden=hidden)),
             embeddings=listed("embedding", scan(roots.embeddings, hidden=hidden)),
@@ -146,9 +146,14 @@ class Catalogue:
         return found
 
     def hash_of(self, model_file: ModelFile) -> str:
-        """The file's SHA-256, "" under --no-hashing. The first time for a file it takes seconds. Raises CannotLoad."""
+        """The file's SHA-256, "" under --no-hashing. The first time for a file it takes seconds. Raises CannotLoad.
+
+        Of a file that is gone: what it was, "" where that is not known; its model may still be loaded.
+        """
         if not self._hashing:
             return ""
+        if not model_file.path.exists():
+            return self.newest(model_file).sha256 or ""
         digest = self._hashes.of(model_file.path)
         if model_file.sha256 != digest:
             self._update((model_file.path,), lambda known: replace(known, sha256=digest))
@@ -258,6 +263,12 @@ class Catalogue:
 def _upscalers(files: Sequence[FoundFile]) -> tuple[ModelFile, ...]:
     names = upscaler_names(files)
     return tuple(ModelFile(path=file.path, name=names[file.path], kind="upscaler", size=file.size, modified=file.modified) for file in files)
+
+
+def _first(single: list[FoundFile], others: list[FoundFile]) -> list[FoundFile]:
+    """``single`` before the others, under the name that it has among them."""
+    paths = {file.path for file in single}
+    return [*([file for file in others if file.path in paths] or single), *(file for file in others if file.path not in paths)]
 
 
 def _single(path: Path | None) -> list[FoundFile]:

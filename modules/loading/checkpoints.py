@@ -16,7 +16,7 @@ from modules.loading.attending import attending
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
 from modules.loading.parts import PartFiles
-from modules.loading.stamp import Stamp, stamp_of
+from modules.loading.stamp import GONE, Stamp, stamp_of
 from modules.loading.vae import load_vae
 
 log = logging.getLogger(__name__)
@@ -76,13 +76,13 @@ class Checkpoints:
 
         vae: the setting ``sd_vae``: "Automatic", "None" or a VAE file's name. keep: how many models may stay loaded, this one
         included. others_in_ram: of those only this one stays on the device. policy: the usual one with what settings ask for.
-        A file that cannot be loaded leaves the models in use as they are; only one that fails in the middle of
+        What was loaded stays usable when its file is gone. A file that cannot be loaded leaves the models in use as they are; only one that fails in the middle of
         its reading may leave none. Raises CannotLoad, OutOfMemory, UnknownName (no such VAE).
         """
         policy = policy or self._policy
         vae_file = choose_vae(self._catalogue, model_file, vae, fixed=self._fixed_vae, setting_beats_card=setting_beats_card)
         stamp, vae_stamp = stamp_of(model_file.path), stamp_of(vae_file.path) if vae_file else None
-        known = next((each for each in self._kept if each.components.checkpoint.path == model_file.path and each.stamp == stamp), None)
+        known = next((each for each in self._kept if each.components.checkpoint.path == model_file.path and stamp in (each.stamp, GONE)), None)
         if known is not None and not _fits(known.components, policy):
             known = None                            # its weights are kept in another form
         if known is not None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -107,7 +108,8 @@ class LoraShelf:
         return found
 
     def load(self, file: ModelFile) -> Lora:
-        """The file's tensors; kept while there is room. Raises CannotLoad."""
+        """The tensors of the file as it is now; kept while there is room. Raises CannotLoad."""
+        file = _as_it_is(file)
         key = _identity(file)
         lora = self._kept.pop(key, None) or read_lora(file)
         self._kept[key] = lora          # the last used stands last
@@ -148,6 +150,15 @@ class LoraShelf:
 
 def _identity(file: ModelFile) -> tuple[Path, float, int]:
     return file.path, file.modified, file.size
+
+
+def _as_it_is(file: ModelFile) -> ModelFile:
+    """Training programs write the same file again and again; one that is gone is what it was."""
+    try:
+        status = os.stat(file.path)
+    except OSError:
+        return file
+    return file if (status.st_mtime, status.st_size) == (file.modified, file.size) else replace(file, modified=status.st_mtime, size=status.st_size)
 
 
 def _metadata(file: ModelFile) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 Stamp = tuple[int, int]  # a file's time of change (ns) and size
+GONE: Stamp = (0, 0)
 
 
 def stamp_of(path: Path) -> Stamp:
@@ -12,5 +13,5 @@ def stamp_of(path: Path) -> Stamp:
     try:
         status = os.stat(path)
     except OSError:
-        return 0, 0
+        return GONE
     return status.st_mtime_ns, status.st_size

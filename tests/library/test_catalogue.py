@@ -89,6 +89,8 @@ def test_flags_add_folders_and_one_file(tmp_path: Path, folder: Path) -> None:
     single = model(tmp_path / "elsewhere" / "single.safetensors")
     added = Catalogue(roots(tmp_path, "--ckpt-dir", str(tmp_path / "more"), "--ckpt", str(single)))
     assert names(added) == ["single.safetensors", "own.safetensors", "sub/added.ckpt"]
+    chosen = Catalogue(roots(tmp_path, "--ckpt-dir", str(tmp_path / "more"), "--ckpt", str(tmp_path / "more" / "sub" / "added.ckpt")))
+    assert names(chosen) == ["sub/added.ckpt", "own.safetensors"]
 
 
 @pytest.mark.parametrize(

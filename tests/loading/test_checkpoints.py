@@ -86,6 +86,15 @@ def test_a_changed_file_is_loaded_again(checkpoints: Checkpoints, catalogue: Cat
     assert not torch.equal(load(checkpoints, catalogue, "first").unet.conv_out.bias, before)
 
 
+def test_what_is_loaded_stays_usable_when_its_file_is_gone(checkpoints: Checkpoints, catalogue: Catalogue) -> None:
+    first = load(checkpoints, catalogue, "first")
+    first.checkpoint.path.unlink()
+    assert load(checkpoints, catalogue, "first") is first and len(catalogue.hash_of(first.checkpoint)) in (0, 64)
+    load(checkpoints, catalogue, "second")
+    with pytest.raises(CannotLoad, match="the file is gone"):
+        load(checkpoints, catalogue, "first")
+
+
 def test_as_many_are_kept_as_are_allowed_and_the_one_unused_longest_goes(checkpoints: Checkpoints, catalogue: Catalogue, tmp_path: Path) -> None:
     checkpoint(tmp_path / "models" / "Stable-diffusion" / "third.safetensors")
     catalogue.refresh()

@@ -189,6 +189,18 @@ def test_a_file_put_there_later_is_found_after_one_refresh(tmp_path):
     assert shelf.find("late") is not None and len(files) == 1
 
 
+def test_a_file_that_was_written_anew_is_read_anew_and_one_that_is_gone_is_what_it_was(tmp_path):
+    file = lora_file(tmp_path, "trained")
+    shelf = LoraShelf(lambda: [file])
+    first = shelf.load(file)
+    assert shelf.load(file) is first
+    lora_file(tmp_path, "trained", **{"lora_unet_conv_in.lora_up.weight": randn(2, 3)})
+    second = shelf.load(file)
+    assert list(second.layers["unet_conv_in"]["lora_up.weight"].shape) == [2, 3]
+    file.path.unlink()
+    assert shelf.load(second.file) is second
+
+
 def test_the_hash_is_of_the_tensors_unless_the_trainer_wrote_one(tmp_path):
     one, two = lora_file(tmp_path, "one"), lora_file(tmp_path, "two", {"ss_output_name": "other header"})
     shelf = LoraShelf(lambda: [one, two])
