@@ -83,6 +83,9 @@ def zeros(megabytes: int) -> bytes:
     return b"".join(packer.compress(block) for _ in range(megabytes)) + packer.flush()
 
 
+LARGE_WEBP = "144 megapixel WebP"
+
+
 @cache
 def bombs(megabytes: int = 256) -> dict[str, bytes]:
     """Files of pictures; ``megabytes``: how much some of them would unpack to."""
@@ -96,7 +99,7 @@ def bombs(megabytes: int = 256) -> dict[str, bytes]:
     tiff = io.BytesIO()
     Image.new("L", (64, 64)).save(tiff, "TIFF", compression="tiff_deflate")
     webp = io.BytesIO()
-    Image.new("RGB", (16383, 16383)).save(webp, "WEBP", method=0, quality=1) if megabytes > 256 else None
+    Image.new("RGB", (12_000, 12_000)).save(webp, "WEBP", lossless=True, method=0, quality=0) if megabytes > 256 else None
     found = {
         "60,000 x 60,000 PNG": png(60_000, 60_000),
         "tall PNG": png(1, 2_000_000_000),
@@ -115,7 +118,7 @@ def bombs(megabytes: int = 256) -> dict[str, bytes]:
         "nothing": b"",
     }
     if webp.getvalue():
-        found["268 megapixel WebP"] = webp.getvalue()
+        found[LARGE_WEBP] = webp.getvalue()
     return found
 
 
