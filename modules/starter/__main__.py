@@ -1,5 +1,5 @@
 """``python -m modules.starter``: draws the pictures, trains the starter model and writes it to models/Stable-diffusion.
-``python -m modules.starter control`` does so with its ControlNet, which goes to models/ControlNet.
+``python -m modules.starter control`` does so with its ControlNet, which goes to models/ControlNet; ``guide`` then trains that one on, on what sampling does.
 
 Every stage goes on from its last checkpoint in modules/starter/.work; delete that folder to begin anew.
 """
@@ -15,11 +15,12 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
 from modules.starter import export, judge, preview
+from modules.starter.control_guidance import guide_control
 from modules.starter.control_training import STEPS as CONTROL_STEPS
-from modules.starter.control_training import train_control
+from modules.starter.control_training import build_control, train_control
 from modules.starter.drawing import draw, random_pose, random_subject
 from modules.starter.latents import encode_pictures, whiten_latents
-from modules.starter.original_layout import read_networks
+from modules.starter.original_layout import fill_control, read_networks
 from modules.starter.text_training import train_text_encoder
 from modules.starter.training import device
 from modules.starter.unet_training import train_unet
@@ -30,7 +31,7 @@ WHITENING_PICTURES = 768
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m modules.starter", description=__doc__)
-    parser.add_argument("stage", nargs="?", choices=("model", "control", "judge"), default="model", help="what to train (default: model)")
+    parser.add_argument("stage", nargs="?", choices=("model", "control", "guide", "judge"), default="model", help="what to train (default: model)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; on a busy machine one is fastest (default: 1)")
     parser.add_argument("--control-steps", type=int, default=CONTROL_STEPS, help="of the ControlNet's training; it may be changed on the way (default: %(default)s)")
     arguments = parser.parse_args()
@@ -40,6 +41,8 @@ def main() -> None:
         judge.train_judge()
     elif arguments.stage == "control":
         train_control(*read_networks(export.CHECKPOINT), steps=arguments.control_steps)
+    elif arguments.stage == "guide":
+        guide_shipped_control()
     else:
         train_model()
 
@@ -53,6 +56,13 @@ def train_model() -> None:
     vae = train_decoder(vae)
     export.export_checkpoint(unet, vae, text_encoder)
     preview.write_preview(unet, vae, text_encoder)
+
+
+def guide_shipped_control() -> None:
+    unet, vae, text_encoder = read_networks(export.CHECKPOINT)
+    control = build_control(unet)
+    fill_control(control, export.CONTROL)
+    guide_control(control, unet, vae, text_encoder)
 
 
 def scaled_vae(vae: AutoencoderKL) -> AutoencoderKL:

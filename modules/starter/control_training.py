@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ ENCODED_AT_ONCE = 16
 EXPORT_EVERY = 250
 HINT_CHANNELS = (16, 32, 96, 256)  # of the original's part that reads the picture
 CELL = 8  # pixels
+Caption = Callable[[EdgePicture, np.random.Generator], str]
 
 
 def train_control(unet: UNet2DConditionModel, vae: AutoencoderKL, text_encoder: CLIPTextModel, steps: int = STEPS, pictures: int = PICTURES) -> ControlNetModel:
@@ -47,7 +49,7 @@ def train_control(unet: UNet2DConditionModel, vae: AutoencoderKL, text_encoder: 
     alphas, weights = noise_levels().to(device()), loss_weights().to(device())
     errors_seen: list[float] = []
     for step in run.remaining_steps():
-        latents, maps, captions = shown.batch(rng)
+        latents, maps, captions = shown.batch(rng, MAPS, _caption)
         latents = latents.repeat_interleave(NOISES, dim=0)
         timesteps = torch.randint(0, 1000, (len(latents),), device=device())
         noise = torch.randn_like(latents)
@@ -76,7 +78,7 @@ def build_control(unet: UNet2DConditionModel) -> ControlNetModel:
 
 
 def predict_with_map(unet: UNet2DConditionModel, control: ControlNetModel, noisy: Tensor, timesteps: Tensor, context: Tensor, maps: Tensor) -> Tensor:
-    """maps: (B, 3, H, W), 0 or 1; the others as in ``predict_noise``, in training NOISES to a map."""
+    """maps: (B, 3, H, W), 0 or 1; the others as in ``predict_noise``, in training several to a map."""
     networks: Any = control, unet
     down, middle = networks[0](noisy, timesteps, context, controlnet_cond=maps, return_dict=False)
     return networks[1](noisy, timesteps, context, down_block_additional_residuals=down, mid_block_additional_residual=middle).sample
@@ -105,19 +107,22 @@ class EncodedMaps:
                     log.info("encoded %d of %d pictures", start, count)
         torch.save(self.latents, path)
 
-    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str]]:
-        """MAPS latents (B, 4, 12, 12), maps (B, 3, 96, 96) of 0 and 1, captions. Some are moved by a cell: their grounds are even."""
+    def batch(self, rng: np.random.Generator, count: int, caption: Caption) -> tuple[Tensor, Tensor, list[str]]:
+        """``count`` latents (B, 4, 12, 12), maps (B, 3, 96, 96) of 0 and 1, captions. Some are moved by a cell: their grounds are even."""
         latents, maps, captions = [], [], []
-        for index in rng.integers(0, len(self._known), MAPS):
+        for index in rng.integers(0, len(self._known), count):
             known = self._known[index]
             edges = known.maps[rng.integers(len(known.maps))]
             down, right = (int(n) for n in rng.integers(-1, 2, 2)) if rng.random() < 0.5 and not _near_rim(edges) else (0, 0)
             latents.append(self.latents[index].roll((down, right), dims=(1, 2)))
-            caption = caption_of(known.subject, rng, is_free=known.is_free) if rng.random() > EMPTY_CAPTION_SHARE else ""
             maps.append(np.roll(edges, (CELL * down, CELL * right), axis=(0, 1)))
-            captions.append(caption)
+            captions.append(caption(known, rng))
         read = torch.from_numpy(np.stack(maps)).float()[:, None].expand(-1, 3, -1, -1) / 255
         return torch.stack(latents).to(device()), read.to(device()), captions
+
+
+def _caption(picture: EdgePicture, rng: np.random.Generator) -> str:
+    return caption_of(picture.subject, rng, is_free=picture.is_free) if rng.random() > EMPTY_CAPTION_SHARE else ""
 
 
 def _near_rim(edges: np.ndarray) -> bool:

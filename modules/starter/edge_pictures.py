@@ -13,8 +13,9 @@ from modules.starter.drawing import PICTURE_SIZE, Pose, Subject, draw_parts, ran
 from modules.starter.shapes import DARK, HOLE, LIGHT, SHAPES, Part
 from modules.starter.text_training import trainable_subject
 
-FREE_SHAPES = 0.4  # of the pictures: the network has to read the map, for the caption cannot tell the shape
-WIDE_POSES = 0.5
+FREE_SHAPES = 0.2  # of the pictures: the network has to read the map, for the caption cannot tell the shape
+WIDE_POSES = 0.3
+USUAL_THRESHOLDS = 0.5  # maps at Canny's own defaults
 OBJECT_SAID = 0.5  # captions that name the object; the others say its colours only
 FINER = (2, 3)  # maps are also made of larger drawings, as people's pictures are
 
@@ -47,6 +48,8 @@ def edge_picture(rng: np.random.Generator, maps: int = 3) -> EdgePicture:
 
 def edge_map(shape: list[Part], subject: Subject, pose: Pose, rng: np.random.Generator) -> np.ndarray:
     """uint8 (H, W), 0 or 255: Canny's edges, at thresholds as people choose them, mostly of the picture's own size."""
+    if rng.random() < USUAL_THRESHOLDS:
+        return canny(np.asarray(draw_parts(shape, subject, pose)))
     low = float(rng.uniform(50, 130))
     finer = int(rng.choice(FINER)) if rng.random() < 0.25 else 1
     edges = canny(np.asarray(draw_parts(shape, subject, pose, PICTURE_SIZE * finer)), low, low * float(rng.uniform(1.3, 2.2)))

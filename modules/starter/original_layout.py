@@ -62,6 +62,12 @@ def read_networks(path: Path) -> tuple[UNet2DConditionModel, AutoencoderKL, CLIP
     return unet, vae, text_encoder
 
 
+def fill_control(control: ControlNetModel, path: Path) -> None:
+    """The weights of a file that ``control_tensors`` wrote, in float32."""
+    tensors = load_file(path)
+    control.load_state_dict({name: tensors[CONTROL_PREFIX + _control_name(name, control)].float().view_as(t) for name, t in control.state_dict().items()})
+
+
 def _control_name(name: str, control: ControlNetModel) -> str:
     if found := re.match(r"controlnet_cond_embedding\.(conv_in|conv_out|blocks\.(\d+))\.(.*)", name):
         blocks = 2 * (len(control.config["conditioning_embedding_out_channels"]) - 1)

@@ -63,11 +63,11 @@ def train_unet(pictures: EncodedPictures, text_encoder: CLIPTextModel, steps: in
     return average.eval()
 
 
-def averaged_run(name: str, network: Network, steps: int) -> tuple[Run, Network, np.random.Generator]:
+def averaged_run(name: str, network: Network, steps: int, peak_rate: float = 8e-4) -> tuple[Run, Network, np.random.Generator]:
     """A run of ``network``, gone on from its last step; the running average of its weights; what chooses its batches from there."""
     average = copy.deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    run = Run(name=name, networks={name: network, "average": average}, optimiser=optimiser, steps=steps, peak_rate=8e-4, floor_rate=2e-5)
+    run = Run(name=name, networks={name: network, "average": average}, optimiser=optimiser, steps=steps, peak_rate=peak_rate, floor_rate=2e-5)
     run.resume()
     torch.manual_seed(run.step)
     return run, average, np.random.default_rng(run.step)

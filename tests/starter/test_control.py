@@ -14,10 +14,12 @@ from modules.library.model_file import ModelFile
 from modules.loading.controlnet import load_control
 from modules.starter.architecture import build_unet, predict_noise
 from modules.starter.captions import is_held_out
+from modules.starter.control_guidance import LARGEST_ERROR, cell_weights, spoiled
 from modules.starter.control_training import build_control, predict_with_map
 from modules.starter.drawing import PICTURE_SIZE
 from modules.starter.edge_pictures import edge_picture
 from modules.starter.export import CONTROL, CONTROL_BYTES, export_control
+from modules.starter.original_layout import fill_control
 from tests.golden.stages import policy
 
 LANDMARKS = {
@@ -57,3 +59,33 @@ def test_training_sees_no_combination_that_is_held_out_and_maps_of_the_pictures_
     for found in (edge_picture(rng) for _ in range(30)):
         assert not is_held_out(found.subject.object, found.subject.colour, found.subject.background)
         assert found.maps.shape == (3, PICTURE_SIZE, PICTURE_SIZE) and set(np.unique(found.maps)) <= {0, 255}
+
+
+def test_an_exported_file_is_read_back_to_go_on_from(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    unet = build_unet().eval()
+    control, again = build_control(unet), build_control(unet)
+    with torch.no_grad():
+        for weights in control.parameters():
+            weights.add_(0.01)
+    export_control(control, tmp_path / "control.safetensors")
+    fill_control(again, tmp_path / "control.safetensors")
+    for name, weights in control.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weights.half().float()), name
+
+
+def test_a_spoilt_latent_is_wrong_as_the_prediction_is_and_no_more_than_while_sampling() -> None:
+    latents, predicted = torch.randn(3, 4, 12, 12), torch.randn(3, 4, 12, 12)
+    predicted[0] = latents[0] + 0.01                # a small error stays as it is
+    wrong = spoiled(latents, predicted) - latents
+    sizes = (wrong**2).mean(dim=(1, 2, 3)).sqrt()
+    assert sizes[0] == pytest.approx(0.01, rel=1e-3) and float(sizes.max()) <= LARGEST_ERROR[1] + 1e-6
+    for ours, theirs in zip(wrong[1:].flatten(1), (predicted - latents)[1:].flatten(1), strict=True):
+        assert float(torch.cosine_similarity(ours, theirs, dim=0)) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_cells_near_an_edge_count_more_and_all_together_as_much_as_before() -> None:
+    maps = torch.zeros(1, 3, PICTURE_SIZE, PICTURE_SIZE)
+    maps[:, :, 20, 20] = 1
+    weights = cell_weights(maps)
+    assert float(weights.mean()) == pytest.approx(1.0) and (weights > 1).nonzero()[:, 2:].tolist() == [[y, x] for y in (1, 2, 3) for x in (1, 2, 3)]
