@@ -77,7 +77,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
         checkpoints=Checkpoints(catalogue, policy, fixed_vae=Path(flags.vae_path) if flags.vae_path else None),
         jobs=JobQueue(store, runners),
         numbers=NumberBook(),
-        embeddings=EmbeddingShelf(catalogue.embeddings, catalogue.hash_of),
+        embeddings=EmbeddingShelf(catalogue.embeddings_now, catalogue.hash_of),
         hypernetworks=HypernetworkShelf(catalogue.hypernetworks),
         loras=LoraShelf(catalogue.loras, metadata_of=catalogue.metadata_of, refresh=catalogue.refresh,
                         at_least=lambda: settings.get("lora_in_memory_limit")),

@@ -340,9 +340,9 @@ def _model_facts(app: App, model: ModelFile, components: Components, settings: S
     vae = components.vae_file
     return ModelFacts(
         model=model,
-        model_hash=app.catalogue.hash_of(model)[:10] if hashing else None,
+        model_hash=app.catalogue.hash_of_loaded(model)[:10] if hashing else None,
         vae_name=vae.path.name if vae else None,
-        vae_hash=app.catalogue.hash_of(vae)[:10] if vae and hashing else None,
+        vae_hash=app.catalogue.hash_of_loaded(vae)[:10] if vae and hashing else None,
         is_inpainting=components.family.is_inpainting,
         is_pix2pix=components.family.is_pix2pix,
         quick_vae=app.quick_vaes.used(components, settings),

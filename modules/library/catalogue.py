@@ -6,6 +6,7 @@ Lists come from one quick walk; headers not seen before are read within half a s
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -20,13 +21,14 @@ from modules.library.hashes import Hashes
 from modules.library.header import read_header
 from modules.library.lookup import find
 from modules.library.model_file import ModelFile
-from modules.library.roots import Roots
+from modules.library.roots import Place, Roots
 from modules.library.scan import FoundFile, scan
 from modules.library.upscaler_names import upscaler_names
 from modules.schema.errors import NoCheckpoint, UnknownName
 
 log = logging.getLogger(__name__)
 _SECONDS_FOR_NEW_HEADERS = 0.5
+_IN_PICTURES, _PICTURE_BEGINNING = b"sd-ti-embedding", 4096     # the keyword of a PNG's text, which stands before its pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,7 @@ class Catalogue:
         self._background = Background("models")
         self._lock = threading.Lock()
         self._lists: _Lists | None = None
+        self._embedding_folders: tuple[int, ...] = ()
         self._precedence = Precedence()  # before the background, for those who must not wait for it at every file
 
     def refresh(self) -> None:
@@ -70,11 +73,12 @@ class Catalogue:
             return tuple(self._model_file(kind, file, deadline, unread) for file in files)
 
         roots, hidden = self.roots, self._list_hidden()
+        self._embedding_folders = _changes(roots.embeddings)
         lists = _Lists(
             checkpoints=listed("checkpoint", _first(_single(roots.checkpoint_file), scan(roots.checkpoints, hidden=hidden))),
             vaes=listed("vae", scan(roots.vaes, hidden=hidden)),
             loras=listed("lora", scan(roots.loras, hidden=hidden)),
-            embeddings=listed("embedding", scan(roots.embeddings, hidden=hidden)),
+            embeddings=listed("embedding", filter(_is_embedding, scan(roots.embeddings, hidden=hidden))),
             hypernetworks=listed("hypernetwork", scan(roots.hypernetworks, hidden=hidden)),
             upscalers=_upscalers(scan(roots.upscalers)),
             gfpgan=listed("face", scan(roots.gfpgan)),
@@ -102,6 +106,12 @@ class Catalogue:
 
     def embeddings(self) -> tuple[ModelFile, ...]:
         return self._current().embeddings
+
+    def embeddings_now(self) -> tuple[ModelFile, ...]:
+        """The same for a prompt: as in A1111, an embedding that was put into its folder a moment ago is known without a refresh."""
+        if self._lists is not None and _changes(self.roots.embeddings) != self._embedding_folders:
+            self.refresh()
+        return self.embeddings()
 
     def upscalers(self) -> tuple[ModelFile, ...]:
         """Files of picture upscalers; ``name`` is what A1111 shows for them."""
@@ -146,18 +156,17 @@ class Catalogue:
         return found
 
     def hash_of(self, model_file: ModelFile) -> str:
-        """The file's SHA-256, "" under --no-hashing. The first time for a file it takes seconds. Raises CannotLoad.
-
-        Of a file that is gone: what it was, "" where that is not known; its model may still be loaded.
-        """
+        """The file's SHA-256, "" under --no-hashing. The first time for a file it takes seconds. Raises CannotLoad."""
         if not self._hashing:
             return ""
-        if not model_file.path.exists():
-            return self.newest(model_file).sha256 or ""
         digest = self._hashes.of(model_file.path)
         if model_file.sha256 != digest:
             self._update((model_file.path,), lambda known: replace(known, sha256=digest))
         return digest
+
+    def hash_of_loaded(self, model_file: ModelFile) -> str:
+        """The same of a file that is in use and may be gone: what it was then, "" where that was never known."""
+        return self.hash_of(model_file) if model_file.path.exists() else self.newest(model_file).sha256 or ""
 
     def hash_later(self, model_file: ModelFile) -> None:
         """Compute the file's hash in the background; its title bears it from then on."""
@@ -263,6 +272,28 @@ class Catalogue:
 def _upscalers(files: Sequence[FoundFile]) -> tuple[ModelFile, ...]:
     names = upscaler_names(files)
     return tuple(ModelFile(path=file.path, name=names[file.path], kind="upscaler", size=file.size, modified=file.modified) for file in files)
+
+
+def _changes(places: Iterable[Place]) -> tuple[int, ...]:
+    """When something was last put into each folder or taken out."""
+    found = []
+    for place in places:
+        try:
+            found.append(os.stat(place.folder).st_mtime_ns)
+        except OSError:
+            found.append(0)
+    return tuple(found)
+
+
+def _is_embedding(file: FoundFile) -> bool:
+    """Most pictures among embeddings are previews; one that carries an embedding says so at its beginning."""
+    if file.path.suffix.lower() != ".png":
+        return True
+    try:
+        with open(file.path, "rb") as picture:
+            return _IN_PICTURES in picture.read(_PICTURE_BEGINNING) and not file.path.stem.lower().endswith(".preview")
+    except OSError:
+        return False
 
 
 def _first(single: list[FoundFile], others: list[FoundFile]) -> list[FoundFile]:

@@ -16,7 +16,7 @@ TEXT_ENCODER_SUFFIXES = (".safetensors", ".gguf", ".sft")
 TEXT_ENCODER_FOLDERS = ("text_encoder", "text_encoders", "clip")  # below models/; Forge's name, and ComfyUI's two
 LORA_SUFFIXES = (".safetensors", ".ckpt", ".pt")
 HYPERNETWORK_SUFFIXES = (".pt",)
-EMBEDDING_SUFFIXES = (".safetensors", ".pt", ".bin")
+EMBEDDING_SUFFIXES = (".safetensors", ".pt", ".bin", ".png")  # the last: pictures that carry one
 UPSCALER_FOLDERS = ("SwinIR", "ScuNET", "HAT", "upscale_models")  # below models/, beside those that have flags; the last is ComfyUI's
 PICTURE_MODEL_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt")  # upscalers and face restorers
 

@@ -281,3 +281,15 @@ def test_a_folder_that_may_not_be_read_is_passed_over(catalogue: Catalogue, fold
     monkeypatch.setattr("modules.library.scan.os.scandir", refusing)
     catalogue.refresh()
     assert len(catalogue.checkpoints()) == 2
+
+
+def test_an_embedding_is_known_to_prompts_at_once_and_a_picture_is_one_when_it_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "embeddings"
+    folder.mkdir()
+    catalogue = Catalogue(roots(tmp_path))
+    assert catalogue.embeddings_now() == ()
+    for name, content in (("new.pt", b"1"), ("carries.png", b"\x89PNG tEXtsd-ti-embedding"), ("plain.png", b"\x89PNG"), ("carries.preview.png", b"sd-ti-embedding")):
+        (folder / name).write_bytes(content)
+    os.utime(folder, ns=(1, 1))
+    assert catalogue.embeddings() == ()
+    assert sorted(file.name for file in catalogue.embeddings_now()) == ["carries.png", "new.pt"]
