@@ -38,6 +38,19 @@ def test_a_lean_unet_gives_the_same_to_the_last_bit(unets: tuple[Any, Any]) -> N
         assert torch.equal(called(unets[0]), called(unets[1]))
 
 
+@torch.no_grad()
+def test_tokens_that_go_through_in_lots_are_the_same(unets: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    lean = unets[1]
+    before, widened = called(lean), lean.down_blocks[0].attentions[0].transformer_blocks[0].ff.net[0]
+    monkeypatch.setattr("modules.loading.lean_blocks._INNER_VALUES", 50 * widened.proj.out_features)
+    found = called(lean)
+    assert (found - before).abs().max() < 1e-5 * before.abs().max()
+    for part in (widened, widened.proj):
+        handle = part.register_forward_hook(lambda module, arguments, output: output * 0.5)
+        assert not torch.allclose(called(lean), before), type(part).__name__
+        handle.remove()
+
+
 def test_gradients_go_through_it(unets: tuple[Any, Any]) -> None:
     assert torch.equal(called(unets[0]), called(unets[1]))
     called(unets[1]).sum().backward()
