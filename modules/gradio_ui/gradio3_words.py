@@ -119,6 +119,8 @@ def _new_keywords(cls: type, given: dict[str, Any], known: Mapping[str, Any] | N
         words["type"] = _FILE_TYPES[words["type"]]
     if issubclass(cls, gr.Dropdown):
         words.setdefault("value", None)  # Gradio 6 would take the first choice
+    if issubclass(cls, gr.Tabs):
+        words.setdefault("overflow_behavior", "wrap")  # Gradio 3 had no menu for what finds no room: scripts look for every tab's button
     if known is not None:
         for name in [name for name in words if name not in known]:
             note(f"{cls.__name__}({name}=)")

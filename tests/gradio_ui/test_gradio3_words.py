@@ -42,6 +42,12 @@ def test_a_dropdown_without_a_value_has_none() -> None:
         assert gr.Dropdown(["a", "b"], value="b").value == "b"
 
 
+def test_all_tabs_have_their_buttons_in_the_row() -> None:
+    with gr.Blocks():
+        tabs, asked = gr.Tabs(elem_id="many"), gr.Tabs(overflow_behavior="menu")
+    assert (tabs.overflow_behavior, asked.overflow_behavior) == ("wrap", "menu")
+
+
 def test_events_take_js_and_follow_each_other() -> None:
     with gr.Blocks() as page:
         text, button = gr.Textbox(), gr.Button("b")
