@@ -57,7 +57,8 @@ class Scratch(threading.local):
         count = math.prod(shape)
         found = self._values.get(name)
         if found is None or found.numel() < count:
-            found = self._values[name] = torch.empty(count)
+            with torch.inference_mode(False):       # else the first use in that mode would forbid all later ones outside of it
+                found = self._values[name] = torch.empty(count)
         return found[:count].view(shape)
 
 
@@ -237,7 +238,8 @@ class _Matrices:
 
 @cache
 def _matrices() -> _Matrices:
-    return _Matrices(*toom_cook(_POINTS, _OUT, 3))
+    with torch.inference_mode(False):               # they outlive whoever asks first
+        return _Matrices(*toom_cook(_POINTS, _OUT, 3))
 
 
 def toom_cook(points: Sequence[float], out: int, taps: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

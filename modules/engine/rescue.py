@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from modules.compute.attention import ChunkedAttention, Float32Attention
 from modules.compute.memory import free_memory, is_out_of_memory
@@ -141,6 +140,8 @@ class _Upcasts:
 
 def _processors(unet: Any) -> dict[str, Any]:
     """What computes each attention of a UNet; nothing for transformers, whose attention cannot be exchanged for ours."""
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel  # seconds, which the start need not wait for
+
     return dict(unet.attn_processors) if isinstance(unet, UNet2DConditionModel) else {}
 
 

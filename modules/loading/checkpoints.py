@@ -13,11 +13,8 @@ from modules.library.catalogue import Catalogue
 from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC, choose_vae
 from modules.loading.attending import attending
-from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
-from modules.loading.parts import PartFiles
 from modules.loading.stamp import GONE, Stamp, stamp_of
-from modules.loading.vae import load_vae
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +93,11 @@ class Checkpoints:
             self._let_go(self._kept[max(keep, 1) - 1 :])
             self._others_leave_the_device(self._kept, others_in_ram)
 
+        from modules.loading.checkpoint import (
+            load_checkpoint,  # diffusers and transformers with it: seconds, for which the page need not wait
+        )
+        from modules.loading.parts import PartFiles
+
         files = PartFiles(text_encoders=self._catalogue.text_encoders(), vaes=self._catalogue.vaes())
         components = load_checkpoint(model_file, policy, vae_file=vae_file, files=files, before_reading=make_room)
         if components.vae_file is not None:
@@ -157,6 +159,8 @@ class Checkpoints:
         present = components.vae_file.path if components.vae_file else None
         if present == (vae_file.path if vae_file else None) and known.vae_stamp == vae_stamp:
             return known
+        from modules.loading.vae import load_vae
+
         vae = load_vae(vae_file or components.checkpoint, components.family, components.policy or self._policy.for_family(components.family))
         components.placement.release()  # the old VAE may be the part that is on the device
         exchanged = replace(components, vae=vae, vae_file=vae_file)

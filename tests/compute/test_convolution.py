@@ -58,6 +58,14 @@ def test_memory_that_is_used_again_does_not_reach_into_what_was_given_out() -> N
     assert torch.equal(first, kept)
 
 
+def test_a_first_use_in_inference_mode_binds_no_later_one() -> None:
+    scratch = Scratch()
+    x, kernel = torch.randn(1, 16, 32, 32), torch.randn(3, 3, 16, 16)
+    with torch.inference_mode():
+        first = convolved(x, kernel, None, scratch)
+    assert torch.equal(convolved(x, kernel, None, scratch), first)
+
+
 def test_weights_that_a_network_changes_act_in_whatever_order_they_lie() -> None:
     x, made = torch.randn(1, 16, 24, 24), layer(16, 16)
     before, original = made(x), made.weight.data
