@@ -5,7 +5,6 @@ Training from noised pictures alone never shows it such latents, and guidance en
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,20 +18,17 @@ from transformers import CLIPTextModel
 
 from modules.starter.architecture import VAE_FACTOR, noise_levels, text_states
 from modules.starter.captions import Mention, write_caption
-from modules.starter.control_training import EncodedMaps, predict_with_map
+from modules.starter.control_training import EncodedMaps, predict_with_map, tell_and_export
 from modules.starter.edge_pictures import EdgePicture, caption_of
 from modules.starter.export import export_control
 from modules.starter.tokens import tokenize
 from modules.starter.training import device, to_device
 from modules.starter.unet_training import averaged_run, learn
 
-log = logging.getLogger(__name__)
-
 STEPS = 1000
 MAPS = 6
 PICTURES = 800
 PEAK_RATE = 3e-4
-EXPORT_EVERY = 250
 GUIDANCE = (2.0, 7.0)
 SPOILT_FROM = (250, 1000)  # timesteps at which the first prediction is made
 CLEANEST = 20  # timestep
@@ -65,10 +61,7 @@ def guide_control(control: ControlNetModel, unet: UNet2DConditionModel, vae: Aut
         captioned, empty, guided = (((each - latents) ** 2 * weights).mean() for each in (predicted.captioned, predicted.empty, predicted.guided))
         learn(run, CAPTIONED * captioned + EMPTY * empty + GUIDED * guided)
         errors_seen.append(guided.item())
-        if step % 50 == 0:
-            log.info("guided step %d: error of the guided latents %.4f", step, float(np.mean(errors_seen[-50:])))
-        if step % EXPORT_EVERY == EXPORT_EVERY - 1:
-            export_control(average)
+        tell_and_export("guided", step, "error of the guided latents", errors_seen, average)
     export_control(average)
     return average.eval()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,12 +62,17 @@ def train_control(unet: UNet2DConditionModel, vae: AutoencoderKL, text_encoder: 
         loss = (errors * weights[timesteps]).mean()
         learn(run, loss)
         errors_seen.append(loss.item())
-        if step % 50 == 0:
-            log.info("control step %d: weighted noise error %.4f", step, float(np.mean(errors_seen[-50:])))
-        if step % EXPORT_EVERY == EXPORT_EVERY - 1:
-            export_control(average)
+        tell_and_export("control", step, "weighted noise error", errors_seen, average)
     export_control(average)
     return average.eval()
+
+
+def tell_and_export(stage: str, step: int, what: str, errors_seen: Sequence[float], average: ControlNetModel) -> None:
+    """Every fifty steps the mean of the last errors is said; every EXPORT_EVERY the file is written, so that an early stop leaves a usable one."""
+    if step % 50 == 0:
+        log.info("%s step %d: %s %.4f", stage, step, what, float(np.mean(errors_seen[-50:])))
+    if step % EXPORT_EVERY == EXPORT_EVERY - 1:
+        export_control(average)
 
 
 def build_control(unet: UNet2DConditionModel) -> ControlNetModel:
