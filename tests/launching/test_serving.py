@@ -1,6 +1,7 @@
 """Where the server listens, and how it is found."""
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,21 @@ def taken_port() -> Iterator[int]:
 def test_a_port_that_was_asked_for_is_taken_exactly_or_refused() -> None:
     with taken_port() as port, pytest.raises(LaunchError, match=f"Port {port} is in use"):
         listen(flags("--port", str(port)))
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    bound, address = listen(flags("--port", "0"))
+
+    async def answered() -> bool:
+        server = await asyncio.start_server(lambda reader, writer: told.set_result(writer.get_extra_info("socket")), sock=bound)
+        told: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+        async with server:
+            _, writer = await asyncio.open_connection(address.host, bound.getsockname()[1])
+            is_on = bool((await told).getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+        return is_on
+
+    assert asyncio.run(answered()), "Nagle's algorithm holds back whatever is sent in two pieces, 40 ms each"
 
 
 def test_without_a_port_the_next_free_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
