@@ -2,7 +2,9 @@
 
 Every finished picture is compared with the one that a fresh server made of the same request; no job may be lost; memory, threads and
 open files must stay where they were after warming up. Prints a table; the exit code is 1 when something was lost, wrong or growing.
-The first 40 % of the time have the kills, the rest is one undisturbed life, in which growth is measured.
+The first 40 % of the time have the kills, the rest is one undisturbed life, in which growth is measured: once a minute the traffic is held, and the server's
+memory is read when its queue is empty and its models are unloaded. Under traffic one model or two are loaded (34 MB each), as the random settings have it,
+so that what is read there differs by more than any growth; it stands in the table too.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,8 @@ from PIL import Image
 from tests.soak_server import SoakServer, resident_megabytes, status_of
 
 SLOPE_LIMIT = 2.0               # MB per 1,000 jobs
-WARM_UP = 150                   # jobs of a life that are not part of the fit
+REST_EVERY = 60.0               # seconds of the undisturbed life between two looks at the server at rest
+WARM_UP = 600                   # jobs of a life that are not part of the fit: until then the history of 500 jobs fills
 FEWEST = 600                    # jobs behind them that make a slope worth the name
 _EXPECTED = re.compile(r"interrupt|was interrupted", re.IGNORECASE)     # what a log may say of trouble that we made
 _TROUBLE = re.compile(r"Traceback|Exception|\berror\b|failed|not saved|cannot", re.IGNORECASE)
@@ -102,13 +105,25 @@ class Sent:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """The server at one moment of a life. jobs: ended in this life so far."""
+    """The server at one moment of a life. jobs: ended in this life so far. own: the part of megabytes that is no mapped file. at_rest: nothing was in line, no model was loaded."""
 
     life: int
     jobs: int
     megabytes: float
     files: int
     threads: int
+    own: float = 0.0
+    at_rest: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """Per 1,000 jobs, its standard error as if the samples knew nothing of each other, and over how many jobs and samples it was fitted."""
+
+    slope: float = 0.0
+    error: float = 0.0
+    jobs: int = 0
+    samples: int = 0
 
 
 @dataclass(kw_only=True)
@@ -135,6 +150,7 @@ class Soak:
         self.found = Findings()
         self.stop, self.away = threading.Event(), threading.Event()
         self.life, self.ended = 0, 0
+        self.turns = [threading.Lock() for _ in range(5)]       # each held by one sender while its request is under way
 
     def run(self, seconds: float, kill_every: float) -> None:
         self.server.start()
@@ -142,18 +158,48 @@ class Soak:
         workers += [threading.Thread(target=each, daemon=True) for each in (self._stopper, self._swapper, self._sampler)]
         for each in workers:
             each.start()
-        began = last = time.monotonic()
+        began = last = rested = time.monotonic()
         draw = random.Random(f"{self.seed} kills")
         while time.monotonic() - began < seconds:
             time.sleep(0.5)
             if time.monotonic() - last > kill_every * draw.uniform(0.6, 1.4) and time.monotonic() - began < seconds * 0.4:
                 self._kill()
                 last = time.monotonic()
+            elif time.monotonic() - began > seconds * 0.4 and time.monotonic() - rested > REST_EVERY:
+                self._rest()
+                rested = time.monotonic()
         self.stop.set()
         for each in workers:
             each.join(120)
         self.server.wait_until_idle()
         self._settle()
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Nobody sends anything, and what was sent is answered."""
+        self.away.set()
+        try:
+            with ExitStack() as stack:
+                for each in self.turns:
+                    stack.enter_context(each)
+                self.server.wait_until_idle()
+                yield
+        finally:
+            self.away.clear()
+
+    def _rest(self) -> None:
+        """The same request each time, then nothing is loaded: what is held now should be what was held then."""
+        kind = next(iter(self.kinds))
+        path, values = self.kinds[kind]
+        with suppress(httpx.TimeoutException), self._held():      # a machine that is that busy is asked again in a minute
+            answer = self.server.post(path, as_sent(path, values))
+            if answer.status_code != 200 or pictures_of(answer.json()) != self.wanted[kind]:
+                self.found.wrong["wrong pictures"].append(f"at rest: {kind}: {answer.status_code}")
+            self.server.post("/sdapi/v1/unload-checkpoint", {})
+            time.sleep(1)
+            self._sample(at_rest=True)
+        told = growth(self.found.samples, "megabytes", at_rest=True)
+        sys.stderr.write(f"at rest: {self.found.samples[-1]}; {len(self.found.sent)} jobs sent, {told.slope:+.2f} +- {told.error:.2f} MB per 1,000\n")
 
     def _client(self, number: int) -> None:
         draw, count = random.Random(f"{self.seed} client {number}"), 0
@@ -169,7 +215,8 @@ class Soak:
             if is_job:
                 self.found.sent[name] = Sent(kind=kind)
             try:
-                answer = self.server.post(path, {**as_sent(path, values), "force_task_id": name} if is_job else values)
+                with self.turns[number]:
+                    answer = self.server.post(path, {**as_sent(path, values), "force_task_id": name} if is_job else values)
             except httpx.HTTPError:
                 if is_job:
                     self.found.sent[name].cut_off = True    # it was killed; the job, if it was taken, is looked for
@@ -200,7 +247,7 @@ class Soak:
         """Interrupts or skips one job of the few now and then, by its name."""
         draw = random.Random(f"{self.seed} stops")
         while not self.stop.wait(draw.uniform(0.5, 4)):
-            with suppress(httpx.HTTPError, ValueError, KeyError):
+            with self.turns[3], suppress(httpx.HTTPError, ValueError, KeyError):
                 jobs = self.server.get("/sdapi/v1/jobs?count=0")
                 candidates = [each for each in (jobs["running"], *jobs["pending"]) if each]
                 if not candidates:
@@ -216,7 +263,7 @@ class Soak:
         while not self.stop.wait(draw.uniform(2, 8)):
             values = draw.choice(({"jpeg_quality": draw.randrange(50, 99)}, {"show_progress_every_n_steps": draw.choice((1, 5, 10))}, {"sd_checkpoints_limit": draw.choice((1, 2))}))
             act = draw.choice(("options", "unload-checkpoint", "refresh-checkpoints", "refresh-loras", "read", "progress"))
-            with suppress(httpx.HTTPError):
+            with self.turns[4], suppress(httpx.HTTPError):
                 if act == "options":
                     answer = self.server.post("/sdapi/v1/options", values)
                 elif act in ("read", "progress"):
@@ -229,12 +276,16 @@ class Soak:
 
     def _sampler(self) -> None:
         while not self.stop.wait(2):
-            process = self.server.process
-            if process is None or self.away.is_set() or not (megabytes := resident_megabytes(process.pid)):
-                continue
-            with suppress(OSError):
-                files = len(os.listdir(f"/proc/{process.pid}/fd"))
-                self.found.samples.append(Sample(life=self.life, jobs=self.ended, megabytes=megabytes, files=files, threads=status_of(process.pid, "Threads")))
+            if not self.away.is_set():
+                self._sample()
+
+    def _sample(self, *, at_rest: bool = False) -> None:
+        process = self.server.process
+        if process is None or not (megabytes := resident_megabytes(process.pid)):
+            return
+        with suppress(OSError):
+            files, threads, own = len(os.listdir(f"/proc/{process.pid}/fd")), status_of(process.pid, "Threads"), status_of(process.pid, "RssAnon") / 1024
+            self.found.samples.append(Sample(life=self.life, jobs=self.ended, megabytes=megabytes, files=files, threads=threads, own=own, at_rest=at_rest))
 
     def _kill(self) -> None:
         """kill -9, and every job that the server was seen to have must still be known to the next one."""
@@ -313,17 +364,21 @@ def references(data: Path, models: Path, port: int) -> dict[str, list[bytes]]:
         server.kill()
 
 
-def slope(samples: Sequence[Sample], name: str) -> tuple[float, int]:
-    """Growth of ``name`` per 1,000 jobs, fitted over the longest life behind its warm-up, and how many jobs that was."""
+def growth(samples: Sequence[Sample], name: str, *, at_rest: bool = False) -> Growth:
+    """Of ``name``, fitted over the longest life behind its warm-up."""
     lives: dict[int, list[Sample]] = defaultdict(list)
     for each in samples:
-        if each.jobs > WARM_UP:
+        if each.jobs > WARM_UP and each.at_rest is at_rest:
             lives[each.life].append(each)
     longest = max(lives.values(), key=lambda life: life[-1].jobs - life[0].jobs, default=[])
     if len(longest) < 3:
-        return 0.0, 0
-    jobs = np.array([each.jobs for each in longest], float)
-    return float(np.polyfit(jobs, [getattr(each, name) for each in longest], 1)[0] * 1000), int(jobs[-1] - jobs[0])
+        return Growth()
+    jobs, values = (np.array([getattr(each, key) for each in longest], float) for key in ("jobs", name))
+    line = np.polyfit(jobs, values, 1)
+    spread = float(((jobs - jobs.mean()) ** 2).sum())
+    off = float(((values - np.polyval(line, jobs)) ** 2).sum())
+    error = (off / (len(longest) - 2) / spread) ** 0.5 if spread else 0.0
+    return Growth(slope=float(line[0]) * 1000, error=error * 1000, jobs=int(jobs[-1] - jobs[0]), samples=len(longest))
 
 
 def unexpected(log: Path) -> list[str]:
@@ -333,17 +388,22 @@ def unexpected(log: Path) -> list[str]:
 
 
 def table(found: Findings, minutes: float, log_lines: Sequence[str], kinds: int) -> tuple[str, bool]:
-    growth, behind = slope(found.samples, "megabytes")
-    files, threads = (slope(found.samples, name)[0] for name in ("files", "threads"))
-    last = found.samples[-1] if found.samples else Sample(life=0, jobs=0, megabytes=0, files=0, threads=0)
-    good = not found.wrong and not log_lines and (behind < FEWEST or (growth < SLOPE_LIMIT and abs(files) < 5 and abs(threads) < 5))
+    resting, busy = (growth(found.samples, "megabytes", at_rest=at_rest) for at_rest in (True, False))
+    own = growth(found.samples, "own", at_rest=True)
+    files, threads = (growth(found.samples, name).slope for name in ("files", "threads"))
+    last, rests = (found.samples or [Sample(life=0, jobs=0, megabytes=0, files=0, threads=0)])[-1], [each.megabytes for each in found.samples if each.at_rest]
+    steady = resting.slope < SLOPE_LIMIT and abs(files) < 5 and abs(threads) < 5
+    good = not found.wrong and not log_lines and (resting.jobs < FEWEST or steady)
     rows = [
         ("duration", f"{minutes:.0f} minutes"), ("request kinds, each with its reference", str(kinds)), ("jobs sent", str(len(found.sent))),
         ("how they ended", ", ".join(f"{name} {count}" for name, count in sorted(found.states.items()))),
         ("pictures compared with their reference", str(found.compared)), ("kill -9 and restart", str(found.kills)), ("interrupts", str(found.stops)),
         ("settings, unloading, lists", str(found.swaps)), ("wrong pictures", str(len(found.wrong["wrong pictures"]))), ("lost jobs", str(len(found.wrong["lost jobs"]))),
         ("failed jobs, refused requests, not saved", str(sum(len(found.wrong[name]) for name in ("failed jobs", "refused", "not saved")))),
-        ("unexpected lines in the log", str(len(log_lines))), (f"memory, MB per 1,000 jobs over {behind} jobs (limit {SLOPE_LIMIT:g})", f"{growth:+.2f}"),
+        ("unexpected lines in the log", str(len(log_lines))), (f"memory at rest, MB per 1,000 jobs (limit {SLOPE_LIMIT:g})", f"{resting.slope:+.2f}, standard error {resting.error:.2f}, over {resting.jobs} jobs and {resting.samples} rests"),
+        ("of it in no mapped file, MB per 1,000 jobs", f"{own.slope:+.2f}, standard error {own.error:.2f}"),
+        ("memory at rest, MB, least to most; first and last", f"{min(rests):.1f} to {max(rests):.1f}; {rests[0]:.1f} and {rests[-1]:.1f}" if rests else "never"),
+        ("memory under traffic, MB per 1,000 jobs", f"{busy.slope:+.2f}, standard error at least {busy.error:.2f}, over {busy.jobs} jobs"),
         ("memory at the end, MB", f"{last.megabytes:.0f}"), ("open files per 1,000 jobs; at the end", f"{files:+.2f}; {last.files}"),
         ("threads per 1,000 jobs; at the end", f"{threads:+.2f}; {last.threads}"),
     ]  # fmt: skip

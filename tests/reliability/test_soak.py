@@ -17,10 +17,10 @@ from tests.soak import (
     Findings,
     Sample,
     Soak,
+    growth,
     pictures_of,
     references,
     request_kinds,
-    slope,
     table,
     unexpected,
 )
@@ -49,17 +49,33 @@ def test_kinds_of_requests_in_random_order(real: Real) -> None:
     assert files <= before[0] + 2 and threads <= before[1] + 2
 
 
-def lives(growth: float, *, jobs: int = WARM_UP + 2 * FEWEST) -> list[Sample]:
-    """A short life, then a long one that grows by ``growth`` MB per 1,000 jobs once it is warm."""
-    short = [Sample(life=0, jobs=n, megabytes=900 + n, files=9, threads=9) for n in range(WARM_UP + 20)]
-    return short + [Sample(life=1, jobs=n, megabytes=400 + (n if n < WARM_UP else WARM_UP + (n - WARM_UP) * growth / 1000), files=20, threads=8) for n in range(jobs)]
+def lives(growing: float, *, jobs: int = WARM_UP + 2 * FEWEST) -> list[Sample]:
+    """A short life, then a long one that grows at rest by ``growing`` MB per 1,000 jobs once it is warm, and under traffic by 30 more."""
+    found = [Sample(life=0, jobs=n, megabytes=900 + n, files=9, threads=9, at_rest=True) for n in range(WARM_UP + 20)]
+    for n in range(jobs):
+        level = 400 + (n if n < WARM_UP else WARM_UP + (n - WARM_UP) * growing / 1000)
+        found.append(Sample(life=1, jobs=n, megabytes=level, files=20, threads=8, at_rest=True))
+        found.append(Sample(life=1, jobs=n, megabytes=level + 30 * n / 1000, files=20, threads=8))
+    return found
 
 
-@pytest.mark.parametrize("growth", [0.0, 1.5, 7.0, -3.0])
-def test_growth_is_that_of_the_longest_life_once_it_is_warm(growth: float) -> None:
-    found = Findings(samples=lives(growth))
-    assert slope(found.samples, "megabytes")[0] == pytest.approx(growth, abs=0.01) and slope(found.samples, "files")[0] == pytest.approx(0, abs=1e-6)
-    assert table(found, 20, [], 3)[1] is (growth < SLOPE_LIMIT)
+@pytest.mark.parametrize("growing", [0.0, 1.5, 7.0, -3.0])
+def test_growth_is_that_of_the_longest_life_at_rest_once_it_is_warm(growing: float) -> None:
+    found = Findings(samples=lives(growing))
+    assert growth(found.samples, "megabytes", at_rest=True).slope == pytest.approx(growing, abs=0.01)
+    assert growth(found.samples, "megabytes").slope == pytest.approx(growing + 30, abs=0.01) and growth(found.samples, "files").slope == pytest.approx(0, abs=1e-6)
+    assert table(found, 20, [], 3)[1] is (growing < SLOPE_LIMIT)
+
+
+def test_the_error_of_a_growth_is_that_of_the_numbers_it_was_fitted_to() -> None:
+    draw, slopes, told = random.Random(3), list[float](), list[float]()
+    for _ in range(60):
+        samples = [Sample(life=0, jobs=WARM_UP + 20 * n, megabytes=400 + draw.gauss(0, 5), files=9, threads=9, at_rest=True) for n in range(1, 61)]
+        found = growth(samples, "megabytes", at_rest=True)
+        slopes.append(found.slope)
+        told.append(found.error)
+    spread = (sum(each**2 for each in slopes) / len(slopes)) ** 0.5
+    assert 0.7 < spread / (sum(told) / len(told)) < 1.4
 
 
 @pytest.mark.parametrize("name", ["wrong pictures", "lost jobs", "failed jobs", "refused", "not saved"])
