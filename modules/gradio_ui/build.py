@@ -26,7 +26,7 @@ from modules.gradio_ui.foreign_components import ToolButton
 from modules.gradio_ui.foreign_head import foreign_head
 from modules.gradio_ui.foreign_tabs import build_foreign_tabs, scripts_of
 from modules.gradio_ui.generation_tab import build_generation_tab
-from modules.gradio_ui.gradio_files import FRONTEND, FRONTEND_URL, preloads
+from modules.gradio_ui.gradio_files import FRONTEND_URL, GradioFiles, preloads
 from modules.gradio_ui.gradio_gate import check_given_files
 from modules.gradio_ui.head import head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
@@ -40,7 +40,7 @@ from modules.gradio_ui.quicksettings import Following, build_quicksettings, wire
 from modules.gradio_ui.send_to import wire_send_buttons
 from modules.gradio_ui.settings_tab import build_settings_tab
 from modules.gradio_ui.shown_files import ShownFiles
-from modules.gradio_ui.static_files import STATIC_URL, KeptFiles, PageFiles
+from modules.gradio_ui.static_files import STATIC_URL, PageFiles
 from modules.gradio_ui.theme import page_theme, themes_folder
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.table import TXT2IMG
@@ -144,7 +144,7 @@ def mount(fastapi_app: FastAPI, blocks: Page, app: App) -> FastAPI:
     """Serve ``blocks`` at "/" and our own files below STATIC_URL. Routes that were added before keep the precedence."""
     open_head_slot()
     fastapi_app.mount(f"/{STATIC_URL}", PageFiles(), name=STATIC_URL)
-    fastapi_app.mount(f"/{FRONTEND_URL}", KeptFiles(directory=FRONTEND), name=FRONTEND_URL)
+    fastapi_app.mount(f"/{FRONTEND_URL}", GradioFiles(), name=FRONTEND_URL)
     served = _mount_page(fastapi_app, blocks)
 
     def anew() -> FastAPI:

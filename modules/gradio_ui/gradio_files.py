@@ -9,13 +9,40 @@ from functools import lru_cache
 from pathlib import Path
 
 from gradio import routes
+from starlette.types import Scope
 
-from modules.gradio_ui.static_files import TREE, versioned
+from modules.gradio_ui.mended_gradio import NOT_NEEDED, mended
+from modules.gradio_ui.static_files import TREE, KeptFiles, versioned
 
 FRONTEND = Path(routes.__file__).with_name("templates") / "frontend" / "assets"
 FRONTEND_URL = "assets"
 _DEPENDENCIES = re.compile(r"m\.f=(\[[^\]]*\])")  # files that a script may ask for, by the numbers that stand beside its imports
 _IMPORT = re.compile(r"import\(`\./([^`]+)`\)(?:\.then\([^)]*\))?,__vite__mapDeps\(\[([\d,]*)\]\)")
+
+
+class GradioFiles(KeptFiles):
+    """What stands below FRONTEND_URL: Gradio's files, its scripts with less work in them. Those have Gradio's addresses but are ours: browsers ask again."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=FRONTEND)
+
+    def is_versioned(self, path: str, scope: Scope) -> bool:
+        found = super()._text(path) if path.endswith(".js") else None
+        return found is None or _mended(found) == found
+
+    def _text(self, path: str) -> bytes | None:
+        found = super()._text(path)
+        return _mended(found) if found is not None and path.endswith(".js") else found
+
+
+@lru_cache(maxsize=256)
+def _mended(script: bytes) -> bytes:
+    try:
+        text = script.decode("utf-8")
+    except UnicodeDecodeError:
+        return script
+    made = mended(text)
+    return script if made == text else made.encode("utf-8")
 
 
 def faster_tree() -> str:
@@ -43,7 +70,7 @@ def _preloads(kinds: frozenset[str]) -> tuple[str, ...]:
     if core is None:
         return ()
     files = dict.fromkeys([core.name, *_of_the_page(), *_of_components(core, kinds)])
-    return tuple(_link(name) for name in files if (FRONTEND / name).is_file())
+    return tuple(_link(name) for name in files if (FRONTEND / name).is_file() and not name.startswith(NOT_NEEDED))
 
 
 def _link(name: str) -> str:

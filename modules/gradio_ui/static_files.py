@@ -96,15 +96,12 @@ class KeptFiles(StaticFiles):
         if found is None:
             response = await super().get_response(path, scope)
         else:
-            is_packed = "gzip" in Headers(scope=scope).get("accept-encoding", "")
-            response = Response(_packed(found) if is_packed else found, media_type=MEDIA_TYPES[suffix], headers={"Vary": "Accept-Encoding"})
-            if is_packed:
-                response.headers["Content-Encoding"] = "gzip"
-        if response.status_code == 200 and self.is_versioned(scope):
+            response = _text_answer(found, MEDIA_TYPES[suffix], Headers(scope=scope))
+        if response.status_code == 200 and self.is_versioned(path, scope):
             response.headers["Cache-Control"] = KEPT
         return response
 
-    def is_versioned(self, scope: Scope) -> bool:
+    def is_versioned(self, path: str, scope: Scope) -> bool:
         """Whether the address names this content alone. As Gradio's build calls its files."""
         return True
 
@@ -120,11 +117,21 @@ class PageFiles(KeptFiles):
     def __init__(self) -> None:
         super().__init__(directory=STATIC)
 
-    def is_versioned(self, scope: Scope) -> bool:
+    def is_versioned(self, path: str, scope: Scope) -> bool:
         return bool(scope.get("query_string"))
 
     def _text(self, path: str) -> bytes | None:
         return bundle(path) if path in BUNDLES else super()._text(path)
+
+
+def _text_answer(content: bytes, media_type: str, asked: Headers) -> Response:
+    """The content, compressed for who can take it; without it where the browser has it already."""
+    headers = {"Vary": "Accept-Encoding", "ETag": f'"{_digest(content)}"', "Cache-Control": "no-cache"}
+    if asked.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    if "gzip" in asked.get("accept-encoding", ""):
+        return Response(_packed(content), media_type=media_type, headers={**headers, "Content-Encoding": "gzip"})
+    return Response(content, media_type=media_type, headers=headers)
 
 
 def bundle(name: str) -> bytes:
@@ -139,7 +146,7 @@ def versioned(name: str) -> str:
     return f"{STATIC_URL}/{name}?{_digest(content)}"
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 

@@ -9,7 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from modules.gradio_ui.checkpoint_choice import start_size
+from modules.gradio_ui.gradio_files import FRONTEND, FRONTEND_URL
 from modules.gradio_ui.head import head_html
+from modules.gradio_ui.mended_gradio import PLACES, mended
 from modules.gradio_ui.page_state import SCRIPT_SETTINGS, awaited_ids
 from modules.gradio_ui.static_files import BUNDLES, SCRIPTS, STATIC, STYLES, TREE, bundle
 from modules.gradio_ui.ui_config import UiConfig
@@ -118,6 +120,34 @@ def test_scripts_and_styles_are_one_file_each_that_browsers_keep(page: BuiltPage
     assert len(preloaded) > 30 and len(set(preloaded)) == len(preloaded)
     kept = client.get(f"/{preloaded[0]}", headers={"Accept-Encoding": "identity"})
     assert kept.status_code == 200 and "immutable" in kept.headers["Cache-Control"] and "Content-Encoding" not in kept.headers
+
+
+def test_what_the_browser_has_already_is_not_sent_again(page: BuiltPage) -> None:
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from modules.gradio_ui.build import mount
+
+    client = TestClient(mount(FastAPI(), page.blocks, page.app))
+    script = next(path.name for path in FRONTEND.glob("*.js") if mended(path.read_text(encoding="utf-8")) != path.read_text(encoding="utf-8"))
+    for address in ("/", "/webui-static/script.js", f"/{FRONTEND_URL}/{script}"):
+        first = client.get(address)
+        assert first.status_code == 200 and first.headers["Cache-Control"] == "no-cache"
+        again = client.get(address, headers={"If-None-Match": first.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert client.get(address, headers={"If-None-Match": '"other"', "Accept-Encoding": "identity"}).text == first.text
+    tag = client.get("/").headers["ETag"]
+    page.app.settings.set("jpeg_quality", 41)
+    changed = client.get("/", headers={"If-None-Match": tag})
+    assert changed.status_code == 200 and '"jpeg_quality": 41' in changed.text
+
+
+def test_each_place_of_gradios_scripts_that_is_written_otherwise_is_there(page: BuiltPage) -> None:
+    scripts = [path.read_text(encoding="utf-8") for path in FRONTEND.glob("*.js")]
+    for pattern, written in PLACES:
+        found = [match for text in scripts if (match := pattern.search(text))]
+        assert found, f"this Gradio has no {pattern.pattern[:60]}: its page works, but is slower; see mended_gradio.py"
+        assert all(written(match) != match[0] for match in found)
 
 
 def test_the_html_is_kept_but_its_head_is_of_this_moment_and_its_addresses_are_the_visitors(page: BuiltPage) -> None:
