@@ -83,7 +83,7 @@ class MergerTab:
         self.fields["discard_weights"] = gr.Textbox(
             "", label="Discard weights with matching name", elem_id="modelmerger_discard_weights", elem_classes=["gradio-textbox"],
             placeholder="a regular expression, such as ^model_ema")
-        with gr.Accordion("Metadata", open=False, elem_id="modelmerger_metadata"):
+        with gr.Accordion("Metadata", open=False, elem_id="modelmerger_metadata", elem_classes=["opened-late"]):
             with form_row():
                 self.fields["save_metadata"] = _checkbox("modelmerger_save_metadata", "Save metadata")
                 self.fields["add_merge_recipe"] = _checkbox("modelmerger_add_recipe", "Add merge recipe metadata")

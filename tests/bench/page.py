@@ -45,7 +45,7 @@ class Visited:
 
 
 def visit(context: BrowserContext, address: str) -> tuple[Page, Visited]:
-    """A page of its own in ``context``, opened and looked at: its tabs at the very moment at which it calls itself ready."""
+    """A page of its own in ``context``, opened and looked at: its tabs as soon as it calls itself ready."""
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     session = context.new_cdp_session(page)
@@ -55,7 +55,7 @@ def visit(context: BrowserContext, address: str) -> tuple[Page, Visited]:
     for domain in ("Network", "Performance"):
         session.send(f"{domain}.enable")
     page.goto(address, wait_until="commit")
-    page.wait_for_selector("html.webui-ready", state="attached")
+    page.wait_for_function("document.documentElement.classList.contains('webui-ready')", polling=100)  # rarely: looking takes time, too
     metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
     tabs = page.evaluate(TABS)
     ready = page.evaluate("performance.getEntriesByName('webui-ready')[0].startTime") / 1000

@@ -90,7 +90,7 @@ webui.openLateParts = async function() {
 onUiLoaded(async() => {
     const reached = new Promise((resolve) => {
         for (const kind of ["pointerdown", "focusin"]) {
-            document.addEventListener(kind, (event) => event.target.closest?.("[id$=_script_container]") && resolve(), {passive: true});
+            document.addEventListener(kind, (event) => event.target.closest?.("[id$=_script_container], .opened-late") && resolve(), {passive: true});
         }
     });
     // when nobody has touched the page for a moment: what is opened would stand in the way of a hand
