@@ -68,7 +68,7 @@ def _text_width() -> int | None:
     components = current().checkpoints.components if is_occupied() else None
     if components is None:
         return None
-    return sum(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders)  # type: ignore[operator]
+    return sum(encoder.width for encoder in components.text_encoders)
 
 
 def _fitting(fits: bool) -> dict[str, Embedding]:
@@ -118,7 +118,7 @@ class EmbeddingDatabase:
         components = current().checkpoints.components
         if components is None:
             return None, None
-        widths = tuple(each.module.get_input_embeddings().weight.shape[1] for each in components.text_encoders if each.spec.is_clip)  # type: ignore[operator]
+        widths = tuple(each.width for each in components.text_encoders if each.spec.is_clip)
         found = current().embeddings.finder(prompt_tokenizer().tokenize, widths).find(tokens, offset)
         return (None, None) if found is None else (self.word_embeddings.get(found[0].name), found[1])
 

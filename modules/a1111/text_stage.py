@@ -169,7 +169,7 @@ class FrozenCLIPEmbedderWithCustomWordsBase(TextConditionalModel):
     def _rules(self) -> Chunking:
         app = current()
         settings = app.settings
-        widths = tuple(each.module.get_input_embeddings().weight.shape[1] for each in self._components.text_encoders if each.spec.is_clip)  # type: ignore[operator]
+        widths = tuple(each.width for each in self._components.text_encoders if each.spec.is_clip)
         return Chunking(tokenizer=prompt_tokenizer(), emphasis=settings.get("emphasis"), comma_backtrack=settings.get("comma_padding_backtrack"),
                         embeddings=app.embeddings.finder(prompt_tokenizer().tokenize, widths))
 

@@ -120,7 +120,7 @@ def _text_widths(app: App) -> tuple[int, ...] | None:
     components = app.checkpoints.components
     if components is None:
         return None
-    return tuple(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders)   # type: ignore[operator]
+    return tuple(encoder.width for encoder in components.text_encoders)
 
 
 def upscalers(app: App) -> list[dict[str, Any]]:

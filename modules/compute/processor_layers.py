@@ -63,8 +63,8 @@ def suit_processor(model: nn.Module) -> None:
 
 
 def square_weights(model: nn.Module) -> frozenset[str]:
-    """The weights of ``model``, in float32, that ``suit_processor`` stores ``cells_first``: who reads them from a file may do so at once."""
-    return frozenset(f"{name}.weight" for name, layer in model.named_modules() if _steps_by_one(layer) and _is_square(layer))
+    """The weights of ``model``, in float32, that ``suit_processor`` stores ``cells_first``, or did: who reads them from a file may do so at once."""
+    return frozenset(f"{name}.weight" for name, layer in model.named_modules() if isinstance(layer, SquareConv2d) or (_steps_by_one(layer) and _is_square(layer)))
 
 
 def cells_first(weight: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def encode_empty_prompt(
 
 def _widths(components: Components) -> tuple[int, ...]:
     """Of each text encoder that embeddings are made for."""
-    return tuple(encoder.module.get_input_embeddings().weight.shape[1] for encoder in components.text_encoders if encoder.spec.is_clip)   # type: ignore[operator]
+    return tuple(encoder.width for encoder in components.text_encoders if encoder.spec.is_clip)
 
 
 def _old_timing_matters(prompts: Sequence[str], steps: int, hires_steps: int | None) -> bool:

@@ -25,9 +25,9 @@ class PromptReader(Protocol):
 
 def stand_reader(components: Components, reader: Any) -> None:
     """From now on ``reader`` is looked at before prompts of this model are read."""
-    components.text_encoders[0].module.__dict__["prompt_reader"] = reader
+    components.text_encoders[0].built.__dict__["prompt_reader"] = reader
 
 
 def reader_at(components: Components) -> Any:
     """The PromptReader that stands there, or None."""
-    return components.text_encoders[0].module.__dict__.get("prompt_reader") if components.text_encoders else None
+    return components.text_encoders[0].built.__dict__.get("prompt_reader") if components.text_encoders else None

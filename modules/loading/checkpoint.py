@@ -24,7 +24,8 @@ from modules.loading.fill import Filling
 from modules.loading.float8 import STORED, keep_in_float8
 from modules.loading.parts import NO_FILES, FoundParts, PartFiles, Search
 from modules.loading.prediction import prediction_of
-from modules.loading.vae import prepare_vae, ready, suits_processor
+from modules.loading.unread import may_wait
+from modules.loading.vae import filled_vae, prepare_vae, ready, suits_processor
 from modules.loading.weights import Weights, open_weights
 from modules.schema.errors import CannotLoad, OutOfMemory
 
@@ -62,7 +63,7 @@ def load_checkpoint(
             before_reading()
         components = replace(fill(vae_file or parts.vae_file), own_vae_file=parts.vae_file)
     give_freed_blocks_back()                        # what weights left behind that were put into another order
-    seconds, size = time.perf_counter() - started, size_in_bytes(components.modules())
+    seconds, size = time.perf_counter() - started, size_in_bytes(components.built_modules())
     log.info("loaded %s in %.1f s, %.0f MB, %s", model_file.stem, seconds, size / 1e6, policy.weight_dtype)
     return components
 
@@ -87,7 +88,8 @@ def _prepared(
         policy = _with_room(asked, size, model_file)
         target: dict[str, Any] = {"device": torch.device(policy.load_device), "dtype": dtype}
         alphas = scaled_linear_alphas(family.betas)
-        text_encoders, model = tuple(encoder.fill(**target) for encoder in encoders), denoiser.fill(**target, for_processor=suits_processor(policy))
+        text_encoders = tuple(encoder.fill(**target, later=may_wait(encoder.filling, policy)) for encoder in encoders)
+        model = denoiser.fill(**target, for_processor=suits_processor(policy))
         model = ready(model, policy) if family.denoiser == "unet" else ready_transformer(model, target["device"])
         if policy.float8_weights:
             keep_in_float8(model, getattr(torch, policy.compute_dtype))
@@ -97,7 +99,7 @@ def _prepared(
             prediction=family.prediction if family.is_flow else prediction_of(family, beside, model),
             text_encoders=text_encoders,
             unet=model,
-            vae=ready(vae.fill(device=target["device"], dtype=vae_dtype, for_processor=suits_processor(policy)), policy),
+            vae=filled_vae(vae, policy),
             alphas_cumprod=with_zero_terminal_snr(alphas) if family.zero_terminal_snr or beside.zero_terminal_snr else alphas,
             placement=placement_for(policy),
             policy=policy,

@@ -15,6 +15,7 @@ from modules.library.vae_choice import AUTOMATIC, choose_vae
 from modules.loading.attending import attending
 from modules.loading.components import Components
 from modules.loading.stamp import GONE, Stamp, stamp_of
+from modules.loading.unread import forget_unread
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,8 @@ class Checkpoints:
         self._kept = tuple(each for each in self._kept if each not in old)
         for each in old:
             each.components.placement.release()
-            for module in each.components.modules():
+            each.components.forget_unread()
+            for module in each.components.built_modules():
                 module.to("meta")
         del old, each
         free_memory()
@@ -149,7 +151,7 @@ class Checkpoints:
     def _move(self, components: Components, device: str) -> None:
         """Between device and RAM, where models stay on the device whole; the other memory modes see to it themselves."""
         if components.placement.keeps_all and self._policy.device != "cpu":
-            for module in components.modules():
+            for module in components.built_modules():
                 module.to(device)
 
     def _with_vae(self, known: _Loaded, vae_file: ModelFile | None, vae_stamp: Stamp | None) -> _Loaded:
@@ -163,6 +165,7 @@ class Checkpoints:
 
         vae = load_vae(vae_file or components.checkpoint, components.family, components.policy or self._policy.for_family(components.family))
         components.placement.release()  # the old VAE may be the part that is on the device
+        forget_unread(components.vae)
         exchanged = replace(components, vae=vae, vae_file=vae_file)
         exchanged.attach_vae()
         return _Loaded(components=exchanged, stamp=known.stamp, vae_stamp=vae_stamp)

@@ -11,6 +11,7 @@ from torch import Tensor
 from modules.compute.placement import KeepResident, Placement
 from modules.families.family import ModelFamily, Prediction, TextEncoderSpec
 from modules.library.model_file import ModelFile
+from modules.loading.unread import Unread, forget_unread
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -27,12 +28,26 @@ _ZERO_SNR_LAST_ALPHA = 4.8973451890853435e-08       # A1111's last alpha: 0 woul
 class TextEncoder:
     """One text encoder with its tokenizer (transformers' CLIPTokenizer or a Tokenizer of tokenizers; the vocabularies ship with us).
 
-    module: a CLIPTextModel, with the projection of its pooled output as ``text_projection``; a T5EncoderModel, Qwen2Model or Qwen3Model.
+    built: a CLIPTextModel, with the projection of its pooled output as ``text_projection``; a T5EncoderModel, Qwen2Model or Qwen3Model.
+    unread: its weights, where they are read when ``module`` is first asked for.
     """
 
-    module: nn.Module
+    built: nn.Module
     tokenizer: Any
     spec: TextEncoderSpec
+    unread: Unread | None = None
+
+    @property
+    def module(self) -> nn.Module:
+        """The encoder with its weights. Raises CannotLoad where they are to be read now and cannot."""
+        if self.unread is not None:
+            self.unread.read()
+        return self.built
+
+    @property
+    def width(self) -> int:
+        """Values per token that it takes, which is what embeddings are made for."""
+        return self.built.get_input_embeddings().weight.shape[1]    # type: ignore[operator, union-attr]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,20 +75,36 @@ class Components:
 
     def attached(self) -> Components:
         """This, with every part under its placement's care."""
-        for encoder in self.text_encoders:
-            self.placement.attach(encoder.module)
-        self.placement.attach(self.unet)
+        *texts, unet, _ = self.built_modules() if self.placement.keeps_all else self.modules()      # what moves has to be there
+        for part in (*texts, unet):
+            self.placement.attach(part)
         self.attach_vae()
         return self
 
     def attach_vae(self) -> None:
         """A VAE is entered by its halves, not by a call of its own."""
+        if self.placement.keeps_all:                # nothing to do, and its encoder need not be read for it
+            return
         halves = (self.vae.encoder, self.vae.quant_conv, self.vae.post_quant_conv, self.vae.decoder)
         self.placement.attach(self.vae, *(half for half in halves if half is not None))
 
     def modules(self) -> tuple[nn.Module, ...]:
-        """Every torch module, in the order in which a picture needs them."""
-        return (*(encoder.module for encoder in self.text_encoders), self.unet, self.vae)
+        """Every torch module with its weights, in the order in which a picture needs them. Raises CannotLoad where some are to be read now and cannot."""
+        for encoder in self.text_encoders:
+            assert encoder.module is encoder.built
+        getattr(self.vae, "encoder", None)
+        return self.built_modules()
+
+    def built_modules(self) -> tuple[nn.Module, ...]:
+        """The same modules; on the meta device what is not read yet."""
+        return (*(encoder.built for encoder in self.text_encoders), self.unet, self.vae)
+
+    def forget_unread(self) -> None:
+        """What is not read yet will not be: the model is let go."""
+        for encoder in self.text_encoders:
+            if encoder.unread is not None:
+                encoder.unread.forget()
+        forget_unread(self.vae)
 
 
 def scaled_linear_alphas(betas: tuple[float, float]) -> Tensor:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -53,18 +53,28 @@ class Piece:
 class Filling(Generic[AnyModule]):
     """A module without weights (on the meta device), and where in a file each of them lies: checked, nothing read yet.
 
-    pieces: the module's tensor name -> where the file has it.
+    pieces: the module's tensor name -> where the file has it. lacks_child: they do not fill the whole module.
     """
 
     module: AnyModule
     pieces: Mapping[str, Piece]
     weights: Weights
+    lacks_child: bool = False
 
     def fill(self, *, dtype: torch.dtype, device: torch.device, for_processor: bool = False) -> AnyModule:
         """Read the weights; the module is then in evaluation mode and takes no gradients.
 
-        for_processor: ``suit_processor`` will be called on it.
+        for_processor: ``suit_processor`` will be called on it, or was.
         """
+        return self.put_in(self.read(dtype=dtype, device=device, for_processor=for_processor))
+
+    def put_in(self, weights: dict[str, Tensor]) -> AnyModule:
+        """The module with ``weights``, which ``read`` gave."""
+        self.module.load_state_dict(weights, strict=not self.lacks_child, assign=True)
+        return self.module.requires_grad_(False).eval()
+
+    def read(self, *, dtype: torch.dtype, device: torch.device, for_processor: bool = False) -> dict[str, Tensor]:
+        """The weights by the module's names, which gets none of them yet."""
         entries = self.weights.header.tensors
         loaded: dict[str, Tensor] = {}
         wanted = self.module.state_dict()
@@ -73,14 +83,21 @@ class Filling(Generic[AnyModule]):
         for name in sorted(self.pieces, key=lambda name: entries[self.pieces[name].name].start):  # in the file's order: disks like it
             piece = self.pieces[name]
             stored = TORCH_DTYPES.get(entries[piece.name].dtype)
-            if name in turned and stored in _TURNED_AS_STORED:
-                loaded[name] = cells_first(self.weights.read(piece.name, stored, device).reshape(wanted[name].shape))
+            if name in turned:
+                kind = stored if stored in _TURNED_AS_STORED else dtype
+                loaded[name] = cells_first(self.weights.read(piece.name, kind, device).reshape(wanted[name].shape))
                 continue
             if piece.name != last:
                 last, whole = piece.name, self.weights.read(piece.name, dtype, device)
             loaded[name] = piece.cut(whole).reshape(wanted[name].shape)
-        self.module.load_state_dict(loaded, strict=True, assign=True)
-        return self.module.requires_grad_(False).eval()
+        return loaded
+
+    def split(self, child: str) -> tuple[Filling[AnyModule], Filling[Any]]:
+        """This without the module's part ``child``, and what fills that part alone."""
+        start = f"{child}."
+        rest = {name: piece for name, piece in self.pieces.items() if not name.startswith(start)}
+        inner = {name.removeprefix(start): piece for name, piece in self.pieces.items() if name.startswith(start)}
+        return replace(self, pieces=rest, lacks_child=True), Filling(module=self.module.get_submodule(child), pieces=inner, weights=self.weights)
 
 
 def prepared(module: AnyModule, names: Mapping[str, str | Piece], weights: Weights, *, part: str) -> Filling[AnyModule]:

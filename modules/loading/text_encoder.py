@@ -16,6 +16,7 @@ from modules.loading.language_model import prepare_language_model, ready_languag
 from modules.loading.ldm_names import clip_names, open_clip_names
 from modules.loading.text_layout import clip_config
 from modules.loading.tokenizer import clip_tokenizer, qwen_tokenizer, t5_tokenizer
+from modules.loading.unread import Unread
 from modules.loading.weights import Weights
 
 
@@ -26,13 +27,18 @@ class PreparedTextEncoder:
     filling: Filling[Any]
     spec: TextEncoderSpec
 
-    def fill(self, *, dtype: torch.dtype, device: torch.device) -> TextEncoder:
-        module = self.filling.fill(dtype=dtype, device=device)
+    def fill(self, *, dtype: torch.dtype, device: torch.device, later: bool = False) -> TextEncoder:
+        """later: the weights are read when they are first used."""
         if not self.spec.is_clip:
-            return TextEncoder(module=ready_language_model(module, device), tokenizer=t5_tokenizer() if self.spec.kind == "t5" else qwen_tokenizer(), spec=self.spec)
+            module = ready_language_model(self.filling.fill(dtype=dtype, device=device), device)
+            return TextEncoder(built=module, tokenizer=t5_tokenizer() if self.spec.kind == "t5" else qwen_tokenizer(), spec=self.spec)
+        module = self.filling.module
         positions = torch.arange(module.config.max_position_embeddings, device=device)[None]
         module.embeddings.register_buffer("position_ids", positions, persistent=False)  # no weight; on the meta device until now
-        return TextEncoder(module=module, tokenizer=clip_tokenizer(), spec=self.spec)
+        unread = Unread(self.filling, dtype=dtype) if later else None
+        if not later:
+            self.filling.fill(dtype=dtype, device=device)
+        return TextEncoder(built=module, tokenizer=clip_tokenizer(), spec=self.spec, unread=unread)
 
 
 def prepare_text_encoder(spec: TextEncoderSpec, weights: Weights, heads: int | None) -> PreparedTextEncoder:

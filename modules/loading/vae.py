@@ -18,6 +18,7 @@ from modules.families.foreign import foreign_kind
 from modules.library.model_file import ModelFile
 from modules.loading.components import size_in_bytes
 from modules.loading.fill import Filling, prepared
+from modules.loading.unread import Unread, may_wait, read_later
 from modules.loading.vae_layout import vae_config, vae_levels
 from modules.loading.weights import Weights, open_weights
 from modules.schema.errors import CannotLoad
@@ -50,13 +51,24 @@ def load_vae(vae_file: ModelFile, family: ModelFamily, policy: ComputePolicy) ->
     weights = open_weights(vae_file.path)
     try:
         filling = prepare_vae(weights, family.latent)
-        dtype, device = getattr(torch, policy.vae_dtype), torch.device(policy.load_device)
-        vae = ready(filling.fill(dtype=dtype, device=device, for_processor=suits_processor(policy)), policy)
+        vae = filled_vae(filling, policy)
     finally:
         weights.close()
     seconds, size = time.perf_counter() - started, size_in_bytes((vae,))
     log.info("loaded VAE of %s in %.1f s, %.0f MB, %s", vae_file.stem, seconds, size / 1e6, policy.vae_dtype)
     return vae
+
+
+def filled_vae(filling: Filling[AutoencoderKL], policy: ComputePolicy) -> AutoencoderKL:
+    """The VAE, ``ready``. Its encoder, which a picture from words alone does not need, is read when it is first used, where that may wait."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    dtype, device, for_processor = getattr(torch, policy.vae_dtype), torch.device(policy.load_device), suits_processor(policy)
+    if type(filling.module) is not AutoencoderKL or not may_wait(filling, policy):
+        return ready(filling.fill(dtype=dtype, device=device, for_processor=for_processor), policy)
+    most, encoder = filling.split("encoder")
+    vae = most.fill(dtype=dtype, device=device, for_processor=for_processor)
+    return ready(read_later(vae, "encoder", Unread(encoder, dtype=dtype)), policy)
 
 
 def ready(model: Convolutional, policy: ComputePolicy) -> Convolutional:

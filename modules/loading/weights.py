@@ -6,9 +6,11 @@ that looks into a map of a file which somebody has shortened or copied another o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import torch
 from torch import Tensor
@@ -52,6 +54,7 @@ class SafetensorsWeights:
             self._file = open(header.path, "rb", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise CannotLoad(header.path, f"reading it failed: {error.strerror or error}", "Refresh the list of models.") from error
+        self._version = _version_of(self._file)
 
     def read(self, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
         entry = self.header.tensors[name]
@@ -77,6 +80,22 @@ class SafetensorsWeights:
             self._read_exactly(raw[: count * stored.itemsize])
             flat[first : first + count].copy_(values[:count])
 
+    def opened_again(self) -> SafetensorsWeights:
+        """The same file, open once more. Raises CannotLoad where another one stands there by now."""
+        other = SafetensorsWeights(self.header)
+        if other._version != self._version:
+            other.close()
+            self._refuse_other()
+        return other
+
+    def check_unchanged(self) -> None:
+        """Raises CannotLoad when somebody wrote to the file since it was opened; one that was deleted or moved is still there for us."""
+        if _version_of(self._file) != self._version:
+            self._refuse_other()
+
+    def _refuse_other(self) -> NoReturn:
+        raise CannotLoad(self.header.path, "it was overwritten since the model was loaded", "Generate again: the file is then read anew.")
+
     def _read_exactly(self, into: memoryview) -> None:
         done = 0
         try:
@@ -91,6 +110,11 @@ class SafetensorsWeights:
     def close(self) -> None:
         self._file.close()
         self._buffer = None
+
+
+def _version_of(file: FileIO) -> tuple[int, ...]:
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class FolderWeights:

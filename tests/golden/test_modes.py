@@ -100,7 +100,7 @@ class WatchedBlocks(CopiedBlocks):
 def with_blocks() -> tuple[Components, Callable[[], bool]]:
     device = torch.device("cpu")
     WatchedBlocks.brought = 0
-    return _placed(StreamBlocks(device, traffic=WatchedBlocks(device)), lambda part: None), lambda: WatchedBlocks.brought > 20
+    return _placed(StreamBlocks(device, traffic=WatchedBlocks(device)), lambda part: None), lambda: WatchedBlocks.brought >= 7
 
 
 def _placed(placement: Placement, watch: Callable[[nn.Module], None]) -> Components:

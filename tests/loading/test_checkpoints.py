@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,7 +193,7 @@ def test_a_vae_in_diffusers_layout_is_the_same_vae(
         save_file(tensors, tmp_path / "models" / "VAE" / f"{name}.safetensors")
         catalogue.refresh()
         loaded = load(checkpoints, catalogue, "first", vae=f"{name}.safetensors")
-        assert all(torch.equal(ours, theirs) for ours, theirs in zip(loaded.vae.parameters(), golden.vae.parameters()))
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(loaded.modules()[-1].parameters(), golden.modules()[-1].parameters()))
 
 
 def test_one_line_is_logged(checkpoints: Checkpoints, catalogue: Catalogue, caplog: pytest.LogCaptureFixture) -> None:
@@ -212,6 +214,47 @@ def test_a_file_that_is_overwritten_or_cut_harms_nothing_loaded_from_it(ending: 
     before = predicted(components)
     path.write_bytes(b"cut")
     assert torch.equal(predicted(components), before)
+
+
+def overwritten(path: Path, other: bytes) -> None:
+    path.write_bytes(other)
+
+
+def exchanged(path: Path, other: bytes) -> None:
+    path.with_suffix(".new").write_bytes(other)
+    path.with_suffix(".new").replace(path)
+
+
+def gone(path: Path, other: bytes) -> None:
+    path.unlink()
+
+
+FIRST_USES: tuple[Callable[[Components], object], ...] = (
+    lambda parts: parts.text_encoders[0].module, lambda parts: parts.vae.encode(torch.zeros(1, 3, 64, 64)),  # pyright: ignore[reportArgumentType]
+    lambda parts: parts.vae.state_dict())  # fmt: skip
+
+
+def test_what_waits_for_its_first_use_is_read_from_the_file_that_was_loaded_or_not_at_all(tmp_path: Path, policy: ComputePolicy, golden: Components) -> None:
+    """Text encoder and VAE encoder, of a file that something is done to in between."""
+    other = checkpoint(tmp_path / "other.safetensors", {name: tensor * 2 for name, tensor in golden_tensors().items()}).read_bytes()
+
+    def loaded(name: str) -> Components:
+        return load_checkpoint(listed(checkpoint(tmp_path / f"{name}.safetensors")), policy)
+
+    for done in (exchanged, gone):
+        found = loaded(done.__name__)
+        assert next(found.text_encoders[0].built.parameters()).is_meta and found.vae.device.type == "cpu"
+        done(found.checkpoint.path, other)
+        for ours, theirs in zip(found.modules(), golden.modules()):
+            assert all(torch.equal(here, there) for here, there in zip(ours.parameters(), theirs.parameters(), strict=True))
+        assert not any(tensor.is_meta for tensor in loaded(done.__name__).vae.state_dict().values())
+        assert tuple(found.vae.state_dict()) == tuple(copy.deepcopy(loaded(done.__name__).vae).state_dict()) == tuple(golden.vae.state_dict())
+    for content in (other, other[: len(other) // 2], b""):
+        found = loaded("overwritten")
+        overwritten(found.checkpoint.path, content)
+        for first_use in FIRST_USES:
+            with pytest.raises(CannotLoad, match=r"overwritten\.safetensors"):
+                first_use(found)
 
 
 @pytest.mark.parametrize("attention", [Attention.SUB_QUADRATIC, Attention.SPLIT, Attention.PLAIN, Attention.SDPA_NO_MEMORY_EFFICIENT])

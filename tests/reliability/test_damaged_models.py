@@ -118,6 +118,27 @@ def test_weights_that_are_no_numbers_or_nothing(real: Real) -> None:
     assert np.array_equal(real.draw()[0], before)
 
 
+@pytest.mark.group("R5")
+def test_a_file_that_is_overwritten_once_its_checkpoint_is_loaded_draws_what_it_holds_now(real: Real) -> None:
+    """Before its first picture, for which the rest of it would have been read. Of one that is deleted, the picture comes all the same."""
+    folder = real.models / "Stable-diffusion"
+    other, late = folder / "other.safetensors", folder / "late.safetensors"
+    wanted, first = real.draw(override_settings={"sd_model_checkpoint": other.name})[0], real.draw()[0]
+    late.write_bytes(whole())
+    late.with_suffix(".yaml").write_bytes(checkpoint_path().with_suffix(".yaml").read_bytes())
+    listed_now(real)
+    ours = {"override_settings": {"sd_model_checkpoint": late.name}, "override_settings_restore_afterwards": False}
+    assert real.server.client.post("/sdapi/v1/options", json={"sd_model_checkpoint": late.name}).status_code == 200
+    late.write_bytes(other.read_bytes())
+    assert np.array_equal(real.draw(**ours)[0], wanted)
+    late.write_bytes(whole())
+    assert real.server.client.post("/sdapi/v1/reload-checkpoint").status_code == 200
+    late.unlink()
+    assert np.array_equal(real.draw(**ours)[0], first)
+    late.with_suffix(".yaml").unlink()
+    assert real.server.client.post("/sdapi/v1/options", json={"sd_model_checkpoint": checkpoint_path().name}).status_code == 200
+
+
 def _lora(folder: Path, name: str, tensors: dict[str, torch.Tensor]) -> None:
     save_file(tensors, folder / f"{name}.safetensors")
 
