@@ -156,17 +156,6 @@ def _sweep_all_later(roots: list[Path]) -> None:
 
 
 def _folders_written_to(paths: Paths) -> list[Path]:
-    """Where a killed server may have left temporary files: the data folder's own, and the output folders two levels down."""
-    outputs = paths.outputs_dir
-    try:
-        kinds = [each for each in outputs.iterdir() if each.is_dir()]
-    except OSError:
-        kinds = []
-    newest: list[Path] = []
-    for kind in kinds:
-        try:
-            newest += sorted((each for each in kind.iterdir() if each.is_dir()), reverse=True)[:3]
-        except OSError:
-            continue
+    """Where a killed server may have left temporary files of settings, styles and caches. Those among pictures are ``_sweep_all_later``'s."""
     beside = [paths.config_file.parent, paths.ui_config_file.parent, *(each.parent for each in styles_files(paths))]
-    return list(dict.fromkeys([paths.data_dir, paths.cache_dir, *beside, *kinds, *newest]))
+    return list(dict.fromkeys([paths.data_dir, paths.cache_dir, *beside]))
