@@ -23,6 +23,7 @@ from modules.launching.amd import amd_targets, set_amd_environment
 from modules.launching.log_lines import log_to
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
+from modules.launching.no_sweeping import without_sweeping
 from modules.launching.own_password import with_own_password
 from modules.launching.restart import RESTARTED
 from modules.launching.serving import Address, certificate_files, has_display, listen, when_answering
@@ -81,7 +82,8 @@ def main(arguments: Sequence[str]) -> int:
         parsed = replace(parsed, flags=flags)
         bound, address = listen(parsed.flags)
         key, certificate = certificate_files(parsed.flags)
-        app, server_app = build(parsed, times, extensions)
+        with without_sweeping():
+            app, server_app = build(parsed, times, extensions)
     except WebuiError as error:
         sys.stdout.write(f"{error.message}\n{error.remedy}\n")
         return 1

@@ -6,11 +6,12 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.application.app import App
-from modules.gradio_ui import gradio3_words
+from modules.gradio_ui import gradio3_words, known_signatures, late_blocks
 from modules.gradio_ui.announcing import announce_page
 from modules.gradio_ui.button_titles import button_titles
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
@@ -28,7 +29,7 @@ from modules.gradio_ui.foreign_tabs import build_foreign_tabs, scripts_of
 from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.gradio_files import FRONTEND_URL, GradioFiles, preloads
 from modules.gradio_ui.gradio_gate import check_given_files
-from modules.gradio_ui.head import head_html, open_head_slot
+from modules.gradio_ui.head import NO_API_INFO, head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
 from modules.gradio_ui.img2img_tab import DEPTH_PLACE, build_img2img_tab, depth_place_classes, image_cfg_shown
 from modules.gradio_ui.merger_tab import MergerTab
@@ -43,6 +44,7 @@ from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.static_files import STATIC_URL, PageFiles
 from modules.gradio_ui.theme import page_theme, themes_folder
 from modules.gradio_ui.ui_config import UiConfig
+from modules.launching.no_sweeping import sweep_all
 from modules.schema.table import TXT2IMG
 
 QUEUE_PAUSE = 0.01  # seconds between two looks at Gradio's queue; its own thousand looks a second take 7 % of a core from a picture that is drawn
@@ -86,6 +88,8 @@ class Page(gr.Blocks):
 def build_ui(app: App, slot: PageSlot | None = None) -> Page:
     """All components and events. Nothing is loaded or generated. slot: that of the page which this one will replace."""
     gradio3_words.install(Page)
+    known_signatures.install()
+    late_blocks.install()
     return build_past(app, lambda: _built(app, slot or PageSlot(), starting=slot is None))
 
 
@@ -148,6 +152,7 @@ def mount(fastapi_app: FastAPI, blocks: Page, app: App) -> FastAPI:
     served = _mount_page(fastapi_app, blocks)
 
     def anew() -> FastAPI:
+        sweep_all()
         if is_occupied():
             callbacks.app_reload_callback()
         made = build_ui(app, blocks.slot)
@@ -161,7 +166,7 @@ def mount(fastapi_app: FastAPI, blocks: Page, app: App) -> FastAPI:
 
 def _mount_page(server: FastAPI, blocks: Page) -> FastAPI:
     gr.set_static_paths([*blocks.files.roots, blocks.files.folder])  # shown from where they lie, not from a copy
-    served = gr.mount_gradio_app(
+    gr.mount_gradio_app(
         server,
         blocks,
         path="/",
@@ -172,7 +177,11 @@ def _mount_page(server: FastAPI, blocks: Page) -> FastAPI:
         theme=page_theme(blocks.app_record.settings.get("gradio_theme"), themes_folder(blocks.app_record)),
     )
     blocks._queue.sleep_when_free = QUEUE_PAUSE
-    return served
+    route = server.router.routes[-1]
+    assert isinstance(route, Mount)
+    blocks.app = route.app  # type: ignore[assignment]  # as where Gradio launches a page itself: one server, which has the visitors' states
+    route.app.page_api_info = {("", False): NO_API_INFO}  # type: ignore[attr-defined]  # the page would be made with it, and half of its time goes there
+    return server
 
 
 def _tab(name: str) -> gr.Column:

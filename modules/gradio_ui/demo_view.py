@@ -74,7 +74,6 @@ class DemoView:
     def __init__(self, demo: Blocks, clicks: Sequence[GenerateClick] = ()) -> None:
         self._demo, self._clicks = demo, tuple(clicks)
         self._entered: list[tuple[Any, Any]] = []
-        self._is_changed = False
 
     @property
     def _own(self) -> list[Any]:
@@ -114,9 +113,7 @@ class DemoView:
         Context.root_block, before = self._entered.pop()
         set_render_context(before)
         self._demo.fill_expected_parents()
-        self._is_changed = True
 
     def finish(self) -> None:
-        """All extensions have seen the page: what they added is told to browsers."""
-        if self._is_changed:
-            self._demo.config = self._demo.get_config_file()
+        """All extensions have seen the page: it is described to browsers with what they added."""
+        self._demo.config = self._demo.get_config_file()

@@ -190,7 +190,9 @@ def _teach_events(cls: type[Block]) -> None:
 
 
 def _listening(method: Callable[..., Any]) -> Callable[..., Any]:
-    known = inspect.signature(method).parameters
+    @functools.cache
+    def known() -> Mapping[str, Any]:  # few of the many that are made ever listen
+        return inspect.signature(method).parameters
 
     @functools.wraps(method)
     def listen(*arguments: Any, **keywords: Any) -> Any:
@@ -201,7 +203,7 @@ def _listening(method: Callable[..., Any]) -> Callable[..., Any]:
             keywords["show_progress"] = _PROGRESS.get(keywords["show_progress"], "full")
         if keywords.get("queue", True) is None:
             del keywords["queue"]
-        for name in [name for name in keywords if name not in known]:
+        for name in [name for name in keywords if name not in known()]:
             note(f"event {name}=")
             del keywords[name]
         _ask_the_scripts(keywords, arguments[1] if len(arguments) > 1 else None)

@@ -23,7 +23,7 @@ SLOT = "{{ page_head(request, config) | safe }}"
 FIRST_MODULE = '<script type="module"'
 API_INFO = "{{ gradio_api_info | toorjson }}"  # of named endpoints; a page calls its functions by number
 HEAD_MARK = "<!-- the head of our page -->"  # stands for the head's lines where the request's scope has it as a key
-NO_API_INFO = '{"named_endpoints": {}, "unnamed_endpoints": {}}'
+NO_API_INFO: Mapping[str, Any] = {"named_endpoints": {}, "unnamed_endpoints": {}}
 
 
 def head_html(
@@ -68,7 +68,7 @@ def _page_head(request: Any, config: Mapping[str, Any]) -> str:
 
 
 def _page_api_info(request: Any, info: Any) -> str:
-    return Markup(NO_API_INFO) if _maker(request) else routes.toorjson(info)
+    return Markup(json.dumps(NO_API_INFO)) if _maker(request) else routes.toorjson(info)
 
 
 def _maker(request: Any) -> Callable[[], str] | None:

@@ -1,10 +1,58 @@
-"""Libraries ask once whether torchvision is installed, and remember. They are made to ask before a stand-in of that name can be mistaken for it."""
+"""transformers asks once whether torchvision is installed, and remembers. It is made to ask while no stand-in of that name can be mistaken for it."""
 from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+_ASKED = "transformers.utils.import_utils"
+_NAME = "torchvision"
 
 
 def settle() -> None:
-    """From now on transformers and diffusers know that there is none, whatever bears its name later."""
-    from transformers.utils import import_utils
+    """transformers knows that there is none, whatever bears its name: at once where it is imported already, else as soon as it is."""
+    known = sys.modules.get(_ASKED)
+    if known is not None:
+        _ask(known)
+    elif not any(isinstance(each, _Watch) for each in sys.meta_path):
+        sys.meta_path.insert(0, _Watch())
 
-    import_utils.is_torchvision_available()
-    import_utils.is_torchvision_v2_available()
+
+def _ask(module: Any) -> None:
+    stand_in = sys.modules.pop(_NAME, None)
+    try:
+        module.is_torchvision_available()
+        module.is_torchvision_v2_available()
+    finally:
+        if stand_in is not None:
+            sys.modules[_NAME] = stand_in
+
+
+class _Asking(Loader):
+    """The module's own loader; the module is asked before anybody else can."""
+
+    def __init__(self, own: Any) -> None:
+        self._own = own
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._own, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._own.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._own.exec_module(module)
+        _ask(module)
+
+
+class _Watch(MetaPathFinder):
+    """Finds the module that asks, and nothing else."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path) if fullname == _ASKED else None
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Asking(spec.loader)
+        return spec

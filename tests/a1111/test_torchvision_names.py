@@ -61,6 +61,7 @@ except ModuleNotFoundError:
     pass
 assert importlib.util.find_spec("torchvision") is None
 assert runpy.run_path({str(own)!r})["result"].__name__ == "Resize"
+assert "transformers" not in sys.modules    # two seconds of a start that may need no model
 from transformers.utils import is_torchvision_available
 assert not is_torchvision_available()
 from transformers import CLIPTextModel
