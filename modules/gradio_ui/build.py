@@ -76,6 +76,11 @@ class Page(gr.Blocks):
             check_given_files(inputs, self.allowed_paths)
         return await super().preprocess_data(block_fn, inputs, state, explicit_call)
 
+    async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
+        """Gradio's, which turns what functions return into what browsers are told."""
+        answers = await super().postprocess_data(block_fn, predictions, state)
+        return [gradio3_words.shown_or_not(block, answer) for block, answer in zip(block_fn.outputs, answers)]
+
     def page_head(self) -> str:
         """The lines of <head>, made anew for each visitor: they carry the settings and the jobs of this moment."""
         titles = {str(each.elem_id): each.tooltip for each in self.blocks.values() if isinstance(each, ToolButton) and each.elem_id and each.tooltip}

@@ -22,6 +22,7 @@ from modules.a1111 import callbacks
 from modules.a1111.app_slot import current, is_occupied
 
 DONE = "_speaks_gradio3"
+UNSHOWN = "unshown"     # class of a row or a column that is in the page, but not to be seen: Gradio 6 shows it when told "hidden"
 _FILE_TYPES = {"file": "filepath", "bytes": "binary"}
 _PROGRESS: Mapping[Any, str] = {True: "full", False: "hidden", None: "full"}
 _GONE_EVENTS = ("Changeable", "Clickable", "Submittable", "Editable", "Clearable", "Playable", "Streamable", "Blurrable", "Uploadable", "Releaseable", "Selectable")
@@ -43,6 +44,7 @@ def install(*more: type[Block]) -> None:
     _teach_following()
     _teach_telling()
     _keep_positions()
+    _put_tabs_first()
     for kind in (gr.Dropdown, gr.Radio, gr.CheckboxGroup):
         _take_any_value(kind)
     _add_old_names()
@@ -128,6 +130,14 @@ def _new_keywords(cls: type, given: dict[str, Any], known: Mapping[str, Any] | N
     return words
 
 
+def shown_or_not(block: Any, answer: Any) -> Any:
+    """What an event tells the browser of ``block``: a row or column that is hidden, or shown again, changes its class."""
+    if not (isinstance(block, gr.Row | gr.Column) and isinstance(answer, dict) and answer.get("__type__") == "update" and "visible" in answer):
+        return answer
+    classes = [each for each in answer.get("elem_classes") or block.elem_classes or [] if each != UNSHOWN]
+    return {**answer, "elem_classes": [*classes, *([UNSHOWN] if answer["visible"] == "hidden" else [])]}
+
+
 @contextmanager
 def _one_place(cls: type, slider: Any, words: dict[str, Any]) -> Iterator[None]:
     """A slider whose ends are the same is made as one with a step to go, which Gradio 6 asks for, and has its own end afterwards."""
@@ -144,6 +154,8 @@ def _mark(block: Any) -> None:
     """A1111's classes: gradio-<kind>, and multiselect."""
     listed = [*(block.elem_classes or [])]
     wanted = [f"gradio-{block.get_block_name()}", *(["multiselect"] if getattr(block, "multiselect", False) else [])]
+    if isinstance(block, gr.Row | gr.Column) and block.visible == "hidden":
+        wanted.append(UNSHOWN)
     block.elem_classes = [*(each for each in wanted if each not in listed), *listed]
 
 
@@ -165,6 +177,19 @@ def _keep_positions() -> None:
         return made
 
     component_meta.updateable = updateable
+
+
+def _put_tabs_first() -> None:
+    """Gradio 6 counts a tab's place among all that stands in its gr.Tabs, and then mistakes one tab for another: what is no tab comes behind them."""
+    original = gr.Tabs.__exit__
+
+    @functools.wraps(original)
+    def closed(self: Any, *arguments: Any) -> Any:
+        answer = original(self, *arguments)
+        self.children = sorted(self.children, key=lambda each: not isinstance(each, gr.Tab))
+        return answer
+
+    gr.Tabs.__exit__ = closed  # type: ignore[method-assign]
 
 
 def _teach_telling() -> None:

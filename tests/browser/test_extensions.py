@@ -46,6 +46,12 @@ def test_an_extension_has_its_tab_scripts_styles_and_events(server: RealServer, 
     page.fill("#hooks_field > label > textarea", "hello")
     page.click("#hooks_button")
     page.wait_for_function("document.querySelector('#hooks_field textarea').value === 'hello!NoneFalse'")
+    tabs = page.locator("#hooks_tabs > .tab-wrapper .tab-nav > button")
+    assert tabs.all_inner_texts() == ["one", "two", "three"]  # though something else stands before them
+    assert page.evaluate("getComputedStyle(hooks_row_one).display") == "none"
+    tabs.last.click()
+    page.wait_for_function("[...hooks_tabs.querySelectorAll('.tabitem')].map((each) => each.style.display).join() === 'none,none,block'")
+    page.locator("#hooks_row_three").wait_for(state="visible")  # the button has shown it
     assert page.evaluate("opts.hooks_words") == "some"
 
 

@@ -48,6 +48,25 @@ def test_all_tabs_have_their_buttons_in_the_row() -> None:
     assert (tabs.overflow_behavior, asked.overflow_behavior) == ("wrap", "menu")
 
 
+def test_what_is_no_tab_comes_behind_the_tabs() -> None:
+    with gr.Blocks(), gr.Tabs() as tabs:
+        gr.Textbox()
+        first, second = gr.Tab("a"), gr.Tab("b")
+    assert tabs.children[:2] == [first, second]
+    assert len(tabs.children) == 3
+
+
+def test_a_row_is_hidden_and_shown_by_its_class() -> None:
+    with gr.Blocks():
+        row, text = gr.Row(visible=False, elem_classes=["mine"]), gr.Textbox(visible=False, elem_id="x")
+    assert row.elem_classes == ["gradio-row", "unshown", "mine"]
+    assert "unshown" not in (text.elem_classes or [])
+    shown = gradio3_words.shown_or_not(row, {"__type__": "update", "visible": True})
+    assert shown == {"__type__": "update", "visible": True, "elem_classes": ["gradio-row", "mine"]}
+    assert gradio3_words.shown_or_not(row, {"__type__": "update", "visible": "hidden"})["elem_classes"] == ["gradio-row", "mine", "unshown"]
+    assert gradio3_words.shown_or_not(text, {"__type__": "update", "visible": True}) == {"__type__": "update", "visible": True}
+
+
 def test_events_take_js_and_follow_each_other() -> None:
     with gr.Blocks() as page:
         text, button = gr.Textbox(), gr.Button("b")

@@ -10,11 +10,22 @@ webui.liftTextareas = function(root) {
     }
 };
 
-// Gradio's own tabs: A1111's class for the row of buttons.
+// Gradio's own tabs: A1111's class for the row of buttons, Gradio 3's style for the panels.
 webui.nameTabRows = function(root) {
     for (const row of root.querySelectorAll(".tabs [role=tablist]:not(.visually-hidden)")) {
         row.classList.add("tab-nav");
     }
+    root.querySelectorAll(".tabs > .tabitem").forEach(webui.nameShownTab);
+};
+
+// The panel that is shown says "block" in its style, as Gradio 3's did: extensions look there which one it is. How it is laid out says style.css.
+webui.shownTabs = new MutationObserver((records) => records.forEach((record) => webui.nameShownTab(record.target)));
+
+webui.nameShownTab = function(panel) {
+    if (panel.style.display === "flex") {
+        panel.style.display = "block";
+    }
+    webui.shownTabs.observe(panel, {attributes: true, attributeFilter: ["style"]});
 };
 
 // Gradio 6 holds places in the page with comments, where Gradio 3 had the bare text or HTML. Who asks a button, or a piece of HTML, for
@@ -59,7 +70,7 @@ webui.normalise = function(records) {
         for (const node of record.addedNodes) {
             if (node.nodeType === Node.ELEMENT_NODE && node.firstElementChild) {
                 webui.liftTextareas(node);
-                webui.nameTabRows(node);
+                webui.nameTabRows(node.matches(".tabitem") ? node.parentElement || node : node);
                 nameless ||= node.querySelector("button.tool:not([aria-label])") !== null;
             }
         }

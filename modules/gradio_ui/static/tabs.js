@@ -8,7 +8,7 @@ webui.tabPanels = () => Array.from(gradioApp().querySelectorAll("#tabs > .tabite
 
 webui.showTab = function(panelId) {
     for (const panel of webui.tabPanels()) {
-        panel.style.display = panel.id === panelId ? "flex" : "none";
+        panel.style.display = panel.id === panelId ? "block" : "none";  // what extensions look for; style.css lays it out
     }
     for (const button of webui.tabButtons()) {
         const chosen = button.id === `${panelId}-button`;
@@ -77,7 +77,7 @@ webui.showInnerTab = function(root, buttons, chosen) {
         button.classList.toggle("selected", on);
         button.setAttribute("aria-selected", String(on));
         button.tabIndex = on ? 0 : -1;
-        document.getElementById(button.getAttribute("aria-controls")).style.display = on ? "flex" : "none";
+        document.getElementById(button.getAttribute("aria-controls")).style.display = on ? "block" : "none";
     }
     webui.keepInnerTab(root, chosen);
     root.dispatchEvent(new CustomEvent("innertab", {detail: buttons.indexOf(chosen)}));

@@ -27,7 +27,12 @@ def on_ui_tabs():
             button = ToolButton("x", elem_id="hooks_button")
         with gr.Accordion("Closed", open=False), InputAccordion(False, label="More", elem_id="hooks_more") as more:
             gr.Textbox(label="Inside", elem_id="hooks_inside")
-        button.click(fn=lambda text, name, on: (gr.Textbox.update(value=f"{text}!{name}{on}"), text), inputs=[field, chosen, more], outputs=[field, bridge], _js="(...a) => a", show_progress=False)
+        with gr.Tabs(elem_id="hooks_tabs"):
+            gr.Textbox(visible=False)
+            for name in ("one", "two", "three"):
+                with gr.Tab(name, elem_id=f"hooks_{name}"), gr.Row(visible=False, elem_id=f"hooks_row_{name}") as row:
+                    gr.Button(name)
+        button.click(fn=lambda text, name, on: (gr.Textbox.update(value=f"{text}!{name}{on}"), text, gr.Row.update(visible=True)), inputs=[field, chosen, more], outputs=[field, bridge, row], _js="(...a) => a", show_progress=False)
     return [(tab, "Hooks", "hooks")]
 
 
