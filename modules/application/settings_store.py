@@ -85,7 +85,7 @@ class SettingsStore:
 
     def changed(self) -> dict[str, Any]:
         """The values that differ from their defaults."""
-        return {setting.key: value for setting in self._table if (value := self.get(setting.key)) != setting.fresh_default()}
+        return {setting.key: value for setting in self._table if setting.key in self._values and (value := self.get(setting.key)) != setting.fresh_default()}
 
     def save(self) -> None:
         """Write config.json, old or new but never half; the version before stays as config.json.bak. Raises StorageError."""

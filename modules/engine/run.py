@@ -99,7 +99,7 @@ class Run:
         before = next(vae.parameters()).dtype
 
         tiled = nullcontext() if self.tiles is None else self.tiles.on_vae(vae)
-        with self.models.now.vae_in_use, leaving_soon(vae, self.cancel), tiled:
+        with self.models.now.vae_in_use, leaving_soon(vae, self.cancel, latents.shape[-2] * latents.shape[-1]), tiled:
             for each in latents:
                 found.append(decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, rescue=self.vae_rescue))
         now = next(vae.parameters()).dtype

@@ -9,9 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from modules.compute import processor_layers
 from modules.compute.convolution import Scratch, convolved
 from modules.compute.processor_layers import PointConv2d, SquareConv2d, suit_processor
 from modules.engine.tiling import tiled
+
+
+@pytest.fixture(autouse=True)
+def narrow_layers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small tests are of narrow layers, which otherwise stay as they are."""
+    monkeypatch.setattr(processor_layers, "FEWEST_OUTPUTS", 16)
 
 
 def exactly(x: Tensor, layer: nn.Conv2d) -> Tensor:

@@ -10,10 +10,17 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
+from modules.compute import processor_layers
 from modules.compute.hooked import Watcher
 from modules.compute.processor_layers import suit_processor
 from modules.loading import lean_decoder
 from modules.loading.lean_blocks import make_lean
+
+
+@pytest.fixture(autouse=True)
+def narrow_layers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small tests are of narrow layers, which otherwise stay as they are."""
+    monkeypatch.setattr(processor_layers, "FEWEST_OUTPUTS", 16)
 
 
 @pytest.fixture(scope="module")

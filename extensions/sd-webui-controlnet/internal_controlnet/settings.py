@@ -51,5 +51,5 @@ def add_settings() -> None:
 def setting(key: str, p: Any = None) -> Any:
     """The value that holds now; for a job ``p``, its own override of it."""
     value = (p.override_settings if p is not None else {}).get(key)
-    value = shared.opts.data.get(key) if value is None else value
+    value = getattr(shared.opts, key, None) if value is None else value
     return OPTIONS[key][0] if value is None else value

@@ -110,6 +110,7 @@ def test_an_interrupt_after_the_last_step_waits_for_the_decoder_only_a_moment(
             token.interrupt()
 
     monkeypatch.setattr(undecoded, "PATIENCE", patience)
+    monkeypatch.setattr(undecoded, "FEW_CELLS", 0)
     watched = components.vae.decoder.conv_in.register_forward_pre_hook(look)
     result = generate(replace(REQUEST, batch_size=2), components, policy=POLICY, cancel=token)
     watched.remove()
