@@ -1,5 +1,6 @@
 """``python -m modules.starter``: draws the pictures, trains the starter model and writes it to models/Stable-diffusion.
-``python -m modules.starter control`` does so with its ControlNet, which goes to models/ControlNet; ``guide`` then trains that one on, on what sampling does.
+``python -m modules.starter control`` does so with its ControlNet, which goes to models/ControlNet; ``guide`` then trains that one on, on what sampling does;
+``blend --files ...`` writes the mean of several of its states.
 
 Every stage goes on from its last checkpoint in modules/starter/.work; delete that folder to begin anew.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
 from modules.starter import export, judge, preview
+from modules.starter.control_blend import blend_controls
 from modules.starter.control_guidance import guide_control
 from modules.starter.control_training import STEPS as CONTROL_STEPS
 from modules.starter.control_training import build_control, train_control
@@ -31,10 +34,13 @@ WHITENING_PICTURES = 768
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m modules.starter", description=__doc__)
-    parser.add_argument("stage", nargs="?", choices=("model", "control", "guide", "judge"), default="model", help="what to train (default: model)")
+    parser.add_argument("stage", nargs="?", choices=("model", "control", "guide", "blend", "judge"), default="model", help="what to train (default: model)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; on a busy machine one is fastest (default: 1)")
     parser.add_argument("--control-steps", type=int, default=CONTROL_STEPS, help="of the ControlNet's training; it may be changed on the way (default: %(default)s)")
+    parser.add_argument("--files", type=Path, nargs="+", default=[], help="ControlNets to blend: copies of the shipped file, from several moments")
     arguments = parser.parse_args()
+    if arguments.stage == "blend" and not arguments.files:
+        parser.error("name the files to blend: --files a.safetensors b.safetensors")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
     if arguments.stage == "judge":
@@ -43,6 +49,8 @@ def main() -> None:
         train_control(*read_networks(export.CHECKPOINT), steps=arguments.control_steps)
     elif arguments.stage == "guide":
         guide_shipped_control()
+    elif arguments.stage == "blend":
+        export.export_control(blend_controls(read_networks(export.CHECKPOINT)[0], arguments.files))
     else:
         train_model()
 

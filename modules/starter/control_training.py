@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,15 @@ def predict_with_map(unet: UNet2DConditionModel, control: ControlNetModel, noisy
     return networks[1](noisy, timesteps, context, down_block_additional_residuals=down, mid_block_additional_residual=middle).sample
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShownPicture:
+    """latent: (4, 12, 12); edges: uint8 (H, W), 0 or 255; both moved by the same cells."""
+
+    latent: Tensor
+    edges: np.ndarray
+    known: EdgePicture
+
+
 class EncodedMaps:
     """Pictures as latents with their edge maps, kept on disk for the next call."""
 
@@ -113,17 +123,19 @@ class EncodedMaps:
         torch.save(self.latents, path)
 
     def batch(self, rng: np.random.Generator, count: int, caption: Caption) -> tuple[Tensor, Tensor, list[str]]:
-        """``count`` latents (B, 4, 12, 12), maps (B, 3, 96, 96) of 0 and 1, captions. Some are moved by a cell: their grounds are even."""
-        latents, maps, captions = [], [], []
-        for index in rng.integers(0, len(self._known), count):
-            known = self._known[index]
-            edges = known.maps[rng.integers(len(known.maps))]
-            down, right = (int(n) for n in rng.integers(-1, 2, 2)) if rng.random() < 0.5 and not _near_rim(edges) else (0, 0)
-            latents.append(self.latents[index].roll((down, right), dims=(1, 2)))
-            maps.append(np.roll(edges, (CELL * down, CELL * right), axis=(0, 1)))
-            captions.append(caption(known, rng))
-        read = torch.from_numpy(np.stack(maps)).float()[:, None].expand(-1, 3, -1, -1) / 255
-        return torch.stack(latents).to(device()), read.to(device()), captions
+        """``count`` latents (B, 4, 12, 12), maps (B, 3, 96, 96) of 0 and 1, captions."""
+        chosen = [self.choose(rng) for _ in range(count)]
+        read = torch.from_numpy(np.stack([each.edges for each in chosen])).float()[:, None].expand(-1, 3, -1, -1) / 255
+        return torch.stack([each.latent for each in chosen]).to(device()), read.to(device()), [caption(each.known, rng) for each in chosen]
+
+    def choose(self, rng: np.random.Generator) -> ShownPicture:
+        """Any of them with any of its maps. Some are moved by a cell: their grounds are even."""
+        index = int(rng.integers(0, len(self._known)))
+        known = self._known[index]
+        edges = known.maps[rng.integers(len(known.maps))]
+        down, right = (int(n) for n in rng.integers(-1, 2, 2)) if rng.random() < 0.5 and not _near_rim(edges) else (0, 0)
+        latent = self.latents[index].roll((down, right), dims=(1, 2))
+        return ShownPicture(latent=latent, edges=np.roll(edges, (CELL * down, CELL * right), axis=(0, 1)), known=known)
 
 
 def _caption(picture: EdgePicture, rng: np.random.Generator) -> str:

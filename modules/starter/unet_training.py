@@ -73,14 +73,14 @@ def averaged_run(name: str, network: Network, steps: int, peak_rate: float = 8e-
     return run, average, np.random.default_rng(run.step)
 
 
-def learn(run: Run, loss: Tensor) -> None:
-    """One step of an ``averaged_run`` against ``loss``."""
+def learn(run: Run, loss: Tensor, decay: float = AVERAGE_DECAY) -> None:
+    """One step of an ``averaged_run`` against ``loss``. decay: of the running average."""
     network, average = run.networks[run.name], run.networks["average"]
     run.optimiser.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     run.optimiser.step()
-    update_average(average, network, run.step)
+    update_average(average, network, run.step, decay)
 
 
 def loss_weights() -> Tensor:
@@ -115,9 +115,9 @@ def _start_near_identity(unet: UNet2DConditionModel) -> None:
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, step: int) -> None:
+def update_average(average: nn.Module, network: nn.Module, step: int, decay: float = AVERAGE_DECAY) -> None:
     """Moves the running average; early on it follows quickly, so that the random start is soon forgotten."""
-    decay = min(AVERAGE_DECAY, (1 + step) / (10 + step))
+    decay = min(decay, (1 + step) / (10 + step))
     for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
         slow.lerp_(fast, 1 - decay)
 

@@ -14,8 +14,9 @@ from modules.library.model_file import ModelFile
 from modules.loading.controlnet import load_control
 from modules.starter.architecture import build_unet, predict_noise
 from modules.starter.captions import is_held_out
-from modules.starter.control_guidance import LARGEST_ERROR, cell_weights, spoiled
-from modules.starter.control_training import build_control, predict_with_map
+from modules.starter.control_blend import CONNECTIONS, blend_controls
+from modules.starter.control_guidance import Way, cell_weights
+from modules.starter.control_training import ShownPicture, build_control, predict_with_map
 from modules.starter.drawing import PICTURE_SIZE
 from modules.starter.edge_pictures import edge_picture
 from modules.starter.export import CONTROL, CONTROL_BYTES, export_control
@@ -74,18 +75,35 @@ def test_an_exported_file_is_read_back_to_go_on_from(tmp_path: Path) -> None:
         assert torch.equal(again.state_dict()[name], weights.half().float()), name
 
 
-def test_a_spoilt_latent_is_wrong_as_the_prediction_is_and_no_more_than_while_sampling() -> None:
-    latents, predicted = torch.randn(3, 4, 12, 12), torch.randn(3, 4, 12, 12)
-    predicted[0] = latents[0] + 0.01                # a small error stays as it is
-    wrong = spoiled(latents, predicted) - latents
-    sizes = (wrong**2).mean(dim=(1, 2, 3)).sqrt()
-    assert sizes[0] == pytest.approx(0.01, rel=1e-3) and float(sizes.max()) <= LARGEST_ERROR[1] + 1e-6
-    for ours, theirs in zip(wrong[1:].flatten(1), (predicted - latents)[1:].flatten(1), strict=True):
-        assert float(torch.cosine_similarity(ours, theirs, dim=0)) == pytest.approx(1.0, abs=1e-5)
+def test_a_blend_is_the_mean_of_its_files_with_stronger_connections(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    unet = build_unet().eval()
+    files = [tmp_path / "1.safetensors", tmp_path / "4.safetensors"]
+    for path, value in zip(files, (1.0, 4.0), strict=True):
+        control = build_control(unet)
+        with torch.no_grad():
+            for weights in control.parameters():
+                weights.fill_(value)
+        export_control(control, path)
+    found = blend_controls(unet, files, strength=2.0).state_dict()
+    assert {float(found[name].unique()) for name in found if name.startswith(CONNECTIONS)} == {5.0}
+    assert {float(found[name].unique()) for name in found if not name.startswith(CONNECTIONS)} == {2.5}
+
+
+def test_a_way_that_always_foresees_the_true_latent_comes_as_near_to_it_as_sigma_says() -> None:
+    rng = np.random.default_rng(0)
+    latent, known = torch.randn(4, 12, 12), edge_picture(rng)
+    shown = ShownPicture(latent=latent, edges=known.maps[0], known=known)
+    for way in (Way.fresh(shown, rng) for _ in range(8)):
+        start = (way.noisy - latent) / way.sigma
+        while not way.is_done:
+            way.advance(latent)
+        assert torch.allclose(way.noisy, latent + way.sigma * start, atol=1e-4)
 
 
 def test_cells_near_an_edge_count_more_and_all_together_as_much_as_before() -> None:
     maps = torch.zeros(1, 3, PICTURE_SIZE, PICTURE_SIZE)
     maps[:, :, 20, 20] = 1
     weights = cell_weights(maps)
-    assert float(weights.mean()) == pytest.approx(1.0) and (weights > 1).nonzero()[:, 2:].tolist() == [[y, x] for y in (1, 2, 3) for x in (1, 2, 3)]
+    assert float(weights.mean()) == pytest.approx(1.0) and (weights > 2).nonzero()[:, 2:].tolist() == [[y, x] for y in (1, 2, 3) for x in (1, 2, 3)]
+    assert weights.flatten().argmax() == 2 * 12 + 2
