@@ -179,7 +179,8 @@ def test_random_kills_of_the_real_server(tmp_path: Path) -> None:
             _pictures_are_whole(tmp_path / "outputs")
         server.start()
         server.wait_until_idle()
-        assert set(_pictures_are_whole(tmp_path / "outputs").values()) == {1}
+        twice = {text: count for text, count in _pictures_are_whole(tmp_path / "outputs" / "txt2img-images").items() if count != 1}   # a grid has its first one's text
+        assert not twice
         assert not list((tmp_path / "outputs").rglob(".webui-tmp-*"))
     finally:
         server.kill()
