@@ -34,7 +34,7 @@ def other() -> Components:
     own = copy.copy(components())
     changed = replace(
         own, checkpoint=replace(own.checkpoint, name="other", path=Path("other.safetensors")), unet=copy.deepcopy(own.unet), vae=copy.deepcopy(own.vae),
-        text_encoders=tuple(replace(encoder, module=copy.deepcopy(encoder.module)) for encoder in own.text_encoders),
+        text_encoders=tuple(replace(encoder, built=copy.deepcopy(encoder.module), unread=None) for encoder in own.text_encoders),
     )
     with torch.no_grad():
         for parameter in changed.unet.mid_block.parameters():  # type: ignore[union-attr]
