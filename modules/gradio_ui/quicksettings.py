@@ -23,7 +23,8 @@ from modules.library.model_file import ModelFile
 from modules.schema.setting import Setting
 from modules.schema.widgets import Dropdown, Hidden
 
-TOLD = "(answer) => { webui.settingsStored(answer); }"
+SENT = "(...values) => { webui.settingSent(); return values.slice(0, COUNT); }"
+TOLD = "(answer) => { webui.settingArrived(); webui.settingsStored(answer); }"
 Following = Sequence[tuple[Block, Callable[[ModelFile | None], Any]]]  # components and places, each with what makes its update
 
 
@@ -72,15 +73,21 @@ def wire_quicksettings(
                 _checkpoint_storer(app, ui_config, [form.table.tab for form in forms], following),
                 inputs=[each.component, *size],
                 outputs=[answer, *(component for component, _ in following), *size],
+                js=_sent(1 + len(size)),
                 **QUICK,
             )
         else:
-            stored = _when_set(each.component)(_storer(app, each.setting.key), inputs=[each.component], outputs=[answer], **QUICK)
+            stored = _when_set(each.component)(_storer(app, each.setting.key), inputs=[each.component], outputs=[answer], js=_sent(1), **QUICK)
         stored.then(None, inputs=[answer], js=TOLD, **QUICK)
         if each.refresh is not None:
             each.refresh.click(_refresher(app, each.setting, choices), outputs=[each.component], **QUICK)
     store = _checkpoint_storer(app, ui_config, [form.table.tab for form in forms], following)
     _wire_card_choice(app, row, store, inputs=size, outputs=[answer, *(component for component, _ in following), *size])
+
+
+def _sent(count: int) -> str:
+    """For an event with ``count`` inputs: until ``TOLD``, a click on Generate waits. It would come first now and then, and draw with the former checkpoint."""
+    return SENT.replace("COUNT", str(count))
 
 
 def _when_set(component: Component) -> Callable[..., Any]:
@@ -110,7 +117,7 @@ def _wire_card_choice(
         return [*told, *(gr.update(value=shown_title(app, model) if model else None) for _ in shown)]
 
     chosen = button.click(
-        choose, inputs=[title, *inputs], outputs=[*outputs, *shown], js="(_, ...size) => [webui.takeWantedCheckpoint(), ...size]", **QUICK
+        choose, inputs=[title, *inputs], outputs=[*outputs, *shown], js="(_, ...size) => { webui.settingSent(); return [webui.takeWantedCheckpoint(), ...size]; }", **QUICK
     )
     chosen.then(None, inputs=[outputs[0]], js=TOLD, **QUICK)
 

@@ -160,12 +160,13 @@ def _wire_upscale(tab: str, submitter: Submitter, inputs: Sequence[Component], *
 
 
 def _submit_js(js_function: str, inputs: Sequence[Component], by_script: Sequence[Component]) -> str:
-    """As ``_first_only``; before it the scripts give the values that are theirs, which may take an upload."""
-    if not by_script:
-        return _first_only(js_function, len(inputs))
-    places = json.dumps({str(each.elem_id): inputs.index(each) for each in by_script})
+    """As ``_first_only``; after settings that are on their way, and with the values that scripts give, which may take an upload."""
     count = len(inputs)
-    return f"async (...values) => {js_function}(...await webui.filled(values.slice(0, {count}), {places})).slice(0, {count})"
+    send = f"{js_function}(...values.slice(0, {count})).slice(0, {count})"
+    if by_script:
+        places = json.dumps({str(each.elem_id): inputs.index(each) for each in by_script})
+        send = f"webui.filled(values.slice(0, {count}), {places}).then((all) => {js_function}(...all).slice(0, {count}))"
+    return f"(...values) => webui.settingsUnderWay > 0 ? webui.settingsArrived().then(() => {send}) : {send}"
 
 
 def _first_only(js_function: str, count: int) -> str:

@@ -100,6 +100,23 @@ webui.changedSettingsText = function() {
     return JSON.stringify(Object.fromEntries(edited.map((row) => [row.dataset.key, webui.readSetting(row)])));
 };
 
+// Settings of the row at the top that are on their way to the server: a click on Generate goes after them.
+webui.settingsUnderWay = 0;
+
+webui.settingPatience = 10000;  // ms; an answer that was lost must not stop Generate
+
+webui.settingSent = () => { webui.settingsUnderWay += 1; };
+
+webui.settingArrived = () => { webui.settingsUnderWay = Math.max(0, webui.settingsUnderWay - 1); };
+
+webui.settingsArrived = async function() {
+    const deadline = performance.now() + webui.settingPatience;
+    while (webui.settingsUnderWay > 0 && performance.now() < deadline) {
+        await webui.nextFrame();
+    }
+    webui.settingsUnderWay = 0;
+};
+
 // The server's answer to a change: {changed: {key: value}, errors: [...]}. fromPage: it was the Settings tab that asked.
 webui.settingsStored = function(answerText, fromPage = false) {
     const answer = answerText ? JSON.parse(answerText) : {changed: {}, errors: ["The server did not store the settings. Is it still running?"]};

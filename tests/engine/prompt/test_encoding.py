@@ -12,6 +12,7 @@ from modules.engine.resolved import SamplingOptions
 from modules.families.family import CLIP_L
 from modules.families.sd15 import SD1
 from modules.library.model_file import ModelFile
+from modules.loading.components import TextEncoder
 from modules.schema.errors import InvalidValue
 
 WIDTH = 8
@@ -27,7 +28,7 @@ def components():
     module = CLIPTextModel(config).eval()
     for parameter in module.final_layer_norm.parameters():     # an untrained norm leaves a mean of zero
         parameter.data += torch.rand(WIDTH)
-    return SimpleNamespace(text_encoders=(SimpleNamespace(module=module, spec=CLIP_L),), family=SD1, checkpoint=ModelFile(path="x", name="x", kind="checkpoint"))
+    return SimpleNamespace(text_encoders=(TextEncoder(built=module, tokenizer=None, spec=CLIP_L),), family=SD1, checkpoint=ModelFile(path="x", name="x", kind="checkpoint"))
 
 
 def encode(components, positive, negative="", *, steps=8, hires_steps=None, cache=None, **options):
