@@ -12,7 +12,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from modules.starter.control_training import build_control
 from modules.starter.original_layout import fill_control
 
-STRENGTH = 1.2  # a network that is still learning answers too weakly
+STRENGTH = 1.4  # a network that is still learning answers too weakly
 CONNECTIONS = ("controlnet_down_blocks.", "controlnet_mid_block.")
 
 
