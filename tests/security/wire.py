@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import http.client
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+PATIENCE = 6  # half seconds that a request with the right password waits for its turn
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -36,7 +38,16 @@ class Wire:
              most: int = 4_000_000) -> Answer:  # fmt: skip
         """``path``: its letters go out as they are where HTTP's first line can hold them, the others escaped. most: bytes of the answer that are read."""
         given = self.auth if auth is None else auth
-        sent = {"Host": urlsplit(self.url).netloc, **(headers or {})}
+        answer = self._sent(method, path, headers or {}, body, given, most)
+        for _ in range(PATIENCE if auth is None and given else 0):  # a stranger's guesses from the same address keep everybody waiting for a second
+            if answer.status != 429:
+                break
+            time.sleep(0.5)
+            answer = self._sent(method, path, headers or {}, body, given, most)
+        return answer
+
+    def _sent(self, method: str, path: str | bytes, headers: Mapping[str, str], body: bytes | None, given: str, most: int) -> Answer:
+        sent = {"Host": urlsplit(self.url).netloc, **headers}
         if given:
             sent.setdefault("Authorization", basic(given))
         for attempt in (1, 2):
