@@ -105,7 +105,7 @@ def generate(
 
 def _run_batches(run: Run, plans: Sequence[BatchPlan]) -> None:
     if run.request.hires.enabled:
-        getattr(run.components.vae, "encoder", None)        # a second pass may need it: where it waits in its file, it is read now, and not after half of the work
+        run.components.read_vae_encoder()               # a second pass may need it: not after half of the work
     start = prepare_start(run, plans[0]) if run.request.is_img2img and plans else None
     if start:
         run.note(start.facts, start.comments)

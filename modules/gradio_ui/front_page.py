@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi.responses import HTMLResponse, Response
+from fastapi import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modules.gradio_ui.head import HEAD_MARK
+from modules.gradio_ui.static_files import pack, tagged_answer
 
-LEVEL = 6  # of gzip
 MOST_KEPT = 16  # names under which visitors know the server
 ADDRESS_HEADERS = frozenset({b"host", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-forwarded-port"})
 
@@ -71,14 +70,15 @@ class Sent:
 
     halves: tuple[str, str]
     head: str
+    content: bytes
     packed: bytes
     tag: str
 
     @classmethod
     def of(cls, halves: tuple[str, str], head: str) -> Sent:
         """Packs the page; some 20 ms."""
-        packed = gzip.compress((halves[0] + head + halves[1]).encode("utf-8"), LEVEL, mtime=0)
-        return cls(halves, head, packed, f'"{hashlib.sha256(packed).hexdigest()[:16]}"')
+        content = (halves[0] + head + halves[1]).encode("utf-8")
+        return cls(halves, head, content, pack(content), hashlib.sha256(content).hexdigest()[:16])
 
     def is_of(self, halves: tuple[str, str], head: str) -> bool:
         """Whether it is the page of these parts."""
@@ -86,12 +86,7 @@ class Sent:
 
     def answer(self, asked: Headers) -> Response:
         """Nothing where the browser has it already."""
-        headers = {"Cache-Control": "no-cache", "ETag": self.tag, "Vary": "Accept-Encoding"}
-        if asked.get("if-none-match") == self.tag:
-            return Response(status_code=304, headers=headers)
-        if "gzip" in asked.get("accept-encoding", ""):
-            return HTMLResponse(self.packed, headers={**headers, "Content-Encoding": "gzip"})
-        return HTMLResponse(self.halves[0] + self.head + self.halves[1], headers=headers)
+        return tagged_answer(asked, "text/html", tag=self.tag, content=self.content, packed=lambda: self.packed)
 
 
 def _asks_for_the_page(scope: Scope) -> bool:

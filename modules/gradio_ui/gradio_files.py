@@ -27,22 +27,19 @@ class GradioFiles(KeptFiles):
         super().__init__(directory=FRONTEND)
 
     def is_versioned(self, path: str, scope: Scope) -> bool:
-        found = super()._text(path) if path.endswith(".js") else None
-        return found is None or _mended(found) == found
+        return not path.endswith(".js") or _mended(path) is None
 
     def _text(self, path: str) -> bytes | None:
         found = super()._text(path)
-        return _mended(found) if found is not None and path.endswith(".js") else found
+        return (_mended(path) or found) if found is not None and path.endswith(".js") else found
 
 
-@lru_cache(maxsize=256)
-def _mended(script: bytes) -> bytes:
-    try:
-        text = script.decode("utf-8")
-    except UnicodeDecodeError:
-        return script
+@lru_cache(maxsize=1024)
+def _mended(path: str) -> bytes | None:
+    """A script with less work in it; None for one that stays as it is. path: of a file that lies below FRONTEND."""
+    text = _text(FRONTEND / path)
     made = mended(text)
-    return script if made == text else made.encode("utf-8")
+    return None if made == text else made.encode("utf-8")
 
 
 def faster_tree() -> str:

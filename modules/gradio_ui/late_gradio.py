@@ -3,32 +3,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader
 from types import ModuleType
-from typing import Any
+
+from modules.extension_host.then_loader import ThenLoader
 
 NAME = "gradio"
 
 
-class _Speaking(Loader):
-    """Gradio's own loader; as soon as it is loaded, Gradio 3's words are taught."""
+def _teach(_: ModuleType) -> None:
+    from modules.gradio_ui import gradio3_words
 
-    def __init__(self, own: Any) -> None:
-        self._own = own
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._own, name)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._own.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._own.exec_module(module)
-        from modules.gradio_ui import gradio3_words
-
-        gradio3_words.install()
+    gradio3_words.install()
 
 
 class LateGradio(MetaPathFinder):
@@ -39,7 +27,7 @@ class LateGradio(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path)
         if spec is not None and spec.loader is not None:
-            spec.loader = LazyLoader(_Speaking(spec.loader))
+            spec.loader = LazyLoader(ThenLoader(spec.loader, _teach))  # as soon as it is loaded, it knows Gradio 3's words
         return spec
 
 

@@ -23,7 +23,6 @@ from modules.library.model_file import ModelFile
 from modules.schema.setting import Setting
 from modules.schema.widgets import Dropdown, Hidden
 
-SENT = "(...values) => { webui.settingSent(); return values.slice(0, COUNT); }"
 TOLD = "(answer) => { webui.settingArrived(); webui.settingsStored(answer); }"
 Following = Sequence[tuple[Block, Callable[[ModelFile | None], Any]]]  # components and places, each with what makes its update
 
@@ -87,7 +86,7 @@ def wire_quicksettings(
 
 def _sent(count: int) -> str:
     """For an event with ``count`` inputs: until ``TOLD``, a click on Generate waits. It would come first now and then, and draw with the former checkpoint."""
-    return SENT.replace("COUNT", str(count))
+    return f"(...values) => {{ webui.settingSent(); return values.slice(0, {count}); }}"
 
 
 def _when_set(component: Component) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import stat
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -96,7 +97,7 @@ class KeptFiles(StaticFiles):
         if found is None:
             response = await super().get_response(path, scope)
         else:
-            response = _text_answer(found, MEDIA_TYPES[suffix], Headers(scope=scope))
+            response = tagged_answer(Headers(scope=scope), MEDIA_TYPES[suffix], tag=_digest(found), content=found, packed=lambda: _packed(found))
         if response.status_code == 200 and self.is_versioned(path, scope):
             response.headers["Cache-Control"] = KEPT
         return response
@@ -124,14 +125,19 @@ class PageFiles(KeptFiles):
         return bundle(path) if path in BUNDLES else super()._text(path)
 
 
-def _text_answer(content: bytes, media_type: str, asked: Headers) -> Response:
-    """The content, compressed for who can take it; without it where the browser has it already."""
-    headers = {"Vary": "Accept-Encoding", "ETag": f'"{_digest(content)}"', "Cache-Control": "no-cache"}
+def tagged_answer(asked: Headers, media_type: str, *, tag: str, content: bytes, packed: Callable[[], bytes]) -> Response:
+    """``content``, ``packed`` by gzip for who can take it; nothing where the browser has it already. tag: changes with the content."""
+    headers = {"Vary": "Accept-Encoding", "ETag": f'"{tag}"', "Cache-Control": "no-cache"}
     if asked.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     if "gzip" in asked.get("accept-encoding", ""):
-        return Response(_packed(content), media_type=media_type, headers={**headers, "Content-Encoding": "gzip"})
+        return Response(packed(), media_type=media_type, headers={**headers, "Content-Encoding": "gzip"})
     return Response(content, media_type=media_type, headers=headers)
+
+
+def pack(content: bytes) -> bytes:
+    """By gzip, the same each time."""
+    return gzip.compress(content, 6, mtime=0)
 
 
 def bundle(name: str) -> bytes:
@@ -159,4 +165,4 @@ def _joined(names: tuple[str, ...], changed: tuple[int, ...]) -> bytes:
 
 @lru_cache(maxsize=256)
 def _packed(content: bytes) -> bytes:
-    return gzip.compress(content, 6, mtime=0)
+    return pack(content)

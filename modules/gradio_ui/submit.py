@@ -162,7 +162,7 @@ def _wire_upscale(tab: str, submitter: Submitter, inputs: Sequence[Component], *
 def _submit_js(js_function: str, inputs: Sequence[Component], by_script: Sequence[Component]) -> str:
     """As ``_first_only``; after settings that are on their way, and with the values that scripts give, which may take an upload."""
     count = len(inputs)
-    send = f"{js_function}(...values.slice(0, {count})).slice(0, {count})"
+    send = _called(js_function, count)
     if by_script:
         places = json.dumps({str(each.elem_id): inputs.index(each) for each in by_script})
         send = f"webui.filled(values.slice(0, {count}), {places}).then((all) => {js_function}(...all).slice(0, {count}))"
@@ -171,4 +171,8 @@ def _submit_js(js_function: str, inputs: Sequence[Component], by_script: Sequenc
 
 def _first_only(js_function: str, count: int) -> str:
     """``js_function`` looked up when the click comes, so that an extension may replace it; exactly ``count`` values go on."""
-    return f"(...values) => {js_function}(...values.slice(0, {count})).slice(0, {count})"
+    return f"(...values) => {_called(js_function, count)}"
+
+
+def _called(js_function: str, count: int) -> str:
+    return f"{js_function}(...values.slice(0, {count})).slice(0, {count})"

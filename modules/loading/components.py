@@ -92,8 +92,12 @@ class Components:
         """Every torch module with its weights, in the order in which a picture needs them. Raises CannotLoad where some are to be read now and cannot."""
         for encoder in self.text_encoders:
             assert encoder.module is encoder.built
-        getattr(self.vae, "encoder", None)
+        self.read_vae_encoder()
         return self.built_modules()
+
+    def read_vae_encoder(self) -> None:
+        """Now, where it still waits in its file. Raises CannotLoad where it cannot be read."""
+        getattr(self.vae, "encoder", None)          # asking for it reads it (unread.py)
 
     def built_modules(self) -> tuple[nn.Module, ...]:
         """The same modules; on the meta device what is not read yet."""

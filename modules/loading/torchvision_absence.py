@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
+
+from modules.extension_host.then_loader import ThenLoader
 
 _ASKED = "transformers.utils.import_utils"
 _NAME = "torchvision"
@@ -31,28 +33,11 @@ def _ask(module: Any) -> None:
             sys.modules[_NAME] = stand_in
 
 
-class _Asking(Loader):
-    """The module's own loader; the module is asked before anybody else can."""
-
-    def __init__(self, own: Any) -> None:
-        self._own = own
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._own, name)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._own.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._own.exec_module(module)
-        _ask(module)
-
-
 class _Watch(MetaPathFinder):
     """Finds the module that asks, and nothing else."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         spec = PathFinder.find_spec(fullname, path) if fullname == _ASKED else None
         if spec is not None and spec.loader is not None:
-            spec.loader = _Asking(spec.loader)
+            spec.loader = ThenLoader(spec.loader, _ask)  # before anybody else can ask
         return spec
