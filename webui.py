@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from modules.extension_host.preload import preloads
 from modules.extension_host.start import host_for
 from modules.launching.amd import amd_targets, set_amd_environment
+from modules.launching.few_arenas import limit_arenas
 from modules.launching.log_lines import log_to
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
@@ -74,6 +75,7 @@ def set_logging(level: str | None) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Serve until Ctrl+C; the exit code."""
     times = StartupTimes()
+    limit_arenas(os.environ)
     sys.setswitchinterval(THREAD_TURN)
     try:
         parsed, extensions = read_command_line(arguments)
