@@ -48,6 +48,7 @@ class Network:
 
     def _made(self) -> dict[str, NetworkModule]:
         assert self._loaded is not None and self._components is not None
+        self._components.keep_text_encoders()
         layers, found = layers_by_key(self._components), {}
         for key, parts in self._loaded.lora.layers.items():
             sd_key = original_key(key, self._components)

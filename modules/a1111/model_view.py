@@ -140,6 +140,7 @@ class SdModel:
     @property
     def network_layer_mapping(self) -> dict[str, Any]:
         """The layers that LoRAs change, by the names that ``networks`` gives them."""
+        self.components.keep_text_encoders()
         return {original_key(key, self.components): layers[0] for key, layers in layers_by_key(self.components).items()}
 
     @property

@@ -80,7 +80,7 @@ class FrozenCLIPEmbedderWithCustomWordsBase(TextConditionalModel):
         tokenizer = prompt_tokenizer()
         self.id_start, self.id_end, self.id_pad, self.comma_token = tokenizer.start, tokenizer.end, tokenizer.end, tokenizer.comma
         self.return_pooled = self._encoder.spec.pooled
-        module, words = self._encoder.module, OldTokenizer(self._encoder.tokenizer)
+        module, words = self._encoder.kept(), OldTokenizer(self._encoder.tokenizer)
         embeddings = module.get_input_embeddings()  # type: ignore[operator]
         embeddings.__dict__.setdefault("wrapped", embeddings)           # A1111's EmbeddingsWithFixes stands around the real one
         if not hasattr(module, "text_model"):

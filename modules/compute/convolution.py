@@ -61,6 +61,10 @@ class Scratch(threading.local):
                 found = self._values[name] = torch.empty(count)
         return found[:count].view(shape)
 
+    def clear(self) -> None:
+        """Give it back, where other work follows that needs memory of its own."""
+        self._values.clear()
+
 
 @cache
 def shared_scratch() -> Scratch:
@@ -147,20 +151,20 @@ class Tiles:
                 yield _Block(piece=piece, top=_OUT * top, left=_OUT * left, rows=min(down, high - top), columns=min(across, wide - left))
 
     def _fill(self, blocks: Sequence[_Block], count: int) -> None:
-        scratch = self._scratch
+        scratch = self._scratch                     # each result lies where the one before the last was
         tiles = scratch.take("tiles", _IN, _IN, count, self._channels)
         for first, block in _counted(blocks):
             _cut_out(block, tiles[:, :, first : first + block.rows * block.columns], scratch)
         spread = torch.mm(_matrices().before, tiles.view(_IN * _IN, -1), out=scratch.take("spread", _IN * _IN, count * self._channels))
         products = self._products(spread.view(_IN * _IN, count, self._channels)).view(_IN * _IN, -1)
-        found = torch.mm(_matrices().after, products, out=scratch.take("found", _OUT * _OUT, products.shape[1]))
+        found = torch.mm(_matrices().after, products, out=scratch.take("spread", _OUT * _OUT, products.shape[1]))
         found = found.view(_OUT, _OUT, count, self._outputs)
         for first, block in _counted(blocks):
             _put_back(block, found[:, :, first : first + block.rows * block.columns])
 
     def _products(self, spread: Tensor) -> Tensor:
         """(36, T, C) -> (36, T, O): at each of the points all tiles times the transformed kernel."""
-        found = self._scratch.take("products", *spread.shape[:2], self._outputs)
+        found = self._scratch.take("tiles", *spread.shape[:2], self._outputs)
         if self._whole is not None:
             return torch.bmm(spread, self._whole, out=found)
         torch.bmm(spread[:, :, : self._at_once], self._transformed(0, self._at_once), out=found)

@@ -162,6 +162,8 @@ def encode_batch(
         bundled=active.embeddings,
         size=size or (run.request.width, run.request.height),
     ), said=run.say, make_room=run.make_room)  # fmt: skip
+    for encoder in run.components.text_encoders:
+        encoder.put_back()
     run.note(found.facts, found.comments)
     if first_words:
         switch_networks(run, plan, hires=True)      # the words were read with the first pass's networks, the picture is drawn with its own

@@ -44,6 +44,18 @@ class TextEncoder:
             self.unread.read()
         return self.built
 
+    def kept(self) -> nn.Module:
+        """``module`` for somebody who holds on to it or to its parts: its weights stay from now on."""
+        found = self.module
+        if self.unread is not None:
+            self.unread.forget()
+        return found
+
+    def put_back(self) -> None:
+        """The prompts are encoded: where memory is the processor's, weights that came out of the file as they are wait there for the next ones."""
+        if self.unread is not None:
+            self.unread.put_back()
+
     @property
     def width(self) -> int:
         """Values per token that it takes, which is what embeddings are made for."""
@@ -90,10 +102,14 @@ class Components:
 
     def modules(self) -> tuple[nn.Module, ...]:
         """Every torch module with its weights, in the order in which a picture needs them. Raises CannotLoad where some are to be read now and cannot."""
-        for encoder in self.text_encoders:
-            assert encoder.module is encoder.built
+        self.keep_text_encoders()
         self.read_vae_encoder()
         return self.built_modules()
+
+    def keep_text_encoders(self) -> None:
+        """For somebody who holds on to their parts. Raises CannotLoad where weights are to be read now and cannot."""
+        for encoder in self.text_encoders:
+            encoder.kept()
 
     def read_vae_encoder(self) -> None:
         """Now, where it still waits in its file. Raises CannotLoad where it cannot be read."""

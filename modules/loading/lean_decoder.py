@@ -30,17 +30,20 @@ class Decoder(vae.Decoder):
     def forward(self, sample: Tensor, latent_embeds: Tensor | None = None) -> Tensor:
         if latent_embeds is not None or torch.is_grad_enabled() or not self._suits(sample):
             return super().forward(sample, latent_embeds)
-        give_freed_blocks_back()                    # of the denoiser's: its allocator keeps them in sizes that do not fit here
         scratch = shared_scratch()
+        _free(scratch)                              # of the denoiser's
         hidden = self.mid_block(self.conv_in(sample), None)
         del sample
         for block in self.up_blocks:
+            _free(scratch)                          # what follows is larger than what was before, and needs less beside it
             for part in (*block.resnets, *(block.upsamplers or ())):       # type: ignore[misc, union-attr]
                 hidden = _through(part, hidden, scratch)
         norm: Any = self.conv_norm_out              # SpatialNorm has latent_embeds
         for part in (norm, self.conv_act, self.conv_out):
             watch(part)
-        return convolve_plainly(self.conv_out, normed(_map(hidden), norm, scratch), scratch)
+        found = convolve_plainly(self.conv_out, normed(_map(hidden), norm, scratch), scratch)
+        scratch.clear()
+        return found
 
     def _suits(self, sample: Tensor) -> bool:
         values = sample.shape[-2] * sample.shape[-1] * _CELL**2 * self.conv_out.in_channels
@@ -63,6 +66,12 @@ def _is_plain(part: nn.Module) -> bool:
     if isinstance(part, nn.Conv2d):
         return part.padding_mode == "zeros" and part.weight.dtype is torch.float32 and part.weight.device.type == "cpu"
     return not isinstance(part, nn.GroupNorm) or part.affine
+
+
+def _free(scratch: Scratch) -> None:
+    """Also what the allocator keeps: it is in sizes that do not fit later."""
+    scratch.clear()
+    give_freed_blocks_back()
 
 
 def _through(part: Any, hidden: Tensor, scratch: Scratch) -> Tensor:

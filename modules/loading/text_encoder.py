@@ -35,7 +35,7 @@ class PreparedTextEncoder:
         module = self.filling.module
         positions = torch.arange(module.config.max_position_embeddings, device=device)[None]
         module.embeddings.register_buffer("position_ids", positions, persistent=False)  # no weight; on the meta device until now
-        unread = Unread(self.filling, dtype=dtype) if later else None
+        unread = Unread(self.filling, dtype=dtype, returns=True) if later else None
         if not later:
             self.filling.fill(dtype=dtype, device=device)
         return TextEncoder(built=module, tokenizer=clip_tokenizer(), spec=self.spec, unread=unread)

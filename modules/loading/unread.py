@@ -1,4 +1,4 @@
-"""Parts of a model whose weights are read when they are first used. Its file stays open until then, and one that changes meanwhile is refused."""
+"""Parts of a model whose weights are read when they are first used, and may go back to their file. It stays open, and one that changes meanwhile is refused."""
 
 from __future__ import annotations
 
@@ -10,42 +10,69 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from modules.compute.memory import give_freed_blocks_back
 from modules.compute.policy import ComputePolicy
 from modules.loading.fill import Filling
 from modules.loading.weights import SafetensorsWeights
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
+_WORTH_IT = 1 << 27                                 # bytes: reading less again costs more than its memory is worth
 
 
 class Unread:
-    """The weights of one part. Any thread may ask for them; the first one reads."""
+    """The weights of one part. Any thread may ask for them; the first one reads.
 
-    def __init__(self, filling: Filling[Any], *, dtype: torch.dtype) -> None:
+    returns: they may be put back, so that the file stays open.
+    """
+
+    def __init__(self, filling: Filling[Any], *, dtype: torch.dtype, returns: bool = False) -> None:
         weights = filling.weights
         assert isinstance(weights, SafetensorsWeights)
         self._weights = weights.opened_again()      # whoever reads the other parts closes the first one
         self._filling: Filling[Any] | None = replace(filling, weights=self._weights)
+        self._returns = returns
+        self._as_read: tuple[tuple[int, int], ...] | None = None        # None: they are in the file
         self.lock = threading.RLock()
         filling.module.to(dtype).eval().requires_grad_(False)       # without weights; their type is known, and may be changed until they are read
 
     def read(self) -> None:
         """Once: whoever comes later finds the weights there. Raises CannotLoad when the file is not what it was; the next call tries again."""
-        if self._filling is None:
+        if self._filling is None or self._as_read is not None:
             return
         with self.lock:
-            if self._filling is None:
+            if self._filling is None or self._as_read is not None:
                 return
             dtype = next(self._filling.module.parameters()).dtype
             found = self._filling.read(dtype=dtype, device=torch.device("cpu"), for_processor=True)
             self._weights.check_unchanged()
-            self._filling.put_in(found)
-            self.forget()
+            module = self._filling.put_in(found)
+            if self._returns and sum(each.nbytes for each in module.parameters()) >= _WORTH_IT:
+                self._as_read = _marks(module)
+            else:
+                self.forget()
+
+    def put_back(self) -> None:
+        """Free the memory until the next ``read``, unless somebody changed a weight: the file does not have that. For whoever knows that nobody is using them."""
+        with self.lock:
+            if self._filling is None or self._as_read is None or _marks(module := self._filling.module) != self._as_read:
+                return
+            for each in module.modules():
+                for name, weight in each._parameters.items():
+                    if weight is not None:
+                        each._parameters[name] = nn.Parameter(torch.empty_like(weight, device="meta"), requires_grad=False)
+            self._as_read = None
+        give_freed_blocks_back()
 
     def forget(self) -> None:
         """Nobody will ask any more."""
         with self.lock:
             self._filling = None
             self._weights.close()
+
+
+def _marks(module: nn.Module) -> tuple[tuple[int, int], ...]:
+    """Where each weight lies, and how often it was written to as far as that is counted."""
+    return tuple((each.data_ptr(), 0 if each.is_inference() else each._version) for each in module.parameters())
 
 
 def may_wait(filling: Filling[Any], policy: ComputePolicy) -> bool:

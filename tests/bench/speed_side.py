@@ -106,7 +106,7 @@ def ours(setting: Setting) -> Drawer:
     set_environment(os.environ, flags)              # before torch is imported
     app = build_app(flags)
     components = app.jobs.call(lambda: load_checkpoint(app, chosen_checkpoint(app, path.name, strict=True), app.settings))
-    for owner in (components.unet, components.vae.decoder, *(encoder.module for encoder in components.text_encoders)):
+    for owner in (components.unet, components.vae.decoder, *(encoder.built for encoder in components.text_encoders)):
         setting.clock.watch(owner, "forward")
 
     def draw(order: Order) -> object:

@@ -19,9 +19,10 @@ from modules.compute import processor_layers
 from modules.compute.placement import KeepResident, OffloadBetweenStages, StreamBlocks
 from modules.compute.policy import Attention, ComputePolicy, Residency
 from modules.library.catalogue import Catalogue
+from modules.loading import unread
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.checkpoints import Checkpoints
-from modules.loading.components import Components
+from modules.loading.components import Components, TextEncoder
 from modules.loading.weights import SafetensorsWeights
 from modules.schema.errors import CannotLoad, OutOfMemory, UnknownName
 from tests.loading.files import catalogue_of, checkpoint, golden_tensors, listed, pickled, vae_tensors
@@ -325,3 +326,46 @@ def test_little_free_memory_brings_the_model_block_by_block(golden: Components, 
     assert isinstance(found.placement, StreamBlocks) and found.policy is not None and found.policy.split_guidance
     assert torch.equal(predicted(found), predicted(golden))
     assert isinstance(load_checkpoint(golden.checkpoint, policy).placement, KeepResident)
+
+
+def test_a_text_encoder_goes_back_to_its_file_between_prompts(tmp_path: Path, policy: ComputePolicy, golden: Components, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as is asked, to the last bit; not with weights that somebody changed, nor from under somebody who holds it."""
+    monkeypatch.setattr(unread, "_WORTH_IT", 0)
+
+    def loaded(name: str) -> TextEncoder:
+        return load_checkpoint(listed(checkpoint(tmp_path / f"{name}.safetensors")), policy).text_encoders[0]
+
+    def is_there(encoder: TextEncoder) -> bool:
+        return not any(weight.is_meta for weight in encoder.built.parameters())
+
+    found = loaded("plain")
+    for _ in range(3):
+        pairs = zip(found.module.parameters(), golden.text_encoders[0].module.parameters(), strict=True)
+        assert all(torch.equal(here, there) for here, there in pairs) and found.width == golden.text_encoders[0].width
+        found.put_back()
+        assert not is_there(found) and not found.built.embeddings.position_ids.is_meta  # type: ignore[union-attr]
+    changed, written = loaded("changed"), loaded("written")
+    own = next(changed.module.parameters())
+    before, own.data = own.data, own.data + 1           # as a LoRA does it
+    with torch.no_grad():
+        next(written.module.parameters()).zero_()
+    held = loaded("held")
+    held.kept()
+    for each in (changed, written, held):
+        each.put_back()
+        assert is_there(each)
+    own.data = before
+    changed.put_back()
+    assert not is_there(changed)
+    gone(tmp_path / "plain.safetensors", b"")
+    assert found.module is found.built and is_there(found)
+    overwritten(tmp_path / "changed.safetensors", b"")
+    with pytest.raises(CannotLoad, match=r"changed\.safetensors"):
+        assert changed.module
+
+
+def test_a_small_text_encoder_stays(policy: ComputePolicy, tmp_path: Path) -> None:
+    encoder = load_checkpoint(listed(checkpoint(tmp_path / "small.safetensors")), policy).text_encoders[0]
+    encoder.module.parameters()
+    encoder.put_back()
+    assert not next(encoder.built.parameters()).is_meta
