@@ -75,4 +75,5 @@ class App:
         """Interrupt the running job, keep the waiting ones for the next start. False where its step takes longer than ``timeout`` seconds."""
         ended = self.jobs.close(timeout)
         self.pictures.close()
+        self.estimates.close()
         return ended

@@ -28,6 +28,7 @@ _KEPT_JOBS, _KEPT_KINDS = 32, 24        # jobs of one kind of model, and kinds; 
 _USUAL_TIME = (0.2, 0.01, 1.0, 0.15, 2.0)   # proportions of ``Work.for_time``: the decoder takes about as much as two steps
 _USUAL_MEMORY = (2.0, 0.6, 0.6)             # of ``Work.for_memory``
 _LEAST_BYTES = 512 * 512 * 80               # of each 512x512 of one picture: what the first layers hold even with everything in pieces
+_REST = 5.0             # seconds: the file is not written more often
 _SURE = 4               # a learned need is believed to this part of it where a request is refused
 
 
@@ -42,9 +43,14 @@ class Estimate:
 
 @dataclass
 class Estimates:
-    """Thread-safe. A missing, damaged or unwritable file costs what was learned, never an error. path: None keeps it in memory only."""
+    """Thread-safe. A missing, damaged or unwritable file costs what was learned, never an error. path: None keeps it in memory only.
+
+    The file is written after a job, but not after each of several short ones: what it lacks then comes with ``close``.
+    """
 
     path: Path | None
+    _written: float = -_REST                        # when; on the monotonic clock
+    _lacks: bool = False
     _jobs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -67,11 +73,20 @@ class Estimates:
             self._jobs[kind] = jobs                 # put last: the kind used longest ago goes first
             while len(self._jobs) > _KEPT_KINDS:
                 del self._jobs[next(iter(self._jobs))]
+            self._lacks = True
+            is_due = time.monotonic() - self._written >= _REST
+        if is_due:
+            self.close()
+
+    def close(self) -> None:
+        """Write what the file lacks."""
+        with self._lock:
+            if self.path is None or not self._lacks:
+                return
             document = {"version": 1, "jobs": dict(self._jobs)}
-        if self.path is None:
-            return
+            self._lacks, self._written = False, time.monotonic()
         try:
-            write_text(self.path, json.dumps(document, allow_nan=False))     # not indented: that takes ten times as long, with each job
+            write_text(self.path, json.dumps(document, allow_nan=False))     # not indented: that takes ten times as long
         except (StorageError, OSError, ValueError) as error:
             log.warning("what jobs take is not kept: %s", error)
 

@@ -174,7 +174,13 @@ def put(request: T, path: tuple[str, ...], value: Any) -> T:
 
 
 def put_all(request: T, values: Mapping[tuple[str, ...], Any]) -> T:
-    """``put`` for several paths."""
-    for path, value in values.items():
-        request = put(request, path, value)
-    return request
+    """``put`` for several paths: each group is made once."""
+    changed: dict[str, Any] = {}
+    inner: dict[str, dict[tuple[str, ...], Any]] = {}
+    for (name, *rest), value in values.items():
+        if rest:
+            inner.setdefault(name, {})[tuple(rest)] = value
+        else:
+            changed[name] = value
+    changed |= {name: put_all(getattr(request, name), those) for name, those in inner.items()}
+    return replace(typing.cast(Any, request), **changed)

@@ -74,6 +74,7 @@ def test_what_was_learned_outlives_the_server_and_stays_small(tmp_path: Path) ->
         first.note(f"kind {number % 30}", job())  # pyright: ignore[reportArgumentType]
     for _ in range(50):
         first.note(KIND, job())  # pyright: ignore[reportArgumentType]
+    first.close()
     found = Estimates(path=path).estimate(KIND, work_of(request(), from_picture=False))
     assert found is not None and found.jobs == 32
     assert found.seconds == pytest.approx(2.0, rel=0.01) and found.bytes == pytest.approx(3e9, rel=0.01)
