@@ -33,7 +33,7 @@ def test_a_unit_from_upload_to_picture(real_server: RealServer, visit: Callable[
     page = browser.page
     before = len(real_server.pictures())
     page.click("#txt2img_controlnet #controlnet > button")
-    page.set_input_files(f"{UNIT}_input_image input[type=file]", drawings[0])
+    page.set_input_files(f"{UNIT}_input_image div[data-testid='image'] input[type='file']", drawings[0])      # where extensions put it
     page.wait_for_selector(f"{UNIT}_input_image.has-picture")
     page.click(f"{UNIT}_controlnet_send_dimen_button")
     assert (browser.value("txt2img_width"), browser.value("txt2img_height")) == ("64", "96")
