@@ -61,7 +61,7 @@ class CanvasText(gr.Textbox):
 def build_canvas(builder: FormBuilder, elem_id: str, label: str, kind: str = PLAIN) -> None:
     """The place, inside the current block; its content joins the form under the name ``elem_id``."""
     with gr.Column(elem_id=elem_id, elem_classes=["gradio-image", "webui-canvas"], min_width=0):
-        place = f'<div class="canvas-place" data-testid="image" data-kind="{kind}" data-label="{html.escape(label, quote=True)}"></div>'
+        place = f'<div class="canvas-place" data-kind="{kind}" data-label="{html.escape(label, quote=True)}"></div>'
         gr.HTML(place, elem_id=f"{elem_id}_place", padding=False)
         builder.own(elem_id, CanvasText(label, kind, elem_id=f"{elem_id}_content"), by_script=True)
         if kind == COLOUR_MASK:
