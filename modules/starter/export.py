@@ -92,8 +92,9 @@ Pictures are {size}x{size}. It has seen the starter checkpoint's objects in any 
 
 A copy of the starter checkpoint's encoder that reads the map, trained while the checkpoint itself stayed as it is, in the original layout of
 Stable Diffusion 1's ControlNets: first from noised pictures (`python -m modules.starter control`), then on the ways that sampling takes under
-guidance, its own errors included (`... guide`). The file is the mean of ten moments of that training, its connections strengthened by two
-fifths (`... blend`). Its pictures are drawn by `modules/starter/edge_pictures.py`; combinations that the checkpoint has not seen
+guidance, its own errors included (`... guide`). The file is the mean of three such trainings, one of them by
+absolute errors instead of squares, each the mean of ten moments or more, its connections strengthened by a third (`... blend`). Its pictures are drawn by
+`modules/starter/edge_pictures.py`; combinations that the checkpoint has not seen
 were left out here too: `python -m tests.bench.starter_controlnet` asks for those.
 
 ## Licence
