@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -115,7 +115,8 @@ def test_a_file_name_of_fifty_megabytes(attacked: Attacked) -> None:
         with within_bounds("upload", seconds=2.0):
             answer = attacked.wire.send("POST", "/gradio_api/upload", body=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
         assert answer.status < 500
-    assert attacked.wire.send("GET", "/" + "a" * 500_000).status in (400, 404, 414, 431)
+    with suppress(ConnectionError):                 # refused while the rest of it was on its way
+        assert attacked.wire.send("GET", "/" + "a" * 500_000).status in (400, 404, 414, 431)
     assert attacked.wire.send("GET", "/internal/ping").status == 200
 
 
