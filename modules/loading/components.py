@@ -46,10 +46,9 @@ class TextEncoder:
 
     def kept(self) -> nn.Module:
         """``module`` for somebody who holds on to it or to its parts: its weights stay from now on."""
-        found = self.module
         if self.unread is not None:
-            self.unread.forget()
-        return found
+            self.unread.keep()
+        return self.built
 
     def put_back(self) -> None:
         """The prompts are encoded: where memory is the processor's, weights that came out of the file as they are wait there for the next ones."""

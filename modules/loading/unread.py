@@ -51,6 +51,12 @@ class Unread:
             else:
                 self.forget()
 
+    def keep(self) -> None:
+        """Read them, and never put them back; nobody can in between."""
+        with self.lock:
+            self.read()
+            self.forget()
+
     def put_back(self) -> None:
         """Free the memory until the next ``read``, unless somebody changed a weight: the file does not have that. For whoever knows that nobody is using them."""
         with self.lock:
