@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from modules.schema.check import checked
-from modules.schema.param import get, put, put_all, walk
+from modules.schema.param import get, put_all, walk
 
 
 class FlatRequest:
@@ -37,10 +37,7 @@ class FlatRequest:
     @classmethod
     def page_defaults(cls) -> Self:
         """The request that the untouched page makes."""
-        request = cls()
-        for entry in walk(cls):
-            request = put(request, entry.path, entry.page_default)
-        return request
+        return put_all(cls(), {entry.path: entry.page_default for entry in walk(cls)})
 
 
 def _plain(value: Any) -> Any:

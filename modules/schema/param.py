@@ -168,13 +168,11 @@ def get(request: Any, path: tuple[str, ...]) -> Any:
 
 def put(request: T, path: tuple[str, ...], value: Any) -> T:
     """A new request with ``value`` at ``path``; the old one is untouched. Nothing is checked here."""
-    name, *rest = path
-    inner = put(getattr(request, name), tuple(rest), value) if rest else value
-    return replace(typing.cast(Any, request), **{name: inner})
+    return put_all(request, {path: value})
 
 
 def put_all(request: T, values: Mapping[tuple[str, ...], Any]) -> T:
-    """``put`` for several paths: each group is made once."""
+    """``put`` for several paths, none of them inside another: each group is made once."""
     changed: dict[str, Any] = {}
     inner: dict[str, dict[tuple[str, ...], Any]] = {}
     for (name, *rest), value in values.items():
