@@ -48,9 +48,11 @@ def limited(function: Callable[[], Result], *, what: str, seconds: float = SECON
     if thread.is_alive() and seconds > SECONDS_UNTIL_SAID:
         log.info("%s takes long; waiting up to %.0f s for it", what, seconds)
         thread.join(seconds - SECONDS_UNTIL_SAID)
-    waited = seconds
-    while thread.is_alive() and (busy := _importing(thread)) and waited < SECONDS_FOR_LIBRARIES:
-        log.info("%s is importing %s; waiting for it", what, busy)
+    waited, was_importing = seconds, False
+    while thread.is_alive() and waited < SECONDS_FOR_LIBRARIES and ((busy := _importing(thread)) or was_importing):
+        was_importing = busy is not None    # what comes after a slow import has one look's time as well
+        if busy:
+            log.info("%s is importing %s; waiting for it", what, busy)
         thread.join(SECONDS_UNTIL_SAID)
         waited += SECONDS_UNTIL_SAID
     if thread.is_alive() and _importing(thread) is None:
