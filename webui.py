@@ -27,6 +27,7 @@ from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
 from modules.launching.no_sweeping import without_sweeping
 from modules.launching.own_password import with_own_password
+from modules.launching.processor import read_cpu_info, set_processor_environment
 from modules.launching.restart import RESTARTED
 from modules.launching.serving import Address, certificate_files, has_display, listen, when_answering
 from modules.launching.startup_times import StartupTimes
@@ -57,6 +58,7 @@ def set_environment(environ: MutableMapping[str, str], flags: Flags) -> None:
     exempt_loopback(environ)
     set_mac_environment(environ, platform.system())
     set_amd_environment(environ, amd_targets())
+    set_processor_environment(environ, read_cpu_info())
     environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     environ.setdefault("HF_HUB_OFFLINE", "1")
     environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch on Linux: large tensors in large pages, which come three times as fast

@@ -6,6 +6,7 @@ The results are those of whole pictures; what lies between them is never in memo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from modules.compute.convolution import Piece, Scratch, Tiles
+from modules.compute.products import team
 
-_BAND_VALUES = 1 << 22                              # 16 MB: of a band with all its channels
+_BAND_VALUES = 1 << 21                              # 8 MB: of a band with all its channels
 _LOOK_VALUES = 1 << 18                              # of the rows that are averaged at once
 _TILE = 4                                           # rows of a convolution's tile
 
@@ -103,13 +105,21 @@ def convolve(layer: nn.Conv2d, source: Source, target: Tensor, scratch: Scratch,
     beside: added to the result; it may be the target itself.
     """
     tiles = Tiles(layer.weight.permute(2, 3, 1, 0).contiguous(), scratch)
+    tiles.prepare()
     height, width, channels = source.shape
     across = -(-width // _TILE) * _TILE + 2
     rows = max(_TILE, _BAND_VALUES // (across * channels) // _TILE * _TILE)
-    for top in range(0, height, rows):
-        band = target[top : top + rows]
-        seen = _padded(source, top, len(band), across, scratch)
-        tiles.fill([Piece(source=seen, target=band, at=(1, 1), bias=layer.bias, beside=None if beside is None else beside[top : top + rows])])
+
+    def work(own: Scratch) -> None:
+        for top in tops:
+            band = target[top : top + rows]
+            seen = _padded(source, top, len(band), across, own)
+            tiles.fill_alone([Piece(source=seen, target=band, at=(1, 1), bias=layer.bias, beside=None if beside is None else beside[top : top + rows])], own)
+
+    hands = team()
+    rows = min(rows, -(-height // hands.count // _TILE) * _TILE)
+    tops = iter(range(0, height, rows))                 # who is ready takes the next one
+    hands.do([partial(work, scratch.of_hand(number)) for number in range(hands.count)])
 
 
 def convolve_plainly(layer: nn.Conv2d, source: Source, scratch: Scratch) -> Tensor:

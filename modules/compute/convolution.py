@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from modules.compute.hands import shares
+from modules.compute.products import add_product, product, rows_product, team
 
 _OUT, _IN = 4, 6                                    # cells of a tile's side: of the result, and of what it is made from
 # Where the tiles' polynomials are evaluated, and infinity. These keep rounding errors near those of the plain sum; 0, 1, -1, 2, -2 quadruple them.
@@ -23,9 +26,12 @@ _TILES_AT_ONCE = 128
 _TILE_VALUES = 1 << 21                              # of all tiles at once, 8 MB: so much stays in the processor's cache
 _TILE_VALUES_OF_PARTS = 1 << 23                     # where the kernel is transformed again for each lot of tiles
 _FEWEST_TILES = 32                                  # with fewer, transforming the kernel costs more than it saves
+_FEWEST_TILES_OF_HAND = 48                          # with fewer, its products are too narrow
 _FEWEST_CHANNELS = 16                               # a latent has four
 _KERNEL_VALUES = 1 << 24                            # of the transformed kernel: 64 MB; a larger one is transformed in parts
 _PART_VALUES = 1 << 22                              # of such a part
+_PART_VALUES_OF_HAND = 1 << 20                      # where several hands have one at a time
+_FREE_VALUES = 48                                   # 192 bytes, three lines of a cache: no row begins where a near one does
 
 
 def convolved(x: Tensor, kernel: Tensor, bias: Tensor | None, scratch: Scratch) -> Tensor:
@@ -40,17 +46,16 @@ def convolved(x: Tensor, kernel: Tensor, bias: Tensor | None, scratch: Scratch) 
     return _by_tiles(x, kernel, bias, scratch)
 
 
-class Scratch(threading.local):
-    """Memory for what lies between the steps, used again and again: fresh memory costs more than the arithmetic on it. Each thread has its own."""
+class Scratch:
+    """Memory for what lies between the steps, used again and again: fresh memory costs more than the arithmetic on it. One thread's at a time."""
 
     def __init__(self) -> None:
         self._values: dict[str, Tensor] = {}
+        self._of_hands: dict[int, Scratch] = {}
 
-    def __deepcopy__(self, memo: object) -> Scratch:
-        return self
-
-    def __reduce__(self) -> tuple[type[Scratch], tuple[()]]:
-        return Scratch, ()                          # who writes a whole model to disk does not want this memory
+    def of_hand(self, number: int) -> Scratch:
+        """What the hand of that number works in; it goes with this one."""
+        return self._of_hands.setdefault(number, Scratch())
 
     def take(self, name: str, *shape: int) -> Tensor:
         """A tensor of ``shape`` that holds anything, until the next one of that ``name``."""
@@ -61,15 +66,28 @@ class Scratch(threading.local):
                 found = self._values[name] = torch.empty(count)
         return found[:count].view(shape)
 
+    def take_rows(self, name: str, rows: int, *shape: int) -> Tensor:
+        """(rows, *shape). Where rows lie a multiple of 4 KB apart, all their beginnings compete for the same few places of the cache: some values are left free between them."""
+        width = math.prod(shape)
+        return self.take(name, rows, width + _FREE_VALUES)[:, :width].unflatten(1, shape)
+
     def clear(self) -> None:
         """Give it back, where other work follows that needs memory of its own."""
         self._values.clear()
+        self._of_hands.clear()
+
+
+def thread_scratch() -> Scratch:
+    """That of all loaded models in this thread: they take turns."""
+    mine = _thread_memory()
+    if not hasattr(mine, "scratch"):
+        mine.scratch = Scratch()
+    return mine.scratch  # type: ignore[no-any-return]
 
 
 @cache
-def shared_scratch() -> Scratch:
-    """That of all loaded models: they take turns."""
-    return Scratch()
+def _thread_memory() -> threading.local:
+    return threading.local()
 
 
 def _by_columns(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
@@ -79,7 +97,7 @@ def _by_columns(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     down, across = padded.stride()[1:3]
     seen = padded.as_strided((batch, height, width, 3, 3, channels), (padded.stride(0), down, across, down, across, 1))
     rows, matrix = seen.reshape(-1, 9 * channels), kernel.view(9 * channels, -1)
-    found = rows @ matrix if bias is None else torch.addmm(bias, rows, matrix)
+    found = rows_product(rows, matrix, bias)
     return found.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
@@ -114,70 +132,149 @@ class _Block:
     rows: int
     columns: int
 
+    @property
+    def tiles(self) -> int:
+        return self.rows * self.columns
+
 
 class Tiles:
-    """A 3x3 kernel (3, 3, C, O), ready for tile after tile. It is transformed once, or in parts where it is large; ``scratch`` is in use meanwhile."""
+    """A 3x3 kernel (3, 3, C, O), to convolve tile after tile; ``scratch`` is in use meanwhile.
+
+    Where there are many tiles, the kernel is transformed once, and each hand computes its own tiles. Where there are few, or the kernel is too large
+    for that, each hand spreads its own channels, and then transforms and multiplies the kernel of its own outputs, part by part.
+    """
 
     def __init__(self, kernel: Tensor, scratch: Scratch) -> None:
         self._channels, self._outputs = kernel.shape[2:]
-        self._kernel = kernel.view(9, -1)
+        self._kernel = kernel.view(9, self._channels, self._outputs)
         self._scratch = scratch
-        fits = _IN * _IN * self._channels * self._outputs <= _KERNEL_VALUES
-        self._whole = self._transformed(0, self._channels) if fits else None
-        self._at_once = max(1, min(self._channels, _PART_VALUES // (_IN * _IN * self._outputs)))
-        values = _TILE_VALUES if self._whole is not None else _TILE_VALUES_OF_PARTS
+        self._hands = team()
+        self._fits = _IN * _IN * self._channels * self._outputs <= _KERNEL_VALUES
+        self._whole: Tensor | None = None
+        values = _TILE_VALUES if self._fits else _TILE_VALUES_OF_PARTS
         self._tiles = max(_FEWEST_TILES, min(_TILES_AT_ONCE, values // (_IN * _IN * max(self._channels, self._outputs))))
 
     def fill(self, pieces: Sequence[Piece]) -> None:
         """Fill the targets of all ``pieces``; small ones go together, so that the products are large."""
-        waiting: list[_Block] = []
-        count = 0
-        for block in (block for piece in pieces for block in self._blocks(piece)):
-            tiles = block.rows * block.columns
-            if count + tiles > self._tiles and waiting:
-                self._fill(waiting, count)
-                waiting, count = [], 0
-            waiting.append(block)
-            count += tiles
-        if waiting:
-            self._fill(waiting, count)
+        tiles = sum(_tiles(piece) for piece in pieces)
+        share = -(-tiles // self._hands.count)
+        if not self._fits or share < _FEWEST_TILES_OF_HAND:
+            for lot in self._lots(pieces, self._tiles):
+                self._fill_together(lot)
+            return
+        lots = self._lots(pieces, min(self._tiles, share))
+        self.prepare()
+        waiting = iter(lots)                        # who is ready takes the next one
+        self._hands.do([partial(self._fill_alone, waiting, self._scratch.of_hand(number)) for number in range(self._hands.count)])
 
-    def _blocks(self, piece: Piece) -> Iterator[_Block]:
-        high, wide = (-(-side // _OUT) for side in piece.target.shape[:2])
-        across = min(wide, self._tiles)
-        down = max(1, min(high, self._tiles // across))
-        for top in range(0, high, down):
-            for left in range(0, wide, across):
-                yield _Block(piece=piece, top=_OUT * top, left=_OUT * left, rows=min(down, high - top), columns=min(across, wide - left))
+    def fill_alone(self, pieces: Sequence[Piece], scratch: Scratch) -> None:
+        """As ``fill``, within one hand, which owns ``scratch``; the kernel was prepared."""
+        self._fill_alone(self._lots(pieces, self._tiles), scratch)
 
-    def _fill(self, blocks: Sequence[_Block], count: int) -> None:
-        scratch = self._scratch                     # each result lies where the one before the last was
-        tiles = scratch.take("tiles", _IN, _IN, count, self._channels)
-        for first, block in _counted(blocks):
-            _cut_out(block, tiles[:, :, first : first + block.rows * block.columns], scratch)
-        spread = torch.mm(_matrices().before, tiles.view(_IN * _IN, -1), out=scratch.take("spread", _IN * _IN, count * self._channels))
-        products = self._products(spread.view(_IN * _IN, count, self._channels)).view(_IN * _IN, -1)
-        found = torch.mm(_matrices().after, products, out=scratch.take("spread", _OUT * _OUT, products.shape[1]))
-        found = found.view(_OUT, _OUT, count, self._outputs)
-        for first, block in _counted(blocks):
-            _put_back(block, found[:, :, first : first + block.rows * block.columns])
+    def prepare(self) -> None:
+        """Transform the whole kernel."""
+        if self._whole is None:
+            whole = self._scratch.take_rows("whole", _IN * _IN, self._channels, self._outputs)
 
-    def _products(self, spread: Tensor) -> Tensor:
-        """(36, T, C) -> (36, T, O): at each of the points all tiles times the transformed kernel."""
-        found = self._scratch.take("tiles", *spread.shape[:2], self._outputs)
-        if self._whole is not None:
-            return torch.bmm(spread, self._whole, out=found)
-        torch.bmm(spread[:, :, : self._at_once], self._transformed(0, self._at_once), out=found)
-        for first in range(self._at_once, self._channels, self._at_once):
-            last = min(first + self._at_once, self._channels)
-            found.baddbmm_(spread[:, :, first:last], self._transformed(first, last))
+            def transform(first: int, last: int) -> None:
+                product(_matrices().kernel, self._kernel[:, first:last].flatten(1), whole[:, first:last].flatten(1))
+
+            self._hands.do([partial(transform, first, last) for first, last in shares(self._channels, self._hands.count)])
+            self._whole = whole
+
+    def _shares(self, count: int) -> Iterator[tuple[tuple[int, int], Scratch]]:
+        """What each hand does of ``count`` things, and its memory."""
+        for number, share in enumerate(shares(count, self._hands.count)):
+            yield share, self._scratch.of_hand(number)
+
+    def _lots(self, pieces: Sequence[Piece], at_once: int) -> list[list[_Block]]:
+        """What is computed together, up to ``at_once`` tiles."""
+        lots: list[list[_Block]] = []
+        count = at_once
+        for block in (block for piece in pieces for block in _blocks(piece, at_once)):
+            if count + block.tiles > at_once:
+                lots.append([])
+                count = 0
+            lots[-1].append(block)
+            count += block.tiles
+        return lots
+
+    def _fill_alone(self, lots: Iterable[Sequence[_Block]], scratch: Scratch) -> None:
+        assert self._whole is not None
+        for blocks in lots:
+            spread = _spread(blocks, (0, self._channels), scratch)
+            products = product(spread, self._whole, scratch.take("tiles", *spread.shape[:2], self._outputs))
+            _gather(blocks, products, (0, self._outputs), scratch.take_rows("spread", _OUT * _OUT, *products.shape[1:]))
+
+    def _fill_together(self, blocks: Sequence[_Block]) -> None:
+        spreads: dict[tuple[int, int], Tensor] = {}
+
+        def spread(channels: tuple[int, int], scratch: Scratch) -> None:
+            spreads[channels] = _spread(blocks, channels, scratch)
+
+        def multiply(outputs: tuple[int, int], scratch: Scratch) -> None:
+            products = self._products(spreads, outputs, scratch)
+            _gather(blocks, products, outputs, scratch.take_rows("kernel", _OUT * _OUT, *products.shape[1:]))
+
+        self._hands.do([partial(spread, channels, scratch) for channels, scratch in self._shares(self._channels)])
+        self._hands.do([partial(multiply, outputs, scratch) for outputs, scratch in self._shares(self._outputs)])
+
+    def _products(self, spreads: Mapping[tuple[int, int], Tensor], outputs: tuple[int, int], scratch: Scratch) -> Tensor:
+        """(36, T, O): at each of the points all tiles times the transformed kernel of these ``outputs``. spreads: (36, T, C) by channels."""
+        width = outputs[1] - outputs[0]
+        values = _PART_VALUES if self._hands.count == 1 else _PART_VALUES_OF_HAND
+        at_once = max(1, values // (_IN * _IN * width))
+        found: Tensor | None = None
+        for (start, end), spread in sorted(spreads.items()):
+            for first in range(start, end, at_once):
+                last = min(first + at_once, end)
+                points, kernel = spread[:, :, first - start : last - start], self._transformed((first, last), outputs, scratch)
+                if found is None:
+                    found = product(points, kernel, scratch.take("tiles", _IN * _IN, spread.shape[1], width))
+                else:
+                    add_product(points, kernel, found, scratch.take("added", *found.shape))
+        assert found is not None
         return found
 
-    def _transformed(self, first: int, last: int) -> Tensor:
-        """(36, last - first, O): the kernel of these input channels."""
-        part = self._kernel[:, first * self._outputs : last * self._outputs]
-        memory = self._scratch.take("kernel", _IN * _IN, part.shape[1])
-        return torch.mm(_matrices().kernel, part, out=memory).view(_IN * _IN, last - first, self._outputs)
+    def _transformed(self, channels: tuple[int, int], outputs: tuple[int, int], scratch: Scratch) -> Tensor:
+        """(36, C, O): the kernel of these channels and outputs."""
+        part = self._kernel[:, slice(*channels), slice(*outputs)]
+        if not part.is_contiguous() and part.shape[2] < self._outputs:
+            part = scratch.take("part", *part.shape).copy_(part)
+        memory = scratch.take_rows("kernel", _IN * _IN, *part.shape[1:])
+        product(_matrices().kernel, part.flatten(1), memory.flatten(1))
+        return memory
+
+
+def _tiles(piece: Piece) -> int:
+    return math.prod(-(-side // _OUT) for side in piece.target.shape[:2])
+
+
+def _blocks(piece: Piece, at_once: int) -> Iterator[_Block]:
+    high, wide = (-(-side // _OUT) for side in piece.target.shape[:2])
+    across = min(wide, at_once)
+    down = max(1, min(high, at_once // across))
+    for top in range(0, high, down):
+        for left in range(0, wide, across):
+            yield _Block(piece=piece, top=_OUT * top, left=_OUT * left, rows=min(down, high - top), columns=min(across, wide - left))
+
+
+def _spread(blocks: Sequence[_Block], channels: tuple[int, int], scratch: Scratch) -> Tensor:
+    """(36, T, C): at each of the points the values of all tiles, of these ``channels`` only."""
+    count, width = sum(block.tiles for block in blocks), channels[1] - channels[0]
+    tiles = scratch.take_rows("tiles", _IN * _IN, count, width)
+    for first, block in _counted(blocks):
+        _cut_out(block, channels, tiles[:, first : first + block.tiles], scratch)
+    spread = scratch.take_rows("spread", _IN * _IN, count, width)
+    product(_matrices().before, tiles.flatten(1), spread.flatten(1))
+    return spread
+
+
+def _gather(blocks: Sequence[_Block], products: Tensor, outputs: tuple[int, int], found: Tensor) -> None:
+    """Put ``products`` (36, T, O) of these ``outputs`` to their places in the targets. found: memory for (16, T, O)."""
+    product(_matrices().after, products.flatten(1), found.flatten(1))
+    for first, block in _counted(blocks):
+        _put_back(block, outputs, found[:, first : first + block.tiles])
 
 
 def _counted(blocks: Sequence[_Block]) -> Iterator[tuple[int, _Block]]:
@@ -185,37 +282,37 @@ def _counted(blocks: Sequence[_Block]) -> Iterator[tuple[int, _Block]]:
     first = 0
     for block in blocks:
         yield first, block
-        first += block.rows * block.columns
+        first += block.tiles
 
 
-def _cut_out(block: _Block, tiles: Tensor, scratch: Scratch) -> None:
-    """Fill ``tiles`` (6, 6, rows * columns, C), cell by cell of overlapping tiles; outside of the source there are zeros."""
-    source, (above, before) = block.piece.source, block.piece.at
-    height, width, channels = source.shape
+def _cut_out(block: _Block, channels: tuple[int, int], tiles: Tensor, scratch: Scratch) -> None:
+    """Fill ``tiles`` (36, rows * columns, C), cell by cell of overlapping tiles; outside of the source there are zeros."""
+    source, (above, before) = block.piece.source[:, :, slice(*channels)], block.piece.at
+    height, width, count = source.shape
     top, left = above + block.top - 1, before + block.left - 1
     bottom, right = top + _OUT * block.rows + 2, left + _OUT * block.columns + 2
     if top >= 0 and left >= 0 and bottom <= height and right <= width:
         seen = source[top:bottom, left:right]
     else:
-        seen = scratch.take("seen", bottom - top, right - left, channels).zero_()
+        seen = scratch.take("seen", bottom - top, right - left, count).zero_()
         inner = source[max(top, 0) : bottom, max(left, 0) : right]
         y, x = max(-top, 0), max(-left, 0)
         seen[y : y + inner.shape[0], x : x + inner.shape[1]] = inner
     down, across = seen.stride()[:2]
-    overlapping = seen.as_strided((_IN, _IN, block.rows, block.columns, channels), (down, across, _OUT * down, _OUT * across, 1), seen.storage_offset())
-    tiles.unflatten(2, (block.rows, block.columns)).copy_(overlapping)
+    overlapping = seen.as_strided((_IN, _IN, block.rows, block.columns, count), (down, across, _OUT * down, _OUT * across, 1), seen.storage_offset())
+    tiles.unflatten(1, (block.rows, block.columns)).unflatten(0, (_IN, _IN)).copy_(overlapping)
 
 
-def _put_back(block: _Block, found: Tensor) -> None:
-    """Tiles (4, 4, rows * columns, O) to their place, with what lies beside; what stands over the target's edge is cut off."""
-    piece, rows, columns = block.piece, block.rows, block.columns
-    more = piece.bias
-    if piece.bias is not None and piece.beside is not None:
-        found += piece.bias
+def _put_back(block: _Block, outputs: tuple[int, int], found: Tensor) -> None:
+    """Tiles (16, rows * columns, O) to their place, with what lies beside; what stands over the target's edge is cut off."""
+    piece, rows, columns, mine = block.piece, block.rows, block.columns, slice(*outputs)
+    more = bias = None if piece.bias is None else piece.bias[mine]
+    if bias is not None and piece.beside is not None:
+        found += bias
     down, across = slice(block.top, block.top + _OUT * rows), slice(block.left, block.left + _OUT * columns)
-    place, tiles = piece.target[down, across], found.unflatten(2, (rows, columns)).permute(2, 0, 3, 1, 4)
+    place, tiles = piece.target[down, across, mine], found.unflatten(1, (rows, columns)).unflatten(0, (_OUT, _OUT)).permute(2, 0, 3, 1, 4)
     if piece.beside is not None:
-        more = piece.beside[down, across]
+        more = piece.beside[down, across, mine]
     if place.shape[:2] != (_OUT * rows, _OUT * columns):
         tiles = tiles.reshape(_OUT * rows, _OUT * columns, -1)[: place.shape[0], : place.shape[1]]
     else:

@@ -7,7 +7,8 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from modules.compute.convolution import Scratch, convolved, shared_scratch
+from modules.compute.convolution import convolved, thread_scratch
+from modules.compute.products import by_numpy, rows_product
 
 FEWEST_OUTPUTS = 96                                # narrower layers are the quicker in the plain way, up to twice
 
@@ -15,12 +16,10 @@ FEWEST_OUTPUTS = 96                                # narrower layers are the qui
 class SquareConv2d(nn.Conv2d):
     """3x3, one cell of zeros around. The weight is stored with its cells first and its outputs last; in any other order it is right, but slower."""
 
-    scratch: Scratch
-
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if self.padding_mode != "zeros" or not _is_plain(input, weight):
+        if self.padding_mode != "zeros" or input.dim() != 4 or not _is_plain(input, weight):
             return super()._conv_forward(input, weight, bias)
-        return convolved(input, weight.permute(2, 3, 1, 0).contiguous(), bias, self.scratch)
+        return convolved(input, weight.permute(2, 3, 1, 0).contiguous(), bias, thread_scratch())
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         """Whoever asks for the weights gets them in the usual order: safetensors writes no other."""
@@ -33,32 +32,42 @@ class PointConv2d(nn.Conv2d):
     """1x1: a matrix product."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if not _is_plain(input, weight):
+        if input.dim() != 4 or not _is_plain(input, weight):
             return super()._conv_forward(input, weight, bias)
         rows = input.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
-        return nn.functional.linear(rows, weight.flatten(1), bias).permute(0, 3, 1, 2)
+        return rows_product(rows.flatten(0, 2), weight.flatten(1).t(), bias).view(*rows.shape[:3], -1).permute(0, 3, 1, 2)
 
 
-SquareConv2d.__name__ = PointConv2d.__name__ = nn.Conv2d.__name__        # extensions look for layers by the name of their kind
+class Linear(nn.Linear):
+    """Its product is shared out between hands."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if nn.Linear.forward is not _LINEAR_FORWARD or not _is_plain(input, self.weight):     # extensions put their own in its place
+            return super().forward(input)
+        return rows_product(input.flatten(0, -2), self.weight.t(), self.bias).view(*input.shape[:-1], -1)
+
+
+_LINEAR_FORWARD = nn.Linear.forward
+SquareConv2d.__name__ = PointConv2d.__name__ = nn.Conv2d.__name__       # extensions look for layers by the name of their kind
 
 
 def _is_plain(input: Tensor, weight: Tensor) -> bool:
     """Whether it is float32 on the CPU, and nobody will ask for gradients."""
-    is_ours = input.dtype is weight.dtype is torch.float32 and input.device.type == weight.device.type == "cpu" and input.dim() == 4
+    is_ours = input.dtype is weight.dtype is torch.float32 and input.device.type == weight.device.type == "cpu" and input.dim() > 1
     return is_ours and not (torch.is_grad_enabled() and (input.requires_grad or weight.requires_grad))
 
 
 def suit_processor(model: nn.Module) -> None:
-    """Let ``model`` compute its convolutions in the ways of ``convolution``, as far as they are in float32."""
+    """Let ``model`` compute its convolutions in the ways of ``convolution``, as far as they are in float32; where hands are the quicker ones, its products too."""
     for layer in model.modules():
+        if type(layer) is nn.Linear and by_numpy():
+            layer.__class__ = Linear
         if not _steps_by_one(layer):
             continue
         if layer.kernel_size == (1, 1) and layer.padding == (0, 0):
             layer.__class__ = PointConv2d
         elif _is_square(layer):
             layer.__class__ = SquareConv2d
-            assert isinstance(layer, SquareConv2d)
-            layer.scratch = shared_scratch()
             layer.weight.data = cells_first(layer.weight.data)
 
 

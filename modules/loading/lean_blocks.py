@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention, silu
 
 from modules.compute.hooked import is_free
+from modules.compute.products import team
 from modules.loading.lean_decoder import LEAN_DECODER
 
 _INNER_VALUES = 1 << 20                             # 4 MB in float32
+_FEWEST_TOKENS = 128                                # with fewer at once, reading the weights takes longer than the products
 
 
 class ResnetBlock2D(resnet.ResnetBlock2D):
@@ -78,15 +80,22 @@ class FeedForward(attention.FeedForward):
         widened: Any = self.net[0]
         last: Any = self.net[-1]
         tokens = hidden_states.reshape(-1, hidden_states.shape[-1])
-        is_usual = type(widened) is GEGLU and type(last) is nn.Linear and len(self.net) == 3 and not (arguments or named or self.training or torch.is_grad_enabled())
+        is_usual = type(widened) is GEGLU and isinstance(last, nn.Linear) and len(self.net) == 3 and not (arguments or named or self.training or torch.is_grad_enabled())
         if not is_usual or hidden_states.device.type != "cpu" or not all(is_free(each) for each in (*self.net, widened.proj)):
             return super().forward(hidden_states, *arguments, **named)
-        at_once = max(1, _INNER_VALUES // widened.proj.out_features)
+        hands = team()
+        at_once = max(_FEWEST_TOKENS, _INNER_VALUES // widened.proj.out_features)
         if len(tokens) <= at_once:
             return super().forward(hidden_states)
         found = tokens.new_empty(len(tokens), last.out_features)
-        for rows, into in zip(tokens.split(at_once), found.split(at_once)):
-            into.copy_(last(widened(rows)))
+        parts = -(-len(tokens) // (at_once * hands.count)) * hands.count
+        waiting = iter(tuple(zip(tokens.tensor_split(parts), found.tensor_split(parts))))       # who is ready takes the next lot
+
+        def work() -> None:
+            for rows, into in waiting:
+                into.copy_(last(widened(rows)))
+
+        hands.do([work] * hands.count)
         return found.view(*hidden_states.shape[:-1], -1)
 
 

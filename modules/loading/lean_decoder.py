@@ -14,7 +14,7 @@ from diffusers.models.unets.unet_2d_blocks import UpDecoderBlock2D
 from torch import Tensor, nn
 
 from modules.compute.bands import Doubled, convolve, convolve_plainly, normed
-from modules.compute.convolution import Scratch, shared_scratch
+from modules.compute.convolution import Scratch, thread_scratch
 from modules.compute.hooked import is_free, watch
 from modules.compute.memory import give_freed_blocks_back
 from modules.compute.processor_layers import SquareConv2d
@@ -30,7 +30,7 @@ class Decoder(vae.Decoder):
     def forward(self, sample: Tensor, latent_embeds: Tensor | None = None) -> Tensor:
         if latent_embeds is not None or torch.is_grad_enabled() or not self._suits(sample):
             return super().forward(sample, latent_embeds)
-        scratch = shared_scratch()
+        scratch = thread_scratch()
         _free(scratch)                              # of the denoiser's
         hidden = self.mid_block(self.conv_in(sample), None)
         del sample

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from modules.compute import processor_layers
+from modules.compute import processor_layers, products
 from modules.compute.convolution import Scratch, convolved
 from modules.compute.processor_layers import PointConv2d, SquareConv2d, suit_processor
 from modules.engine.tiling import tiled
@@ -19,6 +20,16 @@ from modules.engine.tiling import tiled
 def narrow_layers_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small tests are of narrow layers, which otherwise stay as they are."""
     monkeypatch.setattr(processor_layers, "FEWEST_OUTPUTS", 16)
+
+
+@pytest.fixture(autouse=True, params=["torch", "numpy"])
+def products_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """PyTorch's own threads, or three hands with NumPy's products."""
+    monkeypatch.setattr(products, "by_numpy", lambda: request.param == "numpy")
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
 
 
 def exactly(x: Tensor, layer: nn.Conv2d) -> Tensor:
@@ -52,7 +63,8 @@ def test_every_size_gives_the_plain_sum(size: tuple[int, int], inputs: int, outp
 def test_a_kernel_that_is_transformed_in_parts_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     x, made = torch.randn(2, 40, 30, 21), layer(40, 24)
     monkeypatch.setattr("modules.compute.convolution._KERNEL_VALUES", 36 * 24 * 7)
-    monkeypatch.setattr("modules.compute.convolution._PART_VALUES", 36 * 24 * 7)
+    for name in ("_PART_VALUES", "_PART_VALUES_OF_HAND"):
+        monkeypatch.setattr(f"modules.compute.convolution.{name}", 36 * 24 * 7)
     assert error(made(x), exactly(x, made)) < 2e-6
 
 

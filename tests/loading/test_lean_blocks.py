@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
-from modules.compute import processor_layers
+from modules.compute import processor_layers, products
 from modules.compute.hooked import Watcher
 from modules.compute.processor_layers import suit_processor
 from modules.loading import lean_decoder
@@ -21,6 +22,16 @@ from modules.loading.lean_blocks import make_lean
 def narrow_layers_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small tests are of narrow layers, which otherwise stay as they are."""
     monkeypatch.setattr(processor_layers, "FEWEST_OUTPUTS", 16)
+
+
+@pytest.fixture(params=["torch", "numpy"])
+def products_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """PyTorch's own threads, or three hands with NumPy's products."""
+    monkeypatch.setattr(products, "by_numpy", lambda: request.param == "numpy")
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +56,7 @@ def test_a_lean_unet_gives_the_same_to_the_last_bit(unets: tuple[Any, Any]) -> N
         assert torch.equal(called(unets[0]), called(unets[1]))
 
 
+@pytest.mark.usefixtures("products_of")
 @torch.no_grad()
 def test_tokens_that_go_through_in_lots_are_the_same(unets: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     lean = unets[1]
@@ -122,6 +134,7 @@ def decoders(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     return plain, ours
 
 
+@pytest.mark.usefixtures("products_of")
 @pytest.mark.parametrize("size", [(9, 13), (16, 8), (1, 30)], ids=str)
 @torch.no_grad()
 def test_a_picture_that_is_decoded_in_bands_is_the_same(decoders: tuple[Any, Any], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
