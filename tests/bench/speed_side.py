@@ -95,15 +95,16 @@ class Setting:
 
 def ours(setting: Setting) -> Drawer:
     """From the request to the saved picture, as the API has it."""
-    from modules.application.build import build_app
-    from modules.application.generation import chosen_checkpoint, generate_blocking, load_checkpoint
     from modules.schema.flags import parse_flags
-    from modules.schema.request import Txt2ImgRequest
     from webui import set_environment
 
     path, on_cpu = setting.path, ("--use-cpu", "all") if setting.device == "cpu" else ()
     flags = parse_flags(["--data-dir", str(setting.data), "--ckpt", str(path), "--ckpt-dir", str(path.parent), *on_cpu, *setting.flags], {}).flags
-    set_environment(os.environ, flags)              # before torch is imported
+    set_environment(os.environ, flags)              # as whoever starts the program has it: before torch is imported
+    from modules.application.build import build_app
+    from modules.application.generation import chosen_checkpoint, generate_blocking, load_checkpoint
+    from modules.schema.request import Txt2ImgRequest
+
     app = build_app(flags)
     components = app.jobs.call(lambda: load_checkpoint(app, chosen_checkpoint(app, path.name, strict=True), app.settings))
     for owner in (components.unet, components.vae.decoder, *(encoder.built for encoder in components.text_encoders)):
