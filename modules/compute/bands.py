@@ -104,9 +104,10 @@ def convolve(layer: nn.Conv2d, source: Source, target: Tensor, scratch: Scratch,
 
     beside: added to the result; it may be the target itself.
     """
-    tiles = Tiles(layer.weight.permute(2, 3, 1, 0).contiguous(), scratch)
-    tiles.prepare()
     height, width, channels = source.shape
+    hands = team(height * width * layer.weight.numel())
+    tiles = Tiles(layer.weight.permute(2, 3, 1, 0).contiguous(), scratch, hands)
+    tiles.prepare()
     across = -(-width // _TILE) * _TILE + 2
     rows = max(_TILE, _BAND_VALUES // (across * channels) // _TILE * _TILE)
 
@@ -116,7 +117,6 @@ def convolve(layer: nn.Conv2d, source: Source, target: Tensor, scratch: Scratch,
             seen = _padded(source, top, len(band), across, own)
             tiles.fill_alone([Piece(source=seen, target=band, at=(1, 1), bias=layer.bias, beside=None if beside is None else beside[top : top + rows])], own)
 
-    hands = team()
     rows = min(rows, -(-height // hands.count // _TILE) * _TILE)
     tops = iter(range(0, height, rows))                 # who is ready takes the next one
     hands.do([partial(work, scratch.of_hand(number)) for number in range(hands.count)])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from modules.compute.hands import shares
-from modules.compute.products import add_product, product, rows_product, team
+from modules.compute.products import Team, rows_product, team
 
 _OUT, _IN = 4, 6                                    # cells of a tile's side: of the result, and of what it is made from
 # Where the tiles' polynomials are evaluated, and infinity. These keep rounding errors near those of the plain sum; 0, 1, -1, 2, -2 quadruple them.
@@ -104,7 +104,7 @@ def _by_columns(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
 def _by_tiles(x: Tensor, kernel: Tensor, bias: Tensor | None, scratch: Scratch) -> Tensor:
     out = torch.empty(len(x), kernel.shape[3], *x.shape[-2:], memory_format=torch.channels_last)
     pairs = zip(x.permute(0, 2, 3, 1), out.permute(0, 2, 3, 1))
-    Tiles(kernel, scratch).fill([Piece(source=source, target=target, bias=bias) for source, target in pairs])
+    Tiles(kernel, scratch, team(x[:, 0].numel() * kernel.numel())).fill([Piece(source=source, target=target, bias=bias) for source, target in pairs])
     return out
 
 
@@ -144,11 +144,11 @@ class Tiles:
     for that, each hand spreads its own channels, and then transforms and multiplies the kernel of its own outputs, part by part.
     """
 
-    def __init__(self, kernel: Tensor, scratch: Scratch) -> None:
+    def __init__(self, kernel: Tensor, scratch: Scratch, team: Team) -> None:
         self._channels, self._outputs = kernel.shape[2:]
         self._kernel = kernel.view(9, self._channels, self._outputs)
         self._scratch = scratch
-        self._hands = team()
+        self._team = team
         self._fits = _IN * _IN * self._channels * self._outputs <= _KERNEL_VALUES
         self._whole: Tensor | None = None
         values = _TILE_VALUES if self._fits else _TILE_VALUES_OF_PARTS
@@ -157,7 +157,7 @@ class Tiles:
     def fill(self, pieces: Sequence[Piece]) -> None:
         """Fill the targets of all ``pieces``; small ones go together, so that the products are large."""
         tiles = sum(_tiles(piece) for piece in pieces)
-        share = -(-tiles // self._hands.count)
+        share = -(-tiles // self._team.count)
         if not self._fits or share < _FEWEST_TILES_OF_HAND:
             for lot in self._lots(pieces, self._tiles):
                 self._fill_together(lot)
@@ -165,7 +165,7 @@ class Tiles:
         lots = self._lots(pieces, min(self._tiles, share))
         self.prepare()
         waiting = iter(lots)                        # who is ready takes the next one
-        self._hands.do([partial(self._fill_alone, waiting, self._scratch.of_hand(number)) for number in range(self._hands.count)])
+        self._team.do([partial(self._fill_alone, waiting, self._scratch.of_hand(number)) for number in range(self._team.count)])
 
     def fill_alone(self, pieces: Sequence[Piece], scratch: Scratch) -> None:
         """As ``fill``, within one hand, which owns ``scratch``; the kernel was prepared."""
@@ -177,14 +177,14 @@ class Tiles:
             whole = self._scratch.take_rows("whole", _IN * _IN, self._channels, self._outputs)
 
             def transform(first: int, last: int) -> None:
-                product(_matrices().kernel, self._kernel[:, first:last].flatten(1), whole[:, first:last].flatten(1))
+                self._team.product(_matrices().kernel, self._kernel[:, first:last].flatten(1), whole[:, first:last].flatten(1))
 
-            self._hands.do([partial(transform, first, last) for first, last in shares(self._channels, self._hands.count)])
+            self._team.do([partial(transform, first, last) for first, last in shares(self._channels, self._team.count)])
             self._whole = whole
 
     def _shares(self, count: int) -> Iterator[tuple[tuple[int, int], Scratch]]:
         """What each hand does of ``count`` things, and its memory."""
-        for number, share in enumerate(shares(count, self._hands.count)):
+        for number, share in enumerate(shares(count, self._team.count)):
             yield share, self._scratch.of_hand(number)
 
     def _lots(self, pieces: Sequence[Piece], at_once: int) -> list[list[_Block]]:
@@ -202,27 +202,27 @@ class Tiles:
     def _fill_alone(self, lots: Iterable[Sequence[_Block]], scratch: Scratch) -> None:
         assert self._whole is not None
         for blocks in lots:
-            spread = _spread(blocks, (0, self._channels), scratch)
-            products = product(spread, self._whole, scratch.take("tiles", *spread.shape[:2], self._outputs))
-            _gather(blocks, products, (0, self._outputs), scratch.take_rows("spread", _OUT * _OUT, *products.shape[1:]))
+            spread = self._spread(blocks, (0, self._channels), scratch)
+            products = self._team.product(spread, self._whole, scratch.take("tiles", *spread.shape[:2], self._outputs))
+            self._gather(blocks, products, (0, self._outputs), scratch.take_rows("spread", _OUT * _OUT, *products.shape[1:]))
 
     def _fill_together(self, blocks: Sequence[_Block]) -> None:
         spreads: dict[tuple[int, int], Tensor] = {}
 
         def spread(channels: tuple[int, int], scratch: Scratch) -> None:
-            spreads[channels] = _spread(blocks, channels, scratch)
+            spreads[channels] = self._spread(blocks, channels, scratch)
 
         def multiply(outputs: tuple[int, int], scratch: Scratch) -> None:
             products = self._products(spreads, outputs, scratch)
-            _gather(blocks, products, outputs, scratch.take_rows("kernel", _OUT * _OUT, *products.shape[1:]))
+            self._gather(blocks, products, outputs, scratch.take_rows("kernel", _OUT * _OUT, *products.shape[1:]))
 
-        self._hands.do([partial(spread, channels, scratch) for channels, scratch in self._shares(self._channels)])
-        self._hands.do([partial(multiply, outputs, scratch) for outputs, scratch in self._shares(self._outputs)])
+        self._team.do([partial(spread, channels, scratch) for channels, scratch in self._shares(self._channels)])
+        self._team.do([partial(multiply, outputs, scratch) for outputs, scratch in self._shares(self._outputs)])
 
     def _products(self, spreads: Mapping[tuple[int, int], Tensor], outputs: tuple[int, int], scratch: Scratch) -> Tensor:
         """(36, T, O): at each of the points all tiles times the transformed kernel of these ``outputs``. spreads: (36, T, C) by channels."""
         width = outputs[1] - outputs[0]
-        values = _PART_VALUES if self._hands.count == 1 else _PART_VALUES_OF_HAND
+        values = _PART_VALUES if self._team.count == 1 else _PART_VALUES_OF_HAND
         at_once = max(1, values // (_IN * _IN * width))
         found: Tensor | None = None
         for (start, end), spread in sorted(spreads.items()):
@@ -230,9 +230,9 @@ class Tiles:
                 last = min(first + at_once, end)
                 points, kernel = spread[:, :, first - start : last - start], self._transformed((first, last), outputs, scratch)
                 if found is None:
-                    found = product(points, kernel, scratch.take("tiles", _IN * _IN, spread.shape[1], width))
+                    found = self._team.product(points, kernel, scratch.take("tiles", _IN * _IN, spread.shape[1], width))
                 else:
-                    add_product(points, kernel, found, scratch.take("added", *found.shape))
+                    self._team.add_product(points, kernel, found, scratch.take("added", *found.shape))
         assert found is not None
         return found
 
@@ -242,8 +242,24 @@ class Tiles:
         if not part.is_contiguous() and part.shape[2] < self._outputs:
             part = scratch.take("part", *part.shape).copy_(part)
         memory = scratch.take_rows("kernel", _IN * _IN, *part.shape[1:])
-        product(_matrices().kernel, part.flatten(1), memory.flatten(1))
+        self._team.product(_matrices().kernel, part.flatten(1), memory.flatten(1))
         return memory
+
+    def _spread(self, blocks: Sequence[_Block], channels: tuple[int, int], scratch: Scratch) -> Tensor:
+        """(36, T, C): at each of the points the values of all tiles, of these ``channels`` only."""
+        count, width = sum(block.tiles for block in blocks), channels[1] - channels[0]
+        tiles = scratch.take_rows("tiles", _IN * _IN, count, width)
+        for first, block in _counted(blocks):
+            _cut_out(block, channels, tiles[:, first : first + block.tiles], scratch)
+        spread = scratch.take_rows("spread", _IN * _IN, count, width)
+        self._team.product(_matrices().before, tiles.flatten(1), spread.flatten(1))
+        return spread
+
+    def _gather(self, blocks: Sequence[_Block], products: Tensor, outputs: tuple[int, int], found: Tensor) -> None:
+        """Put ``products`` (36, T, O) of these ``outputs`` to their places in the targets. found: memory for (16, T, O)."""
+        self._team.product(_matrices().after, products.flatten(1), found.flatten(1))
+        for first, block in _counted(blocks):
+            _put_back(block, outputs, found[:, first : first + block.tiles])
 
 
 def _tiles(piece: Piece) -> int:
@@ -257,24 +273,6 @@ def _blocks(piece: Piece, at_once: int) -> Iterator[_Block]:
     for top in range(0, high, down):
         for left in range(0, wide, across):
             yield _Block(piece=piece, top=_OUT * top, left=_OUT * left, rows=min(down, high - top), columns=min(across, wide - left))
-
-
-def _spread(blocks: Sequence[_Block], channels: tuple[int, int], scratch: Scratch) -> Tensor:
-    """(36, T, C): at each of the points the values of all tiles, of these ``channels`` only."""
-    count, width = sum(block.tiles for block in blocks), channels[1] - channels[0]
-    tiles = scratch.take_rows("tiles", _IN * _IN, count, width)
-    for first, block in _counted(blocks):
-        _cut_out(block, channels, tiles[:, first : first + block.tiles], scratch)
-    spread = scratch.take_rows("spread", _IN * _IN, count, width)
-    product(_matrices().before, tiles.flatten(1), spread.flatten(1))
-    return spread
-
-
-def _gather(blocks: Sequence[_Block], products: Tensor, outputs: tuple[int, int], found: Tensor) -> None:
-    """Put ``products`` (36, T, O) of these ``outputs`` to their places in the targets. found: memory for (16, T, O)."""
-    product(_matrices().after, products.flatten(1), found.flatten(1))
-    for first, block in _counted(blocks):
-        _put_back(block, outputs, found[:, first : first + block.tiles])
 
 
 def _counted(blocks: Sequence[_Block]) -> Iterator[tuple[int, _Block]]:

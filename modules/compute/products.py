@@ -15,7 +15,7 @@ from torch import Tensor
 from modules.compute.hands import Hands, hands, hands_of, shares
 
 VARIABLE = "WEBUI_PRODUCTS"         # of the environment: "numpy", where whoever starts the program saw to what that needs
-_FEWEST_PRODUCTS = 1 << 24          # a fifth of a millisecond: less is not worth the way to another thread
+_FEWEST_MULTIPLICATIONS = 1 << 26   # a millisecond
 _ROWS_AT_ONCE = 256                 # so that the bias is added to what is in the cache
 
 
@@ -24,38 +24,47 @@ def by_numpy() -> bool:
     return os.environ.get(VARIABLE) == "numpy"
 
 
-def team() -> Hands:
-    """Those between whom what follows may be shared out; one alone where PyTorch's own threads share each product."""
-    return hands() if by_numpy() else hands_of(1)
+class Team:
+    """Those between whom the parts of a calculation are shared out, and how each multiplies. It has one member where PyTorch's own threads share each product."""
+
+    def __init__(self, hands: Hands, *, numpy: bool) -> None:
+        self.count = hands.count
+        self.do = hands.do
+        self._numpy = numpy
+
+    def product(self, left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+        """``left @ right``, both of two or both of three dimensions, in ``out``, which is returned."""
+        if self._numpy:
+            np.matmul(left.numpy(), right.numpy(), out=out.numpy())
+            return out
+        return torch.mm(left, right, out=out) if left.dim() == 2 else torch.bmm(left, right, out=out)
+
+    def add_product(self, left: Tensor, right: Tensor, onto: Tensor, spare: Tensor) -> None:
+        """``onto += left @ right``, of three dimensions. spare: memory of the same shape."""
+        if self._numpy:
+            onto += self.product(left, right, spare)
+        else:
+            onto.baddbmm_(left, right)
 
 
-def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
-    """``left @ right``, both of two or both of three dimensions, in ``out``, which is returned."""
-    if by_numpy():
-        np.matmul(left.numpy(), right.numpy(), out=out.numpy())
-        return out
-    return torch.mm(left, right, out=out) if left.dim() == 2 else torch.bmm(left, right, out=out)
-
-
-def add_product(left: Tensor, right: Tensor, onto: Tensor, spare: Tensor) -> None:
-    """``onto += left @ right``, of three dimensions. spare: memory of the same shape."""
-    if by_numpy():
-        onto += product(left, right, spare)
-    else:
-        onto.baddbmm_(left, right)
+def team(multiplications: int) -> Team:
+    """For a calculation of so many. A small one is not worth the way to other threads."""
+    if by_numpy() and multiplications >= _FEWEST_MULTIPLICATIONS:
+        return Team(hands(), numpy=True)
+    return Team(hands_of(1), numpy=False)
 
 
 def rows_product(rows: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
     """``rows @ matrix + bias``: (M, K), (K, N), (N,) -> (M, N). float32 on the CPU, without gradients."""
     count, wide = len(rows), matrix.shape[1]
-    if not by_numpy() or rows.numel() * wide < _FEWEST_PRODUCTS:
+    if not by_numpy() or rows.numel() * wide < _FEWEST_MULTIPLICATIONS:
         return rows @ matrix if bias is None else torch.addmm(bias, rows, matrix)
-    rows, matrix, found, mine = rows.detach(), matrix.detach(), torch.empty(count, wide), team()
+    rows, matrix, found, mine = rows.detach(), matrix.detach(), torch.empty(count, wide), team(rows.numel() * wide)
 
     def fill(top: int, bottom: int, columns: slice) -> None:
         for first in range(top, bottom, _ROWS_AT_ONCE):
             part = slice(first, min(first + _ROWS_AT_ONCE, bottom))
-            done = product(rows[part], matrix[:, columns], found[part, columns])
+            done = mine.product(rows[part], matrix[:, columns], found[part, columns])
             if bias is not None:
                 done += bias[columns]
 

@@ -83,7 +83,7 @@ class FeedForward(attention.FeedForward):
         is_usual = type(widened) is GEGLU and isinstance(last, nn.Linear) and len(self.net) == 3 and not (arguments or named or self.training or torch.is_grad_enabled())
         if not is_usual or hidden_states.device.type != "cpu" or not all(is_free(each) for each in (*self.net, widened.proj)):
             return super().forward(hidden_states, *arguments, **named)
-        hands = team()
+        hands = team(tokens.numel() * widened.proj.out_features)
         at_once = max(_FEWEST_TOKENS, _INNER_VALUES // widened.proj.out_features)
         if len(tokens) <= at_once:
             return super().forward(hidden_states)

@@ -26,6 +26,7 @@ def narrow_layers_too(monkeypatch: pytest.MonkeyPatch) -> None:
 def products_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """PyTorch's own threads, or three hands with NumPy's products."""
     monkeypatch.setattr(products, "by_numpy", lambda: request.param == "numpy")
+    monkeypatch.setattr(products, "_FEWEST_MULTIPLICATIONS", 0)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     yield

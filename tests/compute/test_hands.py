@@ -63,6 +63,7 @@ def test_the_first_error_comes_out_when_all_have_ended(three_threads: None) -> N
 @pytest.mark.parametrize(("rows", "inner", "wide"), [(2, 3, 4), (40, 700, 1201), (2100, 320, 64), (1, 5000, 4000)])
 def test_products_of_rows_are_the_plain_ones(three_threads: None, monkeypatch: pytest.MonkeyPatch, rows: int, inner: int, wide: int) -> None:
     monkeypatch.setattr(products, "by_numpy", lambda: True)
+    monkeypatch.setattr(products, "_FEWEST_MULTIPLICATIONS", 0)
     left, weight, bias = torch.randn(rows, inner), torch.randn(wide, inner), nn.Parameter(torch.randn(wide))
     for matrix in (weight.t(), weight.t().contiguous()):
         for more in (None, bias):
