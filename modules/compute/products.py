@@ -16,6 +16,7 @@ from modules.compute.hands import Hands, hands, hands_of, shares
 
 VARIABLE = "WEBUI_PRODUCTS"         # of the environment: "numpy", where whoever starts the program saw to what that needs
 _FEWEST_MULTIPLICATIONS = 1 << 26   # a millisecond
+_MOST_HANDS = 8                     # with two it was measured
 _ROWS_AT_ONCE = 256                 # so that the bias is added to what is in the cache
 
 
@@ -30,26 +31,26 @@ class Team:
     def __init__(self, hands: Hands, *, numpy: bool) -> None:
         self.count = hands.count
         self.do = hands.do
-        self._numpy = numpy
+        self.by_numpy = numpy
 
     def product(self, left: Tensor, right: Tensor, out: Tensor) -> Tensor:
         """``left @ right``, both of two or both of three dimensions, in ``out``, which is returned."""
-        if self._numpy:
+        if self.by_numpy:
             np.matmul(left.numpy(), right.numpy(), out=out.numpy())
             return out
         return torch.mm(left, right, out=out) if left.dim() == 2 else torch.bmm(left, right, out=out)
 
     def add_product(self, left: Tensor, right: Tensor, onto: Tensor, spare: Tensor) -> None:
         """``onto += left @ right``, of three dimensions. spare: memory of the same shape."""
-        if self._numpy:
+        if self.by_numpy:
             onto += self.product(left, right, spare)
         else:
             onto.baddbmm_(left, right)
 
 
 def team(multiplications: int) -> Team:
-    """For a calculation of so many. A small one is not worth the way to other threads."""
-    if by_numpy() and multiplications >= _FEWEST_MULTIPLICATIONS:
+    """For a calculation of so many. A small one is not worth the way to other threads; for many hands no part would be large enough."""
+    if by_numpy() and multiplications >= _FEWEST_MULTIPLICATIONS and torch.get_num_threads() <= _MOST_HANDS:
         return Team(hands(), numpy=True)
     return Team(hands_of(1), numpy=False)
 
@@ -57,9 +58,10 @@ def team(multiplications: int) -> Team:
 def rows_product(rows: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
     """``rows @ matrix + bias``: (M, K), (K, N), (N,) -> (M, N). float32 on the CPU, without gradients."""
     count, wide = len(rows), matrix.shape[1]
-    if not by_numpy() or rows.numel() * wide < _FEWEST_MULTIPLICATIONS:
+    mine = team(rows.numel() * wide)
+    if not mine.by_numpy:
         return rows @ matrix if bias is None else torch.addmm(bias, rows, matrix)
-    rows, matrix, found, mine = rows.detach(), matrix.detach(), torch.empty(count, wide), team(rows.numel() * wide)
+    rows, matrix, found = rows.detach(), matrix.detach(), torch.empty(count, wide)
 
     def fill(top: int, bottom: int, columns: slice) -> None:
         for first in range(top, bottom, _ROWS_AT_ONCE):
