@@ -28,7 +28,7 @@ _TILE_VALUES_OF_PARTS = 1 << 23                     # where the kernel is transf
 _FEWEST_TILES = 32                                  # with fewer, transforming the kernel costs more than it saves
 _FEWEST_TILES_OF_HAND = 48                          # with fewer, its products are too narrow
 _FEWEST_CHANNELS = 16                               # a latent has four
-_KERNEL_VALUES = 1 << 24                            # of the transformed kernel: 64 MB; a larger one is transformed in parts
+_KERNEL_VALUES = 1 << 23                            # of the transformed kernel: 32 MB; a larger one is transformed in parts
 _PART_VALUES = 1 << 22                              # of such a part
 _PART_VALUES_OF_HAND = 1 << 20                      # where several hands have one at a time
 _FREE_VALUES = 48                                   # 192 bytes, three lines of a cache: no row begins where a near one does
@@ -62,6 +62,8 @@ class Scratch:
         count = math.prod(shape)
         found = self._values.get(name)
         if found is None or found.numel() < count:
+            found = None
+            self._values.pop(name, None)            # before there is another one
             with torch.inference_mode(False):       # else the first use in that mode would forbid all later ones outside of it
                 found = self._values[name] = torch.empty(count)
         return found[:count].view(shape)

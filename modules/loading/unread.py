@@ -42,6 +42,7 @@ class Unread:
         with self.lock:
             if self._filling is None or self._as_read is not None:
                 return
+            give_freed_blocks_back()                # of what was calculated before: both would be there at the same time
             dtype = next(self._filling.module.parameters()).dtype
             found = self._filling.read(dtype=dtype, device=torch.device("cpu"), for_processor=True)
             self._weights.check_unchanged()
