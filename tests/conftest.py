@@ -49,6 +49,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith("tests/browser/"))
 
 
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    """PyTorch's, in this thread."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(params=["torch", "numpy"])
+def products_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, three_threads: None) -> str:
+    """However little there is to compute: PyTorch's own threads, or hands with NumPy's products."""
+    from modules.compute import products
+
+    monkeypatch.setattr(products, "by_numpy", lambda: request.param == "numpy")
+    monkeypatch.setattr(products, "_FEWEST_MULTIPLICATIONS", 0)
+    return request.param
+
+
 @dataclass(kw_only=True)
 class FakeEngine:
     """Stands in for models: paints each picture in a colour made from its seed, ``steps`` steps of ``step_seconds`` each.

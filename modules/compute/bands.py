@@ -109,7 +109,9 @@ def convolve(layer: nn.Conv2d, source: Source, target: Tensor, scratch: Scratch,
     tiles = Tiles(layer.weight.permute(2, 3, 1, 0).contiguous(), scratch, hands)
     tiles.prepare()
     across = -(-width // _TILE) * _TILE + 2
-    rows = max(_TILE, _BAND_VALUES // (across * channels) // _TILE * _TILE)
+    fitting, share = _BAND_VALUES // (across * channels) // _TILE * _TILE, -(-height // hands.count // _TILE) * _TILE
+    rows = min(max(_TILE, fitting), share)
+    tops = iter(range(0, height, rows))                 # who is ready takes the next one
 
     def work(own: Scratch) -> None:
         for top in tops:
@@ -117,8 +119,6 @@ def convolve(layer: nn.Conv2d, source: Source, target: Tensor, scratch: Scratch,
             seen = _padded(source, top, len(band), across, own)
             tiles.fill_alone([Piece(source=seen, target=band, at=(1, 1), bias=layer.bias, beside=None if beside is None else beside[top : top + rows])], own)
 
-    rows = min(rows, -(-height // hands.count // _TILE) * _TILE)
-    tops = iter(range(0, height, rows))                 # who is ready takes the next one
     hands.do([partial(work, scratch.of_hand(number)) for number in range(hands.count)])
 
 

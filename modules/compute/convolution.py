@@ -241,7 +241,7 @@ class Tiles:
     def _transformed(self, channels: tuple[int, int], outputs: tuple[int, int], scratch: Scratch) -> Tensor:
         """(36, C, O): the kernel of these channels and outputs."""
         part = self._kernel[:, slice(*channels), slice(*outputs)]
-        if not part.is_contiguous() and part.shape[2] < self._outputs:
+        if part.shape[2] < self._outputs:           # then it lies in pieces
             part = scratch.take("part", *part.shape).copy_(part)
         memory = scratch.take_rows("kernel", _IN * _IN, *part.shape[1:])
         self._team.product(_matrices().kernel, part.flatten(1), memory.flatten(1))

@@ -6,9 +6,11 @@ from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import linear
 
+from modules.compute import products
 from modules.compute.convolution import convolved, thread_scratch
-from modules.compute.products import by_numpy, rows_product
+from modules.compute.products import rows_product
 
 FEWEST_OUTPUTS = 96                                # narrower layers are the quicker in the plain way, up to twice
 
@@ -42,13 +44,17 @@ class Linear(nn.Linear):
     """Its product is shared out between hands."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if nn.Linear.forward is not _LINEAR_FORWARD or not _is_plain(input, self.weight):     # extensions put their own in its place
+        if not linear_is_of_torch() or not _is_plain(input, self.weight):
             return super().forward(input)
         return rows_product(input.flatten(0, -2), self.weight.t(), self.bias).view(*input.shape[:-1], -1)
 
 
-_LINEAR_FORWARD = nn.Linear.forward
 SquareConv2d.__name__ = PointConv2d.__name__ = nn.Conv2d.__name__       # extensions look for layers by the name of their kind
+
+
+def linear_is_of_torch() -> bool:
+    """Whether linear layers compute as PyTorch has it: extensions put their own ``forward`` in its place, some before this is imported."""
+    return getattr(nn.Linear.forward, "__globals__", None) is vars(linear)
 
 
 def _is_plain(input: Tensor, weight: Tensor) -> bool:
@@ -60,7 +66,7 @@ def _is_plain(input: Tensor, weight: Tensor) -> bool:
 def suit_processor(model: nn.Module) -> None:
     """Let ``model`` compute its convolutions in the ways of ``convolution``, as far as they are in float32; where hands are the quicker ones, its products too."""
     for layer in model.modules():
-        if type(layer) is nn.Linear and by_numpy():
+        if type(layer) is nn.Linear and products.by_numpy():
             layer.__class__ = Linear
         if not _steps_by_one(layer):
             continue

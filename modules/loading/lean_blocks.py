@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention, silu
 
 from modules.compute.hooked import is_free
+from modules.compute.processor_layers import Linear, linear_is_of_torch
 from modules.compute.products import team
 from modules.loading.lean_decoder import LEAN_DECODER
 
@@ -80,7 +81,7 @@ class FeedForward(attention.FeedForward):
         widened: Any = self.net[0]
         last: Any = self.net[-1]
         tokens = hidden_states.reshape(-1, hidden_states.shape[-1])
-        is_usual = type(widened) is GEGLU and isinstance(last, nn.Linear) and len(self.net) == 3 and not (arguments or named or self.training or torch.is_grad_enabled())
+        is_usual = type(widened) is GEGLU and type(last) in (nn.Linear, Linear) and len(self.net) == 3 and linear_is_of_torch() and not (arguments or named or self.training or torch.is_grad_enabled())
         if not is_usual or hidden_states.device.type != "cpu" or not all(is_free(each) for each in (*self.net, widened.proj)):
             return super().forward(hidden_states, *arguments, **named)
         hands = team(tokens.numel() * widened.proj.out_features)

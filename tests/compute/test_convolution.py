@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
-from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from modules.compute import processor_layers, products
+from modules.compute import processor_layers
 from modules.compute.convolution import Scratch, convolved
 from modules.compute.processor_layers import PointConv2d, SquareConv2d, suit_processor
 from modules.engine.tiling import tiled
+
+pytestmark = pytest.mark.usefixtures("products_of")
 
 
 @pytest.fixture(autouse=True)
 def narrow_layers_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small tests are of narrow layers, which otherwise stay as they are."""
     monkeypatch.setattr(processor_layers, "FEWEST_OUTPUTS", 16)
-
-
-@pytest.fixture(autouse=True, params=["torch", "numpy"])
-def products_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """PyTorch's own threads, or three hands with NumPy's products."""
-    monkeypatch.setattr(products, "by_numpy", lambda: request.param == "numpy")
-    monkeypatch.setattr(products, "_FEWEST_MULTIPLICATIONS", 0)
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
 
 
 def exactly(x: Tensor, layer: nn.Conv2d) -> Tensor:
@@ -136,3 +127,18 @@ def test_weights_are_given_out_in_the_order_that_files_have() -> None:
     state = nn.Sequential(made).state_dict()
     assert all(each.is_contiguous() for each in state.values())
     assert torch.equal(state["0.weight"], made.weight)
+
+
+def test_an_extension_that_replaced_linear_layers_before_is_asked(monkeypatch: pytest.MonkeyPatch, products_of: str) -> None:
+    inner = nn.Linear(8, 8).requires_grad_(False)
+    suit_processor(nn.Sequential(inner))
+    assert (type(inner) is not nn.Linear) == (products_of == "numpy")
+    x, original = torch.randn(3, 8), nn.Linear.forward
+    wanted = inner(x)
+
+    @functools.wraps(original)
+    def doubled(self: nn.Linear, input: Tensor) -> Tensor:
+        return original(self, input) * 2
+
+    monkeypatch.setattr(nn.Linear, "forward", doubled)
+    assert torch.allclose(inner(x), wanted * 2)

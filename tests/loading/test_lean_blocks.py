@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
-from modules.compute import processor_layers, products
+from modules.compute import processor_layers
 from modules.compute.hooked import Watcher
 from modules.compute.processor_layers import suit_processor
 from modules.loading import lean_decoder
@@ -22,17 +21,6 @@ from modules.loading.lean_blocks import make_lean
 def narrow_layers_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small tests are of narrow layers, which otherwise stay as they are."""
     monkeypatch.setattr(processor_layers, "FEWEST_OUTPUTS", 16)
-
-
-@pytest.fixture(params=["torch", "numpy"])
-def products_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """PyTorch's own threads, or three hands with NumPy's products."""
-    monkeypatch.setattr(products, "by_numpy", lambda: request.param == "numpy")
-    monkeypatch.setattr(products, "_FEWEST_MULTIPLICATIONS", 0)
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
