@@ -254,6 +254,10 @@ _PROCESSORS: Mapping[Attention, Callable[[ComputePolicy], ChunkedAttention]] = {
 }  # fmt: skip
 
 
+ALWAYS_THE_SAME = (FusedAttention, UnfusedAttention, XformersAttention, FlashAttention, SageAttention, DeterministicAttention)
+"""Those that do the same in every call of one size; the others look at the memory that is free."""
+
+
 def apply_attention(model: TakesProcessor, policy: ComputePolicy, *, usual: Any = None) -> None:
     """Make ``model`` (a diffusers UNet or VAE) compute attention as ``policy`` says.
 

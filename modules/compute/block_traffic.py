@@ -1,21 +1,24 @@
-"""How a block's weights come to the device for one call and go again: copied ahead on a stream of their own, dropped afterwards.
+"""How the weights of a block, or of a whole part, come to the device and go again: copied on a stream of their own, dropped afterwards.
 
-Weights do not change while a block computes, so nothing is copied back: the tensors at home stay as they are, and the block gets them again.
+Weights seldom change on the device, so nothing is copied back: the tensors at home stay as they are, and the block gets them again. Whatever did change is
+found out, and goes home as it is.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from modules.compute.hardware import machine_memory
 from modules.compute.memory import is_out_of_memory
 
 log = logging.getLogger(__name__)
+_PINNED_AT_ONCE, _ALIGNED = 128 * 2**20, 64         # bytes
 
 
 class Traffic(Protocol):
@@ -65,18 +68,33 @@ class _Copies:
     ready: Any = None
 
 
+@dataclass(frozen=True)
+class _Visit:
+    """A block on the device. tensors: (the module's, its data at home, its copy); lengths: of the copies as they came."""
+
+    tensors: tuple[tuple[Tensor, Tensor, Tensor], ...]
+    lengths: Tensor
+
+    def unchanged(self) -> list[bool]:
+        """Of each tensor, whether its copy has the values it came with."""
+        same = iter((_lengths([copy for _, _, copy in self.tensors]) == self.lengths).tolist())
+        return [next(same) if copy.is_floating_point() else True for _, _, copy in self.tensors]
+
+
 class CopiedBlocks:
     """Traffic by copies. On a GPU the next block is copied on a stream of its own, from memory that the system may not swap out.
 
+    ahead: blocks come ahead, on that stream. pins: bytes of memory at home that may be made such, by default a quarter of the machine's.
     device "cpu" makes copies too, which is slower than leaving the weights alone, and good for tests.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, device: torch.device, *, ahead: bool = True, pins: int | None = None) -> None:
+        self._device, self._is_ahead = device, ahead
+        self._may_pin = machine_memory() // 4 if pins is None else pins
         self._backend: Any = getattr(torch, device.type) if device.type in ("cuda", "xpu") else None
         self._stream: Any = None                    # made when first needed: it belongs to the device's context
         self._coming: dict[int, _Copies] = {}
-        self._here: dict[int, tuple[tuple[Tensor, Tensor], ...]] = {}  # (the module's tensor, its data at home)
+        self._here: dict[int, _Visit] = {}
 
     def bring(self, block: nn.Module) -> None:
         if id(block) in self._here:
@@ -88,12 +106,13 @@ class CopiedBlocks:
             for _, copy in copies.tensors:
                 copy.record_stream(present)         # or the side stream might take its memory while it is still read
         owners = _tensors(block)
-        self._here[id(block)] = tuple((owner, home) for owner, (home, _) in zip(owners, copies.tensors))
         for owner, (_, copy) in zip(owners, copies.tensors):
             owner.data = copy
+        lengths = _lengths([copy for _, copy in copies.tensors])
+        self._here[id(block)] = _Visit(tuple((owner, home, copy) for owner, (home, copy) in zip(owners, copies.tensors)), lengths)
 
     def ahead(self, block: nn.Module) -> None:
-        if self._backend is None or id(block) in self._coming or id(block) in self._here:
+        if self._backend is None or not self._is_ahead or id(block) in self._coming or id(block) in self._here:
             return
         try:
             self._coming[id(block)] = self._copied(block)
@@ -103,9 +122,15 @@ class CopiedBlocks:
             log.debug("no memory to bring the next block ahead")
 
     def leave(self, block: nn.Module) -> None:
-        for owner, home in self._here.pop(id(block), ()):
-            # a type that was changed meanwhile (a block put into float32) is the one that stays
-            owner.data = home if home.dtype == owner.dtype else owner.data.to(home.device)
+        visit = self._here.pop(id(block), None)
+        if visit is None:
+            return
+        for (owner, home, copy), same in zip(visit.tensors, visit.unchanged()):
+            if self._backend is not None and home.device.type == self._device.type:
+                continue                            # a tensor of another part too, which was here before: it goes with that
+            # another type (a block put into float32), another tensor (a LoRA's), other values: that is what stays
+            stays = same and owner.dtype == home.dtype and owner.data_ptr() == copy.data_ptr()
+            owner.data = home if stays else owner.data.to(home.device)
 
     def forget(self) -> None:
         self._coming.clear()
@@ -114,10 +139,11 @@ class CopiedBlocks:
         """Copies of the block's tensors, begun on the side stream where there is one."""
         if self._backend is None:
             return _Copies(tuple((owner.data, owner.data.to(self._device, copy=True)) for owner in _tensors(block)))
+        self._may_pin -= pin(_tensors(block), self._may_pin)
+        if not self._is_ahead:
+            return _Copies(tuple((owner.data, owner.data.to(self._device, non_blocking=True)) for owner in _tensors(block)))
         if self._stream is None:
             self._stream = self._backend.Stream(self._device)
-        for owner in _tensors(block):
-            owner.data = _pinned(owner.data)
         with self._backend.stream(self._stream):
             tensors = tuple((owner.data, owner.data.to(self._device, non_blocking=True)) for owner in _tensors(block))
             ready = self._backend.Event()
@@ -130,11 +156,47 @@ def _tensors(block: nn.Module) -> tuple[Tensor, ...]:
     return (*block.parameters(), *block.buffers())
 
 
-def _pinned(tensor: Tensor) -> Tensor:
-    """``tensor`` where the system may not move it, from where copies need not be waited for; as it is where that cannot be had."""
-    if tensor.device.type != "cpu" or tensor.is_pinned():
-        return tensor
+def _lengths(tensors: Sequence[Tensor]) -> Tensor:
+    """Of each as a vector; a number that changes with its values. Floating-point ones only."""
+    floating = [each for each in tensors if each.is_floating_point()]
+    return torch.stack(torch._foreach_norm(floating, 2, torch.float32)) if floating else torch.zeros(0)  # pyright: ignore[reportPrivateImportUsage]
+
+
+def pin(tensors: Sequence[Tensor], at_most: int) -> int:
+    """Put what lies in ordinary memory where the system may not move it, from where copies need not be waited for; returns how many bytes that was.
+
+    What there is no room for stays as it is. Many together in one piece: PyTorch takes such memory in powers of two.
+    """
+    taken = 0
+    waiting: list[Tensor] = []
+    for tensor in (each for each in tensors if each.device.type == "cpu" and each.numel() and each.is_contiguous() and not each.is_pinned()):
+        if taken + sum(map(_room, waiting)) + _room(tensor) > at_most:
+            break
+        if sum(map(_room, waiting)) + _room(tensor) > _PINNED_AT_ONCE:
+            taken += _pin_together(waiting)
+            waiting = []
+        waiting.append(tensor)
+    return taken + _pin_together(waiting)
+
+
+def _pin_together(tensors: Sequence[Tensor]) -> int:
+    size = sum(map(_room, tensors))
+    if not size:
+        return 0
     try:
-        return tensor.pin_memory()
-    except RuntimeError:
-        return tensor
+        piece = torch.empty(size, dtype=torch.uint8, pin_memory=True)
+    except RuntimeError as error:                   # no driver for it, or the system gives no more
+        log.debug("memory was not pinned: %s", error)
+        return 0
+    place = 0
+    for tensor in tensors:
+        pinned = piece[place : place + tensor.nbytes].view(tensor.dtype).view(tensor.shape)
+        pinned.copy_(tensor.data)
+        tensor.data = pinned
+        place += _room(tensor)
+    return size
+
+
+def _room(tensor: Tensor) -> int:
+    """Bytes, up to the next place where any type may begin."""
+    return -(-tensor.nbytes // _ALIGNED) * _ALIGNED

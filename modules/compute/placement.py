@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.compute.block_traffic import CopiedBlocks, MovedBlocks, Traffic
+from modules.compute.hooked import Watcher
 from modules.compute.policy import ComputePolicy, Residency
 
 Mover = Callable[[nn.Module, torch.device], object]
@@ -26,8 +27,11 @@ class Placement(Protocol):
         """Where a resident part computes."""
         ...
 
-    def attach(self, part: nn.Module, *entrances: nn.Module) -> None:
-        """From now on, a call of ``part`` (or of one of its ``entrances``) brings it and its inputs to the device first."""
+    def attach(self, part: nn.Module, *entrances: nn.Module, left: Callable[[], object] | None = None) -> None:
+        """From now on, a call of ``part`` (or of one of its ``entrances``) brings it and its inputs to the device first.
+
+        left: called before it goes home.
+        """
         ...
 
     def resident(self, part: nn.Module) -> AbstractContextManager[None]:
@@ -66,7 +70,7 @@ class KeepResident:
         self._home = torch.device(home)
         self._move = mover
 
-    def attach(self, part: nn.Module, *entrances: nn.Module) -> None:
+    def attach(self, part: nn.Module, *entrances: nn.Module, left: Callable[[], object] | None = None) -> None:
         pass
 
     @contextmanager
@@ -75,7 +79,7 @@ class KeepResident:
 
     @contextmanager
     def beside(self, part: nn.Module, *, leaves: bool = False) -> Iterator[None]:
-        if not _is_on(part, self.device):
+        if not is_on(part, self.device):
             self._move(part, self.device)
         try:
             yield
@@ -87,26 +91,42 @@ class KeepResident:
         pass
 
 
+class Arrival(Watcher):
+    """Brings a part to the device when it is called, and what it is called with."""
+
+    def __init__(self, come: Callable[[], object], device: torch.device) -> None:
+        self._come, self._device = come, device
+
+    def __call__(self, module: nn.Module, args: Any = (), kwargs: Any = None) -> tuple[Any, Any]:  # type: ignore[override]
+        self._come()
+        return _on(args, self._device), _on(kwargs or {}, self._device)
+
+
 class OffloadBetweenStages:
-    """One part is on the device at a time; it goes home when the next one comes, so that steps in a row cost no transfer."""
+    """One part is on the device at a time; it goes home when the next one comes, so that steps in a row cost no transfer.
+
+    traffic: what brings parts; by default copies of them to a GPU, for the ordinary mover.
+    """
 
     keeps_all = False
 
-    def __init__(self, device: torch.device | str, *, home: torch.device | str = "cpu", mover: Mover = move) -> None:
+    def __init__(self, device: torch.device | str, *, home: torch.device | str = "cpu", mover: Mover = move, traffic: Traffic | None = None) -> None:
         self.device = torch.device(device)
         self._home = torch.device(home)
         self._move = mover
+        if traffic is None and mover is move and self.device.type in ("cuda", "xpu"):
+            traffic = CopiedBlocks(self.device, ahead=False)
+        self._traffic: Traffic = traffic or MovedBlocks(self.device, self._home, mover)
+        self._left: dict[int, Callable[[], object]] = {}
         self._here: nn.Module | None = None
         self._in_use: list[nn.Module] = []
         self._guests: list[nn.Module] = []      # control networks that came along
 
-    def attach(self, part: nn.Module, *entrances: nn.Module) -> None:
+    def attach(self, part: nn.Module, *entrances: nn.Module, left: Callable[[], object] | None = None) -> None:
+        if left is not None:
+            self._left[id(part)] = left
         for entrance in entrances or (part,):
-            entrance.register_forward_pre_hook(lambda _, args, kwargs: self._enter(part, args, kwargs), with_kwargs=True)
-
-    def _enter(self, part: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        self._bring(part)
-        return _on(args, self.device), _on(kwargs, self.device)
+            entrance.register_forward_pre_hook(Arrival(lambda: self._bring(part), self.device), with_kwargs=True)
 
     @contextmanager
     def resident(self, part: nn.Module) -> Iterator[None]:
@@ -129,7 +149,7 @@ class OffloadBetweenStages:
         finally:
             if leaves and part in self._guests:
                 self._guests.remove(part)
-                self._move(part, self._home)
+                self._traffic.leave(part)
 
     def _bring(self, part: nn.Module) -> None:
         if self._here is part:
@@ -140,7 +160,7 @@ class OffloadBetweenStages:
 
     def _come(self, part: nn.Module) -> None:
         try:
-            self._move(part, self.device)
+            self._traffic.bring(part)
         except BaseException:
             self.release()
             raise
@@ -149,7 +169,8 @@ class OffloadBetweenStages:
         here, self._here = self._here, None
         leaving, self._guests = [*self._guests, *(() if here is None else (here,))], []
         for part in leaving:
-            self._move(part, self._home)
+            self._left.get(id(part), lambda: None)()
+            self._traffic.leave(part)
 
 
 class StreamBlocks:
@@ -178,10 +199,10 @@ class StreamBlocks:
         self._whole = OffloadBetweenStages(device, home=home, mover=mover)
         self._opened: nn.Module | None = None  # the part whose pieces between the blocks are on the device
 
-    def attach(self, part: nn.Module, *entrances: nn.Module) -> None:
+    def attach(self, part: nn.Module, *entrances: nn.Module, left: Callable[[], object] | None = None) -> None:
         blocks = () if entrances else self._blocks(part)
         if not blocks:
-            self._whole.attach(part, *entrances)
+            self._whole.attach(part, *entrances, left=left)
             return
         part.register_forward_pre_hook(lambda _, args, kwargs: self._enter(part, args, kwargs), with_kwargs=True)
         part.register_forward_hook(lambda *_: self._traffic.forget(), always_call=True)
@@ -291,7 +312,8 @@ def _pieces_outside(piece: nn.Module, travellers: set[int]) -> Iterator[nn.Modul
         yield from _pieces_outside(child, travellers)
 
 
-def _is_on(part: nn.Module, device: torch.device) -> bool:
+def is_on(part: nn.Module, device: torch.device) -> bool:
+    """Whether ``part`` is on ``device``, going by its first parameter."""
     first = next(part.parameters(), None)
     return first is not None and first.device.type == device.type and device.index in (None, first.device.index)
 

@@ -51,6 +51,7 @@ class ComputePolicy:
     attention_float32: attention is computed in float32 whatever the weights' type.
     residency_is_asked: by a flag. Without one the memory that is free when a model is loaded decides (``for_room``).
     float8_weights: the denoiser's large weights are kept in 8 bits, and computed with in ``compute_dtype``. float8_sdxl: those of SDXL models.
+    records_calls: the denoiser's calls are recorded and replayed (replay.py). compiles: by torch.compile (compiled.py).
     choices: what was chosen, and why. flag_lines: one for each given flag about memory, precision, attention and device.
     """
 
@@ -77,6 +78,8 @@ class ComputePolicy:
     residency_is_asked: bool = False
     float8_weights: bool = False
     float8_sdxl: bool = False
+    records_calls: bool = False
+    compiles: bool = False
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -170,14 +173,27 @@ def policy_from_flags(flags: Flags, hardware: Hardware, given: frozenset[str] = 
         key_chunk=flags.sub_quad_kv_chunk_size if (flags.sub_quad_kv_chunk_size or 0) > 0 else None,
         chunk_threshold=flags.sub_quad_chunk_threshold,
         memory_bytes=hardware.memory_bytes,
+        records_calls=_can_record(hardware, kind),
         choices=(
             Choice("Device", device, _why_device(flags, hardware, kind)),
             Choice("Number types", _spoken_types(types), _why_types(flags, hardware, kind, types)),
             Choice("Memory", residency[0].value, residency[1]),
             Choice("Attention", attention.value, _why_attention(flags, hardware, kind, attention, types[0])),
+            *_calls(hardware, kind),
         ),
         flag_lines=flag_lines(chosen, given),
     )
+
+
+def _can_record(hardware: Hardware, kind: str) -> bool:
+    return kind == "cuda" and not hardware.is_rocm  # AMD's graphs were never tried here
+
+
+def _calls(hardware: Hardware, kind: str) -> tuple[Choice, ...]:
+    if not _can_record(hardware, kind):
+        return ()
+    why = "While the model stays on the GPU and nothing listens at it, its second step is recorded and the others are replayed; the setting cuda_graphs ends that."
+    return (Choice("Steps", "CUDA graphs", why),)
 
 
 def _device(flags: Flags, hardware: Hardware) -> str:
@@ -288,11 +304,14 @@ def _why_attention(flags: Flags, hardware: Hardware, kind: str, attention: Atten
     return why
 
 
-def policy_by_settings(policy: ComputePolicy, hardware: Hardware, *, attention: str, attention_float32: bool, float8: str) -> ComputePolicy:
+def policy_by_settings(
+    policy: ComputePolicy, hardware: Hardware, *, attention: str, attention_float32: bool, float8: str, graphs: bool = True, compiled: bool = False,
+) -> ComputePolicy:
     """``policy`` with what the settings of one job ask for; they beat the flags.
 
     attention: the setting ``cross_attention_optimization``: "Automatic", or a name of ``Attention``, perhaps with " - " and a description.
     A way that is unknown, or cannot run here, leaves the policy's own. float8: the setting ``fp8_storage``: "Disable", "Enable for SDXL" or "Enable".
+    graphs, compiled: the settings ``cuda_graphs`` and ``compile_model``.
     """
     name = attention.partition(" - ")[0].strip().casefold()
     asked = next((each for each in Attention if each.value.casefold() == name), None)
@@ -302,5 +321,6 @@ def policy_by_settings(policy: ComputePolicy, hardware: Hardware, *, attention: 
     has_float8 = kind != "mps"                      # Metal has no such type
     return replace(
         policy, attention_float32=policy.attention_float32 or (attention_float32 and policy.compute_dtype != "float32"),
+        records_calls=policy.records_calls and graphs, compiles=compiled and kind == "cuda",
         float8_weights=has_float8 and float8 == "Enable", float8_sdxl=has_float8 and float8 == "Enable for SDXL",
     )

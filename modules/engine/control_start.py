@@ -25,7 +25,7 @@ def begin_control(run: Run, plan: BatchPlan, *, hires: bool) -> Control | None:
         del run.control_pictures[known:]            # a second try draws the same numbers for them
         return _begun(run, plan, hires=hires)
 
-    return once_more(begin, said=run.say, make_room=run.make_room)
+    return once_more(begin, said=run.say, make_room=run.free_room)
 
 
 def _begun(run: Run, plan: BatchPlan, *, hires: bool) -> Control | None:

@@ -169,7 +169,7 @@ def _predictor(work: DenoisePass, model: PassModel, levels: Levels) -> Predictor
     assert isinstance(levels, NoiseLevels)
     lcm = work.sampler.lcm_levels
     return Predictor(
-        unet=model.unet, levels=levels, compute_dtype=model.compute_dtype,
+        unet=model.unet, call=model.call, levels=levels, compute_dtype=model.compute_dtype,
         predicts_v=model.predicts_v and not lcm,    # A1111's LCM takes every model's output for noise
         whole_timesteps=work.sampler.kind == "timestep", lcm=lcm,
     )

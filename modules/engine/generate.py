@@ -161,6 +161,7 @@ def _run_batch(run: Run, plan: BatchPlan, start: Start | None) -> None:
     run.cancel.clear_skip()
     plan = run.hooks.before_batch(plan)
     run.models.use()
+    run.components.gather()
     switch_networks(run, plan)
     plan = run.hooks.networks_active(plan)
     outcome = _sample(run, plan, start)
@@ -181,7 +182,7 @@ def _memory_errors(run: Run) -> Iterator[None]:
         error.with_traceback(None)                  # its frames hold what is in the way of the next job
         free_memory()
         raise OutOfMemory(
-            f"The {run.policy.device} ran out of memory for {run.request.batch_size} picture(s) of {run.request.width}x{run.request.height}.",
+            f"{'This computer' if run.policy.device == 'cpu' else 'The GPU'} ran out of memory for {run.request.batch_size} picture(s) of {run.request.width}x{run.request.height}.",
             "Ask for a smaller size or batch, or start with --medvram.",
         ) from error
 

@@ -146,7 +146,7 @@ def _is_empty(components: Components) -> bool:
 
 
 def _pass_model(components: Components, policy: ComputePolicy) -> PassModel:
-    family = components.family
+    family, calls = components.family, components.calls
     return PassModel(
         unet=components.unet,
         alphas_cumprod=components.alphas_cumprod,
@@ -154,5 +154,6 @@ def _pass_model(components: Components, policy: ComputePolicy) -> PassModel:
         compute_dtype=torch.float32 if next(components.unet.parameters()).dtype is torch.float32 else getattr(torch, policy.compute_dtype),
         is_sdxl=components.family.is_sdxl,
         split_guidance=policy.split_guidance,
+        call=None if calls is None or calls.model is not components.unet else calls.asked(records=policy.records_calls, compiles=policy.compiles),
         flow=FlowModel(kind=family.denoiser, shift=family.shift, guidance=family.guidance, keeps_length=family.keeps_length) if family.is_flow else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,10 @@ class FlowModel:
 
 @dataclass(frozen=True, kw_only=True)
 class PassModel:
-    """The model of a pass as the sampler needs it. flow: of a flow model, None for the others."""
+    """The model of a pass as the sampler needs it. flow: of a flow model, None for the others.
+
+    call: what to call in place of ``unet`` (see compute/replay), None: itself.
+    """
 
     unet: Any
     alphas_cumprod: Tensor
@@ -38,3 +41,4 @@ class PassModel:
     is_sdxl: bool = False
     split_guidance: bool = False
     flow: FlowModel | None = None
+    call: Callable[..., Any] | None = None

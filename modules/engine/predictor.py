@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +23,7 @@ _LCM_TIMESTEP_SCALE = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """Calls ``unet`` and turns what it predicts into x0.
+    """Calls ``unet`` (or ``call`` in its place) and turns what it predicts into x0.
 
     predicts_v: the output is the velocity of Salimans & Ho 2022; otherwise it is the noise.
     whole_timesteps: a velocity is read as one of the timestep below; A1111's UniPC, which asks between timesteps, does so.
@@ -37,6 +37,7 @@ class Predictor:
     predicts_v: bool = False
     whole_timesteps: bool = False
     lcm: bool = False
+    call: Callable[..., Any] | None = None
 
     def __call__(
         self, x: Tensor, sigma: float, context: Tensor, *, vector: Tensor | None = None, image_cond: Tensor | None = None,
@@ -66,7 +67,7 @@ class Predictor:
         timesteps = torch.full((x.shape[0],), timestep, device=x.device, dtype=torch.float32)
         # diffusers joins the two and embeds the second; ``vector`` is joined and embedded already (see loading/unet)
         added = None if vector is None else {"text_embeds": vector[:, :0], "time_ids": vector}
-        call = None
+        call, evaluate = None, self.call or self.unet
         if control is not None:
             level = float(self.levels.sigma_at(torch.tensor([round(timestep)])))
             marks = torch.ones(len(x), 1, 1, 1, device=x.device) if is_cond is None else is_cond
@@ -80,10 +81,10 @@ class Predictor:
             "timestep": timesteps, "encoder_hidden_states": context.to(self.compute_dtype), "added_cond_kwargs": added, "return_dict": False,
         }  # fmt: skip
         if control is None or call is None:
-            (output,) = self.unet(x.to(self.compute_dtype), **inputs)
+            (output,) = evaluate(x.to(self.compute_dtype), **inputs)
         else:
             with self._shown(control, call, inputs):
-                (output,) = self.unet(control.model_input(x).to(self.compute_dtype), **inputs, **extra)
+                (output,) = evaluate(control.model_input(x).to(self.compute_dtype), **inputs, **extra)
         output = output.float()
         if control is None or call is None or not control.corrects:
             return output

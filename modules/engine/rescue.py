@@ -57,6 +57,7 @@ def with_rescue(models: Models, attempt: Callable[[], Found], *, said: Callable[
             log.warning("%s", str(error).splitlines()[0] if str(error) else type(error).__name__)
             failure = error.with_traceback(None)    # its frames hold the tensors that are in the way
         if memory:
+            models.now.components.forget_recordings()
             make_room()
             free_memory()
         measure = next((each for each in ladders[memory] if each.use(models)), None)
@@ -162,18 +163,14 @@ def _others_can_leave(models: Models) -> bool:
 
 @contextmanager
 def _others_away(models: Models) -> Iterator[None]:
-    """Text encoders and VAE wait in main memory meanwhile."""
+    """Text encoders and VAE wait in main memory meanwhile. After a try that failed there may be no room for them: ``Components.gather`` brings them then."""
     components = models.now.components
-    parts = [*(encoder.module for encoder in components.text_encoders), components.vae]
-    homes = [next(part.parameters()).device for part in parts]
-    try:
-        for part in parts:
-            part.to("cpu")
-        free_memory()
-        yield
-    finally:
-        for part, home in zip(parts, homes):
-            part.to(home)
+    parts: list[torch.nn.Module] = [*(encoder.module for encoder in components.text_encoders), components.vae]
+    for part in parts:
+        part.to("cpu")
+    free_memory()
+    yield
+    components.gather()
 
 
 _CHUNK_BYTES = 64 * 2**20                           # of one chunk's table of scores

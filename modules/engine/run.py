@@ -111,7 +111,12 @@ class Run:
     @property
     def vae_rescue(self) -> VaeRescue:
         """What helps where memory runs out in the VAE."""
-        return VaeRescue(make_room=self.make_room, said=self.say)
+        return VaeRescue(make_room=self.free_room, said=self.say)
+
+    def free_room(self) -> None:
+        """Let go of the model's recorded calls, and of what others keep loaded."""
+        self.components.forget_recordings()
+        self.make_room()
 
     def say(self, sentence: str) -> None:
         """A sentence for the user, once."""
@@ -161,7 +166,7 @@ def encode_batch(
         networks=active.text_key,
         bundled=active.embeddings,
         size=size or (run.request.width, run.request.height),
-    ), said=run.say, make_room=run.make_room)  # fmt: skip
+    ), said=run.say, make_room=run.free_room)  # fmt: skip
     for encoder in run.components.text_encoders:
         encoder.put_back()
     run.note(found.facts, found.comments)

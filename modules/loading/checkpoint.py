@@ -11,9 +11,12 @@ from typing import Any
 
 import torch
 
+from modules.compute.attention import ALWAYS_THE_SAME
+from modules.compute.compiled import Compiled
 from modules.compute.memory import free_bytes, give_freed_blocks_back, is_out_of_memory
 from modules.compute.placement import placement_for
 from modules.compute.policy import ComputePolicy, ModelBytes, Residency
+from modules.compute.replay import Replays
 from modules.compute.switches import set_switches
 from modules.families.detect import detect
 from modules.families.family import ModelFamily
@@ -103,10 +106,21 @@ def _prepared(
             alphas_cumprod=with_zero_terminal_snr(alphas) if family.zero_terminal_snr or beside.zero_terminal_snr else alphas,
             placement=placement_for(policy),
             policy=policy,
+            **_calls(model, policy, family),
             vae_file=vae_file,
         ).attached()
 
     return fill
+
+
+def _calls(model: Any, policy: ComputePolicy, family: ModelFamily) -> dict[str, Any]:
+    """For a UNet that is on a GPU as a whole: elsewhere its weights are in another place in the next call."""
+    if family.denoiser != "unet" or policy.residency is Residency.STREAM_BLOCKS or not policy.device.startswith("cuda"):
+        return {}
+    from diffusers.models.attention_processor import AttnProcessor2_0
+
+    compiled = Compiled(model)
+    return {"calls": Replays(model, plain_attention=(AttnProcessor2_0, *ALWAYS_THE_SAME), own_way=compiled), "compiled": compiled}
 
 
 def _bytes(filling: Filling[Any], dtype: torch.dtype) -> int:

@@ -136,6 +136,7 @@ class Checkpoints:
         self._kept = tuple(each for each in self._kept if each not in old)
         for each in old:
             each.components.placement.release()
+            each.components.forget_recordings()
             each.components.forget_unread()
             for module in each.components.built_modules():
                 module.to("meta")
@@ -145,6 +146,7 @@ class Checkpoints:
     def _others_leave_the_device(self, others: tuple[_Loaded, ...], in_ram: bool) -> None:
         for each in others:
             each.components.placement.release()
+            each.components.forget_recordings()
             if in_ram:
                 self._move(each.components, "cpu")
 

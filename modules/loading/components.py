@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from modules.compute.placement import KeepResident, Placement
+from modules.compute.placement import KeepResident, Placement, is_on
 from modules.families.family import ModelFamily, Prediction, TextEncoderSpec
 from modules.library.model_file import ModelFile
 from modules.loading.unread import Unread, forget_unread
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from torch import nn
 
+    from modules.compute.compiled import Compiled
     from modules.compute.policy import ComputePolicy
+    from modules.compute.replay import Replays
 
 TIMESTEPS = 1000
 _ZERO_SNR_LAST_ALPHA = 4.8973451890853435e-08       # A1111's last alpha: 0 would make sigma infinite
@@ -68,6 +70,7 @@ class Components:
     alphas_cumprod: (1000,) float32, on the CPU.
     placement: brings a part to the device whenever it is called; for other work on it, ``placement.resident(part)``.
     unet: the denoiser; a transformer in flow models.
+    calls: what can be called in place of the UNet, where it is on a GPU as a whole; it asks ``compiled``.
     policy: what it was loaded under, its family's needs and the room that was found merged in; None: nobody says.
     vae_file: the file the VAE came from; None: the checkpoint's own. own_vae_file: that of a checkpoint that comes without one.
     """
@@ -81,14 +84,17 @@ class Components:
     alphas_cumprod: Tensor
     placement: Placement = field(default_factory=KeepResident)
     policy: ComputePolicy | None = None
+    calls: Replays | None = None
+    compiled: Compiled | None = None
     vae_file: ModelFile | None = None
     own_vae_file: ModelFile | None = None
 
     def attached(self) -> Components:
         """This, with every part under its placement's care."""
         *texts, unet, _ = self.built_modules() if self.placement.keeps_all else self.modules()      # what moves has to be there
-        for part in (*texts, unet):
+        for part in texts:
             self.placement.attach(part)
+        self.placement.attach(unet, left=self.forget_recordings)
         self.attach_vae()
         return self
 
@@ -98,6 +104,14 @@ class Components:
             return
         halves = (self.vae.encoder, self.vae.quant_conv, self.vae.post_quant_conv, self.vae.decoder)
         self.placement.attach(self.vae, *(half for half in halves if half is not None))
+
+    def gather(self) -> None:
+        """Where all parts stay on the device: bring back those that are not there, because memory ran out before. May raise what says that it does again."""
+        if self.placement.keeps_all:
+            for part in self.built_modules():
+                first = next(part.parameters(), None)
+                if first is not None and not first.is_meta and not is_on(part, self.placement.device):
+                    part.to(self.placement.device)
 
     def modules(self) -> tuple[nn.Module, ...]:
         """Every torch module with its weights, in the order in which a picture needs them. Raises CannotLoad where some are to be read now and cannot."""
@@ -117,6 +131,11 @@ class Components:
     def built_modules(self) -> tuple[nn.Module, ...]:
         """The same modules; on the meta device what is not read yet."""
         return (*(encoder.built for encoder in self.text_encoders), self.unet, self.vae)
+
+    def forget_recordings(self) -> None:
+        """Give back the memory of recorded calls: it is needed for something else, or the weights are about to move."""
+        if self.calls is not None:
+            self.calls.forget()
 
     def forget_unread(self) -> None:
         """What is not read yet will not be: the model is let go."""

@@ -45,8 +45,8 @@ class Measured:
         return (self.whole_peak - self.before) / self.weights
 
 
-def write_checkpoint(path: Path) -> None:
-    """A float16 checkpoint of SD 1.5's sizes (2.1 GB) with random weights: one block of them, over and over."""
+def write_checkpoint(path: Path, sizes: str = "FULL") -> None:
+    """A float16 checkpoint of SD 1.5's sizes (2.1 GB), or SDXL's (6.9 GB), with random weights: one block of them, over and over. sizes: see ``layout``."""
     import torch
 
     from tests.loading.files import layout
@@ -54,7 +54,7 @@ def write_checkpoint(path: Path) -> None:
     block = (torch.randn(1 << 22, generator=torch.Generator().manual_seed(1)) * 0.02).half().numpy().tobytes()
     table: dict[str, Any] = {}
     place = 0
-    for name, shape in layout("FULL").items():
+    for name, shape in layout(sizes).items():
         is_integer = name.endswith("position_ids")
         size = (8 if is_integer else 2) * int(torch.tensor(shape).prod())
         table[name] = {"dtype": "I64" if is_integer else "F16", "shape": list(shape), "data_offsets": [place, place + size]}

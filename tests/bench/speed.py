@@ -7,7 +7,6 @@ A row compares seconds of the processor, which other programs lengthen least, an
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import statistics
 import subprocess
@@ -20,43 +19,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.load_memory import write_checkpoint
+from tests.bench.measured import GIGABYTE, Measured
 from tests.bench.server import STARTER, BenchServer
+from tests.bench.speed_gpu import FOR_BOTH, SIZES, on_gpu
 from tests.bench.speed_side import Order, Side, Taken
 
-GIGABYTE = 10**9
 ANSWERS = "/sdapi/v1/samplers"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """One line of the table. value: what the limit is about; cpu, wall: (ours, the other side) in seconds, where there are two."""
-
-    name: str
-    value: float
-    limit: float
-    unit: str
-    cpu: tuple[float, ...] = ()
-    wall: tuple[float, ...] = ()
-    remark: str = ""
-
-    @property
-    def holds(self) -> bool:
-        return self.value <= self.limit
-
-
-@dataclass(frozen=True, kw_only=True)
 class Bench:
-    """What the rows share. full: a checkpoint of SD 1.5's sizes."""
+    """What the rows share. full: a checkpoint of SD 1.5's sizes. patience: see ``on_gpu``."""
 
     folder: Path
     rounds: int
+    patience: float = 600.0
 
     @property
     def full(self) -> Path:
-        path = self.folder / "full" / "sd15-size.safetensors"
+        return self.checkpoint("FULL")
+
+    def checkpoint(self, sizes: str) -> Path:
+        path = self.folder / sizes.lower() / ("sd15-size.safetensors" if sizes == "FULL" else f"{sizes.lower()}-size.safetensors")
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_checkpoint(path)
+            write_checkpoint(path, sizes)
         return path
 
 
@@ -134,30 +121,21 @@ def memory_of(peak: int) -> Measured:
     return Measured(name="peak memory, 512x512", value=peak / GIGABYTE, limit=4.6, unit="GB")
 
 
-def on_gpu(bench: Bench) -> Iterator[Measured]:
-    """float16, 512x512, 20 steps: wall clock beside diffusers' eager pipeline, and the peak of the GPU's memory with each memory mode."""
-    for batch in (1, 4):
-        order = Order(side=512, steps=20, seed=1, batch=batch)
-        with Side("ours", bench.full, device="cuda") as ours, Side("diffusers", bench.full, device="cuda") as theirs:
-            found = [(ours.draw(order), theirs.draw(order)) for _ in range(bench.rounds + 1)][1:]
-        wall = tuple(statistics.median(each[side].wall for each in found) for side in (0, 1))
-        yield Measured(name=f"GPU, SD 1.5, batch {batch}", value=wall[0] / wall[1], limit=0.9, unit="x wall", wall=wall)
-    plain = 0.0
-    for flag in ("", "--medvram", "--lowvram"):
-        with Side("ours", bench.full, device="cuda", flags=[flag] if flag else []) as ours:
-            taken = [ours.draw(Order(side=512, steps=20, seed=1)) for _ in range(2)][1]
-        plain = plain or taken.wall
-        remark = f"peak {taken.peak / GIGABYTE:.2f} GB"
-        yield Measured(name=f"GPU, {flag or 'no memory flag'}", value=taken.wall / plain, limit=math.inf if flag == "--lowvram" else 1.3, unit="x wall", wall=(taken.wall,), remark=remark)
-
-
-ROWS: dict[str, Callable[[Bench], Iterator[Measured]]] = {"256": small, "512": large, "starter": starter, "http": over_http, "start": start, "memory": memory}
-
-
-def has_gpu() -> bool:
+def gpu(bench: Bench) -> Iterator[Measured]:
+    """Needs one; says nothing without."""
     import torch
 
-    return torch.cuda.is_available()
+    if not torch.cuda.is_available():
+        print("GPU: none is here")
+        return
+    sizes = [each for each in SIZES if each == "FULL" or torch.cuda.get_device_properties(0).total_memory >= FOR_BOTH]
+    yield from on_gpu({each: bench.checkpoint(each) for each in sizes}, bench.rounds + 2, patience=bench.patience)
+
+
+ROWS: dict[str, Callable[[Bench], Iterator[Measured]]] = {
+    "256": small, "512": large, "starter": starter, "http": over_http, "start": start, "memory": memory,
+    "gpu": gpu,
+}  # fmt: skip
 
 
 def line(row: Measured) -> str:
@@ -179,28 +157,23 @@ def folder_for(keep: Path | None) -> Iterator[Path]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", action="append", choices=[*ROWS, "gpu"], help="one row; may be given again")
+    parser.add_argument("--only", action="append", choices=[*ROWS], help="one row; may be given again")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0, help="of each side; 0: as torch chooses")
+    parser.add_argument("--patience", type=float, default=600.0, help="seconds that compiling for the GPU may take")
     parser.add_argument("--folder", type=Path, help="where the 2.1 GB checkpoint is made and kept; left out: a temporary folder")
     options = parser.parse_args(arguments)
     if options.threads:
         os.environ["OMP_NUM_THREADS"] = str(options.threads)
     os.environ["HF_HUB_OFFLINE"] = "1"
-    wanted = options.only or [*(name for name in ROWS if name != "memory" or "512" not in ROWS), "gpu"]
+    wanted = options.only or [name for name in ROWS if name != "memory"]     # "512" has it
     print(f"threads: {os.environ.get('OMP_NUM_THREADS', 'all')}; {os.cpu_count()} cores; load before: {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "")
     print(f"{'':<28}{'CPU s':>17}{'wall s':>17}{'':>9} {'':<8}{'limit':>6}  holds   (ours : plain diffusers)")
     found: list[Measured] = []
     with folder_for(options.folder) as folder:
-        bench = Bench(folder=folder, rounds=options.rounds)
+        bench = Bench(folder=folder, rounds=options.rounds, patience=options.patience)
         for name in [each for each in ROWS if each in wanted]:
             for row in ROWS[name](bench):
-                found.append(row)
-                print(line(row), flush=True)
-        if "gpu" in wanted and not has_gpu():
-            print("GPU: no GPU")
-        elif "gpu" in wanted:
-            for row in on_gpu(bench):
                 found.append(row)
                 print(line(row), flush=True)
     return 0 if all(row.holds for row in found) else 1

@@ -28,12 +28,13 @@ GUIDANCE = 7.0
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A square picture to draw with Euler; ``side`` in pixels."""
+    """A square picture to draw with Euler; ``side`` in pixels. settles: seconds for which what goes on behind it (compiling) is waited for."""
 
     side: int
     steps: int
     seed: int
     batch: int = 1
+    settles: float = 0.0
 
     @property
     def prompt(self) -> str:
@@ -42,12 +43,17 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """Seconds of one order: wall, of the processor (all threads), inside UNet, VAE and text encoder. peak: bytes of the process, or of the GPU, so far."""
+    """Seconds of one order: wall, of the processor (all threads), inside UNet, VAE and text encoder. peak: bytes of the process, or of the GPU, so far.
+
+    held: with what PyTorch keeps of the GPU's for later. compiled: for how many kinds of call the model is.
+    """
 
     wall: float
     cpu: float
     inside: float
     peak: int
+    held: int = 0
+    compiled: int = 0
 
 
 class Side:
@@ -55,10 +61,18 @@ class Side:
 
     def __init__(self, way: str, path: Path, *, device: str = "cpu", flags: Sequence[str] = ()) -> None:
         command = [sys.executable, "-m", "tests.bench.speed_side", way, str(path), "--device", device, *flags]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self._answer()                              # it is ready
+        self._said = tempfile.TemporaryFile("w+")   # noqa: SIM115 (closed at the end)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True)
+        self._is_ready = False
+
+    def ready(self) -> None:
+        """It was started, and its model is loaded."""
+        if not self._is_ready:
+            self._answer()
+            self._is_ready = True
 
     def draw(self, order: Order) -> Taken:
+        self.ready()
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asdict(order)) + "\n")
         self._process.stdin.flush()
@@ -69,7 +83,9 @@ class Side:
         for line in self._process.stdout:
             if line.startswith("{"):                # whatever else is said there is for people
                 return json.loads(line)
-        raise RuntimeError(f"the process ended with {self._process.wait()}")
+        code = self._process.wait()
+        self._said.seek(0)
+        raise RuntimeError(f"{' '.join(map(str, self._process.args))} ended with {code}:\n{self._said.read()[-2000:]}")  # type: ignore[arg-type]
 
     def __enter__(self) -> Side:
         return self
@@ -77,6 +93,7 @@ class Side:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._process.kill()
         self._process.wait()
+        self._said.close()
 
 
 Drawer = Callable[[Order], object]
@@ -84,7 +101,7 @@ Drawer = Callable[[Order], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """device: "cpu", or "cuda" in float16. flags: of ours, as "--medvram". data: a folder for pictures."""
+    """device: "cpu", or "cuda" in float16. flags: of ours, as "--medvram"; "--compiled" is the setting. data: a folder for pictures."""
 
     path: Path
     data: Path
@@ -98,23 +115,29 @@ def ours(setting: Setting) -> Drawer:
     from modules.schema.flags import parse_flags
     from webui import set_environment
 
+    own_flags = [flag for flag in setting.flags if flag != "--compiled"]
     path, on_cpu = setting.path, ("--use-cpu", "all") if setting.device == "cpu" else ()
-    flags = parse_flags(["--data-dir", str(setting.data), "--ckpt", str(path), "--ckpt-dir", str(path.parent), *on_cpu, *setting.flags], {}).flags
+    flags = parse_flags(["--data-dir", str(setting.data), "--ckpt", str(path), "--ckpt-dir", str(path.parent), *on_cpu, *own_flags], {}).flags
     set_environment(os.environ, flags)              # as whoever starts the program has it: before torch is imported
     from modules.application.build import build_app
     from modules.application.generation import chosen_checkpoint, generate_blocking, load_checkpoint
     from modules.schema.request import Txt2ImgRequest
 
     app = build_app(flags)
+    app.settings.update({"compile_model": "--compiled" in setting.flags})
     components = app.jobs.call(lambda: load_checkpoint(app, chosen_checkpoint(app, path.name, strict=True), app.settings))
-    for owner in (components.unet, components.vae.decoder, *(encoder.built for encoder in components.text_encoders)):
+    for owner in (components.unet, components.vae.decoder, *(encoder.built for encoder in components.text_encoders)) if setting.device == "cpu" else ():
         setting.clock.watch(owner, "forward")
 
     def draw(order: Order) -> object:
-        return generate_blocking(app, Txt2ImgRequest.from_flat({
+        found = generate_blocking(app, Txt2ImgRequest.from_flat({
             "prompt": order.prompt, "steps": order.steps, "cfg_scale": GUIDANCE, "width": order.side, "height": order.side, "seed": order.seed,
             "batch_size": order.batch, "sampler_name": "Euler", "save_images": True,
         }))  # fmt: skip
+        compiled, end = components.compiled, time.monotonic() + order.settles
+        while compiled is not None and compiled.is_busy and time.monotonic() < end:
+            time.sleep(0.1)
+        return found if compiled is None else compiled.ready
 
     return draw
 
@@ -122,7 +145,7 @@ def ours(setting: Setting) -> Drawer:
 def plain_diffusers(setting: Setting) -> Drawer:
     """The pipeline as its documentation shows it, over the same weights; the picture is saved too."""
     pipeline = pipeline_of(setting.path, setting.device)
-    for owner in (pipeline.unet, pipeline.vae.decoder, pipeline.text_encoder):
+    for owner in (pipeline.unet, pipeline.vae.decoder, pipeline.text_encoder) if setting.device == "cpu" else ():  # a GPU works on when the call is over
         setting.clock.watch(owner, "forward")
 
     def draw(order: Order) -> object:
@@ -161,7 +184,8 @@ def pipeline_of(path: Path, device: str) -> Any:
     if len(texts) == 2:
         with torch.device("meta"):
             second = CLIPTextModelWithProjection(texts[1].config)  # type: ignore[arg-type]
-        second.load_state_dict(texts[1].state_dict(), assign=True)
+        own = texts[1].state_dict()                 # the projection apart, under a name of its own there
+        second.load_state_dict({name if name.startswith("text_projection") else f"text_model.{name}": tensor for name, tensor in own.items()}, assign=True)
         pipeline: Any = StableDiffusionXLPipeline(**{key: part for key, part in parts.items() if key != "feature_extractor"}, text_encoder_2=second, tokenizer_2=tokenizer())
     else:
         pipeline = StableDiffusionPipeline(**parts, safety_checker=None, requires_safety_checker=False)  # type: ignore[arg-type]
@@ -198,10 +222,11 @@ def components_of(path: Path, device: str) -> Any:
 WAYS = {"ours": ours, "diffusers": plain_diffusers}
 
 
-def gpu_peak_bytes() -> int:
+def gpu_peak_bytes() -> tuple[int, int]:
+    """(in use, held for later)."""
     from torch import cuda
 
-    return cuda.max_memory_allocated()
+    return cuda.max_memory_allocated(), cuda.max_memory_reserved()
 
 
 def main() -> None:
@@ -217,9 +242,10 @@ def main() -> None:
         for line in sys.stdin:
             order, inside = Order(**json.loads(line)), clock.seconds
             wall, cpu = time.perf_counter(), time.process_time()
-            draw(order)
-            peak = gpu_peak_bytes() if options.device == "cuda" else peak_bytes()
-            taken = Taken(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu, inside=clock.seconds - inside, peak=peak)
+            found = draw(order)
+            used = gpu_peak_bytes() if options.device == "cuda" else (peak_bytes(), 0)
+            taken = Taken(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu, inside=clock.seconds - inside, peak=used[0], held=used[1],
+                          compiled=found if isinstance(found, int) else 0)  # fmt: skip
             print(json.dumps(asdict(taken)), flush=True)
 
 

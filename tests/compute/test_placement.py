@@ -329,3 +329,50 @@ def test_a_block_that_is_put_into_float32_meanwhile_stays_so() -> None:
     unet.to(torch.float32)
     assert unet(torch.randn(3, 4)).dtype is torch.float32
     assert {parameter.dtype for parameter in unet.parameters()} == {torch.float32}
+
+
+def two_parts() -> tuple[Any, Any, OffloadBetweenStages]:
+    """Parts that come as copies and leave them behind, as on a GPU."""
+    text, unet = sequence(), sequence()
+    placement = OffloadBetweenStages("cpu", traffic=CopiedBlocks(torch.device("cpu"), ahead=False))
+    placement.attach(text)
+    placement.attach(unet)
+    return text, unet, placement
+
+
+def test_a_part_goes_home_without_being_copied() -> None:
+    text, unet, _ = two_parts()
+    x, owners = torch.randn(3, 4), [parameter.data_ptr() for parameter in text.parameters()]
+    text(x)
+    assert not {parameter.data_ptr() for parameter in text.parameters()} & set(owners)
+    unet(x)
+    assert [parameter.data_ptr() for parameter in text.parameters()] == owners
+
+
+@pytest.mark.parametrize("how", [
+    lambda weight: weight.data.mul_(2), lambda weight: setattr(weight, "data", weight.data * 2), lambda weight: weight.data[0].add_(0.001),
+], ids=["in its place", "exchanged", "a little"])  # fmt: skip
+def test_what_was_changed_on_the_device_is_not_lost(how: Any) -> None:
+    """By an extension, or a LoRA that was put in while the part was there."""
+    text, unet, placement = two_parts()
+    x = torch.randn(3, 4)
+    text(x)
+    how(text.down_blocks[1].weight)
+    changed, weight = text(x), text.down_blocks[1].weight.data.clone()
+    unet(x)
+    assert torch.equal(text.down_blocks[1].weight.data, weight)
+    assert torch.equal(text(x), changed)
+    placement.release()
+    assert torch.equal(text.down_blocks[1].weight.data, weight)
+
+
+def test_who_asked_is_told_before_a_part_leaves() -> None:
+    text, unet, _ = two_parts()
+    heard: list[str] = []
+    placement = OffloadBetweenStages("cpu")
+    placement.attach(text, left=lambda: heard.append("left"))
+    placement.attach(unet)
+    text(torch.randn(3, 4))
+    assert not heard
+    unet(torch.randn(3, 4))
+    assert heard == ["left"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
+import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from modules.application.engine_inputs import resolve
 from modules.application.settings_store import OverlaidSettings
-from modules.compute.hardware import Hardware
+from modules.compute.hardware import Hardware, probe
 from modules.compute.noise import ImageNoise
 from modules.compute.policy import ComputePolicy, policy_from_flags
 from modules.engine import denoise_pass, hires, img2img
@@ -37,6 +38,10 @@ from tests.golden.cases import Case, checkpoint_path, data_dir
 
 @functools.cache
 def policy() -> ComputePolicy:
+    """The processor's; GOLDEN_DEVICE=cuda: that of the GPU, in float32."""
+    if os.environ.get("GOLDEN_DEVICE") == "cuda":
+        torch.backends.cudnn.allow_tf32 = False     # whose sums have ten bits
+        return policy_from_flags(parse_flags(["--no-half"], {}).flags, probe())
     hardware = Hardware(kind="cpu", name="test", memory_bytes=2**33, cpu_count=1, reason="a test")
     return policy_from_flags(parse_flags([], {}).flags, hardware)
 

@@ -56,17 +56,28 @@ def catalogue_of(data: Path) -> Catalogue:
     return Catalogue(roots_from_flags(parse_flags(["--data-dir", str(data)], {}).flags), FileCache(None))
 
 
+SDXL_SIZES = {
+    "mc": 320, "mult": (1, 2, 4), "depth": (0, 2, 10), "head_ch": 64, "ctx": 2048, "adm": 2816, "l_width": 768, "l_layers": 12, "l_heads": 12, "l_mlp": 3072,
+    "g_width": 1280, "g_layers": 32, "g_heads": 20, "g_proj": 1280, "vae_ch": 128, "vae_mult": (1, 2, 4, 4), "vae_nres": 2,
+}  # fmt: skip
+
+
 @cache
 def layout(name: str) -> Mapping[str, tuple[int, ...]]:
-    """Names and shapes of a checkpoint that the golden pictures' own maker would write; no weights are drawn."""
-    sys.path.insert(0, str(MODELS))
+    """Names and shapes of a checkpoint that the golden pictures' own maker would write; no weights are drawn. name: "FULL", "TINY" or "SDXL"."""
+    folders = [str(MODELS), str(MODELS.parents[1] / "golden_xl" / "models")]
+    sys.path[:0] = folders
     try:
         import make_checkpoints as maker  # pyright: ignore[reportMissingImports]
+        import make_checkpoints_xl as maker_xl  # pyright: ignore[reportMissingImports]
     finally:
-        sys.path.remove(str(MODELS))
+        del sys.path[: len(folders)]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(maker, "gauss", lambda name, shape: torch.empty(shape, device="meta", dtype=torch.float64))
         patched.setattr(maker.Spec, "put", lambda self, name, value: self.t.__setitem__(name, torch.empty(value.shape, device="meta")))
+        patched.setattr(maker_xl, "gauss", maker.gauss)
+        if name == "SDXL":
+            return {key: tuple(tensor.shape) for key, tensor in maker_xl.build(maker_xl.SDXL | SDXL_SIZES).items()}
         spec = maker.Spec()
         config = getattr(maker, name)
         maker.unet(spec, config)

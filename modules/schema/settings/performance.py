@@ -48,6 +48,14 @@ OPTIMIZATIONS = section(
         description="Older form, which cuts the longer negative prompt.",
     ),
     setting("persistent_cond_cache", True, "Keep encoded prompts between jobs", Checkbox()),
+    setting(
+        "cuda_graphs", True, "Record and replay the model's steps on NVIDIA GPUs", Checkbox(),
+        description="CUDA graphs: the same pictures, sooner, for some memory. Not used where that is short, with --medvram, or where an extension changed the model.",
+    ),
+    setting(
+        "compile_model", False, "Compile the model with torch.compile on GPUs", Checkbox(),
+        description="In the background, once for each picture size, which takes a minute or more; pictures are drawn the usual way until then, and differ in the last digits. Needs Triton and a C compiler.",
+    ),
     setting("batch_cond_uncond", True, "Prompt and negative prompt in one batch", Checkbox()),
     setting("fp8_storage", "Disable", "FP8 weight", Radio(("Disable", "Enable for SDXL", "Enable")), axis="FP8 mode"),
     setting(

@@ -1,0 +1,259 @@
+"""A model's calls recorded once and replayed as one piece (CUDA graphs): the GPU no longer waits for Python between thousands of small kernels.
+
+Same kernels, same numbers. What is recorded is what the model does now, so a call is only replayed while nothing about the model has changed: before each, every
+module's class, hooks and weights are compared, and at the beginning of each pass their attributes too. Where anybody listens at a module, or changed how it
+works, calls go the usual way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as module_hooks
+
+from modules.compute.hooked import is_free, watch
+from modules.compute.memory import free_bytes
+
+log = logging.getLogger(__name__)
+ROOM = 3 * 2**30                                    # what has to be free: a recording keeps its working memory, and the VAE needs some too
+_ROOM_PER_CELL = 192 * 2**10                        # and for each cell of each latent
+_MOST = 4                                           # recordings per model: sizes and batches in turn
+
+
+class Recorder(Protocol):
+    """Makes a recording of what ``work`` does on ``device``; calling it does the same again, with what then is in the same memory."""
+
+    def __call__(self, work: Callable[[], Any], device: torch.device, /) -> Callable[[], object]: ...
+
+
+class HasOwnWay(Protocol):
+    """Another function that gives what the model gives, for one kind of call; see ``compiled.py``."""
+
+    def __call__(self, kind: Kind, arguments: tuple[Any, ...], named: dict[str, Any], /) -> Callable[..., Any] | None: ...
+
+
+Kind = tuple[Any, ...]
+"""How a call looks: its nesting, and each tensor's shape and type; hashable."""
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What a model is at one moment. marks: compared; kept: what the marks are the addresses of, so that none is given to another meanwhile."""
+
+    marks: list[int]
+    kept: list[Any]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, State) and self.marks == other.marks
+
+
+@dataclass(frozen=True, eq=False)
+class _Recording:
+    """state: of the model and its weights; details: of its attributes."""
+
+    state: State
+    details: State
+    way: Callable[..., Any]
+    inputs: list[Tensor]
+    replay: Callable[[], object]
+    output: Any
+
+
+class Replays:
+    """Calls ``model``. The second call of a kind is recorded, later ones are replayed; everything else goes the usual way.
+
+    plain_attention: see ``state_of``. own_way: asked for another function to use in place of the model, where that is wanted.
+    has_room: whether memory allows a recording for so many cells.
+    """
+
+    def __init__(
+        self, model: nn.Module, *, plain_attention: tuple[type, ...], own_way: HasOwnWay, record: Recorder | None = None,
+        has_room: Callable[[int], bool] | None = None,
+    ) -> None:
+        self.model = model
+        self._record = record or record_on_gpu
+        self._own_way = own_way
+        self._has_room = has_room or self._usual_room
+        self._plain_attention = plain_attention
+        self._records = self._compiles = False
+        self._known: dict[Kind, _Recording] = {}
+        self._seen: dict[Kind, State] = {}
+        self._sure: set[Kind] = set()
+        self._refused: set[Kind] = set()
+
+    def asked(self, *, records: bool, compiles: bool) -> Callable[..., Any]:
+        """What to call in the pass that begins now: this, or the model itself where neither is wanted."""
+        self._sure.clear()
+        if not records:
+            self.forget()
+        self._records, self._compiles = records, compiles
+        return self if records or compiles else self.model
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        kind = kind_of((arguments, named))
+        if kind is None or not is_free(self.model) or torch.is_grad_enabled() or torch.is_autocast_enabled():
+            return self.model(*arguments, **named)
+        watch(self.model)                          # a memory mode brings it to the GPU
+        state = state_of(self.model, self._plain_attention)
+        if state is None:
+            return self.model(*arguments, **named)
+        way = (self._own_way(kind, arguments, named) if self._compiles else None) or self.model
+        known = self._known.get(kind)
+        if known is None or known.way is not way or known.state != state or not self._is_sure(kind, known):
+            known = None
+            self._known.pop(kind, None)             # its memory first
+            known = self._recorded(kind, state, way, arguments, named)
+        if known is None:
+            return way(*arguments, **named)
+        for here, given in zip(known.inputs, tensors_of((arguments, named))):
+            here.copy_(given)
+        known.replay()
+        return copied(known.output)
+
+    @property
+    def count(self) -> int:
+        """How many recordings there are."""
+        return len(self._known)
+
+    def forget(self) -> None:
+        """Give the memory of all recordings back."""
+        self._known.clear()
+        self._seen.clear()
+
+    def _is_sure(self, kind: Kind, known: _Recording) -> bool:
+        """Whether the attributes are what they were as well; looked at once in each pass."""
+        if kind not in self._sure and known.details == details_of(self.model):
+            self._sure.add(kind)
+        return kind in self._sure
+
+    def _recorded(self, kind: Kind, state: State, way: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> _Recording | None:
+        """A recording for this kind of call, where it came before and the model was the same; else it is noted."""
+        before = self._seen.get(kind)
+        self._seen[kind] = state
+        is_new = before is None or before != state
+        if not self._records or is_new or kind in self._refused or not self._has_room(_cells(arguments)):
+            return None
+        with torch.inference_mode(False):
+            arguments, named = copied((arguments, named))
+        found: list[Any] = []
+        details = details_of(self.model)
+        try:
+            replay = self._record(lambda: found.append(way(*arguments, **named)), arguments[0].device)
+        except RuntimeError as error:
+            self._refused.add(kind)
+            log.info("the model's calls cannot be recorded, and go the usual way: %s", str(error).partition("\n")[0])
+            return None
+        while len(self._known) >= _MOST:
+            self._known.pop(next(iter(self._known)))
+        self._known[kind] = _Recording(state, details, way, list(tensors_of((arguments, named))), replay, found[0])
+        self._sure.add(kind)
+        return self._known[kind]
+
+    def _usual_room(self, cells: int) -> bool:
+        return free_bytes(next(self.model.parameters()).device) >= ROOM + cells * _ROOM_PER_CELL
+
+
+def record_on_gpu(work: Callable[[], Any], device: torch.device) -> Callable[[], object]:
+    """A CUDA graph of ``work``. Raises RuntimeError where it does what a graph cannot hold, as waiting for the GPU."""
+    with torch.cuda.device(device):
+        graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+        torch.cuda.synchronize()
+        with torch.cuda.stream(side):
+            graph.capture_begin(capture_error_mode="thread_local")      # previews are drawn on a thread of their own meanwhile
+            try:
+                work()
+            finally:
+                graph.capture_end()
+        torch.cuda.current_stream().wait_stream(side)
+    return graph.replay
+
+
+def _cells(arguments: tuple[Any, ...]) -> int:
+    """Of all latents in the call; they come first, (B, C, h, w)."""
+    latents: Tensor = arguments[0]
+    return len(latents) * latents.shape[-2] * latents.shape[-1]
+
+
+def state_of(model: nn.Module, plain_attention: tuple[type, ...] = ()) -> State | None:
+    """What ``model`` is now; None where somebody listens at it or changed how a part of it works.
+
+    plain_attention: the attention processors that do the same in every call.
+    """
+    if module_hooks._global_forward_hooks or module_hooks._global_forward_pre_hooks:
+        return None
+    kinds: set[type] = set()
+    marks: list[int] = []
+    kept: list[Any] = []
+    for module in _modules(model):
+        own = module.__dict__
+        if not is_free(module) or (own["_forward_pre_hooks"] and module is not model):
+            return None
+        kinds.add(type(module))
+        marks.append(id(module))
+        kept.append(module)
+        if "processor" in own or "processor" in own["_modules"]:
+            processor = module.processor
+            if type(processor) not in plain_attention:
+                return None
+            kinds.add(type(processor))
+            marks.append(id(processor))
+            kept.append(processor)
+        for tensors in (own["_parameters"], own["_buffers"]):
+            marks += [tensor.data_ptr() for tensor in tensors.values() if tensor is not None]
+    for kind in sorted(kinds, key=id):
+        works = (kind, kind.__call__, getattr(kind, "forward", None))
+        marks += map(id, works)
+        kept += works
+    return State(marks, kept)
+
+
+def details_of(model: nn.Module) -> State:
+    """Everything that the parts of ``model`` have as attributes."""
+    kept = [value for module in _modules(model) for value in (type(module), *module.__dict__.values())]
+    return State([*map(id, kept)], kept)
+
+
+def _modules(model: nn.Module) -> Iterator[nn.Module]:
+    """``model`` and all its parts; quicker than its own ``modules``."""
+    waiting = [model]
+    while waiting:
+        module = waiting.pop()
+        yield module
+        waiting += [each for each in module.__dict__["_modules"].values() if each is not None]
+
+
+def kind_of(value: Any) -> Kind | None:
+    """See ``Kind``. None where there is something else in ``value`` than tensors, plain values, and tuples, lists and dicts of these."""
+    if isinstance(value, Tensor):
+        return ("tensor", tuple(value.shape), value.dtype, value.device)
+    if value is None or isinstance(value, bool | int | float | str):
+        return ("value", value)
+    if isinstance(value, dict):
+        value = tuple(value.items())
+    if not isinstance(value, tuple | list):
+        return None
+    parts = tuple(kind_of(each) for each in value)
+    return None if None in parts else ("of", *parts)
+
+
+def tensors_of(value: Any) -> Iterator[Tensor]:
+    """Every tensor in ``value``, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from tensors_of(each)
+
+
+def copied(value: Any) -> Any:
+    """``value`` with a copy of every tensor in it."""
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {key: copied(each) for key, each in value.items()}
+    return type(value)(copied(each) for each in value) if isinstance(value, tuple | list) else value
