@@ -100,8 +100,11 @@ class Run:
 
         tiled = nullcontext() if self.tiles is None else self.tiles.on_vae(vae)
         with self.models.now.vae_in_use, leaving_soon(vae, self.cancel, latents.shape[-2] * latents.shape[-1]), tiled:
-            for each in latents:
-                found.append(decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, rescue=self.vae_rescue))
+            try:
+                for each in latents:
+                    found.append(decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, rescue=self.vae_rescue))
+            finally:
+                self.components.put_vae_back()
         now = next(vae.parameters()).dtype
         if now is not before:
             words = str(now).removeprefix("torch.")

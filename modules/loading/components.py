@@ -11,7 +11,7 @@ from torch import Tensor
 from modules.compute.placement import KeepResident, Placement, is_on
 from modules.families.family import ModelFamily, Prediction, TextEncoderSpec
 from modules.library.model_file import ModelFile
-from modules.loading.unread import Unread, forget_unread
+from modules.loading.unread import Unread, forget_unread, put_back
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -114,9 +114,10 @@ class Components:
                     part.to(self.placement.device)
 
     def modules(self) -> tuple[nn.Module, ...]:
-        """Every torch module with its weights, in the order in which a picture needs them. Raises CannotLoad where some are to be read now and cannot."""
+        """Every torch module with its weights, which stay, in the order in which a picture needs them. Raises CannotLoad where some are to be read now and cannot."""
         self.keep_text_encoders()
         self.read_vae_encoder()
+        getattr(self.vae, "decoder", None)
         return self.built_modules()
 
     def keep_text_encoders(self) -> None:
@@ -127,6 +128,10 @@ class Components:
     def read_vae_encoder(self) -> None:
         """Now, where it still waits in its file. Raises CannotLoad where it cannot be read."""
         getattr(self.vae, "encoder", None)          # asking for it reads it (unread.py)
+
+    def put_vae_back(self) -> None:
+        """The latents are decoded: as ``TextEncoder.put_back``."""
+        put_back(self.vae)
 
     def built_modules(self) -> tuple[nn.Module, ...]:
         """The same modules; on the meta device what is not read yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -91,6 +91,10 @@ class Filling(Generic[AnyModule]):
                 last, whole = piece.name, self.weights.read(piece.name, dtype, device)
             loaded[name] = piece.cut(whole).reshape(wanted[name].shape)
         return loaded
+
+    def only(self, names: Collection[str]) -> Filling[AnyModule]:
+        """This for some of the module's tensors."""
+        return replace(self, pieces={name: self.pieces[name] for name in names}, lacks_child=True)
 
     def split(self, child: str) -> tuple[Filling[AnyModule], Filling[Any]]:
         """This without the module's part ``child``, and what fills that part alone."""

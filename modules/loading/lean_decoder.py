@@ -18,9 +18,11 @@ from modules.compute.convolution import Scratch, thread_scratch
 from modules.compute.hooked import is_free, watch
 from modules.compute.memory import give_freed_blocks_back
 from modules.compute.processor_layers import SquareConv2d
+from modules.loading.unread import put_back_parts
 
 _CELL = 8                                           # pixels
 _FEWEST_VALUES = 1 << 21                            # of a map, 8 MB: smaller ones are in the processor's cache anyway
+_FEWEST_VALUES_OF_LARGE = 1 << 24                   # 64 MB, and there are four such at the end: reading the first blocks' weights again takes less time than drawing it
 _ROWS_AT_ONCE = 1 << 14
 
 
@@ -32,12 +34,17 @@ class Decoder(vae.Decoder):
             return super().forward(sample, latent_embeds)
         scratch = thread_scratch()
         _free(scratch)                              # of the denoiser's
+        is_large = self._values(sample) >= _FEWEST_VALUES_OF_LARGE
         hidden = self.mid_block(self.conv_in(sample), None)
         del sample
-        for block in self.up_blocks:
+        before = "mid_block"
+        for number, block in enumerate(self.up_blocks):
             _free(scratch)                          # what follows is larger than what was before, and needs less beside it
+            if is_large:
+                put_back_parts(self, before)
             for part in (*block.resnets, *(block.upsamplers or ())):       # type: ignore[misc, union-attr]
                 hidden = _through(part, hidden, scratch)
+            before = f"up_blocks.{number}"
         norm: Any = self.conv_norm_out              # SpatialNorm has latent_embeds
         for part in (norm, self.conv_act, self.conv_out):
             watch(part)
@@ -45,9 +52,12 @@ class Decoder(vae.Decoder):
         scratch.clear()
         return found
 
+    def _values(self, sample: Tensor) -> int:
+        """Of the last map that is made from ``sample``."""
+        return sample.shape[-2] * sample.shape[-1] * _CELL**2 * self.conv_out.in_channels
+
     def _suits(self, sample: Tensor) -> bool:
-        values = sample.shape[-2] * sample.shape[-1] * _CELL**2 * self.conv_out.in_channels
-        if len(sample) != 1 or values < _FEWEST_VALUES or sample.dtype is not torch.float32 or sample.device.type != "cpu":
+        if len(sample) != 1 or self._values(sample) < _FEWEST_VALUES or sample.dtype is not torch.float32 or sample.device.type != "cpu":
             return False
         return all(is_free(part) and _is_plain(part) for part in self.modules() if part is not self)
 

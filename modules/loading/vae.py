@@ -60,15 +60,20 @@ def load_vae(vae_file: ModelFile, family: ModelFamily, policy: ComputePolicy) ->
 
 
 def filled_vae(filling: Filling[AutoencoderKL], policy: ComputePolicy) -> AutoencoderKL:
-    """The VAE, ``ready``. Its encoder, which a picture from words alone does not need, is read when it is first used, where that may wait."""
+    """The VAE, ``ready``. Where that may wait, its halves are read when they are first used: a picture from words alone needs no encoder, and the
+    decoder stays away but for the moment when it decodes."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     dtype, device, for_processor = getattr(torch, policy.vae_dtype), torch.device(policy.load_device), suits_processor(policy)
     if type(filling.module) is not AutoencoderKL or not may_wait(filling, policy):
         return ready(filling.fill(dtype=dtype, device=device, for_processor=for_processor), policy)
     most, encoder = filling.split("encoder")
+    waits = {"encoder": Unread(encoder, dtype=dtype)}
+    if filling.module.post_quant_conv is not None:      # else nothing would be there that tells the type
+        most, decoder = most.split("decoder")
+        waits["decoder"] = Unread(decoder, dtype=dtype, returns=True)
     vae = most.fill(dtype=dtype, device=device, for_processor=for_processor)
-    return ready(read_later(vae, "encoder", Unread(encoder, dtype=dtype)), policy)
+    return ready(read_later(vae, waits, {"decode": "decoder", "tiled_decode": "decoder"}), policy)
 
 
 def ready(model: Convolutional, policy: ComputePolicy) -> Convolutional:

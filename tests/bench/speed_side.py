@@ -126,8 +126,10 @@ def ours(setting: Setting) -> Drawer:
     app = build_app(flags)
     app.settings.update({"compile_model": "--compiled" in setting.flags})
     components = app.jobs.call(lambda: load_checkpoint(app, chosen_checkpoint(app, path.name, strict=True), app.settings))
-    for owner in (components.unet, components.vae.decoder, *(encoder.built for encoder in components.text_encoders)) if setting.device == "cpu" else ():
-        setting.clock.watch(owner, "forward")
+    if setting.device == "cpu":                     # a GPU works on when the call is over
+        decoder = dict(components.vae.named_children())["decoder"]      # asking for it by its name would keep its weights in memory
+        for owner in (components.unet, decoder, *(encoder.built for encoder in components.text_encoders)):
+            setting.clock.watch(owner, "forward")
 
     def draw(order: Order) -> object:
         found = generate_blocking(app, Txt2ImgRequest.from_flat({
