@@ -15,7 +15,6 @@ from modules.library.vae_choice import AUTOMATIC, choose_vae
 from modules.loading.attending import attending
 from modules.loading.components import Components
 from modules.loading.stamp import GONE, Stamp, stamp_of
-from modules.loading.unread import forget_unread
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +166,6 @@ class Checkpoints:
 
         vae = load_vae(vae_file or components.checkpoint, components.family, components.policy or self._policy.for_family(components.family))
         components.placement.release()  # the old VAE may be the part that is on the device
-        forget_unread(components.vae)
         exchanged = replace(components, vae=vae, vae_file=vae_file)
         exchanged.attach_vae()
         return _Loaded(components=exchanged, stamp=known.stamp, vae_stamp=vae_stamp)

@@ -9,17 +9,19 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from diffusers.models import activations, attention, attention_processor, resnet
+from diffusers.models import activations, attention, attention_processor, downsampling, resnet, upsampling
 from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention, silu
 
 from modules.compute.hooked import is_free
+from modules.compute.memory import give_freed_blocks_back
 from modules.compute.processor_layers import Linear, linear_is_of_torch
 from modules.compute.products import team
 from modules.loading.lean_decoder import LEAN_DECODER
 
 _INNER_VALUES = 1 << 20                             # 4 MB in float32
+_FEWEST_VALUES_TO_TIDY = 1 << 19                    # 2 MB; where maps are smaller, it would take longer than the work
 _FEWEST_TOKENS = 128                                # with fewer at once, reading the weights takes longer than the products
 
 
@@ -122,12 +124,35 @@ class Attention(attention_processor.Attention):
         return not has_norms and not self.residual_connection and self.rescale_output_factor == 1
 
 
+class Downsample2D(downsampling.Downsample2D):
+    """Begins with no more memory than it needs: what the larger maps left behind is in sizes that do not fit now."""
+
+    def forward(self, hidden_states: Tensor, *arguments: Any, **named: Any) -> Tensor:
+        _tidy(hidden_states)
+        return super().forward(hidden_states, *arguments, **named)
+
+
+class Upsample2D(upsampling.Upsample2D):
+    """As ``Downsample2D``."""
+
+    def forward(self, hidden_states: Tensor, *arguments: Any, **named: Any) -> Tensor:
+        _tidy(hidden_states)
+        return super().forward(hidden_states, *arguments, **named)
+
+
+def _tidy(hidden: Tensor) -> None:
+    if hidden.device.type == "cpu" and hidden.numel() >= _FEWEST_VALUES_TO_TIDY:
+        give_freed_blocks_back()
+
+
 _LEAN: dict[type[nn.Module], type[nn.Module]] = {
     resnet.ResnetBlock2D: ResnetBlock2D,
     attention.BasicTransformerBlock: BasicTransformerBlock,
     activations.GEGLU: GEGLU,
     attention.FeedForward: FeedForward,
     attention_processor.Attention: Attention,
+    downsampling.Downsample2D: Downsample2D,
+    upsampling.Upsample2D: Upsample2D,
     **LEAN_DECODER,
 }
 

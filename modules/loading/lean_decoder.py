@@ -94,6 +94,7 @@ def _through(part: Any, hidden: Tensor, scratch: Scratch) -> Tensor:
         watch(each)
     hidden = hidden.contiguous(memory_format=torch.channels_last)
     if is_upsampling:
+        _free(scratch)                              # the result is the largest there is
         source, layer = Doubled(_map(hidden)), convolutions[0]
         doubled = torch.empty(*source.shape[:2], layer.out_channels)
         convolve(layer, source, doubled, scratch)

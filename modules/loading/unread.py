@@ -232,7 +232,7 @@ def _all_of(owner: nn.Module) -> Iterator[Unread]:
     for module in owner.modules():
         waiting = module.__dict__.get(_HERE)
         if isinstance(waiting, Waiting):
-            yield from waiting.children.values()
+            yield from tuple(waiting.children.values())
 
 
 def put_back(owner: nn.Module) -> None:
