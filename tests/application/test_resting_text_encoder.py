@@ -1,4 +1,4 @@
-"""A text encoder that goes back to its file after each prompt draws what one does that stays: between prompts, passes and LoRAs."""
+"""A text encoder and a VAE's decoder that go back to their file after each use draw what those do that stay: between prompts, passes and LoRAs."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -22,28 +22,30 @@ ASKED = [
 ]  # fmt: skip
 
 
-def drawn(folder: Path) -> tuple[list[list[bytes]], list[bool]]:
-    """The pictures of each request, and whether the encoder was in its file afterwards."""
+def drawn(folder: Path) -> tuple[list[list[bytes]], list[bool], list[bool]]:
+    """The pictures of each request, and whether the encoder was in its file afterwards, and the decoder."""
     models = data_dir() / "models"
     app = build_app(parse_flags(["--data-dir", str(folder), "--models-dir", str(models), "--ckpt", str(checkpoint_path()), "--no-half", "--use-cpu", "all"], {}).flags)
     try:
-        found, away = [], []
+        found, away, decoder_away = [], [], []
         for values in ASKED:
             asked = Txt2ImgRequest.from_flat({"steps": 2, "width": 64, "height": 64, "seed": 1, "sampler_name": "Euler", "save_images": False, **values})
             found.append([image.picture.tobytes() for image in generate_blocking(app, asked).images])
             components = app.checkpoints.components
             assert components is not None
             away.append(next(components.text_encoders[0].built.parameters()).is_meta)
-        return found, away
+            decoder = dict(components.vae.named_children())["decoder"]
+            decoder_away.append(all(weight.is_meta for weight in decoder.parameters()))
+        return found, away, decoder_away
     finally:
         app.close()
 
 
 def test_pictures_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
-    stays, away = drawn(tmp_path / "stays")
-    assert not any(away)
+    stays, *away = drawn(tmp_path / "stays")
+    assert not any(map(any, away))
     monkeypatch.setattr(unread, "_WORTH_IT", 0)
-    rests, away = drawn(tmp_path / "rests")
+    rests, away, decoder_away = drawn(tmp_path / "rests")
     assert rests == stays and stays[0] == stays[-1] and stays[1] != stays[2]
-    assert all(gone for gone, values in zip(away, ASKED) if "lora" not in str(values["prompt"]))
+    assert all(gone for gone, values in zip(away, ASKED) if "lora" not in str(values["prompt"])) and all(decoder_away)

@@ -233,13 +233,14 @@ def gone(path: Path, other: bytes) -> None:
 
 FIRST_USES: tuple[Callable[[Components], object], ...] = (
     lambda parts: parts.text_encoders[0].module, lambda parts: parts.vae.encode(torch.zeros(1, 3, 64, 64)),  # pyright: ignore[reportArgumentType]
+    lambda parts: parts.vae.decode(torch.zeros(1, 4, 8, 8)), lambda parts: parts.vae.decoder,  # pyright: ignore[reportArgumentType]
     lambda parts: parts.vae.state_dict())  # fmt: skip
 
 
 def test_what_waits_for_its_first_use_is_read_from_the_file_that_was_loaded_or_not_at_all(
     tmp_path: Path, policy: ComputePolicy, golden: Components, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Text encoder and VAE encoder, of a file that something is done to in between."""
+    """Text encoder and the VAE's halves, of a file that something is done to in between."""
     monkeypatch.setattr(processor_layers, "FEWEST_OUTPUTS", 16)        # weights are put into another order as they are read
     other = checkpoint(tmp_path / "other.safetensors", {name: tensor * 2 for name, tensor in golden_tensors().items()}).read_bytes()
 

@@ -45,6 +45,16 @@ def test_a_lean_unet_gives_the_same_to_the_last_bit(unets: tuple[Any, Any]) -> N
         assert torch.equal(called(unets[0]), called(unets[1]))
 
 
+@torch.no_grad()
+def test_memory_is_given_back_where_the_maps_of_a_large_picture_change_their_size(unets: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+    monkeypatch.setattr("modules.loading.lean_blocks.give_freed_blocks_back", lambda: given.append("back"))
+    before = called(unets[1])
+    assert not given
+    monkeypatch.setattr("modules.loading.lean_blocks._FEWEST_VALUES_TO_TIDY", 0)
+    assert torch.equal(called(unets[1]), before) and len(given) == 2
+
+
 @pytest.mark.usefixtures("products_of")
 @torch.no_grad()
 def test_tokens_that_go_through_in_lots_are_the_same(unets: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
