@@ -19,6 +19,7 @@ from modules.compute.memory import is_out_of_memory
 
 log = logging.getLogger(__name__)
 _PINNED_AT_ONCE, _ALIGNED = 128 * 2**20, 64         # bytes
+_USUAL_TYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 
 class Traffic(Protocol):
@@ -77,8 +78,7 @@ class _Visit:
 
     def unchanged(self) -> list[bool]:
         """Of each tensor, whether its copy has the values it came with."""
-        same = iter((_lengths([copy for _, _, copy in self.tensors]) == self.lengths).tolist())
-        return [next(same) if copy.is_floating_point() else True for _, _, copy in self.tensors]
+        return (_lengths([copy for _, _, copy in self.tensors]) == self.lengths).tolist()
 
 
 class CopiedBlocks:
@@ -91,6 +91,7 @@ class CopiedBlocks:
     def __init__(self, device: torch.device, *, ahead: bool = True, pins: int | None = None) -> None:
         self._device, self._is_ahead = device, ahead
         self._may_pin = machine_memory() // 4 if pins is None else pins
+        self._pinned: set[int] = set()              # blocks whose memory at home was made such, once: later only a LoRA's would be, for a while
         self._backend: Any = getattr(torch, device.type) if device.type in ("cuda", "xpu") else None
         self._stream: Any = None                    # made when first needed: it belongs to the device's context
         self._coming: dict[int, _Copies] = {}
@@ -139,7 +140,9 @@ class CopiedBlocks:
         """Copies of the block's tensors, begun on the side stream where there is one."""
         if self._backend is None:
             return _Copies(tuple((owner.data, owner.data.to(self._device, copy=True)) for owner in _tensors(block)))
-        self._may_pin -= pin(_tensors(block), self._may_pin)
+        if id(block) not in self._pinned:
+            self._pinned.add(id(block))
+            self._may_pin -= pin(_tensors(block), self._may_pin)
         if not self._is_ahead:
             return _Copies(tuple((owner.data, owner.data.to(self._device, non_blocking=True)) for owner in _tensors(block)))
         if self._stream is None:
@@ -157,9 +160,16 @@ def _tensors(block: nn.Module) -> tuple[Tensor, ...]:
 
 
 def _lengths(tensors: Sequence[Tensor]) -> Tensor:
-    """Of each as a vector; a number that changes with its values. Floating-point ones only."""
-    floating = [each for each in tensors if each.is_floating_point()]
-    return torch.stack(torch._foreach_norm(floating, 2, torch.float32)) if floating else torch.zeros(0)  # pyright: ignore[reportPrivateImportUsage]
+    """Of each as a vector: numbers that change with its values. float32, in the order of ``tensors``."""
+    usual = [each for each in tensors if each.dtype in _USUAL_TYPES]
+    found = iter(torch._foreach_norm(usual, 2, torch.float32) if usual else ())    # pyright: ignore[reportPrivateImportUsage]
+    lengths = [next(found) if each.dtype in _USUAL_TYPES else _bytes_sum(each) for each in tensors]
+    return torch.stack(lengths) if lengths else torch.zeros(0)
+
+
+def _bytes_sum(tensor: Tensor) -> Tensor:
+    """Of other types: whole numbers, and those without arithmetic, as float8."""
+    return tensor.reshape(-1).view(torch.uint8).sum(dtype=torch.float64).float() if tensor.numel() else torch.zeros((), device=tensor.device)
 
 
 def pin(tensors: Sequence[Tensor], at_most: int) -> int:

@@ -2,12 +2,14 @@
 
 Same kernels, same numbers. What is recorded is what the model does now, so a call is only replayed while nothing about the model has changed: before each, every
 module's class, hooks and weights are compared, and at the beginning of each pass their attributes too. Where anybody listens at a module, or changed how it
-works, calls go the usual way.
+works, also by exchanging what a class of PyTorch's or diffusers' does, calls go the usual way.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,8 +22,8 @@ from modules.compute.hooked import is_free, watch
 from modules.compute.memory import free_bytes
 
 log = logging.getLogger(__name__)
-ROOM = 3 * 2**30                                    # what has to be free: a recording keeps its working memory, and the VAE needs some too
-_ROOM_PER_CELL = 192 * 2**10                        # and for each cell of each latent
+_ROOM = 2 * 2**30                                   # what has to be free for others: the VAE
+_ROOM_PER_CELL = 64 * 2**10                         # and for each cell of each latent: a recording keeps its working memory, 18 to 28 KB of it measured
 _MOST = 4                                           # recordings per model: sizes and batches in turn
 
 
@@ -68,18 +70,18 @@ class Replays:
     """Calls ``model``. The second call of a kind is recorded, later ones are replayed; everything else goes the usual way.
 
     plain_attention: see ``state_of``. own_way: asked for another function to use in place of the model, where that is wanted.
-    has_room: whether memory allows a recording for so many cells.
+    has_room: whether memory allows a recording for so many cells. packages: whose classes do the same in every call.
     """
 
     def __init__(
         self, model: nn.Module, *, plain_attention: tuple[type, ...], own_way: HasOwnWay, record: Recorder | None = None,
-        has_room: Callable[[int], bool] | None = None,
+        has_room: Callable[[int], bool] | None = None, packages: tuple[str, ...] = ("torch", "diffusers", "modules"),
     ) -> None:
         self.model = model
         self._record = record or record_on_gpu
         self._own_way = own_way
         self._has_room = has_room or self._usual_room
-        self._plain_attention = plain_attention
+        self._plain_attention, self._packages = plain_attention, packages
         self._records = self._compiles = False
         self._known: dict[Kind, _Recording] = {}
         self._seen: dict[Kind, State] = {}
@@ -136,7 +138,7 @@ class Replays:
         before = self._seen.get(kind)
         self._seen[kind] = state
         is_new = before is None or before != state
-        if not self._records or is_new or kind in self._refused or not self._has_room(_cells(arguments)):
+        if not self._records or is_new or kind in self._refused or not self._has_room(_cells(arguments)) or not is_work_of(self.model, self._packages):
             return None
         with torch.inference_mode(False):
             arguments, named = copied((arguments, named))
@@ -155,7 +157,7 @@ class Replays:
         return self._known[kind]
 
     def _usual_room(self, cells: int) -> bool:
-        return free_bytes(next(self.model.parameters()).device) >= ROOM + cells * _ROOM_PER_CELL
+        return free_bytes(next(self.model.parameters()).device) >= _ROOM + cells * _ROOM_PER_CELL
 
 
 def record_on_gpu(work: Callable[[], Any], device: torch.device) -> Callable[[], object]:
@@ -216,6 +218,20 @@ def details_of(model: nn.Module) -> State:
     """Everything that the parts of ``model`` have as attributes."""
     kept = [value for module in _modules(model) for value in (type(module), *module.__dict__.values())]
     return State([*map(id, kept)], kept)
+
+
+def is_work_of(model: nn.Module, packages: tuple[str, ...]) -> bool:
+    """Whether all that the parts of ``model`` do is written in files of these ``packages``: an extension's function may do something else in each call."""
+    folders = tuple(f"{os.path.dirname(sys.modules[name].__file__ or '')}{os.sep}" for name in packages if name in sys.modules)
+    kinds = {type(module) for module in _modules(model)}
+    kinds |= {type(module.processor) for module in _modules(model) if hasattr(module, "processor")}
+
+    def is_own(kind: type, method: str) -> bool:
+        found = next((each.__dict__[method] for each in kind.__mro__ if method in each.__dict__), None)
+        code = getattr(found, "__code__", None)
+        return found is None or (code is not None and code.co_filename.startswith(folders))
+
+    return all(is_own(kind, method) for kind in kinds for method in ("forward", "__call__"))
 
 
 def _modules(model: nn.Module) -> Iterator[nn.Module]:

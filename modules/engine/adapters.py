@@ -121,6 +121,8 @@ class NetworkSwitch:
             self._active = self._put_in(replace(self._active, comments=()), tuple(loaded))
 
     def _put_in(self, active: ActiveNetworks, loaded: tuple[LoadedLora, ...]) -> ActiveNetworks:
+        if loaded:
+            self._weights_at_home()
         self._swaps, misfits = _swaps(loaded, self._components)
         self._loaded = loaded
         for swap in self._swaps:
@@ -130,7 +132,14 @@ class NetworkSwitch:
             embeddings=tuple(embedding for each in loaded for embedding in each.lora.embeddings),
         )  # fmt: skip
 
+    def _weights_at_home(self) -> None:
+        """Before they are exchanged: a memory mode has copies of them on the device only while they are used."""
+        if not self._components.placement.keeps_all:
+            self._components.placement.release()
+
     def _take_out(self) -> None:
+        if self._swaps:
+            self._weights_at_home()
         for swap in self._swaps:            # a memory mode may have moved the module meanwhile
             swap.parameter.data = swap.original.to(device=swap.parameter.device, dtype=swap.parameter.dtype)    # or put it into float32
         self._swaps, self._loaded = [], ()
@@ -142,11 +151,15 @@ class NetworkSwitch:
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """The weights as they were while this runs, for another run on the same model; then again with the LoRAs."""
+        if self._swaps:
+            self._weights_at_home()
         for swap in self._swaps:
             swap.parameter.data = swap.original.to(swap.parameter.device)
         try:
             yield
         finally:
+            if self._swaps:
+                self._weights_at_home()
             for swap in self._swaps:
                 swap.parameter.data = swap.changed.to(swap.parameter.device)
 
@@ -211,12 +224,13 @@ def _swaps(loaded: Sequence[LoadedLora], components: Components) -> tuple[list[_
     swaps: dict[int, _Swap] = {}
     comments: list[str] = []
     layers = layers_by_key(components) if loaded else {}
+    device = None if components.placement.keeps_all else components.placement.device
     for each in loaded:
         foreign = _other_family(each.lora, layers)
         if foreign:
             comments.append(f"The LoRA {each.request.name!r} was left out: it was trained for {foreign}, and this checkpoint is {components.family.name}.")
             continue
-        failed = [key for key, parts in each.lora.layers.items() if not _change(each.request, key, parts, layers, swaps)]
+        failed = [key for key, parts in each.lora.layers.items() if not _change(each.request, key, parts, layers, swaps, device)]
         if len(failed) == len(each.lora.layers):
             comments.append(f"The LoRA {each.request.name!r} changes nothing in this checkpoint: it was trained for another kind of model "
                             f"than {components.family.name}.")
@@ -273,9 +287,9 @@ def _encoder_parts(components: Components) -> Iterator[tuple[str, nn.Module]]:
 
 @torch.no_grad()
 def _change(
-    request: LoraRequest, key: str, parts: Mapping[str, Tensor], layers: Mapping[str, Layers], swaps: dict[int, _Swap]
+    request: LoraRequest, key: str, parts: Mapping[str, Tensor], layers: Mapping[str, Layers], swaps: dict[int, _Swap], device: torch.device | None,
 ) -> bool:
-    """Add one layer's change to what is already asked of it; False when it does not fit."""
+    """Add one layer's change to what is already asked of it; False when it does not fit. device: where to calculate, None: where the weights are."""
     several = layers.get(key)
     if several is None:
         return False
@@ -283,7 +297,8 @@ def _change(
     if not strength:
         return True
     here = [_swap_of(layer.weight, swaps) for layer in several]
-    present = torch.cat([swap.changed.float() for swap in here]) if len(here) > 1 else here[0].changed.float()
+    place = device or here[0].changed.device
+    present = torch.cat([swap.changed.to(place, torch.float32) for swap in here]) if len(here) > 1 else here[0].changed.to(place, torch.float32)
     present = _halves_swapped(present) if several.swapped else present
     try:
         change = layer_change({name: tensor.to(present.device, torch.float32) for name, tensor in parts.items()}, present, request.dynamic_rank)
@@ -295,14 +310,15 @@ def _change(
     rows = [len(swap.changed) for swap in here]
     changed = present + change.weight * strength
     for swap, new in zip(here, (_halves_swapped(changed) if several.swapped else changed).split(rows)):
-        swap.changed = new.to(swap.parameter.dtype)
+        swap.changed = new.to(swap.parameter.device, swap.parameter.dtype)
         swaps[id(swap.parameter)] = swap
     biases = [layer.bias for layer in several if isinstance(getattr(layer, "bias", None), nn.Parameter)]
     if change.bias is not None and len(biases) == len(several):
         added_to_all = change.bias.reshape(-1)
         for bias, added in zip(biases, (_halves_swapped(added_to_all) if several.swapped else added_to_all).split(rows)):
             bias_swap = _swap_of(bias, swaps)
-            bias_swap.changed = (bias_swap.changed.float() + added.reshape(bias_swap.changed.shape) * strength).to(bias_swap.parameter.dtype)
+            moved = added.to(bias_swap.changed.device).reshape(bias_swap.changed.shape)
+            bias_swap.changed = (bias_swap.changed.float() + moved * strength).to(bias_swap.parameter.dtype)
             swaps[id(bias_swap.parameter)] = bias_swap
     return True
 

@@ -366,6 +366,24 @@ def test_what_was_changed_on_the_device_is_not_lost(how: Any) -> None:
     assert torch.equal(text.down_blocks[1].weight.data, weight)
 
 
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.bfloat16, torch.float64, torch.uint8, torch.bool])
+def test_weights_of_every_type_come_and_go_and_changes_stay(dtype: torch.dtype) -> None:
+    part = nn.Module()
+    part.register_buffer("kept", torch.tensor([[1, 0, 1]]).to(dtype))
+    part.register_buffer("scalar", torch.tensor(1).to(dtype))
+    part.register_buffer("empty", torch.zeros(0).to(dtype))
+    traffic = CopiedBlocks(torch.device("cpu"), ahead=False)
+    home = part.kept.data_ptr()
+    traffic.bring(part)
+    assert part.kept.data_ptr() != home
+    traffic.leave(part)
+    assert part.kept.data_ptr() == home
+    traffic.bring(part)
+    part.kept.copy_(torch.tensor([[1, 1, 1]]).to(dtype))
+    traffic.leave(part)
+    assert part.kept.float().tolist() == [[1.0, 1.0, 1.0]]
+
+
 def test_who_asked_is_told_before_a_part_leaves() -> None:
     text, unet, _ = two_parts()
     heard: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -75,7 +76,7 @@ class Tape:
 class Bench:
     def __init__(self, own_way: Any = lambda *_: None, has_room: bool = True) -> None:
         self.model, self.tape = Model(), Tape()
-        self.replays = Replays(self.model, plain_attention=(Processor,), own_way=own_way, record=self.tape, has_room=lambda cells: has_room)
+        self.replays = Replays(self.model, plain_attention=(Processor,), own_way=own_way, record=self.tape, has_room=lambda cells: has_room, packages=("torch", "tests"))
         self.call = self.replays.asked(records=True, compiles=False)
 
     def draw(self, side: int = 4, **named: Any) -> None:
@@ -172,6 +173,21 @@ def test_a_foreign_attention_is_not_recorded() -> None:
     for _ in range(4):
         bench.draw()
     assert bench.tape.recorded == 0
+
+
+@pytest.mark.parametrize("kind", [nn.Linear, Attention, Processor])
+def test_a_class_that_an_extension_changed_is_not_recorded(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first call already, and under the name of what it stands for."""
+    method = "__call__" if kind is Processor else "forward"
+    own, heard = getattr(kind, method), []
+    words: dict[str, Any] = {"own": own, "heard": heard, "wraps": functools.wraps}
+    source = "@wraps(own)\ndef exchanged(*arguments):\n    heard.append(1)\n    return own(*arguments)\n"
+    exec(compile(source, "/extensions/one/scripts/one.py", "exec"), words)
+    bench = Bench()
+    monkeypatch.setattr(kind, method, words["exchanged"])
+    for _ in range(4):
+        bench.draw()
+    assert bench.tape.recorded == 0 and len(heard) == 8
 
 
 def test_what_cannot_be_recorded_goes_the_usual_way() -> None:
