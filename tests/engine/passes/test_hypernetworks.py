@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from modules.compute.placement import KeepResident
 from modules.engine.adapters import NetworkSwitch
 from modules.engine.extra_networks import take_out_tags
 from modules.library.model_file import ModelFile
@@ -70,7 +71,7 @@ def given(unet: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 def applied(folder: Path, prompt: str, x: torch.Tensor) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[str, ...]]:
     files = [ModelFile(path=path, name=path.name, kind="hypernetwork") for path in sorted(folder.glob("*.pt"))]
     unet = nn.ModuleList([Attention()])
-    components = SimpleNamespace(unet=unet, text_encoders=(SimpleNamespace(module=nn.Module()),), family=SimpleNamespace(name="SD1"))
+    components = SimpleNamespace(unet=unet, text_encoders=(SimpleNamespace(module=nn.Module()),), family=SimpleNamespace(name="SD1"), placement=KeepResident())
     with NetworkSwitch(components, LoraShelf(list), HypernetworkShelf(lambda: files)) as switch:  # type: ignore[arg-type]
         active = switch.use(take_out_tags(prompt)[1])
         during = given(unet, x)

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from modules.compute.placement import KeepResident
 from modules.engine.adapters import NetworkSwitch, _other_family, applied
 from modules.engine.extra_networks import take_out_tags
 from modules.families.family import CLIP_L
@@ -20,7 +21,7 @@ def model(dtype=torch.float32):
     torch.manual_seed(0)
     unet = nn.ModuleDict({"conv_in": nn.Linear(4, 4, dtype=dtype), "conv_out": nn.Conv2d(4, 4, 1, dtype=dtype)})
     text = nn.ModuleDict({"encoder": nn.ModuleDict({"q": nn.Linear(4, 4, dtype=dtype)})})
-    return SimpleNamespace(unet=unet, text_encoders=(SimpleNamespace(module=text, spec=CLIP_L),), family=SimpleNamespace(name="SD1", denoiser="unet"))
+    return SimpleNamespace(unet=unet, text_encoders=(SimpleNamespace(module=text, spec=CLIP_L),), family=SimpleNamespace(name="SD1", denoiser="unet"), placement=KeepResident())
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from modules.compute.placement import KeepResident
 from modules.engine.adapters import applied
 from modules.engine.extra_networks import take_out_tags
 from modules.library.model_file import ModelFile
@@ -104,7 +105,7 @@ def test_a_lora_adds_its_definitions_change_and_goes_without_a_trace(kind: str, 
     _random.manual_seed(5)
     torch.manual_seed(6)
     unet = nn.ModuleDict({"linear": nn.Linear(IN, OUT), "linear12": nn.Linear(IN, 16), "conv": nn.Conv2d(IN, OUT, 3), "norm": nn.LayerNorm(OUT)})
-    components = SimpleNamespace(unet=unet, text_encoders=(), family=SimpleNamespace(name="SD1", denoiser="unet"))
+    components = SimpleNamespace(unet=unet, text_encoders=(), family=SimpleNamespace(name="SD1", denoiser="unet"), placement=KeepResident())
     parts = make()
     save_file({f"lora_unet_{layer}.{name}": tensor for name, tensor in parts.items()}, tmp_path / "some.safetensors")
     shelf = LoraShelf(lambda: [ModelFile(path=tmp_path / "some.safetensors", name="some.safetensors", kind="lora")])
