@@ -192,7 +192,7 @@ def _can_record(hardware: Hardware, kind: str) -> bool:
 def _calls(hardware: Hardware, kind: str) -> tuple[Choice, ...]:
     if not _can_record(hardware, kind):
         return ()
-    why = "While the model stays on the GPU and nothing listens at it, its second step is recorded and the others are replayed; the setting cuda_graphs ends that."
+    why = "While the whole model is on the GPU and nothing listens at it, its second step is recorded and the others are replayed; the setting cuda_graphs ends that."
     return (Choice("Steps", "CUDA graphs", why),)
 
 

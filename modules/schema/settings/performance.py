@@ -50,7 +50,7 @@ OPTIMIZATIONS = section(
     setting("persistent_cond_cache", True, "Keep encoded prompts between jobs", Checkbox()),
     setting(
         "cuda_graphs", True, "Record and replay the model's steps on NVIDIA GPUs", Checkbox(),
-        description="CUDA graphs: the same pictures, sooner, for some memory. Not used where that is short, with --medvram, or where an extension changed the model.",
+        description="CUDA graphs: the same pictures, sooner, for some memory. Not used where that is short, with --lowvram, or where an extension changed the model.",
     ),
     setting(
         "compile_model", False, "Compile the model with torch.compile on GPUs", Checkbox(),
