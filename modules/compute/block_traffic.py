@@ -71,20 +71,22 @@ class _Copies:
 
 @dataclass(frozen=True)
 class _Visit:
-    """A block on the device. tensors: (the module's, its data at home, its copy); lengths: of the copies as they came."""
+    """A block on the device. tensors: (the module's, its data at home, its copy); lengths: of the copies as they came, None: it is only there for one call."""
 
     tensors: tuple[tuple[Tensor, Tensor, Tensor], ...]
-    lengths: Tensor
+    lengths: Tensor | None
 
     def unchanged(self) -> list[bool]:
-        """Of each tensor, whether its copy has the values it came with."""
+        """Of each tensor, whether its copy has the values it came with; which waits for the device."""
+        if self.lengths is None:
+            return [True] * len(self.tensors)
         return (_lengths([copy for _, _, copy in self.tensors]) == self.lengths).tolist()
 
 
 class CopiedBlocks:
     """Traffic by copies. On a GPU the next block is copied on a stream of its own, from memory that the system may not swap out.
 
-    ahead: blocks come ahead, on that stream. pins: bytes of memory at home that may be made such, by default a quarter of the machine's.
+    ahead: for blocks that come for one call each, the next one on that stream; without it, for parts that stay: changes of their values are looked for. pins: bytes of memory at home that may be made such, by default a quarter of the machine's.
     device "cpu" makes copies too, which is slower than leaving the weights alone, and good for tests.
     """
 
@@ -109,7 +111,7 @@ class CopiedBlocks:
         owners = _tensors(block)
         for owner, (_, copy) in zip(owners, copies.tensors):
             owner.data = copy
-        lengths = _lengths([copy for _, copy in copies.tensors])
+        lengths = None if self._is_ahead else _lengths([copy for _, copy in copies.tensors])
         self._here[id(block)] = _Visit(tuple((owner, home, copy) for owner, (home, copy) in zip(owners, copies.tensors)), lengths)
 
     def ahead(self, block: nn.Module) -> None:
@@ -139,19 +141,22 @@ class CopiedBlocks:
     def _copied(self, block: nn.Module) -> _Copies:
         """Copies of the block's tensors, begun on the side stream where there is one."""
         if self._backend is None:
-            return _Copies(tuple((owner.data, owner.data.to(self._device, copy=True)) for owner in _tensors(block)))
+            return _Copies(self._pairs(block, copy=True))
         if id(block) not in self._pinned:
             self._pinned.add(id(block))
-            self._may_pin -= pin(_tensors(block), self._may_pin)
+            self._may_pin -= _pin(_tensors(block), self._may_pin)
         if not self._is_ahead:
-            return _Copies(tuple((owner.data, owner.data.to(self._device, non_blocking=True)) for owner in _tensors(block)))
+            return _Copies(self._pairs(block, non_blocking=True))
         if self._stream is None:
             self._stream = self._backend.Stream(self._device)
         with self._backend.stream(self._stream):
-            tensors = tuple((owner.data, owner.data.to(self._device, non_blocking=True)) for owner in _tensors(block))
+            tensors = self._pairs(block, non_blocking=True)
             ready = self._backend.Event()
             ready.record(self._stream)
         return _Copies(tensors, ready)
+
+    def _pairs(self, block: nn.Module, *, copy: bool = False, non_blocking: bool = False) -> tuple[tuple[Tensor, Tensor], ...]:
+        return tuple((owner.data, owner.data.to(self._device, copy=copy, non_blocking=non_blocking)) for owner in _tensors(block))
 
 
 def _tensors(block: nn.Module) -> tuple[Tensor, ...]:
@@ -172,20 +177,21 @@ def _bytes_sum(tensor: Tensor) -> Tensor:
     return tensor.reshape(-1).view(torch.uint8).sum(dtype=torch.float64).float() if tensor.numel() else torch.zeros((), device=tensor.device)
 
 
-def pin(tensors: Sequence[Tensor], at_most: int) -> int:
+def _pin(tensors: Sequence[Tensor], at_most: int) -> int:
     """Put what lies in ordinary memory where the system may not move it, from where copies need not be waited for; returns how many bytes that was.
 
     What there is no room for stays as it is. Many together in one piece: PyTorch takes such memory in powers of two.
     """
-    taken = 0
+    taken = size = 0                                # size: of what is waiting
     waiting: list[Tensor] = []
     for tensor in (each for each in tensors if each.device.type == "cpu" and each.numel() and each.is_contiguous() and not each.is_pinned()):
-        if taken + sum(map(_room, waiting)) + _room(tensor) > at_most:
+        if taken + size + _room(tensor) > at_most:
             break
-        if sum(map(_room, waiting)) + _room(tensor) > _PINNED_AT_ONCE:
+        if size + _room(tensor) > _PINNED_AT_ONCE:
             taken += _pin_together(waiting)
-            waiting = []
+            waiting, size = [], 0
         waiting.append(tensor)
+        size += _room(tensor)
     return taken + _pin_together(waiting)
 
 

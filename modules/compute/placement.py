@@ -112,11 +112,9 @@ class OffloadBetweenStages:
 
     def __init__(self, device: torch.device | str, *, home: torch.device | str = "cpu", mover: Mover = move, traffic: Traffic | None = None) -> None:
         self.device = torch.device(device)
-        self._home = torch.device(home)
-        self._move = mover
         if traffic is None and mover is move and self.device.type in ("cuda", "xpu"):
             traffic = CopiedBlocks(self.device, ahead=False)
-        self._traffic: Traffic = traffic or MovedBlocks(self.device, self._home, mover)
+        self._traffic: Traffic = traffic or MovedBlocks(self.device, torch.device(home), mover)
         self._left: dict[int, Callable[[], object]] = {}
         self._here: nn.Module | None = None
         self._in_use: list[nn.Module] = []
@@ -313,9 +311,9 @@ def _pieces_outside(piece: nn.Module, travellers: set[int]) -> Iterator[nn.Modul
 
 
 def is_on(part: nn.Module, device: torch.device) -> bool:
-    """Whether ``part`` is on ``device``, going by its first parameter."""
-    first = next(part.parameters(), None)
-    return first is not None and first.device.type == device.type and device.index in (None, first.device.index)
+    """Whether all of ``part`` is on ``device``; what waits in its file, on the meta device, does not count."""
+    own = tuple(part.parameters())
+    return bool(own) and all(each.is_meta or (each.device.type == device.type and device.index in (None, each.device.index)) for each in own)
 
 
 def _on(value: Any, device: torch.device) -> Any:

@@ -137,7 +137,7 @@ def _run_whole_or_in_parts(run: Run, plan: BatchPlan, start: Start | None) -> No
             raise
         error.with_traceback(None)
         log.warning("memory ran out for %d pictures at once; they are made in parts", len(plan.images))
-    run.make_room()
+    run.free_room()
     free_memory()
     middle = (len(plan.images) + 1) // 2
     for first, last in ((0, middle), (middle, len(plan.images))):

@@ -57,7 +57,6 @@ def with_rescue(models: Models, attempt: Callable[[], Found], *, said: Callable[
             log.warning("%s", str(error).splitlines()[0] if str(error) else type(error).__name__)
             failure = error.with_traceback(None)    # its frames hold the tensors that are in the way
         if memory:
-            models.now.components.forget_recordings()
             make_room()
             free_memory()
         measure = next((each for each in ladders[memory] if each.use(models)), None)

@@ -251,7 +251,7 @@ def sampling_pass(
         work = replace(asked, noise=spare.copy()) if again else asked
         return run_pass(replace(work, sampler=run.hooks.sampler(work.sampler, hires=hires)), run.models.now.model)
 
-    outcome = with_rescue(run.models, attempt, said=run.say, make_room=run.make_room)
+    outcome = with_rescue(run.models, attempt, said=run.say, make_room=run.free_room)
     run.note(outcome.facts)
     return outcome
 

@@ -107,10 +107,9 @@ class Components:
 
     def gather(self) -> None:
         """Where all parts stay on the device: bring back those that are not there, because memory ran out before. May raise what says that it does again."""
-        if self.placement.keeps_all:
+        if self.placement.keeps_all and self.placement.device.type != "cpu":
             for part in self.built_modules():
-                first = next(part.parameters(), None)
-                if first is not None and not first.is_meta and not is_on(part, self.placement.device):
+                if not is_on(part, self.placement.device):
                     part.to(self.placement.device)
 
     def modules(self) -> tuple[nn.Module, ...]:

@@ -122,7 +122,7 @@ def memory_of(peak: int) -> Measured:
 
 
 def gpu(bench: Bench) -> Iterator[Measured]:
-    """Needs one; says nothing without."""
+    """Where there is one; models of SDXL's size where it is large."""
     import torch
 
     if not torch.cuda.is_available():

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from tests.bench.measured import GIGABYTE, Measured
 from tests.bench.speed_side import Order, Side, Taken
@@ -35,11 +34,11 @@ def on_gpu(checkpoints: dict[str, Path], rounds: int, *, patience: float) -> Ite
         }  # fmt: skip
         with ThreadPoolExecutor(len(sides)) as pool:
             compiled = dict(zip(sides, pool.map(lambda key: _warm(key[1], sides[key], patience), sides)))
-        for sizes in checkpoints:
-            of_size = {name: side for (own, name), side in sides.items() if own == sizes}
-            yield from _speed(sizes, of_size, compiled[sizes, "compiled"], rounds)
-        for sizes in checkpoints:
-            yield from _memory(sizes, {name: side for (own, name), side in sides.items() if own == sizes}, rounds)
+        by_size = {sizes: {name: sides[sizes, name] for name in WAYS} for sizes in checkpoints}
+        for sizes, own in by_size.items():
+            yield from _speed(sizes, own, compiled[sizes, "compiled"], rounds)
+        for sizes, own in by_size.items():
+            yield from _memory(sizes, own, rounds)
 
 
 def order(batch: int, settles: float = 0.0) -> Order:
@@ -78,7 +77,7 @@ def _speed(sizes: str, sides: dict[str, Side], compiled: int, rounds: int) -> It
 def _memory(sizes: str, sides: dict[str, Side], rounds: int) -> Iterator[Measured]:
     """Peak of the GPU's memory with each memory mode, and what the mode costs."""
     names = ("ours", "--medvram", "--lowvram", "diffusers")
-    found: list[dict[str, Any]] = [{name: sides[name].draw(order(1)) for name in names} for _ in range(rounds)]
+    found = [{name: sides[name].draw(order(1)) for name in names} for _ in range(rounds)]
     for name in names:
         limit = 1.3 if sizes == "FULL" and name == "--medvram" else math.inf
         ratio = statistics.median(each[name].wall / each["ours"].wall for each in found)

@@ -37,10 +37,9 @@ class OtherProcessor(Processor):
 class Model(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.layer, self.attention, self.calls = nn.Linear(4, 4), Attention(), [0]
+        self.layer, self.attention = nn.Linear(4, 4), Attention()
 
     def forward(self, x: Tensor, *, context: Tensor | None = None, return_dict: bool = False) -> tuple[Tensor]:
-        self.calls[0] += 1
         found = self.attention(self.layer(x))
         return (found if context is None else found + context,)
 
@@ -79,14 +78,13 @@ class Bench:
         self.replays = Replays(self.model, plain_attention=(Processor,), own_way=own_way, record=self.tape, has_room=lambda cells: has_room, packages=("torch", "tests"))
         self.call = self.replays.asked(records=True, compiles=False)
 
-    def draw(self, side: int = 4, **named: Any) -> None:
-        """One call whose result is compared with the model's own."""
-        x = torch.randn(2, 1, side, 4)
-        with torch.no_grad():
-            before = self.model.calls[0]
-            found, own = self.call(x, **named)[0], self.model(x, **named)[0]
-            self.model.calls[0] = before
-        assert torch.equal(found, own)
+    def draw(self, side: int = 4, *, times: int = 1, **named: Any) -> None:
+        """Calls whose results are compared with the model's own."""
+        for _ in range(times):
+            x = torch.randn(2, 1, side, 4)
+            with torch.no_grad():
+                found, own = self.call(x, **named)[0], self.model(x, **named)[0]
+            assert torch.equal(found, own)
 
 
 def test_the_second_call_is_recorded_and_later_ones_are_replayed_with_what_they_are_given() -> None:
@@ -118,18 +116,15 @@ def test_results_are_the_callers_own() -> None:
 ], ids=["weights", "processor", "layer", "class"])  # fmt: skip
 def test_a_changed_model_is_recorded_anew(change: Callable[[Any], object]) -> None:
     bench = Bench()
-    for _ in range(3):
-        bench.draw()
+    bench.draw(times=3)
     change(bench.model)
-    for _ in range(3):
-        bench.draw()
+    bench.draw(times=3)
     assert bench.tape.recorded == 2
 
 
 def test_weights_changed_where_they_lie_need_nothing_new() -> None:
     bench = Bench()
-    for _ in range(3):
-        bench.draw()
+    bench.draw(times=3)
     with torch.no_grad():
         bench.model.layer.weight.mul_(2)
     bench.draw()
@@ -138,12 +133,10 @@ def test_weights_changed_where_they_lie_need_nothing_new() -> None:
 
 def test_attributes_are_looked_at_in_each_pass() -> None:
     bench = Bench()
-    for _ in range(3):
-        bench.draw()
+    bench.draw(times=3)
     bench.model.attention.scale = 3.0
     bench.call = bench.replays.asked(records=True, compiles=False)
-    for _ in range(3):
-        bench.draw()
+    bench.draw(times=3)
     assert bench.tape.recorded == 2
 
 
@@ -151,14 +144,12 @@ def test_attributes_are_looked_at_in_each_pass() -> None:
 def test_whoever_listens_hears_every_call(place: str) -> None:
     bench = Bench()
     heard: list[str] = []
-    for _ in range(3):
-        bench.draw()
+    bench.draw(times=3)
     module = bench.model.get_submodule(place)
     for register in (module.register_forward_pre_hook, module.register_forward_hook):
         handle = register(lambda *_: heard.append(place))
         heard.clear()
-        for _ in range(3):
-            bench.draw()
+        bench.draw(times=3)
         handle.remove()
         assert len(heard) == 6                      # each call, and the comparison
     module.forward = lambda *_, own=module.forward, **named: (heard.append(place), own(*_, **named))[1]  # type: ignore[method-assign]
@@ -170,8 +161,7 @@ def test_whoever_listens_hears_every_call(place: str) -> None:
 def test_a_foreign_attention_is_not_recorded() -> None:
     bench = Bench()
     bench.model.attention.processor = OtherProcessor()
-    for _ in range(4):
-        bench.draw()
+    bench.draw(times=4)
     assert bench.tape.recorded == 0
 
 
@@ -185,34 +175,29 @@ def test_a_class_that_an_extension_changed_is_not_recorded(kind: Any, monkeypatc
     exec(compile(source, "/extensions/one/scripts/one.py", "exec"), words)
     bench = Bench()
     monkeypatch.setattr(kind, method, words["exchanged"])
-    for _ in range(4):
-        bench.draw()
+    bench.draw(times=4)
     assert bench.tape.recorded == 0 and len(heard) == 8
 
 
 def test_what_cannot_be_recorded_goes_the_usual_way() -> None:
     bench = Bench()
     bench.tape.fails = True
-    for _ in range(4):
-        bench.draw()
+    bench.draw(times=4)
     assert bench.replays.count == bench.tape.played == 0
 
 
 def test_without_room_nothing_is_recorded() -> None:
     bench = Bench(has_room=False)
-    for _ in range(4):
-        bench.draw()
+    bench.draw(times=4)
     assert bench.tape.recorded == 0
 
 
 def test_forgetting_gives_the_memory_back_and_it_begins_anew() -> None:
     bench = Bench()
-    for _ in range(3):
-        bench.draw()
+    bench.draw(times=3)
     bench.replays.forget()
     assert bench.replays.count == 0
-    for _ in range(3):
-        bench.draw()
+    bench.draw(times=3)
     assert bench.tape.recorded == 2
 
 
@@ -230,8 +215,7 @@ def test_a_watcher_of_the_model_brings_it_first() -> None:
             come.append(1)
 
     bench.model.register_forward_pre_hook(Brings())
-    for _ in range(3):
-        bench.draw()
+    bench.draw(times=3)
     assert bench.tape.recorded == 1 and len(come) >= 3
     inner = bench.model.layer.register_forward_pre_hook(Brings())
     bench.draw()
@@ -250,12 +234,10 @@ def test_a_compiled_way_is_used_once_it_is_there() -> None:
     ways: list[Any] = [None, None, None]
     bench = Bench(own_way=lambda kind, arguments, named: ways[0])
     bench.call = bench.replays.asked(records=True, compiles=True)
-    for _ in range(3):
-        bench.draw()
+    bench.draw(times=3)
     used: list[int] = []
     ways[0] = lambda *arguments, **named: (used.append(1), bench.model(*arguments, **named))[1]
-    for _ in range(3):
-        bench.draw()
+    bench.draw(times=3)
     assert used and bench.tape.recorded == 2
 
 

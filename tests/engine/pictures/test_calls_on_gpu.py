@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from modules.compute.placement import KeepResident, OffloadBetweenStages
+from modules.compute.placement import KeepResident, OffloadBetweenStages, is_on
 from modules.compute.replay import Replays
 from modules.engine.generate import generate
 from modules.engine.rescue import _others_away  # pyright: ignore[reportPrivateUsage]
@@ -49,6 +49,15 @@ def test_parts_that_were_sent_away_are_brought_back() -> None:
     with_parts(KeepResident("cpu"), *parts).gather()        # they are there
     with_parts(OffloadBetweenStages("cuda:0", mover=lambda *_: None), *parts).gather()      # which moves them itself
     assert [each.sent for each in parts] == [["cuda:0"]] * 3
+
+
+def test_what_moved_half_way_is_not_there() -> None:
+    """Memory may run out in the middle of it. What still waits in its file does not count."""
+    part = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    assert is_on(part, torch.device("cpu")) and not is_on(part, torch.device("cuda:0"))
+    part[1].to("meta")
+    assert is_on(part, torch.device("cpu")) and not is_on(part, torch.device("cuda:0"))
+    assert not is_on(nn.ReLU(), torch.device("cpu"))
 
 
 def test_a_try_that_failed_leaves_no_part_half_way() -> None:
