@@ -27,7 +27,8 @@ from modules.schema.table import TXT2IMG
 from tests.security.corpora import parser_texts
 
 pytestmark = pytest.mark.group("S17")
-SECONDS = 0.25                      # of processor time, for 64 kB
+SECONDS = 0.25                      # of processor time, for 64 kB; the long form's, as it is a number of a quiet machine
+HANGS = 8 * SECONDS                 # what went wrong once took ten seconds and more
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -103,23 +104,23 @@ def read(parse: Callable[[str], Any], text: str) -> float:
     return time.thread_time() - started
 
 
-def check_all(parsers: dict[str, Callable[[str], Any]], names: list[str], texts: dict[str, str]) -> None:
+def check_all(parsers: dict[str, Callable[[str], Any]], names: list[str], texts: dict[str, str], seconds: float) -> None:
     for name in names:
         for shape, text in texts.items():
-            took = min(read(parsers[name], text) for _ in range(1))
-            if took > SECONDS:
+            took = read(parsers[name], text)
+            if took > seconds:
                 took = min(read(parsers[name], text) for _ in range(3))
-            assert took < SECONDS, (name, shape, took)
+            assert took < seconds, (name, shape, took)
 
 
 @pytest.mark.parametrize("name", ["wildcards", "numbers of an axis", "fractions of an axis", "line of a file", "styles.csv", "styles"])
 def test_nothing_hangs(parsers: dict[str, Callable[[str], Any]], name: str) -> None:
-    check_all(parsers, [name], parser_texts())
+    check_all(parsers, [name], parser_texts(), HANGS)
 
 
 @pytest.mark.long
 def test_every_parser_on_every_text(parsers: dict[str, Callable[[str], Any]]) -> None:
-    check_all(parsers, list(parsers), parser_texts())
+    check_all(parsers, list(parsers), parser_texts(), SECONDS)
 
 
 @pytest.mark.long

@@ -19,6 +19,8 @@ MOST_NESTED = 20                # braces inside of braces; deeper ones stay as t
 MOST_TAKEN = 100                # of one choice
 LONGEST = 200_000               # characters that lists may make of a prompt
 NAME = re.compile(rf"__([^\s_](?:[^\n,|{{}}<>:()]{{0,{LONGEST_NAME}}}?[^\s_])?)__")
+BRACES = re.compile(r"[{}]")
+DIVIDING = re.compile(r"[\[\]{}|]")
 COUNT = re.compile(r"\s*(\d{1,6})(?:\s*-\s*(\d{1,6}))?\s*\Z")
 WEIGHT = re.compile(r"\s*(\d{1,6}(?:\.\d{1,20})?)::")
 OTHERS = ("dynamic_prompting.py", "wildcards.py")
@@ -80,7 +82,7 @@ def expanded(text: str, rng: random.Random, lists: Lists, depth: int = 0) -> str
 
 def without_braces(text: str, rng: random.Random, depth: int = 0) -> str:
     """``text`` with a choice made in each ``{a|b}``, from the outside inwards. Other braces stay as they are."""
-    if depth > MOST_NESTED:
+    if depth > MOST_NESTED or "{" not in text:
         return text
     made, place, ends = [], 0, closings(text)
     while (start := text.find("{", place)) >= 0:
@@ -100,7 +102,7 @@ def without_braces(text: str, rng: random.Random, depth: int = 0) -> str:
 def closings(text: str) -> dict[int, int]:
     """Where each brace that opens closes again."""
     found, opened = {}, []
-    for match in re.finditer(r"[{}]", text):
+    for match in BRACES.finditer(text):
         if match[0] == "{":
             opened.append(match.start())
         elif opened:
@@ -111,7 +113,7 @@ def closings(text: str) -> dict[int, int]:
 def parts_of(inside: str) -> list[str]:
     """What stands between the bars; those of A1111's own ``[a|b]`` and of braces further inside divide nothing."""
     parts, depth, begin = [], 0, 0
-    for match in re.finditer(r"[\[\]{}|]", inside):
+    for match in DIVIDING.finditer(inside):
         depth += (match[0] in "[{") - (match[0] in "]}")
         if match[0] == "|" and depth <= 0:
             parts.append(inside[begin : match.start()])
