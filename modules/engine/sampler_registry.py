@@ -96,7 +96,7 @@ def find_schedule(name: str) -> ScheduleSpec:
     """The schedule of this label, name or alias; upper and lower case are alike. Raises UnknownName."""
     wanted = name.strip().casefold() or AUTOMATIC.casefold()
     for spec in SCHEDULES:
-        if wanted in (each.casefold() for each in (spec.name, spec.label, *spec.aliases)):
+        if wanted in map(str.casefold, _names_of(spec)):
             return spec
     raise UnknownName("schedule type", name, [spec.label for spec in SCHEDULES])
 
@@ -109,13 +109,14 @@ def split_sampler_and_schedule(name: str, schedule: str) -> tuple[str, str]:
     name = name.strip()
     if _by_name(name) is None:
         for spec in SCHEDULES[1:]:
-            for ending in (spec.label, spec.name, *spec.aliases):
+            for ending in sorted(_names_of(spec), key=len, reverse=True):
                 head = name[: -len(ending)].rstrip(" _")
                 if name.casefold().endswith((" " + ending.casefold(), "_" + ending.casefold())) and _by_name(head):
                     name, schedule = head, spec.label if schedule in ("", AUTOMATIC) else schedule
                     break
-    found = _by_name(name)
-    return (found.name if found else name), schedule or AUTOMATIC
+    found, wanted = _by_name(name), schedule.strip().casefold()
+    label = next((spec.label for spec in SCHEDULES if wanted in map(str.casefold, _names_of(spec))), schedule)
+    return (found.name if found else name), label or AUTOMATIC
 
 
 def resolve_schedule(sampler: SamplerSpec, name: str, *, is_flow: bool = False) -> ScheduleSpec:
@@ -126,9 +127,18 @@ def resolve_schedule(sampler: SamplerSpec, name: str, *, is_flow: bool = False) 
     return find_schedule(sampler.default_schedule) if asked.label == AUTOMATIC and sampler.default_schedule else asked
 
 
+def _names_of(spec: ScheduleSpec) -> tuple[str, ...]:
+    return (spec.label, spec.name, *spec.aliases, *(("ddim_uniform",) if spec.name == "ddim" else ()))     # the last is ComfyUI's
+
+
 def _by_name(name: str) -> SamplerSpec | None:
     wanted = name.strip().casefold()
-    for spec in samplers():
-        if wanted in (each.casefold() for each in (spec.name, *spec.aliases)):
-            return spec
-    return None
+    known = {each.casefold(): spec for spec in reversed(samplers()) for each in (spec.name, *spec.aliases)}
+    return next((known[each] for each in (wanted, *_names_here(wanted)) if each in known), None)
+
+
+def _names_here(name: str) -> tuple[str, ...]:
+    """What a sampler of ComfyUI, SD.Next or Draw Things may be called here: "dpmpp_2s_ancestral" is k_dpmpp_2s_a, "Euler Ancestral" Euler a."""
+    plain = name.removesuffix("_gpu").replace("uni_pc_bh2", "unipc").replace("uni_pc", "unipc")
+    short = plain.replace("_ancestral", "_a").replace("_adaptive", "_ad").replace(" ancestral", " a")
+    return plain, short, f"k_{plain}", f"k_{short}"

@@ -94,11 +94,11 @@ def _read(image: Image.Image) -> tuple[str | None, dict[str, Any]]:
     items = {str(key): _as_text(value) for key, value in islice(image.info.items(), MOST_TEXTS)}
     items.pop(PNG_KEY, None)
     infotext = _as_text(image.info.get(PNG_KEY)) or _exif_comment(image)
-    if infotext is None and image.format == "GIF" and items.get("comment"):
-        infotext = items["comment"]
+    if infotext is None and items.get("comment"):       # of a GIF, and of a JPEG without EXIF
+        infotext = str(items["comment"]).strip("\0") or None
     if infotext is None and items.get("Software") == "NovelAI":
         infotext = _from_novel_ai(items, image.size)
-    return infotext, {key: value for key, value in items.items() if key.lower() not in _NOT_FOR_USERS}
+    return infotext, {key: value for key, value in items.items() if key not in _NOT_FOR_USERS}
 
 
 def _exif_comment(image: Image.Image) -> str | None:

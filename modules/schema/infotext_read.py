@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from modules.schema.infotext_compat import by_version, canonical, fill_defaults
 
@@ -16,6 +17,10 @@ LONGEST = 1_048_576  # characters; what comes after is not read
 NEGATIVE = "Negative prompt:"
 KEY_END = re.compile(r"[^\w \-/]")
 PIXELS = re.compile(r"(\d{1,9})x(\d{1,9})")
+STEPS = re.compile(r"(?:^|(?<=[\s,.]))Steps:\s*\d")
+PAIR_LINE = re.compile(r"\s*\w[\w /-]{1,40}:")
+JSON = json.JSONDecoder(strict=False)
+MOST_FAILURES = 20  # lists and objects of a line that turn out to be none: each may be read to its end
 QUOTE_OR_ESCAPE = re.compile(r'["\\]')
 
 
@@ -43,7 +48,7 @@ def parse_infotext(text: str) -> dict[str, str]:
     for key, value, was_quoted in pairs:
         if key in ("Prompt", "Negative prompt"):  # only the lines above say what they are
             continue
-        size = None if was_quoted else PIXELS.fullmatch(value)
+        size = None if was_quoted else PIXELS.fullmatch(value.replace(" ", "") if key == "Size" else value)
         if size is None:
             named[key] = value
         else:
@@ -60,16 +65,60 @@ Pair = tuple[str, str, bool]
 
 
 def _parameter_line(lines: list[str]) -> tuple[list[str], list[Pair]]:
-    """The lines of the prompts, and the pairs of the parameter line: the last line, or one opening with "Steps:"
-    that other programs have written something after."""
-    pairs = list(_pairs(lines[-1]))
-    if len(pairs) >= FEWEST_PAIRS:
-        return lines[:-1], pairs
-    for number in range(len(lines) - 2, -1, -1):
-        if lines[number].lstrip().startswith("Steps:"):
-            pairs = list(_pairs(lines[number]))
-            return (lines[:number], pairs) if len(pairs) >= FEWEST_PAIRS else (lines, [])
-    return lines, []
+    """The lines of the prompts, and the pairs of the parameter line; no pairs where there is none."""
+    first, text = _parameters(lines)
+    prompts, text = _prompts_before(text, is_all=first == 0)
+    pairs = list(_pairs(text))
+    return ([*lines[:first], *prompts], pairs) if len(pairs) >= FEWEST_PAIRS else (lines, [])
+
+
+def _parameters(lines: list[str]) -> tuple[int, str]:
+    """How many lines come before the parameters, and these in one line: the last line, with those before it that end in a comma from "Steps:" on,
+    or a line opening with "Steps:" that other programs have written something after."""
+    first = len(lines) - 1
+    while first > 0 and not _opens(lines[first]) and lines[first - 1].rstrip().endswith(","):
+        first -= 1
+    if _opens(lines[first]):
+        return first, _joined(lines[first:])
+    if has_pairs(lines[-1], FEWEST_PAIRS):
+        return len(lines) - 1, lines[-1]
+    number = next((number for number in range(len(lines) - 2, -1, -1) if _opens(lines[number])), len(lines))
+    return number, _joined(_block(lines[number:]))
+
+
+def _block(lines: list[str]) -> list[str]:
+    """Of lines from "Steps:" on those that belong to it: what follows a comma, and, where each pair has its own line, the lines of pairs."""
+    end = min(1, len(lines))
+    is_vertical = bool(lines) and not has_pairs(lines[0], FEWEST_PAIRS)
+    while end < len(lines) and (lines[end - 1].rstrip().endswith(",") or (is_vertical and PAIR_LINE.match(lines[end]))):
+        end += 1
+    return lines[:end]
+
+
+def _prompts_before(text: str, *, is_all: bool) -> tuple[list[str], str]:
+    """Prompts that stand in the line of the parameters: Civitai leaves out the line break after an empty negative prompt, and others all of them.
+
+    is_all: there is no other line.
+    """
+    steps = STEPS.search(text)
+    head = text[: steps.start()] if steps else ""
+    place = head.find(NEGATIVE)
+    if place < 0 or (head[:place].strip() and not is_all) or ': "' in head[:place]:
+        return [], text
+    return [each for each in (head[:place], head[place:]) if each.strip()], text[len(head) :]
+
+
+def _opens(line: str) -> bool:
+    return line.lstrip().startswith("Steps:")
+
+
+def _joined(lines: list[str]) -> str:
+    return lines[0] if len(lines) == 1 else ", ".join(line.strip().rstrip(",") for line in lines)
+
+
+def has_pairs(line: str, number: int) -> bool:
+    """Whether ``line`` holds at least ``number`` pairs."""
+    return len(list(islice(_pairs(line), number))) == number
 
 
 def _prompts(lines: list[str]) -> tuple[str, str]:
@@ -81,14 +130,20 @@ def _prompts(lines: list[str]) -> tuple[str, str]:
 
 
 def _pairs(line: str) -> Iterator[Pair]:
-    """Each ``Key: value`` of a parameter line, with whether the value stood in quotes."""
-    place = 0
+    """Each ``Key: value`` of a parameter line, with whether the value stood in quotes or is JSON, whose commas part nothing."""
+    place, failures = 0, 0
     while (colon := line.find(":", place)) >= 0:
         start = line.rfind(",", place, colon) + 1 or place
         key = _key(line[start:colon])
         if not key:
             place = colon + 1
             continue
+        end = _end_of_json(line, colon + 1) if failures < MOST_FAILURES else None
+        if end is not None:
+            yield key, line[colon + 1 : end].strip(), True
+            place = end + 1
+            continue
+        failures += line[colon + 1 : colon + 3].lstrip()[:1] in ("[", "{")
         value, was_quoted, place = _value(line, colon + 1)
         yield key, value, was_quoted
 
@@ -114,6 +169,18 @@ def _value(line: str, place: int) -> tuple[str, bool, int]:
     comma = line.find(",", place)
     end = comma if comma >= 0 else len(line)
     return line[place:end].strip(), False, end + 1
+
+
+def _end_of_json(line: str, place: int) -> int | None:
+    """Where the list or object that begins at ``place`` and is a whole value ends: Civitai and ComfyUI write resources and hashes so, without quotes."""
+    place += line.startswith(" ", place)
+    if not line.startswith(("[", "{"), place):
+        return None
+    try:
+        end = JSON.raw_decode(line, place)[1]
+    except (ValueError, RecursionError):
+        return None
+    return end if end == len(line) or line[end] == "," else None
 
 
 def _closing_quote(line: str, opening: int) -> int | None:

@@ -54,3 +54,11 @@ def test_hires_fix_is_on_when_the_text_says_so_and_what_was_given_wins(settings:
 def test_what_cannot_be_read_is_passed_over(settings: SettingsStore, text: str) -> None:
     found = filled(settings, text)
     assert not {"steps", "seed", "cfg_scale", "width"} & set(found) and not found.get("override_settings")
+
+
+def test_samplers_that_other_programs_alone_know_are_passed_over(settings: SettingsStore) -> None:
+    """Civitai writes "Undefined"; the picture is drawn with the usual one, as in A1111, and the rest of the text counts."""
+    found = filled(settings, "a\nSteps: 8, Sampler: Undefined, Schedule type: Foo, CFG scale: 5, Seed: 9, Size: 64x96")
+    assert found["steps"] == 8 and "sampler_name" not in found and "scheduler" not in found
+    found = filled(settings, "a\nSteps: 8, Sampler: dpmpp_2m_sde, Scheduler: karras, CFG scale: 5, Seed: 9, Size: 64x96")
+    assert (found["sampler_name"], found["scheduler"]) == ("DPM++ 2M SDE", "Karras")

@@ -87,7 +87,8 @@ def test_a1111_files_are_read(tmp_path: Path) -> None:
     novel.add_text("Description", "a cat")
     novel.add_text("Comment", '{"sampler": "k_euler", "uc": "dog", "steps": 28, "scale": 11, "seed": 5}')
     IMAGE.save(tmp_path / "n.png", pnginfo=novel)
-    assert "Sampler: Euler, CFG scale: 11, Seed: 5, Size: 16x16" in (read_infotext_from(tmp_path / "n.png")[0] or "")
+    infotext, items = read_infotext_from(tmp_path / "n.png")
+    assert infotext and "Sampler: Euler, CFG scale: 11, Seed: 5, Size: 16x16" in infotext and '"steps": 28' in items["Comment"]
     with pytest.raises(InvalidValue):
         read_infotext_from(b"not a picture")
 

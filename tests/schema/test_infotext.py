@@ -84,6 +84,12 @@ HOSTILE = {
     "brackets": "((([" * 25_000,
     "a long version": "Version: " + "1." * 50_000 + ", aa: 1, bb: 2, cc: 3",
     "a long size": "Size: " + "1" * 50_000 + "x" + "2" * 50_000 + ", aa: 1, bb: 2",
+    "lists without end": "aa: [1, " * 12_000,
+    "a deep list": "aa: " + "[" * 100_000,
+    "texts in lists": 'aa: ["bb: [",",",' * 6_000,
+    "lines that go on": "Steps: 1,\n" * 10_000,
+    "one pair a line": "Steps: 1\n" * 10_000,
+    "negatives in a line": "Negative prompt: Steps: 1 " * 4_000,
     "no line breaks": "\r" * 100_000,
     "null": "\0" * 100_000,
 }
@@ -123,6 +129,36 @@ def test_prompts_sizes_and_quotes():
     assert "Size" not in named
     assert parse_infotext(TEXT.replace("\n", "\r\n")) == named
     assert parse_infotext(TEXT + "\nTemplate: a {cat|dog}\n") == named
+
+
+ROW = "Steps: 24, Sampler: Euler a, CFG scale: 3.5, Seed: 1, Size: 832x1216"
+CIVITAI = '[{"type":"checkpoint","modelVersionId":7,"modelName":"Sampler: X, Seed: 3"}]'
+
+
+@pytest.mark.parametrize("text", [
+    f"a (cat:1.2)\nNegative prompt: bad, ugly\n{ROW}",
+    f"a (cat:1.2) Negative prompt: bad, ugly {ROW}",                                     # copied from a web page
+    f"a (cat:1.2)\nNegative prompt: bad, ugly {ROW}",
+    "a (cat:1.2)\nNegative prompt: bad, ugly\n" + ROW.replace(", ", "\n"),              # a pair a line
+    "a (cat:1.2)\nNegative prompt: bad, ugly\n" + ROW.replace(", Seed", ", \nSeed"),    # wrapped
+    f"a (cat:1.2)\nNegative prompt: bad, ugly\n{ROW.replace('832x1216', '832 x 1216')}",
+])  # fmt: skip
+def test_other_programs_line_breaks(text: str):
+    assert parse_infotext(text) == {
+        "Prompt": "a (cat:1.2)", "Negative prompt": "bad, ugly", "Steps": "24", "Sampler": "Euler a", "CFG scale": "3.5", "Seed": "1", "Size-1": "832", "Size-2": "1216",
+    }  # fmt: skip
+
+
+def test_civitais_row_after_an_empty_negative_prompt():
+    named = parse_infotext(f"a cat\nNegative prompt: {ROW}, Clip skip: 2, Civitai resources: {CIVITAI}, Civitai metadata: {{}}")
+    assert named["Prompt"] == "a cat" and named["Negative prompt"] == "" and named["Steps"] == "24"
+
+
+def test_json_without_quotes_is_one_value():
+    """Names inside of it are no parameters of the picture."""
+    named = parse_infotext(f'a cat\n{ROW}, Civitai resources: {CIVITAI}, Hashes: {{"model": "abc", "lora:x": "def"}}, Version: ComfyUI, Odd: [1, 2')
+    assert named["Civitai resources"] == CIVITAI and named["Hashes"] == '{"model": "abc", "lora:x": "def"}' and named["Odd"] == "[1"
+    assert named["Sampler"] == "Euler a" and named["Seed"] == "1" and "lora" not in named
 
 
 def test_a_mere_prompt():

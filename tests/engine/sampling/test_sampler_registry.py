@@ -62,6 +62,15 @@ def test_every_name_finds_its_sampler(spec: SamplerSpec) -> None:
     ("DPM++ SDE karras", "Automatic", ("DPM++ SDE", "Karras")),
     ("DDIM", "Automatic", ("DDIM", "Automatic")),
     ("Nope Karras", "Automatic", ("Nope Karras", "Automatic")),
+    ("dpmpp_2m_karras", "Automatic", ("DPM++ 2M", "Karras")),           # ComfyUI's, as its savers write them
+    ("euler_ancestral_normal", "Automatic", ("Euler a", "Normal")),
+    ("dpmpp_2m_sde_gpu", "sgm_uniform", ("DPM++ 2M SDE", "SGM Uniform")),
+    ("DPM++ 2M SDE Karras", "karras", ("DPM++ 2M SDE", "Karras")),      # Fooocus' "Scheduler: karras"
+    ("dpm_2_ancestral", "Automatic", ("DPM2 a", "Automatic")),
+    ("ddim_ddim_uniform", "Automatic", ("DDIM", "DDIM")),
+    ("uni_pc_bh2_simple", "Automatic", ("UniPC", "Simple")),
+    ("euler_a", "Automatic", ("Euler a", "Automatic")),                 # SD.Next's
+    ("DPM++ 2S Ancestral Karras", "Automatic", ("DPM++ 2S a", "Karras")),   # Draw Things'
 ])
 def test_old_names_are_split(name: str, schedule: str, expected: tuple[str, str]) -> None:
     assert split_sampler_and_schedule(name, schedule) == expected
