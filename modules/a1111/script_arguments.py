@@ -7,6 +7,7 @@ from typing import Any
 
 from modules.a1111.script import Script
 from modules.a1111.script_runner import ScriptRunner
+from modules.application.script_door import WITHOUT_ARGUMENTS
 from modules.schema.errors import InvalidValue
 from modules.schema.params_sampling import Scripting
 
@@ -17,6 +18,8 @@ def check_scripts(runner: ScriptRunner, asked: Scripting) -> None:
         raise InvalidValue(f"Script {asked.script_name[:80]!r} not found", f"There are: {', '.join(map(repr, runner.titles))}.", field="script_name")
     for name, given in asked.alwayson_scripts.items():
         script = runner.script(name)
+        if script is None and name.lower() in WITHOUT_ARGUMENTS:
+            continue
         if script is None:
             raise InvalidValue(f"Script {name[:80]!r} not found", field="alwayson_scripts")
         if not script.alwayson:
@@ -35,8 +38,8 @@ def flat_arguments(runner: ScriptRunner, asked: Scripting) -> list[Any]:
         _fill(args, script, asked.script_args)
     for name, given in asked.alwayson_scripts.items():
         script = runner.script(name)
-        assert script is not None
-        _fill(args, script, _args_in(name, given))
+        if script is not None:
+            _fill(args, script, _args_in(name, given))
     return args
 
 
@@ -87,6 +90,8 @@ def selectable(runner: ScriptRunner, name: str) -> Script | None:
 
 
 def _args_in(name: str, given: Any) -> Sequence[Any]:
+    if given is None or given == []:    # PHP writes an empty object so
+        return ()
     args = given.get("args", ()) if isinstance(given, Mapping) else None
     if not isinstance(args, list | tuple):
         raise InvalidValue(f"The arguments of the script {name[:80]!r} are not a list.", 'Send {"args": [...]}.', field="alwayson_scripts")

@@ -7,6 +7,9 @@ from modules.jobs.job import Job
 from modules.schema.errors import InvalidValue
 from modules.schema.request import Request
 
+# Always-on scripts of A1111's without arguments, in small letters. What they do is the engine's and the page's here; requests copied from its page name them.
+WITHOUT_ARGUMENTS = frozenset({"comments", "extra options", "hypertile"})
+
 
 class ScriptHost(Protocol):
     """Whoever knows scripts."""
@@ -39,6 +42,6 @@ class ScriptDoor:
             self.host.check(request)
             return
         unknown = [request.scripting.script_name] if request.scripting.script_name else []
-        unknown += [name for name in request.scripting.alwayson_scripts if name.lower() not in built_in]
+        unknown += [name for name in request.scripting.alwayson_scripts if name.lower() not in {*built_in, *WITHOUT_ARGUMENTS}]
         if unknown:
             raise InvalidValue(f"Script {unknown[0][:80]!r} not found", field="script_name" if request.scripting.script_name else "alwayson_scripts")

@@ -17,6 +17,8 @@ from modules.schema.errors import InvalidValue
 
 MAX_PIXELS = 64_000_000             # 8000 x 8000; three bytes each
 MAX_ENCODED = 200_000_000           # characters of base64
+_NO_BASE64 = re.compile(r"[^A-Za-z0-9+/]+", re.ASCII)
+_BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"RIFF", b"GIF8")
 _DATA_URL = re.compile(r"^data:[\w.+/-]{0,100}(?:;[\w=.+-]{0,100})*,", re.ASCII)
 
 
@@ -34,13 +36,26 @@ def decode_bytes(text: str, field: str = "image") -> bytes:
         raise InvalidValue(f"{field}: pictures are not fetched from addresses.", "Send the picture itself, in base64.", field=field)
     found = _DATA_URL.match(text[:400])
     body = text[found.end() :] if found else text
+    body = "".join(body.split())
     try:
-        data = base64.b64decode("".join(body.split()), validate=True)
+        data = base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidValue(f"{field}: Invalid encoded image: this is not base64.", "Send a PNG, JPEG or WebP file in base64.", field=field) from error
+        data = _decoded_leniently(body)
+        if data is None:
+            raise InvalidValue(f"{field}: Invalid encoded image: this is not base64.", "Send a PNG, JPEG or WebP file in base64.", field=field) from error
     if not data:
         raise InvalidValue(f"{field}: Invalid encoded image: it is empty.", "Send a PNG, JPEG or WebP file in base64.", field=field)
     return data
+
+
+def _decoded_leniently(body: str) -> bytes | None:
+    """A picture's bytes from base64 for addresses, without the signs at its end, or with quotes and commas around it, as Python's own decoder skips them. None: it is no picture."""
+    letters = _NO_BASE64.sub("", body.replace("-", "+").replace("_", "/"))
+    try:
+        data = base64.b64decode(letters + "=" * (-len(letters) % 4))
+    except (binascii.Error, ValueError):
+        return None
+    return data if data.startswith(_BEGINNINGS) else None
 
 
 def open_image(data: bytes, field: str = "image") -> Image.Image:

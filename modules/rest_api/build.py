@@ -25,6 +25,7 @@ from modules.rest_api.info_routes import add_info_routes
 from modules.rest_api.internal_routes import add_internal_routes
 from modules.rest_api.job_routes import add_job_routes
 from modules.rest_api.listing_routes import add_listing_routes
+from modules.rest_api.near_misses import NearMisses
 from modules.rest_api.network_routes import add_network_routes
 from modules.rest_api.page_routes import add_page_routes
 from modules.rest_api.progress_routes import add_progress_routes
@@ -50,6 +51,7 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     """
     credentials = credentials_from_flags(app.flags)
     routes = Routes(server=fastapi_app, app=app, credentials=credentials)
+    fastapi_app.router.strict_content_type = False  # requests.post(url, data=json.dumps(...)) names no kind; other sites' pages are the gate's matter
     add_error_answers(fastapi_app)
     add_docs(routes, shown=full)
     if full:
@@ -65,6 +67,7 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     add_network_routes(routes)
     add_download_routes(routes)
     add_page_routes(routes)
+    fastapi_app.router.routes.append(NearMisses(fastapi_app))
     fastapi_app.add_middleware(PageCompression)  # type: ignore[arg-type]
     if app.flags.api_log:
         fastapi_app.add_middleware(RequestLog)      # type: ignore[arg-type]

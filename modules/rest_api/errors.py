@@ -30,10 +30,13 @@ async def _foreseen(_request: Request, error: Exception) -> Json:
     return Json(error_body(type(error).__name__, str(error), str(error)), status_code=status, headers=headers)
 
 
-async def _invalid(_request: Request, error: Exception) -> Json:
+async def _invalid(request: Request, error: Exception) -> Json:
     assert isinstance(error, RequestValidationError)
     found = [{"loc": [_plain(part) for part in each["loc"]], "msg": str(each["msg"]), "type": str(each["type"])} for each in error.errors()[:50]]
     sentences = "; ".join(f"{'.'.join(map(str, each['loc'][1:])) or 'body'}: {each['msg']}" for each in found)
+    kind = request.headers.get("content-type", "")
+    if [each["loc"] for each in found] == [["body"]] and kind and "json" not in kind.lower():
+        sentences = f"The body was not read, for it was sent as {kind[:100]}: say Content-Type: application/json."
     return Json(error_body("RequestValidationError", found, sentences[:2000]), status_code=422)
 
 

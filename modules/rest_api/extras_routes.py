@@ -12,6 +12,7 @@ from modules.application.generation import outcome_of
 from modules.application.outcome import Outcome
 from modules.application.picture_urls import MOST_ADDRESSES, fetched_picture, is_address
 from modules.rest_api.generation_routes import finished, user_of
+from modules.rest_api.lenient_body import LenientBody
 from modules.rest_api.models import request_model
 from modules.rest_api.routes import Routes
 from modules.schema.errors import InvalidValue
@@ -25,7 +26,7 @@ FIELDS = (
 )
 
 
-class FileData(BaseModel):
+class FileData(LenientBody):
     data: str = Field(title="File data", description="Base64 representation of the file")
     name: str = Field(title="File name")
 

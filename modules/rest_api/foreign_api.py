@@ -8,8 +8,7 @@ from pydantic import BaseModel
 
 from modules.a1111.app_slot import current
 from modules.application.generation import outcome_of, submit
-from modules.application.picture_urls import with_fetched_pictures
-from modules.rest_api.generation_routes import encoded_pictures, values_of
+from modules.rest_api.generation_routes import encoded_pictures, request_of, values_of
 from modules.rest_api.models import ImageToImageResponse, TextToImageResponse
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from modules.schema.table import IMG2IMG, TXT2IMG, ParameterTable
@@ -33,7 +32,7 @@ class Api:
 def _drawn(kind: type[Txt2ImgRequest] | type[Img2ImgRequest], table: ParameterTable, body: BaseModel) -> dict[str, Any]:
     app, known = current(), {entry.api_name for entry in table}
     values = {name: value for name, value in values_of(app, table, body).items() if name in known}
-    request = kind.from_flat(with_fetched_pictures(values, app.settings))
+    request = request_of(app, kind, values)
     job = submit(app, request, source="api")
     app.jobs.wait(job)
     outcome = outcome_of(job)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from modules.application.app import App
-from modules.application.generation import outcome_of, submit
+from modules.application.generation import CHECKPOINT_KEY, outcome_of, submit
 from modules.application.infotext_fill import fill_from_infotext
 from modules.application.outcome import Outcome
 from modules.application.picture_urls import with_fetched_pictures
@@ -43,7 +44,7 @@ def add_generation_routes(routes: Routes) -> None:
 
 async def _generate(app: App, kind: type[Txt2ImgRequest] | type[Img2ImgRequest], table: ParameterTable, body: BaseModel, user: str) -> dict[str, Any]:
     values = values_of(app, table, body)
-    request = kind.from_flat(await run_in_threadpool(with_fetched_pictures, values, app.settings))
+    request = await run_in_threadpool(request_of, app, kind, values)
     job = await run_in_threadpool(submit, app, request, source="api", user=user)
     await finished(job)
     outcome = outcome_of(job)
@@ -75,6 +76,18 @@ def values_of(app: App, table: ParameterTable, body: BaseModel) -> dict[str, Any
     if isinstance(given.get("infotext"), str):
         values |= fill_from_infotext(app.settings, table, given)
     return values
+
+
+def request_of(app: App, kind: type[Txt2ImgRequest] | type[Img2ImgRequest], values: Mapping[str, Any]) -> Txt2ImgRequest | Img2ImgRequest:
+    """The request, its pictures fetched. A setting overridden with null that cannot be null stays as it is, for null is "as usual" everywhere.
+
+    Blocks. Raises WebuiError.
+    """
+    values, known = with_fetched_pictures(values, app.settings), app.settings.table.by_key
+    overrides = values.get("override_settings") or {}
+    as_usual = {key for key, value in overrides.items() if value is None and key in known and (known[key].default is not None or key == CHECKPOINT_KEY)}
+    kept = {key: value for key, value in overrides.items() if key not in as_usual}
+    return kind.from_flat({**values, "override_settings": kept})
 
 
 def encoded_pictures(app: App, outcome: Outcome) -> list[str]:

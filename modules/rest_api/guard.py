@@ -19,6 +19,8 @@ Send = Callable[[Message], Awaitable[None]]
 MAX_BODY = 128 * 2**20              # bytes; of an API call: it is in memory three times before it is a picture
 MAX_UPLOAD = 4 * 2**30              # of a file sent to the page
 MOST_DISCARDED = 2**30              # of a body that is too long: read and dropped, so that the caller hears why instead of a broken line
+# What containers call the machine that they run on. None of these names can be had by a stranger: ".internal" is nobody's, and Docker writes them into the hosts file.
+FROM_CONTAINERS = frozenset({"host.docker.internal", "gateway.docker.internal", "host.containers.internal"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _FETCHED_ADDRESS = re.compile(r"file=\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+)(?::\d{0,5})?")
@@ -81,7 +83,7 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, dict[str, str]] | None:
         path, host = path_of(scope), headers.get("host", "")
-        if not self._host_is_ours(host):
+        if "host" in headers and not self._host_is_ours(host):     # browsers always send one: who sends none speaks HTTP/1.0 and shows no pages
             return 421, f"This server is not called {host[:100]!r}. Open it as http://127.0.0.1, or add the name with --cors-allow-origins.", {}
         if _FETCHED_ADDRESS.search(path):
             return 403, "Files are not fetched from addresses.", {}
@@ -113,7 +115,7 @@ class Guard:
         if self.rules.hosts is None:
             return True
         name = _host_name(host)
-        return is_own_host(name) or name in self.rules.hosts
+        return is_own_host(name) or name in self.rules.hosts or name in FROM_CONTAINERS
 
     def _cross_site(self, headers: dict[str, str], host: str) -> str:
         """Why a request that changes something is refused as coming from another site's page; empty when it is not.

@@ -5,6 +5,8 @@ import os
 import sys
 from typing import Any
 
+from modules.a1111 import callbacks
+from modules.a1111.app_slot import is_occupied
 from modules.application.picture_urls import fetched_picture
 from modules.compute.hardware import machine_memory
 from modules.imaging.base64_codec import decode_bytes, open_image
@@ -22,9 +24,10 @@ def add_info_routes(routes: Routes) -> None:
         data = decode_bytes(fetched_picture(body.image, routes.app.settings))
         open_image(data)                # refuses what is no picture, or too large
         infotext, items = read_infotext_from(data)
-        if infotext is None:
-            return {"info": "", "items": items, "parameters": {}}
-        return {"info": infotext, "items": items, "parameters": read_infotext(infotext)}
+        parameters = read_infotext(infotext or "", old_behaviour=routes.app.settings.get("auto_backcompat"))
+        if is_occupied():
+            callbacks.infotext_pasted_callback(infotext or "", parameters)  # extensions may add what they read in it
+        return {"info": infotext or "", "items": items, "parameters": parameters}
 
     def memory() -> dict[str, Any]:
         """Memory of the machine and of the GPU, in bytes."""

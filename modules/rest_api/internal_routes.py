@@ -4,19 +4,21 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from fastapi import HTTPException, Response
-from pydantic import BaseModel, Field
+from fastapi import HTTPException, Request, Response
+from pydantic import Field
 
 from modules.application.app import App
 from modules.application.checkpoint_wishes import wishes_of
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.library.card import DRAW_WITH
+from modules.rest_api.generation_routes import user_of
 from modules.rest_api.job_routes import found_job
+from modules.rest_api.lenient_body import LenientBody
 from modules.rest_api.routes import Access, Routes
 from modules.schema.errors import NoCheckpoint
 
 
-class ProgressRequest(BaseModel):
+class ProgressRequest(LenientBody):
     """A1111's form. id_live_preview: the newest preview that the page already has."""
 
     id_task: str | None = Field(default=None, max_length=200)
@@ -31,6 +33,14 @@ def add_internal_routes(routes: Routes) -> None:
     def ping() -> dict[str, Any]:
         """The server is there."""
         return {}
+
+    def user(asked: Request) -> str | None:
+        """Who asks, null where no password is set; programs ask it to see whether the server is there."""
+        return user_of(asked) or None
+
+    def quicksettings_hint() -> list[dict[str, str]]:
+        """Every setting's key and label."""
+        return [{"name": setting.key, "label": setting.label} for setting in app.settings.table]
 
     def progress(body: ProgressRequest) -> dict[str, Any]:
         """One job by its id: waiting with its place in line, running with its preview, or over."""
@@ -60,6 +70,7 @@ def add_internal_routes(routes: Routes) -> None:
 
     for path, handler, method in (
         ("/internal/checkpoint-wishes", checkpoint_wishes, "GET"),
+        ("/user", user, "GET"), ("/internal/quicksettings-hint", quicksettings_hint, "GET"),
         ("/internal/ping", ping, "GET"), ("/internal/progress", progress, "POST"), ("/internal/pending-tasks", pending_tasks, "GET"),
         ("/internal/preview/{job_id}/{number}", preview, "GET"),
     ):

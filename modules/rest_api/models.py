@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, create_model
 
+from modules.rest_api.lenient_body import LenientBody
 from modules.schema.flag_table import METADATA_KEY, Flags
 from modules.schema.param import ParamEntry
 from modules.schema.setting import Setting
@@ -21,7 +22,7 @@ def request_model(table: ParameterTable, name: str, *, only: Collection[str] | N
     only: the names that the API knows, where the table has more for the page.
     """
     fields: dict[str, Any] = {entry.api_name: (_type(entry), _field(entry)) for entry in table if only is None or entry.api_name in only}
-    return create_model(name, **fields)
+    return create_model(name, __base__=LenientBody, **fields)
 
 
 def _type(entry: ParamEntry) -> Any:
@@ -92,7 +93,7 @@ class ProgressResponse(BaseModel):
     textinfo: str | None = Field(default=None, description="What the job does now, in words.")
 
 
-class PNGInfoRequest(BaseModel):
+class PNGInfoRequest(LenientBody):
     image: str = Field(description="Base64 of an image file.")
 
 
@@ -203,7 +204,7 @@ class ExtensionItem(BaseModel):
     enabled: bool
 
 
-class InterrogateRequest(BaseModel):
+class InterrogateRequest(LenientBody):
     image: str = Field(default="", description="Base64 of an image file.")
     model: str = Field(default="clip", description="clip or deepdanbooru.")
 

@@ -39,7 +39,7 @@ def checked(entry: ParamEntry, value: Any) -> Any:
         return _tuple(entry, value)
     if issubclass(kind, Mapping) if isinstance(kind, type) else False:
         return _mapping(entry, value)
-    return value
+    return None if isinstance(value, str) and not value.strip() else value  # clients send "" for a picture that there is not
 
 
 def _refuse(entry: ParamEntry, value: Any, wanted: str) -> InvalidValue:

@@ -1,0 +1,166 @@
+"""What real clients of A1111's API do, and A1111 puts up with: types that do not fit, empty texts, raw sockets, half a header."""
+from __future__ import annotations
+
+import base64
+import io
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import gradio
+import pytest
+from fastapi import APIRouter, FastAPI
+from PIL import Image
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from modules.a1111.script_host import install_scripts
+from modules.rest_api.errors import add_error_answers
+from modules.rest_api.near_misses import NearMisses
+from tests.conftest import FakeEngine, RunningServer
+
+SMALL: dict[str, Any] = {"steps": 1, "width": 64, "height": 64}
+
+
+def file_of(kind: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), (250, 100, 30)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+PICTURE = base64.b64encode(file_of()).decode("ascii")
+
+
+def post(server: RunningServer, path: str = "/sdapi/v1/txt2img", **values: Any) -> Any:
+    return server.client.post(path, json={**SMALL, **values})
+
+
+# a Discord bot's steps / 2, a number for a prompt, PHP's empty arrays for objects, texts for numbers, numbers for switches
+@pytest.mark.parametrize(("values", "name", "taken"), [
+    ({"hr_second_pass_steps": 7.5}, "hr_second_pass_steps", 7), ({"width": 64.9}, "width", 64), ({"prompt": 5}, "prompt", "5"), ({"negative_prompt": 1.5}, "negative_prompt", "1.5"),
+    ({"override_settings": []}, "override_settings", {}), ({"alwayson_scripts": []}, "alwayson_scripts", {}), ({"comments": ""}, "comments", {}), ({"styles": [7]}, "styles", ["7"]),
+    ({"steps": "1"}, "steps", 1), ({"n_iter": True}, "n_iter", 1), ({"tiling": "false"}, "tiling", False), ({"enable_hr": 0}, "enable_hr", False), ({"infotext": 7}, "infotext", "7"),
+])  # fmt: skip
+def test_what_pydantic_1_reads_is_read(fake_server: RunningServer, values: dict[str, Any], name: str, taken: Any) -> None:
+    answer = post(fake_server, **values)
+    assert answer.status_code == 200, answer.text[:300]
+    assert answer.json()["parameters"][name] == taken
+
+
+def test_other_bodies_are_read_as_leniently(fake_server: RunningServer) -> None:
+    answer = post(fake_server, "/sdapi/v1/extra-single-image", image=PICTURE, resize_mode="1", upscaling_resize_w=20.7, upscaling_resize_h=16.0, upscaler_1="Nearest")
+    assert Image.open(io.BytesIO(base64.b64decode(answer.json()["image"]))).size == (20, 16)
+    assert fake_server.client.post("/internal/progress", json={"id_task": 5, "id_live_preview": 2.0}).status_code == 200
+
+
+def test_a_body_needs_no_content_type(fake_server: RunningServer) -> None:
+    """requests.post(url, data=json.dumps(payload)), as A1111's own wiki once had it, names none."""
+    body = json.dumps(SMALL).encode()
+    assert fake_server.client.post("/sdapi/v1/txt2img", content=body).status_code == 200
+    refused = fake_server.client.post("/sdapi/v1/txt2img", content=body, headers={"content-type": "application/x-www-form-urlencoded"})
+    assert refused.status_code == 422 and "Content-Type: application/json" in refused.json()["errors"]
+
+
+def test_empty_texts_and_nulls_mean_as_usual(fake_server: RunningServer, fake_engine: FakeEngine) -> None:
+    """C# and Java clients send every field that they know."""
+    names = ("sampler_name", "sampler_index", "scheduler", "script_name", "refiner_checkpoint", "hr_checkpoint_name", "hr_sampler_name", "hr_scheduler", "hr_upscaler",
+             "force_task_id", "infotext", "firstpass_image")
+    assert post(fake_server, **dict.fromkeys(names, ""), styles=[""], enable_hr=True, hr_scale=1).status_code == 200
+    assert post(fake_server, "/sdapi/v1/img2img", init_images=[PICTURE], mask="", latent_mask=" ", depth_map="").status_code == 200
+    fake_engine.requests.clear()
+    answer = post(fake_server, override_settings={"sd_model_checkpoint": None, "sd_vae": None, "CLIP_stop_at_last_layers": None, "upscaler_for_img2img": None, "eta_noise_seed_delta": 9})
+    assert answer.status_code == 200 and fake_engine.requests[0].options.clip_skip == 1
+    assert post(fake_server, override_settings={"no_such_setting": None}).status_code == 404
+
+
+@pytest.mark.parametrize("with_scripts", [True, False])
+def test_a_request_copied_from_a1111s_page_names_all_of_its_scripts(fake_server: RunningServer, with_scripts: bool) -> None:
+    scripts: dict[str, Any] = {"Comments": {"args": []}, "Extra options": {"args": []}, "Hypertile": {"args": []}}
+    if with_scripts:
+        install_scripts(fake_server.app, gradio.Blocks)
+        scripts |= {"Refiner": {"args": [False, "", 0.8]}, "Sampler": {"args": [20, "DPM++ 2M", "Automatic"]}, "Seed": {"args": [-1, False, -1, 0, 0, 0]}, "refiner": []}
+    answer = post(fake_server, alwayson_scripts=scripts)
+    assert answer.status_code == 200 and json.loads(answer.json()["info"])["steps"] == 1
+    assert post(fake_server, alwayson_scripts={"ADetailer": {"args": []}}).status_code == 422
+
+
+@pytest.mark.parametrize("written", [
+    lambda text: f'"{text}"', lambda text: f",{text}", lambda text: text.rstrip("="), lambda text: text.replace("+", "-").replace("/", "_"),
+    lambda text: f"data:image/png;charset=utf-8;base64,{text}", lambda text: "\r\n".join(text[place : place + 76] for place in range(0, len(text), 76)),
+])  # fmt: skip
+def test_base64_is_read_however_it_is_written(fake_server: RunningServer, written: Any) -> None:
+    answer = post(fake_server, "/sdapi/v1/extra-single-image", image=written(PICTURE), upscaler_1="Nearest", upscaling_resize=2)
+    assert answer.status_code == 200 and Image.open(io.BytesIO(base64.b64decode(answer.json()["image"]))).getpixel((1, 1)) == (250, 100, 30)
+
+
+@pytest.mark.parametrize("text", ["/etc/passwd", "file:///etc/passwd", "abc", "a" * 33, "-_-_"])
+def test_what_is_no_base64_of_a_picture_is_told_so(fake_server: RunningServer, text: str) -> None:
+    answer = post(fake_server, "/sdapi/v1/extra-single-image", image=text, upscaler_1="Nearest")
+    assert answer.status_code == 422 and "Invalid encoded image" in answer.json()["detail"]
+
+
+def test_png_info_answers_as_a1111s(fake_server: RunningServer) -> None:
+    def asked(data: bytes) -> Any:
+        return fake_server.client.post("/sdapi/v1/png-info", json={"image": base64.b64encode(data).decode("ascii")}).json()
+
+    text = "a cat\nNegative prompt: bad\nSteps: 5, Sampler: Euler a, CFG scale: 7, Seed: 3, Size: 64x72"
+    empty = asked(file_of())
+    assert empty["info"] == "" and empty["parameters"]["Prompt"] == "" and empty["parameters"]["Clip skip"] == "1"
+    told = asked(file_of("JPEG", comment=text.encode()))
+    assert told["info"] == text and told["parameters"]["Size-2"] == "72"
+
+
+@pytest.fixture
+def with_page() -> Iterator[TestClient]:
+    """Routes, then a page mounted at "/" that answers everything, then a route that an extension adds late."""
+    server, page, late = FastAPI(), FastAPI(), APIRouter()
+    add_error_answers(server)
+    server.get("/sdapi/x")(lambda: "got")
+    server.post("/sdapi/x")(lambda: "posted")
+    server.router.routes.append(NearMisses(server))
+    page.get("/{path:path}")(lambda path: f"page {path}")
+    server.mount("/static", page)
+    server.mount("/", page)
+    late.put("/sdapi/x")(lambda: "put")
+    server.include_router(late)
+    routes = server.router.routes
+    for mounted in [each for each in routes if isinstance(each, Mount) and each.path == ""]:
+        routes.remove(mounted)
+        routes.append(mounted)
+    with TestClient(server, follow_redirects=False) as client:
+        yield client
+
+
+def test_a_wrong_method_is_told_and_a_slash_too_many_is_forgiven(with_page: TestClient) -> None:
+    """The page does not answer for the API: people open /sdapi/v1/txt2img in a browser to see whether the API is on."""
+    assert [with_page.request(method, "/sdapi/x").json() for method in ("GET", "POST", "PUT")] == ["got", "posted", "put"]
+    wrong = with_page.delete("/sdapi/x")
+    assert wrong.status_code == 405 and wrong.json()["detail"] == "Method Not Allowed" and {"GET", "POST"} <= set(wrong.headers["allow"].split(", "))
+    slash = with_page.post("/sdapi/x/?a=1%2F")
+    assert slash.status_code == 307 and slash.headers["location"] == "/sdapi/x?a=1%2F"
+    for path in ("/", "/other/", "http://testserver//sdapi/x/", "/static/sdapi/x/", "/sdapi/", "/sdapi/xy/"):
+        assert with_page.get(path).json().startswith("page"), path
+
+
+def test_http_1_0_needs_no_host(fake_server: RunningServer) -> None:
+    host, _, port = fake_server.url.removeprefix("http://").partition(":")
+
+    def asked(text: str) -> bytes:
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(text.encode())
+            return connection.recv(100)
+
+    assert b" 200 " in asked("GET /sdapi/v1/progress HTTP/1.0\r\n\r\n")
+    assert b" 403 " in asked("POST /sdapi/v1/skip HTTP/1.0\r\nOrigin: http://127.0.0.1\r\nContent-Length: 0\r\n\r\n")
+    assert b" 421 " in asked("GET /sdapi/v1/progress HTTP/1.0\r\nHost: evil.example\r\n\r\n")
+
+
+def test_containers_reach_their_machine_by_docker_s_name(fake_server: RunningServer) -> None:
+    assert fake_server.client.get("/sdapi/v1/options", headers={"host": "host.docker.internal:7860"}).status_code == 200
+    assert fake_server.client.get("/sdapi/v1/options", headers={"host": "evil.docker.internal"}).status_code == 421
+
+
+def test_small_routes_of_a1111s_server(fake_server: RunningServer) -> None:
+    assert fake_server.client.get("/user").json() is None
+    assert {"name": "sd_model_checkpoint", "label": "Stable Diffusion checkpoint"} in fake_server.client.get("/internal/quicksettings-hint").json()
