@@ -43,7 +43,7 @@ class RunFacts:
     seed_resize_from: str | None = fact(None, "Seed resize from")
     denoising_strength: float | None = fact(None, "Denoising strength")
     conditional_mask_weight: float | None = fact(None, "Conditional mask weight")
-    clip_skip: int = fact(1, "Clip skip", unless=(0, 1))
+    clip_skip: int = fact(1, "Clip skip", unless=(-1, 0, 1))
     ensd: int | None = fact(None, "ENSD", unless=(None, 0))
     token_merging_ratio: float = fact(0.0, "Token merging ratio", unless=(0,))
     token_merging_ratio_hires: float = fact(0.0, "Token merging ratio hr", unless=(0,))

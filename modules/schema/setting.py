@@ -25,7 +25,7 @@ class Setting:
 
     key: A1111's name in config.json. section: id of its section. infotext: its key in the "parameters" text; such a
     setting can be an override. axis: its name on the X/Y/Z plot. needs: what must happen before a change acts, "" for
-    nothing.
+    nothing. accepts: smallest and largest number, where requests may go beyond the slider.
     """
 
     key: str
@@ -37,6 +37,7 @@ class Setting:
     axis: str | None = None
     needs: str = ""
     description: str = ""
+    accepts: tuple[float, float] | None = None
 
     @property
     def honoured(self) -> bool:
@@ -107,6 +108,8 @@ class Setting:
     @property
     def limits(self) -> tuple[float, float]:
         """Smallest and largest number, both included."""
+        if self.accepts is not None:
+            return self.accepts
         return (self.widget.minimum, self.widget.maximum) if isinstance(self.widget, Slider) else (-1e300, 1e300)
 
     @property
@@ -161,10 +164,11 @@ def setting(
     axis: str | None = None,
     needs: str = "",
     description: str = "",
+    accepts: tuple[float, float] | None = None,
 ) -> Setting:
     """A Setting; its section is filled in by ``section``."""
     return Setting(
-        key=key, default=default, label=label, widget=widget, infotext=infotext, axis=axis, needs=needs, description=description
+        key=key, default=default, label=label, widget=widget, infotext=infotext, axis=axis, needs=needs, description=description, accepts=accepts
     )
 
 

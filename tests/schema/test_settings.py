@@ -65,7 +65,7 @@ def test_lenient_values(key: str, value: Any, held: Any):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("CLIP_stop_at_last_layers", 0),
+        ("CLIP_stop_at_last_layers", -2),
         ("CLIP_stop_at_last_layers", 1.5),
         ("CLIP_stop_at_last_layers", True),
         ("CLIP_stop_at_last_layers", "two"),

@@ -58,6 +58,7 @@ SD = section(
         infotext="Clip skip",
         axis="Clip skip",
         description="Text encoder layers left out, counted from the end; 1 leaves none out.",
+        accepts=(-1, 12),  # clients send 0 and -1 for "as usual"; both are 1
     ),
     setting("upcast_attn", False, "Attention in float32", Checkbox()),
     setting(
