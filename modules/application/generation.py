@@ -40,7 +40,7 @@ from modules.files.resolver import safe_join
 from modules.jobs.job import Job, JobState
 from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC
-from modules.schema.errors import CannotLoad, JobSetAside, NoCheckpoint, UnknownName
+from modules.schema.errors import CannotLoad, InvalidValue, JobSetAside, NoCheckpoint, UnknownName
 from modules.schema.param import put
 from modules.schema.request import Img2ImgRequest, Request, Txt2ImgRequest
 
@@ -73,8 +73,6 @@ def submit(
     if warning := warning_of(app, resolved, model, settings):
         log.warning("%s", warning)
     with_checkpoints(app, resolved)
-    if resolved.face_restoration:
-        app.faces.check(resolved.face_restoration)
     if not request.overrides.override_settings_restore_afterwards and overrides:
         app.settings.update(overrides)
     chance = request.seed.variation_seed == -1      # scripts' numbers may depend on whether one was asked for
@@ -260,11 +258,11 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     upscalers = app.upscalers.for_job(settings, work.say, work.cancel)
     resolved = with_checkpoints(app, resolve(request, settings, upscalers), hashing=True)
     resolved, comments = _with_styles(app, request, resolved, strip=settings.get("enable_prompt_comments"))
-    resolved = with_usual_networks(app, resolved, settings)
+    resolved, no_faces = _with_faces(app, with_usual_networks(app, resolved, settings))
     writer = FactsWriter(
         asked=request, request=resolved, settings=settings, models=models, user=work.user, added=listener.extra,
         init_image_hash=keep_init_images(app.paths, resolved, settings) if settings.get("save_init_img") else None)
-    comments += tuple(sentence for sentence in (no_vae, tight, *app.quick_vaes.missing(components, settings, chosen=app.settings.changed())) if sentence)
+    comments += tuple(sentence for sentence in (no_vae, no_faces, tight, *app.quick_vaes.missing(components, settings, chosen=app.settings.changed())) if sentence)
     began = datetime.now()
     plan = save_plan(
         app.paths, settings, work.kind,
@@ -297,6 +295,18 @@ def _profile(app: App, settings: SettingsView) -> ProfileOptions | None:
     return ProfileOptions(
         file=safe_join(app.paths.data_dir, settings.get("profiling_filename") or "trace.json"), activities=settings.get("profiling_activities"),
         shapes=settings.get("profiling_record_shapes"), memory=settings.get("profiling_profile_memory"), stack=settings.get("profiling_with_stack"))
+
+
+def _with_faces(app: App, resolved: ResolvedRequest) -> tuple[ResolvedRequest, str]:
+    """As A1111 without weights for faces: the picture is made without them, and a sentence says so."""
+    try:
+        if resolved.face_restoration:
+            app.faces.check(resolved.face_restoration)
+    except InvalidValue as error:
+        sentence = f"{error} The picture was made without it."
+        log.warning("%s", sentence)
+        return replace(resolved, face_restoration=""), sentence
+    return resolved, ""
 
 
 def _restorer(app: App, work: PictureWork, resolved: ResolvedRequest, settings: OverlaidSettings) -> Callable[[Image.Image], Image.Image] | None:
