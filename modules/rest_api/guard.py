@@ -62,21 +62,21 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = _headers(scope)
-        refusal = self._refusal(scope, headers)
+        refusal, origin = self._refusal(scope, headers), headers.get("origin", "")
         if refusal is not None:
-            await _refuse(scope, receive, send, *refusal)
+            status, sentence, more = refusal
+            await _refuse(scope, receive, send, status, sentence, more | self._readable_by(origin))
             return
         if scope["type"] == "websocket":
             await self.app(scope, receive, send)
             return
-        origin = headers.get("origin", "")
-        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+        if _is_preflight(scope, headers):
             await _answer_preflight(send, origin if origin and self.rules.allows_origin(origin) else "", headers)
             return
         limit = self._limit(scope)
         if _declared_length(headers) > limit:
             await _discard(receive, _declared_length(headers))
-            await _refuse(scope, receive, send, 413, f"The request holds more than {limit / 2**20:.0f} MB.", {})
+            await _refuse(scope, receive, send, 413, f"The request holds more than {limit / 2**20:.0f} MB.", self._readable_by(origin))
             return
         body = _Body(receive, limit)
         await self.app(scope, body.receive, self._with_headers(scope, body.answering(send), origin))
@@ -91,7 +91,7 @@ class Guard:
             sentence = self._cross_site(headers, host)
             if sentence:
                 return 403, sentence, {}
-        return self._who(scope, headers, path)
+        return None if _is_preflight(scope, headers) else self._who(scope, headers, path)   # browsers ask without passwords whether they may ask
 
     def _who(self, scope: Scope, headers: dict[str, str], path: str) -> tuple[int, str, dict[str, str]] | None:
         is_api = bool(_API.match(path))
@@ -143,9 +143,15 @@ class Guard:
     def _limit(self, scope: Scope) -> int:
         return MAX_UPLOAD if scope["path"].rstrip("/").endswith("/upload") else self.rules.max_body
 
+    def _readable_by(self, origin: str) -> dict[str, str]:
+        """Headers that let an allowed origin's page read an answer, a refusal too."""
+        if not origin or not self.rules.allows_origin(origin):
+            return {}
+        return {"access-control-allow-origin": origin, "vary": "Origin"} | ({} if "*" in self.rules.origins else {"access-control-allow-credentials": "true"})
+
     def _with_headers(self, scope: Scope, send: Send, origin: str) -> Send:
         """Answer under our own rules for other sites, whatever the inner application says of them."""
-        allowed = bool(origin) and self.rules.allows_origin(origin)
+        readable = [(key.encode("ascii"), value.encode("latin-1", "replace")) for key, value in self._readable_by(origin).items()]
         is_user_file = bool(_USER_FILES.search(path_of(scope)))
 
         async def sender(message: Message) -> None:
@@ -156,14 +162,14 @@ class Guard:
                     kept = _as_user_file(kept)
                 elif (framing := self._framing()) and not any(key.lower() == b"content-security-policy" for key, _ in kept):
                     kept.append((b"content-security-policy", framing))
-                if allowed:
-                    kept += [(b"access-control-allow-origin", origin.encode("latin-1", "replace")), (b"vary", b"Origin")]
-                    if "*" not in self.rules.origins:
-                        kept.append((b"access-control-allow-credentials", b"true"))
-                message = {**message, "headers": kept}
+                message = {**message, "headers": [*kept, *readable]}
             await send(message)
 
         return sender
+
+
+def _is_preflight(scope: Scope, headers: dict[str, str]) -> bool:
+    return scope.get("method") == "OPTIONS" and "access-control-request-method" in headers
 
 
 def _as_user_file(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -260,6 +266,6 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sente
         return
     body = json.dumps({"error": "HTTPException", "detail": sentence, "body": "", "errors": ""}).encode("ascii")
     answer = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"x-content-type-options", b"nosniff")]
-    answer += [(key.encode(), value.encode()) for key, value in headers.items()]
+    answer += [(key.encode(), value.encode("latin-1", "replace")) for key, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": answer})
     await send({"type": "http.response.body", "body": body})

@@ -130,6 +130,22 @@ def test_origins_that_were_allowed(make_app: Callable[..., Any], fake_engine: Fa
         assert server.client.get("/internal/ping", headers={"host": "mine.example"}).status_code == 200
 
 
+@pytest.mark.group("S14")
+def test_allowed_pages_ask_without_a_password_whether_they_may_ask_and_read_refusals(make_app: Callable[..., Any], fake_engine: FakeEngine) -> None:
+    """Browsers send no password with a preflight: with one asked for, no page could use an API that has passwords."""
+    for server in serve(make_app("--api", "--cors-allow-origins", "https://mine.example", "--api-auth", "user:word")):
+        asked = {"origin": "https://mine.example", "sec-fetch-site": "cross-site"}
+        preflight = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
+        answer = server.client.options("/sdapi/v1/txt2img", headers={**asked, **preflight})
+        assert answer.status_code == 204 and answer.headers["access-control-allow-headers"] == "authorization,content-type"
+        assert server.client.options("/sdapi/v1/txt2img", headers={**asked, **preflight, "origin": "https://evil.example"}).status_code == 403
+        for headers, auth in ((asked, None), (asked, ("user", "wrong"))):
+            refused = server.client.post("/sdapi/v1/skip", headers=headers, auth=auth)
+            assert refused.status_code == 401 and refused.headers["access-control-allow-origin"] == "https://mine.example"
+        assert "access-control-allow-origin" not in server.client.post("/sdapi/v1/skip", headers={"origin": "https://evil.example"}).headers
+        assert server.client.options("/sdapi/v1/txt2img").status_code == 401
+
+
 TRAVERSALS = [
     "../../../etc/passwd", "..%2f..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/etc/passwd", "%252e%252e%252fetc%252fpasswd", "..\\..\\etc\\passwd", "/etc/passwd", "//etc/passwd",
     "/proc/self/environ", "/proc/self/cmdline", "file:///etc/passwd", "C:/Windows/win.ini", "\\\\server\\share\\x.png", "outputs/../config.json", "config.json", "CONFIG.JSON",
