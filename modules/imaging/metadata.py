@@ -23,6 +23,7 @@ _NOT_FOR_USERS = frozenset({
 })
 _NOVEL_AI_SAMPLERS = {
     "k_euler_ancestral": "Euler a", "k_euler": "Euler", "k_lms": "LMS", "plms": "PLMS", "ddim": "DDIM", "k_dpmpp_2m": "DPM++ 2M",
+    "k_dpmpp_2m_sde": "DPM++ 2M SDE", "k_dpmpp_3m_sde": "DPM++ 3M SDE", "k_dpm_fast": "DPM fast", "k_dpm_adaptive": "DPM adaptive", "ddim_v3": "DDIM",
     "k_dpmpp_2s_ancestral": "DPM++ 2S a", "k_dpmpp_sde": "DPM++ SDE", "k_heun": "Heun", "k_dpm_2": "DPM2", "k_dpm_2_ancestral": "DPM2 a",
 }
 

@@ -89,6 +89,9 @@ def test_a1111_files_are_read(tmp_path: Path) -> None:
     IMAGE.save(tmp_path / "n.png", pnginfo=novel)
     infotext, items = read_infotext_from(tmp_path / "n.png")
     assert infotext and "Sampler: Euler, CFG scale: 11, Seed: 5, Size: 16x16" in infotext and '"steps": 28' in items["Comment"]
+    novel.add_text("Comment", '{"sampler": "k_dpmpp_2m_sde", "uc": "dog", "steps": 28, "scale": 11, "seed": 5}')
+    IMAGE.save(tmp_path / "n.png", pnginfo=novel)
+    assert "Sampler: DPM++ 2M SDE," in (read_infotext_from(tmp_path / "n.png")[0] or "")
     with pytest.raises(InvalidValue):
         read_infotext_from(b"not a picture")
 
