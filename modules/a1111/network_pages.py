@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.a1111 import cards_of_extensions
+from modules.a1111.app_slot import is_occupied
 from modules.a1111.checkpoint_list import read_metadata
 from modules.a1111.network_types import get_user_metadata
 
@@ -21,8 +23,10 @@ class ExtraNetworksItem:
 
 
 def register_page(page: Any) -> None:
-    """Another page of cards."""
-    extra_pages.append(page)
+    """Another page of cards, which stands on the page beside the others; one of the same name gives way."""
+    extra_pages[:] = [each for each in extra_pages if each.name != page.name] + [page]
+    if is_occupied():
+        cards_of_extensions.offer(page)
     allowed_dirs.update(page.allowed_directories_for_previews())
 
 

@@ -32,6 +32,7 @@ def _data(page: NetworkPage, item: NetworkItem, face: CardFace) -> str:
         "sort-path": item.inside.lower(),
         "sort-date_created": f"{item.created:.0f}",
         "sort-date_modified": f"{item.modified:.0f}",
+        **{f"sort-{key}": value for key, value in face.sort_keys.items() if key.replace("_", "").isalnum()},
     }
     title = f'title="{_quoted(item.inside)}"'
     return " ".join([title, *(f'data-{name}="{_quoted(value)}"' for name, value in values.items())])
