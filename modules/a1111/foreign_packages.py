@@ -1,4 +1,4 @@
-"""Packages that A1111 has on its path and extensions import: CompVis' ldm, sgm, k_diffusion, and the built-in Lora's modules.
+"""Packages that A1111 has on its path and extensions import: CompVis' ldm, sgm, k_diffusion, the built-in Lora's modules, built-in scripts.
 
 Their names import; what lies behind them is a stub, for this program's models are diffusers' modules. A real package of that
 name, where one is installed, comes first.
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
 
-from modules.a1111 import ldm_names, lora_layers, lora_modules, lora_names, open_clip_names, torchvision_names
+from modules.a1111 import ldm_names, lora_layers, lora_modules, lora_names, open_clip_names, torchvision_names, upscale_script
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.inner_model import CompVisDenoiser, CompVisVDenoiser
 from modules.a1111.model_view import SdModel
-from modules.a1111.stubs import stubbed
+from modules.a1111.stubs import UNKNOWN, stubbed
 from modules.a1111.text_stage import GeneralConditioner
 from modules.engine.ldm_unet import DiffusionWrapper
 from modules.engine.ldm_vae import AutoencoderKL, DiagonalGaussianDistribution
@@ -52,6 +53,7 @@ LORA = {
     "lora": {**lora_layers.LORA, **lora_names.LORA}, "networks": {**lora_layers.NETWORKS, **lora_names.NETWORKS}, "network": lora_names.NETWORK, "extra_networks_lora": lora_names.EXTRA,
     "lora_patches": {"LoraPatches": lora_layers.LoraPatches}, "lyco_helpers": {}, **lora_modules.NAMES, "ui_edit_user_metadata": {}, "ui_extra_networks_lora": {}, "lora_script": {}, "lora_logger": {},
 }  # fmt: skip
+SCRIPTS = {"scripts.postprocessing_upscale": upscale_script.NAMES}      # A1111's own, as extensions import them
 REAL = {
     **dict.fromkeys(("ldm.modules.diffusionmodules.util", "sgm.modules.diffusionmodules.util"), ldm_names.UTIL),
     **dict.fromkeys(("ldm.modules.attention", "sgm.modules.attention"), ldm_names.ATTENTION),
@@ -59,6 +61,7 @@ REAL = {
     "ldm.models.diffusion.ddpm": {"DiffusionWrapper": DiffusionWrapper, "LatentDiffusion": SdModel},
     "k_diffusion.external": {"CompVisDenoiser": CompVisDenoiser, "CompVisVDenoiser": CompVisVDenoiser},
     **dict.fromkeys(("ldm.modules.diffusionmodules.model", "sgm.modules.diffusionmodules.model"), ldm_names.VAE),
+    "ldm.models.diffusion.ddim": {"DDIMSampler": ldm_names.DDIMSampler},
     "ldm.models.autoencoder": {"AutoencoderKL": AutoencoderKL}, "sgm.models.autoencoder": {"AutoencoderKL": AutoencoderKL},
     "ldm.modules.distributions.distributions": {"DiagonalGaussianDistribution": DiagonalGaussianDistribution},
     "sgm.modules": {"GeneralConditioner": GeneralConditioner}, "sgm.modules.encoders.modules": {"GeneralConditioner": GeneralConditioner},
@@ -83,7 +86,7 @@ class Finder(MetaPathFinder, Loader):
         if fullname in PACKAGES:
             is_package = any(each.startswith(fullname + ".") for each in PACKAGES)
             return ModuleSpec(fullname, self, is_package=is_package)
-        return ModuleSpec(fullname, self) if fullname in LORA else None
+        return ModuleSpec(fullname, self) if fullname in LORA or fullname in SCRIPTS else None
 
     def _stood_in(self, fullname: str) -> ModuleSpec | None:
         """The stand-in, for extensions' own files: everybody else is told that there is none."""
@@ -100,13 +103,13 @@ class Finder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
-        for key, value in (STOOD_IN.get(name) or REAL.get(name) or LORA.get(name, {})).items():
+        for key, value in (STOOD_IN.get(name) or REAL.get(name) or SCRIPTS.get(name) or LORA.get(name, {})).items():
             setattr(module, key, value)
         if name in STOOD_IN:
             host = current().extensions
             host.facts_of(host.owner_of(_importing_file())).stood_in.add(name.partition(".")[0])
         listed = PACKAGES.get(name) or _LORA_STUBS.get(name, "") or _STOOD_IN_STUBS.get(name, "")
-        get = stubbed(name, listed)
+        get = stubbed(name, listed, late=lambda part: import_module(f"{name}.{part}") if f"{name}.{part}" in PACKAGES else UNKNOWN)
         module.__getattr__ = get  # type: ignore[method-assign]
         module.__doc__ = f"{name}, as far as this program has it."
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from modules.a1111.stubs import NotHere
 from modules.engine import ldm_vae
 from modules.engine.ldm_layers import (
     BasicTransformerBlock,
@@ -53,6 +54,18 @@ def avg_pool_nd(dims: int, *arguments: Any, **keywords: Any) -> nn.Module:
 
 def linear(*arguments: Any, **keywords: Any) -> nn.Module:
     return nn.Linear(*arguments, **keywords)
+
+
+class DDIMSampler:
+    """CompVis' first sampler. A1111 draws by others, and this program too: what extensions put into it acts in neither."""
+
+    def __init__(self, model: Any, schedule: str = "linear", **keywords: Any) -> None:
+        self.model, self.schedule = model, schedule
+
+    def sample(self, *arguments: Any, **keywords: Any) -> Any:
+        raise NotHere("CompVis' DDIMSampler draws nothing here; process_images does, with the sampler DDIM.")
+
+    make_schedule = ddim_sampling = p_sample_ddim = stochastic_encode = encode = decode = sample
 
 
 class GroupNorm32(nn.GroupNorm):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.a1111.app_slot import current, is_occupied
+from modules.a1111.checkpoint_list import load_chosen
 from modules.a1111.live import LiveDict
 from modules.engine.prompt_tokens import prompt_tokenizer
 from modules.engine.token_count import count_tokens
@@ -137,7 +138,6 @@ class StableDiffusionModelHijack:
     """What A1111 hangs its text facts on. comments: words that a job adds to its result."""
 
     fixes = None
-    layers = None
     circular_enabled = False
     clip = None
     optimization_method = None
@@ -146,6 +146,20 @@ class StableDiffusionModelHijack:
         self.embedding_db = EmbeddingDatabase()
         self.comments: list[str] = []
         self.extra_generation_params: dict[str, Any] = {}
+
+    @property
+    def layers(self) -> list[Any]:
+        """Every part of the model that draws and of the VAE, as modules of PyTorch's: what is done to a convolution acts."""
+        app = current()
+        if app.checkpoints.components is None and app.catalogue.checkpoints():
+            load_chosen()
+        parts = app.checkpoints.components
+        if parts is None:
+            return []
+        unet, vae = parts.unet, parts.vae
+        for half in ("encoder", "decoder"):
+            getattr(vae, half, None)        # asking for it reads it (loading/unread.py)
+        return [*unet.modules(), *(vae.modules() if vae is not None else ())]
 
     def get_prompt_lengths(self, text: str, cond_stage_model: Any = None) -> tuple[int, int]:
         """(tokens, what they are padded to) of a prompt."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 
@@ -15,9 +17,15 @@ class Watcher:
 def is_free(module: nn.Module) -> bool:
     """Whether a call of ``module`` is its class' ``forward`` and nothing else, Watchers apart."""
     state = module.__dict__
-    if "forward" in state or state["_forward_hooks"] or state["_backward_hooks"] or state["_backward_pre_hooks"]:
+    if "forward" in state or not _convolves_as_its_kind(state) or state["_forward_hooks"] or state["_backward_hooks"] or state["_backward_pre_hooks"]:
         return False
     return all(isinstance(each, Watcher) for each in state["_forward_pre_hooks"].values())
+
+
+def _convolves_as_its_kind(state: dict[str, Any]) -> bool:
+    """Extensions that tile put a ``_conv_forward`` of their own into layers, and PyTorch's when they are done."""
+    own = state.get("_conv_forward")
+    return own is None or getattr(own, "__func__", None) is nn.Conv2d._conv_forward
 
 
 def watch(module: nn.Module) -> None:

@@ -15,7 +15,27 @@ from modules.compute.products import rows_product
 FEWEST_OUTPUTS = 96                                # narrower layers are the quicker in the plain way, up to twice
 
 
-class SquareConv2d(nn.Conv2d):
+class Kind(type):
+    """Extensions ask whether a layer's kind ``== nn.Conv2d``: to them these are."""
+
+    def __eq__(cls, other: object) -> bool:
+        return cls is other or other is nn.Conv2d
+
+    __hash__ = type.__hash__
+
+
+class Convolution(nn.Conv2d, metaclass=Kind):
+    """Extensions that tile put a ``_conv_forward`` into each layer, and PyTorch's own when they are done: then ours works again."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_conv_forward" and getattr(value, "__func__", None) is nn.Conv2d._conv_forward:
+            if name in self.__dict__:
+                delattr(self, name)
+        else:
+            super().__setattr__(name, value)
+
+
+class SquareConv2d(Convolution):
     """3x3, one cell of zeros around. The weight is stored with its cells first and its outputs last; in any other order it is right, but slower."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -30,7 +50,7 @@ class SquareConv2d(nn.Conv2d):
             destination[f"{prefix}weight"] = destination[f"{prefix}weight"].contiguous()
 
 
-class PointConv2d(nn.Conv2d):
+class PointConv2d(Convolution):
     """1x1: a matrix product."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -81,6 +81,20 @@ def test_a_replaced_decoder_acts_and_goes(app: App, plain: bytes) -> None:
     assert drawn(app, "").images[0].picture.tobytes() == plain
 
 
+def test_convolutions_that_are_bent_round_draw_as_our_own_tiling_does(app: App, plain: bytes) -> None:
+    """By ``model_hijack.layers``, each asked whether its type ``== Conv2d``. They leave PyTorch's own way on the layers: ours comes back."""
+    found = drawn(app, "seamless")
+    assert not found.comments and np.abs(pixels(found) - pixels(drawn(app, "", tiling=True))).max() <= 1
+    assert np.abs(pixels(found) - pixels(drawn(app, ""))).max() > 2
+    assert drawn(app, "").images[0].picture.tobytes() == plain
+
+
+def test_parts_of_packages_are_there_by_attribute(app: App, plain: bytes) -> None:
+    drawn(app, "")
+    host: Any = app.scripts.host
+    assert host.txt2img.script("model insides").__class__.process.__globals__["heard_of_sgm"] == [True]
+
+
 def test_a_hook_on_the_text_stage_reads_and_changes_what_the_model_is_told(app: App, plain: bytes) -> None:
     changed = drawn(app, "text hook")
     told = heard(app)

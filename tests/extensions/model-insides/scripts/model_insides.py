@@ -1,16 +1,21 @@
 """Reaches into the model as A1111's extensions do: its VAE's halves, its text stage, its LoRAs' layers. Its argument says which."""
+import types
+
 import lora
 import network
 import networks
+import sgm.modules
 import torch
 from ldm.modules.diffusionmodules.model import AttnBlock, ResnetBlock
 from modules import img2img, prompt_parser, scripts
 from modules.script_callbacks import on_cfg_denoiser
+from modules.sd_hijack import model_hijack
 from modules.sd_hijack_clip import FrozenCLIPEmbedderWithCustomWordsBase
 
 import gradio as gr
 
 heard = []
+heard_of_sgm = []
 undo = []
 asked = [""]
 
@@ -34,6 +39,20 @@ def attention_by_hand(block, h):
     return block.proj_out((v @ weights.transpose(1, 2)).reshape(h.shape))
 
 
+def straight():
+    """As such extensions leave it: PyTorch's own, on every layer."""
+    for layer in model_hijack.layers:
+        if type(layer) == torch.nn.Conv2d:
+            layer._conv_forward = types.MethodType(torch.nn.Conv2d._conv_forward, layer)
+
+
+def around(layer, input, weight, bias):
+    """A convolution whose picture goes on at the other side."""
+    up, left = layer.padding
+    bent = torch.nn.functional.pad(input, (left, left, up, up), mode="circular")
+    return torch.nn.functional.conv2d(bent, weight, bias, layer.stride, 0, layer.dilation, layer.groups)
+
+
 class ModelInsides(scripts.Script):
     def title(self):
         return "Model insides"
@@ -46,7 +65,13 @@ class ModelInsides(scripts.Script):
 
     def process(self, p, which):
         heard.clear()
+        heard_of_sgm[:] = [sgm.modules.encoders.modules.GeneralConditioner is sgm.modules.GeneralConditioner]
         asked[0] = which
+        if which == "seamless":
+            for layer in model_hijack.layers:
+                if type(layer) == torch.nn.Conv2d:
+                    layer._conv_forward = types.MethodType(around, layer)
+            undo.append(straight)
         decoder, stage = p.sd_model.first_stage_model.decoder, p.sd_model.cond_stage_model
         own = decoder.forward
         if which == "decoder by hand":
