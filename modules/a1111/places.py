@@ -4,6 +4,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import tempfile
 from argparse import Namespace
 from collections.abc import Mapping
 from functools import cache
@@ -85,3 +86,11 @@ def _font() -> str:
     from PIL import ImageFont
 
     return str(getattr(ImageFont.load_default(), "path", "") or "")
+
+
+def is_gradio_temp_path(path: str | Path) -> bool:
+    """Whether a file lies where the page keeps what was uploaded, or what it shows for a while."""
+    folders = [os.environ.get("GRADIO_TEMP_DIR") or os.path.join(tempfile.gettempdir(), "gradio")]
+    if is_occupied() and current().settings.get("temp_dir"):
+        folders.append(current().settings.get("temp_dir"))
+    return any(Path(os.path.realpath(path)).is_relative_to(os.path.realpath(each)) for each in folders)

@@ -62,7 +62,8 @@ def submodules(package: str) -> Callable[[str], Any]:
 
 
 def stubbed(module: str, names: str, late: Callable[[str], Any] | None = None) -> Callable[[str], Any]:
-    """A module's ``__getattr__``: ``late`` values first, then stubs for ``names`` (blank-separated); others are unknown, as in A1111."""
+    """A module's ``__getattr__``: ``late`` values first, then stubs for ``names`` (blank-separated), then A1111's other modules, which it imports;
+    others are unknown, as in A1111."""
     listed = frozenset(names.split())
 
     def get(name: str) -> Any:
@@ -73,6 +74,8 @@ def stubbed(module: str, names: str, late: Callable[[str], Any] | None = None) -
         if name in listed:
             note_use(f"{module}.{name}", "", logs=False)
             return stub(module, name)
+        if module.startswith("modules.") and name.isidentifier() and not name.startswith("_") and find_spec(f"modules.facade.{name}") is not None:
+            return import_module(f"modules.{name}")     # extensions reach modules.shared through modules.images, and replace what is in it
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
     return get

@@ -89,6 +89,8 @@ def _missing_module(name: str) -> str:
     top = name.split(".")[0]
     if top == "modules":
         return f"it asks for {name}, which neither A1111 1.10.1 nor this program has; look for another version of it"
+    if top == "scripts" and name != top:
+        return f"it needs the script {name.removeprefix('scripts.').split('.')[0]!r} of another extension, which is not installed, is switched off or failed itself; its own manual says which"
     return (f"it needs the Python module {top!r}, which is not installed. A start without --skip-install brings what its install.py asks for and what A1111 has;"
             f" by hand: pip install, in the web UI's own environment, the package that has {top!r}")  # fmt: skip
 

@@ -16,7 +16,7 @@ from modules.files.resolver import allowed
 from modules.rest_api.routes import Access, Routes
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".bmp"})
-EXTENSION_FILES = PICTURES | {".js", ".mjs", ".css", ".json", ".csv", ".txt", ".woff", ".woff2", ".ttf", ".mp3", ".ogg", ".wav"}
+EXTENSION_FILES = PICTURES | {".js", ".mjs", ".css", ".json", ".csv", ".txt", ".yml", ".yaml", ".woff", ".woff2", ".ttf", ".mp3", ".ogg", ".wav"}
 NOTES = frozenset({".txt", ".json", ".csv"})
 _NEVER = frozenset({"config.json", "ui-config.json", "cache.json"})
 

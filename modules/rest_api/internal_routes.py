@@ -5,7 +5,7 @@ import base64
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from modules.application.app import App
 from modules.application.checkpoint_wishes import wishes_of
@@ -24,6 +24,20 @@ class ProgressRequest(LenientBody):
     id_task: str | None = Field(default=None, max_length=200)
     id_live_preview: int | None = -1
     live_preview: bool | None = True
+
+
+class TaskProgress(BaseModel):
+    """The answer. progress: from 0 to 1. eta: seconds left. live_preview: a data URL, where there is a newer one."""
+
+    active: bool
+    queued: bool
+    completed: bool
+    paused: bool = False
+    progress: float | None = None
+    eta: float | None = None
+    live_preview: str | None = None
+    id_live_preview: int | None = None
+    textinfo: str | None = None
 
 
 def add_internal_routes(routes: Routes) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from modules.extension_host.registry import OrderWish, Registry, Troubles
+from modules.extension_host.registry import OrderWish, Registry, Troubles, sentence_of
 
 
 def registry(*names: str) -> Registry:
@@ -44,3 +44,10 @@ def test_names_stay_apart_and_can_be_forgotten() -> None:
     assert [each.name for each in made.ordered("ui")] == ["a/a.py/ui", "a/a.py/ui-1", "b/b.py/ui"]
     made.remove_file("/x/a.py")
     assert order(made) == ["b"]
+
+
+def test_what_another_extension_should_bring_is_no_package() -> None:
+    """``from scripts.sam import ...`` without segment-anything: nothing that pip has would help."""
+    said = sentence_of(ModuleNotFoundError("No module named 'scripts.sam'", name="scripts.sam"))
+    assert "'sam' of another extension" in said and "pip" not in said
+    assert "pip install" in sentence_of(ModuleNotFoundError("No module named 'cv3'", name="cv3"))
