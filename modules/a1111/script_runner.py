@@ -120,6 +120,16 @@ class ScriptRunner:
             self.paste_field_names += script.paste_field_names
         return controls
 
+    def setup_ui_for_section(self, section: str | None, scriptlist: Iterable[Script] | None = None) -> None:
+        """On a tab that an extension builds: the always-on scripts that stand in this part of it, or those of the list, inside the current Gradio block."""
+        current().extensions.panels.section(self, section, self.alwayson_scripts if scriptlist is None else scriptlist)
+
+    def setup_ui(self) -> list[Any]:
+        """The other always-on scripts, the Script list, and the controls of those in it. What a click of that tab hands over behind its own fields."""
+        self.setup_ui_for_section(None)
+        self.inputs[0] = current().extensions.panels.chooser(self)
+        return self.inputs
+
     def take_page_controls(self, script: Script, controls: list[Any]) -> None:
         """Fields of the page that are the arguments of ``script``."""
         script.args_from, script.name, script.controls = len(self.inputs), _title(script).lower(), controls

@@ -25,7 +25,7 @@ from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.foreign_breakage import build_past
 from modules.gradio_ui.foreign_components import ToolButton
 from modules.gradio_ui.foreign_head import foreign_head
-from modules.gradio_ui.foreign_tabs import build_foreign_tabs, scripts_of
+from modules.gradio_ui.foreign_tabs import build_foreign_tabs, offer_panels, scripts_of
 from modules.gradio_ui.generation_tab import build_generation_tab
 from modules.gradio_ui.gradio_files import FRONTEND_URL, GradioFiles, preloads
 from modules.gradio_ui.gradio_gate import check_given_files
@@ -102,6 +102,7 @@ def _built(app: App, slot: PageSlot, *, starting: bool) -> Page:
     choices = ChoiceSources.of(app)
     ui_config = UiConfig.read(app.paths.ui_config_file)
     files = ShownFiles.of_app(app, starting=starting)
+    offer_panels(app)
     with Page(analytics_enabled=False, title="Stable Diffusion", fill_width=True) as page:
         page.app_record, page.files, page.slot, page.pieces, page.ahead = app, files, slot, {}, []
         page.default_config.fn_id = slot.first_function()

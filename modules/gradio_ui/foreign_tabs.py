@@ -12,6 +12,7 @@ from gradio.context import Context
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.application.app import App
+from modules.gradio_ui.foreign_scripts import ScriptPanels
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,11 @@ def outside_of_the_page() -> Iterator[None]:
         Context.root_block, Context.block = before
 
 
+def offer_panels(app: App) -> None:
+    """A page begins to be built: from now on ``ScriptRunner.setup_ui`` has something to build with."""
+    app.extensions.panels = ScriptPanels()
+
+
 @contextmanager
 def scripts_of(app: App, tab: str) -> Iterator[None]:
     """While ``tab`` ("txt2img" or "img2img") is built, its scripts hear of every component."""
@@ -39,6 +45,7 @@ def scripts_of(app: App, tab: str) -> Iterator[None]:
 
 def build_foreign_tabs(app: App, nav: gr.Row) -> None:
     """A tab for each that extensions offer, behind the house's own; inside the current block."""
+    _house_strays(nav)
     if not is_occupied():
         return
     with outside_of_the_page():
@@ -60,3 +67,21 @@ def build_foreign_tabs(app: App, nav: gr.Row) -> None:
             with nav:
                 gr.Button(title, elem_id=f"tab_{name}-button", min_width=0)
         log.debug("%s: %d blocks", place, (len(Context.root_block.blocks) if Context.root_block else 0) - before)
+
+
+def _house_strays(nav: gr.Row) -> None:
+    """A ``gr.Tab`` that an extension put beside the house's tabs while those were made becomes one of them. Gradio may have put ``gr.Tabs`` around it."""
+    home = Context.block
+    if home is None:
+        return
+    for stray in [each for each in home.children if isinstance(each, gr.Tab | gr.Tabs)]:
+        tab = stray if isinstance(stray, gr.Tab) else next((each for each in stray.children if isinstance(each, gr.Tab)), None)
+        if tab is None:
+            continue
+        home.children.remove(stray)
+        name, tab.elem_id = str(tab.elem_id or f"tab_{tab._id}"), None
+        with gr.Column(elem_id=name, elem_classes=["tabitem", "gradio-tabitem", "of-one-tab"], min_width=0) as place:
+            stray.parent = place
+            place.children.append(stray)
+        with nav:
+            gr.Button(str(tab.label), elem_id=f"{name}-button", min_width=0)

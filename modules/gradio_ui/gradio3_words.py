@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -76,10 +77,10 @@ def _teach_making(cls: type[Block]) -> None:
             original(self, *arguments, **keywords)
             return
         told = dict(keywords)
-        keywords = _new_keywords(cls, keywords, None if takes_all else known)
+        keywords = _new_keywords(cls, keywords, None if takes_all else known, given=len(arguments))
         self._is_being_made = True
-        is_component = isinstance(block, Component) and is_occupied()
-        if is_component:
+        is_told = isinstance(block, Component | BlockContext) and not isinstance(block, Blocks | layouts.Form) and is_occupied()
+        if is_told:
             self.elem_id = told.get("elem_id")
             _tell("before", self, told)
         try:
@@ -88,15 +89,18 @@ def _teach_making(cls: type[Block]) -> None:
         finally:
             self._is_being_made = False
         _mark(self)
-        if is_component:
+        if is_told:
             _tell("after", self, told)
 
     cls.__init__ = made  # type: ignore[method-assign]
 
 
 def _tell(moment: str, component: Any, keywords: dict[str, Any]) -> None:
-    """Tell extensions' callbacks, and the scripts of the tab that is being built: before it is made callbacks last, as in A1111."""
-    runner = current().extensions.current_scripts
+    """Tell extensions' callbacks, and the scripts of the tab that is being built: before it is made callbacks last, as in A1111.
+
+    An extension that builds a tab with scripts of its own says so in ``modules.scripts.scripts_current``.
+    """
+    runner = getattr(sys.modules.get("modules.scripts"), "__dict__", {}).get("scripts_current") or current().extensions.current_scripts
     if moment == "before":
         if runner is not None:
             runner.before_component(component, **keywords)
@@ -107,9 +111,9 @@ def _tell(moment: str, component: Any, keywords: dict[str, Any]) -> None:
         runner.after_component(component, **keywords)
 
 
-def _new_keywords(cls: type, given: dict[str, Any], known: Mapping[str, Any] | None) -> dict[str, Any]:
-    """``given`` in Gradio 6's words."""
-    words = dict(given)
+def _new_keywords(cls: type, old: dict[str, Any], known: Mapping[str, Any] | None, *, given: int) -> dict[str, Any]:
+    """``old`` in Gradio 6's words. given: arguments by position that stand before them."""
+    words = dict(old)
     can_be_found = words.get("elem_id") or words.get("elem_classes") or issubclass(cls, BlockContext)
     if words.get("visible") is False and can_be_found and not issubclass(cls, gr.Tab):
         words["visible"] = "hidden"     # Gradio 3 left it in the page, with all that is in it
@@ -121,6 +125,8 @@ def _new_keywords(cls: type, given: dict[str, Any], known: Mapping[str, Any] | N
         words["type"] = _FILE_TYPES[words["type"]]
     if issubclass(cls, gr.Dropdown):
         words.setdefault("value", None)  # Gradio 6 would take the first choice
+    if issubclass(cls, gr.Textbox) and not given:
+        words.setdefault("value", "")   # where Gradio 6 hands over None, which nobody can split
     if issubclass(cls, gr.Tabs):
         words.setdefault("overflow_behavior", "wrap")  # Gradio 3 had no menu for what finds no room: scripts look for every tab's button
     if known is not None:
@@ -187,9 +193,19 @@ def _put_tabs_first() -> None:
     def closed(self: Any, *arguments: Any) -> Any:
         answer = original(self, *arguments)
         self.children = sorted(self.children, key=lambda each: not isinstance(each, gr.Tab))
+        if not any(isinstance(each, gr.Tab) for each in self.children):
+            _become_column(self)
         return answer
 
     gr.Tabs.__exit__ = closed  # type: ignore[method-assign]
+
+
+def _become_column(tabs: Any) -> None:
+    """``gr.Tabs`` without a tab: Gradio 3 showed what is inside, Gradio 6 stops showing the page."""
+    tabs.__class__ = gr.Column
+    for name, each in inspect.signature(gr.Column.__init__).parameters.items():
+        if not hasattr(tabs, name) and each.default is not inspect.Parameter.empty:
+            setattr(tabs, name, each.default)
 
 
 def _teach_telling() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from modules.gradio_ui.components import bridge_text, tool_button
+from modules.gradio_ui.components import bridge_button, bridge_text, tool_button
 
 SEND_ICONS = {"img2img": "🖼️", "inpaint": "🎨️", "extras": "📐"}
 
@@ -59,6 +59,8 @@ def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = 
         info = gr.HTML("", elem_id=f"html_info_{tab}", elem_classes=["gradio-html", "infotext"])
         log = gr.HTML("", elem_id=f"html_log_{tab}", elem_classes=["gradio-html", "html-log"])
         generation_info = bridge_text(f"generation_info_{tab}")
+        if tab != "extras":
+            bridge_button(f"{tab}_generation_info_button")  # A1111's last component here: extensions put theirs behind it
         shown_job, answer, chosen = (bridge_text(f"{tab}_{name}") for name in ("shown_job", "collect_answer", "chosen_picture"))
     return OutputPanel(
         gallery=gallery,

@@ -19,7 +19,7 @@ REASONS = {
     "training is not part of this program": TRAINING,
     "fields of a card's dialog: made when it is opened": r"checpoint_edit_user_metadata",
     "there once the user wants settings on the tab": r"extra_options_(txt|img)2img",
-    "a picture is dropped on the prompt itself; texts follow the gallery by script": r"(txt|img)2img_prompt_image|(txt|img)2img_generation_info_button",
+    "a picture is dropped on the prompt itself": r"(txt|img)2img_prompt_image",
     "Gradio 3's slider trick and a hidden button behind Resize by": r"img2img_unused_scale_by_slider|img2img_update_resize_to",
     "there for what extensions register, and here are none": r"settings_callbacks|column_settings_callbacks|setting_prioritized_callbacks_",
     "X/Y/Z plot stands on both tabs: its rows have no id": r"axis_options",

@@ -56,6 +56,17 @@ def test_what_is_no_tab_comes_behind_the_tabs() -> None:
     assert len(tabs.children) == 3
 
 
+def test_tabs_without_a_tab_show_what_is_in_them() -> None:
+    """Gradio 6's page does not come up with such tabs in it."""
+    with gr.Blocks() as page:
+        with gr.Tabs(elem_id="none") as tabs:
+            gr.Textbox(elem_id="inside")
+        with gr.Tabs(elem_id="one"), gr.Tab("a"):
+            gr.Textbox()
+    kinds = {each["props"].get("elem_id"): each["type"] for each in page.get_config_file()["components"]}
+    assert (kinds["none"], kinds["one"], tabs.children[0].elem_id) == ("column", "tabs", None if tabs.children[0].get_block_name() == "form" else "inside")
+
+
 def test_a_row_is_hidden_and_shown_by_its_class() -> None:
     with gr.Blocks():
         row, text = gr.Row(visible=False, elem_classes=["mine"]), gr.Textbox(visible=False, elem_id="x")
@@ -125,9 +136,16 @@ def test_components_are_told_before_and_after(a1111: App) -> None:  # noqa: F811
     told: list[tuple[str, object]] = []
     callbacks.on_before_component(lambda component, **words: told.append(("before", words.get("elem_id"))))
     callbacks.on_after_component(lambda component, **words: told.append((type(component).__name__, component.elem_id)))
-    with gr.Blocks():
+    with gr.Blocks(), gr.Row(elem_id="r"):
         gr.Textbox(elem_id="t")
-    assert told == [("before", "t"), ("Textbox", "t")]
+    assert told == [("before", "r"), ("Row", "r"), ("before", "t"), ("Textbox", "t")]
+
+
+def test_a_text_field_without_a_value_is_empty() -> None:
+    """Extensions split what their fields hold; over the API, too, a field that is left out has its value."""
+    with gr.Blocks():
+        fields = (gr.Textbox(label="x"), gr.TextArea(), gr.Textbox("y"), gr.Textbox(value=None))
+    assert [each.value for each in fields] == ["", "", "y", None]
 
 
 def test_the_page_looks_as_gradio_3_showed_it() -> None:
