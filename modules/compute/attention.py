@@ -255,7 +255,9 @@ _PROCESSORS: Mapping[Attention, Callable[[ComputePolicy], ChunkedAttention]] = {
 
 
 ALWAYS_THE_SAME = (FusedAttention, UnfusedAttention, XformersAttention, FlashAttention, SageAttention, DeterministicAttention)
-"""Those that do the same in every call of one size; the others look at the memory that is free."""
+"""Those that do the same in every call of one size."""
+BY_MEMORY = (ChunkedAttention, HeadsInTurn, SubQuadraticAttention)
+"""The others, which look at the memory that is free; where that is plenty, they too do the same in every call."""
 
 
 def apply_attention(model: TakesProcessor, policy: ComputePolicy, *, usual: Any = None) -> None:

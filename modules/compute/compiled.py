@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from modules.compute.replay import Kind, copied
+from modules.compute.replay import Kind, State, copied
 
 log = logging.getLogger(__name__)
 _MOST_KINDS = 8                                     # sizes and batches of one model; each takes a minute or more, and memory
@@ -20,6 +20,8 @@ Compiler = Callable[[nn.Module], Callable[..., Any]]
 class Compiled:
     """The compiled form of ``model`` for those kinds of call that are ready. One kind is compiled at a time, the first call of it begins.
 
+    What was compiled reads the model's attributes (tiling, attention) as they were: once they are others, it is compiled again behind the pictures.
+
     Where compiling fails (no C compiler, no Triton), calls go the usual way from then on. said: how it went, in a sentence; "" before.
     """
 
@@ -27,18 +29,20 @@ class Compiled:
         self._model = model
         self._compiler = compiler or _by_torch
         self.said = ""
-        self._ways: dict[Kind, Callable[..., Any]] = {}
+        self._ways: dict[Kind, tuple[State, Callable[..., Any]]] = {}
         self._thread: threading.Thread | None = None
         self._failed = False
 
-    def __call__(self, kind: Kind, arguments: tuple[Any, ...], named: dict[str, Any]) -> Callable[..., Any] | None:
+    def __call__(self, kind: Kind, details: State, arguments: tuple[Any, ...], named: dict[str, Any]) -> Callable[..., Any] | None:
         """What gives the result of such a call; None: not yet, or not at all."""
-        found = self._ways.get(kind)
-        if found is None and not self.is_busy and not self._failed and len(self._ways) < _MOST_KINDS:
+        of, found = self._ways.get(kind, (None, None))
+        if found is not None and of == details:
+            return found
+        if not self.is_busy and not self._failed and (found is not None or len(self._ways) < _MOST_KINDS):
             example = copied((arguments, named))
-            self._thread = threading.Thread(target=self._compile, args=(kind, *example), name="compile", daemon=True)
+            self._thread = threading.Thread(target=self._compile, args=(kind, details, *example), name="compile", daemon=True)
             self._thread.start()
-        return found
+        return None
 
     @property
     def is_busy(self) -> bool:
@@ -49,7 +53,7 @@ class Compiled:
         """How many kinds of call are compiled."""
         return len(self._ways)
 
-    def _compile(self, kind: Kind, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def _compile(self, kind: Kind, details: State, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         try:
             way = self._compiler(self._model)
             with torch.no_grad():                   # as the pictures are drawn
@@ -59,7 +63,7 @@ class Compiled:
             self.said = f"The model could not be compiled, and is computed the usual way: {_first_line(error)}. torch.compile needs Triton and a C compiler."
             log.warning("%s", self.said)
             return
-        self._ways[kind] = way
+        self._ways[kind] = details, way
         self.said = "The model is compiled for pictures of this size; the next steps are quicker."
         log.info("%s", self.said)
 

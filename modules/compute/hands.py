@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from itertools import pairwise
 from threading import Barrier
+from typing import TypeVar
 
 import torch
 
 Task = Callable[[], object]
+Result = TypeVar("Result")
 
 
 def hands() -> Hands:
@@ -34,16 +36,25 @@ class Hands:
             for task in tasks:
                 task()
             return
-        inference, gradients = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
-
-        def run(task: Task) -> None:
-            with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
-                task()
-
-        running = [self._threads.submit(run, task) for task in tasks]
+        running = [self._threads.submit(in_this_mode(task)) for task in tasks]
         wait(running)
         for each in running:
             each.result()
+
+    def alone(self, task: Callable[[], Result]) -> Result:
+        """What ``task`` gives, computed on one core."""
+        return task() if self._threads is None else self._threads.submit(in_this_mode(task)).result()
+
+
+def in_this_mode(task: Callable[[], Result]) -> Callable[[], Result]:
+    """``task`` for another thread, with PyTorch's mode of this one."""
+    inference, gradients = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+
+    def run() -> Result:
+        with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
+            return task()
+
+    return run
 
 
 @cache

@@ -34,9 +34,25 @@ class Recorder(Protocol):
 
 
 class HasOwnWay(Protocol):
-    """Another function that gives what the model gives, for one kind of call; see ``compiled.py``."""
+    """Another function that gives what the model gives, for one kind of call, while its attributes are these ``details``; see ``compiled.py``."""
 
-    def __call__(self, kind: Kind, arguments: tuple[Any, ...], named: dict[str, Any], /) -> Callable[..., Any] | None: ...
+    def __call__(self, kind: Kind, details: State, arguments: tuple[Any, ...], named: dict[str, Any], /) -> Callable[..., Any] | None: ...
+
+
+class Calls(Protocol):
+    """Calls ``model`` in a quicker way with the same result. count: of recordings. is_busy: something is being recorded behind it."""
+
+    model: nn.Module
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def is_busy(self) -> bool: ...
+
+    def asked(self, *, records: bool, compiles: bool) -> Callable[..., Any]: ...
+
+    def forget(self) -> None: ...
 
 
 Kind = tuple[Any, ...]
@@ -82,18 +98,20 @@ class Replays:
         self._own_way = own_way
         self._has_room = has_room or self._usual_room
         self._plain_attention, self._packages = plain_attention, packages
-        self._records = self._compiles = False
+        self._records = False
         self._known: dict[Kind, _Recording] = {}
         self._seen: dict[Kind, State] = {}
         self._sure: set[Kind] = set()
+        self._details: State | None = None          # in this pass, for ``own_way``
         self._refused: set[Kind] = set()
 
     def asked(self, *, records: bool, compiles: bool) -> Callable[..., Any]:
         """What to call in the pass that begins now: this, or the model itself where neither is wanted."""
         self._sure.clear()
+        self._details = details_of(self.model) if compiles else None
         if not records:
             self.forget()
-        self._records, self._compiles = records, compiles
+        self._records = records
         return self if records or compiles else self.model
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
@@ -104,7 +122,7 @@ class Replays:
         state = state_of(self.model, self._plain_attention)
         if state is None:
             return self.model(*arguments, **named)
-        way = (self._own_way(kind, arguments, named) if self._compiles else None) or self.model
+        way = (self._own_way(kind, self._details, arguments, named) if self._details else None) or self.model
         known = self._known.get(kind)
         if known is None or known.way is not way or known.state != state or not self._is_sure(kind, known):
             known = None
@@ -121,6 +139,10 @@ class Replays:
     def count(self) -> int:
         """How many recordings there are."""
         return len(self._known)
+
+    @property
+    def is_busy(self) -> bool:
+        return False
 
     def forget(self) -> None:
         """Give the memory of all recordings back."""

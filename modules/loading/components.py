@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from modules.compute.compiled import Compiled
     from modules.compute.policy import ComputePolicy
-    from modules.compute.replay import Replays
+    from modules.compute.replay import Calls
 
 TIMESTEPS = 1000
 _ZERO_SNR_LAST_ALPHA = 4.8973451890853435e-08       # A1111's last alpha: 0 would make sigma infinite
@@ -84,7 +84,7 @@ class Components:
     alphas_cumprod: Tensor
     placement: Placement = field(default_factory=KeepResident)
     policy: ComputePolicy | None = None
-    calls: Replays | None = None
+    calls: Calls | None = None
     compiled: Compiled | None = None
     vae_file: ModelFile | None = None
     own_vae_file: ModelFile | None = None

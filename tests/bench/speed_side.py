@@ -28,7 +28,7 @@ GUIDANCE = 7.0
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A square picture to draw with Euler; ``side`` in pixels. settles: seconds for which what goes on behind it (compiling) is waited for."""
+    """A square picture to draw with Euler; ``side`` in pixels. settles: seconds for which what goes on behind it (compiling, recording) is waited for."""
 
     side: int
     steps: int
@@ -128,7 +128,8 @@ def ours(setting: Setting) -> Drawer:
     components = app.jobs.call(lambda: load_checkpoint(app, chosen_checkpoint(app, path.name, strict=True), app.settings))
     if setting.device == "cpu":                     # a GPU works on when the call is over
         decoder = dict(components.vae.named_children())["decoder"]      # asking for it by its name would keep its weights in memory
-        for owner in (components.unet, decoder, *(encoder.built for encoder in components.text_encoders)):
+        watched = (decoder, *(encoder.built for encoder in components.text_encoders))
+        for owner in watched if components.calls else (components.unet, *watched):      # one that is listened to is never recorded
             setting.clock.watch(owner, "forward")
 
     def draw(order: Order) -> object:
@@ -137,7 +138,7 @@ def ours(setting: Setting) -> Drawer:
             "batch_size": order.batch, "sampler_name": "Euler", "save_images": True,
         }))  # fmt: skip
         compiled, end = components.compiled, time.monotonic() + order.settles
-        while compiled is not None and compiled.is_busy and time.monotonic() < end:
+        while any(each is not None and each.is_busy for each in (compiled, components.calls)) and time.monotonic() < end:
             time.sleep(0.1)
         return found if compiled is None else compiled.ready
 

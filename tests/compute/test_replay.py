@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from modules.compute.compiled import Compiled
 from modules.compute.hooked import Watcher
-from modules.compute.replay import Kind, Replays, kind_of, state_of
+from modules.compute.replay import Kind, Replays, details_of, kind_of, state_of
 
 
 class Attention(nn.Module):
@@ -232,7 +232,7 @@ def test_gradients_go_the_usual_way() -> None:
 
 def test_a_compiled_way_is_used_once_it_is_there() -> None:
     ways: list[Any] = [None, None, None]
-    bench = Bench(own_way=lambda kind, arguments, named: ways[0])
+    bench = Bench(own_way=lambda kind, details, arguments, named: ways[0])
     bench.call = bench.replays.asked(records=True, compiles=True)
     bench.draw(times=3)
     used: list[int] = []
@@ -255,22 +255,40 @@ def test_the_same_model_has_the_same_state() -> None:
 KIND: Kind = ("kind",)
 
 
-def compiled_after(compiled: Compiled, *arguments: Tensor) -> Any:
-    first = compiled(KIND, arguments, {})
+def eagerly(model: nn.Module) -> Any:
+    """As the real compiler has it, without one."""
+    forward: Any = type(model).forward
+    return torch.compile(lambda *arguments: forward(model, *arguments), backend="eager", dynamic=False)
+
+
+def compiled_after(compiled: Compiled, model: nn.Module, *arguments: Tensor) -> Any:
+    first = compiled(KIND, details_of(model), arguments, {})
     assert first is None                            # nobody waits
     thread = compiled._thread  # pyright: ignore[reportPrivateUsage]
     assert thread is not None
     thread.join(60)
-    return compiled(KIND, arguments, {})
+    return compiled(KIND, details_of(model), arguments, {})
 
 
 def test_compiling_happens_behind_the_pictures() -> None:
     model = Model()
-    compiled = Compiled(model, compiler=lambda given: torch.compile(given, backend="eager"))
-    way = compiled_after(compiled, torch.ones(1, 4))
+    compiled = Compiled(model, compiler=eagerly)
+    way = compiled_after(compiled, model, torch.ones(1, 4))
     with torch.no_grad():
         assert torch.equal(way(torch.ones(1, 4))[0], model(torch.ones(1, 4))[0])
     assert compiled.ready == 1 and "compiled" in compiled.said
+
+
+def test_with_other_attributes_it_is_compiled_anew_behind_the_pictures() -> None:
+    """Else torch would notice in the middle of a picture, which would wait for a minute."""
+    model = Model()
+    compiled = Compiled(model, compiler=eagerly)
+    compiled_after(compiled, model, torch.ones(1, 4))
+    model.attention.scale = 3.0
+    way = compiled_after(compiled, model, torch.ones(1, 4))
+    with torch.no_grad():
+        assert torch.equal(way(torch.ones(1, 4))[0], model(torch.ones(1, 4))[0])
+    assert compiled.ready == 1
 
 
 def test_where_compiling_fails_that_is_said_once_and_not_tried_again() -> None:
@@ -280,7 +298,8 @@ def test_where_compiling_fails_that_is_said_once_and_not_tried_again() -> None:
         tries.append(1)
         raise RuntimeError("Cannot find a working triton installation.\nmore")
 
-    compiled = Compiled(Model(), compiler=fails)
-    assert compiled_after(compiled, torch.ones(1, 4)) is None
-    assert compiled(KIND, (torch.ones(1, 4),), {}) is None and len(tries) == 1
+    model = Model()
+    compiled = Compiled(model, compiler=fails)
+    assert compiled_after(compiled, model, torch.ones(1, 4)) is None
+    assert compiled(KIND, details_of(model), (torch.ones(1, 4),), {}) is None and len(tries) == 1
     assert "Cannot find a working triton installation" in compiled.said and "more" not in compiled.said
