@@ -186,15 +186,12 @@ def policy_from_flags(flags: Flags, hardware: Hardware, given: frozenset[str] = 
 
 
 def _can_record(hardware: Hardware, kind: str) -> bool:
-    return kind == "cpu" or (kind == "cuda" and not hardware.is_rocm)  # AMD's graphs were never tried here
+    return kind == "cuda" and not hardware.is_rocm  # AMD's graphs were never tried here
 
 
 def _calls(hardware: Hardware, kind: str) -> tuple[Choice, ...]:
     if not _can_record(hardware, kind):
         return ()
-    if kind == "cpu":
-        why = "Small pictures of a small model are drawn on one core, after a pause as they were recorded; the setting cuda_graphs ends the recording. All else shares each operation."
-        return (Choice("Steps", "on one core where they are small", why),)
     why = "While the whole model is on the GPU and nothing listens at it, its second step is recorded and the others are replayed; the setting cuda_graphs ends that."
     return (Choice("Steps", "CUDA graphs", why),)
 

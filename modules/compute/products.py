@@ -6,9 +6,6 @@ PyTorch's is Intel's, which knows its own processors best. On AMD's, NumPy's Ope
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache, partial
 
 import numpy as np
@@ -21,19 +18,6 @@ VARIABLE = "WEBUI_PRODUCTS"         # of the environment: "numpy", where whoever
 _FEWEST_MULTIPLICATIONS = 1 << 26   # a millisecond
 _MOST_HANDS = 8                     # with two it was measured
 _ROWS_AT_ONCE = 256                 # so that the bias is added to what is in the cache
-
-
-_only_torch: ContextVar[bool] = ContextVar("only_torch", default=False)
-
-
-@contextmanager
-def only_torch() -> Iterator[None]:
-    """In this thread all products are PyTorch's meanwhile."""
-    before = _only_torch.set(True)
-    try:
-        yield
-    finally:
-        _only_torch.reset(before)
 
 
 @cache
@@ -66,7 +50,7 @@ class Team:
 
 def team(multiplications: int) -> Team:
     """For a calculation of so many. A small one is not worth the way to other threads; for many hands no part would be large enough."""
-    if by_numpy() and multiplications >= _FEWEST_MULTIPLICATIONS and not _only_torch.get() and torch.get_num_threads() <= _MOST_HANDS:
+    if by_numpy() and multiplications >= _FEWEST_MULTIPLICATIONS and torch.get_num_threads() <= _MOST_HANDS:
         return Team(hands(), numpy=True)
     return Team(hands_of(1), numpy=False)
 

@@ -40,15 +40,9 @@ class HasOwnWay(Protocol):
 
 
 class Calls(Protocol):
-    """Calls ``model`` in a quicker way with the same result. count: of recordings. is_busy: something is being recorded behind it."""
+    """Calls ``model`` in a quicker way with the same result."""
 
     model: nn.Module
-
-    @property
-    def count(self) -> int: ...
-
-    @property
-    def is_busy(self) -> bool: ...
 
     def asked(self, *, records: bool, compiles: bool) -> Callable[..., Any]: ...
 
@@ -139,10 +133,6 @@ class Replays:
     def count(self) -> int:
         """How many recordings there are."""
         return len(self._known)
-
-    @property
-    def is_busy(self) -> bool:
-        return False
 
     def forget(self) -> None:
         """Give the memory of all recordings back."""

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.load_memory import write_checkpoint
@@ -54,17 +54,13 @@ def beside_diffusers(name: str, bench: Bench, path: Path, order: Order, limit: f
         found: list[tuple[Taken, Taken]] = []
         for side in (ours, theirs):
             side.draw(warm)
-        first = [side.draw(replace(order, settles=0)) for side in (ours, theirs)] if order.settles else []
-        for side in (ours, theirs) if first else ():
-            side.draw(order)
         for number in range(rounds):
             now = Order(side=order.side, steps=order.steps, seed=number + 1)
             found.append((ours.draw(now), theirs.draw(now)))
     ratio = statistics.median(mine.cpu / other.cpu for mine, other in found)
     walls = statistics.median(mine.wall / other.wall for mine, other in found)
     cpu, wall = (tuple(statistics.median(getattr(each[side], what) for each in found) for side in (0, 1)) for what in ("cpu", "wall"))
-    before = f"; the first picture {first[0].cpu / first[1].cpu:.2f} x CPU, {first[0].wall / first[1].wall:.2f} x wall" if first else ""
-    yield Measured(name=name, value=ratio, limit=limit, unit="x CPU", cpu=cpu, wall=wall, remark=f"{walls:.2f} x wall, {rounds} rounds{before}")
+    yield Measured(name=name, value=ratio, limit=limit, unit="x CPU", cpu=cpu, wall=wall, remark=f"{walls:.2f} x wall, {rounds} rounds")
     outside = statistics.median(1 - mine.inside / mine.wall for mine, _ in found)
     theirs_outside = statistics.median(1 - other.inside / other.wall for _, other in found)
     if order.side >= 512:
@@ -82,7 +78,7 @@ def large(bench: Bench) -> Iterator[Measured]:
 
 def starter(bench: Bench) -> Iterator[Measured]:
     path = STARTER / "starter.safetensors"
-    return beside_diffusers("starter model, 20 steps", bench, path, Order(side=96, steps=20, seed=0, settles=20), 0.6, 3 * bench.rounds)
+    return beside_diffusers("starter model, 20 steps", bench, path, Order(side=96, steps=20, seed=0), 0.6, 3 * bench.rounds)
 
 
 def over_http(bench: Bench) -> Iterator[Measured]:

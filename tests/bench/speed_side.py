@@ -28,7 +28,7 @@ GUIDANCE = 7.0
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A square picture to draw with Euler; ``side`` in pixels. settles: seconds for which what goes on behind it (compiling, recording) is waited for."""
+    """A square picture to draw with Euler; ``side`` in pixels. settles: seconds for which what goes on behind it (compiling) is waited for."""
 
     side: int
     steps: int
@@ -129,7 +129,7 @@ def ours(setting: Setting) -> Drawer:
     if setting.device == "cpu":                     # a GPU works on when the call is over
         decoder = dict(components.vae.named_children())["decoder"]      # asking for it by its name would keep its weights in memory
         watched = (decoder, *(encoder.built for encoder in components.text_encoders))
-        for owner in watched if components.calls else (components.unet, *watched):      # one that is listened to is never recorded
+        for owner in watched if components.calls else (components.unet, *watched):      # a small one that is listened to is not drawn as users have it
             setting.clock.watch(owner, "forward")
 
     def draw(order: Order) -> object:
@@ -138,7 +138,7 @@ def ours(setting: Setting) -> Drawer:
             "batch_size": order.batch, "sampler_name": "Euler", "save_images": True,
         }))  # fmt: skip
         compiled, end = components.compiled, time.monotonic() + order.settles
-        while any(each is not None and each.is_busy for each in (compiled, components.calls)) and time.monotonic() < end:
+        while compiled is not None and compiled.is_busy and time.monotonic() < end:
             time.sleep(0.1)
         return found if compiled is None else compiled.ready
 

@@ -49,8 +49,8 @@ OPTIMIZATIONS = section(
     ),
     setting("persistent_cond_cache", True, "Keep encoded prompts between jobs", Checkbox()),
     setting(
-        "cuda_graphs", True, "Record and replay the model's steps", Checkbox(),
-        description="On NVIDIA GPUs as CUDA graphs, on the processor those of small models: the same pictures, sooner, for some memory. Not used where that is short, with --lowvram, or where an extension changed the model.",
+        "cuda_graphs", True, "Record and replay the model's steps on NVIDIA GPUs", Checkbox(),
+        description="CUDA graphs: the same pictures, sooner, for some memory. Not used where that is short, with --lowvram, or where an extension changed the model.",
     ),
     setting(
         "compile_model", False, "Compile the model with torch.compile on GPUs", Checkbox(),
