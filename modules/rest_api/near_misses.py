@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
-from starlette.routing import BaseRoute, Match, Mount
+from starlette.routing import BaseRoute, Match, Mount, NoMatchFound
 
 from modules.rest_api.guard import Receive, Scope, Send
 
@@ -16,8 +16,14 @@ from modules.rest_api.guard import Receive, Scope, Send
 class NearMisses(BaseRoute):
     """Stands behind all routes of ``server`` and before its page: 405 with the right methods, or a redirect to the path without the slash."""
 
+    path = name = ""                                # extensions look through all routes for theirs
+
     def __init__(self, server: FastAPI) -> None:
         self._server = server
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
+        """Nobody asks for it by a name; the routes behind it may be meant."""
+        raise NoMatchFound(name, path_params)
 
     def matches(self, scope: Scope) -> tuple[Match, dict[str, Any]]:
         """Only what no other route answers, whichever stands first."""

@@ -167,3 +167,11 @@ def test_containers_reach_their_machine_by_docker_s_name(fake_server: RunningSer
 def test_small_routes_of_a1111s_server(fake_server: RunningServer) -> None:
     assert fake_server.client.get("/user").json() is None
     assert {"name": "sd_model_checkpoint", "label": "Stable Diffusion checkpoint"} in fake_server.client.get("/internal/quicksettings-hint").json()
+
+
+def test_who_looks_through_all_routes_finds_a_path_and_a_name_in_each() -> None:
+    server = FastAPI()
+    server.router.routes.append(NearMisses(server))
+    server.add_api_route("/mine", lambda: 1, name="mine")
+    assert "/mine" in [route.path for route in server.routes] and [route.name for route in server.routes][-1] == "mine"  # type: ignore[attr-defined]
+    assert server.url_path_for("mine") == "/mine"
