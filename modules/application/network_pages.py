@@ -45,9 +45,9 @@ class NetworkItem:
 @dataclass(frozen=True, kw_only=True)
 class CardFace:
     """What a card shows and does. preview: URL relative to the page. loads: a click loads this checkpoint and writes nothing.
-    sort_keys: what an extension's card is sorted by, for the extension's own scripts.
 
     negative_prompt: goes into the negative prompt's box. description: plain text.
+    sort_keys: what an extension's card is sorted by, for the extension's own scripts.
     """
 
     prompt: str = ""

@@ -35,8 +35,7 @@ def decode_bytes(text: str, field: str = "image") -> bytes:
     if text[:8].lower().startswith(("http://", "https:/")):
         raise InvalidValue(f"{field}: pictures are not fetched from addresses.", "Send the picture itself, in base64.", field=field)
     found = _DATA_URL.match(text[:400])
-    body = text[found.end() :] if found else text
-    body = "".join(body.split())
+    body = "".join((text[found.end() :] if found else text).split())
     try:
         data = base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError) as error:
