@@ -1,4 +1,4 @@
-"""Small pictures of small models on the processor: each call on one core.
+"""Small pictures of small models on the processor: each call on one core, and from the second one on only its bare steps.
 
 PyTorch's threads share every single operation; where these are small they wait for each other longer than they compute, and ten times as long on a busy machine.
 """
@@ -6,15 +6,14 @@ PyTorch's threads share every single operation; where these are small they wait 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from modules.compute.hands import hands
-from modules.compute.hooked import is_free
-from modules.compute.replay import State, is_work_of, state_of
+from modules.compute.replay import Replays, cells_of
+from modules.compute.steps import record_steps
 
 MOST_BYTES = 64 * 2**20                             # of weights
 MOST_CELLS = 500                                    # of all latents in a call: with more, an operation is worth sharing
@@ -35,26 +34,23 @@ class OneCore:
 
     def __init__(self, model: nn.Module, *, plain_attention: tuple[type, ...], packages: tuple[str, ...] = ("torch", "diffusers", "modules")) -> None:
         self.model = model
-        self._plain_attention, self._packages = plain_attention, packages
-        self._own_work: State | None = None
+        self._calls = Replays(
+            model, plain_attention=plain_attention, own_way=lambda *_: None, record=record_steps, has_room=lambda cells: True, packages=packages, apart=on_one_core,
+        )  # fmt: skip
 
     def asked(self, *, records: bool, compiles: bool) -> Callable[..., Any]:
-        """What to call in the pass that begins now. Nothing is recorded or compiled on the processor."""
+        """What to call in the pass that begins now. Steps take no memory to speak of, whatever is wanted of the GPU's recordings."""
+        self._calls.asked(records=True, compiles=False)
         return self
 
     def __call__(self, latent: Tensor, **named: Any) -> Any:
-        if latent.dim() != 4 or len(latent) * latent.shape[-2] * latent.shape[-1] > MOST_CELLS or not self._is_plain():
-            return self.model(latent, **named)
-        return hands().alone(partial(self.model, latent, **named))
+        is_little = latent.dim() == 4 and cells_of(latent) <= MOST_CELLS
+        return self._calls(latent, **named) if is_little else self.model(latent, **named)
 
     def forget(self) -> None:
-        """There is nothing to give back."""
+        """Give the memory of all recordings back."""
+        self._calls.forget()
 
-    def _is_plain(self) -> bool:
-        """Whether the model does what it was made to do, and nobody asks for gradients."""
-        if not is_free(self.model) or torch.is_grad_enabled() or torch.is_autocast_enabled():
-            return False
-        state = state_of(self.model, self._plain_attention)
-        if state is not None and state != self._own_work:
-            self._own_work = state if is_work_of(self.model, self._packages) else None
-        return state is not None and self._own_work is not None
+
+def on_one_core(task: Callable[[], Any]) -> Any:
+    return hands().alone(task)

@@ -1,4 +1,4 @@
-"""A model's calls recorded once and replayed as one piece (CUDA graphs): the GPU no longer waits for Python between thousands of small kernels.
+"""A model's calls recorded once and replayed as one piece: nobody waits for Python between thousands of small kernels. On a GPU that is a CUDA graph.
 
 Same kernels, same numbers. What is recorded is what the model does now, so a call is only replayed while nothing about the model has changed: before each, every
 module's class, hooks and weights are compared, and at the beginning of each pass their attributes too. Where anybody listens at a module, or changed how it
@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -28,9 +29,15 @@ _MOST = 4                                           # recordings per model: size
 
 
 class Recorder(Protocol):
-    """Makes a recording of what ``work`` does on ``device``; calling it does the same again, with what then is in the same memory."""
+    """Makes a recording of what ``work``, which returns its result, does on ``device`` with ``inputs``; calling it does the same again, with what then is in the same memory."""
 
-    def __call__(self, work: Callable[[], Any], device: torch.device, /) -> Callable[[], object]: ...
+    def __call__(self, work: Callable[[], Any], device: torch.device, inputs: Sequence[Tensor], /) -> Callable[[], object]: ...
+
+
+class Apart(Protocol):
+    """Does ``task`` elsewhere, as in another thread, and gives what it gives."""
+
+    def __call__(self, task: Callable[[], Any], /) -> Any: ...
 
 
 class HasOwnWay(Protocol):
@@ -81,13 +88,15 @@ class Replays:
 
     plain_attention: see ``state_of``. own_way: asked for another function to use in place of the model, where that is wanted.
     has_room: whether memory allows a recording for so many cells. packages: whose classes do the same in every call.
+    apart: for what these do; anything else is called where this is.
     """
 
     def __init__(
         self, model: nn.Module, *, plain_attention: tuple[type, ...], own_way: HasOwnWay, record: Recorder | None = None,
-        has_room: Callable[[int], bool] | None = None, packages: tuple[str, ...] = ("torch", "diffusers", "modules"),
+        has_room: Callable[[int], bool] | None = None, packages: tuple[str, ...] = ("torch", "diffusers", "modules"), apart: Apart | None = None,
     ) -> None:
         self.model = model
+        self._apart = apart or here
         self._record = record or record_on_gpu
         self._own_way = own_way
         self._has_room = has_room or self._usual_room
@@ -98,6 +107,7 @@ class Replays:
         self._sure: set[Kind] = set()
         self._details: State | None = None          # in this pass, for ``own_way``
         self._refused: set[Kind] = set()
+        self._own_work: State | None = None
 
     def asked(self, *, records: bool, compiles: bool) -> Callable[..., Any]:
         """What to call in the pass that begins now: this, or the model itself where neither is wanted."""
@@ -116,6 +126,8 @@ class Replays:
         state = state_of(self.model, self._plain_attention)
         if state is None:
             return self.model(*arguments, **named)
+        if not self._is_own(state):
+            return self.model(*arguments, **named)
         way = (self._own_way(kind, self._details, arguments, named) if self._details else None) or self.model
         known = self._known.get(kind)
         if known is None or known.way is not way or known.state != state or not self._is_sure(kind, known):
@@ -123,10 +135,10 @@ class Replays:
             self._known.pop(kind, None)             # its memory first
             known = self._recorded(kind, state, way, arguments, named)
         if known is None:
-            return way(*arguments, **named)
-        for here, given in zip(known.inputs, tensors_of((arguments, named))):
-            here.copy_(given)
-        known.replay()
+            return self._apart(partial(way, *arguments, **named))
+        for mine, given in zip(known.inputs, tensors_of((arguments, named))):
+            mine.copy_(given)
+        self._apart(known.replay)
         return copied(known.output)
 
     @property
@@ -139,6 +151,12 @@ class Replays:
         self._known.clear()
         self._seen.clear()
 
+    def _is_own(self, state: State) -> bool:
+        """Whether all that the model does is written in ``packages``: nobody else's function has to be called in each call, in the thread of the job."""
+        if state != self._own_work:
+            self._own_work = state if is_work_of(self.model, self._packages) else None
+        return self._own_work is not None
+
     def _is_sure(self, kind: Kind, known: _Recording) -> bool:
         """Whether the attributes are what they were as well; looked at once in each pass."""
         if kind not in self._sure and known.details == details_of(self.model):
@@ -150,21 +168,27 @@ class Replays:
         before = self._seen.get(kind)
         self._seen[kind] = state
         is_new = before is None or before != state
-        if not self._records or is_new or kind in self._refused or not self._has_room(_cells(arguments)) or not is_work_of(self.model, self._packages):
+        if not self._records or is_new or kind in self._refused or not self._has_room(cells_of(arguments[0])):
             return None
         with torch.inference_mode(False):
             arguments, named = copied((arguments, named))
+        inputs = list(tensors_of((arguments, named)))
         found: list[Any] = []
         details = details_of(self.model)
+
+        def work() -> Any:
+            found.append(way(*arguments, **named))
+            return found[-1]
+
         try:
-            replay = self._record(lambda: found.append(way(*arguments, **named)), arguments[0].device)
+            replay = self._apart(partial(self._record, work, arguments[0].device, inputs))
         except RuntimeError as error:
             self._refused.add(kind)
             log.info("the model's calls cannot be recorded, and go the usual way: %s", str(error).partition("\n")[0])
             return None
         while len(self._known) >= _MOST:
             self._known.pop(next(iter(self._known)))
-        self._known[kind] = _Recording(state, details, way, list(tensors_of((arguments, named))), replay, found[0])
+        self._known[kind] = _Recording(state, details, way, inputs, replay, found[0])
         self._sure.add(kind)
         return self._known[kind]
 
@@ -172,7 +196,11 @@ class Replays:
         return free_bytes(next(self.model.parameters()).device) >= _ROOM + cells * _ROOM_PER_CELL
 
 
-def record_on_gpu(work: Callable[[], Any], device: torch.device) -> Callable[[], object]:
+def here(task: Callable[[], Any]) -> Any:
+    return task()
+
+
+def record_on_gpu(work: Callable[[], Any], device: torch.device, inputs: Sequence[Tensor]) -> Callable[[], object]:
     """A CUDA graph of ``work``. Raises RuntimeError where it does what a graph cannot hold, as waiting for the GPU."""
     with torch.cuda.device(device):
         graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream()
@@ -187,9 +215,8 @@ def record_on_gpu(work: Callable[[], Any], device: torch.device) -> Callable[[],
     return graph.replay
 
 
-def _cells(arguments: tuple[Any, ...]) -> int:
-    """Of all latents in the call; they come first, (B, C, h, w)."""
-    latents: Tensor = arguments[0]
+def cells_of(latents: Tensor) -> int:
+    """Of all of them, (B, C, h, w)."""
     return len(latents) * latents.shape[-2] * latents.shape[-1]
 
 

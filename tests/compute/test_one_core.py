@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -46,6 +48,28 @@ class Bench:
 @pytest.mark.parametrize("named", [{}, {"added_cond_kwargs": {"text_embeds": torch.zeros(2, 3)}}, {"residuals": (torch.ones(2),)}], ids=["plain", "SDXL", "ControlNet"])
 def test_small_pictures_take_one_core(named: dict[str, Any], three_threads: None) -> None:
     assert Bench().draw(**named) == 1
+
+
+def test_from_the_third_call_of_a_kind_on_only_the_steps_are_left(three_threads: None) -> None:
+    bench = Bench()
+    latents = [torch.randn(2, 4, 8, 8) for _ in range(5)]
+    with torch.no_grad():
+        found, called = [], []
+        for each in latents:
+            found.append(bench.call(each, **ARGUMENTS)[0])
+            called.append(len(bench.model.seen))
+        own = [bench.model(each, **ARGUMENTS)[0] for each in latents]
+    assert called[1] == called[4] and all(map(torch.equal, found, own))
+
+
+def test_a_model_that_nobody_needs_goes_with_its_steps(three_threads: None) -> None:
+    bench = Bench()
+    for _ in range(3):
+        bench.draw()
+    model = weakref.ref(bench.model)
+    del bench
+    gc.collect()
+    assert model() is None
 
 
 def test_large_ones_take_all(three_threads: None) -> None:

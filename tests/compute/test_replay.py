@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -51,7 +51,7 @@ class Tape:
         self.recorded = self.played = 0
         self.fails = False
 
-    def __call__(self, work: Callable[[], Any], device: torch.device) -> Callable[[], object]:
+    def __call__(self, work: Callable[[], Any], device: torch.device, inputs: Sequence[Tensor]) -> Callable[[], object]:
         if self.fails:
             raise RuntimeError("operation not permitted when stream is capturing")
         self.recorded += 1

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from modules.compute.placement import KeepResident, OffloadBetweenStages, is_on
 from modules.compute.replay import Replays
@@ -85,7 +85,7 @@ def recorded(parts: Components, record: Callable[..., Any]) -> Components:
 def test_recordings_are_asked_for_by_the_policy_and_forgotten_when_memory_runs_out() -> None:
     tries: list[int] = []
 
-    def record(work: Callable[[], Any], device: torch.device) -> Callable[[], object]:
+    def record(work: Callable[[], Any], device: torch.device, inputs: Sequence[Tensor]) -> Callable[[], object]:
         tries.append(1)
         work()
         return work
@@ -102,7 +102,7 @@ def test_recordings_are_asked_for_by_the_policy_and_forgotten_when_memory_runs_o
 
 
 def test_an_exchanged_denoiser_is_not_called_by_the_old_ones_recordings() -> None:
-    def record(work: Callable[[], Any], device: torch.device) -> Callable[[], object]:
+    def record(work: Callable[[], Any], device: torch.device, inputs: Sequence[Tensor]) -> Callable[[], object]:
         raise AssertionError("the old denoiser was called")
 
     found = recorded(components(), record)
