@@ -111,6 +111,11 @@ class Run:
             self.models.remember(f"{VAE}{words}")
             self.say(f"The VAE is computed in {words} from now on: in {str(before).removeprefix('torch.')} its result was not a number.")
 
+    def rest_vae(self) -> None:
+        """Pictures that a pass begins with are encoded: its memory is wanted for something else."""
+        with self.models.now.vae_in_use:
+            self.components.put_vae_back()
+
     @property
     def vae_rescue(self) -> VaeRescue:
         """What helps where memory runs out in the VAE."""
@@ -155,6 +160,7 @@ def encode_batch(
     size: (width, height) in pixels where it is not the request's; SDXL is told it. networks_of: whose prompts name the LoRAs, if not these.
     """
     hires = hires_steps is not None
+    run.rest_vae()
     first_words = hires and run.request.options.hires_use_first_pass_conds and not run.request.hires.checkpoint_name
     active = switch_networks(run, networks_of or plan, hires=hires and not first_words)
     found = once_more(lambda: encode_prompts(
@@ -231,6 +237,7 @@ def sampling_pass(
     hires: bool = False, **changes: Any,
 ) -> PassOutcome:
     """Run a pass of this job; ``changes`` are fields of DenoisePass that differ from the job's own. Notes its facts."""
+    run.rest_vae()
     own = DenoisePass(
         sampler=run.sampler, schedule_name=run.schedule_name, steps=run.request.steps, guidance_scale=run.request.guidance_scale,
         options=run.request.options, conditioning=conditioning, noise=noise, first_noise=first_noise, empty_prompt=conditioning.empty_prompt,

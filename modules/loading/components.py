@@ -129,7 +129,7 @@ class Components:
         getattr(self.vae, "encoder", None)          # asking for it reads it (unread.py)
 
     def put_vae_back(self) -> None:
-        """The latents are decoded: as ``TextEncoder.put_back``."""
+        """Pictures are encoded, latents decoded: as ``TextEncoder.put_back``."""
         put_back(self.vae)
 
     def built_modules(self) -> tuple[nn.Module, ...]:

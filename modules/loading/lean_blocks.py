@@ -34,7 +34,10 @@ class ResnetBlock2D(resnet.ResnetBlock2D):
         hidden = self.conv1(silu(self.norm1(input_tensor), inplace=True))
         if self.time_emb_proj is not None and temb is not None:
             hidden.add_(self.time_emb_proj(silu(temb))[:, :, None, None])
-        hidden = self.conv2(silu(self.norm2(hidden), inplace=True))
+        normed = silu(self.norm2(hidden), inplace=True)
+        del hidden                                  # one map less while the next one is made
+        hidden = self.conv2(normed)
+        del normed
         hidden.add_(input_tensor if self.conv_shortcut is None else self.conv_shortcut(input_tensor))
         return hidden if self.output_scale_factor == 1 else hidden.div_(self.output_scale_factor)
 

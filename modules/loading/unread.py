@@ -84,7 +84,7 @@ class Unread:
                 return
             module = self._filling.module
             there = {name: weight for name, weight in module.named_parameters() if not weight.is_meta}
-            if {name: _mark(weight) for name, weight in there.items()} != self._as_read:
+            if not there or {name: _mark(weight) for name, weight in there.items()} != self._as_read:
                 return
             beginnings = tuple(f"{part}." for part in parts) or ("",)
             for name, weight in there.items():

@@ -60,20 +60,23 @@ def load_vae(vae_file: ModelFile, family: ModelFamily, policy: ComputePolicy) ->
 
 
 def filled_vae(filling: Filling[AutoencoderKL], policy: ComputePolicy) -> AutoencoderKL:
-    """The VAE, ``ready``. Where that may wait, its halves are read when they are first used: a picture from words alone needs no encoder, and the
-    decoder stays away but for the moment when it decodes."""
+    """The VAE, ``ready``. Where that may wait, its halves are in the file but for the moment when they are used; where the type could not be told otherwise,
+    the encoder is read when it is first used, and stays."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     dtype, device, for_processor = getattr(torch, policy.vae_dtype), torch.device(policy.load_device), suits_processor(policy)
     if type(filling.module) is not AutoencoderKL or not may_wait(filling, policy):
         return ready(filling.fill(dtype=dtype, device=device, for_processor=for_processor), policy)
+    tells_type = filling.module.post_quant_conv is not None
     most, encoder = filling.split("encoder")
-    waits = {"encoder": Unread(encoder, dtype=dtype)}
-    if filling.module.post_quant_conv is not None:      # else nothing would be there that tells the type
+    waits = {"encoder": Unread(encoder, dtype=dtype, returns=tells_type)}
+    users = {"encode": "encoder", "tiled_encode": "encoder"} if tells_type else {}
+    if tells_type:
         most, decoder = most.split("decoder")
         waits["decoder"] = Unread(decoder, dtype=dtype, returns=True)
+        users |= {"decode": "decoder", "tiled_decode": "decoder"}
     vae = most.fill(dtype=dtype, device=device, for_processor=for_processor)
-    return ready(read_later(vae, waits, {"decode": "decoder", "tiled_decode": "decoder"}), policy)
+    return ready(read_later(vae, waits, users), policy)
 
 
 def ready(model: Convolutional, policy: ComputePolicy) -> Convolutional:

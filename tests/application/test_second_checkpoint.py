@@ -23,6 +23,7 @@ REFINED = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 def test_models_are_exchanged_within_the_memory_of_one_and_the_pictures_are_the_same(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     shutil.copytree(data_dir() / "models", tmp_path / "models")

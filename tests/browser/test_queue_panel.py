@@ -54,6 +54,7 @@ def test_interrupt_first_finishes_the_picture_at_work(fake_page: FakePage, visit
     browser.page.wait_for_selector(".webui-toast >> text=click again to stop")
     job = fake_page.app.jobs.running()
     assert job is not None and job.cancel.stopping and not job.cancel.interrupted
-    browser.page.click("#txt2img_interrupting")
+    browser.page.evaluate("id => webui.jobAnswered('txt2img', JSON.stringify({id}))", job.id)       # the answer to Generate may come that late
+    browser.page.click("#txt2img_interrupting", timeout=10_000)
     browser.wait_idle()
     assert job.cancel.interrupted and job.state.value == "interrupted"

@@ -80,6 +80,25 @@ def test_it_is_there_while_it_decodes_only_and_draws_the_same_each_time(load: Ca
     assert torch.equal(decoded(vae), wanted)
 
 
+def test_the_encoder_is_there_while_it_encodes_only(load: Callable[[], Components]) -> None:
+    found, pixels = load(), torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(4))
+    vae: Any = found.vae
+    encoder = dict(vae.named_children())["encoder"]
+    means = []
+    for _ in range(2):
+        with torch.inference_mode():
+            means.append(vae.encode(pixels).latent_dist.mean)
+        assert not any(weight.is_meta for weight in encoder.parameters())
+        found.put_vae_back()
+        assert all(weight.is_meta for weight in encoder.parameters())
+    assert vae.encoder is encoder               # whoever holds on to it keeps it
+    found.put_vae_back()
+    with torch.inference_mode():
+        means.append(vae.encode(pixels).latent_dist.mean)
+    assert not any(weight.is_meta for weight in encoder.parameters())
+    assert torch.equal(means[0], means[1]) and torch.equal(means[0], means[2])
+
+
 def test_a_small_one_stays(load: Callable[[], Components], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unread, "_WORTH_IT", 1 << 27)
     found = load()

@@ -33,6 +33,7 @@ def files_and_threads() -> tuple[int, int]:
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0, threading.active_count()
 
 
+@pytest.mark.long
 def test_kinds_of_requests_in_random_order(real: Real) -> None:
     draw, kinds = random.Random(3), request_kinds()
     chosen = draw.sample(list(kinds), 9)

@@ -38,10 +38,12 @@ webui.askPatience = 10000;
 
 class TabJobs {
     // tab: "txt2img" or "img2img". `ids`: jobs sent and not yet shown, oldest first; the first one is watched.
+    // `first`: the oldest one when the buttons were last set.
     // `shown`: those that this page is done with. `accepted`: those that the server has taken. `asked`: those that it has not spoken of, and that are asked for all the same.
     constructor(tab) {
         this.tab = tab;
         this.ids = [];
+        this.first = undefined;
         this.accepted = new Set();
         this.asked = new Set();
         this.shown = new Set();
@@ -57,7 +59,12 @@ class TabJobs {
     remember() {
         webui.remember(this.storageKey, JSON.stringify(this.ids.map((id) => ({id, accepted: this.accepted.has(id)}))));
         webui.remember(`${this.tab}_task_id`, this.ids[0] || "");  // where A1111's extensions look
+        const isInterrupting = this.ids.length > 0 && this.ids[0] === this.first && webui.find(`#${this.tab}_generate_box`).classList.contains("interrupting");
         showSubmitButtons(this.tab, this.ids.length === 0);
+        if (isInterrupting) {
+            showSubmitInterruptingPlaceholder(this.tab);
+        }
+        this.first = this.ids[0];
         webui.find(`#${this.tab}_generate`).dataset.waiting = String(Math.max(0, this.ids.length - 1));
         this.holdScreen(this.ids.length > 0);
     }
