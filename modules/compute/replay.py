@@ -126,8 +126,6 @@ class Replays:
         state = state_of(self.model, self._plain_attention)
         if state is None:
             return self.model(*arguments, **named)
-        if not self._is_own(state):
-            return self.model(*arguments, **named)
         way = (self._own_way(kind, self._details, arguments, named) if self._details else None) or self.model
         known = self._known.get(kind)
         if known is None or known.way is not way or known.state != state or not self._is_sure(kind, known):
@@ -135,7 +133,7 @@ class Replays:
             self._known.pop(kind, None)             # its memory first
             known = self._recorded(kind, state, way, arguments, named)
         if known is None:
-            return self._apart(partial(way, *arguments, **named))
+            return self._apart(partial(way, *arguments, **named)) if self._is_own(state) else way(*arguments, **named)
         for mine, given in zip(known.inputs, tensors_of((arguments, named))):
             mine.copy_(given)
         self._apart(known.replay)
@@ -168,7 +166,7 @@ class Replays:
         before = self._seen.get(kind)
         self._seen[kind] = state
         is_new = before is None or before != state
-        if not self._records or is_new or kind in self._refused or not self._has_room(cells_of(arguments[0])):
+        if not self._records or is_new or kind in self._refused or not self._has_room(cells_of(arguments[0])) or not self._is_own(state):
             return None
         with torch.inference_mode(False):
             arguments, named = copied((arguments, named))
@@ -307,8 +305,13 @@ def tensors_of(value: Any) -> Iterator[Tensor]:
 
 def copied(value: Any) -> Any:
     """``value`` with a copy of every tensor in it."""
+    return with_tensors(value, Tensor.clone)
+
+
+def with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """``value`` with what ``change`` gives for every tensor in it."""
     if isinstance(value, Tensor):
-        return value.clone()
+        return change(value)
     if isinstance(value, dict):
-        return {key: copied(each) for key, each in value.items()}
-    return type(value)(copied(each) for each in value) if isinstance(value, tuple | list) else value
+        return {key: with_tensors(each, change) for key, each in value.items()}
+    return type(value)(with_tensors(each, change) for each in value) if isinstance(value, tuple | list) else value

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from modules.compute.replay import tensors_of
+from modules.compute.replay import tensors_of, with_tensors
 
 Step = Callable[[], object]
 
@@ -108,20 +108,16 @@ def _close_together(done: Sequence[_Done], result: Any) -> Iterator[_Done]:
     places: dict[int, torch.UntypedStorage] = {}
     free: list[torch.UntypedStorage] = []
 
-    def moved(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            place = places.get(value.untyped_storage()._cdata)
-            return value if place is None else torch.empty(0, dtype=value.dtype).set_(place, value.storage_offset(), value.shape, value.stride())
-        if isinstance(value, dict):
-            return {key: moved(each) for key, each in value.items()}
-        return type(value)(moved(each) for each in value) if isinstance(value, tuple | list) else value
+    def moved(tensor: Tensor) -> Tensor:
+        place = places.get(tensor.untyped_storage()._cdata)
+        return tensor if place is None else torch.empty(0, dtype=tensor.dtype).set_(place, tensor.storage_offset(), tensor.shape, tensor.stride())
 
     for number, each in enumerate(done):
         for tensor in tensors_of(each.result):
             own = tensor.untyped_storage()
             if own._cdata in each.made - stays and own._cdata not in places:
                 places[own._cdata] = _taken(free, own.nbytes())
-        yield _Done(each.operation, moved(each.arguments), moved(each.named), moved(each.result))
+        yield _Done(each.operation, *(with_tensors(part, moved) for part in (each.arguments, each.named, each.result)))
         free += [places[place] for place in each.read | each.made if last[place] == number and place in places]
 
 
