@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from modules.compute.replay import Kind, State, copied
+from modules.compute.model_state import State
+from modules.compute.replay import Kind, copied
 
 log = logging.getLogger(__name__)
 _MOST_KINDS = 8                                     # sizes and batches of one model; each takes a minute or more, and memory

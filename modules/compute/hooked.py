@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
@@ -20,6 +21,15 @@ def is_free(module: nn.Module) -> bool:
     if "forward" in state or not _convolves_as_its_kind(state) or state["_forward_hooks"] or state["_backward_hooks"] or state["_backward_pre_hooks"]:
         return False
     return all(isinstance(each, Watcher) for each in state["_forward_pre_hooks"].values())
+
+
+def are_free(modules: Iterable[nn.Module]) -> bool:
+    """``is_free`` of each, quickly: nobody did anything to most of them."""
+    touched = [
+        module for module in modules if (own := module.__dict__)["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"]
+        or own["_backward_pre_hooks"] or "forward" in own or "_conv_forward" in own
+    ]  # fmt: skip
+    return all(map(is_free, touched))
 
 
 def _convolves_as_its_kind(state: dict[str, Any]) -> bool:

@@ -8,8 +8,6 @@ works, also by exchanging what a class of PyTorch's or diffusers' does, calls go
 from __future__ import annotations
 
 import logging
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +15,10 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as module_hooks
 
 from modules.compute.hooked import is_free, watch
 from modules.compute.memory import free_bytes
+from modules.compute.model_state import State, details_of, is_work_of, state_of
 
 log = logging.getLogger(__name__)
 _ROOM = 2 * 2**30                                   # what has to be free for others: the VAE
@@ -58,17 +56,6 @@ class Calls(Protocol):
 
 Kind = tuple[Any, ...]
 """How a call looks: its nesting, and each tensor's shape and type; hashable."""
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """What a model is at one moment. marks: compared; kept: what the marks are the addresses of, so that none is given to another meanwhile."""
-
-    marks: list[int]
-    kept: list[Any]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, State) and self.marks == other.marks
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,68 +203,6 @@ def record_on_gpu(work: Callable[[], Any], device: torch.device, inputs: Sequenc
 def cells_of(latents: Tensor) -> int:
     """Of all of them, (B, C, h, w)."""
     return len(latents) * latents.shape[-2] * latents.shape[-1]
-
-
-def state_of(model: nn.Module, plain_attention: tuple[type, ...] = ()) -> State | None:
-    """What ``model`` is now; None where somebody listens at it or changed how a part of it works.
-
-    plain_attention: the attention processors that do the same in every call.
-    """
-    if module_hooks._global_forward_hooks or module_hooks._global_forward_pre_hooks:
-        return None
-    kinds: set[type] = set()
-    marks: list[int] = []
-    kept: list[Any] = []
-    for module in _modules(model):
-        own = module.__dict__
-        if not is_free(module) or (own["_forward_pre_hooks"] and module is not model):
-            return None
-        kinds.add(type(module))
-        marks.append(id(module))
-        kept.append(module)
-        if "processor" in own or "processor" in own["_modules"]:
-            processor = module.processor
-            if type(processor) not in plain_attention:
-                return None
-            kinds.add(type(processor))
-            marks.append(id(processor))
-            kept.append(processor)
-        for tensors in (own["_parameters"], own["_buffers"]):
-            marks += [tensor.data_ptr() for tensor in tensors.values() if tensor is not None]
-    for kind in sorted(kinds, key=id):
-        works = (kind, kind.__call__, getattr(kind, "forward", None))
-        marks += map(id, works)
-        kept += works
-    return State(marks, kept)
-
-
-def details_of(model: nn.Module) -> State:
-    """Everything that the parts of ``model`` have as attributes."""
-    kept = [value for module in _modules(model) for value in (type(module), *module.__dict__.values())]
-    return State([*map(id, kept)], kept)
-
-
-def is_work_of(model: nn.Module, packages: tuple[str, ...]) -> bool:
-    """Whether all that the parts of ``model`` do is written in files of these ``packages``: an extension's function may do something else in each call."""
-    folders = tuple(f"{os.path.dirname(sys.modules[name].__file__ or '')}{os.sep}" for name in packages if name in sys.modules)
-    kinds = {type(module) for module in _modules(model)}
-    kinds |= {type(module.processor) for module in _modules(model) if hasattr(module, "processor")}
-
-    def is_own(kind: type, method: str) -> bool:
-        found = next((each.__dict__[method] for each in kind.__mro__ if method in each.__dict__), None)
-        code = getattr(found, "__code__", None)
-        return found is None or (code is not None and code.co_filename.startswith(folders))
-
-    return all(is_own(kind, method) for kind in kinds for method in ("forward", "__call__"))
-
-
-def _modules(model: nn.Module) -> Iterator[nn.Module]:
-    """``model`` and all its parts; quicker than its own ``modules``."""
-    waiting = [model]
-    while waiting:
-        module = waiting.pop()
-        yield module
-        waiting += [each for each in module.__dict__["_modules"].values() if each is not None]
 
 
 def kind_of(value: Any) -> Kind | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.samplers_cfgpp import dpmpp_2m_cfgpp, dpmpp_2s_ancestral_cfgpp, euler_cfgpp
 from modules.engine.samplers_dpm import dpm_2, dpm_2_ancestral, dpm_adaptive, dpm_fast
@@ -68,11 +70,13 @@ def samplers() -> tuple[SamplerSpec, ...]:
 def add_sampler(spec: SamplerSpec) -> None:
     """Offer another sampler from now on; one of the same name that was added before goes."""
     _added[:] = [*(each for each in _added if each.name != spec.name), spec]
+    _known.cache_clear()
 
 
 def remove_added_samplers() -> None:
     """Only the program's own are left."""
     _added.clear()
+    _known.cache_clear()
 
 
 def schedules() -> tuple[ScheduleSpec, ...]:
@@ -133,8 +137,14 @@ def _names_of(spec: ScheduleSpec) -> tuple[str, ...]:
 
 def _by_name(name: str) -> SamplerSpec | None:
     wanted = name.strip().casefold()
-    known = {each.casefold(): spec for spec in reversed(samplers()) for each in (spec.name, *spec.aliases)}
+    known = _known()
     return next((known[each] for each in (wanted, *_names_here(wanted)) if each in known), None)
+
+
+@cache
+def _known() -> dict[str, SamplerSpec]:
+    """By every name in lower case; the first one of a name."""
+    return {each.casefold(): spec for spec in reversed(samplers()) for each in (spec.name, *spec.aliases)}
 
 
 def _names_here(name: str) -> tuple[str, ...]:

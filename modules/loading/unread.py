@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.compute.memory import give_freed_blocks_back
+from modules.compute.model_state import parts_of
 from modules.compute.policy import ComputePolicy
 from modules.loading.fill import Filling
 from modules.loading.weights import SafetensorsWeights
@@ -229,7 +230,7 @@ def read_later(owner: AnyModule, children: Mapping[str, Unread], users: Mapping[
 
 def _all_of(owner: nn.Module) -> Iterator[Unread]:
     """Of the children of ``owner``, or of what it stands for."""
-    for module in owner.modules():
+    for module in parts_of(owner):
         waiting = module.__dict__.get(_HERE)
         if isinstance(waiting, Waiting):
             yield from tuple(waiting.children.values())

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from modules.compute.compiled import Compiled
 from modules.compute.hooked import Watcher
-from modules.compute.replay import Kind, Replays, details_of, kind_of, state_of
+from modules.compute.model_state import details_of, state_of
+from modules.compute.replay import Kind, Replays, kind_of
 
 
 class Attention(nn.Module):
@@ -250,6 +251,13 @@ def test_strange_arguments_have_no_kind() -> None:
 def test_the_same_model_has_the_same_state() -> None:
     model = Model()
     assert state_of(model, (Processor,)) == state_of(model, (Processor,)) and state_of(model) is None
+
+
+def test_a_part_that_takes_the_class_of_another_part_changes_the_state() -> None:
+    model = nn.Sequential(nn.SiLU(), nn.ReLU(), nn.SiLU())
+    before = state_of(model)
+    model[2].__class__ = nn.ReLU
+    assert before is not None and state_of(model) != before
 
 
 KIND: Kind = ("kind",)
