@@ -145,6 +145,9 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
         from modules.rest_api.build import add_api
 
         add_api(server_app, app, full=flags.api or flags.nowebui)
+    from modules.gradio_ui import no_stubs
+
+    no_stubs.install()
     page = None
     if not flags.nowebui:
         with times.part("import gradio"):

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from modules.gradio_ui import no_stubs
+
 # how long an example takes is other processes' matter; which ones are drawn hangs on the test alone: only the long forms look for new ones
 hypothesis.settings.register_profile("shared machine", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("shared machine")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("SD_WEBUI_RESTARTING", "1")      # servers that tests start open no browser window on a developer's screen
+
+no_stubs.install()                                      # pyright reads the same folders meanwhile
 
 if TYPE_CHECKING:
     import httpx
@@ -45,8 +49,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser tests come first: they take longest, and the other processes share out the rest meanwhile."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/browser/"))
+    """What takes longest comes first: the browser tests, the attacks; the other processes share out the rest meanwhile."""
+    rooms = ("tests/browser/", "tests/security/")
+    items.sort(key=lambda item: next((place for place, room in enumerate(rooms) if item.nodeid.startswith(room)), len(rooms)))
 
 
 @pytest.fixture

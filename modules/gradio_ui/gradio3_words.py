@@ -21,6 +21,7 @@ from gradio.components import Component
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current, is_occupied
+from modules.gradio_ui import no_stubs
 
 DONE = "_speaks_gradio3"
 UNSHOWN = "unshown"     # class of a row or a column that is in the page, but not to be seen: Gradio 6 shows it when told "hidden"
@@ -36,8 +37,7 @@ def install(*more: type[Block]) -> None:
     if getattr(gr, DONE, False):
         return
     setattr(gr, DONE, True)
-    for home in (component_meta, blocks_events):
-        home.create_or_modify_pyi = lambda *_: None  # type: ignore[attr-defined]  # it writes files beside an extension's own
+    no_stubs.install()
     for each in _classes():
         _teach_making(each)
         _teach_events(each)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from modules.launching.console import Console
@@ -30,9 +31,15 @@ def prepare_and_run_tests(
         ensure_requirements(root / TEST_REQUIREMENTS, name="test requirements", pip=pip, console=console, remembered=remembered)
     _prepare_browser(console, environ, may_install=pip is not None)
     environ.setdefault("OMP_NUM_THREADS", "1")  # the tests share the cores by processes; threads of theirs would only wait for each other
-    codes = [_run("ruff", [sys.executable, "-m", "ruff", "check", "."], root, console, environ), _run_pyright(root, console, environ)]
+    ruff = _run("ruff", [sys.executable, "-m", "ruff", "check", "."], root, console, environ)
     options = [*WITHOUT_LONG, *_workers(environ), *_pytest_options(environ)]
-    codes.append(_run("pytest", [sys.executable, "-m", "pytest", "-q", *options], root, console, environ))
+    with ThreadPoolExecutor(1) as beside:           # the tests wait for disks, pages and timers often enough
+        pyright = beside.submit(_run_pyright, root, environ)
+        pytest = _run("pytest", [sys.executable, "-m", "pytest", "-q", *options], root, console, environ)
+        code, lines = pyright.result()
+    for line in lines:
+        console.line(line)
+    codes = [ruff, code, pytest]
     failed = [name for name, code in zip(("ruff", "pyright", "pytest"), codes) if code]
     console.line(f"Not content: {', '.join(failed)}." if failed else "ruff, pyright and pytest are content.")
     return next((code for code in codes if code), 0)
@@ -80,10 +87,10 @@ def _install_browser(console: Console, environ: Mapping[str, str]) -> str:
     return ""
 
 
-def _run_pyright(root: Path, console: Console, environ: Mapping[str, str]) -> int:
-    """pyright's exit code; 0, with a sentence, where its own download of itself fails."""
+def _run_pyright(root: Path, environ: Mapping[str, str]) -> tuple[int, list[str]]:
+    """pyright's exit code, and what to say; code 0 where its own download of itself fails."""
     for stub in (root / "modules").rglob("*.pyi"):
-        stub.unlink()                   # Gradio writes them beside its components when the page is built; pyright would read them instead of the code
+        stub.unlink()                   # Gradio wrote them beside its components before no_stubs.py; pyright would read them instead of the code
     start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "pyright", "--pythonpath", sys.executable], cwd=root, env={**environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
@@ -93,13 +100,8 @@ def _run_pyright(root: Path, console: Console, environ: Mapping[str, str]) -> in
     lines = done.stdout.strip().splitlines()
     summary = next((line for line in reversed(lines) if re.match(r"\d+ errors?, ", line)), "")
     if not summary:
-        console.line(f"pyright: not run, it could not get ready ({lines[-1].strip() if lines else 'no output'})")
-        return 0
-    if done.returncode != 0:
-        for line in lines:
-            console.line(line)
-    console.line(f"pyright: {summary} ({time.monotonic() - start:.1f} s)")
-    return done.returncode
+        return 0, [f"pyright: not run, it could not get ready ({lines[-1].strip() if lines else 'no output'})"]
+    return done.returncode, [*(lines if done.returncode != 0 else []), f"pyright: {summary} ({time.monotonic() - start:.1f} s)"]
 
 
 def _run(name: str, command: Sequence[str], root: Path, console: Console, environ: Mapping[str, str]) -> int:

@@ -47,7 +47,7 @@ def compare(stage: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float) 
     return f"{stage}: off by {off:.2g} of {largest:.2g}" if off > tolerance * largest else None
 
 
-@pytest.mark.parametrize("case", one_in(4, [*cases(), *cases("sd15-inpaint")]), ids=str)
+@pytest.mark.parametrize("case", one_in(6, [*cases(), *cases("sd15-inpaint")]), ids=str)
 def test_a_request_makes_a1111s_picture(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     if reason := reason_to_skip(case):
         pytest.skip(reason)
