@@ -41,6 +41,7 @@ def drawn(folder: Path) -> tuple[list[list[bytes]], list[bool], list[bool]]:
         app.close()
 
 
+@pytest.mark.long
 def test_pictures_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     stays, *away = drawn(tmp_path / "stays")

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -31,7 +30,6 @@ ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 A_USERS_LINE = "--medvram --opt-split-attention --skip-torch-cuda-test --no-half"  # of the person whom this program is made for
-USUAL_VIEWPORT: Any = {"width": 1280, "height": 900}
 SECONDS = 120  # patience with a busy machine; nothing here takes that long on an idle one
 
 
@@ -98,38 +96,15 @@ class Visit:
         return "\n".join(self.page.locator(".webui-toast").all_inner_texts())
 
 
-@pytest.fixture(scope="package")
-def _frequent_visitor(chromium: Browser) -> Iterator[BrowserContext]:
-    """Somebody whose browser keeps the page's scripts from one test to the next, and nothing else: a page is there in a second less."""
-    context = chromium.new_context(viewport=USUAL_VIEWPORT)
-    yield context
-    context.close()
-
-
-def forget(context: BrowserContext, origins: set[str]) -> None:
-    """Close its pages; what pages of these ``origins`` had stored is gone."""
-    for page in context.pages:
-        page.close()
-    context.set_offline(False)
-    page = context.new_page()
-    wire = context.new_cdp_session(page)
-    for origin in origins:
-        wire.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "cookies,local_storage,indexeddb,service_workers,cache_storage"})
-    page.close()
-
-
 @pytest.fixture
-def visit(chromium: Browser, _frequent_visitor: BrowserContext) -> Iterator[Callable[..., Visit]]:
-    """A function (url, context=None, **of the context) -> Visit of a page that is ready, each by another visitor. No page may have made an error of its own."""
+def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
+    """A function (url, context=None, **of the context) -> Visit of a page that is ready. No page may have made an error of its own."""
     contexts: list[BrowserContext] = []
     visits: list[Visit] = []
-    origins: set[str] = set()
 
     def open_page(url: str, context: BrowserContext | None = None, **options: Any) -> Visit:
-        if context is None and not options and not _frequent_visitor.pages:
-            context = _frequent_visitor
-        elif context is None:
-            context = chromium.new_context(viewport=options.pop("viewport", USUAL_VIEWPORT), **options)
+        if context is None:
+            context = chromium.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 900}), **options)
             contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(SECONDS * 1000)
@@ -137,7 +112,6 @@ def visit(chromium: Browser, _frequent_visitor: BrowserContext) -> Iterator[Call
         page.on("request", lambda request: found.requests.append(request.url))
         page.on("pageerror", lambda error: found.errors.append(str(error)))
         page.on("console", lambda message: found.errors.append(message.text) if "callback failed" in message.text else None)
-        origins.add(f"http://{urlsplit(url).netloc}")
         page.goto(url)
         page.wait_for_selector("html.webui-ready", state="attached")
         visits.append(found)
@@ -146,7 +120,6 @@ def visit(chromium: Browser, _frequent_visitor: BrowserContext) -> Iterator[Call
     yield open_page
     for context in contexts:
         context.close()
-    forget(_frequent_visitor, origins)
     assert [error for each in visits for error in each.errors] == []
 
 

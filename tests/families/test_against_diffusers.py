@@ -61,7 +61,7 @@ UNETS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", one_in(2, FAMILY_NAMES))
+@pytest.mark.parametrize("name", one_in(4, FAMILY_NAMES))
 def test_latents_are_those_of_the_diffusers_pipeline(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     ours = _Ours(name, tmp_path, monkeypatch)

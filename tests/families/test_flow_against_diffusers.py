@@ -138,7 +138,7 @@ def server(models: Path) -> Iterator[RunningServer]:
     yield from serve(build_app(parse_flags(["--data-dir", str(models.parent), "--models-dir", str(models), "--no-half", "--api"], {}).flags))
 
 
-@pytest.mark.parametrize("name", one_in(2, NAMES))
+@pytest.mark.parametrize("name", one_in(4, NAMES))
 def test_latents_are_those_of_the_diffusers_pipeline_and_the_api_gives_the_same_picture(
     name: str, server: RunningServer, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

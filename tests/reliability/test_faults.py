@@ -32,6 +32,7 @@ from modules.schema.errors import OutOfMemory
 from modules.schema.flags import parse_flags
 from modules.schema.request import Txt2ImgRequest
 from tests.golden.cases import case, data_dir
+from tests.golden.short_form import one_in
 from tests.golden.stages import components, loras, policy, psnr, resolved_request
 
 pytestmark = [pytest.mark.group("R7"), pytest.mark.group("R8")]
@@ -106,8 +107,8 @@ def part(name: str, parts: Any = None) -> Any:
     return {"unet": found.unet, "decoder": found.vae.decoder, "text encoder": found.text_encoders[0].module}[name]
 
 
-@pytest.mark.parametrize("fault", [no_numbers, no_memory, no_memory_on_the_cpu])
-@pytest.mark.parametrize(("name", "call"), [("unet", 0), ("unet", 1), ("decoder", 0)])
+@pytest.mark.parametrize("fault", one_in(2, [no_numbers, no_memory, no_memory_on_the_cpu]))
+@pytest.mark.parametrize(("name", "call"), [("unet", 1), pytest.param("unet", 0, marks=pytest.mark.long), ("decoder", 0)])
 def test_a_fault_that_passes_costs_time_and_not_the_picture(name: str, call: int, fault: Fault) -> None:
     with injected(part(name), fault, [call]):
         result = drawn()
@@ -240,7 +241,7 @@ def asked(app: App) -> Outcome:
     return generate_blocking(app, Txt2ImgRequest.from_flat({"prompt": "a cat", "steps": 1, "width": 64, "height": 64, "seed": 1, "sampler_name": "Euler"}))
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", one_in(2, [1, 0]))
 def test_memory_that_runs_out_while_a_checkpoint_is_loaded(app: App, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """In its first part or a later one. Once: the others are let go, it is loaded again, and that is said. Always: a clear error, and the next job works."""
     plain = asked(app)

@@ -43,6 +43,7 @@ def swap(real: Real, count: int, seed: int) -> None:
     assert max(files[half:]) <= max(files[:half]) + 2
 
 
+@pytest.mark.long
 def test_in_random_order(real: Real) -> None:
     swap(real, 12, seed=1)
 
