@@ -1,6 +1,6 @@
-"""Gradio's own scripts with less work in them: where a place is found as this Gradio writes it, it is written otherwise; elsewhere the script stays.
+"""Gradio's own scripts with less work in them, and a fault less: where a place is found as this Gradio writes it, it is written otherwise; elsewhere the script stays.
 
-What they do is the same, for every page; the names of variables are taken over from what is found.
+Beside that, what they do is the same, for every page; the names of variables are taken over from what is found.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _CONSTRUCTOR = re.compile(
     r"for\(let (\w+) of (?P<words>\w+)\)this\.shared\[\7\]=this\._translate_and_store\(`shared`,\7,(?P=given)\.shared_props\[\7\]\),"
     r"this\.props\[\7\]=this\._translate_and_store\(`props`,\7,(?P=given)\.props\[\7\]\);"
 )
+
+_CLOSED = re.compile(r"===`close_stream`\)\{(?P<close>[\w$]+\([\w$]+,(?P<client>[\w$]+)\.abort_controller\));return\}")
 
 
 def mended(text: str) -> str:
@@ -62,6 +64,12 @@ def _constructor(found: re.Match[str]) -> str:
     )
 
 
+def _closed(found: re.Match[str]) -> str:
+    """The server closes the stream of answers when it has given the last one. Whoever asked just before that arrives would wait for the next question: here the stream is opened again."""
+    close, client = found.group("close", "client")
+    return f"===`close_stream`){{{close};[...{client}.unclosed_events].some(n=>n in {client}.event_callbacks)&&{client}.open_stream();return}}"
+
+
 PLACES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
-    (_STREAMS, _streams), (_TEMPLATE, _template), (_CONSTRUCTOR, _constructor),
+    (_STREAMS, _streams), (_TEMPLATE, _template), (_CONSTRUCTOR, _constructor), (_CLOSED, _closed),
 )
