@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -183,6 +184,25 @@ class RunningServer:
     url: str
     app: App
     client: httpx.Client
+
+
+@contextmanager
+def served(server_app: Any, *, log_level: str = "warning") -> Iterator[str]:
+    """The address of ``server_app``, an ASGI application, on a free port until the block ends."""
+    import uvicorn
+
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(server_app, log_level=log_level, timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
 
 
 def serve(app: App, *, full: bool = True) -> Iterator[RunningServer]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
 from modules.gradio_ui.gradio_files import FRONTEND_URL, GradioFiles
+from tests.conftest import served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -44,14 +42,8 @@ def extensions_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     app = FastAPI()
     app.mount(f"/{FRONTEND_URL}", GradioFiles())
     gr.mount_gradio_app(app, page, path="/", ssr_mode=False)
-    bound = socket.socket()
-    bound.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
-    thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
-    server.should_exit = True
-    thread.join(10)
+    with served(app) as url:
+        yield url
 
 
 def test_who_asks_while_it_is_being_closed_gets_an_answer(extensions_page: str, chromium: Browser) -> None:

@@ -218,14 +218,11 @@ def test_five_thousand_files_are_listed_in_two_seconds_on_a_second_start(tmp_pat
     first = Catalogue(roots(tmp_path), FileCache(cache))
     first.refresh()
     assert first.wait(60)
-    taken = []
-    for _ in range(3):              # the best of them: the machine may be busy with other things, this process with what other tests left behind
-        started = time.process_time()
-        later = Catalogue(roots(tmp_path), FileCache(cache))
-        assert len(later.checkpoints()) == 5000
-        assert later.find_checkpoint("4999").name == "49/4999.safetensors"
-        taken.append(time.process_time() - started)
-    assert min(taken) < 2, taken
+    started = time.thread_time()  # the list is made in this one: the machine, and what other tests left at work in the process, may be busy with other things
+    second = Catalogue(roots(tmp_path), FileCache(cache))
+    assert len(second.checkpoints()) == 5000
+    assert second.find_checkpoint("4999").name == "49/4999.safetensors"
+    assert time.thread_time() - started < 2
 
 
 def test_the_vae_is_chosen_by_a1111s_rules(catalogue: Catalogue, folder: Path, tmp_path: Path) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import served
 from tests.security.wire import Wire
 
 if TYPE_CHECKING:
@@ -88,7 +86,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
         parsed, extensions = webui.read_command_line(["--data-dir", str(folder), "--api", "--gradio-auth", f"{USER}:{PASSWORD}", "--api-server-stop"])
         app, server_app = webui.build(parsed, StartupTimes(), extensions)
         try:
-            for url in _served(server_app):
+            with served(server_app, log_level="critical") as url:
                 wire = Wire(url=url, auth=f"{USER}:{PASSWORD}")
                 yield Attacked(url=url, app=app, server_app=server_app, engine=engine, folder=folder, wire=wire)
                 wire.close()
@@ -125,18 +123,3 @@ def furnish(folder: Path) -> None:
     (folder / "extensions" / "visitor" / "scripts" / "visitor.py").write_text(EXTENSION)
     (folder / "extensions" / "visitor" / "out").symlink_to(outside)
     (folder / "models" / "Lora" / "out").symlink_to(outside)
-
-
-def _served(server_app: Any) -> Iterator[str]:
-    import uvicorn
-
-    bound = socket.socket()
-    bound.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(server_app, log_level="critical", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
