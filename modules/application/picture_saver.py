@@ -144,9 +144,11 @@ class PictureSaver:
         infotext = self._ears.text_of(image, self._writer.infotext)
         is_first = not self._futures
         self._tell(image, infotext)
-        self._futures.append(self._submit(lambda: self._save(image, infotext)))
-        if is_first:                                # while the picture is being saved
-            self._remember_prompt(infotext)
+        try:
+            self._futures.append(self._submit(lambda: self._save(image, infotext)))
+        finally:                                    # while the picture is being saved, or though it could not be
+            if is_first:
+                self._remember_prompt(infotext)
 
     def take_beside(self, image: GeneratedImage, suffix: str, *, saved: bool = True, shown: bool = False) -> None:
         """A picture that belongs to ``image``'s: another stage of it, or its mask. suffix: behind the file's name. shown: it is one of the job's pictures."""
