@@ -187,13 +187,13 @@ class RunningServer:
 
 
 @contextmanager
-def served(server_app: Any, *, log_level: str = "warning") -> Iterator[str]:
-    """The address of ``server_app``, an ASGI application, on a free port until the block ends."""
+def served(server_app: Any, *, log_level: str = "warning", at_the_end: Callable[[], object] = lambda: None) -> Iterator[str]:
+    """The address of ``server_app``, an ASGI application, on a free port until the block ends. at_the_end: what lets its open answers go, called once it takes no new requests."""
     import uvicorn
 
-    bound = socket.socket()
+    bound = socket.socket(proto=socket.IPPROTO_TCP)     # named: asyncio sends small answers of other sockets 40 ms late
     bound.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(server_app, log_level=log_level, timeout_graceful_shutdown=1))
+    server = uvicorn.Server(uvicorn.Config(server_app, log_level=log_level, timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
     thread.start()
     while not server.started and thread.is_alive():
@@ -202,32 +202,21 @@ def served(server_app: Any, *, log_level: str = "warning") -> Iterator[str]:
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     finally:
         server.should_exit = True
+        at_the_end()
         thread.join(10)
 
 
 def serve(app: App, *, full: bool = True) -> Iterator[RunningServer]:
     """Serve ``app``'s API (without the page) until the generator is closed."""
     import httpx
-    import uvicorn
     from fastapi import FastAPI
 
     from modules.rest_api.build import add_api
 
     server_app = FastAPI(title="Stable Diffusion web UI")
     add_api(server_app, app, full=full)
-    bound = socket.socket()
-    bound.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(server_app, log_level="warning", timeout_graceful_shutdown=3))
-    thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-    while not server.started and thread.is_alive():
-        time.sleep(0.01)
-    with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+    with served(server_app, at_the_end=app.close) as url, httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
         yield RunningServer(url=url, app=app, client=client)
-    server.should_exit = True
-    app.close()
-    thread.join(10)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -137,7 +136,6 @@ def _fake_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakePage]:
     """For this folder only: while it lives, every server of this process draws with the fake engine."""
     import io
 
-    import uvicorn
     from fastapi import FastAPI
     from PIL import Image
 
@@ -146,7 +144,7 @@ def _fake_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakePage]:
     from modules.gradio_ui.build import build_ui, mount
     from modules.rest_api.build import add_api
     from modules.schema.flags import parse_flags
-    from tests.conftest import FakeEngine
+    from tests.conftest import FakeEngine, served
 
     class PreviewingEngine(FakeEngine):
         def _sample(self, request: Any, progress: Any, cancel: Any) -> bool:
@@ -170,15 +168,8 @@ def _fake_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakePage]:
         app = build_app(parse_flags(["--data-dir", str(folder), "--api"], {}).flags)
         server_app = FastAPI()
         add_api(server_app, app, full=True)
-        bound = socket.socket()
-        bound.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(mount(server_app, build_ui(app), app), log_level="warning", timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
-        thread.start()
-        yield FakePage(url=f"http://127.0.0.1:{bound.getsockname()[1]}/", app=app, engine=engine)
-        engine.gate.set()
-        server.should_exit = True
-        thread.join(10)
+        with served(mount(server_app, build_ui(app), app), at_the_end=engine.gate.set) as url:
+            yield FakePage(url=url + "/", app=app, engine=engine)
         app.close()
 
 
