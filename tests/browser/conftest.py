@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import Browser, BrowserContext, ViewportSize
     from playwright.sync_api import Page as BrowserPage
 
     from modules.application.app import App
@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 A_USERS_LINE = "--medvram --opt-split-attention --skip-torch-cuda-test --no-half"  # of the person whom this program is made for
+SCREEN: ViewportSize = {"width": 1280, "height": 900}
 SECONDS = 120  # patience with a busy machine; nothing here takes that long on an idle one
 
 
@@ -95,6 +96,18 @@ class Visit:
         return "\n".join(self.page.locator(".webui-toast").all_inner_texts())
 
 
+def _opened(context: BrowserContext, url: str) -> Visit:
+    page = context.new_page()
+    page.set_default_timeout(SECONDS * 1000)
+    found = Visit(page=page, requests=[], errors=[])
+    page.on("request", lambda request: found.requests.append(request.url))
+    page.on("pageerror", lambda error: found.errors.append(str(error)))
+    page.on("console", lambda message: found.errors.append(message.text) if "callback failed" in message.text else None)
+    page.goto(url)
+    page.wait_for_selector("html.webui-ready", state="attached")
+    return found
+
+
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
     """A function (url, context=None, **of the context) -> Visit of a page that is ready. No page may have made an error of its own."""
@@ -103,18 +116,10 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
 
     def open_page(url: str, context: BrowserContext | None = None, **options: Any) -> Visit:
         if context is None:
-            context = chromium.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 900}), **options)
+            context = chromium.new_context(viewport=options.pop("viewport", SCREEN), **options)
             contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(SECONDS * 1000)
-        found = Visit(page=page, requests=[], errors=[])
-        page.on("request", lambda request: found.requests.append(request.url))
-        page.on("pageerror", lambda error: found.errors.append(str(error)))
-        page.on("console", lambda message: found.errors.append(message.text) if "callback failed" in message.text else None)
-        page.goto(url)
-        page.wait_for_selector("html.webui-ready", state="attached")
-        visits.append(found)
-        return found
+        visits.append(_opened(context, url))
+        return visits[-1]
 
     yield open_page
     for context in contexts:
@@ -184,6 +189,22 @@ def fake_page(_fake_page: FakePage) -> Iterator[FakePage]:
             _fake_page.app.jobs.interrupt(job.id)
             _fake_page.app.jobs.wait(job, 10)
     _fake_page.engine.started.clear()
+
+
+@pytest.fixture(scope="module")
+def _open_visit(chromium: Browser, _fake_page: FakePage) -> Iterator[Visit]:
+    context = chromium.new_context(viewport=SCREEN)
+    yield _opened(context, _fake_page.url)
+    context.close()
+
+
+@pytest.fixture
+def open_visit(fake_page: FakePage, _open_visit: Visit) -> Iterator[Visit]:
+    """A page that stays open, with what a file's earlier tests left in its fields: opening one takes seconds. For tests that set whatever they look at."""
+    _open_visit.page.click("#tab_txt2img-button")
+    yield _open_visit
+    _open_visit.page.set_viewport_size(SCREEN)
+    assert _open_visit.errors == []
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,8 +63,8 @@ def test_a_job_that_ended_while_the_tab_was_closed_is_shown(fake_page: FakePage,
     assert again.infotext().startswith("finished alone")
 
 
-def test_generating_again_puts_the_second_job_in_line(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
+def test_generating_again_puts_the_second_job_in_line(fake_page: FakePage, open_visit: Visit) -> None:
+    browser = open_visit
     hold(fake_page, browser, "first")
     browser.generate("second", **SMALL)
     browser.page.wait_for_function("webui.jobs.txt2img.accepted.size === 2")
@@ -88,8 +88,8 @@ def test_the_place_in_the_queue_is_shown(fake_page: FakePage, visit: Callable[..
     assert waiting.infotext().startswith("mine")
 
 
-def test_escape_twice_interrupts_and_keeps_what_is_finished(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
+def test_escape_twice_interrupts_and_keeps_what_is_finished(fake_page: FakePage, open_visit: Visit) -> None:
+    browser = open_visit
     hold(fake_page, browser)
     browser.page.focus("#txt2img_prompt textarea")
     browser.page.keyboard.press("Escape")           # as A1111's default: the picture at work is finished first,
@@ -101,8 +101,8 @@ def test_escape_twice_interrupts_and_keeps_what_is_finished(fake_page: FakePage,
     assert job.state.value == "interrupted"
 
 
-def test_alt_enter_skips_and_ctrl_enter_generates(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
+def test_alt_enter_skips_and_ctrl_enter_generates(fake_page: FakePage, open_visit: Visit) -> None:
+    browser = open_visit
     browser.page.fill("#txt2img_prompt textarea", "by keyboard")
     fake_page.engine.started.clear()
     fake_page.engine.gate.clear()
@@ -116,8 +116,8 @@ def test_alt_enter_skips_and_ctrl_enter_generates(fake_page: FakePage, visit: Ca
     assert browser.page.input_value("#txt2img_prompt textarea") == "by keyboard"
 
 
-def test_a_job_that_fails_says_why_on_the_page(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
+def test_a_job_that_fails_says_why_on_the_page(fake_page: FakePage, open_visit: Visit) -> None:
+    browser = open_visit
     fake_page.engine.fail_at = 0
     browser.generate("x", **SMALL)
     browser.page.wait_for_selector(".webui-toast.error")

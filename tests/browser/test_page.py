@@ -18,8 +18,8 @@ from tests.browser.conftest import FakePage, Visit
 TEXT = "a pasted cat\nNegative prompt: dog\nSteps: 9, Sampler: Euler a, Schedule type: Karras, CFG scale: 4.5, Seed: 31, Size: 96x128, Clip skip: 2"
 
 
-def test_extensions_find_a1111s_shape(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    page = visit(fake_page.url).page
+def test_extensions_find_a1111s_shape(open_visit: Visit) -> None:
+    page = open_visit.page
     for selector in (
         "#txt2img_prompt > label > textarea", "#txt2img_neg_prompt > label > textarea", "#tabs > .tab-nav > button.selected",
         '#tabs > .tabitem[id^=tab_]:not([style*="display: none"])', "#quicksettings #setting_sd_model_checkpoint input", "#tab_settings #settings_submit",
@@ -55,8 +55,8 @@ def test_callbacks_come_in_order_and_one_failure_stops_none(fake_page: FakePage,
     assert "loaded:string:1" in seen and "update" in seen
 
 
-def test_a_value_set_by_a_script_reaches_the_server(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
+def test_a_value_set_by_a_script_reaches_the_server(fake_page: FakePage, open_visit: Visit) -> None:
+    browser = open_visit
     browser.page.evaluate("const area = document.querySelector('#txt2img_prompt > label > textarea'); area.value = 'by script'; updateInput(area);")
     for name, value in {"steps": 2, "width": 72, "seed": 5}.items():
         browser.set(f"txt2img_{name}", value)
@@ -67,11 +67,11 @@ def test_a_value_set_by_a_script_reaches_the_server(fake_page: FakePage, visit: 
     assert (request.prompt, request.steps, request.width, request.seed) == ("by script", 2, 72, 5)
 
 
-def test_small_tools(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
+def test_small_tools(open_visit: Visit) -> None:
+    browser = open_visit
     browser.generate("seeds", steps=1, width=64, height=96, seed=41, batch_count=2)
-    browser.page.wait_for_selector("#txt2img_gallery img")
     browser.wait_idle()
+    browser.page.wait_for_function("document.querySelectorAll('#txt2img_gallery .thumbnails .thumbnail-item').length === 3")
     browser.page.click("#txt2img_random_seed")
     assert browser.value("txt2img_seed") == "-1"
     browser.page.locator("#txt2img_gallery .thumbnails .thumbnail-item").nth(2).click()  # grid, first, second
@@ -83,13 +83,13 @@ def test_small_tools(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
     assert not browser.page.is_visible("#txt2img_subseed")
     browser.page.check("#txt2img_subseed_show input")
     assert browser.page.is_visible("#txt2img_subseed")
-    browser.page.on("dialog", lambda dialog: dialog.accept())
+    browser.page.once("dialog", lambda dialog: dialog.accept())
     browser.page.click("#txt2img_clear_prompt")
     assert browser.value("txt2img_prompt") == ""
 
 
-def test_the_token_counter_counts(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    page = visit(fake_page.url).page
+def test_the_token_counter_counts(open_visit: Visit) -> None:
+    page = open_visit.page
     page.fill("#txt2img_prompt textarea", "a very big red cat")
     page.wait_for_function("document.querySelector('#txt2img_token_counter').innerText.trim() === '5/75'")
 
@@ -115,8 +115,8 @@ def test_fields_survive_a_reload_and_a_new_tab_starts_afresh(fake_page: FakePage
     assert visit(fake_page.url, context=browser.page.context).value("txt2img_prompt") == ""
 
 
-def test_save_and_zip_offer_files(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
+def test_save_and_zip_offer_files(open_visit: Visit) -> None:
+    browser = open_visit
     browser.generate("kept", steps=1, width=64, height=64)
     browser.page.wait_for_selector("#txt2img_gallery img")
     browser.wait_idle()
@@ -128,10 +128,10 @@ def test_save_and_zip_offer_files(fake_page: FakePage, visit: Callable[..., Visi
     assert download.value.suggested_filename.endswith(".zip")
 
 
-def test_png_info_reads_a_picture_and_sends_it_to_txt2img(fake_page: FakePage, visit: Callable[..., Visit], tmp_path: Path) -> None:
+def test_png_info_reads_a_picture_and_sends_it_to_txt2img(open_visit: Visit, tmp_path: Path) -> None:
     picture = tmp_path / "cat.png"
     picture.write_bytes(png_bytes(Image.new("RGB", (8, 8)), TEXT))
-    browser = visit(fake_page.url)
+    browser = open_visit
     browser.page.click("#tab_pnginfo-button")
     browser.page.set_input_files("#pnginfo_image input[type=file]", picture)
     browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Steps: 9')")
@@ -143,8 +143,9 @@ def test_png_info_reads_a_picture_and_sends_it_to_txt2img(fake_page: FakePage, v
     assert "Clip skip: 2" in browser.page.inner_text("#txt2img_override_settings")
 
 
-def test_paste_reads_the_prompt_field(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
+def test_paste_reads_the_prompt_field(open_visit: Visit) -> None:
+    browser = open_visit
+    browser.set("txt2img_steps", 20)
     browser.page.fill("#txt2img_prompt textarea", TEXT)
     browser.page.click("#paste")
     browser.page.wait_for_function("webui.field('txt2img_steps').value === '9'")
@@ -183,18 +184,19 @@ def test_the_checkpoint_is_stored_at_once(fake_page: FakePage, visit: Callable[.
     later.page.wait_for_function("webui.field('setting_sd_model_checkpoint').value.startsWith('second')")
 
 
-@pytest.mark.parametrize("width", [390, 1024, 1440])
-def test_nothing_is_wider_than_the_screen(fake_page: FakePage, visit: Callable[..., Visit], width: int) -> None:
-    page = visit(fake_page.url, viewport={"width": width, "height": 844}).page
-    for tab in ("txt2img", "img2img", "pnginfo", "settings"):
-        page.click(f"#tab_{tab}-button")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
-        box = page.locator(f"#tab_{tab}").bounding_box()
-        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+def test_nothing_is_wider_than_the_screen(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    page = visit(fake_page.url, viewport={"width": 390, "height": 844}).page
+    for width in (390, 1024, 1440):
+        page.set_viewport_size({"width": width, "height": 844})
+        for tab in ("txt2img", "img2img", "pnginfo", "settings"):
+            page.click(f"#tab_{tab}-button")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (width, tab)
+            box = page.locator(f"#tab_{tab}").bounding_box()
+            assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width, (width, tab)
 
 
-def test_everything_that_can_be_pressed_has_a_name(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    page = visit(fake_page.url).page
+def test_everything_that_can_be_pressed_has_a_name(open_visit: Visit) -> None:
+    page = open_visit.page
     nameless = page.evaluate(
         """Array.from(document.querySelectorAll(".gradio-container button, .gradio-container input, .gradio-container textarea, .gradio-container select"))
         .filter((each) => each.offsetParent && !each.closest("[aria-hidden=true]"))
@@ -217,16 +219,16 @@ def test_dark_and_light(fake_page: FakePage, visit: Callable[..., Visit]) -> Non
     assert not page.evaluate("document.body.classList.contains('dark')")
 
 
-def test_tabs_by_keyboard(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    page = visit(fake_page.url).page
+def test_tabs_by_keyboard(open_visit: Visit) -> None:
+    page = open_visit.page
     page.focus("#tab_txt2img-button")
     page.keyboard.press("ArrowRight")
     assert page.is_visible("#img2img_prompt") and page.evaluate("document.activeElement.id") == "tab_img2img-button"
 
 
-def test_gradio_finds_its_components_by_number(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+def test_gradio_finds_its_components_by_number(open_visit: Visit) -> None:
     """Without it, opening the page and every click look through all components many times; a new Gradio may need another way."""
-    page = visit(fake_page.url).page
+    page = open_visit.page
     script = page.locator("script[type=module]").first.text_content()
     assert "findByNumber(AppTree)" in script
     core = re.search(r"assets/(core-[^\"]+)", script)
