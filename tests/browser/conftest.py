@@ -95,6 +95,9 @@ class Visit:
     def toasts(self) -> str:
         return "\n".join(self.page.locator(".webui-toast").all_inner_texts())
 
+    def clear_toasts(self) -> None:
+        self.page.evaluate("document.querySelectorAll('.webui-toast').forEach((each) => each.remove())")
+
 
 def _opened(context: BrowserContext, url: str) -> Visit:
     page = context.new_page()
@@ -201,10 +204,14 @@ def _open_visit(chromium: Browser, _fake_page: FakePage) -> Iterator[Visit]:
 @pytest.fixture
 def open_visit(fake_page: FakePage, _open_visit: Visit) -> Iterator[Visit]:
     """A page that stays open, with what a file's earlier tests left in its fields: opening one takes seconds. For tests that set whatever they look at."""
-    _open_visit.page.click("#tab_txt2img-button")
-    yield _open_visit
-    _open_visit.page.set_viewport_size(SCREEN)
-    assert _open_visit.errors == []
+    yield from _taken_up(_open_visit)
+
+
+def _taken_up(browser: Visit) -> Iterator[Visit]:
+    browser.page.click("#tab_txt2img-button")
+    browser.clear_toasts()
+    yield browser
+    assert browser.errors == []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +233,19 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer
     """The server that users start, with A1111's tiny checkpoint and a tiny upscaler. New checkpoints go into its own folder."""
     with started_server(tmp_path_factory.mktemp("real-server"), line=A_USERS_LINE) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def _open_real_visit(chromium: Browser, real_server: RealServer) -> Iterator[Visit]:
+    context = chromium.new_context(viewport=SCREEN)
+    yield _opened(context, real_server.url)
+    context.close()
+
+
+@pytest.fixture
+def open_real_visit(_open_real_visit: Visit) -> Iterator[Visit]:
+    """As ``open_visit``, of the server that users start."""
+    yield from _taken_up(_open_real_visit)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def test_bad_ones_are_named_and_stop_nothing(server: RealServer, visit: Callable
         assert name in notice, name
     assert "this must not be loaded" not in server.log()
     assert found.page.locator("#tab_bad_tab").count() == 0
-    found.generate("a red circle", steps=2)
+    found.generate("a red circle", steps=2, width=64, height=64)
     found.wait_idle()
     assert found.page.locator("#txt2img_gallery img").count() > 0
 

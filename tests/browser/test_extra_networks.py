@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 
@@ -12,17 +11,19 @@ from tests.browser.conftest import FakePage, Visit
 MANY = 450
 
 
+@pytest.fixture(scope="module")
+def many_loras(_fake_page: FakePage) -> None:
+    folder = _fake_page.app.catalogue.roots.loras[0].folder
+    for number in range(MANY):
+        network(folder / f"part{number // 100}" / f"net_{number:04}.safetensors")
+    _fake_page.app.catalogue.refresh()
+
+
 @pytest.fixture
-def cards_page(fake_page: FakePage, visit: Callable[..., Visit]) -> Visit:
-    folder = fake_page.app.catalogue.roots.loras[0].folder
-    if not folder.exists():
-        for number in range(MANY):
-            network(folder / f"part{number // 100}" / f"net_{number:04}.safetensors")
-    fake_page.app.catalogue.refresh()
-    browser = visit(fake_page.url)
-    browser.page.click("#txt2img_lora-button")
-    browser.page.wait_for_selector("#txt2img_lora_cards .card .name")
-    return browser
+def cards_page(many_loras: None, open_visit: Visit) -> Visit:
+    open_visit.page.click("#txt2img_lora-button")
+    open_visit.page.wait_for_selector("#txt2img_lora_cards .card .name")
+    return open_visit
 
 
 def test_a_card_is_written_into_the_prompt_and_taken_out_again(cards_page: Visit) -> None:
@@ -50,6 +51,8 @@ def test_thousands_of_cards_scroll_with_a_screenful_in_the_page(cards_page: Visi
     page.fill("#txt2img_lora_extra_search", "")
     page.click("#txt2img_lora_dirs button[data-folder=part4]")
     page.wait_for_function("document.getElementById('txt2img_lora_extra_count').textContent === '50 cards'")
+    page.click("#txt2img_lora_dirs button[data-folder=part4]")      # again: all of them
+    page.wait_for_function(f"document.getElementById('txt2img_lora_extra_count').textContent === '{MANY} cards'")
 
 
 def test_what_is_written_in_the_dialog_is_kept(cards_page: Visit, fake_page: FakePage) -> None:

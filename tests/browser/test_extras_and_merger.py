@@ -22,9 +22,9 @@ def choose(page: Page, elem_id: str, text: str) -> None:
     page.wait_for_function(f"document.querySelector('#{elem_id} input').value.startsWith({text!r})")
 
 
-def test_a_picture_is_enlarged_by_a_model_and_sent_round_again(real_server: RealServer, visit: Callable[..., Visit], tmp_path: Path) -> None:
+def test_a_picture_is_enlarged_by_a_model_and_sent_round_again(real_server: RealServer, open_real_visit: Visit, tmp_path: Path) -> None:
     Image.linear_gradient("L").resize((48, 32)).convert("RGB").save(tmp_path / "small.png")
-    page = visit(real_server.url).page
+    page = open_real_visit.page
     page.click("#tab_extras-button")
     page.set_input_files("#extras_image .canvas-file", tmp_path / "small.png")
     choose(page, "extras_upscaler_1", "4x-Tiny")
@@ -40,8 +40,8 @@ def test_a_picture_is_enlarged_by_a_model_and_sent_round_again(real_server: Real
     assert page.is_visible("#tab_img2img")
 
 
-def test_a_new_upscaler_file_shows_after_a_refresh(real_server: RealServer, visit: Callable[..., Visit], tmp_path: Path) -> None:
-    page = visit(real_server.url).page
+def test_a_new_upscaler_file_shows_after_a_refresh(real_server: RealServer, open_real_visit: Visit, tmp_path: Path) -> None:
+    page = open_real_visit.page
     page.click("#tab_extras-button")
     shutil.copyfile(real_server.folder / "upscalers" / "4x-Tiny.pth", real_server.folder / "upscalers" / "4x-Late.pth")
     page.click("#extras_refresh_upscalers")
@@ -49,9 +49,9 @@ def test_a_new_upscaler_file_shows_after_a_refresh(real_server: RealServer, visi
     choose(page, "extras_upscaler_2", "4x-Late")
 
 
-def test_what_is_missing_is_told_on_the_page(real_server: RealServer, visit: Callable[..., Visit], tmp_path: Path) -> None:
+def test_what_is_missing_is_told_on_the_page(open_real_visit: Visit, tmp_path: Path) -> None:
     Image.new("RGB", (16, 16)).save(tmp_path / "small.png")
-    browser = visit(real_server.url)
+    browser = open_real_visit
     page = browser.page
     page.click("#tab_extras-button")
     page.set_input_files("#extras_image .canvas-file", tmp_path / "small.png")

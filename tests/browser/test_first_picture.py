@@ -27,9 +27,9 @@ def test_a_typed_prompt_becomes_a_saved_picture_with_its_parameters(real_server:
     browser.page.wait_for_function("document.getElementById('txt2img_estimate').textContent.startsWith('≈')")
 
 
-def test_each_flag_of_the_line_that_it_was_started_with_is_explained(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+def test_each_flag_of_the_line_that_it_was_started_with_is_explained(real_server: RealServer, open_real_visit: Visit) -> None:
     """In one line at the start, and on the Settings tab beside what was chosen for this machine."""
-    browser = visit(real_server.url)
+    browser = open_real_visit
     browser.page.click("#tab_settings-button")
     browser.page.click('[data-section="tab_sysinfo"]')
     shown = browser.page.inner_text("#compute_policy")
@@ -49,9 +49,9 @@ def test_nothing_is_asked_of_another_machine(real_server: RealServer, visit: Cal
     assert len(browser.requests) > 20
 
 
-def test_a_refused_value_is_told_and_the_next_job_runs(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+def test_a_refused_value_is_told_and_the_next_job_runs(real_server: RealServer, open_real_visit: Visit) -> None:
     before = len(real_server.pictures())
-    browser = visit(real_server.url)
+    browser = open_real_visit
     browser.generate("x", **(SMALL | {"width": 7}))
     browser.page.wait_for_selector(".webui-toast.error")
     assert "Width" in browser.toasts()
@@ -63,8 +63,8 @@ def test_a_refused_value_is_told_and_the_next_job_runs(real_server: RealServer, 
     assert len(real_server.pictures()) == before + 1
 
 
-def test_a_number_put_back_into_its_range_is_told(real_server: RealServer, visit: Callable[..., Visit]) -> None:
-    browser = visit(real_server.url)
+def test_a_number_put_back_into_its_range_is_told(open_real_visit: Visit) -> None:
+    browser = open_real_visit
     width = browser.page.locator("#txt2img_width input[type=number]")
     width.fill("7")
     width.press("Tab")

@@ -69,8 +69,8 @@ def test_only_what_was_painted_is_drawn_anew(real_server: RealServer, visit: Cal
     assert "Denoising strength: 1" in Image.open(saved).info["parameters"]
 
 
-def test_a_picture_goes_from_txt2img_to_inpainting_with_its_parameters(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
+def test_a_picture_goes_from_txt2img_to_inpainting_with_its_parameters(fake_page: FakePage, open_visit: Visit) -> None:
+    browser = open_visit
     browser.generate("a sent cat", steps=3, width=96, height=64, seed=77)
     browser.page.wait_for_selector("#txt2img_gallery img")
     browser.wait_idle()
@@ -86,8 +86,8 @@ def test_a_picture_goes_from_txt2img_to_inpainting_with_its_parameters(fake_page
     assert request.init.pictures[0].size == (96, 64) and request.init.inpaint.mask is not None
 
 
-def test_a_sketch_arrives_as_it_is_seen(fake_page: FakePage, visit: Callable[..., Visit], picture: Path) -> None:
-    browser = visit(fake_page.url)
+def test_a_sketch_arrives_as_it_is_seen(fake_page: FakePage, open_visit: Visit, picture: Path) -> None:
+    browser = open_visit
     page = browser.page
     to_img2img(page, "img2img_sketch")
     put(page, "img2img_sketch", picture)
@@ -162,14 +162,14 @@ def test_a_drawing_survives_a_reload_and_a_new_tab_starts_empty(fake_page: FakeP
     assert fresh.page.evaluate("webui.canvases.img2maskimg.restoring.then(() => Boolean(webui.canvases.img2maskimg.picture))") is False
 
 
-def test_the_picture_goes_to_the_server_once(fake_page: FakePage, visit: Callable[..., Visit], picture: Path) -> None:
-    browser = visit(fake_page.url)
+def test_the_picture_goes_to_the_server_once(fake_page: FakePage, open_visit: Visit, picture: Path) -> None:
+    browser = open_visit
     to_img2img(browser.page, "inpaint_upload")
     put(browser.page, "img_inpaint_base", picture)
     generate(browser, steps=1)
     assert "a mask" in browser.toasts()
     put(browser.page, "img_inpaint_mask", picture)
-    browser.page.evaluate("document.querySelectorAll('.webui-toast').forEach((each) => each.remove())")
+    browser.clear_toasts()
     generate(browser, steps=1)
     sent = len([each for each in browser.requests if "/upload" in each])
     generate(browser, steps=1)
@@ -177,10 +177,10 @@ def test_the_picture_goes_to_the_server_once(fake_page: FakePage, visit: Callabl
     assert fake_page.engine.requests[-1].init.inpaint.mask is not None and browser.toasts() == ""
 
 
-def test_png_info_sends_picture_and_text_to_img2img(fake_page: FakePage, visit: Callable[..., Visit], tmp_path: Path) -> None:
+def test_png_info_sends_picture_and_text_to_img2img(open_visit: Visit, tmp_path: Path) -> None:
     path = tmp_path / "cat.png"
     path.write_bytes(png_bytes(Image.new("RGB", (80, 72)), "an old cat\nSteps: 9, Sampler: Euler a, CFG scale: 4.5, Seed: 31, Size: 40x36, Denoising strength: 0.4"))
-    browser = visit(fake_page.url)
+    browser = open_visit
     browser.page.click("#tab_pnginfo-button")
     browser.page.set_input_files("#pnginfo_image input[type=file]", path)
     browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Steps: 9')")
@@ -218,15 +218,15 @@ def test_fingers_paint_and_the_page_stays_in_its_width(fake_page: FakePage, visi
     assert covered(page, "inpaint_sketch") == painted > 0
 
 
-def test_a_batch_of_files_and_of_a_folder_fills_the_gallery(fake_page: FakePage, visit: Callable[..., Visit], tmp_path: Path) -> None:
+def test_a_batch_of_files_and_of_a_folder_fills_the_gallery(fake_page: FakePage, open_visit: Visit, tmp_path: Path) -> None:
     for name, side in (("one.png", 64), ("two.png", 96)):
         Image.new("RGB", (side, 64), BLUE).save(tmp_path / name)
-    browser = visit(fake_page.url)
+    browser = open_visit
     page = browser.page
     to_img2img(page, "batch")
     generate(browser, steps=1)
     assert "no pictures in this batch" in browser.toasts()
-    page.evaluate("document.querySelectorAll('.webui-toast').forEach((each) => each.remove())")
+    browser.clear_toasts()
     page.set_input_files("#img2img_batch_upload input[type=file]", [tmp_path / "one.png", tmp_path / "two.png"])
     page.wait_for_function("document.querySelector('#img2img_batch_upload').textContent.replace(/\\s/g, '').includes('two.png')")
     generate(browser, steps=1)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.browser.conftest import FakePage, Visit
@@ -23,8 +22,8 @@ def typed(browser: Visit, marked: str, *keys: str) -> str:
     return field.input_value()
 
 
-def test_keys_change_weights_and_move_parts(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
+def test_keys_change_weights_and_move_parts(open_visit: Visit) -> None:
+    browser = open_visit
     for marked, keys, expected in (
         ("a red c|at, dog", [UP], "a red (cat:1.1), dog"),
         ("a red c|at, dog", [UP, UP, UP], "a red (cat:1.3), dog"),
@@ -44,8 +43,8 @@ def test_keys_change_weights_and_move_parts(fake_page: FakePage, visit: Callable
         assert typed(browser, marked, *keys) == expected, marked
 
 
-def test_a_style_is_made_used_pasted_and_deleted(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
+def test_a_style_is_made_used_pasted_and_deleted(fake_page: FakePage, open_visit: Visit) -> None:
+    browser = open_visit
     page = browser.page
     with page.expect_response("**/run/predict*"):     # what the dialog shows at first
         page.click("#txt2img_styles_edit_button")
@@ -71,8 +70,8 @@ def test_a_style_is_made_used_pasted_and_deleted(fake_page: FakePage, visit: Cal
     page.keyboard.press("Escape")
 
 
-def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
+def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, open_visit: Visit) -> None:
+    browser = open_visit
     page = browser.page
     browser.generate("a dropped heron", **{**SMALL, "seed": 77})
     page.wait_for_selector("#txt2img_gallery img")
