@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from modules.application.describing import Describer
 from modules.application.downloads import Downloads
 from modules.application.estimates import Estimates
 from modules.application.faces import Faces
@@ -58,6 +59,7 @@ class App:
     pictures: PictureIndex
     upscalers: Upscalers
     faces: Faces
+    describer: Describer
     downloads: Downloads
     quick_vaes: QuickVaes
     extensions: ExtensionHost = field(default_factory=ExtensionHost)

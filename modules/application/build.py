@@ -10,6 +10,7 @@ from typing import Any
 from modules.application import extras, generation, merging
 from modules.application.app import App
 from modules.application.builtin_network_pages import register_builtin_pages
+from modules.application.describing import Describer
 from modules.application.downloads import Downloads, download_folders
 from modules.application.estimates import Estimates
 from modules.application.faces import Faces
@@ -23,6 +24,7 @@ from modules.application.upscalers import Upscalers
 from modules.compute.hardware import probe
 from modules.compute.policy import policy_from_flags
 from modules.engine.conditioning_cache import ConditioningCache
+from modules.engine.describe_tools import DescribeTools
 from modules.engine.restore_faces import FaceTools
 from modules.engine.styles import set_aside_damaged
 from modules.extension_host.host import ExtensionHost
@@ -87,6 +89,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
         faces=Faces(
             catalogue=catalogue, tools=FaceTools(policy, picture_models), gfpgan_model=flags.gfpgan_model, on_cpu=flags.use_cpu,
         ),
+        describer=Describer(models_dir=paths.models_dir, lists=paths.data_dir / "interrogate", pair_folders=_clip_folders(flags, paths), tools=DescribeTools(policy)),
         downloads=Downloads(
             folders=download_folders(catalogue.roots, paths.models_dir / "ControlNet"), when_done=catalogue.refresh,
             local_allowed=lambda: not settings.get("api_forbid_local_requests"),
@@ -143,6 +146,13 @@ def _take_up_named_checkpoint(flags: Flags, settings: SettingsStore, catalogue: 
         log.warning("--ckpt names %s, which is not there", named)
     else:
         settings.set(generation.CHECKPOINT_KEY, model.title)
+
+
+def _clip_folders(flags: Flags, paths: Paths) -> tuple[Path, ...]:
+    """Where the CLIP that Interrogate asks may lie; the last one is where OpenAI's own package keeps it."""
+    if flags.clip_models_path:
+        return (Path(flags.clip_models_path),)
+    return (paths.models_dir / "CLIP", Path.home() / ".cache" / "clip")
 
 
 def _picture_folders(paths: Paths, settings: SettingsStore) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from modules.application.app import App
+from modules.application.describing import CLIP, DEEPDANBOORU
 from modules.application.extras_operations import ExtrasTools, check_result_size, operations
 from modules.application.outcome import DONE, Attempt, Outcome, OutputImage
 from modules.application.picture_saver import save_options
@@ -32,6 +33,7 @@ from modules.schema.params_extras import ExtrasRequest
 
 log = logging.getLogger(__name__)
 KIND = "extras"
+DESCRIBED_BY = {"Deepbooru": DEEPDANBOORU, "BLIP": CLIP}        # captioners by their names on the page
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff")
 
 
@@ -100,8 +102,12 @@ def runners(app: App) -> dict[str, Callable[[Job], tuple[Any, dict[str, Any]]]]:
 
 
 def _tools(app: App, settings: Any, job: Job | None = None) -> ExtrasTools:
+    captions: dict[str, Any] = {
+        "captions": lambda picture, kind: app.describer.one_of_many(picture, DESCRIBED_BY[kind], settings).words,
+        "check_captions": lambda kind: app.describer.check(DESCRIBED_BY[kind]),
+    }
     if job is None:
-        return ExtrasTools(upscalers=app.upscalers.known(), faces=app.faces.for_job(settings))
+        return ExtrasTools(upscalers=app.upscalers.known(), faces=app.faces.for_job(settings), **captions)
 
     def say(text: str) -> None:
         job.progress.text = text
@@ -109,6 +115,7 @@ def _tools(app: App, settings: Any, job: Job | None = None) -> ExtrasTools:
     return ExtrasTools(
         upscalers=app.upscalers.for_job(settings, say, job.cancel, job.progress.step),
         faces=app.faces.for_job(settings, say=say, cancel=job.cancel),
+        **captions,
         from_page=job.source == "page",
         name_as_suffix=settings.get("use_upscaler_name_as_suffix"),
         again=lambda picture, wanted, make: app.upscalers.recent.get(
@@ -136,6 +143,7 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
         job.result = work.outcome()
         job.summary = {**job.result.summary(), DONE: work.done, "finished": len(work.images)}
         app.jobs.keep(job)
+    app.describer.rest(settings)
     outcome = work.outcome()
     return outcome, outcome.summary()
 

@@ -27,10 +27,13 @@ class ExtrasTools:
     """What the operations of one job work with. from_page: its whole numbers are written without decimals, as A1111's page does.
 
     name_as_suffix: the upscaler's name goes into the file's name. again: may know a result from before; else it calls what makes it.
+    captions: words for a picture, by one of CAPTIONERS. check_captions: raises InvalidValue where the captioner's file is missing.
     """
 
     upscalers: KnownUpscalers
     faces: JobFaces
+    captions: Callable[[Image.Image, str], str] = lambda picture, kind: ""
+    check_captions: Callable[[str], None] = lambda kind: None
     from_page: bool = False
     name_as_suffix: bool = False
     again: Callable[[Image.Image, Enlargement, Callable[[], Image.Image]], Image.Image] = lambda picture, wanted, make: make()
@@ -49,6 +52,7 @@ def operations(asked: ExtrasRequest, tools: ExtrasTools, *, disabled: Sequence[s
         "Auto focal point crop": (4010, asked.crops.focal, lambda each: _focal(each, asked, tools)),
         "Auto-sized crop": (4020, asked.crops.autosized, lambda each: _autosized(each, asked)),
         "Create flipped copies": (4030, asked.copies.flip, lambda each: _flipped(each, asked.copies.flips)),
+        "Caption": (4040, asked.copies.caption, lambda each: _captioned(each, asked.copies.captioners, tools)),
     }
     _check(asked, tools)
     return [Operation(name=name, order=order, apply=apply) for name, (order, on, apply) in wanted.items() if on and name not in disabled]
@@ -73,10 +77,8 @@ def _check(asked: ExtrasRequest, tools: ExtrasTools) -> None:
         tools.faces.check("GFPGAN")
     if asked.faces.codeformer and asked.faces.codeformer_visibility > 0:
         tools.faces.check("CodeFormer")
-    if asked.copies.caption and asked.copies.captioners:
-        raise InvalidValue(
-            f"Captions by {' and '.join(asked.copies.captioners)} cannot be made: no model that describes pictures can be read here yet.",
-            "Switch Caption off.", field="caption_enabled")
+    for kind in asked.copies.captioners if asked.copies.caption else ():
+        tools.check_captions(kind)
 
 
 def _enlargement(asked: Upscale) -> Enlargement:
@@ -163,3 +165,8 @@ def _flipped(given: PostPicture, kinds: Sequence[str]) -> Sequence[PostPicture]:
             picture = flip(picture)
         found.append(replace(given, picture=picture))
     return found
+
+
+def _captioned(given: PostPicture, kinds: Sequence[str], tools: ExtrasTools) -> Sequence[PostPicture]:
+    words = [given.caption, *(tools.captions(given.picture, kind) for kind in kinds)]
+    return [replace(given, caption=", ".join(each for each in words if each))]

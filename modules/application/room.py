@@ -34,9 +34,10 @@ def make_room(app: App) -> None:
 
 
 def _let_go_of_spare(app: App) -> None:
-    """Control networks, upscalers and what extensions keep: each is read again when it is next asked for."""
+    """Control networks, upscalers, what describes pictures and what extensions keep: each is read again when it is next asked for."""
     app.controls.clear()
     app.upscalers.shelf.unload()
+    app.describer.forget()
     for let_go in tuple(app.spare):
         try:
             let_go()

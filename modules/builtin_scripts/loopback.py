@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from modules.a1111.interrogators import words_for
 from modules.a1111.process_images import fix_seed, process_images
 from modules.a1111.processed import Processed
 from modules.a1111.running import running_work
 from modules.a1111.script import Script as ScriptBase
 from modules.a1111.script_pictures import save_grid, setting, sheet_of
 from modules.a1111.state import state
+from modules.application.describing import CLIP, DEEPDANBOORU
+from modules.schema.errors import WebuiError
 
+DESCRIBERS = {"CLIP": CLIP, "DeepBooru": DEEPDANBOORU}
 CURVES = ("Aggressive", "Linear", "Lazy")
 ORIGINAL = 1                    # masked content: from the second loop on there is something to start from
 
@@ -42,8 +46,7 @@ class Script(ScriptBase):
         p.extra_generation_params |= {"Final denoising strength": final_strength, "Denoising curve": curve}
         p.batch_size = p.n_iter = 1
         p.do_not_save_grid = True
-        if interrogation != "None":
-            p.comment("Captions cannot be read from pictures here yet: the prompt was left as it is.")
+        words = _Interrogation(p, interrogation)
         first_strength, first_pictures, first_fill = p.denoising_strength, p.init_images, p.inpainting_fill
         state.job_count = loops * repeats
         found: list[Any] = []
@@ -52,6 +55,7 @@ class Script(ScriptBase):
             p.init_images, p.denoising_strength, p.inpainting_fill = first_pictures, first_strength, first_fill
             last = None
             for loop in range(loops):
+                words.append()
                 processed = process_images(p)
                 if work.stopped or work.cancel.skipped or not processed.images:
                     break
@@ -75,6 +79,25 @@ class Script(ScriptBase):
             sheet = save_grid(p, sheet_of(p, found, 1), info, seed=seed)
             pictures = [sheet, *found] if setting(p, "return_grid") else pictures
         return Processed(p, pictures, seed, info)
+
+
+class _Interrogation:
+    """What a picture shows, behind the prompt that the job was asked for with. kind: as the list has it; "None" leaves the prompt alone."""
+
+    def __init__(self, p: Any, kind: str) -> None:
+        self._p, self._name = p, DESCRIBERS.get(kind)
+        self._prompt = p.prompt if isinstance(p.prompt, str) else p.prompt[0]
+
+    def append(self) -> None:
+        if self._name is None:
+            return
+        try:
+            words = words_for(self._p.init_images[0], self._name)
+        except WebuiError as error:
+            self._p.comment(f"Nothing was appended to the prompt. {error}")
+            self._name = None
+        else:
+            self._p.prompt = f"{self._prompt}, {words}" if self._prompt else words
 
 
 def strength_of(first: float, final: float, curve: str, loop: int, loops: int) -> float:

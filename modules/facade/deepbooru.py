@@ -1,7 +1,7 @@
 """A1111's ``modules.deepbooru``."""
 import re
 
-from modules.a1111.stubs import stubbed
+from modules.a1111.interrogators import DeepDanbooru
+from modules.a1111.interrogators import tagger as model
 
 re_special = re.compile(r"([\\()])")
-__getattr__ = stubbed(__name__, "model DeepDanbooru")

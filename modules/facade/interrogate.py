@@ -1,7 +1,7 @@
 """A1111's ``modules.interrogate``."""
-from collections import namedtuple
-
+from modules.a1111.interrogators import Category, InterrogateModels, category_types
 from modules.a1111.stubs import stubbed
 
-Category = namedtuple("Category", ["name", "topn", "items"])
-__getattr__ = stubbed(__name__, "InterrogateModels category_types download_default_clip_interrogate_categories")
+blip_image_eval_size = 384
+clip_model_name = "ViT-L/14"
+__getattr__ = stubbed(__name__, "download_default_clip_interrogate_categories")

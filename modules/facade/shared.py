@@ -1,6 +1,7 @@
 """A1111's ``modules.shared``: settings, flags, state and the model, by its names."""
 import sys
 
+from modules.a1111.interrogators import interrogator
 from modules.a1111.option_info import OptionHTML, OptionInfo, options_section
 from modules.a1111.options import Options, opts
 from modules.a1111.shared_values import (
@@ -23,4 +24,4 @@ hide_dirs = {"visible": True}
 restricted_opts = None
 sd_hypernetworks = None
 
-__getattr__ = stubbed(__name__, "interrogator", shared_value)
+__getattr__ = stubbed(__name__, "", shared_value)

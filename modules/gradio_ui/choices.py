@@ -56,6 +56,7 @@ class ChoiceSources:
                 "main_operations": lambda: [*MAIN_OPERATIONS, *_foreign_operations(app)],
                 "upscalers": app.upscalers.names,
                 "attentions": lambda: attention_titles(app),
+                "interrogate_categories": app.describer.category_names,
                 "schedulers": lambda: [each.label for each in schedules()],
                 "checkpoints": lambda: [shown_title(app, each) for each in app.catalogue.checkpoints()],
                 "hypernetworks": lambda: [each.stem for each in app.catalogue.hypernetworks()],

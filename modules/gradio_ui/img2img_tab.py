@@ -51,7 +51,7 @@ def build_img2img_tab(app: App, choices: Choices, ui_config: UiConfig, files: Sh
         "soft_inpainting": build_soft_inpainting,
         "image_cfg_scale": partial(_image_cfg_scale, app),
         "depth_map": partial(_depth_map, app),
-        "tools": lambda builder: build_interrogate_buttons(app),
+        "tools": lambda builder: build_interrogate_buttons(),
     }
     return build_generation_tab(app, IMG2IMG, choices, ui_config, files, parts=parts, complete=pictures.img2img_values, send=send_img2img)
 

@@ -49,6 +49,7 @@ SCRIPTS = (
     "notify.js",
     "canvas.js",
     "img2img.js",
+    "describe.js",
     "send_to.js",
     "extras.js",
     "merger.js",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import torch
+from PIL.Image import Resampling
 from torch import Tensor, nn
 
 from modules.compute.placement import KeepResident, Placement
@@ -19,6 +20,8 @@ from modules.loading.weights import open_weights
 from modules.schema.errors import CannotLoad
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from modules.compute.policy import ComputePolicy
     from modules.families.family import Shapes
     from modules.library.model_file import ModelFile
@@ -69,8 +72,7 @@ class VisionEncoder:
     def pixels(self, picture: np.ndarray) -> Tensor:
         """(1, 3, size, size), normalised; what the mask covers is 0."""
         square = cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_AREA)
-        found = torch.from_numpy(np.ascontiguousarray(square[:, :, :3])).float() / 255.0
-        found = (found - torch.tensor(_MEAN)) / torch.tensor(_DEVIATION)
+        found = normalised(square[:, :, :3])
         if square.shape[2] == 4:
             found = found * (1.0 - torch.from_numpy(np.ascontiguousarray(square[:, :, 3:])).float() / 255.0)
         return found.permute(2, 0, 1)[None]
@@ -81,6 +83,20 @@ class VisionEncoder:
             weight = next(self.module.parameters())
             found: Any = self.module(pixels.to(device=self.placement.device, dtype=weight.dtype), output_hidden_states=True)
         return Seen(embeds=found.image_embeds, hidden=found.hidden_states[-2], last=found.last_hidden_state)
+
+
+def normalised(pixels: np.ndarray) -> Tensor:
+    """uint8, (H, W, 3) -> float, as CLIP's training pictures were."""
+    return (torch.from_numpy(np.ascontiguousarray(pixels)).float() / 255.0 - torch.tensor(_MEAN)) / torch.tensor(_DEVIATION)
+
+
+def clip_pixels(picture: Image, side: int, *, cropped: bool = False) -> Tensor:
+    """(1, 3, side, side) by Pillow's bicubic, normalised. cropped: the middle square; else all of it, whatever becomes of its shape."""
+    scale = side / min(picture.size)
+    width, height = (max(round(length * scale), side) for length in picture.size) if cropped else (side, side)
+    left, top = (width - side) // 2, (height - side) // 2
+    shown = picture.convert("RGB").resize((width, height), Resampling.BICUBIC).crop((left, top, left + side, top + side))
+    return normalised(np.array(shown)).permute(2, 0, 1)[None]
 
 
 def load_clip_vision(file: ModelFile, policy: ComputePolicy, placement: Placement | None = None) -> VisionEncoder:

@@ -32,6 +32,19 @@ def t5_tokenizer() -> Tokenizer:
 
 
 @cache
+def bert_tokenizer() -> Tokenizer:
+    """BERT's (uncased), of 30,522 entries: for reading what BLIP writes."""
+    from tokenizers import Tokenizer, decoders
+    from tokenizers.models import WordPiece
+
+    entries = (_FOLDER / "bert_tokenizer" / "vocab.txt").read_text("utf-8").splitlines()
+    tokenizer = Tokenizer(WordPiece({entry: number for number, entry in enumerate(entries)}, unk_token="[UNK]"))
+    tokenizer.decoder = decoders.WordPiece()    # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    return tokenizer
+
+
+@cache
 def qwen_tokenizer() -> Tokenizer:
     """That of Qwen 2, 2.5 and 3: bytes, then one entry for each merge, then the special tokens (151,643 and on)."""
     from tokenizers import AddedToken, Regex, Tokenizer

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from modules.application.app import App
 from modules.rest_api.compression import PageCompression
 from modules.rest_api.credentials import Credentials, credentials_from_flags
+from modules.rest_api.describe_routes import add_describe_routes, add_page_describe_routes
 from modules.rest_api.docs_page import add_docs
 from modules.rest_api.download_routes import add_download_routes
 from modules.rest_api.errors import add_error_answers
@@ -56,13 +57,14 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     add_docs(routes, shown=full)
     if full:
         for add in (add_generation_routes, add_extras_routes, add_progress_routes, add_settings_routes, add_listing_routes, add_info_routes,
-                    add_job_routes, add_unbuilt_routes, add_stop_routes):
+                    add_job_routes, add_describe_routes, add_unbuilt_routes, add_stop_routes):
             add(routes)
     add_internal_routes(routes)
     add_queue_routes(routes)
     add_history_routes(routes)
     add_prompt_routes(routes)
     add_estimate_routes(routes)
+    add_page_describe_routes(routes)
     add_file_route(routes)
     add_network_routes(routes)
     add_download_routes(routes)

@@ -209,6 +209,10 @@ class InterrogateRequest(LenientBody):
     model: str = Field(default="clip", description="clip or deepdanbooru.")
 
 
+class InterrogateResponse(BaseModel):
+    caption: str = Field(description="What was found, as a part of a prompt.")
+
+
 class CreateResponse(BaseModel):
     info: str = Field(description="What was made.")
 

@@ -1,16 +1,14 @@
-"""Routes of A1111 whose work this server does not do: each checks what it can, then says so in A1111's shape."""
+"""Routes of A1111 whose work this server does not do: each says so in A1111's shape."""
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 from fastapi import Body
 
-from modules.imaging.base64_codec import decode_image
-from modules.rest_api.models import CreateResponse, InterrogateRequest, TrainResponse
+from modules.rest_api.models import CreateResponse, TrainResponse
 from modules.rest_api.routes import Routes
-from modules.schema.errors import UnknownName, WebuiError
+from modules.schema.errors import WebuiError
 
-INTERROGATORS = ("clip", "deepdanbooru")
 TRAIN_ELSEWHERE = "Train it with a tool made for that, such as sd-scripts or OneTrainer, and put the file into "
 TRAINING_REMEDIES = {
     "embedding": f"{TRAIN_ELSEWHERE}the folder embeddings; POST /sdapi/v1/refresh-embeddings makes it known.",
@@ -25,21 +23,10 @@ class NotBuilt(WebuiError):
 
 
 def add_unbuilt_routes(routes: Routes) -> None:
-    """interrogate, create/* and train/*."""
-    routes.add_route("/sdapi/v1/interrogate", interrogate, methods=("POST",))
+    """create/* and train/*."""
     for act, model in (("create", CreateResponse), ("train", TrainResponse)):
         for kind in ("embedding", "hypernetwork"):
             routes.add_route(f"/sdapi/v1/{act}/{kind}", _refusing(act, kind), methods=("POST",), model=model)
-
-
-def interrogate(body: InterrogateRequest) -> dict[str, Any]:
-    """Words for a picture: there is no model for that."""
-    decode_image(body.image)
-    if body.model not in INTERROGATORS:
-        raise UnknownName("interrogation model", body.model, INTERROGATORS)
-    raise NotBuilt(
-        f"This server reads no model that describes pictures, so {body.model} cannot be asked.",
-        "Describe the picture yourself, or send it to a program for captions and tags, and use its words as the prompt.")
 
 
 def _refusing(act: str, kind: str) -> Any:

@@ -37,14 +37,14 @@ def test_nothing_that_extensions_use_is_missing_and_most_is_real(a1111: App) -> 
 def test_a_stub_imports_and_says_on_use_what_it_is(a1111: App) -> None:
     from modules.sd_hijack_optimizations import SdOptimization as Base
 
-    from modules import deepbooru, sd_hijack_optimizations
+    from modules import interrogate, sd_hijack_optimizations
 
     class Mine(Base):
         pass
 
     assert is_stub(Base) and not isinstance(5, Base)
-    with pytest.raises(NotHere, match=r"modules.deepbooru.model of A1111"):
-        deepbooru.model.start()
+    with pytest.raises(NotHere, match=r"modules.interrogate.download_default_clip_interrogate_categories of A1111"):
+        interrogate.download_default_clip_interrogate_categories()
     with pytest.raises(NotHere, match="get_available_vram"):
         sd_hijack_optimizations.get_available_vram()
     assert not hasattr(sd_hijack_optimizations, "something_that_a1111_has_not")

@@ -97,4 +97,4 @@ def test_what_cannot_be_done_is_said_at_once(click: Callable[..., Any], tmp_path
     assert "cannot be read" in click(**{MODE: "2", INPUT_DIR: "nowhere"}).error
     assert "--hide-ui-dir-config" in click("--hide-ui-dir-config", **{MODE: "2", INPUT_DIR: "in"}).error
     assert "GFPGANv1.4.pth" in click(**{IMAGE: content(uploaded(tmp_path)), "gfpgan_enabled": True}).error
-    assert "describes pictures" in click(**{IMAGE: content(uploaded(tmp_path)), "caption_enabled": True}).error
+    assert "model-resnet_custom_v3.pt" in click(**{IMAGE: content(uploaded(tmp_path)), "caption_enabled": True}).error

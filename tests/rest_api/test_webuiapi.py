@@ -62,10 +62,10 @@ def test_png_info(api: webuiapi.WebUIApi, first: webuiapi.WebUIApiResult) -> Non
     assert "Seed: 5" in found.info and found.parameters["Seed"] == "5"
 
 
-def test_interrogate_says_why_not(api: webuiapi.WebUIApi, first: webuiapi.WebUIApiResult) -> None:
+def test_interrogate_says_what_is_missing(api: webuiapi.WebUIApi, first: webuiapi.WebUIApiResult) -> None:
     with pytest.raises(RuntimeError) as caught:
         api.interrogate(first.image)
-    assert caught.value.args[0] == 404 and "no model that describes" in caught.value.args[1]
+    assert caught.value.args[0] == 422 and "model_base_caption_capfilt_large.pth" in caught.value.args[1]
     with pytest.raises(RuntimeError) as caught:
         api.interrogate(first.image, model="nope")
     assert caught.value.args[0] == 404

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _TRAINING = "Training is not part of this program."
-_INTERROGATION = "Reading descriptions from pictures (Interrogate) is not part of this program."
 _CONSOLE = "This program draws no bars in the console and lets its libraries print nothing there; progress stands on the page."
 _PUBLISHED = "Every upscaler whose file lies in its folder is listed; nothing is downloaded."
 _LDSR = "LDSR is not among the upscalers that this program can read."
@@ -35,10 +34,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "SWIN_torch_compile": "Upscalers are run as they are: compiling takes longer than most pictures.",
     "ldsr_steps": _LDSR,
     "ldsr_cached": _LDSR,
-    **dict.fromkeys(
-        ("interrogate_keep_models_in_memory", "interrogate_return_ranks", "interrogate_clip_num_beams", "interrogate_clip_min_length",
-         "interrogate_clip_max_length", "interrogate_clip_dict_limit", "interrogate_clip_skip_categories", "interrogate_deepbooru_score_threshold",
-         "deepbooru_sort_alpha", "deepbooru_use_spaces", "deepbooru_escape", "deepbooru_filter_tags"), _INTERROGATION),
     **dict.fromkeys(
         ("unload_models_when_training", "pin_memory", "save_optimizer_state", "save_training_settings_to_txt", "dataset_filename_word_regex",
          "dataset_filename_join_string", "training_image_repeats_per_epoch", "training_write_csv_every", "training_xattention_optimizations",
