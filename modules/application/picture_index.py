@@ -176,22 +176,31 @@ class PictureIndex:
 
 def _opened(path: Path) -> sqlite3.Connection:
     """The index; one that is damaged is made anew, and one that cannot be written lives in memory: it only repeats the folders."""
-    for database in (str(path), str(path), ":memory:"):
-        connection = None
+    for _ in range(2):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(database, check_same_thread=False, timeout=5.0)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(_SCHEMA)
-            connection.execute(f"SELECT {_COLUMNS}, size FROM pictures LIMIT 1").fetchall()
-            return connection
+            return _connected(str(path))
         except (sqlite3.Error, OSError) as error:
             log.warning("the picture index %s is made anew: %s", path, error)
-            if connection is not None:
-                connection.close()
+        try:
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{path}{suffix}").unlink(missing_ok=True)
-    raise OSError("no index can be opened")
+        except OSError as error:            # a folder that may only be read
+            log.warning("the picture index is kept in memory until the next start: %s", error)
+            break
+    return _connected(":memory:")
+
+
+def _connected(database: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(database, check_same_thread=False, timeout=5.0)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript(_SCHEMA)
+        connection.execute(f"SELECT {_COLUMNS}, size FROM pictures LIMIT 1").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _outermost(folders: Sequence[Path]) -> list[Path]:

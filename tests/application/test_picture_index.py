@@ -1,6 +1,7 @@
 """The index follows the output folders, and finds pictures by what they say."""
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -71,6 +72,25 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
     index.close()
     with pytest.raises(sqlite3.Error):
         index.search(Search())
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_pictures_are_listed_where_the_index_cannot_be_written(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that may only be read: the index of before cannot be opened there, nor be taken away."""
+    put(tmp_path / "outputs", "a.png", "a cat")
+    if there:
+        with sqlite3.connect(tmp_path / "index.sqlite3") as before:
+            before.execute("CREATE TABLE pictures (id)")
+    else:
+        (tmp_path / "cache").write_text("a file in the place of the folder")
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    index = PictureIndex(tmp_path / ("index.sqlite3" if there else "cache/index.sqlite3"), lambda: [tmp_path / "outputs"])
+    assert names(index) == ["a.png"] and index.values("model") == ["m1"]
+    index.close()
 
 
 def test_thumbnails_are_small_and_kept(tmp_path: Path) -> None:
