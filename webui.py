@@ -32,7 +32,7 @@ from modules.launching.restart import RESTARTED
 from modules.launching.serving import Address, certificate_files, has_display, listen, when_answering
 from modules.launching.startup_times import StartupTimes
 from modules.launching.subpath import below_subpath
-from modules.schema.errors import WebuiError
+from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import Flags, ParsedFlags, parse_flags
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ def set_environment(environ: MutableMapping[str, str], flags: Flags) -> None:
     environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     environ.setdefault("HF_HUB_OFFLINE", "1")
     environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch on Linux: large tensors in large pages, which come three times as fast
-    environ.setdefault("GRADIO_TEMP_DIR", str(Path(flags.data_dir) / "tmp" / "gradio"))
+    uploads = Path(flags.data_dir).absolute() / "tmp" / "gradio"
+    if os.access(next(each for each in (uploads, *uploads.parents) if each.exists()), os.W_OK):
+        environ.setdefault("GRADIO_TEMP_DIR", str(uploads))  # else Gradio's own, in the system's: this folder may only be read
 
 
 def set_logging(level: str | None) -> None:
@@ -112,7 +114,10 @@ def take_leave() -> None:
 
 def read_command_line(arguments: Sequence[str]) -> tuple[ParsedFlags, ExtensionHost]:
     """The flags, extensions' own included, and the extensions. Raises InvalidValue."""
-    extensions = host_for(parse_flags(arguments, os.environ).flags)
+    flags = parse_flags(arguments, os.environ).flags
+    if Path(flags.data_dir).exists() and not Path(flags.data_dir).is_dir():
+        raise InvalidValue(f"--data-dir names {flags.data_dir}, which is a file.", "Name a folder; one that is not there yet is made.")
+    extensions = host_for(flags)
     parsed = parse_flags(arguments, os.environ, extend=preloads(extensions))
     extensions.extra_flags = parsed.extra
     return parsed, extensions

@@ -14,6 +14,7 @@ from typing import Any
 from modules.a1111.app_slot import current, is_occupied
 from modules.files.atomic import write_json
 from modules.files.json_object import read_or_set_aside
+from modules.files.storage import StorageError
 from modules.library.hashes import old_hash
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,10 @@ def cached_data_for_file(subsection: str, title: str, filename: str, func: Calla
     value = func()
     if value is not None:
         known[title] = {"mtime": changed, "value": value}
-        dump_cache()
+        try:
+            dump_cache()
+        except StorageError as error:       # it is computed again after the next start
+            log.warning("what an extension found out is not kept: %s", error)
     return value
 
 

@@ -17,6 +17,7 @@ from modules.a1111.places import script_path
 from modules.a1111.sampler_list import take_up_added
 from modules.extension_host.load_scripts import ScriptFile, list_scripts, load_scripts
 from modules.files.atomic import write_json
+from modules.files.storage import StorageError
 
 log = logging.getLogger(__name__)
 Take = Callable[[ModuleType, ScriptFile], Any]
@@ -54,8 +55,8 @@ def _write_ui_config(file: Path) -> None:
     if not file.exists():
         try:
             write_json(file, {})
-        except OSError as error:
-            log.info("%s could not be written: %s", file, error)
+        except (StorageError, OSError) as error:        # a full disk, a folder that may only be read
+            log.warning("the page's own values have no file: %s", error)
 
 
 def model_was_loaded() -> None:
