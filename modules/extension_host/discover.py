@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import configparser
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules.extension_host.registry import OrderWish
 from modules.files.json_object import Damaged, read_object
+from modules.files.names import is_text, shown
 
+log = logging.getLogger(__name__)
 BUILTIN = frozenset({"sd-webui-controlnet", "tag-autocomplete", "wildcards"})
 """Extensions that ship with the program; ``--disable-extra-extensions`` leaves these on."""
 
@@ -73,11 +76,18 @@ def read_switches(settings_file: Path, *, disable_all: bool = False, disable_ext
 def find_extensions(folder: Path, switches: Switches) -> tuple[Extension, ...]:
     """All extensions below ``folder``, those that ship first, then by name. Hidden folders and files are none."""
     try:
-        candidates = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))]
+        candidates = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")) and _can_be_shown(path)]
     except OSError:
         return ()
     candidates.sort(key=lambda path: (path.name not in BUILTIN, path.name.casefold()))
     return tuple(_described(path, switches) for path in candidates)
+
+
+def _can_be_shown(path: Path) -> bool:
+    if not is_text(path.name):
+        log.warning("The extension %s is left out: its name is not UTF-8, so that no page can show it. Rename it.", shown(str(path)))
+        return False
+    return True
 
 
 def enabled_folders(folder: Path, switches: Switches) -> tuple[Path, ...]:

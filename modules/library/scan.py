@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from modules.files.names import is_text, shown
 from modules.library.roots import Place
 
+log = logging.getLogger(__name__)
 _DIFFUSERS_INDEX = "model_index.json"
 _DIGITS = re.compile(r"(\d+)")
 
@@ -30,7 +33,7 @@ def scan(places: Iterable[Place], *, hidden: bool = False) -> list[FoundFile]:
 
     hidden: also what is called ".something" or lies in such a folder.
 
-    A folder that is missing or may not be read is passed over; so is a file that vanishes.
+    A folder that is missing or may not be read is passed over; so is a file that vanishes. What has a name that is no text is left out, with a warning.
     """
     found: dict[Path, FoundFile] = {}
     for place in places:
@@ -65,7 +68,7 @@ def _folders(root: Path, hidden: bool) -> Iterator[tuple[str, list[os.DirEntry[s
         try:
             status = os.stat(folder)
             with os.scandir(folder) as listing:
-                entries = [entry for entry in listing if not entry.name.startswith("._" if hidden else ".")]  # "._name": a Mac's notes on a file
+                entries = [entry for entry in listing if not entry.name.startswith("._" if hidden else ".") and _can_be_shown(entry)]  # "._name": a Mac's notes
         except OSError:
             continue
         place = (status.st_dev, status.st_ino)
@@ -88,6 +91,13 @@ def _whole_folder(folder: str, inside: str) -> FoundFile | None:
     except OSError:
         return None
     return FoundFile(Path(folder), os.path.basename(folder) if inside == "." else inside, status.st_size, status.st_mtime, status.st_ctime)
+
+
+def _can_be_shown(entry: os.DirEntry[str]) -> bool:
+    if not is_text(entry.name):
+        log.warning("%s is left out: its name is not UTF-8, so that no page can show it. Rename it.", shown(entry.path))
+        return False
+    return True
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -1,6 +1,7 @@
 """Extension folders are found, switched and ordered without running anything of theirs."""
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ def folder(tmp_path: Path) -> Path:
 def test_shipped_ones_come_first_then_by_name(folder: Path) -> None:
     assert names(folder) == ["tag-autocomplete", "A", "b"]
     assert names(folder / "absent") == []
+
+
+def test_a_folder_whose_name_no_page_can_show_is_left_out_and_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkdir(os.fsencode(folder) + b"/caf\xe9")
+    assert names(folder) == ["tag-autocomplete", "A", "b"]
+    assert "caf\\udce9 is left out" in caplog.text and "Rename it." in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -283,6 +283,17 @@ def test_a_folder_that_may_not_be_read_is_passed_over(catalogue: Catalogue, fold
     assert len(catalogue.checkpoints()) == 2
 
 
+def test_what_has_a_name_that_no_page_can_show_is_left_out_and_said(catalogue: Catalogue, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """From an old zip file: Latin-1 bytes. One such name in a list and Gradio answers no request for the page."""
+    before = names(catalogue)
+    for path in (os.fsencode(folder) + b"/caf\xe9.safetensors", os.fsencode(folder) + b"/\xe9t\xe9/v3.safetensors"):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.link(folder / "v2.safetensors", path)
+    catalogue.refresh()
+    assert names(catalogue) == before
+    assert "caf\\udce9.safetensors is left out" in caplog.text and "\\udce9t\\udce9 is left out" in caplog.text and "Rename it." in caplog.text
+
+
 def test_an_embedding_is_known_to_prompts_at_once_and_a_picture_is_one_when_it_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "embeddings"
     folder.mkdir()

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from modules.paths import data_path
 
 from modules import extensions, script_callbacks, scripts, sd_hijack, shared
+from modules.files.names import is_text
 
 FOLDER = Path(scripts.basedir())
 TAGS = FOLDER / "tags"
@@ -47,7 +48,7 @@ def names() -> dict[str, list[str]]:
         "embeddings": sorted(sd_hijack.model_hijack.embedding_db.word_embeddings),
         "loras": sorted(lora.available_loras),
         "styles": sorted(shared.prompt_styles.styles),
-        "wildcards": sorted(path.relative_to(base).with_suffix("").as_posix() for base in wildcards for path in base.rglob("*.txt")),
+        "wildcards": sorted(filter(is_text, (path.relative_to(base).with_suffix("").as_posix() for base in wildcards for path in base.rglob("*.txt")))),
     }
 
 
