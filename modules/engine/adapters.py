@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 MOST_LORAS = 250                # in one prompt; each is added to the weights by itself
 _TEXT_WIDTHS = {768: "SD 1.x", 1024: "SD 2.x", 1280: "SDXL's refiner", 2048: "SDXL"}  # of the text that a UNet's cross-attention reads
-
+_MARKS = {"double_blocks": "Flux", "single_transformer_blocks": "Flux", "joint_blocks": "SD3"}  # in the names of a denoiser's layers
 _USUAL_PARTS = {"OpenCLIP-G": "te2", "CLIP-G": "te2", "T5-XXL": "te3"}  # what files call a text encoder wherever it stands in a model
 
 
@@ -241,14 +241,27 @@ def _swaps(loaded: Sequence[LoadedLora], components: Components) -> tuple[list[_
 
 
 def _other_family(lora: Lora, layers: Mapping[str, tuple[nn.Module, ...]]) -> str:
-    """What kind of model the file is for, told by the text that its cross-attention reads; "" when that is this model's kind."""
+    """What kind of model the file is for, told by the text that its cross-attention reads; "" when that is this model's kind.
+
+    One that has layers of a denoiser, and not one of them is here, is foreign as a whole: its text encoder's layers alone would fit and do harm.
+    """
     for key, parts in lora.layers.items():
-        down, layer = parts.get("lora_down.weight"), layers.get(key)
-        if down is None or layer is None or not key.endswith(("attn2_to_k", "attn2_to_v")):
+        width, layer = _text_width(parts), layers.get(key)
+        if width is None or layer is None or not key.endswith(("attn2_to_k", "attn2_to_v")):
             continue
-        width, needed = down.shape[1], _weight_of(layer[0]).shape[1]
-        return "" if width == needed else _TEXT_WIDTHS.get(width, f"models whose text is {width} values wide")
-    return ""
+        return "" if width == _weight_of(layer[0]).shape[1] else _TEXT_WIDTHS.get(width, f"models whose text is {width} values wide")
+    keys = [key for key in lora.layers if not key.startswith(TEXT_KEYS)]
+    if not keys or len(keys) == len(lora.layers) or any(key in layers for key in keys):
+        return ""
+    return next((name for part, name in _MARKS.items() if any(part in key for key in keys)), "another kind of model")
+
+
+def _text_width(parts: Mapping[str, Tensor]) -> int | None:
+    """How many values a layer takes that a network of any form was trained on; None where its tensors do not say."""
+    if "lora_down.weight" in parts or "hada_w1_b" in parts or "diff" in parts:
+        return next(parts[name] for name in ("lora_down.weight", "hada_w1_b", "diff") if name in parts).shape[1]
+    factors = [parts.get(f"lokr_w{number}", parts.get(f"lokr_w{number}_b")) for number in "12"]
+    return None if factors[0] is None or factors[1] is None else factors[0].shape[1] * factors[1].shape[1]
 
 
 def _weight_of(layer: nn.Module) -> Tensor:

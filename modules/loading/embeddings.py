@@ -108,7 +108,14 @@ def _tensors(path: Path, values: Mapping[str, Any]) -> tuple[Tensor, ...]:
     if any(tensor.ndim != 2 or not tensor.numel() for tensor in tensors) or len({len(tensor) for tensor in tensors}) != 1:
         shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in tensors)
         raise CannotLoad(path, f"its tensors have the shape {shapes}, which no embedding has", _FOREIGN)
+    if not all(map(are_numbers, tensors)):
+        raise CannotLoad(path, "its values are not all numbers, as after a training that failed", "Choose another version of it.")
     return tensors
+
+
+def are_numbers(tensor: Tensor) -> bool:
+    """Whether no value is NaN or infinite: one such, and nothing of a picture is left."""
+    return bool((tensor.float() if tensor.element_size() == 1 else tensor).isfinite().all())
 
 
 def _only_tensor(path: Path, table: Any) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from modules.library.header import read_header
 from modules.library.model_file import ModelFile
-from modules.loading.embeddings import Embedding
+from modules.loading.embeddings import Embedding, are_numbers
 from modules.loading.lora_names import TEXT_KEYS, place_of
 from modules.loading.weights import open_weights
 from modules.schema.errors import CannotLoad
@@ -52,7 +52,7 @@ class Lora:
 
 
 def read_lora(file: ModelFile) -> Lora:
-    """Read a whole file. Raises CannotLoad for a damaged one, or one without a tensor that belongs to a layer."""
+    """Read a whole file. Raises CannotLoad for a damaged one, one without a tensor that belongs to a layer, or one with values that are no numbers."""
     weights = open_weights(file.path)
     layers: dict[str, dict[str, Tensor]] = {}
     bundled: dict[str, dict[str, Tensor]] = {}
@@ -60,6 +60,8 @@ def read_lora(file: ModelFile) -> Lora:
         for name in weights.header.names:
             stored = getattr(torch, _torch_name(weights.header.dtypes[name]), torch.float32)
             tensor = weights.read(name, stored if stored.is_floating_point else torch.float32, torch.device("cpu"))
+            if not are_numbers(tensor):
+                raise CannotLoad(file.path, f"the values of {name} are not all numbers, as after a training that failed", "Choose another version of it.")
             if name.startswith(_BUNDLED):
                 embedding, _, part = name.removeprefix(_BUNDLED).partition(".")
                 bundled.setdefault(embedding, {})[part] = tensor

@@ -51,14 +51,26 @@ def _finished(raw: _Raw, parts: Parts, weight: Tensor) -> LayerChange:
     change = change * _scale(parts, raw.dimension)
     if "dora_scale" in parts:
         change = _with_magnitude(change, parts["dora_scale"], weight)
-    return LayerChange(change, raw.bias)
+    elif "lora_magnitude_vector" in parts:      # peft's: one per output channel, whatever its shape, which for a convolution is (1, out, 1, 1)
+        change = _with_magnitude(change, parts["lora_magnitude_vector"].flatten(), weight)
+    return LayerChange(change, _bias(raw.bias, parts))
+
+
+def _bias(own: Tensor | None, parts: Parts) -> Tensor | None:
+    """With the difference of the bias that extracted networks have beside any form, or alone."""
+    added = parts.get("diff_b")
+    return own if added is None else added if own is None else own.reshape(-1) + added.reshape(-1)
 
 
 def _sparse(parts: Parts, weight: Tensor) -> Tensor:
     size = [int(side) for side in parts["bias_size"].tolist()]
     if math.prod(size) != weight.numel():
         raise ValueError(f"what it adds is {'x'.join(map(str, size))}, the layer {'x'.join(map(str, weight.shape))}")
-    return torch.sparse_coo_tensor(parts["bias_indices"].long(), parts["bias_values"], size).to_dense().reshape(weight.shape)
+    try:            # without the check an index outside of the layer would be written to wherever it points
+        added = torch.sparse_coo_tensor(parts["bias_indices"].long(), parts["bias_values"], size, check_invariants=True)
+    except RuntimeError as error:
+        raise ValueError(f"what it adds lies outside of the layer: {error}") from error
+    return added.to_dense().reshape(weight.shape)
 
 
 def _scale(parts: Parts, dimension: int | None) -> float:
@@ -167,7 +179,11 @@ def _butterfly(stages: Tensor, flat: Tensor) -> Tensor:
 
 
 def _full(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
-    return _Raw(parts["diff"], bias=parts.get("diff_b"))
+    return _Raw(parts["diff"])
+
+
+def _bias_alone(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
+    return _Raw(torch.zeros_like(weight))
 
 
 def _norm(parts: Parts, weight: Tensor, rank: int | None) -> _Raw:
@@ -186,6 +202,7 @@ _FORMS: tuple[tuple[tuple[str, ...], Callable[[Parts, Tensor, int | None], _Raw]
     (("oft_diag",), _rotation),
     (("diff",), _full),
     (("w_norm", "b_norm"), _norm),
+    (("diff_b",), _bias_alone),
     (("weight", "on_input"), _ia3),
     (("weight",), _ia3),
 )

@@ -19,21 +19,23 @@ _PREFIXES = (
     (re.compile(r"^(?:text_encoders[._])?(?:text_encoder_3|te3|t5(?:xxl)?)[._](?:transformer[._])?"), "te3_"),
     (re.compile(r"^(?:text_encoders[._])?(?:text_encoder_2|te2|clip_g)[._](?:transformer[._])?(?:text_model[._])?"), "te2_"),
     (re.compile(r"^(?:text_encoders[._])?(?:text_encoder|te1?|clip_[lh])[._](?:transformer[._])?(?:text_model[._])?"), "te_"),
+    (re.compile(r"^text_model[._]"), "te_"),        # a text encoder's network in a file of its own, as peft and LyCORIS write it
 )
 TEXT_KEYS = ("te_", "te2_", "te3_")  # what the keys of text encoders' layers begin with
 
 # endings of tensors that diffusers and peft write with dots in the layer's path; kohya's path has none
 _DOTTED_PARTS = re.compile(
-    r"\.(?P<part>lora_[AB](?:\.default)?\.(?:weight|bias)|lora(?:_linear_layer)?\.(?:up|down|mid)\.weight|lora_(?:up|down|mid)\.(?:weight|bias)"
+    r"\.(?P<part>lora_[AB](?:\.\w+)?\.(?:weight|bias)|lora(?:_linear_layer)?\.(?:up|down|mid)\.weight|lora_(?:up|down|mid)\.(?:weight|bias)"
     r"|(?:hada|lokr)_\w+|lora_magnitude_vector(?:\.default)?(?:\.weight)?|dora_scale|alpha|diff|diff_b|w_norm|b_norm"
     r"|oft_(?:blocks|diag)|rescale|on_input|[ab][12]\.weight|bias_(?:indices|values|size))$"
 )
+_ADAPTER = re.compile(r"(?<=^lora_[AB])\.\w+\.(?=weight$|bias$)")     # the name that peft's user gave it, "default" when none
 _PROCESSOR = re.compile(r"\.processor\.(?P<layer>to_[qkv]|to_out)_lora\.(?P<side>up|down)\.weight$")
 _XLABS = re.compile(r"(?P<layer>(?:double|single)_blocks\.\d+\.processor\.\w+)\.(?P<side>up|down)\.weight$")
 _SAME_PART = {
     "lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight", "lora_B.bias": "lora_up.bias",
     "lora.down.weight": "lora_down.weight", "lora.up.weight": "lora_up.weight", "lora.mid.weight": "lora_mid.weight",
-    "lora_magnitude_vector": "dora_scale", "lora_magnitude_vector.weight": "dora_scale",
+    "lora_magnitude_vector.weight": "lora_magnitude_vector",
 }  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def place_of(tensor_name: str) -> TensorPlace:
 
 
 def _part(name: str) -> str:
-    name = name.replace(".default", "").replace("_linear_layer", "")
+    name = _ADAPTER.sub(".", name).replace(".default", "").replace("_linear_layer", "")
     return _SAME_PART.get(name, name)
 
 

@@ -91,6 +91,7 @@ def test_a_preview_picture_is_no_embedding(tmp_path):
     [
         ("two.safetensors", lambda path: save_file({"a": VECTORS, "b": VECTORS + 1}, path)),
         ("cube.safetensors", lambda path: save_file({"a": torch.zeros(2, 2, 2)}, path)),
+        ("failed.safetensors", lambda path: save_file({"emb_params": VECTORS * float("nan")}, path)),
         ("empty.pt", lambda path: torch.save({}, path)),
         ("list.pt", lambda path: torch.save([VECTORS], path)),
         ("cut.safetensors", lambda path: path.write_bytes(write(path).read_bytes()[:-4])),

@@ -38,6 +38,10 @@ QUERY = "down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_q"
         ("double_blocks.3.processor.qkv_lora2.down.weight", "unet_double_blocks_3_processor_qkv_lora2", "lora_down.weight"),
         (f"unet.{QUERY}.lora_B.bias", "unet_" + QUERY.replace(".", "_"), "lora_up.bias"),
         (f"unet.{QUERY}.oft_blocks", "unet_" + QUERY.replace(".", "_"), "oft_blocks"),
+        (f"unet.{QUERY}.lora_A.my_style.weight", "unet_" + QUERY.replace(".", "_"), "lora_down.weight"),
+        (f"unet.{QUERY}.lora_magnitude_vector.weight", "unet_" + QUERY.replace(".", "_"), "lora_magnitude_vector"),
+        ("base_model.model.text_model.encoder.layers.0.mlp.fc1.lora_A.weight", "te_encoder_layers_0_mlp_fc1", "lora_down.weight"),
+        ("lycoris_text_model_encoder_layers_0_mlp_fc1.lokr_w1", "te_encoder_layers_0_mlp_fc1", "lokr_w1"),
         (f"unet.{QUERY}.a1.weight", "unet_" + QUERY.replace(".", "_"), "a1.weight"),
     ],
 )  # fmt: skip
@@ -97,6 +101,9 @@ def test_a_lora_may_add_to_the_bias_and_to_single_weights():
     assert change.bias is not None and torch.allclose(change.bias, parts["lora_up.bias"] / 2)
     with pytest.raises(ValueError, match="it adds is 6x9"):
         layer_change(parts | {"bias_size": torch.tensor([6, 9])}, WEIGHT)
+    for outside in (10**6, -5):             # memory that is not the layer's
+        with pytest.raises(ValueError, match="outside of the layer"):
+            layer_change(parts | {"bias_indices": torch.tensor([[0, outside], [1, 7]])}, WEIGHT)
 
 
 def test_locon_is_the_convolution_of_its_parts():
@@ -160,6 +167,14 @@ def test_dora_gives_each_channel_its_trained_magnitude(shape):
     change = layer_change({"lora_up.weight": UP, "lora_down.weight": DOWN, "dora_scale": magnitude}, WEIGHT)
     assert change is not None
     assert torch.allclose((WEIGHT + change.weight).norm(dim=0 if shape == (1, 8) else 1), magnitude.flatten(), atol=1e-4)
+
+
+@pytest.mark.parametrize("weight", [WEIGHT, CONV])
+def test_pefts_magnitudes_are_of_output_channels_in_any_shape(weight):
+    magnitude = randn(6).abs() + 1
+    parts = {"lora_up.weight": UP, "lora_down.weight": randn(2, *weight.shape[1:]), "lora_magnitude_vector": magnitude.reshape(1, 6, *[1] * (weight.ndim - 2))}
+    change = layer_change(parts, weight)
+    assert change is not None and torch.allclose((weight + change.weight).flatten(1).norm(dim=1), magnitude, atol=1e-4)
 
 
 def test_shapes_that_do_not_fit_and_unknown_forms():

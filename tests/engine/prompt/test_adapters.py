@@ -34,6 +34,11 @@ def shelf(tmp_path):
         "part": layer("lora_unet_conv_in") | layer("lora_unet_other"),
         "wide": layer("lora_unet_conv_in") | layer("lora_unet_conv_out", torch.ones(9, 1)),
         "foreign": layer("lora_unet_double_blocks_0_img_attn_qkv"),
+        "flux": layer("lora_unet_double_blocks_0_img_attn_qkv") | layer("lora_te1_text_model_encoder_q"),
+        "sd2": layer("lora_unet_blocks_0_attn") | layer("lora_te_text_model_encoder_q"),
+        "not-numbers": layer("lora_unet_conv_in", UP * float("nan")),
+        "bias": {"diffusion_model.conv_in.diff_b": torch.ones(4)},
+        "bias-too": layer("lora_unet_conv_in") | {"lora_unet_conv_in.diff_b": torch.ones(4) * 3},
         "full": {"lora_unet_conv_in.diff": torch.ones(4, 4), "lora_unet_conv_in.diff_b": torch.ones(4)},
     }
     for name, tensors in files.items():
@@ -75,6 +80,11 @@ def test_several_add_up_also_the_same_one_twice(shelf):
         {"0.conv_in.weight": 2.5, "0.conv_in.bias": 0.5}, abs=1e-6)
 
 
+def test_a_bias_alone_or_beside_any_form(shelf):
+    assert change(model(), shelf, "<lora:bias:0.5>")[0] == pytest.approx({"0.conv_in.bias": 0.5}, abs=1e-6)
+    assert change(model(), shelf, "<lora:bias-too:0.5>")[0] == pytest.approx({"0.conv_in.weight": 0.5, "0.conv_in.bias": 1.5}, abs=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_weights_are_the_same_to_the_last_bit_afterwards(shelf, dtype):
     components = model(dtype)
@@ -96,6 +106,9 @@ def test_they_are_taken_out_after_an_error_too(shelf):
         ("<lora:gone:1>", "'gone' was not found"),
         ("<lora:broken:1>", "'broken' was left out. Cannot load"),
         ("<lora:foreign:1>", "'foreign' changes nothing in this checkpoint: it was trained for another kind of model than SD1"),
+        ("<lora:flux:1>", "'flux' was left out: it was trained for Flux, and this checkpoint is SD1"),
+        ("<lora:sd2:1>", "'sd2' was left out: it was trained for another kind of model"),
+        ("<lora:not-numbers:1>", "'not-numbers' was left out. Cannot load"),
         ("<lora:part:1>", "1 of the 2 layers of the LoRA 'part' do not fit this checkpoint and were left out (the first: unet_other)"),
         ("<lora:wide:1>", "the first: unet_conv_out"),
         ("<lora:both:x>", "no strength"),
@@ -105,7 +118,7 @@ def test_they_are_taken_out_after_an_error_too(shelf):
 )
 def test_what_cannot_be_used_is_said_and_the_rest_is_used(shelf, prompt, said):
     added, active = change(model(), shelf, prompt + "<lora:full:1>")
-    assert "0.conv_in.bias" in added and len(active.comments) == 1 and said in active.comments[0]
+    assert "0.conv_in.bias" in added and "1.encoder.q.weight" not in added and len(active.comments) == 1 and said in active.comments[0]
 
 
 def test_facts_and_the_key_for_encoded_prompts(shelf):
@@ -152,3 +165,12 @@ def test_a_lora_for_models_with_other_text_is_left_out_whole_and_told():
     assert _other_family(lora(768), layers) == "SD 1.x"
     assert _other_family(lora(2048), layers) == ""
     assert _other_family(lora(56), layers) == "models whose text is 56 values wide"
+
+
+@pytest.mark.parametrize("form", [
+    {"hada_w1_a": torch.zeros(4, 2), "hada_w1_b": torch.zeros(2, 768), "hada_w2_a": torch.zeros(4, 2), "hada_w2_b": torch.zeros(2, 768)},
+    {"lokr_w1": torch.zeros(2, 2), "lokr_w2_a": torch.zeros(2, 1), "lokr_w2_b": torch.zeros(1, 384)}, {"diff": torch.zeros(4, 768)},
+])
+def test_so_is_a_network_of_another_form(form):
+    file = ModelFile(path="x", name="x", kind="lora")
+    assert _other_family(Lora(file=file, layers={"unet_attn2_to_k": form}), {"unet_attn2_to_k": (torch.nn.Linear(2048, 4),)}) == "SD 1.x"
