@@ -100,7 +100,7 @@ def _prepared(
         return Components(
             checkpoint=model_file,
             family=family,
-            prediction=family.prediction if family.is_flow else prediction_of(family, beside, model),
+            prediction=family.prediction if family.is_flow else prediction_of(family, beside, model, weights.header.metadata),
             text_encoders=text_encoders,
             unet=model,
             vae=filled_vae(vae, policy),

@@ -1,7 +1,8 @@
-"""What a checkpoint's UNet predicts: noise or velocity. SD 2.x files do not say; the UNet itself is asked."""
+"""What a checkpoint's UNet predicts: noise or velocity. Few files say it; of SD 2.x the UNet itself is asked."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,15 +13,22 @@ from modules.loading.beside import Beside
 if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
+DECLARED = "modelspec.prediction_type"      # trainers write it into a safetensors header (ModelSpec 1.0)
+_VELOCITY = ("v", "v_prediction")
 _LAST_TIMESTEP = 999
 _CELLS = 8
 _BELOW = -1.0
 
 
-def prediction_of(family: ModelFamily, beside: Beside, unet: UNet2DConditionModel) -> Prediction:
-    """What ``unet`` predicts: as the yaml beside the checkpoint says, else as its family does, else as it behaves."""
+def prediction_of(family: ModelFamily, beside: Beside, unet: UNet2DConditionModel, metadata: Mapping[str, str]) -> Prediction:
+    """What ``unet`` predicts: as the yaml beside the checkpoint says, else as its header or family does, else as it behaves.
+
+    metadata: of the file. "epsilon" there is what it was called before somebody went on training it, so that only velocity counts.
+    """
     if beside.predicts_v is not None:
         return Prediction.V if beside.predicts_v else Prediction.EPSILON
+    if metadata.get(DECLARED, "").strip().lower() in _VELOCITY:
+        return Prediction.V
     if family.prediction_varies:
         return Prediction.V if _behaves_like_v(unet) else Prediction.EPSILON
     return family.prediction

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from modules.families.family import Prediction
 from modules.families.sd2 import SD2
 from modules.families.sd15 import SD1
-from modules.families.sdxl import SDXL_V
+from modules.families.sdxl import SDXL, SDXL_V
 from modules.loading.beside import Beside
-from modules.loading.prediction import prediction_of
+from modules.loading.prediction import DECLARED, prediction_of
 
 
 class _Answers(nn.Module):
@@ -31,17 +31,21 @@ class _Answers(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("family", "says", "factor", "expected"),
+    ("family", "says", "declared", "factor", "expected"),
     [
-        (SD2, None, 1.0, Prediction.EPSILON),
-        (SD2, None, -3.0, Prediction.V),
-        (SD2, True, 1.0, Prediction.V),
-        (SD2, False, -3.0, Prediction.EPSILON),
-        (SD1, None, -3.0, Prediction.EPSILON),
-        (SDXL_V, None, 1.0, Prediction.V),
+        (SD2, None, None, 1.0, Prediction.EPSILON),
+        (SD2, None, None, -3.0, Prediction.V),
+        (SD2, True, None, 1.0, Prediction.V),
+        (SD2, False, "v", -3.0, Prediction.EPSILON),
+        (SD2, None, "epsilon", -3.0, Prediction.V),
+        (SD1, None, None, -3.0, Prediction.EPSILON),
+        (SD1, None, "v", 1.0, Prediction.V),
+        (SDXL, None, "v_prediction", 1.0, Prediction.V),
+        (SDXL_V, None, "epsilon", 1.0, Prediction.V),
     ],
 )
-def test_the_yaml_counts_first_then_the_family_then_the_behaviour(family: Any, says: bool | None, factor: float, expected: Prediction) -> None:
+def test_the_yaml_counts_first_then_header_and_family_then_the_behaviour(
+    family: Any, says: bool | None, declared: str | None, factor: float, expected: Prediction) -> None:
     unet: Any = _Answers(factor)
     with torch.no_grad():
-        assert prediction_of(family, Beside(predicts_v=says), unet) is expected
+        assert prediction_of(family, Beside(predicts_v=says), unet, {} if declared is None else {DECLARED: declared}) is expected
