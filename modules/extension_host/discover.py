@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import configparser
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,18 +75,21 @@ def read_switches(settings_file: Path, *, disable_all: bool = False, disable_ext
 
 
 def find_extensions(folder: Path, switches: Switches) -> tuple[Extension, ...]:
-    """All extensions below ``folder``, those that ship first, then by name. Hidden folders and files are none."""
+    """All extensions below ``folder``, those that ship first, then by name. None are files, and folders that are hidden, closed to us or without a name in text."""
     try:
-        candidates = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")) and _can_be_shown(path)]
+        candidates = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")) and _is_usable(path)]
     except OSError:
         return ()
     candidates.sort(key=lambda path: (path.name not in BUILTIN, path.name.casefold()))
     return tuple(_described(path, switches) for path in candidates)
 
 
-def _can_be_shown(path: Path) -> bool:
+def _is_usable(path: Path) -> bool:
     if not is_text(path.name):
         log.warning("The extension %s is left out: its name is not UTF-8, so that no page can show it. Rename it.", shown(str(path)))
+        return False
+    if not os.access(path, os.R_OK | os.X_OK):
+        log.warning("The extension %s is left out: its folder may not be read. Give this user the right to, or take it away.", path)
         return False
     return True
 

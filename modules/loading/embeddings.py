@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,13 +149,16 @@ class EmbeddingShelf:
         return ShelfFinder(self, [(self._names[name], file) for name, file in by_name.items()], widths)
 
     def load(self, file: ModelFile) -> Embedding | None:
-        """The file's embedding; None for a preview picture. Raises CannotLoad, the second time without reading again."""
+        """The file's embedding; None for a preview picture. Raises CannotLoad, the second time without reading again where the file is at fault."""
         key = (file.path, file.modified, file.size)
         if key not in self._read:
             try:
-                self._read[key] = load_embedding(file.path, self._hash_of(file))
+                embedding = load_embedding(file.path)
+                self._read[key] = None if embedding is None else replace(embedding, sha256=self._hash_of(file))
             except CannotLoad as error:
                 log.warning("%s", error)
+                if isinstance(error.__cause__, PermissionError):
+                    raise               # the right to read it is given without a change to the file
                 self._read[key] = error
         found = self._read[key]
         if isinstance(found, CannotLoad):

@@ -32,6 +32,13 @@ def test_a_folder_whose_name_no_page_can_show_is_left_out_and_said(folder: Path,
     assert "caf\\udce9 is left out" in caplog.text and "Rename it." in caplog.text
 
 
+def test_a_folder_that_may_not_be_read_is_left_out_and_said(folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Such as one that was unpacked by another user; the start ended with it."""
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name != "A")
+    assert names(folder) == ["tag-autocomplete", "b"]
+    assert f"{folder / 'A'} is left out" in caplog.text and "may not be read" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("settings", "flags", "expected"),
     [

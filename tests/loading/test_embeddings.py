@@ -147,3 +147,20 @@ def test_a_broken_file_is_named_only_when_a_prompt_asks_for_it(tmp_path):
     finder = shelf_of(tmp_path).finder(TOKENIZE, (4,))
     assert found(finder, "a cat") == [] and finder.problems == []
     assert found(finder, "broken broken") == [] and len(finder.problems) == 1
+
+
+def test_a_file_that_may_not_be_read_is_told_as_such_and_read_once_it_may(tmp_path, monkeypatch):
+    shelf = shelf_of(tmp_path, word=VECTORS)
+    allowed = [False]
+    real = open
+
+    def guarded(file, *rest, **more):
+        if str(file).endswith("word.safetensors") and not allowed[0]:
+            raise PermissionError(13, "Permission denied", str(file))
+        return real(file, *rest, **more)
+
+    monkeypatch.setattr("builtins.open", guarded)
+    finder = shelf.finder(TOKENIZE, (4,))
+    assert found(finder, "a word") == [] and "Change the file's permissions" in finder.problems[0]
+    allowed[0] = True
+    assert found(shelf.finder(TOKENIZE, (4,)), "a word") == ["word"]
