@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -14,14 +15,17 @@ import gradio as gr
 from gradio.data_classes import _StaticFiles
 from gradio.utils import get_cache_folder, get_upload_folder
 from gradio_client.utils import traverse
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
+
+from modules.files.storage import explain
 
 log = logging.getLogger(__name__)
 
 # Gradio's editor of programs, its monitor and its links to stored pages: each of them answers to "not switched on", or should not be reached at all
 CLOSED = re.compile(r"/+(gradio_api/+)?(dev/|(undo-)?vibe-|monitoring|deep_link|profiling/|runs/?$|run-history/|proxy=)", re.IGNORECASE)
 _FILE = re.compile(r"/+gradio_api/+file[=/](.*)", re.IGNORECASE | re.DOTALL)
+_NOT_WRITTEN = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EROFS)
 _NEVER = frozenset(
     ".py .pyc .pyd .so .dll .exe .bat .sh .ps1 .safetensors .ckpt .pt .pth .bin .gguf .onnx .sqlite .sqlite3 .db .key .pem .crt .env .yaml .yml .toml .ini .cfg".split()  # noqa: SIM905
 )
@@ -48,15 +52,17 @@ class GradioGate:
         await self.app(scope, receive, send)
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Gradio fails over whatever it cannot read: an unknown function, a path too long, a body that is none. That is the caller's mistake."""
+        """Gradio fails over whatever it cannot read: an unknown function, a path too long, a body that is none. That is the caller's mistake;
+        a disk that is full or may not be written to is not."""
         began = False
+        held: list[Message] = []        # an answer that only says "Internal Server Error"; the error itself comes behind it
 
         async def sender(message: Message) -> None:
             nonlocal began
-            if message["type"] == "http.response.start":
-                began = True
-                if message["status"] == 500:
-                    message = {**message, "status": 400}
+            if held or (message["type"] == "http.response.start" and message["status"] == 500):
+                held.append(message)
+                return
+            began = True
             await send(message)
 
         try:
@@ -64,7 +70,17 @@ class GradioGate:
         except Exception as error:
             log.warning("Gradio could not answer %s %s: %s", scope["method"], ascii(scope["path"][:100]), ascii(f"{type(error).__name__}: {error}"[:200]))
             if not began:
-                await JSONResponse({"detail": "This request cannot be understood."}, 400)(scope, receive, send)
+                await _told(error)(scope, receive, send)
+            return
+        for message in held:
+            await send({**message, "status": 400} if message["type"] == "http.response.start" else message)
+
+
+def _told(error: Exception) -> Response:
+    if isinstance(error, OSError) and error.errno in _NOT_WRITTEN:
+        said = explain(error, Path(error.filename or get_upload_folder()))
+        return PlainTextResponse(str(said), said.status)        # the page shows it as it is
+    return JSONResponse({"detail": "This request cannot be understood."}, 400)
 
 
 def check_given_files(values: Any, allowed_paths: Sequence[str]) -> None:
