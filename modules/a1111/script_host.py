@@ -109,7 +109,8 @@ class ScriptHost:
         with working(work):
             try:
                 by_chance = bool(job.payload.get("variation_by_chance"))
-                outcome = self._carried_out(request, work, is_api=job.source == "api", by_chance=by_chance, batch=BatchOrder.of(job))
+                batch = BatchOrder.of(job) if self.takes_batches() else None     # else a part of the house's own batch: one picture of it
+                outcome = self._carried_out(request, work, is_api=job.source == "api", by_chance=by_chance, batch=batch)
             except BaseException:
                 made = tuple(work.made)
                 job.result = Outcome(images=made, shown=made, info={})

@@ -255,6 +255,19 @@ def test_a_replaced_process_batch_has_the_whole_batch(app: App, plain: dict[str,
     assert [(each.picture.size, each.infotext[:5]) for each in job.result.images] == [((48, 48), "a dog")] * 2
 
 
+def test_a_batch_draws_each_picture_once_where_scripts_run(app: App, plain: dict[str, bytes], tmp_path: Path) -> None:
+    """The job of one picture is not taken for the whole batch again."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for name in "abc":
+        input_picture().save(source / f"{name}.png")
+    request = Img2ImgRequest.page_defaults().changed(SMALL | {"init_images": (), "save_images": True})
+    job = submit_batch(app, request, BatchOrder(files=files_of(source), folder=str(source), output=str(out)), source="page")
+    app.jobs.wait(job, 120)
+    assert isinstance(job.result, Outcome), job.error
+    assert len(job.result.images) == 3 and sorted(each.name for each in out.iterdir()) == ["a.png", "b.png", "c.png"]
+
+
 def test_kinds_of_networks_that_extensions_bring_are_told_what_the_prompt_names(app: App, plain: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
 
