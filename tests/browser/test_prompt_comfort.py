@@ -31,7 +31,9 @@ def test_keys_change_weights_and_move_parts(open_visit: Visit) -> None:
         ("a |red cat|, dog", [DOWN], "a (red cat:0.9), dog"),
         ("a (red c|at:1.2), dog", [UP], "a (red cat:1.3), dog"),
         ("a (red c|at:1.1), dog", [DOWN], "a red cat, dog"),
-        ("a ((c|at)), dog", [UP], "a (cat:1.31), dog"),
+        ("a ((c|at)), dog", [UP], "a (cat:1.3), dog"),
+        ("a [c|at], dog", [UP], "a cat, dog"),
+        ("a [[c|at]], dog", [DOWN], "a (cat:0.7), dog"),
         ("x <lora:na|me:0.8>", [UP], "x <lora:name:0.85>"),
         ("x <lora:na|me:1>", [DOWN, DOWN], "x <lora:name:0.9>"),
         ("one, tw|o, three", [RIGHT], "one, three, two"),
@@ -41,6 +43,21 @@ def test_keys_change_weights_and_move_parts(open_visit: Visit) -> None:
         (" | ", [UP, DOWN, LEFT, RIGHT], "  "),
     ):
         assert typed(browser, marked, *keys) == expected, marked
+
+
+def test_the_browsers_undo_takes_back_what_the_keys_did(open_visit: Visit) -> None:
+    page = open_visit.page
+    field = page.locator("#txt2img_prompt textarea")
+    field.fill("")
+    field.click()
+    page.keyboard.type("a dog, a cat")
+    seen = []
+    for key in (UP, UP, LEFT, "Control+z", "Control+z", "Control+z", "Control+Shift+z"):
+        page.keyboard.press(key)
+        seen.append(field.input_value())
+    assert seen[:3] == ["a dog, a (cat:1.1)", "a dog, a (cat:1.2)", "a (cat:1.2), a dog"]
+    assert seen[3:] == ["a dog, a (cat:1.2)", "a dog, a (cat:1.1)", "a dog, a cat", "a dog, a (cat:1.1)"]
+    page.wait_for_function("document.querySelector('#txt2img_token_counter').textContent.trim() !== '0/75'")
 
 
 def test_a_style_is_made_used_pasted_and_deleted(fake_page: FakePage, open_visit: Visit) -> None:

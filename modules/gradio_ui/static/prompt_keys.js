@@ -85,8 +85,8 @@ webui.reweighted = function(text, start, end, up) {
     if (from === to) {
         return null;
     }
-    const {before, after, weight} = webui.outerWeight(text, from, to);
     const step = Number(opts.keyedit_precision_attention) || 0.1;
+    const {before, after, weight} = webui.outerWeight(text, from, to, step);
     const next = webui.roundWeight(weight + (up ? step : -step));
     const [left, right] = next === "1" ? ["", ""] : ["(", `:${next})`];
     const head = text.slice(0, from - before) + left;
@@ -99,8 +99,9 @@ webui.withoutWeight = function(text, [start, end]) {
     return [start, weight ? end - weight[0].length : end];
 };
 
-// The weight that stands around [from, to), and how many letters say so before and after it. ((x)) and [x] count as A1111 counts them.
-webui.outerWeight = function(text, from, to) {
+// The weight that stands around [from, to), and how many letters say so before and after it. ((x)) and [x] count as A1111 counts them:
+// to the nearest step, so that [x] weighs nothing special one step up, and not 1.0091.
+webui.outerWeight = function(text, from, to, step) {
     const said = text.slice(to).match(/^:\s*(-?\d*\.?\d+)\s*\)/);
     if (text[from - 1] === "(" && said) {
         return {before: 1, after: said[0].length, weight: Number(said[1])};
@@ -111,7 +112,7 @@ webui.outerWeight = function(text, from, to) {
             depth += 1;
         }
         if (depth > 0) {
-            return {before: depth, after: depth, weight: factor ** depth};
+            return {before: depth, after: depth, weight: Math.round(factor ** depth / step) * step};
         }
     }
     return {before: 0, after: 0, weight: 1};
@@ -149,11 +150,28 @@ webui.movedPart = function(text, start, end, right) {
     return {text: now, start: at, end: at + (right ? body1 : body2).length};
 };
 
+// What differs is typed in, by the browser's own command: a value that is set empties what Ctrl+Z can take back.
 webui.editPrompt = function(field, change) {
-    if (change) {
-        webui.setField(field, change.text);
-        field.setSelectionRange(change.start, change.end);
+    if (!change || change.text === field.value) {
+        return;
     }
+    const [before, after] = [field.value, change.text];
+    const shorter = Math.min(before.length, after.length);
+    let [head, tail] = [0, 0];
+    while (head < shorter && before[head] === after[head]) {
+        head += 1;
+    }
+    while (tail < shorter - head && before[before.length - 1 - tail] === after[after.length - 1 - tail]) {
+        tail += 1;
+    }
+    field.focus();
+    field.setSelectionRange(head, before.length - tail);
+    const words = after.slice(head, after.length - tail);
+    document.execCommand(words ? "insertText" : "delete", false, words);
+    if (field.value !== after) {
+        webui.setField(field, after);
+    }
+    field.setSelectionRange(change.start, change.end);
 };
 
 function keyupEditAttention(event) {
