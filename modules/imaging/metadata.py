@@ -16,6 +16,7 @@ from modules.schema.errors import InvalidValue
 PNG_KEY = "parameters"
 MOST_TEXTS = 200                    # that are read of one picture; programs write a handful
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "TIFF", "MPO")      # that are opened; Pillow's readers of others see no file of a stranger
+_PNG_MODES = frozenset({"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"})     # what a PNG holds; a printer's JPEG is CMYK, say
 _UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
 _NOT_FOR_USERS = frozenset({
     "background", "chromaticity", "comment", "dpi", "duration", "exif", "gamma", "icc_profile", "interlace", "jfif", "jfif_density", "jfif_unit",
@@ -59,6 +60,8 @@ def png_bytes(image: Image.Image, infotext: str = "", extra: Mapping[str, str] |
 
     compress_level: zlib's 0..9; 4 takes half the time of Pillow's 6 and gives files 2 % larger.
     """
+    if image.mode not in _PNG_MODES:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     chunks = PngImagePlugin.PngInfo()
     for key, text in {**(extra or {}), **({PNG_KEY: infotext} if infotext else {})}.items():
         chunks.add_text(key, printable(text))

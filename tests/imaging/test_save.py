@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import threading
 from dataclasses import replace
@@ -180,6 +181,14 @@ def test_two_threads_may_encode_one_picture() -> None:
     for each in threads:
         each.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV", "F"])
+def test_pictures_of_every_mode_become_pngs(mode: str) -> None:
+    """A photograph meant for printing is CMYK, which no PNG holds."""
+    red = Image.new("RGB", (8, 8), (200, 0, 0)).convert("L" if mode == "F" else "RGB").convert(mode)
+    again = Image.open(io.BytesIO(png_bytes(red)))
+    assert again.convert("RGB").getpixel((4, 4)) == red.convert("RGB").getpixel((4, 4))
 
 
 def test_png_round_trip_is_exact() -> None:
