@@ -8,13 +8,14 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
+from modules.a1111.app_slot import current
 from modules.a1111.process_images import fix_seed, get_fixed_seed, process_images
 from modules.a1111.processed import Processed
 from modules.a1111.running import running_work
 from modules.a1111.script import Script as ScriptBase
 from modules.a1111.state import state
 from modules.schema.check import checked
-from modules.schema.errors import InvalidValue
+from modules.schema.errors import InvalidValue, UnknownName
 from modules.schema.param import ParamEntry
 from modules.schema.table import TABLES
 
@@ -48,6 +49,8 @@ class Script(ScriptBase):
         if len(lines) > MOST_LINES:
             raise InvalidValue(f"{len(lines)} lines; at most {MOST_LINES} are accepted.", field="script_args")
         jobs = [options_of(line, number, p) for number, line in enumerate(lines, 1)]
+        for number, job in enumerate(jobs, 1):
+            check_checkpoint(job.get("sd_model", ""), number)
         if iterate or same_seed:
             fix_seed(p)
         p.do_not_save_grid = True
@@ -73,6 +76,14 @@ class Script(ScriptBase):
             if iterate:
                 seed = get_fixed_seed(seed) + p.batch_size * p.n_iter
         return together(p, made)
+
+
+def check_checkpoint(named: str, number: int) -> None:
+    """Raises InvalidValue, which names the line: the usual way of such overrides is to draw with whatever is loaded, without a word."""
+    try:
+        current().catalogue.find_checkpoint(named)
+    except UnknownName as error:
+        raise InvalidValue(f"Line {number}: {error}", field="script_args") from error
 
 
 def together(p: Any, made: list[Processed]) -> Processed:

@@ -120,6 +120,12 @@ def test_prompts_from_lines(app: App, fake_engine: FakeEngine) -> None:
             draw(app, "prompts from file or textbox", False, False, "start", wrong)
 
 
+def test_a_line_that_names_a_checkpoint_that_is_not_here_is_told_before_anything_is_drawn(app: App, fake_engine: FakeEngine) -> None:
+    with pytest.raises(InvalidValue, match="Line 2: .*nowhere"):
+        draw(app, "prompts from file or textbox", False, False, "start", "--prompt x --sd_model fake\n--prompt x --sd_model nowhere")
+    assert fake_engine.requests == []
+
+
 def test_sd_upscale_draws_over_each_tile(app: App, fake_engine: FakeEngine) -> None:
     outcome = redraw(app, "sd upscale", None, 16, "Lanczos", 2.0)
     assert len(fake_engine.requests) == 9 and {each.init.pictures[0].size for each in fake_engine.requests} == {(64, 64)}
