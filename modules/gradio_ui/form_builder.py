@@ -27,7 +27,7 @@ class FormBuilder:
     setting: a setting's value by key, for what the user shows or hides.
     native_size: what width and height start with where ui-config.json says nothing; None for the table's own.
     parts: what builds the ``Part``s of the layout, by name.
-    complete: see ``Form``. tools: the small buttons made, by elem_id; switches: the checkboxes that are no field; places: what comes and goes with the
+    complete: see ``Form``. tools: the small buttons made, by elem_id; switches: what is seen and is no field; places: what comes and goes with the
     checkpoint.
     """
 
@@ -119,7 +119,7 @@ class FormBuilder:
                     self.build(item.items, guard)
             case Stack():
                 with form_column(self._id(item.elem_id) if item.elem_id else None, *item.classes, scale=item.scale):
-                    self.build(item.items, guard)
+                    self.build(item.items, self._place(self._id(item.toggle)) if item.toggle else guard)
             case Fold():
                 self._fold(item)
             case Part():
@@ -128,7 +128,11 @@ class FormBuilder:
     def _toggle(self, item: Toggle) -> None:
         classes = ["gradio-checkbox", "toggle"]
         elem_id = self._id(item.elem_id)
-        self.switches[elem_id] = gr.Checkbox(False, label=item.label, elem_id=elem_id, elem_classes=classes, interactive=True, min_width=0, scale=0)
+        is_on = self.ui_config.is_open(self.table.tab, item.label, False)
+        self.own(elem_id, gr.Checkbox(is_on, label=item.label, elem_id=elem_id, elem_classes=classes, interactive=True, min_width=0, scale=0))
+
+    def _place(self, name: str) -> int:
+        return next(place for place, each in enumerate(self.fields) if each.name == name)
 
     def _fold(self, item: Fold) -> None:
         elem_id = self._id(item.elem_id)

@@ -19,7 +19,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Toggle:
-    """A checkbox of the page alone: it shows or hides something, and is part of no request."""
+    """A checkbox that shows or hides a ``Stack``, and is itself part of no request."""
 
     elem_id: str
     label: str
@@ -44,12 +44,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Stack:
-    """Items one below the other; ``scale`` is the share of the line they stand in."""
+    """Items one below the other; ``scale`` is the share of the line they stand in.
+
+    toggle: elem_id of a ``Toggle`` above. While it is off the items do not count.
+    """
 
     elem_id: str | None
     items: tuple[Item, ...]
     scale: int = 1
     classes: tuple[str, ...] = ()
+    toggle: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ SEED_EXTRAS = Stack(
         ),
         Line("{tab}_seed_resize_from_row", ("seed_resize_from_w", "seed_resize_from_h")),
     ),
+    toggle="{tab}_subseed_show",
 )
 
 TXT2IMG_SECTIONS: tuple[Item, ...] = (

@@ -27,7 +27,9 @@ from modules.schema.widgets import Checkbox, Dropdown, Number, Radio, Slider, Te
 
 NOT_PASTED = frozenset({"batch_size", "styles"})  # they say how the picture was made, not what it is
 HIRES_MARKS = ("Hires upscale", "Hires resize-1", "Hires resize-2")  # written by hires fix alone; 0 where it is only filled in
+SEED_EXTRAS, VARIATION_MARKS = "_subseed_show", ("Variation seed", "Seed resize from-1")
 CHECKPOINT = "sd_model_checkpoint"
+MOST = 2**64 - 1  # no whole number beyond it goes to the browser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ class Paster:
         values = {key: value for key, value in read.items() if key not in without}
         if only is not None:
             wanted = self._values({key: value for key, value in values.items() if key in only})
-            return [gr.skip(), *self._updates({name: value for name, value in wanted.items() if not name.endswith("-checkbox")})]
+            return [gr.skip(), *self._updates({name: value for name, value in wanted.items() if not name.endswith(("-checkbox", SEED_EXTRAS))})]
         skipped: set[str] = set(self.app.settings.get("infotext_skip_pasting") or ())
         values, styles = self._without_styles(values)
         wanted = self._values({key: value for key, value in values.items() if key not in skipped})
@@ -108,6 +110,7 @@ class Paster:
             found.setdefault("negative_prompt", "")
         found["enable_hr"] = any(infotext.get(key, "0") != "0" for key in HIRES_MARKS)
         found[f"{self.form.table.tab}_enable-checkbox"] = "Refiner" in infotext
+        found[f"{self.form.table.tab}{SEED_EXTRAS}"] = any(key in infotext for key in VARIATION_MARKS)
         return found | dict(self.scripts(infotext))
 
     def _typed(self, entry: ParamEntry, text: str) -> Any:
@@ -189,7 +192,8 @@ def _number(text: str) -> int | float | None:
         return None
     if not math.isfinite(number):
         return None
-    return int(text) if text.lstrip("-").isdecimal() else number
+    exact = int(text) if text.lstrip("-").isdecimal() else number
+    return exact if abs(exact) <= MOST else None
 
 
 def _with_sampler_split(infotext: Mapping[str, str]) -> dict[str, str]:

@@ -58,11 +58,12 @@ class Defaults:
         config = UiConfig.read(self.config_file)
         for form in self.forms:
             known = {entry.api_name for entry in form.table}
-            for field in form.fields:
+            guards = {each.guard for each in form.fields}
+            for place, field in enumerate(form.fields):
                 component = field.component
                 elem_id, label = component.elem_id or "", getattr(component, "label", None)
-                is_fold = elem_id.endswith("-checkbox") and isinstance(component, Checkbox)
-                if not (field.name in known or is_fold) or elem_id not in values or not label:
+                opens_more = isinstance(component, Checkbox) and (place in guards or elem_id.endswith("-checkbox"))
+                if not (field.name in known or opens_more) or elem_id not in values or not label:
                     continue
                 key = f"{form.table.tab}/{label}/value"
                 before = config.values.get(key, getattr(component, "value", None))

@@ -121,7 +121,7 @@ def test_prompts_from_lines(app: App, fake_engine: FakeEngine) -> None:
 
 
 def test_a_line_that_names_a_checkpoint_that_is_not_here_is_told_before_anything_is_drawn(app: App, fake_engine: FakeEngine) -> None:
-    with pytest.raises(InvalidValue, match="Line 2: .*nowhere"):
+    with pytest.raises(InvalidValue, match=r"Line 2: .*nowhere"):
         draw(app, "prompts from file or textbox", False, False, "start", "--prompt x --sd_model fake\n--prompt x --sd_model nowhere")
     assert fake_engine.requests == []
 

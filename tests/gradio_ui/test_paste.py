@@ -47,8 +47,19 @@ def test_fields_take_what_the_text_says(paste: Callable[[str], tuple[Any, dict[s
         "prompt": "a red potion\non a table", "negative_prompt": "blurry", "steps": 31, "sampler_name": "Euler a", "scheduler": "Karras", "cfg_scale": 4.5,
         "seed": 77, "width": 96, "height": 128, "subseed": 9, "subseed_strength": 0.25, "seed_resize_from_w": 64, "seed_resize_from_h": 72,
         "enable_hr": False, "hr_resize_x": 0, "hr_resize_y": 0, "hr_sampler_name": "Use same sampler", "hr_scheduler": "Use same scheduler", "hr_prompt": "",
-        "hr_negative_prompt": "", "hr_checkpoint_name": "Use same checkpoint", "txt2img_enable-checkbox": False,
+        "hr_negative_prompt": "", "hr_checkpoint_name": "Use same checkpoint", "txt2img_enable-checkbox": False, "txt2img_subseed_show": True,
     }  # fmt: skip
+
+
+def test_extra_is_on_where_the_text_has_a_variation_and_off_elsewhere(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:
+    plain = "a cat\nSteps: 9, Sampler: Euler, CFG scale: 4.5, Seed: 1, Size: 64x64"
+    shown = [paste(plain + more)[1]["txt2img_subseed_show"] for more in (", Seed resize from: 64x72", "", ", Variation seed: 3, Variation seed strength: 0.1")]
+    assert shown == [True, False, True]
+
+
+def test_a_number_too_large_for_a_browser_leaves_its_field_and_the_rest_is_taken(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:
+    _, values = paste(f"a cat\nSteps: 9, Sampler: Euler, CFG scale: 4.5, Seed: {10**20}, Size: 64x64, Variation seed: {2**64 - 1}")
+    assert "seed" not in values and (values["steps"], values["subseed"]) == (9, 2**64 - 1)
 
 
 def test_hires_fix_is_switched_on_by_what_it_wrote(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:

@@ -30,14 +30,14 @@ def test_every_value_arrives_under_its_own_name(page: BuiltPage) -> None:
         "hr_resize_y": 128, "hr_sampler_name": "Euler", "hr_scheduler": "Exponential", "hr_prompt": "fur", "hr_negative_prompt": "feathers",
         "hr_checkpoint_name": "other", "refiner_checkpoint": "third", "refiner_switch_at": 0.4,
     }  # fmt: skip
-    folds = {"txt2img_enable-checkbox": True}
+    folds = {"txt2img_enable-checkbox": True, "txt2img_subseed_show": True}
     assert {field.name for field in page.form.fields} == {*asked, *folds}
     flat = page.form.request(page.values(**asked, **folds)).to_flat()
     assert {name: flat[name] for name in asked} == asked
 
 
 def test_what_stands_in_a_closed_fold_is_not_asked_for(page: BuiltPage) -> None:
-    request = page.form.request(page.values(enable_hr=False, hr_scale=3.0, hr_prompt="fur"))
+    request = page.form.request(page.values(enable_hr=False, hr_scale=3.0, hr_prompt="fur", subseed=7, subseed_strength=0.5, seed_resize_from_w=64))
     assert request == page.form.request(page.values())
 
 

@@ -35,6 +35,7 @@ def test_folds_can_be_open_at_the_start(page: BuiltPage, tmp_path: Path) -> None
     config = tmp_path / "ui-config.json"
     defaults = Defaults(forms=(page.form,), config_file=config)
     assert "txt2img/Hires. fix/value" in defaults.view(json.dumps({"txt2img_hr-checkbox": True}))
+    assert "txt2img/Extra/value" in defaults.view(json.dumps({"txt2img_subseed_show": True}))
     defaults.apply(json.dumps({"txt2img_hr-checkbox": True, "txt2img_enable-checkbox": True}))
     stored = UiConfig.read(config)
     assert stored.is_open("txt2img", "Hires. fix", False) and stored.is_open("txt2img", "Refiner", False) and not stored.is_open("img2img", "Refiner", False)
