@@ -36,7 +36,8 @@ def build_png_info_tab(txt2img: GenerationTab, img2img: GenerationTab) -> None:
             text = bridge_text("pnginfo_generation_info")
             with gr.Row(elem_id="pnginfo_send", elem_classes=["gradio-row", "send-buttons"]):
                 buttons = {goal: gr.Button(f"Send to {goal}", elem_id=f"{goal}_tab", min_width=0) for goal in GOALS}
-    image.change(picture_info, inputs=[image], outputs=[shown, text], **QUICK)
+    # without preprocessing: Gradio's own fails without a word on what is no picture
+    image.change(lambda sent: picture_info(sent and sent["path"]), inputs=[image], outputs=[shown, text], preprocess=False, **QUICK)
     picture = "webui.shownPicture('pnginfo_image')"
     buttons["txt2img"].click(
         txt2img.paster.from_text,

@@ -133,6 +133,10 @@ def test_png_info_reads_a_picture_and_sends_it_to_txt2img(open_visit: Visit, tmp
     picture.write_bytes(png_bytes(Image.new("RGB", (8, 8)), TEXT))
     browser = open_visit
     browser.page.click("#tab_pnginfo-button")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    browser.page.set_input_files("#pnginfo_image input[type=file]", tmp_path / "broken.png")
+    browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Not a picture')")
+    browser.page.click("#pnginfo_image button[aria-label*=emove]")
     browser.page.set_input_files("#pnginfo_image input[type=file]", picture)
     browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Steps: 9')")
     browser.page.click("#txt2img_tab")
