@@ -199,6 +199,17 @@ def test_nothing_is_wider_than_the_screen(fake_page: FakePage, visit: Callable[.
             assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width, (width, tab)
 
 
+def test_no_field_scrolls_sideways(open_visit: Visit) -> None:
+    page = open_visit.page
+    page.set_viewport_size({"width": 800, "height": 900})
+    for tab in ("txt2img", "modelmerger"):
+        page.click(f"#tab_{tab}-button")
+        page.wait_for_timeout(200)
+        assert page.evaluate(
+            """(tab) => Array.from(document.querySelectorAll(`#tab_${tab} .block`)).filter((each) => each.offsetParent && each.scrollWidth > each.clientWidth + 1
+            && ["auto", "scroll"].includes(getComputedStyle(each).overflowX)).map((each) => each.id)""", tab) == []  # fmt: skip
+
+
 def test_everything_that_can_be_pressed_has_a_name(open_visit: Visit) -> None:
     page = open_visit.page
     nameless = page.evaluate(
