@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, MutableMapping
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -57,6 +58,7 @@ class JobQueue:
         self._closing = False
         self._paused = False
         self._worker: threading.Thread | None = None
+        self._before_start = threading.RLock()      # held by whoever does the worker's work before there is one
 
     def also_run(self, runners: Mapping[str, Runner]) -> None:
         """More kinds of jobs, from those who stand above the builder of this queue."""
@@ -64,7 +66,7 @@ class JobQueue:
 
     def start(self) -> None:
         """Take up the jobs that a former server left, and begin to work."""
-        with self._change:
+        with self._before_start, self._change:
             if self._worker is not None:
                 return
             for job in self._store.recover():
@@ -100,9 +102,13 @@ class JobQueue:
         """Run ``function`` on the worker thread, after the running job and before the waiting ones, and return what it returns.
 
         Its exception is raised here. TimeoutError when it did not end within ``timeout`` seconds; then it still runs later.
+        Before ``start()`` it runs here and now: an extension may want the model while the server is being built.
         """
         if threading.current_thread() is self._worker:
             return function()
+        with self._before_start if self._worker is None else nullcontext():
+            if self._worker is None and not self._closing:
+                return function()
         return self.call_soon(function).result(timeout)
 
     def call_soon(self, function: Callable[[], T]) -> Future[T]:

@@ -160,3 +160,17 @@ def test_whoever_waits_is_told_once(queue: JobQueue, gate: threading.Event) -> N
     job.when_over(lambda: told.append("late"))
     assert told == ["before", "1", "late"]
     assert queue.call_soon(lambda: 3).result(5) == 3
+
+
+def test_before_the_worker_begins_a_call_runs_where_it_is_made() -> None:
+    """An extension asks for the model while the server is being built: waiting for a worker that begins afterwards, the server never came up."""
+    made = JobQueue(JobStore(":memory:"), {})
+    here = threading.current_thread()
+    found: list[threading.Thread] = []
+    asking = threading.Thread(target=lambda: found.append(made.call(lambda: made.call(threading.current_thread))), daemon=True)
+    asking.start()
+    asking.join(5)
+    assert found == [asking]
+    made.start()
+    assert made.call(threading.current_thread) not in (here, asking)
+    made.close()
