@@ -230,6 +230,12 @@ class ScriptBridge(PictureListener):
     def sampler(self, spec: SamplerSpec, *, hires: bool) -> SamplerSpec:
         return spec if self._sampler is None else self._sampler.spec(spec)
 
+    def guidance(self, scale: float) -> float:
+        """``p.cfg_scale`` as it stands when the pass begins: scripts change it for the hires pass alone."""
+        with self._told("p.cfg_scale"):
+            scale = scale if self.scripts is None else float(self.p.cfg_scale)
+        return scale
+
     def combined(self, call: DenoiserCall, rows: Tensor, weights: RowWeights, guidance_scale: float) -> Tensor | None:
         return None if self._sampler is None else self._sampler.combined(call, rows, weights, guidance_scale)
 

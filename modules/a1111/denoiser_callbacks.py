@@ -21,9 +21,9 @@ def before_model(p: Any, call: DenoiserCall) -> DenoiserCall:
     """on_cfg_denoiser. SDXL's conditionings are dicts with "crossattn" and "vector", as in A1111."""
     if not listened("cfg_denoiser"):
         return call
-    before = call.sigma.clone()
+    before, no_picture = call.sigma.clone(), call.x.new_zeros(len(call.x), 5, 1, 1)
     params = CFGDenoiserParams(
-        call.x, call.image_cond, call.sigma, call.step, call.total_steps, _cond(call.cond, call.vector_cond),
+        call.x, no_picture if call.image_cond is None else call.image_cond, call.sigma, call.step, call.total_steps, _cond(call.cond, call.vector_cond),
         None if call.uncond is None else _cond(call.uncond, call.vector_uncond), _denoiser(p, call),
     )  # fmt: skip
     callbacks.cfg_denoiser_callback(params)
@@ -31,7 +31,7 @@ def before_model(p: Any, call: DenoiserCall) -> DenoiserCall:
     uncond, vector_uncond = _parts(params.text_uncond)
     told = None if torch.equal(params.sigma, before) else params.sigma
     return replace(
-        call, x=params.x, sigma=params.sigma, told_sigma=told, image_cond=params.image_cond, cond=cond, vector_cond=vector, uncond=uncond,
+        call, x=params.x, sigma=params.sigma, told_sigma=told, image_cond=_picture(params.image_cond), cond=cond, vector_cond=vector, uncond=uncond,
         vector_uncond=vector_uncond,
     )  # fmt: skip
 
@@ -67,6 +67,11 @@ def _denoiser(p: Any, call: DenoiserCall) -> Any:
         return made
     return SimpleNamespace(p=p, step=call.step, total_steps=call.total_steps, steps=p.steps, sampler=p.sampler, mask=None, nmask=None,
                            init_latent=getattr(p, "init_latent", None), image_cfg_scale=getattr(p, "image_cfg_scale", None))
+
+
+def _picture(image_cond: Any) -> Any:
+    """None where it is, or was cut from, the zeros (B, 5, 1, 1) that stand there when the model reads no picture."""
+    return None if image_cond is None or image_cond.shape[-2:] == (1, 1) else image_cond
 
 
 def _cond(cross: Tensor, vector: Tensor | None) -> Any:

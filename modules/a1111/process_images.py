@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -16,16 +15,12 @@ from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, first_of
 from modules.a1111.running import RunningWork, running_work, working
 from modules.a1111.script_arguments import request_part
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures, with_usual_networks
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures
 from modules.application.outcome import Outcome, OutputImage
-from modules.application.paths import styles_files
 from modules.application.picture_run import PictureWork
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.hooks import NeverCancelled
 from modules.engine.plan import fixed_seed
-from modules.engine.prompt_comments import strip_comments
-from modules.engine.resolved import ResolvedRequest
-from modules.engine.styles import apply_styles, read_styles
 from modules.jobs.progress import Progress
 
 
@@ -47,7 +42,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     for key in p.own_params:
         p.extra_generation_params.pop(key, None)
     p.own_params.clear()
-    set_up_prompts(work, p, settings)
+    p.setup_prompts()
     set_up_seeds(p)
     if p.scripts is not None:
         p.scripts.process(p)
@@ -105,31 +100,6 @@ def _processed(work: RunningWork, p: Any, bridge: ScriptBridge, outcome: Outcome
     )  # fmt: skip
     processed.prompt, processed.negative_prompt = first_of(p.all_prompts, ""), first_of(p.all_negative_prompts, "")
     return processed
-
-
-def set_up_prompts(work: RunningWork, p: Any, settings: OverlaidSettings) -> None:
-    """``p.all_prompts`` and its like: one for each picture, styles applied, comments taken out."""
-    count = len(p.negative_prompt) if isinstance(p.negative_prompt, list) else p.batch_size * p.n_iter
-    prompts = list(p.prompt) if isinstance(p.prompt, list) else [p.prompt] * count
-    negatives = list(p.negative_prompt) if isinstance(p.negative_prompt, list) else [p.negative_prompt] * len(prompts)
-    styles = read_styles(styles_files(work.app.paths)) if p.styles else {}
-    clean = strip_comments if settings.get("enable_prompt_comments") else str
-    styled = [apply_styles(prompt, negative, p.styles, styles)[:2] for prompt, negative in zip(prompts, negatives)]
-    usual = _usual_networks(work, settings)
-    p.all_prompts = [usual(clean(prompt)) for prompt, _ in styled]
-    p.all_negative_prompts = [clean(negative) for _, negative in styled]
-    p.main_prompt, p.main_negative_prompt = first_of(p.all_prompts, ""), first_of(p.all_negative_prompts, "")
-    if getattr(p, "enable_hr", False):
-        own, own_negative = p.hr_prompt or p.prompt, p.hr_negative_prompt or p.negative_prompt
-        hires = own if isinstance(own, list) else [own] * len(prompts)
-        hires_negative = own_negative if isinstance(own_negative, list) else [own_negative] * len(prompts)
-        styled = [apply_styles(prompt, negative, p.styles, styles)[:2] for prompt, negative in zip(hires, hires_negative)]
-        p.all_hr_prompts, p.all_hr_negative_prompts = [usual(clean(each)) for each, _ in styled], [clean(each) for _, each in styled]
-
-
-def _usual_networks(work: RunningWork, settings: OverlaidSettings) -> Callable[[str], str]:
-    """Adds the networks that the settings want in every prompt."""
-    return lambda prompt: with_usual_networks(work.app, ResolvedRequest(prompt=prompt), settings).prompt
 
 
 def set_up_seeds(p: Any) -> None:

@@ -7,9 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
+from modules.a1111 import prompts_of_p
 from modules.a1111.app_slot import is_occupied
+from modules.a1111.cond_parts import txt2img_image_conditioning
 from modules.a1111.model_view import sd_model
+from modules.a1111.network_types import parse_prompts
 from modules.a1111.sampler_list import request_name
+from modules.a1111.state import state
 from modules.engine.sampler_registry import split_sampler_and_schedule
 from modules.imaging.base64_codec import decode_image
 from modules.schema.param import ParamEntry, get
@@ -173,6 +177,36 @@ class StableDiffusionProcessing:
         """Encoded prompts are kept by what they depend on; there is nothing to clear by hand."""
         self.cached_c, self.cached_uc = [None, None], [None, None]
 
+    def setup_prompts(self) -> None:
+        """Called once a run; extensions put theirs around it."""
+        prompts_of_p.set_up_prompts(self)
+
+    def parse_extra_network_prompts(self) -> None:
+        self.prompts, self.extra_network_data = parse_prompts(self.prompts)
+
+    def cached_params(self, required_prompts: Any, steps: int, extra_network_data: Any, hires_steps: int | None = None,
+                      use_old_scheduling: bool = False) -> tuple[Any, ...]:  # fmt: skip
+        return prompts_of_p.cached_params(self, required_prompts, steps, extra_network_data, hires_steps, use_old_scheduling)
+
+    def get_conds_with_caching(self, function: Any, required_prompts: Any, steps: int, caches: Any, extra_network_data: Any,
+                               hires_steps: int | None = None) -> Any:  # fmt: skip
+        return prompts_of_p.conds_with_caching(self, function, required_prompts, steps, caches, extra_network_data, hires_steps)
+
+    def setup_conds(self) -> None:
+        prompts_of_p.set_up_conds(self)
+
+    def get_conds(self) -> tuple[Any, Any]:
+        return self.c, self.uc
+
+    def txt2img_image_conditioning(self, x: Tensor, width: int | None = None, height: int | None = None) -> Tensor:
+        return txt2img_image_conditioning(self.sd_model, x, width or self.width, height or self.height)
+
+    def save_samples(self) -> bool:
+        """Whether the run's pictures are written to the disk."""
+        stopped = state.interrupted or state.skipped
+        settings = prompts_of_p.settings_of(self)
+        return bool(settings.get("samples_save")) and not self.do_not_save_samples and (bool(settings.get("save_incomplete_images")) or not stopped)
+
     def close(self) -> None:
         """The job is over: let go of what is large."""
         self.sampler = self.c = self.uc = None
@@ -232,6 +266,14 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
     hr_prompts: Any = field(default=None, init=False)
     hr_negative_prompts: Any = field(default=None, init=False)
     hr_extra_network_data: Any = field(default=None, init=False)
+
+    def setup_prompts(self) -> None:
+        super().setup_prompts()
+        if self.enable_hr:
+            prompts_of_p.set_up_hires_prompts(self)
+
+    def get_conds(self) -> tuple[Any, Any]:
+        return (self.hr_c, self.hr_uc) if self.is_hr_pass else super().get_conds()
 
 
 @dataclass(repr=False)

@@ -316,5 +316,8 @@ def _guarded(file: str, place: str, p: Any = None, title: str = "") -> Iterator[
         if p is not None:
             p.comment(f"The script {title or file} failed ({place}) and was passed over: {sentence_of(error)}")
 
+    if p is None and is_occupied():     # a start that ends in here was ended by this script
+        host = current().extensions
+        host.entering(host.owner_of(file))
     with contained(note):
         yield

@@ -256,7 +256,8 @@ def sampling_pass(
         nonlocal first
         again, first = not first, False
         work = replace(asked, noise=spare.copy()) if again else asked
-        return run_pass(replace(work, sampler=run.hooks.sampler(work.sampler, hires=hires)), run.models.now.model)
+        work = replace(work, sampler=run.hooks.sampler(work.sampler, hires=hires), guidance_scale=run.hooks.guidance(work.guidance_scale))
+        return run_pass(work, run.models.now.model)
 
     outcome = with_rescue(run.models, attempt, said=run.say, make_room=run.free_room)
     run.note(outcome.facts)

@@ -11,6 +11,7 @@ import pytest
 
 from modules.a1111.app_slot import occupied
 from modules.a1111.process_images import process_images
+from modules.a1111.processing import StableDiffusionProcessing
 from modules.a1111.script import AlwaysVisible, Script
 from modules.a1111.script_host import ScriptHost, install_scripts
 from modules.a1111.script_runner import ScriptFailed
@@ -115,6 +116,39 @@ def test_what_process_changes_is_what_is_made(app: App, fake_engine: FakeEngine)
     assert "Steps: 3, Sampler: DDIM, " in outcome.images[0].infotext and "CFG scale: 4.5" in outcome.images[0].infotext
     assert "Changer: was here, Each: one, " in outcome.images[0].infotext and "Each: two" in outcome.images[1].infotext
     assert fake_engine.requests[-1].steps == 3
+
+
+def test_a_start_that_ends_while_a_script_is_made_is_laid_to_its_extension(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not to whichever extension was loaded last: two such starts switch one off."""
+    blamed: list[str] = []
+    at_work: list[str] = []
+    monkeypatch.setattr(app.extensions, "owner_of", lambda file: "theirs" if "fixture" in str(file) else "base")
+    monkeypatch.setattr(app.extensions, "entering", blamed.append)
+
+    class Making(Always):
+        def __init__(self) -> None:
+            super().__init__()
+            at_work.extend(blamed[-1:])
+
+    with occupied(app):
+        with_scripts(app, Making)
+    assert at_work == ["theirs", "theirs"]
+
+
+def test_what_stands_around_setup_prompts_acts(app: App, fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first pass's prompts are set up before those of the hires pass: whoever changes the styles between them changes only the latter."""
+    seen: list[tuple[list[str], list[str]]] = []
+    with_scripts(app, type("Seeing", (Always,), {"process": lambda self, p, *args: seen.append((p.all_prompts, p.all_hr_prompts))}))
+    own = StableDiffusionProcessing.setup_prompts
+
+    def around(p: Any) -> None:
+        own(p)
+        p.all_prompts = [f"{each}, sharp" for each in p.all_prompts]
+        p.hr_prompt = "a dog"
+
+    monkeypatch.setattr(StableDiffusionProcessing, "setup_prompts", around)
+    generate_blocking(app, asking(enable_hr=True, hr_upscaler="Latent"))
+    assert seen == [(["a cat, sharp"], ["a dog"])]
 
 
 def test_a_script_that_raises_is_named_and_the_picture_is_made(app: App) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from modules.a1111 import app_slot, lora_names, network_types, prompt_networks
+from modules.a1111 import app_slot, callbacks, lora_names, network_types, prompt_networks
 from modules.a1111.script_files import load_module
 from modules.a1111.script_host import install_scripts
 from modules.application.app import App
@@ -145,6 +145,33 @@ def test_what_is_encoded_for_one_job_is_not_changed_for_the_next(app: App, plain
 
 def test_words_changed_in_process_batch_are_drawn(app: App, plain: dict[str, bytes]) -> None:
     assert pixels(drawn(app, "words")) == pixels(drawn(app, "", prompt="a house", negative_prompt="grey"))
+
+
+def test_p_encodes_prompts_for_who_asks_it(app: App, plain: dict[str, bytes]) -> None:
+    assert pixels(drawn(app, "cond by p")) == pixels(drawn(app, "other cond")) != plain["text"]
+    assert pixels(drawn(app, "conds by p")) == pixels(drawn(app, "", prompt="a house", negative_prompt="grey"))
+
+
+def test_a_guidance_scale_holds_from_the_pass_on_before_which_it_was_set(app: App, plain: dict[str, bytes]) -> None:
+    hires = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent"}
+    assert pixels(drawn(app, "scale")) == pixels(drawn(app, "", cfg_scale=2.5)) != plain["text"]
+    of_hires = drawn(app, "hires scale", **hires)
+    assert pixels(of_hires) not in (pixels(drawn(app, "", **hires)), pixels(drawn(app, "", cfg_scale=2.5, **hires)))
+
+
+def test_a_model_that_reads_no_picture_is_told_nothing_in_its_place(app: App, plain: dict[str, bytes]) -> None:
+    told: list[Any] = []
+
+    def hear(params: Any) -> None:
+        told.append((tuple(params.image_cond.shape), bool(params.image_cond.any())))
+        params.image_cond = params.image_cond[-2:].clone()
+
+    callbacks.on_cfg_denoiser(hear)
+    try:
+        assert pixels(drawn(app, "")) == plain["text"]
+    finally:
+        callbacks.remove_callbacks_for_function(hear)
+    assert told == [((2, 5, 1, 1), False)] * 2
 
 
 def test_nonsense_is_told_and_the_picture_is_made(app: App, plain: dict[str, bytes]) -> None:

@@ -38,6 +38,16 @@ class ValuesOnP(scripts.Script):
         if which == "words":
             p.prompts[0] = "a house"
             p.negative_prompts[0] = "grey"
+        if which == "scale":
+            p.cfg_scale = 2.5
+
+    def before_hr(self, p, which):
+        if which == "hires scale":
+            p.cfg_scale = 2.5
+
+    def postprocess_batch(self, p, which, **kwargs):
+        if which == "hires scale":
+            p.cfg_scale = 7
 
     def process_before_every_sampling(self, p, which, x, noise, c, uc, **kwargs):
         assert c is (p.hr_c if p.is_hr_pass else p.c) and uc is (p.hr_uc if p.is_hr_pass else p.uc)
@@ -45,6 +55,15 @@ class ValuesOnP(scripts.Script):
             c.batch[0][0].schedules[0].cond.mul_(0.5)
         if which == "other cond":
             p.c = prompt_parser.get_multicond_learned_conditioning(p.sd_model, ["a house"], p.steps)
+        if which == "cond by p":
+            cache = [None, None]
+            for _ in range(2):
+                p.c = p.get_conds_with_caching(prompt_parser.get_multicond_learned_conditioning, ["a house"], p.steps, [cache], p.extra_network_data)
+            assert p.c is cache[1]
+        if which == "conds by p":
+            p.prompts, p.negative_prompts = ["a house"], ["grey"]
+            p.clear_prompt_cache()
+            p.setup_conds()
         if which == "hires cond" and p.is_hr_pass:
             p.hr_uc[0][0].cond.zero_()
         if which == "nonsense":
