@@ -11,11 +11,13 @@ from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
+from typing import Any
 
 from modules.a1111 import ldm_names, lora_layers, lora_modules, lora_names, open_clip_names, torchvision_names, upscale_script
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.inner_model import CompVisDenoiser, CompVisVDenoiser
 from modules.a1111.model_view import SdModel
+from modules.a1111.script_files import built_in_module
 from modules.a1111.stubs import UNKNOWN, stubbed
 from modules.a1111.text_stage import GeneralConditioner
 from modules.engine.ldm_unet import DiffusionWrapper
@@ -86,7 +88,7 @@ class Finder(MetaPathFinder, Loader):
         if fullname in PACKAGES:
             is_package = any(each.startswith(fullname + ".") for each in PACKAGES)
             return ModuleSpec(fullname, self, is_package=is_package)
-        return ModuleSpec(fullname, self) if fullname in LORA or fullname in SCRIPTS else None
+        return ModuleSpec(fullname, self) if fullname in LORA or fullname in SCRIPTS or built_in_module(fullname) else None
 
     def _stood_in(self, fullname: str) -> ModuleSpec | None:
         """The stand-in, for extensions' own files: everybody else is told that there is none."""
@@ -103,7 +105,7 @@ class Finder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
-        for key, value in (STOOD_IN.get(name) or REAL.get(name) or SCRIPTS.get(name) or LORA.get(name, {})).items():
+        for key, value in (STOOD_IN.get(name) or REAL.get(name) or SCRIPTS.get(name) or LORA.get(name) or _of_built_in(name)).items():
             setattr(module, key, value)
         if name in STOOD_IN:
             host = current().extensions
@@ -112,6 +114,12 @@ class Finder(MetaPathFinder, Loader):
         get = stubbed(name, listed, late=lambda part: import_module(f"{name}.{part}") if f"{name}.{part}" in PACKAGES else UNKNOWN)
         module.__getattr__ = get  # type: ignore[method-assign]
         module.__doc__ = f"{name}, as far as this program has it."
+
+
+def _of_built_in(fullname: str) -> dict[str, Any]:
+    """What stands in a built-in script: its own objects, so that an axis that is appended there is offered."""
+    module = built_in_module(fullname)
+    return {} if module is None else {key: value for key, value in vars(module).items() if not (key.startswith("__") and key.endswith("__"))}
 
 
 def _importing_file() -> str:

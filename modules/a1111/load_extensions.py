@@ -36,6 +36,8 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
         sys.path.append(script_path())
     _write_ui_config(current().paths.ui_config_file)
     files = list_scripts(host, "scripts", ".py")
+    if files:
+        _make_folders()
     load_scripts(host, files, lambda file, module: take(module, file))
     take_up_added()
     callbacks.before_ui_callback()
@@ -57,6 +59,17 @@ def _write_ui_config(file: Path) -> None:
             write_json(file, {})
         except (StorageError, OSError) as error:        # a full disk, a folder that may only be read
             log.warning("the page's own values have no file: %s", error)
+
+
+def _make_folders() -> None:
+    """A1111 always has these; extensions list what is in them without asking. One that cannot be made is left out."""
+    flags = current().flags
+    models = Path(flags.models_path)
+    for folder in (models / "Stable-diffusion", models / "VAE", models / "ESRGAN", Path(flags.lora_dir), Path(flags.hypernetwork_dir), Path(flags.embeddings_dir)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            log.info("the folder %s could not be made: %s", folder, error)
 
 
 def model_was_loaded() -> None:

@@ -22,6 +22,15 @@ def load_module(path: Path) -> ModuleType:
     return module
 
 
+def built_in_module(fullname: str) -> ModuleType | None:
+    """The built-in script that an extension calls "scripts.xyz_grid", as in a program whose scripts lie in the folder ``scripts``."""
+    package, _, stem = fullname.partition(".")
+    path = BUILT_IN / f"{stem}.py"
+    if package != "scripts" or not stem.isidentifier() or stem.startswith("_") or not path.is_file():
+        return None
+    return sys.modules.get(path.name) or load_module(path)
+
+
 def is_built_in(filename: str | None) -> bool:
     """Whether a script's file came with the program."""
     return filename is not None and Path(filename).resolve().parent == BUILT_IN

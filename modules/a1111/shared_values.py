@@ -65,6 +65,8 @@ sd_upscalers: list[Any] = _Upscalers()
 class TotalTQDM:
     """A1111's second progress bar in the console; here the log and the page tell."""
 
+    _tqdm: Any = None       # the bar; extensions look whether there is one
+
     def reset(self) -> None: ...
 
     def update(self) -> None: ...

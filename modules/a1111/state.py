@@ -26,6 +26,9 @@ class State:
 
     server_start: float
     need_restart: bool
+    xyz_plot_x: Any
+    xyz_plot_y: Any
+    xyz_plot_z: Any
 
     def __init__(self) -> None:
         own = self.__dict__

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from modules.a1111.infotexts import create_infotext
 from modules.a1111.patch_points import looked_up
@@ -56,6 +56,13 @@ class Axis:
         return self.option.label != "Nothing"
 
 
+class AxisInfo(NamedTuple):
+    """An axis as extensions find it in ``state.xyz_plot_x`` and its like while a plot is drawn, and after it."""
+
+    axis: AxisOption
+    values: list[Any]
+
+
 class Script(ScriptBase):
     checks_requests = True
 
@@ -90,6 +97,7 @@ class Script(ScriptBase):
         cells = Cells((len(axes[0].values), len(axes[1].values), len(axes[2].values)))
         self._check_size(p, cells, setting(p, "img_max_size_mp"))
         state.job_count = len(cells.places) * p.n_iter
+        state.xyz_plot_x, state.xyz_plot_y, state.xyz_plot_z = (AxisInfo(axis.option, axis.values) for axis in axes)
         plot = _Plot(p, work, axes, cells, (bool(vary_x), bool(vary_y), bool(vary_z)), keep_random=bool(keep_random), title=self.title())
         plot.run()
         return plot.answer(legend=bool(legend), margin=int(margin), pictures=bool(include_pictures), sub_sheets=bool(include_sheets))

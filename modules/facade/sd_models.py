@@ -19,4 +19,4 @@ sd1_clip_weight = "cond_stage_model.transformer.text_model.embeddings.token_embe
 sd2_clip_weight = "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight"
 sdxl_clip_weight = "conditioner.embedders.1.model.ln_final.weight"
 sdxl_refiner_clip_weight = "conditioner.embedders.0.model.ln_final.weight"
-__getattr__ = stubbed(__name__, "SdModelData ModelType enable_midas_autodownload repair_config replace_key transform_checkpoint_dict_key set_model_type set_model_fields reuse_model_from_already_loaded instantiate_from_config get_obj_from_str rescale_zero_terminal_snr_abar check_fp8 move_model do_inpainting_hijack setup_model", model_value)
+__getattr__ = stubbed(__name__, "FakeInitialModel SdModelData ModelType enable_midas_autodownload repair_config replace_key transform_checkpoint_dict_key set_model_type set_model_fields reuse_model_from_already_loaded instantiate_from_config get_obj_from_str rescale_zero_terminal_snr_abar check_fp8 move_model do_inpainting_hijack setup_model", model_value)

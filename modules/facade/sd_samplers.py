@@ -1,4 +1,5 @@
 """A1111's ``modules.sd_samplers``."""
+from modules.a1111.latent_pictures import sample_to_image, samples_to_image_grid
 from modules.a1111.sampler_list import (
     SamplerData, all_samplers, all_samplers_map, create_sampler, find_sampler_config, get_sampler_and_scheduler, get_sampler_from_infotext,
     samplers_map, visible_sampler_names, visible_samplers, take_up_added,

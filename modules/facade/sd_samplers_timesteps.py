@@ -2,7 +2,6 @@
 from modules.a1111.kdiffusion import CFGDenoiserTimesteps, CompVisSampler
 from modules.a1111.inner_model import CompVisTimestepsDenoiser, CompVisTimestepsVDenoiser
 from modules.a1111.sampler_list import samplers_of
-from modules.a1111.stubs import stubbed
 
 samplers_data_timesteps = samplers_of(["DDIM", "DDIM CFG++", "PLMS", "UniPC"])
-__getattr__ = stubbed(__name__, "samplers_timesteps")
+samplers_timesteps: list = [tuple(each) for each in samplers_data_timesteps]

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from modules.a1111.script_host import ScriptHost, install_scripts
+from modules.a1111.state import state
 from modules.application.app import App
 from modules.application.generation import generate_blocking, submit
 from modules.application.outcome import Outcome
@@ -83,6 +84,12 @@ def test_settings_axes_hold_for_their_cell_alone(app: App, fake_engine: FakeEngi
     assert [(each.options.clip_skip, each.prompt) for each in fake_engine.requests] == [
         (1, "a red cat"), (2, "a red cat"), (1, "a blue cat"), (2, "a blue cat")]
     assert app.settings.get("CLIP_stop_at_last_layers") == 1
+
+
+def test_a_plot_tells_its_axes_to_extensions(app: App, fake_engine: FakeEngine) -> None:
+    draw(app, "x/y/z plot", "Clip skip", "1-2", [], "Prompt S/R", "red,blue")
+    assert (state.xyz_plot_x.axis.label, state.xyz_plot_x.values) == ("Clip skip", [1, 2])
+    assert (state.xyz_plot_y.axis.label, state.xyz_plot_z.axis.label) == ("Prompt S/R", "Nothing")
 
 
 def test_an_extension_adds_an_axis(app: App, fake_engine: FakeEngine) -> None:

@@ -39,6 +39,29 @@ def test_a1111s_upscale_script_enlarges_pictures(a1111: App, tmp_path: Path, mon
         there.ScriptPostprocessingUpscale().process(pp, upscaler_1_name="Lanczoz")
 
 
+def test_built_in_scripts_are_imported_by_a1111s_names(a1111: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``from scripts.xyz_grid import axis_options``: the list that is offered, so that an axis can be appended."""
+    foreign_packages.install()
+    (tmp_path / "scripts").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "scripts"]:
+        monkeypatch.delitem(sys.modules, name)
+    there = importlib.import_module("scripts.xyz_grid")
+    assert there.axis_options is sys.modules["xyz_grid.py"].axis_options and there.Script().title() == "X/Y/Z plot"
+    assert importlib.import_module("scripts.loopback").Script().title() == "Loopback"
+    with pytest.raises(ModuleNotFoundError, match="no_such_script"):
+        importlib.import_module("scripts.no_such_script")
+
+
+def test_names_that_a1111_moved_are_found_where_they_were(a1111: App) -> None:
+    from modules import sd_models, sd_samplers, sd_samplers_common, sd_samplers_timesteps, shared, ui_prompt_styles
+
+    assert sd_samplers.sample_to_image is sd_samplers_common.sample_to_image and sd_samplers.samples_to_image_grid is sd_samplers_common.samples_to_image_grid
+    assert [each[0] for each in sd_samplers_timesteps.samplers_timesteps] == ["DDIM", "DDIM CFG++", "PLMS", "UniPC"]
+    assert not isinstance(shared.sd_model, sd_models.FakeInitialModel) and shared.total_tqdm._tqdm is None
+    assert ui_prompt_styles.styles_copy_symbol == "\U0001f4dd"
+
+
 def test_what_extensions_remember_of_ddim_is_there(a1111: App) -> None:
     foreign_packages.install()
     from ldm.models.diffusion import ddim  # pyright: ignore[reportMissingImports]

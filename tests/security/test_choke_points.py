@@ -9,6 +9,7 @@ from tests.security.choke_points import Place, html_places_in, places_in
 from tests.test_floors import ROOT
 
 WRITES = {
+    "modules/a1111/load_extensions.py": "the folders of models only, which extensions list without asking",
     "modules/a1111/upscaling.py": "A1111's Upscaler makes the folder of its models",
     "modules/application/picture_index.py": "a database of its own, made anew when it is damaged",
     "modules/compute/memory.py": "no file: the kernel's mark of the most memory so far is set back",
