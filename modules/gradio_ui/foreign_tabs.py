@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import gradio as gr
+from gradio.blocks import Block
 from gradio.context import Context
 
 from modules.a1111 import callbacks
@@ -56,8 +57,8 @@ def build_foreign_tabs(app: App, nav: gr.Row) -> None:
         place = f"tab {title!r}"
         if title in hidden:
             continue
-        if name in taken or not isinstance(blocks, gr.Blocks):
-            app.extensions.troubles.note(callback.owner, place, "its id is taken by another tab" if name in taken else "it is not made of Gradio Blocks")
+        if name in taken or not isinstance(blocks, Block):
+            app.extensions.troubles.note(callback.owner, place, "its id is taken by another tab" if name in taken else "it is not made of Gradio's parts")
             continue
         taken.add(name)
         before = len(Context.root_block.blocks) if Context.root_block else 0

@@ -67,8 +67,7 @@ def _teach_making(cls: type[Block]) -> None:
     if "__init__" not in vars(cls):
         return
     original = cls.__init__
-    known = inspect.signature(original).parameters
-    takes_all = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
+    known = _known_words(cls)
 
     @functools.wraps(original)
     def made(self: Any, *arguments: Any, **keywords: Any) -> None:
@@ -77,7 +76,7 @@ def _teach_making(cls: type[Block]) -> None:
             original(self, *arguments, **keywords)
             return
         told = dict(keywords)
-        keywords = _new_keywords(cls, keywords, None if takes_all else known, given=len(arguments))
+        keywords = _new_keywords(cls, keywords, known, given=len(arguments))
         self._is_being_made = True
         is_told = isinstance(block, Component | BlockContext) and not isinstance(block, Blocks | layouts.Form) and is_occupied()
         if is_told:
@@ -93,6 +92,19 @@ def _teach_making(cls: type[Block]) -> None:
             _tell("after", self, told)
 
     cls.__init__ = made  # type: ignore[method-assign]
+
+
+def _known_words(cls: type[Block]) -> frozenset[str] | None:
+    """What ``cls(...)`` takes: its own words, and of a block that hands the rest on, those of the class it hands them to. None: all."""
+    words: set[str] = set()
+    for each in (each for each in cls.__mro__ if "__init__" in vars(each)):
+        listed = inspect.signature(each.__init__).parameters.values()
+        words |= {one.name for one in listed}
+        if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in listed):
+            return frozenset(words)
+        if not issubclass(each, Blocks):        # gr.HTML keeps what it does not know
+            return None
+    return None
 
 
 def _tell(moment: str, component: Any, keywords: dict[str, Any]) -> None:
@@ -111,7 +123,7 @@ def _tell(moment: str, component: Any, keywords: dict[str, Any]) -> None:
         runner.after_component(component, **keywords)
 
 
-def _new_keywords(cls: type, old: dict[str, Any], known: Mapping[str, Any] | None, *, given: int) -> dict[str, Any]:
+def _new_keywords(cls: type, old: dict[str, Any], known: frozenset[str] | None, *, given: int) -> dict[str, Any]:
     """``old`` in Gradio 6's words. given: arguments by position that stand before them."""
     words = dict(old)
     can_be_found = words.get("elem_id") or words.get("elem_classes") or issubclass(cls, BlockContext)

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from modules.a1111 import callbacks
 from modules.a1111.script import AlwaysVisible, Script, ScriptClassData
 from modules.a1111.script_runner import ScriptRunner
 from modules.application.app import App
@@ -79,3 +80,24 @@ def test_a_tab_that_an_extension_puts_beside_ours_becomes_one_of_them(a1111: App
     while inside is not None and inside is not place:
         inside = inside.parent
     assert inside is place and "tabitem" in place.elem_classes
+
+
+def test_a_tab_may_be_a_single_part(a1111: App) -> None:  # noqa: F811
+    """Gradio 3 showed whatever could be rendered: an extension that gives the HTML inside its Blocks, not those, has a tab too."""
+
+    def tabs() -> list[Any]:
+        with gr.Blocks():
+            inside = gr.HTML("<iframe></iframe>", elem_id="theirs")
+        return [(inside, "Gallery", "gallery")]
+
+    callbacks.on_ui_tabs(tabs)
+    try:
+        with gr.Blocks() as page:
+            with gr.Row() as nav:
+                gr.Button("txt2img", elem_id="tab_txt2img-button")
+            foreign_tabs.build_foreign_tabs(a1111, nav)
+    finally:
+        callbacks.remove_callbacks_for_function(tabs)
+    assert [each.elem_id for each in nav.children] == ["tab_txt2img-button", "tab_gallery-button"]
+    place = next(each for each in page.blocks.values() if each.elem_id == "tab_gallery")
+    assert [each.elem_id for each in place.children] == ["theirs"]

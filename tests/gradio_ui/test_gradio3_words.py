@@ -23,7 +23,7 @@ def words() -> Iterator[None]:
 
 
 def test_keywords_that_are_gone_are_left_out() -> None:
-    with gr.Blocks() as page, gr.Box(), gr.Row(variant="compact"):
+    with gr.Blocks(variant="compact", css="b { color: red }") as page, gr.Box(), gr.Row(variant="compact"):
         text = gr.Textbox(label="x", elem_id="x", visible=False).style(container=False)
         gr.Button("b", variant="tool")
         gr.Gallery(label="g").style(grid=4, height="auto")
@@ -32,7 +32,7 @@ def test_keywords_that_are_gone_are_left_out() -> None:
         gr.UploadButton(type="bytes")
         gr.Dataframe(max_rows=5, overflow_row_behaviour="paginate")
     assert text.visible == "hidden" and "gradio-textbox" in text.elem_classes
-    assert picture.sources == ["upload"]
+    assert picture.sources == ["upload"] and gr.HTML(word="kept").props["word"] == "kept"
     assert page.get_config_file()["components"]
 
 
