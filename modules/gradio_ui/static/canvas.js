@@ -14,7 +14,7 @@ webui.element = function(tag, className, attributes = {}) {
     return element;
 };
 
-class PictureCanvas {
+webui.PictureCanvas = class {
     // place: the element that the server made. Its data: label, and kind: "picture" and "masked" take no paint,
     // "mask" takes one colour, "sketch" and "colour-mask" take any.
     constructor(id, place) {
@@ -23,21 +23,21 @@ class PictureCanvas {
         this.kind = place.dataset.kind;
         this.size = [0, 0];
         this.picture = null;  // the <img>, while there is a picture
-        this.file = new UploadedFile("picture.png");
-        this.layerFile = new UploadedFile("drawing.png");
+        this.file = new webui.UploadedFile("picture.png");
+        this.layerFile = new webui.UploadedFile("drawing.png");
         this.layerVersion = 0;  // of the drawing in layerFile
         this.listeners = [];
         this.root = place.closest(".webui-canvas");
         this.root.prepend(place);  // out of Gradio's text block, whose style would reach in
-        this.drawing = ["mask", "sketch", "colour-mask"].includes(this.kind) ? new Drawing() : null;
+        this.drawing = ["mask", "sketch", "colour-mask"].includes(this.kind) ? new webui.Drawing() : null;
         this.build(place);
-        this.view = new CanvasView(this.viewport, this.stage);
+        this.view = new webui.CanvasView(this.viewport, this.stage);
         if (this.drawing) {
-            this.window = new DrawingWindow(this.view, this.drawing);
+            this.window = new webui.DrawingWindow(this.view, this.drawing);
             this.viewport.append(this.window.canvas);
             this.drawing.onChange = () => this.painted();
         }
-        this.tools = new CanvasTools(this);
+        this.tools = new webui.CanvasTools(this);
         this.restoring = this.restore();
     }
 
@@ -240,7 +240,7 @@ class PictureCanvas {
         this.file.forgetPath();
         this.layerFile.forgetPath();
     }
-}
+};
 
 webui.serverReads = /^image\/(png|jpeg|webp|gif|bmp|avif|tiff)$/;
 
@@ -262,7 +262,7 @@ webui.startCanvases = function() {
     for (const place of document.querySelectorAll(".canvas-place")) {
         const {id} = place.closest(".webui-canvas");
         place.dataset.testid = "image";             // by which extensions look for a picture's place in Gradio's own
-        webui.canvases[id] ||= new PictureCanvas(id, place);
+        webui.canvases[id] ||= new webui.PictureCanvas(id, place);
     }
 };
 

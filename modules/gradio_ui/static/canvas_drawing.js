@@ -24,7 +24,7 @@ webui.strokeLine = function(paint, stroke, points) {
     paint.globalCompositeOperation = "source-over";
 };
 
-class Drawing {
+webui.Drawing = class {
     constructor() {
         this.layer = webui.newCanvas(1, 1);
         this.paint = this.layer.getContext("2d", {willReadFrequently: true});  // in memory, where undo finds it
@@ -233,7 +233,7 @@ class Drawing {
     blob() {
         return this.touched ? webui.asPng(this.layer) : Promise.resolve(null);
     }
-}
+};
 
 // A canvas as PNG. A large one is packed by a thread of its own, while the hand paints on.
 webui.asPng = async function(canvas) {

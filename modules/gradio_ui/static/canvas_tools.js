@@ -15,7 +15,7 @@ webui.canvasHelp = () => [
     "With the focus on the picture: arrows move the brush, Space puts it down and up.",
 ].join("\n");
 
-class CanvasTools {
+webui.CanvasTools = class {
     constructor(canvas) {
         this.canvas = canvas;
         this.view = canvas.view;
@@ -320,4 +320,4 @@ class CanvasTools {
             this.drawing?.end();
         }
     }
-}
+};

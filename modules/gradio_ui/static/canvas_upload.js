@@ -14,7 +14,7 @@ webui.upload = async function(blob, name) {
 };
 
 // A file that goes to the server when it is asked for: changed, it goes again.
-class UploadedFile {
+webui.UploadedFile = class {
     constructor(name) {
         this.name = name;
         this.set(null);
@@ -41,4 +41,4 @@ class UploadedFile {
         }
         return path;
     }
-}
+};

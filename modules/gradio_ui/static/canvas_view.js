@@ -1,6 +1,6 @@
 // Which part of a picture shows, and how large: the stage holds the picture in its own pixels and is moved and scaled by CSS.
 
-class CanvasView {
+webui.CanvasView = class {
     // viewport: the window; stage: what is seen through it.
     constructor(viewport, stage) {
         this.viewport = viewport;
@@ -96,4 +96,4 @@ class CanvasView {
     inPicture([x, y]) {
         return [(x - this.x) / this.scale, (y - this.y) / this.scale];
     }
-}
+};

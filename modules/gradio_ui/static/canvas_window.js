@@ -1,7 +1,7 @@
 // What shows of a drawing: a canvas as large as the viewport, painted along with every stroke. The drawing may be of any size; a stroke
 // costs what it covers on the screen.
 
-class DrawingWindow {
+webui.DrawingWindow = class {
     constructor(view, drawing) {
         this.view = view;
         this.drawing = drawing;
@@ -65,4 +65,4 @@ class DrawingWindow {
         webui.strokeLine(paint, stroke, points);
         paint.restore();
     }
-}
+};

@@ -1,7 +1,7 @@
 // The dialog that fetches a model file by address or hub id, and what has been fetched since the server started.
 
-const DOWNLOAD_KINDS = {checkpoints: "checkpoint", lora: "lora", textual_inversion: "embedding", hypernetworks: "hypernetwork"};
-const DOWNLOAD_WORDS = {vae: "VAE", lora: "LoRA", controlnet: "ControlNet"};
+webui.DOWNLOAD_KINDS = {checkpoints: "checkpoint", lora: "lora", textual_inversion: "embedding", hypernetworks: "hypernetwork"};
+webui.DOWNLOAD_WORDS = {vae: "VAE", lora: "LoRA", controlnet: "ControlNet"};
 
 webui.networks.download = async function(pageId, refresh) {
     const state = await webui.attempt(() => webui.ask("./internal/downloads"));
@@ -11,7 +11,7 @@ webui.networks.download = async function(pageId, refresh) {
     const {make} = webui;
     const field = (label, name, placeholder) => make("label", {text: label}, make("input", {name, placeholder, autocomplete: "off", spellcheck: "false"}));
     const kinds = make("select", {name: "kind"}, ...Object.keys(state.folders).map((kind) =>
-        make("option", {value: kind, text: DOWNLOAD_WORDS[kind] || kind, selected: kind === DOWNLOAD_KINDS[pageId]})));
+        make("option", {value: kind, text: webui.DOWNLOAD_WORDS[kind] || kind, selected: kind === webui.DOWNLOAD_KINDS[pageId]})));
     const where = make("small");
     const showWhere = () => where.textContent = `It goes into ${state.folders[kinds.value]}.`;
     kinds.addEventListener("change", showWhere);
@@ -39,7 +39,7 @@ webui.networks.download = async function(pageId, refresh) {
             return;
         }
         if (found) {
-            list.replaceChildren(...found.downloads.map(describe));
+            list.replaceChildren(...found.downloads.map(webui.describeDownload));
             const now = found.downloads.filter((each) => each.state === "done").length;
             if (now > done) {
                 refresh();
@@ -52,7 +52,7 @@ webui.networks.download = async function(pageId, refresh) {
     dialog.addEventListener("close", () => clearInterval(clock));
 };
 
-function describe(download) {
+webui.describeDownload = (download) => {
     const {make} = webui;
     const amount = (bytes) => bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(0)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
     const runs = download.state === "running" || download.state === "waiting";
@@ -67,4 +67,4 @@ function describe(download) {
     return make("div", {class: `download ${download.state}`}, make("div", {class: "download-head"}, make("strong", {text: download.name}), runs ? stop : null),
         make("small", {text: parts.filter(Boolean).join(" · ")}), download.state === "running" ? bar : null,
         download.message ? make("small", {class: "download-message", text: download.message}) : null);
-}
+};

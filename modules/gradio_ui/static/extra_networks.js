@@ -2,10 +2,10 @@
 
 /* exported extraNetworksRefreshTab */
 
-const SLICE = 100;       // cards asked for at once
-const ROWS_AROUND = 3;   // rows kept above and below those in sight
+webui.SLICE = 100;       // cards asked for at once
+webui.ROWS_AROUND = 3;   // rows kept above and below those in sight
 
-class NetworkPane {
+webui.NetworkPane = class {
     // tab: "txt2img" or "img2img". id: the page's part of elem_ids.
     constructor(tab, id) {
         this.tab = tab;
@@ -75,7 +75,7 @@ class NetworkPane {
     async reload({keepPlace = false} = {}) {
         this.generation += 1;
         const top = keepPlace ? this.cards.scrollTop : 0;
-        const first = keepPlace && this.columns ? Math.floor(Math.max(0, Math.floor(top / this.rowHeight) * this.columns) / SLICE) : 0;
+        const first = keepPlace && this.columns ? Math.floor(Math.max(0, Math.floor(top / this.rowHeight) * this.columns) / webui.SLICE) : 0;
         const answer = await this.ask(first);
         if (!answer) {
             return;
@@ -97,8 +97,8 @@ class NetworkPane {
     async ask(number) {
         const generation = this.generation;
         const query = this.query;
-        query.set("start", number * SLICE);
-        query.set("count", SLICE);
+        query.set("start", number * webui.SLICE);
+        query.set("count", webui.SLICE);
         try {
             const answer = await webui.fetchJson(`./sd_extra_networks/cards?${query}`);
             return generation === this.generation ? answer : null;
@@ -158,8 +158,8 @@ class NetworkPane {
         }
         this.columns = Math.max(1, Math.floor((this.cards.clientWidth + this.gap) / (this.cardWidth + this.gap)));
         const rows = Math.ceil(this.total / this.columns);
-        const first = Math.max(0, Math.floor(this.cards.scrollTop / this.rowHeight) - ROWS_AROUND);
-        const last = Math.min(rows, Math.ceil((this.cards.scrollTop + this.cards.clientHeight) / this.rowHeight) + ROWS_AROUND);
+        const first = Math.max(0, Math.floor(this.cards.scrollTop / this.rowHeight) - webui.ROWS_AROUND);
+        const last = Math.min(rows, Math.ceil((this.cards.scrollTop + this.cards.clientHeight) / this.rowHeight) + webui.ROWS_AROUND);
         const shown = `${first} ${last} ${this.columns}`;
         if (!changed && shown === this.shown) {
             return;
@@ -168,7 +168,7 @@ class NetworkPane {
         const from = first * this.columns;
         const to = Math.min(this.total, last * this.columns);
         this.fill(from, to, first, rows);
-        for (let number = Math.floor(from / SLICE); number * SLICE < to; number += 1) {
+        for (let number = Math.floor(from / webui.SLICE); number * webui.SLICE < to; number += 1) {
             this.need(number);
         }
     }
@@ -186,8 +186,8 @@ class NetworkPane {
         this.grid.style.transform = `translateY(${firstRow * this.rowHeight}px)`;
         const wanted = [];
         for (let index = from; index < to; index += 1) {
-            const slice = this.slices.get(Math.floor(index / SLICE));
-            wanted.push((slice && slice[index % SLICE]) || this.blank());
+            const slice = this.slices.get(Math.floor(index / webui.SLICE));
+            wanted.push((slice && slice[index % webui.SLICE]) || this.blank());
         }
         if (this.total === 0) {
             wanted.push(this.nothing());
@@ -279,7 +279,7 @@ class NetworkPane {
             }
         }
     }
-}
+};
 
 webui.networks = {panes: {}};
 
@@ -336,7 +336,7 @@ onUiLoaded(() => {
         }
         for (const pane of container.querySelectorAll(".extra-network-pane")) {
             const id = pane.dataset.page;
-            webui.networks.panes[`${tab}_${id}`] = new NetworkPane(tab, id);
+            webui.networks.panes[`${tab}_${id}`] = new webui.NetworkPane(tab, id);
         }
         container.addEventListener("innertab", () => webui.networks.opened(container));
         webui.networks.opened(container);

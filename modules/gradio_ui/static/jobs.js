@@ -36,7 +36,7 @@ function showRestoreProgressButton(tab, show) {
 webui.answerPatience = 6000;
 webui.askPatience = 10000;
 
-class TabJobs {
+webui.TabJobs = class {
     // tab: "txt2img" or "img2img". `ids`: jobs sent and not yet shown, oldest first; the first one is watched.
     // `first`: the oldest one when the buttons were last set.
     // `shown`: those that this page is done with. `accepted`: those that the server has taken. `asked`: those that it has not spoken of, and that are asked for all the same.
@@ -111,7 +111,7 @@ class TabJobs {
 
     openView() {
         if (!this.view) {
-            this.view = new ProgressView(webui.find(`#${this.tab}_gallery_container`), webui.find(`#${this.tab}_gallery_container`));
+            this.view = new webui.ProgressView(webui.find(`#${this.tab}_gallery_container`), webui.find(`#${this.tab}_gallery_container`));
             this.view.show({progress: 0});
         }
     }
@@ -210,7 +210,7 @@ class TabJobs {
             this.wakeLock = null;
         }
     }
-}
+};
 
 webui.jobs = {};
 
@@ -310,7 +310,7 @@ onUiLoaded(() => {
     document.addEventListener("click", webui.markClick, true);
     webui.plainTitle = document.title || webui.plainTitle;
     for (const tab of ["txt2img", "img2img", "extras"].filter((name) => document.getElementById(`${name}_generate_box`))) {
-        webui.jobs[tab] = new TabJobs(tab);
+        webui.jobs[tab] = new webui.TabJobs(tab);
         webui.jobs[tab].restore(webui.boot.jobs || []);
     }
 });

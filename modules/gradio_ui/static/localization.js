@@ -15,15 +15,15 @@ const ignore_ids_for_localization = {
     img2img_styles: "SPAN",
 };
 
-const WITHOUT_LETTERS = /^[\s\d.,:;%/×x+\-–()[\]|]*$/;
-const ONLY_PICTURES = /^[\p{Extended_Pictographic}\p{Emoji_Component}\s]+$/u;
+webui.WITHOUT_LETTERS = /^[\s\d.,:;%/×x+\-–()[\]|]*$/;
+webui.ONLY_PICTURES = /^[\p{Extended_Pictographic}\p{Emoji_Component}\s]+$/u;
 // What users wrote, and values that are read back from the page.
-const NOT_TRANSLATED = "textarea, script, style, svg, pre, code, .token, .infotext-text, .card .name, .card .description, .search_terms, .webui-toast, .card-head dd, .extra-network-folders, #licenses, #ui_defaults_result";
+webui.NOT_TRANSLATED = "textarea, script, style, svg, pre, code, .token, .infotext-text, .card .name, .card .description, .search_terms, .webui-toast, .card-head dd, .extra-network-folders, #licenses, #ui_defaults_result";
 
 webui.originalTexts = new Map();
 
 webui.mayTranslate = function(text, element) {
-    if (!text || WITHOUT_LETTERS.test(text) || ONLY_PICTURES.test(text) || !element || element.closest(NOT_TRANSLATED)) {
+    if (!text || webui.WITHOUT_LETTERS.test(text) || webui.ONLY_PICTURES.test(text) || !element || element.closest(webui.NOT_TRANSLATED)) {
         return false;
     }
     const listed = element.closest(Object.keys(ignore_ids_for_localization).map((id) => `#${id}`).join(","));
@@ -57,7 +57,7 @@ webui.translateNode = function(node) {
 webui.translateAttributes = function(element) {
     for (const name of ["title", "placeholder", "aria-label"]) {
         const text = element.getAttribute(name);
-        if (text && !WITHOUT_LETTERS.test(text) && !element.closest(".card, .extra-network-folders")) {
+        if (text && !webui.WITHOUT_LETTERS.test(text) && !element.closest(".card, .extra-network-folders")) {
             const found = getTranslation(text);
             if (found !== undefined && found !== text) {
                 element.setAttribute(name, found);

@@ -19,7 +19,7 @@ webui.watchMerge = function(id) {
     webui.mergeId = id;
     webui.mergeRunning(true);
     const panel = webui.find("#modelmerger_results_panel");
-    const view = new ProgressView(panel, null);
+    const view = new webui.ProgressView(panel, null);
     view.show({progress: 0});
     webui.followProgress(id, view, {
         atEnd: () => {

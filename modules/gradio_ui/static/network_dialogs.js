@@ -28,14 +28,14 @@ webui.openDialog = function(title, content, id = "") {
             dialog.close();
         }
     });
-    (place || gradioContainer()).append(dialog);
+    (place || webui.gradioContainer()).append(dialog);
     dialog.showModal();
     return dialog;
 };
 
-function gradioContainer() {
+webui.gradioContainer = () => {
     return document.querySelector(".gradio-container") || document.body;
-}
+};
 
 // A1111's names for the same.
 function popup(contents) {
@@ -82,7 +82,7 @@ async function extraNetworksRefreshSingleCard(page, tab, name) {
 }
 
 // The fields of the dialog: name, label, kind, and the page that alone has it.
-const CARD_FIELDS = [
+webui.CARD_FIELDS = [
     {name: "description", label: "Description", kind: "textarea", rows: 3},
     {name: "sd_version", label: "Stable Diffusion version", kind: "select", choices: ["Unknown", "SD1", "SD2", "SDXL"], page: "lora"},
     {name: "activation_text", label: "Activation text", kind: "input", hint: "Written into the prompt along with the Lora", page: "lora"},
@@ -142,7 +142,7 @@ webui.networks.edit = async function(tab, page, name) {
     const form = document.createElement("form");
     form.className = "edit-user-metadata";
     form.method = "dialog";
-    const fields = CARD_FIELDS.filter((spec) => !spec.page || spec.page === page);
+    const fields = webui.CARD_FIELDS.filter((spec) => !spec.page || spec.page === page);
     form.append(webui.networks.cardHead(card), ...fields.map((spec) => webui.networks.field(spec, card, `${start}_${spec.name}`)));
     const buttons = document.createElement("footer");
     const preview = webui.dialogButton("Replace preview", "The picture chosen in the gallery becomes this card's");

@@ -40,7 +40,7 @@ webui.progressWords = function(state) {
     return [percent, eta, state.textinfo].filter(Boolean).join(" ") || "Starting";
 };
 
-class ProgressView {
+webui.ProgressView = class {
     // container: the element before which the bar stands; gallery: where the preview is laid over, or null.
     constructor(container, gallery) {
         this.gallery = gallery;
@@ -101,7 +101,7 @@ class ProgressView {
             this.preview.remove();
         }
     }
-}
+};
 
 // Polls until the server has finished with the job. atEnd() is called once; onProgress(state) at each answer.
 // A lost connection is not an end: it is said on the bar, and the page asks again. A job that the server never spoke of
@@ -161,7 +161,7 @@ webui.followProgress = function(idTask, view, {atEnd, onProgress, inactivityTime
 
 // A1111's form, for extensions.
 function requestProgress(idTask, progressbarContainer, gallery, atEnd, onProgress, inactivityTimeout = 40) {
-    const view = new ProgressView(progressbarContainer, gallery);
+    const view = new webui.ProgressView(progressbarContainer, gallery);
     const end = () => {
         view.remove();
         atEnd();

@@ -43,7 +43,7 @@ webui.queue.waitingCard = function(job, count) {
             webui.make("p", {class: "queue-note", text: `${job.kind}${job.source === "api" ? " · over the API" : ""}`}), acts));
 };
 
-const QUEUE_STATES = {done: "Done", failed: "Failed", interrupted: "Interrupted", set_aside: "Set aside"};
+webui.QUEUE_STATES = {done: "Done", failed: "Failed", interrupted: "Interrupted", set_aside: "Set aside"};
 
 webui.queue.finishedCard = function(job) {
     const took = job.started && job.finished ? formatTime(job.finished - job.started) : "";
@@ -52,7 +52,7 @@ webui.queue.finishedCard = function(job) {
         webui.jobs[job.kind] && job.started ? webui.queue.button("Show", "Show its pictures in the tab", () => webui.queue.show(job)) : null,
         webui.queue.button("Again", "Put the same request in line once more", () => webui.queue.retry(job)),
         webui.queue.button("Remove", "Take it off this list; pictures stay on disk", () => webui.queue.act(`./internal/jobs/${encodeURIComponent(job.id)}`, "DELETE")));
-    const note = [QUEUE_STATES[job.state] || job.state, when, took, job.error].filter(Boolean).join(" · ");
+    const note = [webui.QUEUE_STATES[job.state] || job.state, when, took, job.error].filter(Boolean).join(" · ");
     return webui.make("li", {class: `queue-job ${job.state}`, "data-job": job.id},
         webui.make("div", {class: "queue-words"}, webui.make("p", {class: "queue-prompt", text: webui.queue.title(job)}),
             webui.make("p", {class: "queue-note", text: note}), acts));

@@ -16,18 +16,18 @@ var optionsChangedCallbacks = [];
 var optionsAvailableCallbacks = [];
 
 // Asked for at every turn, by everybody: looking for the element anew each time took seconds on a page with many extensions.
-var gradioRoot = null;
+webui.gradioRoot = null;
 
 function gradioApp() {
-    if (gradioRoot && (gradioRoot === document || gradioRoot.isConnected)) {
-        return gradioRoot;
+    if (webui.gradioRoot && (webui.gradioRoot === document || webui.gradioRoot.isConnected)) {
+        return webui.gradioRoot;
     }
     const element = document.querySelector("gradio-app");
     const root = element ? element.shadowRoot || element : document;
     if (!root.getElementById) {
         root.getElementById = (id) => document.getElementById(id);
     }
-    gradioRoot = element || webui.ready ? root : null;
+    webui.gradioRoot = element || webui.ready ? root : null;
     return root;
 }
 

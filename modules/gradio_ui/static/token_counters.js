@@ -2,7 +2,7 @@
 
 /* exported update_txt2img_tokens, update_img2img_tokens, update_token_counter, setupTokenCounters */
 
-const TOKEN_PAUSE = 500;  // ms without typing
+webui.TOKEN_PAUSE = 500;  // ms without typing
 
 function update_token_counter(buttonId) {
     const button = document.getElementById(buttonId);
@@ -33,7 +33,7 @@ webui.watchTokens = function(promptId, counterId, buttonId) {
     let pause = null;
     prompt.querySelector("textarea").addEventListener("input", () => {
         clearTimeout(pause);
-        pause = setTimeout(() => update_token_counter(buttonId), TOKEN_PAUSE);
+        pause = setTimeout(() => update_token_counter(buttonId), webui.TOKEN_PAUSE);
     });
 };
 
