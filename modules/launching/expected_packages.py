@@ -15,6 +15,7 @@ EXPECTED: Mapping[str, str] = {
     "accelerate": "accelerate", "aiofiles": "aiofiles", "aiohttp": "aiohttp", "altair": "altair", "blendmodes": "blendmodes", "cleanfid": "clean-fid",
     "diskcache": "diskcache", "facexlib": "facexlib", "ffmpy": "ffmpy", "ftfy": "ftfy", "git": "GitPython", "imageio": "imageio", "inflection": "inflection",
     "jsonmerge": "jsonmerge", "jsonschema": "jsonschema", "kornia": "kornia", "lark": "lark", "networkx": "networkx", "numba": "numba", "omegaconf": "omegaconf", "pandas": "pandas",
+    "pkg_resources": "setuptools<81",       # later ones are without it; extensions' install.py look with it for what is installed
     "pydub": "pydub", "pytorch_lightning": "pytorch-lightning", "regex": "regex", "requests": "requests",
     "resize_right": "resize-right", "scipy": "scipy", "semantic_version": "semantic-version", "sentencepiece": "sentencepiece", "skimage": "scikit-image",
     "tifffile": "tifffile", "timm": "timm", "tomesd": "tomesd", "torchdiffeq": "torchdiffeq", "torchmetrics": "torchmetrics", "torchsde": "torchsde",

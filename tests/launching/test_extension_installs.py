@@ -113,3 +113,10 @@ def test_packages_that_extensions_expect_of_a1111_are_asked_of_pip_once(tmp_path
     assert [command[1:4] + command[-1:] for command in asked] == [["-m", "pip", "install", "absent-package"]]
     assert "absent-package" in notes.read_text(encoding="utf-8")
     assert not extension_installs.must_run([one, two], remembered)        # not again on the same day
+
+
+def test_an_installer_that_asks_what_is_installed_finds_with_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``import pkg_resources`` stands in many an install.py; newer setuptools are without it, so that it failed before it had installed anything."""
+    (tmp_path / "install.py").write_text("import launch\nimport pkg_resources\n", encoding="utf-8")
+    monkeypatch.setattr(expected_packages.importlib.util, "find_spec", lambda name: None)
+    assert expected_packages.wanted_by(tmp_path) == ("setuptools<81",)
