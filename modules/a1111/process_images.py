@@ -46,6 +46,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     set_up_seeds(p)
     if p.scripts is not None:
         p.scripts.process(p)
+        p.say_what_cannot_act()
     request = p.to_request(request_part(p.scripts, p.script_args or ()))
     if isinstance(p, StableDiffusionProcessingImg2Img) or getattr(p, "enable_hr", False):
         p.extra_generation_params["Denoising strength"] = p.denoising_strength

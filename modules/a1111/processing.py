@@ -14,6 +14,7 @@ from modules.a1111.model_view import sd_model
 from modules.a1111.network_types import parse_prompts
 from modules.a1111.sampler_list import request_name
 from modules.a1111.state import state
+from modules.a1111.stubs import NotHere
 from modules.engine.sampler_registry import split_sampler_and_schedule
 from modules.imaging.base64_codec import decode_image
 from modules.schema.param import ParamEntry, get
@@ -200,6 +201,21 @@ class StableDiffusionProcessing:
 
     def txt2img_image_conditioning(self, x: Tensor, width: int | None = None, height: int | None = None) -> Tensor:
         return txt2img_image_conditioning(self.sd_model, x, width or self.width, height or self.height)
+
+    def sample(self, *_: Any, **__: Any) -> Any:
+        """A1111's run of one batch, which extensions read and replace."""
+        raise NotHere("p.sample of A1111 is not part of this program: pictures are made by modules.processing.process_images(p).")
+
+    def sample_hr_pass(self, *_: Any, **__: Any) -> Any:
+        """The same of the hires pass."""
+        raise NotHere("p.sample_hr_pass of A1111 is not part of this program: pictures are made by modules.processing.process_images(p).")
+
+    def say_what_cannot_act(self) -> None:
+        """What an extension put in place of the two above is passed over, which the user is told."""
+        for name, own in (("sample", StableDiffusionProcessing.sample), ("sample_hr_pass", StableDiffusionProcessing.sample_hr_pass)):
+            found = getattr(self, name)
+            if getattr(found, "__func__", found) is not own:
+                self.comment(f"An extension put something of its own in the place of p.{name}, which this program does not ask: the picture was made without it.")
 
     def save_samples(self) -> bool:
         """Whether the run's pictures are written to the disk."""

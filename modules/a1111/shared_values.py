@@ -63,17 +63,25 @@ sd_upscalers: list[Any] = _Upscalers()
 
 
 class TotalTQDM:
-    """A1111's second progress bar in the console; here the log and the page tell."""
+    """A1111's second progress bar in the console: here the log and the page tell, and the bar, which extensions write on, is not shown."""
 
-    _tqdm: Any = None       # the bar; extensions look whether there is one
+    _tqdm: Any = None
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        from tqdm import tqdm
 
-    def update(self) -> None: ...
+        self._tqdm = tqdm(desc="Total progress", disable=True)
 
-    def updateTotal(self, new_total: int) -> None: ...
+    def update(self) -> None:
+        if self._tqdm is None:
+            self.reset()
 
-    def clear(self) -> None: ...
+    def updateTotal(self, new_total: int) -> None:
+        self.update()
+        self._tqdm.total = new_total
+
+    def clear(self) -> None:
+        self._tqdm = None
 
 
 total_tqdm = TotalTQDM()

@@ -53,12 +53,24 @@ def test_built_in_scripts_are_imported_by_a1111s_names(a1111: App, tmp_path: Pat
         importlib.import_module("scripts.no_such_script")
 
 
+def test_the_bar_of_all_steps_can_be_written_on(a1111: App, capfd: pytest.CaptureFixture[str]) -> None:
+    from modules import shared
+
+    assert shared.total_tqdm._tqdm is None
+    shared.total_tqdm.updateTotal(40)
+    shared.total_tqdm._tqdm.set_postfix_str("layer IN01")
+    shared.total_tqdm.update()
+    assert shared.total_tqdm._tqdm.total == 40 and capfd.readouterr() == ("", "")
+    shared.total_tqdm.clear()
+    assert shared.total_tqdm._tqdm is None
+
+
 def test_names_that_a1111_moved_are_found_where_they_were(a1111: App) -> None:
     from modules import sd_models, sd_samplers, sd_samplers_common, sd_samplers_timesteps, shared, ui_prompt_styles
 
     assert sd_samplers.sample_to_image is sd_samplers_common.sample_to_image and sd_samplers.samples_to_image_grid is sd_samplers_common.samples_to_image_grid
     assert [each[0] for each in sd_samplers_timesteps.samplers_timesteps] == ["DDIM", "DDIM CFG++", "PLMS", "UniPC"]
-    assert not isinstance(shared.sd_model, sd_models.FakeInitialModel) and shared.total_tqdm._tqdm is None
+    assert not isinstance(shared.sd_model, sd_models.FakeInitialModel)
     assert ui_prompt_styles.styles_copy_symbol == "\U0001f4dd"
 
 
