@@ -63,6 +63,11 @@ schedulers: list[Scheduler] = [
 schedulers_map: dict[str, Scheduler] = {**{each.name: each for each in schedulers}, **{each.label: each for each in schedulers}}
 
 
+def k_diffusion_samplers() -> list[SamplerData]:
+    """Those whose steps are noise levels, not time steps."""
+    return [_data(spec) for spec in samplers() if spec.kind != "timestep"]
+
+
 def visible_samplers() -> list[SamplerData]:
     hidden = current().settings.get("hide_samplers") if is_occupied() else []
     return [each for each in all_samplers if each.name not in hidden]

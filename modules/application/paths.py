@@ -45,8 +45,8 @@ class Paths:
         return next((path for folder in (self.data_dir, self.script_dir) if (path := folder / "notification.mp3").is_file()), None)
 
     def output_folder(self, text: str) -> Path:
-        """A folder as a setting names it: absolute, or relative to the data folder."""
-        return Path(os.path.abspath(self.data_dir / os.path.expanduser(text)))
+        """A folder as a setting or a person names it: absolute, or relative to the data folder; in quotes, as Windows copies it as a path."""
+        return Path(os.path.abspath(self.data_dir / os.path.expanduser(_unquoted(text))))
 
     def is_code_folder(self, folder: Path) -> bool:
         """Whether programs are loaded from ``folder`` or from around it, so that no picture may be written there."""
@@ -57,6 +57,10 @@ class Paths:
                 return True
         loaded = {_comparable(sysconfig.get_path(each)) for each in ("stdlib", "purelib", "platlib")}      # Python's own packages
         return any(real == each or each in real.parents for each in loaded) or real in _comparable(self.script_dir).parents
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
 def _comparable(folder: Path | str) -> Path:

@@ -11,7 +11,7 @@ from modules.schema.errors import CannotLoad
 def detect(header: HeaderLike) -> ModelFamily:
     """The family of the checkpoint with this header.
 
-    Raises CannotLoad naming what the file is instead, or, per family, the first mark that failed.
+    Raises CannotLoad naming what the file is instead, or the family that it is nearest to.
     """
     shapes = header.shapes
     unreadable = quantised_kind(shapes)
@@ -27,7 +27,7 @@ def detect(header: HeaderLike) -> ModelFamily:
         raise CannotLoad(header.path, f"this is {kind.title}, not a checkpoint", kind.advice)
     raise CannotLoad(
         header.path,
-        f"its {len(shapes)} tensors fit no model family that this version knows ({'; '.join(failures(shapes))})",
+        f"its {len(shapes)} tensors fit no model family that this version knows ({nearest(shapes)})",
         "Choose a Stable Diffusion checkpoint in the original single-file layout.",
     )
 
@@ -37,11 +37,9 @@ def family_of(shapes: Shapes) -> ModelFamily | None:
     return next((family for family in FAMILIES if all(mark.failure(shapes) is None for mark in family.marks)), None)
 
 
-def failures(shapes: Shapes) -> list[str]:
-    """Per family, the first mark that failed: "SD1 lacks model.diffusion_model...."."""
-    found = []
-    for family in FAMILIES:
-        why = next((reason for mark in family.marks if (reason := mark.failure(shapes))), None)
-        if why is not None:
-            found.append(f"{family.name}: {why}")
-    return found
+def nearest(shapes: Shapes) -> str:
+    """The family of which most marks hold, and what keeps the file from it: "SD1 is nearest, but it lacks model.diffusion_model...."."""
+    failed = {family.name: [why for mark in family.marks if (why := mark.failure(shapes))] for family in FAMILIES}
+    shares = {family.name: len(failed[family.name]) / len(family.marks) for family in FAMILIES}
+    name = min(shares, key=lambda each: shares[each])
+    return f"{name} is nearest, but it {failed[name][0]}"

@@ -141,3 +141,8 @@ def test_folders_that_may_not_be_named(run: Run, make_app: Callable[..., App], f
     app.close()
     with pytest.raises(InvalidValue, match="--hide-ui-dir-config"):
         named_folder(make_app("--hide-ui-dir-config"), str(folder), "Input directory")
+
+
+def test_a_folder_may_be_named_as_windows_copies_a_path(make_app: Callable[..., App], folder: Path) -> None:
+    app = make_app()
+    assert named_folder(app, f' "{folder}" ', "Input directory") == named_folder(app, str(folder), "Input directory") == folder

@@ -13,6 +13,7 @@ from modules.schema.errors import InvalidValue
 
 MOST_VALUES = 2000
 LONGEST_RANGE = 80              # characters; the patterns below take quadratic time on long blanks
+_WANTED = {int: "a whole number or a range such as 1-5 (+2)", float: "a number or a range such as 1-2 (+0.5)"}
 _NUMBER = r"([+-]?\s*\d+(?:\.\d*)?)"
 _RANGE = re.compile(rf"\s*{_NUMBER}\s*-\s*{_NUMBER}(?:\s*\(([+-]\d+(?:\.\d*)?)\s*\))?\s*")
 _COUNTED = re.compile(rf"\s*{_NUMBER}\s*-\s*{_NUMBER}\s*\[(\d+)\s*\]\s*")
@@ -54,7 +55,8 @@ def typed_values(label: str, kind: Callable[[Any], Any], texts: Sequence[Any]) -
             try:
                 found.append(kind(each))
             except (TypeError, ValueError) as error:
-                raise InvalidValue(f"{label}: {str(each)[:60]!r} is no value of this axis ({str(error)[:200]}).", field="script_args") from error
+                wanted = _WANTED.get(kind, str(error)[:200])
+                raise InvalidValue(f"{label}: {str(each)[:60]!r} is no value of this axis ({wanted}).", field="script_args") from error
     return found
 
 
