@@ -54,7 +54,7 @@ def test_xyz_draws_every_combination_and_tells_how(app: App, fake_engine: FakeEn
 
 
 @pytest.mark.parametrize(("values", "words"), [
-    (["Seed", ""], "has no values"), (["Steps", "three"], "'three' is no value of this axis (a whole number"), (["Prompt S/R", "dog,horse"], "did not find 'dog'"),
+    (["Seed", ""], "has no values"), (["Steps", "three"], "'three' is no value of this axis .a whole number"), (["Prompt S/R", "dog,horse"], "did not find 'dog'"),
     (["Sampler", "Nope"], "sampler called 'Nope'"), (["Checkpoint name", "Nope"], "Nope"), (["Nope", "1"], "no axis 'Nope'"), ([99, "1"], "no number 99"),
     (["Size", "12"], "no size"), (["Steps", "1-500", [], "Seed", "1-500"], "megapixels"),
 ])
