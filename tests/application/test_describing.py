@@ -63,6 +63,7 @@ def test_the_api_gives_a_sentence_or_tags(described: RunningServer) -> None:
 
 
 def test_lists_add_what_fits_best(described: RunningServer) -> None:
+    described.app.settings.set("interrogate_keep_models_in_memory", True)
     alone = asked(described)["caption"]
     lists = described.app.paths.data_dir / "interrogate"
     lists.mkdir()
