@@ -122,11 +122,14 @@ def _override_chips(tab: str) -> gr.Dropdown:
 
 
 def _wire_counters(app: App, form: Form, toprow: Toprow) -> None:
-    styles = form.component("styles")
-    counters = [(each.prompt, each.shown, each.button, negative) for each, negative in zip(toprow.counters, (False, True))]
+    styles: Any = form.component("styles")
+    counters: list[tuple[Any, Any, Any, bool]] = [(each.prompt, each.shown, each.button, negative) for each, negative in zip(toprow.counters, (False, True))]
     if form.table.tab == "txt2img":
         for name, place, negative in (("hr_prompt", "hires_token", False), ("hr_negative_prompt", "hires_negative_token", True)):
             shown = gr.HTML("<span>0/75</span>", elem_id=f"{place}_counter", elem_classes=["gradio-html", "token-counter"])
             counters.append((form.component(name), shown, bridge_button(f"{place}_button"), negative))
     for prompt, shown, button, negative in counters:
         button.click(partial(counter_html, app, negative=negative), inputs=[prompt, styles], outputs=[shown], **QUICK)
+        prompt.change(None, inputs=[prompt], js=f"(text) => {{ webui.countedTextChanged(text, {button.elem_id!r}); }}", **QUICK)
+    ids = ", ".join(repr(button.elem_id) for _, _, button, _ in counters)
+    styles.change(None, inputs=[styles], js=f"(names) => {{ webui.countedTextChanged(names, {ids}); }}", **QUICK)

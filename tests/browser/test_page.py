@@ -154,6 +154,8 @@ def test_paste_reads_the_prompt_field(open_visit: Visit) -> None:
     browser.page.click("#paste")
     browser.page.wait_for_function("webui.field('txt2img_steps').value === '9'")
     assert browser.value("txt2img_prompt") == "a pasted cat"
+    browser.page.wait_for_function("document.querySelector('#txt2img_token_counter').innerText.trim() === '4/75'")
+    browser.page.wait_for_function("document.querySelector('#txt2img_negative_token_counter').innerText.trim() === '1/75'")
 
 
 def test_settings_are_changed_searched_and_kept(fake_page: FakePage, visit: Callable[..., Visit]) -> None:

@@ -1,4 +1,4 @@
-// Asks the server for the number of tokens a little after the last key: one press of a hidden button per pause.
+// Asks the server for the number of tokens a little after the last change, typed or not: one press of a hidden button per pause.
 
 /* exported update_txt2img_tokens, update_img2img_tokens, update_token_counter, setupTokenCounters */
 
@@ -23,6 +23,27 @@ function update_img2img_tokens() {
     return Array.from(arguments);
 }
 
+webui.tokenPauses = {};
+
+webui.countTokensSoon = function(...buttonIds) {
+    for (const id of buttonIds) {
+        clearTimeout(webui.tokenPauses[id]);
+        webui.tokenPauses[id] = setTimeout(() => update_token_counter(id), webui.TOKEN_PAUSE);
+    }
+};
+
+webui.countedTexts = {};
+
+// A prompt, or the list of chosen styles, has been set by whatever means; what says so when the page opens changes nothing.
+webui.countedTextChanged = function(text, ...buttonIds) {
+    const now = String(text || "");
+    const key = buttonIds.join();
+    if ((webui.countedTexts[key] || "") !== now) {
+        webui.countedTexts[key] = now;
+        webui.countTokensSoon(...buttonIds);
+    }
+};
+
 webui.watchTokens = function(promptId, counterId, buttonId) {
     const prompt = document.getElementById(promptId);
     const counter = document.getElementById(counterId);
@@ -30,11 +51,7 @@ webui.watchTokens = function(promptId, counterId, buttonId) {
         return;
     }
     prompt.append(counter);
-    let pause = null;
-    prompt.querySelector("textarea").addEventListener("input", () => {
-        clearTimeout(pause);
-        pause = setTimeout(() => update_token_counter(buttonId), webui.TOKEN_PAUSE);
-    });
+    prompt.querySelector("textarea").addEventListener("input", () => webui.countTokensSoon(buttonId));
 };
 
 function setupTokenCounters() {
