@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from modules.families.family import Shapes
 from modules.loading.clip_vision import clip_pixels
+from modules.loading.fill import number_places
 from modules.loading.pickle_weights import is_pickle, read_pickle
 from modules.loading.tokenizer import bert_tokenizer
 from modules.loading.weights import open_weights
@@ -77,7 +78,7 @@ def load_captioner(path: Path, device: torch.device, dtype: torch.dtype) -> Capt
         module.load_state_dict(found, assign=True)
     except (KeyError, RuntimeError) as error:
         raise CannotLoad(path, f"it is no whole BLIP ({str(error).splitlines()[0][:160]})", "Download the file again.") from error
-    _give_numbers(module, device)
+    number_places(module, device)
     return Captioner(module=module.requires_grad_(False).eval(), side=config["vision_config"]["image_size"])
 
 
@@ -122,11 +123,3 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
         return {name: value for name, value in table.items() if isinstance(name, str) and isinstance(value, Tensor)}
     with closing(open_weights(path)) as weights:
         return {name: weights.read(name, torch.float32, torch.device("cpu")) for name in weights.header.names}
-
-
-def _give_numbers(module: nn.Module, device: torch.device) -> None:
-    """The numbers of places, which no file needs to have."""
-    for name, buffer in list(module.named_buffers()):
-        if buffer.is_meta:
-            owner, _, last = name.rpartition(".")
-            module.get_submodule(owner).register_buffer(last, torch.arange(buffer.shape[-1], device=device).expand(buffer.shape), persistent=False)

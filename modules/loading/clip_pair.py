@@ -15,6 +15,7 @@ from torch import Tensor
 
 from modules.families.family import Shapes
 from modules.loading.clip_vision import clip_pixels, vision_config
+from modules.loading.fill import number_places
 from modules.loading.tokenizer import clip_tokenizer
 from modules.loading.weights import open_weights
 from modules.schema.errors import CannotLoad
@@ -79,10 +80,7 @@ def load_clip_pair(path: Path, device: torch.device, dtype: torch.dtype) -> Clip
         module.load_state_dict({name: table[name].to(device, dtype) for name in module.state_dict()}, assign=True)
     except (KeyError, RuntimeError) as error:
         raise CannotLoad(path, f"it is no whole CLIP ({str(error).splitlines()[0][:160]})", "Download the file again.") from error
-    for name, buffer in list(module.named_buffers()):
-        owner, _, last = name.rpartition(".")
-        if buffer.is_meta:                      # the numbers of places
-            module.get_submodule(owner).register_buffer(last, torch.arange(buffer.shape[-1], device=device).expand(buffer.shape), persistent=False)
+    number_places(module, device)
     return ClipPair(module=module.requires_grad_(False).eval(), side=config["vision_config"]["image_size"])
 
 

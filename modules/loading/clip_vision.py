@@ -15,7 +15,7 @@ from PIL.Image import Resampling
 from torch import Tensor, nn
 
 from modules.compute.placement import KeepResident, Placement
-from modules.loading.fill import prepared
+from modules.loading.fill import number_places, prepared
 from modules.loading.weights import open_weights
 from modules.schema.errors import CannotLoad
 
@@ -113,10 +113,7 @@ def load_clip_vision(file: ModelFile, policy: ComputePolicy, placement: Placemen
         names = {name: _in_file(name, shapes) for name in wanted}
         filling = prepared(module, {ours: theirs for ours, theirs in names.items() if theirs}, weights, part="picture encoder")
         filled = filling.fill(dtype=getattr(torch, policy.compute_dtype), device=torch.device(policy.load_device))
-    for name, buffer in list(filled.named_buffers()):
-        if buffer.is_meta:                          # the patches' numbers, which no file needs to have
-            owner, _, last = name.rpartition(".")
-            filled.get_submodule(owner).register_buffer(last, torch.arange(buffer.shape[-1], device=policy.load_device).expand(buffer.shape), persistent=False)
+    number_places(filled, torch.device(policy.load_device))
     log.info("loaded CLIP vision %s in %.1f s", file.stem, time.perf_counter() - started)
     return VisionEncoder(module=filled, file=file, size=config["image_size"], width=config["hidden_size"], projection=config["projection_dim"],
                          placement=placement or KeepResident(policy.device))

@@ -140,3 +140,11 @@ def _check_shape(path: object, name: str, found: tuple[int, ...], wanted: tuple[
 
 def _times(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "a single number"
+
+
+def number_places(module: nn.Module, device: torch.device) -> None:
+    """transformers' modules number the places of their patches and words in buffers, which no file needs to have."""
+    for name, buffer in list(module.named_buffers()):
+        if buffer.is_meta:
+            owner, _, last = name.rpartition(".")
+            module.get_submodule(owner).register_buffer(last, torch.arange(buffer.shape[-1], device=device).expand(buffer.shape), persistent=False)
