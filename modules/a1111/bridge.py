@@ -2,48 +2,42 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from PIL import Image as pillow
 
 from modules.a1111 import callbacks, prompt_networks
 from modules.a1111.app_slot import current
-from modules.a1111.callback_params import ExtraNoiseParams, ImageGridLoopParams, ImageSaveParams
+from modules.a1111.by_hand import ByHand
+from modules.a1111.callback_params import ExtraNoiseParams
 from modules.a1111.control_units import control_of
 from modules.a1111.denoiser_callbacks import after_guidance, after_model, before_model, listened
 from modules.a1111.framing import Framing
-from modules.a1111.infotexts import evaluated
+from modules.a1111.input_of_p import InputOfP
 from modules.a1111.live_sampler import LiveSampler
 from modules.a1111.lora_names import live_networks
 from modules.a1111.model_view import ldm_of
+from modules.a1111.noise_names import ImageRNG, replaced_noise, rng_of
 from modules.a1111.pass_conditioning import in_a1111s_form, taken_back
+from modules.a1111.picture_ears import PictureEars
 from modules.a1111.prompt_names import SdConditioning, read_by_replacement, reader_replaced
 from modules.a1111.resuming import may_leave_out
-from modules.a1111.saving import replaced_save_image, saved_by_it, text_by_replacement
 from modules.a1111.script import MaskBlendArgs, PostprocessBatchListArgs, PostprocessImageArgs, PostSampleArgs
-from modules.application.outcome import OutputImage
-from modules.application.picture_run import PictureListener
-from modules.application.picture_saver import Saving
 from modules.engine.extra_networks import take_out_tags
 from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, ImagePlan, MaskBlend, SamplingFacts
 from modules.engine.ldm_layers import th
 from modules.engine.sampler_registry import find_sampler
-from modules.extension_host.registry import contained, sentence_of
-from modules.imaging.save import BeforeSaving
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from torch import Tensor
 
     from modules.a1111.lora_live import LiveNetworks
     from modules.a1111.script_runner import ScriptRunner
+    from modules.engine.batch_sampling import BatchSampling
     from modules.engine.conditioning import PromptConditioning
+    from modules.engine.denoise_pass import PassOutcome
     from modules.engine.frame import Frame
     from modules.engine.guidance import RowWeights
     from modules.engine.inversion import Inversion
@@ -52,12 +46,14 @@ if TYPE_CHECKING:
 _LISTS = ("prompts", "negative_prompts", "seeds", "subseeds")
 
 
-class ScriptBridge(PictureListener):
+class ScriptBridge(PictureEars):
     """One run of ``p``. Without scripts it only keeps ``p`` in step."""
 
     def __init__(self, p: Any) -> None:
-        super().__init__()
-        self.p = p
+        super().__init__(p)
+        self.hand: ByHand | None = None
+        self._rng: ImageRNG | None = None
+        self._input = InputOfP(p)
         self._start: Tensor | None = None
         self._sampler: LiveSampler | None = None
         self._framing = Framing(p)
@@ -80,7 +76,9 @@ class ScriptBridge(PictureListener):
         p.sd_model_name, p.sd_model_hash, p.sd_vae_name, p.sd_vae_hash = models.model.stem, models.model_hash, models.vae_name, models.vae_hash
         p.is_using_inpainting_conditioning = models.is_inpainting
         used = SamplingFacts(sampler_name=p.writer.request.sampler_name, schedule_name="Automatic", width=p.width, height=p.height)
-        self._own(self.writer.extra(used))
+        self.own(self.writer.extra(used))
+        if not self.writer.request.is_img2img:
+            self._input.begin()
         return super().plans_ready(made)
 
     def _image_plan(self, index: int) -> ImagePlan:
@@ -99,6 +97,7 @@ class ScriptBridge(PictureListener):
         p = self.p
         p.iteration, p.is_hr_pass, self._start, self._number = plan.index, False, None, 0
         self._show_batch(plan)
+        p.rng = self._rng = rng_of(p)
         if self.scripts is None:
             return plan
         self.scripts.before_process_batch(p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds)
@@ -159,15 +158,20 @@ class ScriptBridge(PictureListener):
 
     def conditioning_ready(self, plan: BatchPlan, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
         if self.scripts is not None:
-            p, found = self.p, in_a1111s_form(conditioning)
+            found = in_a1111s_form(conditioning)
             if reader_replaced():
-                with self._told("prompt_parser"):
+                with self.told("prompt_parser"):
                     found = self._read_again(hires)
-            if hires:
-                p.hr_c, p.hr_uc = found
-            else:
-                p.c, p.uc = found
+            self._show_conds(found, hires)
+        if self.hand is not None and hires in self.hand.given:
+            self._show_conds(self.hand.given[hires], hires)
         return conditioning
+
+    def _show_conds(self, found: tuple[Any, Any], hires: bool) -> None:
+        if hires:
+            self.p.hr_c, self.p.hr_uc = found
+        else:
+            self.p.c, self.p.uc = found
 
     def _read_again(self, hires: bool) -> tuple[Any, Any]:
         """The batch's prompts by the functions that extensions put into ``prompt_parser``."""
@@ -184,17 +188,24 @@ class ScriptBridge(PictureListener):
 
     def pass_conditioning(self, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
         """What scripts made of ``p.c`` and ``p.uc``; what cannot be read is told, and passed over."""
-        if self.scripts is None:
+        if self.scripts is None and not (self.hand is not None and hires in self.hand.given):
             return conditioning
         p, found = self.p, conditioning
         c, uc = (p.hr_c, p.hr_uc) if hires else (p.c, p.uc)
-        with self._told("p.c and p.uc"):
+        with self.told("p.c and p.uc"):
             found = taken_back(conditioning, c, uc)
         return found
 
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
-        self.p.init_latent = self._start = latents
-        return latents
+        found = self._start = self._input.taken(latents)
+        return found
+
+    def batch_sampled(self, sampling: BatchSampling) -> PassOutcome | None:
+        hand = self.hand = ByHand(self, sampling)
+        return hand.batch()
+
+    def second_sampled(self, sampling: BatchSampling, plan: BatchPlan, first: Tensor | None) -> PassOutcome | None:
+        return None if self.hand is None else self.hand.second(sampling, first)
 
     def inversion(self, plan: BatchPlan) -> Inversion | None:
         return self.p.inversion
@@ -208,6 +219,9 @@ class ScriptBridge(PictureListener):
             p, start = self.p, noise if self._start is None else self._start
             c, uc = (p.hr_c, p.hr_uc) if p.is_hr_pass else (p.c, p.uc)
             self.scripts.process_before_every_sampling(p, x=start, noise=noise, c=c, uc=uc)
+            if not p.is_hr_pass:
+                with self.told("p.rng"):
+                    noise = replaced_noise(p, self._rng, noise)
         return noise
 
     def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor:
@@ -224,15 +238,18 @@ class ScriptBridge(PictureListener):
         return control_of(self.p, hires=hires, components=components)
 
     def _make_sampler(self) -> None:
-        self._sampler = LiveSampler(self.p, hires=self.p.is_hr_pass)
-        self.p.sampler = self._sampler.made
+        self.use_sampler(LiveSampler(self.p, hires=self.p.is_hr_pass))
+
+    def use_sampler(self, sampler: LiveSampler) -> None:
+        """Of the pass that is about to begin."""
+        self._sampler, self.p.sampler = sampler, sampler.made
 
     def sampler(self, spec: SamplerSpec, *, hires: bool) -> SamplerSpec:
         return spec if self._sampler is None else self._sampler.spec(spec)
 
     def guidance(self, scale: float) -> float:
         """``p.cfg_scale`` as it stands when the pass begins: scripts change it for the hires pass alone."""
-        with self._told("p.cfg_scale"):
+        with self.told("p.cfg_scale"):
             scale = scale if self.scripts is None else float(self.p.cfg_scale)
         return scale
 
@@ -262,7 +279,7 @@ class ScriptBridge(PictureListener):
     def _take_loras(self) -> None:
         """What scripts made of ``networks.loaded_networks``."""
         if self._loras is not None:
-            with self._told("the list of loaded LoRAs"):
+            with self.told("the list of loaded LoRAs"):
                 self._loras.take()
 
     def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor:
@@ -320,25 +337,9 @@ class ScriptBridge(PictureListener):
 
     def framed(self, image: GeneratedImage, number: int, frame: Frame) -> Frame:
         found = frame
-        with self._told("p.overlay_images, p.paste_to or p.color_corrections"):
+        with self.told("p.overlay_images, p.paste_to or p.color_corrections"):
             found = self._framing.taken(number, frame)
         return found
-
-    @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        """What a script put there and nobody can read becomes a comment; the picture is made without it."""
-        with contained(lambda error: self.p.comment(f"A script left something in {what} that cannot be used: {sentence_of(error)}")):
-            yield
-
-    def text_of(self, image: GeneratedImage, own: Callable[[GeneratedImage], str]) -> str:
-        return text_by_replacement(self.p, image, own)
-
-    def saves_itself(self) -> bool:
-        return replaced_save_image() is not None
-
-    def save(self, asked: Saving) -> OutputImage | None:
-        replacement = replaced_save_image()
-        return None if replacement is None else saved_by_it(self.p, asked, replacement)
 
     def composited(self, image: GeneratedImage) -> GeneratedImage:
         if self.scripts is not None:
@@ -347,28 +348,6 @@ class ScriptBridge(PictureListener):
             image = replace(image, picture=pp.image)
         return super().composited(image)
 
-    def about_to_save(self, picture: Image, path: Path, texts: dict[str, Any]) -> BeforeSaving | None:
-        """on_before_image_saved: picture, name and texts may be changed."""
-        if not listened("before_image_saved"):
-            return None
-        params = ImageSaveParams(picture, self.p, str(path), texts)
-        callbacks.before_image_saved_callback(params)
-        given = params.pnginfo if isinstance(params.pnginfo, dict) else texts
-        return BeforeSaving(
-            image=params.image if isinstance(params.image, pillow.Image) else picture, path=Path(str(params.filename or path)),
-            texts={str(key): str(value) for key, value in given.items() if value is not None},
-        )
-
-    def grid_of(self, pictures: list[Image], rows: int) -> tuple[list[Image], int]:
-        """on_image_grid."""
-        if not listened("image_grid"):
-            return pictures, rows
-        columns = math.ceil(len(pictures) / rows)
-        params = ImageGridLoopParams(list(pictures), columns, rows)
-        callbacks.image_grid_callback(params)
-        asked = int(params.rows) if params.cols == columns else math.ceil(len(params.imgs) / max(int(params.cols), 1))
-        return (list(params.imgs), max(asked, 1)) if params.imgs else (pictures, rows)
-
     def extra_noise(self, noise: Tensor, start: Tensor, noised: Tensor) -> Tensor:
         """on_extra_noise."""
         if not listened("extra_noise"):
@@ -376,16 +355,6 @@ class ScriptBridge(PictureListener):
         params = ExtraNoiseParams(noise.clone(), start, noised)
         callbacks.extra_noise_callback(params)
         return params.noise
-
-    def extra(self, image: GeneratedImage, own: Mapping[str, object]) -> Mapping[str, object]:
-        """A1111's ``extra_generation_params``: scripts' and the house's in the order in which they came."""
-        self._own(own)
-        return evaluated(self.p.extra_generation_params, self.p, image)
-
-    def _own(self, params: Mapping[str, object]) -> None:
-        self.p.own_params.update(params)
-        self.p.extra_generation_params.update(params)
-
 
 def _at(values: Any, index: int, otherwise: Any) -> Any:
     if not isinstance(values, list | tuple):

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modules.engine.noise_levels import Levels, noise_levels
 from modules.engine.predictor import Predictor
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
@@ -58,13 +59,27 @@ class InnerModel(torch.nn.Module):
     def sigma_max(self) -> Tensor:
         return self.sigmas[-1]
 
+    @property
+    def _levels(self) -> Levels:
+        return noise_levels(self.inner_model.alphas_cumprod) if self.call is None else self.call.predictor.levels
+
     def sigma_to_t(self, sigma: Tensor, quantize: Any = None) -> Tensor:
-        assert self.call is not None
-        return torch.tensor([self.call.predictor.levels.timestep(float(each)) for each in sigma.flatten()], device=sigma.device).view(sigma.shape)
+        levels = self._levels
+        return torch.tensor([levels.timestep(float(each)) for each in sigma.flatten()], device=sigma.device).view(sigma.shape)
 
     def t_to_sigma(self, t: Tensor) -> Tensor:
-        assert self.call is not None
-        return self.call.predictor.levels.sigma_at(t).to(t.device)
+        return self._levels.sigma_at(t).to(t.device)
+
+    def get_sigmas(self, n: int | None = None) -> Tensor:
+        """(n + 1,) falling, evenly apart in timesteps, 0 at the end; without n every trained one."""
+        count = len(self.sigmas)
+        falling = self.sigmas.flip(0) if n is None else self.t_to_sigma(torch.linspace(count - 1, 0, n, device=self.sigmas.device))
+        return torch.cat([falling, falling.new_zeros(1)])
+
+    def get_scalings(self, sigma: Tensor) -> tuple[Tensor, ...]:
+        """What the model's answer and its input are multiplied by, (c_out, c_in); with (c_skip, ...) before it where it predicts the velocity."""
+        root = (sigma**2 + 1) ** 0.5
+        return (1 / root**2, -sigma / root, 1 / root) if getattr(self.inner_model, "parameterization", "eps") == "v" else (-sigma, 1 / root)
 
     @property
     def is_touched(self) -> bool:

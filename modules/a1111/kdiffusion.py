@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from modules.a1111.inner_model import CompVisDenoiser, CompVisTimestepsDenoiser, CompVisTimestepsVDenoiser, CompVisVDenoiser, InnerModel
+from modules.a1111.running import by_hand
 
 
 class CFGDenoiser(torch.nn.Module):
@@ -126,12 +127,14 @@ class Sampler:
         raise NotImplementedError("The schedule of sigmas is the engine's; set p.scheduler instead.")
 
     def sample(self, p: Any, x: Any, conditioning: Any, unconditional_conditioning: Any, steps: Any = None, image_conditioning: Any = None) -> Any:
-        raise NotImplementedError("A pass cannot be run by hand here; call process_images(p) instead.")
+        """From noise (B, C, h, w) of standard deviation 1 to latents, while ``p`` makes its pictures."""
+        return by_hand(p).by_sampler(self, x, None, conditioning, unconditional_conditioning, steps, image_conditioning)
 
     def sample_img2img(
         self, p: Any, x: Any, noise: Any, conditioning: Any, unconditional_conditioning: Any, steps: Any = None, image_conditioning: Any = None,
     ) -> Any:  # fmt: skip
-        raise NotImplementedError("A pass cannot be run by hand here; call process_images(p) instead.")
+        """From latents ``x``, taken back into noise as far as ``p.denoising_strength`` says."""
+        return by_hand(p).by_sampler(self, x, noise, conditioning, unconditional_conditioning, steps, image_conditioning)
 
 
 class KDiffusionSampler(Sampler):

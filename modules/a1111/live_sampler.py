@@ -29,18 +29,15 @@ _OWN_METHODS = {name: getattr(Sampler, name) for name in ("sample", "sample_img2
 
 
 class LiveSampler:
-    """One pass's sampler object. made: what ``create_sampler`` gave; None when it failed, then nothing of it acts."""
+    """One pass's sampler object. made: one that an extension made itself; else what ``create_sampler`` gives, A1111's own where that failed."""
 
-    def __init__(self, p: Any, *, hires: bool) -> None:
+    def __init__(self, p: Any, *, hires: bool, made: Any = None) -> None:
         self.p = p
         asked = str((getattr(p, "hr_sampler_name", None) if hires else None) or p.sampler_name or "")
+        if made is not None:
+            asked = str(getattr(getattr(made, "config", None), "name", None) or made.funcname)
         self.name = asked if asked in all_samplers_map else "Euler"
-        create = looked_up("modules.sd_samplers", "create_sampler", create_sampler)
-        self.made: Any = None
-        with _answered_by(create, "create_sampler"):
-            self.made = create(self.name, p.sd_model)
-        if self.made is None:
-            self.made = create_sampler("Euler", p.sd_model)
+        self.made: Any = made if made is not None else self._created()
         self.is_asked = asked == self.name
         self.made.p = p
         cfg = getattr(self.made, "model_wrap_cfg", None)
@@ -53,6 +50,12 @@ class LiveSampler:
         for name, own in _OWN_METHODS.items():
             if (other := _replaced(self.made, name, own)) is not None:
                 _note(other, f"{type(self.made).__name__}.{name}", "it was replaced, but this program samples in another way and does not call it")
+
+    def _created(self) -> Any:
+        create, made = looked_up("modules.sd_samplers", "create_sampler", create_sampler), None
+        with _answered_by(create, "create_sampler"):
+            made = create(self.name, self.p.sd_model)
+        return create_sampler("Euler", self.p.sd_model) if made is None else made
 
     def spec(self, own: SamplerSpec) -> SamplerSpec:
         """The algorithm of the pass. own: what the request asked for."""

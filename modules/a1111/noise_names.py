@@ -82,3 +82,18 @@ def create_random_tensors(
 ) -> Tensor:  # fmt: skip
     """The start noise of a batch."""
     return ImageRNG(shape, seeds, subseeds, subseed_strength, seed_resize_from_h, seed_resize_from_w).first()
+
+
+def rng_of(p: Any) -> ImageRNG:
+    """``p.rng`` of the batch whose seeds stand on ``p``."""
+    latent = p.sd_model.components.family.latent
+    return ImageRNG((latent.channels, int(p.height) // 8, int(p.width) // 8), p.seeds, p.subseeds, p.subseed_strength, p.seed_resize_from_h, p.seed_resize_from_w)
+
+
+def replaced_noise(p: Any, own: ImageRNG | None, noise: Tensor) -> Tensor:
+    """The start noise of another ``p.rng`` than the house's, where one was put there and gives the same shape; else ``noise``."""
+    now = p.rng
+    if now is None or now is own and not {"first", "next"} & set(vars(now)):
+        return noise
+    found = now.next()
+    return found if isinstance(found, Tensor) and found.shape == noise.shape else noise

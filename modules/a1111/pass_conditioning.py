@@ -26,13 +26,18 @@ def in_a1111s_form(conditioning: PromptConditioning) -> tuple[MulticondLearnedCo
 
 def taken_back(conditioning: PromptConditioning, c: Any, uc: Any) -> PromptConditioning:
     """``conditioning`` itself where c and uc say the same, else what they say. Raises whatever is wrong with them."""
-    positive = [[_part(part.schedules, part.weight) for part in parts] for parts in c.batch]
-    negative = [_part(schedules, 1.0) for schedules in uc]
+    found = conditioning_of(c, uc)
+    positive, negative = found.positive, found.negative
     if len(positive) != len(conditioning.positive) or len(negative) != len(conditioning.negative) or not all(positive):
         raise ValueError(f"there are {len(positive)} prompts and {len(negative)} negative ones for {len(conditioning.positive)} pictures")
     if all(_alike(one, other) for one, other in zip(positive, conditioning.positive)) and _alike(negative, conditioning.negative):
         return conditioning
     return PromptConditioning(positive, negative, facts=conditioning.facts, comments=conditioning.comments, empty_prompt=conditioning.empty_prompt)
+
+
+def conditioning_of(c: Any, uc: Any) -> PromptConditioning:
+    """What c and uc say, by themselves. Raises whatever is wrong with them."""
+    return PromptConditioning([[_part(part.schedules, part.weight) for part in parts] for parts in c.batch], [_part(schedules, 1.0) for schedules in uc])
 
 
 def _schedules(part: ConditioningPart) -> list[ScheduledPromptConditioning]:

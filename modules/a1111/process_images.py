@@ -12,7 +12,7 @@ from modules.a1111.callback_params import ImageSaveParams
 from modules.a1111.denoiser_callbacks import listened
 from modules.a1111.patch_points import looked_up
 from modules.a1111.processed import Processed
-from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, first_of
+from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, StableDiffusionProcessingTxt2Img, first_of
 from modules.a1111.running import RunningWork, running_work, working
 from modules.a1111.script_arguments import request_part
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures
@@ -44,9 +44,10 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     p.own_params.clear()
     p.setup_prompts()
     set_up_seeds(p)
+    if isinstance(p, StableDiffusionProcessingTxt2Img) and p.enable_hr:
+        p.calculate_target_resolution()
     if p.scripts is not None:
         p.scripts.process(p)
-        p.say_what_cannot_act()
     request = p.to_request(request_part(p.scripts, p.script_args or ()))
     if isinstance(p, StableDiffusionProcessingImg2Img) or getattr(p, "enable_hr", False):
         p.extra_generation_params["Denoising strength"] = p.denoising_strength

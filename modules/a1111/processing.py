@@ -12,9 +12,9 @@ from modules.a1111.app_slot import is_occupied
 from modules.a1111.cond_parts import txt2img_image_conditioning
 from modules.a1111.model_view import sd_model
 from modules.a1111.network_types import parse_prompts
+from modules.a1111.running import by_hand
 from modules.a1111.sampler_list import request_name
 from modules.a1111.state import state
-from modules.a1111.stubs import NotHere
 from modules.engine.sampler_registry import split_sampler_and_schedule
 from modules.imaging.base64_codec import decode_image
 from modules.schema.param import ParamEntry, get
@@ -202,20 +202,14 @@ class StableDiffusionProcessing:
     def txt2img_image_conditioning(self, x: Tensor, width: int | None = None, height: int | None = None) -> Tensor:
         return txt2img_image_conditioning(self.sd_model, x, width or self.width, height or self.height)
 
-    def sample(self, *_: Any, **__: Any) -> Any:
-        """A1111's run of one batch, which extensions read and replace."""
-        raise NotHere("p.sample of A1111 is not part of this program: pictures are made by modules.processing.process_images(p).")
+    def init(self, all_prompts: Any, all_seeds: Any, all_subseeds: Any) -> None:
+        """Called once a run where an extension put its own around it; what A1111 does here is done by then."""
 
-    def sample_hr_pass(self, *_: Any, **__: Any) -> Any:
-        """The same of the hires pass."""
-        raise NotHere("p.sample_hr_pass of A1111 is not part of this program: pictures are made by modules.processing.process_images(p).")
-
-    def say_what_cannot_act(self) -> None:
-        """What an extension put in place of the two above is passed over, which the user is told."""
-        for name, own in (("sample", StableDiffusionProcessing.sample), ("sample_hr_pass", StableDiffusionProcessing.sample_hr_pass)):
-            found = getattr(self, name)
-            if getattr(found, "__func__", found) is not own:
-                self.comment(f"An extension put something of its own in the place of p.{name}, which this program does not ask: the picture was made without it.")
+    def sample(
+        self, conditioning: Any, unconditional_conditioning: Any, seeds: Any = None, subseeds: Any = None, subseed_strength: Any = None, prompts: Any = None,
+    ) -> Any:  # fmt: skip
+        """One batch's latents, for an extension that put something around this. Raises NotHere outside of a run."""
+        return by_hand(self).whole(conditioning, unconditional_conditioning, seeds, subseeds)
 
     def save_samples(self) -> bool:
         """Whether the run's pictures are written to the disk."""
@@ -290,6 +284,19 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
 
     def get_conds(self) -> tuple[Any, Any]:
         return (self.hr_c, self.hr_uc) if self.is_hr_pass else super().get_conds()
+
+    def calculate_hr_conds(self) -> None:
+        by_hand(self).encode_hires()
+
+    def calculate_target_resolution(self) -> None:
+        """How far the first pass's picture is enlarged, and how many latent cells are cut off then."""
+        prompts_of_p.set_up_hires_size(self)
+
+    def sample_hr_pass(
+        self, samples: Any, decoded_samples: Any, seeds: Any = None, subseeds: Any = None, subseed_strength: Any = None, prompts: Any = None,
+    ) -> Any:  # fmt: skip
+        """The pictures of the hires pass, (3, H, W) in -1 .. 1 each. Raises NotHere outside of a run."""
+        return by_hand(self).hires(samples, decoded_samples, seeds, subseeds)
 
 
 @dataclass(repr=False)

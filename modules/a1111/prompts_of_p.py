@@ -12,10 +12,12 @@ from modules.application.app import App
 from modules.application.generation import with_usual_networks
 from modules.application.paths import styles_files
 from modules.application.settings_store import OverlaidSettings
+from modules.engine.hires import hires_size
 from modules.engine.prompt_comments import strip_comments
-from modules.engine.resolved import ResolvedRequest
+from modules.engine.resolved import ResolvedHires, ResolvedRequest
 from modules.engine.sampler_registry import find_sampler
 from modules.engine.styles import apply_styles, read_styles
+from modules.engine.upscale import LATENT_UPSCALERS
 
 _PARSER = "modules.prompt_parser"
 
@@ -41,6 +43,15 @@ def set_up_hires_prompts(p: Any) -> None:
     prompts = own if isinstance(own, list) else [own] * len(p.all_prompts)
     negatives = own_negative if isinstance(own_negative, list) else [own_negative] * len(p.all_prompts)
     p.all_hr_prompts, p.all_hr_negative_prompts = _styled(p, prompts, negatives)
+
+
+def set_up_hires_size(p: Any) -> None:
+    """``p.hr_upscale_to_x``, ``p.truncate_x`` and so on, and ``p.latent_scale_mode``: None where pictures are enlarged, not latents."""
+    hires = ResolvedHires(enabled=True, scale=float(p.hr_scale or 1), resize_width=int(p.hr_resize_x or 0), resize_height=int(p.hr_resize_y or 0))
+    size = hires_size(ResolvedRequest(width=int(p.width), height=int(p.height), hires=hires))
+    (p.hr_upscale_to_x, p.hr_upscale_to_y), (p.truncate_x, p.truncate_y) = size.enlarged, size.cut
+    known = next((each for each in LATENT_UPSCALERS if each.name == p.hr_upscaler), None)
+    p.latent_scale_mode = None if known is None else {"mode": known.mode, "antialias": known.antialias}
 
 
 def _styled(p: Any, prompts: Sequence[str], negatives: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -6,16 +6,22 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modules.a1111.app_slot import is_occupied, occupied
 from modules.a1111.state import state
+from modules.a1111.stubs import NotHere
 from modules.application.app import App
 from modules.application.outcome import OutputImage
 from modules.application.picture_run import PictureListener
 from modules.application.picture_saver import EarlierPictures
 from modules.engine.hooks import CancelView
 from modules.jobs.progress import Progress
+
+if TYPE_CHECKING:
+    from modules.a1111.by_hand import ByHand
+
+_OUTSIDE = "Pictures are made by modules.processing.process_images(p); p.sample and a sampler's sample work while it does so."
 
 
 class BatchCounter:
@@ -97,6 +103,17 @@ _work: ContextVar[RunningWork] = ContextVar("running_work")
 def running_work() -> RunningWork | None:
     """The job on this thread, None outside of one."""
     return _work.get(None)
+
+
+def by_hand(p: Any) -> ByHand:
+    """What makes the latents of the batch of ``p`` that is at work. Raises NotHere outside of one."""
+    work = running_work()
+    at_work: list[Any] = list(reversed(work.listeners)) if work is not None else []
+    of_p = [each for each in at_work if getattr(each, "p", None) is p]
+    found = next((each.hand for each in (*of_p, *at_work) if getattr(each, "hand", None) is not None), None)
+    if found is None:
+        raise NotHere(_OUTSIDE)
+    return found
 
 
 @contextmanager

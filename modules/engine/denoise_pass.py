@@ -73,13 +73,17 @@ class DenoisePass:
 
 @dataclass(frozen=True, kw_only=True)
 class PassOutcome:
-    """latents: (B, C, h, w). complete: False when it was interrupted. facts: infotext key -> value, as they arose."""
+    """latents: (B, C, h, w). complete: False when it was interrupted. facts: infotext key -> value, as they arose.
+
+    pixels: (3, H, W) in 0 .. 1 of each picture, where somebody decoded them on the way.
+    """
 
     latents: Tensor
     complete: bool
     schedule: ScheduleSpec
     calls: int = 0
     facts: dict[str, object] = field(default_factory=dict)
+    pixels: tuple[Tensor, ...] | None = None
 
 
 def model_levels(model: PassModel, sampler: SamplerSpec, options: SamplingOptions, cells: Sequence[int]) -> Levels:

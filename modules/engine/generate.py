@@ -13,12 +13,11 @@ from torch import Tensor
 
 from modules.compute.memory import free_memory, is_out_of_memory
 from modules.engine.adapters import NetworkSwitch
+from modules.engine.batch_sampling import sample_batch
 from modules.engine.conditioning_cache import ConditioningCache
-from modules.engine.control_start import begin_control
 from modules.engine.decode import as_picture
-from modules.engine.denoise_pass import PassOutcome
 from modules.engine.frame import Frame
-from modules.engine.hires import hires_sampler, hires_size, hires_steps, second_pass, with_first_pass_size
+from modules.engine.hires import hires_sampler, hires_size, with_first_pass_size
 from modules.engine.hooks import (
     BatchPlan,
     CancelView,
@@ -32,13 +31,12 @@ from modules.engine.hooks import (
     SamplingFacts,
 )
 from modules.engine.hypertile import TiledAttention
-from modules.engine.image_conditioning import everything_masked
-from modules.engine.img2img import Start, effective_batch, frames_for, img2img_pass, prepare_start
+from modules.engine.img2img import Start, effective_batch, frames_for, prepare_start
 from modules.engine.models import Models, ModelSource, QuickSource
 from modules.engine.plan import LATENT_CELL, latent_size, make_plans
 from modules.engine.precautions import Precautions
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
-from modules.engine.run import PassPart, Run, batch_noise, encode_batch, refiner_handover, sampling_pass, switch_networks
+from modules.engine.run import Run, switch_networks
 from modules.engine.sampler_registry import find_sampler, find_schedule, resolve_schedule, split_sampler_and_schedule
 from modules.engine.upscale import BUILT_IN, KnownUpscalers
 from modules.schema.errors import OutOfMemory
@@ -164,11 +162,12 @@ def _run_batch(run: Run, plan: BatchPlan, start: Start | None) -> None:
     run.components.gather()
     switch_networks(run, plan)
     plan = run.hooks.networks_active(plan)
-    outcome = _sample(run, plan, start)
+    outcome = sample_batch(run, plan, start)
     if not outcome.complete and not outcome.calls:
         return                                      # stopped before anything could be seen
     latents = run.hooks.latents_ready(plan, outcome.latents)
-    _deliver(run, plan, latents, frames_for(run, start, latents) if start else (), outcome.complete)
+    made = outcome.pixels if latents is outcome.latents else None
+    _deliver(run, plan, latents, frames_for(run, start, latents) if start else (), outcome.complete, made)
 
 
 @contextmanager
@@ -187,38 +186,11 @@ def _memory_errors(run: Run) -> Iterator[None]:
         ) from error
 
 
-def _sample(run: Run, plan: BatchPlan, start: Start | None) -> PassOutcome:
-    """The latents of one batch, by the recipe that the request asks for."""
-    if start is not None:
-        return img2img_pass(run, plan, start)
-    hires = run.request.hires.enabled
-    if hires and run.request.hires.first_pass is not None:
-        return second_pass(run, plan)
-    outcome = _text_pass(run, plan, PassPart(after=hires_steps(run.request) if hires else 0))
-    if not hires or not outcome.complete:
-        return outcome
-    second = second_pass(run, plan, outcome.latents)
-    return replace(second, calls=outcome.calls + second.calls)
-
-
-def _text_pass(run: Run, plan: BatchPlan, part: PassPart) -> PassOutcome:
-    conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan), hires=False)
-    height, width = latent_size(run.request.width, run.request.height)
-    noise = batch_noise(run, plan, (run.components.family.latent.channels, height, width))
-    first_noise = run.hooks.before_sampling(plan, noise.first())
-    conditioning = run.hooks.pass_conditioning(conditioning, hires=False)
-
-    def image_cond() -> Tensor | None:
-        return everything_masked(run.components, len(plan.images), width * LATENT_CELL, height * LATENT_CELL, seed=plan.images[0].seed, rescue=run.vae_rescue)
-
-    handover = refiner_handover(run, plan, image_cond)
-    control = begin_control(run, plan, hires=False)
-    return sampling_pass(run, conditioning, noise, first_noise, part=part, image_cond=image_cond(), handover=handover, control=control)
-
-
-def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame], complete: bool) -> None:
-    """Decode the batch and hand over its pictures one by one."""
-    if complete or not run.request.preview.for_interrupted:
+def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame], complete: bool, made: Sequence[Tensor] | None) -> None:
+    """Decode the batch and hand over its pictures one by one. made: what is decoded already."""
+    if made is not None:
+        pixels, whole = list(made), len(made)
+    elif complete or not run.request.preview.for_interrupted:
         pixels, whole = run.decoded_or_left(latents)
     else:
         pixels, whole = [run.models.painter.pixels(each) for each in latents], 0

@@ -80,10 +80,18 @@ def hires_steps(request: ResolvedRequest) -> int:
     return request.hires.steps or request.steps
 
 
-def second_pass(run: Run, plan: BatchPlan, first: Tensor | None = None) -> PassOutcome:
+def hires_calls(request: ResolvedRequest) -> int:
+    """How often the second pass calls its denoiser."""
+    return hires_steps(request) * find_sampler(hires_sampler(request)[0]).order
+
+
+def second_pass(
+    run: Run, plan: BatchPlan, first: Tensor | None = None, decoded: Sequence[Tensor] | None = None, *, is_seen: bool = False
+) -> PassOutcome:
     """Latents of the first pass (B, C, h, w) -> those of the second, by the model that is asked for there.
 
-    first None: the request brings the first pass's picture along.
+    first None: the request brings the first pass's picture along. decoded: the first pass's pictures, (3, H, W) in 0 .. 1, where they are there already.
+    is_seen: who wants to see them has.
     """
     hires, upscaler, seed = run.request.hires, run.upscalers.find(run.request.hires.upscaler), plan.images[0].seed
     latent_upscaler, pixels, fresh = isinstance(upscaler, LatentUpscaler), None, first
@@ -92,8 +100,8 @@ def second_pass(run: Run, plan: BatchPlan, first: Tensor | None = None) -> PassO
         if latent_upscaler:
             first = encode_pixels(torch.stack(pixels), run.components.vae, run.components.family.latent, seed=seed, rescue=run.vae_rescue)
     elif not latent_upscaler or not run.models.is_in_use(hires.checkpoint_name):
-        pixels = run.decoded(first)               # now, by the model that made them
-    if run.request.kept.before_hires and fresh is not None:
+        pixels = list(decoded or run.decoded(first))    # now, by the model that made them
+    if run.request.kept.before_hires and fresh is not None and not is_seen:
         _hand_over_first(run, plan, pixels or run.decoded(fresh))
     before = run.components.family.latent
     run.models.use(hires.checkpoint_name)
@@ -139,7 +147,7 @@ def _drawn_again(run: Run, plan: BatchPlan, begin: _Start) -> PassOutcome:
     start = _cropped(begin.latents, size)
     noise = batch_noise(run, plan, start.shape[1:])
     first_noise = noise.first()
-    calls = steps * sampler.order
+    calls = hires_calls(request)
     conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan, hires_steps=calls, size=size.enlarged), hires=True)
     if run.tiles is not None:
         run.tiles.before_hires(size.enlarged)

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from modules.engine.batch_sampling import BatchSampling
     from modules.engine.conditioning import PromptConditioning
+    from modules.engine.denoise_pass import PassOutcome
     from modules.engine.frame import Frame
     from modules.engine.guidance import RowWeights
     from modules.engine.inversion import Inversion
@@ -181,6 +183,7 @@ class GenerationHooks(Protocol):
     """Named stages in the order in which they are called; each returns what the engine goes on with.
 
     known: the pictures of a batch that need not be made, for they are there already; None to make them. It is asked of all but the last batch.
+    batch_sampled, second_sampled: the latents of a batch, and those of its hires pass, where a listener makes them itself; None for the engine's own way.
     start_ready: img2img's encoded input (B, C, h, w), before its noise. inversion: how the noise is found in it; None for the seeds' own.
     before_sampling: the start noise of a pass, of the hires pass too.
     sampler: the algorithm of a pass that is about to begin. stepped: what is changed in place in ``x`` and ``denoised`` counts.
@@ -201,6 +204,8 @@ class GenerationHooks(Protocol):
     def input_ready(self, frames: Sequence[Frame], painted: Tensor | None) -> None: ...
     def conditioning_ready(self, plan: BatchPlan, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning: ...
     def pass_conditioning(self, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning: ...
+    def batch_sampled(self, sampling: BatchSampling) -> PassOutcome | None: ...
+    def second_sampled(self, sampling: BatchSampling, plan: BatchPlan, first: Tensor | None) -> PassOutcome | None: ...
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def inversion(self, plan: BatchPlan) -> Inversion | None: ...
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor: ...
@@ -248,6 +253,12 @@ class NullHooks:
 
     def pass_conditioning(self, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
         return conditioning
+
+    def batch_sampled(self, sampling: BatchSampling) -> PassOutcome | None:
+        return None
+
+    def second_sampled(self, sampling: BatchSampling, plan: BatchPlan, first: Tensor | None) -> PassOutcome | None:
+        return None
 
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         return latents

@@ -1,4 +1,5 @@
 """A1111's ``modules.processing``."""
+from modules.a1111.by_hand import DecodedSamples
 from modules.a1111.cond_parts import txt2img_image_conditioning
 from modules.a1111.infotexts import create_infotext
 from modules.a1111.latent_pictures import decode_first_stage, decode_latent_batch, images_tensor_to_samples
@@ -13,4 +14,4 @@ from modules.a1111.stubs import stubbed
 from modules import sd_models  # pyright: ignore[reportAttributeAccessIssue]
 
 create_infotext_ori = create_infotext
-__getattr__ = stubbed(__name__, "old_hires_fix_first_pass_dimensions DecodedSamples")
+__getattr__ = stubbed(__name__, "old_hires_fix_first_pass_dimensions")

@@ -152,12 +152,6 @@ def test_p_encodes_prompts_for_who_asks_it(app: App, plain: dict[str, bytes]) ->
     assert pixels(drawn(app, "conds by p")) == pixels(drawn(app, "", prompt="a house", negative_prompt="grey"))
 
 
-def test_what_takes_the_place_of_sample_is_told_and_reading_it_is_not(app: App, plain: dict[str, bytes]) -> None:
-    read, replaced = drawn(app, "sample read"), drawn(app, "sample")
-    assert not read.comments and pixels(read) == pixels(replaced) == plain["text"]
-    assert any("p.sample," in each for each in replaced.comments)
-
-
 def test_a_guidance_scale_holds_from_the_pass_on_before_which_it_was_set(app: App, plain: dict[str, bytes]) -> None:
     hires = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent"}
     assert pixels(drawn(app, "scale")) == pixels(drawn(app, "", cfg_scale=2.5)) != plain["text"]

@@ -1,0 +1,156 @@
+"""Extensions that put something in the place of A1111's ``p.sample``, ``p.sample_hr_pass`` or ``p.init``, or call a sampler themselves."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from modules.a1111 import app_slot, foreign_packages
+from modules.a1111.process_images import process_images
+from modules.a1111.processing import StableDiffusionProcessingTxt2Img
+from modules.a1111.script_files import load_module
+from modules.a1111.script_host import install_scripts
+from modules.application.app import App
+from modules.application.generation import generate_blocking
+from modules.application.outcome import Outcome
+from modules.imaging.base64_codec import encode_image
+from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
+from tests.golden.cases import data_dir
+
+pytestmark = pytest.mark.golden
+SCRIPT = Path(__file__).parents[1] / "extensions" / "by-hand" / "scripts" / "by_hand.py"
+SMALL = {"prompt": "a cat", "negative_prompt": "blurry", "steps": 2, "width": 64, "height": 64, "seed": 5, "sampler_name": "Euler a", "denoising_strength": 0.9}
+LATENT, PIXELS = ({"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": name} for name in ("Latent", "Lanczos"))
+
+INPUT = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    from modules.application.build import build_app
+    from modules.schema.flags import parse_flags
+
+    torch.set_num_threads(1)
+    foreign_packages.install()
+    flags = ["--data-dir", str(tmp_path_factory.mktemp("by_hand")), "--models-dir", str(data_dir() / "models"), "--no-half"]
+    app = build_app(parse_flags(flags, {}).flags)
+    with app_slot.occupied(app):
+        host = install_scripts(app, gradio.Blocks)
+        host.register(load_module(SCRIPT), str(SCRIPT), str(SCRIPT.parents[1]))
+        host.initialize()
+        yield app
+    app.close()
+
+
+@pytest.fixture
+def heard(app: App) -> list[Any]:
+    host: Any = app.scripts.host
+    return host.img2img.script("by hand").__class__.process.__globals__["heard"]
+
+
+def pixels(outcome: Outcome, number: int = 0) -> bytes:
+    return outcome.images[number].picture.tobytes()
+
+
+def drawn(app: App, way: str, **values: Any) -> Outcome:
+    return generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | {"alwayson_scripts": {"by hand": {"args": [way]}}} | values))
+
+
+def drawn_over(app: App, way: str, **values: Any) -> Outcome:
+    return generate_blocking(app, Img2ImgRequest.from_flat(SMALL | {"init_images": [encode_image(INPUT)], "alwayson_scripts": {"by hand": {"args": [way]}}} | values))
+
+
+@pytest.mark.parametrize("values", [{}, {"batch_size": 2, "n_iter": 2}, LATENT, PIXELS], ids=["plain", "batches", "hires", "hires of pixels"])
+def test_what_stands_around_sample_changes_nothing_by_itself(app: App, heard: list[Any], values: dict[str, Any]) -> None:
+    around, plain = drawn(app, "around", **values), drawn(app, "", **values)
+    assert not around.comments and [each.infotext for each in around.images] == [each.infotext for each in plain.images]
+    assert [pixels(around, n) for n in range(len(plain.images))] == [pixels(plain, n) for n in range(len(plain.images))]
+
+
+def test_sample_is_called_as_in_a1111(app: App, heard: list[Any]) -> None:
+    drawn(app, "around")
+    assert heard == [["conditioning", "prompts", "seeds", "subseed_strength", "subseeds", "unconditional_conditioning"]]
+
+
+def test_what_is_changed_before_the_own_sample_is_called_acts(app: App) -> None:
+    others = drawn(app, "others")
+    assert not others.comments and pixels(others) == pixels(drawn(app, "", steps=3))
+    assert pixels(drawn(app, "later seeds")) == pixels(drawn(app, "", seed=105))
+    assert pixels(drawn_over(app, "others")) == pixels(drawn_over(app, "", steps=3, denoising_strength=0.5))
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M SDE", "DDIM"])
+def test_a_sampler_called_by_hand_gives_the_same_picture(app: App, heard: list[Any], sampler: str) -> None:
+    from_noise = drawn(app, "from noise", sampler_name=sampler)
+    assert heard == [True] and not from_noise.comments and pixels(from_noise) == pixels(drawn(app, "", sampler_name=sampler))
+    from_picture = drawn_over(app, "from picture", sampler_name=sampler)
+    assert not from_picture.comments and pixels(from_picture) == pixels(drawn_over(app, "", sampler_name=sampler))
+
+
+def test_the_noise_of_a_picture_can_be_found_with_a1111s_names(app: App, heard: list[Any]) -> None:
+    values = {"steps": 4, "sampler_name": "Euler", "denoising_strength": 1, "cfg_scale": 1, "negative_prompt": ""}
+    found = drawn_over(app, "noise of the picture", **values)
+    assert not found.comments and 14 < heard[0] < 15 and pixels(found) != pixels(drawn_over(app, "", **values))
+
+
+@pytest.mark.parametrize(("values", "decoded"), [(LATENT, None), (PIXELS, ((1, 3, 64, 64), True))], ids=["latent", "pixels"])
+def test_the_hires_pass_can_be_gone_around_repeated_and_changed(app: App, heard: list[Any], values: dict[str, Any], decoded: Any) -> None:
+    plain = drawn(app, "", **values)
+    around = drawn(app, "hires around", **values)
+    assert pixels(around) == pixels(plain) and not around.comments and heard == [((1, 4, 8, 8), decoded)]
+    twice = drawn(app, "hires twice", **values)
+    assert not twice.comments and len(twice.images) == 2 and pixels(twice) == pixels(plain) != pixels(twice, 1)
+    assert pixels(drawn(app, "hires in two", **values)) == pixels(plain), "the last call is what counts"
+
+
+def test_both_passes_by_hand(app: App) -> None:
+    by_hand, plain = drawn(app, "all by hand", **LATENT), drawn(app, "", **LATENT)
+    assert not by_hand.comments and by_hand.images[0].picture.size == (96, 96)
+    apart = np.asarray(by_hand.images[0].picture, float) - np.asarray(plain.images[0].picture, float)
+    assert np.abs(apart).max() <= 1
+
+
+def test_init_is_called_once_and_what_it_leaves_is_drawn_over(app: App, heard: list[Any]) -> None:
+    assert pixels(drawn_over(app, "init", n_iter=2)) != pixels(drawn_over(app, "", n_iter=2)) and heard == []
+    drawn_over(app, "init", n_iter=2)
+    assert heard == [[2, 2, 2]]
+    assert pixels(drawn(app, "init")) == pixels(drawn(app, ""))
+
+
+def test_noise_of_another_rng_is_drawn_from(app: App, heard: list[Any]) -> None:
+    assert pixels(drawn(app, "rng")) != pixels(drawn(app, ""))
+    drawn(app, "rng")
+    assert heard == [(4, 8, 8)]
+
+
+def test_a_sample_that_fails_is_told_and_the_picture_is_made(app: App) -> None:
+    failed = drawn(app, "fails")
+    assert pixels(failed) == pixels(drawn(app, "")) and any("p.sample failed" in each and "it broke" in each for each in failed.comments)
+
+
+class Other(StableDiffusionProcessingTxt2Img):
+    """An extension's own kind of job."""
+
+    def sample(self, conditioning: Any, unconditional_conditioning: Any, *_rest: Any, **_more: Any) -> Any:
+        from modules.a1111.sampler_list import create_sampler
+
+        assert self.sampler_name
+        self.sampler = create_sampler(self.sampler_name, self.sd_model)
+        return self.sampler.sample(self, self.rng.next(), conditioning, unconditional_conditioning)
+
+
+def test_a_job_of_an_extensions_own_class_without_scripts(app: App) -> None:
+    values = {key: value for key, value in SMALL.items() if key != "denoising_strength"}
+    made = process_images(Other(**values, do_not_save_samples=True, do_not_save_grid=True))  # type: ignore[arg-type]
+    assert made.images[0].tobytes() == pixels(drawn(app, "")) and not made.comments
+
+
+def test_outside_of_a_run_it_says_where_pictures_are_made(app: App) -> None:
+    with pytest.raises(NotImplementedError, match="process_images"):
+        StableDiffusionProcessingTxt2Img().sample(None, None)

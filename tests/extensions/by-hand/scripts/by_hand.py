@@ -1,0 +1,122 @@
+"""Goes A1111's way from noise to latents by hand, as extensions do that replace ``p.sample``, ``p.sample_hr_pass`` or ``p.init``. Its argument says how."""
+import functools
+
+import k_diffusion as K
+import torch
+
+from modules import processing, rng, scripts, sd_samplers, shared
+
+import gradio as gr
+
+heard = []
+
+
+class ByHand(scripts.Script):
+    def title(self):
+        return "by hand"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img):
+        return [gr.Textbox(label="Way")]
+
+    def process(self, p, way):
+        heard.clear()
+        if not way:
+            return
+        self.way, own, own_hires = way, p.sample, getattr(p, "sample_hr_pass", None)
+        if way in ("around", "others", "later seeds", "fails"):
+            p.sample = functools.wraps(own)(lambda **given: self.around(p, own, given))
+        if way == "from noise":
+            p.sample = lambda conditioning, unconditional_conditioning, seeds, subseeds, subseed_strength, prompts: self.from_noise(p, conditioning, unconditional_conditioning)
+        if way == "from picture":
+            p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: self.from_picture(p, conditioning, unconditional_conditioning)
+        if way == "noise of the picture":
+            p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: self.alternative(p, conditioning, unconditional_conditioning)
+        if way in ("hires around", "hires twice", "hires in two"):
+            p.sample_hr_pass = lambda *given: self.hires(p, own_hires, given)
+        if way == "all by hand":
+            p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: self.both_passes(p, conditioning, unconditional_conditioning)
+        if way == "init":
+            p.init = lambda *given: self.init(p, given)
+
+    def process_batch(self, p, way, **kwargs):
+        if way == "rng":
+            heard.append(tuple(p.rng.shape))
+            p.rng.next = lambda: torch.zeros(1, *p.rng.shape)
+
+    def postprocess_batch_list(self, p, pp, way, **kwargs):
+        if way == "hires twice":
+            p.prompts, p.negative_prompts, p.seeds, p.subseeds = p.prompts * 2, p.negative_prompts * 2, p.seeds * 2, p.subseeds * 2
+
+    def around(self, p, own, given):
+        heard.append(sorted(given))
+        if self.way == "fails":
+            raise RuntimeError("it broke")
+        if self.way == "others":
+            p.steps += 1
+            p.denoising_strength = 0.5
+        if self.way == "later seeds":
+            given["seeds"] = [seed + 100 for seed in given["seeds"]]
+        return own(**given)
+
+    def from_noise(self, p, c, uc):
+        x = processing.create_random_tensors([4, p.height // 8, p.width // 8], p.seeds, subseeds=p.subseeds, subseed_strength=p.subseed_strength, p=p)
+        heard.append(bool(torch.equal(x, p.rng.next())))
+        p.sampler = sd_samplers.create_sampler(p.sampler_name, p.sd_model)
+        return p.sampler.sample(p, x, c, uc, image_conditioning=p.txt2img_image_conditioning(x))
+
+    def from_picture(self, p, c, uc):
+        sampler = sd_samplers.create_sampler(p.sampler_name, p.sd_model)
+        noise = p.rng.next() * p.initial_noise_multiplier if p.initial_noise_multiplier else p.rng.next()
+        return sampler.sample_img2img(p, p.init_latent, noise, c, uc, image_conditioning=p.image_conditioning)
+
+    def alternative(self, p, c, uc):
+        """The noise that Euler's steps, taken backwards, find in the picture; from there forwards it comes out again."""
+        model = K.external.CompVisDenoiser(shared.sd_model)
+        sigmas = model.get_sigmas(p.steps).flip(0)
+        cond = p.sd_model.get_learned_conditioning(len(p.init_latent) * [p.prompt])
+        x = p.init_latent
+        for before, sigma in zip(sigmas, sigmas[1:]):
+            c_out, c_in = model.get_scalings(sigma)
+            level = sigma * x.new_ones(len(x))
+            eps = shared.sd_model.apply_model(x * c_in, model.sigma_to_t(level), cond={"c_crossattn": [cond], "c_concat": [p.image_conditioning]})
+            x = x + eps * (sigma - before)
+        found = x / x.std()
+        heard.append(float(sigmas[-1]))
+        sampler = sd_samplers.create_sampler(p.sampler_name, p.sd_model)
+        start = sampler.model_wrap.get_sigmas(p.steps)
+        return sampler.sample_img2img(p, p.init_latent, found - (p.init_latent / start[0]), c, uc, image_conditioning=p.image_conditioning)
+
+    def hires(self, p, own, given):
+        heard.append((tuple(given[0].shape), None if given[1] is None else (tuple(given[1].shape), float(given[1].min()) < 0)))
+        if self.way == "hires around":
+            return own(*given)
+        found, seeds, scale = processing.DecodedSamples(), p.seeds, p.hr_scale
+        for n in range(2):
+            if self.way == "hires in two":
+                p.hr_scale = 1.25 if n == 0 else scale
+                found = own(*given)
+                continue
+            p.seeds = [seed + n for seed in seeds]
+            found.extend(own(*given))
+        p.seeds = seeds
+        return found
+
+    def both_passes(self, p, c, uc):
+        p.sampler = sd_samplers.create_sampler(p.sampler_name, p.sd_model)
+        first = p.sampler.sample(p, p.rng.next(), c, uc, image_conditioning=None)
+        p.is_hr_pass = True
+        large = torch.nn.functional.interpolate(first, size=(p.hr_upscale_to_y // 8, p.hr_upscale_to_x // 8), **{"mode": "bilinear", **p.latent_scale_mode})
+        p.rng = rng.ImageRNG(large.shape[1:], p.seeds)
+        p.sampler = sd_samplers.create_sampler(p.hr_sampler_name or p.sampler_name, p.sd_model)
+        p.calculate_hr_conds()
+        found = p.sampler.sample_img2img(p, large, p.rng.next(), p.hr_c, p.hr_uc, steps=p.hr_second_pass_steps or p.steps, image_conditioning=None)
+        p.is_hr_pass = False
+        return processing.DecodedSamples(processing.decode_latent_batch(p.sd_model, found))
+
+    def init(self, p, given):
+        heard.append([len(each) for each in given])
+        if getattr(p, "init_latent", None) is not None:
+            p.init_latent = p.init_latent * 0
