@@ -93,7 +93,7 @@ def rng_of(p: Any) -> ImageRNG:
 def replaced_noise(p: Any, own: ImageRNG | None, noise: Tensor) -> Tensor:
     """The start noise of another ``p.rng`` than the house's, where one was put there and gives the same shape; else ``noise``."""
     now = p.rng
-    if now is None or now is own and not {"first", "next"} & set(vars(now)):
+    if now is None or (now is own and not {"first", "next"} & set(vars(now))):
         return noise
     found = now.next()
     return found if isinstance(found, Tensor) and found.shape == noise.shape else noise
