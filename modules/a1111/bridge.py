@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from modules.a1111.script_runner import ScriptRunner
     from modules.engine.batch_sampling import BatchSampling
     from modules.engine.conditioning import PromptConditioning
-    from modules.engine.denoise_pass import PassOutcome
+    from modules.engine.denoise_pass import DenoisePass, PassOutcome
     from modules.engine.frame import Frame
     from modules.engine.guidance import RowWeights
     from modules.engine.inversion import Inversion
@@ -250,8 +250,24 @@ class ScriptBridge(PictureEars):
     def guidance(self, scale: float) -> float:
         """``p.cfg_scale`` as it stands when the pass begins: scripts change it for the hires pass alone."""
         with self.told("p.cfg_scale"):
-            scale = scale if self.scripts is None else float(self.p.cfg_scale)
+            scale = scale if self.scripts is None else float(self._sampled_p.cfg_scale)
         return scale
+
+    def sigmas(self, steps: int) -> Tensor | None:
+        """By ``p.sampler_noise_scheduler_override``."""
+        asked, found = getattr(self._sampled_p, "sampler_noise_scheduler_override", None), None
+        if asked is not None:
+            with self.told("p.sampler_noise_scheduler_override"):
+                found = torch.as_tensor(asked(steps)).detach().float().cpu().flatten()
+        return found
+
+    @property
+    def _sampled_p(self) -> Any:
+        """Whose pass it is: extensions hand samplers copies of ``p``."""
+        return self.p if self._sampler is None else self._sampler.p
+
+    def pass_sampled(self, work: DenoisePass, *, hires: bool) -> PassOutcome | None:
+        return None if self.hand is None or self._sampler is None else self.hand.one_pass(self._sampler.made, work, hires)
 
     def combined(self, call: DenoiserCall, rows: Tensor, weights: RowWeights, guidance_scale: float) -> Tensor | None:
         return None if self._sampler is None else self._sampler.combined(call, rows, weights, guidance_scale)

@@ -21,7 +21,7 @@ from modules.a1111.pass_conditioning import conditioning_of, in_a1111s_form
 from modules.a1111.sampler_list import request_name
 from modules.compute.memory import is_out_of_memory
 from modules.engine.batch_sampling import AskedPass, BatchSampling
-from modules.engine.denoise_pass import PassOutcome
+from modules.engine.denoise_pass import DenoisePass, PassOutcome
 from modules.engine.hires import hires_steps
 from modules.engine.hooks import BatchPlan, ImagePlan, is_over
 from modules.engine.resolved import ResolvedRequest
@@ -38,7 +38,7 @@ _WHOLE = {"steps": "steps", "denoising_strength": "denoising_strength", "subseed
           "seed_resize_from_h": "seed_resize_height", "width": "width", "height": "height"}  # fmt: skip
 _HIRES = {"hr_second_pass_steps": "steps", "hr_scale": "scale", "hr_resize_x": "resize_width", "hr_resize_y": "resize_height", "hr_upscaler": "upscaler",
           "hr_upscale_to_x": "resize_width", "hr_upscale_to_y": "resize_height"}  # fmt: skip
-_HOUSE = ("a1111", "processing.py")
+_PROCESSING, _SAMPLERS = ("a1111", "processing.py"), ("a1111", "kdiffusion.py")
 
 
 class DecodedSamples(list[Tensor]):
@@ -54,6 +54,7 @@ class ByHand:
         self.p = bridge.p
         self.given: dict[bool, tuple[Any, Any]] = {}
         self._bridge, self._sampling = bridge, sampling
+        self._is_inside = False                      # of a sampler that is called by hand
         self._outcomes: list[PassOutcome] = []
         self._pixels: list[tuple[Any, Any]] = []     # (what was handed out in -1 .. 1, the same in 0 .. 1)
         self._begun = {name: getattr(self.p, name, None) for name in (*_WHOLE, *_HIRES)}
@@ -90,6 +91,22 @@ class ByHand:
         finally:
             self._outcomes = before
             p.is_hr_pass = True
+
+    def one_pass(self, made: Any, work: DenoisePass, hires: bool) -> PassOutcome | None:
+        """By a sampler whose ``sample`` or ``sample_img2img`` was replaced."""
+        name = "sample" if work.start is None else "sample_img2img"
+        function = replacement(made, name, _SAMPLERS)
+        if function is None or self._is_inside:
+            return None
+        p, before = self.p, self._outcomes
+        given = (work.first_noise,) if work.start is None else (work.start, work.first_noise)
+        cond = work.first_noise.new_zeros(len(work.first_noise), 5, 1, 1) if work.image_cond is None else work.image_cond
+        words = (p.hr_c, p.hr_uc) if hires else (p.c, p.uc)
+        self._outcomes, steps = [], work.steps if hires else None
+        try:
+            return self._tried(function, f"sampler.{name}", lambda: function(p, *given, *words, steps=steps, image_conditioning=cond))
+        finally:
+            self._outcomes = before
 
     def _seeds(self) -> dict[str, Any]:
         p = self.p
@@ -155,33 +172,40 @@ class ByHand:
         if self.p.scripts is None:
             self.p.hr_c, self.p.hr_uc = in_a1111s_form(conditioning)
 
-    def by_sampler(self, made: Any, x: Tensor, noise: Tensor | None, c: Any, uc: Any, steps: Any, image_cond: Any) -> Tensor:
+    def by_sampler(self, p: Any, made: Any, x: Tensor, noise: Tensor | None, c: Any, uc: Any, steps: Any, image_cond: Any) -> Tensor:
         """``sampler.sample`` (noise None: x is the noise) and ``sampler.sample_img2img``: (B, C, h, w) of any size -> latents."""
-        p, conditioning = self.p, conditioning_of(c, uc)
+        conditioning = conditioning_of(c, uc)
         if len(conditioning.positive) != len(x) or len(conditioning.negative) != len(x):
             raise ValueError(f"there are {len(conditioning.positive)} prompts and {len(conditioning.negative)} negative ones for {len(x)} latents")
         self._bridge.use_sampler(LiveSampler(p, hires=p.is_hr_pass, made=made))
-        sampling, hires = self._now(), bool(p.is_hr_pass)
+        sampling, hires = self._now(p), bool(p.is_hr_pass)
         request, run = sampling.run.request, sampling.run
         spec = find_sampler(request_name(getattr(getattr(made, "config", None), "name", None) or made.funcname))
-        outcome = sampling.asked(self._plan(p.seeds, p.subseeds, count=len(x)), AskedPass(
+        outcome = self._within(lambda: sampling.asked(self._plan(p.seeds, p.subseeds, count=len(x)), AskedPass(
             conditioning=conditioning, noise=x if noise is None else noise, sampler=spec, schedule_name=_schedule(run.schedule_name, p, hires),
             steps=int(steps or (hires_steps(request) if hires else request.steps)), start=None if noise is None else x, hires=hires,
             denoising_strength=request.denoising_strength, fixed_steps=steps is not None or request.options.img2img_fix_steps, image_cond=image_cond,
-        ))  # fmt: skip
+        )))  # fmt: skip
         self._outcomes.append(outcome)
         return outcome.latents
 
-    def _now(self) -> BatchSampling:
-        """With what was changed on ``p`` since the batch began."""
+    def _within(self, call: Callable[[], PassOutcome]) -> PassOutcome:
+        before, self._is_inside = self._is_inside, True
+        try:
+            return call()
+        finally:
+            self._is_inside = before
+
+    def _now(self, p: Any = None) -> BatchSampling:
+        """With what was changed on ``p``, or on the copy of it that is given, since the batch began."""
         request = self._sampling.run.request
-        whole, hires = self._changed(_WHOLE), self._changed(_HIRES)
+        whole, hires = (self._changed(names, self.p if p is None else p) for names in (_WHOLE, _HIRES))
         if request.is_img2img:
             whole = {name: value for name, value in whole.items() if name not in ("width", "height")}
         return self._sampling.changed(_with(request, whole, hires)) if whole or hires else self._sampling
 
-    def _changed(self, names: dict[str, str]) -> dict[str, Any]:
-        now = {name: getattr(self.p, name, None) for name in names}
+    def _changed(self, names: dict[str, str], p: Any) -> dict[str, Any]:
+        now = {name: getattr(p, name, None) for name in names}
         return {names[name]: value for name, value in now.items() if value != self._begun[name] and value is not None}
 
     def _plan(self, seeds: Any, subseeds: Any, *, count: int | None = None) -> BatchPlan:
@@ -193,11 +217,11 @@ class ByHand:
         return BatchPlan(index=self._sampling.plan.index, images=tuple(images))
 
 
-def replacement(p: Any, name: str) -> Callable[..., Any] | None:
-    """What stands in the place of that method of A1111's, on ``p`` or in a class of an extension's; None for the house's own."""
-    found = getattr(p, name, None)
+def replacement(holder: Any, name: str, own: tuple[str, str] = _PROCESSING) -> Callable[..., Any] | None:
+    """What stands in the place of that method of A1111's, on ``p`` or in a class of an extension's; None for the house's own. own: the house's file."""
+    found = getattr(holder, name, None)
     code = getattr(getattr(found, "__func__", found), "__code__", None)     # functools.wraps copies all but this
-    return None if found is None or (code is not None and Path(code.co_filename).parts[-2:] == _HOUSE) else found
+    return None if found is None or (code is not None and Path(code.co_filename).parts[-2:] == own) else found
 
 
 def _with(request: ResolvedRequest, whole: dict[str, Any], hires: dict[str, Any]) -> ResolvedRequest:
@@ -206,6 +230,7 @@ def _with(request: ResolvedRequest, whole: dict[str, Any], hires: dict[str, Any]
 
 def _schedule(own: str, p: Any, hires: bool) -> str:
     asked = getattr(p, "hr_scheduler", None) if hires else None
+    asked = asked if asked not in (None, "", "Use same scheduler") else p.scheduler
     return own if asked in (None, "", "Use same scheduler") else str(asked)
 
 

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modules.a1111.app_slot import current
+from modules.engine.image_conditioning import masked_picture
+
 
 def catenate_conds(conds: Sequence[Any]) -> Any:
     """Row after row."""
@@ -33,3 +36,10 @@ def txt2img_image_conditioning(sd_model: Any, x: Tensor, width: int, height: int
         return x.new_zeros(x.shape[0], 5, 1, 1)
     grey = sd_model.get_first_stage_encoding(sd_model.encode_first_stage(torch.full((x.shape[0], 3, height, width), 0.5, dtype=x.dtype, device=x.device)))
     return torch.cat([torch.ones_like(grey[:, :1]), grey], dim=1).to(x.dtype)
+
+
+def img2img_image_conditioning(sd_model: Any, pixels: Tensor, latents: Tensor, mask: Any, rounded: bool) -> Tensor:
+    """The same with a picture (B, 3, H, W) in -1 .. 1 and its latents. mask: white is painted, None means everything."""
+    weight = float(current().settings.get("inpainting_mask_weight"))
+    found = masked_picture(sd_model.components, (pixels.float() + 1) / 2, latents, mask, rounded=rounded, weight=weight, seed=0)
+    return latents.new_zeros(len(latents), 5, 1, 1) if found is None else found.to(latents)

@@ -128,13 +128,13 @@ class Sampler:
 
     def sample(self, p: Any, x: Any, conditioning: Any, unconditional_conditioning: Any, steps: Any = None, image_conditioning: Any = None) -> Any:
         """From noise (B, C, h, w) of standard deviation 1 to latents, while ``p`` makes its pictures."""
-        return by_hand(p).by_sampler(self, x, None, conditioning, unconditional_conditioning, steps, image_conditioning)
+        return by_hand(p).by_sampler(p, self, x, None, conditioning, unconditional_conditioning, steps, image_conditioning)
 
     def sample_img2img(
         self, p: Any, x: Any, noise: Any, conditioning: Any, unconditional_conditioning: Any, steps: Any = None, image_conditioning: Any = None,
     ) -> Any:  # fmt: skip
         """From latents ``x``, taken back into noise as far as ``p.denoising_strength`` says."""
-        return by_hand(p).by_sampler(self, x, noise, conditioning, unconditional_conditioning, steps, image_conditioning)
+        return by_hand(p).by_sampler(p, self, x, noise, conditioning, unconditional_conditioning, steps, image_conditioning)
 
 
 class KDiffusionSampler(Sampler):

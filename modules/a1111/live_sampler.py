@@ -25,7 +25,7 @@ from modules.engine.sampler_contract import Denoise, OnStep, SamplerSpec, StepIn
 from modules.extension_host.host import file_of
 
 _OWN_STATE, _OWN_COMBINE, _OWN_FORWARD = Sampler.callback_state, CFGDenoiser.combine_denoised, CFGDenoiser.forward
-_OWN_METHODS = {name: getattr(Sampler, name) for name in ("sample", "sample_img2img", "get_sigmas", "launch_sampling", "initialize")}
+_OWN_METHODS = {name: getattr(Sampler, name) for name in ("get_sigmas", "launch_sampling", "initialize")}
 
 
 class LiveSampler:

@@ -86,8 +86,9 @@ def create_random_tensors(
 
 def rng_of(p: Any) -> ImageRNG:
     """``p.rng`` of the batch whose seeds stand on ``p``."""
-    latent = p.sd_model.components.family.latent
-    return ImageRNG((latent.channels, int(p.height) // 8, int(p.width) // 8), p.seeds, p.subseeds, p.subseed_strength, p.seed_resize_from_h, p.seed_resize_from_w)
+    model = current().checkpoints.components
+    channels = 4 if model is None else model.family.latent.channels
+    return ImageRNG((channels, int(p.height) // 8, int(p.width) // 8), p.seeds, p.subseeds, p.subseed_strength, p.seed_resize_from_h, p.seed_resize_from_w)
 
 
 def replaced_noise(p: Any, own: ImageRNG | None, noise: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from modules.a1111 import prompts_of_p
 from modules.a1111.app_slot import is_occupied
-from modules.a1111.cond_parts import txt2img_image_conditioning
+from modules.a1111.cond_parts import img2img_image_conditioning, txt2img_image_conditioning
 from modules.a1111.model_view import sd_model
 from modules.a1111.network_types import parse_prompts
 from modules.a1111.running import by_hand
@@ -94,6 +94,7 @@ class StableDiffusionProcessing:
     is_hr_pass: bool = field(default=False, init=False)
     c: Any = field(default=None, init=False)
     uc: Any = field(default=None, init=False)
+    sampler_noise_scheduler_override: Any = field(default=None, init=False)
     rng: Any = field(default=None, init=False)
     step_multiplier: int = field(default=1, init=False)
     color_corrections: Any = field(default=None, init=False)
@@ -201,6 +202,10 @@ class StableDiffusionProcessing:
 
     def txt2img_image_conditioning(self, x: Tensor, width: int | None = None, height: int | None = None) -> Tensor:
         return txt2img_image_conditioning(self.sd_model, x, width or self.width, height or self.height)
+
+    def img2img_image_conditioning(self, source_image: Tensor, latent_image: Tensor, image_mask: Any = None, round_image_mask: bool = True) -> Tensor:
+        """What a model that also reads a picture is shown: nothing (B, 5, 1, 1) for the others."""
+        return img2img_image_conditioning(self.sd_model, source_image, latent_image, image_mask, round_image_mask)
 
     def init(self, all_prompts: Any, all_seeds: Any, all_subseeds: Any) -> None:
         """Called once a run where an extension put its own around it; what A1111 does here is done by then."""

@@ -104,6 +104,7 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
     request = GridRequest(
         sampler=work.sampler, schedule=resolve_schedule(work.sampler, work.schedule_name, is_flow=is_flow), steps=work.steps, levels=scale,
         options=work.options, is_sdxl=model.is_sdxl, is_flow=is_flow, strength=None if work.start is None else work.denoising_strength, fixed_steps=work.fixed_steps,
+        given=work.hooks.sigmas,
     )
     grid = make_grid(request)
     x = start_latent(grid, request, work.first_noise, work.start, work.hooks.extra_noise)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from modules.engine.batch_sampling import BatchSampling
     from modules.engine.conditioning import PromptConditioning
-    from modules.engine.denoise_pass import PassOutcome
+    from modules.engine.denoise_pass import DenoisePass, PassOutcome
     from modules.engine.frame import Frame
     from modules.engine.guidance import RowWeights
     from modules.engine.inversion import Inversion
@@ -186,6 +186,7 @@ class GenerationHooks(Protocol):
     batch_sampled, second_sampled: the latents of a batch, and those of its hires pass, where a listener makes them itself; None for the engine's own way.
     start_ready: img2img's encoded input (B, C, h, w), before its noise. inversion: how the noise is found in it; None for the seeds' own.
     before_sampling: the start noise of a pass, of the hires pass too.
+    pass_sampled: what a pass comes to, where a listener runs it itself. sigmas: (steps + 1,), falling, in the place of the schedule's.
     sampler: the algorithm of a pass that is about to begin. stepped: what is changed in place in ``x`` and ``denoised`` counts.
     prediction: what the denoiser calls in place of its ``predictor``, in the same form.
     combined: x0 (B, C, h, w) of all rows, the uncond rows last; None for the engine's own guidance.
@@ -215,6 +216,8 @@ class GenerationHooks(Protocol):
     def guided(self, call: DenoiserCall, denoised: Tensor) -> Tensor: ...
     def sampler(self, spec: SamplerSpec, *, hires: bool) -> SamplerSpec: ...
     def guidance(self, scale: float) -> float: ...
+    def sigmas(self, steps: int) -> Tensor | None: ...
+    def pass_sampled(self, work: DenoisePass, *, hires: bool) -> PassOutcome | None: ...
     def combined(self, call: DenoiserCall, rows: Tensor, weights: RowWeights, guidance_scale: float) -> Tensor | None: ...
     def prediction(self, predictor: Any) -> Any: ...
     def stepped(self, step: StepInfo) -> None: ...
@@ -288,6 +291,12 @@ class NullHooks:
     def guidance(self, scale: float) -> float:
         """Of the pass that is about to begin."""
         return scale
+
+    def sigmas(self, steps: int) -> Tensor | None:
+        return None
+
+    def pass_sampled(self, work: DenoisePass, *, hires: bool) -> PassOutcome | None:
+        return None
 
     def combined(self, call: DenoiserCall, rows: Tensor, weights: RowWeights, guidance_scale: float) -> Tensor | None:
         return None

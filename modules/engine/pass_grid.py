@@ -24,6 +24,7 @@ class GridRequest:
     """What the grid depends on. strength: how far back an existing latent is taken, None for a pass from pure noise.
 
     fixed_steps: run ``steps`` steps whatever the strength (hires pass, A1111's img2img_fix_steps).
+    given: steps -> sigmas (steps + 1,) in the place of the schedule's; None for its own.
     """
 
     sampler: SamplerSpec
@@ -35,6 +36,7 @@ class GridRequest:
     is_flow: bool = False
     strength: float | None = None
     fixed_steps: bool = False
+    given: Callable[[int], Tensor | None] = lambda steps: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,8 @@ def schedule_sigmas(request: GridRequest, steps: int, facts: dict[str, object]) 
         facts["Schedule rho"] = rho
     if schedule.name == "beta":
         facts["Beta schedule alpha"], facts["Beta schedule beta"] = options.beta_alpha, options.beta_beta
-    sigmas = schedule.function(
+    given = request.given(steps + discards)
+    sigmas = given if given is not None else schedule.function(
         ScheduleInput(
             steps=steps + discards, levels=levels, sigma_min=low, sigma_max=high, rho=rho, is_sdxl=request.is_sdxl, is_flow=request.is_flow,
             beta_alpha=options.beta_alpha, beta_beta=options.beta_beta,

@@ -248,6 +248,9 @@ def sampling_pass(
         noted={"Refiner switch by sampling steps": True} if run.request.refiner.switch_by_sample_steps else {},
     )
     asked = replace(own, **changes)
+    by_hand = run.hooks.pass_sampled(asked, hires=hires)
+    if by_hand is not None:
+        return by_hand
     if asked.control is not None:
         asked = replace(asked, first_noise=asked.control.started(asked.first_noise))
     spare, first = asked.noise.copy(), True

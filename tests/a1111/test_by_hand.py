@@ -116,6 +116,25 @@ def test_both_passes_by_hand(app: App) -> None:
     assert np.abs(apart).max() <= 1
 
 
+@pytest.mark.parametrize(("values", "calls"), [({}, ["sample"]), (LATENT, ["sample", "sample_img2img"])], ids=["plain", "hires"])
+def test_a_sampler_whose_own_sampling_was_replaced(app: App, heard: list[Any], values: dict[str, Any], calls: list[str]) -> None:
+    found = drawn(app, "other sampling", **values)
+    assert [each[0] for each in heard] == calls and not found.comments
+    assert pixels(found) == pixels(drawn(app, "", **values))
+
+
+def test_a_finished_picture_is_drawn_over_once_more(app: App) -> None:
+    """As "custom hires fix" and its like do."""
+    found = drawn(app, "once more")
+    assert not found.comments and found.images[0].picture.size == (128, 128)
+
+
+def test_sigmas_of_an_extensions_own(app: App) -> None:
+    found = drawn(app, "sigmas")
+    assert not found.comments and pixels(found) != pixels(drawn(app, ""))
+    assert pixels(found) == pixels(drawn(app, "sigmas", scheduler="Karras"))
+
+
 def test_init_is_called_once_and_what_it_leaves_is_drawn_over(app: App, heard: list[Any]) -> None:
     assert pixels(drawn_over(app, "init", n_iter=2)) != pixels(drawn_over(app, "", n_iter=2)) and heard == []
     drawn_over(app, "init", n_iter=2)

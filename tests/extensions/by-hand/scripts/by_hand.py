@@ -1,10 +1,13 @@
 """Goes A1111's way from noise to latents by hand, as extensions do that replace ``p.sample``, ``p.sample_hr_pass`` or ``p.init``. Its argument says how."""
+import copy
 import functools
 
 import k_diffusion as K
+import numpy as np
 import torch
+from PIL import Image
 
-from modules import processing, rng, scripts, sd_samplers, shared
+from modules import processing, prompt_parser, rng, scripts, sd_samplers, shared
 
 import gradio as gr
 
@@ -38,6 +41,8 @@ class ByHand(scripts.Script):
             p.sample_hr_pass = lambda *given: self.hires(p, own_hires, given)
         if way == "all by hand":
             p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: self.both_passes(p, conditioning, unconditional_conditioning)
+        if way == "sigmas":
+            p.sampler_noise_scheduler_override = lambda steps: torch.cat([torch.linspace(9.0, 1.0, steps), torch.zeros(1)])
         if way == "init":
             p.init = lambda *given: self.init(p, given)
 
@@ -49,6 +54,26 @@ class ByHand(scripts.Script):
     def postprocess_batch_list(self, p, pp, way, **kwargs):
         if way == "hires twice":
             p.prompts, p.negative_prompts, p.seeds, p.subseeds = p.prompts * 2, p.negative_prompts * 2, p.seeds * 2, p.subseeds * 2
+
+    def process_before_every_sampling(self, p, way, **kwargs):
+        if way == "other sampling":
+            for name in ("sample", "sample_img2img"):
+                own = getattr(p.sampler, name)
+                setattr(p.sampler, name, lambda *given, own=own, name=name, **more: heard.append((name, len(given), sorted(more))) or own(*given, **more))
+
+    def postprocess_image(self, p, pp, way):
+        if way != "once more":
+            return
+        cp, size = copy.copy(p), (pp.image.width * 2, pp.image.height * 2)
+        image = torch.from_numpy(np.asarray(pp.image.resize(size), dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
+        sample = p.sd_model.get_first_stage_encoding(p.sd_model.encode_first_stage(image))
+        cp.denoising_strength, cp.cfg_scale, cp.steps = 0.5, 3, 4
+        cp.rng = rng.ImageRNG(sample.shape[1:], p.seeds)
+        cond = prompt_parser.get_multicond_learned_conditioning(p.sd_model, prompt_parser.SdConditioning(["a house"], False, *size), 4)
+        uncond = prompt_parser.get_learned_conditioning(p.sd_model, prompt_parser.SdConditioning(["grey"], False, *size), 4)
+        sampler = sd_samplers.create_sampler("DPM++ 2M", p.sd_model)
+        found = sampler.sample_img2img(cp, sample, cp.rng.next(), cond, uncond, steps=4, image_conditioning=p.img2img_image_conditioning(image, sample))
+        pp.image = Image.fromarray((processing.decode_first_stage(p.sd_model, found)[0].add(1).mul(127.5).clamp(0, 255)).byte().permute(1, 2, 0).numpy())
 
     def around(self, p, own, given):
         heard.append(sorted(given))
