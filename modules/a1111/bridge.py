@@ -37,10 +37,11 @@ if TYPE_CHECKING:
     from modules.a1111.script_runner import ScriptRunner
     from modules.engine.batch_sampling import BatchSampling
     from modules.engine.conditioning import PromptConditioning
-    from modules.engine.denoise_pass import DenoisePass, PassOutcome
+    from modules.engine.denoise_pass import DenoisePass
     from modules.engine.frame import Frame
     from modules.engine.guidance import RowWeights
     from modules.engine.inversion import Inversion
+    from modules.engine.pass_outcome import PassOutcome
     from modules.engine.sampler_contract import SamplerSpec, StepInfo
 
 _LISTS = ("prompts", "negative_prompts", "seeds", "subseeds")

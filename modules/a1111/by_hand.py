@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,21 +18,20 @@ from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.latent_pictures import images_tensor_to_samples
 from modules.a1111.live_sampler import LiveSampler
 from modules.a1111.pass_conditioning import conditioning_of, in_a1111s_form
-from modules.a1111.sampler_list import request_name
+from modules.a1111.sampler_list import all_samplers_map, engine_sampler, request_name
 from modules.compute.memory import is_out_of_memory
 from modules.engine.batch_sampling import AskedPass, BatchSampling
-from modules.engine.denoise_pass import DenoisePass, PassOutcome
+from modules.engine.denoise_pass import DenoisePass
 from modules.engine.hires import hires_steps
 from modules.engine.hooks import BatchPlan, ImagePlan, is_over
+from modules.engine.pass_outcome import PassOutcome
 from modules.engine.resolved import ResolvedRequest
+from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.sampler_registry import find_sampler, resolve_schedule
 from modules.engine.upscale import LatentUpscaler
 from modules.extension_host.host import file_of
 from modules.extension_host.registry import sentence_of
 from modules.schema.errors import WebuiError
-
-if TYPE_CHECKING:
-    from modules.a1111.bridge import ScriptBridge
 
 _WHOLE = {"steps": "steps", "denoising_strength": "denoising_strength", "subseed_strength": "variation_strength", "seed_resize_from_w": "seed_resize_width",
           "seed_resize_from_h": "seed_resize_height", "width": "width", "height": "height"}  # fmt: skip
@@ -48,9 +47,9 @@ class DecodedSamples(list[Tensor]):
 
 
 class ByHand:
-    """given: hires -> the (c, uc) that the pass at work was called with."""
+    """bridge: the ScriptBridge of the run. given: hires -> the (c, uc) that the pass at work was called with."""
 
-    def __init__(self, bridge: ScriptBridge, sampling: BatchSampling) -> None:
+    def __init__(self, bridge: Any, sampling: BatchSampling) -> None:
         self.p = bridge.p
         self.given: dict[bool, tuple[Any, Any]] = {}
         self._bridge, self._sampling = bridge, sampling
@@ -103,6 +102,8 @@ class ByHand:
         cond = work.first_noise.new_zeros(len(work.first_noise), 5, 1, 1) if work.image_cond is None else work.image_cond
         words = (p.hr_c, p.hr_uc) if hires else (p.c, p.uc)
         self._outcomes, steps = [], work.steps if hires else None
+        if hasattr(p, "image_conditioning"):
+            p.image_conditioning = cond
         try:
             return self._tried(function, f"sampler.{name}", lambda: function(p, *given, *words, steps=steps, image_conditioning=cond))
         finally:
@@ -180,14 +181,29 @@ class ByHand:
         self._bridge.use_sampler(LiveSampler(p, hires=p.is_hr_pass, made=made))
         sampling, hires = self._now(p), bool(p.is_hr_pass)
         request, run = sampling.run.request, sampling.run
-        spec = find_sampler(request_name(getattr(getattr(made, "config", None), "name", None) or made.funcname))
         outcome = self._within(lambda: sampling.asked(self._plan(p.seeds, p.subseeds, count=len(x)), AskedPass(
-            conditioning=conditioning, noise=x if noise is None else noise, sampler=spec, schedule_name=_schedule(run.schedule_name, p, hires),
+            conditioning=conditioning, noise=x if noise is None else noise, sampler=_spec_of(made), schedule_name=_schedule(run.schedule_name, p, hires),
             steps=int(steps or (hires_steps(request) if hires else request.steps)), start=None if noise is None else x, hires=hires,
             denoising_strength=request.denoising_strength, fixed_steps=steps is not None or request.options.img2img_fix_steps, image_cond=image_cond,
         )))  # fmt: skip
         self._outcomes.append(outcome)
         return outcome.latents
+
+    def launched(self, made: Any, steps: int, function: Callable[[], Tensor]) -> Tensor:
+        """``function`` run as a pass of the engine's: it calls the sampler's denoiser. Its start is its own."""
+        p, given = made.p, made.sampler_extra_args or {}
+        x = made.last_latent if isinstance(made.last_latent, Tensor) else torch.zeros(len(p.seeds), *p.rng.shape)
+        self._bridge.use_sampler(LiveSampler(p, hires=p.is_hr_pass, made=made, launched=function))
+        outcome = self._within(lambda: self._now(p).asked(self._plan(p.seeds, p.subseeds, count=len(x)), AskedPass(
+            conditioning=conditioning_of(given["cond"], given["uncond"]), noise=torch.zeros_like(x), sampler=_spec_of(made), schedule_name=self._sampling.run.schedule_name,
+            steps=steps, hires=bool(p.is_hr_pass), image_cond=given.get("image_cond"),
+        )))  # fmt: skip
+        self._outcomes.append(outcome)
+        return outcome.latents
+
+    def sigmas(self, p: Any, made: Any, steps: int) -> Tensor:
+        sampling = self._now(p)
+        return sampling.sigmas(_spec_of(made), _schedule(sampling.run.schedule_name, p, bool(p.is_hr_pass)), steps)
 
     def _within(self, call: Callable[[], PassOutcome]) -> PassOutcome:
         before, self._is_inside = self._is_inside, True
@@ -226,6 +242,12 @@ def replacement(holder: Any, name: str, own: tuple[str, str] = _PROCESSING) -> C
 
 def _with(request: ResolvedRequest, whole: dict[str, Any], hires: dict[str, Any]) -> ResolvedRequest:
     return replace(request, **whole, hires=replace(request.hires, **hires))
+
+
+def _spec_of(made: Any) -> SamplerSpec:
+    """The engine's sampler nearest to an object of A1111's."""
+    name = getattr(getattr(made, "config", None), "name", None) or made.funcname
+    return find_sampler(request_name(name)) if isinstance(name, str) and name in all_samplers_map else engine_sampler(name) or find_sampler("Euler")
 
 
 def _schedule(own: str, p: Any, hires: bool) -> str:

@@ -13,7 +13,16 @@ from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
 from typing import Any
 
-from modules.a1111 import ldm_names, lora_layers, lora_modules, lora_names, open_clip_names, torchvision_names, upscale_script
+from modules.a1111 import (
+    kdiffusion_names,
+    ldm_names,
+    lora_layers,
+    lora_modules,
+    lora_names,
+    open_clip_names,
+    torchvision_names,
+    upscale_script,
+)
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.inner_model import CompVisDenoiser, CompVisVDenoiser
 from modules.a1111.model_view import SdModel
@@ -61,6 +70,7 @@ REAL = {
     **dict.fromkeys(("ldm.modules.attention", "sgm.modules.attention"), ldm_names.ATTENTION),
     **dict.fromkeys(("ldm.modules.diffusionmodules.openaimodel", "sgm.modules.diffusionmodules.openaimodel"), ldm_names.OPENAI),
     "ldm.models.diffusion.ddpm": {"DiffusionWrapper": DiffusionWrapper, "LatentDiffusion": SdModel},
+    "k_diffusion.sampling": kdiffusion_names.SAMPLING,
     "k_diffusion.external": {"CompVisDenoiser": CompVisDenoiser, "CompVisVDenoiser": CompVisVDenoiser},
     **dict.fromkeys(("ldm.modules.diffusionmodules.model", "sgm.modules.diffusionmodules.model"), ldm_names.VAE),
     "ldm.models.diffusion.ddim": {"DDIMSampler": ldm_names.DDIMSampler},

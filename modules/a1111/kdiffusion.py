@@ -121,10 +121,12 @@ class Sampler:
         return {}
 
     def launch_sampling(self, steps: int, func: Callable[[], Any]) -> Any:
-        return func()
+        """What ``func`` gives, the model being ready for ``model_wrap_cfg`` while it runs. last_latent and sampler_extra_args are set by then."""
+        return func() if self.model_wrap_cfg.denoise is not None else by_hand(self.p).launched(self, int(steps), func)
 
     def get_sigmas(self, p: Any, steps: int) -> Any:
-        raise NotImplementedError("The schedule of sigmas is the engine's; set p.scheduler instead.")
+        """(steps + 1,) of the schedule that ``p`` names."""
+        return by_hand(p).sigmas(p, self, int(steps))
 
     def sample(self, p: Any, x: Any, conditioning: Any, unconditional_conditioning: Any, steps: Any = None, image_conditioning: Any = None) -> Any:
         """From noise (B, C, h, w) of standard deviation 1 to latents, while ``p`` makes its pictures."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from modules.a1111.model_data import cheap_approximation
 from modules.a1111.model_view import sd_model
+from modules.a1111.state import state
 
 approximation_indexes = {"Full": 0, "Approx NN": 1, "Approx cheap": 2, "TAESD": 3}
 
@@ -53,3 +54,8 @@ def decode_latent_batch(model: Any, batch: Tensor, target_device: Any = None, ch
     """Each latent decoded by itself."""
     decoded = [decode_first_stage(model, each[None])[0] for each in batch]
     return [each.to(target_device) if target_device is not None else each for each in decoded]
+
+
+def store_latent(decoded: Tensor) -> None:
+    """What the page's preview is of; the engine's own sampling shows its own."""
+    state.current_latent = decoded

@@ -17,6 +17,7 @@ from torch import Tensor
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.inner_model import InnerModel, apply_model_replaced, prediction
 from modules.a1111.kdiffusion import CFGDenoiser, Sampler
+from modules.a1111.kdiffusion_names import engine_name
 from modules.a1111.patch_points import looked_up
 from modules.a1111.sampler_list import all_samplers_map, create_sampler, engine_sampler
 from modules.engine.hooks import DenoiserCall
@@ -29,10 +30,13 @@ _OWN_METHODS = {name: getattr(Sampler, name) for name in ("get_sigmas", "launch_
 
 
 class LiveSampler:
-    """One pass's sampler object. made: one that an extension made itself; else what ``create_sampler`` gives, A1111's own where that failed."""
+    """One pass's sampler object. made: one that an extension made itself; else what ``create_sampler`` gives, A1111's own where that failed.
 
-    def __init__(self, p: Any, *, hires: bool, made: Any = None) -> None:
-        self.p = p
+    launched: the algorithm, with all that it needs, where ``launch_sampling`` was handed it.
+    """
+
+    def __init__(self, p: Any, *, hires: bool, made: Any = None, launched: Callable[[], Tensor] | None = None) -> None:
+        self.p, self._launched = p, launched
         asked = str((getattr(p, "hr_sampler_name", None) if hires else None) or p.sampler_name or "")
         if made is not None:
             asked = str(getattr(getattr(made, "config", None), "name", None) or made.funcname)
@@ -59,9 +63,12 @@ class LiveSampler:
 
     def spec(self, own: SamplerSpec) -> SamplerSpec:
         """The algorithm of the pass. own: what the request asked for."""
+        if self._launched is not None:
+            return replace(own, function=_launching(self.made.model_wrap_cfg, self._launched), grid="schedule")
         found = own
         if self.is_asked:
             func = getattr(self.made, "func", None)
+            func = engine_name(func) or func
             if callable(func):
                 options = getattr(getattr(self.made, "config", None), "options", None) or getattr(self.made, "options", None) or {}
                 found = foreign_spec(self.name, func, options, self.made.model_wrap_cfg)
@@ -144,6 +151,14 @@ def _foreign(func: Callable[..., Any], cfg: Any) -> Callable[..., Tensor]:
         model: Any = cfg if isinstance(cfg, CFGDenoiser) else lambda x, sigma, **_: denoise(x, float(sigma.flatten()[0]))
         with _denoising(cfg, denoise):
             return func(model, x, **{key: value for key, value in offered.items() if key in known})
+
+    return sample
+
+
+def _launching(cfg: Any, launched: Callable[[], Tensor]) -> Callable[..., Tensor]:
+    def sample(denoise: Denoise, x: Tensor, sigmas: Tensor, **_more: Any) -> Tensor:
+        with _denoising(cfg, denoise):
+            return launched()
 
     return sample
 

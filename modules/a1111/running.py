@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modules.a1111.app_slot import is_occupied, occupied
 from modules.a1111.state import state
@@ -17,9 +17,6 @@ from modules.application.picture_run import PictureListener
 from modules.application.picture_saver import EarlierPictures
 from modules.engine.hooks import CancelView
 from modules.jobs.progress import Progress
-
-if TYPE_CHECKING:
-    from modules.a1111.by_hand import ByHand
 
 _OUTSIDE = "Pictures are made by modules.processing.process_images(p); p.sample and a sampler's sample work while it does so."
 
@@ -105,8 +102,8 @@ def running_work() -> RunningWork | None:
     return _work.get(None)
 
 
-def by_hand(p: Any) -> ByHand:
-    """What makes the latents of the batch of ``p`` that is at work. Raises NotHere outside of one."""
+def by_hand(p: Any) -> Any:
+    """The ByHand that makes the latents of the batch of ``p`` that is at work. Raises NotHere outside of one."""
     work = running_work()
     at_work: list[Any] = list(reversed(work.listeners)) if work is not None else []
     of_p = [each for each in at_work if getattr(each, "p", None) is p]

@@ -70,7 +70,7 @@ class TotalTQDM:
     def reset(self) -> None:
         from tqdm import tqdm
 
-        self._tqdm = tqdm(desc="Total progress", disable=True)
+        self._tqdm = tqdm(desc="Total progress", total=0, disable=True)
 
     def update(self) -> None:
         if self._tqdm is None:

@@ -9,16 +9,19 @@ from torch import Tensor
 
 from modules.engine.conditioning import PromptConditioning
 from modules.engine.control_start import begin_control
-from modules.engine.denoise_pass import PassOutcome
+from modules.engine.denoise_pass import model_levels
 from modules.engine.hires import hires_calls, hires_size, hires_steps, second_pass
 from modules.engine.hooks import BatchPlan
 from modules.engine.image_conditioning import everything_masked
 from modules.engine.img2img import Start, img2img_pass
 from modules.engine.inpaint import step_blend
+from modules.engine.pass_grid import GridRequest, schedule_sigmas
+from modules.engine.pass_outcome import PassOutcome
 from modules.engine.plan import LATENT_CELL, latent_size
 from modules.engine.resolved import ResolvedRequest
 from modules.engine.run import PassPart, Run, batch_noise, encode_batch, refiner_handover, sampling_pass
 from modules.engine.sampler_contract import SamplerSpec
+from modules.engine.sampler_registry import resolve_schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,14 +119,26 @@ class BatchSampling:
         if own is not None and work.image_cond is not None and work.image_cond.shape == own.shape:
             own = work.image_cond
         blend = None
-        if self.start is not None and self.start.painted is not None and work.start is not None and work.start.shape == self.start.latents[: len(plan.images)].shape:
+        if self.start is not None and self.start.painted is not None and work.noise.shape == self.start.latents[: len(plan.images)].shape:
             by_timestep = work.sampler.kind == "timestep" and not run.components.family.is_flow
-            blend = step_blend(run.request.init.inpaint, work.start, self.start.painted, run.hooks.blended, by_timestep=by_timestep)
+            kept = self.start.latents[: len(plan.images)] if work.start is None else work.start
+            blend = step_blend(run.request.init.inpaint, kept, self.start.painted, run.hooks.blended, by_timestep=by_timestep)
         return sampling_pass(
             run, work.conditioning, noise, work.noise, hires=work.hires, sampler=work.sampler, schedule_name=work.schedule_name, steps=work.steps,
             start=work.start, denoising_strength=work.denoising_strength, fixed_steps=work.fixed_steps, image_cond=own, blend=blend,
             handover=None if work.hires else refiner_handover(run, plan, nothing), control=begin_control(run, plan, hires=work.hires),
         )
+
+    def sigmas(self, sampler: SamplerSpec, schedule_name: str, steps: int) -> Tensor:
+        """(steps + 1,) of a schedule, for the model in use."""
+        run, is_flow = self.run, self.run.components.family.is_flow
+        model = run.models.now.model
+        levels = model_levels(model, sampler, run.request.options, latent_size(run.request.width, run.request.height))
+        schedule = resolve_schedule(sampler, schedule_name, is_flow=is_flow)
+        return schedule_sigmas(GridRequest(
+            sampler=sampler, schedule=schedule, steps=steps, levels=levels, options=run.request.options, is_sdxl=model.is_sdxl, is_flow=is_flow,
+            given=run.hooks.sigmas,
+        ), steps, {})  # fmt: skip
 
 
 def sample_batch(run: Run, plan: BatchPlan, start: Start | None) -> PassOutcome:

@@ -23,11 +23,11 @@ from modules.engine.hypertile import TiledAttention
 from modules.engine.noise_levels import Levels, NoiseLevels, adjusted_alphas, noise_levels
 from modules.engine.pass_grid import GridRequest, PassGrid, finished_latent, make_grid, start_latent
 from modules.engine.pass_model import PassModel
+from modules.engine.pass_outcome import PassOutcome
 from modules.engine.predictor import LCM_STRIDE, Predictor
 from modules.engine.resolved import SamplingOptions
 from modules.engine.sampler_contract import OnStep, SamplerFunction, SamplerSpec, StepInfo, StepNoise, Tuning
 from modules.engine.sampler_registry import resolve_schedule
-from modules.engine.schedules import ScheduleSpec
 from modules.engine.token_merging import merged_tokens
 
 UNET_REMEDY = "Start with --no-half, or choose another checkpoint."
@@ -69,21 +69,6 @@ class DenoisePass:
     preview_content: str = "Combined"
     noted: Mapping[str, object] = field(default_factory=dict)
     checked: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassOutcome:
-    """latents: (B, C, h, w). complete: False when it was interrupted. facts: infotext key -> value, as they arose.
-
-    pixels: (3, H, W) in 0 .. 1 of each picture, where somebody decoded them on the way.
-    """
-
-    latents: Tensor
-    complete: bool
-    schedule: ScheduleSpec
-    calls: int = 0
-    facts: dict[str, object] = field(default_factory=dict)
-    pixels: tuple[Tensor, ...] | None = None
 
 
 def model_levels(model: PassModel, sampler: SamplerSpec, options: SamplingOptions, cells: Sequence[int]) -> Levels:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from modules.engine.control_start import begin_control
 from modules.engine.decode import as_picture
-from modules.engine.denoise_pass import PassOutcome
 from modules.engine.encode import as_pixels, encode_pixels
 from modules.engine.hooks import BatchPlan, GeneratedImage
 from modules.engine.image_conditioning import everything_masked, masked_picture
+from modules.engine.pass_outcome import PassOutcome
 from modules.engine.plan import LATENT_CELL, latent_size
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
 from modules.engine.run import PassPart, Run, batch_noise, encode_batch, refiner_handover, sampling_pass

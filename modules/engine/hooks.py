@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from modules.engine.batch_sampling import BatchSampling
     from modules.engine.conditioning import PromptConditioning
-    from modules.engine.denoise_pass import DenoisePass, PassOutcome
     from modules.engine.frame import Frame
     from modules.engine.guidance import RowWeights
     from modules.engine.inversion import Inversion
+    from modules.engine.pass_outcome import PassOutcome
     from modules.engine.sampler_contract import SamplerSpec, StepInfo
 
 
@@ -184,9 +183,10 @@ class GenerationHooks(Protocol):
 
     known: the pictures of a batch that need not be made, for they are there already; None to make them. It is asked of all but the last batch.
     batch_sampled, second_sampled: the latents of a batch, and those of its hires pass, where a listener makes them itself; None for the engine's own way.
+    sampling: engine.batch_sampling.BatchSampling.
     start_ready: img2img's encoded input (B, C, h, w), before its noise. inversion: how the noise is found in it; None for the seeds' own.
     before_sampling: the start noise of a pass, of the hires pass too.
-    pass_sampled: what a pass comes to, where a listener runs it itself. sigmas: (steps + 1,), falling, in the place of the schedule's.
+    pass_sampled: what a pass (engine.denoise_pass.DenoisePass) comes to, where a listener runs it itself. sigmas: (steps + 1,), falling, in the place of the schedule's.
     sampler: the algorithm of a pass that is about to begin. stepped: what is changed in place in ``x`` and ``denoised`` counts.
     prediction: what the denoiser calls in place of its ``predictor``, in the same form.
     combined: x0 (B, C, h, w) of all rows, the uncond rows last; None for the engine's own guidance.
@@ -205,8 +205,8 @@ class GenerationHooks(Protocol):
     def input_ready(self, frames: Sequence[Frame], painted: Tensor | None) -> None: ...
     def conditioning_ready(self, plan: BatchPlan, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning: ...
     def pass_conditioning(self, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning: ...
-    def batch_sampled(self, sampling: BatchSampling) -> PassOutcome | None: ...
-    def second_sampled(self, sampling: BatchSampling, plan: BatchPlan, first: Tensor | None) -> PassOutcome | None: ...
+    def batch_sampled(self, sampling: Any) -> PassOutcome | None: ...
+    def second_sampled(self, sampling: Any, plan: BatchPlan, first: Tensor | None) -> PassOutcome | None: ...
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def inversion(self, plan: BatchPlan) -> Inversion | None: ...
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor: ...
@@ -217,7 +217,7 @@ class GenerationHooks(Protocol):
     def sampler(self, spec: SamplerSpec, *, hires: bool) -> SamplerSpec: ...
     def guidance(self, scale: float) -> float: ...
     def sigmas(self, steps: int) -> Tensor | None: ...
-    def pass_sampled(self, work: DenoisePass, *, hires: bool) -> PassOutcome | None: ...
+    def pass_sampled(self, work: Any, *, hires: bool) -> PassOutcome | None: ...
     def combined(self, call: DenoiserCall, rows: Tensor, weights: RowWeights, guidance_scale: float) -> Tensor | None: ...
     def prediction(self, predictor: Any) -> Any: ...
     def stepped(self, step: StepInfo) -> None: ...
@@ -257,10 +257,10 @@ class NullHooks:
     def pass_conditioning(self, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
         return conditioning
 
-    def batch_sampled(self, sampling: BatchSampling) -> PassOutcome | None:
+    def batch_sampled(self, sampling: Any) -> PassOutcome | None:
         return None
 
-    def second_sampled(self, sampling: BatchSampling, plan: BatchPlan, first: Tensor | None) -> PassOutcome | None:
+    def second_sampled(self, sampling: Any, plan: BatchPlan, first: Tensor | None) -> PassOutcome | None:
         return None
 
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
@@ -295,7 +295,7 @@ class NullHooks:
     def sigmas(self, steps: int) -> Tensor | None:
         return None
 
-    def pass_sampled(self, work: DenoisePass, *, hires: bool) -> PassOutcome | None:
+    def pass_sampled(self, work: Any, *, hires: bool) -> PassOutcome | None:
         return None
 
     def combined(self, call: DenoiserCall, rows: Tensor, weights: RowWeights, guidance_scale: float) -> Tensor | None:

@@ -9,13 +9,13 @@ from PIL import Image
 from torch import Tensor
 
 from modules.engine.control_start import begin_control
-from modules.engine.denoise_pass import PassOutcome
 from modules.engine.encode import as_pixels, encode_pixels
 from modules.engine.frame import Frame
 from modules.engine.hooks import BatchPlan, Interrupted
 from modules.engine.image_conditioning import masked_picture
 from modules.engine.inpaint import BLANK_MASK, ORIGINAL, MaskedArea, final_blend, latent_mask, masked_area, step_blend, with_content
 from modules.engine.inverted_noise import inverted_noise
+from modules.engine.pass_outcome import PassOutcome
 from modules.engine.plan import LATENT_CELL
 from modules.engine.resolved import ResolvedRequest
 from modules.engine.run import PassPart, Run, batch_noise, encode_batch, refiner_handover, sampling_pass

@@ -14,13 +14,14 @@ from modules.engine.adapters import ActiveNetworks
 from modules.engine.conditioning import PromptConditioning
 from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.decode import decode_latent
-from modules.engine.denoise_pass import DenoisePass, PassOutcome, run_pass
+from modules.engine.denoise_pass import DenoisePass, run_pass
 from modules.engine.encode_prompt import encode_prompts
 from modules.engine.extra_networks import take_out_batch_tags
 from modules.engine.handover import Handover, Successor
 from modules.engine.hooks import BatchPlan, CancelView, GeneratedImage, GenerationHooks, ProgressSink
 from modules.engine.hypertile import TiledAttention
 from modules.engine.models import Models
+from modules.engine.pass_outcome import PassOutcome
 from modules.engine.plan import LATENT_CELL
 from modules.engine.precautions import VAE
 from modules.engine.preview import preview_maker, preview_map, quickly_decoded

@@ -116,6 +116,15 @@ def test_both_passes_by_hand(app: App) -> None:
     assert np.abs(apart).max() <= 1
 
 
+def test_a_sampler_of_an_extensions_own_calls_the_model_itself(app: App, heard: list[Any]) -> None:
+    """Euler a without its noise is Euler."""
+    found, plain = drawn(app, "own sampler", steps=3, scheduler="Karras"), drawn(app, "", steps=3, sampler_name="Euler", scheduler="Karras")
+    assert not found.comments
+    assert np.abs(np.asarray(found.images[0].picture, float) - np.asarray(plain.images[0].picture, float)).max() <= 2
+    drawn(app, "own sampler", steps=3, scheduler="Karras")
+    assert len(heard[0]) == 4 and heard[0][-1] == 0 and 14 < heard[0][0] < 15
+
+
 @pytest.mark.parametrize(("values", "calls"), [({}, ["sample"]), (LATENT, ["sample", "sample_img2img"])], ids=["plain", "hires"])
 def test_a_sampler_whose_own_sampling_was_replaced(app: App, heard: list[Any], values: dict[str, Any], calls: list[str]) -> None:
     found = drawn(app, "other sampling", **values)

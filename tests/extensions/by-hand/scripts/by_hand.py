@@ -7,11 +7,24 @@ import numpy as np
 import torch
 from PIL import Image
 
-from modules import processing, prompt_parser, rng, scripts, sd_samplers, shared
+from modules import processing, prompt_parser, rng, scripts, sd_samplers, sd_samplers_kdiffusion, shared
 
 import gradio as gr
 
 heard = []
+
+
+class OwnSampler(sd_samplers_kdiffusion.KDiffusionSampler):
+    def sample(self, p, x, conditioning, unconditional_conditioning, steps=None, image_conditioning=None):
+        steps = steps or p.steps
+        self.initialize(p)
+        sigmas = self.get_sigmas(p, steps)
+        heard.append([round(float(each), 3) for each in sigmas])
+        x = x * sigmas[0]
+        self.last_latent = x
+        self.sampler_extra_args = {"cond": conditioning, "image_cond": image_conditioning, "uncond": unconditional_conditioning, "cond_scale": p.cfg_scale, "s_min_uncond": 0}
+        return self.launch_sampling(steps, lambda: self.func(
+            self.model_wrap_cfg, x, sigmas=sigmas, extra_args=self.sampler_extra_args, disable=False, callback=self.callback_state, eta=0.0))
 
 
 class ByHand(scripts.Script):
@@ -39,6 +52,8 @@ class ByHand(scripts.Script):
             p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: self.alternative(p, conditioning, unconditional_conditioning)
         if way in ("hires around", "hires twice", "hires in two"):
             p.sample_hr_pass = lambda *given: self.hires(p, own_hires, given)
+        if way == "own sampler":
+            p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: self.by_own_sampler(p, conditioning, unconditional_conditioning)
         if way == "all by hand":
             p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: self.both_passes(p, conditioning, unconditional_conditioning)
         if way == "sigmas":
@@ -96,6 +111,10 @@ class ByHand(scripts.Script):
         sampler = sd_samplers.create_sampler(p.sampler_name, p.sd_model)
         noise = p.rng.next() * p.initial_noise_multiplier if p.initial_noise_multiplier else p.rng.next()
         return sampler.sample_img2img(p, p.init_latent, noise, c, uc, image_conditioning=p.image_conditioning)
+
+    def by_own_sampler(self, p, c, uc):
+        p.sampler = OwnSampler(K.sampling.sample_euler_ancestral, p.sd_model)
+        return p.sampler.sample(p, p.rng.next(), c, uc, image_conditioning=p.txt2img_image_conditioning(p.rng.next()))
 
     def alternative(self, p, c, uc):
         """The noise that Euler's steps, taken backwards, find in the picture; from there forwards it comes out again."""
