@@ -23,6 +23,11 @@ _SAMPLERS = {
 }  # fmt: skip
 
 
+def _here(device: Any) -> Any:
+    """The device, where this machine has it: extensions name CUDA without asking."""
+    return "cpu" if torch.device(device).type == "cuda" and not torch.cuda.is_available() else device
+
+
 def append_zero(x: Tensor) -> Tensor:
     return torch.cat([x, x.new_zeros(1)])
 
@@ -30,7 +35,7 @@ def append_zero(x: Tensor) -> Tensor:
 def get_sigmas_karras(n: int, sigma_min: float, sigma_max: float, rho: float = 7.0, device: Any = "cpu") -> Tensor:
     """(n + 1,) falling, 0 at the end. Source: Karras et al. 2022, equation 5."""
     low, high = (float(each) ** (1 / rho) for each in (sigma_min, sigma_max))
-    return append_zero((high + torch.linspace(0, 1, n, device=device) * (low - high)) ** rho).to(device)
+    return append_zero((high + torch.linspace(0, 1, n, device=_here(device)) * (low - high)) ** rho).to(_here(device))
 
 
 def get_sigmas_exponential(n: int, sigma_min: float, sigma_max: float, device: Any = "cpu") -> Tensor:
@@ -40,12 +45,12 @@ def get_sigmas_exponential(n: int, sigma_min: float, sigma_max: float, device: A
 def get_sigmas_polyexponential(n: int, sigma_min: float, sigma_max: float, rho: float = 1.0, device: Any = "cpu") -> Tensor:
     """Log sigma falls as a power ``rho`` of the way."""
     low, high = math.log(sigma_min), math.log(sigma_max)
-    return append_zero(torch.exp(torch.linspace(1, 0, n, device=device) ** rho * (high - low) + low))
+    return append_zero(torch.exp(torch.linspace(1, 0, n, device=_here(device)) ** rho * (high - low) + low))
 
 
 def get_sigmas_vp(n: int, beta_d: float = 19.9, beta_min: float = 0.1, eps_s: float = 1e-3, device: Any = "cpu") -> Tensor:
     """Of a variance preserving process. Source: Song et al. 2021 (arXiv:2011.13456)."""
-    t = torch.linspace(1, eps_s, n, device=device)
+    t = torch.linspace(1, eps_s, n, device=_here(device))
     return append_zero(torch.sqrt(torch.exp(beta_d * t**2 / 2 + beta_min * t) - 1))
 
 

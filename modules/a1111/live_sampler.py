@@ -174,7 +174,8 @@ def _through(cfg: Any, forward: Callable[..., Any], inner: Callable[..., Tensor]
         def __call__(self, x: Tensor, sigma: float) -> Tensor:
             levels, p = torch.full((len(x),), sigma, device=x.device), cfg.p
             with _answered_by(forward, "CFGDenoiser.forward"):
-                return forward(x, levels, getattr(p, "uc", None), getattr(p, "c", None), p.cfg_scale, p.s_min_uncond or 0.0, None)
+                return forward(x, levels, uncond=getattr(p, "uc", None), cond=getattr(p, "c", None), cond_scale=p.cfg_scale, s_min_uncond=p.s_min_uncond or 0.0,
+                               image_cond=getattr(p, "image_conditioning", None))
             return self._denoise(x, sigma)
 
     def sample(denoise: Denoise, x: Tensor, sigmas: Tensor, **more: Any) -> Tensor:

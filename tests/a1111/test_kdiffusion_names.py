@@ -31,6 +31,7 @@ def test_schedules() -> None:
     karras, exponential = SAMPLING["get_sigmas_karras"](3, 1.0, 9.0, rho=1.0), SAMPLING["get_sigmas_exponential"](3, 1.0, 100.0)
     assert torch.allclose(karras, torch.tensor([9.0, 5.0, 1.0, 0.0])) and torch.allclose(exponential, torch.tensor([100.0, 10.0, 1.0, 0.0]))
     assert torch.allclose(SAMPLING["get_sigmas_polyexponential"](3, 1.0, 100.0, 2.0), torch.tensor([100.0, 100.0**0.25, 1.0, 0.0]))
+    assert torch.equal(SAMPLING["get_sigmas_karras"](3, 1.0, 9.0, device="cuda").cpu(), SAMPLING["get_sigmas_karras"](3, 1.0, 9.0)), "where there is none"
     assert 150 < float(SAMPLING["get_sigmas_vp"](4)[0]) < 155
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from modules import processing, prompt_parser, rng, scripts, sd_samplers, sd_samplers_kdiffusion, shared
+from modules import processing, prompt_parser, rng, scripts, sd_samplers, sd_samplers_common, sd_samplers_kdiffusion, shared
 
 import gradio as gr
 
@@ -20,6 +20,7 @@ class OwnSampler(sd_samplers_kdiffusion.KDiffusionSampler):
         self.initialize(p)
         sigmas = self.get_sigmas(p, steps)
         heard.append([round(float(each), 3) for each in sigmas])
+        sd_samplers_common.store_latent(x)
         x = x * sigmas[0]
         self.last_latent = x
         self.sampler_extra_args = {"cond": conditioning, "image_cond": image_conditioning, "uncond": unconditional_conditioning, "cond_scale": p.cfg_scale, "s_min_uncond": 0}
