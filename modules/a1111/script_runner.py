@@ -66,6 +66,7 @@ class ScriptRunner:
         self.is_img2img, self.inputs = is_img2img, [None]
         for listed in (self.scripts, self.selectable_scripts, self.alwayson_scripts, self.titles, self.infotext_fields, self.paste_field_names):
             listed.clear()
+        self.title_map.clear()      # else names still mean the objects of the time before
         for each in self.data:
             with _guarded(each.path, "show"):
                 self._add(each, is_img2img)

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio
 import pytest
+from PIL import Image
 
 from modules.a1111.app_slot import occupied
 from modules.a1111.process_images import process_images
@@ -86,6 +87,14 @@ def test_arguments_come_from_the_api_by_title_and_are_filled_up(app: App) -> Non
     generate_blocking(app, asking())
     generate_blocking(app, asking(alwayson_scripts={"KEEPER": {"args": ["sent"]}}, script_name="chosen", script_args=[7]))
     assert got == [("first", 2), (7, 2), ("sent", 2)]
+
+
+def test_built_in_scripts_are_found_by_name_once_extensions_came_too(app: App, fake_engine: FakeEngine) -> None:
+    with_scripts(app)
+    inits: dict[str, Any] = {"init_images": [Image.new("RGB", (64, 64), "red")], "mask": Image.new("L", (64, 64), 255), "prompt": "a cat", "steps": 1, "width": 64, "height": 64}
+    generate_blocking(app, Img2ImgRequest.from_flat(inits | {"alwayson_scripts": {"Soft inpainting": {"args": [True, 2]}}}))
+    soft = fake_engine.requests[-1].init.inpaint.soft
+    assert soft is not None and soft.schedule_bias == 2 and soft.preservation_strength == 0.5
 
 
 @pytest.mark.parametrize(("values", "words"), [
@@ -298,8 +307,6 @@ def test_an_interrupt_ends_a_script(app: App, fake_engine: FakeEngine) -> None:
 
 
 def test_img2img_has_its_pictures(app: App) -> None:
-    from PIL import Image
-
     from modules.imaging.base64_codec import encode_image
 
     seen: list[Any] = []
