@@ -14,7 +14,7 @@ from modules.library.model_file import ModelFile
 from modules.library.vae_choice import AUTOMATIC, choose_vae
 from modules.loading.attending import attending
 from modules.loading.components import Components
-from modules.loading.stamp import GONE, Stamp, stamp_of
+from modules.loading.stamp import GONE, Stamp, as_it_is, stamp_of
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +99,7 @@ class Checkpoints:
         from modules.loading.parts import PartFiles
 
         files = PartFiles(text_encoders=self._catalogue.text_encoders(), vaes=self._catalogue.vaes())
+        model_file = as_it_is(model_file)           # encoded prompts are kept by what it says
         components = load_checkpoint(model_file, policy, vae_file=vae_file, files=files, before_reading=make_room)
         if components.vae_file is not None:
             vae_stamp = stamp_of(components.vae_file.path)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,6 +18,7 @@ from modules.library.header import read_header
 from modules.library.model_file import ModelFile
 from modules.loading.embeddings import Embedding, are_numbers
 from modules.loading.lora_names import TEXT_KEYS, place_of
+from modules.loading.stamp import as_it_is
 from modules.loading.weights import open_weights
 from modules.schema.errors import CannotLoad
 
@@ -111,7 +111,7 @@ class LoraShelf:
 
     def load(self, file: ModelFile) -> Lora:
         """The tensors of the file as it is now; kept while there is room. Raises CannotLoad."""
-        file = _as_it_is(file)
+        file = as_it_is(file)
         key = _identity(file)
         lora = self._kept.pop(key, None) or read_lora(file)
         self._kept[key] = lora          # the last used stands last
@@ -152,15 +152,6 @@ class LoraShelf:
 
 def _identity(file: ModelFile) -> tuple[Path, float, int]:
     return file.path, file.modified, file.size
-
-
-def _as_it_is(file: ModelFile) -> ModelFile:
-    """Training programs write the same file again and again; one that is gone is what it was."""
-    try:
-        status = os.stat(file.path)
-    except OSError:
-        return file
-    return file if (status.st_mtime, status.st_size) == (file.modified, file.size) else replace(file, modified=status.st_mtime, size=status.st_size)
 
 
 def _metadata(file: ModelFile) -> Mapping[str, str]:

@@ -18,6 +18,9 @@ from torch import Tensor
 from modules.compute import processor_layers
 from modules.compute.placement import KeepResident, OffloadBetweenStages, StreamBlocks
 from modules.compute.policy import Attention, ComputePolicy, Residency
+from modules.engine.conditioning_cache import ConditioningCache
+from modules.engine.encode_prompt import encode_empty_prompt
+from modules.engine.resolved import SamplingOptions
 from modules.library.catalogue import Catalogue
 from modules.loading import unread
 from modules.loading.checkpoint import load_checkpoint
@@ -88,6 +91,19 @@ def test_a_changed_file_is_loaded_again(checkpoints: Checkpoints, catalogue: Cat
     checkpoint(path, {name: tensor * (2 if name.endswith("out.2.bias") else 1) for name, tensor in golden_tensors().items()})
     os.utime(path, ns=(1, 1))
     assert not torch.equal(load(checkpoints, catalogue, "first").unet.conv_out.bias, before)
+
+
+def test_prompts_are_encoded_anew_for_a_file_that_was_written_again_under_its_name(checkpoints: Checkpoints, catalogue: Catalogue) -> None:
+    cache = ConditioningCache()
+
+    def encoded() -> Tensor:
+        return encode_empty_prompt(load(checkpoints, catalogue, "first"), SamplingOptions(), cache=cache)
+
+    before = encoded()
+    path = load(checkpoints, catalogue, "first").checkpoint.path
+    checkpoint(path, {name: tensor * (2 if name.endswith("final_layer_norm.weight") else 1) for name, tensor in golden_tensors().items()})
+    os.utime(path, ns=(1, 1))
+    assert not torch.equal(encoded(), before)
 
 
 def test_what_is_loaded_stays_usable_when_its_file_is_gone(checkpoints: Checkpoints, catalogue: Catalogue) -> None:
