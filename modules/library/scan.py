@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,8 @@ def _file(entry: os.DirEntry[str], inside: str) -> FoundFile | None:
     try:
         status = entry.stat()
     except OSError:  # a broken link, or gone since the folder was read
+        return None
+    if not stat.S_ISREG(status.st_mode):    # a pipe or a device: who opens it to look may wait, or read, for ever
         return None
     name = entry.name if inside == "." else f"{inside}/{entry.name}"
     return FoundFile(Path(entry.path), name, status.st_size, status.st_mtime, status.st_ctime)

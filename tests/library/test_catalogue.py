@@ -184,6 +184,16 @@ def test_links_in_a_circle_end(catalogue: Catalogue, folder: Path) -> None:
     assert len(catalogue.checkpoints()) == 3
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has none")
+def test_pipes_and_devices_are_no_models(catalogue: Catalogue, folder: Path) -> None:
+    (folder / "endless.safetensors").symlink_to("/dev/zero")
+    os.mkfifo(folder / "waiting.safetensors")       # opening it to read waits for somebody who writes
+    refreshing = threading.Thread(target=catalogue.refresh, daemon=True)
+    refreshing.start()
+    refreshing.join(10)
+    assert not refreshing.is_alive() and len(catalogue.checkpoints()) == 3
+
+
 def test_files_that_come_and_go_while_scanning_do_no_harm(catalogue: Catalogue, folder: Path) -> None:
     stop = threading.Event()
 
