@@ -130,20 +130,22 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     work = _Work(app=app, job=job, asked=asked, settings=settings, tools=_tools(app, settings, job))
     sources = [Source(**each) for each in job.payload["pictures"]]
     job.progress.begin(len(sources), len(sources))
-    for index, each in enumerate(sources):
-        if index < work.done:
-            continue                                # before the server died
-        job.cancel.hold()
-        if job.cancel.interrupted or job.cancel.stopping:
-            break
-        job.progress.begin_batch(index)
-        job.cancel.clear_skip()
-        work.do(each, alone=len(sources) == 1)
-        work.done = index + 1
-        job.result = work.outcome()
-        job.summary = {**job.result.summary(), DONE: work.done, "finished": len(work.images)}
-        app.jobs.keep(job)
-    app.describer.rest(settings)
+    try:
+        for index, each in enumerate(sources):
+            if index < work.done:
+                continue                            # before the server died
+            job.cancel.hold()
+            if job.cancel.interrupted or job.cancel.stopping:
+                break
+            job.progress.begin_batch(index)
+            job.cancel.clear_skip()
+            work.do(each, alone=len(sources) == 1)
+            work.done = index + 1
+            job.result = work.outcome()
+            job.summary = {**job.result.summary(), DONE: work.done, "finished": len(work.images)}
+            app.jobs.keep(job)
+    finally:
+        app.describer.rest(settings)
     outcome = work.outcome()
     return outcome, outcome.summary()
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from modules.a1111.app_slot import occupied
 from modules.application.app import App
+from modules.schema.errors import InvalidValue
 from tests.conftest import FakeEngine, RunningServer
 from tests.loading import describer_files as files
 from tests.loading.test_describers import noise
@@ -111,6 +112,20 @@ def test_extras_write_captions_beside_the_pictures(described: RunningServer) -> 
     texts = [each.path.with_suffix(".txt").read_text("utf-8") for each in job.result.images]
     assert texts[0] == f"{asked(described, 'deepdanbooru')['caption']}, {asked(described)['caption']}" and len(texts) == 2
     assert not app.describer.tools._kept
+
+
+def test_extras_let_go_of_what_described_a_picture_though_the_next_could_not(described: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modules.application import extras
+    from modules.schema.params_extras import ExtrasRequest
+
+    def broken(*_: object) -> str:
+        raise InvalidValue("no words for this")
+
+    app = described.app
+    monkeypatch.setattr(type(app.describer), "caption", broken)
+    request = ExtrasRequest.from_flat({"caption_enabled": True, "captioners": ["Deepbooru", "BLIP"]})
+    job = app.jobs.wait(extras.submit(app, request, [extras.Source(name="1.png", data=encoded(noise(1)))], source="page", save=True), 60)
+    assert job.state.value == "failed" and not app.describer.tools._kept
 
 
 def test_loopback_appends_what_each_picture_shows(described: RunningServer, fake_engine: FakeEngine) -> None:
