@@ -133,7 +133,7 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
     with times.part("services"):
         from modules.application.build import build_app
 
-        app = build_app(flags, extensions, start=False, given=parsed.given)
+        app = build_app(flags, extensions, start=False, given=parsed.given, times=times)
     with times.part("scripts"):
         from modules.a1111.app_slot import occupy
         from modules.a1111.script_host import install_scripts
@@ -215,6 +215,7 @@ def say_ready(app: App, address: Address, times: StartupTimes, told: str = "") -
         sys.stdout.flush()
     elif address.is_open_to_others and not (app.flags.gradio_auth or app.flags.gradio_auth_path):
         log.warning("Everybody who can reach this machine can use this page: add --gradio-auth name:password to ask for one.")
+    times.is_over()
     log.info(times.sentence())
     if opens_browser(app, address) and not app.flags.nowebui and has_display(os.environ):
         webbrowser.open(address.url)

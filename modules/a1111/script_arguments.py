@@ -15,7 +15,7 @@ from modules.schema.params_sampling import Scripting
 def check_scripts(runner: ScriptRunner, asked: Scripting) -> None:
     """Raises InvalidValue for a script that is not there, or not of the kind it is asked for as."""
     if asked.script_name and selectable(runner, asked.script_name) is None:
-        raise InvalidValue(f"Script {asked.script_name[:80]!r} not found", f"There are: {', '.join(map(repr, runner.titles))}.", field="script_name")
+        raise InvalidValue(f"Script {asked.script_name[:80]!r} not found.", f"There are: {', '.join(map(repr, runner.titles))}.", field="script_name")
     for name, given in asked.alwayson_scripts.items():
         script = runner.script(name)
         if script is None and name.lower() in WITHOUT_ARGUMENTS:

@@ -22,6 +22,7 @@ from modules.engine.precautions import Precautions
 from modules.extension_host.host import ExtensionHost
 from modules.imaging.save import NumberBook
 from modules.jobs.queue import JobQueue
+from modules.launching.startup_times import StartupTimes
 from modules.loading.control_shelf import ControlShelf
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class App:
     network_pages: NetworkPages = field(default_factory=NetworkPages)
     first_visit: FirstVisit = field(default_factory=FirstVisit)
     notices: tuple[str, ...] = ()
+    startup_times: StartupTimes = field(default_factory=StartupTimes)
     scripts: ScriptDoor = field(default_factory=ScriptDoor)
     postprocessing: PostprocessDoor = field(default_factory=PostprocessDoor)
     spare: list[Callable[[], None]] = field(default_factory=list)

@@ -33,6 +33,7 @@ from modules.imaging.save import NumberBook
 from modules.jobs.job import Job
 from modules.jobs.queue import JobQueue
 from modules.jobs.store import open_store
+from modules.launching.startup_times import StartupTimes
 from modules.library.cache import FileCache
 from modules.library.catalogue import Catalogue
 from modules.library.roots import roots_from_flags
@@ -48,10 +49,11 @@ from modules.schema.settings.table import SETTINGS
 log = logging.getLogger(__name__)
 
 
-def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: bool = True, given: frozenset[str] = frozenset()) -> App:
+def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: bool = True, given: frozenset[str] = frozenset(), times: StartupTimes | None = None) -> App:
     """Everything a server needs, with its worker waiting. Loads no model: ``preload`` does, on the worker.
 
     given: names of the flags that the user gave, for the policy's sentences.
+    times: what the start takes, where somebody measures it.
     start: False where more is to be put in before the worker begins, perhaps with jobs of a former server; then ``app.jobs.start()`` is the caller's.
 
     Nothing that is found in the data folder stops it: what is damaged is set aside and said in ``notices``.
@@ -97,6 +99,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
         estimates=Estimates(path=paths.cache_dir / "job_costs.json"),
         pictures=PictureIndex(paths.cache_dir / "pictures.sqlite3", lambda: _picture_folders(paths, settings)),
         extensions=extensions or ExtensionHost(),
+        startup_times=times or StartupTimes(),
         notices=(*notices, *(extensions.notices if extensions else ())),
     )
     runners |= with_batches(app, generation.runners(app)) | extras.runners(app) | merging.runners(app)

@@ -64,7 +64,7 @@ def submit(
     the settings of this moment go with it, so that a job that waits, or is tried again after a crash, makes the picture that was asked for.
     """
     overrides = request.overrides.override_settings
-    check_overrides(app.flags, app.paths, app.settings.table, overrides, kept=not request.overrides.override_settings_restore_afterwards)
+    check_overrides(app.flags, app.paths, app.settings, overrides, kept=not request.overrides.override_settings_restore_afterwards)
     settings = OverlaidSettings(app.settings.table, app.settings.changed(), overrides)
     app.scripts.check(request, _built_in(request))
     model = chosen_checkpoint(app, settings.get(CHECKPOINT_KEY), strict=CHECKPOINT_KEY in overrides)

@@ -75,12 +75,18 @@ def check_outside_change(flags: Flags, paths: Paths, setting: Setting, value: An
                            "Set it on the Settings page or in config.json.", field=setting.key)
 
 
-def check_overrides(flags: Flags, paths: Paths, table: Any, overrides: Mapping[str, Any], *, kept: bool) -> None:
+def check_overrides(flags: Flags, paths: Paths, settings: Any, overrides: Mapping[str, Any], *, kept: bool) -> None:
     """A request may not move where its pictures go, nor change for good what is frozen. kept: the values stay after it. Raises UnknownName and InvalidValue."""
     for key, value in overrides.items():
-        setting = table.find(key)
+        setting = settings.table.find(key)
+        if _is_guarded(setting, kept=kept) and setting.checked(value) == settings.get(key):
+            continue                    # clients send all settings that they were told
         if key in PLACES:
             raise InvalidValue(f"Setting {key} ({setting.label}) cannot be overridden by a request.", "Change it in Settings.",
                                field="override_settings")
-        if kept or key in NOT_BY_REQUEST or names_place(setting):
+        if _is_guarded(setting, kept=kept):
             check_outside_change(flags, paths, setting, setting.checked(value))
+
+
+def _is_guarded(setting: Setting, *, kept: bool) -> bool:
+    return kept or setting.key in PLACES or setting.key in NOT_BY_REQUEST or names_place(setting)

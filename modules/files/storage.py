@@ -125,7 +125,7 @@ def host_mark() -> str:
 def explain(error: OSError, path: Path) -> StorageError:
     """The sentence for a failed write of ``path``."""
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-        return StorageError(f"The disk is full: {path} was not written.", "Free some space, or choose another output folder in Settings.")
+        return StorageError(f"The disk is full: {path} was not written.", "Free some space, or let pictures go to another disk: their folders are in Settings.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StorageError(f"No permission to write {path}.", "Make the folder writable, or choose another one in Settings.")
     if error.errno == errno.ENAMETOOLONG:
@@ -133,4 +133,4 @@ def explain(error: OSError, path: Path) -> StorageError:
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
         return StorageError(f"{path.parent} is not a usable folder ({error.strerror}): {path.name} was not written.",
                             "Choose another folder in Settings.")
-    return StorageError(f"{path} was not written: {error.strerror or error}.", "Check the disk, or choose another output folder in Settings.")
+    return StorageError(f"{path} was not written: {error.strerror or error}.", "Check the disk, or let pictures go to another one: their folders are in Settings.")

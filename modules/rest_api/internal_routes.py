@@ -65,6 +65,10 @@ def add_internal_routes(routes: Routes) -> None:
         waiting = app.jobs.pending()
         return {"size": len(waiting), "tasks": [job.id for job in waiting]}
 
+    def profile_startup() -> dict[str, Any]:
+        """What the start of this server spent its seconds on."""
+        return app.startup_times.record()
+
     def preview(job_id: str, number: int) -> Response:
         """The preview picture of a running job."""
         data = found_job(app, job_id).progress.preview(number)
@@ -86,6 +90,7 @@ def add_internal_routes(routes: Routes) -> None:
         ("/internal/checkpoint-wishes", checkpoint_wishes, "GET"),
         ("/user", user, "GET"), ("/internal/quicksettings-hint", quicksettings_hint, "GET"),
         ("/internal/ping", ping, "GET"), ("/internal/progress", progress, "POST"), ("/internal/pending-tasks", pending_tasks, "GET"),
+        ("/internal/profile-startup", profile_startup, "GET"),
         ("/internal/preview/{job_id}/{number}", preview, "GET"),
     ):
         routes.add_route(path, handler, methods=(method,), access=Access.PAGE)

@@ -13,6 +13,7 @@ from modules.application.app import App
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.application.settings_rules import check_outside_change
 from modules.application.system_report import HIDDEN, SECRET_FLAGS, without_secrets
+from modules.files.storage import StorageError
 from modules.rest_api.models import FlagsItem, Options
 from modules.rest_api.routes import Routes
 from modules.schema.errors import WebuiError
@@ -68,7 +69,10 @@ def change_options(app: App, values: dict[str, Any]) -> None:
     if checked.get(CHECKPOINT_KEY):
         checked[CHECKPOINT_KEY] = app.catalogue.find_checkpoint(checked[CHECKPOINT_KEY]).title
     app.settings.update(checked)
-    app.settings.save()
+    try:
+        app.settings.save()
+    except StorageError as error:
+        raise StorageError(f"{error.message} What was set holds until the server ends.", error.remedy) from error
 
 
 async def _load_or_put_back(app: App, before: str | None) -> None:

@@ -101,9 +101,9 @@ def test_no_marker_text_breaks_the_reader(text: str) -> None:
 
 @pytest.mark.parametrize("line", ["a" * 50_000, "a" + "." * 50_000, "a[" + "x," * 20_000, "a>=" + "1." * 20_000, "a;" + "(" * 20_000])
 def test_a_hostile_line_is_read_in_no_time(line: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()     # its own, however busy the machine is
     read_line(line)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_names_are_compared_as_pip_compares_them() -> None:

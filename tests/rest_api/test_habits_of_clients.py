@@ -16,6 +16,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from modules.a1111.script_host import install_scripts
+from modules.launching.startup_times import StartupTimes
 from modules.rest_api.errors import add_error_answers
 from modules.rest_api.near_misses import NearMisses
 from tests.conftest import FakeEngine, RunningServer
@@ -167,6 +168,22 @@ def test_containers_reach_their_machine_by_docker_s_name(fake_server: RunningSer
 def test_small_routes_of_a1111s_server(fake_server: RunningServer) -> None:
     assert fake_server.client.get("/user").json() is None
     assert {"name": "sd_model_checkpoint", "label": "Stable Diffusion checkpoint"} in fake_server.client.get("/internal/quicksettings-hint").json()
+    spent = fake_server.client.get("/internal/profile-startup").json()
+    assert spent["total"] > 0 and spent["records"] == {}        # whoever builds a server by hand measures nothing
+    times = StartupTimes()
+    with times.part("import torch"):
+        pass
+    times.is_over()
+    assert times.record() == times.record() and "import torch" in times.record()["records"]
+
+
+def test_settings_that_were_asked_for_may_be_sent_back_with_a_request(fake_server: RunningServer) -> None:
+    """Clients with a form of all settings send them all; folders and patterns among them are refused only where they differ."""
+    told = fake_server.client.get("/sdapi/v1/options").json()
+    assert "samples_filename_pattern" in told and "outdir_samples" in told
+    assert post(fake_server, override_settings={**told, "eta_noise_seed_delta": 5}).status_code == 200
+    assert post(fake_server, override_settings=told, override_settings_restore_afterwards=False).status_code == 200
+    assert post(fake_server, override_settings={**told, "samples_filename_pattern": "[seed]"}).status_code == 422
 
 
 def test_who_looks_through_all_routes_finds_a_path_and_a_name_in_each() -> None:
