@@ -70,6 +70,11 @@ FOREIGN_KINDS: tuple[ForeignKind, ...] = (
         fits=_has_one("down_blocks.0.resnets.0.conv1.weight", "decoder.up_blocks.0.resnets.0.conv1.weight", "transformer_blocks.0.attn.to_q.weight"),
     ),
     ForeignKind(
+        title="only the averaged weights (model_ema) of a checkpoint's UNet",
+        advice="Choose the file that has its usual weights too, which are called model.diffusion_model.",
+        fits=_begins("model_ema.diffusion_model"),     # a VAE in training has averages too, of its encoder and decoder
+    ),
+    ForeignKind(
         title="a VAE without the rest of a model",
         advice="Put it into models/VAE and choose it as SD VAE.",
         fits=_has_one("decoder.conv_in.weight", "first_stage_model.decoder.conv_in.weight", "decoder.upsamples.0.residual.0.gamma"),

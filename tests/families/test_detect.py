@@ -140,6 +140,8 @@ FOREIGN: dict[str, dict[str, tuple[int, ...]]] = {
     "a motion module of AnimateDiff": {"down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight": (320, 320)},
     "CLIP's picture encoder": {"vision_model.embeddings.patch_embedding.weight": (1280, 3, 14, 14)},
     "TAESD": {"1.weight": (64, 4, 3, 3), "3.conv.0.weight": (64, 64, 3, 3)},
+    "only the averaged weights (model_ema) of a checkpoint's UNet": {
+        "model_ema.diffusion_modelinput_blocks00weight": (320, 4, 3, 3), "first_stage_model.decoder.conv_in.weight": (512, 4, 3, 3)},
     "a VAE without the rest of a model": {"decoder.conv_in.weight": (512, 4, 3, 3)},
     "a text encoder": {"text_model.embeddings.token_embedding.weight": (49408, 768)},
     "an upscaler": {"conv_first.weight": (64, 3, 3, 3)},
