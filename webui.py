@@ -22,7 +22,7 @@ from modules.extension_host.preload import preloads
 from modules.extension_host.start import host_for
 from modules.launching.amd import amd_targets, set_amd_environment
 from modules.launching.few_arenas import limit_arenas
-from modules.launching.log_lines import log_to
+from modules.launching.log_lines import is_a_fault, log_to
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
 from modules.launching.no_sweeping import without_sweeping
@@ -246,6 +246,7 @@ def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str |
         below_subpath(server_app, flags.subpath), log_level="warning", timeout_keep_alive=flags.timeout_keep_alive,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS, ssl_keyfile=key, ssl_certfile=certificate,
     )  # fmt: skip
+    logging.getLogger("uvicorn.error").addFilter(is_a_fault)
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign]  # uvicorn's own would end the process with the signal's code
     ended: list[bool] = []

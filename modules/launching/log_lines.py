@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 
@@ -18,6 +19,11 @@ class LogLines(logging.Formatter):
         if len(text) > MOST:
             text = f"{text[:MOST]}... ({len(text) - MOST:,} characters more)"
         return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def is_a_fault(record: logging.LogRecord) -> bool:
+    """Not so where an answer was cut short because the server ends: open pages wait for news for ever."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def log_to(stream: object, level: str) -> None:

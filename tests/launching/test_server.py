@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,9 @@ def test_page_and_api_answer_below_a_subpath_and_sigterm_ends_with_code_0(tmp_pa
         status, page = server.request("GET", "/sd/")
         assert status == 200
         assert b"gradio" in page
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(timeout=60) == 0
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/sd/gradio_api/heartbeat/an-open-page", timeout=60):    # what every open page holds
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(timeout=60) == 0
     log = server.log.read_text(encoding="utf-8")
     assert f"Running on local URL:  http://127.0.0.1:{server.port}/sd" in log
     assert "Startup time:" in log
