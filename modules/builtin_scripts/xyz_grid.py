@@ -125,7 +125,7 @@ class Script(ScriptBase):
         elif option.prepare is not None:
             texts = option.prepare(text)
         else:
-            texts = split_values(text or "")
+            texts = split_values(text or "", blanks=option.type is str and not option.choices)      # "cat,,dog": Prompt S/R leaves the word out
         values = typed_values(option.label, option.type, texts)
         if not values:
             raise InvalidValue(f"The axis {option.label} has no values.", "Write some, or choose Nothing.", field="script_args")

@@ -31,6 +31,10 @@ def test_a_plot_with_two_axes(real_server: RealServer, visit: Callable[..., Visi
     page.wait_for_selector(f"{ids}y_values_dropdown", state="visible")
     for sampler in ("Euler", "DDIM"):
         choose(browser, f"{ids}y_values_dropdown", sampler)
+    for here, there in ("zy", "yz"):        # and back: what was chosen goes along
+        page.click("#yz_grid_swap_axes_button >> visible=true")
+        page.wait_for_selector(f"{ids}{there}_values_dropdown", state="hidden")
+        page.wait_for_function("(box) => ['Euler', 'DDIM'].every((name) => document.querySelector(box).innerText.includes(name))", arg=f"{ids}{here}_values_dropdown")
     before = set(real_server.pictures())
     browser.generate("a red circle", **SMALL)
     page.wait_for_selector("#txt2img_gallery img")

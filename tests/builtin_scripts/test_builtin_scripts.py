@@ -56,7 +56,7 @@ def test_xyz_draws_every_combination_and_tells_how(app: App, fake_engine: FakeEn
 @pytest.mark.parametrize(("values", "words"), [
     (["Seed", ""], "has no values"), (["Steps", "three"], "'three' is no value of this axis .a whole number"), (["Prompt S/R", "dog,horse"], "did not find 'dog'"),
     (["Sampler", "Nope"], "sampler called 'Nope'"), (["Checkpoint name", "Nope"], "Nope"), (["Nope", "1"], "no axis 'Nope'"), ([99, "1"], "no number 99"),
-    (["Size", "12"], "no size"), (["Steps", "1-500", [], "Seed", "1-500"], "megapixels"),
+    (["Prompt S/R", ",dog"], "first value is empty"), (["Size", "12"], "no size"), (["Steps", "1-500", [], "Seed", "1-500"], "megapixels"),
 ])
 def test_what_cannot_be_plotted_is_said_before_the_first_picture(app: App, fake_engine: FakeEngine, values: list[Any], words: str) -> None:
     with pytest.raises(WebuiError, match=words):
@@ -84,6 +84,21 @@ def test_settings_axes_hold_for_their_cell_alone(app: App, fake_engine: FakeEngi
     assert [(each.options.clip_skip, each.prompt) for each in fake_engine.requests] == [
         (1, "a red cat"), (2, "a red cat"), (1, "a blue cat"), (2, "a blue cat")]
     assert app.settings.get("CLIP_stop_at_last_layers") == 1
+
+
+def test_an_empty_value_leaves_the_words_out(app: App, fake_engine: FakeEngine) -> None:
+    draw(app, "x/y/z plot", "Prompt S/R", "red,,blue", [], "Steps", "1,,2,")
+    assert [each.prompt for each in fake_engine.requests[:3]] == ["a red cat", "a  cat", "a blue cat"]
+    assert len(fake_engine.requests) == 6, "a comma too many is nothing among numbers"
+
+
+def test_vaes_of_a_plot_are_named_as_in_a1111(app: App, fake_engine: FakeEngine) -> None:
+    for name in ("my-kl-f8.safetensors", "my-kl-f8-ema.safetensors"):
+        (app.paths.data_dir / "models" / "VAE").mkdir(parents=True, exist_ok=True)
+        (app.paths.data_dir / "models" / "VAE" / name).write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    app.catalogue.refresh()
+    plot = draw(app, "x/y/z plot", "VAE", "auto, none, KL-F8")
+    assert not any("no VAE called" in each for each in plot.comments)
 
 
 def test_a_plot_tells_its_axes_to_extensions(app: App, fake_engine: FakeEngine) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from modules.a1111.app_slot import current
 from modules.application import listing
 from modules.application.paths import styles_files
-from modules.builtin_scripts.xyz.values import str_permutations
+from modules.builtin_scripts.xyz.values import split_values, str_permutations
 from modules.engine.sampler_registry import find_sampler
 from modules.engine.styles import read_styles
 from modules.engine.upscale import LATENT_UPSCALERS
@@ -128,7 +128,10 @@ def apply_checkpoint(p: Any, x: str, xs: Any) -> None:
 
 
 def apply_vae(p: Any, x: str, xs: Any) -> None:
-    p.override_settings["sd_vae"] = x
+    """Also by a part of its file's name, and "auto", as A1111's users write it."""
+    name = {"auto": "Automatic", "automatic": "Automatic", "none": "None"}.get(x.lower(), x)
+    files = sorted((each for each in vae_names()[2:] if x.lower() in each.lower()), key=len)
+    p.override_settings["sd_vae"] = files[0] if files and name not in ("Automatic", "None", *files) else name
 
 
 def apply_styles(p: Any, x: str, xs: Any) -> None:
@@ -166,6 +169,8 @@ def confirm_checkpoints_or_none(p: Any, xs: Sequence[str]) -> None:
 
 
 def confirm_prompt(p: Any, xs: Sequence[str]) -> None:
+    if xs and not xs[0]:
+        raise InvalidValue("Prompt S/R has no word to look for: its first value is empty.", "Write that word first.", field="script_args")
     if xs:
         apply_prompt(_Texts(p), xs[0], xs)
 
@@ -252,5 +257,5 @@ axis_options: list[AxisOption] = [
     parameter("Refiner switch at"),
     AxisOption("RNG source", str, apply_override("randn_source"), choices=lambda: ["GPU", "CPU", "NV"]),
     AxisOption("FP8 mode", str, apply_override("fp8_storage"), cost=0.9, choices=lambda: ["Disable", "Enable for SDXL", "Enable"]),
-    AxisOption("Size", str, apply_size, confirm=confirm_size),
+    AxisOption("Size", str, apply_size, confirm=confirm_size, prepare=split_values),
 ]

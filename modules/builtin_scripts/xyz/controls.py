@@ -87,14 +87,16 @@ def _wire(options: Sequence[AxisOption], axes: list[tuple[Any, Any, Any, Any]], 
     for button, (one, other) in zip(buttons, ((0, 1), (1, 2), (0, 2))):
         first, second = axes[one][:3], axes[other][:3]
 
-        def swapped(kind_a: int, text_a: str, list_a: list[str], kind_b: int, text_b: str, list_b: list[str]) -> list[Any]:
-            label = [options[kind].label for kind in (kind_b, kind_a)]
-            return [
-                gr.update(value=label[0]), text_b, gr.update(choices=_choices(options, kind_b) or [], value=list_b),
-                gr.update(value=label[1]), text_a, gr.update(choices=_choices(options, kind_a) or [], value=list_a),
-            ]
+        def entered(kind_a: int, text_a: str, list_a: list[str], kind_b: int, text_b: str, list_b: list[str]) -> list[Any]:
+            return [text_b, gr.update(choices=_choices(options, kind_b) or [], value=list_b),
+                    text_a, gr.update(choices=_choices(options, kind_a) or [], value=list_a)]
 
-        button.click(swapped, inputs=[*first, *second], outputs=[*first, *second], **quick)
+        def types(kind_a: int, kind_b: int) -> list[str]:
+            return [options[kind].label for kind in (kind_b, kind_a)]
+
+        # the types last: their change reads what is chosen, and beside it in one answer still found the list of before
+        moved = button.click(entered, inputs=[*first, *second], outputs=[*first[1:], *second[1:]], **quick)
+        moved.then(types, inputs=[first[0], second[0]], outputs=[first[0], second[0]], **quick)
 
 
 def _choices(options: Sequence[AxisOption], place: int | None) -> list[str] | None:

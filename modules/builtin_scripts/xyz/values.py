@@ -24,13 +24,14 @@ def str_permutations(x: Any) -> Any:
     return x
 
 
-def split_values(text: str) -> list[str]:
-    """Comma-separated texts; one in double quotes may have commas of its own."""
+def split_values(text: str, *, blanks: bool = False) -> list[str]:
+    """Comma-separated texts; one in double quotes may have commas of its own. blanks: empty ones count too, if there are others."""
     rows = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
     try:
-        return [each.strip() for row in rows for each in row if each.strip()]
+        found = [each.strip() for row in rows for each in row]
     except csv.Error as error:          # a field longer than 128 kB
         raise InvalidValue(f"The values of this axis cannot be read: {error}.", "Write fewer of them, with commas between.", field="script_args") from error
+    return found if blanks and any(found) else [each for each in found if each]
 
 
 def joined(values: Sequence[Any]) -> str:
