@@ -82,19 +82,28 @@ def set_aside_damaged(paths: Iterable[Path]) -> list[str]:
     return told
 
 
-def save_styles(styles: Iterable[Style], path: Path) -> None:
-    """Write the styles that belong to ``path`` (or to no file yet) into it; the file before is kept as .bak. Raises StorageError.
+def change_style(path: Path, name: str, style: Style | None) -> None:
+    """Write one style into a file in place of what it has under ``name``, at its end if it has nothing; None takes it out. Raises StorageError.
 
-    A file that became unreadable meanwhile is set aside, not written over.
+    What else is in the file stays: remarks, further columns, styles that another file's hide. The file before is kept as .bak, and one that
+    became unreadable meanwhile is set aside, not written over.
     """
     for sentence in set_aside_damaged([path]):
         log.warning("%s", sentence)
+    rows, columns = _table(path)
+    found = [n for n, row in enumerate(rows) if row["name"] == name]
+    if style is not None:
+        texts = {"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt}
+        if found:
+            rows[found[-1]] |= texts        # the last of a name is the one that acts
+        else:
+            rows.append(texts)
+    else:
+        rows = [row for n, row in enumerate(rows) if n not in found]
     text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS)
+    writer = csv.DictWriter(text, columns, restval="")
     writer.writeheader()
-    for style in styles:
-        if style.path in (None, path):
-            writer.writerow({"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt})
+    writer.writerows(rows)
     write_bytes(path, text.getvalue().encode("utf-8-sig", errors="replace"), backup=True)
 
 
@@ -116,12 +125,19 @@ def find_styles(prompt: str, negative_prompt: str, styles: Iterable[Style]) -> t
 
 def _styles_of(path: Path) -> list[Style]:
     """Those in one file; none when it is missing or empty. Raises NoStyles."""
+    rows, _ = _table(path)
+    return [Style(name=row["name"], prompt=row["prompt"], negative_prompt=row["negative_prompt"], path=path) for row in rows
+            if row["name"] and not row["name"].startswith("#")]
+
+
+def _table(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+    """The rows of one file, remarks among them, and its columns: ours, then what else it has. Raises NoStyles."""
     if not os.path.lexists(path):
-        return []
+        return [], list(_COLUMNS)
     try:
         if path.stat().st_size > _LARGEST:
             raise NoStyles(f"it is larger than {_LARGEST // 2**20} MB")
-        return _parse(_text(path.read_bytes()), path)
+        return _parse(_text(path.read_bytes()))
     except OSError as error:
         raise NoStyles(error.strerror or str(error)) from error
     except (csv.Error, ValueError) as error:
@@ -138,18 +154,20 @@ def _text(data: bytes) -> str:
         return data.decode("cp1252")
 
 
-def _parse(text: str, path: Path) -> list[Style]:
+def _parse(text: str) -> tuple[list[dict[str, str]], list[str]]:
     csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))     # of the whole process: putting it back would cut off another thread's reading
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     columns = reader.fieldnames or ()
     if text.strip() and not ("name" in columns and ("prompt" in columns or "text" in columns)):
         raise ValueError("it needs the columns name, prompt, negative_prompt")
-    return [_style(row, path) for row in reader if (row.get("name") or "") and not row["name"].startswith("#")]
+    more = [column for column in columns if column and column not in (*_COLUMNS, "text")]
+    return [_whole(row, more) for row in reader], [*_COLUMNS, *more]
 
 
-def _style(row: Mapping[str, str], path: Path) -> Style:
-    prompt = row["prompt"] if "prompt" in row else row["text"]      # "text" is the column of the oldest files
-    return Style(name=row["name"], prompt=prompt or "", negative_prompt=row.get("negative_prompt") or "", path=path)
+def _whole(row: Mapping[str, str | None], more: Sequence[str]) -> dict[str, str]:
+    """A row under our columns; "text" is the one for prompts in the oldest files."""
+    found = {column: row.get(column) or "" for column in (*_COLUMNS, *more)}
+    return found if "prompt" in row else found | {"prompt": row.get("text") or ""}
 
 
 def _without(style_text: str, prompt: str) -> str | None:

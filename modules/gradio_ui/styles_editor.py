@@ -11,7 +11,7 @@ import gradio as gr
 
 from modules.application.app import App
 from modules.application.paths import styles_files
-from modules.engine.styles import Style, apply_styles, read_styles, save_styles
+from modules.engine.styles import Style, apply_styles, change_style, read_styles
 from modules.files.storage import StorageError
 from modules.gradio_ui.components import bridge_text, late, tool_button
 from modules.gradio_ui.events import QUICK
@@ -79,23 +79,21 @@ class StyleShelf:
         name = (name or "").strip()
         if not name or len(name) > _LONGEST_NAME or name.startswith("#") or any(ord(letter) < 32 for letter in name):
             return "A style needs a name of one line that does not begin with #."
-        styles = read_styles(styles_files(self.app.paths))
-        old = styles.get(name)
+        old = read_styles(styles_files(self.app.paths)).get(name)
         path = old.path if old and old.path else self._own_file()
-        styles[name] = Style(name=name, prompt=prompt or "", negative_prompt=negative_prompt or "", path=path)
-        return self._write(styles, path) or f"Saved style {name}."
+        style = Style(name=name, prompt=prompt or "", negative_prompt=negative_prompt or "", path=path)
+        return self._write(path, name, style) or f"Saved style {name}."
 
     def delete(self, name: str | None) -> str:
         """Take one style out of its file; the file before is kept as .bak."""
-        styles = read_styles(styles_files(self.app.paths))
-        style = styles.pop(name or "", None)
+        style = read_styles(styles_files(self.app.paths)).get(name or "")
         if style is None or style.path is None:
             return "There is no style of this name."
-        return self._write(styles, style.path) or f"Deleted style {style.name}."
+        return self._write(style.path, style.name, None) or f"Deleted style {style.name}."
 
-    def _write(self, styles: dict[str, Style], path: Path) -> str:
+    def _write(self, path: Path, name: str, style: Style | None) -> str:
         try:
-            save_styles(styles.values(), path)
+            change_style(path, name, style)
         except StorageError as error:
             return str(error)
         return ""

@@ -29,6 +29,12 @@ def test_styles_are_saved_changed_and_deleted_in_their_own_files(shelf: StyleShe
     assert "no style" in shelf.delete("new") and "no style" in shelf.delete(None)
 
 
+def test_a_style_that_another_file_hides_stays_in_its_own(shelf: StyleShelf, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("name,prompt\nother,hidden\n")
+    shelf.save("new", "a", "b")
+    assert {name: each.prompt for name, each in read_styles([tmp_path / "own.csv"]).items()} == {"other": "hidden", "new": "a"}
+
+
 @pytest.mark.parametrize("name", ["", "  ", None, "#comment", "two\nlines", "x" * 500])
 def test_names_that_no_file_can_hold_are_refused(shelf: StyleShelf, name: Any) -> None:
     assert "needs a name" in shelf.save(name, "a", "b") and shelf.names() == ["other"]

@@ -15,7 +15,7 @@ import pytest
 from modules.application.app import App
 from modules.application.generation import generate_blocking
 from modules.application.settings_store import SettingsStore
-from modules.engine.styles import Style, read_styles, save_styles, set_aside_damaged
+from modules.engine.styles import Style, change_style, read_styles, set_aside_damaged
 from modules.extension_host.start import host_for
 from modules.gradio_ui.ui_config import UiConfig
 from modules.library.cache import FileCache
@@ -114,7 +114,7 @@ def test_styles_of_a_spreadsheet_and_of_half_a_file(tmp_path: Path) -> None:
     path.write_bytes(b"")
     assert read("styles.csv", path) == ([], [])
     path.write_bytes(b"\0\0\0")
-    save_styles([Style(name="new", prompt="x")], path)
+    change_style(path, "new", Style(name="new", prompt="x"))
     assert [each.read_bytes() for each in tmp_path.glob("*.corrupt-*")] == [b"\0\0\0"] and list(read_styles([path])) == ["new"]
 
 

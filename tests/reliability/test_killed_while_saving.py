@@ -13,7 +13,7 @@ from PIL import Image
 
 from modules.application.picture_saver import PictureSaver, SavePlan
 from modules.application.settings_store import SettingsStore
-from modules.engine.styles import Style, read_styles, save_styles
+from modules.engine.styles import Style, change_style, read_styles
 from modules.extension_host.states import save_state, saved_states
 from modules.files.atomic import write_text
 from modules.gradio_ui.ui_config import UiConfig
@@ -115,7 +115,7 @@ def _preview(folder: Path, value: int) -> None:
 KEPT: dict[str, tuple[Callable[[Path, int], None], Callable[[Path], Any]]] = {
     "config": (_settings, lambda folder: SettingsStore(folder / "config.json", SETTINGS).get("jpeg_quality")),
     "ui-config": (lambda folder, value: UiConfig.read(folder / "ui.json").changed({"a": value}).save(), lambda folder: UiConfig.read(folder / "ui.json").values["a"]),
-    "styles": (lambda folder, value: save_styles([Style(name="a", prompt=str(value))], folder / "s.csv"),
+    "styles": (lambda folder, value: change_style(folder / "s.csv", "a", Style(name="a", prompt=str(value))),
                lambda folder: int(read_styles([folder / "s.csv"])["a"].prompt)),
     "cache": (_cache, lambda folder: FileCache(folder / "cache.json").get(Path("a"), 1.0, 1)["value"]),
     "metadata": (_card, lambda folder: int(json.loads((folder / "model.json").read_text())["notes"])),

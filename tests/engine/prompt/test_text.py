@@ -8,7 +8,7 @@ from modules.engine.extra_networks import LoraRequest, lora_requests, take_out_b
 from modules.engine.prompt_cleaning import clean_text
 from modules.engine.prompt_comments import strip_comments
 from modules.engine.prompt_tokens import prompt_tokenizer
-from modules.engine.styles import Style, apply_styles, find_styles, merge_style, read_styles, save_styles
+from modules.engine.styles import Style, apply_styles, change_style, find_styles, merge_style, read_styles
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,21 @@ def test_styles_apply_in_order_and_unknown_ones_are_named():
 def test_styles_survive_saving_with_a_backup(tmp_path):
     path = tmp_path / "styles.csv"
     styles = [Style(name='a "b", c', prompt="line\nbreak, ünïcode 🐱", negative_prompt="x"), Style(name="d", prompt="{prompt}")]
-    save_styles(styles, path)
+    for style in styles:
+        change_style(path, style.name, style)
     assert [(style.name, style.prompt, style.negative_prompt) for style in read_styles([path]).values()] == [
         (style.name, style.prompt, style.negative_prompt) for style in styles]
-    save_styles([], path)
-    assert read_styles([path]) == {} and len(read_styles([path.with_name("styles.csv.bak")])) == 2
+    change_style(path, "d", None)
+    assert list(read_styles([path])) == ['a "b", c'] and len(read_styles([path.with_name("styles.csv.bak")])) == 2
+
+
+def test_a_change_of_one_style_leaves_the_rest_of_its_file(tmp_path):
+    path = tmp_path / "styles.csv"
+    path.write_text("name,prompt,negative_prompt,rating\n# mine,,,\ntwice,first,,1\ntwice,second,,2\nold,text,,5\n")
+    change_style(path, "twice", Style(name="twice", prompt="third"))
+    change_style(path, "new", Style(name="new", prompt="n"))
+    change_style(path, "old", None)
+    assert path.read_text(encoding="utf-8-sig").split() == ["name,prompt,negative_prompt,rating", "#", "mine,,,", "twice,first,,1", "twice,third,,2", "new,n,,"]
 
 
 def test_old_and_odd_style_files_are_read(tmp_path):
