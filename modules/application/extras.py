@@ -129,6 +129,7 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     settings = OverlaidSettings(app.settings.table, job.payload["settings"])
     work = _Work(app=app, job=job, asked=asked, settings=settings, tools=_tools(app, settings, job))
     sources = [Source(**each) for each in job.payload["pictures"]]
+    names = _file_names(sources) if settings.get("use_original_name_batch") else [""] * len(sources)
     job.progress.begin(len(sources), len(sources))
     try:
         for index, each in enumerate(sources):
@@ -139,7 +140,7 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
                 break
             job.progress.begin_batch(index)
             job.cancel.clear_skip()
-            work.do(each, alone=len(sources) == 1)
+            work.do(each, names[index], alone=len(sources) == 1)
             work.done = index + 1
             job.result = work.outcome()
             job.summary = {**job.result.summary(), DONE: work.done, "finished": len(work.images)}
@@ -166,22 +167,25 @@ class _Work:
         info = {"html_info": paragraph(self.infotext), "infotexts": [each.infotext for each in shown], "index_of_first_image": 0}
         return Outcome(images=shown, shown=shown, info=info, comments=tuple(self.comments))
 
-    def do(self, source: Source, *, alone: bool) -> None:
-        """All operations on one picture. One of many that cannot be read is a comment; the only one is an error."""
+    def do(self, source: Source, own_name: str, *, alone: bool) -> None:
+        """All operations on one picture, saved under ``own_name``. One of many that cannot be read or worked on is a comment; the only one is an error."""
         try:
             data = source.read()
             picture = open_image(data)
             check_result_size(picture, self.asked)
             parameters, texts = read_infotext_from(data)
             made = self._made(picture)
-        except InvalidValue as error:
+        except Exception as error:      # whatever it is, the pictures after this one are not to blame
             if alone:
                 raise
-            self.comments.append(f"{source.name or 'A picture'} was left out: {error}")
+            if not isinstance(error, WebuiError):
+                log.exception("one picture of several failed")
+            words = str(error) if isinstance(error, WebuiError) else f"{type(error).__name__}: {error}"
+            self.comments.append(f"{source.name or 'A picture'} was left out: {words}")
             return
         used: set[str] = set()
         for each in made:
-            self._deliver(each, source.name, parameters or "", {key: str(text) for key, text in texts.items()}, _suffix(each, used))
+            self._deliver(each, own_name, parameters or "", {key: str(text) for key, text in texts.items()}, _suffix(each, used))
 
     def _made(self, picture: Image.Image) -> list[PostPicture]:
         get, cancel = self.settings.get, self.job.cancel
@@ -190,7 +194,7 @@ class _Work:
             PostPicture(picture=picture.convert("RGB")), [*operations(self.asked, self.tools, disabled=get("postprocessing_disable_in_extras")), *added],
             order=get("postprocessing_operation_order"), stopped=lambda: is_over(cancel))
 
-    def _deliver(self, made: PostPicture, name: str, parameters: str, texts: dict[str, str], suffix: str) -> None:
+    def _deliver(self, made: PostPicture, own_name: str, parameters: str, texts: dict[str, str], suffix: str) -> None:
         """Take one result. What the picture told before goes on with it; a PNG keeps the texts apart, as A1111 does."""
         self.infotext = infotext_of(made.facts)
         told = f"{parameters}, {self.infotext}" if parameters and self.infotext else parameters or self.infotext
@@ -198,14 +202,13 @@ class _Work:
         more |= {"postprocessing": self.infotext, "extras": self.infotext} if self.infotext else {}
         image = OutputImage(picture=made.picture, infotext=told, seed=-1, texts=more)
         if self.job.payload["save"]:
-            image = self._saved(image, made, name, suffix)
+            image = self._saved(image, made, own_name, suffix)
         if self.asked.show_results:
             self.images.append(image)
 
-    def _saved(self, image: OutputImage, made: PostPicture, name: str, suffix: str) -> OutputImage:
+    def _saved(self, image: OutputImage, made: PostPicture, own_name: str, suffix: str) -> OutputImage:
         """The picture as a file; a failure becomes a comment, for the picture itself is there."""
         get = self.settings.get
-        own_name = Path(name).stem if name and get("use_original_name_batch") else ""
         options = replace(save_options(self.settings), in_subfolders=False, add_number=not own_name)
         folder = Path(self.job.payload["folder"]) if self.job.payload["folder"] else self.app.paths.output_folder(
             get("outdir_samples") or get("outdir_extras_samples"))
@@ -224,6 +227,23 @@ class _Work:
             log.error("a picture was not saved: %s", error)
             self.comments.append(f"A picture was not saved. {error}")
         return image
+
+
+def _file_names(sources: Sequence[Source]) -> list[str]:
+    """What the results are called: as the pictures, without their endings. Of cat.jpg and cat.png the second is "cat (2)", or it would replace the first."""
+    plain = [Path(each.name).stem for each in sources]
+    taken = {each.casefold() for each in plain}
+    found: list[str] = []
+    given: set[str] = set()
+    for name in plain:
+        free, number = name, 1
+        while name and free.casefold() in (given if number == 1 else taken):
+            number += 1
+            free = f"{name} ({number})"
+        given.add(free.casefold())
+        taken.add(free.casefold())
+        found.append(free)
+    return found
 
 
 def _suffix(made: PostPicture, used: set[str]) -> str:

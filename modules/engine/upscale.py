@@ -108,7 +108,8 @@ def enlarger(upscaler: PictureUpscaler) -> Enlarge | None:
 
     def enlarged(picture: Image.Image, factor: float) -> Image.Image:
         assert enlarge is not None
-        goal = int(picture.width * factor) // _CELL * _CELL, int(picture.height * factor) // _CELL * _CELL
+        width, height = (max(_CELL, int(side * factor) // _CELL * _CELL) for side in picture.size)
+        goal = width, height
         for _ in range(_TRIES):
             before = picture.size
             if picture.width >= goal[0] and picture.height >= goal[1] and factor != 1:

@@ -11,6 +11,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
+from modules.application import extras_operations
 from modules.application.app import App
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.extras_tab import BATCH, IMAGE, INPUT_DIR, MODE, OUTPUT_DIR, ExtrasSubmitter, build_extras_tab
@@ -87,6 +88,31 @@ def test_several_keep_their_names_and_a_folder_its_own_place(click: Callable[...
     assert done.error == "" and done.job.result.shown == ()
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["a.png"]
     assert "broken.png" in done.job.result.comments[0]
+
+
+def test_pictures_of_one_name_do_not_replace_each_other(click: Callable[..., Any], tmp_path: Path) -> None:
+    names = ("cat.png", "Cat.webp", "cat (2).png", "cat.bmp")
+    several = [{"path": str(uploaded(tmp_path, f"{n}.png")), "orig_name": name} for n, name in enumerate(names)]
+    done = click(**{MODE: "1", BATCH: several, "upscaler_1": "Nearest", "upscaling_resize": 2})
+    assert [each.path.name for each in done.job.result.shown] == ["cat.png", "Cat (3).png", "cat (2).png", "cat (4).png"]
+
+
+def test_a_picture_that_fails_does_not_take_those_after_it_along(click: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(picture: Image.Image, *rest: Any) -> Image.Image:
+        if picture.size == (21, 13):
+            raise ValueError("not this one")
+        return picture
+
+    monkeypatch.setattr(extras_operations, "enlarged_picture", fails)
+    several = [{"path": str(uploaded(tmp_path, f"{n}.png", size)), "orig_name": f"{n}.png"} for n, size in enumerate([(20, 12), (21, 13), (22, 14)])]
+    done = click(**{MODE: "1", BATCH: several, "upscaler_1": "Nearest", "upscaling_resize": 2})
+    assert [each.path.name for each in done.job.result.shown] == ["0.png", "2.png"]
+    assert done.job.result.comments == ("1.png was left out: ValueError: not this one",)
+
+
+def test_the_smallest_picture_can_be_enlarged(click: Callable[..., Any], tmp_path: Path) -> None:
+    done = click(**{IMAGE: content(uploaded(tmp_path, size=(1, 1))), "upscaler_1": "Lanczos", "upscaling_resize": 2})
+    assert done.error == "" and done.job.result.shown[0].picture.size == (8, 8)
 
 
 def test_what_cannot_be_done_is_said_at_once(click: Callable[..., Any], tmp_path: Path) -> None:
