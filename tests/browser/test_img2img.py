@@ -162,6 +162,21 @@ def test_a_drawing_survives_a_reload_and_a_new_tab_starts_empty(fake_page: FakeP
     assert fresh.page.evaluate("webui.canvases.img2maskimg.restoring.then(() => Boolean(webui.canvases.img2maskimg.picture))") is False
 
 
+def test_a_webp_that_lies_on_its_side_is_painted_as_it_is_seen(fake_page: FakePage, open_visit: Visit, tmp_path: Path) -> None:
+    browser = open_visit
+    side = Image.Exif()
+    side[0x0112] = 6
+    Image.new("RGB", (96, 64), BLUE).save(tmp_path / "side.webp", exif=side)
+    to_img2img(browser.page, "inpaint")
+    put(browser.page, "img2maskimg", tmp_path / "side.webp")
+    shown = browser.page.evaluate("webui.canvases.img2maskimg.size")
+    stroke(browser.page, "img2maskimg", [(0.3, 0.5), (0.6, 0.5)])
+    generate(browser, steps=1)
+    assert browser.toasts() == ""
+    init = fake_page.engine.requests[-1].init
+    assert list(init.pictures[0].size) == shown and init.inpaint.mask is not None
+
+
 def test_the_picture_goes_to_the_server_once(fake_page: FakePage, open_visit: Visit, picture: Path) -> None:
     browser = open_visit
     to_img2img(browser.page, "inpaint_upload")

@@ -91,7 +91,7 @@ webui.PictureCanvas = class {
             URL.revokeObjectURL(image.src);
             throw new Error("this is not a picture that the browser can read");
         }
-        const file = await webui.asServerReads(image, blob);
+        const file = await webui.asServerReads(image, blob, Boolean(this.drawing));
         this.drop();
         this.picture = image;
         this.size = [image.naturalWidth, image.naturalHeight];
@@ -244,9 +244,9 @@ webui.PictureCanvas = class {
 
 webui.serverReads = /^image\/(png|jpeg|webp|gif|bmp|avif|tiff)$/;
 
-// The file itself, or as PNG where only the browser can read it (SVG, on some also HEIC).
-webui.asServerReads = async function(image, blob) {
-    if (webui.serverReads.test(blob.type)) {
+// The file itself, or as PNG where only the browser can read it (SVG, on some also HEIC), and where the server would see it turned below what is painted.
+webui.asServerReads = async function(image, blob, isPainted) {
+    if (webui.serverReads.test(blob.type) && !(isPainted && await webui.isTurnedWebp(blob))) {
         return blob;
     }
     if (!image.naturalWidth) {
