@@ -90,13 +90,19 @@ def test_a_style_is_made_used_pasted_and_deleted(fake_page: FakePage, open_visit
 def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, open_visit: Visit) -> None:
     browser = open_visit
     page = browser.page
-    browser.generate("a dropped heron", **{**SMALL, "seed": 77})
+    browser.generate("a dropped heron", **{**SMALL, "seed": 77, "batch_count": 2})
     page.wait_for_selector("#txt2img_gallery img")
     browser.wait_idle()
     page.click("#txt2img_gallery .preview img")
     page.wait_for_selector("#lightboxModal[style*=flex]")
+    shown = [page.get_attribute("#modalImage", "src")]
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("document.activeElement.matches('.thumbnail-item.selected')")        # Gradio's, a moment after the step
+        shown.append(page.get_attribute("#modalImage", "src"))
+    assert len(set(shown)) == 3, "the grid and both pictures"
     page.keyboard.press("Escape")
-    assert page.is_hidden("#lightboxModal")
+    assert page.is_hidden("#lightboxModal") and page.is_visible("#txt2img_gallery .preview")
     job = fake_page.app.jobs.recent(1)[0]
     data = base64.b64encode(Path(job.summary["images"][0]["path"]).read_bytes()).decode()
     browser.set("txt2img_prompt", "something else")

@@ -87,7 +87,6 @@ webui.lightbox.build = function() {
         control("modal_next", "❯", "Next picture (→)", modalNextImage));
     modal.querySelector("#modal_prev").classList.add("modalPrev");
     modal.querySelector("#modal_next").classList.add("modalNext");
-    modal.addEventListener("keydown", webui.lightbox.key);
     document.body.append(modal);
 };
 
@@ -100,6 +99,9 @@ webui.lightbox.key = function(event) {
         act();
     }
 };
+
+// Wherever the focus is: a step to the next picture leaves it on that one's thumbnail.
+document.addEventListener("keydown", (event) => webui.lightbox.isOpen() && webui.lightbox.key(event), true);
 
 // Clicks on the gallery's large picture, before Gradio takes them for a step to the next one.
 document.addEventListener("click", (event) => {
