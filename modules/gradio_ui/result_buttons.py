@@ -135,7 +135,7 @@ class ResultButtons:
     def _save_one(self, finished: Finished, index: int, folder: Path) -> Path:
         image = finished.images[index]
         source = self.files.of(finished.job.id, [image])[0]
-        saved = write_new(folder, lambda number: f"{number:05}-{image.seed}{source.suffix}", source.read_bytes())
+        saved = write_new(folder, lambda number: f"{number:05}-{image.seed}{source.suffix}", source.read_bytes(), self.app.numbers.next(folder, ""))
         if self.app.settings.get("save_write_log_csv"):
             _append_log(folder / "log.csv", finished, index, saved.name)
         return saved
