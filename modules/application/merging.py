@@ -114,9 +114,12 @@ def metadata_of(app: App, names: list[str]) -> dict[str, Any]:
 
 
 def goal_of(app: App, asked: MergeRequest, recipe: MergeRecipe, picture_kind: str) -> Path:
-    """Where the result goes: under the name asked for, or A1111's for the recipe. Raises PathRefused."""
-    stem = asked.custom_name.strip() or _name_of(asked, recipe)
+    """Where the result goes: under the name asked for, or A1111's for the recipe. Raises PathRefused and InvalidValue."""
+    own_name = asked.custom_name.strip()
+    stem = own_name or _name_of(asked, recipe)
     ending = (f".{picture_kind}" if picture_kind else "") + f".{asked.checkpoint_format}"
+    if not own_name and len((stem + ending).encode()) > 255:        # merges of merges double their names each time
+        raise InvalidValue("The name made of the models' names would be longer than 255 bytes.", "Write one as Custom Name.", field="custom_name")
     folder = Path(app.flags.ckpt_dir).absolute() if app.flags.ckpt_dir else app.paths.checkpoints_dir
     return safe_new(folder, stem + ending)
 

@@ -104,6 +104,15 @@ def test_a_name_stays_in_the_checkpoints_folder(app: App) -> None:
         merging.submit(app, MergeRequest(primary_model_name="nobody", interp_method="No interpolation"), source="page")
 
 
+def test_a_name_of_models_names_that_is_too_long_asks_for_one(app: App) -> None:
+    first = app.catalogue.find_checkpoint("a.safetensors").path
+    long = first.with_name("x" * 200 + ".safetensors")
+    long.write_bytes(first.read_bytes())
+    app.catalogue.refresh()
+    with pytest.raises(InvalidValue, match="Custom Name"):
+        merging.submit(app, MergeRequest(primary_model_name=long.name, secondary_model_name=long.name), source="page")
+
+
 def test_an_interrupt_leaves_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     from modules.loading.merge import Merge
 
