@@ -20,14 +20,22 @@ class GitFacts:
 
 def git_facts(folder: Path) -> GitFacts | None:
     """None for a folder that is no clone of something, or where git cannot be asked."""
-    if not (folder / ".git").exists():
-        return None
-    remote = _ask(folder, "remote", "get-url", "origin")
+    remote = remote_of(folder)
     if not remote:
         return None
     commit, _, date = _ask(folder, "log", "-1", "--format=%H %ct").partition(" ")
     return GitFacts(remote=remote, branch=_ask(folder, "rev-parse", "--abbrev-ref", "HEAD"), commit=commit,
                     commit_date=int(date) if date.isdigit() else 0)
+
+
+def remote_of(folder: Path) -> str:
+    """The address that ``folder`` was cloned from; "" for a folder that is no clone."""
+    return _ask(folder, "remote", "get-url", "origin") if (folder / ".git").exists() else ""
+
+
+def plain_address(url: str) -> str:
+    """``url`` as all its spellings have it: "https://host/A.git/" is "https://host/a"."""
+    return url.strip().lower().rstrip("/").removesuffix(".git")
 
 
 def _ask(folder: Path, *words: str) -> str:

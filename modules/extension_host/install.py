@@ -9,8 +9,10 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
+from modules.extension_host.git_facts import plain_address, remote_of
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import Flags
 from modules.schema.own_hosts import is_own_host
@@ -20,7 +22,8 @@ SCHEMES = ("https", "http", "ssh", "git")
 MOST_UNPACKED = 4 << 30         # bytes; a small zip file can hold a full disk
 PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "via")
 _PARTS = frozenset({"scripts", "javascript", "localizations", "html"})      # an extension's own folders
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NAME = re.compile(r"[^\W_](?:[\w .()+-]{0,98}[\w)+-])?")
+LONGEST_NAME = 200              # bytes; file systems take 255, and git's own files lie below
 
 
 def refusal(flags: Flags, *, has_password: bool, through: str = "") -> str:
@@ -75,22 +78,56 @@ def install_from_url(url: str, folder: Path, *, name: str = "", branch: str = ""
     odd = host.startswith("-") or user.startswith("-") or any(ord(letter) < 33 or ord(letter) == 127 for letter in url)
     if parts.scheme not in SCHEMES or not host or odd or "::" in parts.scheme:
         raise InvalidValue(f"{url[:200]!r} is no address of a git repository.", "It begins with https://, as on the repository's page.", field="url")
+    return _cloned(url, folder, name.strip() or unquote(Path(parts.path.rstrip("/")).name).removesuffix(".git"), branch, SCHEMES)
+
+
+def local_path(address: str) -> Path | None:
+    """The place on this machine that ``address`` means, a whole path or a file:// address; None for any other address."""
+    address = address.strip()
+    if address.lower().startswith("file:///"):
+        return Path(url2pathname(address[len("file://") :]))
+    path = Path(address).expanduser()
+    return path if path.is_absolute() else None
+
+
+def install_from_repository(source: Path, folder: Path, *, name: str = "", branch: str = "") -> Path:
+    """Clone the git repository in the folder ``source`` of this machine, as ``install_from_url`` does; updates come from there."""
+    if not _is_repository(source):
+        raise InvalidValue(f"{source} is no git repository on the server's machine.", "Give the folder that holds .git, or a bare repository.", field="url")
+    return _cloned(source.absolute().as_uri(), folder, name.strip() or source.name.removesuffix(".git"), branch, (*SCHEMES, "file"))
+
+
+def _is_repository(folder: Path) -> bool:
+    return (folder / ".git").exists() or _is_bare(folder)
+
+
+def _is_bare(folder: Path) -> bool:
+    return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
+
+
+def _cloned(url: str, folder: Path, name: str, branch: str, schemes: tuple[str, ...]) -> Path:
+    branch = branch.strip()
     if branch and (branch.startswith("-") or not re.fullmatch(r"[\w./-]{1,200}", branch)):
         raise InvalidValue(f"{branch[:100]!r} is no name of a branch.", field="branch")
-    target = _new_folder(folder, name.strip() or Path(parts.path.rstrip("/")).name.removesuffix(".git"))
+    target = _new_folder(folder, name)
+    twin = next((each for each in folder.iterdir() if each.is_dir() and plain_address(remote_of(each)) == plain_address(url)), None)
+    if twin is not None:            # a second copy would register everything twice
+        raise InvalidValue(f"This extension is installed already, in the folder {twin.name}.", "Update it there, or remove that folder first.", field="url")
     with tempfile.TemporaryDirectory(dir=folder, prefix=".installing-") as temporary:
         cloned = Path(temporary) / target.name
-        command = [os.environ.get("GIT", "git"), "clone", "--filter=blob:none", *(["--branch", branch] if branch else []), "--", url, str(cloned)]
-        _run(command, url)
+        wanted = ["--branch", branch] if branch else []
+        _run([os.environ.get("GIT", "git"), "clone", "--filter=blob:none", "--recurse-submodules", *wanted, "--", url, str(cloned)], url, schemes)
         shutil.move(str(cloned), str(target))
     return target
 
 
-def install_from_path(source: Path, folder: Path, *, name: str = "") -> Path:
+def install_from_path(source: Path, folder: Path, *, name: str = "", branch: str = "") -> Path:
     """Copy the folder ``source``, or unpack the zip file ``source``, into ``folder``/``name``; name "": as it is called there.
 
-    Returns the new folder. Raises InvalidValue, WebuiError.
+    A bare repository, and any of which a ``branch`` is wished, is cloned. Returns the new folder. Raises InvalidValue, WebuiError.
     """
+    if branch.strip() or _is_bare(source):
+        return install_from_repository(source, folder, name=name, branch=branch)
     if not source.exists() or not (source.is_dir() or zipfile.is_zipfile(source)):
         raise InvalidValue(f"{source} is neither a folder nor a zip file on the server's machine.", "Give the whole path of one.", field="url")
     target = _new_folder(folder, name.strip() or (source.name if source.is_dir() else source.stem))
@@ -124,7 +161,7 @@ def _unpacked(archive: Path, folder: Path) -> Path:
 
 def _new_folder(folder: Path, name: str) -> Path:
     """``folder``/``name``, where no extension is yet. Raises InvalidValue."""
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or len(name.encode()) > LONGEST_NAME:
         raise InvalidValue(f"An extension's folder cannot be called {name[:100]!r}.", "Use letters, digits, dots and dashes.", field="name")
     if (folder / name).exists():
         raise InvalidValue(f"There is an extension in the folder {name} already.", "Remove it first, or give another name.", field="name")
@@ -132,8 +169,8 @@ def _new_folder(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def _run(command: list[str], url: str) -> None:
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(SCHEMES)}      # redirects and submodules too
+def _run(command: list[str], url: str, schemes: tuple[str, ...]) -> None:
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(schemes)}      # redirects and submodules too
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment, stdin=subprocess.DEVNULL)
     except FileNotFoundError:

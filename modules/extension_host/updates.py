@@ -57,6 +57,7 @@ def update(folder: Path) -> str:
         goal = _git(folder, "rev-parse", "--abbrev-ref", goal)
         _git(folder, "checkout", "--quiet", goal.removeprefix("origin/"))
     _git(folder, "merge", "--quiet", "--ff-only", "--autostash", goal)
+    _bring_submodules(folder)
     now = _git(folder, "rev-parse", "--short=8", "HEAD")
     return f"{folder.name} was updated from {facts.commit[:8]} to {now}." if not facts.commit.startswith(now) else f"{folder.name} is up to date."
 
@@ -70,6 +71,13 @@ def go_to(folder: Path, commit: str) -> None:
     except WebuiError:
         _git(folder, "fetch", "--quiet", "origin")
     _git(folder, "checkout", "--quiet", commit)
+    _bring_submodules(folder)
+
+
+def _bring_submodules(folder: Path) -> None:
+    """Repositories inside this one, at the commits that it names."""
+    if (folder / ".gitmodules").exists():
+        _git(folder, "submodule", "--quiet", "update", "--init", "--recursive")
 
 
 def _goal(folder: Path, branch: str) -> str:

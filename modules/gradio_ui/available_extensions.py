@@ -7,7 +7,7 @@ from html import escape
 import gradio as gr
 
 from modules.application.app import App
-from modules.extension_host.git_facts import git_facts
+from modules.extension_host.git_facts import plain_address, remote_of
 from modules.extension_host.index import USUAL, Offer, read_index
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.messages import message_html
@@ -37,12 +37,7 @@ def build_available(app: App) -> None:
 
 
 def _installed(app: App) -> frozenset[str]:
-    found = (git_facts(each.path) for each in app.extensions.extensions)
-    return frozenset(_plain(each.remote) for each in found if each is not None)
-
-
-def _plain(url: str) -> str:
-    return url.lower().rstrip("/").removesuffix(".git")
+    return frozenset(plain_address(remote_of(each.path)) for each in app.extensions.extensions)
 
 
 def offers_html(offers: tuple[Offer, ...], installed: frozenset[str]) -> str:
@@ -56,7 +51,7 @@ def offers_html(offers: tuple[Offer, ...], installed: frozenset[str]) -> str:
         f'<select id="extensions_tag" aria-label="Tag"><option value="">all tags</option>{choices}</select>'
         '<select id="extensions_sort" aria-label="Order"><option value="name">by name</option><option value="added">newest first</option></select></div>'
     )
-    rows = "".join(_row(each, _plain(each.url) in installed) for each in sorted(offers, key=lambda each: each.name.casefold()))
+    rows = "".join(_row(each, plain_address(each.url) in installed) for each in sorted(offers, key=lambda each: each.name.casefold()))
     return f'{head}<table class="extensions-table" id="extensions_offers"><tbody>{rows}</tbody></table>'
 
 

@@ -18,7 +18,7 @@ import gradio as gr
 from modules.application.app import App
 from modules.extension_host.discover import Extension
 from modules.extension_host.git_facts import git_facts
-from modules.extension_host.install import install_from_path, install_from_url
+from modules.extension_host.install import install_from_path, install_from_repository, install_from_url, local_path
 from modules.extension_host.updates import Standing, standing, update
 from modules.gradio_ui.available_extensions import build_available
 from modules.gradio_ui.components import bridge_text
@@ -181,8 +181,15 @@ def _install(app: App, url: str, branch: str, name: str) -> tuple[str, str]:
     if refused:
         return message_html(refused, "error"), installed_html(app)
     try:
-        extensions, path = app.paths.data_dir / "extensions", Path(url.strip()).expanduser()
-        folder = install_from_path(path, extensions, name=name) if path.is_absolute() else install_from_url(url, extensions, name=name, branch=branch)
+        folder = _installed(url, app.paths.data_dir / "extensions", name=name or "", branch=branch or "")
     except WebuiError as error:
         return message_html(str(error), "error"), installed_html(app)
     return message_html(f"Installed into {folder}. It runs after Apply and restart UI."), installed_html(app)
+
+
+def _installed(address: str, folder: Path, *, name: str, branch: str) -> Path:
+    path = local_path(address)
+    if path is None:
+        return install_from_url(address, folder, name=name, branch=branch)
+    install = install_from_repository if address.strip().lower().startswith("file:") else install_from_path
+    return install(path, folder, name=name, branch=branch)

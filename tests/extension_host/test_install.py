@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modules.extension_host import install
-from modules.extension_host.install import install_from_path, install_from_url, refusal
+from modules.extension_host.install import install_from_path, install_from_repository, install_from_url, local_path, refusal
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import parse_flags
 
@@ -103,3 +103,40 @@ def test_what_is_no_extension_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(install, "MOST_UNPACKED", 3)
     with pytest.raises(InvalidValue, match="unpack"):
         install_from_path(zipped(tmp_path / "large.zip", {"a": "12345"}), tmp_path / "extensions")
+
+
+def repository(folder: Path, *steps: list[str]) -> Path:
+    """A git repository with one script and one commit; then ``steps`` of git."""
+    (folder / "scripts").mkdir(parents=True)
+    (folder / "scripts" / "a.py").touch()
+    who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always"]
+    for words in (["init", "-q", "-b", "main"], *steps, ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+    return folder
+
+
+def test_a_repository_of_this_machine_is_cloned_by_its_file_address_with_what_it_includes(tmp_path: Path) -> None:
+    inner = repository(tmp_path / "inner")
+    outer = repository(tmp_path / "my näme.git", ["submodule", "add", str(inner), "third"])
+    path = local_path(outer.as_uri())
+    assert path is not None and path == outer
+    made = install_from_repository(path, tmp_path / "extensions")
+    assert made.name == "my näme" and (made / "third" / "scripts" / "a.py").is_file()
+    with pytest.raises(InvalidValue, match="no git repository"):
+        install_from_repository(tmp_path, tmp_path / "extensions", name="x")
+
+
+def test_a_branch_of_a_folder_is_what_was_asked_for(tmp_path: Path) -> None:
+    mine = repository(tmp_path / "mine")
+    subprocess.run(["git", "-C", str(mine), "branch", "other"], check=True)
+    (mine / "unfinished.py").touch()
+    made = install_from_path(mine, tmp_path / "extensions", branch="other")
+    assert (made / ".git" / "HEAD").read_text().strip() == "ref: refs/heads/other" and not (made / "unfinished.py").exists()
+
+
+def test_an_extension_is_not_installed_twice_under_two_names(tmp_path: Path) -> None:
+    mine = repository(tmp_path / "mine.git")
+    install_from_repository(mine, tmp_path / "extensions", name="first")
+    with pytest.raises(InvalidValue, match="in the folder first"):
+        install_from_repository(mine, tmp_path / "extensions", name="second")
+    assert [each.name for each in (tmp_path / "extensions").iterdir()] == ["first"]
