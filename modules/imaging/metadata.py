@@ -12,6 +12,7 @@ from typing import Any
 from PIL import ExifTags, Image, PngImagePlugin
 
 from modules.schema.errors import InvalidValue
+from modules.schema.infotext_foreign import infotext_of_texts
 
 PNG_KEY = "parameters"
 MOST_TEXTS = 200                    # that are read of one picture; programs write a handful
@@ -81,7 +82,7 @@ def printable(text: str) -> str:
 
 
 def read_infotext_from(source: Image.Image | Path | bytes) -> tuple[str | None, dict[str, Any]]:
-    """The parameters text of a picture, or None, and its other texts. Reads A1111's forms and NovelAI's.
+    """The parameters text of a picture, or None, and its other texts. Reads A1111's forms, NovelAI's, and those of the programs in ``infotext_foreign``.
 
     Raises InvalidValue for something that is not a picture.
     """
@@ -102,6 +103,8 @@ def _read(image: Image.Image) -> tuple[str | None, dict[str, Any]]:
         infotext = str(items["comment"]).strip("\0") or None
     if infotext is None and items.get("Software") == "NovelAI":
         infotext = _from_novel_ai(items, image.size)
+    if infotext is None:
+        infotext = infotext_of_texts(items, image.size)
     return infotext, {key: value for key, value in items.items() if key not in _NOT_FOR_USERS}
 
 

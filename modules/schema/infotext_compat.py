@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from modules.schema.infotext_samplers import schedule_label
+
 # What A1111 takes for a key that is missing, because it is written only when it differs.
 DEFAULTS = {
     "Clip skip": "1",
@@ -53,6 +55,7 @@ OLD_KEYS = {
 KNOWN_KEYS = ("Steps", "Sampler", "CFG scale", "Seed", "Size", "Size-1", "Size-2", "Model", "Model hash", "VAE", "VAE hash")
 BY_FOLDED = {key.casefold(): key for key in (*KNOWN_KEYS, *DEFAULTS)} | {old.casefold(): new for old, new in OLD_KEYS.items()}
 NEW_KEYS = frozenset(BY_FOLDED.values())
+SCHEDULE_KEYS = ("Schedule type", "Hires schedule type")  # Fooocus writes "karras"
 
 FIRST_PASS_AREA = 512 * 512  # pixels; what A1111 took for a first pass of size 0x0
 
@@ -63,7 +66,7 @@ def canonical(named: dict[str, str]) -> dict[str, str]:
     for key, value in named.items():
         name = BY_FOLDED.get(key.casefold(), key) if key not in NEW_KEYS else key
         if name == key or name not in named:
-            result[name] = value
+            result[name] = schedule_label(value) or value if name in SCHEDULE_KEYS else value
     return result
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from modules.schema.infotext_compat import by_version, canonical, fill_defaults
+from modules.schema.infotext_foreign import as_infotext
 
 FEWEST_PAIRS = 3  # a last line with fewer is still prompt
 LONGEST = 1_048_576  # characters; what comes after is not read
@@ -39,9 +40,9 @@ def read_infotext(text: str, *, old_behaviour: bool = True) -> dict[str, str]:
 
 def parse_infotext(text: str) -> dict[str, str]:
     """Only what stands in ``text``: "Prompt", "Negative prompt", then its own keys in order. Reads back what
-    ``write_infotext`` wrote. Never fails: a text without parameters is all prompt.
+    ``write_infotext`` wrote, and other programs' JSON. Never fails: a text without parameters is all prompt.
     """
-    lines = text[:LONGEST].replace("\r\n", "\n").strip().split("\n")
+    lines = as_infotext(text)[:LONGEST].replace("\r\n", "\n").strip().split("\n")
     lines, pairs = _parameter_line(lines)
     prompt, negative = _prompts(lines)
     named = {"Prompt": prompt, "Negative prompt": negative}
@@ -58,7 +59,7 @@ def parse_infotext(text: str) -> dict[str, str]:
 
 def is_infotext(text: str) -> bool:
     """Whether ``text`` has a line of parameters, and is not a mere prompt."""
-    return bool(_parameter_line(text[:LONGEST].strip().split("\n"))[1])
+    return bool(_parameter_line(as_infotext(text)[:LONGEST].strip().split("\n"))[1])
 
 
 Pair = tuple[str, str, bool]

@@ -97,6 +97,14 @@ def test_a1111_files_are_read(tmp_path: Path) -> None:
         read_infotext_from(b"not a picture")
 
 
+def test_a_picture_of_another_program_tells_how_it_was_made(tmp_path: Path) -> None:
+    invoke = '{"positive_prompt": "a cat", "negative_prompt": "a dog", "seed": 7, "steps": 20, "cfg_scale": 8.0, "scheduler": "euler_a", "width": 512, "height": 768}'
+    (tmp_path / "a.png").write_bytes(encode(IMAGE, texts={"invokeai_metadata": invoke}))
+    infotext, items = read_infotext_from(tmp_path / "a.png")
+    assert infotext == "a cat\nNegative prompt: a dog\nSteps: 20, Sampler: Euler a, CFG scale: 8, Seed: 7, Size: 512x768"
+    assert items == {"invokeai_metadata": invoke}
+
+
 def test_little_endian_comments_are_read() -> None:
     body = encode(IMAGE, "", "jpg")
     assert read_infotext_from(body)[0] is None
