@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +28,9 @@ class Wish:
         """Whether ``value`` asks for something: no empty text, no number out of range."""
         if self.kind is str:
             return isinstance(value, str) and bool(value)
-        whole = isinstance(value, int | float) and not isinstance(value, bool) and (self.kind is float or value == int(value))
-        return whole and self.low <= float(value) <= self.high      # type: ignore[arg-type]
+        if not isinstance(value, int | float) or isinstance(value, bool) or not self.low <= value <= self.high:
+            return False                # nor what JSON has for no number: NaN
+        return self.kind is float or value == int(value)
 
 
 # A1111's API names -> what is written down; ``clip_skip`` is a setting
@@ -64,14 +66,13 @@ def read_card(model_path: Path) -> Card:
     """The card of the model at ``model_path``; an empty one when there is none or it cannot be read (which is logged)."""
     values = _values(model_path.with_suffix(".json"))
     description = _text(values, "description") or _description_file(model_path)
-    weight = values.get("preferred weight")
     return Card(
         description=description,
         notes=_text(values, "notes"),
         sd_version=_text(values, "sd version"),
         activation_text=_text(values, "activation text"),
         negative_text=_text(values, "negative text"),
-        preferred_weight=float(weight) if isinstance(weight, int | float) else 0.0,
+        preferred_weight=_weight(values.get("preferred weight")),
         preferred_vae=_text(values, "vae"),
         draw_with={name: values[each.key] for name, each in DRAW_WITH.items() if each.holds(values.get(each.key))},
     )
@@ -101,6 +102,15 @@ def _values(path: Path) -> dict[str, Any]:
 def _text(values: dict[str, Any], key: str) -> str:
     value = values.get(key)
     return value if isinstance(value, str) else ""
+
+
+def _weight(value: object) -> float:
+    """Other programs write it as text; 0.0, which asks for nothing, for what is no number."""
+    try:
+        weight = float(value) if isinstance(value, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
+    return weight if math.isfinite(weight) else 0.0
 
 
 def _description_file(model_path: Path) -> str:

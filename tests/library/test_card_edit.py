@@ -55,3 +55,10 @@ def test_a_preview_stands_before_older_ones(tmp_path: Path) -> None:
     assert find_preview(tmp_path / "m.safetensors") == tmp_path / "m.preview.png"
     assert find_preview(tmp_path / "m.safetensors") != save_preview(tmp_path / "m.safetensors", b"new")
     assert find_preview(tmp_path / "m.safetensors") == tmp_path / "m.png"
+
+
+@pytest.mark.parametrize(("written", "weight"), [("0.7", 0.7), ('"0.7"', 0.7), ('"much"', 0), ("NaN", 0), ("1" + "0" * 400, 0), ("null", 0)])
+def test_a_weight_that_other_programs_wrote_is_read_and_no_number_breaks_a_card(written: str, weight: float, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(f'{{"preferred weight": {written}, "steps": NaN, "width": 1e999, "notes": "mine"}}', encoding="utf-8")
+    card = read_card(tmp_path / "a.safetensors")
+    assert (card.preferred_weight, card.draw_with, card.notes) == (weight, {}, "mine")
