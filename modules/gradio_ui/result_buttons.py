@@ -6,7 +6,6 @@ import csv
 import io
 import logging
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from modules.gradio_ui.finished import Finished, finished_job
 from modules.gradio_ui.messages import message_html
 from modules.gradio_ui.output_panel import OutputPanel
 from modules.gradio_ui.shown_files import ShownFiles
-from modules.imaging.filenames import NameFacts, apply_pattern, clean_part, fit_name
+from modules.imaging.filenames import NameFacts, apply_pattern, clean_part, fit_name, folders_named
 from modules.schema.errors import WebuiError
 from modules.schema.own_hosts import is_own_host
 
@@ -106,8 +105,7 @@ class ResultButtons:
         if not self.app.settings.get("use_save_to_dirs_for_ui"):
             return folder
         pattern = self.app.settings.get("directories_filename_pattern") or "[prompt_words]"
-        parts = re.split(r"[\\/]+", apply_pattern(pattern, self._name_facts(finished)))
-        name = "/".join(clean_part(part, replace_spaces=False) or "_" for part in parts if part.strip())
+        name = folders_named(apply_pattern(pattern, self._name_facts(finished)))
         return safe_join(folder, name) if name else folder
 
     def _archive_name(self, finished: Finished) -> str:

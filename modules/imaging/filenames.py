@@ -82,14 +82,31 @@ def clean_part(text: str, *, replace_spaces: bool = True, limit: int = 128) -> s
     return _UNSAFE.sub("_", text).lstrip(" ")[:limit].rstrip(". ")
 
 
+def clean_folder(text: str, *, replace_spaces: bool = False) -> str:
+    """``clean_part`` as a folder of that name on every system: at most 255 bytes, no device's name, not a user's home ("~"); "" where nothing is left."""
+    part = clean_part(text, replace_spaces=replace_spaces)
+    if part.startswith("~") or _is_reserved(part):
+        part = "_" + part
+    return part.encode("utf-8")[:MAX_NAME_BYTES].decode("utf-8", errors="ignore").rstrip(". ")
+
+
+def folders_named(text: str) -> str:
+    """Subfolders from a pattern: slashes part them, and each is one of a plain name."""
+    return "/".join(clean_folder(part) or "_" for part in re.split(r"[\\/]+", text) if part.strip())
+
+
 def fit_name(stem: str, extension: str) -> str:
     """``stem.extension`` as a name that every file system takes: cut to 255 bytes, no reserved device name, never hidden or empty."""
     stem = _UNSAFE.sub("_", stem).lstrip(". ")
     room = MAX_NAME_BYTES - len(extension.encode()) - 1
     stem = stem.encode("utf-8")[:room].decode("utf-8", errors="ignore").rstrip(". ") or "image"
-    if stem.split(".")[0].rstrip(" ").lower() in _RESERVED:
+    if _is_reserved(stem):
         stem = "_" + stem[: room - 1]
     return f"{stem}.{extension}"
+
+
+def _is_reserved(name: str) -> bool:
+    return name.split(".")[0].rstrip(" ").lower() in _RESERVED
 
 
 def _split(token: str) -> tuple[str, list[str]]:

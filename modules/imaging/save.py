@@ -15,7 +15,7 @@ from PIL import Image
 from modules.files.atomic import write_bytes, write_new
 from modules.files.resolver import PathRefused, safe_join
 from modules.files.storage import DISK, Storage, StorageError
-from modules.imaging.filenames import NameFacts, apply_pattern, clean_part, fit_name
+from modules.imaging.filenames import NameFacts, apply_pattern, clean_folder, fit_name, folders_named
 from modules.imaging.metadata import encode
 
 _JPEG_SIDE, _WEBP_SIDE = 65_535, 16_383     # pixels; what the formats can hold
@@ -106,7 +106,7 @@ def save_image(
     target = folder
     if options.in_subfolders:
         name = apply_pattern(options.subfolder_pattern or "[prompt_words]", facts, image).strip(" ").rstrip("\\/ ")
-        target = safe_join(folder, _folder_name(name)) if name else folder
+        target = safe_join(folder, folders_named(name)) if name else folder
     decoration = "" if short_name or facts.seed is None else apply_pattern(
         options.pattern or ("[seed]" if options.in_subfolders else "[seed]-[prompt_spaces]"), facts, image)
     target, decoration = _split_folders(target, decoration)
@@ -167,13 +167,8 @@ def _stem(number: int, basename: str, decoration: str, add_number: bool, room: i
 def _split_folders(folder: Path, decoration: str) -> tuple[Path, str]:
     """A pattern may hold slashes of its own: what is before the last one is folders."""
     *folders, name = re.split(r"[\\/]+", decoration)
-    inner = "/".join(part for part in map(clean_part, folders) if part)
+    inner = "/".join(part for each in folders if (part := clean_folder(each, replace_spaces=True)))
     return (safe_join(folder, inner) if inner else folder), name
-
-
-def _folder_name(text: str) -> str:
-    """A subfolder from a pattern: slashes part folders, each a plain name."""
-    return "/".join(clean_part(part, replace_spaces=False) or "_" for part in re.split(r"[\\/]+", text) if part)
 
 
 def _own_name(asked: Path, usual: Path, folder: Path) -> Path | None:

@@ -116,6 +116,14 @@ def test_little_endian_comments_are_read() -> None:
     assert read_infotext_from(out.getvalue())[0] == "Steps: 1"
 
 
+@pytest.mark.parametrize(("prompt", "folder"), [("~ a cat", "_~ a cat"), ("con", "_con"), ("aux.net", "_aux.net"), ("猫" * 120, "猫" * 85), ("..", "_"), ("a/~b", "a_~b")])
+def test_no_prompt_makes_a_folder_that_cannot_be(tmp_path: Path, prompt: str, folder: str) -> None:
+    facts = NameFacts(prompt=prompt, seed=1)
+    for options in (SaveOptions(subfolder_pattern="[prompt_spaces]"), SaveOptions(in_subfolders=False, pattern="[prompt_spaces]/[seed]")):
+        path = save_image(IMAGE, tmp_path, facts, options, NumberBook())
+        assert path.is_file() and path.parent.name in (folder, folder.replace(" ", "_"), tmp_path.name)
+
+
 def test_threads_share_a_folder(tmp_path: Path) -> None:
     numbers, paths = NumberBook(), []
     save = lambda: paths.append(save_image(IMAGE, tmp_path, FACTS, SaveOptions(), numbers))
