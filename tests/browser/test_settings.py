@@ -73,6 +73,18 @@ def test_tabs_parts_and_columns_follow_the_settings(clean: FakePage, visit: Call
     assert top == sorted(top)
 
 
+def test_the_settings_of_tabs_hold_in_every_language(clean: FakePage, visit: Callable[..., Visit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "test-language.json").write_text(json.dumps({"Extras": "Extra", "Settings": "Einstellungen", "img2img": "Bild zu Bild"}))
+    monkeypatch.setattr(translations, "_files", lambda _app: iter([tmp_path / "test-language.json"]))
+    clean.app.settings.update({"localization": "test-language", "hidden_tabs": ["Extras"], "ui_tab_order": ["Settings", "img2img"]})
+    page = visit(clean.url).page
+    assert not page.is_visible("#tab_extras-button") and page.inner_text("#tab_settings-button") == "Einstellungen"
+    left = [page.locator(f"#tab_{name}-button").bounding_box()["x"] for name in ("settings", "img2img", "txt2img")]  # type: ignore[index]
+    assert left == sorted(left)
+    offered = page.eval_on_selector_all("#setting_hidden_tabs option", "all => all.map((each) => each.value)")
+    assert {"Extras", "Settings", "img2img"} <= set(offered)
+
+
 def test_the_page_speaks_another_language(
     clean: FakePage, visit: Callable[..., Visit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,7 @@ onUiLoaded(() => {
     if (Object.keys(window.localization).length === 0) {
         return;
     }
+    webui.rememberTabLabels();
     localizeWholePage();
     if (window.localization.rtl) {
         document.documentElement.dir = "rtl";

@@ -15,15 +15,18 @@ webui.generationParts = {
     scripts: ["{tab}_script_container"],
 };
 
-webui.tabLabels = () => webui.tabButtons().map((button) => button.textContent.trim());
+webui.tabLabels = function() {
+    webui.rememberTabLabels();
+    return webui.tabButtons().map((button) => button.dataset.label);
+};
 
 // Hides and orders the top tabs. Settings always stays: nobody could bring it back.
 webui.arrangeTabs = function() {
     const hidden = opts.hidden_tabs || [];
     const order = opts.ui_tab_order || [];
+    webui.rememberTabLabels();
     for (const button of webui.tabButtons()) {
-        const label = button.dataset.label || button.textContent.trim();
-        button.dataset.label = label;
+        const label = button.dataset.label;
         const place = order.indexOf(label);
         button.style.order = place >= 0 ? place - order.length : 0;
         button.style.display = hidden.includes(label) && button.id !== "tab_settings-button" ? "none" : "";

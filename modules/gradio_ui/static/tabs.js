@@ -4,6 +4,13 @@
 
 webui.tabButtons = () => Array.from(gradioApp().querySelectorAll("#tabs > .tab-nav > button"));
 
+// Settings name the top tabs in English, whatever language the page is shown in.
+webui.rememberTabLabels = function() {
+    for (const button of webui.tabButtons()) {
+        button.dataset.label = button.dataset.label || button.textContent.trim();
+    }
+};
+
 webui.tabPanels = () => Array.from(gradioApp().querySelectorAll("#tabs > .tabitem"));
 
 webui.showTab = function(panelId) {
