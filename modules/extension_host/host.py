@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.extension_host.crashes import StartDiary
-from modules.extension_host.discover import Extension
+from modules.extension_host.discover import Extension, Switches, find_extensions
 from modules.extension_host.limits import limited
 from modules.extension_host.registry import HOUSE, Registry, Troubles, contained, plain_call
 
@@ -67,6 +67,11 @@ class ExtensionHost:
         self.extensions = tuple(extensions)
         self._roots = [(os.path.realpath(each.path) + os.sep, each) for each in self.extensions]
         self.registry.order_by(wish for each in self.enabled for wish in each.callback_order)
+
+    def with_newcomers(self, folder: Path) -> tuple[Extension, ...]:
+        """Those of this start, then those that came into ``folder`` since: they run from the next start on."""
+        known = {each.path for each in self.extensions}
+        return (*self.extensions, *(each for each in find_extensions(folder, Switches()) if each.path not in known))
 
     @property
     def enabled(self) -> tuple[Extension, ...]:

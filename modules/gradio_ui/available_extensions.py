@@ -7,6 +7,7 @@ from html import escape
 import gradio as gr
 
 from modules.application.app import App
+from modules.extension_host.discover import Extension
 from modules.extension_host.git_facts import plain_address, remote_of
 from modules.extension_host.index import USUAL, Offer, read_index
 from modules.gradio_ui.events import QUICK
@@ -36,8 +37,13 @@ def build_available(app: App) -> None:
     load.click(show, inputs=[index], outputs=[table], **QUICK)
 
 
+def installed_now(app: App) -> tuple[Extension, ...]:
+    """Also those that were installed since the start."""
+    return app.extensions.with_newcomers(app.paths.data_dir / "extensions")
+
+
 def _installed(app: App) -> frozenset[str]:
-    return frozenset(plain_address(remote_of(each.path)) for each in app.extensions.extensions)
+    return frozenset(plain_address(remote_of(each.path)) for each in installed_now(app))
 
 
 def offers_html(offers: tuple[Offer, ...], installed: frozenset[str]) -> str:

@@ -13,6 +13,7 @@ from modules.application.app import App
 from modules.application.version import VERSION
 from modules.extension_host.states import FOLDER, SavedState, restore, save_state, saved_states
 from modules.files.storage import StorageError
+from modules.gradio_ui.available_extensions import installed_now
 from modules.gradio_ui.components import tool_button
 from modules.gradio_ui.events import QUICK, SLOW
 from modules.gradio_ui.messages import message_html
@@ -52,7 +53,7 @@ def _found(app: App, title: str) -> SavedState | None:
 
 def _save(app: App, name: str) -> tuple[str, Any]:
     try:
-        path = save_state(app.paths.data_dir / FOLDER, name or "", app.extensions.extensions, disabled=app.settings.get("disabled_extensions") or (),
+        path = save_state(app.paths.data_dir / FOLDER, name or "", installed_now(app), disabled=app.settings.get("disabled_extensions") or (),
                           program={"version": VERSION})
     except (WebuiError, StorageError, OSError) as error:
         return message_html(str(error), "error"), gr.skip()
@@ -65,7 +66,7 @@ def _restore(app: App, title: str, applied: Callable[[list[str]], str]) -> str:
     state = _found(app, title)
     if refused or state is None:
         return message_html(refused or "Choose a saved config first.", "error")
-    off, told = restore(state, app.extensions.extensions)
+    off, told = restore(state, installed_now(app))
     answer = applied(off)
     return answer + "".join(message_html(each) for each in told)
 

@@ -20,7 +20,7 @@ from modules.extension_host.discover import Extension
 from modules.extension_host.git_facts import git_facts
 from modules.extension_host.install import install_from_path, install_from_repository, install_from_url, local_path
 from modules.extension_host.updates import Standing, standing, update
-from modules.gradio_ui.available_extensions import build_available
+from modules.gradio_ui.available_extensions import build_available, installed_now
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.events import QUICK, SLOW
 from modules.gradio_ui.extension_states import build_states
@@ -72,7 +72,7 @@ def build_extensions_tab(app: App) -> None:
 
 def installed_html(app: App, standings: Mapping[str, Standing] = MappingProxyType({})) -> str:
     """The table; for each extension its report of this start. standings: what was found when somebody asked for updates, by folder name."""
-    rows = "".join(_row(app, each, standings.get(each.name)) for each in app.extensions.extensions)
+    rows = "".join(_row(app, each, standings.get(each.name)) for each in installed_now(app))
     if not rows:
         return f"<p>No extension is installed. Put one into {escape(str(app.paths.data_dir / 'extensions'))}, or install it below.</p>"
     note = "<p><b>This start is without your extensions.</b> Apply and restart UI brings back those that are ticked.</p>" if is_safe_start(os.environ) else ""
@@ -100,6 +100,8 @@ def _row(app: App, each: Extension, found: Standing | None) -> str:
 
 def _report(app: App, each: Extension) -> str:
     """What it did at this start: loaded, registered, what failed, what it used that does nothing here."""
+    if each not in app.extensions.extensions:
+        return "installed; it runs after Apply and restart UI"
     if not each.is_enabled:
         return "switched off"
     host = app.extensions
@@ -121,7 +123,7 @@ def _report(app: App, each: Extension) -> str:
 
 
 def _apply(app: App, text: str, all_of: str | None = None) -> str:
-    known = {each.name for each in app.extensions.extensions}
+    known = {each.name for each in installed_now(app)}
     elsewhere = [name for name in app.settings.get("disabled_extensions") or () if name not in known]
     wanted = [name for name in json.loads(text or "[]") if name in known]
     answer = json.loads(store_settings(app, {"disabled_extensions": [*elsewhere, *wanted], "disable_all_extensions": all_of or "none"}))
@@ -151,7 +153,7 @@ def _check(app: App, standings: dict[str, Standing]) -> tuple[str, str]:
     refused = install_refused(app.flags)
     if refused:
         return message_html(refused, "error"), installed_html(app, standings)
-    asked = [each for each in app.extensions.extensions if not each.is_builtin]
+    asked = [each for each in installed_now(app) if not each.is_builtin]
     with ThreadPoolExecutor(max_workers=8) as pool:
         standings |= dict(zip((each.name for each in asked), pool.map(lambda each: standing(each.path), asked)))
     news = sum(1 for each in standings.values() if each.behind)
@@ -162,7 +164,7 @@ def _check(app: App, standings: dict[str, Standing]) -> tuple[str, str]:
 def _update(app: App, standings: dict[str, Standing], text: str) -> tuple[str, str]:
     refused = install_refused(app.flags)
     wanted = json.loads(text or "[]")
-    chosen = [each for each in app.extensions.extensions if each.name in wanted and not each.is_builtin]
+    chosen = [each for each in installed_now(app) if each.name in wanted and not each.is_builtin]
     if refused or not chosen:
         return message_html(refused or "Nothing is ticked. Check for updates first.", "error"), installed_html(app, standings)
     told, failed = [], False
