@@ -102,3 +102,14 @@ def test_the_page_speaks_another_language(
     page.wait_for_function("document.getElementById('late').textContent === 'Erzeugen'")
     page.fill("#txt2img_prompt textarea", "Generate")
     assert page.input_value("#txt2img_prompt textarea") == "Generate"
+
+
+def test_extensions_stay_as_they_are_until_their_table_is_there(clean: FakePage, visit: Callable[..., Visit]) -> None:
+    clean.app.settings.set("disabled_extensions", ["one of mine"])
+    try:
+        page = visit(clean.url).page
+        assert page.evaluate("webui.extensionsSwitchedOff()") == '["one of mine"]'
+        colour = "document.querySelector('{}').computedStyleMap().get('color').toString()"
+        assert page.evaluate(colour.format("#settings a.dialog-button")) == page.evaluate(colour.format("#ui_defaults_view"))
+    finally:
+        clean.app.settings.set("disabled_extensions", [])

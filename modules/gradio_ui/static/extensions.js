@@ -2,6 +2,9 @@
 
 webui.extensionsSwitchedOff = function() {
     const boxes = Array.from(gradioApp().querySelectorAll("#extensions input[data-name]"));
+    if (boxes.length === 0) {
+        return JSON.stringify(opts.disabled_extensions || []);  // the table is still on its way: nothing was ticked or unticked
+    }
     return JSON.stringify(boxes.filter((box) => !box.checked).map((box) => box.dataset.name));
 };
 
