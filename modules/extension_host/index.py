@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.extension_host.install import local_path
 from modules.schema.errors import InvalidValue, WebuiError
 
 USUAL = "https://raw.githubusercontent.com/AUTOMATIC1111/stable-diffusion-webui-extensions/master/index.json"
@@ -30,7 +31,7 @@ class Offer:
 def read_index(source: str) -> tuple[Offer, ...]:
     """What stands in the list at ``source``, an address or the whole path of a file. Raises InvalidValue, WebuiError."""
     source = source.strip()
-    text = _fetched(source) if source.startswith(("https://", "http://")) else _read(Path(source).expanduser())
+    text = _fetched(source) if source.startswith(("https://", "http://")) else _read(local_path(source), source)
     try:
         found = json.loads(text)
         listed = found["extensions"] if isinstance(found, dict) else found
@@ -46,7 +47,7 @@ def _offer(value: Any) -> Offer | None:
         return None
     name, url = str(value.get("name") or "").strip(), str(value.get("url") or "").strip()
     tags = value.get("tags")
-    if not name or not url.startswith(("https://", "http://")):
+    if not name or not url.startswith(("https://", "http://", "file:///")):
         return None
     return Offer(
         name=name, url=url, description=str(value.get("description") or ""), added=str(value.get("added") or "")[:10],
@@ -54,9 +55,9 @@ def _offer(value: Any) -> Offer | None:
     )  # fmt: skip
 
 
-def _read(path: Path) -> str:
-    if not path.is_absolute():
-        raise InvalidValue(f"{str(path)[:200]!r} is neither an address nor the whole path of a file.", "An address begins with https://.", field="index")
+def _read(path: Path | None, source: str) -> str:
+    if path is None:
+        raise InvalidValue(f"{source[:200]!r} is neither an address nor the whole path of a file.", "An address begins with https://.", field="index")
     try:
         with path.open("rb") as file:
             return _text(file.read(MOST_BYTES + 1), str(path))

@@ -25,6 +25,12 @@ def test_a_file_is_read_and_entries_that_cannot_be_installed_are_left_out(tmp_pa
     assert read_index(str(tmp_path / "index.json")) == (ONE,)
 
 
+def test_a_list_of_this_machine_may_name_repositories_of_this_machine(tmp_path: Path) -> None:
+    mine = Offer(name="Mine", url=(tmp_path / "mine").as_uri())
+    (tmp_path / "my index.json").write_text(json.dumps({"extensions": [{"name": mine.name, "url": mine.url}]}))
+    assert read_index((tmp_path / "my index.json").as_uri()) == (mine,)
+
+
 def test_an_address_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index.urllib.request, "urlopen", lambda request, timeout: io.BytesIO(json.dumps(LISTED).encode()))
     assert read_index(" https://host.test/index.json ") == (ONE,)
