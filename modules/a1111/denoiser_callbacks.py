@@ -11,6 +11,8 @@ import torch
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.a1111.callback_params import AfterCFGCallbackParams, CFGDenoisedParams, CFGDenoiserParams
+from modules.a1111.latent_pictures import store_latent
+from modules.a1111.patch_points import looked_up
 from modules.engine.hooks import DenoiserCall
 
 if TYPE_CHECKING:
@@ -46,7 +48,10 @@ def after_model(p: Any, call: DenoiserCall, rows: Tensor) -> Tensor:
 
 
 def after_guidance(p: Any, call: DenoiserCall, denoised: Tensor) -> Tensor:
-    """on_cfg_after_cfg."""
+    """on_cfg_after_cfg; and ``store_latent``, where an extension has put its own in that place to be told of each call."""
+    stored = looked_up("modules.sd_samplers_common", "store_latent", store_latent)
+    if stored is not store_latent:
+        stored(denoised)
     if not listened("cfg_after_cfg"):
         return denoised
     params = AfterCFGCallbackParams(denoised, call.step, call.total_steps)

@@ -70,6 +70,13 @@ def paste_fields_of(tabname: str) -> list[Any]:
     return list(paste_fields.get(tabname, {}).get("fields") or [])
 
 
+def get_infotext_names() -> list[str]:
+    """What a picture's text can tell of: settings, and the fields of the tabs, extensions' among them."""
+    settings = [each.infotext for each in current().settings.table if each.infotext] if is_occupied() else []
+    fields = [field[1] for tab in paste_fields.values() for field in tab.get("fields") or ()]
+    return list(dict.fromkeys([*settings, *(each for each in fields if isinstance(each, str))]))
+
+
 def parse_generation_parameters(x: str, skip_fields: Iterable[str] | None = None) -> dict[str, Any]:
     """Infotext key -> text. skip_fields: keys to leave out; the setting infotext_skip_pasting by default."""
     settings = current().settings if is_occupied() else None

@@ -15,6 +15,11 @@ from modules.a1111.state import state
 approximation_indexes = {"Full": 0, "Approx NN": 1, "Approx cheap": 2, "TAESD": 3}
 
 
+def store_latent(decoded: Tensor) -> None:
+    """A1111 calls it with what each call of the model has come to. Here it is asked where an extension has put its own in its place."""
+    state.current_latent = decoded
+
+
 def decode_first_stage(model: Any, x: Tensor) -> Tensor:
     """Latents (B, 4, h, w) -> (B, 3, 8h, 8w) in -1 .. 1."""
     return (model or sd_model()).decode_first_stage(x)  # type: ignore[no-any-return]

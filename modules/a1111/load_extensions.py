@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from modules.a1111 import callbacks, foreign_packages, path_words, prompt_networks
+from modules.a1111 import callbacks, foreign_packages, older_names, path_words, prompt_networks
 from modules.a1111.app_slot import current
 from modules.a1111.callback_order import offer_orders
 from modules.a1111.options import opts
@@ -30,6 +30,7 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
     """
     host, began, computed = current().extensions, time.perf_counter(), time.process_time()
     foreign_packages.install()
+    older_names.install()
     path_words.install()
     prompt_networks.register_own()
     if script_path() not in sys.path:

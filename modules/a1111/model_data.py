@@ -111,6 +111,7 @@ def config_files() -> dict[str, Callable[[], Any]]:
         "config_sdxl_refiner": "sd_xl_refiner.yaml", "config_inpainting": "v1-inpainting-inference.yaml", "config_depth_model": "v2-midas-inference.yaml",
         "config_instruct_pix2pix": "instruct-pix2pix.yaml", "config_unclip": "v2-1-stable-unclip-l-inference.yaml", "config_unopenclip": "v2-1-stable-unclip-h-inference.yaml",
         "config_alt_diffusion": "alt-diffusion-inference.yaml", "config_sd3": "sd3-inference.yaml", "config_sdxl_inpainting": "sd_xl_inpaint.yaml",
+        "config_sd2_inpainting": "v2-inpainting-inference.yaml", "config_alt_diffusion_m18": "alt-diffusion-m18-inference.yaml",
     }  # fmt: skip
     folder = NAMES["sd_configs_path"]
     return {key: lambda name=name: str(Path(folder()) / name) for key, name in names.items()} | {"sd_configs_path": folder}

@@ -14,6 +14,7 @@ PATCH_POINTS = (
     ("modules.img2img", "process_batch"),
     ("modules.images", "save_image"),
     ("modules.sd_samplers", "create_sampler"),
+    ("modules.sd_samplers_common", "store_latent"),
     ("modules.prompt_parser", "get_learned_conditioning"),
     ("modules.prompt_parser", "get_multicond_learned_conditioning"),
     ("modules.prompt_parser", "get_multicond_prompt_list"),

@@ -362,6 +362,8 @@ def _loose(entry: ParamEntry, value: Any) -> Any:
         return int(value)
     if entry.type is bool and isinstance(value, int | float):
         return bool(value)
+    if entry.api_name == "denoising_strength" and isinstance(value, int | float):      # a curve of an animation overshoots
+        return min(max(value, 0.0), 1.0)
     return value
 
 

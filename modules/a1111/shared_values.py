@@ -139,10 +139,6 @@ def list_samplers() -> list[str]:
     return visible_sampler_names()
 
 
-def reload_hypernetworks() -> None:
-    """There are none here."""
-
-
 def sd_vae_items() -> list[str]:
     return ["Automatic", "None", *(each.path.name for each in current().catalogue.vaes())]
 

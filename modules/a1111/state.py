@@ -18,7 +18,6 @@ _FRESH: Values = {
     "processing_has_refined_job_count": False, "skipped": False, "interrupted": False, "stopping_generation": False,
 }  # fmt: skip
 _COUNTERS = {"job_no": "batch", "job_count": "batches", "sampling_step": "step", "sampling_steps": "steps", "id_live_preview": "preview_id"}
-_ACTING = frozenset({"interrupted", "skipped", "stopping_generation", "textinfo"})    # to set them does something
 _FLAGS = {"interrupted": "interrupted", "skipped": "skipped", "stopping_generation": "stopping"}
 
 
@@ -72,7 +71,7 @@ class State:
             return
         job, set_by_hand = self._now()
         set_by_hand[name] = value
-        if job is None or name not in _ACTING or not value:
+        if job is None or name not in (*_FLAGS, "textinfo") or not value:     # others may be latents, which are neither true nor false
             return
         if name == "interrupted":
             job.cancel.interrupt()

@@ -42,7 +42,7 @@ class ExtensionHost:
 
     extensions: all that are installed, switched off ones too. entering: told whose code runs next while the server starts.
     extra_flags: what preload.py files added to the command line. choices: source name -> texts, for settings of extensions.
-    command_line, demo: A1111's ``cmd_opts`` and the page, as extensions get them. current_scripts: the scripts whose tab is being built.
+    command_line, demo: A1111's ``cmd_opts`` and the page, as extensions get them. theme: the page's, by its name. current_scripts: the scripts whose tab is being built.
     panels: what builds scripts' controls where an extension has a tab of its own for them; there while there is a page.
     """
 
@@ -56,6 +56,7 @@ class ExtensionHost:
         self.extra_flags: Mapping[str, Any] = {}
         self.command_line: Any = None
         self.demo: Any = None
+        self.theme: tuple[str, Any] | None = None
         self.current_scripts: Any = None
         self.panels: Any = None
         self.choices: dict[str, Callable[[], Sequence[Any]]] = {}

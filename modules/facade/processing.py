@@ -9,6 +9,7 @@ from modules.a1111.process_images import fix_seed, get_fixed_seed, process_image
 from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, StableDiffusionProcessingTxt2Img, opt_C, opt_f
 from modules.a1111.noise_names import create_random_tensors
+from modules.a1111.options import opts
 from modules.a1111.shared_values import program_version
 from modules.a1111.stubs import stubbed
 from modules import sd_models  # pyright: ignore[reportAttributeAccessIssue]

@@ -42,7 +42,7 @@ from modules.gradio_ui.send_to import wire_send_buttons
 from modules.gradio_ui.settings_tab import build_settings_tab
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.static_files import STATIC_URL, PageFiles
-from modules.gradio_ui.theme import page_theme, themes_folder
+from modules.gradio_ui.theme import theme_to_show
 from modules.gradio_ui.ui_config import UiConfig
 from modules.launching.no_sweeping import sweep_all
 from modules.schema.table import TXT2IMG
@@ -180,7 +180,7 @@ def _mount_page(server: FastAPI, blocks: Page) -> FastAPI:
         run_history=False,
         footer_links=[],
         show_error=True,
-        theme=page_theme(blocks.app_record.settings.get("gradio_theme"), themes_folder(blocks.app_record)),
+        theme=theme_to_show(blocks.app_record),
     )
     blocks._queue.sleep_when_free = QUEUE_PAUSE
     route = server.router.routes[-1]

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from modules.a1111.infotext_names import get_infotext_names
 from modules.a1111.postprocessing_scripts import PostprocessingScripts
 from modules.application.app import App
 from modules.application.compute_settings import attention_titles
@@ -65,6 +66,7 @@ class ChoiceSources:
                 "localizations": lambda: translation_names(app),
                 "generation_blocks": lambda: list(GENERATION_BLOCKS),
                 "loras": lambda: [each.stem for each in app.catalogue.loras()],
+                "infotext_keys": get_infotext_names,
                 "themes": lambda: theme_names(themes_folder(app)),
                 "settings": lambda: [each.key for each in app.settings.table],
             },

@@ -9,6 +9,7 @@ from pathlib import Path
 from gradio.themes import Base, Citrus, Default, Font, Glass, Monochrome, Ocean, Origin, Soft
 from gradio.themes.utils import sizes
 
+from modules.a1111.patch_points import looked_up
 from modules.application.app import App
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,25 @@ def theme_names(folder: Path) -> list[str]:
     except OSError:
         kept = []
     return [*_BUILT_IN, *(name for name in kept if name not in _BUILT_IN)]
+
+
+def theme_in_use(app: App) -> Base:
+    """The one that the setting names, the same until it names another: extensions write colours of their own on it, which their style sheets read."""
+    name = app.settings.get("gradio_theme")
+    if app.extensions.theme is None or app.extensions.theme[0] != name:
+        app.extensions.theme = name, page_theme(name, themes_folder(app))
+    theme: Base = app.extensions.theme[1]
+    return theme
+
+
+def theme_to_show(app: App) -> Base:
+    """With what extensions made of it; what they left empty is no colour."""
+    own = theme_in_use(app)
+    found = looked_up("modules.shared", "gradio_theme", own)
+    theme = found if isinstance(found, Base) else own
+    for name in [name for name, value in vars(theme).items() if value is None and not name.startswith("_") and not name.endswith("_dark")]:
+        delattr(theme, name)
+    return theme
 
 
 def page_theme(name: str = OURS, folder: Path | None = None) -> Base:

@@ -178,6 +178,20 @@ def test_a_replaced_create_sampler_makes_the_sampler(app: App, plain: Callable[.
     assert picture(app).tobytes() == plain("DDIM") and names == ["Euler"]
 
 
+def test_what_is_put_around_store_latent_is_told_of_each_call(app: App, plain: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As programs that let a hot GPU rest do it."""
+    from modules import sd_samplers_common, shared
+
+    own, heard = sd_samplers_common.store_latent, []
+
+    def around(decoded: torch.Tensor) -> None:
+        own(decoded)
+        heard.append((tuple(decoded.shape), shared.state.current_latent is decoded))
+
+    monkeypatch.setattr(sd_samplers_common, "store_latent", around)
+    assert picture(app).tobytes() == plain("Euler") and heard == [((1, 4, 4, 4), True)] * 3
+
+
 def test_extra_noise_can_be_replaced(app: App, plain: Callable[..., bytes]) -> None:
     from modules.a1111 import callbacks
     from modules.imaging.base64_codec import encode_image

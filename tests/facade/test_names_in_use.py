@@ -102,3 +102,63 @@ def test_temporary_pictures_are_told_from_others(a1111: App) -> None:
 
     assert ui_tempdir.is_gradio_temp_path(Path(tempfile.gettempdir()) / "gradio" / "abc" / "image.png")
     assert not ui_tempdir.is_gradio_temp_path(a1111.paths.outputs_dir / "image.png")
+
+
+def test_colours_that_extensions_write_on_the_theme_are_on_the_page(a1111: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``shared.gradio_theme.my_colour = ...`` at load, ``var(--my-colour)`` in the style sheet."""
+    from modules import shared
+    from modules.gradio_ui.theme import theme_to_show
+
+    theme = shared.gradio_theme
+    theme.my_colour, theme.my_colour_dark, theme.my_border = "#e12885", "#86cecb", None
+    light, _, dark = theme_to_show(a1111)._get_theme_css().partition(".dark")
+    assert "--my-colour: #e12885;" in light and "--my-colour: #86cecb;" in dark and "--my-border" not in light
+    a1111.settings.set("gradio_theme", "gradio/soft")
+    assert shared.gradio_theme is not theme and theme_to_show(a1111) is shared.gradio_theme
+    monkeypatch.setattr(shared, "gradio_theme", theme, raising=False)
+    assert theme_to_show(a1111) is theme
+
+
+def test_what_is_pasted_from_pictures_can_be_chosen_to_be_left_out(a1111: App) -> None:
+    from modules import infotext_utils, shared_items
+    from modules.gradio_ui.choices import ChoiceSources
+
+    fields = [(None, "Mine"), (None, lambda params: 1), (None, "Seed")]
+    infotext_utils.add_paste_fields("mine", None, fields)
+    try:
+        names = shared_items.get_infotext_names()
+        assert {"Mine", "Seed", "Clip skip"} <= set(names) and len(set(names)) == len(names)
+        assert ChoiceSources.of(a1111)("infotext_keys") == names
+    finally:
+        infotext_utils.paste_fields.pop("mine")
+
+
+def test_hypernetworks_are_listed_and_left_to_the_layers(a1111: App, tmp_path: Path) -> None:
+    from modules.hypernetworks import hypernetwork  # pyright: ignore[reportMissingImports]
+
+    from modules import shared
+
+    folder = Path(a1111.flags.hypernetwork_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "anime.pt").write_bytes(b"")
+    shared.reload_hypernetworks()
+    assert shared.hypernetworks["anime"] == str(folder / "anime.pt") and hypernetwork.list_hypernetworks(str(folder)) == {"anime": str(folder / "anime.pt")}
+    assert hypernetwork.apply_hypernetworks(shared.loaded_hypernetworks, "context") == ("context", "context")
+    assert hypernetwork.list_hypernetworks(str(tmp_path / "nowhere")) == {}
+
+
+def test_names_of_modules_are_where_a1111_has_them(a1111: App) -> None:
+    from modules.api import models  # pyright: ignore[reportMissingImports]
+
+    from modules import modelloader, processing, sd_hijack_checkpoint, sd_models_config, shared, shared_items, upscaler
+
+    assert processing.opts is shared.opts and modelloader.Upscaler is upscaler.Upscaler
+    assert sd_models_config.config_sd2_inpainting.endswith(".yaml") and shared_items.list_checkpoint_tiles() == shared.list_checkpoint_tiles()
+    assert models.ProgressRequest(skip_current_image=True).skip_current_image and callable(sd_hijack_checkpoint.add)
+
+
+def test_a_curve_that_overshoots_denoises_wholly(a1111: App) -> None:
+    from modules.processing import StableDiffusionProcessingImg2Img  # pyright: ignore[reportMissingImports]
+
+    for asked, taken in ((1.02, 1.0), (-0.1, 0.0), (0.5, 0.5)):
+        assert StableDiffusionProcessingImg2Img(denoising_strength=asked).to_request().denoising_strength == taken
