@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -26,11 +27,13 @@ from modules.a1111 import (
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.inner_model import CompVisDenoiser, CompVisVDenoiser
 from modules.a1111.model_view import SdModel
+from modules.a1111.places import NAMES
 from modules.a1111.script_files import built_in_module
 from modules.a1111.stubs import UNKNOWN, stubbed
 from modules.a1111.text_stage import GeneralConditioner
 from modules.engine.ldm_unet import DiffusionWrapper
 from modules.engine.ldm_vae import AutoencoderKL, DiagonalGaussianDistribution
+from modules.extension_host.load_scripts import load_module as load_script_file
 from modules.loading import torchvision_absence
 
 _ATTENTION = "CrossAttention MemoryEfficientCrossAttention BasicTransformerBlock SpatialTransformer FeedForward GEGLU default exists zero_module max_neg_value uniq init_ checkpoint Normalize LinearAttention SpatialSelfAttention XFORMERS_IS_AVAILBLE _ATTN_PRECISION"
@@ -124,6 +127,14 @@ class Finder(MetaPathFinder, Loader):
         get = stubbed(name, listed, late=lambda part: import_module(f"{name}.{part}") if f"{name}.{part}" in PACKAGES else UNKNOWN)
         module.__getattr__ = get  # type: ignore[method-assign]
         module.__doc__ = f"{name}, as far as this program has it."
+
+
+def load_module(path: str | Path) -> ModuleType:
+    """A file executed. One of A1111's built-in Lora, which extensions load by its path, is the module of that name here."""
+    file = Path(path)
+    if file.stem in LORA and not file.exists() and file.parent == Path(NAMES["extensions_builtin_dir"](), "Lora"):
+        return import_module(file.stem)
+    return load_script_file(file)
 
 
 def _of_built_in(fullname: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from types import ModuleType
 from typing import Any
 
 import gradio as gr
@@ -126,6 +127,8 @@ def _tell(moment: str, component: Any, keywords: dict[str, Any]) -> None:
 def _new_keywords(cls: type, old: dict[str, Any], known: frozenset[str] | None, *, given: int) -> dict[str, Any]:
     """``old`` in Gradio 6's words. given: arguments by position that stand before them."""
     words = dict(old)
+    if not given and known is not None and "default" in words and "default" not in known and "value" in known:
+        words.setdefault("value", words["default"])     # gr.inputs.Textbox(default=) of Gradio 2, which Gradio 3 took
     can_be_found = words.get("elem_id") or words.get("elem_classes") or issubclass(cls, BlockContext)
     if words.get("visible") is False and can_be_found and not issubclass(cls, gr.Tab):
         words["visible"] = "hidden"     # Gradio 3 left it in the page, with all that is in it
@@ -349,8 +352,26 @@ def _add_old_names() -> None:
         for name, value in names.items():
             if name == "update" or not hasattr(home, name):
                 setattr(home, name, value)
+    for name in ("inputs", "outputs"):
+        sys.modules[f"gradio.{name}"] = _earlier_module(f"gradio.{name}")
+        setattr(gr, name, sys.modules[f"gradio.{name}"])
     gr.Image.__new__ = _new_image  # type: ignore[method-assign, assignment]
     Blocks.queue = _listening(Blocks.queue)  # type: ignore[method-assign]
+
+
+def _earlier_module(name: str) -> ModuleType:
+    """``gradio.inputs`` and ``gradio.outputs``: the components by the places where Gradio 2 had them."""
+
+    def get(part: str) -> Any:
+        found = getattr(components, part, None)
+        if isinstance(found, type) and issubclass(found, Component):
+            note(name)
+            return found
+        raise AttributeError(f"module {name!r} has no attribute {part!r}")
+
+    module = ModuleType(name)
+    module.__getattr__ = get  # type: ignore[method-assign]
+    return module
 
 
 def _new_image(cls: type, *arguments: Any, **keywords: Any) -> Any:

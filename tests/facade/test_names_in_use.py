@@ -157,6 +157,18 @@ def test_names_of_modules_are_where_a1111_has_them(a1111: App) -> None:
     assert models.ProgressRequest(skip_current_image=True).skip_current_image and callable(sd_hijack_checkpoint.add)
 
 
+def test_the_lora_module_is_loaded_by_its_path(a1111: App, tmp_path: Path) -> None:
+    from modules import paths, script_loading
+
+    foreign_packages.install()
+    there = script_loading.load_module(str(Path(paths.extensions_builtin_dir, "Lora", "networks.py")))
+    assert there is importlib.import_module("networks") and there.loaded_networks == []
+    (tmp_path / "networks.py").write_text("mine = 1")
+    assert script_loading.load_module(tmp_path / "networks.py").mine == 1
+    with pytest.raises(FileNotFoundError):
+        script_loading.load_module(tmp_path / "Lora" / "networks.py")
+
+
 def test_a_curve_that_overshoots_denoises_wholly(a1111: App) -> None:
     from modules.processing import StableDiffusionProcessingImg2Img  # pyright: ignore[reportMissingImports]
 

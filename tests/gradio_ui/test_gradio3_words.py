@@ -169,3 +169,13 @@ def test_an_input_accordion_holds_its_content(with_scripts: bool) -> None:
     assert enabled.value is True and enabled.elem_id == "more-checkbox"
     assert inside.parent is not None
     page.get_config_file()
+
+
+def test_components_are_found_where_gradio_2_had_them() -> None:
+    from gradio.outputs import Image as Shown  # pyright: ignore[reportMissingImports]
+
+    assert Shown is gr.Image and not hasattr(gr.inputs, "Carousel")     # type: ignore[attr-defined]
+    with gr.Blocks():
+        assert gr.inputs.Textbox(label="Name", default="cat").value == "cat"        # type: ignore[attr-defined]
+        assert gr.inputs.Checkbox(label="Keep", default=True).value is True         # type: ignore[attr-defined]
+        assert gr.inputs.Slider(minimum=0, maximum=9, step=1, default=4).value == 4         # type: ignore[attr-defined]
