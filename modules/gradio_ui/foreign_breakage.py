@@ -72,13 +72,13 @@ def _take_back(app: App, owner: str | None) -> int:
     """Put the originals where functions of ``owner``'s files stand, or where anything else stands (None). How many."""
     changed = [(home, name, value) for home, name, value in _originals if vars(home).get(name) is not value]
     if owner is not None:
-        changed = [(home, name, value) for home, name, value in changed if app.extensions.owner_of(_file_of(vars(home).get(name))) == owner]
+        changed = [(home, name, value) for home, name, value in changed if app.extensions.owner_of(file_of(vars(home).get(name))) == owner]
     for home, name, value in changed:
         setattr(home, name, value)
     return len(changed)
 
 
-def _file_of(value: Any) -> str:
+def file_of(value: Any) -> str:
     if isinstance(value, functools.partial):
         value = value.func
     code = getattr(value, "__code__", None)

@@ -23,6 +23,7 @@ from gradio.components import Component
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current, is_occupied
 from modules.gradio_ui import no_stubs
+from modules.gradio_ui.replaced_events import watched_events
 
 DONE = "_speaks_gradio3"
 UNSHOWN = "unshown"     # class of a row or a column that is in the page, but not to be seen: Gradio 6 shows it when told "hidden"
@@ -90,7 +91,8 @@ def _teach_making(cls: type[Block]) -> None:
             self._is_being_made = False
         _mark(self)
         if is_told:
-            _tell("after", self, told)
+            with watched_events(self):
+                _tell("after", self, told)
 
     cls.__init__ = made  # type: ignore[method-assign]
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -179,3 +180,21 @@ def test_components_are_found_where_gradio_2_had_them() -> None:
         assert gr.inputs.Textbox(label="Name", default="cat").value == "cat"        # type: ignore[attr-defined]
         assert gr.inputs.Checkbox(label="Keep", default=True).value is True         # type: ignore[attr-defined]
         assert gr.inputs.Slider(minimum=0, maximum=9, step=1, default=4).value == 4         # type: ignore[attr-defined]
+
+
+def test_a_click_that_an_extension_put_in_place_is_asked_and_does_not_end_the_page(a1111: App) -> None:  # noqa: F811
+    asked: list[str] = []
+
+    def replace(component: Any, **words: Any) -> None:
+        own = getattr(component, "click", None)
+        if words.get("elem_id") == "narrow":
+            component.click = lambda **keywords: asked.append("narrow")     # takes no function by position
+        if words.get("elem_id") == "wide":
+            component.click = lambda *arguments, **keywords: (asked.append("wide"), own(*arguments, **keywords))[1]     # type: ignore[misc]
+
+    callbacks.on_after_component(replace)
+    with gr.Blocks() as page:
+        for name in ("narrow", "wide"):
+            gr.Button(elem_id=name).click(lambda: None, inputs=[], outputs=[])
+    assert asked == ["wide"] and len(page.fns) == 2
+    assert "click of narrow" in a1111.extensions.troubles.found[0].place
