@@ -59,8 +59,3 @@ def decode_latent_batch(model: Any, batch: Tensor, target_device: Any = None, ch
     """Each latent decoded by itself."""
     decoded = [decode_first_stage(model, each[None])[0] for each in batch]
     return [each.to(target_device) if target_device is not None else each for each in decoded]
-
-
-def store_latent(decoded: Tensor) -> None:
-    """What the page's preview is of; the engine's own sampling shows its own."""
-    state.current_latent = decoded
