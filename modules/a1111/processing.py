@@ -205,7 +205,13 @@ class StableDiffusionProcessing:
 
     def img2img_image_conditioning(self, source_image: Tensor, latent_image: Tensor, image_mask: Any = None, round_image_mask: bool = True) -> Tensor:
         """What a model that also reads a picture is shown: nothing (B, 5, 1, 1) for the others."""
-        return img2img_image_conditioning(self.sd_model, source_image, latent_image, image_mask, round_image_mask)
+        return img2img_image_conditioning(self.sd_model, source_image, latent_image, image_mask, round_image_mask, getattr(self, "depth_map", None))
+
+    def depth2img_image_conditioning(self, source_image: Tensor) -> Tensor:
+        return self.img2img_image_conditioning(source_image, source_image.new_zeros(len(source_image), 4, *(side // 8 for side in source_image.shape[-2:])))
+
+    edit_image_conditioning = depth2img_image_conditioning
+    inpainting_image_conditioning = img2img_image_conditioning
 
     def init(self, all_prompts: Any, all_seeds: Any, all_subseeds: Any) -> None:
         """Called once a run where an extension put its own around it; what A1111 does here is done by then."""
