@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,11 +13,12 @@ from torch import Tensor
 from tqdm.auto import trange
 
 from modules.a1111.ldm_names import append_dims
+from modules.a1111.stubs import is_stub
 from modules.engine.brownian import BrownianNoise
 from modules.engine.sampler_contract import SamplerSpec, StepInfo, Tuning
 from modules.engine.sampler_registry import find_sampler
 
-_SAMPLERS = {
+NAMES = {
     "sample_euler": "Euler", "sample_euler_ancestral": "Euler a", "sample_heun": "Heun", "sample_lms": "LMS", "sample_dpm_2": "DPM2",
     "sample_dpm_2_ancestral": "DPM2 a", "sample_dpmpp_2s_ancestral": "DPM++ 2S a", "sample_dpmpp_sde": "DPM++ SDE", "sample_dpmpp_2m": "DPM++ 2M",
     "sample_dpmpp_2m_sde": "DPM++ 2M SDE", "sample_dpmpp_3m_sde": "DPM++ 3M SDE",
@@ -128,7 +130,7 @@ def _in_its_form(name: str, spec: SamplerSpec) -> Callable[..., Tensor]:
     return sample
 
 
-SAMPLERS = {name: _in_its_form(name, find_sampler(own)) for name, own in _SAMPLERS.items()}
+SAMPLERS = {name: _in_its_form(name, find_sampler(own)) for name, own in NAMES.items()}
 SAMPLING: dict[str, Any] = {
     **SAMPLERS, "torch": torch, "trange": trange, "append_zero": append_zero, "get_sigmas_karras": get_sigmas_karras, "get_sigmas_exponential": get_sigmas_exponential,
     "get_sigmas_polyexponential": get_sigmas_polyexponential, "get_sigmas_vp": get_sigmas_vp, "to_d": to_d, "get_ancestral_step": get_ancestral_step,
@@ -136,6 +138,22 @@ SAMPLING: dict[str, Any] = {
 }  # fmt: skip
 
 
+# what each is asked for beside its sigmas, in A1111's table
+EXTRA_PARAMS: dict[str, list[str]] = {
+    **{name: ["s_churn", "s_tmin", "s_tmax", "s_noise"] for name in ("sample_euler", "sample_heun", "sample_dpm_2")},
+    **{name: ["s_noise"] for name in ("sample_dpm_fast", "sample_dpm_2_ancestral", "sample_dpmpp_2s_ancestral", "sample_dpmpp_sde", "sample_dpmpp_2m_sde", "sample_dpmpp_3m_sde")},
+}
+
+
+def put_in_its_place(func: Any) -> Callable[..., Any] | None:
+    """What an extension put into ``k_diffusion.sampling`` for a sampler, known there or new; None for the house's own. func: a name, the engine's or k-diffusion's."""
+    name = next((name for name, own in NAMES.items() if own == func), func)
+    if not isinstance(name, str) or not name.startswith("sample_"):
+        return None
+    found = vars(sys.modules["k_diffusion.sampling"]).get(name) if "k_diffusion.sampling" in sys.modules else None
+    return found if callable(found) and found is not SAMPLERS.get(name) and not is_stub(found) else None
+
+
 def engine_name(function: Any) -> str | None:
     """The engine's name of one of the samplers above."""
-    return _SAMPLERS.get(getattr(function, "__name__", "")) if any(function is each for each in SAMPLERS.values()) else None
+    return NAMES.get(getattr(function, "__name__", "")) if any(function is each for each in SAMPLERS.values()) else None

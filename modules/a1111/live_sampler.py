@@ -17,7 +17,7 @@ from torch import Tensor
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.inner_model import InnerModel, apply_model_replaced, prediction
 from modules.a1111.kdiffusion import CFGDenoiser, Sampler
-from modules.a1111.kdiffusion_names import engine_name
+from modules.a1111.kdiffusion_names import engine_name, put_in_its_place
 from modules.a1111.patch_points import looked_up
 from modules.a1111.sampler_list import all_samplers_map, create_sampler, engine_sampler
 from modules.engine.hooks import DenoiserCall
@@ -68,7 +68,7 @@ class LiveSampler:
         found = own
         if self.is_asked:
             func = getattr(self.made, "func", None)
-            func = engine_name(func) or func
+            func = put_in_its_place(func) or engine_name(func) or func
             if callable(func):
                 options = getattr(getattr(self.made, "config", None), "options", None) or getattr(self.made, "options", None) or {}
                 found = foreign_spec(self.name, func, options, self.made.model_wrap_cfg)

@@ -138,6 +138,14 @@ def test_a_finished_picture_is_drawn_over_once_more(app: App) -> None:
     assert not found.comments and found.images[0].picture.size == (128, 128)
 
 
+def test_a_function_put_into_k_diffusion_samples(app: App, heard: list[Any]) -> None:
+    plain = drawn(app, "", steps=3, sampler_name="Euler")
+    found = drawn(app, "other euler", steps=3)
+    assert heard == [4] and not found.comments
+    assert np.abs(np.asarray(found.images[0].picture, float) - np.asarray(plain.images[0].picture, float)).max() <= 2
+    assert pixels(drawn(app, "", steps=3)) != pixels(found), "gone with it"
+
+
 def test_sigmas_of_an_extensions_own(app: App) -> None:
     found = drawn(app, "sigmas")
     assert not found.comments and pixels(found) != pixels(drawn(app, ""))

@@ -57,10 +57,19 @@ class ByHand(scripts.Script):
             p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: self.by_own_sampler(p, conditioning, unconditional_conditioning)
         if way == "all by hand":
             p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: self.both_passes(p, conditioning, unconditional_conditioning)
+        if way == "other euler":
+            own = K.sampling.sample_euler_ancestral
+            K.sampling.sample_euler_ancestral = lambda model, x, sigmas, extra_args=None, callback=None, disable=None, eta=1.0: (
+                heard.append(len(sigmas)) or own(model, x, sigmas, extra_args=extra_args, callback=callback, eta=0.0))
+            self.own_euler = own
         if way == "sigmas":
             p.sampler_noise_scheduler_override = lambda steps: torch.cat([torch.linspace(9.0, 1.0, steps), torch.zeros(1)])
         if way == "init":
             p.init = lambda *given: self.init(p, given)
+
+    def postprocess(self, p, processed, way):
+        if way == "other euler":
+            K.sampling.sample_euler_ancestral = self.own_euler
 
     def process_batch(self, p, way, **kwargs):
         if way == "rng":
