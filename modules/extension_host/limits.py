@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import contextvars
 import ctypes
+import gc
 import logging
 import sys
 import sysconfig
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
@@ -64,9 +66,20 @@ def limited(function: Callable[[], Result], *, what: str, seconds: float = SECON
     return answer[0]  # type: ignore[no-any-return]
 
 
+def _frames() -> dict[int, FrameType]:
+    """Where each thread is. Python up to 3.11.7 and 3.12.1 may stand still for ever when it collects garbage in the middle of this (CPython's issue 106883)."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _importing(thread: threading.Thread) -> str | None:
     """The package of all that this thread is in the middle of importing; None for files of strangers."""
-    frame = sys._current_frames().get(thread.ident or 0)
+    frame = _frames().get(thread.ident or 0)
     while frame is not None:
         if frame.f_code.co_name == "_find_and_load" and frame.f_code.co_filename.startswith("<frozen importlib"):
             name = str(frame.f_locals.get("name"))

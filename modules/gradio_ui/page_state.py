@@ -30,6 +30,7 @@ SCRIPT_SETTINGS = (
     "compact_prompt_box",
     "dimensions_and_batch_together",
     "disable_token_counters",
+    "disabled_extensions",
     "do_not_show_images",
     "extra_networks_add_text_separator",
     "extra_networks_card_height",

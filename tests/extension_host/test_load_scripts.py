@@ -1,6 +1,7 @@
 """Extensions' files are loaded as A1111 loads them, and what one of them does stays its own."""
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from pathlib import Path
@@ -88,6 +89,15 @@ def test_a_file_that_never_ends_is_left_behind(tmp_path: Path) -> None:
     host, began = host_of(tmp_path), time.monotonic()
     assert loaded(host, seconds=0.5) == ["other.py"]
     assert time.monotonic() - began < 5 and "0 s" in host.troubles.found[0].sentence
+
+
+def test_no_garbage_is_collected_while_threads_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11.7 stands still for ever where it is: the more threads, the surer."""
+    found: list[bool] = []
+    monkeypatch.setattr(limits.sys, "_current_frames", lambda: found.append(gc.isenabled()) or {})
+    with pytest.raises(limits.TookTooLong):
+        limits.limited(lambda: time.sleep(0.3), what="a test", seconds=0.05)
+    assert found and not any(found) and gc.isenabled()
 
 
 def test_a_package_that_takes_long_is_imported_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
