@@ -31,6 +31,7 @@ SCRIPTS = (
     "jobs.js",
     "canvas_icons.js",
     "canvas_upload.js",
+    "canvas_turned.js",
     "canvas_memory.js",
     "canvas_view.js",
     "canvas_drawing.js",

@@ -162,19 +162,29 @@ def test_a_drawing_survives_a_reload_and_a_new_tab_starts_empty(fake_page: FakeP
     assert fresh.page.evaluate("webui.canvases.img2maskimg.restoring.then(() => Boolean(webui.canvases.img2maskimg.picture))") is False
 
 
-def test_a_webp_that_lies_on_its_side_is_painted_as_it_is_seen(fake_page: FakePage, open_visit: Visit, tmp_path: Path) -> None:
-    browser = open_visit
-    side = Image.Exif()
-    side[0x0112] = 6
-    Image.new("RGB", (96, 64), BLUE).save(tmp_path / "side.webp", exif=side)
-    to_img2img(browser.page, "inpaint")
-    put(browser.page, "img2maskimg", tmp_path / "side.webp")
-    shown = browser.page.evaluate("webui.canvases.img2maskimg.size")
-    stroke(browser.page, "img2maskimg", [(0.3, 0.5), (0.6, 0.5)])
+@pytest.mark.parametrize("mode", ["img2img", "inpaint"])
+@pytest.mark.parametrize("way", [3, 5, 6, 7, 8])
+def test_a_webp_that_lies_on_its_side_is_seen_and_drawn_upright(fake_page: FakePage, open_visit: Visit, tmp_path: Path, way: int, mode: str) -> None:
+    """What is shown, painted on, measured and drawn are the same way round."""
+    browser, canvas = open_visit, "img2maskimg" if mode == "inpaint" else "img2img_image"
+    side, picture = Image.Exif(), Image.new("RGB", (96, 64), BLUE)
+    side[0x0112] = way
+    picture.paste((250, 0, 0), (0, 0, 48, 32))
+    picture.save(tmp_path / "side.webp", exif=side, lossless=True)
+    to_img2img(browser.page, mode)
+    put(browser.page, canvas, tmp_path / "side.webp")
+    if mode == "inpaint":
+        stroke(browser.page, canvas, [(0.3, 0.5), (0.6, 0.5)])
     generate(browser, steps=1)
     assert browser.toasts() == ""
-    init = fake_page.engine.requests[-1].init
-    assert list(init.pictures[0].size) == shown and init.inpaint.mask is not None
+    drawn = fake_page.engine.requests[-1].init.pictures[0].convert("RGB")
+    assert (drawn.height, drawn.width) == ((64, 96) if way < 5 else (96, 64))
+    assert browser.page.evaluate(f"webui.canvases.{canvas}.size") == list(drawn.size)
+    corners = [(x, y) for x in (8, drawn.width - 8) for y in (8, drawn.height - 8)]
+    shown = browser.page.evaluate(
+        """([id, corners]) => { const {picture, size} = webui.canvases[id], flat = webui.newCanvas(...size), paint = flat.getContext("2d");
+        paint.drawImage(picture, 0, 0); return corners.map(([x, y]) => Array.from(paint.getImageData(x, y, 1, 1).data).slice(0, 3)); }""", [canvas, corners])
+    assert [tuple(each) for each in shown] == [drawn.getpixel(each) for each in corners]
 
 
 def test_the_picture_goes_to_the_server_once(fake_page: FakePage, open_visit: Visit, picture: Path) -> None:

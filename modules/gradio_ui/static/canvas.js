@@ -81,17 +81,10 @@ webui.PictureCanvas = class {
 
     // Takes a picture file (Blob); what was painted goes. Throws when the browser cannot read it.
     async put(blob) {
-        const image = new Image();
+        const image = await webui.decodedPicture(await webui.upright(blob));
         image.alt = this.label;
         image.draggable = false;
-        image.src = URL.createObjectURL(blob);
-        try {
-            await image.decode();
-        } catch {
-            URL.revokeObjectURL(image.src);
-            throw new Error("this is not a picture that the browser can read");
-        }
-        const file = await webui.asServerReads(image, blob, Boolean(this.drawing));
+        const file = await webui.asServerReads(image, blob);
         this.drop();
         this.picture = image;
         this.size = [image.naturalWidth, image.naturalHeight];
@@ -244,9 +237,9 @@ webui.PictureCanvas = class {
 
 webui.serverReads = /^image\/(png|jpeg|webp|gif|bmp|avif|tiff)$/;
 
-// The file itself, or as PNG where only the browser can read it (SVG, on some also HEIC), and where the server would see it turned below what is painted.
-webui.asServerReads = async function(image, blob, isPainted) {
-    if (webui.serverReads.test(blob.type) && !(isPainted && await webui.isTurnedWebp(blob))) {
+// The file itself, or as PNG where only the browser can read it (SVG, on some also HEIC).
+webui.asServerReads = async function(image, blob) {
+    if (webui.serverReads.test(blob.type)) {
         return blob;
     }
     if (!image.naturalWidth) {
