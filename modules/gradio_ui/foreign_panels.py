@@ -109,11 +109,12 @@ def save_files(js_data: str, images: Any, do_make_zip: bool, index: int) -> tupl
         picture = image_from_url_text(each)
         if picture is None:
             continue
-        place = (index if index >= 0 else number) - data.get("index_of_first_image", 0)
+        shown = index if index >= 0 else number
+        place = shown - data.get("index_of_first_image", 0)      # of its seed; texts there are for sheets too
         seeds, texts = data.get("all_seeds") or [], data.get("infotexts") or []
         path, _ = save_image(
             picture, folder, "", seed=seeds[place] if 0 <= place < len(seeds) else None, prompt=data.get("prompt"), extension=opts.samples_format,
-            info=texts[place] if 0 <= place < len(texts) else None,
+            info=texts[shown] if shown < len(texts) else None,
         )  # fmt: skip
         saved.append(path)
     words = f"Saved: {os.path.basename(saved[0])}" if len(saved) == 1 else f"Saved {len(saved)} pictures"

@@ -12,21 +12,23 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from modules.application.app import App
+from modules.application.picture_saver import save_options
 from modules.extension_host.install import way_from_elsewhere
-from modules.files.atomic import write_new
-from modules.files.resolver import PathRefused, safe_join
+from modules.files.resolver import PathRefused
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.finished import Finished, finished_job
 from modules.gradio_ui.messages import message_html
 from modules.gradio_ui.output_panel import OutputPanel
 from modules.gradio_ui.shown_files import ShownFiles
-from modules.imaging.filenames import NameFacts, apply_pattern, clean_part, fit_name, folders_named
+from modules.imaging.filenames import NameFacts, apply_pattern, clean_part, fit_name
+from modules.imaging.save import save_file
 from modules.schema.errors import WebuiError
 from modules.schema.own_hosts import is_own_host
 
@@ -60,9 +62,11 @@ class ResultButtons:
         if finished is None:
             return gr.skip(), message_html("There is no picture to save yet.")
         indexes = [_index(chosen)] if self.app.settings.get("save_selected_only") else range(len(finished.images))
+        folder, saved = self.app.paths.output_folder(self.app.settings.get("outdir_save")), []
         try:
-            folder = self._save_folder(finished)
-            saved = [self._save_one(finished, index, folder) for index in indexes if index < len(finished.images)]
+            for index in indexes:
+                if index < len(finished.images):
+                    saved.append(self._save_one(finished, index, folder, saved))
         except (WebuiError, PathRefused, OSError) as error:
             return gr.skip(), message_html(f"The picture could not be saved: {error}", "error")
         words = f"Saved: {saved[0]}" if len(saved) == 1 else f"Saved {len(saved)} pictures into {folder}"
@@ -99,42 +103,56 @@ class ResultButtons:
             return message_html(f"The pictures are in {folder}; it could not be opened from here ({error}).")
         return message_html(f"Opened {folder}.")
 
-    def _save_folder(self, finished: Finished) -> Path:
-        """Of the Save button; ``use_save_to_dirs_for_ui``: with a subfolder named like those of the pictures."""
-        folder = self.app.paths.output_folder(self.app.settings.get("outdir_save"))
-        if not self.app.settings.get("use_save_to_dirs_for_ui"):
-            return folder
-        pattern = self.app.settings.get("directories_filename_pattern") or "[prompt_words]"
-        name = folders_named(apply_pattern(pattern, self._name_facts(finished)))
-        return safe_join(folder, name) if name else folder
-
     def _archive_name(self, finished: Finished) -> str:
         """By ``grid_zip_filename_pattern``; empty: tab and number of pictures."""
         pattern = self.app.settings.get("grid_zip_filename_pattern")
         name = clean_part(apply_pattern(pattern, replace(self._name_facts(finished), for_zip=True)), replace_spaces=False) if pattern else ""
         return fit_name(name or f"{self.tab}-{len(finished.images)}-pictures", "zip")
 
-    def _name_facts(self, finished: Finished) -> NameFacts:
-        info = finished.info
+    def _name_facts(self, finished: Finished, index: int | None = None) -> NameFacts:
+        """Of the job, or of the picture at ``index`` in its gallery."""
+        info, size = finished.info, int(finished.info.get("batch_size") or 1)
+        place = -1 if index is None else index - int(info.get("index_of_first_image") or 0)     # -1: the sheet, which is named as the first picture is
+
+        def of_picture(word: str) -> Any:
+            each = info.get(f"all_{word}s") or ()
+            return each[place] if 0 <= place < len(each) else info.get(word)
+
         return NameFacts(
-            prompt=str(info.get("prompt") or ""),
-            negative_prompt=str(info.get("negative_prompt") or ""),
-            seed=info.get("seed"),
+            prompt=str(of_picture("prompt") or ""),
+            negative_prompt=str(of_picture("negative_prompt") or ""),
+            styles=tuple(info.get("styles") or ()),
+            seed=info.get("seed") if index is None else finished.images[index].seed,
             seeds=tuple(info.get("all_seeds") or ()),
             steps=int(info.get("steps") or 0),
             guidance_scale=float(info.get("cfg_scale") or 0),
             sampler=str(info.get("sampler_name") or ""),
+            schedule=str((info.get("extra_generation_params") or {}).get("Schedule type") or ""),
             model_name=str(info.get("sd_model_name") or ""),
             model_hash=str(info.get("sd_model_hash") or ""),
-            batch_size=int(info.get("batch_size") or 1),
+            vae_stem=str(info.get("sd_vae_name") or "").split(".")[0],
+            batch_size=size,
+            batch_count=-(-len(info.get("all_seeds") or ()) // size) or 1,
+            batch_index=max(place, 0) % size,
+            iteration=max(place, 0) // size,
+            strength=info.get("denoising_strength"),
+            clip_skip=int(info.get("clip_skip") or 1),
+            user=str(finished.job.payload.get("user") or ""),
+            job_started=_moment(info.get("job_timestamp")),
             max_prompt_words=self.app.settings.get("directories_max_prompt_words"),
+            max_part_length=self.app.flags.filenames_max_length,
         )
 
-    def _save_one(self, finished: Finished, index: int, folder: Path) -> Path:
-        image = finished.images[index]
+    def _save_one(self, finished: Finished, index: int, folder: Path, kept: Sequence[Path]) -> Path:
+        """Under the name that its kind of picture gets, ``use_save_to_dirs_for_ui`` saying whether in subfolders too; the file itself stays as it is."""
+        image, get = finished.images[index], self.app.settings.get
         source = self.files.of(finished.job.id, [image])[0]
-        saved = write_new(folder, lambda number: f"{number:05}-{image.seed}{source.suffix}", source.read_bytes(), self.app.numbers.next(folder, ""))
-        if self.app.settings.get("save_write_log_csv"):
+        options = save_options(self.app.settings)
+        pattern = options.pattern or ("[seed]" if options.in_subfolders else "[seed]-[prompt_spaces]")
+        options = replace(options, pattern=pattern, in_subfolders=get("use_save_to_dirs_for_ui"))
+        facts, numbers = self._name_facts(finished, index), self.app.numbers
+        saved = save_file(source.read_bytes(), source.suffix.lstrip("."), folder, facts, options, numbers, infotext=image.infotext, kept=kept)
+        if get("save_write_log_csv"):
             _append_log(folder / "log.csv", finished, index, saved.name)
         return saved
 
@@ -146,6 +164,14 @@ def wire_result_buttons(app: App, tab: str, output: OutputPanel, files: ShownFil
     output.save.click(act.save, inputs=[output.shown_job, output.chosen], outputs=[output.files, output.log], js=chosen_js, **QUICK)
     output.save_zip.click(act.save_zip, inputs=[output.shown_job], outputs=[output.files, output.log], **QUICK)
     output.open_folder.click(act.open_folder, inputs=[output.shown_job], outputs=[output.log], **QUICK)
+
+
+def _moment(stamp: Any) -> datetime:
+    """When a job began, of A1111's words for it."""
+    try:
+        return datetime.strptime(str(stamp), "%Y%m%d%H%M%S")
+    except ValueError:
+        return datetime.now()
 
 
 def _index(text: str) -> int:

@@ -1,6 +1,7 @@
 """One picture to disk under A1111's folders and numbers: never over an existing file, never half of one."""
 from __future__ import annotations
 
+import io
 import os
 import re
 import threading
@@ -103,13 +104,7 @@ def save_image(
     """
     facts = replace(facts, basename=basename)
     extension = _extension(image, options)
-    target = folder
-    if options.in_subfolders:
-        name = apply_pattern(options.subfolder_pattern or "[prompt_words]", facts, image).strip(" ").rstrip("\\/ ")
-        target = safe_join(folder, folders_named(name)) if name else folder
-    decoration = "" if short_name or facts.seed is None else apply_pattern(
-        options.pattern or ("[seed]" if options.in_subfolders else "[seed]-[prompt_spaces]"), facts, image)
-    target, decoration = _split_folders(target, decoration)
+    target, decoration = _place(image, folder, facts, options, short_name=short_name)
     prefix = f"{basename}-" if basename else ""
     used: list[int] = []
 
@@ -138,6 +133,43 @@ def save_image(
     except StorageError as error:
         raise NotBeside(path, error) from error
     return path
+
+
+def save_file(data: bytes, extension: str, folder: Path, facts: NameFacts, options: SaveOptions, numbers: NumberBook, *,
+              infotext: str = "", kept: Container[Path] = ()) -> Path:
+    """Save a picture's file as it is, under the name that ``save_image`` would give the picture; the same is raised.
+
+    infotext: for the text beside it, where the options want one.
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        target, decoration = _place(image, folder, facts, options)
+    used: list[int] = []
+
+    def make_name(number: int) -> str:
+        used.append(number)
+        return fit_name(_stem(number, "", decoration, options.add_number, room=200), extension)
+
+    if options.replace_existing and not options.add_number:
+        path = next(each for number in count() if (each := target / make_name(number)) not in kept)
+        write_bytes(path, data)
+    else:
+        path = write_new(target, make_name, data, numbers.next(target, "") if options.add_number else 0)
+    if options.add_number:
+        numbers.used(target, "", used[-1])
+    if options.save_txt and infotext:
+        _write_text(path, infotext, DISK)
+    return path
+
+
+def _place(image: Image.Image, folder: Path, facts: NameFacts, options: SaveOptions, *, short_name: bool = False) -> tuple[Path, str]:
+    """The folder below ``folder``, and what a name has beside its number."""
+    target = folder
+    if options.in_subfolders:
+        name = apply_pattern(options.subfolder_pattern or "[prompt_words]", facts, image).strip(" ").rstrip("\\/ ")
+        target = safe_join(folder, folders_named(name)) if name else folder
+    decoration = "" if short_name or facts.seed is None else apply_pattern(
+        options.pattern or ("[seed]" if options.in_subfolders else "[seed]-[prompt_spaces]"), facts, image)
+    return _split_folders(target, decoration)
 
 
 def _numbered(path: Path, number: int) -> Path:
@@ -199,7 +231,7 @@ def _encoded(image: Image.Image, infotext: str, extension: str, options: SaveOpt
 def _write_companions(image: Image.Image, path: Path, infotext: str, options: SaveOptions, size: int, storage: Storage) -> None:
     """The text file and the smaller JPEG beside a picture. The picture is saved already: a failure here is a StorageError about them alone."""
     if options.save_txt and infotext:
-        _write_beside(path, "txt", (infotext + "\n").encode("utf-8", errors="replace"), storage)
+        _write_text(path, infotext, storage)
     too_long = 0 < options.copy_above_side < max(image.size)
     if not options.copy_large_as_jpeg or path.suffix != ".png" or not (too_long or size > options.copy_above_megabytes * 1024 * 1024):
         return
@@ -213,6 +245,10 @@ def _write_companions(image: Image.Image, path: Path, infotext: str, options: Sa
     except (OSError, ValueError) as error:
         raise StorageError(f"The JPEG copy of {path.name} was not made: {error}.", "Switch the copy off in Settings.") from error
     _write_beside(path, "jpg", data, storage)
+
+
+def _write_text(path: Path, infotext: str, storage: Storage) -> None:
+    _write_beside(path, "txt", (infotext + "\n").encode("utf-8", errors="replace"), storage)
 
 
 def _write_beside(path: Path, extension: str, data: bytes, storage: Storage) -> None:

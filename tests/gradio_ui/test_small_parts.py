@@ -108,6 +108,26 @@ def test_names_of_archive_and_save_folder_follow_the_settings(behind: Callable[.
     assert archive.name.startswith("all-") and archive.suffix == ".zip" and archive.parent.parent == server.submitter.files.folder
 
 
+def test_saved_pictures_are_named_by_the_pattern_with_or_without_a_number(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    server = behind()
+    folder = server.app.paths.data_dir / "kept"
+    pattern = "[prompt_words]-[seed]-[batch_number]-[width]x[height]-[steps]-[sampler]-[scheduler]"
+    unnumbered = {"save_images_add_number": False, "save_images_replace_action": "Add number suffix"}
+    server.app.settings.update({"outdir_save": str(folder), "samples_filename_pattern": pattern, "save_txt": True, **unnumbered})
+    server.run("task(1)", page.values(prompt="one, two", steps=1, batch_size=2, width=64, height=96, seed=5, sampler_name="Euler", scheduler="Karras"))
+    buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
+
+    def saved(index: int) -> str:
+        return Path(buttons.save("task(1)", str(index))[0]["value"][0]).name
+
+    assert saved(2) == "one two-6-2-64x96-1-Euler-Karras.png" and "Seed: 6" in (folder / "one two-6-2-64x96-1-Euler-Karras.txt").read_text()
+    assert saved(2) == "one two-6-2-64x96-1-Euler-Karras-1.png", "nothing is lost"
+    server.app.settings.update({"save_images_replace_action": "Replace", "samples_filename_pattern": "kept/[seed]"})
+    assert (saved(1), saved(1)) == ("5.png", "5.png") and [each.name for each in (folder / "kept").glob("*.png")] == ["5.png"]
+    server.app.settings.update({"save_images_add_number": True, "samples_filename_pattern": "", "save_to_dirs": False})
+    assert saved(1) == "00000-5-one, two.png"
+
+
 def test_buttons_say_when_there_is_nothing_yet(behind: Callable[..., Behind]) -> None:
     server = behind()
     buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
