@@ -24,6 +24,11 @@ class LiveDict(dict[Any, Any]):
     def __setitem__(self, key: Any, value: Any) -> None:
         self._own[key] = value
 
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
     def __delitem__(self, key: Any) -> None:
         self._own.pop(key, None)
 

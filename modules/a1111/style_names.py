@@ -1,14 +1,14 @@
 """A1111's prompt styles, over styles.csv."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from modules.a1111.app_slot import current
 from modules.a1111.live import LiveDict
-from modules.application.paths import styles_files
-from modules.engine.styles import merge_style, read_styles
+from modules.application.paths import own_styles_file, styles_files
+from modules.engine.styles import Style, change_styles, merge_style, read_styles
 
 
 class PromptStyle(NamedTuple):
@@ -50,14 +50,52 @@ def extract_original_prompts(style: PromptStyle, prompt: str, negative_prompt: s
     return (True, text, negative) if found and found_negative else (False, prompt, negative_prompt)
 
 
+class _Styles(LiveDict):
+    """Those of the files, with what was put in or taken out since the last ``save_styles`` or ``reload``."""
+
+    def __init__(self, source: Callable[[], dict[str, PromptStyle]]) -> None:
+        super().__init__(lambda: {name: style for name, style in source().items() if name not in self.gone})
+        self.gone: set[str] = set()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.gone.discard(key)
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        if key not in self:
+            raise KeyError(key)
+        super().__delitem__(key)
+        self.gone.add(key)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        value = super().pop(key, *default)
+        self.gone.add(key)
+        return value
+
+    def clear(self) -> None:
+        self.gone |= set(self)
+        super().clear()
+
+    def update(self, *others: Any, **values: Any) -> None:
+        self.gone -= set(dict(*others, **values))
+        super().update(*others, **values)
+
+    def taken(self) -> tuple[dict[str, PromptStyle], set[str]]:
+        """(what was put in, the names of what was taken out): nothing of both from now on."""
+        changes, gone = dict(self._own), set(self.gone)
+        self._own.clear()
+        self.gone.clear()
+        return changes, gone
+
+
 class StyleDatabase:
-    """styles: name -> PromptStyle, as the files hold them now."""
+    """styles: name -> PromptStyle, as the files hold them now, and what extensions made of them meanwhile."""
 
     def __init__(self, paths: Any = None) -> None:
         self._paths = None if paths is None else [Path(each) for each in ([paths] if isinstance(paths, str) else paths)]
         self.no_style = PromptStyle("None", "", "", None)
         self.prompt_fields = ["name", "prompt", "negative_prompt"]
-        self.styles = LiveDict(self._read)
+        self.styles = _Styles(self._read)
 
     def _read(self) -> dict[str, PromptStyle]:
         found = read_styles(self._paths if self._paths is not None else styles_files(current().paths))
@@ -71,12 +109,13 @@ class StyleDatabase:
 
     @property
     def path(self) -> str:
-        return str(self.paths[0]) if self.paths else ""
+        return str(self._own_file())
 
     default_path = path
 
     def reload(self) -> None:
-        """The files are read whenever they are asked for."""
+        """The files are read whenever they are asked for; what was not saved is forgotten."""
+        self.styles.taken()
 
     def get_style_prompts(self, styles: Iterable[str]) -> list[str]:
         return [self.styles.get(each, self.no_style).prompt or "" for each in styles]
@@ -91,7 +130,26 @@ class StyleDatabase:
         return apply_styles_to_prompt(prompt, self.get_negative_style_prompts(styles))
 
     def save_styles(self, path: str | None = None) -> None:
-        """Styles are saved by the page."""
+        """Write what was put into ``styles`` and taken out of it since, each to its own file; ``path`` means nothing any more, as in A1111.
+
+        What else the files hold stays. Raises StorageError.
+        """
+        before = self._read()
+        put_in, gone = self.styles.taken()
+        files: dict[Path, dict[str, Style | None]] = {}
+        for name in gone & before.keys():
+            files.setdefault(Path(before[name].path or self.path), {})[name] = None
+        for name, style in put_in.items():
+            place = Path(style.path or (before[name].path if name in before else None) or self.path)
+            files.setdefault(place, {})[name] = Style(name=style.name, prompt=style.prompt or "", negative_prompt=style.negative_prompt or "", path=place)
+        for place, changes in files.items():
+            change_styles(place, changes)
+
+    def _own_file(self) -> Path:
+        """Where new styles go."""
+        if self._paths is None:
+            return own_styles_file(current().paths)
+        return self._paths[0] if self._paths else current().paths.data_dir / "styles.csv"
 
     def extract_styles_from_prompt(self, prompt: str, negative_prompt: str) -> tuple[list[str], str, str]:
         """(names of styles found in the prompts, both without them)."""

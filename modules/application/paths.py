@@ -90,3 +90,9 @@ def styles_files(paths: Paths) -> list[Path]:
     for text in paths.styles_files:
         found += [Path(each) for each in sorted(glob.glob(text))] if "*" in text else [Path(text)]
     return found
+
+
+def own_styles_file(paths: Paths) -> Path:
+    """Where new styles go: the first of the flags that is no pattern."""
+    plain = [Path(text) for text in paths.styles_files if "*" not in text]
+    return plain[0] if plain else next(iter(styles_files(paths)), paths.data_dir / "styles.csv")

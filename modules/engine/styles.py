@@ -6,6 +6,7 @@ import csv
 import io
 import logging
 import os
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ PLACEHOLDER = "{prompt}"
 _COLUMNS = ("name", "prompt", "negative_prompt")
 LONGEST = 10_000_000            # characters of a prompt with its styles
 _LARGEST = 32 * 2**20          # bytes of a file; reading more would hold up every start
+_changing = threading.Lock()     # between reading a file and writing it again nobody else does so
 _FIELD_LIMIT = 10_000_000       # characters; csv's own limit of 131,072 is below what people paste
 
 
@@ -83,28 +85,34 @@ def set_aside_damaged(paths: Iterable[Path]) -> list[str]:
 
 
 def change_style(path: Path, name: str, style: Style | None) -> None:
-    """Write one style into a file in place of what it has under ``name``, at its end if it has nothing; None takes it out. Raises StorageError.
+    """``change_styles`` for one."""
+    change_styles(path, {name: style})
+
+
+def change_styles(path: Path, changes: Mapping[str, Style | None]) -> None:
+    """Write styles into a file, each in place of what it has under that name, at its end if it has nothing; None takes it out. Raises StorageError.
 
     What else is in the file stays: remarks, further columns, styles that another file's hide. The file before is kept as .bak, and one that
     became unreadable meanwhile is set aside, not written over.
     """
-    for sentence in set_aside_damaged([path]):
-        log.warning("%s", sentence)
-    rows, columns = _table(path)
-    found = [n for n, row in enumerate(rows) if row["name"] == name]
-    if style is not None:
-        texts = {"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt}
-        if found:
-            rows[found[-1]] |= texts        # the last of a name is the one that acts
-        else:
-            rows.append(texts)
-    else:
-        rows = [row for n, row in enumerate(rows) if n not in found]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_bytes(path, text.getvalue().encode("utf-8-sig", errors="replace"), backup=True)
+    with _changing:
+        for sentence in set_aside_damaged([path]):
+            log.warning("%s", sentence)
+        rows, columns = _table(path)
+        last = {row["name"]: row for row in rows}       # of a name's rows that one acts
+        for name, style in changes.items():
+            if style is None:
+                rows = [row for row in rows if row["name"] != name]
+                continue
+            row = last.get(name)
+            if row is None:
+                rows.append(row := {})
+            row |= {"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt}
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_bytes(path, text.getvalue().encode("utf-8-sig", errors="replace"), backup=True)
 
 
 def find_styles(prompt: str, negative_prompt: str, styles: Iterable[Style]) -> tuple[list[str], str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from modules.application.app import App
-from modules.application.paths import styles_files
+from modules.application.paths import own_styles_file, styles_files
 from modules.engine.styles import Style, apply_styles, change_style, read_styles
 from modules.files.storage import StorageError
 from modules.gradio_ui.components import bridge_text, late, tool_button
@@ -80,7 +80,7 @@ class StyleShelf:
         if not name or len(name) > _LONGEST_NAME or name.startswith("#") or any(ord(letter) < 32 for letter in name):
             return "A style needs a name of one line that does not begin with #."
         old = read_styles(styles_files(self.app.paths)).get(name)
-        path = old.path if old and old.path else self._own_file()
+        path = old.path if old and old.path else own_styles_file(self.app.paths)
         style = Style(name=name, prompt=prompt or "", negative_prompt=negative_prompt or "", path=path)
         return self._write(path, name, style) or f"Saved style {name}."
 
@@ -97,11 +97,6 @@ class StyleShelf:
         except StorageError as error:
             return str(error)
         return ""
-
-    def _own_file(self) -> Path:
-        """Where new styles go."""
-        plain = [Path(text) for text in self.app.paths.styles_files if "*" not in text]
-        return plain[0] if plain else next(iter(styles_files(self.app.paths)), self.app.paths.data_dir / "styles.csv")
 
 
 def wire_styles_editor(app: App, form: Form, toprow: Toprow, editor: StylesEditor) -> None:
