@@ -43,7 +43,7 @@ def add_file_route(routes: Routes) -> None:
 def served_file(app: App, text: str) -> FileResponse:
     """The answer for ``text``. 404 for everything that may not be shown, there or not: who asks learns nothing."""
     real = _real(app, text)
-    if real is None or not _is_own_style(app, real) and not any(_is_shown(real, each) for each in served_folders(app)):
+    if real is None or (not _is_own_style(app, real) and not any(_is_shown(real, each) for each in served_folders(app))):
         raise HTTPException(404, "File not found")
     media_type = {".js": "text/javascript", ".mjs": "text/javascript"}.get(real.suffix.lower()) or mimetypes.guess_type(real.name)[0]
     return FileResponse(real, media_type=media_type or "application/octet-stream", headers={"Cache-Control": "private, max-age=3600"})
