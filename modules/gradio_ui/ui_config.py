@@ -68,7 +68,9 @@ class UiConfig:
 
 
 def _fits(stored: Any, own: Any, choices: list[str] | None) -> bool:
-    if choices is not None and not isinstance(own, list):
+    if isinstance(own, list | tuple):       # several of the choices
+        return isinstance(stored, list) and (choices is None or all(each in choices for each in stored))
+    if choices is not None:
         return stored in choices
     if isinstance(own, bool) or isinstance(stored, bool):
         return isinstance(own, bool) and isinstance(stored, bool)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import csv
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,14 @@ def test_ui_config_beats_the_pages_values(tmp_path: Path) -> None:
 def test_a_value_that_does_not_fit_is_passed_over(own: object, choices: list[str] | None, stored: object) -> None:
     config = UiConfig(Path("x"), {"txt2img/Name/value": stored})
     assert config.overrides("txt2img", "Name", {"value": own, "choices": choices}) == {}
+
+
+@pytest.mark.parametrize("own", [(), []])
+def test_a_list_of_several_starts_with_those_that_are_in_it(own: Sequence[str]) -> None:
+    """As "Defaults: Apply" writes the styles."""
+    config = UiConfig(Path("ui-config.json"), {"txt2img/Styles/value": ["oil"]})
+    assert config.overrides("txt2img", "Styles", {"value": own, "choices": ["ink", "oil"]}) == {"value": ["oil"]}
+    assert config.overrides("txt2img", "Styles", {"value": own, "choices": ["ink"]}) == {}
 
 
 def test_a_broken_ui_config_is_an_empty_one_and_kept_aside(tmp_path: Path) -> None:
