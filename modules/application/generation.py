@@ -34,7 +34,7 @@ from modules.engine.plan import fixed_seed
 from modules.engine.profile import ProfileOptions, profiled
 from modules.engine.prompt_comments import strip_comments
 from modules.engine.resolved import ResolvedRequest
-from modules.engine.styles import apply_styles, read_styles
+from modules.engine.styles import apply_styles, prompts_of_styles, read_styles
 from modules.families.table import family_named
 from modules.files.resolver import safe_join
 from modules.jobs.job import Job, JobState
@@ -269,6 +269,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
         save_samples=request.output.save_images and not request.output.do_not_save_samples,
         save_grid=request.output.save_images and not request.output.do_not_save_grid,
         prompt_history=not app.flags.no_prompt_history, max_part_length=app.flags.filenames_max_length)
+    plan = replace(plan, styles=prompts_of_styles(request.prompt.styles, styles_files(app.paths)))
     saver = PictureSaver(plan, writer, app.numbers, began, work.noted, earlier=work.earlier, ears=listener)
     listener.saver, listener.writer, listener.networks = saver, writer, NetworkSwitch(components, app.loras, app.hypernetworks)
     try:

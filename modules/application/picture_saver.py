@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from modules.application.outcome import OutputImage, read_again
 from modules.application.paths import Paths
 from modules.application.run_facts import FactsWriter
 from modules.engine.hooks import BatchPlan, GeneratedImage, ImagePlan
+from modules.engine.styles import prompt_without
 from modules.files.atomic import write_text
 from modules.files.resolver import PathRefused
 from modules.files.storage import StorageError
@@ -33,7 +34,10 @@ _MOST_WAITING = 4               # pictures; more would only fill the memory of a
 
 @dataclass(frozen=True, kw_only=True)
 class SavePlan:
-    """Where and whether pictures of one job are saved. folder None: not at all; incomplete: those of an interrupted batch too."""
+    """Where and whether pictures of one job are saved. folder None: not at all; incomplete: those of an interrupted batch too.
+
+    styles: the texts of those that were chosen, by name; "" where there is no such style.
+    """
 
     folder: Path | None
     grid_folder: Path | None
@@ -42,6 +46,7 @@ class SavePlan:
     incomplete: bool
     params_txt: Path | None
     max_part_length: int
+    styles: Mapping[str, str] = field(default_factory=dict)
 
 
 class EarlierPictures:
@@ -275,9 +280,11 @@ class PictureSaver:
         request, models = self._writer.request, self._writer.models
         planned = [each for plan in self.plans for each in plan.images]
         index = image.index if image else 0
-        used = image.facts if image else None
+        used, prompt = image.facts if image else None, image.prompt if image else request.prompt
         return NameFacts(
-            prompt=image.prompt if image else request.prompt,
+            prompt=prompt,
+            prompt_without_styles=prompt_without(prompt, self._plan.styles.values()),
+            styles=tuple(self._plan.styles),
             negative_prompt=image.negative_prompt if image else request.negative_prompt,
             seed=image.seed if image else (planned[0].seed if planned else None),
             seeds=tuple(each.seed for each in planned),

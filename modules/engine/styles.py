@@ -131,6 +131,22 @@ def find_styles(prompt: str, negative_prompt: str, styles: Iterable[Style]) -> t
         prompt, negative_prompt = without, without_negative
 
 
+def prompts_of_styles(names: Iterable[str], paths: Iterable[Path]) -> dict[str, str]:
+    """What the named styles have for prompts, by name; "" where the files have none of that name."""
+    known = read_styles(paths) if (names := tuple(names)) else {}
+    return {name: known[name].prompt if name in known else "" for name in names}
+
+
+def prompt_without(prompt: str, texts: Iterable[str]) -> str:
+    """``prompt`` without the styles' ``texts``, wherever their pieces stand in it: for names, not for drawing."""
+    for text in texts:
+        for piece in text.split(PLACEHOLDER):
+            if piece.strip(" ,"):
+                prompt = prompt.replace(piece, "")
+        prompt = prompt.replace(", ,", ",").strip().strip(",").strip()
+    return prompt
+
+
 def _styles_of(path: Path) -> list[Style]:
     """Those in one file; none when it is missing or empty. Raises NoStyles."""
     rows, _ = _table(path)

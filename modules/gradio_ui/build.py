@@ -37,7 +37,7 @@ from modules.gradio_ui.page_slot import PageSlot
 from modules.gradio_ui.page_state import awaited_ids, fold_count, page_state
 from modules.gradio_ui.param_bindings import connect_paste_params_buttons, tell_fields
 from modules.gradio_ui.png_info_tab import build_png_info_tab
-from modules.gradio_ui.quicksettings import Following, build_quicksettings, wire_fresh_values, wire_quicksettings
+from modules.gradio_ui.quicksettings import Following, build_quicksettings, offer_tabs, wire_fresh_values, wire_quicksettings
 from modules.gradio_ui.send_to import wire_send_buttons
 from modules.gradio_ui.settings_tab import build_settings_tab
 from modules.gradio_ui.shown_files import ShownFiles
@@ -131,6 +131,7 @@ def _built(app: App, slot: PageSlot, *, starting: bool) -> Page:
             for each in (txt2img, img2img):
                 tell_fields(each)
             build_foreign_tabs(app, nav)
+            offer_tabs(row, nav)
         footer = gr.HTML(footer_html(app, chosen_checkpoint(app)), elem_id="footer")
         connect_paste_params_buttons({each.name: each for each in (txt2img, img2img)})
         wire_send_buttons(txt2img, img2img, app.settings.get, more=(extras,))

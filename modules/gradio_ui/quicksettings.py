@@ -43,6 +43,15 @@ def build_quicksettings(app: App, choices: Choices) -> tuple[QuickSetting, ...]:
         return tuple(_build(app, each, choices) for each in known if not isinstance(each.widget, Hidden))
 
 
+def offer_tabs(row: Sequence[QuickSetting], nav: gr.Row) -> None:
+    """Lists of tabs in the row offer those that the page has got by now, beside what is chosen already: an extension's tab that is hidden is not among them."""
+    for each in row:
+        if isinstance(each.component, gr.Dropdown) and isinstance(each.setting.widget, Dropdown) and each.setting.widget.choices == "tabs":
+            names = [str(button.value) for button in nav.children if isinstance(button, gr.Button)]
+            names += [name for name in each.component.value or () if name not in names]
+            each.component.choices = [(name, name) for name in names]
+
+
 def shown_value(app: App, setting: Setting) -> Any:
     """What the row shows for a setting; the stored checkpoint may be written without its hash, or be gone."""
     if setting.key != CHECKPOINT:

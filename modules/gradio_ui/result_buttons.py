@@ -19,7 +19,9 @@ from typing import Any
 import gradio as gr
 
 from modules.application.app import App
+from modules.application.paths import styles_files
 from modules.application.picture_saver import save_options
+from modules.engine.styles import prompt_without, prompts_of_styles
 from modules.extension_host.install import way_from_elsewhere
 from modules.files.resolver import PathRefused
 from modules.gradio_ui.events import QUICK
@@ -118,10 +120,12 @@ class ResultButtons:
             each = info.get(f"all_{word}s") or ()
             return each[place] if 0 <= place < len(each) else info.get(word)
 
+        prompt, styles = str(of_picture("prompt") or ""), tuple(info.get("styles") or ())
         return NameFacts(
-            prompt=str(of_picture("prompt") or ""),
+            prompt=prompt,
+            prompt_without_styles=prompt_without(prompt, prompts_of_styles(styles, styles_files(self.app.paths)).values()),
             negative_prompt=str(of_picture("negative_prompt") or ""),
-            styles=tuple(info.get("styles") or ()),
+            styles=styles,
             seed=info.get("seed") if index is None else finished.images[index].seed,
             seeds=tuple(info.get("all_seeds") or ()),
             steps=int(info.get("steps") or 0),

@@ -136,6 +136,32 @@ def test_saved_pictures_are_named_by_the_pattern_with_or_without_a_number(behind
     assert saved(1) == "00000-5-one, two.png"
 
 
+def test_names_tell_the_styles_and_the_prompt_without_them(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    """Of the pictures as they are saved by themselves, and by the Save button."""
+    server = behind()
+    folder = server.app.paths.data_dir / "kept"
+    (server.app.paths.data_dir / "styles.csv").write_text('name,prompt,negative_prompt\noil,"oil painting of {prompt}, thick",\nflat,"simple, flat",\n')
+    server.app.settings.update({"outdir_save": str(folder), "samples_filename_pattern": "[styles]-[prompt_no_styles]", "save_to_dirs": False})
+    server.run("task(1)", page.values(prompt="a red house", steps=1, seed=5, styles=["oil", "flat"]))
+    (own,) = (each.name for each in server.app.paths.outputs_dir.rglob("*.png") if "grid" not in each.name)
+    buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
+    assert own == Path(buttons.save("task(1)", "0")[0]["value"][0]).name == "00000-oil, flat-a red house.png"
+
+
+def test_lists_of_tabs_above_the_tabs_offer_the_tabs(page: BuiltPage) -> None:
+    import gradio as gr
+
+    from modules.gradio_ui.quicksettings import QuickSetting, offer_tabs
+
+    with gr.Blocks():
+        quick = QuickSetting(setting=page.app.settings.table.by_key["hidden_tabs"], component=gr.Dropdown(["Gone"], value=["Gone"], multiselect=True), refresh=None)
+        with gr.Row() as nav:
+            gr.Button("txt2img")
+            gr.Button("Tab of an extension")
+        offer_tabs([quick], nav)
+    assert [value for _, value in quick.component.choices] == ["txt2img", "Tab of an extension", "Gone"]  # type: ignore[attr-defined]
+
+
 def test_buttons_say_when_there_is_nothing_yet(behind: Callable[..., Behind]) -> None:
     server = behind()
     buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
