@@ -131,7 +131,7 @@ def _built(app: App, slot: PageSlot, *, starting: bool) -> Page:
             for each in (txt2img, img2img):
                 tell_fields(each)
             build_foreign_tabs(app, nav)
-            offer_tabs(row, nav)
+            offer_tabs(app, row, nav, choices)
         footer = gr.HTML(footer_html(app, chosen_checkpoint(app)), elem_id="footer")
         connect_paste_params_buttons({each.name: each for each in (txt2img, img2img)})
         wire_send_buttons(txt2img, img2img, app.settings.get, more=(extras,))

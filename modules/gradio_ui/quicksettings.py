@@ -13,6 +13,7 @@ from gradio.components import Component
 from modules.application.app import App
 from modules.application.build import load_chosen
 from modules.gradio_ui.checkpoint_choice import CHECKPOINT, chosen_checkpoint, shown_title, start_size
+from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.components import bridge_button, bridge_text, tool_button
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form import Form
@@ -43,13 +44,17 @@ def build_quicksettings(app: App, choices: Choices) -> tuple[QuickSetting, ...]:
         return tuple(_build(app, each, choices) for each in known if not isinstance(each.widget, Hidden))
 
 
-def offer_tabs(row: Sequence[QuickSetting], nav: gr.Row) -> None:
-    """Lists of tabs in the row offer those that the page has got by now, beside what is chosen already: an extension's tab that is hidden is not among them."""
+def offer_tabs(app: App, row: Sequence[QuickSetting], nav: gr.Row, choices: ChoiceSources) -> None:
+    """Lists of tabs in the row offer those that the page has got by now, beside those that are chosen: an extension's tab that is hidden is not among the buttons."""
+
+    def names() -> list[str]:
+        chosen = (name for key in ("ui_tab_order", "hidden_tabs") for name in app.settings.get(key) or ())
+        return list(dict.fromkeys([*(str(button.value) for button in nav.children if isinstance(button, gr.Button)), *chosen]))
+
+    choices.sources["tabs"] = names
     for each in row:
         if isinstance(each.component, gr.Dropdown) and isinstance(each.setting.widget, Dropdown) and each.setting.widget.choices == "tabs":
-            names = [str(button.value) for button in nav.children if isinstance(button, gr.Button)]
-            names += [name for name in each.component.value or () if name not in names]
-            each.component.choices = [(name, name) for name in names]
+            each.component.choices = [(name, name) for name in names()]
 
 
 def shown_value(app: App, setting: Setting) -> Any:

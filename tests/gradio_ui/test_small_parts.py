@@ -148,18 +148,23 @@ def test_names_tell_the_styles_and_the_prompt_without_them(behind: Callable[...,
     assert own == Path(buttons.save("task(1)", "0")[0]["value"][0]).name == "00000-oil, flat-a red house.png"
 
 
-def test_lists_of_tabs_above_the_tabs_offer_the_tabs(page: BuiltPage) -> None:
+def test_lists_of_tabs_above_the_tabs_offer_the_tabs(behind: Callable[..., Behind]) -> None:
     import gradio as gr
 
-    from modules.gradio_ui.quicksettings import QuickSetting, offer_tabs
+    from modules.gradio_ui.choices import ChoiceSources
+    from modules.gradio_ui.quicksettings import build_quicksettings, offer_tabs
 
+    app = behind().app
+    app.settings.update({"quicksettings_list": ["hidden_tabs"], "hidden_tabs": ["Gone"]})
+    choices = ChoiceSources.of(app)
     with gr.Blocks():
-        quick = QuickSetting(setting=page.app.settings.table.by_key["hidden_tabs"], component=gr.Dropdown(["Gone"], value=["Gone"], multiselect=True), refresh=None)
+        (quick,) = row = build_quicksettings(app, choices)
         with gr.Row() as nav:
             gr.Button("txt2img")
             gr.Button("Tab of an extension")
-        offer_tabs([quick], nav)
-    assert [value for _, value in quick.component.choices] == ["txt2img", "Tab of an extension", "Gone"]  # type: ignore[attr-defined]
+        offer_tabs(app, row, nav, choices)
+    expected = ["txt2img", "Tab of an extension", "Gone"]
+    assert [value for _, value in quick.component.choices] == expected == choices("tabs"), "also after a refresh"  # type: ignore[attr-defined]
 
 
 def test_buttons_say_when_there_is_nothing_yet(behind: Callable[..., Behind]) -> None:
