@@ -1,4 +1,4 @@
-"""Who may come in: names and passwords of --gradio-auth, --gradio-auth-path and --api-auth, over HTTP Basic."""
+"""Who may come in: names and passwords of --gradio-auth, --gradio-auth-path and --api-auth, over HTTP Basic or a cookie of POST /login."""
 from __future__ import annotations
 
 import base64
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modules.rest_api.sessions import Sessions
 from modules.schema.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -27,18 +28,27 @@ class Credentials:
     """Names and digests of passwords. Empty: nothing is asked of anybody.
 
     page: for everything. api: for /sdapi and /docs as well; with none of its own, the page's hold there too.
+    sessions: of those who said a page's password at POST /login.
     """
 
     page: Mapping[str, bytes] = field(default_factory=dict)
     api: Mapping[str, bytes] = field(default_factory=dict)
+    sessions: Sessions = field(default_factory=Sessions, compare=False)
 
     def needed(self, *, is_api: bool) -> bool:
         """Whether a request to such a route must say who it is."""
         return bool(self.page or self.api) if is_api else bool(self.page)
 
-    def user_of(self, header: str | None, *, is_api: bool) -> str | None:
-        """The user that an Authorization header names with the right password, else None. Takes the same time for every wrong one."""
-        name, password = _basic(header)
+    def user_of(self, headers: Mapping[str, str], *, is_api: bool) -> str | None:
+        """The user whose cookie of POST /login this is, or whom the Authorization header names with the right password, else None."""
+        return self.user_of_cookie(headers.get("cookie"), is_api=is_api) or self.user_named(*_basic(headers.get("authorization")), is_api=is_api)
+
+    def user_of_cookie(self, cookie: str | None, *, is_api: bool) -> str | None:
+        """The user whose session it is. What --api-auth guards it does not open: A1111's API knows no cookies."""
+        return None if is_api and self.api else self.sessions.user_of(cookie)
+
+    def user_named(self, name: str, password: str, *, is_api: bool) -> str | None:
+        """``name`` if the password is right, else None. Takes the same time for every wrong one."""
         known = {**self.page, **self.api} if is_api else self.page
         expected = known.get(name, b"\0" * 32)
         right = hmac.compare_digest(expected, _digest(password))

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from modules.rest_api.credentials import Credentials, Throttle
+from modules.rest_api.login import MOST_FORM, Login
 from modules.schema.own_hosts import is_own_host
 
 Scope = MutableMapping[str, Any]
@@ -56,6 +57,7 @@ class Guard:
         self.app = app
         self.rules = rules
         self._throttle = Throttle()
+        self._login = Login(rules.credentials, self._throttle)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -79,7 +81,8 @@ class Guard:
             await _refuse(scope, receive, send, 413, f"The request holds more than {limit / 2**20:.0f} MB.", self._readable_by(origin))
             return
         body = _Body(receive, limit)
-        await self.app(scope, body.receive, self._with_headers(scope, body.answering(send), origin))
+        inner = self._login if self._login.answers(scope["method"], path_of(scope)) else self.app
+        await inner(scope, body.receive, self._with_headers(scope, body.answering(send), origin))
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, dict[str, str]] | None:
         path, host = path_of(scope), headers.get("host", "")
@@ -87,22 +90,29 @@ class Guard:
             return 421, f"This server is not called {host[:100]!r}. Open it as http://127.0.0.1, or add the name with --cors-allow-origins.", {}
         if _FETCHED_ADDRESS.search(path):
             return 403, "Files are not fetched from addresses.", {}
-        if scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS:
+        method = scope.get("method", "")
+        if scope["type"] == "websocket" or method not in SAFE_METHODS or self._login.closes(method, path):
             sentence = self._cross_site(headers, host)
             if sentence:
                 return 403, sentence, {}
-        return None if _is_preflight(scope, headers) else self._who(scope, headers, path)   # browsers ask without passwords whether they may ask
+        if _is_preflight(scope, headers) or self._login.opens(method, path):    # browsers ask without passwords whether they may ask
+            return None
+        return self._who(scope, headers, path)
 
     def _who(self, scope: Scope, headers: dict[str, str], path: str) -> tuple[int, str, dict[str, str]] | None:
         is_api = bool(_API.match(path))
         credentials = self.rules.credentials
         if not credentials.needed(is_api=is_api):
             return None
+        user = credentials.user_of_cookie(headers.get("cookie"), is_api=is_api)     # nobody guesses a token: those who have one do not wait for those who guess passwords
+        if user is not None:
+            scope.setdefault("state", {})["user"] = user
+            return None
         client = (scope.get("client") or ("unknown",))[0]
         if self._throttle.is_blocked(client):
             return 429, "Too many wrong passwords.", {"retry-after": "1"}
         given = headers.get("authorization")
-        user = credentials.user_of(given, is_api=is_api)
+        user = credentials.user_of(headers, is_api=is_api)
         if user is None:
             if given:
                 self._throttle.wrong(client)
@@ -141,6 +151,8 @@ class Guard:
         return " ".join(["frame-ancestors 'self'", *named]).encode("ascii", "ignore")
 
     def _limit(self, scope: Scope) -> int:
+        if self._login.opens(scope["method"], path_of(scope)):
+            return MOST_FORM
         return MAX_UPLOAD if scope["path"].rstrip("/").endswith("/upload") else self.rules.max_body
 
     def _readable_by(self, origin: str) -> dict[str, str]:

@@ -63,7 +63,7 @@ def _asking(credentials: Credentials, access: Access) -> Any:
 
     def ask(request: Request) -> None:
         is_api = access is Access.API
-        if credentials.needed(is_api=is_api) and credentials.user_of(request.headers.get("authorization"), is_api=is_api) is None:
+        if credentials.needed(is_api=is_api) and credentials.user_of(request.headers, is_api=is_api) is None:
             raise HTTPException(401, "Not authenticated", {"WWW-Authenticate": 'Basic realm="webui", charset="UTF-8"'})
 
     return Depends(ask)
