@@ -17,7 +17,7 @@ from modules.imaging.metadata import read_infotext_from
 from modules.schema.infotext_read import parse_infotext
 
 log = logging.getLogger(__name__)
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
 MOST_PICTURES = 500_000
 MOST_ANSWERED = 500
 _SCAN_PAUSE = 2.0               # seconds between two looks at the folders, at least

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from PIL import Image
+
 from modules.application.app import App
 from modules.files.atomic import write_bytes
 from modules.files.storage import StorageError
@@ -16,6 +18,7 @@ from modules.imaging.metadata import png_bytes
 
 log = logging.getLogger(__name__)
 PREFIX = "webui-shown-"
+_NOT_IN_BROWSERS = frozenset({".tif", ".tiff"})
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class ShownFiles:
 
     def _file(self, name: str, image: ShownImage) -> Path | None:
         try:
+            if image.path is not None and image.path.suffix.lower() in _NOT_IN_BROWSERS:
+                return self._as_png(name, image.path, image.infotext)
             if image.path is not None:
                 return image.path if self._is_served(image.path) else self._copy(name, image.path)
             path = self.folder / f"{name}.png"
@@ -64,6 +69,13 @@ class ShownFiles:
         except (OSError, StorageError) as error:
             log.warning("picture %s cannot be shown: %s", image.path or name, error)
             return None
+
+    def _as_png(self, name: str, path: Path, infotext: str) -> Path:
+        target = self.folder / f"{name}-{path.stem}.png"
+        if not target.exists():
+            with Image.open(path, formats=("TIFF",)) as picture:
+                write_bytes(target, png_bytes(picture, infotext))
+        return target
 
     def _is_served(self, path: Path) -> bool:
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""The parameters text inside a picture file: PNG text, EXIF comment of JPEG, WebP and AVIF, GIF comment."""
+"""The parameters text inside a picture file: PNG text, EXIF comment of JPEG, WebP, AVIF and TIFF, GIF comment. A BMP holds none."""
 from __future__ import annotations
 
 import io
@@ -15,13 +15,14 @@ from modules.schema.errors import InvalidValue
 from modules.schema.infotext_foreign import infotext_of_texts
 
 PNG_KEY = "parameters"
+WITHOUT_TEXT = frozenset({"bmp"})     # formats whose files hold no text: it goes beside them
 MOST_TEXTS = 200                    # that are read of one picture; programs write a handful
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "TIFF", "MPO")      # that are opened; Pillow's readers of others see no file of a stranger
 _PNG_MODES = frozenset({"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"})     # what a PNG holds; a printer's JPEG is CMYK, say
 _UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
 _NOT_FOR_USERS = frozenset({
-    "background", "chromaticity", "comment", "dpi", "duration", "exif", "gamma", "icc_profile", "interlace", "jfif", "jfif_density", "jfif_unit",
-    "jfif_version", "loop", "photoshop", "progression", "progressive", "srgb", "timestamp", "transparency", "version", "adobe", "adobe_transform",
+    "background", "chromaticity", "comment", "compression", "dpi", "duration", "exif", "gamma", "icc_profile", "interlace", "jfif", "jfif_density", "jfif_unit",
+    "jfif_version", "loop", "photoshop", "progression", "progressive", "resolution", "srgb", "timestamp", "transparency", "version", "adobe", "adobe_transform",
 })
 _NOVEL_AI_SAMPLERS = {
     "k_euler_ancestral": "Euler a", "k_euler": "Euler", "k_lms": "LMS", "plms": "PLMS", "ddim": "DDIM", "k_dpmpp_2m": "DPM++ 2M",
@@ -37,14 +38,19 @@ def encode(
 
     texts: what a PNG carries instead, by key, for it can hold many. A text too long for EXIF (64 kB) is left out of a JPEG. Raises InvalidValue for a format that is not known here.
     """
-    file_format = file_format.lower().lstrip(".")
+    file_format = file_format.lower().lstrip(".") or "png"
     if file_format == "png":
         return png_bytes(image, infotext if texts is None else "", texts)
     if file_format == "gif":
+        image = image.convert("RGB") if image.mode in ("CMYK", "I;16") else image
         return _saved(image, "GIF", **({"comment": printable(infotext).encode("utf-8")} if infotext else {}))
-    kind = {"jpg": "JPEG", "jpeg": "JPEG", "jfif": "JPEG", "webp": "WEBP", "avif": "AVIF"}.get(file_format)
+    kind = {"jpg": "JPEG", "jpeg": "JPEG", "jfif": "JPEG", "webp": "WEBP", "avif": "AVIF", "bmp": "BMP", "tif": "TIFF", "tiff": "TIFF"}.get(file_format)
     if kind is None:
-        raise InvalidValue(f"Pictures cannot be saved as {file_format[:20]!r}.", "Choose png, jpg, webp, avif or gif.", field="samples_format")
+        raise InvalidValue(f"Pictures cannot be saved as {file_format[:20]!r}.", "Choose png, jpg, webp, avif, gif, bmp or tiff.", field="samples_format")
+    if kind == "BMP":
+        return _saved(image if image.mode in ("1", "L", "P", "RGB", "RGBA") else image.convert("RGB"), kind)
+    if kind == "TIFF":
+        return _saved(image, kind, **({"exif": exif_bytes(infotext)} if infotext else {}))      # not compressed: libtiff, which compresses, loses the EXIF block
     options: dict[str, Any] = {"quality": max(1, min(100, int(quality)))}
     if kind == "WEBP" and lossless:
         options["lossless"] = True

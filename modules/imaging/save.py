@@ -17,7 +17,7 @@ from modules.files.atomic import write_bytes, write_new
 from modules.files.resolver import PathRefused, safe_join
 from modules.files.storage import DISK, Storage, StorageError
 from modules.imaging.filenames import NameFacts, apply_pattern, clean_folder, fit_name, folders_named
-from modules.imaging.metadata import encode
+from modules.imaging.metadata import WITHOUT_TEXT, encode
 
 _JPEG_SIDE, _WEBP_SIDE = 65_535, 16_383     # pixels; what the formats can hold
 
@@ -230,7 +230,8 @@ def _encoded(image: Image.Image, infotext: str, extension: str, options: SaveOpt
 
 def _write_companions(image: Image.Image, path: Path, infotext: str, options: SaveOptions, size: int, storage: Storage) -> None:
     """The text file and the smaller JPEG beside a picture. The picture is saved already: a failure here is a StorageError about them alone."""
-    if options.save_txt and infotext:
+    only_there = options.embed_infotext and path.suffix[1:].lower() in WITHOUT_TEXT
+    if infotext and (options.save_txt or only_there):
         _write_text(path, infotext, storage)
     too_long = 0 < options.copy_above_side < max(image.size)
     if not options.copy_large_as_jpeg or path.suffix != ".png" or not (too_long or size > options.copy_above_megabytes * 1024 * 1024):

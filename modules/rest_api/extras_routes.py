@@ -54,7 +54,9 @@ def add_extras_routes(routes: Routes) -> None:
         return await run_in_threadpool(fetched_picture, picture, app.settings)
 
     async def run(body: BaseModel, sources: list[Source], user: str) -> Outcome:
-        asked = ExtrasRequest.from_flat({name: getattr(body, name) for name in FIELDS})
+        values = {name: getattr(body, name) for name in FIELDS}
+        values |= {name: values[name] or "None" for name in ("upscaler_1", "upscaler_2")}      # clients leave a choice that was not made empty
+        asked = ExtrasRequest.from_flat(values)
         asked = asked.changed({"show_extras_results": True})    # the answer is the result; "show" was for the page
         job = await run_in_threadpool(submit, app, asked, sources, source="api", save=False, user=user)
         await finished(job)

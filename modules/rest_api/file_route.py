@@ -15,7 +15,7 @@ from modules.application.settings_rules import FOLDERS
 from modules.files.resolver import allowed
 from modules.rest_api.routes import Access, Routes
 
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".bmp"})
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
 EXTENSION_FILES = PICTURES | {".js", ".mjs", ".css", ".json", ".csv", ".txt", ".yml", ".yaml", ".woff", ".woff2", ".ttf", ".mp3", ".ogg", ".wav"}
 NOTES = frozenset({".txt", ".json", ".csv"})
 _NEVER = frozenset({"config.json", "ui-config.json", "cache.json"})

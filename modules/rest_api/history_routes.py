@@ -37,7 +37,8 @@ def add_history_routes(routes: Routes) -> None:
     def picture(id: int) -> dict[str, Any]:
         """One picture with its whole text."""
         found = _found(app, id)
-        return {**_listed(found), "infotext": found.infotext, "url": f"file={found.path}"}
+        url = f"internal/history/{id}/thumb" if found.path.suffix.lower() in (".tif", ".tiff") else f"file={found.path}"    # no browser but Safari shows a TIFF
+        return {**_listed(found), "infotext": found.infotext, "url": url}
 
     def thumb(id: int) -> Response:
         """Its small version."""

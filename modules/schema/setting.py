@@ -25,7 +25,8 @@ class Setting:
 
     key: A1111's name in config.json. section: id of its section. infotext: its key in the "parameters" text; such a
     setting can be an override. axis: its name on the X/Y/Z plot. needs: what must happen before a change acts, "" for
-    nothing. accepts: smallest and largest number, where requests may go beyond the slider.
+    nothing. accepts: smallest and largest number, where requests may go beyond the slider. one_of: the texts that may be
+    typed, in capitals or not; None for any.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Setting:
     needs: str = ""
     description: str = ""
     accepts: tuple[float, float] | None = None
+    one_of: tuple[str, ...] | None = None
 
     @property
     def honoured(self) -> bool:
@@ -125,6 +127,8 @@ class Setting:
             raise self._refuse(value, f"at most {TEXT_LIMIT:,} characters long")
         if self.choices is not None and value not in self.choices:
             raise self._refuse(value, "one of " + ", ".join(self.choices))
+        if self.one_of is not None and value.lower() not in self.one_of:
+            raise self._refuse(value, "one of " + ", ".join(filter(None, self.one_of)))
         if isinstance(self.widget, ColorPicker) and not re.fullmatch(r"#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})", value):
             raise self._refuse(value, "a colour such as #ffffff")
         return value
@@ -165,10 +169,11 @@ def setting(
     needs: str = "",
     description: str = "",
     accepts: tuple[float, float] | None = None,
+    one_of: tuple[str, ...] | None = None,
 ) -> Setting:
     """A Setting; its section is filled in by ``section``."""
     return Setting(
-        key=key, default=default, label=label, widget=widget, infotext=infotext, axis=axis, needs=needs, description=description, accepts=accepts
+        key=key, default=default, label=label, widget=widget, infotext=infotext, axis=axis, needs=needs, description=description, accepts=accepts, one_of=one_of
     )
 
 

@@ -17,6 +17,7 @@ from modules.imaging.grids import grid_rows, image_grid
 from modules.imaging.metadata import encode, exif_bytes, png_bytes, read_infotext_from
 from modules.imaging.save import NumberBook, SaveOptions, save_image
 from modules.schema.errors import InvalidValue
+from modules.schema.settings.saving import PICTURE_FORMATS
 
 FACTS = NameFacts(prompt="a cat", seed=1234567890)
 IMAGE = Image.new("RGB", (16, 16), "blue")
@@ -64,7 +65,7 @@ def test_a_jobs_pictures_do_not_replace_each_other(tmp_path: Path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["same-1.png", "same-2.png", "same.png"]
 
 
-@pytest.mark.parametrize("file_format", ["png", "jpg", "webp", "avif", "gif"])
+@pytest.mark.parametrize("file_format", ["png", "jpg", "webp", "avif", "gif", "tif", "tiff"])
 def test_the_parameters_come_back_from_every_format(tmp_path: Path, file_format: str) -> None:
     path = save_image(IMAGE, tmp_path, FACTS, SaveOptions(file_format=file_format, save_txt=True), NumberBook(), infotext=INFOTEXT)
     assert path.suffix == "." + file_format
@@ -72,6 +73,22 @@ def test_the_parameters_come_back_from_every_format(tmp_path: Path, file_format:
     assert path.with_suffix(".txt").read_text(encoding="utf-8") == INFOTEXT + "\n"
     bare = save_image(IMAGE, tmp_path, FACTS, SaveOptions(file_format=file_format, embed_infotext=False), NumberBook(), infotext=INFOTEXT)
     assert read_infotext_from(bare)[0] is None
+
+
+def test_a_bmp_has_its_parameters_beside_it(tmp_path: Path) -> None:
+    path = save_image(IMAGE, tmp_path, FACTS, SaveOptions(file_format="bmp"), NumberBook(), infotext=INFOTEXT)
+    with Image.open(path) as read:
+        assert read.format == "BMP" and read.size == IMAGE.size
+    assert path.with_suffix(".txt").read_text(encoding="utf-8") == INFOTEXT + "\n"
+    bare = save_image(IMAGE, tmp_path, FACTS, SaveOptions(file_format="bmp", embed_infotext=False), NumberBook(), infotext=INFOTEXT)
+    assert not bare.with_suffix(".txt").exists()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize("file_format", PICTURE_FORMATS)
+def test_every_format_takes_every_kind_of_picture(mode: str, file_format: str) -> None:
+    with Image.open(io.BytesIO(encode(Image.new(mode, (9, 7)), INFOTEXT, file_format))) as read:
+        assert read.size == (9, 7)
 
 
 @pytest.mark.parametrize("text", ["x" * 100_000, "a\0b\ud800c", "\x1b[31m", "\r\n" * 50, "é" * 40_000])

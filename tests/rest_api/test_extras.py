@@ -135,3 +135,11 @@ def test_an_interrupt_takes_effect_within_a_tile(server: RunningServer) -> None:
         assert answers[0].status_code == 200 and answers[0].json()["image"] is None
     finally:
         server.app.settings.set("ESRGAN_tile", 192)
+
+
+@pytest.mark.parametrize("empty", ["", None, "None"])
+def test_a_choice_left_empty_is_no_upscaler(server: RunningServer, empty: str | None) -> None:
+    answer = post(server, image=sent(gradient()), upscaler_1=empty, upscaler_2=empty, upscaling_resize=2)
+    assert received(answer["image"]).size == (40, 24)
+    answer = post(server, image=sent(gradient()), upscaler_1="Lanczos", upscaler_2=empty, upscaling_resize=2)
+    assert received(answer["image"]).size == (80, 48)

@@ -45,7 +45,7 @@ def test_a_program_logs_in_once_and_draws_until_it_logs_out(page_only: RunningSe
     drawn = bot.post(url + "/sdapi/v1/txt2img", json=wanted)
     assert drawn.status_code == 200 and "User: ann" in drawn.json()["info"]
     assert bot.get(url + "/internal/ping").status_code == 200
-    kept = bot.cookies[COOKIE]
+    kept = str(bot.cookies[COOKIE])
     assert bot.get(url + "/logout").json() == {"success": True} and COOKIE not in bot.cookies
     assert requests.get(url + "/sdapi/v1/samplers", cookies={COOKIE: kept}, timeout=10).status_code == 401
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from modules.schema.setting import RELOAD_PAGE, section, setting
 from modules.schema.widgets import Checkbox, ColorPicker, Number, Radio, Slider, TextArea
 
+PICTURE_FORMATS = ("png", "jpg", "jpeg", "jfif", "webp", "avif", "gif", "bmp", "tif", "tiff")  # that pictures can be saved in
+_FORMATS = ("", *PICTURE_FORMATS, *(f".{each}" for each in PICTURE_FORMATS))  # as A1111's users type them; "" is png
+
 SAVING_IMAGES = section(
     "Saving images/grids",
     "saving-images",
     "saving",
     setting("samples_save", True, "Save every image automatically", Checkbox()),
-    setting("samples_format", "png", "File format for images", TextArea(), description="png, jpg, webp, avif, gif."),
+    setting("samples_format", "png", "File format for images", TextArea(), description="png, jpg, webp, avif, gif, bmp, tiff.", one_of=_FORMATS),
     setting(
         "samples_filename_pattern",
         "",
@@ -21,7 +24,7 @@ SAVING_IMAGES = section(
     setting("save_images_add_number", True, "Number in front of the file name", Checkbox()),
     setting("save_images_replace_action", "Replace", "When a file of that name exists", Radio(("Replace", "Add number suffix"))),
     setting("grid_save", True, "Save grids automatically", Checkbox()),
-    setting("grid_format", "png", "File format for grids", TextArea()),
+    setting("grid_format", "png", "File format for grids", TextArea(), one_of=_FORMATS),
     setting("grid_extended_filename", False, "Seed and prompt in the grid's file name", Checkbox()),
     setting("grid_only_if_multiple", True, "No grid file for a single image", Checkbox()),
     setting("grid_prevent_empty_spots", False, "Choose rows so that no cell is empty", Checkbox()),
