@@ -208,6 +208,7 @@ def say_ready(app: App, address: Address, times: StartupTimes, told: str = "") -
     told: more for whoever started it.
     """
     from modules.application.build import preload
+    from modules.gradio_ui.tunnels import open_tunnels
 
     log.info("Running on local URL:  %s", address.url.rstrip("/"))
     if told:
@@ -219,6 +220,7 @@ def say_ready(app: App, address: Address, times: StartupTimes, told: str = "") -
     log.info(times.sentence())
     if opens_browser(app, address) and not app.flags.nowebui and has_display(os.environ):
         webbrowser.open(address.url)
+    open_tunnels(app.flags, address)
     if not app.flags.nowebui:
         app.first_visit.go_first()
     preload(app)
