@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.files.atomic import write_json
-from modules.files.json_object import read_or_set_aside
+from modules.files.json_object import Damaged, read_object, read_or_set_aside
 from modules.schema.errors import WebuiError
 from modules.schema.setting import Section, Setting
 from modules.schema.settings.table import SettingsTable
@@ -29,6 +29,8 @@ class SettingsStore:
         self._lock = threading.RLock()
         self._listeners: dict[str, list[Listener]] = {}
         self.notices: list[str] = []
+        self._unsaved: set[str] = set()             # keys that were set since the file was read or written
+        self._file = _stamp(path)                   # as it was then
         self._stored = self._read()
         self._values = self._checked_values()
 
@@ -53,6 +55,7 @@ class SettingsStore:
             changed = self.get(key) != checked
             self._values[key] = checked
             self._stored[key] = checked
+            self._unsaved.add(key)
         if changed:
             self._tell(key, checked)
         return changed
@@ -82,15 +85,30 @@ class SettingsStore:
         json.dumps(value)
         with self._lock:
             self._stored[key] = value
+            self._unsaved.add(key)
 
     def changed(self) -> dict[str, Any]:
         """The values that differ from their defaults."""
         return {setting.key: value for setting in self._table if setting.key in self._values and (value := self.get(setting.key)) != setting.fresh_default()}
 
     def save(self) -> None:
-        """Write config.json, old or new but never half; the version before stays as config.json.bak. Raises StorageError."""
+        """Write config.json, old or new but never half; the version before stays as config.json.bak. Raises StorageError.
+
+        What another server over the same folder, or a person, wrote there meanwhile stays in the file, but for what was set here too.
+        """
         with self._lock:
+            self._stored |= {key: value for key, value in self._written_by_others().items() if key not in self._unsaved}
             write_json(self.path, self._stored, backup=True)
+            self._file = _stamp(self.path)
+            self._unsaved.clear()
+
+    def _written_by_others(self) -> dict[str, Any]:
+        if _stamp(self.path) == self._file:
+            return {}
+        try:
+            return read_object(self.path)
+        except Damaged:
+            return {}
 
     def on_change(self, key: str, listener: Listener) -> None:
         """Call ``listener`` with each new value of ``key``, on the thread that sets it. Its exceptions go to the log."""
@@ -144,6 +162,15 @@ class OverlaidSettings:
     def get(self, key: str) -> Any:
         """The value of ``key``. Raises UnknownName."""
         return self._values[key] if key in self._values else self.table.find(key).fresh_default()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes whenever a file is written anew; None where there is none."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 def _own(value: Any) -> Any:

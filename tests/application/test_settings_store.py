@@ -39,6 +39,26 @@ def test_values_survive_a_restart_and_foreign_keys_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.group("S20")
+def test_two_servers_over_one_folder_and_an_editor_keep_each_others_settings(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"jpeg_quality": 70}))
+    first, second = store_of(path), store_of(path)
+    first.set("n_rows", 3)
+    first.save()
+    second.set("jpeg_quality", 60)
+    second.keep_unknown("an_extensions", 1)
+    second.save()
+    path.write_text(json.dumps({**json.loads(path.read_text()), "randn_source": "CPU", "n_rows": 5}))       # by hand, while both run
+    first.set("samples_format", "webp")
+    first.save()
+    assert json.loads(path.read_text()) == {"jpeg_quality": 60, "n_rows": 5, "an_extensions": 1, "randn_source": "CPU", "samples_format": "webp"}
+    first.set("n_rows", 3)
+    first.save()                        # the last one to choose decides
+    path.write_text("{ half")
+    second.save()                       # what cannot be read is kept as .bak, as any former version
+    assert store_of(path).get("jpeg_quality") == 60 and not store_of(path).notices
+
+
 def test_refusals_leave_everything_as_it_was(tmp_path: Path) -> None:
     store = store_of(tmp_path / "config.json")
     with pytest.raises(UnknownName, match="CLIP_stop_at_last_layers"):
