@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,8 @@ from modules.schema.flags import Flags
 from modules.schema.own_hosts import is_own_host
 
 SECONDS = 600
+_UNDER_WAY = ".installing-"         # begins the name of a folder that is not looked at yet
+_ABANDONED = 24 * 3600.0            # seconds after which nobody can be at work in one
 SCHEMES = ("https", "http", "ssh", "git")
 MOST_UNPACKED = 4 << 30         # bytes; a small zip file can hold a full disk
 PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "via")
@@ -113,7 +116,7 @@ def _cloned(url: str, folder: Path, name: str, branch: str, schemes: tuple[str, 
     twin = next((each for each in folder.iterdir() if each.is_dir() and plain_address(remote_of(each)) == plain_address(url)), None)
     if twin is not None:            # a second copy would register everything twice
         raise InvalidValue(f"This extension is installed already, in the folder {twin.name}.", "Update it there, or remove that folder first.", field="url")
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".installing-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_UNDER_WAY) as temporary:
         cloned = Path(temporary) / target.name
         wanted = ["--branch", branch] if branch else []
         _run([os.environ.get("GIT", "git"), "clone", "--filter=blob:none", "--recurse-submodules", *wanted, "--", url, str(cloned)], url, schemes)
@@ -133,7 +136,7 @@ def install_from_path(source: Path, folder: Path, *, name: str = "", branch: str
     target = _new_folder(folder, name.strip() or (source.name if source.is_dir() else source.stem))
     if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
         raise InvalidValue(f"{source} holds the folder of extensions itself.", "Give the folder of one extension.", field="url")
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".installing-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_UNDER_WAY) as temporary:
         made = Path(temporary) / target.name
         try:
             if source.is_dir():
@@ -166,7 +169,18 @@ def _new_folder(folder: Path, name: str) -> Path:
     if (folder / name).exists():
         raise InvalidValue(f"There is an extension in the folder {name} already.", "Remove it first, or give another name.", field="name")
     folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
     return folder / name
+
+
+def _clear(folder: Path) -> None:
+    """Take away what an installation left whose server was killed; one that is still under way, of another server say, is younger."""
+    for each in folder.glob(f"{_UNDER_WAY}*"):
+        try:
+            if time.time() - each.lstat().st_mtime > _ABANDONED and each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each, ignore_errors=True)
+        except OSError:
+            continue                # another server was quicker
 
 
 def _run(command: list[str], url: str, schemes: tuple[str, ...]) -> None:

@@ -94,7 +94,7 @@ def _row(setting: Setting, choices: Choices, frozen: bool) -> str:
         notes = [f"{setting.words_html}", *(escape(each) for each in notes if each != setting.description)]
         small = f"<small>{' '.join(notes)}</small>"
     else:
-        small = f"<small>{escape('; '.join(notes))}</small>" if notes else ""
+        small = f"<small>{escape('; '.join([*(each.removesuffix('.') for each in notes[:-1]), notes[-1]]))}</small>" if notes else ""
     default = escape(json.dumps(setting.fresh_default()), quote=True)
     reset = '<button type="button" class="setting-reset" title="Back to the default" aria-label="Back to the default">↺</button>'
     return (

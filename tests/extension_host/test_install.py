@@ -1,7 +1,9 @@
 """Extensions are cloned whole or not at all, and not for everybody."""
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 import zipfile
 from pathlib import Path
 
@@ -58,6 +60,15 @@ def test_a_clone_arrives_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
     assert [each.name for each in tmp_path.iterdir()] == ["good"]
     with pytest.raises(InvalidValue, match="already"):
         install_from_url("https://host.test/good.git", tmp_path)
+
+
+def test_what_a_killed_installation_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    folder = tmp_path / "extensions"
+    for name, age in (("killed", 90_000), ("under-way", 60)):
+        (folder / f".installing-{name}" / "thing").mkdir(parents=True)
+        os.utime(folder / f".installing-{name}", (time.time() - age, time.time() - age))
+    install_from_path(zipped(tmp_path / "thing.zip", {"scripts/a.py": ""}), folder)
+    assert sorted(each.name for each in folder.iterdir()) == [".installing-under-way", "thing"]
 
 
 def zipped(path: Path, files: dict[str, str]) -> Path:

@@ -40,6 +40,11 @@ def test_no_text_of_a_setting_becomes_html() -> None:
     assert "<img" not in form(table)
 
 
+def test_several_notes_under_a_setting_read_as_one_sentence() -> None:
+    frozen = settings_form_html(SETTINGS, lambda _source: (), lambda _setting: True)
+    assert "tiff; frozen by the command line</small>" in frozen and ".; " not in frozen
+
+
 def test_what_stands_in_the_quick_settings_is_not_shown_twice() -> None:
     assert 'data-key="sd_model_checkpoint"' not in form(elsewhere=["sd_model_checkpoint"])
 
