@@ -39,7 +39,7 @@ def test_it_is_told_kept_for_the_next_start_and_opens(tmp_path: Path) -> None:
     assert len(password) >= 12 and f"{USER} / {password}" in told
     known = credentials_from_flags(flags)
     assert known.needed(is_api=False) and known.needed(is_api=True)
-    assert known.user_of(basic(f"{USER}:{password}"), is_api=True) == USER and known.user_of(basic(f"{USER}:x"), is_api=True) is None
+    assert known.user_of({"authorization": basic(f"{USER}:{password}")}, is_api=True) == USER and known.user_of({"authorization": basic(f"{USER}:x")}, is_api=True) is None
     kept = tmp_path / "cache" / "password.txt"
     assert stat.S_IMODE(kept.stat().st_mode) & 0o077 == 0
     assert with_own_password(flags_of("--share", "--data-dir", str(tmp_path)))[0].gradio_auth == flags.gradio_auth

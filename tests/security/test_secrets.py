@@ -83,8 +83,8 @@ def test_passwords_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch
     compared: list[int] = []
     monkeypatch.setattr(credentials.hmac, "compare_digest", lambda a, b: (compared.append(len(a) + len(b)), a == b)[1])
     known: Credentials = credentials_from_flags(parse_flags(["--gradio-auth", "ann:x"], {}).flags)
-    for header in (basic("ann:x"), basic("ann:y"), basic("nobody:x"), basic("ann:" + "y" * 3000), None, "nonsense"):
-        known.user_of(header, is_api=False)
+    for header in (basic("ann:x"), basic("ann:y"), basic("nobody:x"), basic("ann:" + "y" * 3000), "", "nonsense"):
+        known.user_of({"authorization": header}, is_api=False)
     assert compared == [64] * 6 and hmac is credentials.hmac        # digests, of known and unknown users alike
 
 
