@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from modules.a1111 import cards_of_extensions
-from modules.a1111.app_slot import is_occupied
+from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.checkpoint_list import read_metadata
 from modules.a1111.network_types import get_user_metadata
+from modules.application.network_pages import NetworkItem, NetworkPage
 
-extra_pages: list[Any] = []
 allowed_dirs: set[str] = set()
 
 
@@ -35,6 +35,8 @@ def register_default_pages() -> None: ...
 
 def get_metadata(page: str = "", item: str = "") -> dict[str, Any]:
     found = next((each for each in extra_pages if each.name == page), None)
+    if isinstance(found, HousePage):
+        return dict((found.create_item(item) or {}).get("metadata") or {})
     return dict(found.metadata.get(item) or {}) if found else {}
 
 
@@ -100,6 +102,43 @@ class ExtraNetworksPage:
 
     def create_user_metadata_editor(self, ui: Any, tabname: str) -> UserMetadataEditor:
         return UserMetadataEditor(ui, tabname, self)
+
+
+class HousePage(ExtraNetworksPage):
+    """One of the house's own four, as extensions find it in ``extra_pages``."""
+
+    @property
+    def _own(self) -> NetworkPage:
+        return current().network_pages.find(self.name)
+
+    def refresh(self) -> None:
+        self._own.refresh()
+
+    def create_item(self, name: str, index: int | None = None, enable_filter: bool = True) -> dict[str, Any] | None:
+        page = self._own
+        found = next((each for each in page.items() if each.name == name), None)
+        return _as_dict(page, found, index or 0) if found else None
+
+    def list_items(self) -> Iterator[dict[str, Any]]:
+        page = self._own
+        for index, each in enumerate(page.items()):
+            yield _as_dict(page, each, index)
+
+    def allowed_directories_for_previews(self) -> list[str]:
+        return [str(each) for each in self._own.folders]
+
+
+def _as_dict(page: NetworkPage, item: NetworkItem, index: int) -> dict[str, Any]:
+    face, filename = page.face(item), str(item.path or "")
+    return {
+        "name": item.name, "filename": filename, "shorthash": "", "preview": face.preview or None, "description": face.description, "search_terms": [item.search],
+        "prompt": json.dumps(face.prompt), "negative_prompt": json.dumps(face.negative_prompt), "local_preview": f"{os.path.splitext(filename)[0]}.preview.png",
+        "metadata": dict(page.metadata(item)), "sd_version": item.version or "Unknown", "user_metadata": get_user_metadata(filename),
+        "sort_keys": {"default": index, "date_created": int(item.created), "date_modified": f"{int(item.modified)}{item.name.lower()}", "name": item.name.lower(), "path": item.inside.lower()},
+    }  # fmt: skip
+
+
+extra_pages: list[Any] = [HousePage(title) for title in ("Textual Inversion", "Hypernetworks", "Checkpoints", "Lora")]
 
 
 class UserMetadataEditor:

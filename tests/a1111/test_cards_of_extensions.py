@@ -96,3 +96,13 @@ def test_a_page_that_fails_leaves_the_others_alone(a1111: App, spells: Spells, m
 )
 def test_what_a_card_writes_is_read_as_the_page_of_a1111_would(a1111: App, said: Any, meant: str) -> None:
     assert spoken(said) == meant
+
+
+def test_extensions_read_the_houses_pages_as_a1111s(a1111: App) -> None:
+    """One that offers a choice of them took ``extra_pages[0]`` of an empty list; another looks there for what a LoRA was made for."""
+    titles = [each.title for each in network_pages.extra_pages]
+    assert titles[:4] == ["Textual Inversion", "Hypernetworks", "Checkpoints", "Lora"]
+    page = network_pages.extra_pages[2]
+    [found] = [each for each in page.list_items() if each["name"]][:1]
+    assert Path(found["filename"]).is_file() and found["sd_version"] and found["sort_keys"]["name"] == found["name"].lower()
+    assert page.create_item(found["name"]) and Path(found["filename"]).parent in map(Path, page.allowed_directories_for_previews())

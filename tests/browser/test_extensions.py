@@ -55,6 +55,19 @@ def test_an_extension_has_its_tab_scripts_styles_and_events(server: RealServer, 
     assert page.evaluate("opts.hooks_words") == "some"
 
 
+def test_styles_and_scripts_find_a_tab_built_as_in_a1111(server: RealServer, visit: Callable[..., Visit]) -> None:
+    """"#tab_txt2img > div" was each part of the tab: a side panel's grid for all of it squeezed the prompts into a column one letter wide."""
+    page = visit(server.url).page
+    box = page.locator("#txt2img_prompt textarea").bounding_box()
+    assert box and box["width"] > 600 and box["height"] < 100
+    assert page.evaluate("document.getElementById('txt2img_settings').parentNode.parentNode.parentNode.id") == "txt2img_generation"
+    page.click("#txt2img_lora-button")
+    page.click("#txt2img_generation-button")
+    assert page.evaluate("hooksMoved.slice(-2)") == ["txt2img,txt2img_lora", "txt2img,"]
+    assert page.evaluate("get_img2img_tab_index(7, 'a', 8, 9)") == [0, "a"]
+    assert page.evaluate("localSet('hooks', 'kept'), [localGet('hooks'), localRemove('hooks'), localGet('hooks', 'none')]") == ["kept", None, "none"]
+
+
 def test_its_routes_flags_and_settings_are_there(server: RealServer) -> None:
     found = asked(server, "hooks/hello")
     assert found["flag"] is True and found["dir"].endswith("hooks") and found["setting"] == "some"

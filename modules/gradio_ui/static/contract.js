@@ -2,7 +2,7 @@
 
 /* exported args_to_array, setupExtraNetworksForTab, popupId, requestGet, confirm_clear_prompt, titles, updateTooltip, isMobile,
    txt2img_gallery, img2img_gallery, rememberGallerySelection, setTitle, gamepads, attachGalleryListeners, currentImg2imgSourceResolution,
-   updateImg2imgResizeToTextAfterChangingImage, dimensionChange, toggleCss */
+   updateImg2imgResizeToTextAfterChangingImage, dimensionChange, toggleCss, localGet, localSet, localRemove, isEmptyObject, onEdit */
 
 var titles = {};
 var txt2img_gallery = null;
@@ -46,6 +46,35 @@ function toggleCss(key, css, enable) {
     if (style) {
         style.textContent = enable ? css : "";
     }
+}
+
+// ---- small tools: what a browser keeps, what waits for the end of typing ----
+
+function localGet(key, otherwise = null) {
+    return webui.recall(key) || otherwise;
+}
+
+function localSet(key, value) {
+    webui.remember(key, value);
+}
+
+function localRemove(key) {
+    localStorage.removeItem(key);
+}
+
+function isEmptyObject(object) {
+    return Object.keys(object || {}).length === 0;
+}
+
+// Calls ``act`` when ``element`` has not been typed into for ``pause`` milliseconds; the answer does so without a key.
+function onEdit(name, element, pause, act) {
+    let waiting = null;
+    const edited = () => {
+        clearTimeout(waiting);
+        waiting = setTimeout(act, pause);
+    };
+    element.addEventListener("input", edited);
+    return edited;
 }
 
 // ---- hints: words for buttons and labels, by their text ----

@@ -1,6 +1,6 @@
 // Pages of cards beside "Generation". Only the cards in sight are in the page: each page asks the server for slices of its list.
 
-/* exported extraNetworksRefreshTab */
+/* exported extraNetworksRefreshTab, extraNetworksMovePromptToTab */
 
 webui.SLICE = 100;       // cards asked for at once
 webui.ROWS_AROUND = 3;   // rows kept above and below those in sight
@@ -310,19 +310,20 @@ webui.postJson = (url, body) => webui.fetchJson(url, {method: "POST", headers: {
 
 // Setting compact_prompt_box: prompts stand in the left column of "Generation", their buttons over the results;
 // on a page of cards the prompts go along.
-webui.movePrompts = function(tab, panel) {
+// Extensions put a function of their own in its place. id: the panel's of a page of cards, "" for "Generation".
+function extraNetworksMovePromptToTab(tab, id) {
     const prompts = document.getElementById(`${tab}_prompt_container`);
     if (prompts && opts.compact_prompt_box) {
-        const place = document.getElementById(`${panel}_prompts`) || document.getElementById(`${tab}_settings`);
+        const place = (id && document.getElementById(`${id}_prompts`)) || document.getElementById(`${tab}_settings`);
         place.prepend(prompts);
         document.getElementById(`${tab}_results`).prepend(document.getElementById(`${tab}_actions_column`));
         document.getElementById(`${tab}_toprow`).classList.add("moved-away");
     }
-};
+}
 
 webui.networks.opened = function(container) {
     const panel = container.querySelector(":scope > .tab-nav > .selected").getAttribute("aria-controls");
-    webui.movePrompts(container.id.replace(/_extra_tabs$/, ""), panel);
+    extraNetworksMovePromptToTab(container.id.replace(/_extra_tabs$/, ""), webui.networks.panes[panel] ? panel : "", true, true);
     if (webui.networks.panes[panel]) {
         webui.networks.panes[panel].open();
     }

@@ -1,6 +1,7 @@
 // The top tabs: plain buttons over columns that are all in the page from the start.
 
-/* exported switch_to_txt2img, switch_to_img2img, switch_to_img2img_tab, switch_to_inpaint, switch_to_extras, get_tab_index */
+/* exported switch_to_txt2img, switch_to_img2img, switch_to_img2img_tab, switch_to_inpaint, switch_to_extras, get_tab_index, create_tab_index_args,
+   get_img2img_tab_index */
 
 webui.tabButtons = () => Array.from(gradioApp().querySelectorAll("#tabs > .tab-nav > button"));
 
@@ -27,7 +28,27 @@ webui.showTab = function(panelId) {
     window.dispatchEvent(new Event("resize"));  // components that measured themselves while hidden measure again
 };
 
+// Gradio 3 had one element around all that is in a tab's panel: style sheets and scripts of extensions count on it ("#tab_txt2img > div").
+webui.wrapPanel = function(panel) {
+    const wrap = document.createElement("div");
+    wrap.className = "gap";
+    wrap.append(...panel.childNodes);  // with Gradio's own marks, beside which it puts what comes later
+    panel.append(wrap);
+    if (webui.boot.hasForeignScripts) {
+        wrap.querySelectorAll("textarea").forEach(webui.measureAnew);
+    }
+};
+
+// Gradio measured an empty field when an extension's styles had not found what they are for, and made it high for a narrow column.
+webui.measureAnew = function(area) {
+    if (area.value === "") {
+        area.style.removeProperty("height");
+        area.style.removeProperty("overflow-y");
+    }
+};
+
 webui.startTabs = function() {
+    webui.tabPanels().forEach(webui.wrapPanel);
     const nav = webui.find("#tabs > .tab-nav");
     nav.setAttribute("role", "tablist");
     for (const button of webui.tabButtons()) {
@@ -55,6 +76,7 @@ webui.startInnerTabs = function(root) {
         button.setAttribute("aria-controls", panel.id);
         panel.setAttribute("role", "tabpanel");
         panel.setAttribute("aria-labelledby", button.id);
+        webui.wrapPanel(panel);
         button.addEventListener("click", () => webui.showInnerTab(root, buttons, button));
     }
     nav.addEventListener("keydown", (event) => webui.moveAlong(event, buttons));
@@ -138,4 +160,14 @@ function switch_to_extras() {
 function get_tab_index(tabId) {
     const buttons = Array.from(gradioApp().querySelectorAll(`#${tabId} [role=tablist] button[role=tab]`));
     return Math.max(0, buttons.findIndex((button) => button.classList.contains("selected")));
+}
+
+// The arguments of an event, with the chosen tab's number in place of the first.
+function create_tab_index_args(tabId, args) {
+    return [get_tab_index(tabId), ...Array.from(args).slice(1)];
+}
+
+// The same for img2img's tabs, without the last two, which are outputs.
+function get_img2img_tab_index() {
+    return [get_tab_index("mode_img2img"), ...Array.from(arguments).slice(1, -2)];
 }
