@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from modules.extension_host.missing_modules import importing_file, missing_module
+
 log = logging.getLogger(__name__)
 HOUSE = "base"  # the owner of what ships with the program, by A1111's name
 
@@ -80,19 +82,9 @@ def sentence_of(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"it asked the whole program to end (sys.exit, code {error.code}); that was refused"
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return _missing_module(error.name)
+        return missing_module(error.name, importing_file(error))
     words = str(error).strip().splitlines()
     return f"{type(error).__name__}: {words[0][:400]}" if words else type(error).__name__
-
-
-def _missing_module(name: str) -> str:
-    top = name.split(".")[0]
-    if top == "modules":
-        return f"it asks for {name}, which neither A1111 1.10.1 nor this program has; look for another version of it"
-    if top == "scripts" and name != top:
-        return f"it needs the script {name.removeprefix('scripts.').split('.')[0]!r} of another extension, which is not installed, is switched off or failed itself; its own manual says which"
-    return (f"it needs the Python module {top!r}, which is not installed. A start without --skip-install brings what its install.py asks for and what A1111 has;"
-            f" by hand: pip install, in the web UI's own environment, the package that has {top!r}")  # fmt: skip
 
 
 class Registry:

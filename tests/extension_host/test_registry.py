@@ -1,6 +1,10 @@
 """Order of callbacks: as registered, moved by metadata.ini, the user's wishes first."""
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from modules.extension_host.registry import OrderWish, Registry, Troubles, sentence_of
@@ -51,3 +55,21 @@ def test_what_another_extension_should_bring_is_no_package() -> None:
     said = sentence_of(ModuleNotFoundError("No module named 'scripts.sam'", name="scripts.sam"))
     assert "'sam' of another extension" in said and "pip" not in said
     assert "pip install" in sentence_of(ModuleNotFoundError("No module named 'cv3'", name="cv3"))
+
+
+def test_a_missing_module_is_named_for_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An extension's own file, looked for in the wrong folder, and a part of a package of which we have another part: neither is "not installed"."""
+    script = tmp_path / "extensions" / "faces" / "scripts" / "faces.py"
+    script.parent.mkdir(parents=True)
+    (script.parent / "faces_tools.py").touch()
+    monkeypatch.setitem(sys.modules, "vision_package", SimpleNamespace(__version__="0.0.0"))  # type: ignore[arg-type]
+
+    def said(line: str) -> str:
+        script.write_text(line)
+        with pytest.raises(ModuleNotFoundError) as failed:
+            exec(compile(line, str(script), "exec"), {})
+        return sentence_of(failed.value)
+
+    assert "its own file scripts/faces_tools.py" in said("import faces_tools")
+    assert "'vision_package' only a part is here" in sentence_of(ModuleNotFoundError("x", name="vision_package.models"))
+    assert "'no_such_package', which is not installed" in said("import no_such_package.part")
