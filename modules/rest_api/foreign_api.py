@@ -2,16 +2,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
 
 from modules.a1111.app_slot import current
 from modules.application.generation import outcome_of, submit
+from modules.rest_api.direct_calls import endpoint_of
 from modules.rest_api.generation_routes import encoded_pictures, request_of, values_of
 from modules.rest_api.models import ImageToImageResponse, TextToImageResponse
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from modules.schema.table import IMG2IMG, TXT2IMG, ParameterTable
+
+METHODS = {  # A1111's method -> the route whose function it is
+    "extras_single_image_api": ("extra-single-image", "POST"), "extras_batch_images_api": ("extra-batch-images", "POST"), "pnginfoapi": ("png-info", "POST"),
+    "progressapi": ("progress", "GET"), "interrogateapi": ("interrogate", "POST"), "interruptapi": ("interrupt", "POST"), "skip": ("skip", "POST"),
+    "unloadapi": ("unload-checkpoint", "POST"), "reloadapi": ("reload-checkpoint", "POST"), "get_config": ("options", "GET"), "set_config": ("options", "POST"),
+    "get_cmd_flags": ("cmd-flags", "GET"), "get_samplers": ("samplers", "GET"), "get_schedulers": ("schedulers", "GET"), "get_upscalers": ("upscalers", "GET"),
+    "get_latent_upscale_modes": ("latent-upscale-modes", "GET"), "get_sd_models": ("sd-models", "GET"), "get_sd_vaes": ("sd-vae", "GET"),
+    "get_hypernetworks": ("hypernetworks", "GET"), "get_face_restorers": ("face-restorers", "GET"), "get_realesrgan_models": ("realesrgan-models", "GET"),
+    "get_prompt_styles": ("prompt-styles", "GET"), "get_embeddings": ("embeddings", "GET"), "refresh_embeddings": ("refresh-embeddings", "POST"),
+    "refresh_checkpoints": ("refresh-checkpoints", "POST"), "refresh_vae": ("refresh-vae", "POST"), "get_memory": ("memory", "GET"),
+    "get_scripts_list": ("scripts", "GET"), "get_script_info": ("script-info", "GET"), "get_extensions_list": ("extensions", "GET"),
+}  # fmt: skip
 
 
 class Api:
@@ -27,6 +41,14 @@ class Api:
     def img2imgapi(self, img2imgreq: BaseModel) -> ImageToImageResponse:
         """As POST /sdapi/v1/img2img."""
         return ImageToImageResponse(**_drawn(Img2ImgRequest, IMG2IMG, img2imgreq))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """The other methods: what the route of that work answers, read by key or by attribute."""
+        path, method = METHODS.get(name, ("", ""))
+        found = endpoint_of(self.app, f"/sdapi/v1/{path}", method) if path else None
+        if found is None:
+            raise AttributeError(f"A1111's Api has {name} by the route /sdapi/v1/{path}, which is there with --api only." if path else name)
+        return found
 
 
 def _drawn(kind: type[Txt2ImgRequest] | type[Img2ImgRequest], table: ParameterTable, body: BaseModel) -> dict[str, Any]:
