@@ -46,6 +46,8 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     set_up_seeds(p)
     if isinstance(p, StableDiffusionProcessingTxt2Img) and p.enable_hr:
         p.calculate_target_resolution()
+    if isinstance(p, StableDiffusionProcessingImg2Img) and p.initial_noise_multiplier is None:
+        p.initial_noise_multiplier = float(settings.get("initial_noise_multiplier"))   # a replaced p.sample multiplies by it
     if p.scripts is not None:
         p.scripts.process(p)
     request = p.to_request(request_part(p.scripts, p.script_args or ()))

@@ -159,6 +159,14 @@ def test_init_is_called_once_and_what_it_leaves_is_drawn_over(app: App, heard: l
     assert pixels(drawn(app, "init")) == pixels(drawn(app, ""))
 
 
+def test_the_noises_multiplier_is_a_number_on_p(app: App, heard: list[Any]) -> None:
+    """A replaced ``p.sample`` multiplied by None: A1111 has the setting's value there where nobody asked for another."""
+    usual = drawn_over(app, "multiplier")
+    assert heard == [1.0] and pixels(usual) == pixels(drawn_over(app, ""))
+    half = drawn_over(app, "multiplier", override_settings={"initial_noise_multiplier": 0.5})
+    assert heard == [0.5] and pixels(half) != pixels(usual)
+
+
 def test_noise_of_another_rng_is_drawn_from(app: App, heard: list[Any]) -> None:
     assert pixels(drawn(app, "rng")) != pixels(drawn(app, ""))
     drawn(app, "rng")

@@ -21,6 +21,16 @@ def test_modules_are_reached_through_each_other(a1111: App) -> None:
     assert not hasattr(shared, "no_such_module") and not hasattr(shared, "facade")
 
 
+def test_everything_of_processing_brings_what_a1111s_file_imports(a1111: App) -> None:
+    """An extension that takes ``from modules.processing import *`` has ``shared`` and ``devices`` of it."""
+    from modules import shared
+
+    found: dict[str, object] = {}
+    exec("from modules.processing import *", found)
+    assert found["shared"] is shared and found["state"] is shared.state
+    assert {"devices", "np", "torch", "Image", "math", "images", "sd_samplers", "model_hijack", "process_images"} <= found.keys()
+
+
 def test_a1111s_upscale_script_enlarges_pictures(a1111: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``from scripts import postprocessing_upscale``, as in a program whose scripts lie in the folder ``scripts``."""
     foreign_packages.install()

@@ -127,6 +127,25 @@ def test_an_extension_puts_its_own_units_in_place_and_later_jobs_are_as_before(a
         assert pixels(made(app, unit)) == usual
 
 
+def test_units_changed_later_are_read_when_that_is_asked_for(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Extensions with passes of their own call the original's ``controlnet_hack(p)`` after they changed the units."""
+    from internal_controlnet import external_code
+
+    from modules.a1111.script_runner import ScriptRunner
+
+    unit = {"image": in_base64(drawing(0)), "save_detected_map": False}
+    other, process = pixels(made(app, {**unit, "image": in_base64(drawing(1))})), ScriptRunner.process
+
+    def processed(self: ScriptRunner, p: Any) -> None:
+        process(self, p)
+        mine = external_code.ControlNetUnit(enabled=True, model="control-tiny-canny", image=in_base64(drawing(1)), save_detected_map=False)
+        external_code.update_cn_script_in_processing(p, [mine])
+        next(each for each in p.scripts.alwayson_scripts if each.title().lower() == "controlnet").controlnet_hack(p)
+
+    monkeypatch.setattr(ScriptRunner, "process", processed)
+    assert pixels(made(app, unit)) == other
+
+
 def test_units_beyond_the_last_place_count_for_nothing(app: Any) -> None:
     unit = {"image": in_base64(drawing(0)), "save_detected_map": False}
     more = [{**unit, "image": in_base64(drawing(1)), "enabled": False}] * 2

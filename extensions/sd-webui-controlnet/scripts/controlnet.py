@@ -70,6 +70,10 @@ class Script(scripts.Script):
         except cv2.error as error:
             raise ControlRefused(f"ControlNet: the unit's picture cannot be worked on ({error.err}).", "Try another picture or resolution.") from error
 
+    def controlnet_hack(self, p: Any) -> None:
+        """The original's name for reading the units again: extensions change them between passes of their own."""
+        self.process(p, *(p.script_args or ())[self.args_from : self.args_to])
+
     def _add(self, p: Any, unit: ControlNetUnit) -> None:
         if unit.module == "inpaint_only" and isinstance(p, StableDiffusionProcessingImg2Img) and getattr(p, "image_mask", None) is not None:
             unit.module = "inpaint"                 # inpainting keeps the rest already

@@ -45,6 +45,8 @@ class ByHand(scripts.Script):
         self.way, own, own_hires = way, p.sample, getattr(p, "sample_hr_pass", None)
         if way in ("around", "others", "later seeds", "fails"):
             p.sample = functools.wraps(own)(lambda **given: self.around(p, own, given))
+        if way == "multiplier":
+            heard.append(p.initial_noise_multiplier)
         if way == "from noise":
             p.sample = lambda conditioning, unconditional_conditioning, seeds, subseeds, subseed_strength, prompts: self.from_noise(p, conditioning, unconditional_conditioning)
         if way == "from picture":
