@@ -28,7 +28,7 @@ from modules.a1111.stubs import stubbed
 from modules import (  # pyright: ignore[reportAttributeAccessIssue]  # A1111's file imports them, and extensions have them of ``from modules.processing import *``
     devices, errors, extra_networks, face_restoration, images, masking, paths, prompt_parser, rng, scripts, sd_models, sd_samplers, sd_samplers_common, sd_unet, sd_vae, shared,
 )  # fmt: skip
-from modules.shared import cmd_opts, state  # pyright: ignore[reportAttributeAccessIssue]
+from modules.shared import cmd_opts, state  # pyright: ignore[reportAttributeAccessIssue,reportMissingImports]
 from modules.sd_hijack import model_hijack  # pyright: ignore[reportAttributeAccessIssue,reportMissingImports]
 
 create_infotext_ori = create_infotext

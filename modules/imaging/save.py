@@ -156,7 +156,7 @@ def save_file(data: bytes, extension: str, folder: Path, facts: NameFacts, optio
         path = write_new(target, make_name, data, numbers.next(target, "") if options.add_number else 0)
     if options.add_number:
         numbers.used(target, "", used[-1])
-    if options.save_txt and infotext:
+    if infotext and _has_text_beside(path, options):
         _write_text(path, infotext, DISK)
     return path
 
@@ -230,8 +230,7 @@ def _encoded(image: Image.Image, infotext: str, extension: str, options: SaveOpt
 
 def _write_companions(image: Image.Image, path: Path, infotext: str, options: SaveOptions, size: int, storage: Storage) -> None:
     """The text file and the smaller JPEG beside a picture. The picture is saved already: a failure here is a StorageError about them alone."""
-    only_there = options.embed_infotext and path.suffix[1:].lower() in WITHOUT_TEXT
-    if infotext and (options.save_txt or only_there):
+    if infotext and _has_text_beside(path, options):
         _write_text(path, infotext, storage)
     too_long = 0 < options.copy_above_side < max(image.size)
     if not options.copy_large_as_jpeg or path.suffix != ".png" or not (too_long or size > options.copy_above_megabytes * 1024 * 1024):
@@ -246,6 +245,11 @@ def _write_companions(image: Image.Image, path: Path, infotext: str, options: Sa
     except (OSError, ValueError) as error:
         raise StorageError(f"The JPEG copy of {path.name} was not made: {error}.", "Switch the copy off in Settings.") from error
     _write_beside(path, "jpg", data, storage)
+
+
+def _has_text_beside(path: Path, options: SaveOptions) -> bool:
+    """Where it is wanted, and where the picture's own format cannot hold it."""
+    return options.save_txt or (options.embed_infotext and path.suffix[1:].lower() in WITHOUT_TEXT)
 
 
 def _write_text(path: Path, infotext: str, storage: Storage) -> None:
