@@ -123,13 +123,13 @@ class _Ours(NullHooks):
         self.components: Components = model
         self.picture = Image.fromarray(np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8))
         self.latents = self.noise = self.init = torch.empty(0)
-        self.sigmas: list[float] = []
+        self.levels: list[float] = []
         self.image_cond: Tensor | None = None
         grid, encode = denoise_pass.make_grid, img2img.encode_pixels
 
         def noting_grid(*args: Any) -> Any:
             found = grid(*args)
-            self.sigmas = found.whole.tolist()
+            self.levels = found.whole.tolist()
             return found
 
         def noting_init(*args: Any, **kwargs: Any) -> Tensor:
@@ -175,7 +175,7 @@ def reference_pipeline(name: str, ours: _Ours, tensors: Mapping[str, Tensor]) ->
     parts: dict[str, Any] = {"unet": unet_of(name, tensors), "vae": vae_of(tensors), "scheduler": scheduler_of(name, ours)}
     asked: dict[str, Any] = {
         "prompt": PROMPT, "negative_prompt": NEGATIVE, "height": SIZE, "width": SIZE, "guidance_scale": SCALE, "output_type": "latent",
-        "sigmas": ours.sigmas, "num_inference_steps": STEPS, "latents": ours.noise.clone(),
+        "sigmas": ours.levels, "num_inference_steps": STEPS, "latents": ours.noise.clone(),
     }  # fmt: skip
     kind = name.rpartition(" ")[2]
     if name.startswith("SDXL"):
@@ -195,7 +195,7 @@ def reference_pipeline(name: str, ours: _Ours, tensors: Mapping[str, Tensor]) ->
         assert ours.image_cond is not None
         asked |= {"image": ours.picture, "mask_image": Image.new("L", (SIZE, SIZE), 255), "masked_image_latents": ours.image_cond[:, 1:], "strength": 1.0}
     elif kind == "pix2pix":
-        start = ours.noise + ours.init / ours.sigmas[0]         # ours goes on from the picture, which is next to nothing in that noise
+        start = ours.noise + ours.init / ours.levels[0]         # ours goes on from the picture, which is next to nothing in that noise
         asked |= {"image": ours.picture, "image_guidance_scale": PICTURE_SCALE, "latents": start}
         for key in ("sigmas",) if name.startswith("SDXL") else ("sigmas", "height", "width"):
             del asked[key]
@@ -224,7 +224,7 @@ def scheduler_of(name: str, ours: _Ours) -> Any:
     )  # fmt: skip
     if family.is_pix2pix or family.is_depth:
         own = made.set_timesteps
-        made.set_timesteps = lambda *args, **kwargs: own(sigmas=ours.sigmas)    # type: ignore[method-assign]
+        made.set_timesteps = lambda *args, **kwargs: own(sigmas=ours.levels)    # type: ignore[method-assign]
     return made
 
 

@@ -95,12 +95,12 @@ class Ours(NullHooks):
 
     def __init__(self, model: Components, patch: pytest.MonkeyPatch, **asked: Any) -> None:
         self.latents = self.noise = torch.empty(0)
-        self.sigmas: list[float] = []
+        self.levels: list[float] = []
         grid = denoise_pass.make_grid
 
         def noting_grid(*args: Any) -> Any:
             found = grid(*args)
-            self.sigmas = found.whole.tolist()
+            self.levels = found.whole.tolist()
             return found
 
         patch.setattr(denoise_pass, "make_grid", noting_grid)
@@ -183,7 +183,7 @@ def reference_latents(name: str, ours: Ours) -> Tensor:
     transformer, vae, texts = modules_of(name)
     parts: dict[str, Any] = {"transformer": transformer, "vae": vae, "scheduler": library.FlowMatchEulerDiscreteScheduler()}
     noise = ours.noise.clone()
-    asked: dict[str, Any] = {"prompt": PROMPT, "height": SIZE, "width": SIZE, "num_inference_steps": STEPS, "sigmas": ours.sigmas[:-1], "guidance_scale": SCALE, "output_type": "latent"}
+    asked: dict[str, Any] = {"prompt": PROMPT, "height": SIZE, "width": SIZE, "num_inference_steps": STEPS, "sigmas": ours.levels[:-1], "guidance_scale": SCALE, "output_type": "latent"}
     clip = CLIPTokenizer.from_pretrained(VOCABULARY_FOLDER, local_files_only=True)
     if name == "Z-Image":
         parts |= {"text_encoder": texts["qwen3_4b"], "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>")}

@@ -100,6 +100,10 @@ class Stages(NullHooks):
     def before_sampling(self, plan: BatchPlan, noise: torch.Tensor) -> torch.Tensor:
         return noise if self.noise_factor == 1.0 else noise * self.noise_factor
 
+    def second_sampled(self, sampling: Any, plan: BatchPlan, first: torch.Tensor | None) -> None:
+        if first is not None:
+            self.note("hrlow", first)
+
     def latents_ready(self, plan: BatchPlan, latents: torch.Tensor) -> torch.Tensor:
         self.latents.append(latents)
         self.found["latent"] = torch.cat(self.latents).cpu().numpy()
@@ -122,12 +126,6 @@ class Stages(NullHooks):
         wrap(denoise_pass, "make_grid", lambda result, args: self.note("sigmas", result.whole))
         wrap(img2img, "encode_pixels", lambda result, args: self.note("init", result))
         wrap(hires, "encode_pixels", lambda result, args: self.note("init", result))
-
-        def first_pass(run: Any, plan: BatchPlan, first: torch.Tensor) -> Any:
-            self.note("hrlow", first)
-            return hires.second_pass(run, plan, first)
-
-        patch.setattr("modules.engine.generate.second_pass", first_pass)
 
 
 def run_case(case: Case, patch: pytest.MonkeyPatch, noise_factor: float = 1.0) -> tuple[GenerationResult, Stages]:
