@@ -62,6 +62,7 @@ def test_a_request_makes_a1111s_picture(case: Case, app: App, monkeypatch: pytes
     stages, conditionings = Stages(), []
     stages.listen(monkeypatch)
     monkeypatch.setattr(NullHooks, "latents_ready", lambda hooks, plan, latents: stages.latents_ready(plan, latents))
+    monkeypatch.setattr(NullHooks, "second_sampled", lambda hooks, sampling, plan, first: stages.second_sampled(sampling, plan, first))
     encode = run.encode_prompts
 
     def noting(*args: object, **kwargs: object) -> PromptConditioning:
