@@ -11,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from modules.a1111 import app_slot, foreign_packages
+from modules.a1111 import app_slot, callbacks, foreign_packages
 from modules.a1111.process_images import process_images
 from modules.a1111.processing import StableDiffusionProcessingTxt2Img
 from modules.a1111.script_files import load_module
 from modules.a1111.script_host import install_scripts
+from modules.a1111.state import state
 from modules.application.app import App
 from modules.application.generation import generate_blocking
 from modules.application.outcome import Outcome
@@ -176,6 +177,24 @@ def test_noise_of_another_rng_is_drawn_from(app: App, heard: list[Any]) -> None:
 def test_a_sample_that_fails_is_told_and_the_picture_is_made(app: App) -> None:
     failed = drawn(app, "fails")
     assert pixels(failed) == pixels(drawn(app, "")) and any("p.sample failed" in each and "it broke" in each for each in failed.comments)
+
+
+@pytest.mark.parametrize("way", ["around", "own sampler"])
+def test_an_interrupt_ends_a_pass_by_hand_and_the_job(app: App, way: str) -> None:
+    """The half-done picture is kept, as in any other pass."""
+    calls: list[int] = []
+
+    def hear(params: Any) -> None:
+        calls.append(params.sampling_step)
+        if len(calls) == 3:
+            state.interrupt()
+
+    callbacks.on_cfg_denoiser(hear)
+    try:
+        found = drawn(app, way, steps=20, n_iter=2)
+    finally:
+        callbacks.remove_callbacks_for_function(hear)
+    assert len(calls) == 3 and len(found.images) == 1 and not found.comments
 
 
 class Other(StableDiffusionProcessingTxt2Img):
