@@ -373,6 +373,7 @@ class ScriptBridge(PictureEars):
         callbacks.extra_noise_callback(params)
         return params.noise
 
+
 def _at(values: Any, index: int, otherwise: Any) -> Any:
     if not isinstance(values, list | tuple):
         return otherwise if values is None else values

@@ -25,7 +25,6 @@ from modules.engine.denoise_pass import DenoisePass
 from modules.engine.hires import hires_steps
 from modules.engine.hooks import BatchPlan, ImagePlan, is_over
 from modules.engine.pass_outcome import PassOutcome
-from modules.engine.resolved import ResolvedRequest
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.sampler_registry import find_sampler, resolve_schedule
 from modules.engine.upscale import LatentUpscaler
@@ -79,16 +78,14 @@ class ByHand:
         p, function = self.p, replacement(self.p, "sample_hr_pass")
         if function is None:
             return None
-        decoded, before = None, self._outcomes
+        decoded = None
         if first is not None and not self._enlarges_latents():
             pixels = sampling.decoded(first)
             decoded = torch.stack(pixels) * 2 - 1
             self._pixels.append((decoded, pixels))
-        self._outcomes = []
         try:
             return self._tried(function, "p.sample_hr_pass", lambda: function(first, decoded, *self._seeds().values()))
         finally:
-            self._outcomes = before
             p.is_hr_pass = True
 
     def one_pass(self, made: Any, work: DenoisePass, hires: bool) -> PassOutcome | None:
@@ -97,17 +94,13 @@ class ByHand:
         function = replacement(made, name, _SAMPLERS)
         if function is None or self._is_inside:
             return None
-        p, before = self.p, self._outcomes
+        p, steps = self.p, work.steps if hires else None
         given = (work.first_noise,) if work.start is None else (work.start, work.first_noise)
         cond = work.first_noise.new_zeros(len(work.first_noise), 5, 1, 1) if work.image_cond is None else work.image_cond
         words = (p.hr_c, p.hr_uc) if hires else (p.c, p.uc)
-        self._outcomes, steps = [], work.steps if hires else None
         if hasattr(p, "image_conditioning"):
             p.image_conditioning = cond
-        try:
-            return self._tried(function, f"sampler.{name}", lambda: function(p, *given, *words, steps=steps, image_conditioning=cond))
-        finally:
-            self._outcomes = before
+        return self._tried(function, f"sampler.{name}", lambda: function(p, *given, *words, steps=steps, image_conditioning=cond))
 
     def _seeds(self) -> dict[str, Any]:
         p = self.p
@@ -119,8 +112,12 @@ class ByHand:
         return isinstance(run.upscalers.find(hires.upscaler), LatentUpscaler) and run.models.is_in_use(hires.checkpoint_name)
 
     def _tried(self, function: Callable[..., Any], what: str, call: Callable[[], Any]) -> PassOutcome | None:
-        with trouble_of(function, what, self.p):
-            return self._outcome(call())
+        before, self._outcomes = self._outcomes, []     # what comes of it is made of its own passes
+        try:
+            with trouble_of(function, what, self.p):
+                return self._outcome(call())
+        finally:
+            self._outcomes = before
         return None
 
     def _outcome(self, found: Any) -> PassOutcome:
@@ -181,36 +178,34 @@ class ByHand:
         self._bridge.use_sampler(LiveSampler(p, hires=p.is_hr_pass, made=made))
         sampling, hires = self._now(p), bool(p.is_hr_pass)
         request, run = sampling.run.request, sampling.run
-        outcome = self._within(lambda: sampling.asked(self._plan(p.seeds, p.subseeds, count=len(x)), AskedPass(
+        return self._made_by_sampler(p, sampling, AskedPass(
             conditioning=conditioning, noise=x if noise is None else noise, sampler=_spec_of(made), schedule_name=_schedule(run.schedule_name, p, hires),
             steps=int(steps or (hires_steps(request) if hires else request.steps)), start=None if noise is None else x, hires=hires,
             denoising_strength=request.denoising_strength, fixed_steps=steps is not None or request.options.img2img_fix_steps, image_cond=image_cond,
-        )))  # fmt: skip
-        self._outcomes.append(outcome)
-        return outcome.latents
+        ))  # fmt: skip
 
     def launched(self, made: Any, steps: int, function: Callable[[], Tensor]) -> Tensor:
         """``function`` run as a pass of the engine's: it calls the sampler's denoiser. Its start is its own."""
         p, given = made.p, made.sampler_extra_args or {}
         x = made.last_latent if isinstance(made.last_latent, Tensor) else torch.zeros(len(p.seeds), *p.rng.shape)
         self._bridge.use_sampler(LiveSampler(p, hires=p.is_hr_pass, made=made, launched=function))
-        outcome = self._within(lambda: self._now(p).asked(self._plan(p.seeds, p.subseeds, count=len(x)), AskedPass(
+        return self._made_by_sampler(p, self._now(p), AskedPass(
             conditioning=conditioning_of(given["cond"], given["uncond"]), noise=torch.zeros_like(x), sampler=_spec_of(made), schedule_name=self._sampling.run.schedule_name,
             steps=steps, hires=bool(p.is_hr_pass), image_cond=given.get("image_cond"),
-        )))  # fmt: skip
-        self._outcomes.append(outcome)
-        return outcome.latents
+        ))  # fmt: skip
 
     def sigmas(self, p: Any, made: Any, steps: int) -> Tensor:
         sampling = self._now(p)
         return sampling.sigmas(_spec_of(made), _schedule(sampling.run.schedule_name, p, bool(p.is_hr_pass)), steps)
 
-    def _within(self, call: Callable[[], PassOutcome]) -> PassOutcome:
+    def _made_by_sampler(self, p: Any, sampling: BatchSampling, work: AskedPass) -> Tensor:
         before, self._is_inside = self._is_inside, True
         try:
-            return call()
+            outcome = sampling.asked(self._plan(p.seeds, p.subseeds, count=len(work.noise)), work)
         finally:
             self._is_inside = before
+        self._outcomes.append(outcome)
+        return outcome.latents
 
     def _now(self, p: Any = None) -> BatchSampling:
         """With what was changed on ``p``, or on the copy of it that is given, since the batch began."""
@@ -218,7 +213,9 @@ class ByHand:
         whole, hires = (self._changed(names, self.p if p is None else p) for names in (_WHOLE, _HIRES))
         if request.is_img2img:
             whole = {name: value for name, value in whole.items() if name not in ("width", "height")}
-        return self._sampling.changed(_with(request, whole, hires)) if whole or hires else self._sampling
+        if not whole and not hires:
+            return self._sampling
+        return self._sampling.changed(replace(request, **whole, hires=replace(request.hires, **hires)))
 
     def _changed(self, names: dict[str, str], p: Any) -> dict[str, Any]:
         now = {name: getattr(p, name, None) for name in names}
@@ -238,10 +235,6 @@ def replacement(holder: Any, name: str, own: tuple[str, str] = _PROCESSING) -> C
     found = getattr(holder, name, None)
     code = getattr(getattr(found, "__func__", found), "__code__", None)     # functools.wraps copies all but this
     return None if found is None or (code is not None and Path(code.co_filename).parts[-2:] == own) else found
-
-
-def _with(request: ResolvedRequest, whole: dict[str, Any], hires: dict[str, Any]) -> ResolvedRequest:
-    return replace(request, **whole, hires=replace(request.hires, **hires))
 
 
 def _spec_of(made: Any) -> SamplerSpec:

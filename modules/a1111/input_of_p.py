@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from modules.a1111.by_hand import replacement, trouble_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class InputOfP:
@@ -27,10 +24,7 @@ class InputOfP:
             return
         self._is_called = True
         with trouble_of(function, "p.init", p):
-            self._call(function)
-
-    def _call(self, function: Callable[..., Any]) -> None:
-        function(self._p.all_prompts, self._p.all_seeds, self._p.all_subseeds)
+            function(p.all_prompts, p.all_seeds, p.all_subseeds)
 
     def taken(self, latents: Tensor) -> Tensor:
         """``latents`` of a batch (B, C, h, w), or what was put on ``p.init_latent`` in their place since the run began."""

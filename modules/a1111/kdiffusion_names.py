@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from modules.a1111.stubs import is_stub
 from modules.engine.brownian import BrownianNoise
 from modules.engine.sampler_contract import SamplerSpec, StepInfo, Tuning
 from modules.engine.sampler_registry import find_sampler
+from modules.engine.schedules import karras_sigmas, polyexponential_sigmas
 
 NAMES = {
     "sample_euler": "Euler", "sample_euler_ancestral": "Euler a", "sample_heun": "Heun", "sample_lms": "LMS", "sample_dpm_2": "DPM2",
@@ -35,9 +35,8 @@ def append_zero(x: Tensor) -> Tensor:
 
 
 def get_sigmas_karras(n: int, sigma_min: float, sigma_max: float, rho: float = 7.0, device: Any = "cpu") -> Tensor:
-    """(n + 1,) falling, 0 at the end. Source: Karras et al. 2022, equation 5."""
-    low, high = (float(each) ** (1 / rho) for each in (sigma_min, sigma_max))
-    return append_zero((high + torch.linspace(0, 1, n, device=_here(device)) * (low - high)) ** rho).to(_here(device))
+    """(n + 1,) falling, 0 at the end."""
+    return karras_sigmas(n, float(sigma_min), float(sigma_max), rho).to(_here(device))
 
 
 def get_sigmas_exponential(n: int, sigma_min: float, sigma_max: float, device: Any = "cpu") -> Tensor:
@@ -45,9 +44,7 @@ def get_sigmas_exponential(n: int, sigma_min: float, sigma_max: float, device: A
 
 
 def get_sigmas_polyexponential(n: int, sigma_min: float, sigma_max: float, rho: float = 1.0, device: Any = "cpu") -> Tensor:
-    """Log sigma falls as a power ``rho`` of the way."""
-    low, high = math.log(sigma_min), math.log(sigma_max)
-    return append_zero(torch.exp(torch.linspace(1, 0, n, device=_here(device)) ** rho * (high - low) + low))
+    return polyexponential_sigmas(n, float(sigma_min), float(sigma_max), rho).to(_here(device))
 
 
 def get_sigmas_vp(n: int, beta_d: float = 19.9, beta_min: float = 0.1, eps_s: float = 1e-3, device: Any = "cpu") -> Tensor:

@@ -59,10 +59,14 @@ def uniform(request: ScheduleInput) -> Tensor:
 
 
 def karras(request: ScheduleInput) -> Tensor:
-    """Source: Karras et al. 2022 (arXiv:2206.00364), equation 5."""
-    rho = request.rho or 7.0
-    ramp = torch.linspace(0, 1, request.steps)
-    low, high = request.sigma_min ** (1 / rho), request.sigma_max ** (1 / rho)
+    """Karras et al.'s."""
+    return karras_sigmas(request.steps, request.sigma_min, request.sigma_max, request.rho or 7.0)
+
+
+def karras_sigmas(steps: int, sigma_min: float, sigma_max: float, rho: float) -> Tensor:
+    """(steps + 1,). Source: Karras et al. 2022 (arXiv:2206.00364), equation 5."""
+    ramp = torch.linspace(0, 1, steps)
+    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
     return _with_zero((high + ramp * (low - high)) ** rho)
 
 
@@ -72,9 +76,14 @@ def exponential(request: ScheduleInput) -> Tensor:
 
 
 def polyexponential(request: ScheduleInput) -> Tensor:
-    """Log sigma falls as a power ``rho`` of the way; rho 1 is Exponential."""
-    ramp = torch.linspace(1, 0, request.steps) ** (request.rho or 1.0)
-    return _with_zero(torch.exp(ramp * (math.log(request.sigma_max) - math.log(request.sigma_min)) + math.log(request.sigma_min)))
+    """A power of log sigma; with rho 1 it is Exponential."""
+    return polyexponential_sigmas(request.steps, request.sigma_min, request.sigma_max, request.rho or 1.0)
+
+
+def polyexponential_sigmas(steps: int, sigma_min: float, sigma_max: float, rho: float) -> Tensor:
+    """(steps + 1,). Log sigma falls as a power ``rho`` of the way."""
+    ramp = torch.linspace(1, 0, steps) ** rho
+    return _with_zero(torch.exp(ramp * (math.log(sigma_max) - math.log(sigma_min)) + math.log(sigma_min)))
 
 
 def _timestep_range(request: ScheduleInput) -> tuple[float, float]:

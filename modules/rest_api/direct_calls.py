@@ -4,8 +4,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -68,21 +68,8 @@ def _takes_a_body(parameter: inspect.Parameter) -> bool:
 
 def _waited_for(handler: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     """On a thread of its own: whoever calls may have a running loop, in which nothing can be waited for."""
-    answer: list[Any] = []
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            answer.append(asyncio.run(handler(**arguments)))
-        except BaseException as error:  # raised where it was asked for
-            failure.append(error)
-
-    thread = threading.Thread(target=work, name="direct-call")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return answer[0]
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="direct-call") as pool:
+        return pool.submit(lambda: asyncio.run(handler(**arguments))).result()
 
 
 def endpoint_of(server: FastAPI, path: str, method: str) -> Callable[..., Any] | None:
