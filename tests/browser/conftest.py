@@ -71,11 +71,15 @@ class Visit:
         """As a script or an extension does it: value and input event, without leaving the field."""
         self.page.evaluate("([id, value]) => webui.setField(webui.field(id), value)", [elem_id, str(value)])
 
-    def generate(self, prompt: str, **fields: object) -> None:
-        """Type, set, click. fields: elem_ids without their tab."""
+    def fill(self, prompt: str, **fields: object) -> None:
+        """Type and set. fields: elem_ids without their tab."""
         self.page.fill("#txt2img_prompt textarea", prompt)
         for name, value in fields.items():
             self.set(f"txt2img_{name}", value)
+
+    def generate(self, prompt: str, **fields: object) -> None:
+        """``fill``, and click."""
+        self.fill(prompt, **fields)
         self.click_generate("txt2img")
 
     def click_generate(self, tab: str) -> None:

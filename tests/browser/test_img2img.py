@@ -187,6 +187,23 @@ def test_a_webp_that_lies_on_its_side_is_seen_and_drawn_upright(fake_page: FakeP
     assert [tuple(each) for each in shown] == [drawn.getpixel(each) for each in corners]
 
 
+def test_generate_waits_for_a_picture_that_is_still_being_read_and_the_last_of_two_stays(fake_page: FakePage, open_visit: Visit, tmp_path: Path) -> None:
+    page, paths = open_visit.page, {name: tmp_path / f"{name}.png" for name in ("white", "black", "teal")}
+    for name, path in paths.items():
+        Image.new("RGB", (64, 64), name).save(path)
+    to_img2img(page)
+    put(page, "img2img_image", paths["white"])
+    page.evaluate("""() => { const read = webui.decodedPicture, waits = [600, 300];
+        webui.decodedPicture = async(blob) => { await new Promise((resolve) => setTimeout(resolve, waits.shift() || 0)); return read(blob); }; }""")
+    for name in ("black", "teal"):
+        page.set_input_files("#img2img_image input[type=file]", paths[name])
+    generate(open_visit, steps=1)
+    assert fake_page.engine.requests[-1].init.pictures[0].convert("RGB").getpixel((9, 9)) == (0, 128, 128)
+    page.wait_for_timeout(400)                          # by then the first is read too
+    generate(open_visit, steps=1)
+    assert fake_page.engine.requests[-1].init.pictures[0].convert("RGB").getpixel((9, 9)) == (0, 128, 128)
+
+
 def test_the_picture_goes_to_the_server_once(fake_page: FakePage, open_visit: Visit, picture: Path) -> None:
     browser = open_visit
     to_img2img(browser.page, "inpaint_upload")

@@ -143,11 +143,12 @@ def test_a_lost_connection_is_said_and_survived(fake_page: FakePage, visit: Call
 
 
 def test_a_click_that_never_arrives_is_told(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
-    browser.page.route("**/run/predict*", lambda route: route.abort())
-    browser.generate("lost", **SMALL)
+    browser, lost = visit(fake_page.url), [True]
+    browser.page.on("framenavigated", lambda _: lost.clear())
+    browser.page.route("**/run/predict*", lambda route: route.abort() if lost else route.continue_())
     with browser.page.expect_navigation():  # Gradio reloads the page when a request of its own fails
-        browser.page.unroute("**/run/predict*")
+        browser.fill("lost", **SMALL)
+        browser.page.click("#txt2img_generate")
     browser.page.wait_for_selector(".webui-toast.error")
     assert "did not reach the server" in browser.toasts()
     browser.wait_idle()

@@ -27,6 +27,8 @@ webui.PictureCanvas = class {
         this.layerFile = new webui.UploadedFile("drawing.png");
         this.layerVersion = 0;  // of the drawing in layerFile
         this.listeners = [];
+        this.arrivals = 0;    // pictures that were put here, or taken away
+        this.arriving = null; // resolves when the last of them is here
         this.root = place.closest(".webui-canvas");
         this.root.prepend(place);  // out of Gradio's text block, whose style would reach in
         this.drawing = ["mask", "sketch", "colour-mask"].includes(this.kind) ? new webui.Drawing() : null;
@@ -79,12 +81,23 @@ webui.PictureCanvas = class {
         webui.callAll(this.listeners, this);
     }
 
-    // Takes a picture file (Blob); what was painted goes. Throws when the browser cannot read it.
-    async put(blob) {
+    // Takes a picture file (a Blob, or a promise of one); what was painted goes. Throws when the browser cannot read it.
+    // Of several on their way the last one stays, whichever takes longest.
+    put(blob) {
+        this.arrivals++;
+        return this.arriving = this.arrive(blob, this.arrivals);
+    }
+
+    async arrive(promised, turn) {
+        const blob = await promised;
         const image = await webui.decodedPicture(await webui.upright(blob));
         image.alt = this.label;
         image.draggable = false;
         const file = await webui.asServerReads(image, blob);
+        if (turn !== this.arrivals) {
+            URL.revokeObjectURL(image.src);
+            return;
+        }
         this.drop();
         this.picture = image;
         this.size = [image.naturalWidth, image.naturalHeight];
@@ -109,6 +122,7 @@ webui.PictureCanvas = class {
     }
 
     remove() {
+        this.arrivals++;
         this.drop();
         this.chooser.value = "";
         this.tools.setFull(false);
@@ -119,7 +133,7 @@ webui.PictureCanvas = class {
 
     async restore() {
         const [picture, drawing] = await Promise.all(["picture", "drawing"].map((what) => webui.keptBlob(this.id, what)));
-        if (!picture || this.picture) {
+        if (!picture || this.arrivals > 0) {
             return;
         }
         await this.put(picture).catch((error) => console.warn("a kept picture could not be read", error));
@@ -193,7 +207,7 @@ webui.PictureCanvas = class {
         }
         const url = event.dataTransfer.getData("text/uri-list") || event.dataTransfer.getData("text/plain");
         if (URL.canParse(url, location.href) && new URL(url, location.href).origin === location.origin) {  // from a gallery of this page
-            await webui.fetchPicture(url).then((blob) => this.put(blob)).catch((error) => webui.toast(`${this.label}: ${error.message}.`, "error"));
+            await this.putOrTell(webui.fetchPicture(url));
         } else {
             webui.toast(`${this.label}: drop a picture file.`, "error");
         }
@@ -218,8 +232,9 @@ webui.PictureCanvas = class {
         return new Promise((resolve) => this.composite().toBlob(resolve, "image/png"));
     }
 
-    // What the server gets, as JSON text.
+    // What the server gets, as JSON text: with a picture that is still being read where Generate was quicker.
     async content() {
+        await Promise.allSettled([this.arriving]);
         try {
             const drawing = this.drawing && this.picture ? await (await this.drawn()).onServer() : null;
             return JSON.stringify({picture: await this.file.onServer(), drawing});
