@@ -64,7 +64,7 @@ class Captioner:
 
 def load_captioner(path: Path, device: torch.device, dtype: torch.dtype) -> Captioner:
     """Raises CannotLoad for a damaged file or another kind of model."""
-    from transformers import BlipConfig, BlipForConditionalGeneration
+    from transformers.models.blip import BlipConfig, BlipForConditionalGeneration
 
     table = {our_name(name): tensor for name, tensor in _tensors(path).items()}
     config = captioner_config(path, {name: tuple(tensor.shape) for name, tensor in table.items()})

@@ -68,7 +68,7 @@ def _features(found: Any) -> Tensor:
 
 def load_clip_pair(path: Path, device: torch.device, dtype: torch.dtype) -> ClipPair:
     """Raises CannotLoad for a damaged file or another kind of model."""
-    from transformers import CLIPConfig, CLIPModel
+    from transformers.models.clip import CLIPConfig, CLIPModel
 
     table = dict(_renamed(_tensors(path)))
     shapes = {name: tuple(tensor.shape) for name, tensor in table.items()}

@@ -101,7 +101,7 @@ def clip_pixels(picture: Image, side: int, *, cropped: bool = False) -> Tensor:
 
 def load_clip_vision(file: ModelFile, policy: ComputePolicy, placement: Placement | None = None) -> VisionEncoder:
     """Raises CannotLoad for a damaged file or another kind of model."""
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+    from transformers.models.clip import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     started = time.perf_counter()
     with closing(open_weights(file.path)) as weights:

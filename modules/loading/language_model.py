@@ -91,7 +91,7 @@ def _layers(shapes: Shapes, start: str) -> int:
 
 
 def _t5(shapes: Shapes) -> nn.Module:
-    from transformers import T5Config, T5EncoderModel
+    from transformers.models.t5 import T5Config, T5EncoderModel
 
     block = "encoder.block.0.layer."
     buckets, heads = shapes[f"{block}0.SelfAttention.relative_attention_bias.weight"]
@@ -106,7 +106,8 @@ def _t5(shapes: Shapes) -> nn.Module:
 
 def _qwen(shapes: Shapes) -> nn.Module:
     """Qwen 3 normalises queries and keys, Qwen 2 adds a bias; for text alone Qwen 2.5-VL is Qwen 2."""
-    from transformers import Qwen2Config, Qwen2Model, Qwen3Config, Qwen3Model
+    from transformers.models.qwen2 import Qwen2Config, Qwen2Model
+    from transformers.models.qwen3 import Qwen3Config, Qwen3Model
 
     vocabulary, width = shapes["embed_tokens.weight"]
     normed = shapes.get("layers.0.self_attn.q_norm.weight")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers.models.clip import CLIPTextConfig, CLIPTextModel
 
 from modules.families.family import TextEncoderSpec
 from modules.loading.components import TextEncoder

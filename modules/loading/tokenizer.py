@@ -18,7 +18,7 @@ _QWEN_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^
 @cache
 def clip_tokenizer() -> Any:
     """transformers' CLIPTokenizer: 49,408 entries, 77 tokens at most, padded with the end token."""
-    from transformers import CLIPTokenizer
+    from transformers.models.clip import CLIPTokenizer
 
     return CLIPTokenizer.from_pretrained(_FOLDER / "clip_tokenizer", local_files_only=True)
 

@@ -14,7 +14,7 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers.models.clip import CLIPTextConfig, CLIPTextModel
 
 LATENT_CHANNELS = 4
 LATENT_SCALE = 0.18215  # Stable Diffusion 1: latent = LATENT_SCALE * mean of the encoder

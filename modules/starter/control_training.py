@@ -14,7 +14,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTextModel
+from transformers.models.clip import CLIPTextModel
 
 from modules.starter.architecture import LATENT_SCALE, encode, noise_levels, text_states
 from modules.starter.edge_pictures import EdgePicture, caption_of, edge_picture

@@ -12,7 +12,7 @@ from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import CLIPTextModel
+from transformers.models.clip import CLIPTextModel
 
 from modules.starter.captions import COLOUR_WORDS, HELD_OUT_PERCENT, OBJECT_WORDS
 from modules.starter.drawing import COLOUR_NAMES, OBJECTS, PICTURE_SIZE, STYLES

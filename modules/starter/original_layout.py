@@ -12,7 +12,7 @@ from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import CLIPTextModel
+from transformers.models.clip import CLIPTextModel
 
 from modules.starter.architecture import build_text_encoder, build_unet, build_vae
 

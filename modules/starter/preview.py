@@ -8,7 +8,7 @@ import numpy as np
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from PIL import Image
-from transformers import CLIPTextModel
+from transformers.models.clip import CLIPTextModel
 
 from modules.starter.export import CHECKPOINT, EXAMPLE_PROMPTS
 from modules.starter.sampling import sample_pictures

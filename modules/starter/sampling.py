@@ -7,7 +7,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTextModel
+from transformers.models.clip import CLIPTextModel
 
 from modules.starter.architecture import LATENT_CHANNELS, LATENT_SCALE, VAE_FACTOR, decode, noise_levels, predict_noise, text_states
 from modules.starter.drawing import PICTURE_SIZE

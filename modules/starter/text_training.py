@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import CLIPTextModel
+from transformers.models.clip import CLIPTextModel
 
 from modules.starter.architecture import END_TOKEN, TEXT_WIDTH, TOKENS, build_text_encoder, text_states
 from modules.starter.captions import Mention, choose_mention, is_held_out, write_caption

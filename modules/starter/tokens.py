@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import CLIPTokenizer
+from transformers.models.clip import CLIPTokenizer
 
 from modules.starter.architecture import END_TOKEN, START_TOKEN, TOKENS, VOCABULARY
 from modules.starter.captions import every_wording
