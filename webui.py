@@ -79,6 +79,7 @@ def set_logging(level: str | None) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Serve until Ctrl+C; the exit code."""
     times = StartupTimes()
+    sys.dont_write_bytecode = False  # containers set PYTHONDONTWRITEBYTECODE for smaller images; each start would compile 500 files of ours again
     limit_arenas(os.environ)
     sys.setswitchinterval(THREAD_TURN)
     try:

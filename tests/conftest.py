@@ -215,7 +215,8 @@ def serve(app: App, *, full: bool = True) -> Iterator[RunningServer]:
 
     server_app = FastAPI(title="Stable Diffusion web UI")
     add_api(server_app, app, full=full)
-    with served(server_app, at_the_end=app.close) as url, httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+    # verify=False: no certificates are read for an address without TLS
+    with served(server_app, at_the_end=app.close) as url, httpx.Client(base_url=url, timeout=120, trust_env=False, verify=False) as client:
         yield RunningServer(url=url, app=app, client=client)
 
 

@@ -31,6 +31,7 @@ def prepare_and_run_tests(
         ensure_requirements(root / TEST_REQUIREMENTS, name="test requirements", pip=pip, console=console, remembered=remembered)
     _prepare_browser(console, environ, may_install=pip is not None)
     environ.setdefault("OMP_NUM_THREADS", "1")  # the tests share the cores by processes; threads of theirs would only wait for each other
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)    # every process would compile all files again
     ruff = _run("ruff", [sys.executable, "-m", "ruff", "check", "."], root, console, environ)
     options = [*WITHOUT_LONG, *_workers(environ), *_pytest_options(environ)]
     with ThreadPoolExecutor(1) as beside:           # the tests wait for disks, pages and timers often enough

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import webui
 from tests.bench.server import ROOT, BenchServer
 
 
@@ -43,3 +44,11 @@ def test_a_port_in_use_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"Port {port} is in use" in done.stdout
     assert done.stderr == ""
+
+
+def test_what_python_compiled_is_kept_though_the_containers_variable_says_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PYTHONDONTWRITEBYTECODE stands in many images, and cost each start up to two seconds."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "file").touch()
+    assert webui.main(["--data-dir", str(tmp_path / "file")]) == 1
+    assert not sys.dont_write_bytecode
