@@ -44,13 +44,14 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
 
 
 @pytest.mark.parametrize(("values", "status", "word"), BAD)
-def test_bad_requests(fake_server: RunningServer, values: dict[str, Any], status: int, word: str) -> None:
-    answer = post(fake_server, **values)
+def test_bad_requests(kept_server: RunningServer, values: dict[str, Any], status: int, word: str) -> None:
+    before = kept_server.app.jobs.recent(1)
+    answer = post(kept_server, **values)
     body = answer.json()
     assert answer.status_code == status and set(body) == {"error", "detail", "body", "errors"} and word in str(body["detail"])
     assert len(answer.content) < 4000 and body["error"] and body["body"] == ""
-    assert fake_server.app.jobs.recent(1) == []
-    assert post(fake_server).status_code == 200
+    assert kept_server.app.jobs.recent(1) == before
+    assert post(kept_server).status_code == 200
 
 
 def test_what_the_machine_can_never_hold_is_refused_and_what_a_job_takes_is_told(fake_server: RunningServer) -> None:
@@ -80,11 +81,11 @@ def test_what_the_machine_can_never_hold_is_refused_and_what_a_job_takes_is_told
     b"[" * 100_000, b'{"a":' * 50_000, b"\xff\xfe\x00", b'{"override_settings": [1]}', b'{"alwayson_scripts": "x"}', b'{"styles": "x"}',
     b'{"steps": 1e400}', b'{"seed": "1.5"}', b'{"infotext": {}}', b'{"comments": 3}', b'{"script_args": {}}',
 ])
-def test_bodies_that_are_no_requests(fake_server: RunningServer, content: bytes) -> None:
-    answer = fake_server.client.post("/sdapi/v1/txt2img", content=content, headers={"content-type": "application/json"})
+def test_bodies_that_are_no_requests(kept_server: RunningServer, content: bytes) -> None:
+    answer = kept_server.client.post("/sdapi/v1/txt2img", content=content, headers={"content-type": "application/json"})
     assert 400 <= answer.status_code < 500, answer.text[:300]
     assert set(answer.json()) == {"error", "detail", "body", "errors"}
-    assert post(fake_server).status_code == 200
+    assert post(kept_server).status_code == 200
 
 
 @pytest.mark.parametrize(("values", "status", "word"), [
@@ -93,26 +94,27 @@ def test_bodies_that_are_no_requests(fake_server: RunningServer, content: bytes)
     ({"init_images": [None]}, 422, ""), ({"init_images": [PIXEL], "mask": "abc"}, 422, "mask"), ({"init_images": [PIXEL], "resize_mode": 9}, 422, "resize_mode"),
     ({"init_images": [PIXEL], "denoising_strength": 7}, 422, "denoising_strength"), ({"init_images": [PIXEL] * 2}, 422, "batches of 1"),
 ])
-def test_bad_img2img_requests(fake_server: RunningServer, values: dict[str, Any], status: int, word: str) -> None:
-    answer = post(fake_server, "/sdapi/v1/img2img", **values)
+def test_bad_img2img_requests(kept_server: RunningServer, values: dict[str, Any], status: int, word: str) -> None:
+    before = kept_server.app.jobs.recent(1)
+    answer = post(kept_server, "/sdapi/v1/img2img", **values)
     assert answer.status_code == status and word in str(answer.json()["detail"]), answer.text[:300]
-    assert set(answer.json()) == {"error", "detail", "body", "errors"} and fake_server.app.jobs.recent(1) == []
-    answer = post(fake_server, "/sdapi/v1/img2img", init_images=[PIXEL])
+    assert set(answer.json()) == {"error", "detail", "body", "errors"} and kept_server.app.jobs.recent(1) == before
+    answer = post(kept_server, "/sdapi/v1/img2img", init_images=[PIXEL])
     assert answer.status_code == 200 and answer.json()["parameters"]["init_images"] is None
 
 
-def test_half_a_character_is_no_reason_to_fail(fake_server: RunningServer) -> None:
-    answer = fake_server.client.post("/sdapi/v1/txt2img", content=b'{"prompt": "a\\ud800", "width": 64, "height": 64, "save_images": true}', headers={"content-type": "application/json"})
+def test_half_a_character_is_no_reason_to_fail(kept_server: RunningServer) -> None:
+    answer = kept_server.client.post("/sdapi/v1/txt2img", content=b'{"prompt": "a\\ud800", "width": 64, "height": 64, "save_images": true}', headers={"content-type": "application/json"})
     assert answer.status_code == 200 and answer.json()["parameters"]["prompt"] == "a\ud800"
 
 
-def test_wrong_types_are_told_as_a1111_tells_them(fake_server: RunningServer) -> None:
-    detail = post(fake_server, steps="x").json()["detail"]
+def test_wrong_types_are_told_as_a1111_tells_them(kept_server: RunningServer) -> None:
+    detail = post(kept_server, steps="x").json()["detail"]
     assert detail[0]["loc"] == ["body", "steps"] and set(detail[0]) == {"loc", "msg", "type"}
 
 
-def test_nulls_and_unknown_fields_are_passed_over(fake_server: RunningServer) -> None:
-    answer = post(fake_server, styles=None, seed=None, subseed_strength=None, no_such_field=1, send_images=False, cfg_scale=None)
+def test_nulls_and_unknown_fields_are_passed_over(kept_server: RunningServer) -> None:
+    answer = post(kept_server, styles=None, seed=None, subseed_strength=None, no_such_field=1, send_images=False, cfg_scale=None)
     assert answer.status_code == 200 and answer.json()["images"] == [] and "no_such_field" not in answer.json()["parameters"]
 
 
@@ -124,12 +126,12 @@ def test_nulls_and_unknown_fields_are_passed_over(fake_server: RunningServer) ->
     ({"samples_filename_pattern": "../../x"}, 422), ({"directories_filename_pattern": ".."}, 422), ({"quicksettings_list": "x"}, 422),
 ])
 @pytest.mark.group("S20")
-def test_settings_that_are_refused_change_nothing(fake_server: RunningServer, values: dict[str, Any], status: int) -> None:
-    before = fake_server.client.get("/sdapi/v1/options").json()
-    answer = fake_server.client.post("/sdapi/v1/options", json={"jpeg_quality": 33, **values} if "jpeg_quality" not in values else values)
+def test_settings_that_are_refused_change_nothing(kept_server: RunningServer, values: dict[str, Any], status: int) -> None:
+    before = kept_server.client.get("/sdapi/v1/options").json()
+    answer = kept_server.client.post("/sdapi/v1/options", json={"jpeg_quality": 33, **values} if "jpeg_quality" not in values else values)
     assert answer.status_code == status and set(answer.json()) == {"error", "detail", "body", "errors"}
-    assert fake_server.client.get("/sdapi/v1/options").json() == before
-    assert not fake_server.app.paths.config_file.exists()
+    assert kept_server.client.get("/sdapi/v1/options").json() == before
+    assert not kept_server.app.paths.config_file.exists()
 
 
 def test_frozen_settings(make_app: Any, fake_engine: FakeEngine) -> None:
@@ -149,8 +151,8 @@ def test_the_first_picture_without_a_checkpoint(fake_server: RunningServer, tmp_
 
 
 @pytest.mark.parametrize("image", ["", "abc", "data:image/png;base64,", "http://127.0.0.1:1/x.png", "A" * 1000, "\ud83d"])
-def test_png_info_of_no_picture(fake_server: RunningServer, image: str) -> None:
-    answer = fake_server.client.post("/sdapi/v1/png-info", content=json.dumps({"image": image}), headers={"content-type": "application/json"})
+def test_png_info_of_no_picture(kept_server: RunningServer, image: str) -> None:
+    answer = kept_server.client.post("/sdapi/v1/png-info", content=json.dumps({"image": image}), headers={"content-type": "application/json"})
     assert answer.status_code == 422 and "image" in str(answer.json()["detail"])
 
 

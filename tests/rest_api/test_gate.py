@@ -77,44 +77,44 @@ FOREIGN: list[dict[str, str]] = [
 
 @pytest.mark.parametrize("headers", FOREIGN)
 @pytest.mark.group("S14")
-def test_pages_of_other_sites_change_nothing(fake_server: RunningServer, fake_engine: FakeEngine, headers: dict[str, str]) -> None:
+def test_pages_of_other_sites_change_nothing(kept_server: RunningServer, headers: dict[str, str]) -> None:
     for method, path in UNSAFE:
         for content_type in ("application/json", "text/plain", None):
             sent = {key: value.encode("latin-1") for key, value in {**headers, **({"content-type": content_type} if content_type else {})}.items()}
-            answer = fake_server.client.request(method, path, headers=sent, content=json.dumps({**SMALL, "jpeg_quality": 1}) if content_type else None)  # type: ignore[arg-type]
+            answer = kept_server.client.request(method, path, headers=sent, content=json.dumps({**SMALL, "jpeg_quality": 1}) if content_type else None)  # type: ignore[arg-type]
             assert answer.status_code == 403 and "access-control-allow-origin" not in answer.headers
-    assert fake_engine.requests == [] and fake_server.app.settings.changed() == {}
+    assert kept_server.app.jobs.recent(1) == [] and kept_server.app.settings.changed() == {}
 
 
 @pytest.mark.group("S14")
-def test_our_own_page_and_scripts_may(fake_server: RunningServer) -> None:
-    port = fake_server.url.rpartition(":")[2]
-    for headers in ({}, {"origin": fake_server.url}, {"sec-fetch-site": "same-origin", "origin": fake_server.url}, {"sec-fetch-site": "none"},
+def test_our_own_page_and_scripts_may(kept_server: RunningServer) -> None:
+    port = kept_server.url.rpartition(":")[2]
+    for headers in ({}, {"origin": kept_server.url}, {"sec-fetch-site": "same-origin", "origin": kept_server.url}, {"sec-fetch-site": "none"},
                     {"host": f"localhost:{port}", "origin": f"http://localhost:{port}"}, {"sec-fetch-site": "same-origin", "origin": "https://proxy.example"}):
-        assert fake_server.client.post("/sdapi/v1/skip", headers=headers).status_code == 200, headers
+        assert kept_server.client.post("/sdapi/v1/skip", headers=headers).status_code == 200, headers
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:7860", "192.168.1.5:7860", "127.0.0.1.evil.example", "", "[2001:db8::1]:80", "localhost.evil.example", "0x7f.1.evil", "[::1].evil.example", "127.0.0.1:evil.example", "127.0.0.1@evil.example"])
 @pytest.mark.group("S15")
-def test_a_name_that_merely_resolves_to_us_is_refused(fake_server: RunningServer, host: str) -> None:
+def test_a_name_that_merely_resolves_to_us_is_refused(kept_server: RunningServer, host: str) -> None:
     for path in ("/sdapi/v1/options", "/internal/ping", "/"):
-        answer = fake_server.client.get(path, headers={"host": host, "x-forwarded-host": "127.0.0.1"})
+        answer = kept_server.client.get(path, headers={"host": host, "x-forwarded-host": "127.0.0.1"})
         assert answer.status_code in (400, 421), (host, path, answer.status_code)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:7860", "LOCALHOST", "[::1]:7860", "127.8.9.1:1", "app.localhost"])
 @pytest.mark.group("S15")
-def test_our_own_names_are_answered(fake_server: RunningServer, host: str) -> None:
-    assert fake_server.client.get("/internal/ping", headers={"host": host}).status_code == 200
+def test_our_own_names_are_answered(kept_server: RunningServer, host: str) -> None:
+    assert kept_server.client.get("/internal/ping", headers={"host": host}).status_code == 200
 
 
 @pytest.mark.group("S15")
-def test_no_origin_is_let_in_by_itself(fake_server: RunningServer) -> None:
+def test_no_origin_is_let_in_by_itself(kept_server: RunningServer) -> None:
     for host in (None, "[::1]:7860", "localhost"):
         headers = {"origin": "https://evil.example", **({"host": host} if host else {})}
-        answer = fake_server.client.get("/sdapi/v1/options", headers=headers)
+        answer = kept_server.client.get("/sdapi/v1/options", headers=headers)
         assert not [key for key in answer.headers if key.startswith("access-control")]
-        answer = fake_server.client.options("/sdapi/v1/options", headers={**headers, "access-control-request-method": "POST"})
+        answer = kept_server.client.options("/sdapi/v1/options", headers={**headers, "access-control-request-method": "POST"})
         assert answer.status_code == 403 and not [key for key in answer.headers if key.startswith("access-control")]
 
 
@@ -187,8 +187,8 @@ def test_only_what_is_meant_to_be_seen_is_served(fake_server: RunningServer, tmp
 
 @pytest.mark.parametrize("path", ["/file=http://127.0.0.1:1/x.png", "/gradio_api/file=https://evil.example/x.png", "/file=HTTP://x", "/gradio_api/file%3Dhttp%3A//x", "/a/file=ftp://x"])
 @pytest.mark.group("S12")
-def test_addresses_are_not_fetched(fake_server: RunningServer, path: str) -> None:
-    assert fake_server.client.get(path).status_code == 403
+def test_addresses_are_not_fetched(kept_server: RunningServer, path: str) -> None:
+    assert kept_server.client.get(path).status_code == 403
 
 
 @pytest.mark.group("S16")
@@ -203,12 +203,12 @@ def test_bodies_have_an_end(fake_server: RunningServer, monkeypatch: pytest.Monk
     assert fake_server.client.get("/internal/ping").status_code == 200
 
 
-def test_docs_ask_nobody_else(fake_server: RunningServer) -> None:
-    page = fake_server.client.get("/docs")
+def test_docs_ask_nobody_else(kept_server: RunningServer) -> None:
+    page = kept_server.client.get("/docs")
     assert page.status_code == 200 and "default-src 'none'" in page.headers["content-security-policy"]
     assert not re.search(r"(src|href)\s*=\s*[\"']?(https?:)?//", page.text) and "innerHTML" not in page.text
-    schema = fake_server.client.get("/openapi.json").json()
-    assert "/sdapi/v1/txt2img" in schema["paths"] and fake_server.client.get("/redoc").status_code == 404
+    schema = kept_server.client.get("/openapi.json").json()
+    assert "/sdapi/v1/txt2img" in schema["paths"] and kept_server.client.get("/redoc").status_code == 404
     body = schema["paths"]["/sdapi/v1/txt2img"]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     assert body.endswith("StableDiffusionProcessingTxt2Img")
 
@@ -219,11 +219,11 @@ def test_without_api_only_the_pages_own_routes_are_open(make_app: Callable[..., 
         assert [server.client.get(path).status_code for path in ("/sdapi/v1/options", "/docs", "/openapi.json")] == [404, 404, 404]
 
 
-def test_names_types_and_defaults_are_a1111s(fake_server: RunningServer) -> None:
+def test_names_types_and_defaults_are_a1111s(kept_server: RunningServer) -> None:
     from tests.golden.cases import A1111_ANSWERS
 
     theirs = json.loads((A1111_ANSWERS / "openapi-a1111.json").read_text("utf-8"))["components"]["schemas"]["StableDiffusionProcessingTxt2Img"]["properties"]
-    ours = fake_server.client.get("/openapi.json").json()["components"]["schemas"]["StableDiffusionProcessingTxt2Img"]["properties"]
+    ours = kept_server.client.get("/openapi.json").json()["components"]["schemas"]["StableDiffusionProcessingTxt2Img"]["properties"]
     assert set(ours) == set(theirs)
     for name, field in theirs.items():
         if field.get("default") is not None:

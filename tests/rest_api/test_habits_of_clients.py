@@ -43,23 +43,23 @@ def post(server: RunningServer, path: str = "/sdapi/v1/txt2img", **values: Any) 
     ({"override_settings": []}, "override_settings", {}), ({"alwayson_scripts": []}, "alwayson_scripts", {}), ({"comments": ""}, "comments", {}), ({"styles": [7]}, "styles", ["7"]),
     ({"steps": "1"}, "steps", 1), ({"n_iter": True}, "n_iter", 1), ({"tiling": "false"}, "tiling", False), ({"enable_hr": 0}, "enable_hr", False), ({"infotext": 7}, "infotext", "7"),
 ])  # fmt: skip
-def test_what_pydantic_1_reads_is_read(fake_server: RunningServer, values: dict[str, Any], name: str, taken: Any) -> None:
-    answer = post(fake_server, **values)
+def test_what_pydantic_1_reads_is_read(kept_server: RunningServer, values: dict[str, Any], name: str, taken: Any) -> None:
+    answer = post(kept_server, **values)
     assert answer.status_code == 200, answer.text[:300]
     assert answer.json()["parameters"][name] == taken
 
 
-def test_other_bodies_are_read_as_leniently(fake_server: RunningServer) -> None:
-    answer = post(fake_server, "/sdapi/v1/extra-single-image", image=PICTURE, resize_mode="1", upscaling_resize_w=20.7, upscaling_resize_h=16.0, upscaler_1="Nearest")
+def test_other_bodies_are_read_as_leniently(kept_server: RunningServer) -> None:
+    answer = post(kept_server, "/sdapi/v1/extra-single-image", image=PICTURE, resize_mode="1", upscaling_resize_w=20.7, upscaling_resize_h=16.0, upscaler_1="Nearest")
     assert Image.open(io.BytesIO(base64.b64decode(answer.json()["image"]))).size == (20, 16)
-    assert fake_server.client.post("/internal/progress", json={"id_task": 5, "id_live_preview": 2.0}).status_code == 200
+    assert kept_server.client.post("/internal/progress", json={"id_task": 5, "id_live_preview": 2.0}).status_code == 200
 
 
-def test_a_body_needs_no_content_type(fake_server: RunningServer) -> None:
+def test_a_body_needs_no_content_type(kept_server: RunningServer) -> None:
     """requests.post(url, data=json.dumps(payload)), as A1111's own wiki once had it, names none."""
     body = json.dumps(SMALL).encode()
-    assert fake_server.client.post("/sdapi/v1/txt2img", content=body).status_code == 200
-    refused = fake_server.client.post("/sdapi/v1/txt2img", content=body, headers={"content-type": "application/x-www-form-urlencoded"})
+    assert kept_server.client.post("/sdapi/v1/txt2img", content=body).status_code == 200
+    refused = kept_server.client.post("/sdapi/v1/txt2img", content=body, headers={"content-type": "application/x-www-form-urlencoded"})
     assert refused.status_code == 422 and "Content-Type: application/json" in refused.json()["errors"]
 
 
@@ -93,20 +93,20 @@ def test_a_request_copied_from_a1111s_page_names_all_of_its_scripts(fake_server:
     lambda text: f'"{text}"', lambda text: f",{text}", lambda text: text.rstrip("="), lambda text: text.replace("+", "-").replace("/", "_"),
     lambda text: f"data:image/png;charset=utf-8;base64,{text}", lambda text: "\r\n".join(text[place : place + 76] for place in range(0, len(text), 76)),
 ])  # fmt: skip
-def test_base64_is_read_however_it_is_written(fake_server: RunningServer, written: Any) -> None:
-    answer = post(fake_server, "/sdapi/v1/extra-single-image", image=written(PICTURE), upscaler_1="Nearest", upscaling_resize=2)
+def test_base64_is_read_however_it_is_written(kept_server: RunningServer, written: Any) -> None:
+    answer = post(kept_server, "/sdapi/v1/extra-single-image", image=written(PICTURE), upscaler_1="Nearest", upscaling_resize=2)
     assert answer.status_code == 200 and Image.open(io.BytesIO(base64.b64decode(answer.json()["image"]))).getpixel((1, 1)) == (250, 100, 30)
 
 
 @pytest.mark.parametrize("text", ["/etc/passwd", "file:///etc/passwd", "abc", "a" * 33, "-_-_"])
-def test_what_is_no_base64_of_a_picture_is_told_so(fake_server: RunningServer, text: str) -> None:
-    answer = post(fake_server, "/sdapi/v1/extra-single-image", image=text, upscaler_1="Nearest")
+def test_what_is_no_base64_of_a_picture_is_told_so(kept_server: RunningServer, text: str) -> None:
+    answer = post(kept_server, "/sdapi/v1/extra-single-image", image=text, upscaler_1="Nearest")
     assert answer.status_code == 422 and "Invalid encoded image" in answer.json()["detail"]
 
 
-def test_png_info_answers_as_a1111s(fake_server: RunningServer) -> None:
+def test_png_info_answers_as_a1111s(kept_server: RunningServer) -> None:
     def asked(data: bytes) -> Any:
-        return fake_server.client.post("/sdapi/v1/png-info", json={"image": base64.b64encode(data).decode("ascii")}).json()
+        return kept_server.client.post("/sdapi/v1/png-info", json={"image": base64.b64encode(data).decode("ascii")}).json()
 
     text = "a cat\nNegative prompt: bad\nSteps: 5, Sampler: Euler a, CFG scale: 7, Seed: 3, Size: 64x72"
     empty = asked(file_of())
@@ -147,8 +147,8 @@ def test_a_wrong_method_is_told_and_a_slash_too_many_is_forgiven(with_page: Test
         assert with_page.get(path).json().startswith("page"), path
 
 
-def test_http_1_0_needs_no_host(fake_server: RunningServer) -> None:
-    host, _, port = fake_server.url.removeprefix("http://").partition(":")
+def test_http_1_0_needs_no_host(kept_server: RunningServer) -> None:
+    host, _, port = kept_server.url.removeprefix("http://").partition(":")
 
     def asked(text: str) -> bytes:
         with socket.create_connection((host, int(port)), timeout=10) as connection:
@@ -160,15 +160,15 @@ def test_http_1_0_needs_no_host(fake_server: RunningServer) -> None:
     assert b" 421 " in asked("GET /sdapi/v1/progress HTTP/1.0\r\nHost: evil.example\r\n\r\n")
 
 
-def test_containers_reach_their_machine_by_docker_s_name(fake_server: RunningServer) -> None:
-    assert fake_server.client.get("/sdapi/v1/options", headers={"host": "host.docker.internal:7860"}).status_code == 200
-    assert fake_server.client.get("/sdapi/v1/options", headers={"host": "evil.docker.internal"}).status_code == 421
+def test_containers_reach_their_machine_by_docker_s_name(kept_server: RunningServer) -> None:
+    assert kept_server.client.get("/sdapi/v1/options", headers={"host": "host.docker.internal:7860"}).status_code == 200
+    assert kept_server.client.get("/sdapi/v1/options", headers={"host": "evil.docker.internal"}).status_code == 421
 
 
-def test_small_routes_of_a1111s_server(fake_server: RunningServer) -> None:
-    assert fake_server.client.get("/user").json() is None
-    assert {"name": "sd_model_checkpoint", "label": "Stable Diffusion checkpoint"} in fake_server.client.get("/internal/quicksettings-hint").json()
-    spent = fake_server.client.get("/internal/profile-startup").json()
+def test_small_routes_of_a1111s_server(kept_server: RunningServer) -> None:
+    assert kept_server.client.get("/user").json() is None
+    assert {"name": "sd_model_checkpoint", "label": "Stable Diffusion checkpoint"} in kept_server.client.get("/internal/quicksettings-hint").json()
+    spent = kept_server.client.get("/internal/profile-startup").json()
     assert spent["total"] > 0 and spent["records"] == {}        # whoever builds a server by hand measures nothing
     times = StartupTimes()
     with times.part("import torch"):

@@ -100,8 +100,8 @@ def test_limits(monkeypatch: pytest.MonkeyPatch, site: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "10.1.2.3", "192.168.1.1", "169.254.169.254", "[::ffff:127.0.0.1]", "2130706433"])
-def test_local_addresses_are_forbidden(fake_server: RunningServer, host: str) -> None:
-    status, detail = asked(fake_server, f"http://{host}:1/x.png")
+def test_local_addresses_are_forbidden(kept_server: RunningServer, host: str) -> None:
+    status, detail = asked(kept_server, f"http://{host}:1/x.png")
     assert status == 422 and ("local resource" in detail or "could not be fetched" in detail)
 
 
