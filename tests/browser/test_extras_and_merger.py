@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
@@ -61,6 +62,7 @@ def test_what_is_missing_is_told_on_the_page(open_real_visit: Visit, tmp_path: P
     assert "GFPGANv1.4.pth" in browser.toasts() and "https://github.com/TencentARC" in browser.toasts()
 
 
+@pytest.mark.long
 def test_two_checkpoints_are_merged_and_the_result_draws_and_so_does_one_of_another_family(real_server: RealServer, visit: Callable[..., Visit]) -> None:
     write_tiny_flux(real_server.folder / "checkpoints" / "tiny-flux.safetensors")
     browser = visit(real_server.url)

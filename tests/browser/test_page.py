@@ -252,6 +252,7 @@ def test_gradio_finds_its_components_by_number(open_visit: Visit) -> None:
     assert core and page.evaluate("async (name) => (await import(new URL('./assets/' + name, location.href))).AppTree.prototype.get_state.toString()", core[1]).count("nodeOf") == 1
 
 
+@pytest.mark.long
 def test_how_long_the_page_takes(fake_page: FakePage, visit: Callable[..., Visit], capsys: pytest.CaptureFixture[str]) -> None:
     """Printed, and held to bounds that only a mistake exceeds: the machine may be busy."""
     browser = visit(fake_page.url)

@@ -36,7 +36,7 @@ from modules.loading.components import Components
 from modules.loading.unet_layout import unet_config
 from modules.schema.flags import Flags
 from tests.families.tiny import FIRST, UNET, checkpoint_of, tensors_of
-from tests.golden.short_form import one_in
+from tests.short_form import one_in
 
 FAMILY_NAMES = tuple(family.name for family in FAMILIES if family.runs and not family.is_flow)
 SIZE, STEPS, SEED, SCALE, PICTURE_SCALE = 64, 4, 7, 5.0, 1.7
@@ -61,7 +61,7 @@ UNETS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", one_in(4, FAMILY_NAMES))
+@pytest.mark.parametrize("name", one_in(8, FAMILY_NAMES))
 def test_latents_are_those_of_the_diffusers_pipeline(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     ours = _Ours(name, tmp_path, monkeypatch)

@@ -43,7 +43,7 @@ from modules.schema.errors import CannotLoad
 from modules.schema.flags import Flags, parse_flags
 from tests.conftest import RunningServer, serve
 from tests.families import tiny_flow as tiny
-from tests.golden.short_form import one_in
+from tests.short_form import one_in
 
 library: Any = diffusers      # it hands out its classes late
 NAMES = tuple(family.name for family in FAMILIES if family.runs and family.is_flow)

@@ -16,7 +16,7 @@ from modules.schema.flags import parse_flags
 from modules.schema.infotext_read import parse_infotext
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from tests.golden.cases import Case, cases, data_dir
-from tests.golden.short_form import one_in
+from tests.short_form import one_in
 
 KINDS = {"txt2img": Txt2ImgRequest, "img2img": Img2ImgRequest}
 OTHERWISE = {

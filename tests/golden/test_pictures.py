@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.golden.cases import Case, cases
-from tests.golden.short_form import one_in
 from tests.golden.stages import psnr, run_case
+from tests.short_form import one_in
 
 pytestmark = pytest.mark.golden
 

@@ -110,6 +110,7 @@ def test_what_clip_saw_can_be_sent_instead_of_the_picture(app: Any) -> None:
         made(app, {**unit, "ipadapter_input": ["bm90aGluZw=="]})
 
 
+@pytest.mark.long
 def test_a_union_network_takes_its_kind_from_the_unit_and_revision_speaks_for_the_prompt(app: Any) -> None:
     app, checkpoint, encoders = app
     sdxl = {"override_settings": {"sd_model_checkpoint": checkpoint}}

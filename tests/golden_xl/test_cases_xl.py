@@ -21,9 +21,9 @@ from modules.schema.errors import InvalidValue
 from modules.schema.flags import parse_flags
 from modules.schema.infotext_read import parse_infotext
 from tests.golden.cases import Case, ConditioningEntry
-from tests.golden.short_form import one_in
 from tests.golden.stages import Stages, psnr
 from tests.golden_xl.cases import cases, data_dir
+from tests.short_form import one_in
 
 pytestmark = pytest.mark.golden
 

@@ -55,6 +55,7 @@ def version(python: Path, module: str) -> str:
     return subprocess.run([python, "-c", f"import {module}; print({module}.version)"], capture_output=True, text=True, check=False).stdout.strip()
 
 
+@pytest.mark.long
 def test_what_would_change_a_pinned_package_is_left_out_and_the_rest_is_there(python: tuple[Path, dict[str, str]]) -> None:
     found, environ = python
     done = subprocess.run([found, "-m", "pip", "install", "deep"], env=environ, capture_output=True, text=True, check=False)

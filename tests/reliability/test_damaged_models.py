@@ -95,6 +95,7 @@ def _weights(change: Callable[[str, torch.Tensor], torch.Tensor | None]) -> dict
 
 
 @pytest.mark.group("R5")
+@pytest.mark.long
 def test_weights_that_are_no_numbers_or_nothing(real: Real) -> None:
     """NaN: an error that says so. Zeros: a picture, for that is what the file says. Then the right picture again."""
     before = real.draw()[0]
@@ -119,6 +120,7 @@ def test_weights_that_are_no_numbers_or_nothing(real: Real) -> None:
 
 
 @pytest.mark.group("R5")
+@pytest.mark.long
 def test_a_file_that_is_overwritten_once_its_checkpoint_is_loaded_draws_what_it_holds_now(real: Real) -> None:
     """Before its first picture, for which the rest of it would have been read. Of one that is deleted, the picture comes all the same."""
     folder = real.models / "Stable-diffusion"

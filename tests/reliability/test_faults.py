@@ -32,8 +32,8 @@ from modules.schema.errors import OutOfMemory
 from modules.schema.flags import parse_flags
 from modules.schema.request import Txt2ImgRequest
 from tests.golden.cases import case, data_dir
-from tests.golden.short_form import one_in
 from tests.golden.stages import components, loras, policy, psnr, resolved_request
+from tests.short_form import one_in
 
 pytestmark = [pytest.mark.group("R7"), pytest.mark.group("R8")]
 CLOSE = 45.0                                        # dB: what another order of sums may change
@@ -153,6 +153,7 @@ def test_memory_for_fewer_rows_is_enough() -> None:
     assert same(drawn(batch_size=2), batch_size=2)  # nothing of it stays
 
 
+@pytest.mark.long
 def test_a_batch_from_pictures_is_made_in_parts_too() -> None:
     """Two pictures, and one for both with a mask: each part draws what the whole batch would have drawn of it."""
     one, two = Image.linear_gradient("L").resize((32, 48)).convert("RGB"), Image.radial_gradient("L").resize((32, 48)).convert("RGB")
@@ -172,6 +173,7 @@ def from_pictures(init: ResolvedInit) -> GenerationResult:
     return generate(request, components(), policy=policy())
 
 
+@pytest.mark.long
 def test_a_picture_is_encoded_again_and_then_in_tiles() -> None:
     init, encoder = ResolvedInit(pictures=(Image.linear_gradient("L").resize((64, 96)).convert("RGB"),)), components().vae.encoder
 

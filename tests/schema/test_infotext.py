@@ -48,7 +48,7 @@ FIELDS = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @example(prompt="", negative="", fields={"aa": "", "bb": '"', "cc": "\\"})
 @example(prompt="Steps: 1, Aa: 2, Bb: 3", negative="Steps: 4", fields={"aa": "1", "bb": ' "a", b: c" ', "cc": "\n"})
 @given(prompt=PROMPTS, negative=PROMPTS, fields=FIELDS)

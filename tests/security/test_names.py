@@ -86,7 +86,7 @@ def attack(folder: Path, app: Any, text: str) -> None:
             assert len(str(error)) < 3000, name
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=TEXTS)
 def test_any_text(make_app_once: Any, text: str) -> None:
     attack(make_app_once.paths.data_dir, make_app_once, text)

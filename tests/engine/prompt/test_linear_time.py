@@ -10,6 +10,7 @@ from modules.engine.prompt_attention import parse_attention
 from modules.engine.prompt_comments import strip_comments
 from modules.engine.prompt_schedule import pass_timeline, schedule_prompt, split_and
 from modules.engine.prompt_tokens import prompt_tokenizer
+from tests.short_form import one_in
 
 pytestmark = pytest.mark.group("S17")
 
@@ -39,12 +40,12 @@ def read(prompt: str) -> None:
     parse_attention(text)
 
 
-@pytest.mark.parametrize("name", PROMPTS)
+@pytest.mark.parametrize("name", one_in(2, list(PROMPTS)))
 def test_reading_takes_linear_time(name):
     assert takes_less_than(SECONDS, lambda: read(PROMPTS[name]))
 
 
-@pytest.mark.parametrize("name", PROMPTS)
+@pytest.mark.parametrize("name", one_in(2, list(PROMPTS)))
 def test_tokens_take_linear_time(name):
     tokenizer = prompt_tokenizer()
     assert takes_less_than(2 * SECONDS, lambda: [tokenizer.tokenize(piece.text) for piece in parse_attention(PROMPTS[name])])

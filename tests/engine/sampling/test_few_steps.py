@@ -12,6 +12,7 @@ from modules.engine.generate import generate
 from modules.engine.resolved import PreviewOptions, ResolvedHires, ResolvedInit, ResolvedRequest, SamplingOptions
 from modules.engine.sampler_registry import samplers, schedules
 from tests.golden.stages import components, policy
+from tests.short_form import one_in
 
 pytestmark = pytest.mark.golden
 ASKED = ResolvedRequest(
@@ -30,7 +31,7 @@ def test_one_step_is_a_picture(sampler: str, schedule: str) -> None:
     assert drawn(replace(ASKED, sampler_name=sampler, schedule_name=schedule)).shape == (16, 16, 3)
 
 
-@pytest.mark.parametrize("sampler", [spec.name for spec in samplers()])
+@pytest.mark.parametrize("sampler", one_in(3, [spec.name for spec in samplers()]))
 def test_hardly_any_strength_is_a_picture(sampler: str) -> None:
     request = replace(ASKED, sampler_name=sampler, steps=3)
     for strength in (0.0, 0.3):
