@@ -21,7 +21,7 @@ def wire_form_memory(tab: str, form: Form, overrides: gr.Dropdown | None) -> Non
     def restore(text: str) -> list[Any]:
         return restored(components, text, overrides)
 
-    button.click(restore, inputs=[remembered], outputs=components, js="() => [webui.formChanges]", **QUICK)
+    button.click(restore, inputs=[remembered], outputs=components, js=f"() => [webui.takeFormChanges('{tab}')]", **QUICK)
 
 
 def restored(components: list[Component], text: str, chips: Component | None) -> list[Any]:

@@ -102,10 +102,14 @@ def test_fields_survive_a_reload_and_a_new_tab_starts_afresh(fake_page: FakePage
     browser.page.check("#txt2img_subseed_show input")
     browser.page.check("#txt2img_hr-checkbox input")
     browser.set("txt2img_hr_scale", "1.5")
-    before = browser.page.evaluate("webui.readForm('txt2img')")
+    browser.page.click("#tab_img2img-button")
+    browser.set("img2img_prompt", "of the other tab")
+    forms = "JSON.stringify(['txt2img', 'img2img'].map(webui.readForm))"
+    before, both = browser.page.evaluate("webui.readForm('txt2img')"), browser.page.evaluate(forms)
     browser.page.reload()
     browser.page.wait_for_selector("html.webui-ready", state="attached")
-    browser.page.wait_for_function("(before) => JSON.stringify(webui.readForm('txt2img')) === JSON.stringify(before)", arg=before)
+    browser.page.wait_for_function(f"(both) => {forms} === both", arg=both)
+    assert browser.value("img2img_prompt") == "of the other tab"
     assert before["txt2img_override_settings"] == ["Clip skip: 2"] and before["txt2img_sampling"] == "Euler a" and before["txt2img_hr-checkbox"] is True
     browser.page.click("#txt2img_generate")
     browser.page.wait_for_selector("#txt2img_gallery img")

@@ -69,9 +69,18 @@ webui.restoreForm = function(tab, seen = new Set()) {
         }
     }
     if (Object.keys(changes).length > 0) {
-        webui.formChanges = JSON.stringify(changes);
+        webui.formChanges[tab] = {...webui.formChanges[tab], ...changes};
         webui.find(`#${tab}_restore_form`).click();
     }
+};
+
+// By tab: Gradio asks some time after the click, when the other tab's changes are there as well.
+webui.formChanges = {};
+
+webui.takeFormChanges = function(tab) {
+    const changes = JSON.stringify(webui.formChanges[tab] || {});
+    delete webui.formChanges[tab];
+    return changes;
 };
 
 onUiLoaded(() => {
