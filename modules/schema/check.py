@@ -82,6 +82,7 @@ def _int(entry: ParamEntry, value: Any) -> int:
 
 
 def _float(entry: ParamEntry, value: Any) -> float:
+    """A whole number stays one: A1111's page writes "CFG scale: 7" into pictures. Its API, whose bodies hold floats, writes 7.0, and so does ours."""
     wanted = "a number" + _range_words(entry)
     number: float | None = None
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -93,7 +94,7 @@ def _float(entry: ParamEntry, value: Any) -> float:
         number = _number_in(value)
     if number is None or not math.isfinite(number):
         raise _refuse(entry, value, wanted)
-    return number
+    return value if isinstance(value, int) else number
 
 
 def _number_in(text: str) -> float | None:

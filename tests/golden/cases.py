@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from modules.schema.table import IMG2IMG, TXT2IMG
+
 HERE = Path(__file__).parent
 MODELS = HERE / "models"
 A1111_ANSWERS = HERE / "a1111"      # openapi-*.json, ui-elem-ids.json, a1111-config-used.json, api/*.json
@@ -76,7 +78,7 @@ class Case:
     name: str
     endpoint: str                       # "/sdapi/v1/txt2img", ".../img2img", ".../extra-single-image"
     checkpoint: str
-    request: Mapping[str, Any]          # the exact body
+    request: Mapping[str, Any]          # the body as the API reads it
     infotext: str                       # of the first image; "" for extras
     info: Mapping[str, Any] | None      # the answer's ``info``, decoded; None for extras
     arrays: Mapping[str, np.ndarray] = field(repr=False)
@@ -127,9 +129,15 @@ def case(name: str, set_name: str = "sd15") -> Case:
     return {one.name: one for one in cases(set_name)}[name]
 
 
+def as_read(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A body whose whole numbers are floats where the API's bodies hold floats: A1111's and ours write "CFG scale: 7.0" for a 7."""
+    floats = {entry.api_name for table in (TXT2IMG, IMG2IMG) for entry in table if entry.type is float}
+    return {name: float(value) if name in floats and type(value) is int else value for name, value in body.items()}
+
+
 def _case(folder: Path, row: dict[str, Any]) -> Case:
     paths = tuple(folder / "images" / f"{row['name']}-{number}.png" for number in range(row["images"]))
-    return Case(name=row["name"], endpoint=row["endpoint"], checkpoint=row["checkpoint"], request=row["request"],
+    return Case(name=row["name"], endpoint=row["endpoint"], checkpoint=row["checkpoint"], request=as_read(row["request"]),
                 infotext=row["infotext"], info=row["info"], image_paths=paths,
                 arrays=Arrays(folder / "arrays.npz", row["arrays"]))
 

@@ -15,6 +15,7 @@ from modules.application.outcome import Outcome
 from modules.schema.errors import WebuiError
 from modules.schema.infotext_read import parse_infotext
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
+from tests.golden.cases import as_read
 from tests.golden.stages import psnr
 from tests.golden_cn import stored
 from tests.golden_cn.choices import ELSEWHERE, ORDINARY, REFUSED, SAME_AS
@@ -35,7 +36,7 @@ def marked() -> list[Any]:
 
 def made(app: Any, case: stored.Case) -> Outcome:
     kind = Img2ImgRequest if case.endpoint.endswith("img2img") else Txt2ImgRequest
-    return generate_blocking(app, kind.from_flat(stored.filled(case.request)))
+    return generate_blocking(app, kind.from_flat(as_read(stored.filled(case.request))))
 
 
 def fields(text: str) -> dict[str, str]:

@@ -99,7 +99,7 @@ def test_flat_and_back(table: ParameterTable, data: st.DataObject):
         ("steps", "20", 20),
         ("steps", 20.0, 20),
         ("cfg_scale", "7.5", 7.5),
-        ("cfg_scale", 7, 7.0),
+        ("cfg_scale", 7, 7),
         ("enable_hr", "true", True),
         ("enable_hr", 0, False),
         ("seed", 12345.0, 12345),
