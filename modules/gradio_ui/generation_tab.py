@@ -100,6 +100,8 @@ def build_generation_tab(
     wire_result_buttons(app, tab, output, files)
     wire_checkpoint_fields(app, Context.root_block, builder)
     _wire_counters(app, form, toprow)
+    if tab == "txt2img":
+        _wire_hires_size(form)
     wire_styles(app, form, toprow)
     wire_styles_editor(app, form, toprow, build_styles_editor(tab))
     return GenerationTab(
@@ -119,6 +121,13 @@ def _override_chips(tab: str) -> gr.Dropdown:
             visible="hidden",
             interactive=True,
         )
+
+
+def _wire_hires_size(form: Form) -> None:
+    """The size of the finished picture beside "Hires. fix", also where a paste changes what it hangs on; static/hires.js has the same names."""
+    fields: list[Any] = [form.component(name) for name in ("width", "height", "hr_scale", "hr_resize_x", "hr_resize_y")]
+    for each in fields:
+        each.change(None, inputs=fields, js="(...values) => { webui.showHiresSize(values); }", **QUICK)
 
 
 def _wire_counters(app: App, form: Form, toprow: Toprow) -> None:

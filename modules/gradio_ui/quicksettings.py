@@ -92,8 +92,13 @@ def wire_quicksettings(
         else:
             stored = _when_set(each.component)(_storer(app, each.setting.key), inputs=[each.component], outputs=[answer], js=_sent(1), **QUICK)
         stored.then(None, inputs=[answer], js=TOLD, **QUICK)
-        if each.refresh is not None:
+        if each.refresh is not None and each.setting.key != CHECKPOINT:
             each.refresh.click(_refresher(app, each.setting, choices), outputs=[each.component], **QUICK)
+        elif each.refresh is not None:
+            found = each.refresh.click(
+                _checkpoint_refresher(app, each.setting, choices, ui_config, [form.table.tab for form in forms], following),
+                inputs=size, outputs=[each.component, *(component for component, _ in following), *size], **QUICK)
+            found.then(None, js="() => { webui.renewNotices(); }", **QUICK)
     store = _checkpoint_storer(app, ui_config, [form.table.tab for form in forms], following)
     _wire_card_choice(app, row, store, inputs=size, outputs=[answer, *(component for component, _ in following), *size])
 
@@ -167,20 +172,37 @@ def _storer(app: App, key: str) -> Callable[[Any], str]:
 
 def _checkpoint_storer(app: App, ui_config: UiConfig, tabs: Sequence[str], following: Following) -> Callable[..., list[Any]]:
     def store(title: str, *sizes: int) -> list[Any]:
-        before = [start_size(chosen_checkpoint(app), ui_config, tab) for tab in tabs]
-        former = app.settings.get(CHECKPOINT)
+        former, was = chosen_checkpoint(app), app.settings.get(CHECKPOINT)
         answer = store_settings(app, {CHECKPOINT: _full_title(app, title)})
-        if app.settings.get(CHECKPOINT) != former:
+        if app.settings.get(CHECKPOINT) != was:
             load_chosen(app)
-        model = chosen_checkpoint(app)
-        updates: list[Any] = []
-        for index, tab in enumerate(tabs):
-            after = start_size(model, ui_config, tab)
-            untouched = sizes[2 * index : 2 * index + 2] == before[index] and after != before[index]
-            updates += after if untouched else (gr.skip(), gr.skip())
-        return [answer, *(update(model) for _, update in following), *updates]
+        return [answer, *_moved_along(app, former, ui_config, tabs, sizes, following)]
 
     return store
+
+
+def _checkpoint_refresher(
+    app: App, setting: Setting, choices: Choices, ui_config: UiConfig, tabs: Sequence[str], following: Following
+) -> Callable[..., list[Any]]:
+    """The first checkpoint that is there, or another in the place of one that is gone, is then chosen by itself."""
+
+    def refresh(*sizes: int) -> list[Any]:
+        former = chosen_checkpoint(app)
+        app.catalogue.refresh()
+        return [_fresh(app, setting, choices), *_moved_along(app, former, ui_config, tabs, sizes, following)]
+
+    return refresh
+
+
+def _moved_along(app: App, former: ModelFile | None, ui_config: UiConfig, tabs: Sequence[str], sizes: Sequence[int], following: Following) -> list[Any]:
+    """Updates of what hangs on the chosen checkpoint, where ``former`` was chosen: ``following``'s, and of the tabs' sizes, where nobody has set others."""
+    model = chosen_checkpoint(app)
+    updates: list[Any] = []
+    for index, tab in enumerate(tabs):
+        before, after = start_size(former, ui_config, tab), start_size(model, ui_config, tab)
+        untouched = tuple(sizes[2 * index : 2 * index + 2]) == before and after != before
+        updates += after if untouched else (gr.skip(), gr.skip())
+    return [*(update(model) for _, update in following), *updates]
 
 
 def _full_title(app: App, shown: str) -> str:
@@ -189,9 +211,4 @@ def _full_title(app: App, shown: str) -> str:
 
 
 def _refresher(app: App, setting: Setting, choices: Choices) -> Callable[[], Any]:
-    def refresh() -> Any:
-        if setting.key == CHECKPOINT:
-            app.catalogue.refresh()
-        return _fresh(app, setting, choices)
-
-    return refresh
+    return lambda: _fresh(app, setting, choices)

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import HTTPException, Request, Response
 from pydantic import BaseModel, Field
 
+from modules.application import listing
 from modules.application.app import App
 from modules.application.checkpoint_wishes import wishes_of
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
@@ -86,7 +87,12 @@ def add_internal_routes(routes: Routes) -> None:
         values = [{"name": name, "label": wish.label, "value": wishes.values[name]} for name, wish in DRAW_WITH.items() if name in wishes.values]
         return {"name": model.stem, "values": values, "written": wishes.written}
 
+    def notices() -> list[str]:
+        """What the user should know now, as the page says it above its tabs."""
+        return listing.notices(app)
+
     for path, handler, method in (
+        ("/internal/notices", notices, "GET"),
         ("/internal/checkpoint-wishes", checkpoint_wishes, "GET"),
         ("/user", user, "GET"), ("/internal/quicksettings-hint", quicksettings_hint, "GET"),
         ("/internal/ping", ping, "GET"), ("/internal/progress", progress, "POST"), ("/internal/pending-tasks", pending_tasks, "GET"),

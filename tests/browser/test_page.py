@@ -99,6 +99,7 @@ def test_fields_survive_a_reload_and_a_new_tab_starts_afresh(fake_page: FakePage
     browser.page.fill("#txt2img_prompt textarea", TEXT)
     browser.page.click("#paste")
     browser.page.wait_for_function("webui.field('txt2img_steps').value === '9'")
+    browser.page.wait_for_function("document.querySelector('#txtimg_hr_finalres').textContent.trim() === 'from 96x128 to 192x256'")    # the pasted size
     browser.page.check("#txt2img_subseed_show input")
     browser.page.check("#txt2img_hr-checkbox input")
     browser.set("txt2img_hr_scale", "1.5")
@@ -279,3 +280,25 @@ def _load() -> str:
     import os
 
     return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores" if hasattr(os, "getloadavg") else "unknown"
+
+
+def test_the_first_checkpoint_is_taken_up_by_the_refresh_button(fake_page: FakePage, visit: Callable[..., Visit], tmp_path: Path) -> None:
+    """The page stops complaining, and an untouched size becomes that of the checkpoint."""
+    folder = fake_page.app.paths.checkpoints_dir
+    others = [each.rename(tmp_path / each.name) for each in folder.glob("*.safetensors")]
+    small = folder / "small.safetensors"
+    try:
+        fake_page.app.catalogue.refresh()
+        browser = visit(fake_page.url)
+        browser.page.wait_for_selector("#webui_notices:has-text('No checkpoint was found')")
+        header = json.dumps({"__metadata__": {"modelspec.resolution": "96x96"}}).encode()
+        small.write_bytes(len(header).to_bytes(8, "little") + header)
+        browser.page.click("#refresh_sd_model_checkpoint")
+        browser.page.wait_for_selector("#webui_notices", state="detached")
+        assert browser.page.input_value("#setting_sd_model_checkpoint input").startswith("small")
+        assert [browser.value(f"txt2img_{side}") for side in ("width", "height")] == ["96", "96"]
+    finally:
+        small.unlink(missing_ok=True)
+        for each in others:
+            each.rename(folder / each.name)
+        fake_page.app.catalogue.refresh()

@@ -1,4 +1,5 @@
-// Under "Hires. fix": the size of the finished picture, written anew whenever one of the fields it hangs on changes.
+// Under "Hires. fix": the size of the finished picture, written anew whenever one of the fields it hangs on changes;
+// where a paste or a chosen checkpoint changes them, Gradio says so.
 
 webui.hiresFields = ["width", "height", "hr_scale", "hr_resize_x", "hr_resize_y"];
 
@@ -11,9 +12,13 @@ webui.hiresSize = function(width, height, scale, toWidth, toHeight) {
     return [width, height].map((side) => Math.floor(side * factor / 8) * 8);
 };
 
-webui.showHiresSize = function() {
+webui.shownInHiresFields = () => webui.hiresFields.map((name) => Number(webui.field(`txt2img_${name}`).value));
+
+webui.showHiresSize = function(values) {
     const place = webui.find("#txtimg_hr_finalres .prose") || webui.find("#txtimg_hr_finalres");
-    const values = webui.hiresFields.map((name) => Number(webui.field(`txt2img_${name}`).value));
+    if (!place) {
+        return;
+    }
     const size = webui.hiresSize(...values);
     place.textContent = `from ${values[0]}x${values[1]} to ${size[0]}x${size[1]}`;
 };
@@ -22,9 +27,10 @@ onUiLoaded(() => {
     if (!webui.find("#txtimg_hr_finalres")) {
         return;
     }
+    const show = () => webui.showHiresSize(webui.shownInHiresFields());
     for (const name of webui.hiresFields) {
-        webui.find(`#txt2img_${name}`).addEventListener("input", webui.showHiresSize);
+        webui.find(`#txt2img_${name}`).addEventListener("input", show);
     }
-    webui.find("#txt2img_hr-checkbox input").addEventListener("change", webui.showHiresSize);
-    webui.showHiresSize();
+    webui.find("#txt2img_hr-checkbox input").addEventListener("change", show);
+    show();
 });

@@ -48,6 +48,7 @@ webui.TabJobs = class {
         this.asked = new Set();
         this.shown = new Set();
         this.view = null;
+        this.complaints = [];
         this.watching = null;
         this.wakeLock = null;
     }
@@ -69,8 +70,14 @@ webui.TabJobs = class {
         this.holdScreen(this.ids.length > 0);
     }
 
+    // An error stays until it is closed, or until the next click on Generate, which shows that it was read.
+    complain(words) {
+        this.complaints.push(webui.toast(words, "error"));
+    }
+
     // A click is on its way to the server.
     sent(id) {
+        this.complaints.splice(0).forEach((toast) => toast.remove());
         this.ids.push(id);
         this.remember();
         this.openView();
@@ -88,7 +95,7 @@ webui.TabJobs = class {
     // The server's word on a click: {id, error}.
     answered(answer) {
         if (answer.error) {
-            webui.toast(answer.error, "error");
+            this.complain(answer.error);
             webui.callAll(webui.refusedCallbacks, this.tab);
             this.drop(answer.id);
             return;
@@ -152,15 +159,18 @@ webui.TabJobs = class {
             return;  // a second answer to the same question
         }
         this.watching = null;
-        if (answer.error) {
-            webui.toast(answer.error, answer.state === "interrupted" ? "info" : "error");
+        if (answer.error && answer.state === "interrupted") {
+            webui.toast(answer.error);
+        } else if (answer.error) {
+            this.complain(answer.error);
         } else if (answer.gone && !this.accepted.has(id)) {
-            webui.toast("The request did not reach the server. Generate again.", "error");
+            this.complain("The request did not reach the server. Generate again.");
         }
         (answer.comments || []).forEach((words) => webui.toast(words, "warning"));
         webui.showResult(this.tab);
         await webui.galleryLoaded(this.tab);
         if (!answer.error && !answer.gone) {
+            webui.renewNotices();
             webui.notify.done(this.tab);
         }
         this.closeView();

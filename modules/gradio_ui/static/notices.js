@@ -1,7 +1,7 @@
 // What the program has to say when the page opens: no checkpoint yet, a file it could not read.
 
-webui.showNotices = function() {
-    const words = webui.boot.notices || [];
+webui.showNotices = function(words) {
+    document.getElementById("webui_notices")?.remove();
     const place = document.createElement("div");
     place.id = "webui_notices";
     place.setAttribute("role", "status");
@@ -16,4 +16,11 @@ webui.showNotices = function() {
     }
 };
 
-onUiLoaded(webui.showNotices);
+// What was complained of may be mended by now: the list of checkpoints was refreshed, a picture was made.
+webui.renewNotices = async function() {
+    if (document.getElementById("webui_notices")) {
+        webui.showNotices(await webui.ask("./internal/notices").catch(() => []));
+    }
+};
+
+onUiLoaded(() => webui.showNotices(webui.boot.notices || []));
