@@ -33,19 +33,19 @@ def flags() -> Flags:
 def command_line() -> Namespace:
     """``cmd_opts``: a plain Namespace with every flag of A1111, and those of extensions. One per server; extensions may write to it."""
     if not is_occupied():
-        return _namespace(flags(), {})
+        return namespace_of(flags())
     host = current().extensions
     if host.command_line is None:
-        host.command_line = _namespace(current().flags, host.extra_flags)
+        host.command_line = namespace_of(current().flags, host.extra_flags)
     return host.command_line  # type: ignore[no-any-return]
 
 
-def _namespace(ours: Flags, extra: Mapping[str, Any]) -> Namespace:
+def namespace_of(ours: Flags, extra: Mapping[str, Any] | None = None) -> Namespace:
     values = {each.name: getattr(ours, each.name) for each in dataclasses.fields(ours)}
     plain = {name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
     plain["styles_file"] = list(ours.styles_file)
     missing = {"lora_dir": str(Path(ours.models_path) / "Lora"), "lyco_dir_backcompat": str(Path(ours.models_path) / "LyCORIS")}
-    return Namespace(**{**missing, **plain, **extra})
+    return Namespace(**{**missing, **plain, **(extra or {})})
 
 
 def data_path() -> str:

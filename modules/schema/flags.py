@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from modules.schema.errors import InvalidValue
 from modules.schema.flag_table import METADATA_KEY, FlagInfo, Flags
 
-__all__ = ["FlagInfo", "Flags", "ParsedFlags", "ignored_flags", "make_parser", "parse_flags", "split_arguments"]
+__all__ = ["FlagInfo", "FlagParser", "Flags", "ParsedFlags", "ignored_flags", "make_parser", "parse_flags", "split_arguments"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class ParsedFlags:
     unknown: tuple[str, ...] = ()
 
 
-class _Parser(argparse.ArgumentParser):
+class FlagParser(argparse.ArgumentParser):
     """Raises InvalidValue where argparse would end the program."""
 
     def error(self, message: str) -> NoReturn:
@@ -76,9 +76,9 @@ def split_arguments(text: str, *, windows: bool = os.name == "nt") -> list[str]:
         ) from reason
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser(kind: type[FlagParser] = FlagParser) -> argparse.ArgumentParser:
     """A parser with every flag of ``Flags``; what is not given stays out of its result."""
-    parser = _Parser(prog="launch.py", argument_default=argparse.SUPPRESS)
+    parser = kind(prog="launch.py", argument_default=argparse.SUPPRESS)
     hints = typing.get_type_hints(Flags)
     for each in dataclasses.fields(Flags):
         _add(parser, each.name, hints[each.name], each.metadata[METADATA_KEY])

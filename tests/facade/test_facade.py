@@ -68,6 +68,15 @@ def test_flags_and_folders_are_those_of_the_server(a1111: App) -> None:
     assert shared.cmd_opts.of_mine == 5
     assert paths.data_path == str(a1111.paths.data_dir) and paths.extensions_dir.endswith("extensions")
 
+def test_the_parser_of_flags_answers_with_those_of_this_start_whatever_the_process_was_called_with(a1111: App) -> None:
+    from modules import cmd_args, shared
+
+    shared.cmd_opts.api = True
+    for found in (cmd_args.parser.parse_args(), cmd_args.parser.parse_known_args()[0]):
+        assert found.api is True and found.listen is False and found.port is None
+    assert cmd_args.parser.parse_args(["--listen"]).listen is True and cmd_args.parser.parse_args(["--listen"]).api is False
+
+
 
 def test_lists_show_what_is_there(a1111: App) -> None:
     from modules import sd_models, sd_samplers, sd_schedulers, sd_vae, shared
