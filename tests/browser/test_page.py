@@ -36,6 +36,8 @@ def test_extensions_find_a1111s_shape(open_visit: Visit) -> None:
     assert page.evaluate("get_uiCurrentTab().textContent.trim()") == "txt2img"
     overflow = page.evaluate("getComputedStyle(document.getElementById('txt2img_prompt')).overflow")
     assert overflow == "visible"
+    first = page.evaluate("['#tabs', '#txt2img_extra_tabs', '#mode_img2img'].map((each) => document.querySelector(each).firstChild.className.includes('tab-nav'))")
+    assert first == [True, True, True]      # no comment of Gradio 6 stands before the row of buttons
 
 
 def test_callbacks_come_in_order_and_one_failure_stops_none(fake_page: FakePage, visit: Callable[..., Visit]) -> None:

@@ -29,7 +29,7 @@ webui.nameShownTab = function(panel) {
 };
 
 // Gradio 6 holds places in the page with comments, where Gradio 3 had the bare text or HTML. Who asks a button, or a piece of HTML, for
-// what is in it is not shown them; Gradio itself asks another way, and keeps them.
+// what is in it is not shown them, nor who asks tabs or a field for the first thing in them; Gradio itself asks another way, and keeps them.
 webui.withoutComments = (function() {
     const told = (node) => node.nodeType !== Node.COMMENT_NODE && (node.nodeType !== Node.TEXT_NODE || node.data.trim() !== "");
     const nodes = Object.getOwnPropertyDescriptor(Node.prototype, "childNodes").get;
@@ -41,7 +41,7 @@ webui.withoutComments = (function() {
         lastChild: {configurable: true, get() { return shown(this).pop() || null; }},
         innerHTML: {configurable: true, get() { return text.get.call(this).replace(/<!--[^]*?-->/g, ""); }, set(value) { text.set.call(this, value); }},
     };
-    const which = "button, .gradio-html, .gradio-html > div, .gradio-html .prose";
+    const which = "button, label, .tabs, .gradio-column, .block, .gradio-html, .gradio-html > div, .gradio-html .prose";
     return function(root) {
         for (const element of [...(root.matches?.(which) ? [root] : []), ...root.querySelectorAll(which)]) {
             if (!Object.hasOwn(element, "innerHTML")) {
