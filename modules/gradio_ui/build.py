@@ -38,6 +38,7 @@ from modules.gradio_ui.page_state import awaited_ids, fold_count, page_state
 from modules.gradio_ui.param_bindings import connect_paste_params_buttons, tell_fields
 from modules.gradio_ui.png_info_tab import build_png_info_tab
 from modules.gradio_ui.quicksettings import Following, build_quicksettings, offer_tabs, wire_fresh_values, wire_quicksettings
+from modules.gradio_ui.remade import remaking
 from modules.gradio_ui.send_to import wire_send_buttons
 from modules.gradio_ui.settings_tab import build_settings_tab
 from modules.gradio_ui.shown_files import ShownFiles
@@ -78,7 +79,8 @@ class Page(gr.Blocks):
 
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
         """Gradio's, which turns what functions return into what browsers are told."""
-        answers = await super().postprocess_data(block_fn, predictions, state)
+        with remaking():
+            answers = await super().postprocess_data(block_fn, predictions, state)
         return [gradio3_words.shown_or_not(block, answer) for block, answer in zip(block_fn.outputs, answers)]
 
     def page_head(self) -> str:

@@ -23,6 +23,7 @@ from gradio.components import Component
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current, is_occupied
 from modules.gradio_ui import no_stubs
+from modules.gradio_ui.remade import Deaf, is_remaking
 from modules.gradio_ui.replaced_events import watched_events
 
 DONE = "_speaks_gradio3"
@@ -80,7 +81,7 @@ def _teach_making(cls: type[Block]) -> None:
         told = dict(keywords)
         keywords = _new_keywords(cls, keywords, known, given=len(arguments))
         self._is_being_made = True
-        is_told = isinstance(block, Component | BlockContext) and not isinstance(block, Blocks | layouts.Form) and is_occupied()
+        is_told = isinstance(block, Component | BlockContext) and not isinstance(block, Blocks | layouts.Form) and is_occupied() and not is_remaking()
         if is_told:
             self.elem_id = told.get("elem_id")
             _tell("before", self, told)
@@ -254,6 +255,8 @@ def _listening(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def listen(*arguments: Any, **keywords: Any) -> Any:
+        if is_remaking():
+            return Deaf()
         if "_js" in keywords:
             note("_js=")
             keywords["js"] = keywords.pop("_js")

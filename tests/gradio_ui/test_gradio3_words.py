@@ -1,6 +1,7 @@
 """What was written for Gradio 3 builds, and says the same, on Gradio 6."""
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
+from gradio.state_holder import SessionState
 from PIL import Image
 
 from modules.a1111 import callbacks
 from modules.application.app import App
 from modules.gradio_ui import gradio3_words
+from modules.gradio_ui.build import Page
 from modules.gradio_ui.demo_view import DemoView
 from tests.a1111.conftest import a1111  # noqa: F401
 
@@ -108,6 +111,27 @@ def test_a_subclass_may_do_the_same(tmp_path: Path) -> None:
     props = next(each["props"] for each in page.get_config_file()["components"] if each["type"] == "button")
     assert (props["elem_id"], props["value"], props["variant"]) == ("t", "x", "tool")
     assert not list(Path(__file__).parent.glob("*.pyi"))
+
+
+def test_an_update_of_a_component_whose_class_binds_events_is_no_second_making(a1111: App) -> None:  # noqa: F811
+    class Fold(gr.Checkbox):
+        def __init__(self, value: bool = False, setup: bool = False, **keywords: Any) -> None:
+            super().__init__(value=value, **keywords)
+            if setup:
+                self.change(None, _js="() => {}", inputs=[self]).then(None, _js="() => {}")
+
+    told = []
+    callbacks.on_before_component(lambda component, **_: told.append(type(component)))
+    callbacks.on_after_component(lambda component, **_: told.append(type(component)))
+    with Page() as page:
+        gradio3_words.install(Page)
+        fold = Fold(setup=True, elem_id="fold")
+        gr.Button("b").click(lambda: gr.update(value=True, label="new"), outputs=[fold])
+    events, made = len(page.fns), list(told)
+    answer = asyncio.run(page.postprocess_data(page.fns[events - 1], gr.update(value=True, label="new"), SessionState(page)))
+    assert answer[0]["value"] is True and answer[0]["label"] == "new"
+    assert len(page.fns) == events and told == made and Fold in made
+
 
 
 @pytest.mark.parametrize("kind", ["pil", "numpy"])
