@@ -16,7 +16,8 @@ from modules.files.resolver import allowed
 from modules.rest_api.routes import Access, Routes
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
-EXTENSION_FILES = PICTURES | {".js", ".mjs", ".css", ".json", ".csv", ".txt", ".yml", ".yaml", ".woff", ".woff2", ".ttf", ".mp3", ".ogg", ".wav"}
+EXTENSION_FILES = PICTURES | {".svg", ".js", ".mjs", ".css", ".json", ".csv", ".txt", ".yml", ".yaml", ".woff", ".woff2", ".ttf", ".mp3", ".ogg", ".wav"}
+"""An .svg may hold a script, which runs nowhere: as a picture none does, and who opens the file alone is answered under the gate's "sandbox"."""
 NOTES = frozenset({".txt", ".json", ".csv"})
 _NEVER = frozenset({"config.json", "ui-config.json", "cache.json"})
 

@@ -163,7 +163,7 @@ def test_only_what_is_meant_to_be_seen_is_served(fake_server: RunningServer, tmp
         (outside / name).write_text("OUTSIDE")
     for path, text in {"config.json": "OUTSIDE", "params.txt": "OUTSIDE", "outputs/a.png": "fine", "outputs/.hidden.png": "OUTSIDE", "outputs/a.html": "OUTSIDE",
                        "outputs/a.svg": "OUTSIDE", "extensions/evil/scripts/evil.py": "OUTSIDE", "extensions/evil/.git/config": "OUTSIDE", "extensions/evil/a.html": "OUTSIDE",
-                       "extensions/evil/config.json": "OUTSIDE", "extensions/evil/javascript/a.js": "fine", "extensions/evil/tags/人.yml": "fine", "user.css": "fine",
+                       "extensions/evil/config.json": "OUTSIDE", "extensions/evil/javascript/a.js": "fine", "extensions/evil/tags/人.yml": "fine", "extensions/evil/icons/a.svg": "fine", "user.css": "fine",
                        "other.css": "OUTSIDE", "below/user.css": "OUTSIDE"}.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
@@ -177,6 +177,8 @@ def test_only_what_is_meant_to_be_seen_is_served(fake_server: RunningServer, tmp
     assert fake_server.client.get("/file=outputs/a.png").text == "fine" == fake_server.client.get(f"/file={tmp_path}/outputs/a.png?123").text
     script = fake_server.client.get("/file=extensions/evil/javascript/a.js")
     assert script.text == "fine" and script.headers["content-type"].startswith("text/javascript")
+    icon = fake_server.client.get("/file=extensions/evil/icons/a.svg")
+    assert icon.text == "fine" and icon.headers["content-type"] == "image/svg+xml" and "sandbox" in icon.headers["content-security-policy"]
     style = fake_server.client.get("/file=user.css?123")
     assert style.text == "fine" and style.headers["content-type"].startswith("text/css"), "the user's own style sheet, to which the page's head refers"
     for path in ("other.css", "below/user.css", f"{tmp_path}/other.css"):
