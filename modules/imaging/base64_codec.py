@@ -68,6 +68,8 @@ def open_image(data: bytes, field: str = "image") -> Image.Image:
                     "Send a smaller picture.", field=field)
             image.load()
             upright = ImageOps.exif_transpose(image)
+        if upright.mode == "LAB":       # of a TIFF: Pillow has a way from it to RGB, and to nothing else
+            upright = upright.convert("RGB")
     except Image.DecompressionBombError as error:
         raise InvalidValue(f"{field}: this picture unpacks to far too many pixels.", "Send a smaller picture.", field=field) from error
     except (OSError, SyntaxError, ValueError, zlib.error, MemoryError, EOFError, KeyError, IndexError, struct.error) as error:

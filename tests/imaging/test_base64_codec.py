@@ -74,3 +74,12 @@ def test_a_turned_photograph_is_upright() -> None:
     out = io.BytesIO()
     IMAGE.save(out, "JPEG", exif=exif.tobytes())
     assert decode_image(base64.b64encode(out.getvalue()).decode()).size == (10, 20)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "LAB", "I", "F", "I;16"])
+def test_a_picture_of_any_kind_can_be_seen_in_colours_and_in_grey(mode: str) -> None:
+    """As first picture and as mask."""
+    out = io.BytesIO()
+    (Image.new("I;16", (20, 10)) if mode == "I;16" else IMAGE.convert(mode)).save(out, "TIFF")
+    image = decode_image(base64.b64encode(out.getvalue()).decode())
+    assert image.convert("RGB").size == image.convert("L").size == image.convert("RGBA").size == (20, 10)

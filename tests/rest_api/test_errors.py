@@ -108,6 +108,12 @@ def test_half_a_character_is_no_reason_to_fail(kept_server: RunningServer) -> No
     assert answer.status_code == 200 and answer.json()["parameters"]["prompt"] == "a\ud800"
 
 
+def test_a_number_that_json_cannot_say_costs_no_pictures(kept_server: RunningServer) -> None:
+    """What a script was given is told back in the answer; Python's clients send NaN, and 1e400 is read as infinity."""
+    answer = kept_server.client.post("/sdapi/v1/txt2img", content=b'{"script_args": [NaN, 1e400, 2], "width": 64, "height": 64}', headers={"content-type": "application/json"})
+    assert answer.status_code == 200 and len(answer.json()["images"]) == 1 and answer.json()["parameters"]["script_args"] == [None, None, 2]
+
+
 def test_wrong_types_are_told_as_a1111_tells_them(kept_server: RunningServer) -> None:
     detail = post(kept_server, steps="x").json()["detail"]
     assert detail[0]["loc"] == ["body", "steps"] and set(detail[0]) == {"loc", "msg", "type"}
