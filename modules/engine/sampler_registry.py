@@ -59,6 +59,7 @@ SAMPLERS: tuple[SamplerSpec, ...] = (
 # fmt: on
 
 
+_OLD_ENDINGS = {"karras": ("ka",), "exponential": ("exp",)}     # of aliases from before schedules were a choice of their own: k_dpmpp_2m_ka
 _added: list[SamplerSpec] = []                      # by extensions, for as long as the program runs
 
 
@@ -113,7 +114,7 @@ def split_sampler_and_schedule(name: str, schedule: str) -> tuple[str, str]:
     name = name.strip()
     if _by_name(name) is None:
         for spec in SCHEDULES[1:]:
-            for ending in sorted(_names_of(spec), key=len, reverse=True):
+            for ending in sorted((*_names_of(spec), *_OLD_ENDINGS.get(spec.name, ())), key=len, reverse=True):
                 head = name[: -len(ending)].rstrip(" _")
                 if name.casefold().endswith((" " + ending.casefold(), "_" + ending.casefold())) and _by_name(head):
                     name, schedule = head, spec.label if schedule in ("", AUTOMATIC) else schedule

@@ -71,6 +71,9 @@ def test_every_name_finds_its_sampler(spec: SamplerSpec) -> None:
     ("uni_pc_bh2_simple", "Automatic", ("UniPC", "Simple")),
     ("euler_a", "Automatic", ("Euler a", "Automatic")),                 # SD.Next's
     ("DPM++ 2S Ancestral Karras", "Automatic", ("DPM++ 2S a", "Karras")),   # Draw Things'
+    ("k_dpmpp_2m_ka", "Automatic", ("DPM++ 2M", "Karras")),             # older A1111's, in programs that call its API
+    ("k_dpm_2_a_ka", "", ("DPM2 a", "Karras")),
+    ("k_dpmpp_2m_sde_heun_exp", "Automatic", ("DPM++ 2M SDE Heun", "Exponential")),
 ])
 def test_old_names_are_split(name: str, schedule: str, expected: tuple[str, str]) -> None:
     assert split_sampler_and_schedule(name, schedule) == expected
