@@ -40,13 +40,19 @@ class UiConfig:
     def overrides(self, tab: str, label: str, keywords: Mapping[str, Any]) -> dict[str, Any]:
         """Those of ``keywords`` (of a component) that the file replaces, with the file's values.
 
-        A value of another type than the page's, or outside of its choices, is passed over: the file is edited by hand.
+        A value of another type than the page's, or outside of its choices, is passed over: the file is edited by hand. So are bounds without a way between them.
         """
         found: dict[str, Any] = {}
         for name in KEYWORDS:
             stored = self.values.get(f"{tab}/{label}/{name}")
             if stored is not None and name in keywords and _fits(stored, keywords[name], keywords.get("choices")):
                 found[name] = stored
+        shown = {**keywords, **found}
+        if "minimum" in shown and not shown["minimum"] < shown["maximum"]:
+            del shown["minimum"], shown["maximum"]
+            found = {name: value for name, value in found.items() if name in shown}
+        if found.get("step", 1) <= 0:
+            del found["step"]
         if self.values.get(f"{tab}/{label}/visible") is False:
             found["visible"] = "hidden"
         return found
@@ -75,5 +81,5 @@ def _fits(stored: Any, own: Any, choices: list[str] | None) -> bool:
     if isinstance(own, bool) or isinstance(stored, bool):
         return isinstance(own, bool) and isinstance(stored, bool)
     if isinstance(own, int | float):
-        return isinstance(stored, int | float)
+        return isinstance(stored, int | float) and abs(stored) < 1e100         # not NaN either, which Python reads in JSON
     return own is None or isinstance(stored, type(own))

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import gradio as gr
 import pytest
 from PIL import Image
 
@@ -28,6 +29,18 @@ def test_ui_config_beats_the_pages_values(tmp_path: Path) -> None:
     assert config.overrides("txt2img", "Batch size", {"value": 1}) == {"visible": "hidden"}
     config.changed({"txt2img/Sampling steps/value": 9}).save()
     assert json.loads(path.read_text()) == {**dict(config.values), "txt2img/Sampling steps/value": 9}
+
+
+@pytest.mark.parametrize(("stored", "left"), [
+    ({"minimum": 300}, {}), ({"maximum": 1, "value": 1}, {"value": 1}), ({"minimum": 9, "maximum": 3}, {}), ({"step": 0}, {}), ({"step": -8.0}, {}),
+    ({"value": float("nan"), "maximum": float("inf"), "minimum": -float("inf")}, {}), ({"minimum": 2, "maximum": 9, "step": 0.5, "value": 400}, {"minimum": 2, "maximum": 9, "step": 0.5, "value": 400}),
+])  # fmt: skip
+def test_bounds_that_no_slider_can_have_are_passed_over_and_the_page_is_built(stored: dict[str, float], left: dict[str, float]) -> None:
+    config = UiConfig(Path("x"), {f"txt2img/Sampling steps/{name}": value for name, value in stored.items()})
+    shown = {"value": 20, "minimum": 1, "maximum": 150, "step": 1}
+    found = config.overrides("txt2img", "Sampling steps", shown)
+    assert found == left
+    gr.Slider(**{**shown, **found}, render=False)
 
 
 @pytest.mark.parametrize(("own", "choices", "stored"), [(7.0, None, "seven"), (True, None, 1), (1, None, True), ("Euler", ["Euler"], "Nope"), ("text", None, 3)])
