@@ -73,7 +73,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         if _is_preflight(scope, headers):
-            await _answer_preflight(send, origin if origin and self.rules.allows_origin(origin) else "", headers)
+            await _answer_preflight(send, self._readable_by(origin), headers)
             return
         limit = self._limit(scope)
         if _declared_length(headers) > limit:
@@ -257,17 +257,18 @@ async def _discard(receive: Receive, declared: int) -> None:
         pass
 
 
-async def _answer_preflight(send: Send, origin: str, headers: dict[str, str]) -> None:
-    answer: list[tuple[bytes, bytes]] = [(b"content-length", b"0"), (b"vary", b"Origin")]
-    if origin:
+async def _answer_preflight(send: Send, readable: dict[str, str], headers: dict[str, str]) -> None:
+    """readable: what lets the asking page read answers, empty where it may not. A page that sends cookies or a password is told here already that it may."""
+    said = {"content-length": "0", "vary": "Origin"} | readable
+    answer = [(key.encode("ascii"), value.encode("latin-1", "replace")) for key, value in said.items()]
+    if readable:
         asked = headers.get("access-control-request-headers", "")
         answer += [
-            (b"access-control-allow-origin", origin.encode("latin-1", "replace")),
             (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
             (b"access-control-allow-headers", re.sub(r"[^\w\-, ]", "", asked)[:500].encode("latin-1", "replace")),
             (b"access-control-max-age", b"600"),
         ]
-    await send({"type": "http.response.start", "status": 204 if origin else 403, "headers": answer})
+    await send({"type": "http.response.start", "status": 204 if readable else 403, "headers": answer})
     await send({"type": "http.response.body", "body": b""})
 
 

@@ -126,6 +126,8 @@ def test_origins_that_were_allowed(make_app: Callable[..., Any], fake_engine: Fa
             assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == origin
             preflight = server.client.options("/sdapi/v1/txt2img", headers={"origin": origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type"})
             assert preflight.status_code == 204 and preflight.headers["access-control-allow-headers"] == "content-type"
+            # fetch(..., {credentials: "include"}): browsers send the request itself only if the answer to this one says so too
+            assert preflight.headers["access-control-allow-credentials"] == "true" and preflight.headers["access-control-allow-origin"] == origin
         assert server.client.post("/sdapi/v1/skip", headers={"origin": "https://mine.example.evil", "sec-fetch-site": "cross-site"}).status_code == 403
         assert server.client.get("/internal/ping", headers={"host": "mine.example"}).status_code == 200
 
