@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from modules.files.alone import alone_with
 from modules.files.atomic import write_json
 from modules.files.json_object import Damaged, read_object, read_or_set_aside
 from modules.schema.errors import WebuiError
@@ -96,7 +97,7 @@ class SettingsStore:
 
         What another server over the same folder, or a person, wrote there meanwhile stays in the file, but for what was set here too.
         """
-        with self._lock:
+        with self._lock, alone_with(self.path):
             self._stored |= {key: value for key, value in self._written_by_others().items() if key not in self._unsaved}
             write_json(self.path, self._stored, backup=True)
             self._file = _stamp(self.path)

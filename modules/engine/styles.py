@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modules.files.alone import alone_with
 from modules.files.atomic import write_bytes
 from modules.files.json_object import decoded, set_aside
 from modules.schema.errors import InvalidValue
@@ -95,7 +96,7 @@ def change_styles(path: Path, changes: Mapping[str, Style | None]) -> None:
     What else is in the file stays: remarks, further columns, styles that another file's hide. The file before is kept as .bak, and one that
     became unreadable meanwhile is set aside, not written over.
     """
-    with _changing:
+    with _changing, alone_with(path):
         for sentence in set_aside_damaged([path]):
             log.warning("%s", sentence)
         rows, columns = _table(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from PIL import Image
 
 from modules.application.build import build_app
+from modules.engine.styles import read_styles
 from modules.imaging.filenames import NameFacts
 from modules.imaging.metadata import read_infotext_from
 from modules.imaging.save import NumberBook, SaveOptions, save_image
@@ -79,6 +81,37 @@ def test_two_processes_share_a_folder(tmp_path: Path) -> None:
     assert [each.wait(60) for each in both] == [0, 0]
     texts = [read_infotext_from(path.read_bytes())[0] for path in tmp_path.rglob("*.png")]
     assert sorted(texts) == sorted(f"{name} {n}" for name in ("one", "two") for n in range(150))
+
+
+STYLES_AND_SETTINGS = """
+import sys
+from pathlib import Path
+from modules.application.settings_store import SettingsStore
+from modules.engine.styles import Style, change_style
+from modules.schema.settings.table import SETTINGS
+folder, keys = Path(sys.argv[1]), sys.argv[3:]
+store = SettingsStore(folder / "config.json", SETTINGS)
+sys.stdin.readline()
+for n in range(30):
+    change_style(folder / "styles.csv", f"{sys.argv[2]} {n}", Style(name=f"{sys.argv[2]} {n}", prompt="x", negative_prompt=""))
+    store.set(keys[n % len(keys)], n + 1)
+    store.save()
+"""
+
+
+@pytest.mark.group("R15")
+def test_two_processes_write_styles_and_settings_at_once_and_none_is_lost(tmp_path: Path) -> None:
+    keys = {"one": ["jpeg_quality", "target_side_length"], "two": ["notification_volume"]}
+    both = [subprocess.Popen([sys.executable, "-c", STYLES_AND_SETTINGS, str(tmp_path), name, *keys[name]], cwd=ROOT, stdin=subprocess.PIPE) for name in keys]
+    for each in both:
+        assert each.stdin is not None
+        each.stdin.write(b"\n")
+        each.stdin.flush()
+    assert [each.wait(60) for each in both] == [0, 0]
+    assert sorted(read_styles([tmp_path / "styles.csv"])) == sorted(f"{name} {n}" for name in keys for n in range(30))
+    kept = json.loads((tmp_path / "config.json").read_text())
+    assert [kept[key] for key in ("jpeg_quality", "target_side_length", "notification_volume")] == [29, 30, 30]
+    assert not [each.name for each in tmp_path.iterdir() if each.suffix not in (".csv", ".json", ".bak")]
 
 
 def seconds_to_save(folder: Path, numbers: NumberBook, times: int = 9) -> float:
