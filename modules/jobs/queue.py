@@ -342,7 +342,7 @@ class JobQueue:
     def _to_store(self, write: Callable[[Any], None], job: Job | None) -> None:
         try:
             write(job)
-        except (sqlite3.Error, OSError) as error:      # a full disk must not stop the work in memory
+        except Exception as error:      # a full disk, or what no file can hold, must not stop the work in memory
             what = f"job {job.id}" if job else "a change of the queue"
             log.error("%s is not written to the queue's file (%s): it will not survive a restart", what, error)
 
@@ -371,6 +371,14 @@ def _check_id(job_id: str) -> None:
 
 
 def _sentence(error: BaseException) -> str:
+    """What the job's error says, in text that can be written down: half a character, or an error that cannot say what it is, is no reason for the worker to end."""
+    try:
+        return _said(error).encode("utf-8", "replace").decode("utf-8")
+    except Exception:
+        return f"{type(error).__name__}."
+
+
+def _said(error: BaseException) -> str:
     if isinstance(error, WebuiError):
         return str(error)
     if isinstance(error, MemoryError):

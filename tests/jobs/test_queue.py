@@ -15,6 +15,13 @@ from modules.jobs.store import JobStore
 from modules.schema.errors import Busy, InvalidValue
 
 
+class Mute(Exception):
+    """Cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("nothing")
+
+
 @pytest.fixture
 def gate() -> threading.Event:
     return threading.Event()
@@ -35,9 +42,9 @@ def queue(gate: threading.Event) -> Iterator[JobQueue]:
         return ("outer", inner.result), {}
 
     def fail(job: Job) -> tuple[Any, dict[str, Any]]:
-        raise {"exit": SystemExit(3), "memory": MemoryError(), "value": ValueError("odd")}[job.payload["how"]]
+        raise {"exit": SystemExit(3), "memory": MemoryError(), "value": ValueError("odd"), "half a character": InvalidValue("no \ud800"), "half of one": KeyError("\udfff"), "mute": Mute()}[job.payload["how"]]
 
-    runners |= {"hold": hold, "nested": nested, "fail": fail, "depth": lambda job: (sys.getrecursionlimit(), {})}
+    runners |= {"odd summary": lambda job: (5, {"k": {1, 2}}), "hold": hold, "nested": nested, "fail": fail, "depth": lambda job: (sys.getrecursionlimit(), {})}
     made.start()
     yield made
     gate.set()
@@ -64,7 +71,7 @@ def test_first_come_first_served_with_positions(queue: JobQueue, gate: threading
     assert [job.id for job in queue.recent(2)] == [jobs[3].id, jobs[2].id]
 
 
-@pytest.mark.parametrize("how", ["exit", "memory", "value"])
+@pytest.mark.parametrize("how", ["exit", "memory", "value", "half a character", "half of one", "mute"])
 def test_no_exception_kills_the_worker(queue: JobQueue, gate: threading.Event, how: str) -> None:
     gate.set()
     bad = queue.wait(queue.submit("fail", {"how": how}), 5)
@@ -72,6 +79,8 @@ def test_no_exception_kills_the_worker(queue: JobQueue, gate: threading.Event, h
     assert queue.wait(queue.submit("hold", {"k": 7}), 5).result == 7
     unknown = queue.wait(queue.submit("no such kind", {}), 5)
     assert "no such kind" in (unknown.error or "")
+    assert queue.wait(queue.submit("odd summary", {}), 5).result == 5          # no file can hold it
+    assert queue.wait(queue.submit("hold", {"k": 8}), 5).result == 8
 
 
 @pytest.mark.group("R11")
