@@ -161,13 +161,13 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
     if not flags.nowebui or extensions.enabled:
         with times.part("extensions"):
             start_extensions(app, scripts)
-    app.jobs.start()  # jobs of a former server may want scripts
     if not flags.nowebui:
         with times.part("page"):
             from modules.gradio_ui.build import build_ui, mount
 
             page = build_ui(app)
             server_app = mount(server_app, page, app)
+    app.jobs.start()  # jobs of a former server may want scripts, and make their controls: Gradio builds one page at a time in a program
     if not flags.nowebui or extensions.enabled:
         from modules.gradio_ui.announcing import announce_page
 
