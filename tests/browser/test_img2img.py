@@ -33,6 +33,7 @@ def to_img2img(page: BrowserPage, mode: str = "img2img") -> None:
 
 def put(page: BrowserPage, canvas: str, path: Path) -> None:
     page.set_input_files(f"#{canvas} input[type=file]", path)
+    page.evaluate("(id) => webui.canvases[id].arriving", canvas)        # there may be an earlier one to see meanwhile
     page.wait_for_selector(f"#{canvas}.has-picture")
 
 
