@@ -37,7 +37,14 @@ from modules.gradio_ui.page_slot import PageSlot
 from modules.gradio_ui.page_state import awaited_ids, fold_count, page_state
 from modules.gradio_ui.param_bindings import connect_paste_params_buttons, tell_fields
 from modules.gradio_ui.png_info_tab import build_png_info_tab
-from modules.gradio_ui.quicksettings import Following, build_quicksettings, offer_tabs, wire_fresh_values, wire_quicksettings
+from modules.gradio_ui.quicksettings import (
+    Following,
+    build_quicksettings,
+    offer_tabs,
+    wire_fresh_values,
+    wire_quicksettings,
+    wire_start_sizes,
+)
 from modules.gradio_ui.remade import remaking
 from modules.gradio_ui.send_to import wire_send_buttons
 from modules.gradio_ui.settings_tab import build_settings_tab
@@ -149,6 +156,7 @@ def _built(app: App, slot: PageSlot, *, starting: bool) -> Page:
         merger.wire(row)
         wire_upscaler_lists(app, page, choices, extras, {txt2img.form.component("hr_upscaler"): "hires_upscalers"})
         wire_fresh_values(app, page, choices, (*row, *txt2img.options, *img2img.options), following)
+        wire_start_sizes(app, page, forms, ui_config)
     page.ahead = preloads({block.get_block_name() for block in page.blocks.values()})
     return page
 

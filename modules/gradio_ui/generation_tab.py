@@ -14,7 +14,7 @@ from gradio.context import Context
 
 from modules.application.app import App
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint, start_size, wire_checkpoint_fields
-from modules.gradio_ui.components import bridge_button
+from modules.gradio_ui.components import bridge_button, bridge_text
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.extra_options import build_extra_options
 from modules.gradio_ui.form import Form, nothing_more
@@ -93,7 +93,9 @@ def build_generation_tab(
         )
     form = builder.form()
     paster = Paster(app=app, form=form, choices=choices, scripts=scripts.pasted if scripts else nothing_pasted)
-    pasted: list[Component] = [overrides, *form.components]
+    told = bridge_text(f"{tab}_paste_told")
+    told.change(None, inputs=[told], js="(said) => { webui.tellPasted(said); }", **QUICK)
+    pasted: list[Component] = [overrides, *form.components, told]
     wire_submit(tab, Submitter(app=app, form=form, files=files, send=send), overrides=overrides, toprow=toprow, output=output)
     toprow.paste.click(paster.from_text, inputs=[toprow.counters[0].prompt], outputs=pasted, **QUICK)
     wire_form_memory(tab, form, overrides)

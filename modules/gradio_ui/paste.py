@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +21,10 @@ from modules.gradio_ui.checkpoint_choice import shown_title
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.param_component import Choices, choices_of
 from modules.gradio_ui.prompt_styles import known_styles
-from modules.schema.errors import WebuiError
+from modules.schema.errors import WebuiError, shortened
 from modules.schema.infotext_read import read_infotext
 from modules.schema.param import ParamEntry
+from modules.schema.setting import Setting
 from modules.schema.settings.table import SettingsTable
 from modules.schema.widgets import Checkbox, Dropdown, Number, Radio, Slider, TextArea
 
@@ -42,7 +45,7 @@ class Paster:
     scripts: Callable[[Mapping[str, str]], Mapping[str, Any]] = lambda infotext: {}
 
     def from_text(self, text: str) -> list[Any]:
-        """Updates for the override chips, then for all fields. An empty text stands for the last picture's."""
+        """Updates for the override chips, then for all fields, then words for static/form_tools.js (``told``). An empty text stands for the last picture's."""
         return self.from_picture((text or "").strip() or self._last_infotext())
 
     def from_picture(self, text: str, *, only: Container[str] | None = None, without: Container[str] = ()) -> list[Any]:
@@ -52,21 +55,23 @@ class Paster:
         """
         text = (text or "").strip()
         if not text:
-            return [gr.skip()] * (1 + len(self.form.fields))
+            return [gr.skip()] * (2 + len(self.form.fields))
         read = read_infotext(text, old_behaviour=self.app.settings.get("auto_backcompat"))
         if is_occupied():
             callbacks.infotext_pasted_callback(text, read)  # extensions may change what was read
         values = {key: value for key, value in read.items() if key not in without}
+        missing: dict[str, str] = {}
         if only is not None:
-            wanted = self._values({key: value for key, value in values.items() if key in only})
-            return [gr.skip(), *self._updates({name: value for name, value in wanted.items() if not name.endswith(("-checkbox", SEED_EXTRAS))})]
+            wanted = self._values({key: value for key, value in values.items() if key in only}, missing)
+            kept = {name: value for name, value in wanted.items() if not name.endswith(("-checkbox", SEED_EXTRAS))}
+            return [gr.skip(), *self._updates(kept), told(missing)]
         skipped: set[str] = set(self.app.settings.get("infotext_skip_pasting") or ())
         values, styles = self._without_styles(values)
-        wanted = self._values({key: value for key, value in values.items() if key not in skipped})
+        wanted = self._values({key: value for key, value in values.items() if key not in skipped}, missing)
         if styles is not None:
             wanted["styles"] = styles
-        chips = self._chips(values, skipped)
-        return [gr.update(choices=chips, value=chips, visible=True if chips else "hidden"), *self._updates(wanted)]
+        chips = self._chips(values, skipped, missing)
+        return [gr.update(choices=chips, value=chips, visible=True if chips else "hidden"), *self._updates(wanted), told(missing)]
 
     def _without_styles(self, values: Mapping[str, str]) -> tuple[Mapping[str, str], list[str] | None]:
         """By the setting infotext_styles: the texts of known styles taken out of the prompts, and the styles to choose instead (None: none)."""
@@ -88,7 +93,8 @@ class Paster:
     def _updates(self, wanted: Mapping[str, Any]) -> list[Any]:
         return [gr.update(value=wanted[each.name]) if each.name in wanted else gr.skip() for each in self.form.fields]
 
-    def _values(self, infotext: Mapping[str, str]) -> dict[str, Any]:
+    def _values(self, infotext: Mapping[str, str], missing: dict[str, str]) -> dict[str, Any]:
+        """By field. missing: takes up what is not among a field's choices, by the key of the text."""
         found: dict[str, Any] = {}
         infotext = _with_sampler_split(infotext)
         for entry in self.form.table:
@@ -98,12 +104,16 @@ class Paster:
             value = self._typed(entry, infotext[key])
             if value is not None:
                 found[entry.api_name] = value
+            elif isinstance(entry.info.widget, Dropdown | Radio) and infotext[key].strip():
+                missing[key] = infotext[key]
         for field in self.form.fields:
             if field.infotext in infotext:
                 text = infotext[field.infotext]
                 value = _fitting(field.component, text)
                 if value is not None:
                     found[field.name] = value
+                elif isinstance(field.component, gr.Dropdown | gr.Radio) and text.strip():
+                    missing[str(field.infotext)] = text
             elif field.infotext and isinstance(field.component, gr.Checkbox):
                 found[field.name] = False
         if "Prompt" in infotext:
@@ -137,7 +147,7 @@ class Paster:
         except WebuiError:
             return None
 
-    def _chips(self, infotext: Mapping[str, str], skipped: set[str]) -> list[str]:
+    def _chips(self, infotext: Mapping[str, str], skipped: set[str], missing: dict[str, str]) -> list[str]:
         settings = self.app.settings
         chips = []
         for key, text in infotext.items():
@@ -150,16 +160,39 @@ class Paster:
             try:
                 differs = setting.checked(text) != settings.get(setting.key)
             except WebuiError:
-                continue  # written by another version: not a value that this setting can have
-            if differs:
+                missing[key] = text  # written by another version: not a value that this setting can have
+                continue
+            if differs and not self._is_here(setting, text):
+                known_as = "Model" if setting.key == CHECKPOINT and "Model" in infotext else key
+                missing[known_as] = infotext[known_as]
+            elif differs:
                 chips.append(f"{key}: {text}")
         return chips
+
+    def _is_here(self, setting: Setting, text: str) -> bool:
+        """Whether the file that ``text`` names is there, where the setting's choices are files."""
+        finders: dict[str, Callable[[str], object]] = {CHECKPOINT: self.app.catalogue.find_checkpoint, "sd_vae": self.app.catalogue.find_vae}
+        if setting.key not in finders or text in choices_of(setting.widget, self.choices):
+            return True
+        try:
+            return bool(finders[setting.key](text))
+        except WebuiError:
+            return False
 
     def _last_infotext(self) -> str:
         try:
             return self.app.paths.params_txt.read_text(encoding="utf-8").strip()
         except (OSError, ValueError):
             return ""
+
+
+def told(missing: Mapping[str, str]) -> Any:
+    """An update of the text by which the page is told what of a pasted text is not here. The time makes the same words new to Gradio."""
+    if not missing:
+        return gr.skip()
+    named = ", ".join(f"{key} {shortened(text)!r}" for key, text in missing.items())
+    words = f"Not here: {named}. What stood there stays."
+    return gr.update(value=json.dumps({"words": words, "at": time.time()}))
 
 
 def override_values(table: SettingsTable, chips: Sequence[str] | None) -> dict[str, Any]:

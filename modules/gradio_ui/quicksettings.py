@@ -153,6 +153,22 @@ def wire_fresh_values(app: App, page: gr.Blocks, choices: Choices, row: tuple[Qu
     page.load(fresh, outputs=outputs, **QUICK)
 
 
+def wire_start_sizes(app: App, page: gr.Blocks, forms: Sequence[Form], ui_config: UiConfig) -> None:
+    """A new browser tab begins with the size of the checkpoint that is chosen now; a reloaded one gets its own back (static/form_memory.js)."""
+    fields = [form.component(name) for form in forms for name in ("width", "height")]
+
+    def begun(*shown: int | None) -> list[Any]:
+        model, updates = chosen_checkpoint(app), []
+        for index, form in enumerate(forms):
+            built = [getattr(field, "value", None) for field in fields[2 * index : 2 * index + 2]]
+            wanted = list(start_size(model, ui_config, form.table.tab))
+            untouched = list(shown[2 * index : 2 * index + 2]) == built and wanted != built
+            updates += wanted if untouched else (gr.skip(), gr.skip())
+        return updates
+
+    page.load(begun, inputs=fields, outputs=fields, js="(...sizes) => webui.isReloaded() ? sizes.map(() => null) : sizes", preprocess=False, **QUICK)
+
+
 def _fresh(app: App, setting: Setting, choices: Choices) -> Any:
     if isinstance(setting.widget, Dropdown):
         return gr.update(choices=choices_of(setting.widget, choices), value=shown_value(app, setting))

@@ -68,11 +68,14 @@ def test_two_checkpoints_are_merged_and_the_result_draws_and_so_does_one_of_anot
     browser = visit(real_server.url)
     page = browser.page
     page.click("#tab_modelmerger-button")
+    page.click("#modelmerger_merge")
+    page.wait_for_selector(".webui-toast.error")
     choose(page, "modelmerger_primary_model_name", "sd15-tiny.safetensors")
     choose(page, "modelmerger_secondary_model_name", "sd15-tiny.safetensors")
     page.locator("#modelmerger_custom_name textarea, #modelmerger_custom_name input").fill("browser-merge")
     page.click("#modelmerger_merge")
     page.wait_for_function("document.querySelector('#modelmerger_result').textContent.includes('saved to')", timeout=SECONDS)
+    assert page.locator(".webui-toast.error").count() == 0, "what is mended is complained of no more"
     page.click("#tab_txt2img-button")
     for name in ("tiny-flux", "browser-merge"):
         choose(page, "setting_sd_model_checkpoint", f"{name}.safetensors")

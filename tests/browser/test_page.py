@@ -119,7 +119,19 @@ def test_fields_survive_a_reload_and_a_new_tab_starts_afresh(fake_page: FakePage
     browser.wait_idle()
     request = fake_page.engine.requests[-1]
     assert (request.prompt, request.steps, request.options.clip_skip, request.hires.scale) == ("a pasted cat", 9, 2, 1.5)
-    assert visit(fake_page.url, context=browser.page.context).value("txt2img_prompt") == ""
+    small = fake_page.app.paths.checkpoints_dir / "small.safetensors"
+    try:
+        _write_header(small)
+        fake_page.app.catalogue.refresh()
+        fake_page.app.settings.set("sd_model_checkpoint", "small.safetensors")
+        new = visit(fake_page.url, context=browser.page.context)
+        assert new.value("txt2img_prompt") == ""
+        new.page.wait_for_function("webui.field('txt2img_width').value === '96'")       # of the checkpoint that was chosen since the server started
+        assert [new.value(f"{tab}_{side}") for tab in ("txt2img", "img2img") for side in ("width", "height")] == ["96"] * 4
+    finally:
+        small.unlink(missing_ok=True)
+        fake_page.app.settings.set("sd_model_checkpoint", None)
+        fake_page.app.catalogue.refresh()
 
 
 def test_save_and_zip_offer_files(open_visit: Visit) -> None:
@@ -157,10 +169,11 @@ def test_png_info_reads_a_picture_and_sends_it_to_txt2img(open_visit: Visit, tmp
 def test_paste_reads_the_prompt_field(open_visit: Visit) -> None:
     browser = open_visit
     browser.set("txt2img_steps", 20)
-    browser.page.fill("#txt2img_prompt textarea", TEXT)
+    browser.page.fill("#txt2img_prompt textarea", f"{TEXT}, Hires upscale: 1.5, Hires upscaler: R-ESRGAN 4x+")
     browser.page.click("#paste")
     browser.page.wait_for_function("webui.field('txt2img_steps').value === '9'")
     assert browser.value("txt2img_prompt") == "a pasted cat"
+    browser.page.wait_for_selector(".webui-toast.warning:has-text('Not here: Hires upscaler')")
     browser.page.wait_for_function("document.querySelector('#txt2img_token_counter').innerText.trim() === '4/75'")
     browser.page.wait_for_function("document.querySelector('#txt2img_negative_token_counter').innerText.trim() === '1/75'")
 
@@ -284,6 +297,12 @@ def _load() -> str:
     return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores" if hasattr(os, "getloadavg") else "unknown"
 
 
+def _write_header(path: Path) -> None:
+    """A checkpoint without a weight, which is drawn with at 96x96."""
+    header = json.dumps({"__metadata__": {"modelspec.resolution": "96x96"}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+
+
 def test_the_first_checkpoint_is_taken_up_by_the_refresh_button(fake_page: FakePage, visit: Callable[..., Visit], tmp_path: Path) -> None:
     """The page stops complaining, and an untouched size becomes that of the checkpoint."""
     folder = fake_page.app.paths.checkpoints_dir
@@ -293,8 +312,7 @@ def test_the_first_checkpoint_is_taken_up_by_the_refresh_button(fake_page: FakeP
         fake_page.app.catalogue.refresh()
         browser = visit(fake_page.url)
         browser.page.wait_for_selector("#webui_notices:has-text('No checkpoint was found')")
-        header = json.dumps({"__metadata__": {"modelspec.resolution": "96x96"}}).encode()
-        small.write_bytes(len(header).to_bytes(8, "little") + header)
+        _write_header(small)
         browser.page.click("#refresh_sd_model_checkpoint")
         browser.page.wait_for_selector("#webui_notices", state="detached")
         assert browser.page.input_value("#setting_sd_model_checkpoint input").startswith("small")

@@ -35,7 +35,7 @@ def paste(behind: Callable[..., Behind], page: BuiltPage) -> Callable[[str], tup
     paster = Paster(app=app, form=page.form, choices=ChoiceSources.of(app))
 
     def run(text: str) -> tuple[Any, dict[str, Any]]:
-        chips, *updates = paster.from_text(text)
+        chips, *updates, _ = paster.from_text(text)
         return chips, {field.name: each["value"] for field, each in zip(page.form.fields, updates, strict=True) if "value" in each}
 
     return run
@@ -101,6 +101,24 @@ def test_a_sampler_we_do_not_have_leaves_the_field(paste: Callable[[str], tuple[
     assert "sampler_name" not in values and values["steps"] == 5
 
 
+def test_what_is_not_here_is_named_and_what_stood_there_stays(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    app = behind().app
+    app.settings.set("disable_weights_auto_swap", False)
+    paster = Paster(app=app, form=page.form, choices=ChoiceSources.of(app))
+    common = "x\nSteps: 5, CFG scale: 7, Seed: 1, Size: 64x64, "
+    text = common + ("Sampler: Quantum, Schedule type: Bent, Model hash: 0123456789, Model: dream, VAE: far.pt, Hires upscale: 1.5, Hires upscaler: R-ESRGAN 4x+, "
+                     "Refiner: gone [0123456789], Clip skip: 2")
+    chips, *updates, told = paster.from_text(text)
+    assert chips["value"] == ["Clip skip: 2"], "a checkpoint that is not here would be refused at each click, a missing VAE complained of after each picture"
+    values = {field.name: each["value"] for field, each in zip(page.form.fields, updates, strict=True) if "value" in each}
+    assert not {"sampler_name", "scheduler", "hr_upscaler", "refiner_checkpoint"} & set(values) and values["hr_scale"] == 1.5
+    words = json.loads(told["value"])["words"]
+    for name in ("Sampler 'Quantum'", "Schedule type 'Bent'", "Hires upscaler 'R-ESRGAN 4x+'", "Refiner 'gone [0123456789]'", "VAE 'far.pt'", "Model 'dream'"):
+        assert name in words, words
+    assert paster.from_text(text)[-1]["value"] != told["value"], "the same words once more are said once more"
+    assert "value" not in paster.from_text(common + "Sampler: Euler a, Schedule type: Karras, Hires upscale: 2, Hires upscaler: Latent, Refiner: fake")[-1]
+
+
 def test_the_last_picture_comes_back_when_the_prompt_is_empty(behind: Callable[..., Behind], page: BuiltPage) -> None:
     server = behind()
     paster = Paster(app=server.app, form=page.form, choices=ChoiceSources.of(server.app))
@@ -118,7 +136,7 @@ def test_what_a_picture_says_asks_for_the_same_picture(behind: Callable[..., Beh
     finished = server.app.jobs.find("task(1)")
     assert finished is not None
     paster = Paster(app=server.app, form=page.form, choices=ChoiceSources.of(server.app))
-    updates = paster.from_text(finished.result.images[0].infotext)[1:]
+    updates = paster.from_text(finished.result.images[0].infotext)[1:-1]
     again = [each.get("value", before) for each, before in zip(updates, page.values())]
     assert page.form.request(again) == page.form.request(asked)
 
@@ -166,7 +184,7 @@ def test_any_request_comes_back_from_its_picture(behind: Callable[..., Behind], 
     assert finished is not None and finished.result is not None, answer
     paster = Paster(app=server.app, form=page.form, choices=ChoiceSources.of(server.app))
     text = finished.result.images[0].infotext
-    updates = paster.from_text(text)[1:]
+    updates = paster.from_text(text)[1:-1]
     again = [each.get("value", before) for each, before in zip(updates, page.values())]
     before, after = (page.form.request(values).to_flat() for values in (page.values(**asked), again))
     after["refiner_checkpoint"] = (after["refiner_checkpoint"] or "").split(" [")[0] or before["refiner_checkpoint"]     # its hash is known by now
@@ -221,7 +239,7 @@ def test_any_request_of_img2img_comes_back_from_its_picture(
     server.app.jobs.wait(finished, 30)
     assert finished.result is not None, finished.error
     text = finished.result.images[0].infotext
-    updates = Paster(app=server.app, form=form, choices=ChoiceSources.of(server.app)).from_text(text)[1:]
+    updates = Paster(app=server.app, form=form, choices=ChoiceSources.of(server.app)).from_text(text)[1:-1]
     again = [each.get("value", before) for each, before in zip(updates, untouched)]
     before, after = (form.request(values).to_flat() for values in (clicked, again))
     after["refiner_checkpoint"] = (after["refiner_checkpoint"] or "").split(" [")[0] or before["refiner_checkpoint"]     # its hash is known by now

@@ -35,6 +35,8 @@ webui.readBlock = function(block) {
 
 webui.readForm = (tab) => Object.fromEntries(Object.entries(webui.formBlocks(tab)).map(([id, block]) => [id, webui.readBlock(block)]));
 
+webui.isReloaded = () => sessionStorage.getItem(webui.memoryKey("txt2img")) !== null;
+
 webui.keptForm = (tab) => JSON.parse(sessionStorage.getItem(webui.memoryKey(tab))) || {};
 
 // What is not in the page yet stays as it was kept.

@@ -19,6 +19,13 @@ webui.reuseSeed = function(tab, name) {
     webui.setField(webui.field(`${tab}_${name}`), String(seed));
 };
 
+// The server's words on a pasted text, {words}: what it names and is not here.
+webui.tellPasted = function(said) {
+    if (said) {
+        webui.toast(JSON.parse(said).words, "warning");
+    }
+};
+
 webui.clearPrompts = function(tab) {
     const fields = [webui.field(`${tab}_prompt`), webui.field(`${tab}_neg_prompt`)];
     if (fields.some((field) => field.value) && confirm("Delete prompt?")) {

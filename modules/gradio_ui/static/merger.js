@@ -3,9 +3,11 @@
 /* exported modelmerger */
 
 webui.mergeId = "";
+webui.mergeComplaint = null;  // stays until it is closed, or until the next click on Merge
 
 function modelmerger(...values) {
     values[0] = randomId();
+    webui.mergeComplaint?.remove();
     return values;
 }
 
@@ -34,7 +36,7 @@ webui.watchMerge = function(id) {
 webui.mergeAnswered = function(text) {
     const answer = text ? JSON.parse(text) : {error: "The server did not take the request. Is it still running?"};
     if (answer.error) {
-        webui.toast(answer.error, "error");
+        webui.mergeComplaint = webui.toast(answer.error, "error");
         return;
     }
     webui.watchMerge(answer.id);
