@@ -15,7 +15,7 @@ from modules.a1111.script_pictures import save_picture, setting
 from modules.a1111.state import state
 from modules.imaging.masks import Box
 from modules.imaging.resize import on_background
-from modules.imaging.tiles import joined, tiling
+from modules.imaging.tiles import fitting_overlap, joined, tiling
 from modules.schema.params_img2img import MASKED_CONTENT
 
 DIRECTIONS = ("left", "right", "up", "down")
@@ -53,7 +53,11 @@ class Script(ScriptBase):
         p.inpainting_fill = MASKED_CONTENT.index(content) if content in MASKED_CONTENT else int(content or 0)
         p.n_iter = p.batch_size = 1
         p.do_not_save_grid = p.do_not_save_samples = True
-        layout = tiling(size, (int(p.width), int(p.height)), min(int(pixels), int(min(p.width, p.height)) - 1))
+        tile = (int(p.width), int(p.height))
+        overlap = fitting_overlap(int(pixels), tile)
+        if overlap != int(pixels):
+            p.comment(f"Tiles of {tile[0]}x{tile[1]} cannot share {int(pixels)} pixels: they share {overlap}. A larger width and height makes fewer seams.")
+        layout = tiling(size, tile, overlap)
         p.width, p.height = layout.tile
         tiles = [whole.crop(box) for box in layout.boxes]
         todo = [n for n, box in enumerate(layout.boxes) if mask.crop(box).getbbox() is not None]

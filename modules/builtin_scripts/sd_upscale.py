@@ -13,7 +13,7 @@ from modules.a1111.script import Script as ScriptBase
 from modules.a1111.script_pictures import save_picture, setting, settings_of
 from modules.a1111.state import state
 from modules.imaging.resize import on_background
-from modules.imaging.tiles import joined, tiling
+from modules.imaging.tiles import fitting_overlap, joined, tiling
 from modules.schema.errors import InvalidValue
 
 HINT = "<p>Will upscale the image by the selected scale factor; use width and height sliders to set tile size</p>"
@@ -41,7 +41,9 @@ class Script(ScriptBase):
         assert work is not None
         fix_seed(p)
         name, seed, size = _named(upscaler), p.seed, (int(p.width), int(p.height))
-        overlap = min(max(int(overlap), 0), min(size) - 1)
+        asked, overlap = int(overlap), fitting_overlap(int(overlap), size)
+        if asked > overlap:
+            p.comment(f"Tiles of {size[0]}x{size[1]} cannot overlap by {asked} pixels: they overlap by {overlap}. Width and height are the tiles' size.")
         p.extra_generation_params |= {"SD upscale overlap": overlap, "SD upscale upscaler": name}
         picture = on_background(p.init_images[0], setting(p, "img2img_background_color"))
         if name != "None":

@@ -25,6 +25,12 @@ class Tiling:
         return [box for row in self.rows for box in row]
 
 
+def fitting_overlap(overlap: int, tile: tuple[int, int]) -> int:
+    """``overlap``, or half a side of ``tile`` where no tile would be left of it: pixel by pixel there would be tens of thousands of tiles."""
+    side = min(tile)
+    return max(overlap, 0) if overlap < side else side // 2
+
+
 def tiling(size: tuple[int, int], tile: tuple[int, int], overlap: int) -> Tiling:
     """Tiles of ``tile`` (width, height) over a picture of ``size``, spread evenly. A picture smaller than a tile is one tile, cut short."""
     tile = min(tile[0], size[0]), min(tile[1], size[1])

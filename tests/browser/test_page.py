@@ -128,6 +128,9 @@ def test_fields_survive_a_reload_and_a_new_tab_starts_afresh(fake_page: FakePage
         assert new.value("txt2img_prompt") == ""
         new.page.wait_for_function("webui.field('txt2img_width').value === '96'")       # of the checkpoint that was chosen since the server started
         assert [new.value(f"{tab}_{side}") for tab in ("txt2img", "img2img") for side in ("width", "height")] == ["96"] * 4
+        assert not any("checkpoint-wishes" in each for each in new.requests), "it is offered when the checkpoint is chosen, not whenever a page opens"
+        new.page.evaluate("['info', 'info', 'warning', 'warning'].forEach((kind) => webui.toast('twice', kind))")
+        assert new.toasts().count("twice") == 2, "what is said already is not said beside it"
     finally:
         small.unlink(missing_ok=True)
         fake_page.app.settings.set("sd_model_checkpoint", None)

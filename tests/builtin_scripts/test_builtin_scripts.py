@@ -168,6 +168,13 @@ def test_outpainting_keeps_the_picture_in_a_larger_one(app: App, fake_engine: Fa
     assert request.init.inpaint.mask is not None and request.init.inpaint.mask.getpixel((0, 32)) == 255 and not request.init.inpaint.only_masked
 
 
+@pytest.mark.parametrize(("name", "args", "most"), [("poor man's outpainting", [64, 4, "fill", ["left"]], 3), ("sd upscale", [None, 64, "Lanczos", 1.05], 4)])
+def test_an_overlap_as_large_as_a_tile_makes_no_tile_for_each_pixel(app: App, fake_engine: FakeEngine, name: str, args: list[Any], most: int) -> None:
+    outcome = redraw(app, name, *args)
+    assert 0 < len(fake_engine.requests) <= most
+    assert any("64x64" in words and "32" in words for words in outcome.comments), outcome.comments
+
+
 def test_loopback_feeds_each_result_back(app: App, fake_engine: FakeEngine) -> None:
     outcome = redraw(app, "loopback", 3, 0.2, "Linear", "None", denoising_strength=0.8)
     assert [round(each.denoising_strength, 3) for each in fake_engine.requests] == [0.8, 0.5, 0.2]

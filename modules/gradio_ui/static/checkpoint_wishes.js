@@ -3,7 +3,7 @@
 (function checkpointWishes() {
     const FIELDS = {sampler_name: "txt2img_sampling", scheduler: "txt2img_scheduler", steps: "txt2img_steps", cfg_scale: "txt2img_cfg_scale",
         width: "txt2img_width", height: "txt2img_height"};
-    let chosen = null;
+    let chosen;     // undefined until the page knows the settings: a page that opens chooses nothing
     let wanted = {};
     const before = {};      // name -> {was, became}: what the bar put in the place of what
 
@@ -76,7 +76,7 @@
 
     onOptionsAvailable(() => chosen = opts.sd_model_checkpoint);
     onOptionsChanged(() => {
-        if (opts.sd_model_checkpoint !== chosen && webui.ready) {
+        if (chosen !== undefined && opts.sd_model_checkpoint !== chosen) {
             chosen = opts.sd_model_checkpoint;
             look(chosen);
         }
