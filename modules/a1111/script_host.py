@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -30,10 +30,12 @@ from modules.application.picture_saver import EarlierPictures
 from modules.application.settings_store import OverlaidSettings
 from modules.extension_host.registry import HOUSE
 from modules.jobs.job import Job
-from modules.schema.errors import InvalidValue
+from modules.schema.errors import Busy, InvalidValue
+from modules.schema.params_sampling import Scripting
 from modules.schema.request import Img2ImgRequest, Request
 
 _HOUSE_MODULES = ("modules.a1111.", "modules.facade.")     # whose classes are there to be subclassed
+PATIENCE = 60.0     # seconds for the making of controls elsewhere; a page with many extensions takes ten
 
 
 class ScriptHost:
@@ -45,7 +47,7 @@ class ScriptHost:
         self.txt2img = ScriptRunner(self.scripts_data)
         self.img2img = ScriptRunner(self.scripts_data)
         self._blank_page = blank_page
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()      # a page that is built may ask for arguments
 
     def register(self, module: Any, path: str, basedir: str) -> list[ScriptClassData]:
         """Take up the Script classes of ``module``, also those that it imports from elsewhere in its extension. Takes effect with ``initialize``."""
@@ -76,9 +78,29 @@ class ScriptHost:
 
     def with_ui(self, runner: ScriptRunner) -> ScriptRunner:
         """``runner``, its scripts' arguments known."""
-        with self._lock, self.speaking():
+        with self._alone(), self.speaking():
             runner.ensure_ui(self._blank_page)
         return runner
+
+    def arguments(self, runner: ScriptRunner, asked: Scripting) -> list[Any]:
+        """The flat list of ``runner`` for what was asked. Raises InvalidValue; Busy while a page that is built does not come to its end."""
+        with self._alone():
+            return flat_arguments(self.with_ui(runner), asked)
+
+    @contextmanager
+    def building_page(self) -> Iterator[None]:
+        """While a page makes its controls: Gradio builds one thing at a time in a program, and half of the controls are nobody's arguments."""
+        with self._alone(), self.txt2img.as_before_if_it_fails(), self.img2img.as_before_if_it_fails():
+            yield
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=PATIENCE):    # not for ever: an extension's tab may wait for a job while it is built
+            raise Busy("The controls of scripts are being made, and that does not come to an end.", "Try again; if it stays so, restart the program.")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def speaking(self) -> AbstractContextManager[Any]:
         """While scripts' own code is called outside of a job, A1111's names speak for this server."""
@@ -89,7 +111,7 @@ class ScriptHost:
         check_scripts(runner, asked)
         script = selectable(runner, asked.script_name or "")
         if script is not None and script.checks_requests:
-            args = flat_arguments(self.with_ui(runner), asked)
+            args = self.arguments(runner, asked)
             settings = OverlaidSettings(self.app.settings.table, self.app.settings.changed(), request.overrides.override_settings)
             with self.speaking():
                 script.check_request(from_request(request), settings, *args[script.args_from : script.args_to])
@@ -124,7 +146,7 @@ class ScriptHost:
         p.is_api, p.user = is_api, work.user
         vars(p).update(usual_folders(work, p.table.tab))
         runner = self.runner_of(request)
-        p.scripts, p.script_args = runner, flat_arguments(self.with_ui(runner), request.scripting) if _is_needed(runner, request) else [0]
+        p.scripts, p.script_args = runner, self.arguments(runner, request.scripting) if _is_needed(runner, request) else [0]
         try:
             processed = batch_drawn(p, batch) if batch is not None else runner.run(p, *(p.script_args or ()))
             if processed is None:

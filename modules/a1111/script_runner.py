@@ -95,16 +95,28 @@ class ScriptRunner:
 
     def prepare_ui(self) -> None:
         """A page begins to be built, perhaps not the first: its scripts' controls follow, those of no page are made anew when asked for."""
-        self.inputs = [None]
-        self.infotext_fields.clear()
-        self.paste_field_names.clear()
+        self.inputs, self.infotext_fields, self.paste_field_names = [None], [], []     # the lists so far stay those of the page before
         for script in self.scripts:
             if script.page_has_it:
                 script.controls = None
 
+    @contextmanager
+    def as_before_if_it_fails(self) -> Iterator[None]:
+        """A page that cannot be built leaves the arguments of the page that stays."""
+        own = (self.inputs, self.infotext_fields, self.paste_field_names)
+        places = [(script, script.controls, script.args_from, script.args_to) for script in self.scripts]
+        try:
+            yield
+        except BaseException:
+            self.inputs, self.infotext_fields, self.paste_field_names = own
+            for script, controls, args_from, args_to in places:
+                script.controls, script.args_from, script.args_to = controls, args_from, args_to
+            raise
+
     def create_script_ui(self, script: Script) -> list[Any]:
         """Call ``script.ui`` inside the current Gradio block and note where its arguments stand. Its failure leaves it without any."""
-        script.args_from = script.args_to = len(self.inputs)
+        if script.args_from is None:    # else a job may be reading its arguments by the places of the page before
+            script.args_from = script.args_to = len(self.inputs)
         controls: list[Any] = []
         with _guarded(script.filename or "", "ui"):
             made = script.ui(script.is_img2img)
@@ -113,8 +125,8 @@ class ScriptRunner:
         script.controls = controls
         for control in controls:
             control.custom_script_source = os.path.basename(script.filename or "")
+        script.args_from, script.args_to = len(self.inputs), len(self.inputs) + len(controls)
         self.inputs += controls
-        script.args_to = len(self.inputs)
         if script.infotext_fields is not None:
             self.infotext_fields += script.infotext_fields
         if script.paste_field_names is not None:

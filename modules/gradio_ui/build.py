@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import gradio as gr
@@ -10,6 +11,7 @@ from starlette.routing import Mount
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
+from modules.a1111.script_host import ScriptHost
 from modules.application.app import App
 from modules.gradio_ui import gradio3_words, known_signatures, late_blocks
 from modules.gradio_ui.announcing import announce_page
@@ -104,7 +106,9 @@ def build_ui(app: App, slot: PageSlot | None = None) -> Page:
     gradio3_words.install(Page)
     known_signatures.install()
     late_blocks.install()
-    return build_past(app, lambda: _built(app, slot or PageSlot(), starting=slot is None))
+    host = app.scripts.host
+    with host.building_page() if isinstance(host, ScriptHost) else nullcontext():
+        return build_past(app, lambda: _built(app, slot or PageSlot(), starting=slot is None))
 
 
 def _built(app: App, slot: PageSlot, *, starting: bool) -> Page:

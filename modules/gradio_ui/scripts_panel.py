@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -33,28 +33,33 @@ _HIDDEN = ["script-box", "unseen"]      # in the page all the same: extensions l
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptsPanel:
-    """runner: whose controls stand on the tab. fields: each control's name in the form, with its place among the arguments."""
+    """runner: whose controls stand on the tab. fields: each control's name in the form, with its place among the arguments.
+
+    inputs, infotext_fields: the runner's of this page, for it has those of the next one while that is being built.
+    """
 
     runner: ScriptRunner
     fields: Mapping[str, int]
+    inputs: Sequence[Any]
+    infotext_fields: Sequence[Any]
 
     def values(self, shown: Mapping[str, Any]) -> dict[str, Any]:
         """What the tab's fields ask of scripts, by API name. Raises InvalidValue for a value that its control refuses."""
-        args = [0, *(default_value(control) for control in self.runner.inputs[1:])]
+        args = [0, *(default_value(control) for control in self.inputs[1:])]
         titles = self.runner.titles
         chosen = shown.get(LIST_FIELD)
         args[0] = titles.index(chosen) + 1 if chosen in titles else 0
         for name, place in self.fields.items():
-            args[place] = received(self.runner.inputs[place], shown.get(name))
+            args[place] = received(self.inputs[place], shown.get(name))
         return scripting_of(self.runner, args)
 
     def pasted(self, infotext: Mapping[str, str]) -> dict[str, Any]:
         """Values by field name for what a picture's text says of scripts."""
-        places = {id(self.runner.inputs[place]): name for name, place in self.fields.items()}
+        places = {id(self.inputs[place]): name for name, place in self.fields.items()}
         found: dict[str, Any] = {}
         if infotext.get("Script") in self.runner.titles:
             found[LIST_FIELD] = infotext["Script"]
-        for each in self.runner.infotext_fields:
+        for each in self.infotext_fields:
             component, key = (each.component, each.label) if hasattr(each, "component") else (each[0], each[1])
             name = places.get(id(component))
             if name is None:
@@ -107,7 +112,7 @@ def _panel(runner: ScriptRunner, builder: FormBuilder) -> ScriptsPanel:
         controls = [builder.named(name.replace("{tab}", builder.table.tab)) for name in script.page_fields]
         if script.page_has_it and None not in controls:
             runner.take_page_controls(script, controls)
-    panel = ScriptsPanel(runner=runner, fields=fields)
+    panel = ScriptsPanel(runner=runner, fields=fields, inputs=runner.inputs, infotext_fields=runner.infotext_fields)
     before = builder.complete
 
     def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,16 +3,22 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 import pytest
 
+from modules.a1111.script_host import ScriptHost
 from modules.a1111.script_runner import ScriptRunner
+from modules.gradio_ui.build import build_ui
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.paste import Paster
+from modules.schema.errors import Busy
+from modules.schema.params_sampling import Scripting
 from tests.golden.cases import A1111_ANSWERS
 
 NOT_THERE = re.compile(r"script_img2img_alternative|script_img2img_alt")   # "img2img alternative test" is not there yet
@@ -24,6 +30,7 @@ class Tab:
     paster: Paster
     ids: set[str]
     runner: ScriptRunner
+    host: ScriptHost
 
     def values(self, **changed: Any) -> list[Any]:
         """What an untouched tab sends, some fields changed, by elem_id."""
@@ -52,7 +59,7 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
         built = build_generation_tab(app, TXT2IMG, *around)
         build_img2img_tab(app, *around)
     ids = {each["props"].get("elem_id") for each in page.get_config_file()["components"]}
-    yield Tab(form=built.form, paster=built.paster, ids=ids, runner=host.with_ui(host.txt2img))
+    yield Tab(form=built.form, paster=built.paster, ids=ids, runner=host.with_ui(host.txt2img), host=host)
     app.close()
 
 
@@ -89,3 +96,49 @@ def test_arguments_have_a_place_each_also_after_the_page_was_built_anew(tab: Tab
     places = [place for script in tab.runner.scripts for place in range(script.args_from or 0, script.args_to or 0)]
     assert sorted(places) == list(range(1, len(tab.runner.inputs)))
     assert len(tab.runner.infotext_fields) == 9, "those of one page"
+
+
+def _places(runner: ScriptRunner) -> list[tuple[str, int | None, int | None]]:
+    return [(script.title(), script.args_from, script.args_to) for script in runner.scripts]
+
+
+def test_while_the_page_is_built_anew_jobs_requests_and_the_old_page_find_every_argument(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reload UI on a busy server: a job reads its arguments, a program asks for a script, a visitor clicks; nobody meets half a page."""
+    plot = tab.runner.script("x/y/z plot")
+    assert plot is not None
+    before, make, half_built, go_on = _places(tab.runner), plot.ui, threading.Event(), threading.Event()
+    asked = Scripting(script_name="X/Y/Z plot", script_args=(1, "1-3"))
+    complete = tab.host.arguments(tab.runner, asked)
+
+    def slowly(is_img2img: bool) -> Any:
+        half_built.set()
+        assert go_on.wait(20)
+        return make(is_img2img)
+
+    monkeypatch.setattr(plot, "ui", slowly)
+    with ThreadPoolExecutor() as others:
+        page = others.submit(build_ui, tab.host.app)
+        try:
+            assert half_built.wait(20)
+            assert _places(tab.runner) == before, "what a running job reads its arguments by"
+            assert tab.form.request(tab.values(script_list="X/Y/Z plot")).scripting.script_name == "X/Y/Z plot"
+            request = others.submit(tab.host.arguments, tab.runner, asked)
+        finally:
+            go_on.set()
+        assert page.result(20) is not None and request.result(20) == complete
+
+
+def test_a_page_that_cannot_be_built_leaves_the_arguments_of_the_one_that_stays(tab: Tab) -> None:
+    before = tab.host.arguments(tab.runner, Scripting())
+    with pytest.raises(OSError, match="no room"), tab.host.building_page():
+        tab.runner.prepare_ui()
+        raise OSError("no room")
+    assert tab.host.arguments(tab.runner, Scripting()) == before
+
+
+def test_a_job_does_not_wait_for_ever_for_a_page_that_waits_for_it(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modules.a1111.script_host.PATIENCE", 0.05)
+    with ThreadPoolExecutor() as others, tab.host.building_page():
+        job = others.submit(tab.host.arguments, tab.runner, Scripting())
+        with pytest.raises(Busy, match="does not come to an end"):
+            job.result(20)
