@@ -85,7 +85,6 @@ class Script:
 
     args_from, args_to: the part of the flat argument list that belongs to it. controls: the components its ``ui`` returned.
     in_request: the name under which our requests hold its arguments, where the engine itself does its work.
-    checks_requests: ours: ``check_request`` is to be asked when the job is put in line, which may be long before it runs.
     page_has_it: its controls are the page's own fields, those called ``page_fields`` in the form ("{tab}" in them stands for the tab).
     """
 
@@ -109,7 +108,6 @@ class Script:
     controls: Any = None
     in_request: str | None = None
     page_has_it = False
-    checks_requests = False
     page_fields: tuple[str, ...] = ()
 
     def title(self) -> str:

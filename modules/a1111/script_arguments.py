@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modules.a1111.argument_kinds import fitting
 from modules.a1111.script import Script
+from modules.a1111.script_files import is_built_in
 from modules.a1111.script_runner import ScriptRunner
 from modules.application.script_door import WITHOUT_ARGUMENTS
 from modules.schema.errors import InvalidValue
@@ -100,5 +102,6 @@ def _args_in(name: str, given: Any) -> Sequence[Any]:
 
 def _fill(args: list[Any], script: Script, values: Sequence[Any]) -> None:
     first, end = script.args_from or 0, script.args_to or 0
-    for place, value in zip(range(first, end), values):
-        args[place] = value
+    ours = is_built_in(script.filename) and not script.alwayson
+    for place, value, control in zip(range(first, end), values, script.controls or ()):
+        args[place] = fitting(control, value) if ours else value

@@ -20,7 +20,7 @@ from modules.a1111.processing import StableDiffusionProcessing, from_request
 from modules.a1111.running import RunningWork, working
 from modules.a1111.script import Script, ScriptClassData
 from modules.a1111.script_arguments import check_scripts, flat_arguments, selectable
-from modules.a1111.script_files import built_in_files, load_module
+from modules.a1111.script_files import built_in_files, is_built_in, load_module
 from modules.a1111.script_runner import ScriptRunner
 from modules.application.app import App
 from modules.application.generation import asked_of, note
@@ -110,7 +110,7 @@ class ScriptHost:
         runner, asked = self.runner_of(request), request.scripting
         check_scripts(runner, asked)
         script = selectable(runner, asked.script_name or "")
-        if script is not None and script.checks_requests:
+        if script is not None and is_built_in(script.filename):
             args = self.arguments(runner, asked)
             settings = OverlaidSettings(self.app.settings.table, self.app.settings.changed(), request.overrides.override_settings)
             with self.speaking():

@@ -16,10 +16,11 @@ from modules.application.settings_store import OverlaidSettings
 from modules.files.resolver import PathRefused
 from modules.files.storage import StorageError
 from modules.imaging.annotated_grid import GridStyle
+from modules.imaging.base64_codec import MAX_PIXELS
 from modules.imaging.filenames import NameFacts
 from modules.imaging.grids import image_grid
 from modules.imaging.save import NotBeside, save_image
-from modules.schema.errors import WebuiError
+from modules.schema.errors import InvalidValue, WebuiError
 
 
 def settings_of(p: Any) -> OverlaidSettings:
@@ -40,6 +41,16 @@ def grid_style(p: Any, margin: int = 0) -> GridStyle:
         active=setting(p, "grid_text_active_color"), inactive=setting(p, "grid_text_inactive_color"), background=setting(p, "grid_background_color"),
         font_file=setting(p, "font") or "", margin=margin,
     )  # fmt: skip
+
+
+def check_growth(size: tuple[int, int], pixels: int, blur: int) -> None:
+    """Refuse, with InvalidValue, what a picture that grows by ``pixels`` on each side cannot become."""
+    width, height = (length + 2 * max(pixels, 0) for length in size)
+    if width * height > MAX_PIXELS:
+        raise InvalidValue(f"Pixels to expand cannot be {pixels}: a picture of {width * height / 1e6:.0f} megapixels would be made.",
+                           f"At most {MAX_PIXELS / 1e6:.0f} are accepted.", field="script_args")
+    if not 0 <= blur <= min(width, height):
+        raise InvalidValue(f"Mask blur cannot be {blur}.", "It is less than the picture's sides.", field="script_args")
 
 
 def sheet_of(p: Any, pictures: Sequence[Image.Image], rows: int) -> Image.Image:

@@ -13,7 +13,7 @@ from modules.a1111.process_images import fix_seed, process_images
 from modules.a1111.processed import Processed
 from modules.a1111.running import running_work
 from modules.a1111.script import Script as ScriptBase
-from modules.a1111.script_pictures import save_grid, save_picture, setting, sheet_of
+from modules.a1111.script_pictures import check_growth, save_grid, save_picture, setting, sheet_of
 from modules.a1111.state import state
 from modules.imaging.grids import grid_rows
 from modules.imaging.resize import on_background
@@ -52,6 +52,7 @@ class Script(ScriptBase):
         p.n_iter = p.batch_size = 1
         window = int(p.width), int(p.height)
         picture = on_background(p.init_images[0], setting(p, "img2img_background_color"))
+        check_growth(picture.size, int(pixels), blur)
         sides = growth(picture.size, int(pixels), direction)
         state.job_count = repeats * len(sides)
         found: list[Image.Image] = []

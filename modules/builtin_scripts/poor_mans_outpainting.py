@@ -11,7 +11,7 @@ from modules.a1111.process_images import fix_seed, process_images
 from modules.a1111.processed import Processed
 from modules.a1111.running import running_work
 from modules.a1111.script import Script as ScriptBase
-from modules.a1111.script_pictures import save_picture, setting
+from modules.a1111.script_pictures import check_growth, save_picture, setting
 from modules.a1111.state import state
 from modules.imaging.masks import Box
 from modules.imaging.resize import on_background
@@ -44,6 +44,7 @@ class Script(ScriptBase):
         fix_seed(p)
         seed, blur = p.seed, int(blur)
         picture = on_background(p.init_images[0], setting(p, "img2img_background_color"))
+        check_growth(picture.size, int(pixels), blur)
         size, kept = frame(picture.size, int(pixels), direction)
         whole = Image.new("RGB", size)
         whole.paste(picture, kept[:2])

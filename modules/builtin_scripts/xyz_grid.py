@@ -64,8 +64,6 @@ class AxisInfo(NamedTuple):
 
 
 class Script(ScriptBase):
-    checks_requests = True
-
     def title(self) -> str:
         return "X/Y/Z plot"
 

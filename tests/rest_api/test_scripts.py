@@ -1,12 +1,17 @@
 """What the API says of scripts is what A1111 says, and what it is asked of them is done."""
 from __future__ import annotations
 
+import base64
+import io
 import json
 from typing import Any
 
 import gradio
+import pytest
+from PIL import Image
 
 from modules.a1111.script_host import install_scripts
+from modules.imaging.tiles import overlap_of, tiling
 from tests.conftest import RunningServer
 from tests.golden.cases import A1111_ANSWERS
 
@@ -51,3 +56,38 @@ def test_scripts_are_asked_for_as_in_a1111(fake_server: RunningServer) -> None:
     for wrong in ({"script_name": "Nope"}, {"alwayson_scripts": {"Nope": {"args": []}}}, {"alwayson_scripts": {"prompt matrix": {"args": []}}}):
         refused = fake_server.client.post("/sdapi/v1/txt2img", json=body | {"script_name": None} | wrong)
         assert refused.status_code == 422 and refused.json()["detail"].startswith(("Script 'Nope' not found", "Cannot have a selectable script"))
+
+
+WRONG_ARGUMENTS = [
+    ("txt2img", "Prompt matrix", [False, False, "positive", [], 0]), ("txt2img", "Prompt matrix", [False, False, "positive", "comma", {"__type__": "update"}]),
+    ("txt2img", "X/Y/Z plot", [[], "1"]), ("txt2img", "X/Y/Z plot", [1, {"a": 1}]), ("img2img", "Loopback", ["1e999"]), ("img2img", "Loopback", [1, {}]),
+    ("img2img", "Outpainting mk2", [None, "wide"]), ("img2img", "Outpainting mk2", [None, 64, 4, 0]), ("img2img", "Outpainting mk2", [None, 10**7, 4]),
+    ("img2img", "Poor man's outpainting", [64, -1e308]), ("img2img", "Poor man's outpainting", [64, 4, "fill", 7]), ("img2img", "SD upscale", [None, [64]]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tab", "name", "args"), WRONG_ARGUMENTS)
+def test_a_wrong_argument_of_a_script_is_refused_with_a_sentence(fake_server: RunningServer, tab: str, name: str, args: list[Any]) -> None:
+    install_scripts(fake_server.app, gradio.Blocks)
+    refused = fake_server.client.post(f"/sdapi/v1/{tab}", json=small(tab) | {"script_name": name, "script_args": args})
+    assert refused.status_code == 422 and "cannot be" in refused.json()["detail"], refused.text
+
+
+def test_arguments_may_be_texts_of_numbers_names_of_choices_and_null_for_what_stands_there(fake_server: RunningServer) -> None:
+    install_scripts(fake_server.app, gradio.Blocks)
+    for name, args in (("Loopback", ["1", "0.4", None]), ("Poor man's outpainting", ["64", None, "original", None]), ("Prompt matrix", [None, None, None, None, "2"])):
+        made = fake_server.client.post("/sdapi/v1/img2img", json=small("img2img") | {"script_name": name, "script_args": args})
+        assert made.status_code == 200, made.text
+
+
+def small(tab: str) -> dict[str, Any]:
+    start = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(start, "PNG")
+    pictures = {"init_images": [base64.b64encode(start.getvalue()).decode()]} if tab == "img2img" else {}
+    return {"prompt": "a", "steps": 1, "width": 64, "height": 64, **pictures}
+
+
+def test_an_overlap_as_wide_as_a_tile_does_not_make_a_picture_of_each_pixel() -> None:
+    """SD upscale's overlap stands at 64, and a program may ask for pictures of 64 pixels."""
+    boxes = tiling((320, 320), (64, 64), overlap_of(64, (64, 64))).boxes
+    assert len(boxes) == 81 and overlap_of(48, (64, 64)) == 48, "what leaves something of a tile is as asked"
