@@ -1,13 +1,14 @@
 """Which settings may be changed, and by whom: frozen ones not at all, places and names not from outside."""
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modules.application.paths import Paths
 from modules.files.resolver import allowed, refusal
-from modules.schema.errors import InvalidValue
+from modules.schema.errors import InvalidValue, shortened
 
 if TYPE_CHECKING:
     from modules.schema.flags import Flags
@@ -45,6 +46,9 @@ def check_change(flags: Flags, paths: Paths, setting: Setting, value: Any) -> No
                            "Ask whoever runs this server.", field=setting.key)
     if not isinstance(value, str) or not value:
         return
+    named = names_place(setting) or setting.key == _PROFILE
+    if named and not _can_name_a_file(value):
+        raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot be {shortened(ascii(value))}: no file can be called so.", field=setting.key)
     if names_place(setting) and ("\0" in value or paths.is_code_folder(paths.output_folder(value))):
         raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot be {value[:200]!r}: programs are loaded from there.",
                            "Choose a folder of its own, such as outputs/pictures.", field=setting.key)
@@ -53,6 +57,15 @@ def check_change(flags: Flags, paths: Paths, setting: Setting, value: Any) -> No
     if setting.key == _PROFILE and (not value.lower().endswith(".json") or paths.output_folder(value) in (paths.config_file, paths.ui_config_file)):
         raise InvalidValue(f"Setting {setting.key} ({setting.label}) cannot be {value[:200]!r}: a profile is a JSON file of its own.",
                            "Call it trace.json.", field=setting.key)
+
+
+def _can_name_a_file(value: str) -> bool:
+    """Not with half a character (of two that stand for one in JSON), unless it is how Python shows a byte of a file's name."""
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def names_place(setting: Setting) -> bool:

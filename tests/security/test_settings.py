@@ -156,3 +156,10 @@ def test_the_file_layer_writes_no_programs(tmp_path: Path) -> None:
             with pytest.raises(StorageError, match="programs"):
                 write_new_file(tmp_path / name, lambda file: file.write(b"x"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_half_a_character_in_a_places_name_is_refused_with_a_sentence(attacked: Attacked) -> None:
+    """Programs that cut texts in the middle of an emoji send such; no file can be called so."""
+    for setting in SETTINGS:
+        if names_place(setting) or setting.key == "profiling_filename":
+            assert options(attacked, {setting.key: "cut\ud83d.json"}) == 422, setting.key
