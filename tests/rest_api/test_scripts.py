@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from modules.a1111.script_host import install_scripts
-from modules.imaging.tiles import overlap_of, tiling
+from modules.imaging.tiles import fitting_overlap, tiling
 from tests.conftest import RunningServer
 from tests.golden.cases import A1111_ANSWERS
 
@@ -89,5 +89,5 @@ def small(tab: str) -> dict[str, Any]:
 
 def test_an_overlap_as_wide_as_a_tile_does_not_make_a_picture_of_each_pixel() -> None:
     """SD upscale's overlap stands at 64, and a program may ask for pictures of 64 pixels."""
-    boxes = tiling((320, 320), (64, 64), overlap_of(64, (64, 64))).boxes
-    assert len(boxes) == 81 and overlap_of(48, (64, 64)) == 48, "what leaves something of a tile is as asked"
+    boxes = tiling((320, 320), (64, 64), fitting_overlap(64, (64, 64))).boxes
+    assert len(boxes) == 81 and fitting_overlap(48, (64, 64)) == 48, "what leaves something of a tile is as asked"
