@@ -165,7 +165,7 @@ def _submit_js(js_function: str, inputs: Sequence[Component], by_script: Sequenc
     send = _called(js_function, count)
     if by_script:
         places = json.dumps({str(each.elem_id): inputs.index(each) for each in by_script})
-        send = f"webui.filled(values.slice(0, {count}), {places}).then((all) => {js_function}(...all).slice(0, {count}))"
+        send = f"webui.filled(values.slice(0, {count}), {places}).then((values) => {send})"
     return f"(...values) => webui.settingsUnderWay > 0 ? webui.settingsArrived().then(() => {send}) : {send}"
 
 
@@ -175,4 +175,4 @@ def _first_only(js_function: str, count: int) -> str:
 
 
 def _called(js_function: str, count: int) -> str:
-    return f"{js_function}(...values.slice(0, {count})).slice(0, {count})"
+    return f"webui.callReplaced({js_function!r}, values.slice(0, {count}), {count})"

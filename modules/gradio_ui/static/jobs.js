@@ -244,6 +244,7 @@ webui.sendJob = function(tab, args) {
     values[0] = randomId();
     performance.mark("webui-sent");
     webui.jobs[tab].sent(values[0]);
+    webui.lastSent = values;
     return values;
 };
 
@@ -278,6 +279,28 @@ webui.interruptAnswered = function(words) {
     }
 };
 
+// Calls what stands under a name that extensions replace; the first ``count`` of its values, perhaps a promise of them. Theirs may be async; where it
+// fails Generate works all the same: with what ours gave it, or ours is called now.
+webui.callReplaced = function(name, values, count) {
+    const ours = webui.replaced[name], theirs = window[name];
+    const first = (given) => Array.prototype.slice.call(given, 0, count);
+    const goOn = (error) => {
+        if (theirs === ours) {
+            throw error;
+        }
+        console.error(`${name}, as an extension has replaced it:`, error);
+        webui.toast(`An extension has replaced ${name}, and what it put there failed: ${error?.message || error}. It was passed over.`, "warning");
+        return first(webui.lastSent || ours(...values));
+    };
+    webui.lastSent = null;
+    try {
+        const given = theirs(...values);
+        return given?.then ? given.then(first).catch(goOn) : first(given);
+    } catch (error) {
+        return goOn(error);
+    }
+};
+
 function submit() {
     return webui.sendJob("txt2img", arguments);
 }
@@ -308,6 +331,8 @@ function restoreProgressTxt2img() {
 function restoreProgressImg2img() {
     return [webui.watchedJob("img2img")];
 }
+
+webui.replaced = {submit, submit_img2img, submit_txt2img_upscale, submit_extras, restoreProgressTxt2img, restoreProgressImg2img, restoreProgressExtras};
 
 // Where the time of a click begins that tests/bench/page.py measures.
 webui.markClick = function(event) {
