@@ -22,7 +22,7 @@ def announce_page(app: App, page: gr.Blocks | None, server: FastAPI) -> None:
         taken = getattr(server.state, ROUTES, ())
         server.router.routes[:] = [each for each in server.router.routes if not any(each is old for old in taken)]  # an older page's: they would come first
         before = list(server.router.routes)
-        view = _view_of(page)
+        view = _view_of(app, page)
         app.extensions.demo = view
         callbacks.app_started_callback(view, server)
         if view is not None:
@@ -35,10 +35,10 @@ def announce_page(app: App, page: gr.Blocks | None, server: FastAPI) -> None:
     app.extensions.started()
 
 
-def _view_of(page: gr.Blocks | None) -> Any:
+def _view_of(app: App, page: gr.Blocks | None) -> Any:
     """The page as extensions know it."""
     if page is None:
         return None
     from modules.gradio_ui.demo_view import DemoView
 
-    return DemoView(page, getattr(page, "clicks", ()))
+    return DemoView(page, getattr(page, "clicks", ()), app.paths.ui_config_file)

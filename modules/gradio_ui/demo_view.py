@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gradio.blocks import Blocks
@@ -17,6 +18,7 @@ from modules.application.app import App
 from modules.gradio_ui import img2img_pictures as pictures
 from modules.gradio_ui.generation_tab import GenerationTab
 from modules.gradio_ui.img2img_batch import SOURCE
+from modules.gradio_ui.loadsave_view import LoadsaveView
 from modules.gradio_ui.submit import JS_FUNCTIONS
 
 FUNCTIONS = {
@@ -69,10 +71,11 @@ def generate_click(app: App, tab: GenerationTab) -> GenerateClick | None:
 
 
 class DemoView:
-    """``dependencies`` a list of dicts, ``fns`` a list; both in one order."""
+    """``dependencies`` a list of dicts, ``fns`` a list; both in one order. ui_loadsave: made from ``ui_config_file`` and the page."""
 
-    def __init__(self, demo: Blocks, clicks: Sequence[GenerateClick] = ()) -> None:
+    def __init__(self, demo: Blocks, clicks: Sequence[GenerateClick] = (), ui_config_file: Path = Path("ui-config.json")) -> None:
         self._demo, self._clicks = demo, tuple(clicks)
+        self.ui_loadsave = LoadsaveView(demo, ui_config_file)
         self._entered: list[tuple[Any, Any]] = []
 
     @property
