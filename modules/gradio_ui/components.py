@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from modules.gradio_ui.foreign_components import ToolButton
+
 # As many lines at most as at least: the browser need not measure how high the text is.
 HIDDEN_TEXT: dict[str, Any] = {"show_label": False, "visible": "hidden", "interactive": True, "container": False, "lines": 2, "max_lines": 2}
 
@@ -23,6 +25,11 @@ def tool_button(icon: str, elem_id: str, *, visible: bool = True, variant: str =
         scale=0,
         variant=variant,  # type: ignore[arg-type]
     )
+
+
+def form_tool(icon: str, elem_id: str, *, visible: bool = True) -> gr.Button:
+    """As ``tool_button``, in the form that A1111's row of tools has around its buttons: extensions move theirs into it."""
+    return ToolButton(icon, elem_id=elem_id, elem_classes=["gradio-button"], visible=True if visible else "hidden")
 
 
 def bridge_button(elem_id: str) -> gr.Button:

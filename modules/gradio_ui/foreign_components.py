@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 from gradio.components import FormComponent
+
+_A1111S_ID = {"img2img_paste": "paste"}     # both its tabs have a button of this id, and extensions put theirs beside each
+
+
+def told_ids(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``elem_id`` by which extensions are told of a component that is made with ``keywords``, where it is not its own."""
+    known = _A1111S_ID.get(str(keywords.get("elem_id")))
+    return {"elem_id": known} if known else {}
 
 
 class ToolButton(FormComponent, gr.Button):

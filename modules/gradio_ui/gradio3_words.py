@@ -23,6 +23,7 @@ from gradio.components import Component
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current, is_occupied
 from modules.gradio_ui import no_stubs
+from modules.gradio_ui.foreign_components import told_ids
 from modules.gradio_ui.remade import Deaf, is_remaking
 from modules.gradio_ui.replaced_events import watched_events
 
@@ -76,14 +77,13 @@ def _teach_making(cls: type[Block]) -> None:
     def made(self: Any, *arguments: Any, **keywords: Any) -> None:
         block: Any = self
         if getattr(self, "_is_being_made", False):
-            original(self, *arguments, **keywords)
-            return
-        told = dict(keywords)
+            return original(self, *arguments, **keywords)
+        told = keywords | told_ids(keywords)
         keywords = _new_keywords(cls, keywords, known, given=len(arguments))
         self._is_being_made = True
         is_told = isinstance(block, Component | BlockContext) and not isinstance(block, Blocks | layouts.Form) and is_occupied() and not is_remaking()
         if is_told:
-            self.elem_id = told.get("elem_id")
+            self.elem_id = keywords.get("elem_id")
             _tell("before", self, told)
         try:
             with _one_place(cls, self, keywords):

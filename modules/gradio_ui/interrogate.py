@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modules.application.describing import CLIP, DEEPDANBOORU
-from modules.gradio_ui.components import tool_button
+from modules.gradio_ui.components import form_tool
 from modules.gradio_ui.events import QUICK
 
 BUTTONS = (("interrogate", "📎", CLIP), ("deepbooru", "📦", DEEPDANBOORU))      # elem_id, what stands on it, by what
@@ -12,4 +12,4 @@ BUTTONS = (("interrogate", "📎", CLIP), ("deepbooru", "📦", DEEPDANBOORU))  
 def build_interrogate_buttons() -> None:
     """The buttons, inside the current block."""
     for elem_id, icon, name in BUTTONS:
-        tool_button(icon, elem_id).click(None, js=f"() => {{ webui.describePicture({elem_id!r}, {name!r}); }}", **QUICK)
+        form_tool(icon, elem_id).click(None, js=f"() => {{ webui.describePicture({elem_id!r}, {name!r}); }}", **QUICK)

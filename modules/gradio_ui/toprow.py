@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.components import Component
 
-from modules.gradio_ui.components import bridge_button, bridge_text, tool_button
+from modules.gradio_ui.components import bridge_button, bridge_text, form_tool, tool_button
 from modules.gradio_ui.form_builder import FormBuilder
 
 PASTE_IDS = {"txt2img": "paste", "img2img": "img2img_paste"}  # A1111 has two buttons of the id "paste"; an id stands once
@@ -101,13 +101,13 @@ def generate_box(tab: str) -> tuple[gr.Button, gr.Button, gr.Button, gr.Button]:
 def _tools(builder: FormBuilder) -> tuple[gr.Button, gr.Button, gr.Button]:
     tab = builder.table.tab
     with gr.Row(elem_id=f"{tab}_tools", elem_classes=["gradio-row", "tools-row"]):
-        paste = tool_button("↙️", PASTE_IDS[tab])
-        tool_button("🗑️", f"{tab}_clear_prompt")
-        tool_button("🕘", f"{tab}_prompt_history")
-        style_apply = tool_button("📋", f"{tab}_style_apply")
+        paste = form_tool("↙️", PASTE_IDS[tab])
+        form_tool("🗑️", f"{tab}_clear_prompt")
+        form_tool("🕘", f"{tab}_prompt_history")
+        style_apply = form_tool("📋", f"{tab}_style_apply")
         if "tools" in builder.parts:
             builder.parts["tools"](builder)
-        restore = tool_button("🌀", f"{tab}_restore_progress", visible=False)
+        restore = form_tool("🌀", f"{tab}_restore_progress", visible=False)
     return paste, style_apply, restore
 
 

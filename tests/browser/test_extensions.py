@@ -87,6 +87,37 @@ def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Call
     assert asked(server, "hooks/hello")["starts"] == 2
 
 
+def test_the_fields_of_the_page_are_found_by_their_key_in_ui_config(server: RealServer, visit: Callable[..., Visit]) -> None:
+    page = visit(server.url).page
+    fields = asked(server, "hooks/fields")
+    shown = {"txt2img/Sampling steps/value": "txt2img_steps", "img2img/Denoising strength/value": "img2img_denoising_strength", "hooks/Field/value": "hooks_field"}
+    for key, elem_id in shown.items():
+        assert page.evaluate("(id) => gradio_config.components.find((each) => each.id === id).props.elem_id", fields[key][0]) == elem_id
+    assert fields["txt2img/Sampling steps/value"][1] == 20
+    assert "customscript/prompt_matrix.py/txt2img/Grid margins (px)/value" in fields
+
+
+def test_its_button_stands_beside_each_tabs_paste_in_the_row_of_tools(server: RealServer, visit: Callable[..., Visit]) -> None:
+    page = visit(server.url).page
+    row = """(tab) => { const row = document.querySelector(`#${tab}_tools`), form = row.querySelector('div:first-of-type');
+        form.insertBefore(row.querySelector('.hooks-tool'), form.firstChild);
+        return [...form.children].map((each) => each.id).slice(1, 3); }"""
+    assert page.evaluate(row, "txt2img") == ["paste", "txt2img_clear_prompt"]
+    assert page.evaluate(row, "img2img") == ["img2img_paste", "img2img_clear_prompt"]
+
+
+@pytest.mark.parametrize("theirs", ["async (...values) => original(...values)", "async () => null.hash", "(...values) => { original(...values); }"])
+def test_generate_works_whatever_an_extension_makes_of_submit(server: RealServer, visit: Callable[..., Visit], theirs: str) -> None:
+    """One that is async made Generate do nothing, and so did one that failed, without a word."""
+    found = visit(server.url)
+    found.page.evaluate(f"() => {{ const original = submit; submit = {theirs}; }}")
+    found.generate("a red circle", steps=1, width=64, height=64)
+    found.wait_idle()
+    assert found.page.locator("#txt2img_gallery img").count() > 0
+    told = found.page.locator(".webui-toast:has-text('replaced submit')").count()
+    assert told == (0 if theirs.endswith("original(...values)") else 1)
+
+
 @pytest.mark.group("R14")
 def test_bad_ones_are_named_and_stop_nothing(server: RealServer, visit: Callable[..., Visit]) -> None:
     found = visit(server.url)

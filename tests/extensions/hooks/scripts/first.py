@@ -17,6 +17,12 @@ def on_app_started(demo, app: FastAPI):
     def hello():
         return {"flag": shared.cmd_opts.hooks_on, "dir": shared.cmd_opts.hooks_dir, "setting": shared.opts.hooks_words, "starts": len([each for each in calls if each[0] == "app_started"])}
 
+    @app.get("/hooks/fields")
+    def fields():
+        """By key of ui-config.json: the component's id on the page, and what it opens with."""
+        kept = demo.ui_loadsave
+        return {key: [component._id, kept.ui_settings[key]] for key, component in kept.component_mapping.items()}
+
 
 def on_ui_tabs():
     with gr.Blocks(analytics_enabled=False) as tab:
@@ -47,3 +53,4 @@ script_callbacks.on_ui_tabs(on_ui_tabs)
 script_callbacks.on_ui_settings(on_ui_settings)
 script_callbacks.on_before_ui(lambda: calls.append(("before_ui", "first")))
 script_callbacks.on_after_component(lambda component, **kwargs: seen.append(kwargs.get("elem_id")))
+script_callbacks.on_after_component(lambda component, **kwargs: ToolButton("f", elem_classes="hooks-tool") if kwargs.get("elem_id") == "paste" else None)
