@@ -28,7 +28,7 @@ from modules.imaging.filenames import NameFacts
 from modules.imaging.metadata import read_infotext_from
 from modules.imaging.save import NotBeside, save_image
 from modules.jobs.job import Job
-from modules.schema.errors import InvalidValue, WebuiError
+from modules.schema.errors import InvalidValue, WebuiError, left_out
 from modules.schema.params_extras import ExtrasRequest
 
 log = logging.getLogger(__name__)
@@ -180,8 +180,7 @@ class _Work:
                 raise
             if not isinstance(error, WebuiError):
                 log.exception("one picture of several failed")
-            words = str(error) if isinstance(error, WebuiError) else f"{type(error).__name__}: {error}"
-            self.comments.append(f"{source.name or 'A picture'} was left out: {words}")
+            self.comments.append(left_out(source.name or "A picture", error))
             return
         used: set[str] = set()
         for each in made:

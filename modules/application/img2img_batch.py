@@ -16,7 +16,7 @@ from modules.imaging.base64_codec import open_image
 from modules.imaging.metadata import read_infotext_from
 from modules.jobs.job import Job
 from modules.jobs.progress import Progress
-from modules.schema.errors import InvalidValue, UnknownName, WebuiError
+from modules.schema.errors import InvalidValue, UnknownName, WebuiError, left_out
 from modules.schema.infotext_read import read_infotext
 from modules.schema.param import put
 from modules.schema.request import Img2ImgRequest
@@ -153,7 +153,7 @@ class _Batch:
             try:
                 part = self._part(index, Path(file))
             except WebuiError as error:
-                self._comments.append(f"{Path(file).name} was left out: {error}")
+                self._comments.append(left_out(Path(file).name, error))
                 self._done = index + 1
                 continue
             try:

@@ -119,7 +119,7 @@ class Paster:
         if "Prompt" in infotext:
             found.setdefault("negative_prompt", "")
         found["enable_hr"] = any(infotext.get(key, "0") != "0" for key in HIRES_MARKS)
-        found[f"{self.form.table.tab}_enable-checkbox"] = "Refiner" in infotext
+        found[f"{self.form.table.tab}_enable-checkbox"] = "Refiner" in infotext and "Refiner" not in missing
         found[f"{self.form.table.tab}{SEED_EXTRAS}"] = any(key in infotext for key in VARIATION_MARKS)
         return found | dict(self.scripts(infotext))
 

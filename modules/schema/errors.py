@@ -33,6 +33,14 @@ class InvalidValue(WebuiError):
         self.field = field
 
 
+def left_out(name: str, error: Exception) -> str:
+    """What the user is told of one file of several: ``name``, once, and why. The field that an error names would be the file again, or no word of the page."""
+    if not isinstance(error, WebuiError):
+        return f"{name} was left out: {type(error).__name__}: {error}"
+    field = error.field if isinstance(error, InvalidValue) else ""
+    return f"{name} was left out: {str(error).removeprefix(f'{field}: ')}"
+
+
 class UnknownName(WebuiError):
     """No ``kind`` ("sampler", "checkpoint", "option" ...) is called ``name``; names the nearest of ``known``."""
 

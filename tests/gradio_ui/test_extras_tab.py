@@ -105,9 +105,13 @@ def test_a_picture_that_fails_does_not_take_those_after_it_along(click: Callable
 
     monkeypatch.setattr(extras_operations, "enlarged_picture", fails)
     several = [{"path": str(uploaded(tmp_path, f"{n}.png", size)), "orig_name": f"{n}.png"} for n, size in enumerate([(20, 12), (21, 13), (22, 14)])]
+    broken = tmp_path / "uploads" / "broken.png"
+    broken.write_bytes(b"no picture")
+    several.append({"path": str(broken), "orig_name": "broken.png"})
     done = click(**{MODE: "1", BATCH: several, "upscaler_1": "Nearest", "upscaling_resize": 2})
     assert [each.path.name for each in done.job.result.shown] == ["0.png", "2.png"]
-    assert done.job.result.comments == ("1.png was left out: ValueError: not this one",)
+    assert done.job.result.comments[0] == "1.png was left out: ValueError: not this one"
+    assert done.job.result.comments[1].startswith("broken.png was left out: Invalid encoded image: "), "no field of the API between the two"
 
 
 def test_the_smallest_picture_can_be_enlarged(click: Callable[..., Any], tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_second_checkpoints_are_found_by_what_texts_call_them(paste: Callable[[s
         "hr_checkpoint_name": "fake.safetensors", "txt2img_enable-checkbox": True, "refiner_checkpoint": "fake.safetensors", "refiner_switch_at": 0.6,
     }  # fmt: skip
     _, values = paste(TEXT + ", Refiner: gone [0123456789], Refiner switch at: 0.6")
-    assert "refiner_checkpoint" not in values
+    assert "refiner_checkpoint" not in values and values["txt2img_enable-checkbox"] is False, "a Refiner that is not here would be on without a checkpoint"
 
 
 def test_settings_that_differ_become_chips(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:
