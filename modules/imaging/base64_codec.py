@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping
 from itertools import islice
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from modules.imaging.metadata import FORMATS, MOST_TEXTS, encode
@@ -70,12 +71,15 @@ def open_image(data: bytes, field: str = "image") -> Image.Image:
             upright = ImageOps.exif_transpose(image)
         if upright.mode == "LAB":       # of a TIFF: Pillow has a way from it to RGB, and to nothing else
             upright = upright.convert("RGB")
+        of_16_bits = upright.mode.startswith("I;16")
+        if of_16_bits:                      # a depth map, say: Pillow's own way to 8 bits makes all above 255 white
+            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
     except Image.DecompressionBombError as error:
         raise InvalidValue(f"{field}: this picture unpacks to far too many pixels.", "Send a smaller picture.", field=field) from error
     except (OSError, SyntaxError, ValueError, zlib.error, MemoryError, EOFError, KeyError, IndexError, struct.error) as error:
         raise InvalidValue(f"{field}: Invalid encoded image: it is damaged, or not a picture.", "Send a PNG, JPEG or WebP file.",
                            field=field) from error
-    upright.info = {key: value for key, value in islice(image.info.items(), MOST_TEXTS) if key != "exif"}
+    upright.info = {key: value for key, value in islice(image.info.items(), MOST_TEXTS) if key != "exif" and not (of_16_bits and key == "transparency")}
     return upright
 
 

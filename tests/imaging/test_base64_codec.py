@@ -8,6 +8,7 @@ import struct
 import time
 import zlib
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -74,6 +75,15 @@ def test_a_turned_photograph_is_upright() -> None:
     out = io.BytesIO()
     IMAGE.save(out, "JPEG", exif=exif.tobytes())
     assert decode_image(base64.b64encode(out.getvalue()).decode()).size == (10, 20)
+
+
+@pytest.mark.parametrize(("file_format", "order"), [("PNG", "<u2"), ("TIFF", "<u2"), ("TIFF", ">u2")])
+def test_a_grey_picture_of_16_bits_keeps_its_greys(file_format: str, order: str) -> None:
+    """Depth maps and masks of other programs: they came out white all over."""
+    out = io.BytesIO()
+    Image.fromarray(np.array([[0, 255, 0x4000, 0x80FF, 0xFFFF]], dtype=order)).save(out, file_format)
+    image = decode_image(base64.b64encode(out.getvalue()).decode())
+    assert np.asarray(image.convert("L")).tolist() == [[0, 0, 64, 128, 255]]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "LAB", "I", "F", "I;16"])
