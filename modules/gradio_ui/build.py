@@ -157,7 +157,7 @@ def _built(app: App, slot: PageSlot, *, starting: bool) -> Page:
         wire_wishes(app, forms, setting_answer)
         wire_quicksettings(app, choices, row, forms=forms, ui_config=ui_config, answer=setting_answer, following=following)
         page.clicks = tuple(each for each in (generate_click(app, txt2img), generate_click(app, img2img)) if each is not None)
-        merger.wire(row)
+        merger.wire(page, row)
         wire_upscaler_lists(app, page, choices, extras, {txt2img.form.component("hr_upscaler"): "hires_upscalers"})
         wire_fresh_values(app, page, choices, (*row, *txt2img.options, *img2img.options), following)
         wire_start_sizes(app, page, forms, ui_config)

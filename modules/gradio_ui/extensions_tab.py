@@ -98,6 +98,10 @@ def _row(app: App, each: Extension, found: Standing | None) -> str:
     return f"<tr><td>{box}</td><td><b>{name}</b><br>{note}</td><td>{version}</td><td>{_report(app, each)}</td></tr>"
 
 
+def _scripts_line(count: int, seconds: float) -> str:
+    return f"{count} script file{'s' if count > 1 else ''} in {seconds:.1f} s" if count else "no script files"
+
+
 def _report(app: App, each: Extension) -> str:
     """What it did at this start: loaded, registered, what failed, what it used that does nothing here."""
     if each not in app.extensions.extensions:
@@ -107,7 +111,7 @@ def _report(app: App, each: Extension) -> str:
     host = app.extensions
     facts, troubles = host.facts_of(each.canonical_name), host.troubles.of(each.canonical_name)
     hooks = sorted({category for category, listed in host.registry.categories.items() if any(one.owner == each.canonical_name for one in listed)})
-    lines = [f"{len(facts.scripts)} script files in {facts.seconds:.1f} s" if facts.scripts else "no script files"]
+    lines = [_scripts_line(len(facts.scripts), facts.seconds)]
     if hooks:
         lines.append("takes part in: " + ", ".join(hooks))
     if facts.stubs:

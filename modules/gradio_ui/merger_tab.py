@@ -92,8 +92,11 @@ class MergerTab:
             self.read_metadata = gr.Button("Read metadata from selected checkpoints", elem_id="modelmerger_read_metadata", elem_classes=["gradio-button"], size="sm")
         self.merge = gr.Button("Merge", elem_id="modelmerger_merge", variant="primary", elem_classes=["gradio-button"])
 
-    def wire(self, row: Sequence[QuickSetting]) -> None:
-        """Connect everything. row: the quick settings; a list of checkpoints among them is brought up to date with the others."""
+    def wire(self, page: gr.Blocks, row: Sequence[QuickSetting]) -> None:
+        """Connect everything. row: the quick settings; a list of checkpoints among them is brought up to date with the others.
+
+        A page that is opened lists the files that are known then, as the quick settings do: those of the start may be none at all.
+        """
         models = [self.fields[name] for name, *_ in MODELS]
         shown: list[Component] = [*models, self.fields["bake_in_vae"], *(each.component for each in row if each.setting.key == CHECKPOINT)]
         sent = self.merge.click(
@@ -108,6 +111,7 @@ class MergerTab:
         self.read_metadata.click(self._read_metadata, inputs=models, outputs=[self.fields["metadata_json"]], **QUICK)
         for button in (*self.refreshes, self.vae_refresh):
             button.click(partial(self._fresh, row), inputs=models, outputs=shown, **QUICK)
+        page.load(lambda: self._lists((), [None] * len(models)), outputs=[*models, self.fields["bake_in_vae"]], **QUICK)
 
     def _submit(self, task_id: str, *values: Any) -> tuple[str, str]:
         try:

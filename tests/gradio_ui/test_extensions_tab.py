@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from modules.gradio_ui.extensions_tab import _apply, installed_html
+from modules.gradio_ui.extensions_tab import _apply, _scripts_line, installed_html
 from tests.conftest import RunningServer
 
 
@@ -21,3 +21,7 @@ def test_what_was_installed_since_the_start_is_listed_and_can_be_switched_off(fa
     finally:
         shutil.rmtree(folder)
         app.settings.set("disabled_extensions", [])
+
+
+def test_one_script_file_is_no_files() -> None:
+    assert [_scripts_line(count, 0.04) for count in (0, 1, 2)] == ["no script files", "1 script file in 0.0 s", "2 script files in 0.0 s"]

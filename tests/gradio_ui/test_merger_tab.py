@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import gradio as gr
+
 from modules.application.merging import MergeRequest
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.merger_tab import EXPLAINED, MergerTab
@@ -21,11 +23,21 @@ def test_a1111s_ids_are_there(page: BuiltPage) -> None:
 
 
 def test_the_fields_are_the_requests_with_its_defaults(page: BuiltPage) -> None:
-    import gradio as gr
-
     with gr.Blocks():
         tab = MergerTab(page.app, ChoiceSources.of(page.app))
     assert set(tab.fields) == {each.name for each in fields(MergeRequest)}
     values = {name: getattr(component, "value", None) for name, component in tab.fields.items()}
     assert MergeRequest.checked(values | {"primary_model_name": "a"}) == MergeRequest(primary_model_name="a")
     assert set(EXPLAINED) == set(METHODS)
+
+
+def test_a_page_that_is_opened_lists_the_files_that_came_after_the_start(page: BuiltPage) -> None:
+    files: list[str] = []
+    with gr.Blocks() as blocks:
+        tab = MergerTab(page.app, lambda source: files)
+        tab.wire(blocks, ())
+    (load,) = [each.fn for each in blocks.fns.values() if each.targets == [(blocks._id, "load")]]
+    files.append("late.safetensors")
+    assert load is not None
+    *models, vae = load()
+    assert [each["choices"] for each in models] == [files] * 3 and vae["choices"] == ["None", *files]
