@@ -69,7 +69,7 @@ class JobQueue:
         with self._before_start, self._change:
             if self._worker is not None:
                 return
-            for job in self._store.recover():
+            for job in self._from_store(self._store.recover) or ():
                 self._pending.append(job)
                 self._remember(job)
             self._paused = self._from_store(lambda: self._store.fact(PAUSED)) == "yes"

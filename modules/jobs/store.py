@@ -16,6 +16,7 @@ from modules.jobs.job import LONG_TEXT, Job, JobState, without_pictures
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 2
+PATIENCE = (5.0, 25.0)          # seconds that a lock of another program is waited for: at each write, and once more at the start
 KEEP_FINISHED = 500             # rows of history
 KEEP_PICTURES = 20              # of the newest jobs that did not end well, so that they can be tried again as they were
 _SCHEMA = """
@@ -31,16 +32,23 @@ _COLUMNS = "id, kind, payload, source, created, started, finished, state, attemp
 class JobStore:
     """The jobs table. Every call is one short transaction; callable from any thread."""
 
-    def __init__(self, database: str, lock_file: Any = None) -> None:
-        """database: a path, or ":memory:". lock_file: kept open as long as the store is, to hold its lock."""
+    def __init__(self, database: str, lock_file: Any = None, patience: float = PATIENCE[0]) -> None:
+        """database: a path, or ":memory:". lock_file: kept open as long as the store is, to hold its lock.
+
+        patience: seconds that opening waits for another program which has the file locked.
+        Raises sqlite3.Error where it cannot be used, also where it can only be read.
+        """
         self._lock = threading.Lock()
         self._lock_file = lock_file
-        self._connection = sqlite3.connect(database, check_same_thread=False, timeout=5.0)
+        self._connection = sqlite3.connect(database, check_same_thread=False, timeout=patience)
         try:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
             self._connection.execute(f"SELECT {_COLUMNS} FROM jobs LIMIT 1").fetchall()
+            self._connection.execute("DELETE FROM facts WHERE 0")       # nothing above this asks whether the file can be written
+            self._connection.rollback()
+            self._connection.execute(f"PRAGMA busy_timeout={int(PATIENCE[0] * 1000)}")
         except BaseException:
             self._connection.close()
             raise
@@ -140,8 +148,9 @@ SET_ASIDE_SENTENCE = ("This job was running when the server died, twice, so it i
 def open_store(path: Path) -> tuple[JobStore, list[str]]:
     """The store at ``path``, and sentences about what had to be done for it.
 
-    A damaged file is set aside as ``NAME.corrupt-TIME``. Where a second server already uses the folder, or the
-    folder cannot be written, jobs are kept in memory: they work, but do not survive a restart.
+    A damaged file is set aside as ``NAME.corrupt-TIME``. Where a second server already uses the folder, or the folder or the
+    file cannot be written (read-only, locked, full disk), jobs are kept in memory: they work, but do not survive a restart,
+    and the file stays as it is for the next start.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,13 +160,32 @@ def open_store(path: Path) -> tuple[JobStore, list[str]]:
     if lock_file is None:
         return JobStore(":memory:"), [f"Another server uses {path}: this one's queue will not survive a restart."]
     try:
-        return JobStore(str(path), lock_file), []
+        return _opened(path, lock_file), []
     except (sqlite3.DatabaseError, OSError) as error:
+        if not _is_damage(error, path):
+            return JobStore(":memory:", lock_file), [f"{path} cannot be used now ({error}): the queue will not survive a restart. "
+                                                     "What waits in the file is taken up at the next start that can write it."]
         aside = _set_file_aside(path)
         try:
             return JobStore(str(path), lock_file), [f"The queue in {path} was damaged ({error}); it was kept as {aside.name} and a new one begun."]
         except (sqlite3.DatabaseError, OSError) as second:
             return JobStore(":memory:", lock_file), [f"{path} cannot be used ({second}): the queue will not survive a restart."]
+
+
+def _opened(path: Path, lock_file: Any) -> JobStore:
+    try:
+        return JobStore(str(path), lock_file)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+        log.warning("another program has %s locked (a backup, perhaps); it is waited for, up to %g s", path, PATIENCE[1])
+        return JobStore(str(path), lock_file, PATIENCE[1])
+
+
+def _is_damage(error: Exception, path: Path) -> bool:
+    """Whether the file will never be a queue's again. A lock, a full disk and a missing permission pass, and jobs may wait in it."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF         # the lowest byte is the kind, what is above it the detail
+    return code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or path.is_dir()
 
 
 def _set_file_aside(path: Path) -> Path:

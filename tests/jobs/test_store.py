@@ -145,6 +145,50 @@ def test_a_truncated_store_and_a_folder_in_its_place(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("trouble", ["locked", "read-only", "locked after it was opened"])
+def test_a_file_that_cannot_be_written_stops_no_start_and_keeps_what_waits(trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits is there again when it can be written. A backup program locks a file; a "newer" format makes SQLite only read it."""
+    monkeypatch.setattr("modules.jobs.store.PATIENCE", (0.05, 0.05))
+    path = tmp_path / "jobs.sqlite3"
+    store, _ = open_store(path)
+    store.add(Job(id="waiting", kind="k", payload={}))
+    store.close()
+    other = sqlite3.connect(path, isolation_level=None)
+    if trouble == "locked":
+        other.execute("BEGIN EXCLUSIVE")
+    if trouble == "read-only":
+        whole = path.read_bytes()
+        path.write_bytes(whole[:18] + b"\x03" + whole[19:])
+    store, notices = open_store(path)
+    if trouble == "locked after it was opened":
+        other.execute("BEGIN EXCLUSIVE")
+    else:
+        assert "will not survive a restart" in notices[0]
+    queue = JobQueue(store, {"k": lambda _job: ("drawn", {})})
+    queue.start()
+    assert queue.wait(queue.submit("k", {}), timeout=5).result == "drawn"
+    assert queue.close(5)
+    other.close()
+    if trouble == "read-only":
+        path.write_bytes(whole)
+    store, notices = open_store(path)
+    assert [job.id for job in store.recover()] == ["waiting"] and not notices
+    store.close()
+
+
+def test_a_short_lock_at_the_start_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modules.jobs.store.PATIENCE", (0.05, 5.0))
+    store, _ = open_store(tmp_path / "jobs.sqlite3")
+    store.add(Job(id="waiting", kind="k", payload={}))
+    store.close()
+    other = sqlite3.connect(tmp_path / "jobs.sqlite3", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    threading.Timer(0.3, other.close).start()
+    store, notices = open_store(tmp_path / "jobs.sqlite3")
+    assert [job.id for job in store.recover()] == ["waiting"] and not notices
+    store.close()
+
+
 def test_history_on_disk_is_bounded_and_old_pictures_leave(tmp_path: Path) -> None:
     store = JobStore(":memory:")
     for n in range(30):
