@@ -128,9 +128,12 @@ class PictureIndex:
         return _picture(row) if row else None
 
     def forget(self, id: int) -> None:
-        """It is gone from its folder."""
-        with self._lock, self._open() as connection:
-            connection.execute("DELETE FROM pictures WHERE id = ?", (id,))
+        """It is gone from its folder. Where the index cannot be written now (locked, full disk), the next scan finds that out."""
+        try:
+            with self._lock, self._open() as connection:
+                connection.execute("DELETE FROM pictures WHERE id = ?", (id,))
+        except (OSError, sqlite3.Error) as error:
+            log.warning("a picture that is gone stays in the history until its next scan: %s", error)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -93,6 +93,21 @@ def test_pictures_are_listed_where_the_index_cannot_be_written(there: bool, tmp_
     index.close()
 
 
+def test_deleting_a_picture_succeeds_while_the_index_is_locked(index: PictureIndex, tmp_path: Path) -> None:
+    """The picture is in the trash by then; that another program (a backup) holds the index must not look like a failure."""
+    put(tmp_path / "outputs", "a.png", "a cat")
+    index.refresh(wait=True)
+    index._open().execute("PRAGMA busy_timeout=20")
+    total, found = index.search(Search())
+    found[0].path.unlink()
+    with sqlite3.connect(index._database, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        index.forget(found[0].id)
+        other.execute("ROLLBACK")
+    index.refresh(wait=True)
+    assert index.search(Search())[0] == total - 1
+
+
 def test_thumbnails_are_small_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "wide.png"
     Image.new("RGB", (1000, 500)).save(path)
