@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.routing import Mount
 
+from modules.gradio_ui.failed_uploads import keep_whole_uploads_only
 from modules.gradio_ui.front_page import FrontPage
 from modules.gradio_ui.gradio_gate import GradioGate
 
@@ -64,5 +65,6 @@ class PageSlot:
 
 
 def _fronted(page: Any) -> FrontPage:
+    keep_whole_uploads_only()
     blocks = page.get_blocks()
     return FrontPage(GradioGate(page), blocks.page_head, visited=blocks.app_record.first_visit.begins)
