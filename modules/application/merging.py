@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 KIND = "merge"
 FORMATS = ("ckpt", "safetensors")
 CONFIG_SOURCES = ("A, B or C", "B", "C", "Don't")
+_GOAL = "goal"                      # of a job's summary: the file that it writes, known to be free when it began
 _SPARE_BYTES = 200_000_000          # disk that stays free
 
 
@@ -160,13 +161,16 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
     job.progress.text = "Reading hashes"
     with opened_merge(recipe) as merge:
         goal = goal_of(app, asked, recipe, merge.plan.picture_kind)
-        _check_goal(goal, merge.plan.nbytes)
-        metadata = _metadata(app, asked, recipe, merge.plan.picture_kind)
-        job.progress.text = "Merging"
-        try:
-            write_new_file(goal, lambda file: _write(merge, file, asked, metadata, job))
-        except _Stopped:
-            return _told("The merge was stopped; nothing was written.")
+        if not _is_written(job, goal, merge.plan.nbytes):
+            _check_goal(goal, merge.plan.nbytes)
+            job.summary = {**job.summary, _GOAL: str(goal)}
+            app.jobs.keep(job)
+            metadata = _metadata(app, asked, recipe, merge.plan.picture_kind)
+            job.progress.text = "Merging"
+            try:
+                write_new_file(goal, lambda file: _write(merge, file, asked, metadata, job))
+            except _Stopped:
+                return _told("The merge was stopped; nothing was written.")
     _copy_config(asked, recipe, goal)
     app.catalogue.refresh()
     made = next((each for each in app.catalogue.checkpoints() if each.path == goal), None)
@@ -174,6 +178,11 @@ def _run(app: App, job: Job) -> tuple[Outcome, dict[str, Any]]:
         app.catalogue.hash_later(made)
     log.info("merged a checkpoint: %s, %.0f MB", goal, goal.stat().st_size / 1e6)
     return _told(f"Checkpoint saved to {goal}", name=made.name if made else goal.name)
+
+
+def _is_written(job: Job, goal: Path, nbytes: int) -> bool:
+    """Whether this job, before the server died, wrote its file already; files get their names when they are whole."""
+    return job.summary.get(_GOAL) == str(goal) and goal.is_file() and goal.stat().st_size >= nbytes
 
 
 def _write(merge: Merge, file: Any, asked: MergeRequest, metadata: Mapping[str, str], job: Job) -> None:

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +133,24 @@ def test_an_interrupt_leaves_nothing(app: App, monkeypatch: pytest.MonkeyPatch) 
     job = merge(app, primary_model_name="a.safetensors", secondary_model_name="b.safetensors", custom_name="stopped")
     assert "stopped" in job.result.info["message"]
     assert sorted(each.name for each in app.paths.checkpoints_dir.iterdir()) == before
+
+
+def test_a_merge_that_was_whole_when_the_server_died_is_not_told_as_a_failure(app: App, make_app: Callable[..., App], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkpoint had its name, its config had not come yet, and the job was not marked as done."""
+    kept: list[dict[str, Any]] = [{}]
+    keep = app.jobs.keep
+    monkeypatch.setattr(app.jobs, "keep", lambda job: (keep(job), kept.append(dict(job.summary))))
+    job = merge(app, primary_model_name="a.safetensors", secondary_model_name="b.safetensors", custom_name="one")
+    made = app.paths.checkpoints_dir / "one.safetensors"
+    written = made.stat().st_mtime_ns
+    made.with_suffix(".yaml").unlink()
+    app.close()
+    with closing(sqlite3.connect(app.paths.jobs_file)) as store, store:
+        store.execute("UPDATE jobs SET state='running', attempts=1, finished=NULL, summary=? WHERE id=?", (json.dumps(kept[-1]), job.id))
+    again = make_app()
+    found = again.jobs.find(job.id)
+    assert found is not None and again.jobs.wait(found, 60).error is None
+    assert found.result.info["message"] == f"Checkpoint saved to {made}"
+    assert made.stat().st_mtime_ns == written and made.with_suffix(".yaml").is_file()
+    with pytest.raises(InvalidValue, match="There is a checkpoint called one"):
+        merge(again, primary_model_name="a.safetensors", interp_method="No interpolation", custom_name="one")
