@@ -1,7 +1,7 @@
 """Pydantic 1's words on Pydantic 2, for the models of extensions. The only place where pydantic is patched.
 
 A1111 has Pydantic 1: there ``Optional[str]`` without a default may be left out, and ``Model.__config__`` is the class to make a
-``class Config`` from. Only classes that extensions define are read so.
+``class Config`` from, and ``Model.__fields__[name].required = False`` makes a field one that may be left out. Only classes that extensions define are read so.
 """
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import typing
 import warnings
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 
 class _Config:
@@ -20,6 +22,7 @@ class _Config:
 
 
 _owning: list[Callable[[str], object]] = []
+_of_extensions: WeakSet[type[BaseModel]] = WeakSet()
 
 
 def install(owning: Callable[[str], object]) -> None:
@@ -34,10 +37,12 @@ def install(owning: Callable[[str], object]) -> None:
         original(cls, **keywords)
         file = getattr(sys.modules.get(cls.__module__), "__file__", None)
         if file and _owning[0](file) is not None:
+            _of_extensions.add(cls)
             _make_optional(cls)
 
     BaseModel.__pydantic_init_subclass__ = classmethod(made)  # type: ignore[assignment, method-assign]
     BaseModel.__config__ = _Config  # type: ignore[attr-defined]
+    FieldInfo.required = property(FieldInfo.is_required, _set_required)  # type: ignore[attr-defined]
 
 
 def _make_optional(cls: type[BaseModel]) -> None:
@@ -47,6 +52,16 @@ def _make_optional(cls: type[BaseModel]) -> None:
             field.default, changed = None, True
     if changed:
         cls.model_rebuild(force=True, raise_errors=False)
+
+
+def _set_required(field: FieldInfo, required: bool) -> None:
+    """What Pydantic 1 takes after the class is made, Pydantic 2 only when it is built: so the field's class is built again."""
+    if required or not field.is_required():
+        return
+    field.default = None
+    for cls in list(_of_extensions):
+        if any(each is field for each in cls.model_fields.values()):
+            cls.model_rebuild(force=True, raise_errors=False)
 
 
 def _may_be_none(annotation: Any) -> bool:
