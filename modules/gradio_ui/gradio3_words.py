@@ -129,7 +129,7 @@ def _tell(moment: str, component: Any, keywords: dict[str, Any]) -> None:
 
 def _new_keywords(cls: type, old: dict[str, Any], known: frozenset[str] | None, *, given: int) -> dict[str, Any]:
     """``old`` in Gradio 6's words. given: arguments by position that stand before them."""
-    words = dict(old)
+    words = {"show_label": False, **old} if old.get("label") == "" and issubclass(cls, Component) else dict(old)     # it would be "Textbox"
     if not given and known is not None and "default" in words and "default" not in known and "value" in known:
         words.setdefault("value", words["default"])     # gr.inputs.Textbox(default=) of Gradio 2, which Gradio 3 took
     can_be_found = words.get("elem_id") or words.get("elem_classes") or issubclass(cls, BlockContext)

@@ -55,6 +55,25 @@ def test_an_extension_has_its_tab_scripts_styles_and_events(server: RealServer, 
     assert page.evaluate("opts.hooks_words") == "some"
 
 
+def test_a_change_of_tabs_is_told_as_a_change_of_the_page(server: RealServer, visit: Callable[..., Visit]) -> None:
+    """Scripts fill their tab when they hear of the page and find it shown: sd-dynamic-prompts' list of wildcards was "Loading..." for good."""
+    page = visit(server.url).page
+    page.evaluate("window.hooksSeen = [], onAfterUiUpdate(() => hooksSeen.push(get_uiCurrentTabContent().id))")
+    page.wait_for_timeout(600)  # what the page still has to tell of its start
+    for tab in ("hooks", "txt2img"):
+        page.click(f"#tab_{tab}-button")
+        page.wait_for_function(f"hooksSeen.at(-1) === 'tab_{tab}'", timeout=5000)
+
+
+def test_folds_of_an_extension_have_an_edge_and_groups_no_grey(server: RealServer, visit: Callable[..., Visit]) -> None:
+    page = visit(server.url).page
+    page.click("#tab_hooks-button")
+    fold = page.locator("#hooks_fold").evaluate("(fold) => [getComputedStyle(fold).borderTopWidth, getComputedStyle(fold).borderTopStyle, parseInt(getComputedStyle(fold).paddingLeft) > 4]")
+    assert fold == ["1px", "solid", True]
+    colours = page.evaluate("[...document.querySelectorAll('#hooks_group, #hooks_group .styler')].map((each) => getComputedStyle(each).backgroundColor)")
+    assert set(colours) == {"rgba(0, 0, 0, 0)"}
+
+
 def test_styles_and_scripts_find_a_tab_built_as_in_a1111(server: RealServer, visit: Callable[..., Visit]) -> None:
     """"#tab_txt2img > div" was each part of the tab: a side panel's grid for all of it squeezed the prompts into a column one letter wide."""
     page = visit(server.url).page

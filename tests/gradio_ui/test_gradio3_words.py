@@ -173,6 +173,14 @@ def test_a_text_field_without_a_value_is_empty() -> None:
     assert [each.value for each in fields] == ["", "", "y", None]
 
 
+def test_a_label_without_words_shows_none() -> None:
+    """Gradio 6 writes the kind of a field there: "Textbox", "Radio"."""
+    with gr.Blocks():
+        fields = (gr.Textbox(label=""), gr.Radio(["a"], label=""), gr.Textbox(label="", show_label=True), gr.Textbox(label="x"), gr.Image(label=""))
+        gr.Button("no label")
+    assert [each.show_label for each in fields] == [False, False, True, True, False]
+
+
 def test_the_page_looks_as_gradio_3_showed_it() -> None:
     with gr.Blocks() as page:
         text = gr.Textbox(elem_id="t")

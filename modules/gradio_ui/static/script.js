@@ -139,8 +139,16 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
         if (webui.ready && tab && tab !== uiCurrentTab) {
             uiCurrentTab = tab;
             webui.callAll(uiTabChangeCallbacks);
+            setTimeout(mutated, 0, []);
         }
     };
+
+    // Gradio 3 made a tab's button anew when it was chosen, so that a change of tabs is a change of the page; ours and Gradio 6's keep theirs.
+    document.addEventListener("click", (event) => {
+        if (webui.ready && event.target instanceof Element && event.target.closest(".tab-nav button")) {
+            setTimeout(mutated, 0, []);
+        }
+    });
 
     function mutated(records) {
         webui.withoutCommentsIn(records);  // before the page is ready, too: some scripts look for their part by themselves
