@@ -103,7 +103,7 @@ class Visit:
         self.page.evaluate("document.querySelectorAll('.webui-toast').forEach((each) => each.remove())")
 
 
-def _opened(context: BrowserContext, url: str) -> Visit:
+def opened(context: BrowserContext, url: str) -> Visit:
     page = context.new_page()
     page.set_default_timeout(SECONDS * 1000)
     found = Visit(page=page, requests=[], errors=[])
@@ -125,7 +125,7 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
         if context is None:
             context = chromium.new_context(viewport=options.pop("viewport", SCREEN), **options)
             contexts.append(context)
-        visits.append(_opened(context, url))
+        visits.append(opened(context, url))
         return visits[-1]
 
     yield open_page
@@ -201,17 +201,18 @@ def fake_page(_fake_page: FakePage) -> Iterator[FakePage]:
 @pytest.fixture(scope="module")
 def _open_visit(chromium: Browser, _fake_page: FakePage) -> Iterator[Visit]:
     context = chromium.new_context(viewport=SCREEN)
-    yield _opened(context, _fake_page.url)
+    yield opened(context, _fake_page.url)
     context.close()
 
 
 @pytest.fixture
 def open_visit(fake_page: FakePage, _open_visit: Visit) -> Iterator[Visit]:
     """A page that stays open, with what a file's earlier tests left in its fields: opening one takes seconds. For tests that set whatever they look at."""
-    yield from _taken_up(_open_visit)
+    yield from taken_up(_open_visit)
 
 
-def _taken_up(browser: Visit) -> Iterator[Visit]:
+def taken_up(browser: Visit) -> Iterator[Visit]:
+    """For one test: at txt2img, without messages; it may have made no error of its own."""
     browser.page.click("#tab_txt2img-button")
     browser.clear_toasts()
     yield browser
@@ -242,14 +243,14 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer
 @pytest.fixture(scope="module")
 def _open_real_visit(chromium: Browser, real_server: RealServer) -> Iterator[Visit]:
     context = chromium.new_context(viewport=SCREEN)
-    yield _opened(context, real_server.url)
+    yield opened(context, real_server.url)
     context.close()
 
 
 @pytest.fixture
 def open_real_visit(_open_real_visit: Visit) -> Iterator[Visit]:
     """As ``open_visit``, of the server that users start."""
-    yield from _taken_up(_open_real_visit)
+    yield from taken_up(_open_real_visit)
 
 
 @contextmanager

@@ -8,12 +8,15 @@ import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import RealServer, Visit, started_server
+from tests.browser.conftest import SCREEN, RealServer, Visit, opened, started_server, taken_up
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 FIXTURES = Path(__file__).parents[1] / "extensions"
 BAD = ("bad-raises", "bad-exits", "bad-syntax", "bad-imports", "bad-hooks", "bad-preload", "bad-metadata", "bad-patches", "needs")
@@ -28,14 +31,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def _shown(chromium: Browser, server: RealServer) -> Iterator[Visit]:
+    context = chromium.new_context(viewport=SCREEN)
+    yield opened(context, server.url)
+    context.close()
+
+
+@pytest.fixture
+def shown(_shown: Visit) -> Iterator[Visit]:
+    """Its page, open as long as this file's tests run: with so many extensions opening it takes seconds."""
+    yield from taken_up(_shown)
+
+
 def asked(server: RealServer, path: str) -> Any:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(server.url + path, timeout=120) as answer:
         return json.load(answer)
 
 
-def test_an_extension_has_its_tab_scripts_styles_and_events(server: RealServer, visit: Callable[..., Visit]) -> None:
-    page = visit(server.url).page
+def test_an_extension_has_its_tab_scripts_styles_and_events(shown: Visit) -> None:
+    page = shown.page
     assert page.evaluate("hooksOrder") == ["a", "b", "loaded, all is there"]
     page.wait_for_function("window.hooksModule === true")
     page.click("#tab_hooks-button")
@@ -55,9 +71,9 @@ def test_an_extension_has_its_tab_scripts_styles_and_events(server: RealServer, 
     assert page.evaluate("opts.hooks_words") == "some"
 
 
-def test_a_change_of_tabs_is_told_as_a_change_of_the_page(server: RealServer, visit: Callable[..., Visit]) -> None:
+def test_a_change_of_tabs_is_told_as_a_change_of_the_page(shown: Visit) -> None:
     """Scripts fill their tab when they hear of the page and find it shown: sd-dynamic-prompts' list of wildcards was "Loading..." for good."""
-    page = visit(server.url).page
+    page = shown.page
     page.evaluate("window.hooksSeen = [], onAfterUiUpdate(() => hooksSeen.push(get_uiCurrentTabContent().id))")
     page.wait_for_timeout(600)  # what the page still has to tell of its start
     for tab in ("hooks", "txt2img"):
@@ -65,8 +81,8 @@ def test_a_change_of_tabs_is_told_as_a_change_of_the_page(server: RealServer, vi
         page.wait_for_function(f"hooksSeen.at(-1) === 'tab_{tab}'", timeout=5000)
 
 
-def test_folds_of_an_extension_have_an_edge_and_groups_no_grey(server: RealServer, visit: Callable[..., Visit]) -> None:
-    page = visit(server.url).page
+def test_folds_of_an_extension_have_an_edge_and_groups_no_grey(shown: Visit) -> None:
+    page = shown.page
     page.click("#tab_hooks-button")
     fold = page.locator("#hooks_fold").evaluate("(fold) => [getComputedStyle(fold).borderTopWidth, getComputedStyle(fold).borderTopStyle, parseInt(getComputedStyle(fold).paddingLeft) > 4]")
     assert fold == ["1px", "solid", True]
@@ -74,9 +90,9 @@ def test_folds_of_an_extension_have_an_edge_and_groups_no_grey(server: RealServe
     assert set(colours) == {"rgba(0, 0, 0, 0)"}
 
 
-def test_styles_and_scripts_find_a_tab_built_as_in_a1111(server: RealServer, visit: Callable[..., Visit]) -> None:
+def test_styles_and_scripts_find_a_tab_built_as_in_a1111(shown: Visit) -> None:
     """"#tab_txt2img > div" was each part of the tab: a side panel's grid for all of it squeezed the prompts into a column one letter wide."""
-    page = visit(server.url).page
+    page = shown.page
     box = page.locator("#txt2img_prompt textarea").bounding_box()
     assert box and box["width"] > 600 and box["height"] < 100
     assert page.evaluate("document.getElementById('txt2img_settings').parentNode.parentNode.parentNode.id") == "txt2img_generation"
@@ -93,62 +109,50 @@ def test_its_routes_flags_and_settings_are_there(server: RealServer) -> None:
     assert asked(server, "sdapi/v1/options")["hooks_choice"] == "b"
 
 
-def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Callable[..., Visit]) -> None:
-    page = visit(server.url).page
-    page.click("#tab_settings-button")
-    page.click("#settings button[data-section=hooks]")
-    assert page.locator("#setting_hooks_words textarea").is_visible()
-    assert "(said)" in page.locator("#setting_hooks_words label").inner_text()
-    assert page.locator("#refresh_hooks_choice").count() == 1
-    page.click("#settings_restart_gradio")      # Reload UI: extensions see the page that is built anew, and their routes are there once
-    page.wait_for_function("!window.webui || !webui.ready")
-    page.wait_for_selector("html.webui-ready", state="attached")
-    assert asked(server, "hooks/hello")["starts"] == 2
-
-
-def test_the_fields_of_the_page_are_found_by_their_key_in_ui_config(server: RealServer, visit: Callable[..., Visit]) -> None:
-    page = visit(server.url).page
+def test_the_fields_of_the_page_are_found_by_their_key_in_ui_config(server: RealServer, shown: Visit) -> None:
+    page = shown.page
     fields = asked(server, "hooks/fields")
-    shown = {"txt2img/Sampling steps/value": "txt2img_steps", "img2img/Denoising strength/value": "img2img_denoising_strength", "hooks/Field/value": "hooks_field"}
-    for key, elem_id in shown.items():
+    known = {"txt2img/Sampling steps/value": "txt2img_steps", "img2img/Denoising strength/value": "img2img_denoising_strength", "hooks/Field/value": "hooks_field"}
+    for key, elem_id in known.items():
         assert page.evaluate("(id) => gradio_config.components.find((each) => each.id === id).props.elem_id", fields[key][0]) == elem_id
     assert fields["txt2img/Sampling steps/value"][1] == 20
     assert "customscript/prompt_matrix.py/txt2img/Grid margins (px)/value" in fields
 
 
-def test_its_button_stands_beside_each_tabs_paste_in_the_row_of_tools(server: RealServer, visit: Callable[..., Visit]) -> None:
-    page = visit(server.url).page
+def test_its_button_stands_beside_each_tabs_paste_in_the_row_of_tools(shown: Visit) -> None:
+    page = shown.page
     row = """(tab) => { const row = document.querySelector(`#${tab}_tools`), form = row.querySelector('div:first-of-type');
         form.insertBefore(row.querySelector('.hooks-tool'), form.firstChild);
         return [...form.children].map((each) => each.id).slice(1, 3); }"""
     assert page.evaluate(row, "txt2img") == ["paste", "txt2img_clear_prompt"]
     assert page.evaluate(row, "img2img") == ["img2img_paste", "img2img_clear_prompt"]
+    assert page.evaluate("getComputedStyle(img2img_tools.querySelector('.form')).columnGap") == "4px"       # else its six stand in two rows
 
 
-@pytest.mark.parametrize("theirs", ["async (...values) => original(...values)", "async () => null.hash", "(...values) => { original(...values); }"])
-def test_generate_works_whatever_an_extension_makes_of_submit(server: RealServer, visit: Callable[..., Visit], theirs: str) -> None:
+def test_generate_works_whatever_an_extension_makes_of_submit(shown: Visit) -> None:
     """One that is async made Generate do nothing, and so did one that failed, without a word."""
-    found = visit(server.url)
-    found.page.evaluate(f"() => {{ const original = submit; submit = {theirs}; }}")
-    found.generate("a red circle", steps=1, width=64, height=64)
-    found.wait_idle()
-    assert found.page.locator("#txt2img_gallery img").count() > 0
-    told = found.page.locator(".webui-toast:has-text('replaced submit')").count()
-    assert told == (0 if theirs.endswith("original(...values)") else 1)
+    for theirs in ("async (...values) => original(...values)", "async () => null.hash", "(...values) => { original(...values); }"):
+        shown.page.evaluate(f"() => {{ const original = webui.replaced.submit; submit = {theirs}; }}")
+        shown.generate(f"a red circle {theirs}", steps=1, width=64, height=64)
+        shown.wait_idle()
+        assert shown.infotext().startswith("a red circle")
+        told = shown.page.locator(".webui-toast:has-text('replaced submit')").count()
+        assert told == (0 if theirs.endswith("original(...values)") else 1), theirs
+        shown.clear_toasts()
+    shown.page.evaluate("() => { submit = webui.replaced.submit; }")
 
 
 @pytest.mark.group("R14")
-def test_bad_ones_are_named_and_stop_nothing(server: RealServer, visit: Callable[..., Visit]) -> None:
-    found = visit(server.url)
-    notice = found.page.locator("#webui_notices").inner_text()
+def test_bad_ones_are_named_and_stop_nothing(server: RealServer, shown: Visit) -> None:
+    notice = shown.page.locator("#webui_notices").inner_text()
     for name in BAD:
         assert name in server.log(), name
         assert name in notice, name
     assert "this must not be loaded" not in server.log()
-    assert found.page.locator("#tab_bad_tab").count() == 0
-    found.generate("a red circle", steps=2, width=64, height=64)
-    found.wait_idle()
-    assert found.page.locator("#txt2img_gallery img").count() > 0
+    assert shown.page.locator("#tab_bad_tab").count() == 0
+    shown.generate("a red circle", steps=2, width=64, height=64)
+    shown.wait_idle()
+    assert shown.page.locator("#txt2img_gallery img").count() > 0
 
 
 def drawn(server: RealServer, which: str) -> tuple[str, str]:
@@ -187,3 +191,16 @@ def test_late_settings_and_models_of_pydantic_1_are_taken(server: RealServer) ->
 def test_an_extension_draws_through_the_api_object(server: RealServer) -> None:
     found = asked(server, "sampling/drawn")
     assert found["page"] is True and json.loads(found["info"])["infotexts"][0].startswith("a house")
+
+
+def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Callable[..., Visit]) -> None:
+    page = visit(server.url).page
+    page.click("#tab_settings-button")
+    page.click("#settings button[data-section=hooks]")
+    assert page.locator("#setting_hooks_words textarea").is_visible()
+    assert "(said)" in page.locator("#setting_hooks_words label").inner_text()
+    assert page.locator("#refresh_hooks_choice").count() == 1
+    page.click("#settings_restart_gradio")      # Reload UI: extensions see the page that is built anew, and their routes are there once
+    page.wait_for_function("!window.webui || !webui.ready")
+    page.wait_for_selector("html.webui-ready", state="attached")
+    assert asked(server, "hooks/hello")["starts"] == 2
