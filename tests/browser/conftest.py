@@ -103,7 +103,7 @@ class Visit:
         self.page.evaluate("document.querySelectorAll('.webui-toast').forEach((each) => each.remove())")
 
 
-def opened(context: BrowserContext, url: str) -> Visit:
+def _opened(context: BrowserContext, url: str) -> Visit:
     page = context.new_page()
     page.set_default_timeout(SECONDS * 1000)
     found = Visit(page=page, requests=[], errors=[])
@@ -113,6 +113,14 @@ def opened(context: BrowserContext, url: str) -> Visit:
     page.goto(url)
     page.wait_for_selector("html.webui-ready", state="attached")
     return found
+
+
+@contextmanager
+def kept_open(chromium: Browser, url: str) -> Iterator[Visit]:
+    """A page that is ready, in a browser context of its own, until the block ends."""
+    context = chromium.new_context(viewport=SCREEN)
+    yield _opened(context, url)
+    context.close()
 
 
 @pytest.fixture
@@ -125,7 +133,7 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
         if context is None:
             context = chromium.new_context(viewport=options.pop("viewport", SCREEN), **options)
             contexts.append(context)
-        visits.append(opened(context, url))
+        visits.append(_opened(context, url))
         return visits[-1]
 
     yield open_page
@@ -200,9 +208,8 @@ def fake_page(_fake_page: FakePage) -> Iterator[FakePage]:
 
 @pytest.fixture(scope="module")
 def _open_visit(chromium: Browser, _fake_page: FakePage) -> Iterator[Visit]:
-    context = chromium.new_context(viewport=SCREEN)
-    yield opened(context, _fake_page.url)
-    context.close()
+    with kept_open(chromium, _fake_page.url) as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -242,9 +249,8 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer
 
 @pytest.fixture(scope="module")
 def _open_real_visit(chromium: Browser, real_server: RealServer) -> Iterator[Visit]:
-    context = chromium.new_context(viewport=SCREEN)
-    yield opened(context, real_server.url)
-    context.close()
+    with kept_open(chromium, real_server.url) as browser:
+        yield browser
 
 
 @pytest.fixture

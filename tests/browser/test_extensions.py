@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import SCREEN, RealServer, Visit, opened, started_server, taken_up
+from tests.browser.conftest import RealServer, Visit, kept_open, started_server, taken_up
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -33,9 +33,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
 
 @pytest.fixture(scope="module")
 def _shown(chromium: Browser, server: RealServer) -> Iterator[Visit]:
-    context = chromium.new_context(viewport=SCREEN)
-    yield opened(context, server.url)
-    context.close()
+    with kept_open(chromium, server.url) as browser:
+        yield browser
 
 
 @pytest.fixture
