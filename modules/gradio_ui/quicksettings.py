@@ -158,13 +158,8 @@ def wire_start_sizes(app: App, page: gr.Blocks, forms: Sequence[Form], ui_config
     fields = [form.component(name) for form in forms for name in ("width", "height")]
 
     def begun(*shown: int | None) -> list[Any]:
-        model, updates = chosen_checkpoint(app), []
-        for index, form in enumerate(forms):
-            built = [getattr(field, "value", None) for field in fields[2 * index : 2 * index + 2]]
-            wanted = list(start_size(model, ui_config, form.table.tab))
-            untouched = list(shown[2 * index : 2 * index + 2]) == built and wanted != built
-            updates += wanted if untouched else (gr.skip(), gr.skip())
-        return updates
+        built = [tuple(getattr(form.component(name), "value", None) for name in ("width", "height")) for form in forms]
+        return _sizes_of(chosen_checkpoint(app), ui_config, [form.table.tab for form in forms], shown, built)
 
     page.load(begun, inputs=fields, outputs=fields, js="(...sizes) => webui.isReloaded() ? sizes.map(() => null) : sizes", preprocess=False, **QUICK)
 
@@ -213,12 +208,18 @@ def _checkpoint_refresher(
 def _moved_along(app: App, former: ModelFile | None, ui_config: UiConfig, tabs: Sequence[str], sizes: Sequence[int], following: Following) -> list[Any]:
     """Updates of what hangs on the chosen checkpoint, where ``former`` was chosen: ``following``'s, and of the tabs' sizes, where nobody has set others."""
     model = chosen_checkpoint(app)
-    updates: list[Any] = []
-    for index, tab in enumerate(tabs):
-        before, after = start_size(former, ui_config, tab), start_size(model, ui_config, tab)
-        untouched = tuple(sizes[2 * index : 2 * index + 2]) == before and after != before
-        updates += after if untouched else (gr.skip(), gr.skip())
+    updates = _sizes_of(model, ui_config, tabs, sizes, [start_size(former, ui_config, tab) for tab in tabs])
     return [*(update(model) for _, update in following), *updates]
+
+
+def _sizes_of(model: ModelFile | None, ui_config: UiConfig, tabs: Sequence[str], shown: Sequence[int | None], former: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Updates of the tabs' widths and heights to those that ``model`` begins with, where what is ``shown`` is still the ``former`` one."""
+    updates: list[Any] = []
+    for index, (tab, before) in enumerate(zip(tabs, former)):
+        after = start_size(model, ui_config, tab)
+        untouched = tuple(shown[2 * index : 2 * index + 2]) == before and after != before
+        updates += after if untouched else (gr.skip(), gr.skip())
+    return updates
 
 
 def _full_title(app: App, shown: str) -> str:
