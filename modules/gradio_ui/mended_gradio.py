@@ -31,6 +31,14 @@ _CONSTRUCTOR = re.compile(
 
 _CLOSED = re.compile(r"===`close_stream`\)\{(?P<close>[\w$]+\([\w$]+,(?P<client>[\w$]+)\.abort_controller\));return\}")
 
+_TIMER = re.compile(
+    r"(?P<since>performance\.now\(\)-[\w$]+\([\w$]+\)\)/1e3\),)(?P<runs>[\w$]+)&&(?P<again>[\w$]+\(\)\}\)\})"
+    r"(?=.{,3000}?===`complete`\)&&[\w$]+\((?P<element>[\w$]+),[\w$]+\.autoscroll\))"
+)
+_LOADER = re.compile(
+    r"async function (?P<turn>[\w$]+)\(\)\{await (?P<once>[\w$]+)\(\),(?P<gone>[\w$]+\([\w$]+\))\|\|(?P=turn)\(\)\}(?=.{,300}?;var (?P<element>[\w$]+)=[\w$]+\(\);)"
+)
+
 
 def mended(text: str) -> str:
     """A script of Gradio's as browsers get it."""
@@ -70,6 +78,18 @@ def _closed(found: re.Match[str]) -> str:
     return f"===`close_stream`){{{close};[...{client}.unclosed_events].some(n=>n in {client}.event_callbacks)&&{client}.open_stream();return}}"
 
 
+def _timer(found: re.Match[str]) -> str:
+    """Whatever is at work counts its seconds, once a frame: what covers the page while it is built went on with it for ever, a tenth of a slow processor."""
+    since, runs, again, element = found.group("since", "runs", "again", "element")
+    return f"{since}{runs}&&{element}&&{element}.isConnected&&{again}"
+
+
+def _loader(found: re.Match[str]) -> str:
+    """And so did the logo that turns in it."""
+    turn, once, gone, element = found.group("turn", "once", "gone", "element")
+    return f"async function {turn}(){{await {once}(),{gone}||!{element}.isConnected||{turn}()}}"
+
+
 PLACES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
-    (_STREAMS, _streams), (_TEMPLATE, _template), (_CONSTRUCTOR, _constructor), (_CLOSED, _closed),
+    (_STREAMS, _streams), (_TEMPLATE, _template), (_CONSTRUCTOR, _constructor), (_CLOSED, _closed), (_TIMER, _timer), (_LOADER, _loader),
 )

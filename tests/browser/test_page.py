@@ -40,6 +40,18 @@ def test_extensions_find_a1111s_shape(open_visit: Visit) -> None:
     assert first == [True, True, True]      # no comment of Gradio 6 stands before the row of buttons
 
 
+def test_a_page_at_rest_draws_nothing(open_visit: Visit) -> None:
+    """Gradio's cover of the page that is being built counted its seconds and turned its logo for ever, once a frame, beside every picture that was made."""
+    count = """() => new Promise((done) => {
+        const ask = window.requestAnimationFrame;
+        let frames = 0;
+        window.requestAnimationFrame = (work) => { frames += 1; return ask.call(window, work); };
+        setTimeout(() => { window.requestAnimationFrame = ask; done(frames); }, 400);
+    })"""
+    frames = [open_visit.page.evaluate(count) for _ in range(5)]
+    assert min(frames) <= 1, frames
+
+
 def test_callbacks_come_in_order_and_one_failure_stops_none(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
     browser = visit(fake_page.url)
     browser.page.add_init_script(
