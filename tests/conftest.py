@@ -1,6 +1,7 @@
 """Fixtures shared by rooms: services with a fake engine for unit tests, the real server with A1111's tiny checkpoint for API tests."""
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import threading
@@ -24,6 +25,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("SD_WEBUI_RESTARTING", "1")      # servers that tests start open no browser window on a developer's screen
 
+gc.disable()                                            # until all tests are collected: below
 no_stubs.install()                                      # pyright reads the same folders meanwhile
 
 if TYPE_CHECKING:
@@ -47,6 +49,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return next((room for room in ("browser", "security") if nodeid.startswith(f"tests/{room}/")), super()._split_scope(nodeid))
 
     return Scheduling(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Searches for unreachable objects pass over the million that the collection made and that stay: each of a test's own would take half a second and more for them."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
