@@ -44,8 +44,17 @@ def test_it_is_there_for_extensions_alone(tmp_path: Path) -> None:
     own = tmp_path / "extensions" / "mine" / "mine.py"
     own.parent.mkdir(parents=True)
     own.write_text("from torchvision import transforms\nfrom torchvision.transforms.functional import to_pil_image\nimport torchvision.transforms as T\nresult = T.Resize", encoding="utf-8")
+    asking = tmp_path / "packages" / "torchmetrics" / "utilities" / "imports.py"
+    asking.parent.mkdir(parents=True)
+    for folder in (asking.parent, asking.parents[1]):
+        (folder / "__init__.py").touch()
+    asking.write_text(  # asks when it is first looked at, as the real one does
+        "from importlib.util import find_spec\nclass Asked:\n    found = None\n    def __bool__(self):\n"
+        "        self.found = find_spec('torchvision') is not None if self.found is None else self.found\n        return self.found\n"
+        "_TORCHVISION_AVAILABLE = Asked()", encoding="utf-8")  # fmt: skip
     code = f"""
 import importlib.util, runpy, sys
+sys.path.insert(0, {str(tmp_path / "packages")!r})
 from modules.a1111 import app_slot, foreign_packages
 from modules.application.build import build_app
 from modules.extension_host.start import host_for
@@ -64,6 +73,8 @@ assert runpy.run_path({str(own)!r})["result"].__name__ == "Resize"
 assert "transformers" not in sys.modules    # two seconds of a start that may need no model
 from transformers.utils import is_torchvision_available
 assert not is_torchvision_available()
+from torchmetrics.utilities.imports import _TORCHVISION_AVAILABLE
+assert not _TORCHVISION_AVAILABLE
 from transformers import CLIPTextModel
 assert app.extensions.facts_of("mine").stood_in == {{"torchvision"}}
 """
