@@ -139,9 +139,22 @@ class SdModel:
 
     @property
     def network_layer_mapping(self) -> dict[str, Any]:
-        """The layers that LoRAs change, by the names that ``networks`` gives them."""
-        self.components.keep_text_encoders()
-        return {original_key(key, self.components): layers[0] for key, layers in layers_by_key(self.components).items()}
+        """The layers that LoRAs change and all parts of the denoiser, by the names that ``networks`` gives them; they bear these as ``network_layer_name``."""
+        parts = self.components
+        if (own := self.__dict__.get("_mapping")) is not None and own[0] is parts and own[1] is not None:
+            return own[1]
+        parts.keep_text_encoders()
+        found = {name.replace(".", "_"): part for name, part in self.model.named_modules()}
+        found |= {original_key(key, parts): layers[0] for key, layers in layers_by_key(parts).items()}
+        for name, part in found.items():
+            if part.__dict__.get("network_layer_name") != name:     # written once: a recording compares attributes
+                part.network_layer_name = name
+        return found
+
+    @network_layer_mapping.setter
+    def network_layer_mapping(self, mapping: dict[str, Any] | None) -> None:
+        """An extension's own, for as long as this checkpoint is in use; None: none any more."""
+        self.__dict__["_mapping"] = self.components, mapping
 
     @property
     def cond_stage_model(self) -> Any:

@@ -105,6 +105,18 @@ def test_a_hook_on_the_text_stage_reads_and_changes_what_the_model_is_told(app: 
     assert nonsense.images[0].picture.tobytes() == plain and nonsense.comments
 
 
+def test_parts_of_the_denoiser_are_found_by_the_names_that_loras_use(app: App, plain: bytes) -> None:
+    hooked = drawn(app, "part by its name")
+    assert heard(app)[0][0] == ("CrossAttention", "") and {name for _, name in heard(app)[0]} >= {"_to_q", "_to_k", "_to_v"}
+    assert hooked.images[0].picture.tobytes() != plain == drawn(app, "").images[0].picture.tobytes()
+
+
+def test_an_extension_may_put_a_mapping_of_its_own_there(app: App, plain: bytes) -> None:
+    assert not drawn(app, "mapping of its own").comments and heard(app) == [["one"]]
+    drawn(app, "part by its name")
+    assert heard(app)[0], "without one the house's is there again"
+
+
 def test_a_loras_layers_bear_compvis_names(app: App, plain: bytes) -> None:
     drawn(app, "lora looked at", prompt=LORA.format(1))
     (_, keys, is_module), *_ = heard(app)

@@ -96,6 +96,14 @@ class ModelInsides(scripts.Script):
             own_list = prompt_parser.get_multicond_prompt_list
             prompt_parser.get_multicond_prompt_list = lambda prompts: own_list([each.replace("cat", "dog AND a house :0.5") for each in prompts])
             undo.append(lambda: setattr(prompt_parser, "get_multicond_prompt_list", own_list))
+        if which == "part by its name":
+            found = [part for part in p.sd_model.network_layer_mapping.values() if "middle_block_1_transformer_blocks_0_attn1" in part.network_layer_name]
+            heard.append([(type(part).__name__, part.network_layer_name.rpartition("attn1")[2]) for part in found])
+            undo.append(found[0].register_forward_hook(lambda module, inputs, output: output * 0).remove)
+        if which == "mapping of its own":
+            p.sd_model.network_layer_mapping = {"one": stage}
+            heard.append(list(p.sd_model.network_layer_mapping))
+            undo.append(lambda: setattr(p.sd_model, "network_layer_mapping", None))
         if which == "text nonsense":
             undo.append(stage.register_forward_hook(lambda module, inputs, output: "nothing").remove)
 
