@@ -110,14 +110,16 @@ class ScriptBridge(PictureEars):
         p.negative_prompts = [image.negative_prompt for image in plan.images]
         p.seeds = [image.seed for image in plan.images]
         p.subseeds = [image.variation_seed for image in plan.images]
-        p.hr_prompts = [image.hires_prompt for image in plan.images]
-        p.hr_negative_prompts = [image.hires_negative_prompt for image in plan.images]
+        if getattr(p, "enable_hr", False):          # extensions tell by them whether there is a second pass
+            p.hr_prompts = [image.hires_prompt for image in plan.images]
+            p.hr_negative_prompts = [image.hires_negative_prompt for image in plan.images]
 
     def _planned(self, plan: BatchPlan) -> BatchPlan:
         """``plan`` with what stands on ``p`` now."""
         p = self.p
         rows = zip(plan.images, *(_stretched(getattr(p, name), len(plan.images)) for name in _LISTS))
-        hires, hires_negative = (_stretched(each, len(plan.images)) for each in (p.hr_prompts, p.hr_negative_prompts))
+        hires = _stretched(getattr(p, "hr_prompts", None) or [image.hires_prompt for image in plan.images], len(plan.images))
+        hires_negative = _stretched(getattr(p, "hr_negative_prompts", None) or [image.hires_negative_prompt for image in plan.images], len(plan.images))
         images = [
             replace(image, prompt=str(prompt), negative_prompt=str(negative), seed=int(seed), variation_seed=int(subseed),
                     hires_prompt=str(hires[n]), hires_negative_prompt=str(hires_negative[n]))
@@ -178,7 +180,7 @@ class ScriptBridge(PictureEars):
         """The batch's prompts by the functions that extensions put into ``prompt_parser``."""
         p, request = self.p, self.writer.request
         order = find_sampler(request.sampler_name).order
-        texts = (p.hr_prompts, p.hr_negative_prompts) if hires else (p.prompts, p.negative_prompts)
+        texts = (p.hr_prompts or p.prompts, p.hr_negative_prompts or p.negative_prompts) if hires else (p.prompts, p.negative_prompts)
         plain = [take_out_tags(str(text))[0] for text in texts[0]]
         size = {"width": p.width, "height": p.height}
         second = (request.hires.steps or request.steps) * order if hires else None

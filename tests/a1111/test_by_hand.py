@@ -174,6 +174,22 @@ def test_noise_of_another_rng_is_drawn_from(app: App, heard: list[Any]) -> None:
     assert heard == [(4, 8, 8)]
 
 
+def test_the_sampler_of_img2img_is_made_before_its_sample_is_called(app: App, heard: list[Any]) -> None:
+    """What stands in the place of ``create_sampler`` has prepared itself by then, as in A1111, whose ``p.init`` makes it."""
+    outcome = drawn_over(app, "sampler is there", sampler_name="Euler")
+    assert heard[0] == "Euler" and not outcome.comments
+    assert pixels(outcome) == pixels(drawn_over(app, "", sampler_name="Euler"))
+
+
+def test_only_a_run_with_a_hires_pass_has_prompts_for_it(app: App, heard: list[Any]) -> None:
+    """Extensions tell by them whether there is a second pass."""
+    found = []
+    for draw, values in ((drawn_over, {}), (drawn, {}), (drawn, LATENT)):
+        draw(app, "hires prompts", **values)
+        found.append(heard[0])
+    assert found == ["none such", None, [SMALL["prompt"]]]
+
+
 def test_a_sample_that_fails_is_told_and_the_picture_is_made(app: App) -> None:
     failed = drawn(app, "fails")
     assert pixels(failed) == pixels(drawn(app, "")) and any("p.sample failed" in each and "it broke" in each for each in failed.comments)

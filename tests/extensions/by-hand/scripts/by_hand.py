@@ -45,6 +45,10 @@ class ByHand(scripts.Script):
         self.way, own, own_hires = way, p.sample, getattr(p, "sample_hr_pass", None)
         if way in ("around", "others", "later seeds", "fails"):
             p.sample = functools.wraps(own)(lambda **given: self.around(p, own, given))
+        if way == "sampler is there":
+            sd_samplers.create_sampler = functools.partial(self.created, sd_samplers.create_sampler)
+            p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: p.sampler.sample_img2img(
+                p, p.init_latent, p.rng.next(), conditioning, unconditional_conditioning, image_conditioning=p.image_conditioning)
         if way == "multiplier":
             heard.append(p.initial_noise_multiplier)
         if way == "from noise":
@@ -69,11 +73,19 @@ class ByHand(scripts.Script):
         if way == "init":
             p.init = lambda *given: self.init(p, given)
 
+    def created(self, own, name, model):
+        heard.append(name)
+        return own(name, model)
+
     def postprocess(self, p, processed, way):
+        if way == "sampler is there":
+            sd_samplers.create_sampler = sd_samplers.create_sampler.args[0]
         if way == "other euler":
             K.sampling.sample_euler_ancestral = self.own_euler
 
     def process_batch(self, p, way, **kwargs):
+        if way == "hires prompts":
+            heard.append(getattr(p, "hr_prompts", "none such"))
         if way == "rng":
             heard.append(tuple(p.rng.shape))
             p.rng.next = lambda: torch.zeros(1, *p.rng.shape)
