@@ -148,7 +148,7 @@ class SdModel:
         found |= {original_key(key, parts): layers[0] for key, layers in layers_by_key(parts).items()}
         for name, part in found.items():
             if part.__dict__.get("network_layer_name") != name:     # written once: a recording compares attributes
-                part.network_layer_name = name
+                part.__dict__["network_layer_name"] = name
         return found
 
     @network_layer_mapping.setter
