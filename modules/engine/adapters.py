@@ -6,6 +6,7 @@ The original tensors are set aside and put back, not recomputed.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Self
 import torch
 from torch import Tensor, nn
 
+from modules.compute.memory import is_out_of_memory
 from modules.engine.extra_networks import LORA_KINDS, LoraRequest, NetworkTag, lora_requests
 from modules.engine.hypernetworks import HYPERNET_KIND, HypernetworkHooks
 from modules.loading.embeddings import Embedding
 from modules.loading.hypernetwork import HypernetworkShelf
 from modules.loading.lora import Lora, LoraShelf
-from modules.loading.lora_kinds import layer_change
+from modules.loading.lora_kinds import LayerChange, layer_change
 from modules.loading.lora_names import TEXT_KEYS, layer_keys
 from modules.loading.transformer_names import SWAPPED, original_layers
 from modules.schema.errors import CannotLoad, InvalidValue
@@ -258,10 +260,10 @@ def _other_family(lora: Lora, layers: Mapping[str, tuple[nn.Module, ...]]) -> st
 
 def _text_width(parts: Mapping[str, Tensor]) -> int | None:
     """How many values a layer takes that a network of any form was trained on; None where its tensors do not say."""
-    if "lora_down.weight" in parts or "hada_w1_b" in parts or "diff" in parts:
-        return next(parts[name] for name in ("lora_down.weight", "hada_w1_b", "diff") if name in parts).shape[1]
-    factors = [parts.get(f"lokr_w{number}", parts.get(f"lokr_w{number}_b")) for number in "12"]
-    return None if factors[0] is None or factors[1] is None else factors[0].shape[1] * factors[1].shape[1]
+    whole = next((parts[name] for name in ("lora_down.weight", "hada_w1_b", "diff") if name in parts), None)
+    factors = [whole] if whole is not None else [parts.get(f"lokr_w{number}", parts.get(f"lokr_w{number}_b")) for number in "12"]
+    widths = [factor.shape[1] for factor in factors if factor is not None and factor.ndim > 1]
+    return math.prod(widths) if len(widths) == len(factors) else None
 
 
 def _weight_of(layer: nn.Module) -> Tensor:
@@ -316,16 +318,18 @@ def _change(
     try:
         change = layer_change({name: tensor.to(present.device, torch.float32) for name, tensor in parts.items()}, present, request.dynamic_rank)
     except (ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         log.debug("layer %s: %s", key, error)
         return False
-    if change is None:
+    biases = [layer.bias for layer in several if isinstance(getattr(layer, "bias", None), nn.Parameter)]
+    if change is None or not _bias_fits(change, biases):
         return False
     rows = [len(swap.changed) for swap in here]
     changed = present + change.weight * strength
     for swap, new in zip(here, (_halves_swapped(changed) if several.swapped else changed).split(rows)):
         swap.changed = new.to(swap.parameter.device, swap.parameter.dtype)
         swaps[id(swap.parameter)] = swap
-    biases = [layer.bias for layer in several if isinstance(getattr(layer, "bias", None), nn.Parameter)]
     if change.bias is not None and len(biases) == len(several):
         added_to_all = change.bias.reshape(-1)
         for bias, added in zip(biases, (_halves_swapped(added_to_all) if several.swapped else added_to_all).split(rows)):
@@ -334,6 +338,11 @@ def _change(
             bias_swap.changed = (bias_swap.changed.float() + moved * strength).to(bias_swap.parameter.dtype)
             swaps[id(bias_swap.parameter)] = bias_swap
     return True
+
+
+def _bias_fits(change: LayerChange, biases: Sequence[nn.Parameter]) -> bool:
+    """Whether what is added to the bias has as many values; where the layer has none, nothing is added."""
+    return change.bias is None or not biases or change.bias.numel() == sum(bias.numel() for bias in biases)
 
 
 def _halves_swapped(tensor: Tensor) -> Tensor:

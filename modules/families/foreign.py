@@ -47,9 +47,11 @@ def _is_embedding(shapes: Shapes) -> bool:
     return bool(shapes) and set(shapes) <= {"emb_params", "clip_l", "clip_g", "t5xxl"}
 
 
+LORA = ForeignKind(title="a LoRA", advice="Put it into models/Lora and write <lora:its name:1> in the prompt.", fits=_is_lora)
+
 # In the order in which they are tried: a LoRA for a ControlNet is a LoRA.
 FOREIGN_KINDS: tuple[ForeignKind, ...] = (
-    ForeignKind(title="a LoRA", advice="Put it into models/Lora and write <lora:its name:1> in the prompt.", fits=_is_lora),
+    LORA,
     ForeignKind(title="a textual inversion embedding", advice="Put it into embeddings/ and write its name in the prompt.", fits=_is_embedding),
     ForeignKind(
         title="a ControlNet",

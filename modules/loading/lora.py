@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from modules.families.detect import family_of
+from modules.families.foreign import LORA, foreign_kind
 from modules.library.header import read_header
 from modules.library.model_file import ModelFile
 from modules.loading.embeddings import Embedding, are_numbers
@@ -57,6 +59,7 @@ def read_lora(file: ModelFile) -> Lora:
     layers: dict[str, dict[str, Tensor]] = {}
     bundled: dict[str, dict[str, Tensor]] = {}
     try:
+        _check_kind(file.path, weights.header.shapes)
         for name in weights.header.names:
             stored = getattr(torch, _torch_name(weights.header.dtypes[name]), torch.float32)
             tensor = weights.read(name, stored if stored.is_floating_point else torch.float32, torch.device("cpu"))
@@ -73,6 +76,15 @@ def read_lora(file: ModelFile) -> Lora:
     if not layers:
         raise CannotLoad(file.path, "it holds no tensors", "Choose a LoRA file.")
     return Lora(file=file, layers=layers, embeddings=tuple(_bundled_embedding(name, parts) for name, parts in bundled.items()))
+
+
+def _check_kind(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises CannotLoad for a whole model or another thing in the wrong folder, before its gigabytes are read."""
+    if family := family_of(shapes):
+        raise CannotLoad(path, f"this is a whole {family.name} model, not a LoRA", "Put it into models/Stable-diffusion and choose it as checkpoint.")
+    kind = foreign_kind(shapes)
+    if kind is not None and kind is not LORA:
+        raise CannotLoad(path, f"this is {kind.title}, not a LoRA", kind.advice)
 
 
 def _torch_name(dtype: str) -> str:

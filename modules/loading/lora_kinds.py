@@ -32,7 +32,10 @@ def layer_change(parts: Parts, weight: Tensor, rank: int | None = None) -> Layer
     """
     for needed, form in _FORMS:
         if all(name in parts for name in needed):
-            return _finished(form(parts, weight, rank), parts, weight)
+            try:
+                return _finished(form(parts, weight, rank), parts, weight)
+            except (IndexError, TypeError, KeyError) as error:      # a tensor with fewer sides than its form has, or one that it lacks
+                raise ValueError(f"its parts are of no shape that such a network has ({error})") from error
     return None
 
 

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save
 
 from modules.compute.policy import ComputePolicy
+from modules.families.family import UNET
 from modules.families.sd15 import SD1
 from modules.loading.controlnet import load_control
 from modules.loading.embeddings import load_embedding
@@ -104,3 +105,15 @@ def test_a_whole_file_of_another_kind_is_refused(kind: str, tmp_path: Path, poli
         path = _bytes("other.safetensors", save({}))(tmp_path)
     with pytest.raises(CannotLoad, match=r"other\.safetensors"):
         READERS[kind](path, policy)
+
+
+@pytest.mark.parametrize(("tensors", "said"), [
+    ({f"{UNET}input_blocks.0.0.weight": (1, 4, 1, 1), f"{UNET}middle_block.1.proj_in.weight": (1, 1, 1, 1),
+      f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight": (1, 1)}, "a whole SD1 model, not a LoRA.*models/Stable-diffusion"),
+    ({"emb_params": (2, 768)}, "a textual inversion embedding, not a LoRA.*embeddings"),
+    ({"decoder.conv_in.weight": (1, 4, 1, 1)}, "a VAE.*models/VAE"),
+])
+def test_what_lies_in_the_folder_of_the_loras_is_told_where_it_belongs(tensors: dict[str, tuple[int, ...]], said: str, tmp_path: Path) -> None:
+    path = _bytes("other.safetensors", save({name: torch.zeros(shape) for name, shape in tensors.items()}))(tmp_path)
+    with pytest.raises(CannotLoad, match=said):
+        read_lora(listed(path, "lora"))

@@ -174,3 +174,32 @@ def test_a_lora_for_models_with_other_text_is_left_out_whole_and_told():
 def test_so_is_a_network_of_another_form(form):
     file = ModelFile(path="x", name="x", kind="lora")
     assert _other_family(Lora(file=file, layers={"unet_attn2_to_k": form}), {"unet_attn2_to_k": (torch.nn.Linear(2048, 4),)}) == "SD 1.x"
+
+
+ODD = {
+    "a bias of another size": {"diff_b": torch.ones(3)},
+    "a bias of another size beside its ranks": {"lora_up.weight": UP, "lora_down.weight": DOWN, "lora_up.bias": torch.ones(9)},
+    "single numbers": {"lora_up.weight": torch.ones(4), "lora_down.weight": torch.tensor(1.0)},
+    "factors without sides": {"lokr_w1": torch.ones(3), "lokr_w2": torch.ones(2)},
+    "an alpha of several": {"lora_up.weight": UP, "lora_down.weight": DOWN, "alpha": torch.ones(4)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("parts", ODD.values(), ids=ODD)
+def test_a_layer_of_no_possible_shape_is_left_out_and_told(parts, tmp_path):
+    components = model()
+    components.unet["attn2_to_k"] = nn.Linear(4, 4)
+    layers = {f"lora_unet_{layer}.{part}": tensor.clone() for layer in ("conv_in", "attn2_to_k") for part, tensor in parts.items()}
+    save_file(layers | {"lora_unet_conv_out.diff": torch.ones(4, 4, 1, 1)}, tmp_path / "odd.safetensors")
+    shelf = LoraShelf(lambda: [ModelFile(path=tmp_path / "odd.safetensors", name="odd.safetensors", kind="lora")])
+    added, active = change(components, shelf, "<lora:odd:1>")
+    assert list(added) == ["0.conv_out.weight"] and "2 of the 3 layers of the LoRA 'odd' do not fit" in active.comments[0]
+
+
+def test_memory_that_runs_out_is_not_taken_for_a_layer_that_does_not_fit(shelf, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("modules.engine.adapters.layer_change", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        change(model(), shelf, "<lora:both:1>")
