@@ -12,6 +12,7 @@ from modules.families.unet_names import original_names
 from modules.library.header import Header
 
 _WRAPPERS = ("state_dict.", "module.", "model.", "net.", "ema.")        # what training programs put in front of every name
+_COMPILED = "_orig_mod."            # what torch.compile puts into the names below each module that it wraps
 _ORIGINAL = ("input_blocks.", "middle_block.", "output_blocks.", "out.", "time_embed.", "label_emb.", "encoder_hid_proj.")
 _OF_ORIGINAL = ("input_blocks.0.0.weight", "output_blocks.0.0.in_layers.0.weight", "out.2.weight")
 _OF_DIFFUSERS = ("down_blocks.0.resnets.0.conv1.weight", "up_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight")
@@ -19,6 +20,11 @@ _OF_DIFFUSERS = ("down_blocks.0.resnets.0.conv1.weight", "up_blocks.0.resnets.0.
 
 def names_in_checkpoint(names: Collection[str]) -> Mapping[str, str]:
     """A name in the file -> its name in a checkpoint; all of them, most often unchanged."""
+    if any(_COMPILED in name for name in names):
+        plain = {name: name.replace(_COMPILED, "") for name in names}
+        if len(set(plain.values())) == len(names):
+            renamed = names_in_checkpoint(plain.values())
+            return {name: renamed[known] for name, known in plain.items()}
     for wrapper in _WRAPPERS:
         if f"{wrapper}{UNET}input_blocks.0.0.weight" in names:
             return {name: name.removeprefix(wrapper) for name in names}

@@ -21,7 +21,7 @@ def find(models: Sequence[ModelFile], text: str) -> ModelFile | None:
     wanted = text.strip().replace("\\", "/")
     if not wanted:
         return None
-    exact = _exactly(models, wanted)
+    exact = _exactly(models, text.strip()) or _exactly(models, wanted)     # on Linux a file's own name may hold a backslash
     if exact is not None:
         return exact
     for part in (wanted, _CHECKSUM.sub("", wanted)):

@@ -16,6 +16,7 @@ from modules.families.family import UNET
 from modules.library.cache import FileCache
 from modules.library.card import find_preview, read_card
 from modules.library.catalogue import Catalogue
+from modules.library.checkpoint_names import names_in_checkpoint
 from modules.library.hashes import old_hash
 from modules.library.roots import Roots, roots_from_flags
 from modules.library.vae_choice import choose_vae
@@ -314,3 +315,18 @@ def test_an_embedding_is_known_to_prompts_at_once_and_a_picture_is_one_when_it_s
     os.utime(folder, ns=(1, 1))
     assert catalogue.embeddings() == ()
     assert sorted(file.name for file in catalogue.embeddings_now()) == ["carries.png", "new.pt"]
+
+
+def test_a_models_names_are_those_without_what_compiling_put_in() -> None:
+    names = {f"{wrapper}{UNET}_orig_mod.{block}": f"{UNET}{block}" for wrapper in ("", "module.") for block in ("input_blocks.0.0.weight",)}
+    for own, wanted in names.items():
+        assert names_in_checkpoint([own]) == {own: wanted}
+    both = ["_orig_mod.a", "a"]                     # two tensors never become one
+    assert names_in_checkpoint(both) == {name: name for name in both}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no file is called so there")
+def test_a_backslash_in_a_files_own_name_is_part_of_it(catalogue: Catalogue, folder: Path) -> None:
+    model(folder / "odd\\name.safetensors", salt="d")
+    catalogue.refresh()
+    assert catalogue.find_checkpoint("odd\\name.safetensors").path == folder / "odd\\name.safetensors"

@@ -46,7 +46,7 @@ def test_a_unet_alone_takes_its_other_parts_from_their_folders(form: str, golden
     assert all(torch.equal(ours, theirs) for part, whole in zip(loaded.modules(), golden.modules()) for ours, theirs in zip(part.parameters(), whole.parameters()))
 
 
-@pytest.mark.parametrize("word", ["state_dict", "module", "model"])
+@pytest.mark.parametrize("word", ["state_dict", "module", "model", "_orig_mod"])
 @pytest.mark.parametrize("pickle", [False, True])
 def test_one_more_word_before_every_name_changes_nothing(word: str, pickle: bool, golden: Components, tmp_path: Path, policy: ComputePolicy) -> None:
     path = checkpoint(tmp_path / "wrapped.safetensors", {f"{word}.{name}": tensor for name, tensor in golden_tensors().items()})
