@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.library.model_file import ModelFile
+from modules.loading.embeddings import are_numbers
 from modules.loading.pickle_weights import read_pickle
 from modules.schema.errors import CannotLoad
 
@@ -40,7 +41,8 @@ def load_hypernetwork(path: Path) -> Hypernetwork:
     if not pairs:
         raise CannotLoad(path, "it holds no layers by width, which every hypernetwork has", _FOREIGN)
     make = _activation(path, values.get("activation_func"))
-    at_the_end = bool(values.get("activate_output", True))
+    said = values.get("activate_output", True)
+    at_the_end = bool(said) if isinstance(said, int | float) else said is not None
     layers: dict[int, tuple[nn.Module, nn.Module]] = {}
     for width, pair in pairs.items():
         if not isinstance(pair, Sequence) or len(pair) < 2 or not all(isinstance(each, Mapping) for each in pair[:2]):
@@ -62,6 +64,10 @@ def _network(path: Path, state: Mapping[str, Any], width: int, make: Callable[[]
         tensors = weighted[place]
         if "weight" not in tensors or "bias" not in tensors:
             raise CannotLoad(path, f"its layer {place} lacks a weight or a bias", _FOREIGN)
+        if tensors["weight"].ndim not in (1, 2):
+            raise CannotLoad(path, f"its layer {place} is neither linear nor a norm", _FOREIGN)
+        if not all(map(are_numbers, tensors.values())):
+            raise CannotLoad(path, "its values are not all numbers, as after a training that failed", "Choose another version of it.")
         parts.append(_with_weights(tensors))
         if place in linears and make is not None and (activate_output or place != max(linears)):
             parts.append(make())
@@ -91,7 +97,7 @@ def _activation(path: Path, name: Any) -> Callable[[], nn.Module] | None:
     if name is None or name == "linear":
         return None
     known = _activations()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise CannotLoad(path, f"its activation {str(name)[:40]!r} is unknown", _FOREIGN)
     return known[name]
 

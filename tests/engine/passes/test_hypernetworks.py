@@ -128,3 +128,21 @@ def test_an_unknown_activation_is_named(tmp_path: Path) -> None:
     torch.save({WIDTH: (state(1), state(2)), "activation_func": "magic"}, tmp_path / "odd.pt")
     with pytest.raises(CannotLoad, match="magic"):
         load_hypernetwork(tmp_path / "odd.pt")
+
+
+ODD = {
+    "activation": {"activation_func": ["relu"]}, "no matrix": {WIDTH: ({"linear.0.weight": torch.tensor(1.0), "linear.0.bias": torch.ones(1)},) * 2},
+    "no numbers": {WIDTH: ({"linear.0.weight": torch.ones(WIDTH, WIDTH) * float("nan"), "linear.0.bias": torch.ones(WIDTH)},) * 2},
+}
+
+
+@pytest.mark.parametrize("values", ODD.values(), ids=ODD)
+def test_values_of_the_wrong_kind_are_named(values: dict[Any, Any], tmp_path: Path) -> None:
+    torch.save({WIDTH: (state(1), state(2)), **values}, tmp_path / "odd.pt")
+    with pytest.raises(CannotLoad, match=r"odd\.pt"):
+        load_hypernetwork(tmp_path / "odd.pt")
+
+
+def test_a_note_about_the_last_activation_that_says_nothing_is_passed_over(tmp_path: Path) -> None:
+    torch.save({WIDTH: (state(1), state(2)), "activation_func": "relu", "activate_output": torch.ones(3)}, tmp_path / "odd.pt")
+    assert len(load_hypernetwork(tmp_path / "odd.pt").layers[WIDTH][0]) == 4
