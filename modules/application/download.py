@@ -21,6 +21,7 @@ HUB = "https://huggingface.co"
 _HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)[/:](.+)")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_SIZE = re.compile(r"bytes \*/(\d+)")
 _SECONDS, _MOST_HOPS, _CHUNK = 30.0, 5, 1 << 20
 _MOST_TOLD = 1 << 20
 
@@ -50,6 +51,25 @@ class Told:
 
     total: int = 0
     sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Origin:
+    """Which file a part is of. source: a hash of its address, which may hold a key. total: bytes, 0 unknown. mark: how its server tells one version from another."""
+
+    source: str
+    total: int = 0
+    mark: str = ""
+
+    @classmethod
+    def read(cls, text: str, source: str) -> _Origin | None:
+        """What was written down; None where it is of another address, or damaged."""
+        try:
+            known: Any = json.loads(text)
+            found = cls(source=str(known["source"]), total=int(known["total"]), mark=str(known["mark"]))
+        except (ValueError, KeyError, TypeError):
+            return None
+        return found if found.source == source and found.mark.isprintable() else None
 
 
 def source_of(text: str, hub: str = HUB) -> Source:
@@ -86,17 +106,26 @@ def fetch_file(
 ) -> None:
     """Bring the whole file into ``into`` and check it. on_bytes: (there, total or 0). Raises DownloadFailed, Stopped, StorageError.
 
-    What is there already is not asked for again; a server that cannot begin in the middle sends it all.
+    What is there already of this file is not asked for again; a server that cannot begin in the middle, or has another file by now, sends it all.
     """
-    there = into.size
-    headers = {"Range": f"bytes={there}-"} if there else {}
+    address = hashlib.sha256(source.address.encode("utf-8", errors="replace")).hexdigest()
+    origin = _Origin.read(into.origin, address)
+    told = Told()
     try:
-        with closing(_opened(source.address, headers, local_allowed)) as answer:
-            begins, told = _beginning(answer, there)
-            if begins < 0:                          # it is whole already
-                told = Told(total=there, sha256=told.sha256)
-            else:
-                _receive(answer.response, into, begins, told.total, on_bytes, is_stopped)
+        for there in dict.fromkeys((into.size if origin else 0, 0)):
+            headers = {"Range": f"bytes={there}-"} if there else {}
+            if there and origin and origin.mark:
+                headers["If-Range"] = origin.mark
+            with closing(_opened(source.address, headers, local_allowed)) as answer:
+                begins, told = _beginning(answer, there, origin.total if origin and there else 0)
+                if begins is None:                  # no part of what is there: once more, from its first byte
+                    continue
+                if begins < told.total or not told.total:
+                    note = json.dumps({"source": address, "total": told.total, "mark": _mark(answer.response)})
+                    _receive(answer.response, into, begins, told.total, note, on_bytes, is_stopped)
+                break
+        else:
+            raise DownloadFailed(f"{source.name} is not sent from its beginning.", "Look at the address in a browser.")
     except (OSError, http.client.HTTPException, ValueError) as error:       # ValueError: an address, also of a redirect, that cannot be read
         raise DownloadFailed(f"The download of {source.name} broke off after {into.size / 1e6:,.0f} MB ({type(error).__name__}: {str(error)[:120]}).",
                              "Start it again: it goes on from there.") from error
@@ -107,10 +136,10 @@ def fetch_file(
 
 
 def _receive(
-    response: http.client.HTTPResponse, into: PartialFile, begins: int, total: int, on_bytes: Callable[[int, int], None], is_stopped: Callable[[], bool]
+    response: http.client.HTTPResponse, into: PartialFile, begins: int, total: int, note: str, on_bytes: Callable[[int, int], None], is_stopped: Callable[[], bool]
 ) -> None:
     there = begins
-    with into.open(anew=begins == 0) as file:
+    with into.open(anew=begins == 0, origin=note) as file:
         while chunk := response.read(_CHUNK):
             into.write(file, chunk)
             there += len(chunk)
@@ -119,17 +148,27 @@ def _receive(
                 raise Stopped
 
 
-def _beginning(answer: _Answer, there: int) -> tuple[int, Told]:
-    """(byte that the answer begins with, -1 when nothing is left to fetch; what is told of the whole)."""
+def _beginning(answer: _Answer, there: int, known: int) -> tuple[int | None, Told]:
+    """(byte that the answer begins with, None when it does not go on from what is there; what is told of the whole). known: how long the whole was."""
     response, sha256 = answer.response, answer.sha256
-    if response.status == 416 and there:
-        return -1, Told(total=there, sha256=sha256)
+    span = response.getheader("Content-Range") or ""
+    if response.status == 416 and there:                     # nothing comes after what is there
+        total = int(size[1]) if (size := _SIZE.match(span)) else there
+        return (there if total == there and known in (0, there) else None), Told(total=there, sha256=sha256)
     if "text/html" in (response.getheader("Content-Type") or ""):
         raise DownloadFailed("The address leads to a web page, not to a file.", "It may ask for a login: download the file in a browser, and put it into its folder.")
-    if response.status == 206 and (span := _RANGE.match(response.getheader("Content-Range") or "")) and int(span[1]) == there:
-        return there, Told(total=int(span[2]), sha256=sha256)
+    if response.status == 206:
+        part = _RANGE.match(span)
+        fits = part and int(part[1]) == there and known in (0, int(part[2]))
+        return (there, Told(total=int(part[2]), sha256=sha256)) if part and fits else (None, Told(sha256=sha256))
     length = response.getheader("Content-Length") or ""
     return 0, Told(total=int(length) if length.isdecimal() else 0, sha256=sha256)
+
+
+def _mark(response: http.client.HTTPResponse) -> str:
+    """What If-Range asks with: a strong ETag, else the date of the last change."""
+    tag = (response.getheader("ETag") or "").strip()
+    return tag if tag.startswith('"') else response.getheader("Last-Modified") or ""
 
 
 def _check_hash(source: Source, into: PartialFile, wanted: str) -> None:

@@ -14,9 +14,10 @@ from modules.files.partial import PartialFile
 from modules.files.resolver import PathRefused, safe_new
 from modules.files.storage import StorageError
 from modules.library.background import Background
-from modules.library.header import read_header
+from modules.library.gguf_header import read_gguf_header
+from modules.library.header import is_pickle, read_header, zip_is_cut_off
 from modules.library.roots import Roots
-from modules.schema.errors import InvalidValue, UnknownName, WebuiError, shortened
+from modules.schema.errors import CannotLoad, InvalidValue, UnknownName, WebuiError, shortened
 
 ENDINGS = (".safetensors", ".gguf", ".sft", ".ckpt", ".pt", ".pth", ".bin")
 _KEPT = 50              # downloads that are remembered
@@ -131,11 +132,14 @@ class Downloads:
 
 
 def _look_into(into: PartialFile) -> None:
-    """A file that calls itself safetensors must be one, from its first byte to its last. Raises DownloadFailed."""
-    if into.final.suffix.lower() not in (".safetensors", ".sft"):
-        return
+    """A file must be of a kind that its name may stand for, as far as its beginning and its end tell. Raises DownloadFailed."""
     try:
-        read_header(into.path)
+        if into.final.suffix.lower() == ".gguf":
+            read_gguf_header(into.path)
+        elif into.final.suffix.lower() in (".safetensors", ".sft") or not is_pickle(into.path):
+            read_header(into.path)
+        elif zip_is_cut_off(into.path):
+            raise CannotLoad(into.path, "it is truncated", "Download the file again.")
     except WebuiError as error:
         into.discard()
         raise DownloadFailed(f"What arrived as {into.final.name} is no model: {getattr(error, 'reason', error)}.", "Look at the address in a browser.") from error

@@ -6,17 +6,20 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from modules.files.atomic import write_text
 from modules.files.storage import DISK, Storage, explain
 
-SUFFIX = ".part"
+SUFFIX, ORIGIN_SUFFIX = ".part", ".part.from"
+_LONGEST_ORIGIN = 10_000
 
 
 class PartialFile:
-    """``NAME.part`` beside ``final``. Raises StorageError for what the disk refuses."""
+    """``NAME.part`` beside ``final``, and in ``NAME.part.from`` what it is a part of. Raises StorageError for what the disk refuses."""
 
     def __init__(self, final: Path, *, storage: Storage = DISK) -> None:
         self.final = final
         self.path = final.with_name(final.name + SUFFIX)
+        self._note = final.with_name(final.name + ORIGIN_SUFFIX)
         self._storage = storage
 
     @property
@@ -26,13 +29,29 @@ class PartialFile:
         except OSError:
             return 0
 
-    def open(self, *, anew: bool) -> BinaryIO:
-        """For writing at its end; anew: it is emptied first."""
+    @property
+    def origin(self) -> str:
+        """What was said when it was begun; "" where nothing was."""
+        try:
+            with open(self._note, encoding="utf-8", errors="replace") as file:
+                return file.read(_LONGEST_ORIGIN)
+        except OSError:
+            return ""
+
+    def open(self, *, anew: bool, origin: str = "") -> BinaryIO:
+        """For writing at its end; anew: it is emptied first, and ``origin`` is remembered."""
         try:
             self._storage.make_folder(self.final.parent)
-            return open(self.path, "wb" if anew else "ab")
+            file = open(self.path, "wb" if anew else "ab")  # noqa: SIM115
         except OSError as error:
             raise explain(error, self.path) from error
+        if anew:                # emptied before: bytes of another file never stand beside this note
+            try:
+                write_text(self._note, origin, storage=self._storage)
+            except BaseException:
+                file.close()
+                raise
+        return file
 
     def write(self, file: BinaryIO, data: bytes) -> None:
         try:
@@ -50,7 +69,9 @@ class PartialFile:
             raise
         except OSError as error:
             raise explain(error, self.final) from error
+        self._storage.discard(self._note)
         return self.final
 
     def discard(self) -> None:
         self._storage.discard(self.path)
+        self._storage.discard(self._note)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,22 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     if len(text) < length:
         raise CannotLoad(where, f"it is truncated: its header alone needs {length} bytes, {len(text)} are there", _DOWNLOAD_AGAIN)
     return _parse(where, text, 8 + length, size)
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether the file is torch's zip or an older bare pickle, by its first bytes."""
+    try:
+        with open(path, "rb") as file:
+            beginning = file.read(9)
+    except OSError:
+        return False  # the reader of headers says what is wrong
+    return beginning[8:9] != b"{" and beginning.startswith((b"PK", b"\x80"))
+
+
+def zip_is_cut_off(path: Path) -> bool:
+    """Whether the file begins as torch's zip, and the table at the end of it is missing."""
+    with open(path, "rb") as file:
+        return file.read(2) == b"PK" and not zipfile.is_zipfile(file)
 
 
 def _check_beginning(path: Path, beginning: bytes, length: int, size: int) -> None:

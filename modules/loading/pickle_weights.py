@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from modules.library.checkpoint_names import names_in_checkpoint
-from modules.library.header import Header, TensorEntry, read_header
+from modules.library.header import Header, TensorEntry, is_pickle, read_header, zip_is_cut_off
 from modules.schema.errors import CannotLoad
 
 _CONVERT = "Get the model as .safetensors."
@@ -49,21 +49,6 @@ class PickleWeights:
         self._tensors.clear()
 
 
-def is_pickle(path: Path) -> bool:
-    """Whether the file is torch's zip or an older bare pickle, by its first bytes."""
-    try:
-        with open(path, "rb") as file:
-            beginning = file.read(9)
-    except OSError:
-        return False  # the reader of headers says what is wrong
-    return beginning[8:9] != b"{" and beginning.startswith((b"PK", b"\x80"))
-
-
-def _begins_as_zip(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(2) == b"PK"
-
-
 def open_pickle(path: Path) -> PickleWeights:
     """Raises CannotLoad for a file that is damaged, or that names anything but tensors and plain values."""
     tensors = _tensors_in(path, read_pickle(path))
@@ -88,7 +73,7 @@ def read_pickle(path: Path, also_allowed: Sequence[Any] = ()) -> Any:
     allowed += [numpy.dtype, scalar, (scalar, "numpy.core.multiarray.scalar"), *(type(numpy.dtype(code)) for code in "efdbhilqBHILQ?")]
     try:
         mapped = zipfile.is_zipfile(path)
-        if not mapped and _begins_as_zip(path):
+        if zip_is_cut_off(path):
             raise CannotLoad(path, "it is truncated or damaged (the table at the end of its zip is missing)", "Download the file again.")
         with torch.serialization.safe_globals(allowed):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)

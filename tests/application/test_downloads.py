@@ -6,8 +6,9 @@ import http.server
 import json
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from modules.schema.errors import InvalidValue
 HEADER = json.dumps({"a": {"dtype": "U8", "shape": [3_000_000], "data_offsets": [0, 3_000_000]}}).encode()
 MODEL = struct.pack("<Q", len(HEADER)) + HEADER + bytes(range(250)) * 12_000
 SHA = hashlib.sha256(MODEL).hexdigest()
+OTHER = struct.pack("<Q", len(HEADER)) + HEADER + bytes(range(1, 251)) * 12_000       # as long, and with the same header
+SHORT = {"empty.ckpt": b"", "message.pt": b'{"error": "Unauthorized"}', "cut.ckpt": b"PK\x03\x04" + bytes(500), "cut.gguf": b"GGUF\x03\0\0\0"}
 
 
 class Server(http.server.BaseHTTPRequestHandler):
@@ -25,6 +28,8 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     ranges: list[str] = []
     broken: bool = True
+    model: bytes = MODEL
+    mark: str = ""
 
     def do_GET(self) -> None:
         wanted = self.headers.get("Range", "")
@@ -41,23 +46,30 @@ class Server(http.server.BaseHTTPRequestHandler):
             return self._send(200, b"<html>Log in", "text/html; charset=utf-8")
         if self.path.startswith("/disguised/"):
             return self._send(200, b"<!doctype html>Log in", "application/octet-stream")
+        if self.path.startswith("/short/"):
+            return self._send(200, SHORT[self.path.rpartition("/")[2]], "application/octet-stream")
         if "model" not in self.path:
             return self._send(404, b"", "text/plain")
-        begin = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
-        if begin >= len(MODEL):
-            return self._send(416, b"", "text/plain")
+        model = type(self).model
+        begin = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and self.headers.get("If-Range", self.mark) == self.mark else 0
+        if begin >= len(model):
+            return self._send(416, b"", "text/plain", {"Content-Range": f"bytes */{len(model)}"})
         self.send_response(206 if begin else 200)
-        self.send_header("Content-Length", str(len(MODEL) - begin))
+        self.send_header("Content-Length", str(len(model) - begin))
         if begin:
-            self.send_header("Content-Range", f"bytes {begin}-{len(MODEL) - 1}/{len(MODEL)}")
+            self.send_header("Content-Range", f"bytes {begin}-{len(model) - 1}/{len(model)}")
+        if self.mark:
+            self.send_header("ETag", self.mark)
         self.end_headers()
         half = self.path.startswith("/broken/") and type(self).broken
         type(self).broken = type(self).broken and not half
-        self.wfile.write(MODEL[begin : len(MODEL) // 2] if half else MODEL[begin:])
+        self.wfile.write(model[begin : len(model) // 2] if half else model[begin:])
         return None
 
-    def _send(self, status: int, body: bytes, kind: str) -> None:
+    def _send(self, status: int, body: bytes, kind: str, more: Mapping[str, str] = MappingProxyType({})) -> None:
         self.send_response(status)
+        for name, value in more.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -78,7 +90,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture
 def downloads(tmp_path: Path, address: str) -> Downloads:
-    Server.ranges, Server.broken = [], True
+    Server.ranges, Server.broken, Server.model, Server.mark = [], True, MODEL, ""
     return Downloads(folders={"checkpoint": tmp_path / "Stable-diffusion", "lora": tmp_path / "Lora"}, local_allowed=lambda: True, when_done=lambda: None, hub=address)
 
 
@@ -104,6 +116,34 @@ def test_one_that_broke_off_goes_on_where_it_stopped(downloads: Downloads, addre
     found = ended(downloads, f"{address}/broken/model.safetensors", "lora", name="mine.safetensors")
     assert found.state == "done" and (tmp_path / "Lora" / "mine.safetensors").read_bytes() == MODEL
     assert Server.ranges == ["", f"bytes={len(MODEL) // 2}-"]
+
+
+def test_half_of_one_file_is_never_half_of_another(downloads: Downloads, address: str, tmp_path: Path) -> None:
+    """The same name from another address; then a file that its owner exchanged meanwhile, for one as long (told by its mark) and for a shorter one."""
+    def half(name: str) -> None:
+        Server.model, Server.mark, Server.broken = MODEL, '"first"', True
+        assert ended(downloads, f"{address}/broken/model.safetensors", "lora", name=name).state == "failed"
+
+    def arrived(path: str, name: str, model: bytes) -> bool:
+        Server.model = model
+        return ended(downloads, address + path, "lora", name=name).state == "done" and (tmp_path / "Lora" / name).read_bytes() == model
+
+    half("a.safetensors")
+    assert arrived("/model.safetensors", "a.safetensors", OTHER)
+    half("b.safetensors")
+    Server.mark = '"second"'
+    assert arrived("/broken/model.safetensors", "b.safetensors", OTHER)
+    short = struct.pack("<Q", 2) + b"{}" + bytes(100)
+    half("c.safetensors")
+    Server.mark = '"first"'                         # a server that answers "that is past its end" rather than sending the new one
+    assert arrived("/broken/model.safetensors", "c.safetensors", short)
+    assert {path.name for path in (tmp_path / "Lora").iterdir()} == {"a.safetensors", "b.safetensors", "c.safetensors"}
+
+
+@pytest.mark.parametrize(("name", "words"), [("empty.ckpt", "it is empty"), ("message.pt", "it begins with"), ("cut.ckpt", "it is truncated"), ("cut.gguf", "cut.gguf is no model")])
+def test_a_message_or_half_a_file_under_the_name_of_a_pickle_is_no_model(name: str, words: str, downloads: Downloads, address: str, tmp_path: Path) -> None:
+    found = ended(downloads, f"{address}/short/{name}")
+    assert found.state == "failed" and words in found.message and not list(tmp_path.rglob("*.*"))
 
 
 def test_the_hub_names_licence_and_hash(downloads: Downloads, tmp_path: Path) -> None:
