@@ -1,6 +1,7 @@
 """Extensions from an address: cloned beside the others, whole or not at all. They run at the next start."""
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -8,7 +9,8 @@ import subprocess
 import tempfile
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
@@ -20,6 +22,7 @@ from modules.schema.own_hosts import is_own_host
 
 SECONDS = 600
 _UNDER_WAY = ".installing-"         # begins the name of a folder that is not looked at yet
+_FULL = "No space left on device"   # git's and the system's words, in English
 _ABANDONED = 24 * 3600.0            # seconds after which nobody can be at work in one
 SCHEMES = ("https", "http", "ssh", "git")
 MOST_UNPACKED = 4 << 30         # bytes; a small zip file can hold a full disk
@@ -116,10 +119,10 @@ def _cloned(url: str, folder: Path, name: str, branch: str, schemes: tuple[str, 
     twin = next((each for each in folder.iterdir() if each.is_dir() and plain_address(remote_of(each)) == plain_address(url)), None)
     if twin is not None:            # a second copy would register everything twice
         raise InvalidValue(f"This extension is installed already, in the folder {twin.name}.", "Update it there, or remove that folder first.", field="url")
-    with tempfile.TemporaryDirectory(dir=folder, prefix=_UNDER_WAY) as temporary:
-        cloned = Path(temporary) / target.name
+    with _prepared(folder) as temporary:
+        cloned = temporary / target.name
         wanted = ["--branch", branch] if branch else []
-        _run([os.environ.get("GIT", "git"), "clone", "--filter=blob:none", "--recurse-submodules", *wanted, "--", url, str(cloned)], url, schemes)
+        _run([os.environ.get("GIT", "git"), "clone", "--filter=blob:none", "--recurse-submodules", *wanted, "--", url, str(cloned)], url, folder, schemes)
         shutil.move(str(cloned), str(target))
     return target
 
@@ -136,17 +139,39 @@ def install_from_path(source: Path, folder: Path, *, name: str = "", branch: str
     target = _new_folder(folder, name.strip() or (source.name if source.is_dir() else source.stem))
     if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
         raise InvalidValue(f"{source} holds the folder of extensions itself.", "Give the folder of one extension.", field="url")
-    with tempfile.TemporaryDirectory(dir=folder, prefix=_UNDER_WAY) as temporary:
-        made = Path(temporary) / target.name
+    with _prepared(folder) as temporary:
+        made = temporary / target.name
         try:
             if source.is_dir():
                 shutil.copytree(source, made, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 made = _unpacked(source, made)
         except (OSError, shutil.Error, zipfile.BadZipFile, RuntimeError) as error:
-            raise WebuiError(f"{source} could not be installed: {str(error)[:300]}.", "Look whether it is whole and the disk has room.") from error
+            if _FULL in str(error):
+                raise _disk_full(folder) from error
+            raise WebuiError(f"{source} could not be installed: {str(error)[:300]}.", "Look whether it is whole.") from error
         shutil.move(str(made), str(target))
     return target
+
+
+@contextmanager
+def _prepared(folder: Path) -> Iterator[Path]:
+    """A folder for what is not whole yet, gone afterwards. Raises WebuiError where ``folder`` takes nothing."""
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=_UNDER_WAY, ignore_cleanup_errors=True) as temporary:
+            yield Path(temporary)
+    except OSError as error:
+        raise _refused(folder, error) from error
+
+
+def _refused(folder: Path, error: OSError) -> WebuiError:
+    if error.errno == errno.ENOSPC:
+        return _disk_full(folder)
+    return WebuiError(f"{folder} takes no extensions: {error.strerror or error}.", "Look at the folder's permissions, and whether its disk may be written to.")
+
+
+def _disk_full(folder: Path) -> WebuiError:
+    return WebuiError(f"The disk is full: nothing was installed in {folder}.", "Free some space, and install it again.")
 
 
 def _unpacked(archive: Path, folder: Path) -> Path:
@@ -168,7 +193,10 @@ def _new_folder(folder: Path, name: str) -> Path:
         raise InvalidValue(f"An extension's folder cannot be called {name[:100]!r}.", "Use letters, digits, dots and dashes.", field="name")
     if (folder / name).exists():
         raise InvalidValue(f"There is an extension in the folder {name} already.", "Remove it first, or give another name.", field="name")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(folder, error) from error
     _clear(folder)
     return folder / name
 
@@ -183,14 +211,16 @@ def _clear(folder: Path) -> None:
             continue                # another server was quicker
 
 
-def _run(command: list[str], url: str, schemes: tuple[str, ...]) -> None:
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(schemes)}      # redirects and submodules too
+def _run(command: list[str], url: str, folder: Path, schemes: tuple[str, ...]) -> None:
+    environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(schemes)}      # redirects and submodules too
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False, env=environment, stdin=subprocess.DEVNULL)
     except FileNotFoundError:
         raise WebuiError("git is not installed, so nothing can be cloned.", "Install git, or unpack the extension into the folder extensions yourself.") from None
     except subprocess.TimeoutExpired:
         raise WebuiError(f"Cloning {url} took more than {SECONDS // 60} minutes and was stopped.", "Try again.") from None
+    if done.returncode != 0 and _FULL in done.stderr:       # in any of its lines: the last one speaks of what broke then
+        raise _disk_full(folder)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no answer"])[-1]
         raise WebuiError(f"{url} could not be cloned: {last[:300]}.", "Look at the address, and whether this machine reaches it.")

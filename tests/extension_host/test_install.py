@@ -1,6 +1,7 @@
 """Extensions are cloned whole or not at all, and not for everybody."""
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import time
@@ -151,3 +152,32 @@ def test_an_extension_is_not_installed_twice_under_two_names(tmp_path: Path) -> 
     with pytest.raises(InvalidValue, match="in the folder first"):
         install_from_repository(mine, tmp_path / "extensions", name="second")
     assert [each.name for each in (tmp_path / "extensions").iterdir()] == ["first"]
+
+
+def test_a_full_disk_is_named_whoever_meets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """git, whose last line speaks of something else, and our own copying. Nothing is left."""
+    said = "fatal: write error: No space left on device\nfatal: fetch-pack: invalid index-pack output"
+    monkeypatch.setattr(install.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 128, "", said))
+    with pytest.raises(WebuiError, match=r"The disk is full.* Free some space"):
+        install_from_url("https://host.test/x.git", tmp_path / "extensions")
+    (source := tmp_path / "source").mkdir()
+    (source / "a.py").touch()
+    if Path("/dev/full").exists():                  # what is written to it meets a full disk
+        monkeypatch.setattr(install.shutil, "copytree", lambda *_, **_more: Path("/dev/full").write_text("x"))
+        with pytest.raises(WebuiError, match=r"The disk is full.* Free some space"):
+            install_from_path(source, tmp_path / "extensions")
+    assert list((tmp_path / "extensions").iterdir()) == []
+
+
+def test_a_folder_that_takes_nothing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (source := tmp_path / "source").mkdir()
+    (tmp_path / "taken").touch()                    # a file where the folder should be
+    with pytest.raises(WebuiError, match="takes no extensions"):
+        install_from_path(source, tmp_path / "taken" / "extensions")
+
+    def read_only(**_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(install.tempfile, "TemporaryDirectory", read_only)
+    with pytest.raises(WebuiError, match="takes no extensions: Read-only file system"):
+        install_from_path(source, tmp_path / "extensions")
