@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,7 @@ from modules.application.picture_saver import save_options
 from modules.engine.styles import prompt_without, prompts_of_styles
 from modules.extension_host.install import way_from_elsewhere
 from modules.files.resolver import PathRefused
+from modules.files.storage import StorageError
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.finished import Finished, finished_job
 from modules.gradio_ui.messages import message_html
@@ -64,27 +67,35 @@ class ResultButtons:
         if finished is None:
             return gr.skip(), message_html("There is no picture to save yet.")
         indexes = [_index(chosen)] if self.app.settings.get("save_selected_only") else range(len(finished.images))
-        folder, saved = self.app.paths.output_folder(self.app.settings.get("outdir_save")), []
+        folder, saved, problem = self.app.paths.output_folder(self.app.settings.get("outdir_save")), [], ""
         try:
             for index in indexes:
                 if index < len(finished.images):
                     saved.append(self._save_one(finished, index, folder, saved))
-        except (WebuiError, PathRefused, OSError) as error:
-            return gr.skip(), message_html(f"The picture could not be saved: {error}", "error")
-        words = f"Saved: {saved[0]}" if len(saved) == 1 else f"Saved {len(saved)} pictures into {folder}"
-        return gr.update(value=[str(path) for path in saved], visible=True), message_html(words)
+                    self._log_one(finished, index, folder, saved[-1].name)
+        except _LogFailed as error:
+            problem = f"The picture was saved, but {error}"
+        except (WebuiError, StorageError, PathRefused, OSError) as error:
+            problem = f"The picture could not be saved: {error}"
+        words = "" if not saved else f"Saved: {saved[0]}" if len(saved) == 1 else f"Saved {len(saved)} pictures into {folder}"
+        files = gr.update(value=[str(path) for path in saved], visible=True) if saved else gr.skip()
+        return files, message_html(f"{words}. {problem}" if words and problem else words or problem, "error") if problem else message_html(words)
 
     def save_zip(self, job_id: str) -> tuple[Any, str]:
         """Offer all pictures of the shown job as one archive."""
         finished = finished_job(self.app, job_id)
         if finished is None or not finished.images:
             return gr.skip(), message_html("There are no pictures to pack yet.")
-        archive = Path(tempfile.mkdtemp(dir=self.files.folder)) / self._archive_name(finished)
+        folder = None
         try:
+            folder = Path(tempfile.mkdtemp(dir=self.files.folder))
+            archive = folder / self._archive_name(finished)
             with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:  # pictures do not get smaller
                 for index, path in enumerate(self.files.of(job_id, finished.images)):
                     packed.write(path, path.name if finished.images[index].path else f"{index:05}{path.suffix}")
         except OSError as error:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)       # half an archive would keep a full disk full
             return gr.skip(), message_html(f"The archive could not be written: {error}", "error")
         return gr.update(value=[str(archive)], visible=True), message_html(f"Packed {len(finished.images)} pictures.")
 
@@ -150,15 +161,25 @@ class ResultButtons:
     def _save_one(self, finished: Finished, index: int, folder: Path, kept: Sequence[Path]) -> Path:
         """Under the name that its kind of picture gets, ``use_save_to_dirs_for_ui`` saying whether in subfolders too; the file itself stays as it is."""
         image, get = finished.images[index], self.app.settings.get
-        source = self.files.of(finished.job.id, [image])[0]
+        source = next(iter(self.files.of(finished.job.id, [image])), None)
+        if source is None or not source.is_file():
+            raise WebuiError(f"the file {image.path or 'of it'} is gone.", "Make the picture again: its seed is in the line below it.")
         options = save_options(self.app.settings)
         pattern = options.pattern or ("[seed]" if options.in_subfolders else "[seed]-[prompt_spaces]")
         options = replace(options, pattern=pattern, in_subfolders=get("use_save_to_dirs_for_ui"))
         facts, numbers = self._name_facts(finished, index), self.app.numbers
-        saved = save_file(source.read_bytes(), source.suffix.lstrip("."), folder, facts, options, numbers, infotext=image.infotext, kept=kept)
-        if get("save_write_log_csv"):
-            _append_log(folder / "log.csv", finished, index, saved.name)
-        return saved
+        return save_file(source.read_bytes(), source.suffix.lstrip("."), folder, facts, options, numbers, infotext=image.infotext, kept=kept)
+
+    def _log_one(self, finished: Finished, index: int, folder: Path, name: str) -> None:
+        try:
+            if self.app.settings.get("save_write_log_csv"):
+                _append_log(folder / "log.csv", finished, index, name)
+        except OSError as error:
+            raise _LogFailed(f"log.csv has no line for it: {error}") from error
+
+
+class _LogFailed(Exception):
+    """The picture is there, its line is not."""
 
 
 def wire_result_buttons(app: App, tab: str, output: OutputPanel, files: ShownFiles) -> None:
@@ -205,8 +226,12 @@ def _append_log(path: Path, finished: Finished, index: int, filename: str) -> No
     if not path.exists():
         writer.writerow(LOG_COLUMNS)
     writer.writerow(_log_row(finished, index, filename))
-    with path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        file.write(text.getvalue())
+    line = text.getvalue().encode("utf-8", errors="backslashreplace")
+    with path.open("ab+", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        if file.write(line) < len(line):                # a disk that is full takes a part: half a line would swallow the next one
+            file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _log_row(finished: Finished, index: int, filename: str) -> Sequence[Any]:

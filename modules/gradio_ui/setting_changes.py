@@ -8,6 +8,7 @@ from typing import Any
 
 from modules.application.app import App
 from modules.application.settings_rules import check_change
+from modules.files.storage import StorageError
 from modules.schema.errors import WebuiError
 
 
@@ -30,6 +31,6 @@ def store_settings(app: App, values: Mapping[str, Any]) -> str:
     if changed:
         try:
             app.settings.save()
-        except (WebuiError, OSError) as error:
+        except (WebuiError, StorageError, OSError) as error:
             errors.append(f"The settings hold until the program ends, but could not be written: {error}")
     return json.dumps({"changed": changed, "errors": errors})

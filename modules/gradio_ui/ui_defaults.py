@@ -11,6 +11,7 @@ from typing import Any
 
 from gradio import Checkbox
 
+from modules.files.storage import StorageError
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.form_memory import fits
 from modules.gradio_ui.ui_config import UiConfig
@@ -44,7 +45,7 @@ class Defaults:
             return _table(changes)
         try:
             UiConfig.read(self.config_file).changed({each.key: each.now for each in changes}).save()
-        except (WebuiError, OSError) as error:
+        except (WebuiError, StorageError, OSError) as error:
             return f'<p class="error">{escape(str(error))}</p>'
         number = f"{len(changes)} values were" if len(changes) > 1 else "One value was"
         return f"<p>{number} written to {escape(self.config_file.name)}: the page opens with them after Reload UI.</p>{_table(changes)}"

@@ -2,20 +2,29 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
+import signal
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 import pytest
 from PIL import Image
 
+from modules.files.storage import StorageError
+from modules.gradio_ui import result_buttons
 from modules.gradio_ui.form_memory import restored
 from modules.gradio_ui.png_info_tab import picture_info
-from modules.gradio_ui.result_buttons import ResultButtons
+from modules.gradio_ui.result_buttons import ResultButtons, _append_log
+from modules.gradio_ui.setting_changes import store_settings
 from modules.gradio_ui.token_counts import counter_html, token_count
 from modules.gradio_ui.ui_config import UiConfig
+from modules.gradio_ui.ui_defaults import Change, Defaults
 from modules.imaging.metadata import png_bytes
 from tests.gradio_ui.conftest import Behind, BuiltPage
 
@@ -113,6 +122,68 @@ def test_the_archive_holds_every_picture(behind: Callable[..., Behind], page: Bu
     (archive,) = buttons.save_zip("task(1)")[0]["value"]
     with zipfile.ZipFile(archive) as packed:
         assert len(packed.namelist()) == 4 and packed.testzip() is None
+
+
+def test_what_the_disk_refuses_to_the_buttons_is_told_and_nothing_half_is_left(behind: Callable[..., Behind], page: BuiltPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = behind()
+    folder = server.app.paths.data_dir / "kept"
+    server.app.settings.set("outdir_save", str(folder))
+    server.run("task(1)", page.values(steps=1, n_iter=2, seed=5))
+    buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
+
+    def full(*_: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def refused(*_: object, **_more: object) -> None:
+        raise StorageError("The disk is full.", "Free some space.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(result_buttons, "save_file", refused)
+        assert "could not be saved: The disk is full. Free some space." in buttons.save("task(1)", "1")[1]
+        patch.setattr(result_buttons.zipfile.ZipFile, "write", full)
+        assert "No space left" in buttons.save_zip("task(1)")[1] and not list(server.submitter.files.folder.rglob("*.zip"))
+        patch.setattr(result_buttons.tempfile, "mkdtemp", full)
+        assert "No space left" in buttons.save_zip("task(1)")[1]
+    with monkeypatch.context() as patch:
+        patch.setattr(result_buttons, "_append_log", full)
+        update, message = buttons.save("task(1)", "1")
+        assert Path(update["value"][0]).is_file() and "Saved: " in message and "log.csv has no line for it" in message
+    for each in server.app.paths.outputs_dir.rglob("*.png"):
+        each.unlink()
+    assert "is gone" in buttons.save("task(1)", "1")[1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such limits are those of other systems")
+def test_a_line_of_the_log_is_whole_or_not_there(tmp_path: Path) -> None:
+    """A limit on the file's length, as a disk that is full in the middle of the line."""
+    import resource
+
+    info = {"prompt": "a" * 300}
+    finished: Any = SimpleNamespace(info=info, images=[SimpleNamespace(seed=5)])
+    path, before = tmp_path / "log.csv", resource.getrlimit(resource.RLIMIT_FSIZE)
+    _append_log(path, finished, 0, "first.png")
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 50, before[1]))
+        with pytest.raises(OSError):
+            _append_log(path, finished, 0, "second.png")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    _append_log(path, finished, 0, "third.png")
+    assert [(row["filename"], row["prompt"]) for row in csv.DictReader(path.open())] == [("first.png", info["prompt"]), ("third.png", info["prompt"])]
+
+
+def test_settings_and_defaults_that_the_disk_refuses_are_told(behind: Callable[..., Behind], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **_more: object) -> None:
+        raise StorageError("The disk is full.", "Free some space.")
+
+    app = behind().app
+    monkeypatch.setattr(app.settings, "save", refused)
+    assert "The disk is full." in json.loads(store_settings(app, {"samples_format": "jpg"}))["errors"][0] and app.settings.get("samples_format") == "jpg"
+    monkeypatch.setattr(UiConfig, "save", refused)
+    monkeypatch.setattr(Defaults, "_changes", lambda *_: iter([Change(key="txt2img/Sampling steps/value", before=20, now=5)]))
+    assert "The disk is full." in Defaults(forms=(), config_file=app.paths.data_dir / "ui-config.json").apply("{}")
 
 
 def test_names_of_archive_and_save_folder_follow_the_settings(behind: Callable[..., Behind], page: BuiltPage) -> None:
