@@ -101,6 +101,22 @@ def test_escape_twice_interrupts_and_keeps_what_is_finished(fake_page: FakePage,
     assert job.state.value == "interrupted"
 
 
+def test_whoever_writes_the_next_prompt_keeps_the_focus_when_a_picture_arrives(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser, prompt = visit(fake_page.url), "#txt2img_prompt textarea"
+    hold(fake_page, browser, "first")
+    browser.page.focus(prompt)
+    browser.page.evaluate("window.taken = 0; addEventListener('focusin', (event) => { taken += event.target.matches('.thumbnail-item'); })")
+    browser.page.keyboard.press("End")
+    browser.page.keyboard.type(", sec")
+    fake_page.engine.gate.set()
+    browser.wait_idle()
+    browser.page.wait_for_function("taken > 0", timeout=20_000)  # Gradio reached for it
+    browser.page.keyboard.type("ond")
+    assert browser.page.input_value(prompt) == "first, second"
+    browser.page.locator("#txt2img_gallery .thumbnail-item").first.click()  # whoever clicks there wants to be there
+    assert browser.page.evaluate("Boolean(document.activeElement.closest('#txt2img_gallery'))")
+
+
 def test_alt_enter_skips_and_ctrl_enter_generates(fake_page: FakePage, open_visit: Visit) -> None:
     browser = open_visit
     browser.page.fill("#txt2img_prompt textarea", "by keyboard")

@@ -79,3 +79,20 @@ webui.galleryLoaded = async function(tab) {
         await Promise.race([picture.decode().catch(() => {}), patience]);
     }
 };
+
+// Gradio's gallery takes the focus when a picture arrives. Who writes the next prompt meanwhile goes on writing: it is theirs only when they clicked into
+// the gallery or came by Tab.
+webui.lastPress = null;
+for (const kind of ["pointerdown", "keydown", "keyup"]) {
+    document.addEventListener(kind, (event) => {
+        webui.lastPress = kind === "keyup" ? null : event;
+    }, true);
+}
+
+document.addEventListener("focusin", (event) => {
+    const gallery = event.target.closest("[id$=_gallery]"), written = event.relatedTarget, press = webui.lastPress;
+    const wished = press && (press.key === "Tab" || (press.type === "pointerdown" && gallery?.contains(press.target)));
+    if (gallery && event.target.classList.contains("thumbnail-item") && written?.matches("textarea, input") && !gallery.contains(written) && !wished) {
+        written.focus({preventScroll: true});
+    }
+});
