@@ -58,7 +58,7 @@ def without_hires(info: dict[str, object]) -> dict[str, object]:
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("case", one_in(10, generated()), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", one_in(20, generated()), ids=lambda case: case.name)
 def test_texts_and_info_are_those_of_a1111(case: Case, app: App) -> None:
     if case.name in OTHERWISE:
         pytest.skip(OTHERWISE[case.name])

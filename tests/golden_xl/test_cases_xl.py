@@ -51,7 +51,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     made.close()
 
 
-@pytest.mark.parametrize("case", one_in(10, cases()), ids=str)
+@pytest.mark.parametrize("case", one_in(15, cases()), ids=str)
 def test_a_request_makes_a1111s_picture(case: Case, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     request = KINDS[case.endpoint.rpartition("/")[2]].from_flat(dict(case.request))
     app.settings.update({CHECKPOINT_KEY: case.checkpoint})
