@@ -19,6 +19,7 @@ from modules.files.storage import StorageError
 from modules.rest_api.answers import Json, error_body
 from modules.rest_api.credentials import Credentials
 from modules.rest_api.direct_calls import called_directly
+from modules.rest_api.operation_names import operation_name
 from modules.schema.errors import WebuiError
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Routes:
         self.server.add_api_route(
             path, _answering(handler), methods=list(methods), response_class=Json, summary=summary or (inspect.getdoc(handler) or "").split("\n")[0],
             responses={200: {"model": model}} if model is not None else None, response_model=None, include_in_schema=not hidden,
-            dependencies=[_asking(self.credentials, access)], name=path.strip("/").replace("/", "-") or "root", **more)
+            dependencies=[_asking(self.credentials, access)], name=operation_name(methods[0], path), **more)
         self.server.routes[-1].endpoint = called_directly(handler)  # type: ignore[attr-defined]  # the route has read its own already; extensions call this
 
 

@@ -17,6 +17,18 @@ def test_no_route_field_type_or_default_of_a1111_is_missing() -> None:
     assert not missing, "\n".join(map(str, missing))
 
 
+def test_operations_have_a1111s_names() -> None:
+    """Programs that make their methods from the running server's document call text2imgapi_sdapi_v1_txt2img_post."""
+    documents = [json.loads((A1111_ANSWERS / name).read_text("utf-8")) for name in ("openapi-a1111.json", "openapi-a1111-with-ui.json")]
+    theirs, ours = (
+        {(method, path): operation["operationId"] for path, methods in paths.items() for method, operation in methods.items() if method in ("get", "post")}
+        for paths in ({path: entry for each in documents for path, entry in each["paths"].items()}, our_openapi()["paths"])
+    )
+    shared = {each for each in theirs.keys() & ours.keys() if not theirs[each].startswith("_lambda_")}
+    assert len(shared) > 40 and {each: ours[each] for each in shared} == {each: theirs[each] for each in shared}
+    assert len(set(ours.values())) == len(ours)
+
+
 def test_the_comparison_sees_what_is_missing() -> None:
     theirs = json.loads((A1111_ANSWERS / "openapi-a1111.json").read_text("utf-8"))
     ours = json.loads(json.dumps(theirs))
