@@ -1,10 +1,11 @@
 """Who was being loaded when a start died. An extension that took the program down twice in a row is switched off."""
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from modules.files.atomic import write_json
 from modules.files.json_object import read_or_set_aside
+from modules.files.slate import Slate
 from modules.files.storage import StorageError
 
 LIMIT = 2
@@ -15,6 +16,7 @@ class StartDiary:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._slate = Slate(path)       # a page of many extensions changes whose code runs ten thousand times
         found, _ = read_or_set_aside(path, instead="it is begun anew")
         crashes = found.get("crashes")
         self.crashes = {str(name): int(count) for name, count in crashes.items() if isinstance(count, int)} if isinstance(crashes, dict) else {}
@@ -36,11 +38,16 @@ class StartDiary:
         if name != self._loading:
             self._write(name)
 
+    def close(self) -> None:
+        """The start is over, and nobody ended it."""
+        self.enter("")
+        self._slate.close()
+
     def _write(self, loading: str) -> None:
         self._loading = loading
         if not loading and not self.path.exists():
             return
         try:
-            write_json(self.path, {"loading": loading, "crashes": self.crashes})
+            self._slate.write(json.dumps({"loading": loading, "crashes": self.crashes}).encode("ascii"))
         except (StorageError, OSError):
             return  # without a diary nothing is switched off; the start goes on

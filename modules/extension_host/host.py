@@ -62,10 +62,13 @@ class ExtensionHost:
         self.choices: dict[str, Callable[[], Sequence[Any]]] = {}
         self._loading = threading.local()
         self._roots: list[tuple[str, Extension]] = []
+        self._owning: dict[str, Extension | None] = {}      # asked of the same few files for each control of the page
+        self._diary: StartDiary | None = None
 
     def take(self, extensions: Iterable[Extension]) -> None:
         """These are the extensions of this start."""
         self.extensions = tuple(extensions)
+        self._owning = {}
         self._roots = [(os.path.realpath(each.path) + os.sep, each) for each in self.extensions]
         self.registry.order_by(wish for each in self.enabled for wish in each.callback_order)
 
@@ -80,8 +83,11 @@ class ExtensionHost:
 
     def owning(self, file: str | Path) -> Extension | None:
         """The extension that ``file`` belongs to."""
-        real = os.path.realpath(file)
-        return next((extension for root, extension in self._roots if real.startswith(root)), None)
+        name = os.fspath(file)
+        if name not in self._owning:
+            real = os.path.realpath(name)
+            self._owning[name] = next((extension for root, extension in self._roots if real.startswith(root)), None)
+        return self._owning[name]
 
     def owner_of(self, file: str | Path) -> str:
         """Its canonical name, or "base" for files of the program."""
@@ -98,12 +104,14 @@ class ExtensionHost:
         def entering(owner: str) -> None:
             diary.enter(folder.get(owner, ""))
 
+        self._diary = diary
         self.entering = self.registry.entering = entering
         self.registry.carry_out = lambda callback, arguments: limited(lambda: callback.callback(*arguments), what=callback.name)
 
     def started(self) -> None:
         """The start is over."""
-        self.entering("")
+        if self._diary is not None:
+            self._diary.close()
         self.entering = self.registry.entering = lambda owner: None
         self.registry.carry_out = plain_call
 

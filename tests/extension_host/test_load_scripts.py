@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import gc
+import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from modules.extension_host.discover import Switches, find_extensions
 from modules.extension_host.host import ExtensionHost
 from modules.extension_host.load_scripts import list_scripts, load_scripts
 from modules.extension_host.start import host_for
+from modules.files.storage import Storage
 from modules.schema.flags import parse_flags
 
 
@@ -139,3 +142,19 @@ def test_a_good_start_forgives_one_death(tmp_path: Path) -> None:
         found.enter("something")
         found.enter(names[0])
     assert StartDiary(diary).to_switch_off() == ()
+
+
+def test_who_ended_a_start_is_known_however_often_the_code_changed_hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of many extensions changes hands ten thousand times: two flushes to the disk each made that minutes."""
+    diary = tmp_path / "diary.json"
+    flushes: list[Any] = []
+    monkeypatch.setattr(Storage, "before", lambda self, step, path: flushes.append(path) if step == "fsync" else None)
+    for _ in range(LIMIT):
+        found = StartDiary(diary)
+        assert found.to_switch_off() == ()
+        for _ in range(500):
+            found.enter("innocent, with a long name")
+            found.enter("bad")
+    assert StartDiary(diary).to_switch_off() == ("bad",)
+    assert len(flushes) <= 2 * LIMIT + 2
+    json.loads(diary.read_text(encoding="utf-8"))
