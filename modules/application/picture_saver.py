@@ -312,7 +312,7 @@ class PictureSaver:
         if self._plan.params_txt is None:
             return
         try:
-            write_text(self._plan.params_txt, infotext)
+            write_text(self._plan.params_txt, infotext, lasting=False)      # the picture's answer would wait for the disk twice
         except StorageError as error:
             log.warning("the last prompt is not remembered: %s", error)
 

@@ -13,10 +13,10 @@ from modules.files.storage import DISK, TEMP_PREFIX, Storage, StorageError, expl
 STALE_AFTER_SECONDS = 24 * 3600     # a temporary file this old belongs to nobody, whoever wrote it
 
 
-def write_bytes(path: Path, data: bytes, *, backup: bool = False, storage: Storage = DISK) -> None:
+def write_bytes(path: Path, data: bytes, *, backup: bool = False, lasting: bool = True, storage: Storage = DISK) -> None:
     """Put ``data`` under ``path`` in one step, replacing what is there; folders are made.
 
-    backup: keep the version before as ``NAME.bak``.
+    backup: keep the version before as ``NAME.bak``. lasting: it is to survive a power cut too, and the disk is waited for (milliseconds).
     A symbolic link keeps pointing where it did: the file behind it is replaced. Raises StorageError.
     """
     target = Path(os.path.realpath(path))
@@ -24,15 +24,16 @@ def write_bytes(path: Path, data: bytes, *, backup: bool = False, storage: Stora
         storage.make_folder(target.parent)
         if backup and target.is_file():
             _keep_backup(target, storage)
-        _put(target, data, _mode_of(target), storage)
-        storage.sync_folder(target.parent)
+        _put(target, data, _mode_of(target), storage, lasting=lasting)
+        if lasting:
+            storage.sync_folder(target.parent)
     except OSError as error:
         raise explain(error, path) from error
 
 
-def write_text(path: Path, text: str, *, backup: bool = False, storage: Storage = DISK) -> None:
+def write_text(path: Path, text: str, *, backup: bool = False, lasting: bool = True, storage: Storage = DISK) -> None:
     """``write_bytes`` in UTF-8; lone surrogates, which UTF-8 cannot hold, become question marks."""
-    write_bytes(path, text.encode("utf-8", errors="replace"), backup=backup, storage=storage)
+    write_bytes(path, text.encode("utf-8", errors="replace"), backup=backup, lasting=lasting, storage=storage)
 
 
 def write_json(path: Path, value: Any, *, backup: bool = False, storage: Storage = DISK) -> None:
@@ -121,8 +122,8 @@ def _keep_backup(target: Path, storage: Storage) -> None:
     _put(target.with_name(target.name + ".bak"), target.read_bytes(), _mode_of(target), storage)
 
 
-def _put(target: Path, data: bytes, mode: int, storage: Storage) -> None:
-    temp = storage.write_temp(target.parent, data, mode)
+def _put(target: Path, data: bytes, mode: int, storage: Storage, *, lasting: bool = True) -> None:
+    temp = storage.write_temp(target.parent, data, mode, lasting=lasting)
     try:
         storage.replace(temp, target)
     except BaseException:

@@ -39,11 +39,11 @@ class Storage:
         self.before("make_folder", folder)
         folder.mkdir(parents=True, exist_ok=True)
 
-    def write_temp(self, folder: Path, data: bytes, mode: int = 0o666) -> Path:
-        """Write ``data`` to a new temporary file in ``folder``, flushed to the device; nothing is left behind on failure."""
-        return self.write_temp_with(folder, lambda file: file.write(data), mode)
+    def write_temp(self, folder: Path, data: bytes, mode: int = 0o666, *, lasting: bool = True) -> Path:
+        """Write ``data`` to a new temporary file in ``folder``; nothing is left behind on failure. lasting: flushed to the device."""
+        return self.write_temp_with(folder, lambda file: file.write(data), mode, lasting=lasting)
 
-    def write_temp_with(self, folder: Path, write: Callable[[BinaryIO], object], mode: int = 0o666) -> Path:
+    def write_temp_with(self, folder: Path, write: Callable[[BinaryIO], object], mode: int = 0o666, *, lasting: bool = True) -> Path:
         """``write_temp`` for what is written piece by piece."""
         path = folder / f"{TEMP_PREFIX}{host_mark()}-{os.getpid()}-{secrets.token_hex(6)}"
         self.before("create", path)
@@ -53,8 +53,9 @@ class Storage:
                 self.before("write", path)
                 write(file)
                 file.flush()
-                self.before("fsync", path)
-                os.fsync(file.fileno())
+                if lasting:
+                    self.before("fsync", path)
+                    os.fsync(file.fileno())
         except BaseException:
             self.discard(path)
             raise

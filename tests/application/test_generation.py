@@ -26,6 +26,16 @@ def asking(**values: Any) -> Txt2ImgRequest:
     return Txt2ImgRequest.from_flat({"prompt": "a cat", "steps": 2, "width": 64, "height": 64, "seed": 100, "save_images": True, **values})
 
 
+def test_a_picture_that_is_not_saved_waits_for_no_disk(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the last prompt was is kept all the same."""
+    app = make_app()
+    generate_blocking(app, asking(save_images=False))       # the first one of a server notes hashes and its time
+    waits: list[Path] = []
+    monkeypatch.setattr(Storage, "before", lambda self, step, path: waits.append(path) if step in ("fsync", "sync_folder") else None)
+    outcome = generate_blocking(app, asking(save_images=False, seed=5))
+    assert (tmp_path / "params.txt").read_text() == outcome.images[0].infotext and waits == []
+
+
 def test_pictures_files_and_facts(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
     app = make_app()
     outcome = generate_blocking(app, asking(n_iter=2, batch_size=2, negative_prompt="dog", sampler_name="DPM++ 2M Karras"))
