@@ -220,7 +220,8 @@ def open_visit(fake_page: FakePage, _open_visit: Visit) -> Iterator[Visit]:
 
 
 def taken_up(browser: Visit) -> Iterator[Visit]:
-    """For one test: at txt2img, without messages; it may have made no error of its own."""
+    """For one test: at txt2img, without messages, as wide as usual; it may have made no error of its own."""
+    browser.page.set_viewport_size(SCREEN)
     browser.page.click("#tab_txt2img-button")
     browser.clear_toasts()
     yield browser

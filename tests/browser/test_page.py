@@ -48,8 +48,10 @@ def test_a_page_at_rest_draws_nothing(open_visit: Visit) -> None:
         window.requestAnimationFrame = (work) => { frames += 1; return ask.call(window, work); };
         setTimeout(() => { window.requestAnimationFrame = ask; done(frames); }, 400);
     })"""
-    frames = [open_visit.page.evaluate(count) for _ in range(5)]
-    assert min(frames) <= 1, frames
+    end, frames = time.monotonic() + 30, [99]       # the logo ends its turn
+    while frames[-1] > 1 and time.monotonic() < end:
+        frames.append(open_visit.page.evaluate(count))
+    assert frames[-1] <= 1, frames
 
 
 def test_callbacks_come_in_order_and_one_failure_stops_none(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
@@ -193,9 +195,8 @@ def test_paste_reads_the_prompt_field(open_visit: Visit) -> None:
     browser.page.wait_for_function("document.querySelector('#txt2img_negative_token_counter').innerText.trim() === '1/75'")
 
 
-def test_settings_are_changed_searched_and_kept(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    browser = visit(fake_page.url)
-    page = browser.page
+def test_settings_are_changed_searched_and_kept(fake_page: FakePage, open_visit: Visit, visit: Callable[..., Visit]) -> None:
+    page = open_visit.page
     page.click("#tab_settings-button")
     page.fill("#settings_search textarea, #settings_search input", "jpeg quality")
     assert page.is_visible("#setting_jpeg_quality") and not page.is_visible("#setting_samples_save")
@@ -212,8 +213,8 @@ def test_settings_are_changed_searched_and_kept(fake_page: FakePage, visit: Call
     assert "jpeg_quality" in again.toasts()
 
 
-def test_the_checkpoint_is_stored_at_once(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    page = visit(fake_page.url).page
+def test_the_checkpoint_is_stored_at_once(fake_page: FakePage, open_visit: Visit, visit: Callable[..., Visit]) -> None:
+    page = open_visit.page
     for last in (False, False, True):           # on a slow machine the list may be filled anew just as it is clicked on
         page.click("#setting_sd_model_checkpoint input")
         page.get_by_role("option", name="second").click()
@@ -225,8 +226,8 @@ def test_the_checkpoint_is_stored_at_once(fake_page: FakePage, visit: Callable[.
     later.page.wait_for_function("webui.field('setting_sd_model_checkpoint').value.startsWith('second')")
 
 
-def test_nothing_is_wider_than_the_screen(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
-    page = visit(fake_page.url, viewport={"width": 390, "height": 844}).page
+def test_nothing_is_wider_than_the_screen(open_visit: Visit) -> None:
+    page = open_visit.page
     for width in (390, 1024, 1440):
         page.set_viewport_size({"width": width, "height": 844})
         for tab in ("txt2img", "img2img", "pnginfo", "settings"):
