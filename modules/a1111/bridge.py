@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -302,7 +303,10 @@ class ScriptBridge(PictureEars):
                 self._loras.take()
 
     def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor:
-        return after_model(self.p, call, rows)
+        if not listened("cfg_denoised"):
+            return rows
+        with nullcontext() if self._sampler is None else self._sampler.once_more(call) as model:
+            return after_model(call, rows, model)
 
     def guided(self, call: DenoiserCall, denoised: Tensor) -> Tensor:
         return after_guidance(self.p, call, denoised)

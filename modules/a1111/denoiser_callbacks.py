@@ -38,11 +38,9 @@ def before_model(p: Any, call: DenoiserCall) -> DenoiserCall:
     )  # fmt: skip
 
 
-def after_model(p: Any, call: DenoiserCall, rows: Tensor) -> Tensor:
-    """on_cfg_denoised: x0 of all rows, changed in place or replaced."""
-    if not listened("cfg_denoised"):
-        return rows
-    params = CFGDenoisedParams(rows, call.step, call.total_steps, None)
+def after_model(call: DenoiserCall, rows: Tensor, inner_model: Any) -> Tensor:
+    """on_cfg_denoised: x0 of all rows, changed in place or replaced. inner_model: (x, sigma, cond=...) -> x0, the model once more."""
+    params = CFGDenoisedParams(rows, call.step, call.total_steps, inner_model)
     callbacks.cfg_denoised_callback(params)
     return params.x
 

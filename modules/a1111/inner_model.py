@@ -1,12 +1,14 @@
 """What stands between A1111's CFGDenoiser and the model: k-diffusion's wrapper, or that of its timestep samplers.
 
 Extensions replace its ``forward``, or ``sd_model.apply_model`` below it, to call the model in a way of their own (tile by tile, ...).
-The engine asks ``prediction`` at each call; where nothing was replaced it calls the model itself.
+The engine asks ``prediction`` at each call; where nothing was replaced it calls the model itself. Extensions that want one more look
+at the model (for a guidance of their own) call it too: inside of a call of ours it is that call's model, control units and all.
 """
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,21 +87,24 @@ class InnerModel(torch.nn.Module):
     def is_touched(self) -> bool:
         return "forward" in self.__dict__ or any(getattr(self, name) for name in _HOOKS) or apply_model_replaced(self.inner_model)
 
-    def predicted(self, x: Tensor, cond: dict[str, Any]) -> Tensor:
-        """x0 of latents of the call's sigma, by the engine's predictor or by a replaced ``apply_model``."""
+    def predicted(self, x: Tensor, sigma: float, cond: Any) -> Tensor:
+        """x0 of latents, by the predictor of the call under way; by ``apply_model`` where that was replaced, or there is no such call."""
         now = self.call
-        if now is None:
-            raise RuntimeError("The model can be called in this way only while a picture is being sampled.")
-        if apply_model_replaced(self.inner_model):
-            shrink = 1 / math.sqrt(now.sigma**2 + 1)
-            timesteps = torch.full((len(x),), now.predictor.levels.timestep(now.sigma), device=x.device)
-            return _x0(now, x, self.inner_model.apply_model(x * shrink, timesteps, cond=cond))
+        if now is None or apply_model_replaced(self.inner_model):
+            timesteps = torch.full((len(x),), self._levels.timestep(sigma), device=x.device)
+            predicts_v = getattr(self.inner_model, "parameterization", "eps") == "v" if now is None else now.predictor.predicts_v
+            return _x0(x, self.inner_model.apply_model(x / math.sqrt(sigma**2 + 1), timesteps, cond=cond), sigma, predicts_v)
         context, vector, image = parts_of(cond)
         own_size = (len(x), *x.shape[-2:]) == now.size
         if image is not None and (image.shape[-2:] != x.shape[-2:] or now.predictor.unet.config.in_channels == x.shape[1]):
             image = None            # A1111 hands an empty one to models that take none
         marks = now.is_cond if own_size else None
-        return now.predictor(x, now.sigma, context, vector=vector, image_cond=image, control=now.control if own_size else None, is_cond=marks)
+        return now.predictor(x, sigma, context, vector=vector, image_cond=image, control=now.control if own_size else None, is_cond=marks)
+
+    def exactly(self, sigma: float) -> float:
+        """The sigma of the call under way where ``sigma`` is it, rounded by a tensor's number type."""
+        now = self.call
+        return now.sigma if now is not None and math.isclose(sigma, now.sigma, rel_tol=1e-3) else sigma
 
     def asked(self, x: Tensor, sigma: float, cond: dict[str, Any]) -> Tensor:
         """x0 of ``x``, by whatever stands here now."""
@@ -110,7 +115,15 @@ class CompVisDenoiser(InnerModel):
     """forward(x, sigma, cond=...) -> x0."""
 
     def forward(self, input: Tensor, sigma: Tensor, cond: Any = None, **_: Any) -> Tensor:
-        return self.predicted(input, cond)
+        told = torch.as_tensor(sigma).flatten()
+        levels = sorted(set(told.tolist()))
+        if len(levels) == 1:
+            return self.predicted(input, self.exactly(levels[0]), cond)
+        found = torch.empty_like(input)
+        for level in levels:
+            rows = told == level
+            found[rows] = self.predicted(input[rows], self.exactly(level), _rows(cond, rows))
+        return found
 
     def asked(self, x: Tensor, sigma: float, cond: dict[str, Any]) -> Tensor:
         return self(x, torch.full((len(x),), sigma, device=x.device), cond=cond)
@@ -124,20 +137,38 @@ class CompVisTimestepsDenoiser(InnerModel):
     """forward(x, timesteps, cond=...) -> noise; x is scaled to the model's own range."""
 
     def forward(self, input: Tensor, timesteps: Tensor, cond: Any = None, **_: Any) -> Tensor:
-        now = self.call
-        if now is None:
-            raise RuntimeError("The model can be called in this way only while a picture is being sampled.")
-        x = input * math.sqrt(now.sigma**2 + 1)
-        return (x - self.predicted(x, cond)) / now.sigma
+        sigma = self.exactly(float(self._levels.sigma_at(torch.as_tensor(timesteps).flatten()[:1].float().cpu())))
+        x = input * math.sqrt(sigma**2 + 1)
+        return (x - self.predicted(x, sigma, cond)) / sigma
 
     def asked(self, x: Tensor, sigma: float, cond: dict[str, Any]) -> Tensor:
-        assert self.call is not None
-        timesteps = torch.full((len(x),), self.call.predictor.levels.timestep(sigma), device=x.device)
+        timesteps = torch.full((len(x),), self._levels.timestep(sigma), device=x.device)
         return x - sigma * self(x / math.sqrt(sigma**2 + 1), timesteps, cond=cond)
 
 
 class CompVisTimestepsVDenoiser(CompVisTimestepsDenoiser):
     """The same for models that predict the velocity."""
+
+
+class LevelDenoiser(CompVisDenoiser):
+    """forward(x, sigma, cond=...) -> x0 by way of ``around``, whatever it is called with: in that form callbacks are handed latents of every sampler."""
+
+    def __init__(self, around: InnerModel) -> None:
+        super().__init__(around.inner_model)
+        self.__dict__["around"] = around
+
+    def predicted(self, x: Tensor, sigma: float, cond: Any) -> Tensor:
+        return self.__dict__["around"].asked(x, sigma, cond)
+
+
+@contextmanager
+def calling(inner: InnerModel, call: Call) -> Iterator[None]:
+    before = inner.call
+    inner.__dict__["call"] = call
+    try:
+        yield
+    finally:
+        inner.__dict__["call"] = before
 
 
 def prediction(inner: InnerModel, predictor: Predictor) -> Callable[..., Tensor]:
@@ -148,12 +179,8 @@ def prediction(inner: InnerModel, predictor: Predictor) -> Callable[..., Tensor]
     ) -> Tensor:  # fmt: skip
         image = x.new_zeros(len(x), 5, 1, 1) if image_cond is None else image_cond
         cond: dict[str, Any] = {"c_crossattn": [context], "c_concat": [image]} if vector is None else {"crossattn": context, "vector": vector, "c_concat": [image]}
-        before = inner.call
-        inner.__dict__["call"] = Call(predictor, sigma, (len(x), *x.shape[-2:]), control, is_cond)
-        try:
+        with calling(inner, Call(predictor, sigma, (len(x), *x.shape[-2:]), control, is_cond)):
             found = inner.asked(x, sigma, cond)
-        finally:
-            inner.__dict__["call"] = before
         if not isinstance(found, Tensor) or found.shape != x.shape:
             raise ValueError("it gave no latents of the batch's shape")
         return found
@@ -181,8 +208,15 @@ def _tensor(value: Any) -> Tensor:
     return torch.cat(list(value), 1) if isinstance(value, list | tuple) else value
 
 
-def _x0(now: Call, x: Tensor, output: Tensor) -> Tensor:
-    if not now.predictor.predicts_v:
-        return x - now.sigma * output
-    root = math.sqrt(now.sigma**2 + 1)
-    return x / root**2 - output * (now.sigma / root)
+def _rows(cond: Any, rows: Tensor) -> Any:
+    """The chosen rows of A1111's cond dicts."""
+    if isinstance(cond, dict):
+        return {key: _rows(value, rows) for key, value in cond.items()}
+    return [_rows(each, rows) for each in cond] if isinstance(cond, list | tuple) else cond[rows]
+
+
+def _x0(x: Tensor, output: Tensor, sigma: float, predicts_v: bool) -> Tensor:
+    if not predicts_v:
+        return x - sigma * output
+    root = math.sqrt(sigma**2 + 1)
+    return x / root**2 - output * (sigma / root)

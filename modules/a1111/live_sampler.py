@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from modules.a1111.app_slot import current, is_occupied
-from modules.a1111.inner_model import InnerModel, apply_model_replaced, prediction
+from modules.a1111.inner_model import Call, CompVisDenoiser, InnerModel, LevelDenoiser, apply_model_replaced, calling, prediction
 from modules.a1111.kdiffusion import CFGDenoiser, Sampler
 from modules.a1111.kdiffusion_names import engine_name, put_in_its_place
 from modules.a1111.patch_points import looked_up
@@ -37,6 +37,7 @@ class LiveSampler:
 
     def __init__(self, p: Any, *, hires: bool, made: Any = None, launched: Callable[[], Tensor] | None = None) -> None:
         self.p, self._launched = p, launched
+        self._predictor: Any = None
         asked = str((getattr(p, "hr_sampler_name", None) if hires else None) or p.sampler_name or "")
         if made is not None:
             asked = str(getattr(getattr(made, "config", None), "name", None) or made.funcname)
@@ -99,6 +100,7 @@ class LiveSampler:
 
     def prediction(self, predictor: Any) -> Any:
         """The model's call by way of what extensions put around it; itself where they did not, or what they put there failed."""
+        self._predictor = predictor
         cfg = getattr(self.made, "model_wrap_cfg", None)
         inner = getattr(cfg, "model_wrap", None) if isinstance(cfg, CFGDenoiser) else None
         if inner is None and apply_model_replaced(self.p.sd_model) and isinstance(cfg, CFGDenoiser):
@@ -113,6 +115,21 @@ class LiveSampler:
             return predictor(*given, **named)
 
         return predicted
+
+    @contextmanager
+    def once_more(self, call: DenoiserCall) -> Iterator[Any]:
+        """What callbacks call the model by, at the level of ``call`` with its control units; None where the model is of a kind that A1111 has not."""
+        if not isinstance(self._predictor, Predictor):
+            yield None
+            return
+        cfg = getattr(self.made, "model_wrap_cfg", None)
+        inner = cfg.inner_model if isinstance(cfg, CFGDenoiser) else None
+        if not isinstance(inner, InnerModel):
+            inner = CompVisDenoiser(self.p.sd_model)
+        control = call.control and call.control.active(call.sampling_step, call.sampling_steps)
+        marks = (torch.arange(len(call.x), device=call.x.device) < len(call.cond)).to(call.x.dtype).view(-1, 1, 1, 1)
+        with calling(inner, Call(self._predictor, float(call.sigma[0]), (len(call.x), *call.x.shape[-2:]), control, marks)):
+            yield inner if isinstance(inner, CompVisDenoiser) else LevelDenoiser(inner)
 
     def stepped(self, step: StepInfo) -> None:
         """A step is about to be taken."""

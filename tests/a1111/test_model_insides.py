@@ -149,6 +149,22 @@ def test_the_models_call_goes_through_what_stands_around_it(app: App, plain: byt
     assert heard(app)[0][0] == "CompVisTimestepsDenoiser"
 
 
+@pytest.mark.parametrize("sampler", ["Euler", "DDIM", "UniPC"])
+def test_a_callback_may_ask_the_model_once_more(app: App, plain: bytes, sampler: str) -> None:
+    """Guidances of extensions do: the same question has the same answer, and drawing goes on as it would have."""
+    usual = pixels(drawn(app, "", sampler_name=sampler))
+    host: Any = app.scripts.host
+    differs = host.txt2img.script("model insides").__class__.process.__globals__["differs"]
+    for which in ("once more", "once more outside"):
+        differs.clear()
+        found = drawn(app, which, sampler_name=sampler)
+        assert not found.comments and np.array_equal(pixels(found), usual)
+        assert differs and max(differs) < 1e-4, which
+    elsewhere = drawn(app, "once more, elsewhere", sampler_name=sampler)
+    assert not elsewhere.comments and np.abs(pixels(elsewhere) - usual).max() > 2
+    assert drawn(app, "").images[0].picture.tobytes() == plain
+
+
 def test_prompts_are_read_by_what_stands_in_prompt_parser(app: App, plain: bytes) -> None:
     found = drawn(app, "other prompt reader", cfg_scale=30)
     assert not found.comments
