@@ -46,7 +46,7 @@ def build_settings_tab(app: App, choices: Choices, *, forms: Sequence[Form], rel
         gr.Button("Show one page", elem_id="settings_show_one_page", visible="hidden", scale=0)
     gr.HTML("", elem_id="settings_result")
     gr.HTML("", elem_id="settings_form")
-    changes, answer = bridge_text("settings_changes"), bridge_text("settings_json")
+    changes, answer = bridge_text("settings_changes"), bridge_text("settings_answer")
     stored = submit.click(partial(_store, app), inputs=[changes], outputs=[answer], js="() => [webui.changedSettingsText()]", **QUICK)
     stored.then(None, inputs=[answer], js="(answer) => { webui.settingsStored(answer, true); }", **QUICK)
     reloaded = restart.click(reload, outputs=[answer], js="() => { webui.reloadBegins(); }", **QUICK)

@@ -70,6 +70,22 @@ def test_an_extension_has_its_tab_scripts_styles_and_events(shown: Visit) -> Non
     assert page.evaluate("opts.hooks_words") == "some"
 
 
+def test_what_extensions_take_for_the_sign_of_a_complete_page_comes_when_it_is_complete(shown: Visit) -> None:
+    page = shown.page
+    page.wait_for_function("hooksSigns.length > 1")
+    assert sorted(page.evaluate("hooksSigns")) == ["frame IFRAME: ", "options some: "]
+    assert page.locator("#settings_json").count() == 1 and not page.locator("#settings_json").is_visible()
+
+
+def test_a_column_whose_only_button_is_taken_out_has_a_last_thing_left_to_stand_before(shown: Visit) -> None:
+    assert shown.page.evaluate("""() => {
+        const button = document.getElementById("txt2img_res_switch_btn"), column = button.parentNode;
+        button.remove();
+        column.insertBefore(button, column.lastChild.previousElementSibling);
+        return [column.firstElementChild.id, column.lastChild.id];
+    }""") == ["txt2img_res_switch_btn"] * 2
+
+
 def test_a_change_of_tabs_is_told_as_a_change_of_the_page(shown: Visit) -> None:
     """Scripts fill their tab when they hear of the page and find it shown: sd-dynamic-prompts' list of wildcards was "Loading..." for good."""
     page = shown.page

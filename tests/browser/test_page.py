@@ -104,6 +104,19 @@ def test_small_tools(open_visit: Visit) -> None:
     assert browser.value("txt2img_prompt") == ""
 
 
+def test_the_token_counter_has_its_place_before_the_page_is_ready(open_visit: Visit) -> None:
+    """On a page with many extensions that takes seconds."""
+    of_counter, of_row = open_visit.page.evaluate("""() => {
+        const counter = document.getElementById("txt2img_token_counter"), prompt = document.getElementById("txt2img_prompt"), row = prompt.closest(".prompt-row");
+        const ready = [counter.getBoundingClientRect().x, prompt.offsetWidth];
+        row.append(counter);  // where Gradio puts it
+        const found = [[...ready], [counter.getBoundingClientRect().x, prompt.offsetWidth]];
+        prompt.append(counter);
+        return found;
+    }""")
+    assert of_row == pytest.approx(of_counter, abs=2)
+
+
 def test_the_token_counter_counts(open_visit: Visit) -> None:
     page = open_visit.page
     page.fill("#txt2img_prompt textarea", "a very big red cat")

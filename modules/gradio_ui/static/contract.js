@@ -48,6 +48,15 @@ function toggleCss(key, css, enable) {
     }
 }
 
+// A1111's page was put up as a whole; here an extension's frame may be loaded before the parts are there that its onload looks for.
+document.addEventListener("load", (event) => {
+    const frame = event.target;
+    if (!webui.ready && frame instanceof HTMLIFrameElement) {
+        event.stopImmediatePropagation();
+        onUiLoaded(() => frame.isConnected && frame.dispatchEvent(new Event("load")));
+    }
+}, {capture: true});
+
 // ---- small tools: what a browser keeps, what waits for the end of typing ----
 
 function localGet(key, otherwise = null) {

@@ -30,11 +30,17 @@ webui.nameShownTab = function(panel) {
 
 // Gradio 6 holds places in the page with comments, where Gradio 3 had the bare text or HTML. Who asks a button, or a piece of HTML, for
 // what is in it is not shown them, nor who asks tabs or a field for the first thing in them; Gradio itself asks another way, and keeps them.
+// A column that was emptied has an empty text left, as Gradio 3's had: who takes its only button out still finds a last thing there.
 webui.withoutComments = (function() {
     const told = (node) => node.nodeType !== Node.COMMENT_NODE && (node.nodeType !== Node.TEXT_NODE || node.data.trim() !== "");
     const nodes = Object.getOwnPropertyDescriptor(Node.prototype, "childNodes").get;
     const text = Object.getOwnPropertyDescriptor(Element.prototype, "innerHTML");
-    const shown = (element) => Array.from(nodes.call(element)).filter(told);
+    const ends = new WeakMap();
+    const shown = (element) => {
+        const found = Array.from(nodes.call(element)).filter(told);
+        const end = ends.get(element);
+        return found.length === 0 && end?.parentNode === element ? [end] : found;
+    };
     const properties = {
         childNodes: {configurable: true, get() { return shown(this); }},
         firstChild: {configurable: true, get() { return shown(this)[0] || null; }},
@@ -46,6 +52,9 @@ webui.withoutComments = (function() {
         for (const element of [...(root.matches?.(which) ? [root] : []), ...root.querySelectorAll(which)]) {
             if (!Object.hasOwn(element, "innerHTML")) {
                 Object.defineProperties(element, properties);
+                if (element.matches(".gradio-column")) {
+                    ends.set(element, element.appendChild(document.createTextNode("")));
+                }
             }
         }
     };

@@ -4,3 +4,20 @@ onUiLoaded(() => {
     const missing = hooksLookFor.filter((selector) => !document.querySelector(selector));
     hooksOrder.push(missing.length ? `loaded too early: ${missing}` : "loaded, all is there");
 });
+
+// others take these for the signs that the page is complete
+const hooksSigns = [], hooksButtons = ["txt2img", "img2img", "extras"].map((each) => `#image_buttons_${each} button`);
+const hooksLacks = () => [...hooksLookFor, ...hooksButtons].filter((selector) => !document.querySelector(selector)).join();
+function hooksFrame(frame) {
+    hooksSigns.push(`frame ${frame.tagName}: ${hooksLacks()}`);
+}
+document.addEventListener("DOMContentLoaded", () => {
+    const watch = new MutationObserver(() => {
+        const field = document.querySelector("#settings_json textarea");
+        if (field) {
+            watch.disconnect();
+            hooksSigns.push(`options ${JSON.parse(field.value).hooks_words}: ${hooksLacks()}`);
+        }
+    });
+    watch.observe(gradioApp(), {childList: true, subtree: true});
+});

@@ -33,6 +33,7 @@ def on_ui_tabs():
             button = ToolButton("x", elem_id="hooks_button")
         with gr.Accordion("Closed", open=False), InputAccordion(False, label="More", elem_id="hooks_more") as more:
             gr.Textbox(label="Inside", elem_id="hooks_inside")
+        gr.HTML("<iframe srcdoc='a page' onload='hooksFrame(this)'></iframe>")
         with gr.Group(elem_id="hooks_group"), gr.Accordion("Grouped", open=False, elem_id="hooks_fold"):
             gr.Textbox(label="")
         with gr.Tabs(elem_id="hooks_tabs"):
