@@ -5,12 +5,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from modules.a1111.app_slot import current
 from modules.a1111.live import LiveDict
 from modules.application import generation
 from modules.library.hashes import old_hash
 from modules.library.header import read_header
 from modules.library.model_file import ModelFile
+from modules.loading.weights import open_weights
 from modules.schema.errors import WebuiError
 
 
@@ -107,6 +111,15 @@ def select_checkpoint() -> CheckpointInfo:
 
 def model_hash(filename: str) -> str:
     return old_hash(Path(filename)) or "NOFILE"
+
+
+def read_state_dict(checkpoint_file: str, print_global_state: bool = False, map_location: Any = None) -> dict[str, Tensor]:
+    """All tensors of a file. Raises CannotLoad."""
+    weights = open_weights(Path(checkpoint_file))
+    try:
+        return {name: weights.read(name, None, torch.device(map_location or "cpu")) for name in weights.header.names}  # type: ignore[arg-type]
+    finally:
+        weights.close()
 
 
 def load_chosen() -> None:

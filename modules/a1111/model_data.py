@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from modules.a1111.app_slot import current
-from modules.a1111.checkpoint_list import list_models, load_chosen, vae_dict
+from modules.a1111.checkpoint_list import list_models, load_chosen, read_state_dict, vae_dict
 from modules.a1111.model_view import reload_model_weights, sd_model
 from modules.a1111.places import NAMES
 from modules.a1111.stubs import UNKNOWN
 from modules.engine.preview import preview_map
 from modules.library.vae_choice import AUTOMATIC
-from modules.loading.weights import open_weights
 
 checkpoints_loaded: dict[Any, Any] = {}
 
@@ -62,15 +61,6 @@ class SkipWritingToConfig:
     def __enter__(self) -> None: ...
 
     def __exit__(self, *_: Any) -> None: ...
-
-
-def read_state_dict(checkpoint_file: str, print_global_state: bool = False, map_location: Any = None) -> dict[str, Tensor]:
-    """All tensors of a file. Raises CannotLoad."""
-    weights = open_weights(Path(checkpoint_file))
-    try:
-        return {name: weights.read(name, None, torch.device(map_location or "cpu")) for name in weights.header.names}  # type: ignore[arg-type]
-    finally:
-        weights.close()
 
 
 def get_state_dict_from_checkpoint(pl_sd: dict[str, Any]) -> dict[str, Any]:

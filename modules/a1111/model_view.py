@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from modules.a1111.app_slot import current
-from modules.a1111.checkpoint_list import CheckpointInfo, info_of, load_chosen
+from modules.a1111.checkpoint_list import CheckpointInfo, info_of, load_chosen, read_state_dict
 from modules.a1111.inner_model import parts_of
 from modules.a1111.lora_live import original_key
 from modules.a1111.running import running_work
@@ -123,6 +123,10 @@ class SdModel:
         added = None if vector is None else {"text_embeds": vector[:, :0], "time_ids": vector}
         with torch.no_grad():
             return unet(x_noisy.to(kind), timestep=t, encoder_hidden_states=context.to(kind), added_cond_kwargs=added, return_dict=False)[0].to(x_noisy.dtype)
+
+    def state_dict(self, *_: Any, **__: Any) -> dict[str, Tensor]:
+        """The tensors of the checkpoint's file, under its names: what LoRAs and other networks do for a picture is not in them."""
+        return read_state_dict(self.filename)
 
     def named_modules(self, memo: Any = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Any]]:
         """CompVis' names of the denoiser's modules."""
@@ -248,6 +252,17 @@ _view = SdModel()
 def sd_model() -> SdModel | None:
     """The model view; None where there is no checkpoint at all."""
     return _view if current().catalogue.checkpoints() else None
+
+
+def load_model(checkpoint_info: Any = None, already_loaded_state_dict: Any = None, *_: Any, **__: Any) -> Any:
+    """Choose a checkpoint (None: the chosen one) and load it. Raises WebuiError for one that lies in memory alone."""
+    if already_loaded_state_dict is not None:
+        name = getattr(checkpoint_info, "name", None) or "the model"
+        raise WebuiError(
+            f"{name} was made in memory, and this program draws with checkpoints that lie in a file.",
+            "Let the extension save the model, press the refresh button beside the checkpoints, and choose it there.",
+        )
+    return reload_model_weights(info=checkpoint_info)
 
 
 def reload_model_weights(sd_model: Any = None, info: CheckpointInfo | None = None, forced_reload: bool = False) -> Any:

@@ -26,12 +26,20 @@ def choice_names(control: Any) -> list[str] | None:
 
 def described(control: Any) -> dict[str, Any]:
     """A control as /sdapi/v1/script-info tells it."""
-    value = getattr(control, "value", None)
     return {
         "label": getattr(control, "label", None) or "",
-        "value": value if isinstance(value, str | int | float | bool | list | None) else str(value),
+        "value": _as_json(getattr(control, "value", None)),
         "minimum": getattr(control, "minimum", None),
         "maximum": getattr(control, "maximum", None),
         "step": getattr(control, "step", None),
         "choices": choice_names(control),
     }
+
+
+def _as_json(value: Any) -> Any:
+    """So that a program may send it back as the argument."""
+    if isinstance(value, dict):
+        return {str(key): _as_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(each) for each in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

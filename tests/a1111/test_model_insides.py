@@ -19,6 +19,7 @@ from modules.application.app import App
 from modules.application.generation import generate_blocking
 from modules.application.outcome import Outcome
 from modules.imaging.base64_codec import encode_image
+from modules.schema.errors import WebuiError
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from tests.golden.cases import data_dir
 
@@ -147,6 +148,18 @@ def test_the_models_call_goes_through_what_stands_around_it(app: App, plain: byt
     ddim = pixels(drawn(app, "", sampler_name="DDIM"))
     assert np.abs(pixels(drawn(app, "inner model in halves", sampler_name="DDIM")) - ddim).max() <= 1
     assert heard(app)[0][0] == "CompVisTimestepsDenoiser"
+
+
+def test_mergers_read_the_models_tensors_and_load_the_checkpoint_they_name(app: App, plain: bytes) -> None:
+    from modules import sd_models, shared
+
+    info: Any = sd_models.select_checkpoint()
+    app.checkpoints.unload()
+    assert sd_models.load_model(info) is shared.sd_model and app.checkpoints.current is not None
+    tensors = shared.sd_model.state_dict()
+    assert {"model.diffusion_model.input_blocks.0.0.weight", "first_stage_model.decoder.conv_in.weight"} <= tensors.keys()
+    with pytest.raises(WebuiError, match="was made in memory"):
+        sd_models.load_model(info, already_loaded_state_dict=tensors)
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "DDIM", "UniPC"])

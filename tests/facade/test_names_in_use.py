@@ -21,6 +21,16 @@ def test_modules_are_reached_through_each_other(a1111: App) -> None:
     assert not hasattr(shared, "no_such_module") and not hasattr(shared, "facade")
 
 
+def test_parts_of_a_package_are_there_by_attribute(a1111: App) -> None:
+    """An extension derives from ``uni_pc.sampler.UniPCSampler`` while it is imported."""
+    from modules.models.diffusion import uni_pc
+
+    class Mine(uni_pc.sampler.UniPCSampler):
+        pass
+
+    assert Mine.__mro__[1].__name__ == "UniPCSampler" and uni_pc.uni_pc.__name__ == "modules.models.diffusion.uni_pc.uni_pc"
+
+
 def test_everything_of_processing_brings_what_a1111s_file_imports(a1111: App) -> None:
     """An extension that takes ``from modules.processing import *`` has ``shared`` and ``devices`` of it."""
     from modules import shared

@@ -4,12 +4,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import gradio
 import pytest
 from PIL import Image
 
+from modules.a1111.script_controls import described
 from modules.a1111.script_host import install_scripts
 from modules.imaging.tiles import fitting_overlap, tiling
 from tests.conftest import RunningServer
@@ -46,6 +48,13 @@ def test_the_arguments_are_a1111s(fake_server: RunningServer) -> None:
         for one, other in zip(found["args"], theirs["args"]):
             if theirs["name"] == "x/y/z plot" and one["label"].endswith("type"):
                 assert one["choices"] == other["choices"]
+
+
+def test_a_controls_value_can_be_sent_back_as_the_argument() -> None:
+    """An extension's State({}) came as the text "{}", and what was sent back so made its script fail."""
+    for value in ({}, {"a": [1, None, {"b": 0.5}]}, ["x"], 3, "text", None, True):
+        assert described(gradio.State(value))["value"] == value
+    assert json.dumps(described(gradio.State({"folder": Path("x"), 1: (2,)}))["value"]) == '{"folder": "x", "1": [2]}'
 
 
 def test_scripts_are_asked_for_as_in_a1111(fake_server: RunningServer) -> None:
