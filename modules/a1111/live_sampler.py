@@ -50,7 +50,6 @@ class LiveSampler:
             cfg.p, cfg.steps, cfg.step = p, p.steps, 0
             cfg.mask, cfg.nmask = getattr(p, "mask", None), getattr(p, "nmask", None)
         self._state = _replaced(self.made, "callback_state", _OWN_STATE)
-        self._combine = _replaced(cfg, "combine_denoised", _OWN_COMBINE)
         self._forward = _replaced(cfg, "forward", _OWN_FORWARD)
         for name, own in _OWN_METHODS.items():
             if (other := _replaced(self.made, name, own)) is not None:
@@ -85,17 +84,18 @@ class LiveSampler:
             cfg.step, cfg.total_steps = call.step, call.total_steps
 
     def combined(self, call: DenoiserCall, rows: Tensor, weights: Sequence[Sequence[tuple[int, float]]], scale: float) -> Tensor | None:
-        """x0 by the replaced ``combine_denoised``; None where none was replaced, or it failed."""
-        if self._combine is None:
+        """x0 by the replaced ``combine_denoised``; None where none was replaced, or it failed. Some replace it in a callback of the pass, so each call looks."""
+        combine = _replaced(getattr(self.made, "model_wrap_cfg", None), "combine_denoised", _OWN_COMBINE)
+        if combine is None:
             return None
         if call.uncond is None:                     # A1111 hands each image's first part as its uncond row then
             rows, scale = torch.cat([rows, torch.stack([rows[parts[0][0]] for parts in weights])]), 1.0
         uncond = call.cond[: len(weights)] if call.uncond is None else call.uncond
-        with _answered_by(self._combine, "combine_denoised"):
-            found = self._combine(rows, [list(parts) for parts in weights], uncond, scale)
+        with _answered_by(combine, "combine_denoised"):
+            found = combine(rows, [list(parts) for parts in weights], uncond, scale)
             if isinstance(found, Tensor) and found.shape == (len(weights), *rows.shape[1:]):
                 return found
-            _note(self._combine, "combine_denoised", "it gave no latents of the batch's shape, and was passed over")
+            _note(combine, "combine_denoised", "it gave no latents of the batch's shape, and was passed over")
         return None
 
     def prediction(self, predictor: Any) -> Any:

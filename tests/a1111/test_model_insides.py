@@ -150,6 +150,13 @@ def test_the_models_call_goes_through_what_stands_around_it(app: App, plain: byt
     assert heard(app)[0][0] == "CompVisTimestepsDenoiser"
 
 
+def test_guidance_that_a_callback_replaces_acts_from_its_own_step_on(app: App, plain: bytes) -> None:
+    """Perturbed-attention guidance is put there so; here it leaves the negative prompt's prediction alone."""
+    found = drawn(app, "guided by a callback")
+    assert not found.comments and np.abs(pixels(found) - pixels(drawn(app, "", prompt="blurry", cfg_scale=1))).max() <= 1
+    assert drawn(app, "").images[0].picture.tobytes() == plain
+
+
 def test_mergers_read_the_models_tensors_and_load_the_checkpoint_they_name(app: App, plain: bytes) -> None:
     from modules import sd_models, shared
 

@@ -186,6 +186,8 @@ def once_more(model, x, sigma, params):
 def before(params):
     if asked[0].startswith("once more"):
         heard[:] = [params]
+    if asked[0] == "guided by a callback":
+        params.denoiser.combine_denoised = lambda x_out, conds_list, uncond, cond_scale: x_out[-len(conds_list):]
     if asked[0] == "once more outside":
         inner = params.denoiser.inner_model
         level = inner.sigma_to_t(params.sigma) if "Timesteps" in type(inner).__name__ else params.sigma
