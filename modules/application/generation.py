@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -26,6 +25,7 @@ from modules.application.room import loaded_with_room, make_room
 from modules.application.run_facts import FactsWriter, ModelFacts
 from modules.application.settings_rules import check_overrides
 from modules.application.settings_store import OverlaidSettings
+from modules.application.vae_in_use import vae_left_out, with_vae
 from modules.engine.adapters import NetworkSwitch
 from modules.engine.cost import work_of
 from modules.engine.extra_networks import take_out_tags
@@ -39,8 +39,7 @@ from modules.families.table import family_named
 from modules.files.resolver import safe_join
 from modules.jobs.job import Job, JobState
 from modules.library.model_file import ModelFile
-from modules.library.vae_choice import AUTOMATIC
-from modules.schema.errors import CannotLoad, InvalidValue, JobSetAside, NoCheckpoint, UnknownName
+from modules.schema.errors import InvalidValue, JobSetAside, NoCheckpoint, UnknownName
 from modules.schema.param import put
 from modules.schema.request import Img2ImgRequest, Request, Txt2ImgRequest
 
@@ -130,27 +129,13 @@ def _runs(model: ModelFile) -> bool:
 
 
 def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Components:
-    """``model`` with the VAE that the settings ask for; on the worker thread only. Raises CannotLoad, OutOfMemory.
-
-    A VAE that is damaged, or of another kind of model, is left out as one that is gone is.
-    """
-    def load(vae: str) -> Components:
+    """``model`` with the VAE that the settings ask for, or its own where that cannot be used; on the worker thread only. Raises CannotLoad, OutOfMemory."""
+    def load(vae: str, setting_beats_card: bool) -> Components:
         return app.quick_vaes.put_in(app.checkpoints.load(
-            model, vae=vae, setting_beats_card=settings.get("sd_vae_overrides_per_model_preferences"), keep=settings.get("sd_checkpoints_limit"),
+            model, vae=vae, setting_beats_card=setting_beats_card, keep=settings.get("sd_checkpoints_limit"),
             others_in_ram=settings.get("sd_checkpoints_keep_in_cpu"), policy=job_policy(app, settings)), settings)
 
-    name = AUTOMATIC if missing_vae(app, settings) else settings.get("sd_vae")
-    try:
-        return load(name)
-    except CannotLoad as error:
-        if not _names_a_vae(app, name) or Path(error.path) != app.catalogue.find_vae(name).path:
-            raise
-        log.warning("%s The checkpoint's own VAE is used.", error)
-        return load("None")
-
-
-def _names_a_vae(app: App, name: str) -> bool:
-    return name not in (AUTOMATIC, "None", "") and not app.flags.vae_path
+    return with_vae(app, model, settings, load)
 
 
 def with_checkpoints(app: App, resolved: ResolvedRequest, *, hashing: bool = False) -> ResolvedRequest:
@@ -182,23 +167,6 @@ def _source(app: App, work: PictureWork, settings: SettingsView) -> Callable[[st
         return components
 
     return load
-
-
-def missing_vae(app: App, settings: SettingsView, loaded: Components | None = None) -> str:
-    """A sentence where the VAE of the settings is gone, or was not fit for what is ``loaded``, else "".
-
-    Then, as in A1111, the picture is made with what fits the checkpoint.
-    """
-    name = settings.get("sd_vae")
-    if not _names_a_vae(app, name):
-        return ""
-    try:
-        found = app.catalogue.find_vae(name)
-    except UnknownName as error:
-        return f"{error} The checkpoint's own VAE was used."
-    if loaded is not None and loaded.vae_file is None and settings.get("sd_vae_overrides_per_model_preferences"):
-        return f"The VAE {found.path.name!r} cannot be used with this checkpoint: it is damaged, or of another kind of model. The checkpoint's own VAE was used."
-    return ""
 
 
 def runners(app: App) -> dict[str, Callable[[Job], tuple[Any, dict[str, Any]]]]:
@@ -253,7 +221,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     work.say("Loading the checkpoint")
     model = chosen_checkpoint(app, work.checkpoint, strict=True)
     components, tight = loaded_with_room(app, lambda: load_checkpoint(app, model, settings))
-    models, no_vae = _model_facts(app, model, components, settings), missing_vae(app, settings, components)
+    models, no_vae = _model_facts(app, model, components, settings), vae_left_out(app, model, settings, components)
     work.say("")
     upscalers = app.upscalers.for_job(settings, work.say, work.cancel)
     resolved = with_checkpoints(app, resolve(request, settings, upscalers), hashing=True)

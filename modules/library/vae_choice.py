@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from modules.library.card import read_card
 from modules.library.catalogue import Catalogue
 from modules.library.model_file import ModelFile
+from modules.schema.errors import UnknownName
 
 AUTOMATIC, OWN = "Automatic", "None"
 
@@ -35,7 +37,8 @@ def choose_vae(
         if preferred == OWN:
             return None
         if preferred not in ("", AUTOMATIC):
-            return catalogue.find_vae(preferred)
+            with suppress(UnknownName):         # gone: as in A1111 the card has said nothing
+                return catalogue.find_vae(preferred)
     if explicit:
         return None if setting.strip() == OWN else catalogue.find_vae(setting)
     return vae_beside(catalogue.vaes(), checkpoint)

@@ -64,3 +64,19 @@ def test_the_picture_is_that_without_it_and_it_is_said(app: App, values: dict[st
 def test_an_embedding_of_another_family_is_words_and_is_said(app: App) -> None:
     outcome = draw(app, prompt="a foreign cat")
     assert len(outcome.images) == 1 and any("foreign" in comment for comment in outcome.comments)
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing that a VAE begins with"])
+def test_a_damaged_vae_beside_the_checkpoint_costs_a_sentence(app: App, content: bytes) -> None:
+    """Nobody chose it: "Automatic" takes what begins with the checkpoint's name."""
+    whole = draw(app)
+    beside = Path(app.catalogue.checkpoints()[0].path).with_suffix(".vae.pt")
+    beside.write_bytes(content)
+    try:
+        app.catalogue.refresh()
+        outcome = draw(app)
+    finally:
+        beside.unlink()
+        app.catalogue.refresh()
+    assert any(f"The VAE {beside.name!r} cannot be used" in comment and "own VAE was used" in comment for comment in outcome.comments)
+    assert (np.asarray(outcome.images[0].picture) == np.asarray(whole.images[0].picture)).all()
