@@ -21,7 +21,7 @@ from modules.engine.hypernetworks import HYPERNET_KIND, HypernetworkHooks
 from modules.loading.embeddings import Embedding
 from modules.loading.hypernetwork import HypernetworkShelf
 from modules.loading.lora import Lora, LoraShelf
-from modules.loading.lora_kinds import LayerChange, layer_change
+from modules.loading.lora_kinds import LayerChange, fault_of, layer_change
 from modules.loading.lora_names import TEXT_KEYS, layer_keys
 from modules.loading.transformer_names import SWAPPED, original_layers
 from modules.schema.errors import CannotLoad, InvalidValue
@@ -233,13 +233,21 @@ def _swaps(loaded: Sequence[LoadedLora], components: Components) -> tuple[list[_
             comments.append(f"The LoRA {each.request.name!r} was left out: it was trained for {foreign}, and this checkpoint is {components.family.name}.")
             continue
         failed = [key for key, parts in each.lora.layers.items() if not _change(each.request, key, parts, layers, swaps, device)]
-        if len(failed) == len(each.lora.layers):
-            comments.append(f"The LoRA {each.request.name!r} changes nothing in this checkpoint: it was trained for another kind of model "
-                            f"than {components.family.name}.")
-        elif failed:
-            comments.append(f"{len(failed)} of the {len(each.lora.layers)} layers of the LoRA {each.request.name!r} do not fit this checkpoint "
-                            f"and were left out (the first: {failed[0]}).")
+        if failed:
+            comments.append(_left_out(each, failed, components.family.name))
     return list(swaps.values()), comments
+
+
+def _left_out(each: LoadedLora, failed: Sequence[str], family: str) -> str:
+    """The sentence about layers that change nothing: what is wrong with the file itself, else that it is for another model."""
+    name, layers = repr(each.request.name), each.lora.layers
+    faults = [(key, fault) for key in failed if (fault := fault_of(layers[key]))]
+    if len(failed) < len(layers):
+        first = f"{faults[0][0]}: {faults[0][1]}" if faults else failed[0]
+        return f"{len(failed)} of the {len(layers)} layers of the LoRA {name} do not fit this checkpoint and were left out (the first: {first})."
+    if faults:
+        return f"The LoRA {name} changes nothing: its file is damaged or incomplete (layer {faults[0][0]}: {faults[0][1]})."
+    return f"The LoRA {name} changes nothing in this checkpoint: it was trained for another kind of model than {family}."
 
 
 def _other_family(lora: Lora, layers: Mapping[str, tuple[nn.Module, ...]]) -> str:

@@ -39,6 +39,23 @@ def layer_change(parts: Parts, weight: Tensor, rank: int | None = None) -> Layer
     return None
 
 
+def fault_of(parts: Parts) -> str:
+    """What keeps a layer's parts from being a network's for any layer, in words ("its alpha holds 3 values"); "" where nothing does."""
+    if not any(all(name in parts for name in needed) for needed, _ in _FORMS):
+        return f"its tensors ({', '.join(sorted(parts))[:100]}) are not all that such a network has"
+    empty = next((name for name, tensor in parts.items() if not tensor.numel()), None)
+    if empty is not None:
+        return f"its {empty} is empty"
+    several = next((name for name in ("alpha", "scale") if name in parts and parts[name].numel() > 1), None)
+    if several is not None:
+        return f"its {several} holds {parts[several].numel()} values"
+    up, down = parts.get("lora_up.weight"), parts.get("lora_down.weight")
+    if up is None or down is None or "lora_mid.weight" in parts:
+        return ""
+    ranks = up.numel() // (up.shape or [1])[0], (down.shape or [1])[0]
+    return "" if ranks[0] == ranks[1] else f"its halves are of rank {ranks[0]} and {ranks[1]}"
+
+
 class _Raw(NamedTuple):
     change: Tensor
     dimension: int | None = None        # what alpha is divided by

@@ -39,6 +39,11 @@ def shelf(tmp_path):
         "not-numbers": layer("lora_unet_conv_in", UP * float("nan")),
         "bias": {"diffusion_model.conv_in.diff_b": torch.ones(4)},
         "bias-too": layer("lora_unet_conv_in") | {"lora_unet_conv_in.diff_b": torch.ones(4) * 3},
+        "no-down": {"lora_unet_conv_in.lora_up.weight": UP.clone(), "lora_unet_conv_in.alpha": torch.tensor(1.0)},
+        "rank-0": layer("lora_unet_conv_in", torch.ones(4, 0), torch.ones(0, 4)),
+        "two-alphas": layer("lora_unet_conv_in") | {"lora_unet_conv_in.alpha": torch.ones(2)},
+        "odd-halves": layer("lora_unet_conv_in", torch.ones(4, 3)),
+        "half-whole": layer("lora_unet_conv_in") | {"lora_unet_conv_out.lora_up.weight": UP.clone()},
         "full": {"lora_unet_conv_in.diff": torch.ones(4, 4), "lora_unet_conv_in.diff_b": torch.ones(4)},
     }
     for name, tensors in files.items():
@@ -111,6 +116,11 @@ def test_they_are_taken_out_after_an_error_too(shelf):
         ("<lora:not-numbers:1>", "'not-numbers' was left out. Cannot load"),
         ("<lora:part:1>", "1 of the 2 layers of the LoRA 'part' do not fit this checkpoint and were left out (the first: unet_other)"),
         ("<lora:wide:1>", "the first: unet_conv_out"),
+        ("<lora:no-down:1>", "its file is damaged or incomplete (layer unet_conv_in: its tensors (alpha, lora_up.weight) are not all"),
+        ("<lora:rank-0:1>", "damaged or incomplete (layer unet_conv_in: its lora_down.weight is empty)"),
+        ("<lora:two-alphas:1>", "damaged or incomplete (layer unet_conv_in: its alpha holds 2 values)"),
+        ("<lora:odd-halves:1>", "damaged or incomplete (layer unet_conv_in: its halves are of rank 3 and 1)"),
+        ("<lora:half-whole:1>", "left out (the first: unet_conv_out: its tensors (lora_up.weight) are not all"),
         ("<lora:both:x>", "no strength"),
         ("<hypernet:a:1>", "The hypernetwork 'a' was not found"),
         ("<other:a:1>", "<other:..> was left out"),
