@@ -17,7 +17,7 @@ from modules.a1111.places import script_path
 from modules.a1111.sampler_list import take_up_added
 from modules.extension_host.load_scripts import ScriptFile, list_scripts, load_scripts
 from modules.files.atomic import write_json
-from modules.files.storage import StorageError
+from modules.files.storage import StorageError, hindrance
 
 log = logging.getLogger(__name__)
 Take = Callable[[ModuleType, ScriptFile], Any]
@@ -70,7 +70,7 @@ def _make_folders() -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            log.info("the folder %s could not be made: %s", folder, error)
+            log.info("the folder %s could not be made: %s", folder, hindrance(folder) or error)
 
 
 def model_was_loaded() -> None:

@@ -123,6 +123,21 @@ def host_mark() -> str:
     return f"{crc32(socket.gethostname().encode()):08x}"
 
 
+def hindrance(folder: Path) -> str:
+    """What stands in the way of a folder, where it or one above it is no folder, in words; "" where nothing does.
+
+    The system's own word for a link to nothing is "File exists".
+    """
+    for each in (folder, *folder.parents):
+        if each.is_dir():
+            return ""
+        if each.is_symlink() and not each.exists():
+            return f"{each} is a link to {os.readlink(each)}, which is not there"
+        if each.exists():
+            return f"{each} is a file"
+    return ""
+
+
 def explain(error: OSError, path: Path) -> StorageError:
     """The sentence for a failed write of ``path``."""
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
@@ -132,6 +147,6 @@ def explain(error: OSError, path: Path) -> StorageError:
     if error.errno == errno.ENAMETOOLONG:
         return StorageError(f"The name is too long for this file system: {path}.", "Choose a shorter file name pattern in Settings.")
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
-        return StorageError(f"{path.parent} is not a usable folder ({error.strerror}): {path.name} was not written.",
+        return StorageError(f"{path.parent} is not a usable folder ({hindrance(path.parent) or error.strerror}): {path.name} was not written.",
                             "Choose another folder in Settings.")
     return StorageError(f"{path} was not written: {error.strerror or error}.", "Check the disk, or let pictures go to another one: their folders are in Settings.")

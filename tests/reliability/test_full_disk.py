@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from modules.files.storage import TEMP_PREFIX
+from modules.files.atomic import write_text
+from modules.files.storage import TEMP_PREFIX, StorageError, hindrance
 from modules.gradio_ui.finished import ShownImage
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.jobs.job import JobState
@@ -102,6 +103,18 @@ def test_the_output_folder_goes_away_in_the_middle(instead: str, fake_server: Ru
     assert len(pictures) == 3
     assert "not a usable folder" in said if instead == "a file" else not said
     assert len(asked(fake_server)[0]) == 1
+
+
+@pytest.mark.parametrize(("above", "said"), [("link", "is a link to nowhere, which is not there"), ("file", "is a file"), ("fine", "")])
+def test_what_stands_where_a_folder_should_is_named(above: str, said: str, tmp_path: Path) -> None:
+    """The system says "File exists" of a link to nothing."""
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "fine").mkdir()
+    assert hindrance(tmp_path / above / "Lora") == (f"{tmp_path / above} {said}" if said else "")
+    if above == "file":
+        with pytest.raises(StorageError, match=said):
+            write_text(tmp_path / above / "Lora" / "card.txt", "x")
 
 
 def test_others_jobs_go_on(fake_server: RunningServer) -> None:
