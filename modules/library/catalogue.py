@@ -144,7 +144,7 @@ class Catalogue:
             return checkpoints[0]
         found = find(checkpoints, text)
         if found is None:
-            raise UnknownName("checkpoint", text, [model.title for model in checkpoints])
+            raise UnknownName("checkpoint", text, [model.title for model in checkpoints if model.size and not model.why_not] or [model.title for model in checkpoints])
         return found
 
     def find_vae(self, text: str) -> ModelFile:
@@ -152,7 +152,7 @@ class Catalogue:
         vaes = self.vaes()
         found = find(vaes, text)
         if found is None:
-            raise UnknownName("VAE", text, ["Automatic", "None", *(vae.path.name for vae in vaes)])
+            raise UnknownName("VAE", text, ["Automatic", "None", *(vae.path.name for vae in vaes if vae.size and not vae.damage)])
         return found
 
     def hash_of(self, model_file: ModelFile) -> str:

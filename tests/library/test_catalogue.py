@@ -236,6 +236,18 @@ def test_five_thousand_files_are_listed_in_two_seconds_on_a_second_start(tmp_pat
     assert time.thread_time() - started < 2
 
 
+def test_only_files_that_can_be_used_are_suggested(catalogue: Catalogue, folder: Path) -> None:
+    (folder / "v10x.safetensors").write_bytes(b"")
+    (folder / "v10x.vae.pt").write_bytes(b"")
+    model(folder / "v10.vae.safetensors")
+    catalogue.refresh()
+    with pytest.raises(UnknownName, match=r"Did you mean 'v10.safetensors") as checkpoint:
+        catalogue.find_checkpoint("v10xy.safetensors")
+    with pytest.raises(UnknownName, match=r"Did you mean 'v10.vae.safetensors'") as vae:
+        catalogue.find_vae("v10xy.vae.safetensors")
+    assert "'v10x" not in f"{checkpoint.value.remedy} {vae.value.remedy}"
+
+
 def test_the_vae_is_chosen_by_a1111s_rules(catalogue: Catalogue, folder: Path, tmp_path: Path) -> None:
     checkpoint = catalogue.find_checkpoint("v10.safetensors")
     assert choose_vae(catalogue, checkpoint) is None
@@ -256,6 +268,8 @@ def test_the_vae_is_chosen_by_a1111s_rules(catalogue: Catalogue, folder: Path, t
     assert chosen() == "other.safetensors"
     assert chosen("None") is None
     assert chosen("None", setting_beats_card=False) == "other.safetensors"
+    (folder / "v10.json").write_text(json.dumps({"vae": "gone.safetensors"}))
+    assert chosen() == "v10.vae.safetensors", "a card that names what is gone says nothing"
     fixed = choose_vae(catalogue, checkpoint, "None", fixed=other)
     assert fixed and fixed.path == other
 
