@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from modules.jobs.job import Job, JobState, is_whole
+from modules.jobs.ledger import Ledger
 from modules.jobs.store import JobStore
 from modules.schema.errors import Busy, InvalidValue, WebuiError
 
@@ -48,6 +49,7 @@ class JobQueue:
     def __init__(self, store: JobStore, runners: MutableMapping[str, Runner], *, max_pending: int = MAX_PENDING) -> None:
         """runners: kind -> function; looked up when a job starts, so the mapping may be filled later."""
         self._store = store
+        self._ledger = Ledger(store, lambda: [each.id for each in self.pending()])
         self._runners = runners
         self._max_pending = max_pending
         self._pending: deque[Job] = deque()
@@ -92,9 +94,9 @@ class JobQueue:
                 raise QueueFull(f"{len(self._pending)} jobs are waiting, and no more fit in the queue.", "Try again when some are done.")
             if (known := self._recent.get(job.id)) is not None and not known.is_over:
                 raise InvalidValue(f"The task id {job.id!r} belongs to a job that is not over.", "Use another id.", field="force_task_id")
-            self._to_store(self._store.add, job)
             self._pending.append(job)
             self._remember(job)
+            self._ledger.add(job)
             self._change.notify_all()
         return job
 
@@ -198,7 +200,7 @@ class JobQueue:
             if self._running is not None:
                 self._running.cancel.pause() if paused else self._running.cancel.resume()
             self._change.notify_all()
-        self._to_store(lambda _job: self._store.set_fact(PAUSED, "yes" if paused else ""), None)
+        self._ledger.change(lambda: self._store.set_fact(PAUSED, "yes" if paused else ""))
 
     def move(self, job_id: str, place: int) -> bool:
         """Put a waiting job at ``place`` (1: next), the others close up; False when it does not wait."""
@@ -209,7 +211,7 @@ class JobQueue:
             self._pending.remove(job)
             self._pending.insert(max(0, min(place - 1, len(self._pending))), job)
             ids = [each.id for each in self._pending]
-            self._to_store(lambda _job: self._store.reorder(ids), job)
+            self._ledger.change(lambda: self._store.reorder(ids))
         return True
 
     def retry(self, job_id: str) -> Job | None:
@@ -239,12 +241,12 @@ class JobQueue:
             return False
         with self._change:
             self._recent.pop(job_id, None)
-        self._to_store(lambda _job: self._store.remove(job_id), job)
+        self._ledger.change(lambda: self._store.remove(job_id))
         return True
 
     def keep(self, job: Job) -> None:
         """Write down how a running job stands, so that its ``summary`` survives a crash."""
-        self._to_store(self._store.save, job)
+        self._ledger.save(job)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Interrupt the running job, keep the waiting ones for the next start, end the worker, close the store.
@@ -260,8 +262,9 @@ class JobQueue:
             self._worker.join(timeout)
         if self._worker is not None and self._worker.is_alive():
             if (running := self._running) is not None:
-                self._to_store(self._store.save, replace(running, state=JobState.INTERRUPTED, finished=time.time(), _listeners=[]))
+                self._ledger.save(replace(running, state=JobState.INTERRUPTED, finished=time.time(), _listeners=[]))
             return False
+        self._ledger.settle()
         self._store.close()
         return True
 
@@ -287,7 +290,7 @@ class JobQueue:
 
     def _run(self, job: Job) -> None:
         job.state, job.started, job.attempts = JobState.RUNNING, time.time(), job.attempts + 1
-        self._to_store(self._store.save, job)
+        self._ledger.save(job)
         state, failure = self._run_kind(job)
         self._finish(job, state, error=_sentence(failure) if failure else None, failure=failure)
 
@@ -319,7 +322,7 @@ class JobQueue:
             if self._running is job:
                 self._running = None
         job.progress.drop_previews()
-        self._to_store(self._store.save, job)
+        self._ledger.save(job)
         with self._change:
             self._remember(job)
             self._forget_old()
@@ -337,14 +340,7 @@ class JobQueue:
         for job in over[:-KEEP_IN_MEMORY]:
             del self._recent[job.id]
         if len(over) > KEEP_IN_MEMORY:
-            self._to_store(lambda _job: self._store.trim(), over[-1])
-
-    def _to_store(self, write: Callable[[Any], None], job: Job | None) -> None:
-        try:
-            write(job)
-        except Exception as error:      # a full disk, or what no file can hold, must not stop the work in memory
-            what = f"job {job.id}" if job else "a change of the queue"
-            log.error("%s is not written to the queue's file (%s): it will not survive a restart", what, error)
+            self._ledger.change(self._store.trim)
 
     def _from_store(self, read: Callable[[], T]) -> T | None:
         try:

@@ -78,11 +78,12 @@ class JobStore:
             "UPDATE jobs SET payload=? WHERE id=?", [(json.dumps(without_pictures(payload)), id) for id, payload in payloads])
 
     def reorder(self, ids: Sequence[str]) -> None:
-        """Give waiting jobs the places that they hold together, in this order."""
+        """Give waiting jobs the places that they hold together, in this order; ids that are not in the store are passed over."""
         with self._lock, self._connection:
             marks = ",".join("?" * len(ids))
-            rows = self._connection.execute(f"SELECT place FROM jobs WHERE state='queued' AND id IN ({marks}) ORDER BY place", list(ids)).fetchall()
-            pairs = [(place, id) for (place,), id in zip(rows, ids)]
+            rows = self._connection.execute(f"SELECT place, id FROM jobs WHERE state='queued' AND id IN ({marks}) ORDER BY place", list(ids)).fetchall()
+            stored = {id for _place, id in rows}
+            pairs = [(place, id) for (place, _id), id in zip(rows, [each for each in ids if each in stored])]
             self._connection.executemany("UPDATE jobs SET place=? WHERE id=?", [(-place, id) for place, id in pairs])   # places are unique
             self._connection.executemany("UPDATE jobs SET place=? WHERE id=?", pairs)
 

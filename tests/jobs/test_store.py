@@ -176,6 +176,34 @@ def test_a_file_that_cannot_be_written_stops_no_start_and_keeps_what_waits(troub
     store.close()
 
 
+def test_what_came_while_the_file_was_locked_is_written_when_it_no_longer_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its place, and what was finished meanwhile as finished; what no file can hold keeps nothing else from being written."""
+    monkeypatch.setattr("modules.jobs.store.PATIENCE", (0.05, 0.05))
+    path, go = tmp_path / "jobs.sqlite3", threading.Event()
+    store, _ = open_store(path)
+    queue = JobQueue(store, {"k": lambda job: (go.wait(20), {"drawn": job.id})})
+    queue.start()
+    first = queue.submit("k", {}, id="first")
+    while queue.running() is None:
+        time.sleep(0.005)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    queue.submit("k", {"n": object()}, id="unwritable")
+    queue.submit("k", {}, id="while locked")
+    queue.interrupt("unwritable")
+    queue.pause()
+    go.set()
+    queue.wait(first, 10)
+    other.close()
+    queue.submit("k", {}, id="later")
+    reader = JobStore(str(path))            # as the next start would find it, were the server killed now
+    found = reader.find("first")
+    assert found and found.state is JobState.DONE and found.summary == {"drawn": "first"}
+    assert [job.id for job in reader.recover()] == ["while locked", "later"]
+    reader.close()
+    queue.close(5)
+
+
 def test_a_short_lock_at_the_start_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modules.jobs.store.PATIENCE", (0.05, 5.0))
     store, _ = open_store(tmp_path / "jobs.sqlite3")
