@@ -112,10 +112,15 @@ class Downloads:
             return self._change(download_id, state="stopped", there=into.size)
         self._change(download_id, state="running", there=into.size, licence=licence_of(source, local_allowed=local, hub=self.hub))
         try:
-            fetch_file(source, into, local_allowed=local, sha256=sha256, on_bytes=lambda there, total: self._change(download_id, there=there, total=total),
-                       is_stopped=lambda: download_id in self._stopped)  # fmt: skip
-            _look_into(into)
-            into.publish()
+            with into.alone() as alone:
+                if not alone:
+                    raise DownloadFailed(f"Another server is downloading {final.name} into {final.parent}.", "Wait for it, or give this one another name.")
+                if final.exists():
+                    raise FileExistsError
+                fetch_file(source, into, local_allowed=local, sha256=sha256, on_bytes=lambda there, total: self._change(download_id, there=there, total=total),
+                           is_stopped=lambda: download_id in self._stopped)  # fmt: skip
+                _look_into(into)
+                into.publish()
         except Stopped:
             return self._change(download_id, state="stopped", there=into.size, message="Stopped; the same download goes on from here.")
         except FileExistsError:

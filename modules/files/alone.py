@@ -30,6 +30,32 @@ def alone_with(path: Path) -> Iterator[None]:
             os.close(handle)            # that unlocks too
 
 
+@contextmanager
+def only_one(lock: Path) -> Iterator[bool]:
+    """Whether this block runs alone: False while another process or thread is in one of the same ``lock``. Nobody waits, and a killed process lets go.
+
+    lock: a file for nothing else, which is gone afterwards. True too where there can be none: what is written beside it will say why.
+    """
+    handle = None
+    with suppress(OSError):
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    alone = handle is None or _locked(handle)
+    try:
+        yield alone
+    finally:
+        if handle is not None:
+            if alone and os.name != "nt":       # before it is unlocked: nobody else's file goes
+                _remove(lock)
+            os.close(handle)
+            if alone and os.name == "nt":       # an open file stays there
+                _remove(lock)
+
+
+def _remove(lock: Path) -> None:
+    with suppress(OSError):
+        lock.unlink()
+
+
 def _opened(folder: Path) -> int | None:
     with suppress(OSError):
         if os.name == "nt":             # has no folders that can be opened

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from modules.files.alone import only_one
 from modules.files.atomic import write_text
 from modules.files.storage import DISK, Storage, explain
 
-SUFFIX, ORIGIN_SUFFIX = ".part", ".part.from"
+SUFFIX, ORIGIN_SUFFIX, LOCK_SUFFIX = ".part", ".part.from", ".part.lock"
 _LONGEST_ORIGIN = 10_000
 
 
@@ -37,6 +40,14 @@ class PartialFile:
                 return file.read(_LONGEST_ORIGIN)
         except OSError:
             return ""
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether nobody else, another server with the same folder say, lets it grow while this block runs."""
+        with suppress(OSError):
+            self._storage.make_folder(self.final.parent)
+        with only_one(self.final.with_name(self.final.name + LOCK_SUFFIX)) as alone:
+            yield alone
 
     def open(self, *, anew: bool, origin: str = "") -> BinaryIO:
         """For writing at its end; anew: it is emptied first, and ``origin`` is remembered."""

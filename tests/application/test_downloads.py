@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from modules.application.downloads import Download, Downloads
+from modules.files.partial import PartialFile
 from modules.schema.errors import InvalidValue
 
 HEADER = json.dumps({"a": {"dtype": "U8", "shape": [3_000_000], "data_offsets": [0, 3_000_000]}}).encode()
@@ -116,6 +117,17 @@ def test_one_that_broke_off_goes_on_where_it_stopped(downloads: Downloads, addre
     found = ended(downloads, f"{address}/broken/model.safetensors", "lora", name="mine.safetensors")
     assert found.state == "done" and (tmp_path / "Lora" / "mine.safetensors").read_bytes() == MODEL
     assert Server.ranges == ["", f"bytes={len(MODEL) // 2}-"]
+
+
+def test_two_servers_do_not_write_one_file(downloads: Downloads, address: str, tmp_path: Path) -> None:
+    into = PartialFile(tmp_path / "Lora" / "a.safetensors")
+    with into.alone(), into.open(anew=True) as file:
+        into.write(file, b"of the other server")
+        found = ended(downloads, f"{address}/model.safetensors", "lora", name="a.safetensors")
+    assert found.state == "failed" and "Another server is downloading a.safetensors" in found.message
+    assert into.path.read_bytes() == b"of the other server"
+    assert ended(downloads, f"{address}/model.safetensors", "lora", name="a.safetensors").state == "done"
+    assert [path.name for path in (tmp_path / "Lora").iterdir()] == ["a.safetensors"]
 
 
 def test_half_of_one_file_is_never_half_of_another(downloads: Downloads, address: str, tmp_path: Path) -> None:
