@@ -28,6 +28,7 @@ from modules.engine.describe_tools import DescribeTools
 from modules.engine.restore_faces import FaceTools
 from modules.engine.styles import set_aside_damaged
 from modules.extension_host.host import ExtensionHost
+from modules.extension_host.install import clear_abandoned
 from modules.files.atomic import sweep_temporaries, sweep_trees
 from modules.imaging.save import NumberBook
 from modules.jobs.job import Job
@@ -105,7 +106,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
     runners |= with_batches(app, generation.runners(app)) | extras.runners(app) | merging.runners(app)
     register_builtin_pages(app)
     settings.on_change("list_hidden_files", lambda _value: catalogue.refresh())
-    _sweep_all_later([*_picture_folders(paths, settings), paths.models_dir, paths.data_dir / "config_states"])
+    _sweep_all_later([*_picture_folders(paths, settings), paths.models_dir, paths.data_dir / "config_states"], paths.data_dir / "extensions")
     if start:
         app.jobs.start()
     return app
@@ -163,9 +164,14 @@ def _picture_folders(paths: Paths, settings: SettingsStore) -> list[Path]:
     return [paths.outputs_dir, *(paths.output_folder(text) for key in sorted(FOLDERS) if (text := settings.get(key)))]
 
 
-def _sweep_all_later(roots: list[Path]) -> None:
+def _sweep_all_later(roots: list[Path], extensions: Path) -> None:
     """What a killed server may have left anywhere below the folders that it writes to; 100,000 pictures there do not make the start longer."""
-    threading.Thread(target=sweep_trees, args=(roots,), name="sweep", daemon=True).start()
+    threading.Thread(target=_swept, args=(roots, extensions), name="sweep", daemon=True).start()
+
+
+def _swept(roots: list[Path], extensions: Path) -> None:
+    sweep_trees(roots)
+    clear_abandoned(extensions)
 
 
 def _folders_written_to(paths: Paths) -> list[Path]:

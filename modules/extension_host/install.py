@@ -16,12 +16,14 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from modules.extension_host.git_facts import plain_address, remote_of
+from modules.files.alone import only_one
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import Flags
 from modules.schema.own_hosts import is_own_host
 
 SECONDS = 600
 _UNDER_WAY = ".installing-"         # begins the name of a folder that is not looked at yet
+_LOCK = ".lock"                     # in it, held while it is worked in
 _FULL = "No space left on device"   # git's and the system's words, in English
 _ABANDONED = 24 * 3600.0            # seconds after which nobody can be at work in one
 SCHEMES = ("https", "http", "ssh", "git")
@@ -158,7 +160,7 @@ def install_from_path(source: Path, folder: Path, *, name: str = "", branch: str
 def _prepared(folder: Path) -> Iterator[Path]:
     """A folder for what is not whole yet, gone afterwards. Raises WebuiError where ``folder`` takes nothing."""
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=_UNDER_WAY, ignore_cleanup_errors=True) as temporary:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=_UNDER_WAY, ignore_cleanup_errors=True) as temporary, only_one(Path(temporary) / _LOCK):
             yield Path(temporary)
     except OSError as error:
         raise _refused(folder, error) from error
@@ -197,15 +199,22 @@ def _new_folder(folder: Path, name: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _refused(folder, error) from error
-    _clear(folder)
+    clear_abandoned(folder)
     return folder / name
 
 
-def _clear(folder: Path) -> None:
-    """Take away what an installation left whose server was killed; one that is still under way, of another server say, is younger."""
+def clear_abandoned(folder: Path) -> None:
+    """Take away what an installation left whose server was killed. One that is still under way, of another server say, holds its lock, or is younger than a day."""
     for each in folder.glob(f"{_UNDER_WAY}*"):
         try:
-            if time.time() - each.lstat().st_mtime > _ABANDONED and each.is_dir() and not each.is_symlink():
+            if each.is_symlink() or not each.is_dir():
+                continue
+            if (each / _LOCK).exists():
+                with only_one(each / _LOCK) as nobody_is_in_it:
+                    abandoned = nobody_is_in_it
+            else:
+                abandoned = time.time() - each.lstat().st_mtime > _ABANDONED
+            if abandoned:
                 shutil.rmtree(each, ignore_errors=True)
         except OSError:
             continue                # another server was quicker

@@ -4,6 +4,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -11,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from modules.extension_host import install
-from modules.extension_host.install import install_from_path, install_from_repository, install_from_url, local_path, refusal
+from modules.extension_host.install import (
+    clear_abandoned,
+    install_from_path,
+    install_from_repository,
+    install_from_url,
+    local_path,
+    refusal,
+)
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import parse_flags
 
@@ -70,6 +78,26 @@ def test_what_a_killed_installation_left_goes_with_the_next_one(tmp_path: Path) 
         os.utime(folder / f".installing-{name}", (time.time() - age, time.time() - age))
     install_from_path(zipped(tmp_path / "thing.zip", {"scripts/a.py": ""}), folder)
     assert sorted(each.name for each in folder.iterdir()) == [".installing-under-way", "thing"]
+
+
+def test_what_a_server_killed_at_the_install_left_goes_at_the_next_start(tmp_path: Path) -> None:
+    """At once, and what another server is at work in stays."""
+    folder, source = tmp_path / "extensions", tmp_path / "big"
+    (source / "scripts").mkdir(parents=True)
+    program = f"from pathlib import Path; from modules.extension_host.install import install_from_path; install_from_path(Path({str(source)!r}), Path({str(folder)!r}))"
+    patched = "import shutil, os, time; shutil.copytree = lambda source, made, **_: (os.mkdir(made), print(made, flush=True), time.sleep(60)); " + program
+    server = subprocess.Popen([sys.executable, "-c", patched], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout
+        half = Path(server.stdout.readline().strip())
+        clear_abandoned(folder)
+        assert half.is_dir()
+    finally:
+        server.kill()
+        server.wait(10)
+    assert half.is_dir()
+    clear_abandoned(folder)
+    assert list(folder.iterdir()) == []
 
 
 def zipped(path: Path, files: dict[str, str]) -> Path:
