@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -156,7 +157,7 @@ def _clip_folders(flags: Flags, paths: Paths) -> tuple[Path, ...]:
     """Where the CLIP that Interrogate asks may lie; the last one is where OpenAI's own package keeps it."""
     if flags.clip_models_path:
         return (Path(flags.clip_models_path),)
-    return (paths.models_dir / "CLIP", Path.home() / ".cache" / "clip")
+    return (paths.models_dir / "CLIP", Path(os.path.expanduser("~/.cache/clip")))      # not Path.home(): a container's user may have none, and that raises
 
 
 def _picture_folders(paths: Paths, settings: SettingsStore) -> list[Path]:

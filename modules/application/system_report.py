@@ -11,7 +11,6 @@ import re
 import sys
 from collections.abc import Mapping
 from importlib.metadata import distributions
-from pathlib import Path
 from typing import Any
 
 from modules.application.app import App
@@ -52,7 +51,7 @@ def system_report(app: App) -> dict[str, Any]:
         "Config": without_secrets(app.settings.changed()),
         "Packages": sorted({f"{each.name}=={each.version}" for each in distributions() if each.name}, key=str.casefold),
     }
-    report = _without_home(report, str(Path.home()).rstrip("/\\"))
+    report = _without_home(report, os.path.expanduser("~").rstrip("/\\"))
     return {**report, _CHECKSUM: _checksum(report)}
 
 

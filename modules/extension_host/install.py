@@ -94,7 +94,7 @@ def local_path(address: str) -> Path | None:
     address = address.strip()
     if address.lower().startswith("file:///"):
         return Path(url2pathname(address[len("file://") :]))
-    path = Path(address).expanduser()
+    path = Path(os.path.expanduser(address))
     return path if path.is_absolute() else None
 
 

@@ -1,6 +1,7 @@
 """A1111's ``webui-user.sh`` or ``webui-user.bat`` in the program's folder: its assignments are read as data. Nothing in it is ever run."""
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -98,7 +99,7 @@ def _shell_value(raw: str, known: Mapping[str, str]) -> str | None:
     if single:
         return value
     value = re.sub(rf"\$\{{({_NAME})(?::?-([^}}]*))?\}}|\$({_NAME})", lambda found: known.get(found[1] or found[3], "") or found[2] or "", value)
-    return str(Path(value).expanduser()) if value.startswith("~") else value
+    return os.path.expanduser(value)
 
 
 def _batch(text: str) -> Iterator[tuple[str, Fill]]:

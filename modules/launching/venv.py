@@ -23,7 +23,7 @@ def chosen_folder(root: Path, environ: Mapping[str, str]) -> Path | None:
     asked = environ.get("VENV_DIR") or environ.get("venv_dir") or ""
     if asked == NO_VENV or environ.get("SKIP_VENV") == "1":
         return None
-    return (root / Path(asked or "venv").expanduser()).absolute()
+    return (root / os.path.expanduser(asked or "venv")).absolute()
 
 
 def is_inside_environment(environ: Mapping[str, str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from modules.a1111.app_slot import occupied
 from modules.a1111.file_facts import cached_data_for_file
 from modules.a1111.load_extensions import load_extensions
 from modules.application.app import App
+from modules.application.system_report import system_report
+from modules.extension_host.install import local_path
+from modules.launching.user_file import read_user_file
+from modules.launching.venv import chosen_folder
 from modules.schema.errors import InvalidValue
 from modules.schema.flags import parse_flags
 from tests.conftest import FakeEngine
@@ -49,3 +54,21 @@ def test_a_data_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(InvalidValue, match=r"--data-dir names .*file, which is a file"):
         webui.read_command_line(["--data-dir", str(tmp_path / "file")])
+
+
+def test_a_user_without_a_home_folder_is_served(make_app: Callable[..., App], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in a container that runs under a number of its own: no HOME, and no such user."""
+    import pwd
+
+    def nobody(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    (tmp_path / "webui-user.sh").write_text("venv_dir=~/venv\n")
+    found = read_user_file(tmp_path / "webui-user.sh", {})
+    assert found and found.values == {"venv_dir": "~/venv"} and chosen_folder(tmp_path, {"venv_dir": "~/venv"})
+    assert local_path("~/extension") is None
+    app = make_app()
+    assert system_report(app)["Script path"]
