@@ -9,20 +9,29 @@ import numpy as np
 from PIL import Image
 
 from modules.imaging.base64_codec import encode_image
+from modules.schema.errors import InvalidValue
 from modules.schema.request import Request
 
+_MOST_LEVELS = 100          # scripts' values have three or four; at a thousand Python gives up, wherever it is then
 SCRIPT_FIELDS = ("script_args", "alwayson_scripts")     # whose values are scripts' own affair
 
 
 def request_as_json(request: Request) -> tuple[dict[str, Any], list[str]]:
-    """The request by API name, and the fields in which something cannot be written down: a job with such does not outlive its server."""
+    """The request by API name, and the fields in which something cannot be written down: a job with such does not outlive its server. Raises InvalidValue."""
     values, lost = {}, []
     for name, value in request.to_flat().items():
         unwritable: list[object] = []
+        if _deeper_than(_MOST_LEVELS, value):
+            raise InvalidValue(f"{name} is nested more than {_MOST_LEVELS} levels deep.", "Send lists and objects a few levels deep.", field=name)
         values[name] = _plain(value, unwritable)
         if unwritable:
             lost.append(name)
     return values, lost
+
+
+def _deeper_than(levels: int, value: Any) -> bool:
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return levels < 0 or any(_deeper_than(levels - 1, each) for each in inside)
 
 
 def _plain(value: Any, unwritable: list[object]) -> Any:

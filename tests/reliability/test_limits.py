@@ -37,6 +37,15 @@ def test_out_of_range_is_refused_before_any_work(fake_server: RunningServer, fak
 
 
 @pytest.mark.group("R19")
+@pytest.mark.parametrize("levels", [120, 450, 900])
+def test_scripts_values_that_are_nested_too_deeply_are_refused(levels: int, fake_server: RunningServer, fake_engine: FakeEngine) -> None:
+    body = f'{{"steps": 1, "script_args": {"[" * levels}{"]" * levels}}}'
+    answer = fake_server.client.post("/sdapi/v1/txt2img", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422 and "script_args is nested" in answer.text, answer.text[:300]
+    assert fake_engine.requests == []
+
+
+@pytest.mark.group("R19")
 @pytest.mark.parametrize("values", [
     {"width": 8192, "height": 8192, "batch_size": 8, "n_iter": 100}, {"width": 4096, "height": 4096, "n_iter": 1000}, {"width": 64, "height": 64, "enable_hr": True, "hr_scale": 4, "n_iter": 10**5},
     {"width": 8192, "height": 8192, "enable_hr": True, "hr_scale": 4, "denoising_strength": 0.5},
