@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from modules.application.picture_urls import connected
 from modules.files.partial import PartialFile
+from modules.files.storage import StorageError
 from modules.schema.errors import InvalidValue, WebuiError, shortened
 
 HUB = "https://huggingface.co"
@@ -24,6 +25,7 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 _SIZE = re.compile(r"bytes \*/(\d+)")
 _SECONDS, _MOST_HOPS, _CHUNK = 30.0, 5, 1 << 20
 _MOST_TOLD = 1 << 20
+_SPARE_BYTES = 64 << 20       # that stay free for pictures and settings
 
 
 class DownloadFailed(WebuiError):
@@ -121,6 +123,7 @@ def fetch_file(
                 if begins is None:                  # no part of what is there: once more, from its first byte
                     continue
                 if begins < told.total or not told.total:
+                    _check_room(into, told.total - begins)
                     note = json.dumps({"source": address, "total": told.total, "mark": _mark(answer.response)})
                     _receive(answer.response, into, begins, told.total, note, on_bytes, is_stopped)
                 break
@@ -133,6 +136,12 @@ def fetch_file(
         raise DownloadFailed(f"The download of {source.name} is {(told.total - into.size) / 1e6:,.1f} MB short of {told.total / 1e6:,.1f} MB.",
                              "Start it again: it goes on from there.")
     _check_hash(source, into, sha256.lower() or told.sha256)
+
+
+def _check_room(into: PartialFile, needed: int) -> None:
+    """Before its gigabytes fill the disk, on which pictures and settings have to be saved meanwhile. Raises StorageError."""
+    if (free := into.free_bytes()) is not None and free < needed + _SPARE_BYTES:
+        raise StorageError(f"{into.final.name} needs {needed / 1e6:,.0f} MB more in {into.final.parent}; {free / 1e6:,.0f} MB are free.", "Free some space, and start it again.")
 
 
 def _receive(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,13 @@ class PartialFile:
             return self.path.stat().st_size
         except OSError:
             return 0
+
+    def free_bytes(self) -> int | None:
+        """What its disk still takes; None where that cannot be told."""
+        try:
+            return shutil.disk_usage(next(each for each in self.final.parents if each.exists())).free
+        except OSError:
+            return None
 
     @property
     def origin(self) -> str:

@@ -130,6 +130,14 @@ def test_two_servers_do_not_write_one_file(downloads: Downloads, address: str, t
     assert [path.name for path in (tmp_path / "Lora").iterdir()] == ["a.safetensors"]
 
 
+def test_a_file_for_which_there_is_no_room_is_not_begun(downloads: Downloads, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What still fits would fill the disk, and nothing else could be saved."""
+    monkeypatch.setattr(PartialFile, "free_bytes", lambda _self: 2 << 20)
+    found = ended(downloads, f"{address}/model.safetensors", "lora")
+    assert found.state == "failed" and "needs 3 MB more" in found.message and "2 MB are free" in found.message
+    assert list((tmp_path / "Lora").iterdir()) == []
+
+
 def test_half_of_one_file_is_never_half_of_another(downloads: Downloads, address: str, tmp_path: Path) -> None:
     """The same name from another address; then a file that its owner exchanged meanwhile, for one as long (told by its mark) and for a shorter one."""
     def half(name: str) -> None:
