@@ -55,6 +55,12 @@ class Roots:
         """Where a user is told to put checkpoints."""
         return self.checkpoints[0].folder
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Each folder with models once, also those that flags name outside of models/."""
+        every = (self.checkpoints, self.vaes, self.loras, self.embeddings, self.hypernetworks, self.upscalers, self.gfpgan, self.codeformer, self.text_encoders)
+        return tuple(dict.fromkeys(place.folder for places in every for place in places))
+
 
 def roots_from_flags(flags: Flags) -> Roots:
     """The places for these flags. Nothing is made or looked at."""

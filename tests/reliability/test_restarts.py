@@ -19,6 +19,7 @@ from modules.application.app import App
 from modules.application.generation import submit
 from modules.application.outcome import DONE
 from modules.engine import generate as conductor
+from modules.files.storage import TEMP_PREFIX, host_mark
 from modules.imaging.metadata import read_infotext_from
 from modules.jobs.job import Job, JobState
 from modules.schema.request import Txt2ImgRequest
@@ -224,3 +225,17 @@ def test_sigterm_in_each_state_of_the_real_server(state: str, tmp_path: Path) ->
 def _ask(url: str, values: dict[str, Any]) -> None:
     with suppress(httpx.HTTPError):
         httpx.post(f"{url}/sdapi/v1/txt2img", json=values, timeout=120, trust_env=False)
+
+
+def test_half_a_merge_of_a_killed_server_goes_wherever_flags_put_the_models(make_app: Callable[..., App], tmp_path: Path) -> None:
+    """Gigabytes, which nobody sees: their names begin with a dot."""
+    folders = {"--ckpt-dir": tmp_path / "drive" / "checkpoints", "--lora-dir": tmp_path / "drive" / "loras", "--embeddings-dir": tmp_path / "embeddings"}
+    left = [folder / "sub" / f"{TEMP_PREFIX}{host_mark()}-999999999-aa" for folder in folders.values()]
+    for each in left:
+        each.parent.mkdir(parents=True)
+        each.write_bytes(b"half")
+    make_app(*(word for flag, folder in folders.items() for word in (flag, str(folder))), start=False)
+    until = time.monotonic() + 10
+    while any(each.exists() for each in left) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert [each for each in left if each.exists()] == []
