@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modules.files.json_object import decoded
 from modules.rest_api.sessions import Sessions
 from modules.schema.errors import InvalidValue
 
@@ -60,11 +61,11 @@ def credentials_from_flags(flags: Flags) -> Credentials:
     page = _pairs(flags.gradio_auth, "--gradio-auth")
     if flags.gradio_auth_path:
         try:
-            text = Path(flags.gradio_auth_path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = decoded(Path(flags.gradio_auth_path).read_bytes())
+        except (OSError, ValueError) as error:
             raise InvalidValue(f"--gradio-auth-path: {flags.gradio_auth_path} cannot be read ({error}).",
                                "Name a text file of user:password pairs.") from error
-        page |= _pairs(",".join(text.splitlines()), "--gradio-auth-path")
+        page |= _pairs(",".join(text.splitlines()) or ",", "--gradio-auth-path")
     api = _pairs(flags.api_auth, "--api-auth")
     return Credentials(page=api if flags.nowebui and not page else page, api=api)      # without a page, its routes are part of the API
 
@@ -103,6 +104,8 @@ def _pairs(text: str | None, flag: str) -> dict[str, bytes]:
         if not colon or not name or not password:
             raise InvalidValue(f"{flag} is not of the form user:password.", "Give a name, a colon and a password; several with commas between.")
         found[name] = _digest(password)
+    if text and not found:          # who asks for a password and names none must not have a server that is open to all
+        raise InvalidValue(f"{flag} names no user:password.", "Give a name, a colon and a password; several with commas between.")
     return found
 
 

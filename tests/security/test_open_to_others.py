@@ -10,6 +10,7 @@ import pytest
 from modules.launching.own_password import USER, needs_own_password, with_own_password
 from modules.launching.serving import listen
 from modules.rest_api.credentials import credentials_from_flags
+from modules.schema.errors import InvalidValue
 from modules.schema.flags import Flags, parse_flags
 from tests.security.wire import basic
 
@@ -63,3 +64,20 @@ def test_the_usual_server_is_reached_by_this_machine_alone() -> None:
     bound, address = listen(flags_of("--port", "0"))
     with bound:
         assert bound.getsockname()[0] == "127.0.0.1" and not address.is_open_to_others
+
+
+@pytest.mark.parametrize("content", ["", "\n \n", ",", "\ufeff\n"])
+def test_a_file_of_passwords_without_any_does_not_open_the_server(content: str, tmp_path: Path) -> None:
+    """It counts as a password where installing is allowed: the start ends instead."""
+    file = tmp_path / "pairs.txt"
+    file.write_text(content, encoding="utf-8")
+    for arguments in (["--gradio-auth-path", str(file)], ["--gradio-auth", " "], ["--api-auth", ","]):
+        with pytest.raises(InvalidValue, match="names no user:password"):
+            credentials_from_flags(parse_flags(arguments, {}).flags)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_of_passwords_may_come_from_any_editor(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_bytes("ann:gehéim\r\nbob:b,\r\n".encode(encoding))
+    known = credentials_from_flags(parse_flags(["--gradio-auth-path", str(tmp_path / "pairs.txt")], {}).flags)
+    assert known.user_named("ann", "gehéim", is_api=False) == "ann" and known.user_named("bob", "b", is_api=False) == "bob"
