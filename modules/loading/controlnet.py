@@ -19,6 +19,7 @@ from modules.loading.control_kinds import ControlKind, checked, family_words
 from modules.loading.control_layout import controlnet_config, diffusers_config, diffusers_names, original_names, without_prefix
 from modules.loading.control_lora import DOWN, UP, lend
 from modules.loading.control_network import ControlNetwork
+from modules.loading.embeddings import are_numbers
 from modules.loading.fill import prepared
 from modules.loading.ip_adapter import ImagePromptNetwork, image_prompt_network
 from modules.loading.t2i_adapter import style_adapter, t2i_adapter
@@ -57,8 +58,18 @@ def load_control(file: ModelFile, family: ModelFamily, policy: ComputePolicy, *,
     if base is not None and isinstance(network, ControlNetwork) and network.kind.is_controlnet and not _fits(network, base):
         raise CannotLoad(file.path, f"it was made for checkpoints of other sizes than {base.checkpoint.stem} ({family.name})",
                          f"Choose a control model for {family_words(family)}, or load the checkpoint that it was made for.")
+    if isinstance(network, ControlNetwork) and network.kind is not ControlKind.LORA:      # a Control-LoRA shares the checkpoint's weights
+        _check_numbers(file, network)
     log.info("loaded %s %s in %.1f s", network.kind.value, file.stem, time.perf_counter() - started)
     return network
+
+
+def _check_numbers(file: ModelFile, network: ControlNetwork) -> None:
+    """Here, for later it would look like the checkpoint's fault."""
+    for module in (network.module, network.hint_encoder):
+        for name, tensor in module.named_parameters():
+            if not are_numbers(tensor):
+                raise CannotLoad(file.path, f"the values of {name} are not all numbers, as after a training that failed", "Choose another version of it.")
 
 
 def _fits(network: ControlNetwork, base: Components) -> bool:

@@ -152,6 +152,16 @@ def answers(network: ControlNetwork) -> tuple[Tensor, ...]:
         return network(drawn(ROWS, 4, 12, 8), torch.full((ROWS,), 300.0), drawn(ROWS, 77, 64, seed=2), drawn(1, 3, 96, 64, seed=3).sigmoid()).skips
 
 
+@pytest.mark.parametrize("value", [float("nan"), 1e39])
+def test_a_network_whose_values_are_no_numbers_is_named(value: float, tmp_path: Path) -> None:
+    """Else it would look like the checkpoint's fault, at the first step."""
+    tensors = {name: tensor.float() for name, tensor in controlnet("canny").items()}
+    last = next(name for name in sorted(tensors, reverse=True) if tensors[name].numel() > 1)
+    tensors[last] = torch.full_like(tensors[last], value, dtype=torch.float64).float()
+    with pytest.raises(CannotLoad, match="are not all numbers"):
+        loaded(tmp_path / "broken.safetensors", tensors, SD1)
+
+
 def test_a_difference_model_is_the_checkpoint_and_the_difference(tmp_path: Path) -> None:
     whole = {name.removeprefix("control_model."): tensor.float() for name, tensor in controlnet("canny").items()}
     own = checkpoint_encoder()
