@@ -26,6 +26,7 @@ from modules.launching.log_lines import is_a_fault, log_to
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
 from modules.launching.no_sweeping import without_sweeping
+from modules.launching.open_files import allow_more_open_files
 from modules.launching.own_password import with_own_password
 from modules.launching.processor import read_cpu_info, set_processor_environment
 from modules.launching.restart import RESTARTED
@@ -81,6 +82,7 @@ def main(arguments: Sequence[str]) -> int:
     times = StartupTimes()
     sys.dont_write_bytecode = False  # containers set PYTHONDONTWRITEBYTECODE for smaller images; each start would compile 500 files of ours again
     limit_arenas(os.environ)
+    allow_more_open_files()
     sys.setswitchinterval(THREAD_TURN)
     try:
         parsed, extensions = read_command_line(arguments)
