@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import re
 
@@ -26,8 +27,27 @@ def is_a_fault(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
+class TooManyOpen(logging.Filter):
+    """Where no more connections can be opened asyncio tells of each, thousands in a second, with a traceback: one sentence a minute does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if record.name != "asyncio" or not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+            return True
+        if record.created < self._next:
+            return False
+        self._next = record.created + 60
+        record.msg, record.args, record.exc_info, record.exc_text = "Too many connections and files are open: new ones wait. Raise the limit with ulimit -n.", (), None, None
+        return True
+
+
 def log_to(stream: object, level: str) -> None:
     """The root logger's lines go to ``stream``; what it cannot encode is written out as well."""
     handler = logging.StreamHandler(stream)  # type: ignore[type-var]
     handler.setFormatter(LogLines("%(message)s"))
+    handler.addFilter(TooManyOpen())
     logging.basicConfig(level=level, handlers=[handler])
