@@ -48,7 +48,7 @@ class Source:
     def read(self) -> bytes:
         """The file's bytes. Raises InvalidValue."""
         if not self.path:
-            return decode_bytes(self.data)
+            return decode_bytes(self.data, self.name or "image")
         try:
             return Path(self.path).read_bytes()
         except OSError as error:
@@ -67,7 +67,7 @@ def submit(
     operations(asked, _tools(app, app.settings))
     for each in sources:
         if each.data:
-            check_result_size(open_image(each.read()), asked)
+            check_result_size(open_image(each.read(), each.name or "image"), asked)
     payload = {
         "request": asked.to_flat(), "pictures": [vars(each) for each in sources], "settings": app.settings.changed(), "save": save,
         "folder": str(folder) if folder else None, "user": user,
@@ -171,7 +171,7 @@ class _Work:
         """All operations on one picture, saved under ``own_name``. One of many that cannot be read or worked on is a comment; the only one is an error."""
         try:
             data = source.read()
-            picture = open_image(data)
+            picture = open_image(data, source.name or "image")
             check_result_size(picture, self.asked)
             parameters, texts = read_infotext_from(data)
             made = self._made(picture)

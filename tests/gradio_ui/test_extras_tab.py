@@ -88,6 +88,9 @@ def test_several_keep_their_names_and_a_folder_its_own_place(click: Callable[...
     assert done.error == "" and done.job.result.shown == ()
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["a.png"]
     assert "broken.png" in done.job.result.comments[0]
+    (tmp_path / "in" / "a.png").unlink()
+    alone = click(**{MODE: "2", INPUT_DIR: "in", "upscaler_1": "Nearest"})
+    assert alone.job.error.startswith("broken.png: "), "whose folder it is would look for the file"
 
 
 def test_pictures_of_one_name_do_not_replace_each_other(click: Callable[..., Any], tmp_path: Path) -> None:
