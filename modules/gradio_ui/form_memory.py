@@ -14,14 +14,20 @@ from modules.gradio_ui.form import Form
 
 
 def wire_form_memory(tab: str, form: Form, overrides: gr.Dropdown | None) -> None:
-    """Inside the current block: the bridge over which static/form_memory.js sends what it remembers."""
+    """Inside the current block: the bridge over which static/form_memory.js sends what it remembers.
+
+    The script sets what the server answers, but for the fields that were touched meanwhile.
+    """
     remembered, button = bridge_text(f"{tab}_form_memory"), bridge_button(f"{tab}_restore_form")
     components: list[Component] = [*([overrides] if overrides is not None else []), *form.components]
 
-    def restore(text: str) -> list[Any]:
-        return restored(components, text, overrides)
+    def restore(text: str) -> str:
+        updates = restored(components, text, overrides)
+        return json.dumps([[component.elem_id, update] if "value" in update else None for component, update in zip(components, updates, strict=True)])
 
-    button.click(restore, inputs=[remembered], outputs=components, js=f"() => [webui.takeFormChanges('{tab}')]", **QUICK)
+    answer = bridge_text(f"restored_{tab}_form")        # not named as the tab's own fields are, which are remembered
+    answered = button.click(restore, inputs=[remembered], outputs=[answer], js=f"() => [webui.takeFormChanges('{tab}')]", **QUICK)
+    answered.then(None, inputs=[answer], outputs=components, js="(answer) => webui.untouched(answer)", **QUICK)
 
 
 def restored(components: list[Component], text: str, chips: Component | None) -> list[Any]:
@@ -37,7 +43,7 @@ def restored(components: list[Component], text: str, chips: Component | None) ->
     for component in components:
         value = values.get(component.elem_id) if isinstance(values, dict) else None
         if component is chips and isinstance(value, list):
-            updates.append(gr.update(choices=value, value=value, visible=True if value else "hidden"))
+            updates.append(gr.update(choices=[(each, each) for each in value], value=value, visible=True if value else "hidden"))
         else:
             updates.append(gr.update(value=value) if fits(component, value) else gr.skip())
     return updates

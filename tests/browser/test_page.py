@@ -123,6 +123,23 @@ def test_the_token_counter_counts(open_visit: Visit) -> None:
     page.wait_for_function("document.querySelector('#txt2img_token_counter').innerText.trim() === '5/75'")
 
 
+def test_what_is_set_while_a_reloaded_page_gets_its_fields_back_stays(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    for field, value in (("width", 200), ("steps", 9), ("prompt", "of before")):
+        browser.set(f"txt2img_{field}", value)
+    browser.page.add_init_script("""addEventListener('DOMContentLoaded', () => onUiLoaded(() => setTimeout(() => {
+        webui.setField(webui.field('txt2img_width'), 72); webui.setField(webui.field('txt2img_prompt'), 'typed at once'); })))""")
+    browser.page.reload()
+    browser.page.wait_for_selector("html.webui-ready", state="attached")
+    browser.page.wait_for_function("webui.field('txt2img_steps').value === '9'")
+    assert (browser.value("txt2img_width"), browser.value("txt2img_prompt")) == ("72", "typed at once")
+    browser.page.click("#txt2img_generate")
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    request = fake_page.engine.requests[-1]
+    assert (request.width, request.prompt, request.steps) == (72, "typed at once", 9)
+
+
 def test_fields_survive_a_reload_and_a_new_tab_starts_afresh(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
     browser = visit(fake_page.url)
     browser.page.fill("#txt2img_prompt textarea", TEXT)

@@ -65,10 +65,10 @@ webui.rememberedChanges = function(tab) {
 webui.restoreForm = function(tab, seen = new Set()) {
     const changes = Object.fromEntries(Object.entries(webui.rememberedChanges(tab)).filter(([id]) => !seen.has(id)));
     for (const toggle of document.querySelectorAll(`#tab_${tab} .block.toggle`)) {
-        if (toggle.id in changes) {
+        if (toggle.id in changes && !webui.touchedFields.has(toggle.id)) {
             toggle.querySelector("input").click();
-            delete changes[toggle.id];
         }
+        delete changes[toggle.id];
     }
     if (Object.keys(changes).length > 0) {
         webui.formChanges[tab] = {...webui.formChanges[tab], ...changes};
@@ -84,6 +84,25 @@ webui.takeFormChanges = function(tab) {
     delete webui.formChanges[tab];
     return changes;
 };
+
+// What somebody has set since the page came, by elem_id: a remembered value that arrives later does not replace it.
+webui.touchedFields = new Set();
+
+// Scripts set fields, too; before the page is ready those are the page's own.
+webui.noteTouched = function(event) {
+    const block = (event.isTrusted || webui.ready) && event.target.closest?.(`:is(${webui.fieldKinds}, .block.input-accordion-checkbox)[id]`);
+    const isSet = event.type !== "mousedown" || event.target.closest?.("[role=option]");
+    if (block && isSet) {
+        webui.touchedFields.add(block.id);
+    }
+};
+
+// An answer of the server as updates of the fields: [elem_id, update] for each one that gets its value back. Those that were touched stay.
+webui.untouched = (answer) => JSON.parse(answer).map((each) => each && !webui.touchedFields.has(each[0]) ? each[1] : {__type__: "update"});
+
+for (const kind of ["input", "change", "mousedown"]) {
+    document.addEventListener(kind, webui.noteTouched, {capture: true, passive: true});
+}
 
 onUiLoaded(() => {
     Object.keys(webui.jobs).forEach((tab) => webui.restoreForm(tab));
