@@ -158,6 +158,15 @@ def test_a_lost_connection_is_said_and_survived(fake_page: FakePage, visit: Call
     assert browser.infotext().startswith("through a gap")
 
 
+def test_a_click_while_the_server_is_away_says_so_soon(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    browser.fill("nobody there", **SMALL)
+    browser.page.evaluate("webui.answerPatience = 600000")
+    browser.page.context.set_offline(True)
+    browser.page.click("#txt2img_generate")
+    browser.page.wait_for_function("document.querySelector('.progressDiv')?.textContent.includes('Connection lost')", timeout=20000)
+
+
 def test_a_click_that_never_arrives_is_told(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
     browser, lost = visit(fake_page.url), [True]
     browser.page.on("framenavigated", lambda _: lost.clear())

@@ -32,7 +32,8 @@ function showRestoreProgressButton(tab, show) {
     }
 }
 
-// How long the server may take to answer a click before the page asks for the job itself, and how long it then asks, in ms.
+// How long the server may take to answer a click before the page looks whether it is there at all, before it asks for the job itself, and how long it then asks, in ms.
+webui.lookPatience = 1000;
 webui.answerPatience = 6000;
 webui.askPatience = 10000;
 
@@ -81,6 +82,7 @@ webui.TabJobs = class {
         this.ids.push(id);
         this.remember();
         this.openView();
+        setTimeout(() => this.accepted.has(id) || fetch("./internal/ping").catch(() => this.askUnanswered(id)), webui.lookPatience);
         setTimeout(() => this.askUnanswered(id), webui.answerPatience);
     }
 
