@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
+from gradio.layouts.form import Form as Frame
 
 from modules.application.app import App
 from modules.application.build import load_chosen
@@ -172,8 +174,9 @@ def _fresh(app: App, setting: Setting, choices: Choices) -> Any:
 
 def _build(app: App, setting: Setting, choices: Choices) -> QuickSetting:
     value = shown_value(app, setting)
-    component = build_component(setting.widget, choices, label=setting.label, value=value, elem_id=setting.elem_id)
     by_program = isinstance(setting.widget, Dropdown) and isinstance(setting.widget.choices, str)
+    with Frame() if by_program else nullcontext():     # a frame with the field before it would part a list from its button
+        component = build_component(setting.widget, choices, label=setting.label, value=value, elem_id=setting.elem_id)
     return QuickSetting(setting=setting, component=component, refresh=tool_button("🔄", f"refresh_{setting.key}") if by_program else None)
 
 

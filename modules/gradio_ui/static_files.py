@@ -83,6 +83,7 @@ STYLES = (
     "queue.css",
     "history.css",
     "comfort.css",
+    "right_to_left.css",
 )
 TREE = "faster_tree.js"
 BUNDLES = {"page.js": SCRIPTS, "page.css": STYLES}

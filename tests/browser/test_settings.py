@@ -58,6 +58,21 @@ def test_lists_keep_their_order_and_reload_builds_the_page_anew(clean: FakePage,
     browser.wait_idle()
 
 
+def test_a_list_in_the_row_above_the_tabs_keeps_its_button_beside_it(clean: FakePage, visit: Callable[..., Visit]) -> None:
+    keys = ["sd_model_checkpoint", "CLIP_stop_at_last_layers", "sd_vae", "eta_noise_seed_delta", "sd_lora"]
+    before = clean.app.settings.get("quicksettings_list")
+    clean.app.settings.set("quicksettings_list", keys)
+    browser = visit(clean.url)
+    reload_ui(browser)
+    beside = """(key) => { const [list, button] = [`setting_${key}`, `refresh_${key}`].map((id) => document.getElementById(id).getBoundingClientRect());
+        return button.left - list.right < 20 && button.left >= list.right && Math.abs(button.bottom - list.bottom) < 3 }"""
+    for width in (1300, 1000, 800, 600, 390):
+        browser.page.set_viewport_size({"width": width, "height": 600})
+        assert [key for key in ("sd_model_checkpoint", "sd_vae", "sd_lora") if not browser.page.evaluate(beside, key)] == [], width
+    clean.app.settings.set("quicksettings_list", before)
+    reload_ui(browser)
+
+
 def test_tabs_parts_and_columns_follow_the_settings(clean: FakePage, visit: Callable[..., Visit]) -> None:
     clean.app.settings.update(
         {"hidden_tabs": ["PNG Info", "Settings"], "ui_tab_order": ["img2img"], "ui_reorder_list": ["seed", "cfg"], "txt2img_settings_accordion": True}
@@ -98,6 +113,15 @@ def test_the_page_speaks_another_language(
     assert page.get_attribute("#txt2img_neg_prompt textarea", "placeholder") == "Negativ"
     assert page.get_attribute("#txt2img_random_seed", "title") == "Zufall"
     assert page.evaluate("document.documentElement.dir") == "rtl"
+    page.wait_for_function("document.querySelector('#txt2img_estimate')")
+    direction = "(selector) => getComputedStyle(document.querySelector(selector)).direction"
+    page.evaluate("document.querySelector('#tab_settings-button').click()")
+    page.wait_for_selector("#settings .settings-sections button", state="visible")
+    assert {page.evaluate(direction, each) for each in ("#txt2img_sampling", "#txt2img_steps span", "#settings")} == {"rtl"}
+    assert page.evaluate("getComputedStyle(document.querySelector('#settings .settings-sections button')).textAlign") == "start"
+    read_from_left = ("#txt2img_prompt textarea", "#txt2img_steps input[type=number]", "#txt2img_steps input[type=range]", "#txt2img_estimate", "#txt2img_gallery")
+    assert {page.evaluate(direction, each) for each in read_from_left} == {"ltr"}, "an estimate of '≈ 2.9 s · 0.8 GB' reads as written"
+    page.evaluate("document.querySelector('#tab_txt2img-button').click()")
     page.evaluate("const late = document.createElement('button'); late.textContent = 'Generate'; late.id = 'late'; document.body.append(late)")
     page.wait_for_function("document.getElementById('late').textContent === 'Erzeugen'")
     page.fill("#txt2img_prompt textarea", "Generate")
