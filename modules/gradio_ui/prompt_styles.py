@@ -30,8 +30,9 @@ def wire_styles(app: App, form: Form, toprow: Toprow) -> None:
         prompt, negative_prompt, _unknown = apply_styles(prompt, negative_prompt, names or (), known_styles(app))
         return prompt, negative_prompt, []
 
-    def refresh() -> Any:
-        return gr.update(choices=list(known_styles(app)))
+    def refresh(chosen: Sequence[str]) -> Any:
+        names = list(known_styles(app))
+        return gr.update(choices=names, value=[each for each in chosen or () if each in names])
 
     toprow.style_apply.click(write_into_prompts, inputs=fields, outputs=fields, **QUICK)
-    toprow.styles_refresh.click(refresh, outputs=[fields[2]], **QUICK)
+    toprow.styles_refresh.click(refresh, inputs=[fields[2]], outputs=[fields[2]], **QUICK)

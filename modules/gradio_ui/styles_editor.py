@@ -130,7 +130,7 @@ def wire_styles_editor(app: App, form: Form, toprow: Toprow, editor: StylesEdito
         editor.save.click(saved, inputs=[editor.select, *own, main[2]], outputs=results, **QUICK),
         editor.delete.click(deleted, inputs=[editor.select, main[2]], outputs=results, js="(...values) => webui.confirmStyleDelete(values)", **QUICK),
     ):
-        done.then(None, inputs=[editor.said], js="(words) => { webui.styleSaid(words); }", **QUICK)
+        done.then(None, inputs=[editor.said], js=f"(words) => {{ webui.styleSaid(words, '{form.table.tab}'); }}", **QUICK)
 
 
 def _after(shelf: StyleShelf, chosen: Sequence[str], words: str, name: str | None) -> tuple[Any, Any, str]:

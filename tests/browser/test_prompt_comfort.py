@@ -74,6 +74,11 @@ def test_a_style_is_made_used_pasted_and_deleted(fake_page: FakePage, open_visit
     page.wait_for_selector(".webui-toast >> text=Saved style ink")
     assert "ink drawing of {prompt}, paper" in (fake_page.app.paths.data_dir / "styles.csv").read_text("utf-8-sig")
     page.click("#txt2img_edit_style_close")
+    page.click("#tab_img2img-button")
+    page.click("#img2img_styles input")
+    page.wait_for_selector("#img2img_styles [role=option] >> text=ink")     # the other tab offers it, too
+    page.keyboard.press("Escape")
+    page.click("#tab_txt2img-button")
     browser.set("txt2img_prompt", "ink drawing of a cat, paper\nNegative prompt: dog, colour\nSteps: 7, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64")
     page.wait_for_timeout(100)
     page.click("#paste")

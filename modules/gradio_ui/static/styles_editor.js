@@ -1,6 +1,12 @@
 // Shows and hides the styles editor, which the server has put into the page.
 
-webui.styleSaid = (words) => words && webui.toast(words);
+// The list beside the dialog has come with the answer; the other tab's reads the files again.
+webui.styleSaid = function(words, tab) {
+    if (words) {
+        webui.toast(words);
+        webui.find(`#refresh_${tab === "txt2img" ? "img2img" : "txt2img"}_styles`)?.click();
+    }
+};
 
 // The values of a click on Delete; without a yes the name is left out, and the server finds nothing to delete.
 webui.confirmStyleDelete = function(values) {
