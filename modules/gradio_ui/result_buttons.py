@@ -99,10 +99,11 @@ class ResultButtons:
             return gr.skip(), message_html(f"The archive could not be written: {error}", "error")
         return gr.update(value=[str(archive)], visible=True), message_html(f"Packed {len(finished.images)} pictures.")
 
-    def open_folder(self, job_id: str, request: gr.Request) -> str:
-        """Open the shown job's folder in the server's file manager, if the browser is on the same machine."""
+    def open_folder(self, job_id: str, chosen: str, request: gr.Request) -> str:
+        """Open the shown job's folder in the server's file manager, if the browser is on the same machine: the chosen picture's, for a grid has another."""
         finished = finished_job(self.app, job_id)
-        saved = [image.path.parent for image in finished.images if image.path] if finished else []
+        images = finished.images if finished else ()
+        saved = [image.path.parent for image in (*images[_index(chosen) :], *images) if image.path]
         root = self.app.paths.output_folder(self.app.settings.get("outdir_samples") or self.app.settings.get(f"outdir_{self.tab}_samples"))
         in_root = not saved or self.app.settings.get("open_dir_button_choice") == "Output Root"
         folder = root if in_root else saved[0]
@@ -188,7 +189,7 @@ def wire_result_buttons(app: App, tab: str, output: OutputPanel, files: ShownFil
     chosen_js = f"(job, chosen) => [job, String(webui.galleryIndex('{tab}'))]"
     output.save.click(act.save, inputs=[output.shown_job, output.chosen], outputs=[output.files, output.log], js=chosen_js, **QUICK)
     output.save_zip.click(act.save_zip, inputs=[output.shown_job], outputs=[output.files, output.log], **QUICK)
-    output.open_folder.click(act.open_folder, inputs=[output.shown_job], outputs=[output.log], **QUICK)
+    output.open_folder.click(act.open_folder, inputs=[output.shown_job, output.chosen], outputs=[output.log], js=chosen_js, **QUICK)
 
 
 def _moment(stamp: Any) -> datetime:

@@ -115,6 +115,17 @@ def test_save_copies_the_chosen_picture_and_writes_the_log(behind: Callable[...,
     assert names == ["00001-6.png", "00002-5.png"], "counted on, whatever the seed, as A1111 does"
 
 
+def test_the_folder_that_opens_is_the_chosen_pictures(behind: Callable[..., Behind], page: BuiltPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, opened = behind(), []
+    monkeypatch.setattr("modules.gradio_ui.result_buttons._open_in_file_manager", opened.append)
+    server.run("task(1)", page.values(steps=1, n_iter=2, seed=5))
+    buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
+    here: Any = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"), headers={})
+    for index in ("0", "2", ""):
+        buttons.open_folder("task(1)", index, here)
+    assert [each.parent.name for each in opened] == ["txt2img-grids", "txt2img-images", "txt2img-grids"]
+
+
 def test_the_archive_holds_every_picture(behind: Callable[..., Behind], page: BuiltPage) -> None:
     server = behind()
     server.run("task(1)", page.values(steps=1, n_iter=3))
