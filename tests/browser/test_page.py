@@ -1,6 +1,7 @@
 """The page itself: A1111's shape for extensions, tools, settings, PNG Info, widths, themes, and how long it takes."""
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import re
@@ -202,8 +203,11 @@ def test_png_info_reads_a_picture_and_sends_it_to_txt2img(open_visit: Visit, tmp
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     browser.page.set_input_files("#pnginfo_image input[type=file]", tmp_path / "broken.png")
     browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Not a picture')")
-    browser.page.click("#pnginfo_image button[aria-label*=emove]")
-    browser.page.set_input_files("#pnginfo_image input[type=file]", picture)
+    browser.page.evaluate("""(data) => {
+        const given = new DataTransfer(), bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+        given.items.add(new File([bytes], 'image.png', {type: 'image/png'}));
+        document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: given, bubbles: true, cancelable: true}));
+    }""", base64.b64encode(picture.read_bytes()).decode())      # Ctrl+V, in the place of what is there
     browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Steps: 9')")
     browser.page.click("#txt2img_tab")
     browser.page.wait_for_function("webui.field('txt2img_prompt').value === 'a pasted cat'")

@@ -281,15 +281,36 @@ webui.listenForCanvases = function() {
     document.addEventListener("keyup", webui.canvasKeyUp);
 };
 
-// Ctrl+V puts a picture where the pointer is, or where the focus is, or into the canvas that shows.
+// Ctrl+V puts a picture where the pointer is, or where the focus is, or into the canvas that shows; on PNG Info and on extensions' tabs into Gradio's own field.
 webui.pasteIntoCanvas = function(event) {
     const files = Array.from(event.clipboardData?.files || []).filter((file) => file.type.startsWith("image/"));
     const shown = Object.values(webui.canvases).filter((canvas) => canvas.root.offsetParent);
-    if (files.length === 0 || shown.length === 0) {
+    const fields = Array.from(document.querySelectorAll(".block.gradio-image")).filter((field) => field.offsetParent && !field.closest(".webui-canvas"));
+    const field = fields.find((each) => each.matches(":hover")) || (shown.length === 0 && (fields.find((each) => !each.querySelector("img")) || fields[0]));
+    if (files.length === 0 || (shown.length === 0 && !field)) {
         return;
     }
     event.preventDefault();
+    if (field) {
+        webui.giveToGradio(field, files[0]);
+        return;
+    }
     (webui.aimedCanvas(shown) || shown.find((canvas) => !canvas.picture) || shown[0]).takeFiles(files);
+};
+
+// Gradio takes a file only where its field is empty.
+webui.giveToGradio = async function(field, file) {
+    field.querySelector("button:is([aria-label='Remove Image'], [aria-label='Clear'])")?.click();
+    for (let tries = 0; tries < 50 && !field.querySelector("input[type=file]"); tries += 1) {
+        await webui.nextFrame();
+    }
+    const input = field.querySelector("input[type=file]");
+    if (input) {
+        const given = new DataTransfer();
+        given.items.add(file);
+        input.files = given.files;
+        input.dispatchEvent(new Event("change", {bubbles: true}));
+    }
 };
 
 // The one under the pointer, or with the focus.
