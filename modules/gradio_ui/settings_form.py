@@ -47,7 +47,7 @@ def settings_form_html(
     links = "".join(f'<button type="button" data-section="{escape(each.id)}">{escape(each.title)}</button>' for each in shown)
     links += "".join(f'<button type="button" data-section="tab_{name}" class="extra">{title}</button>' for name, title in EXTRA_PAGES)
     pages = "".join(_page(each, choices, is_frozen) for each in shown) + extra_pages_html(policy)
-    return f'<div id="settings"><nav class="settings-sections" aria-label="Sections">{links}</nav><div class="settings-pages">{pages}</div></div>'
+    return f'<div id="settings"><nav class="settings-sections" aria-label="Sections">{links}</nav><div class="settings-pages"><p class="settings-none" hidden>No setting matches.</p>{pages}</div></div>'
 
 
 def _with_ids_of_their_own(sections: Iterable[Section]) -> list[Section]:

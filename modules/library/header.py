@@ -125,7 +125,7 @@ def _other_kind(beginning: bytes) -> tuple[str, str] | None:
 def unreadable(path: Path, error: OSError) -> CannotLoad:
     """What to tell of a file that the system does not let us read."""
     if isinstance(error, FileNotFoundError):
-        return CannotLoad(path, "the file is gone", "Refresh the list of checkpoints.")
+        return CannotLoad(path, "the file is gone", "Refresh the list that it stands in.")
     if isinstance(error, PermissionError):
         return CannotLoad(path, "this user may not read it (permission denied)", "Change the file's permissions.")
     if isinstance(error, IsADirectoryError) or path.is_dir():

@@ -34,7 +34,11 @@ def test_lists_keep_their_order_and_reload_builds_the_page_anew(clean: FakePage,
     page.fill("#settings_search textarea, #settings_search input", "jpeg quality")
     page.wait_for_selector("#setting_jpeg_quality", state="visible")
     assert not page.is_visible("#setting_quicksettings_list")  # although its list offers jpeg_quality
+    assert not page.is_visible("#settings >> text=No setting matches.")
+    page.fill("#settings_search textarea, #settings_search input", "nothing is called so")
+    page.wait_for_selector("#settings >> text=No setting matches.", state="visible")
     page.fill("#settings_search textarea, #settings_search input", "")
+    assert not page.is_visible("#settings >> text=No setting matches.")
     page.click("[data-section=ui]")
     for key in ("samples_save", "CLIP_stop_at_last_layers"):
         page.select_option("#setting_quicksettings_list select", key)

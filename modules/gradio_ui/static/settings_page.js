@@ -160,6 +160,7 @@ webui.searchSettings = function() {
             details.open = searching && Boolean(details.querySelector(".setting:not(.not-found)"));
         });
     }
+    form.querySelector(".settings-none").hidden = !searching || Boolean(form.querySelector(".setting:not(.not-found)"));
 };
 
 webui.showAllSettings = function(all) {
