@@ -38,7 +38,8 @@ def test_no_answer_holds_a_password(attacked: Attacked, caplog: pytest.LogCaptur
 
 
 def test_what_goes_into_reports_names_nobodys_home(attacked: Attacked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "home", classmethod(lambda _cls: attacked.folder.parent))
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(attacked.folder.parent))
     for path in ("/internal/sysinfo", "/internal/sysinfo-download"):
         text = attacked.wire.send("GET", path).text
         assert str(attacked.folder.parent) not in text and "~/" in text, path
