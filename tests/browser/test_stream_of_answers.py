@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
 from modules.gradio_ui.gradio_files import FRONTEND_URL, GradioFiles
+from tests.browser.conftest import SECONDS
 from tests.conftest import served
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ def extensions_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_who_asks_while_it_is_being_closed_gets_an_answer(extensions_page: str, chromium: Browser) -> None:
     page = chromium.new_page()
+    page.set_default_timeout(SECONDS * 1000)
     page.goto(extensions_page)
     page.click("#one")
     page.wait_for_function("document.querySelector('#one_answer textarea').value === 'one answered'")
     page.click("#two")
-    page.wait_for_function("document.querySelector('#two_answer textarea').value === 'two answered'", timeout=15_000)
+    page.wait_for_function("document.querySelector('#two_answer textarea').value === 'two answered'")
     page.close()
