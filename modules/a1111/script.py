@@ -86,6 +86,7 @@ class Script:
     args_from, args_to: the part of the flat argument list that belongs to it. controls: the components its ``ui`` returned.
     in_request: the name under which our requests hold its arguments, where the engine itself does its work.
     page_has_it: its controls are the page's own fields, those called ``page_fields`` in the form ("{tab}" in them stands for the tab).
+    page_source: the file by which A1111 knows it, where its own has another name.
     """
 
     name: str | None = None
@@ -109,6 +110,7 @@ class Script:
     in_request: str | None = None
     page_has_it = False
     page_fields: tuple[str, ...] = ()
+    page_source = ""
 
     def title(self) -> str:
         """The name in the Script list. Must be overridden."""

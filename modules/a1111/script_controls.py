@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+OWN_START = "own_start"     # attribute of a control whose start on the page is the user's: what it had before, by name
+
 
 def default_value(control: Any) -> Any:
     """What a script is handed where nothing was sent: the control's value, or its position for controls of the type "index"."""
-    value = getattr(control, "value", None)
+    value = own_start(control, "value")
     if callable(value):
         value = value()
     if getattr(control, "type", None) == "index":
         names = choice_names(control) or []
         return names.index(str(value)) if str(value) in names else None
     return value
+
+
+def own_start(control: Any, name: str) -> Any:
+    """What its script made the control with: programs are told that, whatever the user's page opens with."""
+    kept = getattr(control, OWN_START, {})
+    return kept[name] if name in kept else getattr(control, name, None)
 
 
 def choice_names(control: Any) -> list[str] | None:
@@ -28,10 +36,10 @@ def described(control: Any) -> dict[str, Any]:
     """A control as /sdapi/v1/script-info tells it."""
     return {
         "label": getattr(control, "label", None) or "",
-        "value": _as_json(getattr(control, "value", None)),
-        "minimum": getattr(control, "minimum", None),
-        "maximum": getattr(control, "maximum", None),
-        "step": getattr(control, "step", None),
+        "value": _as_json(own_start(control, "value")),
+        "minimum": own_start(control, "minimum"),
+        "maximum": own_start(control, "maximum"),
+        "step": own_start(control, "step"),
         "choices": choice_names(control),
     }
 

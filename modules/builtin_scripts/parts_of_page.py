@@ -48,6 +48,7 @@ class ScriptRefiner(PagePart):
 
     section = "accordions"
     setup_for_ui_only = False
+    page_source = "refiner.py"
     fields = ("Refiner", "refiner_checkpoint", "refiner_switch_at")
 
     def setup(self, p: Any, *args: Any) -> None:
@@ -57,9 +58,11 @@ class ScriptRefiner(PagePart):
 
 class ScriptSampler(PagePart):
     section = "sampler"
+    page_source = "sampler.py"
     fields = ("steps", "sampler_name", "scheduler")
 
 
 class ScriptSeed(PagePart):
     section = "seed"
+    page_source = "seed.py"
     fields = ("seed", "Extra", "subseed", "subseed_strength", "seed_resize_from_w", "seed_resize_from_h")

@@ -36,6 +36,7 @@ from modules.gradio_ui.history_tab import build_history_tab
 from modules.gradio_ui.img2img_tab import DEPTH_PLACE, build_img2img_tab, depth_place_classes, image_cfg_shown
 from modules.gradio_ui.merger_tab import MergerTab
 from modules.gradio_ui.page_slot import PageSlot
+from modules.gradio_ui.page_starts import start_as_configured
 from modules.gradio_ui.page_state import awaited_ids, fold_count, page_state
 from modules.gradio_ui.param_bindings import connect_paste_params_buttons, tell_fields
 from modules.gradio_ui.png_info_tab import build_png_info_tab
@@ -54,6 +55,7 @@ from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.static_files import STATIC_URL, PageFiles
 from modules.gradio_ui.theme import theme_to_show
 from modules.gradio_ui.ui_config import UiConfig
+from modules.gradio_ui.ui_defaults import wire_defaults
 from modules.launching.no_sweeping import sweep_all
 from modules.schema.table import TXT2IMG
 
@@ -138,7 +140,7 @@ def _built(app: App, slot: PageSlot, *, starting: bool) -> Page:
             with _tab("modelmerger"):
                 merger = MergerTab(app, choices)
             with _tab("settings"):
-                page.pieces["settings_form"] = build_settings_tab(app, choices, forms=(txt2img.form, img2img.form), reload=slot.reload)
+                page.pieces["settings_form"] = build_settings_tab(app, choices, reload=slot.reload)
             with _tab("extensions"):
                 build_extensions_tab(app)
             for each in (txt2img, img2img):
@@ -161,6 +163,8 @@ def _built(app: App, slot: PageSlot, *, starting: bool) -> Page:
         wire_upscaler_lists(app, page, choices, extras, {txt2img.form.component("hr_upscaler"): "hires_upscalers"})
         wire_fresh_values(app, page, choices, (*row, *txt2img.options, *img2img.options), following)
         wire_start_sizes(app, page, forms, ui_config)
+        start_as_configured(page, ui_config)
+        wire_defaults(page, app.paths.ui_config_file)
     page.ahead = preloads({block.get_block_name() for block in page.blocks.values()})
     return page
 

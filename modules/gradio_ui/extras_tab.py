@@ -43,17 +43,17 @@ BATCH, INPUT_DIR, OUTPUT_DIR = "extras_image_batch", "extras_batch_input_dir", "
 SINGLE, SEVERAL, FOLDER = "0", "1", "2"
 OPERATIONS: tuple[Item, ...] = (
     Fold("extras_upscale", "Upscale", "upscale_enabled", (
-        Part("upscaler_1"), Line(None, ("upscaler_2", "extras_upscaler_2_visibility")), Part("resize")), is_open=True),
-    Fold("input-accordion-0", "GFPGAN", "gfpgan_enabled", ("gfpgan_visibility",)),
-    Fold("input-accordion-1", "CodeFormer", "codeformer_enabled", (Line(None, ("codeformer_visibility", "codeformer_weight")),)),
-    Fold("input-accordion-2", "Split oversized images", "split_enabled", (Line(None, ("split_threshold", "split_overlap_ratio")),)),
+        Part("upscaler_1"), Line(None, ("upscaler_2", "extras_upscaler_2_visibility")), Part("resize")), is_open=True, source="postprocessing_upscale.py"),
+    Fold("input-accordion-0", "GFPGAN", "gfpgan_enabled", ("gfpgan_visibility",), source="postprocessing_gfpgan.py"),
+    Fold("input-accordion-1", "CodeFormer", "codeformer_enabled", (Line(None, ("codeformer_visibility", "codeformer_weight")),), source="postprocessing_codeformer.py"),
+    Fold("input-accordion-2", "Split oversized images", "split_enabled", (Line(None, ("split_threshold", "split_overlap_ratio")),), source="postprocessing_split_oversized.py"),
     Fold("input-accordion-3", "Auto focal point crop", "focal_crop_enabled", (
-        "focal_crop_face_weight", "focal_crop_entropy_weight", "focal_crop_edges_weight", "focal_crop_debug")),
+        "focal_crop_face_weight", "focal_crop_entropy_weight", "focal_crop_edges_weight", "focal_crop_debug"), source="postprocessing_focal_crop.py"),
     Fold("input-accordion-4", "Auto-sized crop", "autosized_crop_enabled", (
         Line(None, ("autosized_mindim", "autosized_maxdim")), Line(None, ("autosized_minarea", "autosized_maxarea")),
-        Line(None, ("autosized_objective", "autosized_threshold")))),
-    Fold("input-accordion-5", "Create flipped copies", "flip_enabled", ("flip_kinds",)),
-    Fold("input-accordion-6", "Caption", "caption_enabled", ("captioners",)),
+        Line(None, ("autosized_objective", "autosized_threshold"))), source="postprocessing_autosized_crop.py"),
+    Fold("input-accordion-5", "Create flipped copies", "flip_enabled", ("flip_kinds",), source="postprocessing_create_flipped_copies.py"),
+    Fold("input-accordion-6", "Caption", "caption_enabled", ("captioners",), source="postprocessing_caption.py"),
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import gradio as gr
 
 from modules.a1111.script import Script
 from modules.a1111.script_runner import ScriptRunner
+from modules.gradio_ui.gradio3_words import UNSHOWN
 
 NONE = "None"
 
@@ -33,10 +34,16 @@ class ScriptPanels:
         groups = [script.group for script in runner.selectable_scripts]
         shown = [place for place, group in enumerate(groups, 1) if group is not None]
 
+        def begin(title: str) -> None:
+            group = groups[runner.titles.index(title)] if title in runner.titles else None
+            if group is not None:
+                group.visible, group.elem_classes = True, [each for each in group.elem_classes if each != UNSHOWN]
+
         def show(chosen: int | None) -> Any:
             updates = [gr.update(visible=place == chosen) for place in shown]
             return updates if len(updates) > 1 else updates[0]
 
+        chooser.init_field = begin  # type: ignore[attr-defined]
         if shown:
             chooser.change(show, inputs=[chooser], outputs=[group for group in groups if group is not None], show_progress="hidden")
         return chooser

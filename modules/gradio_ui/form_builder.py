@@ -14,6 +14,7 @@ from gradio.components import Component
 from modules.gradio_ui.components import form_column, form_row, tool_button
 from modules.gradio_ui.form import Field, Form, nothing_more
 from modules.gradio_ui.layout import Caption, Fold, Item, Line, Part, Stack, Toggle, Tool
+from modules.gradio_ui.page_keys import not_kept, signed
 from modules.gradio_ui.param_component import Choices, build_component, choices_of
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.table import ParameterTable
@@ -67,6 +68,8 @@ class FormBuilder:
         setting: str | None = None,
     ) -> Component:
         """A field that is no parameter of the table: ``complete`` makes something of it. The keywords are ``Field``'s."""
+        if by_script or setting:
+            not_kept(component)
         if by_script:
             component.by_script = True  # type: ignore[attr-defined]  # events of extensions that take it ask the script as well
         self.fields.append(Field(name=name, component=component, guard=guard, by_script=by_script, infotext=infotext, setting=setting))
@@ -139,6 +142,8 @@ class FormBuilder:
         with self.own_fold(elem_id, item.label, is_open=item.is_open) as guard:
             self.fields[guard] = replace(self.fields[guard], name=item.toggle or f"{elem_id}-checkbox")
             self.build(item.items, guard)
+        if item.source:
+            signed((each.component for each in self.fields[guard:]), item.source)
 
     def _start_value(self, name: str) -> Any:
         if self.native_size and name in ("width", "height"):

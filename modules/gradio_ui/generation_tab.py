@@ -23,6 +23,7 @@ from modules.gradio_ui.form_memory import wire_form_memory
 from modules.gradio_ui.layout import SECTIONS
 from modules.gradio_ui.network_tabs import network_tabs
 from modules.gradio_ui.output_panel import OutputPanel, build_output_panel
+from modules.gradio_ui.page_keys import not_kept
 from modules.gradio_ui.param_component import Choices
 from modules.gradio_ui.paste import Paster
 from modules.gradio_ui.prompt_styles import wire_styles
@@ -113,7 +114,7 @@ def build_generation_tab(
 
 def _override_chips(tab: str) -> gr.Dropdown:
     with gr.Row(elem_id=f"{tab}_override_settings_row", elem_classes=["gradio-row"]):
-        return gr.Dropdown(
+        chips = gr.Dropdown(
             [],
             value=[],
             multiselect=True,
@@ -123,6 +124,8 @@ def _override_chips(tab: str) -> gr.Dropdown:
             visible="hidden",
             interactive=True,
         )
+    not_kept(chips)
+    return chips
 
 
 def _wire_hires_size(form: Form) -> None:

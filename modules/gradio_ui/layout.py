@@ -61,6 +61,7 @@ class Fold:
     """A box that opens with its checkbox, as A1111's InputAccordion. While it is closed its items are not asked for.
 
     toggle: API name of the parameter behind the checkbox; None: the checkbox only says whether the items count.
+    source: the script's file by which A1111 keeps the values of all this, where it has a script for it.
     """
 
     elem_id: str
@@ -68,6 +69,7 @@ class Fold:
     toggle: str | None
     items: tuple[Item, ...]
     is_open: bool = False
+    source: str = ""
 
 
 @dataclass(frozen=True)

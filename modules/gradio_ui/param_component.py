@@ -55,7 +55,7 @@ def _recipe(widget: Widget, choices: Choices, value: Any) -> tuple[str, Callable
             return "dropdown", gr.Dropdown, _dropdown(widget, choices, value)
         case Radio():
             texts = choices_of(widget, choices)
-            return "radio", gr.Radio, {"choices": texts, "value": texts[int(value)] if widget.index else value}
+            return "radio", gr.Radio, {"choices": texts, "value": texts[int(value)] if widget.index and value not in texts else value}    # ui-config.json says the text
         case CheckboxGroup():
             return "checkboxgroup", gr.CheckboxGroup, {"choices": choices_of(widget, choices), "value": list(value or ())}
         case Checkbox():

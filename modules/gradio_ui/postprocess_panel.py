@@ -13,6 +13,7 @@ from modules.a1111.postprocessing_scripts import PostprocessingScripts
 from modules.application.app import App
 from modules.gradio_ui.components import form_column
 from modules.gradio_ui.form_builder import FormBuilder
+from modules.gradio_ui.page_keys import signed
 from modules.gradio_ui.scripts_panel import received
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def build_postprocess_panel(app: App, builder: FormBuilder) -> PostprocessPanel:
                 log.exception("the controls of %s (%s) could not be made", script.name, script.filename)
                 continue
         script.group = group
+        signed(script.controls.values(), str(script.filename or ""))
         for argument, component in script.controls.items():
             name = f"postprocessing {script.name} {argument}"
             builder.own(name, component)

@@ -98,6 +98,7 @@ def _panel(runner: ScriptRunner, builder: FormBuilder) -> ScriptsPanel:
         [NONE, *runner.titles], value=NONE, type="index", label="Script", elem_id="script_list", elem_classes=["gradio-dropdown"], interactive=True, min_width=0
     )
     groups = [_group(runner, script) for script in shown if not script.alwayson]
+    chooser.init_field = lambda title: _open(groups[runner.titles.index(title)]) if title in runner.titles else None  # type: ignore[attr-defined]
     runner.inputs[0] = chooser
     if groups:
         chooser.change(_shown_groups(runner), inputs=[chooser], outputs=groups, **QUICK)
@@ -129,6 +130,10 @@ def _group(runner: ScriptRunner, script: Script) -> gr.Column:
         runner.create_script_ui(script)
     script.group = group
     return group
+
+
+def _open(group: gr.Column) -> None:
+    group.elem_classes = list(_SHOWN)
 
 
 def _shown_groups(runner: ScriptRunner) -> Callable[[int | None], Any]:

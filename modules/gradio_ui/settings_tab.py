@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import gradio as gr
@@ -14,18 +14,16 @@ from modules.application.settings_rules import is_frozen
 from modules.extension_host.registry import HOUSE
 from modules.gradio_ui.components import bridge_button, bridge_text
 from modules.gradio_ui.events import QUICK
-from modules.gradio_ui.form import Form
 from modules.gradio_ui.param_component import Choices, choices_of
 from modules.gradio_ui.setting_changes import store_settings
 from modules.gradio_ui.settings_extra_pages import policy_html
 from modules.gradio_ui.settings_form import settings_form_html
-from modules.gradio_ui.ui_defaults import Defaults
 
 
-def build_settings_tab(app: App, choices: Choices, *, forms: Sequence[Form], reload: Callable[[], Awaitable[str]]) -> str:
+def build_settings_tab(app: App, choices: Choices, *, reload: Callable[[], Awaitable[str]]) -> str:
     """The tab's content, inside the current block, with its events. Returns the form, HTML for the place "settings_form".
 
-    forms: those of the generation tabs, for the Defaults page. reload: builds the page anew; its words are an error.
+    reload: builds the page anew; its words are an error.
     """
     with gr.Row(elem_id="settings_head", elem_classes=["gradio-row"]):
         submit = gr.Button("Apply settings", elem_id="settings_submit", variant="primary", scale=0)
@@ -51,18 +49,8 @@ def build_settings_tab(app: App, choices: Choices, *, forms: Sequence[Form], rel
     stored.then(None, inputs=[answer], js="(answer) => { webui.settingsStored(answer, true); }", **QUICK)
     reloaded = restart.click(reload, outputs=[answer], js="() => { webui.reloadBegins(); }", **QUICK)
     reloaded.then(None, inputs=[answer], js="(words) => { webui.reloadEnds(words); }", **QUICK)
-    _wire_defaults(Defaults(forms=forms, config_file=app.paths.ui_config_file))
     _wire_choices(app, choices)
     return settings_form_html(app.settings.table, choices, partial(is_frozen, app.flags), elsewhere=app.settings.get("quicksettings_list"), policy=policy_html(app.policy))
-
-
-def _wire_defaults(defaults: Defaults) -> None:
-    """HTML buttons press these hidden ones; the answer goes where the page shows it."""
-    values, answer = bridge_text("ui_defaults_values"), bridge_text("ui_defaults_answer")
-    for name, act in (("view", defaults.view), ("apply", defaults.apply)):
-        button = bridge_button(f"ui_defaults_{name}_run")
-        told = button.click(act, inputs=[values], outputs=[answer], js="() => [webui.pageValuesText()]", **QUICK)
-        told.then(None, inputs=[answer], js="(html) => { webui.showDefaults(html); }", **QUICK)
 
 
 def _wire_choices(app: App, choices: Choices) -> None:

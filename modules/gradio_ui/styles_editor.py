@@ -16,6 +16,7 @@ from modules.files.storage import StorageError
 from modules.gradio_ui.components import bridge_text, late, tool_button
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form import Form
+from modules.gradio_ui.page_keys import not_kept
 
 if TYPE_CHECKING:
     from modules.gradio_ui.toprow import Toprow
@@ -56,6 +57,7 @@ def build_styles_editor(tab: str) -> StylesEditor:
             delete = gr.Button("Delete", elem_id=f"{tab}_edit_style_delete", min_width=0)
             gr.Button("Close", elem_id=f"{tab}_edit_style_close", min_width=0)
         said = bridge_text(f"{tab}_edit_style_said")
+    not_kept(select, prompt, negative)
     return StylesEditor(select=select, prompt=prompt, negative_prompt=negative, apply=apply, copy=copy, save=save, delete=delete, said=said)
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from gradio import Checkbox
+from gradio.blocks import Blocks
+from gradio.components import Component
 
 from modules.files.storage import StorageError
-from modules.gradio_ui.form import Form
-from modules.gradio_ui.form_memory import fits
+from modules.gradio_ui.components import bridge_button, bridge_text
+from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.page_keys import keyed_controls
+from modules.gradio_ui.page_starts import fitting
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.errors import WebuiError
 
@@ -29,13 +32,22 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Defaults:
-    """The two buttons. config_file: read anew each time, as it may be edited by hand meanwhile."""
+    """The two buttons. components: by key, "txt2img/Width/value", those of scripts and extensions too. config_file: read anew each time, as it may be edited by hand meanwhile."""
 
-    forms: Sequence[Form]
+    components: Mapping[str, Component]
     config_file: Path
 
+    @classmethod
+    def of(cls, page: Blocks, config_file: Path) -> Defaults:
+        """All controls of ``page`` that have a key; of several with one key the first, as in A1111."""
+        found: dict[str, Component] = {}
+        for each in keyed_controls(page):
+            if "value" in each.names:
+                found.setdefault(f"{each.path}/value", each.component)
+        return cls(components=found, config_file=config_file)
+
     def view(self, values_text: str) -> str:
-        """The changes as a table. values_text: JSON of the page's values by elem_id."""
+        """The changes as a table. values_text: JSON list of the values that ``components`` have in the page."""
         return _table(list(self._changes(values_text)))
 
     def apply(self, values_text: str) -> str:
@@ -52,25 +64,28 @@ class Defaults:
 
     def _changes(self, values_text: str) -> Iterator[Change]:
         try:
-            values = json.loads(values_text or "{}")
-            values = values if isinstance(values, dict) else {}
+            values = json.loads(values_text or "[]")
         except ValueError:
-            values = {}
+            return
+        if not isinstance(values, list) or len(values) != len(self.components):
+            return
         config = UiConfig.read(self.config_file)
-        for form in self.forms:
-            known = {entry.api_name for entry in form.table}
-            guards = {each.guard for each in form.fields}
-            for place, field in enumerate(form.fields):
-                component = field.component
-                elem_id, label = component.elem_id or "", getattr(component, "label", None)
-                opens_more = isinstance(component, Checkbox) and (place in guards or elem_id.endswith("-checkbox"))
-                if not (field.name in known or opens_more) or elem_id not in values or not label:
-                    continue
-                key = f"{form.table.tab}/{label}/value"
-                before = config.values.get(key, getattr(component, "value", None))
-                now = values[elem_id]
-                if fits(component, now) and now != before and not (now in ("", [], None) and before in ("", [], None)):
-                    yield Change(key=key, before=before, now=now)
+        for (key, component), now in zip(self.components.items(), values):
+            before = fitting(component, {"value": config.values.get(key)}).get("value", getattr(component, "value", None))
+            fit = fitting(component, {"value": now})
+            if fit and now != before and not (now in ("", []) and before in ("", [], None)):
+                yield Change(key=key, before=before, now=fit["value"])
+
+
+def wire_defaults(page: Blocks, config_file: Path) -> None:
+    """Inside ``page``, all of which is built: HTML buttons press the hidden ones that are made here, the answer goes where the page shows it."""
+    defaults = Defaults.of(page, config_file)
+    values, answer = bridge_text("ui_defaults_values"), bridge_text("ui_defaults_answer")
+    for name, act in (("view", defaults.view), ("apply", defaults.apply)):
+        button = bridge_button(f"ui_defaults_{name}_run")
+        gathered = button.click(None, inputs=list(defaults.components.values()), outputs=[values], js="(...values) => JSON.stringify(values)", **QUICK)
+        told = gathered.then(act, inputs=[values], outputs=[answer], **QUICK)
+        told.then(None, inputs=[answer], js="(html) => { webui.showDefaults(html); }", **QUICK)
 
 
 def _table(changes: Sequence[Change]) -> str:

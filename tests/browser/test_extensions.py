@@ -127,10 +127,10 @@ def test_its_routes_flags_and_settings_are_there(server: RealServer) -> None:
 def test_the_fields_of_the_page_are_found_by_their_key_in_ui_config(server: RealServer, shown: Visit) -> None:
     page = shown.page
     fields = asked(server, "hooks/fields")
-    known = {"txt2img/Sampling steps/value": "txt2img_steps", "img2img/Denoising strength/value": "img2img_denoising_strength", "hooks/Field/value": "hooks_field"}
+    known = {"customscript/sampler.py/txt2img/Sampling steps/value": "txt2img_steps", "img2img/Denoising strength/value": "img2img_denoising_strength", "hooks/Field/value": "hooks_field"}
     for key, elem_id in known.items():
         assert page.evaluate("(id) => gradio_config.components.find((each) => each.id === id).props.elem_id", fields[key][0]) == elem_id
-    assert fields["txt2img/Sampling steps/value"][1] == 20
+    assert fields["customscript/sampler.py/txt2img/Sampling steps/value"][1] == 20
     assert "customscript/prompt_matrix.py/txt2img/Grid margins (px)/value" in fields
 
 

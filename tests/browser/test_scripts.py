@@ -1,6 +1,7 @@
 """The Script list on the page: a plot with two axes, chosen, filled in and drawn."""
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from PIL import Image
@@ -46,3 +47,18 @@ def test_a_plot_with_two_axes(real_server: RealServer, visit: Callable[..., Visi
     assert {image.info["parameters"].split("Sampler: ")[1].split(",")[0] for image in made} == {"Euler", "DDIM"}
     sheet = page.locator("#txt2img_gallery img").first.evaluate("(image) => [image.naturalWidth, image.naturalHeight]")
     assert sheet[0] == 64 * 2 + 48 and sheet[1] > 64 * 2, "two columns, two rows, and room for words"
+
+
+def test_the_defaults_page_keeps_a_scripts_field(real_server: RealServer, visit: Callable[..., Visit]) -> None:
+    page, kept = visit(real_server.url).page, real_server.folder / "ui-config.json"
+    said = "document.querySelector('#ui_defaults_result').textContent"
+    page.evaluate("document.querySelector('#ui_defaults_view').click()")
+    page.wait_for_function(f"{said}.includes('No field differs')")
+    margin = page.locator("#script_txt2img_prompt_matrix_margin_size input[type=number]")
+    margin.evaluate("(field) => { field.value = 12; field.dispatchEvent(new Event('input', {bubbles: true})); }")
+    try:
+        page.evaluate("document.querySelector('#ui_defaults_apply').click()")
+        page.wait_for_function(f"{said}.includes('Grid margins')")
+        assert json.loads(kept.read_text(encoding="utf-8")) == {"customscript/prompt_matrix.py/txt2img/Grid margins (px)/value": 12}
+    finally:
+        kept.write_text("{}", encoding="utf-8")

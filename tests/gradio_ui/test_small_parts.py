@@ -194,7 +194,7 @@ def test_settings_and_defaults_that_the_disk_refuses_are_told(behind: Callable[.
     assert "The disk is full." in json.loads(store_settings(app, {"samples_format": "jpg"}))["errors"][0] and app.settings.get("samples_format") == "jpg"
     monkeypatch.setattr(UiConfig, "save", refused)
     monkeypatch.setattr(Defaults, "_changes", lambda *_: iter([Change(key="txt2img/Sampling steps/value", before=20, now=5)]))
-    assert "The disk is full." in Defaults(forms=(), config_file=app.paths.data_dir / "ui-config.json").apply("{}")
+    assert "The disk is full." in Defaults(components={}, config_file=app.paths.data_dir / "ui-config.json").apply("{}")
 
 
 def test_names_of_archive_and_save_folder_follow_the_settings(behind: Callable[..., Behind], page: BuiltPage) -> None:

@@ -2,8 +2,6 @@
 
 /* exported requestNotifications */
 
-webui.pageValuesText = () => JSON.stringify(Object.assign({}, ...Object.keys(webui.jobs).map(webui.readForm)));
-
 webui.showDefaults = (html) => { webui.find("#ui_defaults_result").innerHTML = html || "<p>The server did not answer.</p>"; };
 
 webui.choicesArrived = function(text) {
