@@ -65,10 +65,10 @@ def load_control(file: ModelFile, family: ModelFamily, policy: ComputePolicy, *,
 
 
 def _check_numbers(file: ModelFile, network: ControlNetwork) -> None:
-    """Here, for later it would look like the checkpoint's fault."""
+    """Here, for later it would look like the checkpoint's fault. A network that has shapes only, and no values, is passed over."""
     for module in (network.module, network.hint_encoder):
         for name, tensor in module.named_parameters():
-            if not are_numbers(tensor):
+            if not tensor.is_meta and not are_numbers(tensor):
                 raise CannotLoad(file.path, f"the values of {name} are not all numbers, as after a training that failed", "Choose another version of it.")
 
 
