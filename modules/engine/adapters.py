@@ -330,7 +330,7 @@ def _change(
             raise
         log.debug("layer %s: %s", key, error)
         return False
-    biases = [layer.bias for layer in several if isinstance(getattr(layer, "bias", None), nn.Parameter)]
+    biases = [bias for layer in several if isinstance(bias := getattr(layer, "bias", None), nn.Parameter)]
     if change is None or not _bias_fits(change, biases):
         return False
     rows = [len(swap.changed) for swap in here]
