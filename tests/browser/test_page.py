@@ -209,6 +209,7 @@ def test_png_info_reads_a_picture_and_sends_it_to_txt2img(open_visit: Visit, tmp
         document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: given, bubbles: true, cancelable: true}));
     }""", base64.b64encode(picture.read_bytes()).decode())      # Ctrl+V, in the place of what is there
     browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Steps: 9')")
+    browser.page.wait_for_function("webui.field('pnginfo_generation_info').value.includes('Steps: 9')")     # what is sent comes beside what is shown
     browser.page.click("#txt2img_tab")
     browser.page.wait_for_function("webui.field('txt2img_prompt').value === 'a pasted cat'")
     assert browser.page.is_visible("#txt2img_prompt")
