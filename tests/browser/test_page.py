@@ -203,11 +203,8 @@ def test_png_info_reads_a_picture_and_sends_it_to_txt2img(open_visit: Visit, tmp
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     browser.page.set_input_files("#pnginfo_image input[type=file]", tmp_path / "broken.png")
     browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Not a picture')")
-    browser.page.evaluate("""(data) => {
-        const given = new DataTransfer(), bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-        given.items.add(new File([bytes], 'image.png', {type: 'image/png'}));
-        document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: given, bubbles: true, cancelable: true}));
-    }""", base64.b64encode(picture.read_bytes()).decode())      # Ctrl+V, in the place of what is there
+    browser.page.click("#pnginfo_image button[aria-label*=emove]")
+    browser.page.set_input_files("#pnginfo_image input[type=file]", picture)
     browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Steps: 9')")
     browser.page.wait_for_function("webui.field('pnginfo_generation_info').value.includes('Steps: 9')")     # what is sent comes beside what is shown
     browser.page.click("#txt2img_tab")
@@ -216,6 +213,25 @@ def test_png_info_reads_a_picture_and_sends_it_to_txt2img(open_visit: Visit, tmp
     values = {name: browser.value(f"txt2img_{name}") for name in ("neg_prompt", "steps", "sampling", "scheduler", "cfg_scale", "seed", "width", "height")}
     assert values == {"neg_prompt": "dog", "steps": "9", "sampling": "Euler a", "scheduler": "Karras", "cfg_scale": "4.5", "seed": "31", "width": "96", "height": "128"}
     assert "Clip skip: 2" in browser.page.inner_text("#txt2img_override_settings")
+
+
+@pytest.mark.long
+def test_a_pasted_picture_takes_the_place_of_the_one_in_png_info(open_visit: Visit, tmp_path: Path) -> None:
+    browser = open_visit
+    browser.page.click("#tab_pnginfo-button")
+    if browser.page.query_selector("#pnginfo_image button[aria-label*=emove]"):
+        browser.page.click("#pnginfo_image button[aria-label*=emove]")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    browser.page.set_input_files("#pnginfo_image input[type=file]", tmp_path / "broken.png")
+    browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Not a picture')")
+    picture = tmp_path / "cat.png"
+    picture.write_bytes(png_bytes(Image.new("RGB", (8, 8)), TEXT))
+    browser.page.evaluate("""(data) => {
+        const given = new DataTransfer(), bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+        given.items.add(new File([bytes], 'image.png', {type: 'image/png'}));
+        document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: given, bubbles: true, cancelable: true}));
+    }""", base64.b64encode(picture.read_bytes()).decode())      # Ctrl+V
+    browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Steps: 9')")
 
 
 def test_paste_reads_the_prompt_field(open_visit: Visit) -> None:

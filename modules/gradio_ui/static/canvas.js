@@ -300,8 +300,13 @@ webui.pasteIntoCanvas = function(event) {
 
 // Gradio takes a file only where its field is empty.
 webui.giveToGradio = async function(field, file) {
-    field.querySelector("button:is([aria-label='Remove Image'], [aria-label='Clear'])")?.click();
-    for (let tries = 0; tries < 50 && !field.querySelector("input[type=file]"); tries += 1) {
+    let pressed = null;                         // the button comes with the picture, which may still be on its way
+    for (let tries = 0; tries < 300 && !field.querySelector("input[type=file]"); tries += 1) {
+        const button = field.querySelector("button:is([aria-label='Remove Image'], [aria-label='Clear'])");
+        if (button !== pressed) {
+            button?.click();
+            pressed = button;
+        }
         await webui.nextFrame();
     }
     const input = field.querySelector("input[type=file]");
