@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from typing import Any
 
 OWN_START = "own_start"     # attribute of a control whose start on the page is the user's: what it had before, by name
+
+
+def signed(controls: Iterable[Any], file: str) -> None:
+    """They say whose they are: their keys of ui-config.json begin with the name of the script's file."""
+    for each in controls:
+        each.custom_script_source = os.path.basename(file)
 
 
 def default_value(control: Any) -> Any:

@@ -19,7 +19,7 @@ from modules.a1111.script import (
     Script,
     ScriptClassData,
 )
-from modules.a1111.script_controls import default_value
+from modules.a1111.script_controls import default_value, signed
 from modules.extension_host.registry import HOUSE, Callback, contained, named, sentence_of
 from modules.schema.errors import WebuiError
 
@@ -123,7 +123,7 @@ class ScriptRunner:
             controls = [] if made is None else list(made) if isinstance(made, Iterable) else [made]
         script.name = _title(script).lower()
         script.controls = controls
-        _signed(script)
+        signed(controls, script.page_source or script.filename or "")
         script.args_from, script.args_to = len(self.inputs), len(self.inputs) + len(controls)
         self.inputs += controls
         if script.infotext_fields is not None:
@@ -145,7 +145,7 @@ class ScriptRunner:
     def take_page_controls(self, script: Script, controls: list[Any]) -> None:
         """Fields of the page that are the arguments of ``script``."""
         script.args_from, script.name, script.controls = len(self.inputs), _title(script).lower(), controls
-        _signed(script)
+        signed(controls, script.page_source or script.filename or "")
         self.inputs += controls
         script.args_to = len(self.inputs)
 
@@ -306,12 +306,6 @@ class ScriptRunner:
 
 def _args_of(script: Script, p: Any) -> Sequence[Any]:
     return (p.script_args or ())[script.args_from : script.args_to] if script.args_from is not None else ()
-
-
-def _signed(script: Script) -> None:
-    """Its controls say whose they are: their keys of ui-config.json begin with the file."""
-    for control in script.controls:
-        control.custom_script_source = script.page_source or os.path.basename(script.filename or "")
 
 
 def _title(script: Script) -> str:

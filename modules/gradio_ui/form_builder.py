@@ -11,10 +11,11 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
+from modules.a1111.script_controls import signed
 from modules.gradio_ui.components import form_column, form_row, tool_button
 from modules.gradio_ui.form import Field, Form, nothing_more
 from modules.gradio_ui.layout import Caption, Fold, Item, Line, Part, Stack, Toggle, Tool
-from modules.gradio_ui.page_keys import not_kept, signed
+from modules.gradio_ui.page_keys import not_kept
 from modules.gradio_ui.param_component import Choices, build_component, choices_of
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.table import ParameterTable

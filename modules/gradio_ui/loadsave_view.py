@@ -10,7 +10,7 @@ from gradio.blocks import Block, Blocks
 from gradio.components import Component
 
 from modules.files.atomic import write_json
-from modules.gradio_ui.page_keys import Keyed, keyed, keyed_controls, keyed_within
+from modules.gradio_ui.page_keys import Keyed, keyed, keyed_controls, keyed_within, with_values
 from modules.gradio_ui.ui_config import UiConfig
 
 
@@ -26,9 +26,7 @@ class LoadsaveView:
 
     @cached_property
     def component_mapping(self) -> dict[str, Component]:
-        mapping: dict[str, Component] = {}
-        _map(mapping, keyed_controls(self._demo))
-        return mapping
+        return with_values(keyed_controls(self._demo))
 
     @cached_property
     def ui_settings(self) -> dict[str, Any]:
@@ -56,13 +54,8 @@ class LoadsaveView:
 
     def _add(self, found: Iterable[Keyed]) -> None:
         _tell(self.ui_settings, found)
-        _map(self.component_mapping, found)
-
-
-def _map(mapping: dict[str, Component], found: Iterable[Keyed]) -> None:
-    for each in found:
-        if "value" in each.names:
-            mapping.setdefault(f"{each.path}/value", each.component)
+        for key, component in with_values(found).items():
+            self.component_mapping.setdefault(key, component)
 
 
 def _tell(told: dict[str, Any], found: Iterable[Keyed]) -> None:

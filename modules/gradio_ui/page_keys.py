@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -39,12 +38,6 @@ def not_kept(*components: Component) -> None:
         each.do_not_save_to_config = True  # type: ignore[attr-defined]
 
 
-def signed(components: Iterable[Component], file: str) -> None:
-    """These are kept under the name of a script's file."""
-    for each in components:
-        each.custom_script_source = os.path.basename(file)  # type: ignore[attr-defined]
-
-
 def keyed_controls(page: Blocks) -> Iterator[Keyed]:
     """Those of all tabs whose fields have a start, in the page's order. Several may have one path."""
     for block in list(page.blocks.values()):
@@ -72,3 +65,12 @@ def keyed(component: Component, path: str) -> Iterator[Keyed]:
     source = getattr(component, "custom_script_source", None)
     names = ("visible", *kept) if component.visible is True else kept
     yield Keyed(f"customscript/{source}/{path}" if source else path, component, names)
+
+
+def with_values(controls: Iterable[Keyed]) -> dict[str, Component]:
+    """By key, "txt2img/Width/value": the component; of several with one key the first."""
+    found: dict[str, Component] = {}
+    for each in controls:
+        if "value" in each.names:
+            found.setdefault(f"{each.path}/value", each.component)
+    return found

@@ -10,10 +10,10 @@ from typing import Any
 from gradio.components import Component
 
 from modules.a1111.postprocessing_scripts import PostprocessingScripts
+from modules.a1111.script_controls import signed
 from modules.application.app import App
 from modules.gradio_ui.components import form_column
 from modules.gradio_ui.form_builder import FormBuilder
-from modules.gradio_ui.page_keys import signed
 from modules.gradio_ui.scripts_panel import received
 
 log = logging.getLogger(__name__)

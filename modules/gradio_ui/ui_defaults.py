@@ -15,7 +15,7 @@ from gradio.components import Component
 from modules.files.storage import StorageError
 from modules.gradio_ui.components import bridge_button, bridge_text
 from modules.gradio_ui.events import QUICK
-from modules.gradio_ui.page_keys import keyed_controls
+from modules.gradio_ui.page_keys import keyed_controls, with_values
 from modules.gradio_ui.page_starts import fitting
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.errors import WebuiError
@@ -40,11 +40,7 @@ class Defaults:
     @classmethod
     def of(cls, page: Blocks, config_file: Path) -> Defaults:
         """All controls of ``page`` that have a key; of several with one key the first, as in A1111."""
-        found: dict[str, Component] = {}
-        for each in keyed_controls(page):
-            if "value" in each.names:
-                found.setdefault(f"{each.path}/value", each.component)
-        return cls(components=found, config_file=config_file)
+        return cls(components=with_values(keyed_controls(page)), config_file=config_file)
 
     def view(self, values_text: str) -> str:
         """The changes as a table. values_text: JSON list of the values that ``components`` have in the page."""
