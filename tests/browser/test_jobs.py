@@ -162,9 +162,13 @@ def test_a_click_while_the_server_is_away_says_so_soon(fake_page: FakePage, visi
     browser = visit(fake_page.url)
     browser.fill("nobody there", **SMALL)
     browser.page.evaluate("webui.answerPatience = 600000")
+    browser.page.wait_for_function("document.querySelector('#txt2img_token_counter').textContent.includes('2/75')")       # else that fails before the click, and Gradio knows
     browser.page.context.set_offline(True)
     browser.page.click("#txt2img_generate")
     browser.page.wait_for_function("document.querySelector('.progressDiv')?.textContent.includes('Connection lost')", timeout=20000)
+    browser.page.wait_for_selector(".toast-wrap >> text=Connection to the server was lost")
+    browser.page.click("#txt2img_generate")
+    browser.page.wait_for_selector(".webui-toast.error >> text=nothing was sent")
 
 
 def test_a_click_that_never_arrives_is_told(fake_page: FakePage, visit: Callable[..., Visit]) -> None:

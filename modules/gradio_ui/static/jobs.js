@@ -241,12 +241,15 @@ webui.filled = async function(values, places) {
     return values;
 };
 
+webui.sentCount = 0;
+
 webui.sendJob = function(tab, args) {
     const values = create_submit_args(args);
     values[0] = randomId();
     performance.mark("webui-sent");
     webui.jobs[tab].sent(values[0]);
     webui.lastSent = values;
+    webui.sentCount += 1;
     return values;
 };
 
@@ -336,15 +339,18 @@ function restoreProgressImg2img() {
 
 webui.replaced = {submit, submit_img2img, submit_txt2img_upscale, submit_extras, restoreProgressTxt2img, restoreProgressImg2img, restoreProgressExtras};
 
-// Where the time of a click begins that tests/bench/page.py measures.
-webui.markClick = function(event) {
+// Where the time of a click begins that tests/bench/page.py measures. Gradio passes over clicks once it knows that its server is away, until it opens the page anew.
+webui.generateClicked = function(event) {
     if (event.target.closest?.(".generate-box > button[id$='_generate']")) {
         performance.mark("webui-click", {startTime: event.timeStamp});
+        const before = webui.sentCount;
+        const away = () => webui.sentCount === before && webui.toast("The server does not answer, so nothing was sent. What you typed stays: click again when it is back.", "error");
+        setTimeout(() => webui.sentCount > before || fetch("./internal/ping").catch(away), webui.lookPatience);
     }
 };
 
 onUiLoaded(() => {
-    document.addEventListener("click", webui.markClick, true);
+    document.addEventListener("click", webui.generateClicked, true);
     webui.plainTitle = document.title || webui.plainTitle;
     for (const tab of ["txt2img", "img2img", "extras"].filter((name) => document.getElementById(`${name}_generate_box`))) {
         webui.jobs[tab] = new webui.TabJobs(tab);
