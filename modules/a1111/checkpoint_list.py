@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from modules.application import generation
 from modules.library.hashes import old_hash
 from modules.library.header import read_header
 from modules.library.model_file import ModelFile
-from modules.loading.weights import open_weights
+from modules.loading.weights import open_weights, stored_dtype
 from modules.schema.errors import WebuiError
+
+checkpoints_loaded: dict[Any, Any] = {}
+told_as: dict[Path, CheckpointInfo] = {}        # of those that were never saved: as the extension that made them describes them
 
 
 class CheckpointInfo:
@@ -37,11 +41,11 @@ class CheckpointInfo:
         ids = [self.model_name, self.title, model.name, self.name_for_extra, f"{model.name} [{self.hash}]"]
         self.ids = [*ids, *(each for each in (self.shorthash, self.sha256, f"{self.name_for_extra} [{self.shorthash}]") if each)]
 
-    @property
-    def hash(self) -> str:
+    @cached_property
+    def hash(self) -> str | None:
         return old_hash(self._model.path) or "NOFILE"
 
-    @property
+    @cached_property
     def metadata(self) -> dict[str, Any]:
         return read_metadata(self.filename)
 
@@ -54,10 +58,11 @@ class CheckpointInfo:
         return self.shorthash
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, CheckpointInfo) and other.filename == self.filename
+        """Mergers give a copy another name; it keeps the file that it was made from, or gets another one later."""
+        return isinstance(other, CheckpointInfo) and (other.filename, other.name) == (self.filename, self.name)
 
     def __hash__(self) -> int:
-        return hash(self.filename)
+        return hash(self.name)
 
 
 def _listed(filename: str) -> ModelFile | None:
@@ -65,7 +70,7 @@ def _listed(filename: str) -> ModelFile | None:
 
 
 def info_of(model: ModelFile) -> CheckpointInfo:
-    return CheckpointInfo(str(model.path), model)
+    return told_as.get(model.path) or CheckpointInfo(str(model.path), model)
 
 
 def read_metadata(filename: str) -> dict[str, Any]:
@@ -82,8 +87,10 @@ vae_dict = LiveDict(lambda: {each.path.name: str(each.path) for each in current(
 
 
 def list_models() -> None:
-    """Look through the folders anew."""
+    """Look through the folders anew. As in A1111, what extensions put into the list is out of it."""
     current().catalogue.refresh()
+    checkpoints_list.clear()
+    checkpoint_aliases.clear()
 
 
 def checkpoint_tiles(use_short: bool = False) -> list[str]:
@@ -114,10 +121,11 @@ def model_hash(filename: str) -> str:
 
 
 def read_state_dict(checkpoint_file: str, print_global_state: bool = False, map_location: Any = None) -> dict[str, Tensor]:
-    """All tensors of a file. Raises CannotLoad."""
+    """All tensors of a file, as they are stored. Raises CannotLoad."""
     weights = open_weights(Path(checkpoint_file))
     try:
-        return {name: weights.read(name, None, torch.device(map_location or "cpu")) for name in weights.header.names}  # type: ignore[arg-type]
+        device = torch.device(map_location or "cpu")
+        return {name: weights.read(name, stored_dtype(weights, name) or torch.float32, device) for name in weights.header.names}
     finally:
         weights.close()
 

@@ -10,13 +10,11 @@ from torch import Tensor
 
 from modules.a1111.app_slot import current
 from modules.a1111.checkpoint_list import list_models, load_chosen, read_state_dict, vae_dict
-from modules.a1111.model_view import reload_model_weights, sd_model
+from modules.a1111.model_view import load_model, sd_model
 from modules.a1111.places import NAMES
 from modules.a1111.stubs import UNKNOWN
 from modules.engine.preview import preview_map
 from modules.library.vae_choice import AUTOMATIC
-
-checkpoints_loaded: dict[Any, Any] = {}
 
 
 class _ModelData:
@@ -26,9 +24,17 @@ class _ModelData:
     def sd_model(self) -> Any:
         return sd_model()
 
+    @sd_model.setter
+    def sd_model(self, _: Any) -> None:
+        """The program keeps its model itself."""
+
     @property
     def loaded_sd_models(self) -> list[Any]:
         return [sd_model()] if current().checkpoints.components is not None else []
+
+    @loaded_sd_models.setter
+    def loaded_sd_models(self, _: Any) -> None:
+        """As above."""
 
     @property
     def was_loaded_at_least_once(self) -> bool:
@@ -72,7 +78,7 @@ def get_checkpoint_state_dict(checkpoint_info: Any, timer: Any = None) -> dict[s
 
 
 def load_model_weights(model: Any, checkpoint_info: Any, state_dict: Any = None, timer: Any = None) -> None:
-    reload_model_weights(model, checkpoint_info)
+    load_model(checkpoint_info, state_dict)
 
 
 def get_empty_cond(model: Any) -> Any:

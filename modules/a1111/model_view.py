@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from modules.a1111.app_slot import current
-from modules.a1111.checkpoint_list import CheckpointInfo, info_of, load_chosen, read_state_dict
+from modules.a1111.checkpoint_list import CheckpointInfo, info_of, load_chosen, read_state_dict, run_on_worker
 from modules.a1111.inner_model import parts_of
 from modules.a1111.lora_live import original_key
+from modules.a1111.made_in_memory import take_up, written_into
+from modules.a1111.options import store
 from modules.a1111.running import running_work
 from modules.a1111.stubs import NotHere, note_use
 from modules.a1111.text_names import model_hijack
@@ -25,6 +27,7 @@ from modules.engine.ldm_unet import DiffusionWrapper, ldm_view
 from modules.engine.ldm_vae import ldm_vae
 from modules.extension_host.host import file_of
 from modules.families.family import Prediction
+from modules.library.model_file import ModelFile
 from modules.loading.components import Components
 from modules.schema.errors import WebuiError
 from modules.schema.request import Txt2ImgRequest
@@ -40,20 +43,37 @@ class SdModel:
 
     @property
     def sd_checkpoint_info(self) -> CheckpointInfo:
+        return info_of(self._file)
+
+    @sd_checkpoint_info.setter
+    def sd_checkpoint_info(self, info: CheckpointInfo) -> None:
+        """Mergers that have written into the model's parts give it another name: what it is now becomes a checkpoint of that name, made in memory."""
+        if info != info_of(self._file) or info.name != self._file.name:
+            run_on_worker(lambda: take_up(info, self.state_dict()))
+
+    @property
+    def _file(self) -> ModelFile:
         app = current()
-        return info_of(app.checkpoints.current or generation.chosen_checkpoint(app, app.settings.get(generation.CHECKPOINT_KEY)))
+        return app.checkpoints.current or generation.chosen_checkpoint(app, app.settings.get(generation.CHECKPOINT_KEY))
 
     @property
     def sd_model_hash(self) -> str | None:
         return self.sd_checkpoint_info.shorthash or self.sd_checkpoint_info.hash
 
+    @sd_model_hash.setter
+    def sd_model_hash(self, _: Any) -> None:
+        """As the info has it."""
+
     @property
     def sd_model_checkpoint(self) -> str:
         return self.sd_checkpoint_info.filename
 
-    @property
-    def filename(self) -> str:
-        return self.sd_checkpoint_info.filename
+    @sd_model_checkpoint.setter
+    def sd_model_checkpoint(self, filename: str) -> None:
+        """Mergers name the file that there would be."""
+        self.sd_checkpoint_info.filename = filename
+
+    filename = sd_model_checkpoint
 
     @property
     def is_sdxl(self) -> bool:
@@ -125,8 +145,9 @@ class SdModel:
             return unet(x_noisy.to(kind), timestep=t, encoder_hidden_states=context.to(kind), added_cond_kwargs=added, return_dict=False)[0].to(x_noisy.dtype)
 
     def state_dict(self, *_: Any, **__: Any) -> dict[str, Tensor]:
-        """The tensors of the checkpoint's file, under its names: what LoRAs and other networks do for a picture is not in them."""
-        return read_state_dict(self.filename)
+        """The tensors of the checkpoint's file, under its names, with what was written into the model's parts; what LoRAs do for a picture is not in them."""
+        tensors, parts = read_state_dict(str(self._file.path)), current().checkpoints.components
+        return tensors if parts is None else tensors | written_into(parts, tensors)
 
     def named_modules(self, memo: Any = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Any]]:
         """CompVis' names of the denoiser's modules."""
@@ -255,20 +276,16 @@ def sd_model() -> SdModel | None:
 
 
 def load_model(checkpoint_info: Any = None, already_loaded_state_dict: Any = None, *_: Any, **__: Any) -> Any:
-    """Choose a checkpoint (None: the chosen one) and load it. Raises WebuiError for one that lies in memory alone."""
+    """Choose a checkpoint (None: the chosen one) and load it; with a dict of tensors these, under its name, until another one is chosen. Raises WebuiError."""
     if already_loaded_state_dict is not None:
-        name = getattr(checkpoint_info, "name", None) or "the model"
-        raise WebuiError(
-            f"{name} was made in memory, and this program draws with checkpoints that lie in a file.",
-            "Let the extension save the model, press the refresh button beside the checkpoints, and choose it there.",
-        )
+        run_on_worker(lambda: take_up(checkpoint_info or _view.sd_checkpoint_info, already_loaded_state_dict))
+        return _view
     return reload_model_weights(info=checkpoint_info)
 
 
 def reload_model_weights(sd_model: Any = None, info: CheckpointInfo | None = None, forced_reload: bool = False) -> Any:
     """Choose ``info`` (None: the chosen one) and load it; on the worker at once, elsewhere when the running job is over."""
-    app = current()
     if info is not None:
-        app.settings.set(generation.CHECKPOINT_KEY, info.title)
+        store(generation.CHECKPOINT_KEY, info.title)
     load_chosen()
     return _view

@@ -11,6 +11,7 @@ from typing import Any
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.option_info import ExtensionSetting, OptionInfo, section_of, setting_of
 from modules.a1111.running import running_work
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.application.settings_rules import FOLDERS, PLACES, is_frozen
 from modules.schema.errors import WebuiError
 from modules.schema.setting import Section, Setting
@@ -173,6 +174,8 @@ def store(key: str, value: Any) -> Any:
     stored, work = app.settings.get(key), running_work()
     if work is not None:            # a script changes it for what its own job does next
         work.settings[key] = stored
+        if key == CHECKPOINT_KEY and app.catalogue.checkpoints():
+            work.checkpoint = chosen_checkpoint(app, stored).name
     return _seen(key, stored)
 
 

@@ -5,7 +5,7 @@ It cuts prompts as the engine does. Where an extension hooks it or replaces one 
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -52,7 +52,14 @@ class OldTokenizer:
         return getattr(self._tokenizer, name)
 
 
-class TextConditionalModel(nn.Module):
+class _TakesTensors(nn.Module):
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Kept for ``sd_model.state_dict()``, from which mergers load the model anew: its text encoders' own modules bear other names."""
+        self.__dict__.setdefault("given", {}).update({name: each.detach().cpu().clone() for name, each in state_dict.items()})
+        return super().load_state_dict({}, strict=False)
+
+
+class TextConditionalModel(_TakesTensors):
     """A1111's base of all text stages."""
 
 
@@ -213,7 +220,7 @@ class FrozenOpenCLIPEmbedder2WithCustomWords(FrozenOpenCLIPEmbedderWithCustomWor
     """OpenCLIP's as SDXL's second one."""
 
 
-class GeneralConditioner(nn.Module):
+class GeneralConditioner(_TakesTensors):
     """SDXL's: forward({"txt": texts, ...}) -> {"crossattn", "vector"}."""
 
     def __init__(self, components: Components, hijack: Any) -> None:

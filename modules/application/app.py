@@ -17,6 +17,7 @@ from modules.application.postprocess_door import PostprocessDoor
 from modules.application.quick_vaes import QuickVaes
 from modules.application.script_door import ScriptDoor
 from modules.application.settings_store import SettingsStore
+from modules.application.unsaved_checkpoints import UnsavedCheckpoints
 from modules.application.upscalers import Upscalers
 from modules.engine.precautions import Precautions
 from modules.extension_host.host import ExtensionHost
@@ -63,6 +64,7 @@ class App:
     describer: Describer
     downloads: Downloads
     quick_vaes: QuickVaes
+    unsaved: UnsavedCheckpoints
     extensions: ExtensionHost = field(default_factory=ExtensionHost)
     estimates: Estimates = field(default_factory=lambda: Estimates(path=None))
     controls: ControlShelf = field(default_factory=ControlShelf)
@@ -78,6 +80,7 @@ class App:
     def close(self, timeout: float = 10.0) -> bool:
         """Interrupt the running job, keep the waiting ones for the next start. False where its step takes longer than ``timeout`` seconds."""
         ended = self.jobs.close(timeout)
+        self.unsaved.close()
         self.pictures.close()
         self.estimates.close()
         return ended

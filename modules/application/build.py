@@ -21,6 +21,7 @@ from modules.application.picture_index import PictureIndex
 from modules.application.quick_vaes import QuickVaes
 from modules.application.settings_rules import FOLDERS
 from modules.application.settings_store import SettingsStore
+from modules.application.unsaved_checkpoints import UnsavedCheckpoints, folder_of_unsaved
 from modules.application.upscalers import Upscalers
 from modules.compute.hardware import probe
 from modules.compute.policy import policy_from_flags
@@ -72,6 +73,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
     for sentence in (notices := (*settings.notices, *store_notices, *set_aside_damaged(styles_files(paths)))):
         log.warning(sentence)
     runners: dict[str, Callable[[Job], tuple[Any, dict[str, Any]]]] = {}
+    checkpoints, jobs = Checkpoints(catalogue, policy, fixed_vae=Path(flags.vae_path) if flags.vae_path else None), JobQueue(store, runners)
     picture_models = PictureModelShelf(policy)
     app = App(
         flags=flags,
@@ -80,8 +82,9 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
         policy=policy,
         settings=settings,
         catalogue=catalogue,
-        checkpoints=Checkpoints(catalogue, policy, fixed_vae=Path(flags.vae_path) if flags.vae_path else None),
-        jobs=JobQueue(store, runners),
+        checkpoints=checkpoints,
+        jobs=jobs,
+        unsaved=UnsavedCheckpoints(folder_of_unsaved(paths.data_dir), settings=settings, catalogue=catalogue, checkpoints=checkpoints, jobs=jobs),
         numbers=NumberBook(),
         embeddings=EmbeddingShelf(catalogue.embeddings_now, catalogue.hash_of),
         hypernetworks=HypernetworkShelf(catalogue.hypernetworks),
@@ -179,4 +182,4 @@ def _swept(roots: list[Path], extensions: Path) -> None:
 def _folders_written_to(paths: Paths) -> list[Path]:
     """Where a killed server may have left temporary files of settings, styles and caches. Those among pictures are ``_sweep_all_later``'s."""
     beside = [paths.config_file.parent, paths.ui_config_file.parent, *(each.parent for each in styles_files(paths))]
-    return list(dict.fromkeys([paths.data_dir, paths.cache_dir, *beside]))
+    return list(dict.fromkeys([paths.data_dir, paths.cache_dir, folder_of_unsaved(paths.data_dir), *beside]))

@@ -1,11 +1,11 @@
 """A1111's ``modules.sd_models``."""
 from modules.a1111.checkpoint_list import (
-    CheckpointInfo, checkpoint_aliases, checkpoint_tiles, checkpoints_list, get_closet_checkpoint_match, list_models,
+    CheckpointInfo, checkpoint_aliases, checkpoint_tiles, checkpoints_list, checkpoints_loaded, get_closet_checkpoint_match, list_models,
     model_hash, read_metadata as read_metadata_from_safetensors, select_checkpoint, unload_model_weights,
 )  # fmt: skip
 from modules.a1111.model_view import load_model, reload_model_weights
 from modules.a1111.model_data import (
-    SkipWritingToConfig, apply_alpha_schedule_override, apply_token_merging, checkpoints_loaded, get_checkpoint_state_dict, get_empty_cond, get_state_dict_from_checkpoint,
+    SkipWritingToConfig, apply_alpha_schedule_override, apply_token_merging, get_checkpoint_state_dict, get_empty_cond, get_state_dict_from_checkpoint,
     model_data, model_value, read_state_dict, send_model_to_cpu, send_model_to_device, send_model_to_trash, load_model_weights,
 )  # fmt: skip
 from modules.a1111.stubs import stubbed

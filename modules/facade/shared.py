@@ -1,5 +1,6 @@
 """A1111's ``modules.shared``: settings, flags, state and the model, by its names."""
 import sys
+from types import ModuleType
 
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.hypernetwork_names import hypernetworks, reload_hypernetworks
@@ -31,4 +32,13 @@ def _late(name):
 
     return theme_in_use(current()) if is_occupied() else None
 
+class _Shared(ModuleType):
+    def __setattr__(self, name, value):
+        """``sd_model = None`` is how mergers let the model go: as in A1111 the next look finds the one in use."""
+        super().__setattr__(name, value)
+        if name == "sd_model" and value is None:
+            delattr(self, name)
+
+
+sys.modules[__name__].__class__ = _Shared
 __getattr__ = stubbed(__name__, "", _late)

@@ -84,6 +84,21 @@ def write_new_file(path: Path, write: Callable[[BinaryIO], object], *, storage: 
         raise explain(error, path) from error
 
 
+def write_temporary(folder: Path, suffix: str, write: Callable[[BinaryIO], object], *, storage: Storage = DISK) -> Path:
+    """A new file of this process alone, made in ``folder`` by ``write``. It stays until ``discard_temporary``, or the sweep after the process has ended. Raises StorageError."""
+    try:
+        storage.make_folder(folder)
+        temp = storage.write_temp_with(folder, write, lasting=False)
+        storage.replace(temp, temp.with_suffix(suffix))
+        return temp.with_suffix(suffix)
+    except OSError as error:
+        raise explain(error, folder) from error
+
+
+def discard_temporary(path: Path, *, storage: Storage = DISK) -> None:
+    storage.discard(path)
+
+
 def sweep_temporaries(folders: Iterable[Path]) -> int:
     """Remove temporary files that a killed process left directly in ``folders``; returns how many. Those of living writers stay."""
     removed = 0

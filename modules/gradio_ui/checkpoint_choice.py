@@ -28,7 +28,7 @@ def chosen_checkpoint(app: App) -> ModelFile | None:
 
 def shown_title(app: App, model: ModelFile) -> str:
     """What lists call a checkpoint: its title, without folders by ``sd_checkpoint_dropdown_use_short``."""
-    if not app.settings.get("sd_checkpoint_dropdown_use_short"):
+    if not app.settings.get("sd_checkpoint_dropdown_use_short") or model.called:
         return model.title
     name = model.path.name
     return f"{name} [{model.short_hash}]" if model.short_hash else name

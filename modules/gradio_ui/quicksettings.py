@@ -67,6 +67,11 @@ def shown_value(app: App, setting: Setting) -> Any:
     return shown_title(app, model) if model else None
 
 
+def with_chosen(listed: Sequence[Any], value: Any) -> list[Any]:
+    """The choices with the present one: a checkpoint that an extension made in memory is in no list."""
+    return [*listed] if isinstance(value, list) or value in (None, "", *listed) else [value, *listed]
+
+
 def wire_quicksettings(
     app: App,
     choices: Choices,
@@ -168,7 +173,8 @@ def wire_start_sizes(app: App, page: gr.Blocks, forms: Sequence[Form], ui_config
 
 def _fresh(app: App, setting: Setting, choices: Choices) -> Any:
     if isinstance(setting.widget, Dropdown):
-        return gr.update(choices=choices_of(setting.widget, choices), value=shown_value(app, setting))
+        value = shown_value(app, setting)
+        return gr.update(choices=with_chosen(choices_of(setting.widget, choices), value), value=value)
     return gr.update(value=shown_value(app, setting))
 
 

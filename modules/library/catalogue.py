@@ -19,7 +19,7 @@ from modules.library.cache import FileCache
 from modules.library.facts import HeaderFacts, read_facts
 from modules.library.hashes import Hashes
 from modules.library.header import read_header
-from modules.library.lookup import find
+from modules.library.lookup import exactly, find
 from modules.library.model_file import ModelFile
 from modules.library.roots import Place, Roots
 from modules.library.scan import FoundFile, scan
@@ -60,6 +60,7 @@ class Catalogue:
         self._background = Background("models")
         self._lock = threading.Lock()
         self._lists: _Lists | None = None
+        self._lent: tuple[ModelFile, ...] = ()
         self._embedding_folders: tuple[int, ...] = ()
         self._precedence = Precedence()  # before the background, for those who must not wait for it at every file
 
@@ -142,10 +143,18 @@ class Catalogue:
             raise NoCheckpoint(self.roots.checkpoint_folder)
         if not text.strip():
             return checkpoints[0]
-        found = find(checkpoints, text)
+        found = exactly(self._lent, text.strip()) or find(checkpoints, text)
         if found is None:
             raise UnknownName("checkpoint", text, [model.title for model in checkpoints if model.size and not model.why_not] or [model.title for model in checkpoints])
         return found
+
+    def lend(self, checkpoint: ModelFile) -> None:
+        """Find ``checkpoint`` by its names too, though it lies in no folder of models; no list shows it."""
+        self._lent = (*self._lent, checkpoint)
+
+    def take_back(self, checkpoint: ModelFile) -> None:
+        """The end of ``lend``."""
+        self._lent = tuple(each for each in self._lent if each.path != checkpoint.path)
 
     def find_vae(self, text: str) -> ModelFile:
         """The VAE file called ``text``. Raises UnknownName."""
@@ -159,6 +168,8 @@ class Catalogue:
         """The file's SHA-256, "" under --no-hashing. The first time for a file it takes seconds. Raises CannotLoad."""
         if not self._hashing:
             return ""
+        if (known := next((each.sha256 for each in self._lent if each.path == model_file.path), None)) is not None:
+            return known                    # by the word of whoever lent it
         digest = self._hashes.of(model_file.path)
         if model_file.sha256 != digest:
             self._update((model_file.path,), lambda known: replace(known, sha256=digest))
@@ -176,7 +187,7 @@ class Catalogue:
     def newest(self, model_file: ModelFile) -> ModelFile:
         """The list's present entry for the same file: with the hash, once it is known."""
         lists = self._current()
-        every = (*lists.checkpoints, *lists.vaes, *lists.loras, *lists.embeddings)
+        every = (*self._lent, *lists.checkpoints, *lists.vaes, *lists.loras, *lists.embeddings)
         return next((known for known in every if known.path == model_file.path), model_file)
 
     def metadata_of(self, model_file: ModelFile) -> dict[str, str]:

@@ -21,7 +21,7 @@ def find(models: Sequence[ModelFile], text: str) -> ModelFile | None:
     wanted = text.strip().replace("\\", "/")
     if not wanted:
         return None
-    exact = _exactly(models, text.strip()) or _exactly(models, wanted)     # on Linux a file's own name may hold a backslash
+    exact = exactly(models, text.strip()) or exactly(models, wanted)     # on Linux a file's own name may hold a backslash
     if exact is not None:
         return exact
     for part in (wanted, _CHECKSUM.sub("", wanted)):
@@ -33,7 +33,7 @@ def find(models: Sequence[ModelFile], text: str) -> ModelFile | None:
     return None
 
 
-def _exactly(models: Sequence[ModelFile], wanted: str) -> ModelFile | None:
+def exactly(models: Sequence[ModelFile], wanted: str) -> ModelFile | None:
     """The first kind of name that fits decides; of two files that share it, the later one, as in A1111."""
     for names in (_full_names, _short_names, _hashes):
         for model in reversed(models):

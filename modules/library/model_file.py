@@ -20,6 +20,7 @@ class ModelFile:
     family_name: None until its header was read. foreign: what it is instead of a checkpoint; damage: what is wrong with it.
     sha256: of the whole file, None until it is known.
     metadata: what the file's header carries (a trainer's notes, strings).
+    called: its name without suffix where the file's own is none (one that was never saved).
     native_size: (width, height) it was trained for, by its own metadata or its family; None when neither says.
     """
 
@@ -35,6 +36,7 @@ class ModelFile:
     native_size: tuple[int, int] | None = None
     foreign: str = ""
     damage: str = ""
+    called: str = ""
 
     @property
     def why_not(self) -> str:
@@ -63,7 +65,7 @@ class ModelFile:
     @property
     def stem(self) -> str:
         """The file's name without folder and suffix."""
-        return self.path.stem
+        return self.called or self.path.stem
 
     @property
     def model_name(self) -> str:

@@ -112,6 +112,10 @@ class Checkpoints:
         """Let go of every loaded model."""
         self._let_go(self._kept)
 
+    def forget(self, path: Path) -> None:
+        """Let go of the model of this file."""
+        self._let_go(tuple(each for each in self._kept if each.components.checkpoint.path == path))
+
     def keep_current_only(self) -> None:
         """Let go of every model but the one asked for last."""
         self._let_go(self._kept[1:])

@@ -5,7 +5,6 @@ A1111's rules: tensors whose name holds "model" are merged, the others are A's; 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,14 +17,14 @@ import torch
 from torch import Tensor
 
 from modules.library.model_file import ModelFile
+from modules.loading.safetensors_file import WRITABLE, write_header, write_tensor
 from modules.loading.vae import IN_CHECKPOINT
-from modules.loading.weights import TORCH_DTYPES, Weights, open_weights
+from modules.loading.weights import Weights, open_weights, stored_dtype
 from modules.schema.errors import CannotLoad, InvalidValue
 
 NO_INTERPOLATION, WEIGHTED_SUM, ADD_DIFFERENCE = METHODS = ("No interpolation", "Weighted sum", "Add difference")
 _NEVER_MERGED = ("cond_stage_model.transformer.text_model.embeddings.position_ids",)   # whole numbers, the same in all
 _FOR_PICTURES = {9: "inpainting", 8: "instruct-pix2pix"}    # input channels of denoisers that see a picture beside the latent
-_SAFE_NAMES: Mapping[torch.dtype, str] = {dtype: name for name, dtype in TORCH_DTYPES.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,17 +117,9 @@ class Merge:
 
     def write_safetensors(self, file: BinaryIO, metadata: Mapping[str, str], on_tensor: Callable[[int, int], None]) -> None:
         """Write the result to ``file`` as it is made. on_tensor(done, total): told after each; may raise to stop."""
-        header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
-        place = 0
-        for each in self.plan.tensors:
-            header[each.name] = {"dtype": _SAFE_NAMES[each.dtype], "shape": list(each.shape), "data_offsets": [place, place + each.nbytes]}
-            place += each.nbytes
-        text = json.dumps(header, ensure_ascii=True, separators=(",", ":")).encode("ascii")
-        text += b" " * (-len(text) % 8)
-        file.write(len(text).to_bytes(8, "little") + text)
+        write_header(file, ((each.name, each.dtype, each.shape) for each in self.plan.tensors), metadata)
         for done, (_, tensor) in enumerate(self.tensors(), 1):
-            if tensor.numel():
-                file.write(tensor.view(-1).view(torch.uint8).numpy().data)
+            write_tensor(file, tensor)
             on_tensor(done, len(self.plan.tensors))
 
     def write_ckpt(self, file: BinaryIO, on_tensor: Callable[[int, int], None]) -> None:
@@ -221,10 +212,9 @@ def _read(weights: Weights, name: str, dtype: torch.dtype) -> Tensor:
 
 
 def _dtype(weights: Weights, name: str) -> torch.dtype:
-    stored = weights.header.dtypes[name]
-    found = TORCH_DTYPES.get(stored) or getattr(torch, stored, None)
-    if not isinstance(found, torch.dtype) or found not in _SAFE_NAMES:
-        raise CannotLoad(weights.header.path, f"tensor {name!r} is of type {stored}, which cannot be merged", "Choose an fp16 or fp32 file.")
+    found = stored_dtype(weights, name)
+    if found is None or found not in WRITABLE:
+        raise CannotLoad(weights.header.path, f"tensor {name!r} is of type {weights.header.dtypes[name]}, which cannot be merged", "Choose an fp16 or fp32 file.")
     return found
 
 

@@ -117,6 +117,13 @@ def _version_of(file: FileIO) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
+def stored_dtype(weights: Weights, name: str) -> torch.dtype | None:
+    """The type that a tensor has in the file; None for one that torch has not (quantised ones)."""
+    stored = weights.header.dtypes[name]
+    found = TORCH_DTYPES.get(stored) or getattr(torch, stored, None)
+    return found if isinstance(found, torch.dtype) else None
+
+
 class FolderWeights:
     """A folder in diffusers' layout, read under the names of the original one."""
 

@@ -1,7 +1,9 @@
 """What extensions do inside of the model acts: its VAE's halves, its text stage, its LoRAs' layers. Undone, the same bits come out as before."""
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +167,108 @@ def test_mergers_read_the_models_tensors_and_load_the_checkpoint_they_name(app: 
     assert sd_models.load_model(info) is shared.sd_model and app.checkpoints.current is not None
     tensors = shared.sd_model.state_dict()
     assert {"model.diffusion_model.input_blocks.0.0.weight", "first_stage_model.decoder.conv_in.weight"} <= tensors.keys()
-    with pytest.raises(WebuiError, match="was made in memory"):
-        sd_models.load_model(info, already_loaded_state_dict=tensors)
+    assert {each.dtype for each in tensors.values()} <= {torch.float16, torch.int64}, "as they are stored"
+
+
+def made_of(info: Any, name: str) -> Any:
+    """A copy of ``info`` as mergers make it for a model that they made in memory."""
+    made = copy.deepcopy(info)
+    made.sha256, made.shorthash, made.hash, made.metadata = "ab" * 32, None, None, {"made": "so"}
+    made.name, made.model_name, made.name_for_extra, made.title = f"{name}.safetensors", name, name, f"{name}.safetensors [{'ab' * 5}]"
+    return made
+
+
+def words_of(found: Outcome) -> str:
+    return found.images[0].infotext
+
+
+@pytest.fixture
+def merged(app: App, plain: bytes) -> Iterator[tuple[Any, dict[str, torch.Tensor]]]:
+    """The checkpoint in use, and tensors that draw otherwise."""
+    from modules import sd_models, shared
+
+    info: Any = sd_models.select_checkpoint()
+    key = "model.diffusion_model.out.2.weight"
+    tensors = shared.sd_model.state_dict()
+    yield info, tensors | {key: tensors[key].float() * 0.5}
+    app.settings.set("sd_model_checkpoint", info.title)
+    sd_models.load_model(info)
+
+
+def test_a_model_made_in_memory_is_drawn_with_until_another_is_chosen(app: App, plain: bytes, merged: tuple[Any, dict[str, torch.Tensor]]) -> None:
+    from modules import sd_models
+
+    shared: Any = import_module("modules.shared")
+    info, tensors = merged
+    usual, listed = drawn(app, ""), [each.title for each in app.catalogue.checkpoints()]
+    name = "(a x 0.5) + b/c x (" + "0.25," * 80 + ")"                        # longer than a file's name may be
+    made = made_of(info, name)
+    sd_models.unload_model_weights()
+    for holder in (shared, sd_models.model_data):
+        holder.sd_model = None
+    assert sd_models.load_model(made, already_loaded_state_dict=tensors) is shared.sd_model
+    assert shared.sd_model.sd_checkpoint_info is made and shared.opts.sd_model_checkpoint == made.title
+    assert sd_models.get_closet_checkpoint_match(made.title) is made and made != info
+    found = drawn(app, "")
+    assert np.abs(pixels(found) - pixels(usual)).max() > 2
+    assert f"Model hash: {'ab' * 5}, Model: " in words_of(found) and "(a x 0.5) + b/c x (" in words_of(found)
+    shared.sd_model.sd_model_checkpoint = made.filename = "/nowhere/at all.safetensors"
+    assert torch.equal(shared.sd_model.state_dict()["model.diffusion_model.out.2.weight"], tensors["model.diffusion_model.out.2.weight"])
+    assert [each.title for each in app.catalogue.checkpoints()] == listed
+    lora = drawn(app, "", prompt=LORA.format(1))
+    assert not lora.comments and np.abs(pixels(lora) - pixels(found)).max() > 2
+    (file,) = (app.paths.data_dir / "tmp").glob(".*.safetensors")
+    again = sd_models.load_model(made_of(info, name), already_loaded_state_dict=tensors)
+    assert again.sd_checkpoint_info is not made and np.array_equal(pixels(drawn(app, "")), pixels(found))
+    assert not file.exists(), "the same merge again takes its place"
+    sd_models.load_model(info)
+    assert drawn(app, "").images[0].picture.tobytes() == usual.images[0].picture.tobytes() and words_of(drawn(app, "")) == words_of(usual)
+    assert not [*(app.paths.data_dir / "tmp").iterdir()] and sd_models.get_closet_checkpoint_match(made.title) is None
+
+
+def test_a_script_merges_before_its_own_pictures(
+    app: App, plain: bytes, merged: tuple[Any, dict[str, torch.Tensor]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modules import sd_models
+
+    info, tensors = merged
+    usual = pixels(drawn(app, ""))
+    runner: Any = app.scripts.host.txt2img  # type: ignore[union-attr]
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "before_process", lambda p: sd_models.load_model(made_of(info, "mixed"), already_loaded_state_dict=tensors))
+        found = drawn(app, "")
+    assert "Model: mixed," in words_of(found) and np.abs(pixels(found) - usual).max() > 2
+    assert np.array_equal(pixels(drawn(app, "")), pixels(found)), "it stays in use"
+
+
+def test_a_merger_may_write_into_the_models_parts_and_name_what_came_of_it(app: App, plain: bytes, merged: tuple[Any, dict[str, torch.Tensor]]) -> None:
+    shared: Any = import_module("modules.shared")
+    info, tensors = merged
+    usual, out, words = pixels(drawn(app, "")), "model.diffusion_model.out.2.weight", "transformer.text_model.final_layer_norm.weight"
+    shared.sd_model.model.diffusion_model.out.load_state_dict({"2.weight": tensors[out]}, strict=False)
+    live = shared.sd_model.state_dict()
+    assert torch.allclose(live[out].float(), tensors[out], rtol=1e-3) and [key for key in live if not torch.equal(live[key], tensors[key])] == [out]
+    shared.sd_model.sd_checkpoint_info = made_of(info, "written into")
+    found = drawn(app, "")
+    assert "Model: written into," in words_of(found) and np.abs(pixels(found) - usual).max() > 2
+    shared.sd_model.cond_stage_model.load_state_dict({words: tensors[f"cond_stage_model.{words}"] * 3}, strict=False)
+    assert torch.equal(shared.sd_model.state_dict()[f"cond_stage_model.{words}"], tensors[f"cond_stage_model.{words}"] * 3)
+    import_module("modules.sd_models").load_model(info)
+    assert np.array_equal(pixels(drawn(app, "")), usual), "the file's own model is as it was"
+
+
+def test_what_no_model_can_be_made_of_leaves_the_model_in_use(app: App, plain: bytes, merged: tuple[Any, dict[str, torch.Tensor]]) -> None:
+    from modules import sd_models
+
+    info, tensors = merged
+    usual = pixels(drawn(app, ""))
+    emptied = {name: each.to("meta") for name, each in tensors.items()}
+    parts = {name: each for name, each in tensors.items() if "first_stage_model.decoder" not in name}
+    for wrong in (emptied, {"a": torch.zeros(2)}, parts):
+        with pytest.raises(WebuiError):
+            sd_models.load_model(made_of(info, "wrong"), already_loaded_state_dict=wrong)
+        assert app.settings.get("sd_model_checkpoint") == info.title and np.array_equal(pixels(drawn(app, "")), usual)
+        assert not [*(app.paths.data_dir / "tmp").iterdir()]
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "DDIM", "UniPC"])

@@ -173,6 +173,7 @@ webui.TabJobs = class {
         await webui.galleryLoaded(this.tab);
         if (!answer.error && !answer.gone) {
             webui.renewNotices();
+            webui.takeFreshSettings();      // a script may have chosen another checkpoint
             webui.notify.done(this.tab);
         }
         this.closeView();
