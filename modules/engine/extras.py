@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from modules.engine.upscale import BUILT_IN, KnownUpscalers, PictureUpscaler, enlarger
+from modules.imaging.resize import croppable
 from modules.schema.errors import InvalidValue
 
 
@@ -60,6 +61,8 @@ def _factor(picture: Image.Image, wanted: Enlargement) -> float:
 
 
 def _enlarged(picture: Image.Image, upscaler: PictureUpscaler, wanted: Enlargement) -> Image.Image:
+    if wanted.size is not None and wanted.crop:
+        picture = croppable(picture, *wanted.size)
     factor = _factor(picture, wanted)
     grow = enlarger(upscaler)
     result = picture if grow is None else grow(picture, factor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from PIL import Image
@@ -11,12 +12,16 @@ JUST_RESIZE, CROP_AND_RESIZE, RESIZE_AND_FILL, LATENT_UPSCALE = range(4)
 
 Enlarge = Callable[[Image.Image, float], Image.Image]
 
+MOST_ON_THE_WAY = 100_000_000       # pixels of what is made only to be cropped or shrunk again: 3 bytes each, several times over
+
 
 def fitted(picture: Image.Image, width: int, height: int, mode: int, enlarge: Enlarge | None = None) -> Image.Image:
     """``picture`` as width x height pixels. mode: one of the four above; all but the first give an RGB picture.
 
     enlarge: (picture, factor) -> larger picture, used before the last resampling wherever the picture grows; masks never need it.
     """
+    if mode == CROP_AND_RESIZE:
+        picture = croppable(picture, width, height)
     if mode == JUST_RESIZE:
         return _stretched(picture, width, height, enlarge)
     wider = width * picture.height > height * picture.width      # the goal is wider than the picture
@@ -32,9 +37,20 @@ def fitted(picture: Image.Image, width: int, height: int, mode: int, enlarge: En
     return sheet
 
 
+def croppable(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """``picture``, or only its middle where the whole, scaled until it covers width x height, would not fit into memory: a strip of 30,000 x 1 pixels."""
+    factor = max(width / picture.width, height / picture.height)
+    if picture.width * picture.height * factor**2 <= MOST_ON_THE_WAY:
+        return picture
+    seen = min(picture.width, math.ceil(width / factor) + 2), min(picture.height, math.ceil(height / factor) + 2)      # and the rim that resampling reads
+    left, top = (picture.width - seen[0]) // 2, (picture.height - seen[1]) // 2
+    return picture.crop((left, top, left + seen[0], top + seen[1]))
+
+
 def _stretched(picture: Image.Image, width: int, height: int, enlarge: Enlarge | None) -> Image.Image:
     factor = max(width / picture.width, height / picture.height)
-    if enlarge is not None and picture.mode != "L" and factor > 1:
+    fits = picture.width * picture.height * factor**2 <= max(MOST_ON_THE_WAY, 2 * width * height)
+    if enlarge is not None and picture.mode != "L" and factor > 1 and fits:
         picture = enlarge(picture, factor)
         if picture.size == (width, height):
             return picture

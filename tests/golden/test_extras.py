@@ -28,3 +28,9 @@ def test_the_picture_is_a1111s(case: Case) -> None:
     picture = Image.open(io.BytesIO(base64.b64decode(case.request["image"])))
     (expected,) = case.images()
     assert np.array_equal(np.asarray(enlarged_picture(picture, enlargement(case))), np.asarray(expected))
+
+
+def test_a_strip_scaled_to_a_square_is_cropped_first() -> None:
+    """30,000 x 1 pixels would be 15,360,000 x 512 on the way: the server was killed by the system."""
+    result = enlarged_picture(Image.new("RGB", (30_000, 1), "red"), Enlargement(upscaler="Lanczos", size=(512, 512)))
+    assert result.size == (512, 512) and result.getpixel((0, 0)) == (255, 0, 0)

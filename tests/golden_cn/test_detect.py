@@ -85,6 +85,15 @@ def test_a_preprocessor_without_its_weights_says_which_file_it_wants(client: Tes
     assert "ControlNetHED.pth" in answer.json()["detail"] and str(Path("ControlNetPreprocessor") / "hed") in answer.json()["detail"]
 
 
+def test_a_strip_that_no_memory_holds_when_enlarged_is_refused(client: TestClient) -> None:
+    """30,000 x 1 pixels at a resolution of 512: the server was killed by the system."""
+    file = io.BytesIO()
+    Image.new("RGB", (30_000, 1)).save(file, "PNG")
+    strip = base64.b64encode(file.getvalue()).decode()
+    answer = client.post("/controlnet/detect", json={"controlnet_module": "canny", "controlnet_input_images": [strip]})
+    assert answer.status_code == 422 and "30000x1" in answer.json()["detail"] and "Crop it" in answer.json()["detail"]
+
+
 def test_other_extensions_find_it_by_name(app: Any) -> None:
     assert "sd-webui-controlnet" in [each.name for each in app.extensions.enabled]
     import importlib

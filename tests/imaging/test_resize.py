@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modules.imaging.resize import CROP_AND_RESIZE, JUST_RESIZE, LATENT_UPSCALE, RESIZE_AND_FILL, fitted, on_background
+from modules.imaging.resize import CROP_AND_RESIZE, JUST_RESIZE, LATENT_UPSCALE, MOST_ON_THE_WAY, RESIZE_AND_FILL, croppable, fitted, on_background
 
 SIZES = [(64, 64), (96, 64), (64, 96), (128, 32), (8, 8)]
 
@@ -66,3 +66,28 @@ def test_transparency_shows_the_background() -> None:
     picture.putpixel((1, 0), (255, 0, 0, 255))
     result = on_background(picture, "#00ff00")
     assert result.mode == "RGB" and result.getpixel((0, 0)) == (0, 255, 0) and result.getpixel((1, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("mode", [JUST_RESIZE, CROP_AND_RESIZE])
+@pytest.mark.parametrize("strip", [(30_000, 1), (1, 30_000)])
+def test_a_strip_never_becomes_a_picture_that_no_memory_holds(mode: int, strip: tuple[int, int]) -> None:
+    """15,360,000 x 512 pixels on the way to 512 x 512: the server was killed by the system."""
+    asked: list[float] = []
+
+    def enlarge(picture: Image.Image, factor: float) -> Image.Image:
+        asked.append(picture.width * picture.height * factor**2)
+        return picture.resize((round(picture.width * factor), round(picture.height * factor)))
+
+    for grow in (None, enlarge):
+        result = fitted(Image.new("RGB", strip, "red"), 512, 512, mode, grow)
+        assert result.size == (512, 512) and result.getcolors() == [(512 * 512, (255, 0, 0))]
+    assert max(asked, default=0) < MOST_ON_THE_WAY
+
+
+def test_only_the_middle_that_is_seen_of_a_strip_is_scaled() -> None:
+    strip = np.zeros((40, 300_000, 3), dtype=np.uint8)
+    strip[:, 150_000:] = 255
+    cropped = croppable(Image.fromarray(strip), 512, 512)
+    assert cropped.size == (42, 40) and croppable(cropped, 512, 512) is cropped
+    result = np.asarray(fitted(Image.fromarray(strip), 512, 512, CROP_AND_RESIZE))
+    assert result[:, :200].max() < 30 and result[:, 312:].min() > 225        # but for the ringing at the edge

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 
 from internal_controlnet.enums import ResizeMode
+from modules.a1111.control_units import ControlRefused
+from modules.imaging.resize import MOST_ON_THE_WAY
 
 _FEW_COLOURS, _MANY_COLOURS = 2, 200                # between them: a map of areas, which must not get new colours
 _ROUNDS = 32                                        # of thinning; lines are never wider than that
@@ -54,8 +56,18 @@ def _filled(hint: np.ndarray, scale: float, height: int, width: int) -> np.ndarr
     return found
 
 
+def scaled_size(picture: np.ndarray, scale: float) -> tuple[int, int]:
+    """(width, height), at least a pixel each. Raises ControlRefused for what no memory holds: a strip whose short side is to be drawn large."""
+    width, height = (max(1, int(np.round(float(side) * scale))) for side in (picture.shape[1], picture.shape[0]))
+    if width * height > MOST_ON_THE_WAY:
+        raise ControlRefused(
+            f"ControlNet: the unit's picture of {picture.shape[1]}x{picture.shape[0]} would have to be enlarged to {width}x{height}, which is too large.",
+            "Crop it to about the picture's proportions.", field="image")
+    return width, height
+
+
 def _scaled(hint: np.ndarray, scale: float) -> np.ndarray:
-    return _resized(hint, *(int(np.round(float(side) * scale)) for side in (hint.shape[1], hint.shape[0])))
+    return _resized(hint, *scaled_size(hint, scale))
 
 
 def _resized(hint: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from modules.paths import models_path
 
-from internal_controlnet.hints import opaque
+from internal_controlnet.hints import opaque, scaled_size
 from internal_controlnet.pose_networks import PARTS, Pose, within
 from internal_controlnet.poses import drawn, faces_alone
 from internal_controlnet.preprocessor_rows import FACES, LOOKS, ROWS, RUN_BY_NETWORKS, WEIGHTS
@@ -107,7 +107,7 @@ def resized(picture: Picture, resolution: float) -> tuple[Picture, int, int]:
     if picture.ndim == 2:
         picture = np.stack([picture] * 3, axis=2)
     scale = float(resolution) / min(picture.shape[:2])
-    height, width = (int(np.round(side * scale)) for side in picture.shape[:2])
+    width, height = scaled_size(picture, scale)
     found = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
     padded = np.pad(found, [(0, -height % _PAD), (0, -width % _PAD), (0, 0)], mode="edge")
     return np.ascontiguousarray(padded), height, width
