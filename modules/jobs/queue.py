@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from modules.jobs.job import Job, JobState, is_whole
 from modules.jobs.ledger import Ledger
-from modules.jobs.store import JobStore
-from modules.schema.errors import Busy, InvalidValue, WebuiError
+from modules.jobs.store import MAX_ATTEMPTS, JobStore
+from modules.schema.errors import Busy, FileChanged, InvalidValue, WebuiError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -289,10 +289,16 @@ class JobQueue:
             call.promise.set_exception(Busy("The server is shutting down."))
 
     def _run(self, job: Job) -> None:
+        state, failure = self._attempt(job)
+        if isinstance(failure, FileChanged) and job.attempts < MAX_ATTEMPTS and not job.cancel.interrupted:
+            log.warning("%s The job is begun again with what is there now.", failure.message)
+            state, failure = self._attempt(job)
+        self._finish(job, state, error=_sentence(failure) if failure else None, failure=failure)
+
+    def _attempt(self, job: Job) -> tuple[JobState, BaseException | None]:
         job.state, job.started, job.attempts = JobState.RUNNING, time.time(), job.attempts + 1
         self._ledger.save(job)
-        state, failure = self._run_kind(job)
-        self._finish(job, state, error=_sentence(failure) if failure else None, failure=failure)
+        return self._run_kind(job)
 
     def _run_kind(self, job: Job) -> tuple[JobState, BaseException | None]:
         try:

@@ -20,7 +20,7 @@ from modules.library.diffusers_folder import DiffusersFolder, is_diffusers_folde
 from modules.library.gguf_header import is_gguf
 from modules.library.header import Header, read_header
 from modules.loading.scaled_weights import ScaledWeights, has_factors
-from modules.schema.errors import CannotLoad
+from modules.schema.errors import CannotLoad, FileChanged
 
 TORCH_DTYPES: Mapping[str, torch.dtype] = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -94,7 +94,7 @@ class SafetensorsWeights:
             self._refuse_other()
 
     def _refuse_other(self) -> NoReturn:
-        raise CannotLoad(self.header.path, "it was overwritten since the model was loaded", "Generate again: the file is then read anew.")
+        raise FileChanged(self.header.path, "it was overwritten since the model was loaded", "Generate again: the file is then read anew.")
 
     def _read_exactly(self, into: memoryview) -> None:
         done = 0
@@ -102,7 +102,7 @@ class SafetensorsWeights:
             while done < len(into):
                 got = self._file.readinto(into[done:])
                 if not got:
-                    raise CannotLoad(self.header.path, "it became shorter while it was read", "Wait until its download is complete.")
+                    raise FileChanged(self.header.path, "it became shorter while it was read", "Wait until its download is complete.")
                 done += got
         except OSError as error:
             raise CannotLoad(self.header.path, f"reading it failed: {error.strerror or error}", "Check the disk.") from error

@@ -77,6 +77,10 @@ class CannotLoad(WebuiError):
         super().__init__(f"Cannot load {self.path}: {reason.rstrip('.')}.", remedy)
 
 
+class FileChanged(CannotLoad):
+    """A file that somebody wrote to while it was in use; what is there now may be whole, and whoever begins again reads it."""
+
+
 class OutOfMemory(WebuiError):
     """The device ran out of memory."""
 

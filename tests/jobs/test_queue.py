@@ -12,7 +12,7 @@ import pytest
 from modules.jobs.job import Job, JobState
 from modules.jobs.queue import KEEP_RESULTS, JobQueue
 from modules.jobs.store import JobStore
-from modules.schema.errors import Busy, InvalidValue
+from modules.schema.errors import Busy, FileChanged, InvalidValue
 
 
 class Mute(Exception):
@@ -84,6 +84,25 @@ def test_no_exception_kills_the_worker(queue: JobQueue, gate: threading.Event, h
 
 
 @pytest.mark.group("R11")
+def test_a_job_whose_file_was_overwritten_meanwhile_is_begun_again_once() -> None:
+    begun: list[int] = []
+
+    def read(job: Job) -> tuple[Any, dict[str, Any]]:
+        begun.append(job.attempts)
+        if job.payload["times"] >= job.attempts:
+            raise FileChanged("a.safetensors", "it was overwritten since the model was loaded")
+        return "drawn", {}
+
+    queue = JobQueue(JobStore(":memory:"), {"read": read})
+    queue.start()
+    try:
+        once, ever = (queue.wait(queue.submit("read", {"times": times})) for times in (1, 9))
+    finally:
+        queue.close()
+    assert (once.state, once.result, once.error) == (JobState.DONE, "drawn", None)
+    assert ever.state is JobState.FAILED and "overwritten" in str(ever.error) and begun == [1, 2, 1, 2]
+
+
 def test_interrupt_stops_only_the_job_it_names(queue: JobQueue) -> None:
     jobs = [queue.submit("hold", {"k": k}) for k in range(3)]
     until(lambda: queue.running() is jobs[0])

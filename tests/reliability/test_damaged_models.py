@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from modules.loading.weights import SafetensorsWeights
 from tests.golden.cases import MODELS, checkpoint_path
 from tests.loading.files import golden_tensors
 from tests.reliability.conftest import Real
@@ -184,3 +185,21 @@ def test_loras_that_do_not_fit(real: Real) -> None:
     assert np.array_equal(real.draw()[0], before)
     assert np.array_equal(real.draw(prompt="a cat <lora:tiny-lora:1>")[0], with_it)
 
+
+
+def test_a_checkpoint_overwritten_while_it_draws_costs_no_picture(real: Real, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts are read when they are first needed; where the file is another one by then, the job reads all of it anew."""
+    wanted = real.draw(n_iter=2)
+    real.server.client.post("/sdapi/v1/unload-checkpoint")
+    check, begun = SafetensorsWeights.check_unchanged, []
+
+    def overwritten_first(weights: SafetensorsWeights) -> None:
+        if not begun:
+            begun.append(weights)
+            path = Path(weights.header.path)
+            path.write_bytes(path.read_bytes())
+        check(weights)
+
+    monkeypatch.setattr(SafetensorsWeights, "check_unchanged", overwritten_first)
+    found = real.draw(n_iter=2)
+    assert begun and all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
