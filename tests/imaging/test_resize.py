@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modules.imaging.resize import CROP_AND_RESIZE, JUST_RESIZE, LATENT_UPSCALE, MOST_ON_THE_WAY, RESIZE_AND_FILL, croppable, fitted, on_background
+from modules.imaging.resize import (
+    CROP_AND_RESIZE,
+    JUST_RESIZE,
+    LATENT_UPSCALE,
+    MOST_ON_THE_WAY,
+    RESIZE_AND_FILL,
+    croppable,
+    fitted,
+    on_background,
+)
 
 SIZES = [(64, 64), (96, 64), (64, 96), (128, 32), (8, 8)]
 
