@@ -48,6 +48,30 @@ def test_another_device_sees_the_running_job(fake_page: FakePage, visit: Callabl
     assert second.infotext().startswith("seen from elsewhere")
 
 
+def test_two_windows_show_each_its_own_pictures(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    """Also where one of them takes its job back, so that it has nothing to do while the other's runs, and after a reload."""
+    first, idle = visit(fake_page.url), visit(fake_page.url)
+    idle.generate("of the idle one", **SMALL)
+    idle.wait_idle()
+    hold(fake_page, first, "of the first")
+    idle.generate("taken back", **SMALL)
+    idle.page.wait_for_function("webui.jobs.txt2img.accepted.size === 1")
+    first.page.reload()
+    idle.page.click("#txt2img_interrupt")
+    idle.wait_idle()
+    for _ in range(2):
+        idle.page.evaluate("webui.queue.refresh()")      # what it does every few seconds
+    assert idle.page.evaluate("webui.jobs.txt2img.ids.length") == 0
+    idle.generate("in line behind", **SMALL)
+    first.page.wait_for_selector("html.webui-ready", state="attached")
+    assert first.page.evaluate("webui.jobs.txt2img.ids.length") == 1
+    fake_page.engine.gate.set()
+    first.wait_idle()
+    idle.wait_idle()
+    assert first.infotext().startswith("of the first")
+    assert idle.infotext().startswith("in line behind")
+
+
 def test_a_job_that_ended_while_the_tab_was_closed_is_shown(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
     browser = visit(fake_page.url)
     hold(fake_page, browser, "finished alone")

@@ -40,11 +40,13 @@ webui.askPatience = 10000;
 webui.TabJobs = class {
     // tab: "txt2img" or "img2img". `ids`: jobs sent and not yet shown, oldest first; the first one is watched.
     // `first`: the oldest one when the buttons were last set.
+    // `own`: something was asked for here; what other windows ask for is then shown in them alone.
     // `shown`: those that this page is done with. `accepted`: those that the server has taken. `asked`: those that it has not spoken of, and that are asked for all the same.
     constructor(tab) {
         this.tab = tab;
         this.ids = [];
         this.first = undefined;
+        this.own = false;
         this.accepted = new Set();
         this.asked = new Set();
         this.shown = new Set();
@@ -59,7 +61,9 @@ webui.TabJobs = class {
     }
 
     remember() {
-        webui.remember(this.storageKey, JSON.stringify(this.ids.map((id) => ({id, accepted: this.accepted.has(id)}))));
+        const listed = JSON.stringify(this.ids.map((id) => ({id, accepted: this.accepted.has(id)})));
+        webui.remember(this.storageKey, listed);
+        webui.remember(this.storageKey, this.own ? listed : "", "sessionStorage");
         webui.remember(`${this.tab}_task_id`, this.ids[0] || "");  // where A1111's extensions look
         const isInterrupting = this.ids.length > 0 && this.ids[0] === this.first && webui.find(`#${this.tab}_generate_box`).classList.contains("interrupting");
         showSubmitButtons(this.tab, this.ids.length === 0);
@@ -79,6 +83,7 @@ webui.TabJobs = class {
     // A click is on its way to the server.
     sent(id) {
         this.complaints.splice(0).forEach((toast) => toast.remove());
+        this.own = true;
         this.ids.push(id);
         this.remember();
         this.openView();
@@ -196,10 +201,13 @@ webui.TabJobs = class {
         this.watchNext();
     }
 
-    // Takes up what an earlier page, or another device, has asked for. serverJobs: [{id, tab}], those not finished.
+    // Takes up what this window has asked for before a reload; where there is none, what an earlier page, or another device, has asked for.
+    // serverJobs: [{id, tab}], those not finished.
     restore(serverJobs) {
-        const unfinished = serverJobs.filter((job) => job.tab === this.tab).map((job) => job.id);
-        const mine = this.stored().filter((job) => !unfinished.includes(job.id)).slice(-1);
+        const here = this.stored("sessionStorage");
+        this.own = here.length > 0;
+        const unfinished = serverJobs.filter((job) => job.tab === this.tab && (!this.own || here.some((each) => each.id === job.id))).map((job) => job.id);
+        const mine = (this.own ? here : this.stored()).filter((job) => !unfinished.includes(job.id)).slice(-1);
         this.ids = mine.map((job) => job.id).concat(unfinished);
         unfinished.forEach((id) => this.accepted.add(id));
         mine.forEach((job) => (job.accepted ? this.accepted : this.asked).add(job.id));
@@ -207,9 +215,9 @@ webui.TabJobs = class {
         this.watchNext();
     }
 
-    stored() {
+    stored(place) {
         try {
-            return JSON.parse(webui.recall(this.storageKey)) || [];
+            return JSON.parse(webui.recall(this.storageKey, place)) || [];
         } catch {
             return [];
         }

@@ -61,6 +61,7 @@ webui.queue.finishedCard = function(job) {
 webui.queue.show = function(job) {
     const jobs = webui.jobs[job.kind];
     webui.showTab(`tab_${job.kind}`);
+    jobs.own = true;
     jobs.takeUp(job.id, true);
     if (window.innerWidth < 900) {
         webui.queue.toggle(false);
@@ -70,6 +71,7 @@ webui.queue.show = function(job) {
 webui.queue.retry = async function(job) {
     const again = await webui.queue.job(job, "retry");
     if (again && again.id && webui.jobs[again.tab]) {
+        webui.jobs[again.tab].own = true;
         webui.jobs[again.tab].takeUp(again.id);
     }
 };
@@ -118,10 +120,10 @@ webui.queue.refresh = async function() {
     }
 };
 
-// A picture that another page or device asked for is shown here too, in a tab that has nothing of its own to show.
+// A picture that another page or device asked for is shown here too, in a tab where nothing was asked for.
 webui.queue.follow = function(job) {
     const jobs = job && job.source === "page" ? webui.jobs[job.kind] : null;
-    if (jobs && jobs.ids.length === 0 && !jobs.shown.has(job.id)) {
+    if (jobs && !jobs.own && jobs.ids.length === 0 && !jobs.shown.has(job.id)) {
         jobs.takeUp(job.id);
     }
 };

@@ -110,18 +110,18 @@ webui.setField = function(field, value) {
     updateInput(field);
 };
 
-// What the browser keeps for us between visits; a browser that keeps nothing must not stop the page.
-webui.recall = function(key) {
+// What the browser keeps for us between visits ("sessionStorage": for this window alone); a browser that keeps nothing must not stop the page.
+webui.recall = function(key, place = "localStorage") {
     try {
-        return localStorage.getItem(key) || "";
+        return window[place].getItem(key) || "";
     } catch {
         return "";
     }
 };
 
-webui.remember = function(key, value) {
+webui.remember = function(key, value, place = "localStorage") {
     try {
-        localStorage.setItem(key, value);
+        window[place].setItem(key, value);
     } catch (error) {
         console.warn(`the browser does not keep ${key}`, error);
     }
