@@ -34,6 +34,10 @@ def test_keys_change_weights_and_move_parts(open_visit: Visit) -> None:
         ("a ((c|at)), dog", [UP], "a (cat:1.3), dog"),
         ("a [c|at], dog", [UP], "a cat, dog"),
         ("a [[c|at]], dog", [DOWN], "a (cat:0.7), dog"),
+        ("a [red c|at:dog:0.5]", [UP, UP], "a [(red cat:1.2):dog:0.5]"),
+        ("a [cat:do|g:0.5]", [UP, DOWN], "a [cat:dog:0.5]"),
+        ("a [cat:dog:0.|5]", [UP], "a [cat:dog:0.5]"),
+        ("a [c|at:5]", [UP], "a [(cat:1.1):5]"),
         ("x <lora:na|me:0.8>", [UP], "x <lora:name:0.85>"),
         ("x <lora:na|me:1>", [DOWN, DOWN], "x <lora:name:0.9>"),
         ("one, tw|o, three", [RIGHT], "one, three, two"),
@@ -43,6 +47,16 @@ def test_keys_change_weights_and_move_parts(open_visit: Visit) -> None:
         (" | ", [UP, DOWN, LEFT, RIGHT], "  "),
     ):
         assert typed(browser, marked, *keys) == expected, marked
+
+
+def test_keys_weigh_one_side_of_an_alternation(open_visit: Visit) -> None:
+    """[cat|dog] stays one: its brackets are no weight. (``typed`` marks places by the same letter.)"""
+    field = open_visit.page.locator("#txt2img_prompt textarea")
+    for start, end, expected in ((3, 3, "[(cat:1.1)|dog]"), (6, 6, "[cat|(dog:1.1)]"), (0, 9, "([cat|dog]:1.1)")):
+        field.fill("[cat|dog]")
+        field.evaluate("(field, place) => { field.focus(); field.setSelectionRange(...place); }", [start, end])
+        open_visit.page.keyboard.press(UP)
+        assert field.input_value() == expected
 
 
 def test_the_browsers_undo_takes_back_what_the_keys_did(open_visit: Visit) -> None:

@@ -73,8 +73,9 @@ webui.reweighted = function(text, start, end, up) {
     }
     let [from, to] = [start, end];
     if (from === to) {
-        const around = webui.bracketed(text, from, "(") || webui.bracketed(text, from, "[");
-        [from, to] = around ? webui.withoutWeight(text, around) : webui.wordAround(text, from);
+        const around = webui.bracketed(text, from, "(");
+        const square = around ? null : webui.bracketed(text, from, "[");
+        [from, to] = around ? webui.withoutWeight(text, around) : square ? webui.editedPart(text, square, from) : webui.wordAround(text, from);
     }
     while (from < to && /\s/.test(text[from])) {
         from += 1;
@@ -99,6 +100,28 @@ webui.withoutWeight = function(text, [start, end]) {
     return [start, weight ? end - weight[0].length : end];
 };
 
+// [from:to:when] and [one|other]: what ":" and "|" separate between start and end, as [from, to). A single one where that is no such thing.
+webui.editedParts = function(text, [start, end]) {
+    const parts = [];
+    let [from, depth] = [start, 0];
+    for (let index = start; index <= end; index += 1) {
+        const letter = text[index];
+        depth += "([<".includes(letter) ? 1 : ")]>".includes(letter) ? -1 : 0;
+        if (index === end || (depth === 0 && ":|".includes(letter))) {
+            parts.push([from, index]);
+            from = index + 1;
+        }
+    }
+    return parts;
+};
+
+// The part at `at`; an empty one for the number that says when.
+webui.editedPart = function(text, square, at) {
+    const parts = webui.editedParts(text, square);
+    const [from, to] = parts.find((part) => at <= part[1]);
+    return parts.length > 1 && /^\s*-?[\d.]+\s*$/.test(text.slice(from, to)) ? [at, at] : [from, to];
+};
+
 // The weight that stands around [from, to), and how many letters say so before and after it. ((x)) and [x] count as A1111 counts them:
 // to the nearest step, so that [x] weighs nothing special one step up, and not 1.0091.
 webui.outerWeight = function(text, from, to, step) {
@@ -111,7 +134,7 @@ webui.outerWeight = function(text, from, to, step) {
         while (text[from - 1 - depth] === open && text[to + depth] === webui.BRACKETS[open] && text[from - 2 - depth] !== "\\") {
             depth += 1;
         }
-        if (depth > 0) {
+        if (depth > 0 && (open === "(" || webui.editedParts(text, [from, to]).length === 1)) {
             return {before: depth, after: depth, weight: Math.round(factor ** depth / step) * step};
         }
     }
