@@ -36,8 +36,8 @@ class Script(ScriptBase):
         same = gr.Checkbox(label="Use same random seed for all lines", value=False, elem_id=self.elem_id("checkbox_iterate_batch"))
         position = gr.Radio(["start", "end"], label="Insert prompts at the", elem_id=self.elem_id("prompt_position"), value="start")
         text = gr.Textbox(label="List of prompt inputs", lines=4, value="", placeholder='a cat\n--prompt "a house" --steps 30 --cfg_scale 5 --seed 7', elem_id=self.elem_id("prompt_txt"))
-        file = gr.UploadButton("Load a text file", file_types=["text", ".txt"], size="sm", elem_id=self.elem_id("file"))
-        file.upload(read_text, inputs=[file], outputs=[text], show_progress="hidden", api_visibility="private")
+        file = gr.File(label="Upload prompt inputs", height=120, elem_id=self.elem_id("file"))
+        file.upload(lambda path: (None, read_text(path)), inputs=[file], outputs=[file, text], show_progress="hidden", api_visibility="private")
         return [iterate, same, position, text]
 
     def run(self, p: Any, iterate: bool, same_seed: bool, position: str, text: str) -> Processed:

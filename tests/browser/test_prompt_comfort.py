@@ -4,7 +4,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from tests.browser.conftest import FakePage, Visit
+from tests.browser.conftest import FakePage, Visit, drop
 from tests.browser.test_jobs import SMALL
 
 UP, DOWN, LEFT, RIGHT = "Control+ArrowUp", "Control+ArrowDown", "Alt+ArrowLeft", "Alt+ArrowRight"
@@ -126,12 +126,14 @@ def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, o
     data = base64.b64encode(Path(job.summary["images"][0]["path"]).read_bytes()).decode()
     browser.set("txt2img_prompt", "something else")
     browser.set("txt2img_seed", -1)
-    page.evaluate("""(data) => {
-        const transfer = new DataTransfer();
-        transfer.items.add(new File([Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0))], "x.png", {type: "image/png"}));
-        document.querySelector("#txt2img_prompt textarea").dispatchEvent(new DragEvent("drop", {bubbles: true, cancelable: true, dataTransfer: transfer}));
-    }""", data)
+    drop(browser, "#txt2img_prompt textarea", "x.png", "image/png", data)
     page.wait_for_function("webui.field('txt2img_prompt').value === 'a dropped heron' && webui.field('txt2img_seed').value === '77'")
+    text = "a written heron\nNegative prompt: blur\nSteps: 5, Sampler: Euler, CFG scale: 7, Seed: 78, Size: 64x64"
+    drop(browser, "#txt2img_prompt textarea", "x.txt", "text/plain", base64.b64encode(text.encode()).decode())
+    page.wait_for_function("webui.field('txt2img_prompt').value === 'a written heron' && webui.field('txt2img_seed').value === '78'")
+    drop(browser, "#txt2img_prompt textarea", "x.safetensors", "", base64.b64encode(b"\x40\0\0").decode())
+    page.wait_for_selector(".webui-toast >> text=x.safetensors is neither a picture nor a text")
+    assert browser.value("txt2img_prompt") == "a written heron"
     browser.set("txt2img_prompt", "")
     page.click("#txt2img_prompt_history")
     page.click("#prompt_history button >> text=a dropped heron")

@@ -1,12 +1,13 @@
 """The Script list on the page: a plot with two axes, chosen, filled in and drawn."""
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 
 from PIL import Image
 
-from tests.browser.conftest import RealServer, Visit
+from tests.browser.conftest import RealServer, Visit, drop
 
 SMALL = {"steps": 2, "width": 64, "height": 64, "seed": 7}
 
@@ -19,8 +20,8 @@ def choose(browser: Visit, box: str, option: str) -> None:
     browser.page.get_by_role("option", name=option, exact=True).click()
 
 
-def test_a_plot_with_two_axes(real_server: RealServer, visit: Callable[..., Visit]) -> None:
-    browser = visit(real_server.url)
+def test_a_plot_with_two_axes(real_server: RealServer, open_real_visit: Visit) -> None:
+    browser = open_real_visit
     page, ids = browser.page, "#script_txt2img_xyz_plot_"
     assert not page.is_visible(f"{ids}x_type")
     choose(browser, "#script_list", "X/Y/Z plot")
@@ -47,6 +48,16 @@ def test_a_plot_with_two_axes(real_server: RealServer, visit: Callable[..., Visi
     assert {image.info["parameters"].split("Sampler: ")[1].split(",")[0] for image in made} == {"Euler", "DDIM"}
     sheet = page.locator("#txt2img_gallery img").first.evaluate("(image) => [image.naturalWidth, image.naturalHeight]")
     assert sheet[0] == 64 * 2 + 48 and sheet[1] > 64 * 2, "two columns, two rows, and room for words"
+
+
+def test_a_list_of_prompts_is_dropped_on_its_place(open_real_visit: Visit) -> None:
+    page, ids = open_real_visit.page, "#script_txt2img_prompts_from_file_or_textbox_"
+    choose(open_real_visit, "#script_list", "Prompts from file or textbox")
+    page.wait_for_selector(f"{ids}file", state="visible")
+    for words in ("ein Bär\nzwei", "another list"):
+        page.wait_for_selector(f"{ids}file input[type=file]", state="attached")
+        drop(open_real_visit, f"{ids}file button", "list.txt", "text/plain", base64.b64encode(words.encode()).decode())
+        page.wait_for_function("([box, words]) => document.querySelector(box).value === words", arg=[f"{ids}prompt_txt textarea", words])
 
 
 def test_the_defaults_page_keeps_a_scripts_field(real_server: RealServer, visit: Callable[..., Visit]) -> None:

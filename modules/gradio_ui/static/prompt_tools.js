@@ -1,4 +1,4 @@
-// Prompts from elsewhere: a picture dropped on a prompt, and the list of recent prompts.
+// Prompts from elsewhere: a picture or a text file dropped on a prompt, and the list of recent prompts.
 
 // The text of a picture file into the prompt, and from there into all fields.
 webui.readDroppedPicture = async function(tab, blob) {
@@ -14,6 +14,24 @@ webui.readDroppedPicture = async function(tab, blob) {
         return;
     }
     webui.pasteText(tab, infotext);
+};
+
+webui.LONGEST_DROP = 40000;  // bytes: a prompt and its parameters, no book
+
+// What is dropped on a prompt: a picture, or the text file that "save_txt" writes beside one. A text without parameters is a prompt alone.
+webui.readDropped = async function(tab, file) {
+    if (file.type.startsWith("image/")) {
+        await webui.readDroppedPicture(tab, file);
+        return;
+    }
+    const text = file.size <= webui.LONGEST_DROP ? (await file.text()).replace(/^\uFEFF/, "").trim() : "";
+    if (!text || text.includes("\0") || text.includes("\uFFFD")) {
+        webui.toast(`${file.name || "What was dropped"} is neither a picture nor a text with a prompt.`);
+    } else if (/^Steps: /m.test(text)) {
+        webui.pasteText(tab, text);
+    } else {
+        webui.setField(webui.field(`${tab}_prompt`), text);
+    }
 };
 
 webui.pasteText = function(tab, infotext) {
@@ -34,7 +52,8 @@ webui.watchDrops = function(tab) {
         place.addEventListener("dragleave", () => place.classList.remove("dropping"));
         place.addEventListener("drop", (event) => {
             place.classList.remove("dropping");
-            const file = Array.from(event.dataTransfer.files).find((each) => each.type.startsWith("image/"));
+            const files = Array.from(event.dataTransfer.files);
+            const file = files.find((each) => each.type.startsWith("image/")) || files[0];
             const address = event.dataTransfer.getData("text/uri-list").split("\n")[0].trim();
             const ours = address && new URL(address, location.href).origin === location.origin;
             if (!file && !ours) {
@@ -42,7 +61,7 @@ webui.watchDrops = function(tab) {
             }
             event.preventDefault();
             event.stopPropagation();
-            webui.attempt(async() => webui.readDroppedPicture(tab, file || await webui.fetchPicture(address)));
+            webui.attempt(async() => webui.readDropped(tab, file || await webui.fetchPicture(address)));
         });
     }
 };
