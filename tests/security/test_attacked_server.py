@@ -126,5 +126,5 @@ def test_installing_through_a_proxy(started: Started, untouched: None) -> None:
     names = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
     number = next(each["id"] for each in config["dependencies"] if any(names.get(target) == "install_extension_button" for target, _ in each["targets"]))
     for headers in ({"X-Forwarded-For": "203.0.113.5"}, {"Forwarded": "for=203.0.113.5"}, {"Origin": "https://my.host", "Sec-Fetch-Site": "same-origin"}):
-        answer = started.wire.json("POST", "/gradio_api/run/predict", {"fn_index": number, "data": ["file:///nowhere", "", ""], "session_hash": "x"}, headers=headers)
+        answer = started.wire.json("POST", "/gradio_api/run/predict", {"fn_index": number, "data": ["ftp://nowhere/x", "", ""], "session_hash": "x"}, headers=headers)
         assert answer.status == 200 and ("is no address" if started.name.startswith("listen") else "came from elsewhere") in answer.text, (headers, answer.text[:300])
