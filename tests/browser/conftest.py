@@ -113,6 +113,11 @@ def drop(browser: Visit, place: str, name: str, kind: str, data: str) -> None:
     }""", [place, name, kind, data])
 
 
+STATE = """JSON.stringify({loading: document.readyState, elements: document.querySelectorAll("*").length, seconds: performance.now() / 1000, ready: window.webui?.ready,
+    missing: (window.webui?.boot?.awaited || []).filter((id) => !document.getElementById(id)), folds: [document.querySelectorAll("button.label-wrap").length, window.webui?.boot?.folds],
+    unopened: window.webui?.closedParts ? [webui.closedParts(false).length, webui.closedParts(true).length] : null})"""
+
+
 def _opened(context: BrowserContext, url: str) -> Visit:
     page = context.new_page()
     page.set_default_timeout(SECONDS * 1000)
@@ -121,7 +126,11 @@ def _opened(context: BrowserContext, url: str) -> Visit:
     page.on("pageerror", lambda error: found.errors.append(str(error)))
     page.on("console", lambda message: found.errors.append(message.text) if "callback failed" in message.text else None)
     page.goto(url)
-    page.wait_for_selector("html.webui-ready", state="attached")
+    try:
+        page.wait_for_selector("html.webui-ready", state="attached")
+    except Exception as error:
+        error.add_note(f"The page: {page.evaluate(STATE)}. Its errors: {found.errors[-5:]}. Its last requests: {found.requests[-5:]}")
+        raise
     return found
 
 

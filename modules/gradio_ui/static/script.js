@@ -232,5 +232,6 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
 
     document.addEventListener("DOMContentLoaded", () => {
         new MutationObserver(mutated).observe(document.body, {childList: true, subtree: true});
+        const looking = setInterval(() => webui.ready ? clearInterval(looking) : mutated([]), 2000);  // whatever became complete without a change that is told
     });
 })();
