@@ -23,7 +23,8 @@ def job_policy(app: App, settings: SettingsView) -> ComputePolicy:
     """The machine's policy with what ``settings`` ask for."""
     return policy_by_settings(
         app.policy, app.hardware, attention=settings.get("cross_attention_optimization"), attention_float32=settings.get("upcast_attn"),
-        float8=settings.get("fp8_storage"), graphs=settings.get("cuda_graphs"), compiled=settings.get("compile_model"))
+        float8=settings.get("fp8_storage"), graphs=settings.get("cuda_graphs"), compiled=settings.get("compile_model"),
+        openvino=settings.get("openvino"))
 
 
 def attention_titles(app: App) -> list[str]:

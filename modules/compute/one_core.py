@@ -38,7 +38,7 @@ class OneCore:
             model, plain_attention=plain_attention, own_way=lambda *_: None, record=record_steps, has_room=lambda cells: True, packages=packages, apart=on_one_core,
         )  # fmt: skip
 
-    def asked(self, *, records: bool, compiles: bool) -> Callable[..., Any]:
+    def asked(self, *, records: bool, compiles: bool, openvino: str = "") -> Callable[..., Any]:
         """What to call in the pass that begins now. Steps take no memory to speak of, whatever is wanted of the GPU's recordings."""
         self._calls.asked(records=True, compiles=False)
         return self

@@ -52,6 +52,7 @@ class ComputePolicy:
     residency_is_asked: by a flag. Without one the memory that is free when a model is loaded decides (``for_room``).
     float8_weights: the denoiser's large weights are kept in 8 bits, and computed with in ``compute_dtype``. float8_sdxl: those of SDXL models.
     records_calls: the denoiser's calls are recorded and replayed (replay.py). compiles: by torch.compile (compiled.py).
+    openvino: what OpenVINO computes the UNet on, a name of openvino_calls.py; "": nothing.
     choices: what was chosen, and why. flag_lines: one for each given flag about memory, precision, attention and device.
     """
 
@@ -80,6 +81,7 @@ class ComputePolicy:
     float8_sdxl: bool = False
     records_calls: bool = False
     compiles: bool = False
+    openvino: str = ""
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -305,13 +307,13 @@ def _why_attention(flags: Flags, hardware: Hardware, kind: str, attention: Atten
 
 
 def policy_by_settings(
-    policy: ComputePolicy, hardware: Hardware, *, attention: str, attention_float32: bool, float8: str, graphs: bool = True, compiled: bool = False,
+    policy: ComputePolicy, hardware: Hardware, *, attention: str, attention_float32: bool, float8: str, graphs: bool = True, compiled: bool = False, openvino: str = "",
 ) -> ComputePolicy:
     """``policy`` with what the settings of one job ask for; they beat the flags.
 
     attention: the setting ``cross_attention_optimization``: "Automatic", or a name of ``Attention``, perhaps with " - " and a description.
     A way that is unknown, or cannot run here, leaves the policy's own. float8: the setting ``fp8_storage``: "Disable", "Enable for SDXL" or "Enable".
-    graphs, compiled: the settings ``cuda_graphs`` and ``compile_model``.
+    graphs, compiled, openvino: the settings ``cuda_graphs``, ``compile_model`` and ``openvino``.
     """
     name = attention.partition(" - ")[0].strip().casefold()
     asked = next((each for each in Attention if each.value.casefold() == name), None)
@@ -321,6 +323,6 @@ def policy_by_settings(
     has_float8 = kind != "mps"                      # Metal has no such type
     return replace(
         policy, attention_float32=policy.attention_float32 or (attention_float32 and policy.compute_dtype != "float32"),
-        records_calls=policy.records_calls and graphs, compiles=compiled and kind == "cuda",
+        records_calls=policy.records_calls and graphs, compiles=compiled and kind == "cuda", openvino=openvino if kind == "cpu" else "",
         float8_weights=has_float8 and float8 == "Enable", float8_sdxl=has_float8 and float8 == "Enable for SDXL",
     )

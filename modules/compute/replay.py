@@ -49,7 +49,7 @@ class Calls(Protocol):
 
     model: nn.Module
 
-    def asked(self, *, records: bool, compiles: bool) -> Callable[..., Any]: ...
+    def asked(self, *, records: bool, compiles: bool, openvino: str = "") -> Callable[..., Any]: ...
 
     def forget(self) -> None: ...
 
@@ -96,8 +96,8 @@ class Replays:
         self._refused: set[Kind] = set()
         self._own_work: State | None = None
 
-    def asked(self, *, records: bool, compiles: bool) -> Callable[..., Any]:
-        """What to call in the pass that begins now: this, or the model itself where neither is wanted."""
+    def asked(self, *, records: bool, compiles: bool, openvino: str = "") -> Callable[..., Any]:
+        """What to call in the pass that begins now: this, or the model itself where neither is wanted. openvino: not here (openvino_calls.py)."""
         self._sure.clear()
         self._details = details_of(self.model) if compiles else None
         if not records:

@@ -13,6 +13,7 @@ from modules.application.compute_settings import attention_titles
 from modules.application.extras_operations import NAMES
 from modules.application.faces import RESTORERS
 from modules.application.translations import translation_names
+from modules.compute.openvino_calls import target_names
 from modules.engine.sampler_registry import samplers, schedules
 from modules.engine.upscale import LATENT_UPSCALERS
 from modules.gradio_ui.checkpoint_choice import shown_title
@@ -57,6 +58,7 @@ class ChoiceSources:
                 "main_operations": lambda: [*MAIN_OPERATIONS, *_foreign_operations(app)],
                 "upscalers": app.upscalers.names,
                 "attentions": lambda: attention_titles(app),
+                "openvino_devices": target_names,
                 "interrogate_categories": app.describer.category_names,
                 "schedulers": lambda: [each.label for each in schedules()],
                 "checkpoints": lambda: [shown_title(app, each) for each in app.catalogue.checkpoints()],

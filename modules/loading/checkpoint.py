@@ -15,6 +15,7 @@ from modules.compute.attention import ALWAYS_THE_SAME, BY_MEMORY
 from modules.compute.compiled import Compiled
 from modules.compute.memory import free_bytes, give_freed_blocks_back, is_out_of_memory
 from modules.compute.one_core import OneCore, is_small
+from modules.compute.openvino_calls import OpenVinoCalls
 from modules.compute.placement import placement_for
 from modules.compute.policy import ComputePolicy, ModelBytes, Residency
 from modules.compute.replay import Replays
@@ -115,14 +116,14 @@ def _prepared(
 
 
 def _calls(model: Any, policy: ComputePolicy, family: ModelFamily) -> dict[str, Any]:
-    """For a UNet that is on a GPU as a whole (elsewhere its weights are in another place in the next call), or a small one on the processor."""
+    """For a UNet that is on a GPU as a whole (elsewhere its weights are in another place in the next call), or on the processor, where ``OpenVinoCalls`` can be asked for and small ones have a way of their own."""
     if family.denoiser != "unet" or policy.residency is Residency.STREAM_BLOCKS or not policy.device.startswith(("cuda", "cpu")):
         return {}
     from diffusers.models.attention_processor import AttnProcessor2_0
 
     if policy.device == "cpu":
         attention = (AttnProcessor2_0, *ALWAYS_THE_SAME, *BY_MEMORY)        # a small model needs little
-        return {"calls": OneCore(model, plain_attention=attention)} if is_small(model) else {}
+        return {"calls": (OneCore if is_small(model) else OpenVinoCalls)(model, plain_attention=attention)}
     compiled = Compiled(model)
     return {"calls": Replays(model, plain_attention=(AttnProcessor2_0, *ALWAYS_THE_SAME), own_way=compiled), "compiled": compiled}
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,6 +121,21 @@ def memory_of(peak: int) -> Measured:
     return Measured(name="peak memory, 512x512", value=peak / GIGABYTE, limit=4.6, unit="GB")
 
 
+def openvino(bench: Bench) -> Iterator[Measured]:
+    """The setting on the processor, beside ours without it. Whole pictures; translating is done before."""
+    ways = {"in float32": "CPU", "in bfloat16": "CPU in bfloat16"}
+    with ExitStack() as opened:
+        plain, *others = (opened.enter_context(Side("ours", bench.full, flags=(f"--openvino={way}",))) for way in ("Off", *ways.values()))
+        for side in (plain, *others):
+            for _ in range(2):
+                side.draw(Order(side=256, steps=2, seed=0, settles=bench.patience))
+        found = [[side.draw(Order(side=256, steps=4, seed=number + 1)) for side in (*others, plain)] for number in range(bench.rounds)]
+    for place, name in enumerate(ways):
+        ratio = statistics.median(each[place].cpu / each[-1].cpu for each in found)
+        cpu, wall = (tuple(statistics.median(getattr(each[side], what) for each in found) for side in (place, -1)) for what in ("cpu", "wall"))
+        yield Measured(name=f"256x256, OpenVINO {name}", value=ratio, limit=1, unit="x CPU", cpu=cpu, wall=wall, remark="beside ours without it")
+
+
 def gpu(bench: Bench) -> Iterator[Measured]:
     """Where there is one; models of SDXL's size where it is large."""
     import torch
@@ -134,7 +149,7 @@ def gpu(bench: Bench) -> Iterator[Measured]:
 
 ROWS: dict[str, Callable[[Bench], Iterator[Measured]]] = {
     "256": small, "512": large, "starter": starter, "http": over_http, "start": start, "memory": memory,
-    "gpu": gpu,
+    "gpu": gpu, "openvino": openvino,
 }  # fmt: skip
 
 
@@ -166,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.threads:
         os.environ["OMP_NUM_THREADS"] = str(options.threads)
     os.environ["HF_HUB_OFFLINE"] = "1"
-    wanted = options.only or [name for name in ROWS if name != "memory"]     # "512" has it
+    wanted = options.only or [name for name in ROWS if name not in ("memory", "openvino")]     # "512" has it; a package that is not ours
     print(f"threads: {os.environ.get('OMP_NUM_THREADS', 'all')}; {os.cpu_count()} cores; load before: {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "")
     print(f"{'':<28}{'CPU s':>17}{'wall s':>17}{'':>9} {'':<8}{'limit':>6}  holds   (ours : plain diffusers)")
     found: list[Measured] = []

@@ -101,7 +101,7 @@ Drawer = Callable[[Order], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """device: "cpu", or "cuda" in float16. flags: of ours, as "--medvram"; "--compiled" is the setting. data: a folder for pictures."""
+    """device: "cpu", or "cuda" in float16. flags: of ours, as "--medvram"; "--compiled" and "--openvino=..." are settings. data: a folder for pictures."""
 
     path: Path
     data: Path
@@ -115,21 +115,23 @@ def ours(setting: Setting) -> Drawer:
     from modules.schema.flags import parse_flags
     from webui import set_environment
 
-    own_flags = [flag for flag in setting.flags if flag != "--compiled"]
+    own_flags = [flag for flag in setting.flags if flag != "--compiled" and not flag.startswith("--openvino=")]
+    openvino = next((flag.partition("=")[2] for flag in setting.flags if flag.startswith("--openvino=")), "Off")
     path, on_cpu = setting.path, ("--use-cpu", "all") if setting.device == "cpu" else ()
     flags = parse_flags(["--data-dir", str(setting.data), "--ckpt", str(path), "--ckpt-dir", str(path.parent), *on_cpu, *own_flags], {}).flags
     set_environment(os.environ, flags)              # as whoever starts the program has it: before torch is imported
     from modules.application.build import build_app
     from modules.application.generation import chosen_checkpoint, generate_blocking, load_checkpoint
+    from modules.compute.one_core import OneCore
     from modules.schema.request import Txt2ImgRequest
 
     app = build_app(flags)
-    app.settings.update({"compile_model": "--compiled" in setting.flags})
+    app.settings.update({"compile_model": "--compiled" in setting.flags, "openvino": openvino})
     components = app.jobs.call(lambda: load_checkpoint(app, chosen_checkpoint(app, path.name, strict=True), app.settings))
     if setting.device == "cpu":                     # a GPU works on when the call is over
         decoder = dict(components.vae.named_children())["decoder"]      # asking for it by its name would keep its weights in memory
         watched = (decoder, *(encoder.built for encoder in components.text_encoders))
-        for owner in watched if components.calls else (components.unet, *watched):      # a small one that is listened to is not drawn as users have it
+        for owner in watched if isinstance(components.calls, OneCore) else (components.unet, *watched):      # a small one that is listened to is not drawn as users have it
             setting.clock.watch(owner, "forward")
 
     def draw(order: Order) -> object:
@@ -138,7 +140,7 @@ def ours(setting: Setting) -> Drawer:
             "batch_size": order.batch, "sampler_name": "Euler", "save_images": True,
         }))  # fmt: skip
         compiled, end = components.compiled, time.monotonic() + order.settles
-        while compiled is not None and compiled.is_busy and time.monotonic() < end:
+        while any(getattr(each, "is_busy", False) for each in (compiled, components.calls)) and time.monotonic() < end:
             time.sleep(0.1)
         return found if compiled is None else compiled.ready
 

@@ -16,7 +16,7 @@ from modules.schema.table import TABLES
 from modules.schema.widgets import Checkbox, Dropdown, Hidden
 from tests.schema.recorded import recorded
 
-OURS = {"checkpoint_wishes", "compile_model", "cuda_graphs"}      # what A1111 does not have
+OURS = {"checkpoint_wishes", "compile_model", "cuda_graphs", "openvino"}      # what A1111 does not have
 MODULES = Path(__file__).resolve().parents[2] / "modules"
 
 

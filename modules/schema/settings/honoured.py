@@ -178,6 +178,7 @@ HONOURED = frozenset(
         "notification_audio",
         "notification_volume",
         "open_dir_button_choice",
+        "openvino",
         "outdir_extras_samples",
         "outdir_grids",
         "outdir_img2img_grids",

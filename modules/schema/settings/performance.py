@@ -56,6 +56,12 @@ OPTIMIZATIONS = section(
         "compile_model", False, "Compile the model with torch.compile on GPUs", Checkbox(),
         description="In the background, once for each picture size, which takes a minute or more; pictures are drawn the usual way until then, and differ in the last digits. Needs Triton and a C compiler.",
     ),
+    setting(
+        "openvino", "Off", "Compute the model with OpenVINO", Dropdown("openvino_devices", first=("Off",)),
+        description="Offers something once `pip install openvino` was run with this program's Python, on computers without another graphics card: Intel's graphics as GPU, and "
+        "the processor; in bfloat16 that is up to twice as fast where it has instructions for it, and changes pictures a little. It translates the model in the background, "
+        "for as much memory again as the model takes; pictures are drawn the usual way until then.",
+    ),
     setting("batch_cond_uncond", True, "Prompt and negative prompt in one batch", Checkbox()),
     setting("fp8_storage", "Disable", "FP8 weight", Radio(("Disable", "Enable for SDXL", "Enable")), axis="FP8 mode"),
     setting(
