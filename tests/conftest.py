@@ -97,6 +97,7 @@ class FakeEngine:
     started: threading.Event = field(default_factory=threading.Event)
     gate: threading.Event = field(default_factory=threading.Event)
     requests: list[Any] = field(default_factory=list)
+    policies: list[Any] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
 
@@ -116,6 +117,7 @@ class FakeEngine:
         from modules.engine.plan import make_plans
 
         self.requests.append(request)
+        self.policies.append(policy)
         plans = hooks.plans_ready(make_plans(request))
         progress.begin(len(plans), len(plans) * request.batch_size)
         facts = SamplingFacts(sampler_name=request.sampler_name, schedule_name=request.schedule_name, width=request.width, height=request.height,

@@ -241,10 +241,11 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     saver = PictureSaver(plan, writer, app.numbers, began, work.noted, earlier=work.earlier, ears=listener)
     listener.saver, listener.writer, listener.networks = saver, writer, NetworkSwitch(components, app.loras, app.hypernetworks)
     try:
-        kind, amount = kind_of(model, job_policy(app, settings)), work_of(resolved, from_picture=resolved.is_img2img)
+        policy = job_policy(app, settings)
+        kind, amount = kind_of(model, policy), work_of(resolved, from_picture=resolved.is_img2img)
         with profiled(_profile(app, settings)), app.estimates.measured(kind, amount, app.policy.device) as measured:
             result = generate(
-                resolved, components, source=_source(app, work, settings), policy=app.policy, hooks=listener, progress=work.progress, cancel=work.cancel,
+                resolved, components, source=_source(app, work, settings), policy=policy, hooks=listener, progress=work.progress, cancel=work.cancel,
                 embeddings=app.embeddings, networks=listener.networks, cache=app.conditionings if settings.get("persistent_cond_cache") else None,
                 upscalers=upscalers, restore_faces=_restorer(app, work, resolved, settings), precautions=app.precautions,
                 make_room=lambda: make_room(app), quick=app.quick_vaes.preview)

@@ -16,6 +16,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
@@ -166,11 +167,13 @@ class OpenVinoCalls:
 
 def weights_of(model: nn.Module) -> list[int]:
     """A number for each weight and buffer that is another one when values in it have changed."""
-    return [int(_bits(each).sum()) for each in (*model.parameters(), *model.buffers())]
+    return [_sum_of_bits(each.detach()) for each in (*model.parameters(), *model.buffers())]
 
 
-def _bits(tensor: Tensor) -> Tensor:
-    return tensor.detach().view(torch.int32) if tensor.dtype is torch.float32 and tensor.dim() else tensor.detach()
+def _sum_of_bits(tensor: Tensor) -> int:
+    """In the order in which it lies in memory, and by NumPy: a tenth of the time that PyTorch takes."""
+    bits = tensor.permute(sorted(range(tensor.dim()), key=tensor.stride, reverse=True)).contiguous().view(-1).view(torch.uint8).numpy()
+    return int(bits.view(np.uint64 if bits.size % 8 == 0 else np.uint8).sum(dtype=np.uint64))
 
 
 def twin_of(model: nn.Module) -> nn.Module:

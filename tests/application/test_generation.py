@@ -156,6 +156,14 @@ def test_a_job_takes_its_settings_and_its_seed_with_it(make_app: MakeApp, fake_e
     assert app.settings.get("eta_ancestral") == 0.25
 
 
+def test_settings_about_how_steps_are_computed_reach_the_engine(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    app = make_app("--use-cpu", "all")
+    app.settings.set("openvino", "CPU")
+    generate_blocking(app, asking())
+    generate_blocking(app, asking(override_settings={"openvino": "Off"}))
+    assert [policy.openvino for policy in fake_engine.policies] == ["CPU", "Off"]
+
+
 def test_a_missing_vae_costs_a_sentence_not_the_picture(make_app: MakeApp, fake_engine: FakeEngine) -> None:
     outcome = generate_blocking(make_app(), asking(override_settings={"sd_vae": "gone.safetensors"}))
     assert len(outcome.images) == 1

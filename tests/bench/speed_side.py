@@ -131,7 +131,7 @@ def ours(setting: Setting) -> Drawer:
     if setting.device == "cpu":                     # a GPU works on when the call is over
         decoder = dict(components.vae.named_children())["decoder"]      # asking for it by its name would keep its weights in memory
         watched = (decoder, *(encoder.built for encoder in components.text_encoders))
-        for owner in watched if isinstance(components.calls, OneCore) else (components.unet, *watched):      # a small one that is listened to is not drawn as users have it
+        for owner in watched if isinstance(components.calls, OneCore) or openvino != "Off" else (components.unet, *watched):      # a small one that is listened to is not drawn as users have it
             setting.clock.watch(owner, "forward")
 
     def draw(order: Order) -> object:
