@@ -58,7 +58,7 @@ OPTIMIZATIONS = section(
     ),
     setting(
         "openvino", "Off", "Compute the model with OpenVINO", Dropdown("openvino_devices", first=("Off",)),
-        description="Offers something once `pip install openvino` was run with this program's Python, on computers without another graphics card: Intel's graphics as GPU, and "
+        description="Offers something once the package openvino is installed (see the README) and the program started anew, on computers without another graphics card: Intel's graphics as GPU, and "
         "the processor; in bfloat16 that is up to twice as fast where it has instructions for it, and changes pictures a little. It translates the model in the background, "
         "for as much memory again as the model takes; pictures are drawn the usual way until then.",
     ),
