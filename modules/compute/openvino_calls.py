@@ -86,15 +86,16 @@ class OpenVinoCalls:
         self._found: _Translation | None = None
         self._noted: tuple[State, list[int]] | None = None
         self._thread: threading.Thread | None = None
+        self._has_failed = False
         self.said = ""
 
     def asked(self, *, records: bool, compiles: bool, openvino: str = "") -> Callable[..., Any]:
         """What to call in the pass that begins now. openvino: a name of ``TARGETS``, or "". The rest is for GPUs."""
         target = TARGETS.get(openvino)
         if target != self._target:
-            self._target, self.said = target, ""
+            self._target, self._has_failed, self.said = target, False, ""
             self.forget()
-        if target is None or self.said.startswith("OpenVINO failed"):
+        if target is None or self._has_failed:
             return self.model
         self._weights = weights_of(self.model)
         return self._calls.asked(records=False, compiles=True)
@@ -161,6 +162,7 @@ class OpenVinoCalls:
 
     def _fail(self, error: Exception) -> None:
         self.forget()
+        self._has_failed = True
         self.said = f"OpenVINO failed, and the model is computed the usual way: {str(error).strip().partition(chr(10))[0][:300] or type(error).__name__}"
         log.warning("%s", self.said)
 
@@ -203,7 +205,7 @@ def translated(model: nn.Module, given: Sequence[Tensor], target: Target) -> Ans
     openvino = _openvino()
     warnings.filterwarnings("ignore", category=TracerWarning)     # about sizes; the answers are held against the model's
     with torch.random.fork_rng(devices=[]):         # its own examples must not change what is drawn next
-        graph = openvino.convert_model(model, example_input=tuple(given), input=[(_any_size(each)) for each in given])
+        graph = openvino.convert_model(model, example_input=tuple(given), input=[_any_size(each) for each in given])
     hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": target.precision}
     if target.device == "CPU":
         hints["INFERENCE_NUM_THREADS"] = str(torch.get_num_threads())
