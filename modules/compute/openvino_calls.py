@@ -226,12 +226,8 @@ def _any_size(tensor: Tensor) -> list[int]:
 
 
 def _form_of(value: Any) -> Any:
-    """How a call looks, sizes apart."""
-    if isinstance(value, Tensor):
-        return ("tensor", value.dim(), value.dtype)
-    if isinstance(value, dict):
-        return tuple((key, _form_of(each)) for key, each in value.items())
-    return tuple(_form_of(each) for each in value) if isinstance(value, tuple | list) else value
+    """How a call looks, sizes apart; to be compared."""
+    return with_tensors(value, lambda each: (each.dim(), each.dtype))
 
 
 def _is_close(found: Tensor, own: Tensor, close: float) -> bool:

@@ -233,7 +233,7 @@ def copied(value: Any) -> Any:
     return with_tensors(value, Tensor.clone)
 
 
-def with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+def with_tensors(value: Any, change: Callable[[Tensor], Any]) -> Any:
     """``value`` with what ``change`` gives for every tensor in it."""
     if isinstance(value, Tensor):
         return change(value)
