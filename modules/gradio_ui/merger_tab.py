@@ -22,7 +22,7 @@ from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.finished import finished_job
 from modules.gradio_ui.messages import message_html, timing
 from modules.gradio_ui.param_component import Choices
-from modules.gradio_ui.quicksettings import QuickSetting, shown_value, with_chosen
+from modules.gradio_ui.quicksettings import QuickSetting, fresh
 from modules.loading.merge import METHODS
 from modules.schema.errors import WebuiError
 
@@ -145,7 +145,7 @@ class MergerTab:
         checkpoints = list(self.choices("checkpoints"))
         models = [gr.update(choices=checkpoints, value=self._title_now(each)) for each in chosen]
         vaes = gr.update(choices=["None", *self.choices("vaes")])
-        quick = [gr.update(choices=with_chosen(checkpoints, value := shown_value(self.app, each.setting)), value=value) for each in row if each.setting.key == CHECKPOINT]
+        quick = [fresh(self.app, each.setting, self.choices) for each in row if each.setting.key == CHECKPOINT]
         return [*models, vaes, *quick]
 
     def _title_now(self, name: str | None) -> str | None:

@@ -150,14 +150,14 @@ def _wire_card_choice(
 def wire_fresh_values(app: App, page: gr.Blocks, choices: Choices, row: tuple[QuickSetting, ...], following: Following) -> None:
     """What was chosen since the server started: Gradio would show each visitor the values of that moment."""
 
-    def fresh() -> list[Any]:
-        shown = [_fresh(app, each.setting, choices) for each in row]
+    def all_fresh() -> list[Any]:
+        shown = [fresh(app, each.setting, choices) for each in row]
         model = chosen_checkpoint(app)
         return [*(update(model) for _, update in following), *shown]
 
     outputs = [*(component for component, _ in following), *(each.component for each in row)]
-    bridge_button("quicksettings_fresh").click(fresh, outputs=outputs, **QUICK)
-    page.load(fresh, outputs=outputs, **QUICK)
+    bridge_button("quicksettings_fresh").click(all_fresh, outputs=outputs, **QUICK)
+    page.load(all_fresh, outputs=outputs, **QUICK)
 
 
 def wire_start_sizes(app: App, page: gr.Blocks, forms: Sequence[Form], ui_config: UiConfig) -> None:
@@ -171,7 +171,8 @@ def wire_start_sizes(app: App, page: gr.Blocks, forms: Sequence[Form], ui_config
     page.load(begun, inputs=fields, outputs=fields, js="(...sizes) => webui.isReloaded() ? sizes.map(() => null) : sizes", preprocess=False, **QUICK)
 
 
-def _fresh(app: App, setting: Setting, choices: Choices) -> Any:
+def fresh(app: App, setting: Setting, choices: Choices) -> Any:
+    """The update that brings its field to what is chosen, and can be chosen, now."""
     if isinstance(setting.widget, Dropdown):
         value = shown_value(app, setting)
         return gr.update(choices=with_chosen(choices_of(setting.widget, choices), value), value=value)
@@ -209,7 +210,7 @@ def _checkpoint_refresher(
     def refresh(*sizes: int) -> list[Any]:
         former = chosen_checkpoint(app)
         app.catalogue.refresh()
-        return [_fresh(app, setting, choices), *_moved_along(app, former, ui_config, tabs, sizes, following)]
+        return [fresh(app, setting, choices), *_moved_along(app, former, ui_config, tabs, sizes, following)]
 
     return refresh
 
@@ -237,4 +238,4 @@ def _full_title(app: App, shown: str) -> str:
 
 
 def _refresher(app: App, setting: Setting, choices: Choices) -> Callable[[], Any]:
-    return lambda: _fresh(app, setting, choices)
+    return lambda: fresh(app, setting, choices)
