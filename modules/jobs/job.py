@@ -117,6 +117,17 @@ class Job:
     over: threading.Event = field(default_factory=threading.Event)
     _listeners: list[Callable[[], None]] = field(default_factory=list, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _began: float = field(default=0.0, repr=False)
+
+    def begin(self) -> None:
+        """It is at work from now on."""
+        self.state, self.started, self._began = JobState.RUNNING, time.time(), time.monotonic()
+
+    def end(self, state: JobState, error: str | None, failure: BaseException | None = None) -> None:
+        """It is over. How long it took is what ``finished - started`` says also where the computer's clock was set meanwhile."""
+        self.state, self.finished, self.error, self.failure = state, time.time(), error, failure
+        if self.started is not None:
+            self.started = self.finished - (time.monotonic() - self._began)
 
     @property
     def is_over(self) -> bool:

@@ -262,7 +262,9 @@ class JobQueue:
             self._worker.join(timeout)
         if self._worker is not None and self._worker.is_alive():
             if (running := self._running) is not None:
-                self._ledger.save(replace(running, state=JobState.INTERRUPTED, finished=time.time(), _listeners=[]))
+                over = replace(running, _listeners=[])
+                over.end(JobState.INTERRUPTED, None)
+                self._ledger.save(over)
             return False
         self._ledger.settle()
         self._store.close()
@@ -296,7 +298,8 @@ class JobQueue:
         self._finish(job, state, error=_sentence(failure) if failure else None, failure=failure)
 
     def _attempt(self, job: Job) -> tuple[JobState, BaseException | None]:
-        job.state, job.started, job.attempts = JobState.RUNNING, time.time(), job.attempts + 1
+        job.begin()
+        job.attempts += 1
         self._ledger.save(job)
         return self._run_kind(job)
 
@@ -316,15 +319,15 @@ class JobQueue:
         """Inside the running job: shares its progress and its cancel token, and is not in the store."""
         if self._running is not None:
             job.progress, job.cancel = self._running.progress, self._running.cancel
-        job.state, job.started = JobState.RUNNING, time.time()
-        job.state, job.failure = self._run_kind(job)
-        job.error, job.finished = _sentence(job.failure) if job.failure else None, time.time()
+        job.begin()
+        state, failure = self._run_kind(job)
+        job.end(state, _sentence(failure) if failure else None, failure)
         job.announce()
         return job
 
     def _finish(self, job: Job, state: JobState, *, error: str | None = None, failure: BaseException | None = None) -> None:
         with self._change:              # at once: nobody sees a job that is neither at work nor over
-            job.state, job.finished, job.error, job.failure = state, time.time(), error, failure
+            job.end(state, error, failure)
             if self._running is job:
                 self._running = None
         job.progress.drop_previews()

@@ -22,11 +22,13 @@ KEEP_PICTURES = 20              # of the newest jobs that did not end well, so t
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL, source TEXT NOT NULL,
-    created REAL NOT NULL, started REAL, finished REAL, state TEXT NOT NULL, attempts INTEGER NOT NULL, summary TEXT NOT NULL, error TEXT);
+    created REAL NOT NULL, started REAL, finished REAL, state TEXT NOT NULL, attempts INTEGER NOT NULL, summary TEXT NOT NULL, error TEXT,
+    ended INTEGER);
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, place);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 _COLUMNS = "id, kind, payload, source, created, started, finished, state, attempts, summary, error"
+_NEXT_END = "(SELECT coalesce(max(ended), 0) + 1 FROM jobs)"     # the order in which jobs ended; a computer's clock may be set back
 
 
 class JobStore:
@@ -45,6 +47,8 @@ class JobStore:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
+            if not any(row[1] == "ended" for row in self._connection.execute("PRAGMA table_info(jobs)")):
+                self._connection.execute("ALTER TABLE jobs ADD COLUMN ended INTEGER")       # of an older version
             self._connection.execute(f"SELECT {_COLUMNS} FROM jobs LIMIT 1").fetchall()
             self._connection.execute("DELETE FROM facts WHERE 0")       # nothing above this asks whether the file can be written
             self._connection.rollback()
@@ -57,13 +61,13 @@ class JobStore:
         """Remember a new job, behind all others. A finished job of the same id gives way to it."""
         with self._lock, self._connection:
             self._connection.execute("DELETE FROM jobs WHERE id = ? AND state NOT IN ('queued', 'running')", (job.id,))
-            self._connection.execute(f"INSERT INTO jobs ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)", _row(job))
+            self._connection.execute(f"INSERT INTO jobs ({_COLUMNS}, ended) VALUES (?,?,?,?,?,?,?,?,?,?,?,{_NEXT_END if job.is_over else 'NULL'})", _row(job))
 
     def save(self, job: Job) -> None:
         """Write down how a job stands."""
         with self._lock, self._connection:
             self._connection.execute(
-                "UPDATE jobs SET started=?, finished=?, state=?, attempts=?, summary=?, error=? WHERE id=?",
+                f"UPDATE jobs SET started=?, finished=?, state=?, attempts=?, summary=?, error=?, ended={_NEXT_END if job.is_over else 'NULL'} WHERE id=?",
                 (job.started, job.finished, job.state.value, job.attempts, json.dumps(job.summary), job.error, job.id))
             if job.state is JobState.DONE:
                 self._drop_pictures([(job.id, job.payload)])
@@ -114,7 +118,7 @@ class JobStore:
         """The jobs to run, in order, after a start. What was running is first in line again, or set aside after two attempts."""
         with self._lock, self._connection:
             self._connection.execute(
-                "UPDATE jobs SET state='set_aside', finished=?, error=? WHERE state='running' AND attempts >= ?",
+                f"UPDATE jobs SET state='set_aside', finished=?, error=?, ended={_NEXT_END} WHERE state='running' AND attempts >= ?",
                 (time.time(), SET_ASIDE_SENTENCE, MAX_ATTEMPTS))
             self._connection.execute("UPDATE jobs SET state='queued', started=NULL WHERE state='running'")
             rows = self._connection.execute(f"SELECT {_COLUMNS} FROM jobs WHERE state='queued' ORDER BY place").fetchall()
@@ -130,7 +134,7 @@ class JobStore:
         """The last ``count`` jobs that are over, newest first."""
         with self._lock:
             rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM jobs WHERE state NOT IN ('queued', 'running') ORDER BY finished DESC, place DESC LIMIT ?",
+                f"SELECT {_COLUMNS} FROM jobs WHERE state NOT IN ('queued', 'running') ORDER BY ended DESC, finished DESC, place DESC LIMIT ?",
                 (count,)).fetchall()
         return list(_jobs(rows))
 

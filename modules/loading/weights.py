@@ -7,6 +7,7 @@ that looks into a map of a file which somebody has shortened or copied another o
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from io import FileIO
 from pathlib import Path
@@ -28,6 +29,7 @@ TORCH_DTYPES: Mapping[str, torch.dtype] = {
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
 _BUFFER_BYTES = 1 << 21  # small enough to stay in the processor's cache
+_WATCHED, _LATELY = 1.0, 600.0      # seconds; copies over a network come in bursts, and its clock may differ from ours
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 
@@ -147,8 +149,41 @@ class FolderWeights:
 def open_weights(path: Path) -> Weights:
     """Open a model file, or a folder in diffusers' layout, by what it holds; only .ckpt, .pt, .pth and .bin may hold a pickle.
 
-    Raises CannotLoad saying what is wrong with the file.
+    Raises CannotLoad saying what is wrong with the file, FileChanged where it is not whole yet.
     """
+    try:
+        return _opened(path)
+    except CannotLoad as error:
+        if is_growing(path):
+            raise FileChanged(path, f"it is still being copied ({_megabytes(path)} are there so far)", "Wait until it is whole, then generate again.") from error
+        raise
+
+
+def is_growing(path: Path) -> bool:
+    """Whether somebody writes to the file: looked at for a second, and only where it was written to lately."""
+    try:
+        first = path.stat()
+        if abs(time.time() - first.st_mtime) > _LATELY:
+            return False
+        until = time.monotonic() + _WATCHED
+        while time.monotonic() < until:
+            time.sleep(0.05)
+            now = path.stat()
+            if (now.st_size, now.st_mtime_ns) != (first.st_size, first.st_mtime_ns):
+                return True
+    except OSError:
+        return False
+    return False
+
+
+def _megabytes(path: Path) -> str:
+    try:
+        return f"{path.stat().st_size / 1e6:,.0f} MB"
+    except OSError:
+        return "0 MB"
+
+
+def _opened(path: Path) -> Weights:
     if is_diffusers_folder(path):
         return FolderWeights(read_folder(path))
     if is_gguf(path):

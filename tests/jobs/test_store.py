@@ -6,7 +6,9 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -228,3 +230,42 @@ def test_history_on_disk_is_bounded_and_old_pictures_leave(tmp_path: Path) -> No
     kept = store.finished(100)
     assert [job.id for job in kept] == [str(n) for n in range(29, 19, -1)]
     assert all(job.payload == {"image": NOT_KEPT, "prompt": "a cat"} for job in kept)
+
+
+def test_a_clock_that_is_set_back_or_forward_changes_neither_times_taken_nor_the_order_of_what_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, _ = open_store(tmp_path / "jobs.sqlite3")
+    clock = SimpleNamespace(time=lambda: time.time() + away[0], monotonic=time.monotonic)
+    monkeypatch.setattr("modules.jobs.job.time", clock)
+    away = [0.0]
+
+    def set_clock(job: Job) -> tuple[Any, dict[str, Any]]:
+        away[0] += job.payload["by"]
+        return None, {}
+
+    queue = JobQueue(store, {"set": set_clock})
+    queue.start()
+    names = ("now", "an hour back", "a day forward", "a week back")
+    jobs = [queue.wait(queue.submit("set", {"by": by}, id=name), 5) for name, by in zip(names, (0, -3600, 86400, -7 * 86400))]
+    assert all(job.started and job.finished and 0 <= job.finished - job.started < 5 for job in jobs)
+    assert [job.id for job in queue.recent(9)] == list(reversed(names))
+    queue.close()
+    again, _ = open_store(tmp_path / "jobs.sqlite3")
+    assert [job.id for job in again.finished(9)] == list(reversed(names))
+    again.close()
+
+
+def test_the_queue_of_an_older_version_is_taken_over_with_its_history(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite3"
+    store, _ = open_store(path)
+    for name in ("first", "second"):
+        store.add(Job(id=name, kind="k", payload={}, state=JobState.DONE, finished=time.time()))
+    store.add(Job(id="waits", kind="k", payload={}))
+    store.close()
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute("ALTER TABLE jobs DROP COLUMN ended")
+    store, notices = open_store(path)
+    (waiting,) = store.recover()
+    waiting.end(JobState.DONE, None)
+    store.save(waiting)
+    assert not notices and [job.id for job in store.finished(9)] == ["waits", "second", "first"]
+    store.close()

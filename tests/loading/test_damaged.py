@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import tarfile
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from modules.engine.resolved import PreviewOptions, ResolvedRequest
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.checkpoints import Checkpoints
 from modules.loading.components import Components
-from modules.schema.errors import CannotLoad
+from modules.schema.errors import CannotLoad, FileChanged
 from tests.golden.cases import MODELS, checkpoint_path
 from tests.loading.files import catalogue_of, checkpoint, golden_tensors, listed, pickled
 
@@ -212,4 +213,35 @@ def test_ckpt_files_of_both_ages_are_read(zipped: bool, tmp_path: Path, policy: 
 
 def test_a_safetensors_file_called_ckpt_is_read(tmp_path: Path, policy: ComputePolicy) -> None:
     path = checkpoint(tmp_path / "a.safetensors").rename(tmp_path / "a.ckpt")
+    assert load_checkpoint(listed(path), policy).family.name == "SD1"
+
+
+@pytest.mark.parametrize("name", ["new.safetensors", "new.ckpt"])
+def test_a_file_that_is_still_being_copied_is_said_to_be_so_and_is_read_when_it_is_whole(name: str, tmp_path: Path, policy: ComputePolicy) -> None:
+    whole = checkpoint(tmp_path / "whole.safetensors")
+    if name.endswith(".ckpt"):
+        whole = whole.rename(tmp_path / "whole.ckpt")
+        pickled(whole, dict(golden_tensors()))
+    content, path, stop = whole.read_bytes(), tmp_path / name, threading.Event()
+    path.write_bytes(content[: len(content) // 2])
+
+    def copy() -> None:
+        with open(path, "ab") as file:
+            for each in content[len(content) // 2 : -1000]:
+                file.write(bytes([each]))
+                file.flush()
+                if stop.wait(0.1):
+                    break
+
+    copying = threading.Thread(target=copy)
+    copying.start()
+    try:
+        with pytest.raises(FileChanged, match="still being copied.*Wait"):
+            load_checkpoint(listed(path), policy)
+    finally:
+        stop.set()
+        copying.join()
+    with pytest.raises(CannotLoad, match="truncated"):       # the copying ended half-way
+        load_checkpoint(listed(path), policy)
+    path.write_bytes(content)
     assert load_checkpoint(listed(path), policy).family.name == "SD1"
