@@ -93,7 +93,7 @@ def _goal(folder: Path, branch: str) -> str:
 
 def _git(folder: Path, *words: str) -> str:
     command = [os.environ.get("GIT", "git"), "-C", str(folder), "-c", "core.fsmonitor=false", "-c", f"safe.directory={folder}", *words]
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")}
+    environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment, stdin=subprocess.DEVNULL)
     except FileNotFoundError:
@@ -101,6 +101,24 @@ def _git(folder: Path, *words: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         raise WebuiError(f"no answer within {SECONDS} seconds", "Try again.") from None
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no answer"])[-1].strip()
-        raise WebuiError(f"{folder.name}: git {words[0]} failed: {last[:300]}", "Look whether this machine reaches its server.")
+        said = _said(done.stderr)
+        raise WebuiError(f"{folder.name}: git {words[0]} failed: {said}", _remedy(words[0], said, folder))
     return done.stdout.strip()
+
+
+def _said(stderr: str) -> str:
+    """From git's first complaint on: its last line is advice, or that it stops."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    first = next((n for n, line in enumerate(lines) if line.startswith(("fatal:", "error:"))), max(0, len(lines) - 1))
+    told = lines[first : first + 3]
+    if told and ".lock'" in told[0]:
+        del told[1:]                # what follows guesses at editors
+    return " ".join(told).removeprefix("fatal: ").removeprefix("error: ")[:300] or "no answer"
+
+
+def _remedy(command: str, said: str, folder: Path) -> str:
+    if ".lock'" in said:            # left by a git that was ended: a power cut, kill -9
+        return "If no other git is at work there, delete that file and try again."
+    if command in ("fetch", "submodule"):
+        return "Look whether this machine reaches its server."
+    return f"Look into {folder}."

@@ -64,6 +64,24 @@ def test_what_cannot_be_asked_is_said(source: Path, tmp_path: Path) -> None:
     assert "git fetch failed" in standing(tmp_path / "extensions" / "mine").sentence
 
 
+def test_what_a_git_that_was_killed_left_is_named(source: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "extensions" / "mine"
+    commit(source, "two")
+    lock = mine / ".git" / "index.lock"
+    lock.write_text("", encoding="utf-8")
+    with pytest.raises(WebuiError) as refused:
+        update(mine)
+    assert str(lock) in refused.value.message and "delete that file" in refused.value.remedy
+    lock.unlink()
+    (source / "new.txt").write_text("whole", encoding="utf-8")
+    commit(source, "three")
+    (mine / "new.txt").write_text("wh", encoding="utf-8")
+    with pytest.raises(WebuiError, match="new.txt"):
+        update(mine)
+    (mine / "new.txt").unlink()
+    assert "was updated" in update(mine)
+
+
 def test_a_state_is_saved_and_gone_back_to(source: Path, tmp_path: Path) -> None:
     folder, mine = tmp_path / "config_states", tmp_path / "extensions" / "mine"
     first = git(mine, "rev-parse", "HEAD")
