@@ -244,7 +244,7 @@ def quiet_warnings(app: App) -> None:
 
 
 def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str | None, certificate: str | None) -> None:
-    """Serve until SIGINT or SIGTERM; then end the running job at its next step, keep the waiting ones, and return."""
+    """Serve until SIGINT, SIGTERM or SIGHUP; then end the running job at its next step, keep the waiting ones, and return."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -255,9 +255,12 @@ def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str |
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign]  # uvicorn's own would end the process with the signal's code
     ended: list[bool] = []
+    hangup = getattr(signal, "SIGHUP", None)
     closing = threading.Thread(target=lambda: ended.append(app.close(STEP_SECONDS)), name="close", daemon=True)
 
     def stop(number: int, frame: object) -> None:
+        if server.should_exit and number == hangup:
+            return  # a terminal that is closed says so twice, by itself and by its shell
         if server.should_exit:
             os._exit(STOPPED_BY_USER)  # asked twice: at once, in the middle of a step; the job store survives that
         if app.settings.get("dump_stacks_on_signal"):
@@ -268,6 +271,8 @@ def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str |
 
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, stop)
+    if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:  # ignored under nohup, which is to go on
+        signal.signal(hangup, stop)
     server.run([bound])
     if closing.ident is None:
         closing.start()

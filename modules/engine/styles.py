@@ -6,6 +6,7 @@ import csv
 import io
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from modules.schema.errors import InvalidValue
 log = logging.getLogger(__name__)
 PLACEHOLDER = "{prompt}"
 _COLUMNS = ("name", "prompt", "negative_prompt")
+_SEPARATORS = (",", ";", "\t")      # ours is the first; spreadsheets write the second in many countries, the third as "Unicode text"
 LONGEST = 10_000_000            # characters of a prompt with its styles
 _LARGEST = 32 * 2**20          # bytes of a file; reading more would hold up every start
 _changing = threading.Lock()     # between reading a file and writing it again nobody else does so
@@ -181,9 +183,13 @@ def _text(data: bytes) -> str:
 
 def _parse(text: str) -> tuple[list[dict[str, str]], list[str]]:
     csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))     # of the whole process: putting it back would cut off another thread's reading
-    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
-    columns = reader.fieldnames or ()
-    if text.strip() and not ("name" in columns and ("prompt" in columns or "text" in columns)):
+    text = re.sub(r"\Asep=.\r?\n", "", text)                             # a spreadsheet's word to itself
+    for separator in _SEPARATORS:
+        reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True, delimiter=separator)
+        columns = reader.fieldnames or ()
+        if not text.strip() or ("name" in columns and ("prompt" in columns or "text" in columns)):
+            break
+    else:
         raise ValueError("it needs the columns name, prompt, negative_prompt")
     more = [column for column in columns if column and column not in (*_COLUMNS, "text")]
     return [_whole(row, more) for row in reader], [*_COLUMNS, *more]

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,17 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_or_set_aside(path: Path, *, instead: str) -> tuple[dict[str, Any], str]:
-    """``read_object``; where the file is damaged, nothing, and a sentence that says where it was put. instead: what is done without it ("settings start at their defaults")."""
+    """``read_object``; where the file is damaged, the ``NAME.bak`` that was kept of it, else nothing; and a sentence that says where it was put.
+
+    instead: what is done without both ("settings start at their defaults").
+    """
     try:
         return read_object(path), ""
     except Damaged as error:
+        before = path.with_name(path.name + ".bak")
+        with suppress(Damaged):
+            if found := read_object(before):
+                return found, set_aside(path, error, instead=f"the version before it, {before.name}, is used")
         return {}, set_aside(path, error, instead=instead)
 
 

@@ -5,7 +5,6 @@ import logging
 import secrets
 import sqlite3
 import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, MutableMapping
 from concurrent.futures import Future

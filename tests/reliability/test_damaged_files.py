@@ -118,6 +118,34 @@ def test_styles_of_a_spreadsheet_and_of_half_a_file(tmp_path: Path) -> None:
     assert [each.read_bytes() for each in tmp_path.glob("*.corrupt-*")] == [b"\0\0\0"] and list(read_styles([path])) == ["new"]
 
 
+@pytest.mark.parametrize(("encoding", "separator", "before"), [("utf-8-sig", ";", ""), ("cp1252", ";", "sep=;\r\n"), ("utf-16", "\t", "")])
+def test_styles_that_a_spreadsheet_saved_its_own_way_are_read_and_kept(encoding: str, separator: str, before: str, tmp_path: Path) -> None:
+    """With a semicolon, as in every country that writes 0,5; or with tabs, as "Unicode text"."""
+    path = tmp_path / "styles.csv"
+    path.write_bytes((before + separator.join(("name", "prompt", "negative_prompt")) + f'\r\nété{separator}"{{prompt}}, à la carte\n2nd line"{separator}bad\r\n').encode(encoding))
+    change_style(path, "new", Style(name="new", prompt="x"))
+    found = read_styles([path])
+    assert list(found) == ["été", "new"] and not list(tmp_path.glob("*.corrupt-*"))
+    assert (found["été"].prompt, found["été"].negative_prompt) == ("{prompt}, à la carte\n2nd line", "bad")
+    assert path.read_text("utf-8-sig").startswith("name,prompt,negative_prompt")       # as A1111 reads it
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 900, b'{"jpeg_quality": 7'])
+def test_damaged_settings_are_those_of_the_version_before(damage: bytes, tmp_path: Path) -> None:
+    """An empty file, or one of zeros, is what a power cut leaves of other programs' writes."""
+    path = tmp_path / "config.json"
+    for quality in (71, 72):
+        store = SettingsStore(path, SETTINGS)
+        store.set("jpeg_quality", quality)
+        store.save()
+    path.write_bytes(damage)
+    store = SettingsStore(path, SETTINGS)
+    assert store.get("jpeg_quality") == 71 and "config.json.bak, is used" in store.notices[0]
+    store.set("jpeg_quality", 73)
+    store.save()
+    assert SettingsStore(path, SETTINGS).get("jpeg_quality") == 73 and [each.read_bytes() for each in tmp_path.glob("*.corrupt-*")] == [damage]
+
+
 @pytest.mark.parametrize("damage", ["half", "deep", "a folder", "100 MB"])
 def test_a_server_starts_over_all_of_them_at_once(damage: str, make_app: Callable[..., App], fake_engine: FakeEngine, tmp_path: Path) -> None:
     make_app().close()
