@@ -76,7 +76,7 @@ def test_what_a_git_that_was_killed_left_is_named(source: Path, tmp_path: Path) 
     (source / "new.txt").write_text("whole", encoding="utf-8")
     commit(source, "three")
     (mine / "new.txt").write_text("wh", encoding="utf-8")
-    with pytest.raises(WebuiError, match="new.txt"):
+    with pytest.raises(WebuiError, match=r"new\.txt"):
         update(mine)
     (mine / "new.txt").unlink()
     assert "was updated" in update(mine)
