@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import deque
 from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,16 @@ from modules.a1111.processed import Processed
 from modules.a1111.running import running_work
 from modules.a1111.script import Script as ScriptBase
 from modules.a1111.state import state
+from modules.engine.sampler_registry import find_sampler
 from modules.schema.check import checked
-from modules.schema.errors import InvalidValue, UnknownName
+from modules.schema.errors import InvalidValue, UnknownName, WebuiError
 from modules.schema.param import ParamEntry
 from modules.schema.table import TABLES
 
+log = logging.getLogger(__name__)
 WORDY = ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt")     # take all words up to the next option
 OTHER = {"sd_model": "sd_model_checkpoint", "sd_vae": "sd_vae", "clip_skip": "CLIP_stop_at_last_layers"}    # options that are settings
-MOST_LINES, MOST_BYTES = 5000, 4_000_000
+MOST_LINES, MOST_BYTES, MOST_REMARKS = 5000, 4_000_000, 20
 _PIECE = re.compile(r"""(?P<gap>\s+)|"(?P<double>(?:\\.|[^"\\])*)"|'(?P<single>[^']*)'|\\(?P<escaped>.)|(?P<plain>[^\s"'\\]+)""")
 
 
@@ -48,42 +52,63 @@ class Script(ScriptBase):
             raise InvalidValue("Prompts from file or textbox has no lines.", "Write one prompt a line.", field="script_args")
         if len(lines) > MOST_LINES:
             raise InvalidValue(f"{len(lines)} lines; at most {MOST_LINES} are accepted.", field="script_args")
-        jobs = [options_of(line, number, p) for number, line in enumerate(lines, 1)]
-        for number, job in enumerate(jobs, 1):
-            check_checkpoint(job.get("sd_model", ""), number)
+        read = [options_of(line, number, p) for number, line in enumerate(lines, 1)]
+        jobs = [each.values for each in read]
+        tell(p, [remark for each in read for remark in each.remarks])
         if iterate or same_seed:
             fix_seed(p)
         p.do_not_save_grid = True
         state.job_count = sum(int(job.get("n_iter", p.n_iter)) for job in jobs)
         made: list[Processed] = []
+        failed: list[str] = []
         seed = p.seed
-        for job in jobs:
+        for number, job in enumerate(jobs, 1):
             if work.stopped:
                 break
-            pc = copy(p)
-            pc.styles, pc.override_settings, pc.extra_generation_params, pc.own_params = list(p.styles), dict(p.override_settings), {}, set()
-            pc.seed = seed
-            for name, value in job.items():
-                if name in OTHER:
-                    pc.override_settings[OTHER[name]] = value
-                else:
-                    setattr(pc, name, value)
-            for name in ("prompt", "negative_prompt"):
-                own, common = job.get(name), getattr(p, name)
-                if own and common:
-                    setattr(pc, name, f"{own} {common}" if position == "start" else f"{common} {own}")
-            made.append(process_images(pc))
+            try:
+                made.append(process_images(copy_for(p, job, seed, position)))
+            except (WebuiError, RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+                if work.cancel.interrupted or (number == len(jobs) and not made):
+                    raise
+                log.exception("line %d of the prompts failed", number)
+                failed.append(f"Line {number} could not be drawn: {error}")     # the other lines' pictures are somebody's night
             if iterate:
                 seed = get_fixed_seed(seed) + p.batch_size * p.n_iter
+        tell(p, failed)
         return together(p, made)
 
 
-def check_checkpoint(named: str, number: int) -> None:
-    """Raises InvalidValue, which names the line: the usual way of such overrides is to draw with whatever is loaded, without a word."""
-    try:
-        current().catalogue.find_checkpoint(named)
-    except UnknownName as error:
-        raise InvalidValue(f"Line {number}: {error}", field="script_args") from error
+def copy_for(p: Any, job: dict[str, Any], seed: Any, position: str) -> Any:
+    """``p`` for one line."""
+    pc = copy(p)
+    pc.styles, pc.override_settings, pc.extra_generation_params, pc.own_params = list(p.styles), dict(p.override_settings), {}, set()
+    pc.seed = seed
+    for name, value in job.items():
+        if name in OTHER:
+            pc.override_settings[OTHER[name]] = value
+        else:
+            setattr(pc, name, value)
+    for name in ("prompt", "negative_prompt"):
+        own, common = job.get(name), getattr(p, name)
+        if own and common:
+            setattr(pc, name, f"{own} {common}" if position == "start" else f"{common} {own}")
+    return pc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """values: by A1111's names. remarks: sentences about what could not be read in the line."""
+
+    values: dict[str, Any]
+    remarks: tuple[str, ...] = ()
+
+
+def tell(p: Any, remarks: list[str]) -> None:
+    """The first of them: thousands of lines may have the same mistake."""
+    for remark in remarks[:MOST_REMARKS]:
+        p.comment(remark)
+    if len(remarks) > MOST_REMARKS:
+        p.comment(f"And {len(remarks) - MOST_REMARKS} more of the kind, in later lines.")
 
 
 def together(p: Any, made: list[Processed]) -> Processed:
@@ -99,21 +124,34 @@ def together(p: Any, made: list[Processed]) -> Processed:
     return processed
 
 
-def options_of(line: str, number: int, p: Any) -> dict[str, Any]:
-    """A line's values by A1111's names; a line without options is a prompt. Raises InvalidValue, which names the line."""
-    if "--" not in line:
-        return {"prompt": line}
-    words = deque(words_of(line) or ())
-    if not words or not words[0].startswith("--"):
-        return {"prompt": line}
+def options_of(line: str, number: int, p: Any) -> Line:
+    """What a line asks for. One without options is a prompt, and so is one of which nothing can be read, as in A1111.
+
+    An option that is not known, or whose value is none, is left out, and a remark says so.
+    """
+    if not line.startswith("--"):
+        return Line(values={"prompt": line})
+    words = words_of(line)
+    if words is None:
+        return Line(values={"prompt": line}, remarks=(f"Line {number} has a quote that is not closed: all of it was taken as the prompt.",))
     found: dict[str, Any] = {}
-    while words:
-        name = words.popleft().removeprefix("--")
-        values: list[str] = []
-        while words and not words[0].startswith("--") and (name in WORDY or not values):
-            values.append(words.popleft())
-        found[name] = _value(name, " ".join(values), number, p)
-    return found
+    remarks: list[str] = []
+    left = deque(words)
+    while left:
+        name = left.popleft().removeprefix("--")
+        words = []
+        while left and not left[0].startswith("--"):
+            words.append(left.popleft())
+        taken = len(words) if name in WORDY else 1
+        try:
+            found[name] = _value(name, " ".join(words[:taken]), p)
+        except (InvalidValue, UnknownName) as error:
+            remarks.append(f"Line {number}: {error} It was ignored.")
+        if words[taken:]:
+            remarks.append(f"Line {number}: \"{' '.join(words[taken:])[:60]}\" behind --{name[:40]} belongs to no option. It was ignored.")
+    if not found:
+        return Line(values={"prompt": line}, remarks=(f"Line {number} has no option that is known here: all of it was taken as the prompt.",) if remarks else ())
+    return Line(values=found, remarks=tuple(remarks))
 
 
 def words_of(line: str) -> list[str] | None:
@@ -133,19 +171,20 @@ def words_of(line: str) -> list[str] | None:
     return ["".join(pieces) for pieces in words if pieces]
 
 
-def _value(name: str, text: str, number: int, p: Any) -> Any:
+def _value(name: str, text: str, p: Any) -> Any:
+    """Raises InvalidValue, UnknownName."""
     entries: dict[str, ParamEntry] = {entry.api_name: entry for entry in TABLES[p.table.tab]}
+    if name == "sd_model":
+        current().catalogue.find_checkpoint(text)       # an override that is not found draws with whatever is loaded, without a word
+    if name == "sampler_name":
+        find_sampler(text)
     if name in OTHER or name in ("outpath_samples", "outpath_grids", "prompt_for_display"):
         return int(text) if name == "clip_skip" and text.isdigit() else text
     if name not in entries or not hasattr(p, name) or name.startswith("script") or name in ("init_images", "mask", "override_settings"):
-        raise InvalidValue(f"Line {number}: there is no option --{name[:40]}.", "A1111's API names are known, such as --steps, --cfg_scale, --seed.",
-                           field="script_args")
+        raise InvalidValue(f"there is no option --{name[:40]}.")
     if name == "styles":
         return [each.strip() for each in text.split(",") if each.strip()]
-    try:
-        return checked(entries[name], text)
-    except InvalidValue as error:
-        raise InvalidValue(f"Line {number}: {error}", field="script_args") from error
+    return checked(entries[name], text)
 
 
 def read_text(path: str | None) -> str:

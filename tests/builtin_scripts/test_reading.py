@@ -50,6 +50,21 @@ def test_a_line_takes_linear_time(opening: str, piece: str) -> None:
     grows_with_its_length(read)
 
 
+@pytest.mark.parametrize(("kind", "text", "values"), [
+    (float, "1-2 (+0.3)", [1, 1.3, 1.6, 1.9, 2.2]), (float, "1-2 (+0.25)", [1, 1.25, 1.5, 1.75, 2]), (float, "1-1.3 (+0.1)", [1, 1.1, 1.2, 1.3]),
+    (float, "2-1 (-0.3)", [2, 1.7, 1.4, 1.1, 0.8]), (float, "0-1 [5]", [0, 0.25, 0.5, 0.75, 1]), (float, "1 - 3", [1, 2, 3]), (float, "-1-0.5", [-1, 0, 1]),
+    (float, "4-7 [1]", [4]), (int, "1-5", [1, 2, 3, 4, 5]), (int, "1-6 (+2)", [1, 3, 5]), (int, "10-5 (-3)", [10, 7]), (int, "1-10 [5]", [1, 3, 5, 7, 10]),
+    (int, "-2-1", [-2, -1, 0, 1]), (int, "5-1 (+1)", []), (int, "20 - 30 ( +5)", None), (int, "7", [7]),
+])
+def test_a_range_has_the_values_that_a1111_gives_it(kind: Callable[[str], float], text: str, values: list[float] | None) -> None:
+    """A1111 1.10's ranges: of other than whole numbers, the step goes on until the end is reached or passed."""
+    if values is None:
+        with pytest.raises(InvalidValue):
+            typed_values("Steps", kind, split_values(text))
+    else:
+        assert typed_values("Steps", kind, split_values(text)) == values
+
+
 @pytest.mark.parametrize("text", VALUES.values(), ids=list(VALUES))
 @pytest.mark.parametrize("kind", [int, float])
 def test_an_axis_takes_linear_time_and_is_refused_in_words(text: str, kind: Callable[[str], float]) -> None:

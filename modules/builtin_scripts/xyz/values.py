@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -78,7 +79,9 @@ def _spread(text: str, *, whole: bool) -> list[Any] | None:
         return None
     if not step or (end - start) * step < 0:
         return []
-    count = min(int((end - start) / step + 1e-9) + 1, MOST_VALUES + 1)
+    steps = (end - start) / step
+    # Whole numbers stay within the range; others end at the first that is not before its end, as A1111 counts: 1-2 (+0.3) goes to 2.2.
+    count = min((int(steps + 1e-9) if whole else math.ceil(steps - 1e-9)) + 1, MOST_VALUES + 1)
     return [int(start + step * n) if whole else round(start + step * n, 10) for n in range(count)]
 
 
