@@ -25,6 +25,7 @@ from modules.files.resolver import PathRefused
 from modules.files.storage import StorageError
 from modules.imaging.base64_codec import decode_bytes, encode_image, open_image
 from modules.imaging.filenames import NameFacts
+from modules.imaging.formats import SUFFIXES as PICTURE_SUFFIXES
 from modules.imaging.metadata import read_infotext_from
 from modules.imaging.save import NotBeside, save_image
 from modules.jobs.job import Job
@@ -34,7 +35,6 @@ from modules.schema.params_extras import ExtrasRequest
 log = logging.getLogger(__name__)
 KIND = "extras"
 DESCRIBED_BY = {"Deepbooru": DEEPDANBOORU, "BLIP": CLIP}        # captioners by their names on the page
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,14 @@ from itertools import islice
 import numpy as np
 from PIL import Image, ImageOps
 
-from modules.imaging.metadata import FORMATS, MOST_TEXTS, encode
+from modules.imaging.formats import FORMATS, most_pixels, pixels_inside, unreadable_kind
+from modules.imaging.metadata import MOST_TEXTS, encode
 from modules.schema.errors import InvalidValue
 
 MAX_PIXELS = 64_000_000             # 8000 x 8000; three bytes each
 MAX_ENCODED = 200_000_000           # characters of base64
 _NO_BASE64 = re.compile(r"[^A-Za-z0-9+/]+", re.ASCII)
-_BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"RIFF", b"GIF8")
+_BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"II*\0", b"MM\0*", b"BM", b"\0\0\0\x0cjP  ")
 _DATA_URL = re.compile(r"^data:[\w.+/-]{0,100}(?:;[\w=.+-]{0,100})*,", re.ASCII)
 
 
@@ -55,23 +56,22 @@ def _decoded_leniently(body: str) -> bytes | None:
         data = base64.b64decode(letters + "=" * (-len(letters) % 4))
     except (binascii.Error, ValueError):
         return None
-    return data if data.startswith(_BEGINNINGS) else None
+    return data if data.startswith(_BEGINNINGS) or data[4:8] == b"ftyp" else None
 
 
 def open_image(data: bytes, field: str = "image") -> Image.Image:
     """The first picture in a file's bytes, upright, fully read; at most 64 megapixels. Raises InvalidValue."""
+    unreadable = unreadable_kind(data)
+    if unreadable is not None:
+        raise InvalidValue(f"{field}: this is {unreadable.name}, which cannot be read here.", unreadable.remedy, field=field)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise InvalidValue(
-                    f"{field}: {width}x{height} is {width * height / 1e6:.0f} megapixels; at most {MAX_PIXELS / 1e6:.0f} are accepted.",
-                    "Send a smaller picture.", field=field)
+            _check_size(image, data, field)
             image.load()
             upright = ImageOps.exif_transpose(image)
         if upright.mode == "LAB":       # of a TIFF: Pillow has a way from it to RGB, and to nothing else
             upright = upright.convert("RGB")
-        of_16_bits = upright.mode.startswith("I;16")
+        of_16_bits = upright.mode.startswith("I;16") or (image.format == "PPM" and upright.mode == "I")
         if of_16_bits:                      # a depth map, say: Pillow's own way to 8 bits makes all above 255 white
             upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
     except Image.DecompressionBombError as error:
@@ -81,6 +81,16 @@ def open_image(data: bytes, field: str = "image") -> Image.Image:
                            field=field) from error
     upright.info = {key: value for key, value in islice(image.info.items(), MOST_TEXTS) if key != "exif" and not (of_16_bits and key == "transparency")}
     return upright
+
+
+def _check_size(image: Image.Image, data: bytes, field: str) -> None:
+    width, height = image.size
+    most = most_pixels(image.format, data, MAX_PIXELS)
+    if width * height > most:
+        raise InvalidValue(f"{field}: {width}x{height} is {width * height / 1e6:.0f} megapixels; at most {most / 1e6:.0f} are accepted of this kind of file.",
+                           "Send a smaller picture.", field=field)
+    if image.format == "ICO" and pixels_inside(data) > MAX_PIXELS:
+        raise InvalidValue(f"{field}: this icon unpacks to far too many pixels.", "Send a smaller picture.", field=field)
 
 
 def encode_image(

@@ -11,13 +11,13 @@ from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
+from modules.imaging.formats import FORMATS, unreadable_kind
 from modules.schema.errors import InvalidValue
 from modules.schema.infotext_foreign import infotext_of_texts
 
 PNG_KEY = "parameters"
 WITHOUT_TEXT = frozenset({"bmp"})     # formats whose files hold no text: it goes beside them
 MOST_TEXTS = 200                    # that are read of one picture; programs write a handful
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "TIFF", "MPO")      # that are opened; Pillow's readers of others see no file of a stranger
 _PNG_MODES = frozenset({"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"})     # what a PNG holds; a printer's JPEG is CMYK, say
 _UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
 _NOT_FOR_USERS = frozenset({
@@ -95,17 +95,27 @@ def read_infotext_from(source: Image.Image | Path | bytes) -> tuple[str | None, 
     if isinstance(source, Image.Image):
         return _read(source)
     try:
+        kind = unreadable_kind(source if isinstance(source, bytes) else _beginning(source))
+        if kind is not None:
+            raise InvalidValue(f"This file is {kind.name}, which cannot be read here.", kind.remedy)
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
             return _read(image)
+    except InvalidValue:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, struct.error, EOFError, KeyError, IndexError) as error:
         raise InvalidValue("This file is not a picture that can be read.", "Choose a PNG, JPEG, WebP, AVIF or GIF file.") from error
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4096)
 
 
 def _read(image: Image.Image) -> tuple[str | None, dict[str, Any]]:
     items = {str(key): _as_text(value) for key, value in islice(image.info.items(), MOST_TEXTS)}
     items.pop(PNG_KEY, None)
     infotext = _as_text(image.info.get(PNG_KEY)) or _exif_comment(image)
-    if infotext is None and items.get("comment"):       # of a GIF, and of a JPEG without EXIF
+    if infotext is None and items.get("comment") and image.format != "JPEG2000":       # of a GIF, and of a JPEG without EXIF; there it names a program
         infotext = str(items["comment"]).strip("\0") or None
     if infotext is None and items.get("Software") == "NovelAI":
         infotext = _from_novel_ai(items, image.size)

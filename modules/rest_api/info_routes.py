@@ -9,10 +9,10 @@ from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.application.picture_urls import fetched_picture
 from modules.compute.hardware import machine_memory
-from modules.imaging.base64_codec import decode_bytes, open_image
+from modules.imaging.base64_codec import decode_bytes, encode_image, open_image
 from modules.imaging.metadata import read_infotext_from
 from modules.rest_api.models import MemoryResponse, PNGInfoRequest, PNGInfoResponse
-from modules.rest_api.routes import Routes
+from modules.rest_api.routes import Access, Routes
 from modules.schema.infotext_read import read_infotext
 
 
@@ -29,11 +29,18 @@ def add_info_routes(routes: Routes) -> None:
             callbacks.infotext_pasted_callback(infotext or "", parameters)  # extensions may add what they read in it
         return {"info": infotext or "", "items": items, "parameters": parameters}
 
+    def readable_picture(body: PNGInfoRequest) -> dict[str, Any]:
+        """A picture that browsers do not show (TIFF, TGA, JPEG 2000) as a PNG, with what it says of its making."""
+        data = decode_bytes(body.image, "This file")
+        picture = open_image(data, "This file")
+        return {"image": encode_image(picture, read_infotext_from(data)[0] or "")}
+
     def memory() -> dict[str, Any]:
         """Memory of the machine and of the GPU, in bytes."""
         return {"ram": ram(), "cuda": cuda()}
 
     routes.add_route("/sdapi/v1/png-info", png_info, methods=("POST",), model=PNGInfoResponse)
+    routes.add_route("/internal/readable-picture", readable_picture, methods=("POST",), access=Access.PAGE)
     routes.add_route("/sdapi/v1/memory", memory, model=MemoryResponse)
 
 

@@ -117,6 +117,15 @@ def bombs(megabytes: int = 256) -> dict[str, bytes]:
         "zip": b"PK\x03\x04" + b"\0" * 100,
         "nothing": b"",
     }
+    jpeg2000 = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(jpeg2000, "JPEG2000")
+    size = struct.pack(">II", 64, 64)
+    found["JPEG 2000 with a huge size"] = jpeg2000.getvalue().replace(size, struct.pack(">II", 30_000, 30_000))
+    found["PPM in words"] = b"P3 7000 7000 255\n" + b"1 " * 1000
+    inner = png(12_000, 12_000)
+    found["icon with a huge picture in it"] = struct.pack("<HHH", 0, 1, 1) + struct.pack("<BBBBHHII", 64, 64, 0, 0, 1, 32, len(inner), 22) + inner
+    found["TGA with a huge size"] = bytes((0, 0, 10)) + b"\0" * 9 + struct.pack("<HHBB", 65535, 65535, 24, 0) + b"\xff\0\0\0" * 100
+    found["comments before no SVG"] = b"<!-- -->" * 480 + b"<nothing>"
     if webp.getvalue():
         found[LARGE_WEBP] = webp.getvalue()
     return found

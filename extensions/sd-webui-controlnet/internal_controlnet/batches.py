@@ -18,9 +18,8 @@ from modules.a1111.control_units import ControlRefused
 from modules.a1111.running import running_work
 from modules.a1111.state import state
 from modules.application.img2img_batch import files_of, named_folder
+from modules.imaging.formats import SUFFIXES
 from modules.schema.errors import WebuiError
-
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".avif", ".tif", ".tiff")
 
 
 def turns(units: Sequence[ControlNetUnit]) -> int:
@@ -36,7 +35,7 @@ def pictures_of(unit: ControlNetUnit) -> list[Any]:
             folder = named_folder(current(), given, "ControlNet, Input Directory")
         except WebuiError as error:
             raise ControlRefused(error.message, error.remedy, field="batch_images") from error
-        found: list[Any] = [path for name in files_of(folder) if (path := Path(name)).suffix.lower() in _PICTURES]
+        found: list[Any] = [path for name in files_of(folder) if (path := Path(name)).suffix.lower() in SUFFIXES]
         if not found:
             raise ControlRefused(f"ControlNet: there are no pictures in {folder}.", "Name a folder that has some.", field="batch_images")
         return found

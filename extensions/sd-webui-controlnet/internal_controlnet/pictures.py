@@ -19,6 +19,7 @@ from internal_controlnet.hints import fitted_hint, opaque, pixel_perfect_resolut
 from internal_controlnet.preprocessors import Preprocessor
 from modules import images, masking
 from modules.a1111.control_units import ControlRefused
+from modules.imaging.formats import FORMATS
 from modules.schema.errors import WebuiError
 
 _CELL = 8
@@ -177,7 +178,7 @@ def as_array(picture: Any, field: str) -> np.ndarray:
 def opened(path: Path) -> Image.Image:
     """A picture file of a folder that may be read. Raises ControlRefused."""
     try:
-        with Image.open(path) as found:
+        with Image.open(path, formats=FORMATS) as found:
             return found.convert("RGBA" if "A" in found.getbands() else "RGB")
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ControlRefused(f"ControlNet: {path.name} cannot be read as a picture ({error}).", "Take it out of the pictures.", field="image") from error

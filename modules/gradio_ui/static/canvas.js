@@ -90,10 +90,10 @@ webui.PictureCanvas = class {
 
     async arrive(promised, turn) {
         const blob = await promised;
-        const image = await webui.decodedPicture(await webui.upright(blob));
+        const [image, readable] = await webui.readPicture(blob);
         image.alt = this.label;
         image.draggable = false;
-        const file = await webui.asServerReads(image, blob);
+        const file = await webui.asServerReads(image, readable);
         if (turn !== this.arrivals) {
             URL.revokeObjectURL(image.src);
             return;
@@ -181,16 +181,15 @@ webui.PictureCanvas = class {
     }
 
     async takeFiles(files) {
-        const file = Array.from(files || []).find((each) => each.type.startsWith("image/"));
+        const all = Array.from(files || []);
+        const file = all.find((each) => each.type.startsWith("image/")) || all[0];      // many systems do not know what kind a TGA or HEIC is
         if (file) {
             await this.putOrTell(file);
-        } else if (files && files.length > 0) {
-            webui.toast(`${this.label}: this is not a picture.`, "error");
         }
     }
 
     async putOrTell(blob) {
-        await this.put(blob).catch((error) => webui.toast(`${this.label}: ${error.message}.`, "error"));
+        await this.put(blob).catch((error) => webui.toast(`${this.label}: ${error.message.replace(/\.$/, "")}.`, "error"));
     }
 
     dragged(event) {

@@ -12,6 +12,22 @@ webui.decodedPicture = async function(blob) {
     return image;
 };
 
+// A picture to show and the file it is of: where the browser cannot read it (TIFF, TGA, JPEG 2000), the server's copy. Throws the server's sentence when it cannot either.
+webui.readPicture = async function(blob) {
+    try {
+        return [await webui.decodedPicture(await webui.upright(blob)), blob];
+    } catch {
+        const text = await new Promise((resolve) => {
+            const reader = new FileReader();
+            reader.addEventListener("loadend", () => resolve(reader.result || ""));
+            reader.readAsDataURL(blob);
+        });
+        const {image} = await webui.ask("internal/readable-picture", {method: "POST", body: {image: text}});
+        const copy = new Blob([Uint8Array.from(atob(image), (letter) => letter.charCodeAt(0))], {type: "image/png"});
+        return [await webui.decodedPicture(copy), copy];
+    }
+};
+
 // What is to be shown of the file: itself, or a turned copy.
 webui.upright = async function(blob) {
     const way = blob.type === "image/webp" ? webui.webpOrientation(new DataView(await blob.arrayBuffer())) : 1;
