@@ -281,3 +281,22 @@ def test_a_batch_of_files_and_of_a_folder_fills_the_gallery(fake_page: FakePage,
     page.fill("#img2img_batch_output_dir textarea", str(tmp_path / "out"))
     generate(browser, steps=1)
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["one.png", "two.png"]
+
+
+def test_a_picture_that_the_browser_cannot_show_is_shown_by_the_server_and_an_iphones_is_called_by_its_name(fake_page: FakePage, open_visit: Visit, tmp_path: Path) -> None:
+    browser = open_visit
+    page = browser.page
+    to_img2img(page)
+    for name, kind in (("scan.tiff", "TIFF"), ("old.tga", "TGA"), ("art.jp2", "JPEG2000")):
+        path = tmp_path / name
+        Image.new("RGB", (96, 64), BLUE).save(path, kind)
+        page.set_input_files("#img2img_image input[type=file]", path)
+        page.wait_for_function("webui.canvases.img2img_image.size[0] === 96 && webui.canvases.img2img_image.root.matches('.has-picture')")
+        page.evaluate("webui.canvases.img2img_image.size = [0, 0]")
+    assert browser.toasts() == ""
+    heic = tmp_path / "IMG_0001.HEIC"
+    heic.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 400)
+    page.set_input_files("#img2img_image input[type=file]", heic)
+    page.wait_for_selector(".webui-toast")
+    assert "HEIC" in browser.toasts() and "Most Compatible" in browser.toasts()
+    browser.clear_toasts()
