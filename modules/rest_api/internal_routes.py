@@ -53,6 +53,9 @@ def add_internal_routes(routes: Routes) -> None:
         """Who asks, null where no password is set; programs ask it to see whether the server is there."""
         return user_of(asked) or None
 
+    def login_check() -> None:
+        """Null for those who are let in; the gate answers 401 to others. Programs ask it, of Gradio 3, whether they must log in."""
+
     def quicksettings_hint() -> list[dict[str, str]]:
         """Every setting's key and label."""
         return [{"name": setting.key, "label": setting.label} for setting in app.settings.table]
@@ -94,7 +97,7 @@ def add_internal_routes(routes: Routes) -> None:
     for path, handler, method in (
         ("/internal/notices", notices, "GET"),
         ("/internal/checkpoint-wishes", checkpoint_wishes, "GET"),
-        ("/user", user, "GET"), ("/internal/quicksettings-hint", quicksettings_hint, "GET"),
+        ("/user", user, "GET"), ("/login_check", login_check, "GET"), ("/internal/quicksettings-hint", quicksettings_hint, "GET"),
         ("/internal/ping", ping, "GET"), ("/internal/progress", progress, "POST"), ("/internal/pending-tasks", pending_tasks, "GET"),
         ("/internal/profile-startup", profile_startup, "GET"),
         ("/internal/preview/{job_id}/{number}", preview, "GET"),
