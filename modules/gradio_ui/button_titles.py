@@ -23,7 +23,7 @@ _ON_GENERATION_TABS = {
     "{tab}_send_to_inpaint": "Send the picture and its parameters to inpainting",
     "{tab}_send_to_extras": "Send the picture to Extras",
     "{tab}_checkpoint_refresh": "Look for checkpoints again",
-    "{tab}_generate": "Start the job (Ctrl+Enter); while one runs, another is put in line",
+    "{tab}_generate": "Start the job (Ctrl+Enter). While one runs, a click puts another in line; Ctrl+Enter interrupts it and starts anew",
     "{tab}_interrupt": "Stop at the next step and keep what is finished (Esc)",
     "{tab}_skip": "Leave this picture, go on with the next one (Alt+Enter)",
 }

@@ -156,6 +156,43 @@ def test_alt_enter_skips_and_ctrl_enter_generates(fake_page: FakePage, open_visi
     assert browser.page.input_value("#txt2img_prompt textarea") == "by keyboard"
 
 
+def test_ctrl_enter_takes_the_place_of_this_windows_running_job(fake_page: FakePage, open_visit: Visit) -> None:
+    """Interrupted, and what is on the page now comes next: once, however long the keys are held."""
+    browser, jobs = open_visit, fake_page.app.jobs
+    hold(fake_page, browser, "wrong words")
+    wrong = jobs.running()
+    assert wrong is not None
+    browser.page.fill("#txt2img_prompt textarea", "right words")
+    browser.page.keyboard.down("Control")
+    for _ in range(3):
+        browser.page.keyboard.down("Enter")
+    browser.page.keyboard.up("Enter")
+    browser.page.keyboard.up("Control")
+    jobs.wait(wrong, 60)
+    assert wrong.state.value == "interrupted"
+    browser.page.wait_for_function("webui.jobs.txt2img.ids.length === 1")
+    fake_page.engine.gate.set()
+    browser.wait_idle()
+    assert [job.payload["request"]["prompt"] for job in jobs.recent(2)] == ["right words", "wrong words"]
+    assert browser.infotext().startswith("right words")
+
+
+def test_ctrl_enter_leaves_another_windows_job_alone(fake_page: FakePage, open_visit: Visit) -> None:
+    browser = open_visit
+    fake_page.engine.started.clear()
+    fake_page.engine.gate.clear()
+    foreign = generation.submit(fake_page.app, Txt2ImgRequest.from_flat({"prompt": "theirs", "steps": 3, "width": 64, "height": 64}), source="page")
+    assert fake_page.engine.started.wait(60)
+    browser.page.evaluate("(id) => webui.jobs.txt2img.takeUp(id)", foreign.id)  # as a window does in which nothing was asked for
+    browser.fill("mine", **SMALL)
+    browser.page.keyboard.press("Control+Enter")
+    browser.page.wait_for_function("webui.jobs.txt2img.accepted.size === 2")
+    fake_page.engine.gate.set()
+    browser.wait_idle()
+    assert foreign.state.value == "done"
+    assert browser.infotext().startswith("mine")
+
+
 def test_a_job_that_fails_says_why_on_the_page(fake_page: FakePage, open_visit: Visit) -> None:
     browser = open_visit
     fake_page.engine.fail_at = 0

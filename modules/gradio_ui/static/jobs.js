@@ -41,6 +41,7 @@ webui.TabJobs = class {
     // tab: "txt2img" or "img2img". `ids`: jobs sent and not yet shown, oldest first; the first one is watched.
     // `first`: the oldest one when the buttons were last set.
     // `own`: something was asked for here; what other windows ask for is then shown in them alone.
+    // `sentHere`: those of `ids` that a click or a key of this window has sent. `aim`: the job that the next press of Interrupt means.
     // `shown`: those that this page is done with. `accepted`: those that the server has taken. `asked`: those that it has not spoken of, and that are asked for all the same.
     constructor(tab) {
         this.tab = tab;
@@ -49,6 +50,8 @@ webui.TabJobs = class {
         this.own = false;
         this.accepted = new Set();
         this.asked = new Set();
+        this.sentHere = new Set();
+        this.aim = null;
         this.shown = new Set();
         this.view = null;
         this.complaints = [];
@@ -61,7 +64,7 @@ webui.TabJobs = class {
     }
 
     remember() {
-        const listed = JSON.stringify(this.ids.map((id) => ({id, accepted: this.accepted.has(id)})));
+        const listed = JSON.stringify(this.ids.map((id) => ({id, accepted: this.accepted.has(id), sentHere: this.sentHere.has(id)})));
         webui.remember(this.storageKey, listed);
         webui.remember(this.storageKey, this.own ? listed : "", "sessionStorage");
         webui.remember(`${this.tab}_task_id`, this.ids[0] || "");  // where A1111's extensions look
@@ -84,6 +87,7 @@ webui.TabJobs = class {
     sent(id) {
         this.complaints.splice(0).forEach((toast) => toast.remove());
         this.own = true;
+        this.sentHere.add(id);
         this.ids.push(id);
         this.remember();
         this.openView();
@@ -109,7 +113,18 @@ webui.TabJobs = class {
         }
         this.accepted.add(answer.id);
         this.remember();
+        if (this.aim === answer.id) {
+            this.interrupt(answer.id);
+        }
         this.watchNext();
+    }
+
+    // Presses Interrupt for one job, whichever is the first when Gradio looks; as soon as the server has it, for before that nothing would be stopped.
+    interrupt(id) {
+        this.aim = id;
+        if (this.accepted.has(id)) {
+            webui.find(`#${this.tab}_interrupt`).click();
+        }
     }
 
     drop(id) {
@@ -117,6 +132,8 @@ webui.TabJobs = class {
         this.shown.add(id);
         this.accepted.delete(id);
         this.asked.delete(id);
+        this.sentHere.delete(id);
+        this.aim = this.aim === id ? null : this.aim;
         this.remember();
         if (this.ids.length === 0) {
             this.closeView();
@@ -210,6 +227,7 @@ webui.TabJobs = class {
         const mine = (this.own ? here : this.stored()).filter((job) => !unfinished.includes(job.id)).slice(-1);
         this.ids = mine.map((job) => job.id).concat(unfinished);
         unfinished.forEach((id) => this.accepted.add(id));
+        here.filter((job) => job.sentHere).forEach((job) => this.sentHere.add(job.id));
         mine.forEach((job) => (job.accepted ? this.accepted : this.asked).add(job.id));
         this.remember();
         this.watchNext();
@@ -283,8 +301,13 @@ webui.watchedJob = (tab) => webui.jobs[tab].watching || webui.jobs[tab].ids[0] |
 
 // The first press may only ask to stop after the picture at work (interrupt_after_current); the button that then stands there stops at once.
 webui.interruptJob = function(tab) {
-    showSubmitInterruptingPlaceholder(tab);
-    return [webui.watchedJob(tab)];
+    const jobs = webui.jobs[tab];
+    const id = jobs.aim || webui.watchedJob(tab);
+    jobs.aim = null;
+    if (jobs.ids[0] === id) {               // it may have ended meanwhile
+        showSubmitInterruptingPlaceholder(tab);
+    }
+    return [id];
 };
 
 webui.interruptAnswered = function(words) {

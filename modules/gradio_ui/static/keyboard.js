@@ -1,4 +1,4 @@
-// Keys of the generation tabs: Ctrl+Enter generates, Alt+Enter skips, Esc interrupts.
+// Keys of the generation tabs: Ctrl+Enter generates (and first interrupts what this window has running), Alt+Enter skips, Esc interrupts.
 
 webui.generationTab = function() {
     const panel = get_uiCurrentTabContent();
@@ -21,6 +21,17 @@ webui.pressIfShown = function(id) {
     return false;
 };
 
+// As in A1111: Ctrl+Enter takes the place of this window's running job. What is on the page now is sent at once and waits for that one's end.
+// A job of another window is left alone, and so is one that is being interrupted already.
+webui.generateAnew = function(tab) {
+    const jobs = webui.jobs[tab];
+    const first = jobs?.ids[0];
+    if (jobs?.sentHere.has(first) && uiElementIsVisible(document.getElementById(`${tab}_interrupt`))) {
+        jobs.interrupt(first);
+    }
+    return webui.pressIfShown(`${tab}_generate`);
+};
+
 document.addEventListener("keydown", (event) => {
     const tab = webui.ready && webui.generationTab();
     if (!tab || event.isComposing) {
@@ -28,7 +39,7 @@ document.addEventListener("keydown", (event) => {
     }
     let done = false;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-        done = webui.pressIfShown(`${tab}_generate`);
+        done = event.repeat || webui.generateAnew(tab);  // a key held down asks once
     } else if (event.key === "Enter" && event.altKey) {
         done = webui.pressIfShown(`${tab}_skip`);
     } else if (event.key === "Escape" && !webui.escapeIsTaken(event)) {
