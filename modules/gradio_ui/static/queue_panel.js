@@ -159,6 +159,7 @@ webui.queue.toggle = function(open) {
     webui.queue.open = open;
     const button = document.getElementById("webui_queue_button");
     button.setAttribute("aria-expanded", String(open));
+    document.body.classList.toggle("queue-open", open);
     let panel = document.getElementById("webui_queue");
     if (!open) {
         panel?.remove();
