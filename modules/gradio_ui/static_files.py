@@ -57,6 +57,7 @@ SCRIPTS = (
     "form_memory.js",
     "form_tools.js",
     "extra_networks.js",
+    "network_tree.js",
     "network_cards.js",
     "network_dialogs.js",
     "checkpoint_wishes.js",

@@ -119,3 +119,35 @@ def test_a_model_is_downloaded_from_the_page(cards_page: Visit, fake_page: FakeP
     assert "from which nothing is fetched" in dialog.locator(".download-message").inner_text()
     page.keyboard.press("Escape")
     assert not (fake_page.app.downloads.folders["lora"] / "some.safetensors").exists()
+
+
+def test_the_tree_has_files_as_leaves_that_do_what_cards_do(cards_page: Visit, fake_page: FakePage) -> None:
+    """In place of the row of folders, as with the setting "Directory view of cards": Tree."""
+    page = cards_page.page
+    page.evaluate("""const pane = webui.networks.pane("txt2img", "lora");
+        pane.pane.classList.replace("dirs", "tree");
+        pane.folders.className = "extra-network-folders extra-network-tree";
+        webui.LEAVES = 60;
+        pane.tree = new webui.NetworkTree(pane, pane.folders);
+        pane.reload();""")
+    tree = page.locator("#txt2img_lora_pane .extra-network-tree")
+    folder, leaves = tree.locator("button[data-folder=part1]"), tree.locator("details[data-folder=part1] .tree-file")
+    folder.click()
+    tree.locator(".tree-more", has_text="40 more").click()
+    leaves.nth(99).wait_for()
+    page.wait_for_function("document.getElementById('txt2img_lora_extra_count').textContent === '100 cards'")
+    cards_page.set("txt2img_prompt", "a cat")
+    leaves.first.locator("span").click()
+    assert cards_page.value("txt2img_prompt") == "a cat <lora:net_0100:1>"
+    leaves.first.locator("span").click()
+    assert cards_page.value("txt2img_prompt") == "a cat"
+    leaves.first.hover()
+    leaves.first.locator(".edit-button").click()
+    page.fill("dialog [name=activation_text]", "shining")
+    page.click("dialog button[type=submit]")
+    page.wait_for_selector("dialog", state="detached")
+    leaves.first.locator("span").click()
+    assert cards_page.value("txt2img_prompt") == "a cat <lora:net_0100:1> shining"
+    folder.click()                                                  # the chosen one: closed, and all cards again
+    page.wait_for_function(f"document.getElementById('txt2img_lora_extra_count').textContent === '{MANY} cards'")
+    assert leaves.first.is_hidden()

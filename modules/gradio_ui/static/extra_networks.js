@@ -15,10 +15,14 @@ webui.NetworkPane = class {
         this.cards = document.getElementById(`${this.start}_cards`);
         this.folders = this.pane.querySelector(".extra-network-folders");
         this.folder = "";
+        this.tree = null;
         this.slices = new Map();
         this.asked = new Set();
         this.total = null;
         this.generation = 0;
+        if (this.folders.classList.contains("extra-network-tree")) {
+            this.tree = new webui.NetworkTree(this, this.folders);
+        }
         this.listen();
     }
 
@@ -72,7 +76,8 @@ webui.NetworkPane = class {
     }
 
     // Forgets all cards and asks again; a place in the list is kept where ``keepPlace`` says so.
-    async reload({keepPlace = false} = {}) {
+    // ``anew``: files may have come or gone.
+    async reload({keepPlace = false, anew = false} = {}) {
         this.generation += 1;
         const top = keepPlace ? this.cards.scrollTop : 0;
         const first = keepPlace && this.columns ? Math.floor(Math.max(0, Math.floor(top / this.rowHeight) * this.columns) / webui.SLICE) : 0;
@@ -83,7 +88,7 @@ webui.NetworkPane = class {
         this.slices.clear();
         this.asked.clear();
         this.take(first, answer);
-        this.showFolders(answer.folders);
+        this.showFolders(answer.folders, anew);
         this.cards.scrollTop = top;
         this.measure();
         this.draw(true);
@@ -91,7 +96,7 @@ webui.NetworkPane = class {
 
     async refresh() {
         await webui.postJson("./sd_extra_networks/refresh", {page: this.id});
-        await this.reload({keepPlace: true});
+        await this.reload({keepPlace: true, anew: true});
     }
 
     async ask(number) {
@@ -215,6 +220,10 @@ webui.NetworkPane = class {
             return;
         }
         this.folder = button.dataset.folder === this.folder ? "" : button.dataset.folder;
+        const branch = button.closest("summary")?.parentElement;
+        if (branch) {
+            branch.open = this.folder !== "";   // as in A1111: choosing it opens it, letting it go closes it; the arrow opens and closes alone
+        }
         this.markFolder();
         this.reload();
     }
@@ -225,12 +234,14 @@ webui.NetworkPane = class {
         }
     }
 
-    showFolders(folders) {
-        const open = new Set(Array.from(this.folders.querySelectorAll("details[open]"), (each) => each.dataset.folder));
+    showFolders(folders, anew) {
         const names = Object.keys(folders);
-        const isTree = this.folders.classList.contains("extra-network-tree");
-        this.folders.replaceChildren(...(names.length === 0 ? [] : isTree ? this.tree(folders, "", open) : this.dirs(names)));
-        this.folders.hidden = names.length === 0;
+        if (this.tree) {
+            this.tree.show(folders, anew);
+        } else {
+            this.folders.replaceChildren(...(names.length === 0 ? [] : this.dirs(names)));
+            this.folders.hidden = names.length === 0;
+        }
         this.markFolder();
     }
 
@@ -247,30 +258,12 @@ webui.NetworkPane = class {
         return [this.dirButton("", "all"), ...names.map((name) => this.dirButton(name, name))];
     }
 
-    tree(folders, above, open) {
-        const children = Object.keys(folders).filter((name) => (above ? name.startsWith(`${above}/`) : true) && !name.slice(above ? above.length + 1 : 0).includes("/"));
-        const lines = children.map((name) => {
-            const below = this.tree(folders, name, open);
-            const button = this.dirButton(name, name.split("/").pop(), folders[name]);
-            if (below.length === 0) {
-                return button;
-            }
-            const details = document.createElement("details");
-            details.dataset.folder = name;
-            details.open = open.has(name);
-            const summary = document.createElement("summary");
-            summary.append(button);
-            details.append(summary, ...below);
-            return details;
-        });
-        return above ? lines : [this.dirButton("", "all"), ...lines];
-    }
-
     // Puts a card made anew in the place of the old one.
     replaceCard(html, inside) {
         const template = document.createElement("template");
         template.innerHTML = html;
         const fresh = template.content.firstElementChild;
+        this.tree?.replaceLeaf(html, inside);
         for (const slice of this.slices.values()) {
             const place = slice.findIndex((card) => card.dataset.inside === (inside || fresh.dataset.inside));
             if (place >= 0) {

@@ -124,7 +124,7 @@ webui.networks.cardPressed = function(card) {
 };
 
 webui.networks.buttonPressed = function(event, button) {
-    const card = button.closest(".card");
+    const card = button.closest(".card, .tree-file");
     const tab = card.closest("[id$=_extra_tabs]").id.replace(/_extra_tabs$/, "");
     const page = card.closest(".extra-network-pane").dataset.page;
     if (button.classList.contains("copy-path-button")) {
@@ -137,7 +137,7 @@ webui.networks.buttonPressed = function(event, button) {
 };
 
 document.addEventListener("click", (event) => {
-    const card = event.target.closest && event.target.closest(".extra-network-cards .card");
+    const card = event.target.closest && event.target.closest(".extra-network-cards .card, .tree-file");
     if (!card || event.defaultPrevented || event.target.closest("a")) {
         return;
     }
@@ -159,7 +159,7 @@ document.addEventListener("error", (event) => {
 }, true);
 
 document.addEventListener("keydown", (event) => {
-    if ((event.key === "Enter" || event.key === " ") && event.target.matches && event.target.matches(".extra-network-cards .card")) {
+    if ((event.key === "Enter" || event.key === " ") && event.target.matches && event.target.matches(".extra-network-cards .card, .tree-file")) {
         webui.networks.cardPressed(event.target);
         event.preventDefault();
     }
