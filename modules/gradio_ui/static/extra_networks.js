@@ -5,6 +5,13 @@
 webui.SLICE = 100;       // cards asked for at once
 webui.ROWS_AROUND = 3;   // rows kept above and below those in sight
 
+// The server's HTML of cards as elements; nothing in them is loaded before they are in the page.
+webui.cardsOf = function(texts) {
+    const template = document.createElement("template");
+    template.innerHTML = texts.join("");
+    return Array.from(template.content.children);
+};
+
 webui.NetworkPane = class {
     // tab: "txt2img" or "img2img". id: the page's part of elem_ids.
     constructor(tab, id) {
@@ -114,9 +121,7 @@ webui.NetworkPane = class {
     }
 
     take(number, answer) {
-        const template = document.createElement("template");
-        template.innerHTML = answer.cards.join("");
-        this.slices.set(number, Array.from(template.content.children));
+        this.slices.set(number, webui.cardsOf(answer.cards));
         this.total = answer.total;
         this.places = answer.places;
         this.part("extra_count").textContent = answer.total === 1 ? "1 card" : `${answer.total} cards`;
@@ -260,9 +265,7 @@ webui.NetworkPane = class {
 
     // Puts a card made anew in the place of the old one.
     replaceCard(html, inside) {
-        const template = document.createElement("template");
-        template.innerHTML = html;
-        const fresh = template.content.firstElementChild;
+        const [fresh] = webui.cardsOf([html]);
         this.tree?.replaceLeaf(html, inside);
         for (const slice of this.slices.values()) {
             const place = slice.findIndex((card) => card.dataset.inside === (inside || fresh.dataset.inside));

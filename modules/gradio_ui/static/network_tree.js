@@ -62,9 +62,7 @@ webui.NetworkTree = class {
 
     // A card's HTML as a line of the tree: the same data, so that a click does the same, and the same buttons.
     static leaf(html) {
-        const template = document.createElement("template");
-        template.innerHTML = html;
-        const card = template.content.firstElementChild;
+        const [card] = webui.cardsOf([html]);
         const line = webui.make("div", {class: "tree-file", tabindex: "0", role: "button", title: card.title}, webui.make("span", {text: card.dataset.name}), card.querySelector(".button-row"));
         Object.assign(line.dataset, card.dataset);
         return line;
