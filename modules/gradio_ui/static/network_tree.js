@@ -37,27 +37,33 @@ webui.NetworkTree = class {
         return webui.make("div", {class: "tree-files"});
     }
 
-    // The files of a folder that has been opened, and where there are more of them a button that brings the next ones.
+    // The files of a folder that is opened for the first time.
     async fill(branch) {
         const list = branch.querySelector(":scope > .tree-files");
-        if (list.dataset.asked) {
-            return;
+        if (!list.dataset.asked) {
+            list.dataset.asked = "yes";
+            if (!await this.more(branch.dataset.folder, list)) {
+                delete list.dataset.asked;
+            }
         }
-        list.dataset.asked = "yes";
+    }
+
+    // The next files of a folder, and where there are still more of them a button that brings those. Whether the server answered.
+    async more(folder, list) {
         const start = list.querySelectorAll(".tree-file").length;
-        const query = new URLSearchParams({page: this.pane.id, folder: branch.dataset.folder, exactly: "true", start, count: webui.LEAVES});
+        const query = new URLSearchParams({page: this.pane.id, folder, exactly: "true", start, count: webui.LEAVES});
         const answer = await webui.attempt(() => webui.fetchJson(`./sd_extra_networks/cards?${query}`));
-        list.querySelector(".tree-more")?.remove();
         if (!answer) {
-            delete list.dataset.asked;
-            return;
+            return false;
         }
+        list.querySelector(".tree-more")?.remove();
         list.append(...answer.cards.map(webui.NetworkTree.leaf));
         const left = answer.total - start - answer.cards.length;
         if (left > 0) {
-            delete list.dataset.asked;
-            list.append(webui.make("button", {type: "button", class: "tree-more", text: `${left} more …`, onclick: () => this.fill(branch)}));
+            const brings = (event) => { event.target.disabled = true; this.more(folder, list).finally(() => { event.target.disabled = false; }); };
+            list.append(webui.make("button", {type: "button", class: "tree-more", text: `${left} more …`, onclick: brings}));
         }
+        return true;
     }
 
     // A card's HTML as a line of the tree: the same data, so that a click does the same, and the same buttons.
