@@ -34,7 +34,8 @@ def standing(folder: Path) -> Standing:
     """Asks the extension's server. What goes wrong is said in the answer."""
     facts = git_facts(folder)
     if facts is None:
-        return Standing(problem="no git repository: nobody knows where it came from")
+        is_one = (folder / ".git").exists()
+        return Standing(problem="its git repository names no origin to get updates from" if is_one else "no git repository: nobody knows where it came from")
     try:
         _git(folder, "fetch", "--quiet", "origin")
         counted = _git(folder, "rev-list", "--left-right", "--count", f"HEAD...{_goal(folder, facts.branch)}").split()

@@ -116,8 +116,9 @@ def wire_styles_editor(app: App, form: Form, toprow: Toprow, editor: StylesEdito
     def saved(name: str, prompt: str, negative_prompt: str, chosen: Sequence[str]) -> tuple[Any, Any, str]:
         return _after(shelf, chosen, shelf.save(name, prompt, negative_prompt), name)
 
-    def deleted(name: str, chosen: Sequence[str]) -> tuple[Any, Any, str]:
-        return _after(shelf, chosen, shelf.delete(name), None)
+    def deleted(name: str, chosen: Sequence[str]) -> tuple[Any, ...]:
+        answer = _after(shelf, chosen, shelf.delete(name), None)
+        return *answer, *((gr.skip(), gr.skip()) if name in ("", None, *shelf.names()) else ("", ""))
 
     def applied(name: str, prompt: str, negative_prompt: str) -> tuple[str, str]:
         prompt, negative_prompt, _ = apply_styles(prompt, negative_prompt, [name] if name else [], read_styles(styles_files(app.paths)))
@@ -130,7 +131,7 @@ def wire_styles_editor(app: App, form: Form, toprow: Toprow, editor: StylesEdito
     results = [editor.select, main[2], editor.said]
     for done in (
         editor.save.click(saved, inputs=[editor.select, *own, main[2]], outputs=results, **QUICK),
-        editor.delete.click(deleted, inputs=[editor.select, main[2]], outputs=results, js="(...values) => webui.confirmStyleDelete(values)", **QUICK),
+        editor.delete.click(deleted, inputs=[editor.select, main[2]], outputs=[*results, *own], js="(...values) => webui.confirmStyleDelete(values)", **QUICK),
     ):
         done.then(None, inputs=[editor.said], js=f"(words) => {{ webui.styleSaid(words, '{form.table.tab}'); }}", **QUICK)
 

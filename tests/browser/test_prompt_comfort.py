@@ -103,6 +103,7 @@ def test_a_style_is_made_used_pasted_and_deleted(fake_page: FakePage, open_visit
     page.once("dialog", lambda dialog: dialog.accept())
     page.click("#txt2img_edit_style_delete")
     page.wait_for_selector(".webui-toast >> text=Deleted style ink")
+    page.wait_for_function("['prompt', 'neg_prompt'].every((name) => webui.field(`txt2img_edit_style_${name}`).value === '')")
     page.keyboard.press("Escape")
 
 
@@ -112,6 +113,8 @@ def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, o
     browser.generate("a dropped heron", **{**SMALL, "seed": 77, "batch_count": 2})
     page.wait_for_selector("#txt2img_gallery img")
     browser.wait_idle()
+    signs = page.locator("#txt2img_gallery .icon-button-wrapper").first     # on a dark picture
+    assert signs.evaluate("(bar) => getComputedStyle(bar).backgroundColor") == "rgb(255, 255, 255)"
     page.click("#txt2img_gallery .preview img")
     page.wait_for_selector("#lightboxModal[style*=flex]")
     shown = [page.get_attribute("#modalImage", "src")]

@@ -61,6 +61,7 @@ def test_what_cannot_be_asked_is_said(source: Path, tmp_path: Path) -> None:
     (tmp_path / "extensions" / "by-hand").mkdir()
     assert "no git repository" in standing(tmp_path / "extensions" / "by-hand").sentence
     source.rename(tmp_path / "gone")
+    assert "names no origin" in standing(tmp_path / "gone").sentence
     assert "git fetch failed" in standing(tmp_path / "extensions" / "mine").sentence
 
 

@@ -69,7 +69,11 @@ webui.tellClampedNumber = function(event) {
     }
     const label = field.closest(".block")?.querySelector("label span, [data-testid=block-info]")?.textContent.trim() || "A number";
     const side = value < low ? `the smallest is ${low}` : `the largest is ${high}`;
-    webui.toast(`${label} cannot be ${value}: ${side}, and that is set now.`, "error");
+    setTimeout(() => {
+        if (Number(field.value) !== value) {            // fields that are not Gradio's, as those of the settings, keep what was typed
+            webui.toast(`${label} cannot be ${value}: ${side}, and that is set now.`, "error");
+        }
+    }, 100);
 };
 
 document.addEventListener("blur", webui.tellClampedNumber, true);
