@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from modules.application.default_checkpoint import DefaultCheckpoint
 from modules.application.describing import Describer
 from modules.application.downloads import Downloads
 from modules.application.estimates import Estimates
@@ -70,6 +71,7 @@ class App:
     controls: ControlShelf = field(default_factory=ControlShelf)
     precautions: Precautions = field(default_factory=Precautions)
     network_pages: NetworkPages = field(default_factory=NetworkPages)
+    default_checkpoint: DefaultCheckpoint = field(default_factory=DefaultCheckpoint)
     first_visit: FirstVisit = field(default_factory=FirstVisit)
     notices: tuple[str, ...] = ()
     startup_times: StartupTimes = field(default_factory=StartupTimes)

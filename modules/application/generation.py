@@ -35,7 +35,6 @@ from modules.engine.profile import ProfileOptions, profiled
 from modules.engine.prompt_comments import strip_comments
 from modules.engine.resolved import ResolvedRequest
 from modules.engine.styles import apply_styles, prompts_of_styles, read_styles
-from modules.families.table import family_named
 from modules.files.resolver import safe_join
 from modules.jobs.job import Job, JobState
 from modules.library.model_file import ModelFile
@@ -104,28 +103,23 @@ def outcome_of(job: Job) -> Outcome:
 
 
 def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False) -> ModelFile:
-    """The checkpoint of that name. No name, or (not ``strict``) one that is gone: the first of a kind that we can run, else the first.
+    """The checkpoint of that name. No name, or (not ``strict``) one that is gone: see ``DefaultCheckpoint``.
 
     Raises NoCheckpoint when there is none at all, UnknownName.
     """
     available = app.catalogue.checkpoints()
     if not available:
         raise NoCheckpoint(app.paths.checkpoints_dir)
-    first = next((model for model in available if _runs(model)), available[0])
     if not name:
-        return first
+        return app.default_checkpoint.among(available)
     try:
         return app.catalogue.find_checkpoint(name)
     except UnknownName:
         if strict:
             raise
-        log.warning("the checkpoint %r of the settings is gone; %s is used instead", name, first.name)
-        return first
-
-
-def _runs(model: ModelFile) -> bool:
-    family = family_named(model.family_name) if model.family_name else None
-    return family is not None and family.runs
+        instead = app.default_checkpoint.among(available)
+        log.warning("the checkpoint %r of the settings is gone; %s is used instead", name, instead.name)
+        return instead
 
 
 def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Components:
