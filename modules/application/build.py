@@ -110,7 +110,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
     runners |= with_batches(app, generation.runners(app)) | extras.runners(app) | merging.runners(app)
     register_builtin_pages(app)
     settings.on_change("list_hidden_files", lambda _value: catalogue.refresh())
-    _sweep_all_later([*_picture_folders(paths, settings), paths.models_dir, *catalogue.roots.folders, paths.data_dir / "config_states"], paths.data_dir / "extensions")
+    _sweep_all_later([*_picture_folders(paths, settings), paths.models_dir, *catalogue.roots.folders, paths.data_dir / "config_states"], paths.data_dir / "extensions", app.downloads)
     if start:
         app.jobs.start()
     return app
@@ -168,13 +168,14 @@ def _picture_folders(paths: Paths, settings: SettingsStore) -> list[Path]:
     return [paths.outputs_dir, *(paths.output_folder(text) for key in sorted(FOLDERS) if (text := settings.get(key)))]
 
 
-def _sweep_all_later(roots: list[Path], extensions: Path) -> None:
+def _sweep_all_later(roots: list[Path], extensions: Path, downloads: Downloads) -> None:
     """What a killed server may have left anywhere below the folders that it writes to; 100,000 pictures there do not make the start longer."""
     outermost = [each for each in dict.fromkeys(roots) if not any(each != other and each.is_relative_to(other) for other in roots)]
-    threading.Thread(target=_swept, args=(outermost, extensions), name="sweep", daemon=True).start()
+    threading.Thread(target=_swept, args=(outermost, extensions, downloads), name="sweep", daemon=True).start()
 
 
-def _swept(roots: list[Path], extensions: Path) -> None:
+def _swept(roots: list[Path], extensions: Path, downloads: Downloads) -> None:
+    downloads.take_up_broken_off()
     sweep_trees(roots)
     clear_abandoned(extensions)
 

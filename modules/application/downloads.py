@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.application.download import HUB, DownloadFailed, Source, Stopped, fetch_file, licence_of, source_of
-from modules.files.partial import PartialFile
+from modules.files.partial import PartialFile, begun_in
 from modules.files.resolver import PathRefused, safe_new
 from modules.files.storage import StorageError
 from modules.library.background import Background
@@ -19,14 +20,16 @@ from modules.library.header import is_pickle, read_header, zip_is_cut_off
 from modules.library.roots import Roots
 from modules.schema.errors import CannotLoad, InvalidValue, UnknownName, WebuiError, shortened
 
+log = logging.getLogger(__name__)
 ENDINGS = (".safetensors", ".gguf", ".sft", ".ckpt", ".pt", ".pth", ".bin")
 _KEPT = 50              # downloads that are remembered
+_BROKEN_OFF = "The server ended before it was whole. Download it again from the same address, and it goes on from here."
 _SHA = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """state: "waiting", "running", "done", "stopped" or "failed". total: 0 where the server does not say. licence: as the hub tells it."""
+    """state: "waiting", "running", "done", "stopped" or "failed". source: "" for what an earlier server began. total: 0 where nobody says. licence: as the hub tells it."""
 
     id: int
     name: str
@@ -70,6 +73,8 @@ class Downloads:
         with self._lock:
             if any(each.state in ("waiting", "running") and each.kind == kind and each.name == final.name for each in self._known.values()):
                 raise InvalidValue(f"{final.name} is being downloaded already.", "Wait for it, or stop it first.", field="source")
+            for old in [each.id for each in self._known.values() if not each.source and each.kind == kind and each.name == final.name]:
+                del self._known[old]                # this one goes on with it
             made = Download(id=max(self._known, default=0) + 1, name=final.name, kind=kind, source=source.strip())
             self._known[made.id] = made
             for old in [each.id for each in self._known.values() if each.state not in ("waiting", "running")][:-_KEPT]:
@@ -90,6 +95,19 @@ class Downloads:
                 return False
             self._stopped.add(download_id)
             return True
+
+    def take_up_broken_off(self) -> None:
+        """List what a former server began and did not finish; to be called once, when this one starts. Its address is not known: it may have held a key."""
+        for kind, folder in self.folders.items():
+            for final in begun_in(folder):
+                into = PartialFile(final)
+                with into.alone() as alone, self._lock:
+                    taken = not alone or any(each.kind == kind and each.name == final.name for each in self._known.values())
+                    if taken or final.exists() or not into.size:
+                        continue
+                    number = max(self._known, default=0) + 1
+                    self._known[number] = Download(id=number, name=final.name, kind=kind, source="", state="stopped", there=into.size, message=_BROKEN_OFF)
+                log.info("the download of %s was not finished. %s", final, _BROKEN_OFF)
 
     def wait(self, timeout: float) -> bool:
         return self._background.wait(timeout)

@@ -108,6 +108,8 @@ def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False) -> Mo
     Raises NoCheckpoint when there is none at all, UnknownName.
     """
     available = app.catalogue.checkpoints()
+    if not available and app.catalogue.look_again():
+        available = app.catalogue.checkpoints()
     if not available:
         raise NoCheckpoint(app.paths.checkpoints_dir)
     if not name:
@@ -115,6 +117,8 @@ def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False) -> Mo
     try:
         return app.catalogue.find_checkpoint(name)
     except UnknownName:
+        if app.catalogue.look_again():
+            return chosen_checkpoint(app, name, strict=strict)
         if strict:
             raise
         instead = app.default_checkpoint.among(available)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from modules.files.storage import DISK, TEMP_PREFIX, Storage, StorageError, explain, host_mark
 
-STALE_AFTER_SECONDS = 24 * 3600     # a temporary file this old belongs to nobody, whoever wrote it
+STALE_AFTER_SECONDS = 24 * 3600     # a temporary file this old belongs to nobody, where its writer cannot be asked for
 
 
 def write_bytes(path: Path, data: bytes, *, backup: bool = False, lasting: bool = True, storage: Storage = DISK) -> None:
@@ -155,23 +155,21 @@ def _mode_of(target: Path) -> int:
 
 
 def _is_stale(entry: os.DirEntry[str]) -> bool:
-    try:
-        if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER_SECONDS:
-            return True
-    except OSError:
-        return False
     host, _, rest = entry.name.removeprefix(TEMP_PREFIX).partition("-")
     pid = rest.partition("-")[0]
-    if host != host_mark() or not pid.isdigit() or os.name == "nt":
-        return False                    # os.kill(pid, 0) would end the process on Windows: there only age decides
-    return int(pid) != os.getpid() and not _is_alive(int(pid))
+    if host == host_mark() and pid.isdigit() and int(pid) != os.getpid() and os.name != "nt":     # os.kill(pid, 0) would end the process on Windows
+        return not _is_alive(int(pid))
+    try:
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER_SECONDS
+    except OSError:
+        return False
 
 
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
-    except (PermissionError, OverflowError):
+    except PermissionError:
         return True
     return True

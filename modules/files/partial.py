@@ -17,6 +17,13 @@ SUFFIX, ORIGIN_SUFFIX, LOCK_SUFFIX = ".part", ".part.from", ".part.lock"
 _LONGEST_ORIGIN = 10_000
 
 
+def begun_in(folder: Path) -> list[Path]:
+    """The names that parts directly in ``folder`` would get, were they whole."""
+    with suppress(OSError):
+        return sorted(folder / entry.name.removesuffix(ORIGIN_SUFFIX) for entry in os.scandir(folder) if entry.name.endswith(ORIGIN_SUFFIX))
+    return []
+
+
 class PartialFile:
     """``NAME.part`` beside ``final``, and in ``NAME.part.from`` what it is a part of. Raises StorageError for what the disk refuses."""
 

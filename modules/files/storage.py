@@ -146,6 +146,8 @@ def explain(error: OSError, path: Path) -> StorageError:
         return StorageError(f"No permission to write {path}.", "Make the folder writable, or choose another one in Settings.")
     if error.errno == errno.ENAMETOOLONG:
         return StorageError(f"The name is too long for this file system: {path}.", "Choose a shorter file name pattern in Settings.")
+    if error.errno == errno.EISDIR:
+        return StorageError(f"{path} is a folder: the file of that name was not written.", "Move the folder away, or give it another name.")
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
         return StorageError(f"{path.parent} is not a usable folder ({hindrance(path.parent) or error.strerror}): {path.name} was not written.",
                             "Choose another folder in Settings.")

@@ -62,6 +62,7 @@ class Catalogue:
         self._lists: _Lists | None = None
         self._lent: tuple[ModelFile, ...] = ()
         self._embedding_folders: tuple[int, ...] = ()
+        self._checkpoint_folders: tuple[int, ...] = ()
         self._precedence = Precedence()  # before the background, for those who must not wait for it at every file
 
     def refresh(self) -> None:
@@ -74,7 +75,7 @@ class Catalogue:
             return tuple(self._model_file(kind, file, deadline, unread) for file in files)
 
         roots, hidden = self.roots, self._list_hidden()
-        self._embedding_folders = _changes(roots.embeddings)
+        self._embedding_folders, self._checkpoint_folders = _changes(roots.embeddings), _changes(roots.checkpoints)
         lists = _Lists(
             checkpoints=listed("checkpoint", _first(_single(roots.checkpoint_file), scan(roots.checkpoints, hidden=hidden))),
             vaes=listed("vae", scan(roots.vaes, hidden=hidden)),
@@ -97,6 +98,13 @@ class Catalogue:
     def checkpoints(self) -> tuple[ModelFile, ...]:
         """All checkpoints; the one that --ckpt names comes first."""
         return self._current().checkpoints
+
+    def look_again(self) -> bool:
+        """For a job whose checkpoint is not in the list: whether there is a new list, since the folders changed. Their disk may have been away for a while."""
+        if _changes(self.roots.checkpoints) == self._checkpoint_folders:
+            return False
+        self.refresh()
+        return True
 
     def vaes(self) -> tuple[ModelFile, ...]:
         """VAE files, from the VAE folders and beside checkpoints, by file name as A1111 lists them."""

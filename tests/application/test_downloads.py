@@ -7,6 +7,7 @@ import json
 import struct
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -117,6 +118,20 @@ def test_one_that_broke_off_goes_on_where_it_stopped(downloads: Downloads, addre
     found = ended(downloads, f"{address}/broken/model.safetensors", "lora", name="mine.safetensors")
     assert found.state == "done" and (tmp_path / "Lora" / "mine.safetensors").read_bytes() == MODEL
     assert Server.ranges == ["", f"bytes={len(MODEL) // 2}-"]
+
+
+def test_what_a_killed_server_had_begun_is_listed_and_goes_on(downloads: Downloads, address: str, tmp_path: Path) -> None:
+    ended(downloads, f"{address}/broken/model.safetensors", "lora")
+    with PartialFile(tmp_path / "Lora" / "others.safetensors").alone(), PartialFile(tmp_path / "Lora" / "others.safetensors").open(anew=True) as file:
+        file.write(b"of a server that runs")
+        file.flush()
+        later = replace(downloads, _known={})
+        later.take_up_broken_off()
+    (listed,) = later.listed()
+    assert (listed.name, listed.kind, listed.state, listed.there) == ("model.safetensors", "lora", "stopped", len(MODEL) // 2)
+    assert "server ended" in listed.message and "same address" in listed.message
+    assert ended(later, f"{address}/broken/model.safetensors", "lora").state == "done"
+    assert [each.state for each in later.listed()] == ["done"] and Server.ranges[-1] == f"bytes={len(MODEL) // 2}-"
 
 
 def test_two_servers_do_not_write_one_file(downloads: Downloads, address: str, tmp_path: Path) -> None:

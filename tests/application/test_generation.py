@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +88,22 @@ def test_without_a_checkpoint_it_says_where_to_put_one(make_app: MakeApp, fake_e
     (tmp_path / "models" / "Stable-diffusion" / "fake.safetensors").unlink()
     with pytest.raises(NoCheckpoint, match="Stable-diffusion"):
         submit(make_app(), asking(), source="page")
+
+
+def test_checkpoints_that_were_away_with_their_disk_are_found_when_it_is_back(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
+    """Nobody has to press refresh, and no other checkpoint draws in place of the chosen one."""
+    folder, away, app = tmp_path / "models" / "Stable-diffusion", tmp_path / "away", make_app()
+    app.settings.set("sd_model_checkpoint", "fake")
+    for left in ((), ("another.safetensors",)):         # all of them were away, or the chosen one
+        folder.rename(away)
+        folder.mkdir()
+        for name in left:
+            shutil.copyfile(away / "fake.safetensors", folder / name)
+        app.catalogue.refresh()
+        shutil.rmtree(folder)
+        away.rename(folder)
+        os.utime(folder)
+        assert generate_blocking(app, asking()).info["sd_model_name"] == "fake"
 
 
 def test_an_interrupt_keeps_what_is_finished(make_app: MakeApp, fake_engine: FakeEngine) -> None:

@@ -148,7 +148,17 @@ def test_the_sweep_spares_living_writers_and_other_machines(tmp_path: Path) -> N
     mine = tmp_path / f"{TEMP_PREFIX}{host_mark()}-{os.getpid()}-aa"
     dead = tmp_path / f"{TEMP_PREFIX}{host_mark()}-999999999-bb"
     other = tmp_path / f"{TEMP_PREFIX}00000000-1-cc"
-    for each in (mine, dead, other):
+    living = tmp_path / f"{TEMP_PREFIX}{host_mark()}-{os.getppid()}-dd"
+    long_ago = tmp_path / f"{TEMP_PREFIX}00000000-1-ee"
+    for each in (mine, dead, other, living, long_ago):
         each.write_bytes(b"")
-    assert atomic.sweep_temporaries([tmp_path, tmp_path / "missing"]) == 1
-    assert mine.exists() and other.exists() and not dead.exists()
+    for each in (living, long_ago):                     # a server that runs for days keeps a checkpoint so; or the clock was set forward
+        os.utime(each, (1, 1))
+    assert atomic.sweep_temporaries([tmp_path, tmp_path / "missing"]) == 2
+    assert mine.exists() and other.exists() and living.exists() and not dead.exists() and not long_ago.exists()
+
+
+def test_a_folder_under_the_files_name_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").mkdir()
+    with pytest.raises(StorageError, match=r"config.json is a folder.*Move the folder away"):
+        atomic.write_text(tmp_path / "config.json", "{}")
