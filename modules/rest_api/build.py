@@ -71,8 +71,7 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     add_page_routes(routes)
     fastapi_app.router.routes.append(NearMisses(fastapi_app))
     fastapi_app.add_middleware(PageCompression)  # type: ignore[arg-type]
-    if app.flags.api_log:
-        fastapi_app.add_middleware(RequestLog)      # type: ignore[arg-type]
+    fastapi_app.add_middleware(RequestTimes, logged=app.flags.api_log)      # type: ignore[arg-type]
     fastapi_app.add_middleware(Guard, rules=guard_rules(app.flags, credentials))  # type: ignore[arg-type]
     return routes
 
@@ -91,11 +90,11 @@ def guard_rules(flags: Flags, credentials: Credentials) -> GuardRules:
     return GuardRules(credentials=credentials, hosts=None if flags.others_can_reach else names, origins=origins, origins_pattern=pattern)
 
 
-class RequestLog:
-    """--api-log: one line per call of the API, without what it carried."""
+class RequestTimes:
+    """How long each call of the API took: in X-Process-Time, as A1111 says it, and with --api-log in one line per call, without what it carried."""
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
+    def __init__(self, app: Any, *, logged: bool) -> None:
+        self.app, self.logged = app, logged
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or "/sdapi/" not in scope["path"]:
@@ -105,8 +104,12 @@ class RequestLog:
 
         async def sender(message: Message) -> None:
             nonlocal status
-            status = message.get("status", status)
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                seconds = str(round(time.perf_counter() - began, 4)).encode("ascii")
+                message = {**message, "headers": [*message.get("headers", ()), (b"x-process-time", seconds)]}
             await send(message)
 
         await self.app(scope, receive, sender)
-        log.info("API %s %s %s %.3f s", scope["method"], ascii(scope["path"][:200]), status, time.perf_counter() - began)
+        if self.logged:
+            log.info("API %s %s %s %.3f s", scope["method"], ascii(scope["path"][:200]), status, time.perf_counter() - began)

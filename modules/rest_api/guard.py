@@ -46,8 +46,8 @@ class GuardRules:
     max_body: int = MAX_BODY
 
     def allows_origin(self, origin: str) -> bool:
-        """Whether a page of another origin may call. "*" allows all, without credentials."""
-        return origin in self.origins or "*" in self.origins or bool(self.origins_pattern and self.origins_pattern.fullmatch(origin))
+        """Whether a page of another origin may call. "*" allows all, without credentials. Slashes at the end say nothing, and "file://" is all slashes."""
+        return origin.rstrip("/") in self.origins or "*" in self.origins or bool(self.origins_pattern and self.origins_pattern.fullmatch(origin))
 
 
 class Guard:

@@ -104,7 +104,7 @@ class Seed:
         accepts=SEED_RANGE,
     )
     variation_strength: float = param(
-        0.0,
+        0,                      # whole, as A1111 answers it: clients with a whole number there cannot read 0.0
         label="Variation strength",
         api_name="subseed_strength",
         infotext="Variation seed strength",

@@ -133,6 +133,17 @@ def test_origins_that_were_allowed(make_app: Callable[..., Any], fake_engine: Fa
 
 
 @pytest.mark.group("S14")
+def test_programs_made_of_pages_may_be_allowed(make_app: Callable[..., Any], fake_engine: FakeEngine) -> None:
+    """Electron's pages come from file://, other frameworks' from schemes of their own; A1111 takes these words in its flag."""
+    for server in serve(make_app("--api", "--cors-allow-origins", "file://,app://obsidian.md,null")):
+        for origin in ("file://", "app://obsidian.md", "null"):
+            answer = server.client.post("/sdapi/v1/skip", headers={"origin": origin})
+            assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == origin
+        for origin in ("", "file", "https://evil.example", "app://other"):
+            assert server.client.post("/sdapi/v1/skip", headers={"origin": origin, "sec-fetch-site": "cross-site"}).status_code == 403
+
+
+@pytest.mark.group("S14")
 def test_allowed_pages_ask_without_a_password_whether_they_may_ask_and_read_refusals(make_app: Callable[..., Any], fake_engine: FakeEngine) -> None:
     """Browsers send no password with a preflight: with one asked for, no page could use an API that has passwords."""
     for server in serve(make_app("--api", "--cors-allow-origins", "https://mine.example", "--api-auth", "user:word")):

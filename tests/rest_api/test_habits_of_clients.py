@@ -192,3 +192,17 @@ def test_who_looks_through_all_routes_finds_a_path_and_a_name_in_each() -> None:
     server.add_api_route("/mine", lambda: 1, name="mine")
     assert "/mine" in [route.path for route in server.routes] and [route.name for route in server.routes][-1] == "mine"  # type: ignore[attr-defined]
     assert server.url_path_for("mine") == "/mine"
+
+
+def test_a_whole_number_stays_one_for_clients_that_read_it_as_one(fake_server: RunningServer) -> None:
+    """A Go or Rust program with a whole number for subseed_strength reads A1111's 0, and fails at 0.0."""
+    answer = post(fake_server).json()
+    for said in (json.dumps(answer["parameters"]), answer["info"]):
+        assert '"subseed_strength": 0,' in said
+    assert '"subseed_strength": 0.5,' in json.dumps(post(fake_server, subseed_strength=0.5).json()["parameters"])
+
+
+def test_the_api_says_how_long_it_took(kept_server: RunningServer) -> None:
+    for answer in (kept_server.client.get("/sdapi/v1/memory"), post(kept_server, sampler_name="Nope")):
+        assert 0 <= float(answer.headers["x-process-time"]) < 60
+    assert "x-process-time" not in kept_server.client.get("/internal/ping").headers
