@@ -102,13 +102,14 @@ def outcome_of(job: Job) -> Outcome:
     return Outcome(images=(), shown=(), info={}, comments=(job.error,) if job.error else ())
 
 
-def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False) -> ModelFile:
+def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False, looks: bool = True) -> ModelFile:
     """The checkpoint of that name. No name, or (not ``strict``) one that is gone: see ``DefaultCheckpoint``.
 
+    looks: where it is not in the list and the folders changed, they are listed anew; not for who must see the list change.
     Raises NoCheckpoint when there is none at all, UnknownName.
     """
     available = app.catalogue.checkpoints()
-    if not available and app.catalogue.look_again():
+    if not available and looks and app.catalogue.look_again():
         available = app.catalogue.checkpoints()
     if not available:
         raise NoCheckpoint(app.paths.checkpoints_dir)
@@ -117,7 +118,7 @@ def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False) -> Mo
     try:
         return app.catalogue.find_checkpoint(name)
     except UnknownName:
-        if app.catalogue.look_again():
+        if looks and app.catalogue.look_again():
             return chosen_checkpoint(app, name, strict=strict)
         if strict:
             raise

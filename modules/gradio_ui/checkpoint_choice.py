@@ -21,7 +21,7 @@ USUAL_SIZE = (512, 512)  # pixels; A1111's
 def chosen_checkpoint(app: App) -> ModelFile | None:
     """The checkpoint that a job without overrides would take; None when there is none at all."""
     try:
-        return generation.chosen_checkpoint(app, app.settings.get(CHECKPOINT))
+        return generation.chosen_checkpoint(app, app.settings.get(CHECKPOINT), looks=False)
     except NoCheckpoint:
         return None
 
