@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -26,20 +26,17 @@ class State:
         return isinstance(other, State) and self.marks == other.marks
 
 
-def is_left_alone(model: nn.Module) -> bool:
-    """Whether nobody listens at ``model`` or changed how a part of it works; its attention processors apart."""
-    return not _are_hooks_global() and _are_left_alone(parts_of(model))
-
-
 def state_of(model: nn.Module, plain_attention: tuple[type, ...] = ()) -> State | None:
     """What ``model`` is now; None where somebody listens at it or changed how a part of it works.
 
     plain_attention: the attention processors that do the same in every call.
     """
-    parts = parts_of(model)
-    if _are_hooks_global() or not _are_left_alone(parts):
+    if module_hooks._global_forward_hooks or module_hooks._global_forward_pre_hooks:
         return None
+    parts = parts_of(model)
     insides = [part.__dict__ for part in parts]
+    if not are_free(parts) or any(own["_forward_pre_hooks"] for own in insides[1:]):
+        return None
     processors = _processors_of(parts)
     if not {type(each) for each in processors} <= set(plain_attention):
         return None
@@ -47,14 +44,6 @@ def state_of(model: nn.Module, plain_attention: tuple[type, ...] = ()) -> State 
     works = [work for kind in sorted({type(each) for each in (*parts, *processors)}, key=id) for work in (kind, kind.__call__, getattr(kind, "forward", None))]
     kept = [*parts, *map(type, parts), *processors, *works]
     return State([*map(id, kept), *[tensor.data_ptr() for tensor in tensors if tensor is not None]], kept)
-
-
-def _are_hooks_global() -> bool:
-    return bool(module_hooks._global_forward_hooks or module_hooks._global_forward_pre_hooks)
-
-
-def _are_left_alone(parts: Sequence[nn.Module]) -> bool:
-    return are_free(parts) and not any(part.__dict__["_forward_pre_hooks"] for part in parts[1:])
 
 
 def details_of(model: nn.Module) -> State:

@@ -10,9 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from modules.compute.one_core import through_vae
 from modules.compute.precision import check_finite, finite_or_upcast
-from modules.compute.replay import cells_of
 from modules.engine.vae_memory import NO_RESCUE, VaeRescue, tiles_for, with_less_memory
 
 VAE_REMEDY = "Choose another VAE, or start with --no-half-vae."
@@ -32,7 +30,7 @@ def decode_latent(
         return finite_or_upcast(vae, lambda dtype: _decoded(latent, dtype, scale, shift, decode), what="The VAE's output", remedy=VAE_REMEDY, types=types)
 
     def whole(z: Tensor) -> Tensor:
-        return through_vae(vae, z, cells_of(z), lambda: vae.decode(z, return_dict=False)[0])
+        return vae.decode(z, return_dict=False)[0]
 
     def in_tiles() -> Tensor:
         with tiles_for(vae, *latent.shape[-2:]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from PIL import Image
 from torch import Tensor
 
 from modules.compute.noise import Stream
-from modules.compute.one_core import through_vae
 from modules.compute.precision import finite_or_upcast
 from modules.engine.decode import VAE_REMEDY
 from modules.engine.vae_memory import CELL, NO_RESCUE, VaeRescue, tiles_for, with_less_memory
@@ -65,6 +63,5 @@ def _range(pixels: Tensor, vae: Any, rescue: VaeRescue) -> tuple[Tensor, Tensor]
 def _distribution(pixels: Tensor, vae: Any, dtype: torch.dtype) -> Tensor:
     """Mean and standard deviation, (2, C, h, w)."""
     like = next(vae.parameters())
-    picture, cells = (pixels[None] * 2.0 - 1.0).to(like.device, dtype), math.prod(side // CELL for side in pixels.shape[-2:])
-    (found,) = through_vae(vae, picture, cells, lambda: vae.encode(picture, return_dict=False))
+    (found,) = vae.encode((pixels[None] * 2.0 - 1.0).to(like.device, dtype), return_dict=False)
     return torch.stack([found.mean[0].float(), found.std[0].float()])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.compute.attention import ALWAYS_THE_SAME
-from modules.compute.one_core import MOST_BYTES, MOST_CELLS_OF_PICTURE, OneCore, is_small, through_vae
+from modules.compute.one_core import MOST_BYTES, OneCore, is_small
 
 HERE = "in the thread of the job"
 ARGUMENTS: dict[str, Any] = {"timestep": torch.ones(2), "encoder_hidden_states": torch.ones(2, 7, 5), "added_cond_kwargs": None, "return_dict": False}
@@ -110,25 +110,6 @@ def test_gradients_come_as_ever(three_threads: None) -> None:
 def test_what_goes_wrong_reaches_the_job(three_threads: None) -> None:
     with torch.no_grad(), pytest.raises(RuntimeError, match="expected input"):
         Bench().call(torch.randn(2, 3, 8, 8), **ARGUMENTS)
-
-
-def test_small_pictures_are_decoded_on_one_core_unless_somebody_listens(three_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    vae, latent, job = nn.Sequential(nn.Conv2d(4, 3, 3)), torch.randn(1, 4, 8, 8), threading.get_ident()
-
-    def where(cells: int = MOST_CELLS_OF_PICTURE) -> Any:
-        with torch.no_grad():
-            return through_vae(vae, latent, cells, lambda: HERE if threading.get_ident() == job else torch.get_num_threads())
-
-    assert where() == 1 and where(MOST_CELLS_OF_PICTURE + 1) == HERE
-    hook = vae[0].register_forward_hook(lambda *_: None)
-    assert where() == HERE
-    hook.remove()
-    vae.to("meta")                                  # in its file until it is used
-    assert where() == 1
-    words: dict[str, Any] = {"own": nn.Conv2d.forward}
-    exec(compile("def exchanged(self, x):\n    return own(self, x)\n", "/extensions/one/scripts/one.py", "exec"), words)
-    monkeypatch.setattr(nn.Conv2d, "forward", words["exchanged"])
-    assert where() == HERE
 
 
 def test_which_models_are_small() -> None:
