@@ -75,7 +75,7 @@ class Downloads:
                 raise InvalidValue(f"{final.name} is being downloaded already.", "Wait for it, or stop it first.", field="source")
             for old in [each.id for each in self._known.values() if not each.source and each.kind == kind and each.name == final.name]:
                 del self._known[old]                # this one goes on with it
-            made = Download(id=max(self._known, default=0) + 1, name=final.name, kind=kind, source=source.strip())
+            made = Download(id=self._next_id(), name=final.name, kind=kind, source=source.strip())
             self._known[made.id] = made
             for old in [each.id for each in self._known.values() if each.state not in ("waiting", "running")][:-_KEPT]:
                 del self._known[old]
@@ -105,9 +105,12 @@ class Downloads:
                     taken = not alone or any(each.kind == kind and each.name == final.name for each in self._known.values())
                     if taken or final.exists() or not into.size:
                         continue
-                    number = max(self._known, default=0) + 1
+                    number = self._next_id()
                     self._known[number] = Download(id=number, name=final.name, kind=kind, source="", state="stopped", there=into.size, message=_BROKEN_OFF)
                 log.info("the download of %s was not finished. %s", final, _BROKEN_OFF)
+
+    def _next_id(self) -> int:
+        return max(self._known, default=0) + 1
 
     def wait(self, timeout: float) -> bool:
         return self._background.wait(timeout)

@@ -109,22 +109,18 @@ def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False, looks
     Raises NoCheckpoint when there is none at all, UnknownName.
     """
     available = app.catalogue.checkpoints()
-    if not available and looks and app.catalogue.look_again():
-        available = app.catalogue.checkpoints()
-    if not available:
-        raise NoCheckpoint(app.paths.checkpoints_dir)
-    if not name:
-        return app.default_checkpoint.among(available)
     try:
-        return app.catalogue.find_checkpoint(name)
-    except UnknownName:
+        if not available:
+            raise NoCheckpoint(app.paths.checkpoints_dir)
+        if name:
+            return app.catalogue.find_checkpoint(name)
+    except (NoCheckpoint, UnknownName) as error:
         if looks and app.catalogue.look_again():
             return chosen_checkpoint(app, name, strict=strict)
-        if strict:
+        if strict or isinstance(error, NoCheckpoint):
             raise
-        instead = app.default_checkpoint.among(available)
-        log.warning("the checkpoint %r of the settings is gone; %s is used instead", name, instead.name)
-        return instead
+        log.warning("the checkpoint %r of the settings is gone; %s is used instead", name, app.default_checkpoint.among(available).name)
+    return app.default_checkpoint.among(available)
 
 
 def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Components:
