@@ -4,6 +4,7 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -61,6 +62,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first: the browser tests, the attacks; the other processes share out the rest meanwhile."""
     rooms = ("tests/browser/", "tests/security/")
     items.sort(key=lambda item: next((place for place, room in enumerate(rooms) if item.nodeid.startswith(room)), len(rooms)))
+
+
+@pytest.fixture(autouse=True)
+def nobody_copies(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test has just written and cannot be read is not watched for a second in case it grows: hundreds of damaged files are written here."""
+    weights = sys.modules.get("modules.loading.weights")
+    if weights and "copying" not in request.keywords:
+        monkeypatch.setattr(weights, "WATCHED", 0.0)
 
 
 @pytest.fixture

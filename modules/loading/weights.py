@@ -29,7 +29,7 @@ TORCH_DTYPES: Mapping[str, torch.dtype] = {
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
 _BUFFER_BYTES = 1 << 21  # small enough to stay in the processor's cache
-_WATCHED, _LATELY = 1.0, 600.0      # seconds; copies over a network come in bursts, and its clock may differ from ours
+WATCHED, _LATELY = 1.0, 600.0      # seconds; copies over a network come in bursts, and its clock may differ from ours
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 
@@ -165,7 +165,7 @@ def is_growing(path: Path) -> bool:
         first = path.stat()
         if abs(time.time() - first.st_mtime) > _LATELY:
             return False
-        until = time.monotonic() + _WATCHED
+        until = time.monotonic() + WATCHED
         while time.monotonic() < until:
             time.sleep(0.05)
             now = path.stat()

@@ -216,6 +216,7 @@ def test_a_safetensors_file_called_ckpt_is_read(tmp_path: Path, policy: ComputeP
     assert load_checkpoint(listed(path), policy).family.name == "SD1"
 
 
+@pytest.mark.copying
 @pytest.mark.parametrize("name", ["new.safetensors", "new.ckpt"])
 def test_a_file_that_is_still_being_copied_is_said_to_be_so_and_is_read_when_it_is_whole(name: str, tmp_path: Path, policy: ComputePolicy) -> None:
     whole = checkpoint(tmp_path / "whole.safetensors")
