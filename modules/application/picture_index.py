@@ -13,11 +13,11 @@ from typing import Any
 
 from PIL import Image
 
+from modules.imaging.formats import SHOWN_SUFFIXES
 from modules.imaging.metadata import read_infotext_from
 from modules.schema.infotext_read import parse_infotext
 
 log = logging.getLogger(__name__)
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
 MOST_PICTURES = 500_000
 MOST_ANSWERED = 500
 _SCAN_PAUSE = 2.0               # seconds between two looks at the folders, at least
@@ -219,7 +219,7 @@ def _pictures_in(folders: Sequence[Path]) -> Iterator[tuple[str, tuple[str, floa
             inner[:] = [name for name in inner if not name.startswith(".")]
             below = Path(folder).relative_to(base).parts
             for name in names:
-                if os.path.splitext(name)[1].lower() not in SUFFIXES or name.startswith("."):
+                if os.path.splitext(name)[1].lower() not in SHOWN_SUFFIXES or name.startswith("."):
                     continue
                 path = os.path.join(folder, name)
                 try:

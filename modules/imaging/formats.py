@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 # JPEG covers MPO, of phones and 3D cameras. TGA is last: it has no mark of its own, and would try every file.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "AVIF", "TIFF", "JPEG2000", "ICO", "PPM", "QOI", "PCX", "SGI", "DDS", "TGA")
-SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff", ".jp2", ".j2k", ".jpx", ".jpf", ".ico", ".ppm", ".pgm", ".pbm", ".pnm",
-    ".qoi", ".pcx", ".dds", ".tga",
-)  # fmt: skip
+SHOWN_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff")
+"""Of pictures that are handed to browsers and listed as the user's own: those that programs like this one save."""
+SUFFIXES = (*SHOWN_SUFFIXES, ".jp2", ".j2k", ".jpx", ".jpf", ".ico", ".ppm", ".pgm", ".pbm", ".pnm", ".qoi", ".pcx", ".dds", ".tga")
 SLOW_FORMATS = {"JPEG2000": 16_000_000}     # most pixels: a kilobyte unpacks to seconds and gigabytes
 _PLAIN_PIXELS = 4_000_000                   # of a PPM whose numbers are written out, which Pillow reads in Python
 _INNER_PNG = re.compile(rb"\x89PNG\r\n\x1a\n.{4}IHDR(.{4})(.{4})", re.DOTALL)

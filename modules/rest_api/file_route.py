@@ -13,9 +13,10 @@ from fastapi.responses import FileResponse
 from modules.application.app import App
 from modules.application.settings_rules import FOLDERS
 from modules.files.resolver import allowed
+from modules.imaging.formats import SHOWN_SUFFIXES
 from modules.rest_api.routes import Access, Routes
 
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
+PICTURES = frozenset(SHOWN_SUFFIXES)
 EXTENSION_FILES = PICTURES | {".svg", ".js", ".mjs", ".css", ".json", ".csv", ".txt", ".yml", ".yaml", ".woff", ".woff2", ".ttf", ".mp3", ".ogg", ".wav"}
 """An .svg may hold a script, which runs nowhere: as a picture none does, and who opens the file alone is answered under the gate's "sandbox"."""
 NOTES = frozenset({".txt", ".json", ".csv"})
