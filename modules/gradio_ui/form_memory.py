@@ -27,7 +27,7 @@ def wire_form_memory(tab: str, form: Form, overrides: gr.Dropdown | None) -> Non
 
     answer = bridge_text(f"restored_{tab}_form")        # not named as the tab's own fields are, which are remembered
     answered = button.click(restore, inputs=[remembered], outputs=[answer], js=f"() => [webui.takeFormChanges('{tab}')]", **QUICK)
-    answered.then(None, inputs=[answer], outputs=components, js="(answer) => webui.untouched(answer)", **QUICK)
+    answered.then(None, inputs=[answer], outputs=components, js=f"(answer) => webui.untouched({tab!r}, answer)", **QUICK)
 
 
 def restored(components: list[Component], text: str, chips: Component | None) -> list[Any]:

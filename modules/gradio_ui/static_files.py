@@ -28,6 +28,7 @@ SCRIPTS = (
     "elements.js",
     "progressbar.js",
     "gallery.js",
+    "early_clicks.js",
     "jobs.js",
     "canvas_icons.js",
     "canvas_upload.js",

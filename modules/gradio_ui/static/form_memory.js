@@ -72,6 +72,7 @@ webui.restoreForm = function(tab, seen = new Set()) {
     }
     if (Object.keys(changes).length > 0) {
         webui.formChanges[tab] = {...webui.formChanges[tab], ...changes};
+        webui.restoreBegins(tab);
         webui.find(`#${tab}_restore_form`).click();
     }
 };
@@ -98,7 +99,10 @@ webui.noteTouched = function(event) {
 };
 
 // An answer of the server as updates of the fields: [elem_id, update] for each one that gets its value back. Those that were touched stay.
-webui.untouched = (answer) => JSON.parse(answer).map((each) => each && !webui.touchedFields.has(each[0]) ? each[1] : {__type__: "update"});
+webui.untouched = function(tab, answer) {
+    webui.restoreEnded(tab);
+    return JSON.parse(answer).map((each) => each && !webui.touchedFields.has(each[0]) ? each[1] : {__type__: "update"});
+};
 
 for (const kind of ["input", "change", "mousedown"]) {
     document.addEventListener(kind, webui.noteTouched, {capture: true, passive: true});

@@ -29,11 +29,11 @@ webui.generateAnew = function(tab) {
     if (jobs?.sentHere.has(first) && uiElementIsVisible(document.getElementById(`${tab}_interrupt`))) {
         jobs.interrupt(first);
     }
-    return webui.pressIfShown(`${tab}_generate`);
+    return webui.isEarly(tab) ? webui.keepForLater(tab) : webui.pressIfShown(`${tab}_generate`);
 };
 
 document.addEventListener("keydown", (event) => {
-    const tab = webui.ready && webui.generationTab();
+    const tab = webui.generationTab();
     if (!tab || event.isComposing) {
         return;
     }
