@@ -57,7 +57,7 @@ def add_extras_routes(routes: Routes) -> None:
         values = {name: getattr(body, name) for name in FIELDS}
         values |= {name: values[name] or "None" for name in ("upscaler_1", "upscaler_2")}      # clients leave a choice that was not made empty
         asked = ExtrasRequest.from_flat(values)
-        asked = asked.changed({"show_extras_results": True})    # the answer is the result; "show" was for the page
+        asked = asked.changed({"show_extras_results": True})    # A1111 reads it for a folder of the server alone: clients send false and wait for the picture
         job = await run_in_threadpool(submit, app, asked, sources, source="api", save=False, user=user)
         await finished(job)
         return outcome_of(job)
@@ -68,7 +68,7 @@ def add_extras_routes(routes: Routes) -> None:
             raise InvalidValue("image: there is no picture.", "Send a PNG, JPEG or WebP file in base64.", field="image")
         outcome = await run(body, [Source(data=await fetched(body.image))], user_of(asked))
         images = await run_in_threadpool(lambda: list(encoded_pictures(app, outcome)))
-        return {"html_info": outcome.info.get("html_info", ""), "image": images[0] if images and body.show_extras_results is not False else None}
+        return {"html_info": outcome.info.get("html_info", ""), "image": images[0] if images else None}
 
     async def batch(asked: Request, body: BatchBody) -> dict[str, Any]:  # type: ignore[valid-type]
         """Many pictures, one after the other; one that cannot be read is left out."""
@@ -77,7 +77,7 @@ def add_extras_routes(routes: Routes) -> None:
         sources = [Source(name=each.name, data=await fetched(each.data)) for each in body.imageList]
         outcome = await run(body, sources, user_of(asked))
         images = await run_in_threadpool(lambda: list(encoded_pictures(app, outcome)))
-        return {"html_info": outcome.info.get("html_info", ""), "images": images if body.show_extras_results is not False else []}
+        return {"html_info": outcome.info.get("html_info", ""), "images": images}
 
     routes.add_route("/sdapi/v1/extra-single-image", single, methods=("POST",), model=ExtrasSingleImageResponse)
     routes.add_route("/sdapi/v1/extra-batch-images", batch, methods=("POST",), model=ExtrasBatchImagesResponse)

@@ -134,6 +134,6 @@ class ExtrasRequest(FlatRequest):
     crops: Crops = group(Crops)
     copies: Copies = group(Copies)
     show_results: bool = param(
-        True, label="Show result images", api_name="show_extras_results", widget=Checkbox(), description="Send the pictures back."
+        True, label="Show result images", api_name="show_extras_results", widget=Checkbox(), description="On the page, whether a folder's results are shown. Over the API pictures always come back."
     )
     upscale_first: bool = param(False, label="Upscale first", api_name="upscale_first", description="A1111 enlarges before it restores faces, whatever this says; so does this server.")

@@ -58,6 +58,14 @@ def post(server: RunningServer, route: str = "extra-single-image", **asked: Any)
     return answer.json()
 
 
+def test_the_picture_comes_whatever_show_extras_results_says(server: RunningServer) -> None:
+    """Photoshop's plugin and other programs send false or 0, and A1111 answers with the picture."""
+    asked = {"upscaler_1": "Nearest", "upscaling_resize": 2, "show_extras_results": False}
+    assert received(post(server, image=sent(gradient()), **asked)["image"]).size == (80, 48)
+    assert [received(each).size for each in post(server, "extra-batch-images", imageList=[{"data": sent(gradient()), "name": "a.png"}], **asked)["images"]] == [(80, 48)]
+
+
+
 @pytest.mark.parametrize("golden", [case for case in cases() if case.name.startswith("extras-")], ids=str)
 def test_the_answer_is_a1111s(server: RunningServer, golden: Case) -> None:
     body = post(server, **golden.request)
