@@ -43,7 +43,7 @@ class Hires:
         accepts=(0, 1000),
     )
     scale: float = param(
-        2.0, label="Upscale by", api_name="hr_scale", infotext="Hires upscale", widget=Slider(1.0, 4.0, 0.05), accepts=(0.05, 16.0)
+        2.0, label="Upscale by", api_name="hr_scale", infotext="Hires upscale", widget=Slider(1.0, 4.0, 0.05), accepts=(0.0, 16.0)
     )
     resize_width: int = param(
         0,

@@ -110,6 +110,7 @@ class Seed:
         infotext="Variation seed strength",
         axis="Var. strength",
         widget=Slider(0.0, 1.0, 0.01),
+        accepts=(-1.0, 1.0),    # A1111 goes the other way below 0, and programs send -1 as they do for the seed
     )
     resize_from_width: int = param(
         -1,

@@ -100,6 +100,9 @@ def check_together(request: Any) -> None:
     hires = request.hires if isinstance(request, Txt2ImgRequest) else None
     if hires is None or not hires.enabled or hires.resize_width or hires.resize_height:
         return
+    if hires.scale < 0.05:          # 0 is what programs send that name a size instead, or want none of it
+        raise InvalidValue(f"Upscale by (hr_scale) cannot be {hires.scale:g}: it must be between 0.05 and 16.",
+                           "Raise it, or name a size with hr_resize_x and hr_resize_y.", field="hr_scale")
     longest = max(request.size.width, request.size.height) * hires.scale
     if longest > HIRES_SIDE_LIMIT:
         raise InvalidValue(

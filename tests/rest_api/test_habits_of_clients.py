@@ -78,6 +78,17 @@ def test_empty_texts_and_nulls_mean_as_usual(fake_server: RunningServer, fake_en
         assert usual.status_code == 200 and "Clip skip" not in json.loads(usual.json()["info"])["infotexts"][0]
 
 
+def test_numbers_that_mean_nothing_here_are_no_mistake(kept_server: RunningServer) -> None:
+    """Programs send every number that they know: 0 where a size is named or no second pass is asked for, -1 as for the seed."""
+    assert post(kept_server, hr_scale=0).status_code == 200
+    sized = post(kept_server, enable_hr=True, hr_scale=0, hr_resize_x=96, hr_resize_y=128)
+    assert sized.status_code == 200 and "Hires resize: 96x128" in json.loads(sized.json()["info"])["infotexts"][0]
+    refused = post(kept_server, enable_hr=True, hr_scale=0)
+    assert refused.status_code == 422 and "hr_scale" in refused.json()["detail"] and "hr_resize_x" in refused.json()["detail"]
+    turned = post(kept_server, subseed=4, subseed_strength=-1)
+    assert turned.status_code == 200 and "Variation seed: 4, Variation seed strength: -1" in json.loads(turned.json()["info"])["infotexts"][0]
+
+
 @pytest.mark.parametrize("with_scripts", [True, False])
 def test_a_request_copied_from_a1111s_page_names_all_of_its_scripts(fake_server: RunningServer, with_scripts: bool) -> None:
     scripts: dict[str, Any] = {"Comments": {"args": []}, "Extra options": {"args": []}, "Hypertile": {"args": []}}
