@@ -24,6 +24,12 @@ log = logging.getLogger(__name__)
 
 # Gradio's editor of programs, its monitor and its links to stored pages: each of them answers to "not switched on", or should not be reached at all
 CLOSED = re.compile(r"/+(gradio_api/+)?(dev/|(undo-)?vibe-|monitoring|deep_link|profiling/|runs/?$|run-history/|proxy=)", re.IGNORECASE)
+# what programs made for A1111's page still call, by the places its functions had in Gradio 3
+OF_GRADIO_3 = re.compile(r"/+((run|api)/+[^/]+|info|api|queue/+(join|push|data|status)|reset|upload)/*", re.IGNORECASE)
+GRADIO_3_IS_GONE = (
+    "This is an address of Gradio 3, which this page is not made with. Programs draw through POST /sdapi/v1/txt2img and /sdapi/v1/img2img, "
+    "which --api opens and /docs describes; what Gradio's own clients can call stands at /gradio_api/info."
+)
 _FILE = re.compile(r"/+gradio_api/+file[=/](.*)", re.IGNORECASE | re.DOTALL)
 _NOT_WRITTEN = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EROFS)
 _NEVER = frozenset(
@@ -43,6 +49,9 @@ class GradioGate:
             asked = _FILE.match(path)
             if CLOSED.match(path):
                 await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
+                return
+            if OF_GRADIO_3.fullmatch(path):
+                await JSONResponse({"detail": GRADIO_3_IS_GONE}, 404)(scope, receive, send)
                 return
             if asked and not is_shown(asked[1], self.app.get_blocks().allowed_paths):
                 await JSONResponse({"detail": "File not allowed."}, 403)(scope, receive, send)
