@@ -22,6 +22,7 @@ PLACEHOLDER = "{prompt}"
 _COLUMNS = ("name", "prompt", "negative_prompt")
 _SEPARATORS = (",", ";", "\t")      # ours is the first; spreadsheets write the second in many countries, the third as "Unicode text"
 LONGEST = 10_000_000            # characters of a prompt with its styles
+_LONGEST_NAME = 200            # characters that the first of three cells may have where no heading says that it is a name
 _LARGEST = 32 * 2**20          # bytes of a file; reading more would hold up every start
 _changing = threading.Lock()     # between reading a file and writing it again nobody else does so
 _FIELD_LIMIT = 10_000_000       # characters; csv's own limit of 131,072 is below what people paste
@@ -190,9 +191,25 @@ def _parse(text: str) -> tuple[list[dict[str, str]], list[str]]:
         if not text.strip() or ("name" in columns and ("prompt" in columns or "text" in columns)):
             break
     else:
-        raise ValueError("it needs the columns name, prompt, negative_prompt")
+        return _without_heading(text), list(_COLUMNS)
     more = [column for column in columns if column and column not in (*_COLUMNS, "text")]
     return [_whole(row, more) for row in reader], [*_COLUMNS, *more]
+
+
+def _without_heading(text: str) -> list[dict[str, str]]:
+    """The rows of a table whose first line is a style already, as people write one by hand: three cells in each, the first a name of its own. Raises ValueError."""
+    for separator in _SEPARATORS:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, delimiter=separator, strict=True) if row]
+        if rows and rows[0][0].lower() == "name":       # a heading in other words than ours
+            rows = rows[1:]
+        names = [row[0].strip() for row in rows]
+        if {len(row) for row in rows} == {len(_COLUMNS)} and len(set(names)) == len(names) and all(_is_name(name) for name in names):
+            return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    raise ValueError("it needs the columns name, prompt, negative_prompt")
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_NAME and text.isprintable() and not text.startswith(("<", "{"))
 
 
 def _whole(row: Mapping[str, str | None], more: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from modules.engine.extra_networks import LoraRequest, lora_requests, take_out_b
 from modules.engine.prompt_cleaning import clean_text
 from modules.engine.prompt_comments import strip_comments
 from modules.engine.prompt_tokens import prompt_tokenizer
-from modules.engine.styles import Style, apply_styles, change_style, find_styles, merge_style, read_styles
+from modules.engine.styles import Style, apply_styles, change_style, find_styles, merge_style, read_styles, set_aside_damaged
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,23 @@ def test_old_and_odd_style_files_are_read(tmp_path):
     bad.write_bytes(b"\xff\xfe\x00")
     found = read_styles([tmp_path / "none.csv", old, odd, bad])
     assert {name: (style.prompt, style.path) for name, style in found.items()} == {"a": ("b", old), "c": ("d", odd)}
+
+
+@pytest.mark.parametrize("heading", ["", "Name,Prompt,Negative prompt\n"])
+def test_a_style_file_without_our_heading_is_read_and_gets_it(tmp_path, heading):
+    path = tmp_path / "styles.csv"
+    path.write_text(heading + 'ink,"{prompt}, ink, paper",photo\n\nglow,glowing,\n')
+    assert [(style.name, style.prompt, style.negative_prompt) for style in read_styles([path]).values()] == [("ink", "{prompt}, ink, paper", "photo"), ("glow", "glowing", "")]
+    change_style(path, "new", Style(name="new", prompt="n"))
+    assert path.read_text(encoding="utf-8-sig").split("\n")[0].strip() == "name,prompt,negative_prompt"
+    assert list(read_styles([path])) == ["ink", "glow", "new"]
+
+
+@pytest.mark.parametrize("text", ["a cat, sitting, on a mat\na dog, running\n", "same,a,b\nsame,c,d\n", "<p>a,b,c</p>\n", "one\ntwo\n", ",a,b\n"])
+def test_what_may_be_anything_is_no_style_file(tmp_path, text):
+    path = tmp_path / "styles.csv"
+    path.write_text(text)
+    assert set_aside_damaged([path]) and read_styles([path]) == {}
 
 
 def test_applied_styles_are_found_again():
