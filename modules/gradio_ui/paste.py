@@ -48,6 +48,11 @@ class Paster:
         """Updates for the override chips, then for all fields, then words for static/form_tools.js (``told``). An empty text stands for the last picture's."""
         return self.from_picture((text or "").strip() or self._last_infotext())
 
+    def from_shown_picture(self, text: str) -> list[Any]:
+        """As ``from_picture``, for a button that sends nothing else: an empty text is told."""
+        updates = self.from_picture(text)
+        return updates if (text or "").strip() else [*updates[:-1], said("This picture carries no generation parameters: the fields stay as they are.")]
+
     def from_picture(self, text: str, *, only: Container[str] | None = None, without: Container[str] = ()) -> list[Any]:
         """As ``from_text``; an empty text changes nothing.
 
@@ -187,11 +192,15 @@ class Paster:
 
 
 def told(missing: Mapping[str, str]) -> Any:
-    """An update of the text by which the page is told what of a pasted text is not here. The time makes the same words new to Gradio."""
+    """An update of the text by which the page is told what of a pasted text is not here."""
     if not missing:
         return gr.skip()
     named = ", ".join(f"{key} {shortened(text)!r}" for key, text in missing.items())
-    words = f"Not here: {named}. What stood there stays."
+    return said(f"Not here: {named}. What stood there stays.")
+
+
+def said(words: str) -> Any:
+    """An update of the text by which the page shows a message. The time makes the same words new to Gradio."""
     return gr.update(value=json.dumps({"words": words, "at": time.time()}))
 
 

@@ -40,7 +40,7 @@ def build_png_info_tab(txt2img: GenerationTab, img2img: GenerationTab) -> None:
     image.change(lambda sent: picture_info(sent and sent["path"]), inputs=[image], outputs=[shown, text], preprocess=False, **QUICK)
     picture = "webui.shownPicture('pnginfo_image')"
     buttons["txt2img"].click(
-        txt2img.paster.from_text,
+        txt2img.paster.from_shown_picture,  # the paste button would take the last generation for an empty text
         inputs=[text],
         outputs=txt2img.pasted,
         js="(text) => { webui.showTab('tab_txt2img'); return [text]; }",

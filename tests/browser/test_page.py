@@ -213,6 +213,14 @@ def test_png_info_reads_a_picture_and_sends_it_to_txt2img(open_visit: Visit, tmp
     values = {name: browser.value(f"txt2img_{name}") for name in ("neg_prompt", "steps", "sampling", "scheduler", "cfg_scale", "seed", "width", "height")}
     assert values == {"neg_prompt": "dog", "steps": "9", "sampling": "Euler a", "scheduler": "Karras", "cfg_scale": "4.5", "seed": "31", "width": "96", "height": "128"}
     assert "Clip skip: 2" in browser.page.inner_text("#txt2img_override_settings")
+    Image.new("RGB", (8, 8)).save(picture)
+    browser.page.click("#tab_pnginfo-button")
+    browser.page.click("#pnginfo_image button[aria-label*=emove]")
+    browser.page.set_input_files("#pnginfo_image input[type=file]", picture)
+    browser.page.wait_for_function("document.querySelector('#html_info_pnginfo').innerText.includes('Nothing found') && !webui.field('pnginfo_generation_info').value")
+    browser.page.click("#txt2img_tab")
+    browser.page.wait_for_selector(".webui-toast:has-text('no generation parameters')")
+    assert (browser.value("txt2img_prompt"), browser.value("txt2img_steps")) == ("a pasted cat", "9"), "not the last generation's, which is another picture's"
 
 
 @pytest.mark.long
