@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mimetypes
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from modules.imaging.base64_codec import decode_bytes, open_image
 from modules.imaging.metadata import png_bytes, read_infotext_from
 from modules.library.card import find_preview, read_card
 from modules.library.card_edit import save_card, save_preview
+from modules.library.training_tags import training_tags
 from modules.rest_api.file_route import PICTURES
 from modules.rest_api.network_cards import card_html
 from modules.rest_api.routes import Access, Routes
-from modules.schema.errors import InvalidValue
+from modules.schema.errors import CannotLoad, InvalidValue
 
 MOST_CARDS = 500
+MOST_TAGS = 24  # as many as A1111's dialog shows
 _LONGEST_METADATA = 2_000_000  # characters shown of one file's metadata
 _KEEP = {"Cache-Control": "private, max-age=3600"}
 
@@ -96,7 +99,8 @@ def add_network_routes(routes: Routes) -> None:
         """What the user wrote about a card, and facts about its file."""
         kind, item, path = _found(app, page, name)
         vaes = [vae.path.name for vae in app.catalogue.vaes()] if kind.name == "checkpoints" else []
-        return {**_user_metadata(kind, item, path), "vaes": vaes, "samplers": [each.name for each in samplers()], "schedulers": [each.label for each in schedules()]}
+        return {**_user_metadata(kind, item, path), "vaes": vaes, "samplers": [each.name for each in samplers()], "schedulers": [each.label for each in schedules()],
+                "tags": training_tags(_texts(path), MOST_TAGS) if kind.name == "lora" else []}
 
     def save_user_metadata(body: UserMetadata) -> dict[str, str]:
         """Keep it beside the file; answers with the card as it looks now."""
@@ -156,6 +160,14 @@ def _user_metadata(kind: NetworkPage, item: NetworkItem, path: Path) -> dict[str
         "preview": kind.face(item).preview,
         "has_own_preview": find_preview(path) is not None,
     }
+
+
+def _texts(path: Path) -> Mapping[str, str]:
+    """Of a file's header; none where it cannot be read, for what the user wrote can be changed all the same."""
+    try:
+        return header_texts(path)
+    except CannotLoad:
+        return {}
 
 
 def _unpacked(text: str) -> Any:

@@ -73,6 +73,22 @@ def test_what_is_written_in_the_dialog_is_kept(cards_page: Visit, fake_page: Fak
     assert cards_page.value("txt2img_prompt").endswith("<lora:net_0002:0.6> glowing")
 
 
+def test_what_a_lora_was_trained_with_is_clicked_into_its_activation_text(cards_page: Visit, fake_page: FakePage) -> None:
+    page = cards_page.page
+    network(fake_page.app.catalogue.roots.loras[0].folder / "part0" / "net_0003.safetensors", ss_tag_frequency='{"1_a": {"red hat": 7, "<b>x</b>": 2}}')
+    card = page.locator("#txt2img_lora_cards .card").nth(3)
+    card.hover()
+    card.locator(".edit-button").click()
+    page.wait_for_selector("dialog .training-tags button")
+    page.fill("dialog [name=activation_text]", "glowing")
+    for tag in ("red hat", "<b>x</b>", "red hat"):
+        page.get_by_role("button", name=tag).click()
+    assert page.input_value("dialog [name=activation_text]") == "glowing, <b>x</b>"
+    assert page.locator("dialog .training-tags [aria-pressed=true]").all_inner_texts() == ["<b>x</b>"]
+    page.click("dialog .dialog-close")
+    page.wait_for_selector("dialog", state="detached")
+
+
 def test_an_empty_page_says_where_files_belong(cards_page: Visit, fake_page: FakePage) -> None:
     page = cards_page.page
     page.click("#txt2img_textual_inversion-button")

@@ -116,6 +116,7 @@ def test_what_the_user_writes_is_kept_beside_the_file(server: RunningServer, tmp
     assert kept["civitai"] == 7 and kept["activation text"] == "word"
     shown = get(server, "user-metadata", page="lora", name="two").json()
     assert {key: shown[key] for key in values} == values
+    assert [get(server, "user-metadata", page="lora", name=name).json()["tags"] for name in ("one", "two")] == [[["cat", 3]], []]
     wrong = server.client.post("/sd_extra_networks/user-metadata", json={"page": "lora", "name": "two", "values": {"preferred_weight": "x"}})
     assert wrong.status_code == 422
 

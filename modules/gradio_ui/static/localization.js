@@ -18,7 +18,7 @@ const ignore_ids_for_localization = {
 webui.WITHOUT_LETTERS = /^[\s\d.,:;%/×x+\-–()[\]|]*$/;
 webui.ONLY_PICTURES = /^[\p{Extended_Pictographic}\p{Emoji_Component}\s]+$/u;
 // What users wrote, and values that are read back from the page.
-webui.NOT_TRANSLATED = "textarea, script, style, svg, pre, code, .token, .infotext-text, .card .name, .card .description, .search_terms, .webui-toast, .card-head dd, .extra-network-folders, #licenses, #ui_defaults_result";
+webui.NOT_TRANSLATED = "textarea, script, style, svg, pre, code, .token, .infotext-text, .card .name, .card .description, .search_terms, .webui-toast, .card-head dd, .training-tags, .extra-network-folders, #licenses, #ui_defaults_result";
 
 webui.originalTexts = new Map();
 

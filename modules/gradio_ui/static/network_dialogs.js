@@ -144,6 +144,9 @@ webui.networks.edit = async function(tab, page, name) {
     form.method = "dialog";
     const fields = webui.CARD_FIELDS.filter((spec) => !spec.page || spec.page === page);
     form.append(webui.networks.cardHead(card), ...fields.map((spec) => webui.networks.field(spec, card, `${start}_${spec.name}`)));
+    if (card.tags?.length) {
+        form.elements.activation_text.closest("label").after(webui.networks.trainingTags(card.tags, form.elements.activation_text));
+    }
     const buttons = document.createElement("footer");
     const preview = webui.dialogButton("Replace preview", "The picture chosen in the gallery becomes this card's");
     const save = webui.dialogButton("Save", "", "primary");
@@ -169,6 +172,30 @@ webui.networks.edit = async function(tab, page, name) {
             webui.toast(error.message, "error");
         }
     });
+};
+
+// What the file was trained with; a click puts a tag into `input`, or takes it out again. tags: [words, how often] each.
+webui.networks.trainingTags = function(tags, input) {
+    const written = () => input.value.split(",").map((each) => each.trim()).filter(Boolean);
+    const list = document.createElement("div");
+    list.className = "training-tags";
+    list.setAttribute("role", "group");
+    list.setAttribute("aria-label", "Training dataset tags");
+    const buttons = tags.map(([words, count]) => {
+        const button = webui.dialogButton(words, `In ${count} captions of its training: a click writes it into the activation text, or takes it out`);
+        button.dataset.count = count;
+        button.addEventListener("click", () => {
+            const now = written();
+            input.value = (now.includes(words) ? now.filter((each) => each !== words) : [...now, words]).join(", ");
+            show();
+        });
+        return button;
+    });
+    const show = () => buttons.forEach((button, number) => button.setAttribute("aria-pressed", written().includes(tags[number][0])));
+    input.addEventListener("input", show);
+    show();
+    list.append(...buttons);
+    return list;
 };
 
 webui.networks.valueOf = (spec, input) => (spec.kind === "number" ? Number(input.value) || 0 : input.value);
