@@ -159,6 +159,13 @@ def test_an_empty_text_is_no_picture_and_no_mask(app: Any) -> None:
         assert pixels(made(app, {**unit, **empty})) == usual
 
 
+def test_a_field_may_be_given_under_both_of_its_names_if_it_is_the_same(app: Any) -> None:
+    """As GIMP's plugin sends its units; two that differ stay refused (bad-alias-conflict)."""
+    image = in_base64(drawing(0))
+    unit = {"image": image, "guidance_end": 0.5, "low_vram": False, "save_detected_map": False}
+    assert pixels(made(app, {**unit, "guidance": 0.5, "lowvram": False, "input_image": image})) == pixels(made(app, unit))
+
+
 def test_what_stands_in_the_pages_fields_is_a_unit_that_other_scripts_can_switch_off(app: Any) -> None:
     from internal_controlnet.external_code import ControlNetUnit, settle
     from internal_controlnet.panel_values import PAGE_FIELDS

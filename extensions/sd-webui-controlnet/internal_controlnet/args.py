@@ -98,7 +98,7 @@ class ControlNetUnit:
         given = dict(values)
         for alias, name in ALIASES.items():
             if alias in given:
-                if name in given:
+                if name in given and given[name] != given[alias]:       # GIMP's plugin sends both, and means one
                     raise ControlRefused(f"Both {alias!r} and {name!r} are given, and they are one field.", f"Send {name!r} only.", field=name)
                 given[name] = given[alias]
         if given.get("mask_image") is not None:
