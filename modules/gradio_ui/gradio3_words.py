@@ -50,7 +50,7 @@ def install(*more: type[Block]) -> None:
     _teach_telling()
     _keep_positions()
     _put_tabs_first()
-    for kind in (gr.Dropdown, gr.Radio, gr.CheckboxGroup):
+    for kind in (gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Slider):
         _take_any_value(kind)
     _add_old_names()
 
@@ -329,8 +329,8 @@ def _add_old_methods(cls: type[Block]) -> None:
         cls.edit = cls.change  # type: ignore[attr-defined]
 
 
-def _take_any_value(cls: type[gr.Dropdown | gr.Radio | gr.CheckboxGroup]) -> None:
-    """Gradio 3 handed on a value that was not among the choices: they may have been changed by script, or in another tab."""
+def _take_any_value(cls: type[gr.Dropdown | gr.Radio | gr.CheckboxGroup | gr.Slider]) -> None:
+    """Gradio 3 handed on a value that was not among the choices: they may have been changed by script, or in another tab. Nor did a slider ask for its ends."""
     original: Any = cls.preprocess
 
     @functools.wraps(original)
@@ -338,7 +338,7 @@ def _take_any_value(cls: type[gr.Dropdown | gr.Radio | gr.CheckboxGroup]) -> Non
         try:
             return original(self, payload)
         except gr.Error:
-            return payload if self.type == "value" else None
+            return payload if getattr(self, "type", "value") == "value" else None
 
     cls.preprocess = preprocess  # type: ignore[method-assign]
 

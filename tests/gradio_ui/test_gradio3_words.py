@@ -173,6 +173,13 @@ def test_a_text_field_without_a_value_is_empty() -> None:
     assert [each.value for each in fields] == ["", "", "y", None]
 
 
+def test_a_slider_hands_on_what_lies_beyond_its_ends() -> None:
+    """As in Gradio 3: infinite-zoom's number of doubled frames begins at 0, below its minimum, and no click on its Generate got through."""
+    with gr.Blocks():
+        slider = gr.Slider(minimum=1, maximum=64, value=0, step=1, label="Frames")
+    assert (slider.preprocess(0), slider.preprocess(65), slider.preprocess(7)) == (0, 65, 7)
+
+
 def test_a_label_without_words_shows_none() -> None:
     """Gradio 6 writes the kind of a field there: "Textbox", "Radio"."""
     with gr.Blocks():
