@@ -23,6 +23,7 @@ from modules.gradio_ui.param_component import Choices, build_component, choices_
 from modules.gradio_ui.setting_changes import store_settings
 from modules.gradio_ui.ui_config import UiConfig
 from modules.library.model_file import ModelFile
+from modules.schema.errors import NoCheckpoint, UnknownName
 from modules.schema.setting import Setting
 from modules.schema.widgets import Dropdown, Hidden
 
@@ -104,7 +105,7 @@ def wire_quicksettings(
         elif each.refresh is not None:
             found = each.refresh.click(
                 _checkpoint_refresher(app, each.setting, choices, ui_config, [form.table.tab for form in forms], following),
-                inputs=size, outputs=[each.component, *(component for component, _ in following), *size], **QUICK)
+                inputs=[each.component, *size], outputs=[each.component, *(component for component, _ in following), *size], **QUICK)
             found.then(None, js="() => { webui.renewNotices(); }", **QUICK)
     store = _checkpoint_storer(app, ui_config, [form.table.tab for form in forms], following)
     _wire_card_choice(app, row, store, inputs=size, outputs=[answer, *(component for component, _ in following), *size])
@@ -207,8 +208,8 @@ def _checkpoint_refresher(
 ) -> Callable[..., list[Any]]:
     """The first checkpoint that is there, or another in the place of one that is gone, is then chosen by itself."""
 
-    def refresh(*sizes: int) -> list[Any]:
-        former = chosen_checkpoint(app)
+    def refresh(shown: str | None, *sizes: int) -> list[Any]:
+        former = _shown_checkpoint(app, shown)
         app.catalogue.refresh()
         return [fresh(app, setting, choices), *_moved_along(app, former, ui_config, tabs, sizes, following)]
 
@@ -230,6 +231,14 @@ def _sizes_of(model: ModelFile | None, ui_config: UiConfig, tabs: Sequence[str],
         untouched = tuple(shown[2 * index : 2 * index + 2]) == before and after != before
         updates += after if untouched else (gr.skip(), gr.skip())
     return updates
+
+
+def _shown_checkpoint(app: App, shown: str | None) -> ModelFile | None:
+    """The checkpoint that a page shows; None for one that is gone. Not the chosen one: the list may have been made anew since, for somebody else."""
+    try:
+        return app.catalogue.find_checkpoint(_full_title(app, shown)) if shown else None
+    except (NoCheckpoint, UnknownName):
+        return None
 
 
 def _full_title(app: App, shown: str) -> str:

@@ -391,7 +391,7 @@ def test_the_first_checkpoint_is_taken_up_by_the_refresh_button(fake_page: FakeP
         browser.page.click("#refresh_sd_model_checkpoint")
         browser.page.wait_for_selector("#webui_notices", state="detached")
         assert browser.page.input_value("#setting_sd_model_checkpoint input").startswith("small")
-        assert [browser.value(f"txt2img_{side}") for side in ("width", "height")] == ["96", "96"]
+        browser.page.wait_for_function("['width', 'height'].every((side) => webui.field(`txt2img_${side}`).value === '96')")
     finally:
         small.unlink(missing_ok=True)
         for each in others:
