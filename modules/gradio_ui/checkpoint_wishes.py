@@ -35,5 +35,5 @@ def wire_wishes(app: App, forms: Sequence[Form], answer: gr.Textbox) -> None:
         stored = store_settings(app, {_CLIP_SKIP: values["clip_skip"]} if "clip_skip" in values else {})
         return [stored, *(gr.update(value=values[name]) if name in values else gr.skip() for _, name in places)]
 
-    applied = button.click(apply, inputs=[asked], outputs=[answer, *(component for component, _ in places)], js="() => [webui.takeWishes()]", **QUICK)
+    applied = button.click(apply, inputs=[asked], outputs=[answer, *(component for component, _ in places)], js="() => { webui.settingSent(); return [webui.takeWishes()]; }", **QUICK)
     applied.then(None, inputs=[answer], js=TOLD, **QUICK)

@@ -15,7 +15,7 @@ from gradio.context import Context
 from modules.application.app import App
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint, start_size, wire_checkpoint_fields
 from modules.gradio_ui.components import bridge_button, bridge_text
-from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.events import QUICK, fill_on_click
 from modules.gradio_ui.extra_options import build_extra_options
 from modules.gradio_ui.form import Form, nothing_more
 from modules.gradio_ui.form_builder import FormBuilder
@@ -98,7 +98,7 @@ def build_generation_tab(
     told.change(None, inputs=[told], js="(said) => { webui.tellPasted(said); }", **QUICK)
     pasted: list[Component] = [overrides, *form.components, told]
     wire_submit(tab, Submitter(app=app, form=form, files=files, send=send), overrides=overrides, toprow=toprow, output=output)
-    toprow.paste.click(paster.from_text, inputs=[toprow.counters[0].prompt], outputs=pasted, **QUICK)
+    fill_on_click(toprow.paste, tab, paster.from_text, inputs=[toprow.counters[0].prompt], outputs=pasted)
     wire_form_memory(tab, form, overrides)
     wire_result_buttons(app, tab, output, files)
     wire_checkpoint_fields(app, Context.root_block, builder)

@@ -20,6 +20,7 @@ from modules.a1111.infotext_names import (
     register_paste_params_button,
     registered_param_bindings,
 )
+from modules.gradio_ui.events import fill_on_click
 
 log = logging.getLogger(__name__)
 _TITLES = {"txt2img": "Send to txt2img", "img2img": "Send to img2img", "inpaint": "Send to inpaint", "extras": "Send to extras"}
@@ -56,7 +57,7 @@ def connect_paste_params_buttons(tabs: Mapping[str, Any] | None = None) -> None:
         if binding.source_image_component is not None and picture is not None:
             binding.paste_button.click(fn=image_from_url_text, inputs=[binding.source_image_component], outputs=[picture])
         if binding.source_text_component is not None and known is not None:
-            binding.paste_button.click(fn=known.paster.from_text, inputs=[binding.source_text_component], outputs=known.pasted)
+            fill_on_click(binding.paste_button, goal, known.paster.from_text, inputs=[binding.source_text_component], outputs=known.pasted)
         elif binding.source_text_component is not None and goal in paste_fields:
             connect_paste(binding.paste_button, paste_fields[goal]["fields"], binding.source_text_component, None, goal)
         binding.paste_button.click(fn=None, js=f"() => {{ const go = window['switch_to_{binding.tabname}']; if (go) go(); }}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 from modules.gradio_ui.components import bridge_text
-from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.events import QUICK, fill_on_click
 from modules.gradio_ui.generation_tab import GenerationTab
 from modules.gradio_ui.send_to import wire_send
 from modules.imaging.metadata import read_infotext_from
@@ -39,12 +39,13 @@ def build_png_info_tab(txt2img: GenerationTab, img2img: GenerationTab) -> None:
     # without preprocessing: Gradio's own fails without a word on what is no picture
     image.change(lambda sent: picture_info(sent and sent["path"]), inputs=[image], outputs=[shown, text], preprocess=False, **QUICK)
     picture = "webui.shownPicture('pnginfo_image')"
-    buttons["txt2img"].click(
+    fill_on_click(
+        buttons["txt2img"],
+        txt2img.name,
         txt2img.paster.from_shown_picture,  # the paste button would take the last generation for an empty text
         inputs=[text],
         outputs=txt2img.pasted,
         js="(text) => { webui.showTab('tab_txt2img'); return [text]; }",
-        **QUICK,
     )
     for goal in ("img2img", "inpaint"):
         wire_send(buttons[goal], goal, img2img, text, picture)

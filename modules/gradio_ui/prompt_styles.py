@@ -10,7 +10,7 @@ import gradio as gr
 from modules.application.app import App
 from modules.application.paths import styles_files
 from modules.engine.styles import Style, apply_styles, read_styles
-from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.events import QUICK, fill_on_click
 from modules.gradio_ui.form import Form
 
 if TYPE_CHECKING:
@@ -34,5 +34,5 @@ def wire_styles(app: App, form: Form, toprow: Toprow) -> None:
         names = list(known_styles(app))
         return gr.update(choices=names, value=[each for each in chosen or () if each in names])
 
-    toprow.style_apply.click(write_into_prompts, inputs=fields, outputs=fields, **QUICK)
+    fill_on_click(toprow.style_apply, form.table.tab, write_into_prompts, inputs=fields, outputs=fields)
     toprow.styles_refresh.click(refresh, inputs=[fields[2]], outputs=[fields[2]], **QUICK)

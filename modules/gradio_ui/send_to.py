@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import gradio as gr
 
-from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.events import QUICK, fill_on_click
 from modules.gradio_ui.generation_tab import GenerationTab
 from modules.gradio_ui.output_panel import OutputPanel
 
@@ -35,8 +35,8 @@ def wire_send_buttons(txt2img: GenerationTab, img2img: GenerationTab, setting: C
         for goal in ("img2img", "inpaint"):
             js = f"() => webui.sendFromGallery('{tab.name}', '{goal}')"
             info = tab.output.chosen
-            tab.output.send[goal].click(
-                lambda text: img2img.paster.from_picture(text, only=carried()), inputs=[info], outputs=img2img.pasted, js=js, **QUICK
+            fill_on_click(
+                tab.output.send[goal], img2img.name, lambda text: img2img.paster.from_picture(text, only=carried()), inputs=[info], outputs=img2img.pasted, js=js
             )
         tab.output.send["extras"].click(None, js=f"() => {{ webui.sendFromGallery('{tab.name}', 'extras'); }}", **QUICK)
 
@@ -50,4 +50,4 @@ def wire_send(button: gr.Button, goal: str, tab: GenerationTab | None, text: gr.
         button.click(None, js=f"() => {{ webui.sendPicture({picture_js}, '{goal}'); }}", **QUICK)
         return
     js = f"(text) => {{ webui.sendPicture({picture_js}, '{goal}'); return [text]; }}"
-    button.click(partial(tab.paster.from_picture, without=SIZE), inputs=[text], outputs=tab.pasted, js=js, **QUICK)
+    fill_on_click(button, tab.name, partial(tab.paster.from_picture, without=SIZE), inputs=[text], outputs=tab.pasted, js=js)

@@ -14,7 +14,7 @@ from modules.application.paths import own_styles_file, styles_files
 from modules.engine.styles import Style, apply_styles, change_style, read_styles
 from modules.files.storage import StorageError
 from modules.gradio_ui.components import bridge_text, late, tool_button
-from modules.gradio_ui.events import QUICK
+from modules.gradio_ui.events import QUICK, fill_on_click
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.page_keys import not_kept
 
@@ -127,7 +127,7 @@ def wire_styles_editor(app: App, form: Form, toprow: Toprow, editor: StylesEdito
     toprow.styles_edit.click(opened, inputs=[main[2]], outputs=[editor.select, *own], **QUICK)
     editor.select.change(shelf.texts, inputs=[editor.select], outputs=own, **QUICK)
     editor.copy.click(lambda *texts: texts, inputs=main[:2], outputs=own, **QUICK)
-    editor.apply.click(applied, inputs=[editor.select, *main[:2]], outputs=main[:2], **QUICK)
+    fill_on_click(editor.apply, form.table.tab, applied, inputs=[editor.select, *main[:2]], outputs=main[:2])
     results = [editor.select, main[2], editor.said]
     for done in (
         editor.save.click(saved, inputs=[editor.select, *own, main[2]], outputs=results, **QUICK),

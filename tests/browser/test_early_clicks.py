@@ -1,12 +1,17 @@
-"""Generate, asked for before the page is ready: with many extensions a page takes seconds, and users do not."""
+"""Hands that are faster than the page, or than the line to the server: what was clicked is done, with what the user then sees."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.browser.conftest import FakePage, Visit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
@@ -36,3 +41,74 @@ def test_generate_waits_until_the_page_is_ready_and_its_fields_are_back(way: str
     assert browser.infotext().startswith("of before") and "Steps: 3" in browser.infotext()
     assert page.evaluate("webui.sentCount") == 1
     assert "waits" not in (page.get_attribute("#txt2img_generate", "class") or "")
+
+
+def test_buttons_clicked_before_the_page_is_ready_do_their_work_when_it_is(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    page = browser.page
+    browser.fill("of before", width=64, height=128)
+    page.add_init_script(WAITS_FOR_MORE)
+    page.reload()
+    page.wait_for_function(HAS_ITS_FIELDS)
+    for name in ("txt2img_res_switch_btn", "txt2img_prompt_history", "tab_extras-button"):
+        page.click(f"#{name}")
+    page.evaluate(MORE_COMES)
+    page.wait_for_selector("#tab_extras-button.selected")
+    page.wait_for_selector("dialog#prompt_history[open]")
+    page.wait_for_function("webui.field('txt2img_width').value === '128' && webui.field('txt2img_height').value === '64'")
+    assert page.locator("button.waits").count() == 0
+
+
+def test_who_types_on_while_the_page_is_reloaded_keeps_the_prompt(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    browser = visit(fake_page.url)
+    page = browser.page
+    browser.fill("half a", width=64, height=64, steps=3)
+    page.add_init_script(WAITS_FOR_MORE)
+    page.reload()
+    page.wait_for_function("document.querySelector('#txt2img_prompt textarea')?.value")
+    page.click("#txt2img_prompt textarea")
+    page.keyboard.press("End")
+    page.keyboard.type(" word")
+    page.evaluate(MORE_COMES)
+    page.wait_for_selector("html.webui-ready", state="attached")
+    page.keyboard.type(", and more")
+    page.click("#txt2img_generate")
+    page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    assert fake_page.engine.requests[-1].prompt == "half a word, and more"
+
+
+@contextmanager
+def slow_line(page: Page) -> Iterator[None]:
+    line = page.context.new_cdp_session(page)
+    line.send("Network.enable")
+    line.send("Network.emulateNetworkConditions", {"offline": False, "latency": 800, "downloadThroughput": -1, "uploadThroughput": -1})
+    yield
+    line.detach()
+
+
+def test_generate_right_after_a_paste_draws_what_was_pasted(fake_page: FakePage, open_visit: Visit) -> None:
+    page = open_visit.page
+    open_visit.fill("a pasted cat\nNegative prompt: dog\nSteps: 4, Sampler: Euler a, CFG scale: 5, Seed: 77, Size: 64x128")
+    before = page.evaluate("webui.sentCount")
+    with slow_line(page):
+        page.click("#paste")
+        page.click("#txt2img_generate")
+        page.wait_for_function(f"webui.sentCount > {before}")
+    open_visit.wait_idle()
+    request = fake_page.engine.requests[-1]
+    assert (request.prompt, request.negative_prompt, request.steps, request.width, request.height) == ("a pasted cat", "dog", 4, 64, 128)
+
+
+def test_generate_right_after_a_picture_was_sent_draws_from_it(fake_page: FakePage, open_visit: Visit) -> None:
+    page = open_visit.page
+    open_visit.generate("a sent cat", width=64, height=64, steps=3)
+    page.wait_for_selector("#txt2img_gallery img")
+    open_visit.wait_idle()
+    with slow_line(page):
+        page.click("#txt2img_send_to_img2img")
+        page.click("#tab_img2img-button")
+        open_visit.click_generate("img2img")
+    page.wait_for_function("webui.jobs.img2img.ids.length === 0")
+    request = fake_page.engine.requests[-1]
+    assert request.prompt == "a sent cat" and open_visit.toasts() == ""

@@ -1,44 +1,60 @@
-// Generate, clicked before the page is ready or before a reloaded page has its fields back, waits until then. With many extensions that takes
-// seconds, in which Gradio would drop the click without a word, or fields would be sent that are not the user's.
+// Clicks that come too early wait until they can be done: on any button before the page is ready, which with many extensions or a slow line takes seconds;
+// on Generate also while fields of its tab are on their way (a reloaded page's, a pasted text's, a sent picture), else others would be sent than the user sees a moment later.
 
-webui.restoringForms = new Set();  // tabs whose remembered fields have been asked for
-webui.restorePatience = 5000;      // ms; then what stands in the fields is sent
-webui.earlyTabs = new Set();       // where Generate waits
+webui.earlyClicks = [];     // the buttons, in order
+webui.fills = {};           // by tab: {what, until} of what is on its way to its fields
+webui.fillPatience = {fields: 5000, picture: 60000};  // ms; then what stands there is sent
 
-webui.isEarly = (tab) => !webui.ready || webui.restoringForms.has(tab);
+webui.isEarly = (tab) => !webui.ready || (webui.fills[tab] || []).some((fill) => fill.until > performance.now());
 
-webui.keepForLater = function(tab) {
-    webui.earlyTabs.add(tab);
-    document.getElementById(`${tab}_generate`).classList.add("waits");
+webui.isGenerate = (button) => button.matches(".generate-box > button[id$='_generate']");
+
+// What opens by Gradio alone, or at once; a file chooser opens for the user's own click only.
+webui.worksEarly = (button) => button.matches(".label-wrap, [role=tab], [aria-controls], dialog *") || button.querySelector("input[type=file]") !== null;
+
+webui.keepForLater = function(button) {
+    if (!webui.isGenerate(button) || !webui.earlyClicks.includes(button)) {  // impatient, and yet one job
+        webui.earlyClicks.push(button);
+        button.classList.add("waits");
+    }
     return true;
 };
 
 webui.releaseEarly = function() {
-    for (const tab of [...webui.earlyTabs].filter((each) => !webui.isEarly(each))) {
-        const button = document.getElementById(`${tab}_generate`);
-        webui.earlyTabs.delete(tab);
+    const tabOf = (button) => button.closest("#tabs > [id^=tab_]")?.id.replace("tab_", "");
+    const due = webui.earlyClicks.filter((button) => !webui.isEarly(tabOf(button)));
+    webui.earlyClicks = webui.earlyClicks.filter((button) => !due.includes(button));
+    for (const button of due) {
         button.classList.remove("waits");
         button.click();
     }
 };
 
-webui.restoreBegins = function(tab) {
-    webui.restoringForms.add(tab);
-    setTimeout(webui.restoreEnded, webui.restorePatience, tab);
+webui.fillBegins = function(tab, what = "fields") {
+    (webui.fills[tab] ||= []).push({what, until: performance.now() + webui.fillPatience[what]});
+    setTimeout(webui.releaseEarly, webui.fillPatience[what] + 50);
 };
 
 // Gradio takes over what it was given after this call.
-webui.restoreEnded = function(tab) {
-    webui.restoringForms.delete(tab);
-    setTimeout(webui.releaseEarly, 50);
+webui.fillEnded = function(tab, what = "fields") {
+    setTimeout(() => {
+        const fills = webui.fills[tab] || [];
+        const ended = fills.find((fill) => fill.what === what);
+        webui.fills[tab] = fills.filter((fill) => fill !== ended);
+        webui.releaseEarly();
+    }, 50);
 };
 
 document.addEventListener("click", (event) => {
-    const button = event.target.closest?.(".generate-box > button[id$='_generate']");
-    const tab = button?.id.replace(/_generate$/, "");
-    if (button && webui.isEarly(tab)) {
+    const button = event.target.closest?.("button");
+    if (!button) {
+        return;
+    }
+    const waits = webui.isGenerate(button) ? webui.isEarly(button.id.replace(/_generate$/, "")) : !webui.ready && event.isTrusted && !webui.worksEarly(button);
+    if (waits) {
+        event.preventDefault();
         event.stopImmediatePropagation();
-        webui.keepForLater(tab);
+        webui.keepForLater(button);
     }
 }, true);
 

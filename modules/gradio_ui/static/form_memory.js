@@ -72,7 +72,7 @@ webui.restoreForm = function(tab, seen = new Set()) {
     }
     if (Object.keys(changes).length > 0) {
         webui.formChanges[tab] = {...webui.formChanges[tab], ...changes};
-        webui.restoreBegins(tab);
+        webui.fillBegins(tab);
         webui.find(`#${tab}_restore_form`).click();
     }
 };
@@ -100,13 +100,41 @@ webui.noteTouched = function(event) {
 
 // An answer of the server as updates of the fields: [elem_id, update] for each one that gets its value back. Those that were touched stay.
 webui.untouched = function(tab, answer) {
-    webui.restoreEnded(tab);
+    webui.fillEnded(tab);
     return JSON.parse(answer).map((each) => each && !webui.touchedFields.has(each[0]) ? each[1] : {__type__: "update"});
 };
 
 for (const kind of ["input", "change", "mousedown"]) {
     document.addEventListener(kind, webui.noteTouched, {capture: true, passive: true});
 }
+
+// The prompts come back as soon as their fields are there: who reloads, or whose page was opened anew while they typed, types on. Typed into an empty
+// field, the letters would stay and the prompt of before be lost.
+webui.restorePrompts = function() {
+    for (const tab of ["txt2img", "img2img"]) {
+        for (const id of [`${tab}_prompt`, `${tab}_neg_prompt`]) {
+            const field = document.querySelector(`#${id} textarea`);
+            if (!field || webui.promptsBack.has(id)) {
+                continue;
+            }
+            webui.promptsBack.add(id);
+            const kept = webui.keptForm(tab)[id];
+            if (kept && kept !== field.value) {
+                setTimeout(() => webui.touchedFields.has(id) || webui.setField(field, kept));  // Gradio is done with the field then
+            }
+        }
+    }
+};
+
+webui.promptsBack = new Set();
+
+document.addEventListener("DOMContentLoaded", () => {
+    if (webui.isReloaded()) {
+        const watcher = new MutationObserver(webui.restorePrompts);
+        watcher.observe(document.body, {childList: true, subtree: true});
+        onUiLoaded(() => watcher.disconnect());
+    }
+});
 
 onUiLoaded(() => {
     Object.keys(webui.jobs).forEach((tab) => webui.restoreForm(tab));

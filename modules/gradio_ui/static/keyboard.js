@@ -29,7 +29,7 @@ webui.generateAnew = function(tab) {
     if (jobs?.sentHere.has(first) && uiElementIsVisible(document.getElementById(`${tab}_interrupt`))) {
         jobs.interrupt(first);
     }
-    return webui.isEarly(tab) ? webui.keepForLater(tab) : webui.pressIfShown(`${tab}_generate`);
+    return webui.isEarly(tab) ? webui.keepForLater(document.getElementById(`${tab}_generate`)) : webui.pressIfShown(`${tab}_generate`);
 };
 
 document.addEventListener("keydown", (event) => {

@@ -196,9 +196,11 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
         if (folds < (webui.boot.folds || 0) || !document.querySelector("#txt2img_prompt textarea")) {
             return false;
         }
-        webui.placeTemplates();
-        webui.normaliseAll();
-        webui.startTabs();
+        webui.withFocusKept(() => {
+            webui.placeTemplates();
+            webui.normaliseAll();
+            webui.startTabs();
+        });
         const early = webui.boot.hasForeignScripts ? [false, true] : [false];
         if (early.every((late) => webui.closedParts(late).length === 0)) {
             return beReady();
@@ -211,6 +213,17 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
         return false;
     }
 
+    // A field that is moved in the page loses the focus, and what is typed from then on is lost.
+    webui.withFocusKept = function(move) {
+        const field = document.activeElement;
+        const selected = [field?.selectionStart, field?.selectionEnd];
+        move();
+        if (field?.isConnected && field !== document.activeElement) {
+            field.focus({preventScroll: true});
+            typeof selected[0] === "number" && field.setSelectionRange(...selected);
+        }
+    };
+
     // Large pieces of plain HTML come beside Gradio, which would look through them several times.
     webui.placeTemplates = function() {
         for (const piece of document.querySelectorAll("template[data-place]")) {
@@ -220,7 +233,7 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
     };
 
     function beReady() {
-        webui.normaliseAll();
+        webui.withFocusKept(webui.normaliseAll);
         webui.ready = true;
         webui.fillOptions();
         webui.noteTabChange();

@@ -12,6 +12,16 @@ webui.shownPicture = (elemId) => (webui.find(`#${elemId} img`) || {}).src || "";
 
 // source: a URL, a Blob, or a promise of one.
 webui.sendPicture = async function(source, goal) {
+    const tab = goal === "inpaint" ? "img2img" : goal;
+    webui.fillBegins(tab, "picture");
+    try {
+        await webui.handOver(source, goal);
+    } finally {
+        webui.fillEnded(tab, "picture");
+    }
+};
+
+webui.handOver = async function(source, goal) {
     const receiver = webui.receivers[goal];
     const picture = await source;
     if (!picture) {

@@ -100,14 +100,20 @@ webui.changedSettingsText = function() {
     return JSON.stringify(Object.fromEntries(edited.map((row) => [row.dataset.key, webui.readSetting(row)])));
 };
 
-// Settings of the row at the top that are on their way to the server: a click on Generate goes after them.
+// Settings of the row at the top that are on their way to the server: a click on Generate goes after them, and after the size that comes with a checkpoint.
 webui.settingsUnderWay = 0;
 
 webui.settingPatience = 10000;  // ms; an answer that was lost must not stop Generate
 
-webui.settingSent = () => { webui.settingsUnderWay += 1; };
+webui.settingSent = function() {
+    webui.settingsUnderWay += 1;
+    Object.keys(webui.jobs).forEach((tab) => webui.fillBegins(tab));
+};
 
-webui.settingArrived = () => { webui.settingsUnderWay = Math.max(0, webui.settingsUnderWay - 1); };
+webui.settingArrived = function() {
+    webui.settingsUnderWay = Math.max(0, webui.settingsUnderWay - 1);
+    Object.keys(webui.jobs).forEach((tab) => webui.fillEnded(tab));
+};
 
 webui.settingsArrived = async function() {
     const deadline = performance.now() + webui.settingPatience;
