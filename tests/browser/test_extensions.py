@@ -70,6 +70,17 @@ def test_an_extension_has_its_tab_scripts_styles_and_events(shown: Visit) -> Non
     assert page.evaluate("opts.hooks_words") == "some"
 
 
+def test_pictures_of_a_gallery_stand_beside_each_other_and_a_table_without_headings_is_seen(shown: Visit) -> None:
+    page = shown.page
+    page.click("#tab_hooks-button")
+    page.locator("#hooks_gallery .grid-container .thumbnail-item").nth(2).wait_for()
+    before = "(button) => { let n = 0; while ((button = button.previous%s)) n += button.matches('.thumbnail-item'); return n; }"
+    for way in ("Sibling", "ElementSibling"):  # images-browser tells the clicked picture, which Delete deletes, by what stands before it
+        assert page.locator("#hooks_gallery .thumbnail-item").evaluate_all(f"(all) => all.map({before % way})") == [0, 1, 2]
+    assert page.locator("#hooks_gallery .thumbnail-item").last.evaluate("(last) => last.nextSibling") is None
+    page.wait_for_function("document.querySelector('#hooks_table [data-testid=cell-0-1]')?.offsetWidth > 20")
+
+
 def test_what_extensions_take_for_the_sign_of_a_complete_page_comes_when_it_is_complete(shown: Visit) -> None:
     page = shown.page
     page.wait_for_function("hooksSigns.length > 1")

@@ -96,3 +96,15 @@ document.addEventListener("focusin", (event) => {
         written.focus({preventScroll: true});
     }
 });
+
+// Gradio 6 puts each picture's button of a gallery's grid into a box of its own; in Gradio 3 the buttons stood side by side, and extensions count
+// what stands before one to learn which picture it is. Gradio itself asks Node's own properties, not these.
+for (const [step, native] of [["previousSibling", Node.prototype], ["nextSibling", Node.prototype],
+                              ["previousElementSibling", Element.prototype], ["nextElementSibling", Element.prototype]]) {
+    const ask = Object.getOwnPropertyDescriptor(native, step).get;
+    const askBox = Object.getOwnPropertyDescriptor(Element.prototype, step.replace(/(Element)?Sibling/, "ElementSibling")).get;
+    Object.defineProperty(HTMLButtonElement.prototype, step, {configurable: true, get() {
+        const box = this.matches(".grid-container > .gallery-item > .thumbnail-item") ? this.parentElement : null;
+        return box ? askBox.call(box)?.querySelector(".thumbnail-item") ?? null : ask.call(this);
+    }});
+}

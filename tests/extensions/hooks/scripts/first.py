@@ -1,5 +1,6 @@
 """Writes down what is called, in order."""
 import gradio as gr
+from PIL import Image
 from fastapi import FastAPI
 from hooks_library import calls
 from modules.ui_components import FormRow, InputAccordion, ToolButton
@@ -41,6 +42,8 @@ def on_ui_tabs():
             for name in ("one", "two", "three"):
                 with gr.Tab(name, elem_id=f"hooks_{name}"), gr.Row(visible=False, elem_id=f"hooks_row_{name}") as row:
                     gr.Button(name)
+        gr.Gallery([Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")], elem_id="hooks_gallery")
+        gr.DataFrame([["Steps", "20"]], headers=["Key", "Value"], interactive=False, elem_id="hooks_table")
         button.click(fn=lambda text, name, on: (gr.Textbox.update(value=f"{text}!{name}{on}"), text, gr.Row.update(visible=True)), inputs=[field, chosen, more], outputs=[field, bridge, row], _js="(...a) => a", show_progress=False)
     return [(tab, "Hooks", "hooks")]
 
