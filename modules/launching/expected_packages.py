@@ -22,6 +22,11 @@ EXPECTED: Mapping[str, str] = {
     "websockets": "websockets",
 }  # fmt: skip
 """By the name that is imported: what pip calls it. What the web UI itself needs, or stands in for, is not here."""
+_TORCHVISION = re.compile(
+    rb"^[ \t]*(?:from|import)[ \t]+(?:torchvision\.(?:ops|models|io|datasets|transforms\.v2)\b|segment_anything\b)|"
+    rb"^[ \t]*from[ \t]+torchvision[ \t]+import[ \t][^\n]*\b(?:ops|models|io|datasets)\b", re.MULTILINE
+)
+"""What needs the real torchvision. Its other transforms are stood in for (a1111/torchvision_names.py); segment_anything imports it and does not ask pip for it."""
 _IMPORT = re.compile(rb"^[ \t]*(?:from[ \t]+([A-Za-z_]\w*)|import[ \t]+([A-Za-z_][\w., \t]*))", re.MULTILINE)
 _PASSED_OVER = frozenset({"__pycache__", "node_modules", "venv", "site-packages", "tests", "test", "docs"})
 _LARGEST = 1 << 20  # bytes; a longer file is data
@@ -30,8 +35,8 @@ _LARGEST = 1 << 20  # bytes; a longer file is data
 def wanted_by(folder: Path) -> tuple[str, ...]:
     """What is missing of what the extension in ``folder`` takes for granted, as pip calls it."""
     importlib.invalidate_caches()
-    imported = {name for file in _files(folder) for name in _imports(file)} & EXPECTED.keys()
-    return tuple(EXPECTED[name] for name in sorted(imported) if not _is_its_own(folder, name) and importlib.util.find_spec(name) is None)
+    imported = {name for file in _files(folder) for name in _imports(file)} & (EXPECTED.keys() | {"torchvision"})
+    return tuple(EXPECTED.get(name, name) for name in sorted(imported) if not _is_its_own(folder, name) and importlib.util.find_spec(name) is None)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -47,7 +52,10 @@ def _imports(file: Path) -> Iterator[str]:
         return
     for source, listed in _IMPORT.findall(text):
         for each in [source] if source else listed.split(b","):
-            yield each.strip().partition(b".")[0].partition(b" ")[0].decode("ascii", "ignore")
+            if (name := each.strip().partition(b".")[0].partition(b" ")[0].decode("ascii", "ignore")) != "torchvision":
+                yield name
+    if _TORCHVISION.search(text):
+        yield "torchvision"
 
 
 def _is_its_own(folder: Path, name: str) -> bool:

@@ -120,3 +120,16 @@ def test_an_installer_that_asks_what_is_installed_finds_with_what(tmp_path: Path
     (tmp_path / "install.py").write_text("import launch\nimport pkg_resources\n", encoding="utf-8")
     monkeypatch.setattr(expected_packages.importlib.util, "find_spec", lambda name: None)
     assert expected_packages.wanted_by(tmp_path) == ("setuptools<81",)
+
+
+@pytest.mark.parametrize(("line", "wanted"), [
+    ("from torchvision.ops.boxes import batched_nms", True), ("    import torchvision.models", True), ("from torchvision import transforms, models", True),
+    ("from segment_anything import SamPredictor", True), ("from torchvision import transforms", False), ("import torchvision", False),
+    ("from torchvision.transforms.functional import resize", False),
+])  # fmt: skip
+def test_torchvision_is_brought_for_what_only_the_real_one_has(line: str, wanted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """segment-anything asks pip for no torchvision, because A1111 always has it; its tab was missing here."""
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "sam.py").write_text(f"import os\n{line}\n", encoding="utf-8")
+    monkeypatch.setattr(expected_packages.importlib.util, "find_spec", lambda name: None)
+    assert expected_packages.wanted_by(tmp_path) == (("torchvision",) if wanted else ())
