@@ -37,6 +37,7 @@ def on_ui_tabs():
         gr.HTML("<iframe srcdoc='a page' onload='hooksFrame(this)'></iframe>")
         with gr.Group(elem_id="hooks_group"), gr.Accordion("Grouped", open=False, elem_id="hooks_fold"):
             gr.Textbox(label="")
+        gr.Button("Interrupting...", elem_id="hooks_interrupting", elem_classes="generate-box-interrupting")
         with gr.Tabs(elem_id="hooks_tabs"):
             gr.Textbox(visible=False)
             for name in ("one", "two", "three"):
