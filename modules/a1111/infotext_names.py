@@ -157,7 +157,7 @@ def unquote(text: str) -> Any:
 
 
 def image_from_url_text(filedata: Any) -> Image.Image | None:
-    """A picture from what the page hands over: a gallery entry, a path, a data URL."""
+    """A picture from what the page hands over: a gallery entry, a path, a data URL, or bare base64."""
     if not filedata:
         return None
     if isinstance(filedata, Image.Image):
@@ -166,7 +166,7 @@ def image_from_url_text(filedata: Any) -> Image.Image | None:
         return image_from_url_text(filedata[0])
     if isinstance(filedata, dict):
         return image_from_url_text(filedata.get("name") or filedata.get("path") or filedata.get("image"))
-    if filedata.startswith("data:image/"):
+    if filedata.startswith(("data:image/", "iVBORw0KGgo", "/9j/", "UklGR")):      # how PNG, JPEG and WebP begin in base64
         return decode_image(filedata)
     path = Path(filedata.rsplit("?", 1)[0])
     inside = any(root in path.resolve().parents for root in (current().paths.outputs_dir.resolve(), current().paths.data_dir.resolve()))
