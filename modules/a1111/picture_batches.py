@@ -15,7 +15,7 @@ from modules.a1111.patch_points import looked_up
 from modules.a1111.process_images import process_images
 from modules.a1111.processed import Processed
 from modules.a1111.state import state
-from modules.application.img2img_batch import BatchOrder, files_of
+from modules.application.img2img_batch import BatchOrder, pictures_of
 from modules.imaging.metadata import read_infotext_from
 from modules.schema.errors import InvalidValue
 from modules.schema.infotext_read import read_infotext
@@ -35,8 +35,8 @@ def process_batch(
     app = current()
     if output_dir and app.paths.is_code_folder(Path(output_dir)):
         raise InvalidValue(f"{output_dir} is a folder of programs: pictures are not written there.", "Choose another output directory.", field="init_images")
-    files = files_of(Path(input)) if isinstance(input, str) else tuple(str(getattr(each, "name", each)) for each in input)
-    masks = {Path(each).stem: each for each in files_of(Path(inpaint_mask_dir))} if inpaint_mask_dir else {}
+    files = pictures_of(Path(input)) if isinstance(input, str) else tuple(str(getattr(each, "name", each)) for each in input)
+    masks = {Path(each).stem: each for each in pictures_of(Path(inpaint_mask_dir))} if inpaint_mask_dir else {}
     own, found = {name: getattr(p, name) for name in _FIELDS.values()}, None
     if output_dir:
         p.outpath_samples = output_dir

@@ -17,7 +17,7 @@ from modules.a1111.script_host import ScriptHost
 from modules.a1111.script_runner import ScriptRunner
 from modules.application import generation
 from modules.application.extras import paragraph
-from modules.application.img2img_batch import PNG_INFO_FIELDS, BatchOrder, files_of, named_folder, submit_batch
+from modules.application.img2img_batch import PNG_INFO_FIELDS, BatchOrder, named_folder, pictures_of, submit_batch
 from modules.application.outcome import Outcome
 from modules.imaging.drawings import colour_sketch, painted_mask
 from modules.jobs.job import Job
@@ -190,8 +190,8 @@ def _batch_drawn(id_task: str, asking: Any, named: Mapping[str, Any], scripts: S
     if from_folder and source is None:
         raise InvalidValue("Batch: no folder is named, and no files were sent.", "Name a folder on the server's machine.", field="init_images")
     order = BatchOrder(
-        files=files_of(source) if from_folder and source is not None else files,
-        masks=files_of(masks) if masks is not None else (),
+        files=pictures_of(source) if from_folder and source is not None else files,
+        masks=pictures_of(masks) if masks is not None else (),
         output=str(app.paths.output_folder(output)) if output else "", png_info=wanted,
         png_info_folder=str(folder("png_info_dir", "PNG info directory") or "") if wanted else "",
         scale=float(named["scale_by"]) if int(named["selected_scale_tab"] or 0) == 1 else None,

@@ -1,6 +1,7 @@
 """One img2img job over many pictures: each is drawn by a run of its own, with its mask and, where asked, its own parameters."""
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +14,7 @@ from modules.application import generation
 from modules.application.app import App
 from modules.application.outcome import DONE, Attempt, Outcome, OutputImage
 from modules.imaging.base64_codec import open_image
+from modules.imaging.formats import SUFFIXES
 from modules.imaging.metadata import read_infotext_from
 from modules.jobs.job import Job
 from modules.jobs.progress import Progress
@@ -80,10 +82,20 @@ def named_folder(app: App, text: str, label: str) -> Path:
 
 def files_of(folder: Path) -> tuple[str, ...]:
     """Its files, as a person counts: 2 before 10."""
-    def order(name: str) -> list[Any]:
-        return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", name)]
+    return tuple(str(folder / name) for name in sorted((each.name for each in folder.iterdir() if each.is_file() and not each.name.startswith(".")), key=_counted))
 
-    return tuple(str(folder / name) for name in sorted((each.name for each in folder.iterdir() if each.is_file() and not each.name.startswith(".")), key=order))
+
+def pictures_of(folder: Path) -> tuple[str, ...]:
+    """Its pictures and those of the folders in it, each folder's together; captions, notes and thumbnails' lists beside them are none."""
+    found: list[str] = []
+    for path, folders, _ in os.walk(folder):
+        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=_counted)
+        found += [file for file in files_of(Path(path)) if file.lower().endswith(SUFFIXES)]
+    return tuple(found)
+
+
+def _counted(name: str) -> list[Any]:
+    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", name)]
 
 
 def with_batches(app: App, runners: Mapping[str, Run]) -> dict[str, Run]:

@@ -91,6 +91,8 @@ class FactsWriter:
     def extra(self, used: SamplingFacts) -> dict[str, Any]:
         """What hires fix, masks, samplers and prompts add to the text, in A1111's order."""
         found: dict[str, Any] = {}
+        if self.request.options.use_downcasted_alpha_bar:
+            found["Downcast alphas_cumprod"] = True
         if self.request.options.noise_schedule != "Default":
             found["Noise Schedule"] = self.request.options.noise_schedule
         found |= {key: value for key, value in self.models.quick_vae.items() if key == "VAE Decoder" or self.request.is_img2img}

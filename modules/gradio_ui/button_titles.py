@@ -12,7 +12,7 @@ _ON_GENERATION_TABS = {
     "{tab}_style_apply": "Write the chosen styles into the prompts",
     "{tab}_prompt_history": "Recent prompts",
     "{tab}_styles_edit_button": "Make, change and delete styles",
-    "{tab}_style_apply_dialog": "Write this style into the prompts",
+    "{tab}_style_apply_dialog": "Write the chosen styles into the prompts, or this one where none is chosen",
     "{tab}_style_copy": "Copy the prompts into this style",
     "refresh_{tab}_styles": "Read the styles file again",
     "{tab}_restore_progress": "Show the result of the last job",

@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from modules.application.app import App
-from modules.application.img2img_batch import PNG_INFO_FIELDS, BatchOrder, files_of, named_folder, submit_batch
+from modules.application.img2img_batch import PNG_INFO_FIELDS, BatchOrder, named_folder, pictures_of, submit_batch
 from modules.files.resolver import allowed
 from modules.gradio_ui import img2img_pictures as pictures
 from modules.gradio_ui.components import BridgeNumber
@@ -26,8 +26,8 @@ from modules.schema.request import Img2ImgRequest, Request
 UPLOAD, FROM_DIR = range(2)
 SOURCE = "img2img_batch_source_tab"
 WHERE = (
-    "Takes the pictures of a folder on the server's machine. Without an output directory the results are saved as always."
-    " A mask directory makes it inpainting: a mask has its picture's file name, or is the only file there."
+    "Takes the pictures of a folder on the server's machine, and of the folders in it. Without an output directory the results are saved as always."
+    " A mask directory makes it inpainting: a mask has its picture's file name, or is the only picture there."
 )
 HIDDEN = "Folders cannot be named here: the server was started with --hide-ui-dir-config."
 
@@ -110,8 +110,8 @@ def _order(app: App, values: Mapping[str, Any]) -> BatchOrder:
     if not source:
         raise InvalidValue("Input directory: no folder is named.", "Name a folder on the server's machine.", field="init_images")
     return BatchOrder(
-        files=files_of(Path(source)),
-        masks=files_of(Path(masks)) if masks else (),
+        files=pictures_of(Path(source)),
+        masks=pictures_of(Path(masks)) if masks else (),
         output=_output(app, values),
         png_info=png_info,
         png_info_folder=info_folder,

@@ -120,14 +120,16 @@ def wire_styles_editor(app: App, form: Form, toprow: Toprow, editor: StylesEdito
         answer = _after(shelf, chosen, shelf.delete(name), None)
         return *answer, *((gr.skip(), gr.skip()) if name in ("", None, *shelf.names()) else ("", ""))
 
-    def applied(name: str, prompt: str, negative_prompt: str) -> tuple[str, str]:
-        prompt, negative_prompt, _ = apply_styles(prompt, negative_prompt, [name] if name else [], read_styles(styles_files(app.paths)))
-        return prompt, negative_prompt
+    def applied(name: str, prompt: str, negative_prompt: str, chosen: Sequence[str]) -> tuple[str, str, list[str]]:
+        """The tab's chosen styles, and with none chosen the dialog's. None stays chosen: it would be written once more at Generate."""
+        names = chosen or ([name] if name else [])
+        prompt, negative_prompt, _ = apply_styles(prompt, negative_prompt, names, read_styles(styles_files(app.paths)))
+        return prompt, negative_prompt, []
 
     toprow.styles_edit.click(opened, inputs=[main[2]], outputs=[editor.select, *own], **QUICK)
     editor.select.change(shelf.texts, inputs=[editor.select], outputs=own, **QUICK)
     editor.copy.click(lambda *texts: texts, inputs=main[:2], outputs=own, **QUICK)
-    fill_on_click(editor.apply, form.table.tab, applied, inputs=[editor.select, *main[:2]], outputs=main[:2])
+    fill_on_click(editor.apply, form.table.tab, applied, inputs=[editor.select, *main], outputs=main)
     results = [editor.select, main[2], editor.said]
     for done in (
         editor.save.click(saved, inputs=[editor.select, *own, main[2]], outputs=results, **QUICK),

@@ -203,11 +203,17 @@ def test_hashes_of_networks_are_left_out_of_texts_when_that_is_wanted(make_app: 
 
     app = make_app()
     used = SamplingFacts(sampler_name="Euler", schedule_name="Automatic", width=64, height=64, extra=(("Lora hashes", "a: b"), ("TI hashes", "c: d"), ("Other", 1)))
-    request: Any = SimpleNamespace(options=SimpleNamespace(noise_schedule="Default", skip_early_cond=0), init=SimpleNamespace(inpaint=SimpleNamespace(mask=None)))
+    request: Any = SimpleNamespace(options=SimpleNamespace(noise_schedule="Default", use_downcasted_alpha_bar=False, skip_early_cond=0), init=SimpleNamespace(inpaint=SimpleNamespace(mask=None)))
     writer = FactsWriter(asked=SimpleNamespace(), request=request, settings=app.settings, models=SimpleNamespace(quick_vae={}))  # type: ignore[arg-type]
     assert writer.extra(used) == {"Lora hashes": "a: b", "TI hashes": "c: d", "Other": 1}
     app.settings.update({"lora_add_hashes_to_infotext": False, "textual_inversion_add_hashes_to_infotext": False})
     assert writer.extra(used) == {"Other": 1}
+
+
+def test_a_schedule_rounded_as_in_old_versions_is_told(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    """Without it a picture drawn so, pasted again, would be drawn with the other schedule."""
+    outcome = generate_blocking(make_app(), asking(override_settings={"use_downcasted_alpha_bar": True}))
+    assert "Downcast alphas_cumprod: True" in outcome.info["infotexts"][0]
 
 
 def test_parameters_go_to_the_console_when_that_is_wanted(make_app: MakeApp, fake_engine: FakeEngine, caplog: pytest.LogCaptureFixture) -> None:

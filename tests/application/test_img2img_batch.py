@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from modules.application.app import App
-from modules.application.img2img_batch import BatchOrder, files_of, named_folder, submit_batch
+from modules.application.img2img_batch import BatchOrder, files_of, named_folder, pictures_of, submit_batch
 from modules.application.outcome import Outcome
 from modules.imaging.metadata import png_bytes
 from modules.jobs.job import Job, JobState
@@ -48,6 +48,14 @@ def run(make_app: Callable[..., App], fake_engine: FakeEngine) -> Run:
 def outcome(job: Job) -> Outcome:
     assert isinstance(job.result, Outcome), job.error
     return job.result
+
+
+def test_captions_beside_the_pictures_are_left_alone_and_folders_inside_are_walked(folder: Path) -> None:
+    (folder / "b" / "deep").mkdir(parents=True)
+    (folder / ".thumbnails").mkdir()
+    for name in ("cat2.txt", "Thumbs.db", ".thumbnails/cat2.png", "b/deep/x.JPG", "b/y.webp"):
+        (folder / name).write_bytes(b"")
+    assert [Path(each).relative_to(folder).as_posix() for each in pictures_of(folder)] == ["cat2.png", "cat10.png", "b/y.webp", "b/deep/x.JPG"]
 
 
 def test_every_picture_is_drawn_once_in_a_persons_order(run: Run, folder: Path, fake_engine: FakeEngine) -> None:

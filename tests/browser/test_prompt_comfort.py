@@ -100,6 +100,9 @@ def test_a_style_is_made_used_pasted_and_deleted(fake_page: FakePage, open_visit
     assert browser.value("txt2img_neg_prompt") == "dog" and page.inner_text("#txt2img_styles .token >> nth=0").strip().startswith("ink")
     page.click("#txt2img_styles_edit_button")
     page.wait_for_function("webui.field('txt2img_edit_style_neg_prompt').value === 'colour'")
+    page.click("#txt2img_style_apply_dialog")
+    page.wait_for_function("webui.field('txt2img_prompt').value === 'ink drawing of a cat, paper'")
+    page.wait_for_selector("#txt2img_styles .token", state="detached")      # else Generate would write it a second time
     page.once("dialog", lambda dialog: dialog.accept())
     page.click("#txt2img_edit_style_delete")
     page.wait_for_selector(".webui-toast >> text=Deleted style ink")

@@ -222,3 +222,9 @@ def test_a_script_job_survives_a_restart(make_app: MakeApp, fake_engine: FakeEng
     done, refused = second.jobs.find(waiting.id), second.jobs.find(lost.id)
     assert done is not None and done.state is JobState.DONE and len(done.result.shown) == 3
     assert refused is not None and refused.state is JobState.FAILED and "restarted" in (refused.error or "")
+
+
+def test_a_style_whose_name_has_a_comma_is_an_axis_value_like_any(app: App, fake_engine: FakeEngine) -> None:
+    (app.paths.data_dir / "styles.csv").write_text('name,prompt,negative_prompt\n"ink, wet",in ink,\noil,in oil,\nold,long ago,\n')
+    draw(app, "X/Y/Z plot", "Styles", "", ["ink, wet", "oil,old"])
+    assert [each.prompt for each in fake_engine.requests] == ["a red cat, in ink", "a red cat, in oil, long ago"]

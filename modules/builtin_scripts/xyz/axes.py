@@ -135,7 +135,8 @@ def apply_vae(p: Any, x: str, xs: Any) -> None:
 
 
 def apply_styles(p: Any, x: str, xs: Any) -> None:
-    p.styles = [*p.styles, *(name.strip() for name in x.split(","))]
+    """Several with commas between them, or one whose name has a comma."""
+    p.styles = [*p.styles, *([x] if x in style_names() else [name.strip() for name in x.split(",")])]
 
 
 def apply_uni_pc_order(p: Any, x: int, xs: Any) -> None:
