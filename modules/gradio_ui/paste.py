@@ -15,6 +15,7 @@ from gradio.components import Component
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.application.app import App
+from modules.application.infotext_loras import with_loras_of_here
 from modules.engine.sampler_registry import split_sampler_and_schedule
 from modules.engine.styles import find_styles
 from modules.gradio_ui.checkpoint_choice import shown_title
@@ -64,7 +65,7 @@ class Paster:
         read = read_infotext(text, old_behaviour=self.app.settings.get("auto_backcompat"))
         if is_occupied():
             callbacks.infotext_pasted_callback(text, read)  # extensions may change what was read
-        values = {key: value for key, value in read.items() if key not in without}
+        values = with_loras_of_here(self.app, {key: value for key, value in read.items() if key not in without})
         missing: dict[str, str] = {}
         if only is not None:
             wanted = self._values({key: value for key, value in values.items() if key in only}, missing)

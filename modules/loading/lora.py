@@ -121,6 +121,10 @@ class LoraShelf:
             found = self._find(name)
         return found
 
+    def find_by_hash(self, digits: str) -> ModelFile | None:
+        """The file whose ``short_hash`` this is, as far as it is at hand: written by the trainer, or of a file that was used. Reading every file takes minutes."""
+        return next((file for file in self._files() if digits and self._hash_at_hand(file) == digits), None)
+
     def load(self, file: ModelFile) -> Lora:
         """The tensors of the file as it is now; kept while there is room. Raises CannotLoad."""
         file = as_it_is(file)
@@ -133,11 +137,10 @@ class LoraShelf:
 
     def short_hash(self, file: ModelFile) -> str:
         """The 12 digits that infotexts give a LoRA: of the trainer's own hash, else of the file without its header."""
-        key = _identity(file)
-        if key not in self._hashes:
-            written = self._metadata(file).get("sshs_model_hash")
-            self._hashes[key] = (written or _hash_without_header(file.path))[:_SHORT_HASH]
-        return self._hashes[key]
+        return self._hash_at_hand(file) or self._hashes.setdefault(_identity(file), _hash_without_header(file.path)[:_SHORT_HASH])
+
+    def _hash_at_hand(self, file: ModelFile) -> str:
+        return self._hashes.get(_identity(file)) or self._metadata(file).get("sshs_model_hash", "")[:_SHORT_HASH]
 
     def alias(self, file: ModelFile) -> str:
         """The name that the trainer wrote into the file, or the file's own."""

@@ -19,6 +19,7 @@ from modules.gradio_ui.soft_inpainting import ENABLED as SOFT
 from modules.gradio_ui.soft_inpainting import SOFT_FIELDS
 from modules.gradio_ui.submit import Submitter
 from modules.schema.params_img2img import INPAINT_AREAS, MASK_MODES, MASKED_CONTENT
+from tests.application.test_network_pages import network
 from tests.gradio_ui.conftest import Behind, BuiltPage
 
 TEXT = """a red potion
@@ -76,6 +77,29 @@ def test_second_checkpoints_are_found_by_what_texts_call_them(paste: Callable[[s
     }  # fmt: skip
     _, values = paste(TEXT + ", Refiner: gone [0123456789], Refiner switch at: 0.6")
     assert "refiner_checkpoint" not in values and values["txt2img_enable-checkbox"] is False, "a Refiner that is not here would be on without a checkpoint"
+
+
+def test_loras_are_pasted_by_the_names_that_their_files_have_here(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    app = behind().app
+    folder = app.paths.models_dir / "Lora"
+    network(folder / "mine.safetensors", sshs_model_hash="0123456789abcdef")
+    network(folder / "named.safetensors", sshs_model_hash="aaaaaaaaaaaa0000", ss_output_name="its alias")
+    network(folder / "there.safetensors", sshs_model_hash="bbbbbbbbbbbb0000", ss_output_name="another")
+    app.catalogue.refresh()
+    paster = Paster(app=app, form=page.form, choices=ChoiceSources.of(app))
+
+    def prompts(prefer: str) -> dict[str, Any]:
+        app.settings.set("lora_preferred_name", prefer)
+        text = (
+            "a cat <lora:ink, wet:0.8> <lyco:old:1:0.5>, <lora:there:1> <lora:gone:1>\nSteps: 3, Hires prompt: dog <lora:old>, Hires upscale: 2,"
+            ' Lora hashes: "ink wet: 0123456789ab, old: aaaaaaaaaaaa, there: bbbbbbbbbbbb, gone: cccccccccccc"'
+        )
+        updates = paster.from_text(text)[1:-1]
+        return {field.name: each["value"] for field, each in zip(page.form.fields, updates, strict=True) if field.name in ("prompt", "hr_prompt")}
+
+    rest = "<lora:there:1> <lora:gone:1>"
+    assert prompts("Alias from file") == {"prompt": f"a cat <lora:mine:0.8> <lyco:its alias:1:0.5>, {rest}", "hr_prompt": "dog <lora:its alias>"}
+    assert prompts("Filename") == {"prompt": f"a cat <lora:mine:0.8> <lyco:named:1:0.5>, {rest}", "hr_prompt": "dog <lora:named>"}
 
 
 def test_settings_that_differ_become_chips(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:
