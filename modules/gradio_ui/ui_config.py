@@ -15,7 +15,8 @@ from modules.files.atomic import write_json
 from modules.files.json_object import read_or_set_aside
 
 log = logging.getLogger(__name__)
-KEYWORDS = ("value", "minimum", "maximum", "step")  # what a key may end in, besides "visible"
+_BOUNDS = ("minimum", "maximum")
+KEYWORDS = ("value", *_BOUNDS, "step")  # what a key may end in, besides "visible"
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,16 @@ class UiConfig:
     def overrides(self, tab: str, label: str, keywords: Mapping[str, Any]) -> dict[str, Any]:
         """Those of ``keywords`` (of a component) that the file replaces, with the file's values.
 
-        A value of another type than the page's, or outside of its choices, is passed over: the file is edited by hand. So are bounds without a way between them.
+        A value of another type than the page's, or outside of its choices, is passed over: the file is edited by hand. So are bounds without a way between them, and a value outside of the bounds.
         """
         found: dict[str, Any] = {}
         for name in KEYWORDS:
             stored = self.values.get(f"{tab}/{label}/{name}")
             if stored is not None and name in keywords and _fits(stored, keywords[name], keywords.get("choices")):
                 found[name] = stored
-        shown = {**keywords, **found}
-        if "minimum" in shown and not shown["minimum"] < shown["maximum"]:
-            del shown["minimum"], shown["maximum"]
-            found = {name: value for name, value in found.items() if name in shown}
+        if "minimum" in keywords:       # the value is what is wrong, or else the bounds
+            tried = ({name: value for name, value in found.items() if name not in left} for left in ((), ("value",), _BOUNDS, ("value", *_BOUNDS)))
+            found = next((each for each in tried if _in_order(**_numbers({**keywords, **each}))), found)
         if found.get("step", 1) <= 0:
             del found["step"]
         if self.values.get(f"{tab}/{label}/visible") is False:
@@ -71,6 +71,14 @@ class UiConfig:
     def save(self) -> None:
         """Old or new, never half; the version before stays as ``.bak``. Raises StorageError."""
         write_json(self.path, dict(self.values), backup=True)
+
+
+def _numbers(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: keywords.get(name) for name in ("value", *_BOUNDS)}
+
+
+def _in_order(value: Any, minimum: float, maximum: float) -> bool:
+    return minimum < maximum and (not isinstance(value, int | float) or minimum <= value <= maximum)
 
 
 def _fits(stored: Any, own: Any, choices: list[str] | None) -> bool:

@@ -42,7 +42,8 @@ def test_ui_config_beats_the_pages_values(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("stored", "left"), [
     ({"minimum": 300}, {}), ({"maximum": 1, "value": 1}, {"value": 1}), ({"minimum": 9, "maximum": 3}, {}), ({"step": 0}, {}), ({"step": -8.0}, {}),
-    ({"value": float("nan"), "maximum": float("inf"), "minimum": -float("inf")}, {}), ({"minimum": 2, "maximum": 9, "step": 0.5, "value": 400}, {"minimum": 2, "maximum": 9, "step": 0.5, "value": 400}),
+    ({"value": float("nan"), "maximum": float("inf"), "minimum": -float("inf")}, {}), ({"minimum": 2, "maximum": 30, "step": 0.5, "value": 400}, {"minimum": 2, "maximum": 30, "step": 0.5}),
+    ({"maximum": 9, "step": 0.5, "value": 400}, {"step": 0.5}), ({"value": 400}, {}), ({"maximum": 9}, {}), ({"maximum": 500, "value": 400}, {"maximum": 500, "value": 400}),
 ])  # fmt: skip
 def test_bounds_that_no_slider_can_have_are_passed_over_and_the_page_is_built(stored: dict[str, float], left: dict[str, float]) -> None:
     config = UiConfig(Path("x"), {f"txt2img/Sampling steps/{name}": value for name, value in stored.items()})
