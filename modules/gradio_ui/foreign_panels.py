@@ -23,6 +23,7 @@ from modules.a1111.picture_files import save_image
 from modules.application.version import VERSION
 from modules.gradio_ui.foreign_components import ToolButton
 from modules.gradio_ui.param_bindings import create_buttons
+from modules.schema.errors import InvalidValue
 
 log = logging.getLogger(__name__)
 folder_symbol = "\U0001f4c2"
@@ -107,8 +108,8 @@ def save_files(js_data: str, images: Any, do_make_zip: bool, index: int) -> tupl
     saved = []
     for number, each in enumerate(chosen):
         picture = image_from_url_text(each)
-        if picture is None:
-            continue
+        if picture is None:     # passed over, it would be lost: some delete the original next
+            raise InvalidValue(f"Picture {number + 1} cannot be read, so it was not saved.", "Look whether its file is still there.", field="images")
         shown = index if index >= 0 else number
         place = shown - data.get("index_of_first_image", 0)      # of its seed; texts there are for sheets too
         seeds, texts = data.get("all_seeds") or [], data.get("infotexts") or []

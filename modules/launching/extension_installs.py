@@ -100,8 +100,10 @@ def _bring_expected(folders: Sequence[Path], root: Path, console: Console, envir
     if not packages:
         return {}
     with console.step(f"Installing what extensions expect of A1111: {', '.join(packages)}") as step:
-        command = [sys.executable, "-m", "pip", "install", "--prefer-binary", "--timeout", "15", "--retries", "1", *packages]
-        problem, output = _carried_out(command, root, environ)
+        problem, output = _brought(packages, root, environ)
+        if problem and len(packages) > 1:       # one that cannot be had here takes none of the others with it
+            failed = [each for each in (_brought([name], root, environ) for name in packages) if each[0]]
+            problem, output = failed[-1] if failed else ("", "")
         step.outcome = "done" if not problem else f"{problem.partition(';')[0]}; extensions that import them may not work, the rest does"
     for line in output.strip().splitlines()[-SHOWN_LINES:] if problem else ():
         console.line(f"    {line}")
@@ -109,6 +111,10 @@ def _bring_expected(folders: Sequence[Path], root: Path, console: Console, envir
     for folder in missing:
         remembered.keep(_expected_key(folder), _today(folder))
     return {folder.name: names for folder, names in missing.items()}
+
+
+def _brought(packages: Sequence[str], root: Path, environ: Mapping[str, str]) -> tuple[str, str]:
+    return _carried_out([sys.executable, "-m", "pip", "install", "--prefer-binary", "--timeout", "15", "--retries", "1", *packages], root, environ)
 
 
 def _expected_key(folder: Path) -> str:

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from modules.a1111.infotext_names import image_from_url_text
+from modules.application.app import App
+from modules.schema.errors import InvalidValue
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
@@ -17,3 +19,11 @@ def test_bare_base64_is_a_picture(kind: str) -> None:
     Image.new("RGB", (4, 3), "red").save(data, kind)
     found = image_from_url_text([base64.b64encode(data.getvalue()).decode()])
     assert found is not None and found.size == (4, 3)
+
+
+def test_a_picture_that_cannot_be_saved_is_an_error(a1111: App) -> None:
+    """Passed over without a word it would be gone: a mover deletes the original next."""
+    from modules.gradio_ui.foreign_panels import save_files
+
+    with pytest.raises(InvalidValue, match="Picture 1 cannot be read"):
+        save_files("{}", [{"name": "gone.png"}], False, 0)

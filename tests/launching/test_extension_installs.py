@@ -115,6 +115,26 @@ def test_packages_that_extensions_expect_of_a1111_are_asked_of_pip_once(tmp_path
     assert not extension_installs.must_run([one, two], remembered)        # not again on the same day
 
 
+def test_a_package_that_cannot_be_had_takes_none_of_the_others_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torchvision, of which there is no build for every torch."""
+    brought: list[str] = []
+
+    def pip(command: list[str], root: Path, environ: object) -> tuple[str, str]:
+        if "not-to-be-had" in command:
+            return "failed with exit code 1; so", "No matching distribution found for not-to-be-had"
+        brought.extend(command[-1:])
+        return "", ""
+
+    monkeypatch.setattr(expected_packages, "EXPECTED", {"surely_absent": "not-to-be-had", "other_absent": "other"})
+    monkeypatch.setattr(extension_installs, "_carried_out", pip)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.py").write_text("import surely_absent, other_absent", encoding="utf-8")
+    console = Console(said := io.StringIO())
+    extension_installs.run_installers([tmp_path / "one"], root=ROOT, console=console, environ=os.environ, remembered=Remembered(tmp_path / "prepared.json"), notes=tmp_path / "notes.json")
+    assert brought == ["other"]
+    assert "No matching distribution found" in said.getvalue()
+
+
 def test_an_installer_that_asks_what_is_installed_finds_with_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``import pkg_resources`` stands in many an install.py; newer setuptools are without it, so that it failed before it had installed anything."""
     (tmp_path / "install.py").write_text("import launch\nimport pkg_resources\n", encoding="utf-8")
