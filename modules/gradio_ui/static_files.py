@@ -29,6 +29,7 @@ SCRIPTS = (
     "progressbar.js",
     "gallery.js",
     "early_clicks.js",
+    "drops.js",
     "jobs.js",
     "canvas_icons.js",
     "canvas_upload.js",

@@ -112,3 +112,13 @@ def test_generate_right_after_a_picture_was_sent_draws_from_it(fake_page: FakePa
     page.wait_for_function("webui.jobs.img2img.ids.length === 0")
     request = fake_page.engine.requests[-1]
     assert request.prompt == "a sent cat" and open_visit.toasts() == ""
+
+
+def test_a_file_let_go_beside_the_places_for_files_does_not_replace_the_page(open_visit: Visit) -> None:
+    asked = """(place) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File(["x"], "x.png", {type: "image/png"}));
+        return ["dragover", "drop"].map((kind) => !document.querySelector(place).dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: transfer})));
+    }"""
+    assert open_visit.page.evaluate(asked, "#txt2img_steps") == [True, True]
+    assert "Nothing takes a file there" in open_visit.toasts()
