@@ -17,6 +17,7 @@ from starlette.types import Scope
 STATIC = Path(__file__).with_name("static")
 STATIC_URL = "webui-static"
 SCRIPTS = (
+    "emoji.js",
     "script.js",
     "options.js",
     "contract.js",

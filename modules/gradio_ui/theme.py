@@ -13,7 +13,9 @@ from modules.a1111.patch_points import looked_up
 from modules.application.app import App
 
 log = logging.getLogger(__name__)
-FONT = ("ui-sans-serif", "system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
+# Many a button is an emoji. The machine's own come first; where it has none, as many a Linux, ours is fetched (static/fonts), else they are empty boxes.
+EMOJI = ("Apple Color Emoji", "Segoe UI Emoji", "Noto Color Emoji", "Twemoji Mozilla", "Noto Emoji", "webui-emoji")
+FONT = ("ui-sans-serif", "system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif", *EMOJI)
 MONO = ("ui-monospace", "Consolas", "Menlo", "monospace")
 OURS = "Default"
 # A1111's names for the themes that come with Gradio

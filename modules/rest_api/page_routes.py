@@ -90,4 +90,5 @@ def _licenses(app: App) -> str:
         classifiers = [text.rsplit("::", 1)[-1].strip() for text in meta.get_all("Classifier") or () if text.startswith("License ::")]
         stated = meta.get("License-Expression") or ", ".join(classifiers) or (meta.get("License") or "").split("\n")[0][:80] or "see the package"
         lines[each.name] = f"{each.name} {each.version}: {stated}"
-    return f"{own}\n\nPackages that the program runs on:\n\n" + "\n".join(lines[name] for name in sorted(lines, key=str.casefold))
+    fonts = "Noto Emoji, the font for pictures on buttons where the machine has none: SIL Open Font License 1.1 (modules/gradio_ui/static/fonts/LICENSE)"
+    return f"{own}\n\n{fonts}\n\nPackages that the program runs on:\n\n" + "\n".join(lines[name] for name in sorted(lines, key=str.casefold))
