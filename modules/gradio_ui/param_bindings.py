@@ -20,10 +20,11 @@ from modules.a1111.infotext_names import (
     register_paste_params_button,
     registered_param_bindings,
 )
-from modules.gradio_ui.events import fill_on_click
+from modules.gradio_ui.events import QUICK, fill_on_click
 
 log = logging.getLogger(__name__)
 _TITLES = {"txt2img": "Send to txt2img", "img2img": "Send to img2img", "inpaint": "Send to inpaint", "extras": "Send to extras"}
+_CANVASES = ("img2img", "inpaint", "extras")  # what takes pictures there is a script of the page, no component
 
 
 def tell_fields(tab: Any) -> None:
@@ -56,6 +57,9 @@ def connect_paste_params_buttons(tabs: Mapping[str, Any] | None = None) -> None:
         picture = paste_fields.get(goal, {}).get("init_img")
         if binding.source_image_component is not None and picture is not None:
             binding.paste_button.click(fn=image_from_url_text, inputs=[binding.source_image_component], outputs=[picture])
+        elif binding.source_image_component is not None and binding.tabname in _CANVASES:
+            js = f"(value) => {{ webui.sendPicture(webui.addressOf(value), '{binding.tabname}'); }}"
+            binding.paste_button.click(fn=None, js=js, inputs=[binding.source_image_component], **QUICK)
         if binding.source_text_component is not None and known is not None:
             fill_on_click(binding.paste_button, goal, known.paster.from_text, inputs=[binding.source_text_component], outputs=known.pasted)
         elif binding.source_text_component is not None and goal in paste_fields:

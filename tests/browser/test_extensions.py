@@ -82,6 +82,18 @@ def test_pictures_of_a_gallery_stand_beside_each_other_and_a_table_without_headi
     page.wait_for_function("document.querySelector('#hooks_table [data-testid=cell-0-1]')?.offsetWidth > 20")
 
 
+@pytest.mark.parametrize(("goal", "canvas", "tab"), [("img2img", "img2img_image", "img2img"), ("inpaint", "img2maskimg", "img2img"), ("extras", "extras_image", "extras")])
+def test_a_send_button_of_an_extension_takes_the_picture_along(shown: Visit, goal: str, canvas: str, tab: str) -> None:
+    """infinite-image-browsing's "Send to img2img" filled the prompt and left the picture behind."""
+    page = shown.page
+    page.click("#tab_hooks-button")
+    page.click(f"#hooks_to_{goal}")
+    page.wait_for_function("(id) => String(webui.canvases[id].size) === '40,24'", arg=canvas, timeout=5000)
+    page.wait_for_function("(tab) => get_uiCurrentTabContent().id === `tab_${tab}`", arg=tab)
+    if tab == "img2img":
+        page.wait_for_function("document.querySelector('#img2img_prompt textarea').value === 'a sent cat'")
+
+
 def test_what_extensions_take_for_the_sign_of_a_complete_page_comes_when_it_is_complete(shown: Visit) -> None:
     page = shown.page
     page.wait_for_function("hooksSigns.length > 1")

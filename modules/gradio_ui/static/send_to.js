@@ -54,3 +54,14 @@ webui.sendFromGallery = function(tab, goal) {
     webui.sendPicture(webui.galleryPicture(tab), goal);
     return [(webui.generationInfo(tab).infotexts || [])[webui.galleryIndex(tab)] || ""];
 };
+
+// What an extension's component holds, as an address: a picture, a gallery's chosen picture, or an editor's.
+webui.addressOf = function(value) {
+    if (Array.isArray(value)) {
+        return webui.addressOf(value[Math.max(0, selected_gallery_index())] || value[0]);
+    }
+    if (typeof value === "string") {
+        return /^(data|blob|https?):/.test(value) ? value : "";
+    }
+    return value ? value.url || webui.addressOf(value.image || value.composite || value.background) : "";
+};

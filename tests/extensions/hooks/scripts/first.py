@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from hooks_library import calls
 from modules.ui_components import FormRow, InputAccordion, ToolButton
 
-from modules import script_callbacks, scripts, shared
+from modules import infotext_utils, script_callbacks, scripts, shared
 
 calls.append(("loaded", __name__, scripts.basedir()))
 seen = []
@@ -46,6 +46,11 @@ def on_ui_tabs():
         gr.Gallery([Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")], elem_id="hooks_gallery")
         gr.DataFrame([["Steps", "20"]], headers=["Key", "Value"], interactive=False, elem_id="hooks_table")
         button.click(fn=lambda text, name, on: (gr.Textbox.update(value=f"{text}!{name}{on}"), text, gr.Row.update(visible=True)), inputs=[field, chosen, more], outputs=[field, bridge, row], _js="(...a) => a", show_progress=False)
+        picture = gr.Image(Image.new("RGB", (40, 24), "red"), type="pil", elem_id="hooks_picture")
+        words = gr.Textbox("a sent cat\nSteps: 7, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 40x24", elem_id="hooks_sent_words")
+        for goal in ("img2img", "inpaint", "extras"):
+            send_button = gr.Button(goal, elem_id=f"hooks_to_{goal}")
+            infotext_utils.register_paste_params_button(infotext_utils.ParamBinding(paste_button=send_button, tabname=goal, source_image_component=picture, source_text_component=words))
     return [(tab, "Hooks", "hooks")]
 
 
