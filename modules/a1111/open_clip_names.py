@@ -11,6 +11,13 @@ from modules.engine.prompt_chunks import CHUNK_LENGTH
 from modules.engine.prompt_tokens import PromptTokenizer, prompt_tokenizer
 
 
+def byte_letters() -> dict[int, str]:
+    """The letter that stands for each byte in the vocabulary: what prints is itself, the others are counted from U+0100 on."""
+    printing = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printing]
+    return {byte: chr(byte) for byte in printing} | {byte: chr(256 + place) for place, byte in enumerate(others)}
+
+
 class SimpleTokenizer:
     """encoder, decoder: words to numbers and back; words that end bear "</w>"."""
 
@@ -25,6 +32,10 @@ class SimpleTokenizer:
     @cached_property
     def decoder(self) -> dict[int, str]:
         return {number: word for word, number in self.encoder.items()}
+
+    @cached_property
+    def byte_decoder(self) -> dict[str, int]:
+        return {letter: byte for byte, letter in byte_letters().items()}
 
     @property
     def vocab_size(self) -> int:

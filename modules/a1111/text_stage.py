@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from modules.a1111.app_slot import current
+from modules.a1111.open_clip_names import byte_letters
 from modules.a1111.running import running_work
+from modules.a1111.stubs import stub
 from modules.application.engine_inputs import resolve
 from modules.engine.ldm_layers import Layer
 from modules.engine.prompt_chunks import CHUNK_LENGTH, Chunking
@@ -44,6 +46,8 @@ class OldTokenizer:
         self._convert_id_to_token = tokenizer.convert_ids_to_tokens
         self.encoder = tokenizer.get_vocab()
         self.decoder = {number: word for word, number in self.encoder.items()}
+        self.byte_encoder = byte_letters()
+        self.byte_decoder = {letter: byte for byte, letter in self.byte_encoder.items()}
 
     def __call__(self, *given: Any, **named: Any) -> Any:
         return self._tokenizer(*given, **named)
@@ -72,6 +76,19 @@ class WrappedEncoder(nn.Module):
         self.tokenizer, self.max_length = tokenizer, CHUNK_LENGTH + 2
 
 
+# Extensions ask for the encoder's class: the names that they import, stubs where they would make one of their own, are its bases.
+class FrozenCLIPEmbedder(WrappedEncoder, stub("ldm.modules.encoders.modules", "FrozenCLIPEmbedder"), stub("sgm.modules.encoders.modules", "FrozenCLIPEmbedder")):
+    """OpenAI's."""
+
+
+class FrozenOpenCLIPEmbedder(WrappedEncoder, stub("ldm.modules.encoders.modules", "FrozenOpenCLIPEmbedder")):
+    """OpenCLIP's, of SD 2.x."""
+
+
+class FrozenOpenCLIPEmbedder2(WrappedEncoder, stub("sgm.modules.encoders.modules", "FrozenOpenCLIPEmbedder2")):
+    """OpenCLIP's as SDXL's second one."""
+
+
 class FrozenCLIPEmbedderWithCustomWordsBase(TextConditionalModel):
     """One text encoder. number: which of the model's."""
 
@@ -79,6 +96,7 @@ class FrozenCLIPEmbedderWithCustomWordsBase(TextConditionalModel):
     is_trainable = False
     input_key = "txt"
     legacy_ucg_val = None
+    wrapper: ClassVar[type[WrappedEncoder]] = FrozenCLIPEmbedder
     watched: ClassVar[tuple[str, ...]] = ("tokenize", "tokenize_line", "process_texts", "process_tokens", "encode_with_transformers", "empty_chunk")
 
     def __init__(self, components: Components, number: int, hijack: Any) -> None:
@@ -92,7 +110,7 @@ class FrozenCLIPEmbedderWithCustomWordsBase(TextConditionalModel):
         embeddings.__dict__.setdefault("wrapped", embeddings)           # A1111's EmbeddingsWithFixes stands around the real one
         if not hasattr(module, "text_model"):
             module.__dict__["text_model"] = module
-        self._keep(wrapped=WrappedEncoder(module, words), tokenizer=words)
+        self._keep(wrapped=self.wrapper(module, words), tokenizer=words)
 
     hijack: Any
     wrapped: Any
@@ -215,9 +233,13 @@ class FrozenCLIPEmbedderForSDXLWithCustomWords(FrozenCLIPEmbedderWithCustomWords
 class FrozenOpenCLIPEmbedderWithCustomWords(FrozenCLIPEmbedderWithCustomWordsBase):
     """OpenCLIP's, of SD 2.x."""
 
+    wrapper = FrozenOpenCLIPEmbedder
+
 
 class FrozenOpenCLIPEmbedder2WithCustomWords(FrozenOpenCLIPEmbedderWithCustomWords):
     """OpenCLIP's as SDXL's second one."""
+
+    wrapper = FrozenOpenCLIPEmbedder2
 
 
 class GeneralConditioner(_TakesTensors):

@@ -108,6 +108,20 @@ def test_a_hook_on_the_text_stage_reads_and_changes_what_the_model_is_told(app: 
     assert nonsense.images[0].picture.tobytes() == plain and nonsense.comments
 
 
+def test_the_tokenizer_tab_knows_the_text_encoder_by_its_class_and_reads_its_words(app: App, plain: bytes) -> None:
+    """stable-diffusion-webui-tokenizer refused every model: "Unknown CLIP model"."""
+    from modules import shared
+    from modules.a1111.open_clip_names import TOKENIZER
+
+    stage = shared.sd_model.cond_stage_model
+    names = import_module("ldm.modules.encoders.modules")
+    assert isinstance(stage.wrapped, names.FrozenCLIPEmbedder) and not isinstance(stage.wrapped, names.FrozenOpenCLIPEmbedder)
+    words = {number: word for word, number in stage.wrapped.tokenizer.get_vocab().items()}
+    for letters in (stage.wrapped.tokenizer.byte_decoder, TOKENIZER["_tokenizer"].byte_decoder):
+        read = bytes(letters[letter] for token in stage.tokenize(["a café, 愛"])[0] for letter in words[token].replace("</w>", "\u0120"))  # the letter of the blank
+        assert read.decode() == "a café , 愛 "
+
+
 def test_parts_of_the_denoiser_are_found_by_the_names_that_loras_use(app: App, plain: bytes) -> None:
     hooked = drawn(app, "part by its name")
     assert heard(app)[0][0] == ("CrossAttention", "") and {name for _, name in heard(app)[0]} >= {"_to_q", "_to_k", "_to_v"}
