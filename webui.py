@@ -61,7 +61,7 @@ def set_environment(environ: MutableMapping[str, str], flags: Flags) -> None:
     set_amd_environment(environ, amd_targets())
     set_processor_environment(environ, read_cpu_info())
     environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    environ.setdefault("HF_HUB_OFFLINE", "1")
+    environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # the hub itself stays within reach: extensions fetch their models there
     environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch on Linux: large tensors in large pages, which come three times as fast
     uploads = Path(flags.data_dir).absolute() / "tmp" / "gradio"
     if os.access(next(each for each in (uploads, *uploads.parents) if each.exists()), os.W_OK):

@@ -50,6 +50,13 @@ def test_uploads_go_into_the_systems_folder_where_ours_may_only_be_read(tmp_path
     assert "GRADIO_TEMP_DIR" not in environ
 
 
+def test_extensions_may_fetch_their_models_from_the_hub(tmp_path: Path) -> None:
+    """As in A1111: promptgen's first Generate said that outgoing traffic has been disabled."""
+    environ: dict[str, str] = {}
+    webui.set_environment(environ, parse_flags(["--data-dir", str(tmp_path)], {}).flags)
+    assert "HF_HUB_OFFLINE" not in environ and environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
+
+
 def test_a_data_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(InvalidValue, match=r"--data-dir names .*file, which is a file"):
