@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from tests.browser.conftest import FakePage, Visit
+from tests.browser.painting import stroke
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
@@ -122,3 +126,66 @@ def test_a_file_let_go_beside_the_places_for_files_does_not_replace_the_page(ope
     }"""
     assert open_visit.page.evaluate(asked, "#txt2img_steps") == [True, True]
     assert "Nothing takes a file there" in open_visit.toasts()
+
+
+def put(page: Page, canvas: str, path: Path, colour: str) -> None:
+    Image.new("RGB", (64, 64), colour).save(path)
+    page.set_input_files(f"#{canvas} input[type=file]", path)
+    page.wait_for_function("(id) => webui.canvases[id].arriving?.then(() => true)", arg=canvas)
+
+
+def test_a_sub_tab_chosen_while_the_picture_is_on_its_way_does_not_change_what_was_asked_for(fake_page: FakePage, open_visit: Visit, tmp_path: Path) -> None:
+    page = open_visit.page
+    page.click("#tab_img2img-button")
+    for mode, canvas, colour in (("inpaint", "img2maskimg", "black"), ("img2img", "img2img_image", "white")):
+        page.click(f"#img2img_{mode}_tab-button")
+        put(page, canvas, tmp_path / "picture.png", colour)
+    before = page.evaluate("webui.sentCount")
+    with slow_line(page):
+        page.click("#img2img_generate")
+        page.click("#img2img_inpaint_tab-button")
+        page.wait_for_function(f"webui.sentCount > {before}")
+    page.wait_for_function("webui.jobs.img2img.ids.length === 0")
+    init = fake_page.engine.requests[-1].init
+    assert open_visit.toasts() == ""
+    assert init.pictures[0].convert("RGB").getpixel((9, 9)) == (255, 255, 255)
+
+
+def test_generate_right_after_a_reload_sends_the_picture_and_the_mask_that_come_back(fake_page: FakePage, visit: Callable[..., Visit], tmp_path: Path) -> None:
+    browser = visit(fake_page.url)
+    page = browser.page
+    page.click("#tab_img2img-button")
+    page.click("#img2img_inpaint_tab-button")
+    put(page, "img2maskimg", tmp_path / "picture.png", "teal")
+    stroke(page, "img2maskimg", [(0.2, 0.5), (0.8, 0.5)])
+    page.wait_for_function("!webui.canvases.img2maskimg.keeping")
+    page.add_init_script("""addEventListener("DOMContentLoaded", () => { const kept = webui.keptBlob;
+        webui.keptBlob = async(...what) => { await new Promise((resolve) => setTimeout(resolve, 1500)); return kept(...what); }; })""")
+    page.reload()
+    page.wait_for_selector("html.webui-ready", state="attached")
+    page.click("#tab_img2img-button")
+    page.click("#img2img_inpaint_tab-button")
+    browser.click_generate("img2img")
+    page.wait_for_function("webui.jobs.img2img.ids.length === 0")
+    assert browser.toasts() == ""
+    assert fake_page.engine.requests[-1].init.inpaint.mask.getchannel("A").getbbox() is not None
+
+
+def test_a_setting_that_is_typed_on_after_apply_stays_and_is_applied_next(fake_page: FakePage, open_visit: Visit) -> None:
+    page = open_visit.page
+    page.click("#tab_settings-button")
+    page.fill("#settings_search textarea, #settings_search input", "jpeg_quality")
+    field = "#settings .setting[data-key=jpeg_quality] input[type=number]"
+    page.fill(field, "66")
+    with slow_line(page):
+        page.click("#settings_submit")
+        page.fill(field, "55")
+        page.wait_for_selector(".webui-toast:has-text('1 setting changed')")
+    assert page.input_value(field) == "55"
+    open_visit.clear_toasts()
+    page.click("#settings_submit")
+    page.wait_for_selector(".webui-toast:has-text('1 setting changed')")
+    assert fake_page.app.settings.get("jpeg_quality") == 55
+    page.fill(field, "80")
+    page.click("#settings_submit")
+    page.wait_for_function("opts.jpeg_quality === 80")

@@ -231,12 +231,14 @@ webui.PictureCanvas = class {
         return new Promise((resolve) => this.composite().toBlob(resolve, "image/png"));
     }
 
-    // What the server gets, as JSON text: with a picture that is still being read where Generate was quicker.
+    // What the server gets, as JSON text: with what is still being read, or comes back after a reload, where Generate was quicker.
     async content() {
+        await Promise.allSettled([this.restoring]);
         await Promise.allSettled([this.arriving]);
         try {
-            const drawing = this.drawing && this.picture ? await (await this.drawn()).onServer() : null;
-            return JSON.stringify({picture: await this.file.onServer(), drawing});
+            const drawn = this.drawing && this.picture ? this.drawn().then((file) => file.onServer()) : null;
+            const [picture, drawing] = await Promise.all([this.file.onServer(), drawn]);
+            return JSON.stringify({picture, drawing});
         } catch (error) {
             return JSON.stringify({error: `the picture could not be sent (${error.message})`});
         }

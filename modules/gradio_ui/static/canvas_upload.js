@@ -22,7 +22,7 @@ webui.UploadedFile = class {
 
     set(blob) {
         this.blob = blob;
-        this.path = null;
+        this.path = null;  // a promise, from when it is first asked for
     }
 
     // After the server lost it.
@@ -31,15 +31,15 @@ webui.UploadedFile = class {
     }
 
     async onServer() {
-        const blob = this.blob;
-        if (!blob) {
+        if (!this.blob) {
             return null;
         }
-        const path = this.path || await webui.upload(blob, this.name);
-        if (this.blob === blob) {
-            this.path = path;
+        const path = this.path ||= webui.upload(this.blob, this.name);
+        try {
+            return await path;
+        } catch (error) {
+            this.path = this.path === path ? null : this.path;
+            throw error;
         }
-        return path;
     }
 };
-

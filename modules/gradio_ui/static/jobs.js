@@ -258,13 +258,12 @@ webui.refusedCallbacks = [];  // called with the tab when the server refuses a c
 // elem_id -> a function that gives the value of a field that only the scripts know, when Generate is clicked; it may take a while.
 webui.fillers = {};
 
-// The values of a click with the scripts' own put in. places: elem_id -> index.
+// The values of a click with the scripts' own put in: all are asked at once, so that an upload takes its time and the tabs still are those of the click.
+// places: elem_id -> index.
 webui.filled = async function(values, places) {
-    for (const [id, index] of Object.entries(places)) {
-        if (webui.fillers[id]) {
-            values[index] = await webui.fillers[id]();
-        }
-    }
+    const asked = Object.entries(places).filter(([id]) => webui.fillers[id]);
+    const given = await Promise.all(asked.map(([id]) => webui.fillers[id]()));
+    asked.forEach(([, index], number) => { values[index] = given[number]; });
     return values;
 };
 

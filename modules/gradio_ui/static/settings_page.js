@@ -97,6 +97,7 @@ webui.fillSettings = function() {
 // The edited settings by key, as JSON: what "Apply settings" sends.
 webui.changedSettingsText = function() {
     const edited = webui.settingRows().filter((row) => row.classList.contains("edited"));
+    edited.forEach((row) => { row.dataset.sent = JSON.stringify(webui.readSetting(row)); });
     return JSON.stringify(Object.fromEntries(edited.map((row) => [row.dataset.key, webui.readSetting(row)])));
 };
 
@@ -123,6 +124,18 @@ webui.settingsArrived = async function() {
     webui.settingsUnderWay = 0;
 };
 
+// A row's new value; what was typed since it was sent, or was not sent yet, stays as an edit.
+webui.settingStored = function(row, value) {
+    const typed = webui.readSetting(row);
+    const stays = row.classList.contains("edited") && JSON.stringify(typed) !== row.dataset.sent;
+    delete row.dataset.sent;
+    webui.writeSetting(row, value);
+    if (stays) {
+        webui.settingKinds[row.dataset.kind].write(row, typed);
+        webui.markSetting(row);
+    }
+};
+
 // The server's answer to a change: {changed: {key: value}, errors: [...]}. fromPage: it was the Settings tab that asked.
 webui.settingsStored = function(answerText, fromPage = false) {
     const answer = answerText ? JSON.parse(answerText) : {changed: {}, errors: ["The server did not store the settings. Is it still running?"]};
@@ -130,7 +143,7 @@ webui.settingsStored = function(answerText, fromPage = false) {
     answer.errors.forEach((words) => webui.toast(words, "error"));
     webui.changeOptions(answer.changed);
     for (const row of webui.settingRows().filter((each) => keys.includes(each.dataset.key))) {
-        webui.writeSetting(row, answer.changed[row.dataset.key]);
+        webui.settingStored(row, answer.changed[row.dataset.key]);
     }
     if (fromPage && answer.errors.length === 0) {
         webui.toast(keys.length > 0 ? `${keys.length} ${keys.length === 1 ? "setting" : "settings"} changed: ${keys.join(", ")}.` : "No setting was changed.");
