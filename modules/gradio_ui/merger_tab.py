@@ -111,7 +111,7 @@ class MergerTab:
         self.read_metadata.click(self._read_metadata, inputs=models, outputs=[self.fields["metadata_json"]], **QUICK)
         for button in (*self.refreshes, self.vae_refresh):
             button.click(partial(self._fresh, row), inputs=models, outputs=shown, **QUICK)
-        page.load(lambda: self._lists((), [None] * len(models)), outputs=[*models, self.fields["bake_in_vae"]], **QUICK)
+        page.load(self._offered, outputs=[*models, self.fields["bake_in_vae"]], **QUICK)
 
     def _submit(self, task_id: str, *values: Any) -> tuple[str, str]:
         try:
@@ -139,6 +139,10 @@ class MergerTab:
     def _fresh(self, row: Sequence[QuickSetting], *chosen: str | None) -> list[Any]:
         self.app.catalogue.refresh()
         return self._lists(row, chosen)
+
+    def _offered(self) -> list[Any]:
+        """The lists' choices for a page that is opened. Not what is chosen in them: whoever was quicker than this answer has chosen already."""
+        return [*(gr.update(choices=list(self.choices("checkpoints"))) for _ in MODELS), gr.update(choices=["None", *self.choices("vaes")])]
 
     def _lists(self, row: Sequence[QuickSetting], chosen: Sequence[str | None]) -> list[Any]:
         """The lists' choices now. chosen: A, B and C, whose titles may bear a hash by now."""
