@@ -44,8 +44,8 @@ class ScriptHost:
     def __init__(self, app: App, blank_page: Callable[[], AbstractContextManager[Any]] = nullcontext) -> None:
         self.app = app
         self.scripts_data: list[ScriptClassData] = []
-        self.txt2img = ScriptRunner(self.scripts_data)
-        self.img2img = ScriptRunner(self.scripts_data)
+        self._of_tabs: list[ScriptClassData] = []
+        self.txt2img, self.img2img = ScriptRunner(), ScriptRunner()
         self._blank_page = blank_page
         self._lock = threading.RLock()      # a page that is built may ask for arguments
 
@@ -58,7 +58,12 @@ class ScriptHost:
             if issubclass(each, Script) and each not in known and not each.__module__.startswith(_HOUSE_MODULES)
         ]
         self.scripts_data += found
+        self._tell_runners()
         return found
+
+    def _tell_runners(self) -> None:
+        """Extensions call ``initialize_scripts`` themselves, before the page is built, and look for another's script."""
+        self.txt2img.data = self.img2img.data = [*self._of_tabs, *self.scripts_data]
 
     def register_built_in(self) -> None:
         """The scripts that come with the house."""
@@ -69,7 +74,8 @@ class ScriptHost:
     def initialize(self) -> None:
         """Make the scripts of both tabs, once all are registered."""
         with self.speaking():
-            self.txt2img.data = self.img2img.data = [*scripts_for_tabs(self.app), *self.scripts_data]
+            self._of_tabs = [*scripts_for_tabs(self.app)]
+        self._tell_runners()
         self.txt2img.initialize_scripts(is_img2img=False)
         self.img2img.initialize_scripts(is_img2img=True)
 

@@ -182,3 +182,25 @@ def test_what_stands_in_the_pages_fields_is_a_unit_that_other_scripts_can_switch
     units = p.script_args[1:3]
     assert all(isinstance(each, ControlNetUnit) for each in units) and [each.enabled for each in units] == [True, False]
     assert p.script_args[3:] == [*fields.values(), *off.values(), "other"] and units[0].module == "canny"
+
+
+def test_other_extensions_find_the_original_s_names_while_they_run(app: Any) -> None:
+    """animatediff and replacer import these in the middle of a job."""
+    import gradio
+    from annotator.util import HWC3
+    from scripts.batch_hijack import InputMode
+    from scripts.controlnet_ui.controlnet_ui_group import ControlNetUiGroup
+    from scripts.enums import ControlMode
+    from scripts.external_code import ControlNetUnit
+    from scripts.global_state import cn_models, cn_models_names, update_cn_models
+
+    assert ControlNetUnit(control_mode=ControlMode.PROMPT, input_mode=InputMode.BATCH).control_mode is ControlMode.PROMPT
+    assert [HWC3(np.zeros(shape, dtype=np.uint8)).shape for shape in ((4, 6), (4, 6, 1), (4, 6, 4))] == [(4, 6, 3)] * 3
+    update_cn_models()
+    title = cn_models_names["control-tiny-canny"]
+    assert next(iter(cn_models)) == "None" and str(cn_models[title]).endswith("control-tiny-canny.safetensors")
+    before = len(ControlNetUiGroup.all_ui_groups)
+    with gradio.Blocks():
+        app.scripts.host.img2img.script("controlnet").ui(True)
+    units = ControlNetUiGroup.all_ui_groups[before:]
+    assert [(unit.inpaint_crop_input_image.label, unit.register_run_annotator()) for unit in units] == [("Crop input image based on A1111 mask", None)] * 3

@@ -11,6 +11,7 @@ from modules.ui_components import ToolButton
 from internal_controlnet import models
 from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.enums import ControlMode, ControlNetUnionControlType, HiResFixOption, ResizeMode, union_type_of
+from internal_controlnet.panel_groups import ControlNetUiGroup
 from internal_controlnet.panel_inputs import build_inputs, canvas, folded, whole_classes
 from internal_controlnet.panel_pose import GROUP as POSE_GROUP
 from internal_controlnet.panel_pose import build_pose
@@ -112,6 +113,7 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
     region.change(lambda on: gr.update(elem_classes=folded("cnet-mask-image-group", on)), [region], [region_group], **_QUICK)
     wire_preview(base, made, Preview(group=preview_group, allow=allow, run=run, words=words, pose=pose))
     dimensions.click(None, [], [], js=f"() => controlnetDimensions({base!r})")
+    ControlNetUiGroup(made)
     return made
 
 

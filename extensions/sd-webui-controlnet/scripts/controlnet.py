@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from internal_controlnet import batches, external_code, models, routes
 from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.enums import InputMode
 from internal_controlnet.hints import mask_shown
+from internal_controlnet.panel_groups import ControlNetUiGroup
 from internal_controlnet.pictures import Hints, hints_of, looked_at, region_of
 from internal_controlnet.preprocessor_rows import LOOKS
 from internal_controlnet.preprocessors import Preprocessor, find_preprocessor
@@ -261,6 +263,11 @@ def _pasted(_text: str, params: dict[str, Any]) -> None:
             params[f"{key} {field}"] = getattr(value, "value", value)
 
 
+_OFFERED = ("annotator.util", "scripts.batch_hijack", "scripts.controlnet_ui.controlnet_ui_group", "scripts.enums", "scripts.external_code", "scripts.global_state")
+for _name in _OFFERED:                              # others find these names while they run, when this folder is no place to look for modules any more
+    importlib.import_module(_name)
+
 script_callbacks.on_ui_settings(add_settings)
 script_callbacks.on_infotext_pasted(_pasted)
 script_callbacks.on_app_started(routes.mount)
+script_callbacks.on_before_reload(ControlNetUiGroup.all_ui_groups.clear)
