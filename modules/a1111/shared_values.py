@@ -28,6 +28,7 @@ from modules.a1111.upscaling import OursAsUpscaler, UpscalerData, face_restorers
 from modules.application.translations import read_translation
 from modules.application.version import INFOTEXT_VERSION, VERSION
 from modules.engine.upscale import LATENT_UPSCALERS
+from modules.files.file_manager import show_folder
 from modules.launching.restart import ask_for_restart, can_restart
 
 __all__ = ["checkpoint_tiles", "face_restorers", "load_file_from_url"]
@@ -273,7 +274,15 @@ def topological_sort(dependencies: Mapping[str, Iterable[str]]) -> list[str]:
 
 
 def open_folder(path: str) -> None:
-    """Folders are opened by the page, not from here."""
+    """In the file manager of this machine; not where the page is others' too."""
+    folder, flags = Path(path), current().flags
+    if flags.listen or flags.share:
+        log.info("the folder %s is on the server's machine: it can be opened from there only", folder)
+        return
+    try:
+        show_folder(folder.resolve(strict=True))
+    except OSError as error:
+        log.warning("the folder %s could not be opened: %s", folder, error)
 
 
 def get_font(fontsize: int) -> Any:

@@ -1,11 +1,13 @@
 """A1111's ``modules.ui``."""
 from modules.a1111.stubs import stubbed
 from modules.gradio_ui.foreign_components import FormRow, ToolButton
-from modules.gradio_ui.foreign_panels import create_output_panel, create_refresh_button, gr_show, plaintext_to_html, save_files, versions_html
+from modules.gradio_ui.foreign_output import create_output_panel, save_files
+from modules.gradio_ui.foreign_panels import create_refresh_button, gr_show, versions_html
 from modules.gradio_ui.foreign_toprow import (
     apply_styles, calc_resolution_hires, create_override_settings_dropdown, ordered_ui_categories, resize_from_to_html, send_gradio_gallery_to_image,
     update_negative_prompt_token_counter, update_token_counter,
 )  # fmt: skip
+from modules.gradio_ui.foreign_words import plaintext_to_html
 from modules.a1111.infotext_names import image_from_url_text
 from modules.a1111.queued_calls import wrap_gradio_call, wrap_gradio_gpu_call, wrap_queued_call
 from modules.a1111.shared_values import paste_field_values

@@ -1,5 +1,4 @@
 """A1111's ``modules.ui_common``."""
-from modules.gradio_ui.foreign_panels import (
-    OutputPanel, create_output_panel, create_refresh_button, folder_symbol, infotext_to_html, open_folder, plaintext_to_html, refresh_symbol, save_files,
-    setup_dialog, update_generation_info, update_logfile,
-)  # fmt: skip
+from modules.gradio_ui.foreign_output import OutputPanel, create_output_panel, open_folder, save_files, update_generation_info
+from modules.gradio_ui.foreign_panels import create_refresh_button, folder_symbol, refresh_symbol, setup_dialog, update_logfile
+from modules.gradio_ui.foreign_words import infotext_to_html, plaintext_to_html

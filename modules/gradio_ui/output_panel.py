@@ -12,8 +12,19 @@ SEND_ICONS = {"img2img": "🖼️", "inpaint": "🎨️", "extras": "📐"}
 
 
 @dataclass(frozen=True, kw_only=True)
+class PictureButtons:
+    """send: the buttons that hand the chosen picture on, by goal. upscale: hires fix on the chosen picture, txt2img only."""
+
+    open_folder: gr.Button
+    save: gr.Button
+    save_zip: gr.Button
+    send: dict[str, gr.Button]
+    upscale: gr.Button | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class OutputPanel:
-    """send: the buttons that hand the chosen picture on, by goal. upscale: hires fix on the chosen picture, txt2img only. generation_info: JSON of the shown job (seeds, infotexts); shown_job: its id; chosen: index in the gallery, by JS."""
+    """generation_info: JSON of the shown job (seeds, infotexts); shown_job: its id; chosen: index in the gallery, by JS."""
 
     gallery: gr.Gallery
     generation_info: gr.Textbox
@@ -23,11 +34,7 @@ class OutputPanel:
     log: gr.HTML
     info: gr.HTML
     files: gr.File
-    open_folder: gr.Button
-    save: gr.Button
-    save_zip: gr.Button
-    send: dict[str, gr.Button]
-    upscale: gr.Button | None = None
+    buttons: PictureButtons
 
 
 def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = None) -> OutputPanel:
@@ -49,12 +56,7 @@ def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = 
                 interactive=False,
                 buttons=["download", "fullscreen"],
             )
-        with gr.Row(elem_id=f"image_buttons_{tab}", elem_classes=["gradio-row", "image-buttons"]):
-            open_folder = tool_button("📂", f"{tab}_open_folder", visible=can_open_folder)
-            save = tool_button("💾", f"save_{tab}")
-            save_zip = tool_button("🗃️", f"save_zip_{tab}")
-            send = {goal: tool_button(icon, f"{tab}_send_to_{goal}") for goal, icon in SEND_ICONS.items()}
-            upscale = tool_button("✨", f"{tab}_upscale") if tab == "txt2img" else None
+        buttons = picture_buttons(tab, can_open_folder=can_open_folder, can_upscale=tab == "txt2img")
         files = gr.File(None, elem_id=f"download_files_{tab}", show_label=False, file_count="multiple", interactive=False, visible=False)
         info = gr.HTML("", elem_id=f"html_info_{tab}", elem_classes=["gradio-html", "infotext"])
         log = gr.HTML("", elem_id=f"html_log_{tab}", elem_classes=["gradio-html", "html-log"])
@@ -71,9 +73,17 @@ def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = 
         log=log,
         info=info,
         files=files,
-        open_folder=open_folder,
-        save=save,
-        save_zip=save_zip,
-        send=send,
-        upscale=upscale,
+        buttons=buttons,
     )
+
+
+def picture_buttons(tab: str, *, can_open_folder: bool, can_upscale: bool = False) -> PictureButtons:
+    """The row below a gallery, inside the current block."""
+    with gr.Row(elem_id=f"image_buttons_{tab}", elem_classes=["gradio-row", "image-buttons"]):
+        return PictureButtons(
+            open_folder=tool_button("📂", f"{tab}_open_folder", visible=can_open_folder),
+            save=tool_button("💾", f"save_{tab}"),
+            save_zip=tool_button("🗃️", f"save_zip_{tab}"),
+            send={goal: tool_button(icon, f"{tab}_send_to_{goal}") for goal, icon in SEND_ICONS.items()},
+            upscale=tool_button("✨", f"{tab}_upscale") if can_upscale else None,
+        )

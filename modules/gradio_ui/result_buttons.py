@@ -8,8 +8,6 @@ import io
 import logging
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -25,6 +23,7 @@ from modules.application.paths import styles_files
 from modules.application.picture_saver import save_options
 from modules.engine.styles import prompt_without, prompts_of_styles
 from modules.extension_host.install import way_from_elsewhere
+from modules.files.file_manager import show_folder
 from modules.files.resolver import PathRefused
 from modules.files.storage import StorageError
 from modules.gradio_ui.events import QUICK
@@ -112,7 +111,7 @@ class ResultButtons:
         if not folder.is_dir():
             return message_html(f"The folder {folder} does not exist yet: it is made with the first picture.")
         try:
-            _open_in_file_manager(folder)
+            show_folder(folder)
         except OSError as error:
             return message_html(f"The pictures are in {folder}; it could not be opened from here ({error}).")
         return message_html(f"Opened {folder}.")
@@ -187,9 +186,9 @@ def wire_result_buttons(app: App, tab: str, output: OutputPanel, files: ShownFil
     """Connect the buttons of one tab."""
     act = ResultButtons(app=app, tab=tab, files=files)
     chosen_js = f"(job, chosen) => [job, String(webui.galleryIndex('{tab}'))]"
-    output.save.click(act.save, inputs=[output.shown_job, output.chosen], outputs=[output.files, output.log], js=chosen_js, **QUICK)
-    output.save_zip.click(act.save_zip, inputs=[output.shown_job], outputs=[output.files, output.log], **QUICK)
-    output.open_folder.click(act.open_folder, inputs=[output.shown_job, output.chosen], outputs=[output.log], js=chosen_js, **QUICK)
+    output.buttons.save.click(act.save, inputs=[output.shown_job, output.chosen], outputs=[output.files, output.log], js=chosen_js, **QUICK)
+    output.buttons.save_zip.click(act.save_zip, inputs=[output.shown_job], outputs=[output.files, output.log], **QUICK)
+    output.buttons.open_folder.click(act.open_folder, inputs=[output.shown_job, output.chosen], outputs=[output.log], js=chosen_js, **QUICK)
 
 
 def _moment(stamp: Any) -> datetime:
@@ -207,17 +206,6 @@ def _index(text: str) -> int:
 def _is_local(request: gr.Request) -> bool:
     host = request.client.host if request.client else ""
     return is_own_host(host) and not way_from_elsewhere(dict(request.headers))
-
-
-def _open_in_file_manager(folder: Path) -> None:
-    if sys.platform == "win32":
-        os.startfile(folder)
-    elif sys.platform == "darwin":
-        subprocess.Popen(["open", str(folder)])
-    elif os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        subprocess.Popen(["xdg-open", str(folder)])
-    else:
-        raise OSError("this machine has no screen")
 
 
 def _append_log(path: Path, finished: Finished, index: int, filename: str) -> None:

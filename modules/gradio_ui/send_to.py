@@ -36,9 +36,9 @@ def wire_send_buttons(txt2img: GenerationTab, img2img: GenerationTab, setting: C
             js = f"() => webui.sendFromGallery('{tab.name}', '{goal}')"
             info = tab.output.chosen
             fill_on_click(
-                tab.output.send[goal], img2img.name, lambda text: img2img.paster.from_picture(text, only=carried()), inputs=[info], outputs=img2img.pasted, js=js
+                tab.output.buttons.send[goal], img2img.name, lambda text: img2img.paster.from_picture(text, only=carried()), inputs=[info], outputs=img2img.pasted, js=js
             )
-        tab.output.send["extras"].click(None, js=f"() => {{ webui.sendFromGallery('{tab.name}', 'extras'); }}", **QUICK)
+        tab.output.buttons.send["extras"].click(None, js=f"() => {{ webui.sendFromGallery('{tab.name}', 'extras'); }}", **QUICK)
 
 
 def wire_send(button: gr.Button, goal: str, tab: GenerationTab | None, text: gr.Textbox, picture_js: str) -> None:

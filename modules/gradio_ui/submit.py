@@ -137,7 +137,7 @@ def wire_submit(tab: str, submitter: Submitter, *, overrides: gr.Dropdown | None
         **QUICK,
     )
     sent.then(None, inputs=[toprow.answer], js=f"(answer) => {{ webui.jobAnswered('{tab}', answer); }}", **QUICK)
-    if output.upscale is not None:
+    if output.buttons.upscale is not None:
         _wire_upscale(tab, submitter, inputs, toprow=toprow, output=output)
     results = [output.gallery, output.generation_info, output.shown_job, output.answer, output.log]
     fetched = toprow.restore.click(submitter.collect, inputs=[toprow.task_id], outputs=results, js=_first_only(restore_js, 1), **QUICK)
@@ -152,7 +152,7 @@ def wire_submit(tab: str, submitter: Submitter, *, overrides: gr.Dropdown | None
 
 def _wire_upscale(tab: str, submitter: Submitter, inputs: Sequence[Component], *, toprow: Any, output: Any) -> None:
     inputs = [*inputs[:2], output.shown_job, output.chosen, *inputs[2:]]
-    sent = output.upscale.click(
+    sent = output.buttons.upscale.click(
         submitter.upscale, inputs=inputs, outputs=[toprow.answer, output.log], js=_first_only("submit_txt2img_upscale", len(inputs)),
         preprocess=False, **QUICK,
     )

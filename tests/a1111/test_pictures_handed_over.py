@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -23,7 +24,17 @@ def test_bare_base64_is_a_picture(kind: str) -> None:
 
 def test_a_picture_that_cannot_be_saved_is_an_error(a1111: App) -> None:
     """Passed over without a word it would be gone: a mover deletes the original next."""
-    from modules.gradio_ui.foreign_panels import save_files
+    from modules.gradio_ui.foreign_output import save_files
 
     with pytest.raises(InvalidValue, match="Picture 1 cannot be read"):
         save_files("{}", [{"name": "gone.png"}], False, 0)
+
+
+def test_the_folder_of_an_extension_s_button_opens(a1111: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modules.gradio_ui.foreign_output import open_folder
+
+    shown: list[Path] = []
+    monkeypatch.setattr("modules.a1111.shared_values.show_folder", shown.append)
+    open_folder(str(tmp_path))
+    open_folder(str(tmp_path / "not yet"))
+    assert shown == [tmp_path.resolve()]

@@ -95,6 +95,25 @@ def test_a_send_button_of_an_extension_takes_the_picture_along(shown: Visit, goa
     page.evaluate("() => { switch_to_img2img_tab(0); webui.showTab('tab_txt2img'); }")      # where the other tests expect the page
 
 
+def test_the_output_panel_of_an_extension_saves_packs_and_sends_what_is_chosen_there(shown: Visit) -> None:
+    """It had no Save and no Zip, and its Send buttons took the first picture."""
+    page = shown.page
+    page.click("#tab_hooks-button")
+    page.click("#save_hooks_panel")
+    page.locator("#html_log_hooks_panel").get_by_text("There is no picture to save yet").wait_for()
+    page.click("#hooks_fill")
+    page.locator("#hooks_panel_gallery .thumbnail-item").nth(1).click()
+    page.locator("#hooks_panel_gallery .thumbnail-small.selected").wait_for()
+    page.click("#save_hooks_panel")
+    page.locator("#html_log_hooks_panel").get_by_text("-8.png").wait_for()
+    page.click("#save_zip_hooks_panel")
+    page.locator("#html_log_hooks_panel").get_by_text("Saved 2 pictures").wait_for()
+    assert "".join(page.inner_text("#download_files_hooks_panel").split()).count(".zip") == 1
+    page.click("#hooks_panel_send_to_img2img")
+    page.wait_for_function("String(webui.canvases.img2img_image.size) === '32,16'", timeout=5000)
+    page.evaluate("() => { switch_to_img2img_tab(0); webui.showTab('tab_txt2img'); }")
+
+
 def test_what_extensions_take_for_the_sign_of_a_complete_page_comes_when_it_is_complete(shown: Visit) -> None:
     page = shown.page
     page.wait_for_function("hooksSigns.length > 1")

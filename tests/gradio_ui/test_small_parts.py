@@ -118,7 +118,7 @@ def test_save_copies_the_chosen_picture_and_writes_the_log(behind: Callable[...,
 
 def test_the_folder_that_opens_is_the_chosen_pictures(behind: Callable[..., Behind], page: BuiltPage, monkeypatch: pytest.MonkeyPatch) -> None:
     server, opened = behind(), []
-    monkeypatch.setattr("modules.gradio_ui.result_buttons._open_in_file_manager", opened.append)
+    monkeypatch.setattr("modules.gradio_ui.result_buttons.show_folder", opened.append)
     server.run("task(1)", page.values(steps=1, n_iter=2, seed=5))
     buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
     here: Any = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"), headers={})

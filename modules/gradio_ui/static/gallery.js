@@ -2,8 +2,10 @@
 
 /* exported selected_gallery_button, selected_gallery_index, selected_gallery_index_id, all_gallery_buttons, extract_image_from_gallery */
 
+// Of the gallery that is seen: a tab that is put away may have an open one inside.
 function all_gallery_buttons() {
-    const gallery = webui.find('.tabitem:not([style*="display: none"]) [id$=_gallery]');
+    const seen = Array.from(gradioApp().querySelectorAll(".tabitem [id$=_gallery]")).filter((each) => each.offsetParent);
+    const gallery = seen.find((each) => each.querySelector(".thumbnail-item.selected")) || seen[0];
     return gallery ? Array.from(gallery.querySelectorAll(".thumbnails > .thumbnail-item, .grid-container .thumbnail-item")) : [];
 }
 

@@ -1,8 +1,11 @@
 """Writes down what is called, in order."""
+import json
+
 import gradio as gr
 from PIL import Image
 from fastapi import FastAPI
 from hooks_library import calls
+from modules.ui import create_output_panel
 from modules.ui_components import FormRow, InputAccordion, ToolButton
 
 from modules import infotext_utils, script_callbacks, scripts, shared
@@ -51,6 +54,9 @@ def on_ui_tabs():
         for goal in ("img2img", "inpaint", "extras"):
             send_button = gr.Button(goal, elem_id=f"hooks_to_{goal}")
             infotext_utils.register_paste_params_button(infotext_utils.ParamBinding(paste_button=send_button, tabname=goal, source_image_component=picture, source_text_component=words))
+        panel, fill = create_output_panel("hooks_panel", "outputs"), gr.Button("Fill", elem_id="hooks_fill")
+        made = json.dumps({"all_seeds": [7, 8], "infotexts": ["a cat\nSteps: 1, Seed: 7", "a cat\nSteps: 1, Seed: 8"], "prompt": "a cat", "index_of_first_image": 0})
+        fill.click(fn=lambda: ([Image.new("RGB", (16, 16), "red"), Image.new("RGB", (32, 16), "blue")], made), inputs=[], outputs=[panel.gallery, panel.generation_info])
     return [(tab, "Hooks", "hooks")]
 
 
