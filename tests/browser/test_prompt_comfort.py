@@ -126,6 +126,13 @@ def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, o
         page.wait_for_function("document.activeElement.matches('.thumbnail-item.selected')")        # Gradio's, a moment after the step
         shown.append(page.get_attribute("#modalImage", "src"))
     assert len(set(shown)) == 3, "the grid and both pictures"
+    page.evaluate("""() => {
+        const modal = document.getElementById("lightboxModal");
+        const touch = (x) => new Touch({identifier: 1, target: modal, clientX: x, clientY: 300});
+        modal.dispatchEvent(new TouchEvent("touchstart", {touches: [touch(200)]}));
+        modal.dispatchEvent(new TouchEvent("touchend", {changedTouches: [touch(300)]}));
+    }""")
+    assert page.get_attribute("#modalImage", "src") == shown[1], "a finger drawn to the right"
     page.keyboard.press("Escape")
     assert page.is_hidden("#lightboxModal") and page.is_visible("#txt2img_gallery .preview")
     job = fake_page.app.jobs.recent(1)[0]

@@ -87,7 +87,24 @@ webui.lightbox.build = function() {
         control("modal_next", "❯", "Next picture (→)", modalNextImage));
     modal.querySelector("#modal_prev").classList.add("modalPrev");
     modal.querySelector("#modal_next").classList.add("modalNext");
+    webui.lightbox.takeSwipes(modal);
     document.body.append(modal);
+};
+
+// A finger drawn across a picture steps to the next one; one that is magnified it moves, as anywhere.
+webui.lightbox.takeSwipes = function(modal) {
+    const magnified = () => (visualViewport?.scale ?? 1) > 1.01;
+    const choose = () => { modal.style.touchAction = magnified() ? "" : "pan-y pinch-zoom"; };
+    let start = null;
+    visualViewport?.addEventListener("resize", choose);
+    choose();
+    modal.addEventListener("touchstart", (event) => { start = event.touches.length === 1 && !magnified() ? event.touches[0] : null; }, {passive: true});
+    modal.addEventListener("touchend", (event) => {
+        const end = event.changedTouches[0], [x, y] = start ? [end.clientX - start.clientX, end.clientY - start.clientY] : [0, 0];
+        if (Math.abs(x) > 50 && Math.abs(x) > 2 * Math.abs(y)) {
+            webui.lightbox.step(x < 0 ? 1 : -1);
+        }
+    }, {passive: true});
 };
 
 webui.lightbox.key = function(event) {
