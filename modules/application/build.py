@@ -67,8 +67,8 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
     store, store_notices = open_store(paths.jobs_file)
     hardware = probe(measures_bfloat16=flags.precision == "half")
     policy = policy_from_flags(flags, hardware, given)
-    catalogue = Catalogue(roots_from_flags(flags), FileCache(paths.cache_dir / "models.json"), hashing=not flags.no_hashing,
-                          list_hidden=lambda: settings.get("list_hidden_files"))
+    facts = FileCache(paths.cache_dir / "models.json")
+    catalogue = Catalogue(roots_from_flags(flags), facts, hashing=not flags.no_hashing, list_hidden=lambda: settings.get("list_hidden_files"))
     _take_up_named_checkpoint(flags, settings, catalogue)
     for sentence in (notices := (*settings.notices, *store_notices, *set_aside_damaged(styles_files(paths)))):
         log.warning(sentence)
@@ -89,7 +89,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
         embeddings=EmbeddingShelf(catalogue.embeddings_now, catalogue.hash_of),
         hypernetworks=HypernetworkShelf(catalogue.hypernetworks),
         loras=LoraShelf(catalogue.loras, metadata_of=catalogue.metadata_of, refresh=catalogue.refresh,
-                        at_least=lambda: settings.get("lora_in_memory_limit")),
+                        at_least=lambda: settings.get("lora_in_memory_limit"), facts=facts),
         conditionings=ConditioningCache(),
         upscalers=Upscalers(catalogue=catalogue, shelf=picture_models, models_dir=paths.models_dir, on_cpu=flags.use_cpu),
         quick_vaes=QuickVaes(models_dir=paths.models_dir, policy=policy),

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from modules.families.detect import family_of
 from modules.families.foreign import LORA, foreign_kind
+from modules.library.cache import FileCache
 from modules.library.header import read_header
 from modules.library.model_file import ModelFile
 from modules.loading.embeddings import Embedding, are_numbers
@@ -100,18 +101,19 @@ class LoraShelf:
     """The LoRAs of one server, by file name and by the name that is written inside them. Keeps the last ones it read.
 
     at_least: how many of them, however large they are. files: the present list. refresh: asked once when a name is missing, because the file may be new.
+    facts: where hashes are kept, of this server's time alone when None.
     """
 
     def __init__(
         self, files: Callable[[], Sequence[ModelFile]], *, metadata_of: Callable[[ModelFile], Mapping[str, str]] | None = None,
-        refresh: Callable[[], None] = lambda: None, at_least: Callable[[], int] = lambda: 1,
+        refresh: Callable[[], None] = lambda: None, at_least: Callable[[], int] = lambda: 1, facts: FileCache | None = None,
     ) -> None:
         self._files = files
         self._refresh, self._at_least = refresh, at_least
         self._metadata_of = metadata_of or _metadata
         self._aliases: dict[tuple[Path, float, int], Mapping[str, str]] = {}
         self._kept: dict[tuple[Path, float, int], Lora] = {}
-        self._hashes: dict[tuple[Path, float, int], str] = {}
+        self._facts = facts or FileCache(None)
 
     def find(self, name: str) -> ModelFile | None:
         """The file that a prompt means by ``name``: a file's own name, else the alias of one file alone. None: no such LoRA."""
@@ -122,7 +124,7 @@ class LoraShelf:
         return found
 
     def find_by_hash(self, digits: str) -> ModelFile | None:
-        """The file whose ``short_hash`` this is, as far as it is at hand: written by the trainer, or of a file that was used. Reading every file takes minutes."""
+        """The file whose ``short_hash`` this is, as far as it is at hand: written by the trainer, or of a file that was ever used. Reading every file takes minutes."""
         return next((file for file in self._files() if digits and self._hash_at_hand(file) == digits), None)
 
     def load(self, file: ModelFile) -> Lora:
@@ -137,10 +139,15 @@ class LoraShelf:
 
     def short_hash(self, file: ModelFile) -> str:
         """The 12 digits that infotexts give a LoRA: of the trainer's own hash, else of the file without its header."""
-        return self._hash_at_hand(file) or self._hashes.setdefault(_identity(file), _hash_without_header(file.path)[:_SHORT_HASH])
+        found = self._hash_at_hand(file)
+        if not found:
+            found = _hash_without_header(file.path)[:_SHORT_HASH]
+            self._facts.put(*_identity(file), weights_hash=found)
+            self._facts.save()
+        return found
 
     def _hash_at_hand(self, file: ModelFile) -> str:
-        return self._hashes.get(_identity(file)) or self._metadata(file).get("sshs_model_hash", "")[:_SHORT_HASH]
+        return self._facts.get(*_identity(file)).get("weights_hash") or self._metadata(file).get("sshs_model_hash", "")[:_SHORT_HASH]
 
     def alias(self, file: ModelFile) -> str:
         """The name that the trainer wrote into the file, or the file's own."""

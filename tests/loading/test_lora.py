@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from modules.library.cache import FileCache
 from modules.library.model_file import ModelFile
 from modules.loading.lora import LoraShelf, read_lora
 from modules.loading.lora_kinds import layer_change
@@ -221,6 +222,13 @@ def test_the_hash_is_of_the_tensors_unless_the_trainer_wrote_one(tmp_path):
     shelf = LoraShelf(lambda: [one, two])
     assert shelf.short_hash(one) == shelf.short_hash(two) and len(shelf.short_hash(one)) == 12
     assert shelf.short_hash(lora_file(tmp_path, "three", {"sshs_model_hash": "ab" * 32})) == "ab" * 6
+
+
+def test_a_file_that_was_used_before_the_restart_is_found_by_its_hash(tmp_path):
+    file, kept = lora_file(tmp_path, "renamed since"), tmp_path / "models.json"
+    digits = LoraShelf(lambda: [file], facts=FileCache(kept)).short_hash(file)
+    assert LoraShelf(lambda: [file], facts=FileCache(kept)).find_by_hash(digits) == file
+    assert LoraShelf(lambda: [file]).find_by_hash(digits) is None
 
 
 def test_old_pickles_and_bundled_embeddings_are_read(tmp_path):
