@@ -111,7 +111,7 @@ class InputAccordion(gr.Checkbox):
         classes = ["gradio-accordion", "input-accordion"]
         self.accordion = gr.Column(elem_id=self.accordion_id, elem_classes=classes, visible="hidden" if shown is False else shown, min_width=0)
         with self.accordion:
-            super().__init__(bool(value), elem_classes=["input-accordion-checkbox"], interactive=True, **keywords)
+            super().__init__(bool(value), elem_classes=["input-accordion-checkbox", "label-wrap"], interactive=True, **keywords)
             self._body = gr.Column(elem_id=f"{self.accordion_id}-extra", elem_classes=["input-accordion-extra"], min_width=0)
 
     def extra(self) -> gr.Row:

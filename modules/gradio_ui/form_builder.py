@@ -87,7 +87,7 @@ class FormBuilder:
         with gr.Column(
             elem_id=elem_id if elem_id != box_id else f"{elem_id}-fold", elem_classes=["gradio-accordion", "input-accordion"], min_width=0
         ):
-            checkbox = gr.Checkbox(is_open, label=label, elem_id=box_id, elem_classes=["input-accordion-checkbox"], interactive=True)
+            checkbox = gr.Checkbox(is_open, label=label, elem_id=box_id, elem_classes=["input-accordion-checkbox", "label-wrap"], interactive=True)
             self.own(elem_id, checkbox, infotext=infotext)
             guard = len(self.fields) - 1
             with gr.Column(elem_id=f"{elem_id}-extra", elem_classes=["input-accordion-extra"], min_width=0):

@@ -14,11 +14,13 @@ from modules.application.app import App
 from modules.application.settings_rules import FOLDERS
 from modules.files.resolver import allowed
 from modules.imaging.formats import SHOWN_SUFFIXES
+from modules.rest_api.guard import PAGE_MARK
 from modules.rest_api.routes import Access, Routes
 
 PICTURES = frozenset(SHOWN_SUFFIXES)
 EXTENSION_FILES = PICTURES | {".svg", ".js", ".mjs", ".css", ".json", ".csv", ".txt", ".yml", ".yaml", ".woff", ".woff2", ".ttf", ".mp3", ".ogg", ".wav"}
 """An .svg may hold a script, which runs nowhere: as a picture none does, and who opens the file alone is answered under the gate's "sandbox"."""
+PAGES = frozenset({".html", ".htm"})
 NOTES = frozenset({".txt", ".json", ".csv"})
 _NEVER = frozenset({"config.json", "ui-config.json", "cache.json"})
 
@@ -45,6 +47,8 @@ def add_file_route(routes: Routes) -> None:
 def served_file(app: App, text: str) -> FileResponse:
     """The answer for ``text``. 404 for everything that may not be shown, there or not: who asks learns nothing."""
     real = _real(app, text)
+    if real is not None and is_page_of_extension(app, real):
+        return FileResponse(real, media_type="text/html", headers={"Cache-Control": "no-cache", PAGE_MARK: "1"})
     if real is None or (not _is_own_style(app, real) and not any(_is_shown(real, each) for each in served_folders(app))):
         raise HTTPException(404, "File not found")
     media_type = {".js": "text/javascript", ".mjs": "text/javascript"}.get(real.suffix.lower()) or mimetypes.guess_type(real.name)[0]
@@ -64,6 +68,11 @@ def served_folders(app: App) -> Iterator[Served]:
         yield Served(folder=base / "extensions", suffixes=EXTENSION_FILES)
         yield Served(folder=base / "localizations", suffixes=frozenset({".json"}))
         yield Served(folder=base / "tmp", suffixes=NOTES)     # where extensions leave word for their scripts on the page
+
+
+def is_page_of_extension(app: App, real: Path) -> bool:
+    """Whether it is a page that lies in a switched-on extension's folder: a frame on its tab shows it. Its scripts may do what those do that the page loads itself."""
+    return any(each.is_enabled and _is_shown(real, Served(folder=each.path, suffixes=PAGES)) for each in app.extensions.extensions)
 
 
 def _is_own_style(app: App, real: Path) -> bool:

@@ -29,6 +29,7 @@ _API = re.compile(r"^/+(sdapi|controlnet|docs|redoc|openapi\.json)(/|$)", re.IGN
 _USER_FILES = re.compile(r"(^|/)file[=/]|^/+(gradio_api/)?(stream|uploads?|download)/", re.IGNORECASE)
 _ASK_PASSWORD = {"www-authenticate": 'Basic realm="webui", charset="UTF-8"'}
 _USER_FILE_POLICY = b"sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
+PAGE_MARK = "x-webui-page"            # on the way out of the route for files: an extension's own page, which keeps its rights; the browser does not see it
 _SHOWN = re.compile(rb"(image/(png|jpeg|gif|webp|bmp|avif)|video/|audio/|font/|text/(plain|css|csv|javascript)|application/(json|javascript)|multipart/byteranges)", re.I)
 
 
@@ -170,7 +171,9 @@ class Guard:
             if message["type"] == "http.response.start":
                 kept = [(key, value) for key, value in message.get("headers", []) if not key.lower().startswith(b"access-control-")]
                 kept.append((b"x-content-type-options", b"nosniff"))
-                if is_user_file:
+                marked = (PAGE_MARK.encode(), b"1") in kept
+                kept = [each for each in kept if each[0] != PAGE_MARK.encode()]
+                if is_user_file and not marked:
                     kept = _as_user_file(kept)
                 elif (framing := self._framing()) and not any(key.lower() == b"content-security-policy" for key, _ in kept):
                     kept.append((b"content-security-policy", framing))

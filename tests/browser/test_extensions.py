@@ -116,9 +116,33 @@ def test_the_output_panel_of_an_extension_saves_packs_and_sends_what_is_chosen_t
 
 def test_what_extensions_take_for_the_sign_of_a_complete_page_comes_when_it_is_complete(shown: Visit) -> None:
     page = shown.page
-    page.wait_for_function("hooksSigns.length > 1")
-    assert sorted(page.evaluate("hooksSigns")) == ["frame IFRAME: ", "options some: "]
+    page.wait_for_function("hooksSigns.length > 2")
+    assert sorted(page.evaluate("hooksSigns")) == ["frame IFRAME: ", "options some: ", "polled: "]
     assert page.locator("#settings_json").count() == 1 and not page.locator("#settings_json").is_visible()
+
+
+def test_an_extensions_own_page_runs_in_a_frame_on_its_tab(shown: Visit) -> None:
+    """openOutpaint and Panorama Viewer are such pages; they call the API, so that they have to be pages of this server."""
+    assert shown.page.evaluate("""async () => {
+        const frame = document.createElement("iframe");
+        frame.src = "file=extensions/hooks/own_page.html";
+        document.body.append(frame);
+        await new Promise((done) => frame.addEventListener("load", done));
+        const words = frame.contentDocument?.body.dataset.words;
+        frame.remove();
+        return words;
+    }""") == "the script ran"
+
+
+def test_the_tab_that_is_shown_is_found_as_in_gradio_3(shown: Visit) -> None:
+    """QR Toolkit and openOutpaint look for the chosen picture below it."""
+    assert shown.page.evaluate("""() => Array.from(document.querySelectorAll('[style="display: block;"].tabitem'), (each) => each.id)""")[0] == "tab_txt2img"
+
+
+def test_the_head_of_a_box_with_a_checkbox_is_found_as_in_a1111(shown: Visit) -> None:
+    """Enable Checker colours it; it failed at each click on the page."""
+    heads = "(all) => all.map((each) => { const head = each.querySelector('div.label-wrap'); return [head.innerText.trim(), head.querySelector('input[type=checkbox]').checked]; })"
+    assert shown.page.locator("#txt2img_accordions > .input-accordion").evaluate_all(heads) == [["Hires. fix", False], ["Refiner", False]]
 
 
 def test_a_column_whose_only_button_is_taken_out_has_a_last_thing_left_to_stand_before(shown: Visit) -> None:

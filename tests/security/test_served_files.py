@@ -50,6 +50,22 @@ def test_outputs_and_uploads(attacked: Attacked) -> None:
     assert attacked.wire.send("GET", f"/gradio_api/file={attacked.folder}/outputs/a.html").headers["content-disposition"].startswith("attachment")
 
 
+def test_only_a_page_that_lies_in_an_extension_is_one(attacked: Attacked) -> None:
+    """Its scripts have the rights that the extension's own have on the page. Nothing that users put elsewhere, that is hidden or that a link leads to has them."""
+    home = attacked.folder / "extensions" / "visitor"
+    places = {place: home / place for place in ("own.html", ".git/own.html", "out/own.html", "own.svg", "own.xhtml")} | {"../stray/own.html": home.parent / "stray" / "own.html"}
+    for path in places.values():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(PAGE)
+    answer = attacked.wire.send("GET", "/file=extensions/visitor/own.html")
+    assert (answer.status, answer.body, answer.headers["content-type"]) == (200, PAGE, "text/html; charset=utf-8")
+    assert "sandbox" not in answer.headers.get("content-security-policy", "") and "content-disposition" not in answer.headers and "x-webui-page" not in answer.headers
+    assert answer.headers["x-content-type-options"] == "nosniff" and attacked.stranger().send("GET", "/file=extensions/visitor/own.html").status == 401
+    for place in [*places, "own.html"][1:]:
+        route = "/gradio_api/file=" if place == "own.html" else "/file="
+        is_harmless(attacked.wire.send("GET", f"{route}{home}/{place}"), place)
+
+
 def test_addresses_are_not_fetched(attacked: Attacked) -> None:
     for route in ("/file=", "/gradio_api/file=", "/gradio_api/proxy=", "/proxy=", "/gradio_api/file/"):
         for address in ("http://127.0.0.1:1/x.png", "https://evil.example/x.png", "HTTP://x/x.png", "http%3A//x/x.png", "%68ttp://x", "ftp://x/y", "//evil.example/x.png", "http:/x", "\thttp://x"):

@@ -100,7 +100,7 @@ function updateTooltip(element) {
 
 onAfterUiUpdate(() => {
     if (Object.keys(titles).length > 0) {
-        gradioApp().querySelectorAll("span, button, select, p").forEach(updateTooltip);
+        document.querySelectorAll("span, button, select, p").forEach(updateTooltip);
     }
 });
 

@@ -1,7 +1,7 @@
 // The Extensions tab: its table is fetched when it is shown; which boxes are not ticked goes to the server as JSON.
 
 webui.extensionsSwitchedOff = function() {
-    const boxes = Array.from(gradioApp().querySelectorAll("#extensions input[data-name]"));
+    const boxes = Array.from(document.querySelectorAll("#extensions input[data-name]"));
     if (boxes.length === 0) {
         return JSON.stringify(opts.disabled_extensions || []);  // the table is still on its way: nothing was ticked or unticked
     }
@@ -9,7 +9,7 @@ webui.extensionsSwitchedOff = function() {
 };
 
 webui.extensionsToUpdate = function() {
-    return JSON.stringify(Array.from(gradioApp().querySelectorAll("#extensions input[data-update]:checked")).map((box) => box.dataset.update));
+    return JSON.stringify(Array.from(document.querySelectorAll("#extensions input[data-update]:checked")).map((box) => box.dataset.update));
 };
 
 // The server goes down and comes back: the page is loaded anew as soon as it answers.

@@ -18,7 +18,7 @@ function selected_gallery_index() {
 }
 
 function selected_gallery_index_id(galleryId) {
-    const buttons = Array.from(gradioApp().querySelectorAll(`#${galleryId} .thumbnails > .thumbnail-item`));
+    const buttons = Array.from(document.querySelectorAll(`#${galleryId} .thumbnails > .thumbnail-item`));
     return buttons.findIndex((button) => button.classList.contains("selected"));
 }
 

@@ -8,7 +8,7 @@ webui.generationTab = function() {
 
 // Esc belongs first to whatever is open: a list, a dialog, a completion popup.
 webui.escapeIsTaken = function(event) {
-    const open = document.querySelector("#context-menu, .styles-editor.open, dialog[open]") || gradioApp().querySelector("input[role=combobox][aria-expanded=true], dialog[open], .webui-canvas.canvas-full, .autocompleteResults:not([style*='display: none'])");
+    const open = document.querySelector("#context-menu, .styles-editor.open, dialog[open]") || document.querySelector("input[role=combobox][aria-expanded=true], dialog[open], .webui-canvas.canvas-full, .autocompleteResults:not([style*='display: none'])");
     return event.defaultPrevented || Boolean(open) || Boolean(document.querySelector("#lightboxModal[style*='flex']"));
 };
 

@@ -236,7 +236,7 @@ webui.networks.cardHead = function(card) {
 
 // The picture chosen in the tab's gallery becomes the card's own.
 webui.networks.savePreview = async function(tab, page, name) {
-    const pictures = Array.from(gradioApp().querySelectorAll(`#${tab}_gallery .thumbnail-item img`));
+    const pictures = Array.from(document.querySelectorAll(`#${tab}_gallery .thumbnail-item img`));
     const large = webui.find(`#${tab}_gallery .preview img, #${tab}_gallery .media-button img`);
     const picture = large || pictures[Math.max(0, webui.galleryIndex(tab))];
     if (!picture) {

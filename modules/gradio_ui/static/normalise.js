@@ -92,7 +92,7 @@ webui.normalise = function(records) {
 // Buttons that bear only a picture get words: a tooltip, and a name for screen readers.
 webui.nameButtons = function() {
     const titles = webui.boot.buttonTitles || {};
-    const others = Array.from(gradioApp().querySelectorAll("button.tool[id^=refresh_]"), (each) => [each.id, "Look again for what there is to choose"]);
+    const others = Array.from(document.querySelectorAll("button.tool[id^=refresh_]"), (each) => [each.id, "Look again for what there is to choose"]);
     for (const [id, words] of [...Object.entries(titles), ...others]) {
         for (const button of document.querySelectorAll(`button[id="${CSS.escape(id)}"]`)) {  // X/Y/Z plot's stand on both tabs
             if (!button.title) {
@@ -101,7 +101,7 @@ webui.nameButtons = function() {
             }
         }
     }
-    for (const field of gradioApp().querySelectorAll(".styles-row input[role=combobox]")) {
+    for (const field of document.querySelectorAll(".styles-row input[role=combobox]")) {
         field.placeholder = "Styles";
     }
 };

@@ -12,8 +12,8 @@ webui.lateCallbacks = [];  // called when the late parts are there
 
 // late: those below "opened-late", or all others.
 webui.closedParts = function(late = false) {
-    const accordions = gradioApp().querySelectorAll(".block > button.label-wrap:not(.open):not([data-primed])");
-    const tabs = gradioApp().querySelectorAll("#tabs .tabs [role=tablist]:not(.visually-hidden) button[role=tab]:not(.selected):not([data-primed])");
+    const accordions = document.querySelectorAll(".block > button.label-wrap:not(.open):not([data-primed])");
+    const tabs = document.querySelectorAll("#tabs .tabs [role=tablist]:not(.visually-hidden) button[role=tab]:not(.selected):not([data-primed])");
     return [...accordions, ...tabs].filter((part) => Boolean(part.closest(".opened-late")) === late);
 };
 
@@ -22,7 +22,7 @@ webui.prime = async function(late = false) {
     const deadline = performance.now() + webui.primingPatience;
     const shown = new Map();
     const noteChosenTabs = () => {
-        for (const list of gradioApp().querySelectorAll("#tabs .tabs [role=tablist]:not(.visually-hidden)")) {
+        for (const list of document.querySelectorAll("#tabs .tabs [role=tablist]:not(.visually-hidden)")) {
             shown.has(list) || shown.set(list, list.querySelector("button[role=tab].selected"));
         }
     };

@@ -28,15 +28,33 @@ function gradioApp() {
         root.getElementById = (id) => document.getElementById(id);
     }
     webui.gradioRoot = element || webui.ready ? root : null;
+    webui.ready || element && webui.hideParts(root);
     return root;
 }
 
+// Extensions that look for a part again and again begin as soon as it is there: A1111's page came at once, with all other parts that they need then.
+// So they find none before the page is ready. What is ours looks in ``document``.
+webui.hideParts = function(root) {
+    const none = document.createDocumentFragment();
+    for (const name of ["querySelector", "querySelectorAll", "getElementById"]) {
+        root[name] = (what) => none[name](what);
+    }
+};
+
+webui.showParts = function() {
+    const root = gradioApp();
+    delete root.querySelector;
+    delete root.querySelectorAll;
+    root.getElementById = (id) => document.getElementById(id);
+    root.append(document.createComment("ready"));  // who waits for a change of the page looks once more
+};
+
 function get_uiCurrentTab() {
-    return gradioApp().querySelector("#tabs > .tab-nav > button.selected");
+    return document.querySelector("#tabs > .tab-nav > button.selected");
 }
 
 function get_uiCurrentTabContent() {
-    return gradioApp().querySelector('#tabs > .tabitem[id^=tab_]:not([style*="display: none"])');
+    return document.querySelector('#tabs > .tabitem[id^=tab_]:not([style*="display: none"])');
 }
 
 function onUiUpdate(callback) {
@@ -127,7 +145,7 @@ webui.remember = function(key, value, place = "localStorage") {
     }
 };
 
-webui.find = (selector) => gradioApp().querySelector(selector);
+webui.find = (selector) => document.querySelector(selector);
 
 webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type=number], #${elemId} input`);
 
@@ -235,6 +253,7 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
     function beReady() {
         webui.withFocusKept(webui.normaliseAll);
         webui.ready = true;
+        webui.showParts();
         webui.fillOptions();
         webui.noteTabChange();
         webui.callAll(uiLoadedCallbacks);

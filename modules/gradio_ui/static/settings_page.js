@@ -1,6 +1,6 @@
 // The Settings tab: fills the form from `opts`, finds what was changed, searches, shows one section or all.
 
-webui.settingRows = () => Array.from(gradioApp().querySelectorAll("#settings .setting"));
+webui.settingRows = () => Array.from(document.querySelectorAll("#settings .setting"));
 
 // How each kind of field is read and written.
 webui.settingKinds = {

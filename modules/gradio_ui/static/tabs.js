@@ -3,7 +3,7 @@
 /* exported switch_to_txt2img, switch_to_img2img, switch_to_img2img_tab, switch_to_inpaint, switch_to_extras, get_tab_index, create_tab_index_args,
    get_img2img_tab_index */
 
-webui.tabButtons = () => Array.from(gradioApp().querySelectorAll("#tabs > .tab-nav > button"));
+webui.tabButtons = () => Array.from(document.querySelectorAll("#tabs > .tab-nav > button"));
 
 // Settings name the top tabs in English, whatever language the page is shown in.
 webui.rememberTabLabels = function() {
@@ -12,11 +12,14 @@ webui.rememberTabLabels = function() {
     }
 };
 
-webui.tabPanels = () => Array.from(gradioApp().querySelectorAll("#tabs > .tabitem"));
+webui.tabPanels = () => Array.from(document.querySelectorAll("#tabs > .tabitem"));
+
+// To the letter what Gradio 3 wrote there, for extensions look for '[style="display: block;"].tabitem'; style.css lays it out.
+webui.showPanel = (panel, on) => panel.setAttribute("style", `display: ${on ? "block" : "none"};`);
 
 webui.showTab = function(panelId) {
     for (const panel of webui.tabPanels()) {
-        panel.style.display = panel.id === panelId ? "block" : "none";  // what extensions look for; style.css lays it out
+        webui.showPanel(panel, panel.id === panelId);
     }
     for (const button of webui.tabButtons()) {
         const chosen = button.id === `${panelId}-button`;
@@ -106,7 +109,7 @@ webui.showInnerTab = function(root, buttons, chosen) {
         button.classList.toggle("selected", on);
         button.setAttribute("aria-selected", String(on));
         button.tabIndex = on ? 0 : -1;
-        document.getElementById(button.getAttribute("aria-controls")).style.display = on ? "block" : "none";
+        webui.showPanel(document.getElementById(button.getAttribute("aria-controls")), on);
     }
     webui.keepInnerTab(root, chosen);
     root.dispatchEvent(new CustomEvent("innertab", {detail: buttons.indexOf(chosen)}));
@@ -141,7 +144,7 @@ function switch_to_img2img() {
 
 function switch_to_img2img_tab(number) {
     webui.showTab("tab_img2img");
-    const buttons = gradioApp().querySelectorAll("#mode_img2img button[role=tab]");
+    const buttons = document.querySelectorAll("#mode_img2img button[role=tab]");
     if (buttons[number]) {
         buttons[number].click();
     }
@@ -158,7 +161,7 @@ function switch_to_extras() {
 
 // Which of the inner tabs of a Gradio Tabs element is chosen, from 0.
 function get_tab_index(tabId) {
-    const buttons = Array.from(gradioApp().querySelectorAll(`#${tabId} [role=tablist] button[role=tab]`));
+    const buttons = Array.from(document.querySelectorAll(`#${tabId} [role=tablist] button[role=tab]`));
     return Math.max(0, buttons.findIndex((button) => button.classList.contains("selected")));
 }
 

@@ -20,4 +20,6 @@ document.addEventListener("DOMContentLoaded", () => {
         }
     });
     watch.observe(gradioApp(), {childList: true, subtree: true});
+    const look = () => gradioApp().querySelector("#txt2img_gallery") ? hooksSigns.push(`polled: ${hooksLacks()}`) : setTimeout(look, 10);
+    look();
 });
