@@ -22,7 +22,7 @@ from gradio.components import Component
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current, is_occupied
-from modules.gradio_ui import no_stubs
+from modules.gradio_ui import gradio3_values, no_stubs
 from modules.gradio_ui.foreign_components import told_ids
 from modules.gradio_ui.remade import Deaf, is_remaking
 from modules.gradio_ui.replaced_events import watched_events
@@ -50,8 +50,7 @@ def install(*more: type[Block]) -> None:
     _teach_telling()
     _keep_positions()
     _put_tabs_first()
-    for kind in (gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Slider):
-        _take_any_value(kind)
+    gradio3_values.install()
     _add_old_names()
 
 
@@ -90,6 +89,8 @@ def _teach_making(cls: type[Block]) -> None:
                 original(self, *arguments, **keywords)
         finally:
             self._is_being_made = False
+        if hasattr(self, "_constructor_args") and not hasattr(self, "elem_classes"):
+            return          # in an event's function, where Gradio makes no part of the page: it is an answer, "gr.Number(visible=False)", or asked for its ``update``
         _mark(self)
         if is_told:
             with watched_events(self):
@@ -245,10 +246,10 @@ def _teach_events(cls: type[Block]) -> None:
     for name in map(str, blocks_events.BLOCKS_EVENTS if issubclass(cls, Blocks) else getattr(cls, "EVENTS", ())):
         home = next((each for each in cls.__mro__ if callable(vars(each).get(name))), None)
         if home is not None and not hasattr(vars(home)[name], DONE):
-            setattr(home, name, _listening(vars(home)[name]))
+            setattr(home, name, _listening(vars(home)[name], name))
 
 
-def _listening(method: Callable[..., Any]) -> Callable[..., Any]:
+def _listening(method: Callable[..., Any], event: str = "") -> Callable[..., Any]:
     @functools.cache
     def known() -> Mapping[str, Any]:  # few of the many that are made ever listen
         return inspect.signature(method).parameters
@@ -264,10 +265,13 @@ def _listening(method: Callable[..., Any]) -> Callable[..., Any]:
             keywords["show_progress"] = _PROGRESS.get(keywords["show_progress"], "full")
         if keywords.get("queue", True) is None:
             del keywords["queue"]
+        every = keywords.get("every")
         for name in [name for name in keywords if name not in known()]:
             note(f"event {name}=")
             del keywords[name]
         _ask_the_scripts(keywords, arguments[1] if len(arguments) > 1 else None)
+        if every and event == "load":
+            gradio3_values.repeat(every, arguments[1:], keywords)
         return method(*arguments, **keywords)
 
     setattr(listen, DONE, True)
@@ -327,20 +331,6 @@ def _add_old_methods(cls: type[Block]) -> None:
         cls.style = _style  # type: ignore[attr-defined]
     if issubclass(cls, gr.Image | gr.ImageEditor) and not hasattr(cls, "edit"):
         cls.edit = cls.change  # type: ignore[attr-defined]
-
-
-def _take_any_value(cls: type[gr.Dropdown | gr.Radio | gr.CheckboxGroup | gr.Slider]) -> None:
-    """Gradio 3 handed on a value that was not among the choices: they may have been changed by script, or in another tab. Nor did a slider ask for its ends."""
-    original: Any = cls.preprocess
-
-    @functools.wraps(original)
-    def preprocess(self: Any, payload: Any) -> Any:
-        try:
-            return original(self, payload)
-        except gr.Error:
-            return payload if getattr(self, "type", "value") == "value" else None
-
-    cls.preprocess = preprocess  # type: ignore[method-assign]
 
 
 def _add_old_names() -> None:

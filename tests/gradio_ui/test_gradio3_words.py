@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
+from gradio.context import LocalContext
 from gradio.state_holder import SessionState
 from PIL import Image
 
@@ -178,6 +179,37 @@ def test_a_slider_hands_on_what_lies_beyond_its_ends() -> None:
     with gr.Blocks():
         slider = gr.Slider(minimum=1, maximum=64, value=0, step=1, label="Frames")
     assert (slider.preprocess(0), slider.preprocess(65), slider.preprocess(7)) == (0, 65, 7)
+
+
+def test_a_number_that_is_written_as_a_text_is_one() -> None:
+    """One Button Prompt has ``gr.Slider(1, 50, value="20")``: with it installed, Generate refused every picture, whatever script was chosen."""
+    with gr.Blocks():
+        written: Any = ("20", "0.60")
+        slider, number = gr.Slider(1, 50, value=written[0], step=1), gr.Number(value=written[1])
+    assert (slider.value, number.value) == (20, 0.6)
+    assert (slider.preprocess("20"), slider.preprocess("6.5"), number.preprocess("7")) == (20, 6.5, 7)     # type: ignore[arg-type]
+
+
+def test_a_load_with_every_is_repeated_while_the_page_is_open() -> None:
+    """Prompt History fills its table so: Gradio 6 knows no ``every=`` there, and what was drawn since the page came never stood in it."""
+    with gr.Blocks() as page:
+        text = gr.Textbox()
+        page.load(lambda: "again", None, [text], every=2)    # type: ignore[call-arg]
+    [timer] = [each for each in page.blocks.values() if isinstance(each, gr.Timer)]
+    loaded, ticked = page.fns.values()
+    assert timer.value == 2 and ("tick" in str(ticked.targets) or "tick" in str(loaded.targets)) and ticked.outputs == loaded.outputs == [text]
+
+
+def test_a_component_in_an_events_function_is_an_answer() -> None:
+    """NudeNet's censor writes ``gr.Number().update(visible=...)``: with it installed every visit began with an error."""
+    with gr.Blocks():
+        gr.Number(label="first")
+    token = LocalContext.in_event_listener.set(True)
+    try:
+        assert gr.Number().update(visible=False) == gr.update(visible=False)     # type: ignore[attr-defined]
+        assert gr.Number(visible=True)._constructor_args[-1]["visible"] is True
+    finally:
+        LocalContext.in_event_listener.reset(token)
 
 
 def test_a_label_without_words_shows_none() -> None:

@@ -1,0 +1,61 @@
+"""Values that Gradio 3's components and events took and Gradio 6's refuse."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+
+def install() -> None:
+    """Process-wide; called once, by ``gradio3_words``."""
+    for kind in (gr.Slider, gr.Number):
+        _take_written_numbers(kind)
+    for kind in (gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Slider):
+        _take_any_value(kind)
+
+
+def repeat(every: float, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+    """``page.load(fn, every=1)``: what Gradio 3 did once more each second while the page is open."""
+    again = dict(zip(("fn", "inputs", "outputs"), arguments)) | {name: keywords[name] for name in ("fn", "inputs", "outputs", "js") if name in keywords}
+    gr.Timer(every).tick(**again, show_progress="hidden")
+
+
+def _take_any_value(cls: type[gr.Dropdown | gr.Radio | gr.CheckboxGroup | gr.Slider]) -> None:
+    """Gradio 3 handed on a value that was not among the choices: they may have been changed by script, or in another tab. Nor did a slider ask for its ends."""
+    original: Any = cls.preprocess
+
+    @functools.wraps(original)
+    def preprocess(self: Any, payload: Any) -> Any:
+        try:
+            return original(self, payload)
+        except gr.Error:
+            return payload if getattr(self, "type", "value") == "value" else None
+
+    cls.preprocess = preprocess  # type: ignore[method-assign]
+
+
+def _take_written_numbers(cls: type[gr.Slider | gr.Number]) -> None:
+    """``gr.Slider(value="20")``: Gradio 6 compares the text with the slider's ends when Generate is clicked, and no picture is made."""
+    for name in ("preprocess", "postprocess"):
+        setattr(cls, name, _reading_numbers(getattr(cls, name)))
+
+
+def _reading_numbers(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    @functools.wraps(original)
+    def handed_on(self: Any, value: Any) -> Any:
+        return original(self, _number(value))
+
+    return handed_on
+
+
+def _number(value: Any) -> Any:
+    """20 for "20", 0.6 for "0.60"; everything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value) if set(value) & set(".eE") else int(value)
+    except ValueError:
+        return value
