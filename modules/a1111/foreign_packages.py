@@ -86,7 +86,7 @@ STOOD_IN = {**torchvision_names.MODULES, **open_clip_names.MODULES}     # for ex
 _STOOD_IN_STUBS = {"open_clip": "create_model create_model_and_transforms create_model_from_pretrained get_tokenizer list_models list_pretrained CLIP"}
 _LORA_STUBS = {
     "lora": "LoraModule LoraUpDownModule",
-    "networks": "network_restore_weights_from_backup assign_network_names_to_compvis_modules load_lora",
+    "networks": "assign_network_names_to_compvis_modules load_lora",
     "network_lokr": "make_kron", "lyco_helpers": "make_weight_cp rebuild_conventional rebuild_cp_decomposition rebuild_weight factorization",
     "ui_edit_user_metadata": "LoraUserMetadataEditor", "ui_extra_networks_lora": "ExtraNetworksPageLora", "lora_logger": "logger",
 }  # fmt: skip

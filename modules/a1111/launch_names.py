@@ -11,6 +11,12 @@ from modules.launching.extension_names import commit_hash, git, git_tag, index_u
 __all__ = ["commit_hash", "git", "git_tag", "index_url", "is_installed", "python", "run", "run_pip"]
 
 
+def gradio_server_name() -> str | None:
+    """The address that the server answers at; None for this machine alone."""
+    given = command_line()
+    return given.server_name or ("0.0.0.0" if given.listen else None)
+
+
 def check_python_version() -> None: ...
 
 

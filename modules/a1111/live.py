@@ -13,6 +13,11 @@ class LiveDict(dict[Any, Any]):
         self._source = source
         self._own: dict[Any, Any] = {}
 
+    @property
+    def own(self) -> Mapping[Any, Any]:
+        """What was put in by hand."""
+        return self._own
+
     def _now(self) -> LiveDict:
         super().clear()
         super().update({**self._source(), **self._own})

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -84,10 +85,13 @@ class LiveSampler:
             cfg.step, cfg.total_steps = call.step, call.total_steps
 
     def combined(self, call: DenoiserCall, rows: Tensor, weights: Sequence[Sequence[tuple[int, float]]], scale: float) -> Tensor | None:
-        """x0 by the replaced ``combine_denoised``; None where none was replaced, or it failed. Some replace it in a callback of the pass, so each call looks."""
+        """x0 by the replaced ``combine_denoised``, or with a CFG scale that changes; None where there is neither, or it failed. Some replace it in a callback of the pass, so each call looks."""
         combine = _replaced(getattr(self.made, "model_wrap_cfg", None), "combine_denoised", _OWN_COMBINE)
-        if combine is None:
+        own = self.p.cfg_scale
+        if combine is None and not (call.uncond is not None and _answers_products(own)):
             return None
+        if combine is None:                         # weighted row by row, as in A1111: such a number counts how often it is asked
+            combine, scale = CFGDenoiser(self.made).combine_denoised, own
         if call.uncond is None:                     # A1111 hands each image's first part as its uncond row then
             rows, scale = torch.cat([rows, torch.stack([rows[parts[0][0]] for parts in weights])]), 1.0
         uncond = call.cond[: len(weights)] if call.uncond is None else call.uncond
@@ -212,6 +216,11 @@ def _denoising(cfg: Any, denoise: Denoise) -> Iterator[None]:
         yield
     finally:
         cfg.denoise = before
+
+
+def _answers_products(number: Any) -> bool:
+    """Whether it is a number of an extension's making, which says at each product what it is now: the CFG scale over the steps."""
+    return isinstance(number, float) and not isinstance(number, np.floating) and (type(number).__mul__ is not float.__mul__ or type(number).__rmul__ is not float.__rmul__)
 
 
 def _replaced(made: Any, name: str, own: Any) -> Callable[..., Any] | None:

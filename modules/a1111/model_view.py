@@ -168,12 +168,17 @@ class SdModel:
         parts = self.components
         if (own := self.__dict__.get("_mapping")) is not None and own[0] is parts and own[1] is not None:
             return own[1]
+        work = running_work()
+        if work is not None and work.layers is not None and work.layers[0] is parts:
+            return work.layers[1]
         parts.keep_text_encoders()
         found = {name.replace(".", "_"): part for name, part in self.model.named_modules()}
         found |= {original_key(key, parts): layers[0] for key, layers in layers_by_key(parts).items()}
         for name, part in found.items():
             if part.__dict__.get("network_layer_name") != name:     # written once: a recording compares attributes
                 part.__dict__["network_layer_name"] = name
+        if work is not None:
+            work.layers = parts, found
         return found
 
     @network_layer_mapping.setter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -34,6 +34,7 @@ class StableDiffusionProcessing:
     prompt and seed may be lists too: then one for each picture.
     """
 
+    table: ClassVar[ParameterTable] = TXT2IMG       # no property: extensions put back what they found of ``dir(p)``
     sd_model: Any = None
     outpath_samples: str | None = None
     outpath_grids: str | None = None
@@ -138,10 +139,6 @@ class StableDiffusionProcessing:
             self.subseed, self.subseed_strength, self.seed_resize_from_h, self.seed_resize_from_w = -1, 0, 0, 0
 
     @property
-    def table(self) -> ParameterTable:
-        return TXT2IMG
-
-    @property
     def scripts(self) -> Any:
         return self.scripts_value
 
@@ -232,10 +229,6 @@ class StableDiffusionProcessing:
         """The job is over: let go of what is large."""
         self.sampler = self.c = self.uc = None
 
-    @property
-    def first_prompt(self) -> str:
-        return first_of(self.prompt, "")
-
     def to_request(self, extra_scripts: dict[str, Any] | None = None) -> Request:
         """What the engine is asked for; each value is checked. extra_scripts: arguments of scripts that the engine itself carries out.
 
@@ -312,6 +305,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
 
 @dataclass(repr=False)
 class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
+    table: ClassVar[ParameterTable] = IMG2IMG
     init_images: list[Any] | None = None
     resize_mode: int = 0
     denoising_strength: float = 0.75
@@ -340,10 +334,6 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         super().__post_init__()
         self.image_mask = self.mask
         self.mask = None
-
-    @property
-    def table(self) -> ParameterTable:
-        return IMG2IMG
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

@@ -50,7 +50,7 @@ class RunningWork:
     """settings: those of the moment when the job was asked for. checkpoint: the model's name.
 
     saves: whether the job's pictures are to be saved at all. listeners: of the runs at work now, the innermost last. made: every picture so far, saved or not. comments: sentences for the user, of all runs.
-    noted: told all pictures whenever one more is safe. earlier: those of a former attempt at the job.
+    noted: told all pictures whenever one more is safe. earlier: those of a former attempt at the job. layers: a model's by LoRAs' names, for who asks for them at every call.
     """
 
     app: App
@@ -65,6 +65,7 @@ class RunningWork:
     listeners: list[PictureListener] = field(default_factory=list)
     made: list[OutputImage] = field(default_factory=list)
     comments: dict[str, None] = field(default_factory=dict)
+    layers: tuple[Any, dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         self.counter = BatchCounter(self.progress, lambda: int(state.job_count or 0))

@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from modules.a1111.processing import first_of
 from modules.a1111.running import running_work
 from modules.a1111.saving import replaced_save_image, saved_by_it
 from modules.application.outcome import OutputImage
@@ -98,7 +99,7 @@ def _names(p: Any, prompt: str, seed: int | None, max_part_length: int) -> NameF
     work = running_work()
     assert work is not None
     return NameFacts(
-        prompt=prompt or p.main_prompt or p.first_prompt, negative_prompt=p.main_negative_prompt or "", seed=seed, seeds=tuple(p.all_seeds or ()),
+        prompt=prompt or p.main_prompt or first_of(p.prompt, ""), negative_prompt=p.main_negative_prompt or "", seed=seed, seeds=tuple(p.all_seeds or ()),
         steps=p.steps, guidance_scale=p.cfg_scale, sampler=p.sampler_name or "", schedule=p.scheduler or "Automatic", model_name=p.sd_model_name or "",
         model_hash=p.sd_model_hash or "", vae_stem=(p.sd_vae_name or "").split(".")[0], batch_size=p.batch_size, batch_count=p.n_iter, batch_index=0,
         iteration=p.iteration, strength=p.denoising_strength, clip_skip=1, user=work.user, job_started=datetime.now(), max_prompt_words=8,

@@ -3,12 +3,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.checkpoint_list import load_chosen
 from modules.a1111.live import LiveDict
+from modules.engine.prompt_chunks import EmbeddingPlace
 from modules.engine.prompt_tokens import prompt_tokenizer
 from modules.engine.token_count import count_tokens
 from modules.loading.embeddings import Embedding as LoadedEmbedding
@@ -33,6 +37,19 @@ class Embedding:
         self.filename: str | None = None
         self.hash: str | None = None
         self.shorthash: str | None = None
+        self._loaded: tuple[tuple[tuple[Tensor, int], ...], LoadedEmbedding] | None = None
+
+    def loaded(self, name: str | None = None) -> LoadedEmbedding | None:
+        """What the engine puts into prompts: the same object while nobody changes the vectors, for encoded prompts are kept by it. None without vectors."""
+        tensors = _tensors(self.vec)
+        if not tensors or not all(each.ndim == 2 and len(each) for each in tensors):
+            return None
+        marks, name = _marks(tensors), name or self.name
+        known = self._loaded
+        if known is None or known[1].name != name or len(known[0]) != len(marks) or any(old[0] is not new[0] or old[1] != new[1] for old, new in zip(known[0], marks)):
+            known = marks, _Registered(name=name, tensors=tuple(each.detach().to("cpu").float().clone() for each in tensors), sha256=self.hash or "", shown=self)
+            self._loaded = known
+        return known[1]
 
     def set_hash(self, value: str) -> None:
         self.hash = value
@@ -42,10 +59,50 @@ class Embedding:
         return self.hash or ""
 
 
-def embedding_of(loaded: LoadedEmbedding, path: Path) -> Embedding:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Registered(LoadedEmbedding):
+    """One that an extension made."""
+
+    shown: Embedding
+
+
+class PromptChunkFix(NamedTuple):
+    """An embedding's place in a chunk, counted without the start token."""
+
+    offset: int
+    embedding: Any
+
+
+def shown_place(place: EmbeddingPlace) -> PromptChunkFix:
+    """The engine's place as extensions know it."""
+    found = place.embedding
+    if isinstance(found, _Registered):
+        return PromptChunkFix(place.offset, found.shown)
+    return PromptChunkFix(place.offset, embedding_of(found) if isinstance(found, LoadedEmbedding) else found)
+
+
+def engine_places(fixes: Any) -> tuple[EmbeddingPlace, ...]:
+    """``shown_place`` back; what has no vectors is left out."""
+    found = [(fix.offset, fix.embedding.loaded() if isinstance(fix.embedding, Embedding) else fix.embedding) for fix in fixes]
+    return tuple(EmbeddingPlace(offset=offset, embedding=embedding) for offset, embedding in found if embedding is not None)
+
+
+def _tensors(vec: Any) -> tuple[Tensor, ...]:
+    if isinstance(vec, dict):
+        return tuple(vec[name] for name in ("clip_l", "clip_g") if isinstance(vec.get(name), Tensor))
+    return (vec,) if isinstance(vec, Tensor) else ()
+
+
+def _marks(tensors: tuple[Tensor, ...]) -> tuple[tuple[Tensor, int], ...]:
+    return tuple((each, 0 if each.is_inference() else each._version) for each in tensors)
+
+
+def embedding_of(loaded: LoadedEmbedding, path: Path | None = None) -> Embedding:
     vectors = loaded.tensors
     made = Embedding(vectors[0] if len(vectors) == 1 else dict(zip(("clip_l", "clip_g"), vectors)), loaded.name, loaded.step)
-    made.shape, made.vectors, made.filename = sum(loaded.widths), loaded.vector_count, str(path.absolute())
+    made.shape, made.vectors = sum(loaded.widths), loaded.vector_count
+    made.filename = None if path is None else str(path.absolute())
+    made._loaded = _marks(vectors), loaded
     made.sd_checkpoint_name = loaded.trained_on
     if loaded.sha256:
         made.set_hash(loaded.sha256)
@@ -123,12 +180,23 @@ class EmbeddingDatabase:
         found = current().embeddings.finder(prompt_tokenizer().tokenize, widths).find(tokens, offset)
         return (None, None) if found is None else (self.word_embeddings.get(found[0].name), found[1])
 
-    def register_embedding(self, embedding: Embedding, model: Any = None) -> Embedding:
+    def register_embedding(self, embedding: Embedding, model: Any = None) -> Embedding | None:
         return self.register_embedding_by_name(embedding, model, embedding.name)
 
-    def register_embedding_by_name(self, embedding: Embedding, model: Any, name: str) -> Embedding:
-        self.word_embeddings[name] = embedding
+    def register_embedding_by_name(self, embedding: Embedding | None, model: Any, name: str) -> Embedding | None:
+        """From now on prompts that say ``name`` mean ``embedding``; None: nothing any more."""
+        if embedding is None:
+            self.unregister_embedding(name)
+        else:
+            self.word_embeddings[name] = embedding
+            current().embeddings.registered = self.registered
         return embedding
+
+    def registered(self) -> Iterator[LoadedEmbedding]:
+        """Those that extensions put in, as they are now."""
+        for name, embedding in list(self.word_embeddings.own.items()):
+            if (found := embedding.loaded(name)) is not None:
+                yield found
 
     def unregister_embedding(self, name: str) -> None:
         self.word_embeddings.pop(name, None)

@@ -15,6 +15,7 @@ from modules.a1111.app_slot import current
 from modules.a1111.open_clip_names import byte_letters
 from modules.a1111.running import running_work
 from modules.a1111.stubs import stub
+from modules.a1111.text_names import engine_places, shown_place
 from modules.application.engine_inputs import resolve
 from modules.engine.ldm_layers import Layer
 from modules.engine.prompt_chunks import CHUNK_LENGTH, Chunking
@@ -34,7 +35,7 @@ class PromptChunk:
     def __init__(self, chunk: EngineChunk | None = None) -> None:
         self.tokens: list[int] = list(chunk.tokens) if chunk else []
         self.multipliers: list[float] = list(chunk.weights) if chunk else []
-        self.fixes: list[Any] = list(chunk.embeddings) if chunk else []
+        self.fixes: list[Any] = [shown_place(each) for each in chunk.embeddings] if chunk else []
 
 
 class OldTokenizer:
@@ -176,7 +177,7 @@ class FrozenCLIPEmbedderWithCustomWordsBase(TextConditionalModel):
     def encode_with_transformers(self, tokens: Tensor) -> Tensor:
         """(n, 77) token numbers -> (n, 77, C), embeddings in the places that ``hijack.fixes`` names."""
         fixes = self.hijack.fixes or []
-        rows = [EngineChunk(tokens=tuple(row), weights=(1.0,) * len(row), embeddings=tuple(fixes[n]) if n < len(fixes) else ()) for n, row in enumerate(tokens.tolist())]
+        rows = [EngineChunk(tokens=tuple(row), weights=(1.0,) * len(row), embeddings=engine_places(fixes[n]) if n < len(fixes) else ()) for n, row in enumerate(tokens.tolist())]
         with torch.no_grad():
             found = encode_chunks(self._encoder, rows, _options(), number=self._number)
         if found.pooled is not None:

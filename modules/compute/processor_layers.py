@@ -97,6 +97,13 @@ def suit_processor(model: nn.Module) -> None:
             layer.weight.data = cells_first(layer.weight.data)
 
 
+def of_torch(layer: nn.Module) -> None:
+    """Let ``layer`` be of torch's own class again, for those who look at it."""
+    kind = nn.Conv2d if isinstance(layer, Convolution) else nn.Linear if isinstance(layer, Linear) else None
+    if kind is not None:
+        layer.__class__ = kind  # type: ignore[assignment]
+
+
 def square_weights(model: nn.Module) -> frozenset[str]:
     """The weights of ``model``, in float32, that ``suit_processor`` stores ``cells_first``, or did: who reads them from a file may do so at once."""
     return frozenset(f"{name}.weight" for name, layer in model.named_modules() if isinstance(layer, SquareConv2d) or (_steps_by_one(layer) and _is_square(layer)))

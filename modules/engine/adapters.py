@@ -59,7 +59,7 @@ class LoadedLora:
     lora: Lora
 
 
-@dataclass
+@dataclass(eq=False)
 class _Swap:
     """One parameter with its original and its changed tensor."""
 
@@ -145,6 +145,15 @@ class NetworkSwitch:
         for swap in self._swaps:            # a memory mode may have moved the module meanwhile
             swap.parameter.data = swap.original.to(device=swap.parameter.device, dtype=swap.parameter.dtype)    # or put it into float32
         self._swaps, self._loaded = [], ()
+
+    def take_out_of(self, module: nn.Module) -> bool:
+        """This one layer as it was, until other LoRAs are put in; whether anything was in it. It may be in the middle of its call."""
+        own = {id(each) for each in module.parameters(recurse=False)}
+        found = [swap for swap in self._swaps if id(swap.parameter) in own]
+        for swap in found:
+            swap.parameter.data = swap.original.to(device=swap.parameter.device, dtype=swap.parameter.dtype)
+            self._swaps.remove(swap)
+        return bool(found)
 
     def text_key_now(self) -> Hashable:
         """The ``text_key`` of what is in use."""

@@ -24,7 +24,8 @@ EXPECTED: Mapping[str, str] = {
 """By the name that is imported: what pip calls it. What the web UI itself needs, or stands in for, is not here."""
 _TORCHVISION = re.compile(
     rb"^[ \t]*(?:from|import)[ \t]+(?:torchvision\.(?:ops|models|io|datasets|transforms\.v2)\b|segment_anything\b)|"
-    rb"^[ \t]*from[ \t]+torchvision[ \t]+import[ \t][^\n]*\b(?:ops|models|io|datasets)\b", re.MULTILINE
+    rb"^[ \t]*from[ \t]+torchvision[ \t]+import[ \t][^\n]*\b(?:ops|models|io|datasets)\b|"
+    rb"^[ \t]*from[ \t]+torchvision\.utils[ \t]+import[ \t][^\n]*\b(?:draw_|save_image|flow_to_image)", re.MULTILINE
 )
 """What needs the real torchvision. Its other transforms are stood in for (a1111/torchvision_names.py); segment_anything imports it and does not ask pip for it."""
 _IMPORT = re.compile(rb"^[ \t]*(?:from[ \t]+([A-Za-z_]\w*)|import[ \t]+([A-Za-z_][\w., \t]*))", re.MULTILINE)

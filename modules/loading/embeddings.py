@@ -6,7 +6,7 @@ Files are read when a prompt names them for the first time, not before.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -128,22 +128,23 @@ def _only_tensor(path: Path, table: Any) -> Tensor:
 class EmbeddingShelf:
     """The embeddings of one server. Keeps what it read for as long as the file stays the same.
 
-    files: the present list; hash_of: a file's SHA-256, asked only for embeddings that are used.
+    files: the present list; hash_of: a file's SHA-256, asked only for embeddings that are used. registered: gives those that no file stands behind.
     """
 
     def __init__(self, files: Callable[[], Sequence[ModelFile]], hash_of: Callable[[ModelFile], str] = lambda file: file.sha256 or "") -> None:
         self._files = files
         self._hash_of = hash_of
+        self.registered: Callable[[], Iterable[Embedding]] = tuple
         self._names: dict[str, tuple[int, ...]] = {}
         self._read: dict[tuple[Path, float, int], Embedding | CannotLoad | None] = {}
 
     def finder(self, tokenize: Tokenize, widths: tuple[int, ...], also: Sequence[Embedding] = ()) -> ShelfFinder:
         """For one job on a checkpoint whose text encoders have these widths.
 
-        also: embeddings from elsewhere (inside a LoRA); they stand before files of the same name.
+        also: embeddings from elsewhere (inside a LoRA); they and registered ones stand before files of the same name.
         """
         by_name: dict[str, ModelFile | Embedding] = {name: file for file in self._files() if (name := self._name(file))}  # the later of two
-        by_name |= {embedding.name: embedding for embedding in also}
+        by_name |= {embedding.name: embedding for embedding in (*self.registered(), *also)}
         for name in by_name.keys() - self._names.keys():
             self._names[name] = tuple(tokenize(name))
         return ShelfFinder(self, [(self._names[name], file) for name, file in by_name.items()], widths)

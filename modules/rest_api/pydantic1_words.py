@@ -1,10 +1,11 @@
 """Pydantic 1's words on Pydantic 2, for the models of extensions. The only place where pydantic is patched.
 
 A1111 has Pydantic 1: there ``Optional[str]`` without a default may be left out, and ``Model.__config__`` is the class to make a
-``class Config`` from, and ``Model.__fields__[name].required = False`` makes a field one that may be left out. Only classes that extensions define are read so.
+``class Config`` from, and ``Model.__fields__[name].required = False`` makes a field one that may be left out, and ``model.json(indent=2)`` takes json.dumps' words. Only classes that extensions define are read so.
 """
 from __future__ import annotations
 
+import json
 import sys
 import types
 import typing
@@ -21,6 +22,7 @@ class _Config:
     """What ``Model.__config__`` is: a base for a ``class Config``."""
 
 
+_OF_DUMPS = frozenset({"skipkeys", "ensure_ascii", "check_circular", "allow_nan", "cls", "indent", "separators", "sort_keys"})
 _owning: list[Callable[[str], object]] = []
 _of_extensions: WeakSet[type[BaseModel]] = WeakSet()
 
@@ -41,6 +43,13 @@ def install(owning: Callable[[str], object]) -> None:
             _make_optional(cls)
 
     BaseModel.__pydantic_init_subclass__ = classmethod(made)  # type: ignore[assignment, method-assign]
+    own_json = BaseModel.json
+
+    def as_json(self: BaseModel, **given: Any) -> str:
+        words = {name: given.pop(name) for name in _OF_DUMPS & given.keys()}
+        return json.dumps(self.model_dump(mode="json", **given), **words) if words else own_json(self, **given)
+
+    BaseModel.json = as_json  # type: ignore[method-assign, assignment]
     BaseModel.__config__ = _Config  # type: ignore[attr-defined]
     FieldInfo.required = property(FieldInfo.is_required, _set_required)  # type: ignore[attr-defined]
 

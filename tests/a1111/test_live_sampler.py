@@ -217,3 +217,33 @@ def test_extra_noise_can_be_replaced(app: App, plain: Callable[..., bytes]) -> N
     finally:
         callbacks.remove_callbacks_for_function(nothing)
     assert drawn(0.1) == usual
+
+
+class Changing(float):
+    """As extensions put it on ``p.cfg_scale``: what it is now shows when somebody multiplies by it."""
+
+    def __new__(cls, shown: float, values: list[float]) -> Changing:
+        made = super().__new__(cls, shown)
+        made.values = values
+        return made
+
+    values: list[float]
+
+    def __rmul__(self, other: Any) -> Any:
+        return other * self.values.pop(0)
+
+
+def test_a_cfg_scale_that_changes_with_each_product_acts_step_by_step(app: App, plain: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    own, left = KDiffusionSampler.callback_state, list[float]()
+
+    def state(self: Any, d: dict[str, Any]) -> Any:
+        if d["i"] == 0:
+            self.p.cfg_scale = Changing(7.0, left)
+        return own(self, d)
+
+    monkeypatch.setattr(KDiffusionSampler, "callback_state", state)
+    left[:] = [7.0, 7.0]
+    same = picture(app).tobytes()
+    assert not left and max(abs(a - b) for a, b in zip(same, plain())) <= 1
+    left[:] = [7.0, 1.0]
+    assert picture(app).tobytes() not in (same, plain()) and not left

@@ -141,6 +141,15 @@ def test_a_loras_layers_bear_compvis_names(app: App, plain: bytes) -> None:
     assert any(key.startswith("transformer_text_model_encoder_layers_") for key in keys)
 
 
+def test_an_extension_may_add_loras_to_each_layers_output_instead(app: App, plain: bytes) -> None:
+    full, none = (pixels(drawn(app, "", prompt=LORA.format(strength))) for strength in (1, 0))
+    by_hand = drawn(app, "lora by hand", prompt=LORA.format(1))
+    assert not by_hand.comments and np.abs(pixels(by_hand) - full).max() <= 1 < np.abs(full - none).max()
+    found = heard(app)
+    assert found and all(found), "of torch's own class, and found by its name"
+    assert np.array_equal(pixels(drawn(app, "", prompt=LORA.format(1))), full), "the next job has them in the weights again"
+
+
 def test_what_is_done_to_a_lora_acts_for_that_batch(app: App, plain: bytes) -> None:
     full, half, none = (pixels(drawn(app, "", prompt=LORA.format(strength))) for strength in (1, 0.5, 0))
     assert np.abs(full - none).max() > 2

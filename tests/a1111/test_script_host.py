@@ -13,7 +13,7 @@ from PIL import Image
 
 from modules.a1111.app_slot import occupied
 from modules.a1111.process_images import process_images
-from modules.a1111.processing import StableDiffusionProcessing
+from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, StableDiffusionProcessingTxt2Img
 from modules.a1111.script import AlwaysVisible, Script
 from modules.a1111.script_host import ScriptHost, install_scripts
 from modules.a1111.script_runner import ScriptFailed
@@ -376,3 +376,12 @@ def test_the_order_of_calls_is_a1111s(tmp_path: Path) -> None:
         assert calls[start : start + 4] == ["process_before_every_sampling", "before_hr", "process_before_every_sampling", "post_sample"]
     finally:
         app.close()
+
+
+@pytest.mark.parametrize("kind", [StableDiffusionProcessingTxt2Img, StableDiffusionProcessingImg2Img])
+def test_what_an_extension_finds_on_p_it_may_put_back(a1111: App, kind: type[StableDiffusionProcessing]) -> None:
+    p = kind(prompt="a cat")
+    for name in dir(p):
+        if not name.startswith("__"):
+            setattr(p, name, getattr(p, name))
+    assert p.to_request().prompt.prompt == "a cat"

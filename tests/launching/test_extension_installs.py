@@ -145,7 +145,8 @@ def test_an_installer_that_asks_what_is_installed_finds_with_what(tmp_path: Path
 @pytest.mark.parametrize(("line", "wanted"), [
     ("from torchvision.ops.boxes import batched_nms", True), ("    import torchvision.models", True), ("from torchvision import transforms, models", True),
     ("from segment_anything import SamPredictor", True), ("from torchvision import transforms", False), ("import torchvision", False),
-    ("from torchvision.transforms.functional import resize", False),
+    ("from torchvision.transforms.functional import resize", False), ("from torchvision.utils import make_grid, draw_segmentation_masks", True),
+    ("from torchvision.utils import make_grid", False),
 ])  # fmt: skip
 def test_torchvision_is_brought_for_what_only_the_real_one_has(line: str, wanted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """segment-anything asks pip for no torchvision, because A1111 always has it; its tab was missing here."""

@@ -22,3 +22,17 @@ def test_fields_of_an_extensions_model_can_be_made_optional_afterwards(monkeypat
     assert Asked().model_dump() == {"prompt": None, "steps": 5} and Asked(prompt="a cat").prompt == "a cat"     # type: ignore[call-arg]
     with pytest.raises(ValueError, match="prompt"):
         Asked(prompt=3)                                 # type: ignore[arg-type]
+
+
+def test_a_model_is_written_with_the_words_of_json_dumps() -> None:
+    """As extensions write their configuration: ``config.json(indent=3)``."""
+    if not pydantic1_words._owning:
+        pydantic1_words.install(lambda _file: None)
+
+    class Kept(BaseModel):
+        name: str
+        parts: list[int]
+
+    kept = Kept(name="é", parts=[1])
+    assert kept.json(indent=1, ensure_ascii=False, exclude={"parts"}) == '{\n "name": "é"\n}'
+    assert kept.json(sort_keys=True) == '{"name": "\\u00e9", "parts": [1]}' and Kept.model_validate_json(kept.json()) == kept

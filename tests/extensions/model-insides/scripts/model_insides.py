@@ -126,6 +126,20 @@ class ModelInsides(scripts.Script):
                 if "diffusion_model" in key:
                     module.alpha = 0.0
             net.name += "_changed"
+        if which == "lora by hand":
+            own = torch.nn.Linear.forward
+
+            def forward(layer, x):
+                networks.network_restore_weights_from_backup(layer)
+                networks.network_reset_cached_weight(layer)
+                found, module = own(layer, x), net.modules.get(getattr(layer, "network_layer_name", None))
+                if module is None:
+                    return found
+                heard.append(type(layer) is torch.nn.Linear and p.sd_model.network_layer_mapping[layer.network_layer_name] is layer)
+                return found + x @ (module.up_model.weight @ module.down_model.weight).to(x.dtype).T * (module.calc_scale() * module.multiplier())
+
+            torch.nn.Linear.forward = forward
+            undo.append(lambda: setattr(torch.nn.Linear, "forward", own))
         if which == "lora away":
             lora.loaded_loras.clear()
         if which == "lora looked at":
