@@ -212,6 +212,15 @@ def test_its_button_stands_beside_each_tabs_paste_in_the_row_of_tools(shown: Vis
     assert page.evaluate("getComputedStyle(img2img_tools.querySelector('.form')).columnGap") == "4px"       # else its six stand in two rows
 
 
+def test_buttons_of_an_extension_s_own_tab_swap_sides_and_forget_the_seed(shown: Visit) -> None:
+    page = shown.page
+    shown.set("txt2img_width", 128)
+    shown.set("txt2img_seed", 5)
+    page.evaluate("[switchWidthHeight('txt2img'), setRandomSeed('txt2img_seed')]")
+    assert page.evaluate("['width', 'height', 'seed'].map((name) => webui.field(`txt2img_${name}`).value)")[1:] == ["128", "-1"]
+    page.evaluate("switchWidthHeight('txt2img')")
+
+
 def test_generate_works_whatever_an_extension_makes_of_submit(shown: Visit) -> None:
     """One that is async made Generate do nothing, and so did one that failed, without a word."""
     for theirs in ("async (...values) => original(...values)", "async () => null.hash", "(...values) => { original(...values); }"):
@@ -283,7 +292,7 @@ def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Call
     assert page.locator("#setting_hooks_words textarea").is_visible()
     assert "(said)" in page.locator("#setting_hooks_words label").inner_text()
     assert page.locator("#refresh_hooks_choice").count() == 1
-    page.click("#settings_restart_gradio")      # Reload UI: extensions see the page that is built anew, and their routes are there once
+    page.evaluate("restart_reload()")      # Reload UI: extensions see the page that is built anew, and their routes are there once
     page.wait_for_function("!window.webui || !webui.ready")
     page.wait_for_selector("html.webui-ready", state="attached")
     assert asked(server, "hooks/hello")["starts"] == 2

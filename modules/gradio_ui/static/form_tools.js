@@ -1,5 +1,7 @@
 // Small buttons that only change fields of the page: swap the sides, random seed, last seed, clear the prompt.
 
+/* exported switchWidthHeight, setRandomSeed */
+
 webui.swapFields = function(first, second) {
     const values = [webui.field(first).value, webui.field(second).value];
     webui.setField(webui.field(first), values[1]);
@@ -32,6 +34,17 @@ webui.clearPrompts = function(tab) {
         fields.forEach((field) => webui.setField(field, ""));
     }
 };
+
+// A1111's, for the buttons on extensions' own tabs.
+function switchWidthHeight(tab) {
+    webui.swapFields(`${tab}_width`, `${tab}_height`);
+    return [];
+}
+
+function setRandomSeed(elemId) {
+    webui.setField(webui.field(elemId), "-1");
+    return [];
+}
 
 webui.formTools = function(tab) {
     return {

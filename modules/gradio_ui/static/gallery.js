@@ -4,7 +4,7 @@
 
 // Of the gallery that is seen: a tab that is put away may have an open one inside.
 function all_gallery_buttons() {
-    const seen = Array.from(gradioApp().querySelectorAll(".tabitem [id$=_gallery]")).filter((each) => each.offsetParent);
+    const seen = Array.from(document.querySelectorAll(".tabitem [id$=_gallery]")).filter((each) => each.offsetParent);
     const gallery = seen.find((each) => each.querySelector(".thumbnail-item.selected")) || seen[0];
     return gallery ? Array.from(gallery.querySelectorAll(".thumbnails > .thumbnail-item, .grid-container .thumbnail-item")) : [];
 }

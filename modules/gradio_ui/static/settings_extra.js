@@ -1,6 +1,6 @@
 // Pages of the Settings tab that hold no settings, and settings that were changed in another window.
 
-/* exported requestNotifications */
+/* exported requestNotifications, restart_reload */
 
 webui.showDefaults = (html) => { webui.find("#ui_defaults_result").innerHTML = html || "<p>The server did not answer.</p>"; };
 
@@ -58,6 +58,12 @@ webui.reloadEnds = function(words) {
         location.reload();
     }
 };
+
+// A1111's: what an extension's own "Restart UI" runs beside its request on the server.
+function restart_reload() {
+    webui.find("#settings_restart_gradio").click();
+    return [];
+}
 
 // Settings stored in another window or over the API are taken up when this one is looked at again; what was edited here stays.
 webui.takeFreshSettings = async function() {
