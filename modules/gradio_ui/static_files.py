@@ -29,6 +29,7 @@ SCRIPTS = (
     "elements.js",
     "progressbar.js",
     "gallery.js",
+    "under_way.js",
     "early_clicks.js",
     "drops.js",
     "jobs.js",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from tests.browser.conftest import FakePage, Visit
 from tests.browser.painting import stroke
@@ -116,6 +116,101 @@ def test_generate_right_after_a_picture_was_sent_draws_from_it(fake_page: FakePa
     page.wait_for_function("webui.jobs.img2img.ids.length === 0")
     request = fake_page.engine.requests[-1]
     assert request.prompt == "a sent cat" and open_visit.toasts() == ""
+
+
+FIRST_ANSWER_LATE = """() => { const at_once = window.fetch; let late = false; window.fetch = async(...asked) => {
+    if (!late && String(asked[0]).endsWith("/run/predict")) {
+        late = true;
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+        window.fetch = at_once;
+    }
+    return at_once(...asked);
+}; }"""
+
+
+def test_interrupt_right_after_generate_stops_the_job_that_is_still_on_its_way(fake_page: FakePage, open_visit: Visit) -> None:
+    page = open_visit.page
+    open_visit.fill("not wanted", width=64, height=64, steps=3)
+    page.wait_for_timeout(300)                  # the counters have asked
+    fake_page.engine.gate.clear()
+    page.evaluate(FIRST_ANSWER_LATE)
+    open_visit.click_generate("txt2img")
+    page.click("#txt2img_interrupt")
+    page.wait_for_function("webui.jobs.txt2img.ids.length === 0", timeout=20_000)
+    job = fake_page.app.jobs.recent(1)[0]
+    assert (job.state.value, job.payload["request"]["prompt"]) == ("interrupted", "not wanted")
+
+
+def test_generate_forever_draws_one_picture_after_the_other_while_its_own_is_still_sent(fake_page: FakePage, open_visit: Visit, tmp_path: Path) -> None:
+    page = open_visit.page
+    page.click("#tab_img2img-button")
+    page.click("#img2img_img2img_tab-button")
+    put(page, "img2img_image", tmp_path / "picture.png", "olive")
+    before = page.evaluate("webui.sentCount")
+    fake_page.engine.started.clear()
+    fake_page.engine.gate.clear()
+    with slow_line(page):
+        page.evaluate("webui.generateForever('img2img')")
+        assert fake_page.engine.started.wait(20)
+        page.evaluate("webui.stopForever('img2img')")
+        page.wait_for_timeout(1000)
+    assert page.evaluate("webui.sentCount") == before + 1
+    fake_page.engine.gate.set()
+    page.wait_for_function("webui.jobs.img2img.ids.length === 0")
+
+
+def test_what_is_sent_from_png_info_right_after_the_picture_came_there_is_drawn(fake_page: FakePage, open_visit: Visit, tmp_path: Path) -> None:
+    page, text = open_visit.page, PngImagePlugin.PngInfo()
+    text.add_text("parameters", "a cat from a file\nSteps: 4, Sampler: Euler a, CFG scale: 5, Seed: 77, Size: 64x128")
+    Image.new("RGB", (64, 64)).save(tmp_path / "told.png", pnginfo=text)
+    before = page.evaluate("webui.sentCount")
+    page.click("#tab_pnginfo-button")
+    with slow_line(page):
+        page.set_input_files("#pnginfo_image input[type=file]", tmp_path / "told.png")
+        page.click("#txt2img_tab")
+        page.click("#txt2img_generate")
+        page.wait_for_function(f"webui.sentCount > {before}")
+    open_visit.wait_idle()
+    assert open_visit.toasts() == ""
+    request = fake_page.engine.requests[-1]
+    assert (request.prompt, request.steps, request.height) == ("a cat from a file", 4, 128)
+
+
+def test_a_style_that_is_saved_right_after_it_was_chosen_keeps_its_own_text(fake_page: FakePage, open_visit: Visit) -> None:
+    page, file = open_visit.page, fake_page.app.paths.data_dir / "styles.csv"
+    before = file.read_bytes() if file.exists() else None
+    file.write_text("name,prompt,negative_prompt\none,text of one,\nother,text of the other,\n", "utf-8")
+    page.click("#txt2img_styles_edit_button")
+
+    def choose(name: str) -> None:
+        page.click("#txt2img_styles_edit_select input")
+        page.click(f"#txt2img_styles_edit_select [role=option] >> text={name}")
+
+    choose("one")
+    page.wait_for_function("webui.field('txt2img_edit_style_prompt').value === 'text of one'")
+    with slow_line(page):
+        choose("other")
+        page.click("#txt2img_edit_style_save")
+        page.wait_for_selector(".webui-toast >> text=Saved style other")
+    assert "text of the other" in file.read_text("utf-8-sig")
+    page.click("#txt2img_edit_style_close")
+    file.write_bytes(before or b"name,prompt,negative_prompt\n")
+    page.click("#refresh_txt2img_styles")
+
+
+def test_hires_fix_right_after_a_paste_takes_what_was_pasted(fake_page: FakePage, open_visit: Visit) -> None:
+    page = open_visit.page
+    open_visit.generate("before", width=64, height=64, steps=3)
+    page.wait_for_selector("#txt2img_gallery img")
+    open_visit.wait_idle()
+    open_visit.fill("a pasted cat\nSteps: 4, Sampler: Euler a, CFG scale: 5, Seed: 77, Size: 64x64")
+    before = page.evaluate("webui.sentCount")
+    with slow_line(page):
+        page.click("#paste")
+        page.click("#txt2img_upscale")
+        page.wait_for_function(f"webui.sentCount > {before}")
+    open_visit.wait_idle()
+    assert fake_page.engine.requests[-1].prompt == "a pasted cat"
 
 
 def test_a_file_let_go_beside_the_places_for_files_does_not_replace_the_page(open_visit: Visit) -> None:

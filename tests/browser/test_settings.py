@@ -81,6 +81,10 @@ def test_a_list_in_the_row_above_the_tabs_keeps_its_button_beside_it(clean: Fake
     for width in (1300, 1000, 800, 600, 390):
         browser.page.set_viewport_size({"width": width, "height": 600})
         assert [key for key in ("sd_model_checkpoint", "sd_vae", "sd_lora") if not browser.page.evaluate(beside, key)] == [], width
+    browser.page.fill("#setting_CLIP_stop_at_last_layers input[type=number]", "2")     # by Ctrl+Enter the field is not left
+    browser.page.keyboard.press("Control+Enter")
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    assert clean.engine.requests[-1].options.clip_skip == 2
     clean.app.settings.set("quicksettings_list", before)
     reload_ui(browser)
 

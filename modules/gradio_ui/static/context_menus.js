@@ -58,7 +58,7 @@ window.addEventListener("blur", webui.menus.close);
 
 webui.generateForever = function(tab) {
     webui.stopForever(tab);
-    const again = () => webui.jobs[tab] && webui.jobs[tab].ids.length === 0 && webui.find(`#${tab}_generate`).click();
+    const again = () => webui.jobs[tab] && webui.jobs[tab].ids.length === 0 && webui.beingFilled === 0 && webui.find(`#${tab}_generate`).click();
     again();
     webui.menus.forever[tab] = setInterval(again, 500);
     webui.find(`#${tab}_generate`).classList.add("forever");

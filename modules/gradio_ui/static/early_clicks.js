@@ -1,5 +1,6 @@
 // Clicks that come too early wait until they can be done: on any button before the page is ready, which with many extensions or a slow line takes seconds;
-// on Generate also while fields of its tab are on their way (a reloaded page's, a pasted text's, a sent picture), else others would be sent than the user sees a moment later.
+// on Generate also while fields of its tab are on their way (a reloaded page's, a pasted text's, a sent picture), else others would be sent than the user sees a moment later;
+// on all buttons while what they read is (under_way.js).
 
 webui.earlyClicks = [];     // the buttons, in order
 webui.fills = {};           // by tab: {what, until} of what is on its way to its fields
@@ -12,8 +13,17 @@ webui.isGenerate = (button) => button.matches(".generate-box > button[id$='_gene
 // What opens by Gradio alone, or at once; a file chooser opens for the user's own click only.
 webui.worksEarly = (button) => button.matches(".label-wrap, [role=tab], [aria-controls], dialog *") || button.querySelector("input[type=file]") !== null;
 
+// since: when it was clicked.
+webui.mustWait = function(button, since = performance.now()) {
+    const tab = button.closest("#tabs > [id^=tab_]")?.id.replace("tab_", "");
+    const place = webui.earlyClicks.indexOf(button);
+    const earlier = webui.earlyClicks.slice(0, place < 0 ? undefined : place);
+    return !webui.ready || ((webui.isGenerate(button) || place >= 0) && webui.isEarly(tab)) || webui.awaitsAnswer(button, since, earlier);
+};
+
 webui.keepForLater = function(button) {
     if (!webui.isGenerate(button) || !webui.earlyClicks.includes(button)) {  // impatient, and yet one job
+        button.clickedAt = performance.now();
         webui.earlyClicks.push(button);
         button.classList.add("waits");
     }
@@ -21,12 +31,14 @@ webui.keepForLater = function(button) {
 };
 
 webui.releaseEarly = function() {
-    const tabOf = (button) => button.closest("#tabs > [id^=tab_]")?.id.replace("tab_", "");
-    const due = webui.earlyClicks.filter((button) => !webui.isEarly(tabOf(button)));
+    const due = webui.earlyClicks.filter((button) => !webui.mustWait(button, button.clickedAt));
     webui.earlyClicks = webui.earlyClicks.filter((button) => !due.includes(button));
     for (const button of due) {
         button.classList.remove("waits");
         button.click();
+    }
+    if (due.length > 0) {
+        setTimeout(webui.releaseEarly, 50);     // those that waited for these
     }
 };
 
@@ -50,11 +62,13 @@ document.addEventListener("click", (event) => {
     if (!button) {
         return;
     }
-    const waits = webui.isGenerate(button) ? webui.isEarly(button.id.replace(/_generate$/, "")) : !webui.ready && event.isTrusted && !webui.worksEarly(button);
-    if (waits) {
+    const mayWait = webui.isGenerate(button) || (event.isTrusted && (webui.ready || !webui.worksEarly(button)));
+    if (mayWait && webui.mustWait(button)) {
         event.preventDefault();
         event.stopImmediatePropagation();
         webui.keepForLater(button);
+    } else if (webui.ready) {
+        webui.clickGoes(button);
     }
 }, true);
 

@@ -262,10 +262,13 @@ webui.fillers = {};
 // places: elem_id -> index.
 webui.filled = async function(values, places) {
     const asked = Object.entries(places).filter(([id]) => webui.fillers[id]);
-    const given = await Promise.all(asked.map(([id]) => webui.fillers[id]()));
+    webui.beingFilled += 1;
+    const given = await Promise.all(asked.map(([id]) => webui.fillers[id]())).finally(() => { webui.beingFilled -= 1; });
     asked.forEach(([, index], number) => { values[index] = given[number]; });
     return values;
 };
+
+webui.beingFilled = 0;      // clicks whose pictures are still going to the server
 
 webui.sentCount = 0;
 
@@ -302,11 +305,12 @@ webui.watchedJob = (tab) => webui.jobs[tab].watching || webui.jobs[tab].ids[0] |
 webui.interruptJob = function(tab) {
     const jobs = webui.jobs[tab];
     const id = jobs.aim || webui.watchedJob(tab);
-    jobs.aim = null;
+    const isThere = !jobs.ids.includes(id) || jobs.accepted.has(id) || jobs.asked.has(id);
+    jobs.aim = isThere ? null : id;         // else it is pressed once more when the server has the job
     if (jobs.ids[0] === id) {               // it may have ended meanwhile
         showSubmitInterruptingPlaceholder(tab);
     }
-    return [id];
+    return [isThere ? id : "not there yet"];
 };
 
 webui.interruptAnswered = function(words) {

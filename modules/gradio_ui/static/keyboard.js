@@ -21,6 +21,17 @@ webui.pressIfShown = function(id) {
     return false;
 };
 
+// What was typed into the row at the top is stored when its field is left.
+webui.leaveQuickSetting = function(tab) {
+    const field = document.activeElement?.closest("#quicksettings :is(input, textarea)");
+    if (field) {
+        webui.fillBegins(tab);
+        field.blur();
+        field.focus();
+        webui.fillEnded(tab);
+    }
+};
+
 // As in A1111: Ctrl+Enter takes the place of this window's running job. What is on the page now is sent at once and waits for that one's end.
 // A job of another window is left alone, and so is one that is being interrupted already.
 webui.generateAnew = function(tab) {
@@ -29,6 +40,7 @@ webui.generateAnew = function(tab) {
     if (jobs?.sentHere.has(first) && uiElementIsVisible(document.getElementById(`${tab}_interrupt`))) {
         jobs.interrupt(first);
     }
+    webui.leaveQuickSetting(tab);
     return webui.isEarly(tab) ? webui.keepForLater(document.getElementById(`${tab}_generate`)) : webui.pressIfShown(`${tab}_generate`);
 };
 
