@@ -246,6 +246,28 @@ def test_a_sub_tab_chosen_while_the_picture_is_on_its_way_does_not_change_what_w
     assert init.pictures[0].convert("RGB").getpixel((9, 9)) == (255, 255, 255)
 
 
+def test_copying_a_picture_and_taking_its_size_wait_for_the_one_that_is_still_being_read(fake_page: FakePage, open_visit: Visit) -> None:
+    page = open_visit.page
+    page.click("#tab_img2img-button")
+    page.click("#img2img_inpaint_tab-button")
+    page.evaluate("webui.canvases.img2maskimg.remove()")
+    page.click("#img2img_img2img_tab-button")
+    before = page.evaluate("webui.sentCount")
+    page.evaluate("""async() => {
+        const paper = webui.newCanvas(128, 192);
+        paper.getContext("2d").fillRect(0, 0, 9, 9);
+        const picture = await new Promise((resolve) => paper.toBlob(resolve));
+        webui.canvases.img2img_image.remove();
+        webui.canvases.img2img_image.putOrTell(new Promise((resolve) => setTimeout(() => resolve(picture), 700)));
+        ["detect_image_size_btn", "copy_img2img_to_inpaint", "generate"].forEach((name) => document.getElementById(`img2img_${name}`).click());
+    }""")
+    page.wait_for_function(f"webui.sentCount > {before} && webui.jobs.img2img.ids.length === 0")
+    request = fake_page.engine.requests[-1]
+    assert open_visit.toasts() == ""
+    assert request.init.inpaint and (request.width, request.height) == (128, 192)
+    page.click("#img2img_img2img_tab-button")
+
+
 def test_generate_right_after_a_reload_sends_the_picture_and_the_mask_that_come_back(fake_page: FakePage, visit: Callable[..., Visit], tmp_path: Path) -> None:
     browser = visit(fake_page.url)
     page = browser.page

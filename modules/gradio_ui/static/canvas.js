@@ -223,18 +223,24 @@ webui.PictureCanvas = class {
         return whole;
     }
 
+    // Resolves when what is still being read, or comes back after a reload, is here.
+    async settled() {
+        await Promise.allSettled([this.restoring]);
+        await Promise.allSettled([this.arriving]);
+    }
+
     // What "copy to" and "send to" hand on: the file itself, or picture and colours together.
     async handedOn() {
+        await this.settled();
         if (!this.picture || !this.isColoured || !this.drawing.touched) {
             return this.file.blob;
         }
         return new Promise((resolve) => this.composite().toBlob(resolve, "image/png"));
     }
 
-    // What the server gets, as JSON text: with what is still being read, or comes back after a reload, where Generate was quicker.
+    // What the server gets, as JSON text.
     async content() {
-        await Promise.allSettled([this.restoring]);
-        await Promise.allSettled([this.arriving]);
+        await this.settled();
         try {
             const drawn = this.drawing && this.picture ? this.drawn().then((file) => file.onServer()) : null;
             const [picture, drawing] = await Promise.all([this.file.onServer(), drawn]);

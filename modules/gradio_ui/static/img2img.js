@@ -66,6 +66,12 @@ webui.img2imgReceiver = function(mode, id) {
     };
 };
 
+// A click on Generate waits until ``act`` is done, which may begin with a picture that is still being read.
+webui.withPicture = async function(act) {
+    webui.fillBegins("img2img", "picture");
+    await act().finally(() => webui.fillEnded("img2img", "picture"));
+};
+
 // "Copy image to": the picture, with its colours where it has been painted on.
 webui.copyPicture = async function(from, to) {
     const [source, target] = [from, to].map((name) => webui.canvases[webui.img2imgModes[webui.copyModes[name]][0]]);
@@ -76,10 +82,16 @@ webui.copyPicture = async function(from, to) {
     switch_to_img2img_tab(webui.copyModes[to]);
 };
 
+webui.takeSizeOfShown = async function() {
+    const canvas = webui.img2imgCanvas();
+    await canvas?.settled();
+    webui.takeSizeOf(canvas);
+};
+
 webui.startCopyButtons = function() {
     for (const from of Object.keys(webui.copyModes)) {
         for (const to of Object.keys(webui.copyModes)) {
-            document.getElementById(`img2img_copy_${from}_to_${to}`)?.addEventListener("click", () => webui.copyPicture(from, to));
+            document.getElementById(`img2img_copy_${from}_to_${to}`)?.addEventListener("click", () => webui.withPicture(() => webui.copyPicture(from, to)));
         }
     }
 };
@@ -105,6 +117,6 @@ onUiLoaded(() => {
     }
     webui.find("#img2img_scale").addEventListener("input", webui.showScaledSize);
     webui.find("#mode_img2img").addEventListener("innertab", webui.showImg2imgMode);
-    webui.find("#img2img_detect_image_size_btn").addEventListener("click", () => webui.takeSizeOf(webui.img2imgCanvas()));
+    webui.find("#img2img_detect_image_size_btn").addEventListener("click", () => webui.withPicture(webui.takeSizeOfShown));
     webui.showImg2imgMode();
 });
