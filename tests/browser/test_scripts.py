@@ -17,7 +17,8 @@ def choose(browser: Visit, box: str, option: str) -> None:
     field = browser.page.locator(f"#tab_txt2img {box} input").first
     field.click()
     field.fill(option)
-    browser.page.get_by_role("option", name=option, exact=True).click()
+    own = browser.page.locator(f"[id='{field.get_attribute('aria-controls')}']")     # the list before may still be fading
+    own.get_by_role("option", name=option, exact=True).click()
 
 
 def test_a_plot_with_two_axes(real_server: RealServer, open_real_visit: Visit) -> None:
