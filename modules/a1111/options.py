@@ -40,7 +40,7 @@ class OptionValues(dict[str, Any]):
         """With what is true now."""
         settings = current().settings
         now = {**settings.unknown(), **settings.as_dict()}
-        now |= {key: _seen(key, now[key]) for key in FOLDERS & now.keys()}
+        now |= {key: _seen(key, now[key]) for key in (FOLDERS | {CHECKPOINT_KEY}) & now.keys()}
         for gone in self.keys() - now.keys():
             super().__delitem__(gone)
         super().update(now)
@@ -180,7 +180,12 @@ def store(key: str, value: Any) -> Any:
 
 
 def _seen(key: str, value: Any) -> Any:
-    """A folder for pictures as extensions find it: what is relative to a data folder elsewhere is no path from the working directory, as in A1111."""
+    """A folder for pictures as extensions find it: what is relative to a data folder elsewhere is no path from the working directory, as in A1111.
+
+    The checkpoint in use where none was ever chosen: A1111 stores the name of each that it loads.
+    """
+    if key == CHECKPOINT_KEY and not value and current().catalogue.checkpoints():
+        return chosen_checkpoint(current(), None, looks=False).title
     if key not in FOLDERS or not isinstance(value, str) or not value:
         return value
     folder = current().paths.output_folder(value)

@@ -23,6 +23,12 @@ def test_an_unknown_key_raises_and_a_known_one_has_a_value(a1111: App) -> None:
     assert type(json.loads(json.dumps(opts.data))) is dict and opts.data["sd_vae"] == "Automatic"
 
 
+def test_the_checkpoint_is_the_one_in_use_where_none_was_chosen(a1111: App) -> None:
+    """A1111 stores the name of each that it loads; Prompt History showed "model: None"."""
+    assert a1111.settings.get("sd_model_checkpoint") is None
+    assert opts.sd_model_checkpoint == opts.data["sd_model_checkpoint"] == a1111.catalogue.checkpoints()[0].title
+
+
 def test_an_added_setting_has_its_default_is_stored_and_kept(a1111: App) -> None:
     opts.add_option("tac_activeIn.txt2img", OptionInfo(True, "Active", section=("tac", "Tags")).info("here").needs_restart())
     assert getattr(opts, "tac_activeIn.txt2img") is True
