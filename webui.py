@@ -160,7 +160,7 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
     if not flags.nowebui:
         with times.part("import gradio"):
             import gradio  # noqa: F401
-    if not flags.nowebui or extensions.enabled:
+    if not flags.nowebui or extensions.has_code:
         with times.part("extensions"):
             start_extensions(app, scripts)
     if not flags.nowebui:
@@ -170,7 +170,7 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
             page = build_ui(app)
             server_app = mount(server_app, page, app)
     app.jobs.start()  # jobs of a former server may want scripts, and make their controls: Gradio builds one page at a time in a program
-    if not flags.nowebui or extensions.enabled:
+    if not flags.nowebui or extensions.has_code:
         from modules.gradio_ui.announcing import announce_page
 
         announce_page(app, page, server_app)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from modules.a1111.app_slot import current, is_occupied
+from modules.files.atomic import write_bytes
+from modules.files.storage import StorageError
 from modules.schema.errors import WebuiError
 from modules.schema.flag_table import SCRIPT_PATH
 from modules.schema.flags import Flags, parse_flags
@@ -83,9 +85,17 @@ NAMES = {
 
 
 def _font() -> str:
+    """A file, as scripts want one: they hand it to ``ImageFont.truetype``. Pillow has its font in memory only."""
     from PIL import ImageFont
 
-    return str(getattr(ImageFont.load_default(), "path", "") or "")
+    file = Path(data_path()) / "cache" / "font.ttf"
+    try:
+        if not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(file, getattr(ImageFont.load_default(10), "font_bytes", b""))
+    except (StorageError, OSError):
+        return ""           # a data folder that may only be read
+    return str(file)
 
 
 def is_gradio_temp_path(path: str | Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import Any
 
@@ -133,8 +134,10 @@ def _overrides(work: RunningWork, p: Any) -> dict[str, Any]:
     found = dict(p.override_settings)
     usual = usual_folders(work, p.table.tab)
     for name, key in (("outpath_samples", "outdir_samples"), ("outpath_grids", "outdir_grids")):
-        if getattr(p, name) and getattr(p, name) != usual[name]:
-            found[key] = getattr(p, name)
+        folder = getattr(p, name)
+        folder = os.fspath(folder) if isinstance(folder, os.PathLike) else folder
+        if folder and folder != usual[name]:
+            found[key] = folder
     return found
 
 

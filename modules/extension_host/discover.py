@@ -4,7 +4,7 @@ from __future__ import annotations
 import configparser
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from modules.files.json_object import Damaged, read_object
 from modules.files.names import is_text, shown
 
 log = logging.getLogger(__name__)
+LOOSE = "scripts"
+"""The folder for single files, and the name by which the files in it are spoken of and switched off."""
 BUILTIN = frozenset({"sd-webui-controlnet", "tag-autocomplete", "wildcards"})
 """Extensions that ship with the program; ``--disable-extra-extensions`` leaves these on."""
 
@@ -82,6 +84,13 @@ def find_extensions(folder: Path, switches: Switches) -> tuple[Extension, ...]:
         return ()
     candidates.sort(key=lambda path: (path.name not in BUILTIN, path.name.casefold()))
     return tuple(_described(path, switches) for path in candidates)
+
+
+def loose_scripts(folders: Iterable[Path], switches: Switches) -> tuple[Extension, ...]:
+    """The folder "scripts" of each of these, if there is one: single files that belong to no extension. A1111's switches for extensions leave them on."""
+    homes = [home for each in dict.fromkeys(map(Path.absolute, folders)) if (home := each / LOOSE).is_dir() and _is_usable(home)]
+    is_enabled = LOOSE not in switches.disabled_names
+    return tuple(Extension(name=LOOSE, path=home, is_builtin=False, is_enabled=is_enabled, canonical_name=LOOSE, requires=frozenset()) for home in homes)
 
 
 def _is_usable(path: Path) -> bool:

@@ -40,7 +40,7 @@ def file_of(function: Any) -> str:
 class ExtensionHost:
     """Lives as long as the server.
 
-    extensions: all that are installed, switched off ones too. entering: told whose code runs next while the server starts.
+    extensions: all that are installed, switched off ones too. loose: folders of single scripts that belong to none. entering: told whose code runs next while the server starts.
     extra_flags: what preload.py files added to the command line. choices: source name -> texts, for settings of extensions.
     command_line, demo: A1111's ``cmd_opts`` and the page, as extensions get them. theme: the page's, by its name. current_scripts: the scripts whose tab is being built.
     panels: what builds scripts' controls where an extension has a tab of its own for them; there while there is a page.
@@ -48,6 +48,7 @@ class ExtensionHost:
 
     def __init__(self) -> None:
         self.extensions: tuple[Extension, ...] = ()
+        self.loose: tuple[Extension, ...] = ()
         self.troubles = Troubles()
         self.registry = Registry(self.troubles)
         self.facts: dict[str, LoadFacts] = {}
@@ -65,11 +66,12 @@ class ExtensionHost:
         self._owning: dict[str, Extension | None] = {}      # asked of the same few files for each control of the page
         self._diary: StartDiary | None = None
 
-    def take(self, extensions: Iterable[Extension]) -> None:
-        """These are the extensions of this start."""
+    def take(self, extensions: Iterable[Extension], loose: Iterable[Extension] = ()) -> None:
+        """These are the extensions and single scripts of this start."""
         self.extensions = tuple(extensions)
+        self.loose = tuple(loose)
         self._owning = {}
-        self._roots = [(os.path.realpath(each.path) + os.sep, each) for each in self.extensions]
+        self._roots = [(os.path.realpath(each.path) + os.sep, each) for each in (*self.extensions, *self.loose)]
         self.registry.order_by(wish for each in self.enabled for wish in each.callback_order)
 
     def with_newcomers(self, folder: Path) -> tuple[Extension, ...]:
@@ -80,6 +82,11 @@ class ExtensionHost:
     @property
     def enabled(self) -> tuple[Extension, ...]:
         return tuple(each for each in self.extensions if each.is_enabled)
+
+    @property
+    def has_code(self) -> bool:
+        """Strangers' code takes part in this start."""
+        return bool(self.enabled or any(each.is_enabled for each in self.loose))
 
     def owning(self, file: str | Path) -> Extension | None:
         """The extension that ``file`` belongs to."""
@@ -99,7 +106,7 @@ class ExtensionHost:
 
     def watched_by(self, diary: StartDiary) -> None:
         """From now until ``started``: whose code runs is written down, so that the next start knows who ended this one."""
-        folder = {each.canonical_name: each.name for each in self.extensions}
+        folder = {each.canonical_name: each.name for each in (*self.extensions, *self.loose)}
 
         def entering(owner: str) -> None:
             diary.enter(folder.get(owner, ""))

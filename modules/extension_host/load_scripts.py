@@ -17,7 +17,7 @@ from modules.extension_host.registry import HOUSE, sorted_by_need
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptFile:
-    """One file of an extension, or of the program. name: "owner/file.py", as metadata.ini calls it. basedir: the extension's folder."""
+    """One file of an extension, or of the folder for single files. name: "owner/file.py", as metadata.ini calls it. basedir: the extension's folder."""
 
     basedir: Path
     filename: str
@@ -26,12 +26,24 @@ class ScriptFile:
     name: str
 
 
-def list_scripts(host: ExtensionHost, folder: str, suffix: str, *, own: Path | None = None, own_base: Path | None = None) -> tuple[ScriptFile, ...]:
-    """The files ``folder``/*``suffix`` of the program and of all extensions that are switched on, in the order of their load.
+A1111S_OWN = frozenset(
+    f"{name}.py"
+    for name in (
+        "custom_code", "img2imgalt", "loopback", "outpainting_mk_2", "poor_mans_outpainting", "postprocessing_caption", "postprocessing_codeformer",
+        "postprocessing_create_flipped_copies", "postprocessing_focal_crop", "postprocessing_gfpgan", "postprocessing_split_oversized",
+        "postprocessing_upscale", "processing_autosized_crop", "prompt_matrix", "prompts_from_file", "sd_upscale", "xy_grid", "xyz_grid",
+    )
+)  # fmt: skip
+"""What lies in A1111's own folder ``scripts``, which a data folder that was A1111's brings along: the program has its own of each."""
 
-    own: the program's own folder of that kind. An extension whose requirements are not there is noted and left out.
+
+def list_scripts(host: ExtensionHost, folder: str, suffix: str) -> tuple[ScriptFile, ...]:
+    """The files ``folder``/*``suffix`` that belong to no extension and those of all extensions that are switched on, in the order of their load.
+
+    An extension whose requirements are not there is noted and left out.
     """
-    found = [*_files_of(own, own_base or own.parent, HOUSE, suffix)] if own else []
+    found = [one for each in host.loose if each.is_enabled and each.path.name == folder for one in _files_of(each.path, each.path.parent, each.canonical_name, suffix)]
+    found = [each for each in found if each.filename not in A1111S_OWN]
     present = {each.canonical_name for each in host.enabled}
     for extension in host.enabled:
         missing = sorted(extension.requires - present)
@@ -47,8 +59,7 @@ def _files_of(folder: Path, base: Path, owner: str, suffix: str) -> list[ScriptF
         paths = sorted(each for each in folder.iterdir() if each.suffix.lower() == suffix and each.is_file())
     except OSError:
         return []
-    label = "builtin" if owner == HOUSE else owner
-    return [ScriptFile(basedir=base, filename=each.name, path=each, owner=owner, name=f"{label}/{each.name}") for each in paths]
+    return [ScriptFile(basedir=base, filename=each.name, path=each, owner=owner, name=f"{owner}/{each.name}") for each in paths]
 
 
 def _in_order(files: Sequence[ScriptFile], extensions: dict[str, Extension], folder: str, host: ExtensionHost) -> tuple[ScriptFile, ...]:

@@ -72,7 +72,7 @@ def build_extensions_tab(app: App) -> None:
 
 def installed_html(app: App, standings: Mapping[str, Standing] = MappingProxyType({})) -> str:
     """The table; for each extension its report of this start. standings: what was found when somebody asked for updates, by folder name."""
-    rows = "".join(_row(app, each, standings.get(each.name)) for each in installed_now(app))
+    rows = "".join(_row(app, each, standings.get(each.name)) for each in (*installed_now(app), *app.extensions.loose[:1]))
     if not rows:
         return f"<p>No extension is installed. Put one into {escape(str(app.paths.data_dir / 'extensions'))}, or install it below.</p>"
     note = "<p><b>This start is without your extensions.</b> Apply and restart UI brings back those that are ticked.</p>" if is_safe_start(os.environ) else ""
@@ -94,7 +94,7 @@ def _row(app: App, each: Extension, found: Standing | None) -> str:
         tick = f'<input type="checkbox" class="gr-check-radio" data-update="{name}" aria-label="Update {name}" checked> ' if found.behind else ""
         version += f'<br><label class="extension-standing">{tick}{escape(found.sentence)}</label>'
     box = f'<input type="checkbox" class="gr-check-radio" name="enable_{name}" data-name="{name}" aria-label="{name}"{checked}>'
-    note = "<small>came with the program</small>" if each.is_builtin else link
+    note = "<small>came with the program</small>" if each.is_builtin else "<small>single files in the folder scripts</small>" if each in app.extensions.loose else link
     return f"<tr><td>{box}</td><td><b>{name}</b><br>{note}</td><td>{version}</td><td>{_report(app, each)}</td></tr>"
 
 
@@ -104,7 +104,7 @@ def _scripts_line(count: int, seconds: float) -> str:
 
 def _report(app: App, each: Extension) -> str:
     """What it did at this start: loaded, registered, what failed, what it used that does nothing here."""
-    if each not in app.extensions.extensions:
+    if each not in (*app.extensions.extensions, *app.extensions.loose):
         return "installed; it runs after Apply and restart UI"
     if not each.is_enabled:
         return "switched off"
@@ -127,7 +127,7 @@ def _report(app: App, each: Extension) -> str:
 
 
 def _apply(app: App, text: str, all_of: str | None = None) -> str:
-    known = {each.name for each in installed_now(app)}
+    known = {each.name for each in (*installed_now(app), *app.extensions.loose)}
     elsewhere = [name for name in app.settings.get("disabled_extensions") or () if name not in known]
     wanted = [name for name in json.loads(text or "[]") if name in known]
     answer = json.loads(store_settings(app, {"disabled_extensions": [*elsewhere, *wanted], "disable_all_extensions": all_of or "none"}))

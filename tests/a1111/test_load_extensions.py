@@ -7,7 +7,7 @@ import pytest
 
 from modules import shared
 from modules.application.app import App
-from tests.a1111.test_wildcards import with_extensions
+from tests.a1111.test_wildcards import made, with_extensions
 from tests.conftest import FakeEngine
 
 
@@ -35,3 +35,27 @@ def test_before_the_page_is_built_an_extension_makes_the_tab_s_scripts_and_finds
     next(running := with_extensions(tmp_path))
     assert "Wildcards" in shared.found_before_ui
     running.close()
+
+
+def test_a_single_file_in_the_folder_scripts_is_a_script_of_the_list(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """It writes with A1111's font, and names its folder as pathlib does (Test my prompt, Prompt morph)."""
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "dropped.py").write_text(
+        "from pathlib import Path\n"
+        "from PIL import Image, ImageDraw, ImageFont\n"
+        "from modules import processing, scripts\n"
+        "from modules.paths_internal import roboto_ttf_file\n"
+        "class Script(scripts.Script):\n"
+        "    def title(self):\n"
+        "        return 'Dropped'\n"
+        "    def run(self, p):\n"
+        "        p.outpath_samples = Path(p.outpath_samples) / 'mine'\n"
+        "        done = processing.process_images(p)\n"
+        "        ImageDraw.Draw(done.images[0]).text((0, 0), 'W', 'white', font=ImageFont.truetype(roboto_ttf_file, 20))\n"
+        "        return done\n"
+    )
+    (tmp_path / "models" / "Stable-diffusion").mkdir(parents=True)
+    (tmp_path / "models" / "Stable-diffusion" / "fake.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    for app in with_extensions(tmp_path):
+        outcome, _ = made(app, "a cat", script_name="dropped", save_images=True)
+        assert len(outcome.images) == 1 and list((tmp_path / "outputs" / "txt2img-images" / "mine").rglob("*.png"))

@@ -56,6 +56,17 @@ def test_the_order_is_metadatas(tmp_path: Path, metadata: dict[str, str], expect
     assert loaded(host_of(tmp_path)) == expected
 
 
+def test_single_files_in_the_folder_scripts_are_loaded_before_extensions(tmp_path: Path) -> None:
+    """As A1111's users drop them there; where the data folder was A1111's its own scripts lie there too, and the program has its own of each."""
+    write(tmp_path, {"extensions/a/scripts/a.py": "", "scripts/z_dropped.py": "import beside_scripts", "scripts/xyz_grid.py": "", "beside_scripts.py": "", "scripts/bad.py": "1/0"})
+    host = host_for(parse_flags(["--data-dir", str(tmp_path), "--disable-all-extensions"], {}).flags)
+    assert loaded(host) == ["z_dropped.py"] and host.has_code
+    assert [(each.owner, each.place) for each in host.troubles.found] == [("scripts", "scripts/bad.py")]
+    assert host.owner_of(tmp_path / "scripts" / "bad.py") == "scripts"
+    host = host_for(parse_flags(["--data-dir", str(tmp_path)], {}).flags)
+    assert [name for name in loaded(host) if name in ("z_dropped.py", "a.py")] == ["z_dropped.py", "a.py"]
+
+
 def test_contradicting_wishes_lose_no_script(tmp_path: Path) -> None:
     write(tmp_path, {"a/scripts/a.py": "", "b/scripts/b.py": "", "a/metadata.ini": "[scripts]\nBefore = b\nAfter = b"})
     assert sorted(loaded(host_of(tmp_path))) == ["a.py", "b.py"]
