@@ -34,7 +34,7 @@ def host_for(flags: Flags) -> ExtensionHost:
         if each.problem:
             host.troubles.note(each.canonical_name, "metadata.ini", each.problem)
     for name, sentences in _install_notes(Path(flags.data_dir)).items():
-        for each in host.enabled:
+        for each in (*host.enabled, *loose[:1]):
             if each.name == name:
                 for kind, _, sentence in (text.partition(" ") for text in sentences):
                     if kind == "problem":

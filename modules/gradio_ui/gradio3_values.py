@@ -19,8 +19,27 @@ def install() -> None:
 
 def repeat(every: float, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
     """``page.load(fn, every=1)``: what Gradio 3 did once more each second while the page is open."""
+    _ticking(gr.Timer(every), arguments, keywords)
+
+
+def repeat_after(event: Any, every: float, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+    """``button.click(fn, every=1)``: once more each second, from the click until an event cancels it or the page is closed."""
+    timer = gr.Timer(every, active=False)
+    _ticking(timer, arguments, keywords)
+    event.then(lambda: gr.Timer(active=True), None, [timer], show_progress="hidden", queue=False)
+    event.repeated = timer
+
+
+def end_repeating(event: Any, cancelled: Any) -> None:
+    """``event`` cancels these, so they are not repeated either."""
+    timers = [timer for each in (cancelled if isinstance(cancelled, list | tuple) else [cancelled]) if (timer := getattr(each, "repeated", None)) is not None]
+    if timers:
+        event.then(lambda: [gr.Timer(active=False) for _ in timers] if len(timers) > 1 else gr.Timer(active=False), None, timers, show_progress="hidden", queue=False)
+
+
+def _ticking(timer: gr.Timer, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
     again = dict(zip(("fn", "inputs", "outputs"), arguments)) | {name: keywords[name] for name in ("fn", "inputs", "outputs", "js") if name in keywords}
-    gr.Timer(every).tick(**again, show_progress="hidden")
+    timer.tick(**again, show_progress="hidden")
 
 
 def _take_any_value(cls: type[gr.Dropdown | gr.Radio | gr.CheckboxGroup | gr.Slider]) -> None:

@@ -272,7 +272,12 @@ def _listening(method: Callable[..., Any], event: str = "") -> Callable[..., Any
         _ask_the_scripts(keywords, arguments[1] if len(arguments) > 1 else None)
         if every and event == "load":
             gradio3_values.repeat(every, arguments[1:], keywords)
-        return method(*arguments, **keywords)
+        made = method(*arguments, **keywords)
+        if every and event != "load":
+            gradio3_values.repeat_after(made, every, arguments[1:], keywords)
+        if keywords.get("cancels"):
+            gradio3_values.end_repeating(made, keywords["cancels"])
+        return made
 
     setattr(listen, DONE, True)
     return listen

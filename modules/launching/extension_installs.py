@@ -184,4 +184,6 @@ def _fingerprint(folder: Path) -> str:
             texts.append((folder / name).read_bytes())
         except OSError:
             texts.append("-")
+    if folder.name == "scripts":            # single files: each that comes may want another package
+        texts += [f"{each.name} {each.stat().st_mtime_ns}" for each in sorted(folder.glob("*.py"))]
     return fingerprint_of(texts)

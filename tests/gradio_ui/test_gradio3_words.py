@@ -200,6 +200,18 @@ def test_a_load_with_every_is_repeated_while_the_page_is_open() -> None:
     assert timer.value == 2 and ("tick" in str(ticked.targets) or "tick" in str(loaded.targets)) and ticked.outputs == loaded.outputs == [text]
 
 
+def test_a_click_with_every_is_repeated_until_another_cancels_it() -> None:
+    """Batchlinks shows its log so while it downloads."""
+    with gr.Blocks() as page:
+        text, begin, end = gr.Textbox(), gr.Button(), gr.Button()
+        begun = begin.click(lambda: "again", None, [text], every=1)    # type: ignore[call-arg]
+        end.click(None, None, None, cancels=[begun])
+    [timer] = [each for each in page.blocks.values() if isinstance(each, gr.Timer)]
+    [ticked] = [each for each in page.fns.values() if (timer._id, "tick") in each.targets]
+    switches = [each.fn().active for each in page.fns.values() if each.outputs == [timer]]     # type: ignore[misc]
+    assert timer.value == 1 and not timer.active and ticked.outputs == [text] and switches == [True, False]
+
+
 def test_a_component_in_an_events_function_is_an_answer() -> None:
     """NudeNet's censor writes ``gr.Number().update(visible=...)``: with it installed every visit began with an error."""
     with gr.Blocks():

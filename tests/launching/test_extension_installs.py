@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+import launch
 from modules.launching import expected_packages, extension_installs
 from modules.launching.console import Console
 from modules.launching.extension_names import git_clone, is_installed, run, run_pip
 from modules.launching.remembered import Remembered
+from modules.schema.flags import parse_flags
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,6 +115,17 @@ def test_packages_that_extensions_expect_of_a1111_are_asked_of_pip_once(tmp_path
     assert [command[1:4] + command[-1:] for command in asked] == [["-m", "pip", "install", "absent-package"]]
     assert "absent-package" in notes.read_text(encoding="utf-8")
     assert not extension_installs.must_run([one, two], remembered)        # not again on the same day
+
+
+def test_a_single_script_that_comes_later_is_looked_through_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expected_packages, "EXPECTED", {"surely_absent": "absent-package"})
+    (folder := tmp_path / "scripts").mkdir()
+    assert launch.extension_folders(parse_flags(["--data-dir", str(tmp_path)], {}).flags) == (folder,)
+    (folder / "a.py").write_text("import os", encoding="utf-8")
+    remembered = Remembered(tmp_path / "prepared.json")
+    assert not extension_installs.must_run([folder], remembered)
+    (folder / "b.py").write_text("import surely_absent", encoding="utf-8")
+    assert extension_installs.must_run([folder], remembered)
 
 
 def test_a_package_that_cannot_be_had_takes_none_of_the_others_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
