@@ -12,6 +12,7 @@ from modules.a1111 import cards_of_extensions
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.checkpoint_list import read_metadata
 from modules.a1111.network_types import get_user_metadata
+from modules.a1111.stubs import note_use
 from modules.application.network_pages import NetworkItem, NetworkPage
 
 allowed_dirs: set[str] = set()
@@ -192,3 +193,28 @@ class UserMetadataEditor:
 
 
 __all__ = ["ExtraNetworksItem", "ExtraNetworksPage", "UserMetadataEditor", "allowed_dirs", "extra_pages", "get_metadata", "quote_js", "read_metadata", "register_default_pages", "register_page"]
+
+
+class ExtraNetworksUi:
+    """A1111's record of the cards that stand on one tab."""
+
+    def __init__(self) -> None:
+        self.pages: list[Any] = []
+        self.page_contents: list[Any] = []
+        self.user_metadata_editors: list[Any] = []
+        self.stored_extra_pages: list[Any] = []
+        self.button_save_preview: Any = None
+        self.preview_target_filename: Any = None
+        self.tabname = ""
+
+
+def create_ui(interface: Any, unrelated_tabs: Any, tabname: str) -> ExtraNetworksUi:
+    """For extensions that want cards on a tab of their own too: the tab is built, and stands there without them."""
+    note_use("modules.ui_extra_networks.create_ui", "", logs=False)
+    ui = ExtraNetworksUi()
+    ui.tabname = tabname
+    return ui
+
+
+def setup_ui(ui: ExtraNetworksUi, gallery: Any) -> None:
+    """There is nothing to connect."""

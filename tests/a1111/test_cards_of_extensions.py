@@ -106,3 +106,12 @@ def test_extensions_read_the_houses_pages_as_a1111s(a1111: App) -> None:
     [found] = [each for each in page.list_items() if each["name"]][:1]
     assert Path(found["filename"]).is_file() and found["sd_version"] and found["sort_keys"]["name"] == found["name"].lower()
     assert page.create_item(found["name"]) and Path(found["filename"]).parent in map(Path, page.allowed_directories_for_previews())
+
+
+def test_an_extension_that_wants_cards_on_a_tab_of_its_own_builds_its_tab_without_them() -> None:
+    """Unprompted's Template Editor: the whole tab was missing."""
+    from modules import ui_extra_networks
+
+    ui = ui_extra_networks.create_ui(None, [], "own_tab")
+    ui_extra_networks.setup_ui(ui, None)
+    assert ui.tabname == "own_tab" and not ui.pages
