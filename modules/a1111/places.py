@@ -91,7 +91,6 @@ def _font() -> str:
     file = Path(data_path()) / "cache" / "font.ttf"
     try:
         if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(file, getattr(ImageFont.load_default(10), "font_bytes", b""))
     except (StorageError, OSError):
         return ""           # a data folder that may only be read
