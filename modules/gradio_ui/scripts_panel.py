@@ -181,7 +181,7 @@ def _typed(component: Component, text: str | None) -> Any:
     kind = type(getattr(component, "value", None))
     try:
         if kind is bool:
-            return text not in ("False", "")
+            return str(text) not in ("False", "")          # an extension's reader of texts may have put the value itself there
         if kind is int:
             return int(float(text))
         return float(text) if kind is float else text

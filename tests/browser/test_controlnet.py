@@ -1,6 +1,7 @@
 """A ControlNet unit in a real browser: picture in, preprocessor looked at, picture made; a unit with a picture for each run; its text pasted back."""
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.browser.conftest import RealServer, Visit
+from tests.browser.painting import stroke
 from tests.golden_cn.stored import control_folder
 
 UNIT = "#txt2img_controlnet_ControlNet-0"
@@ -65,6 +67,8 @@ def test_a_unit_from_upload_to_picture(real_server: RealServer, visit: Callable[
     page.fill(f"{UNIT}_pose_json textarea", json.dumps({"people": [{"pose_keypoints_2d": [20, 20, 1, 30, 40, 1]}], "canvas_width": 128, "canvas_height": 64}))
     page.click(f"{UNIT}_render_pose")
     page.wait_for_function(f"document.querySelector('{UNIT}_generated_image img')?.naturalWidth === 128")
+    page.set_input_files(f"{UNIT}_input_image div[data-testid='image'] input[type='file']", drawings[1])
+    page.wait_for_function(f"!document.querySelector('{UNIT}_controlnet_preview_as_input_checkbox input').checked")          # of another picture
     page.fill(f"{UNIT}_pose_json textarea", "{}")
     page.click(f"{UNIT}_render_pose")
     page.wait_for_function(f"document.querySelector('{UNIT}_words').innerText.includes('no pose')")
@@ -89,3 +93,31 @@ def test_a_unit_from_upload_to_picture(real_server: RealServer, visit: Callable[
     page.click("#paste")
     page.wait_for_function(f"document.querySelector('{UNIT}_controlnet_control_weight_slider input[type=number]').value === '0.6'")
     assert page.is_checked(f'{UNIT}_controlnet_resize_mode_radio input[value="Resize and Fill"]')
+    assert not page.is_checked(f"{UNIT}_controlnet_pixel_perfect_checkbox input")
+    page.wait_for_function(f"document.querySelector('{UNIT}_controlnet_threshold_A_slider input').value === '60'")
+    page.wait_for_selector(f"{UNIT}_controlnet_preprocessor_resolution_slider", state="visible")
+
+    # a blank canvas: what is drawn on it is the hint
+    page.click(f"{UNIT}_single_tab-button")
+    page.click(f"{UNIT}_controlnet_open_new_canvas_button")
+    for side, value in (("width", "128"), ("height", "192")):
+        page.fill(f"{UNIT}_controlnet_canvas_{side} input[type=number]", value)
+        page.keyboard.press("Tab")
+    page.click(f"{UNIT}_controlnet_canvas_create_button")
+    canvas = f"{UNIT[1:]}_input_image"
+    page.wait_for_function("(id) => webui.canvases[id].size.join() === '128,192'", arg=canvas)
+    stroke(page, canvas, [(0.3, 0.5), (0.7, 0.5)])
+    page.click(f'{UNIT}_controlnet_type_filter_radio label:has-text("All")')
+    page.wait_for_function(f"document.querySelector('{UNIT}_controlnet_preprocessor_dropdown input').value === 'none'")
+    page.click(f"{UNIT}_controlnet_trigger_preprocessor")
+    page.wait_for_function(f"document.querySelector('{UNIT}_generated_image img')?.naturalWidth === 128")
+    data = page.evaluate("""async (url) => Array.from(new Uint8Array(await (await fetch(url)).arrayBuffer()))""", page.get_attribute(f"{UNIT}_generated_image img", "src"))
+    shares = np.asarray(Image.open(io.BytesIO(bytes(data))).convert("L")) > 127
+    assert shares[96, 64] and 0 < shares.mean() < 0.3
+
+    # a region whose box is unticked is gone
+    page.check(f"{UNIT}_controlnet_mask_upload_checkbox input")
+    page.set_input_files(f"{UNIT}_mask_image input[type=file]", drawings[0])
+    page.wait_for_selector(f"{UNIT}_mask_image.has-picture")
+    page.uncheck(f"{UNIT}_controlnet_mask_upload_checkbox input")
+    page.wait_for_function(f"!document.querySelector('{UNIT}_mask_image').classList.contains('has-picture')")

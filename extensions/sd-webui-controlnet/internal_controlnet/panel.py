@@ -12,7 +12,7 @@ from internal_controlnet import models
 from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.enums import ControlMode, ControlNetUnionControlType, HiResFixOption, ResizeMode, union_type_of
 from internal_controlnet.panel_groups import ControlNetUiGroup
-from internal_controlnet.panel_inputs import build_inputs, canvas, folded, whole_classes
+from internal_controlnet.panel_inputs import build_inputs, build_new_canvas, canvas, folded, whole_classes
 from internal_controlnet.panel_pose import GROUP as POSE_GROUP
 from internal_controlnet.panel_pose import build_pose
 from internal_controlnet.panel_preview import Preview, wire_preview
@@ -65,7 +65,9 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
     made, preview_group = inputs.made, inputs.preview_group
     words = gr.HTML("", elem_id=f"{base}_words", elem_classes=["cnet-words"])
     with gr.Row(elem_classes=["controlnet_image_controls"]):
+        new_canvas = ToolButton("\U0001f4dd", elem_id=f"{base}_controlnet_open_new_canvas_button", tooltip="Open new canvas, for scribbles")
         dimensions = ToolButton("\u2934", elem_id=f"{base}_controlnet_send_dimen_button", tooltip="Take the picture's width and height")
+    build_new_canvas(base, new_canvas)
     with gr.Row(elem_classes=["controlnet_main_options"]):
         made["enabled"] = _check(f"{base}_controlnet_enable_checkbox", "Enable", "cnet-unit-enabled")
         made["low_vram"] = _check(f"{base}_controlnet_low_vram_checkbox", "Low VRAM")
@@ -104,14 +106,17 @@ def _unit(base: str, is_img2img: bool, titles: list[str]) -> dict[str, Any]:
                               elem_classes=["gradio-radio", f"controlnet_{ending}"], visible="hidden" if name == "hr_option" and is_img2img else True)
     made["union_control_type"] = gr.Textbox(ControlNetUnionControlType.UNKNOWN.value, label="Union Control Type", visible="hidden", max_lines=1)
     sliders = [made[name] for name in ("processor_res", "threshold_a", "threshold_b")]
-    kind.input(_filtered, [kind, made["model"]], [made["module"], made["model"], *sliders, made["union_control_type"], pose.group], **_QUICK)
+    kind.input(_filtered, [kind, made["model"], made["pixel_perfect"]], [made["module"], made["model"], *sliders, made["union_control_type"], pose.group], **_QUICK)
     made["module"].input(_sliders_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)
     made["pixel_perfect"].input(_resolution_of, [made["module"], made["pixel_perfect"]], [made["processor_res"]], **_QUICK)
+    for each in (made["module"], made["pixel_perfect"]):    # pasted, or back after a reload
+        each.change(_outlines_of, [made["module"], made["pixel_perfect"]], sliders, **_QUICK)
     made["own_picture"].change(lambda own: gr.update(elem_classes=whole_classes(own)), [made["own_picture"]], [inputs.whole], **_QUICK)
     refresh.click(_refreshed, [kind, made["model"]], [made["model"]], **_QUICK)
     made["model"].focus(_marked, [kind], [made["model"]], **_QUICK)
-    region.change(lambda on: gr.update(elem_classes=folded("cnet-mask-image-group", on)), [region], [region_group], **_QUICK)
-    wire_preview(base, made, Preview(group=preview_group, allow=allow, run=run, words=words, pose=pose))
+    region.change(lambda on: gr.update(elem_classes=folded("cnet-mask-image-group", on)), [region], [region_group], **_QUICK,
+                  js=f"(on) => controlnetRegion({base!r}, on)")
+    wire_preview(base, made, Preview(kind=kind, group=preview_group, allow=allow, run=run, words=words, pose=pose))
     dimensions.click(None, [], [], js=f"() => controlnetDimensions({base!r})")
     ControlNetUiGroup(made)
     return made
@@ -132,11 +137,11 @@ def _slider(elem_id: str, label: str, value: float, least: float, most: float, s
     return gr.Slider(least, most, value=value, step=step, label=label, elem_id=elem_id, elem_classes=["gradio-slider", *classes], min_width=80)
 
 
-def _filtered(kind: str, model: str) -> list[Any]:
+def _filtered(kind: str, model: str, pixel_perfect: bool) -> list[Any]:
     files = models.model_files()
     labels, titles, label, title = models.choices_of(kind, list(files))
     chosen = title if kind != "All" else model if model in titles else models.NONE
-    return [gr.update(choices=labels, value=label), gr.update(choices=models.marked(titles, files), value=chosen), *_sliders_of(label, False), union_type_of(kind).value,
+    return [gr.update(choices=labels, value=label), gr.update(choices=models.marked(titles, files), value=chosen), *_sliders_of(label, pixel_perfect), union_type_of(kind).value,
             gr.update(elem_classes=folded(POSE_GROUP, kind == "OpenPose"))]
 
 
@@ -159,6 +164,11 @@ def _sliders_of(label: str, pixel_perfect: bool) -> list[Any]:
         return [gr.update(visible="hidden")] * 3
     first, *more = (_as_update(each) for each in preprocessor.sliders)
     return [gr.update(visible="hidden") if pixel_perfect else first, *more]
+
+
+def _outlines_of(label: str, pixel_perfect: bool) -> list[Any]:
+    """As ``_sliders_of``, the values being what they are."""
+    return [{name: value for name, value in each.items() if name != "value"} for each in _sliders_of(label, pixel_perfect)]
 
 
 def _resolution_of(label: str, pixel_perfect: bool) -> Any:

@@ -51,6 +51,20 @@ def canvas(elem_id: str, label: str, kind: str, *classes: str) -> gr.Textbox:
     return content
 
 
+def build_new_canvas(base: str, opens: gr.Button) -> None:
+    """A blank picture to draw on, for scribbles: its size and two buttons, which ``opens`` shows."""
+    with gr.Column(elem_id=f"{base}_controlnet_new_canvas", elem_classes=["gradio-group", "cnet-new-canvas", "unseen"], min_width=0):
+        with gr.Row():
+            sides = [gr.Slider(64, 2048, value=512, step=8, label=f"New Canvas {side}", elem_id=f"{base}_controlnet_canvas_{side.lower()}", elem_classes=["gradio-slider"],
+                               min_width=80) for side in ("Width", "Height")]
+        with gr.Row():
+            create = gr.Button("Create New Canvas", elem_id=f"{base}_controlnet_canvas_create_button", size="sm", min_width=80)
+            cancel = gr.Button("Cancel", elem_id=f"{base}_controlnet_canvas_cancel_button", size="sm", min_width=80)
+    for button in (opens, cancel):
+        button.click(None, [], [], js=f"() => controlnetNewCanvas({base!r})")
+    create.click(None, sides, [], js=f"(width, height) => controlnetNewCanvas({base!r}, width, height)")
+
+
 def _single(base: str, made: dict[str, Any]) -> None:
     with gr.Row(elem_classes=["cnet-image-row"], equal_height=True):
         with gr.Column(elem_classes=["gradio-group", "cnet-input-image-group"], min_width=0):
@@ -66,7 +80,7 @@ def _batch(base: str, made: dict[str, Any]) -> None:
     may_name = not current().flags.hide_ui_dir_config
     gr.HTML(f'<p class="webui-message">{_FOLDER if may_name else _FILES}</p>', padding=False)
     made["batch_images"] = gr.Textbox("", label="Input Directory", elem_id=f"{base}_batch_image_dir", elem_classes=["gradio-textbox"], lines=1,
-                                      placeholder="Leave empty to use the files below", visible=True if may_name else "hidden")
+                                      placeholder="Leave empty to use the files below, or the pictures of img2img's batch" if base.startswith("img2img") else "Leave empty to use the files below", visible=True if may_name else "hidden")
     made["batch_files"] = _files(f"{base}_batch_files")
     made["loopback"] = gr.Checkbox(False, label="[Batch Loopback] Automatically send generated images to this ControlNet unit in batch generation",
                                    elem_id=f"{base}_controlnet_automatically_send_generated_images_checkbox", elem_classes=["gradio-checkbox", "controlnet_loopback_checkbox"])

@@ -15,8 +15,9 @@ from internal_controlnet.panel_inputs import PREVIEW_GROUP, folded
 from internal_controlnet.panel_pose import GROUP as POSE_GROUP
 from internal_controlnet.panel_pose import PoseFields, rendered
 from internal_controlnet.panel_values import picture_of
-from internal_controlnet.pictures import own_pictures
+from internal_controlnet.pictures import own_pictures, seen
 from internal_controlnet.preprocessors import Preprocessor, find_preprocessor, pose_drawn
+from internal_controlnet.settings import setting
 from modules.schema.errors import WebuiError
 
 
@@ -24,6 +25,7 @@ from modules.schema.errors import WebuiError
 class Preview:
     """The components beside the unit's fields. words: where it is said why there is no preview."""
 
+    kind: gr.Radio | gr.Dropdown
     group: gr.Column
     allow: gr.Checkbox
     run: gr.Button
@@ -38,6 +40,10 @@ def wire_preview(base: str, made: dict[str, Any], preview: Preview) -> None:
     shown = [image, preview.group, preview.allow, preview.words, used]
     preview.run.click(_previewed, given, [*shown, preview.pose.text, preview.pose.group], js=f"(...values) => controlnetPreviewed({base!r}, values)", show_progress="minimal")
     preview.pose.render.click(_rendered, [preview.pose.text], shown, show_progress="minimal")
+    for each in (preview.kind, made["module"], made["pixel_perfect"]):     # what was made otherwise is not what is asked for now
+        each.input(None, [], [image, used], js="() => [null, false]")
+    for name in ("processor_res", "threshold_a", "threshold_b"):
+        made[name].release(None, [], [image, used], js="() => [null, false]")
     preview.allow.input(_allowed, [preview.allow], [preview.group, image, used], show_progress="hidden", queue=False)
 
 
@@ -54,7 +60,7 @@ def _previewed(content: str, label: str, resolution: float, first: float, second
         pictures = own_pictures(unit)
         if preprocessor is None or not pictures:
             raise ValueError("Put a picture into the unit first.")
-        found = np.ascontiguousarray(pictures[0] if preprocessor.reads_mask else pictures[0][:, :, :3])
+        found = np.ascontiguousarray(pictures[0] if preprocessor.reads_mask else seen(pictures[0], ignore_mask=bool(setting("controlnet_ignore_noninpaint_mask"))))
         if pixel_perfect:
             unit.processor_res = pixel_perfect_resolution(found, int(height or 512), int(width or 512), unit.resize_mode)
         if preprocessor.pose is not None:

@@ -106,7 +106,7 @@ def input_picture(p: Any, unit: ControlNetUnit, *, ignore_mask: bool = False) ->
     if own is not None:
         if len(own) > 1 and not unit.accepts_multiple_inputs:
             raise ControlRefused(f"ControlNet: {len(own)} pictures are given for one unit.", "Send one, or set input_mode to \"merge\".", field="image")
-        return (own[0] if unit.is_inpaint or unit.uses_clip else _seen(own[0], ignore_mask=ignore_mask)), unit.resize_mode
+        return (own[0] if unit.is_inpaint or unit.uses_clip else seen(own[0], ignore_mask=ignore_mask)), unit.resize_mode
     start = next(iter(getattr(p, "init_images", None) or []), None)
     if start is None:
         raise ControlRefused("ControlNet is enabled but no input image is given.", "Put a picture into the unit, or switch the unit off.", field="image")
@@ -119,7 +119,7 @@ def input_picture(p: Any, unit: ControlNetUnit, *, ignore_mask: bool = False) ->
     return _with_mask(picture, mask), mode
 
 
-def _seen(picture: np.ndarray, *, ignore_mask: bool) -> np.ndarray:
+def seen(picture: np.ndarray, *, ignore_mask: bool) -> np.ndarray:
     """What other modules see of a picture with a mask: a mask that says something is the drawing itself ("canvas scribble")."""
     mask = picture[:, :, 3]
     if ignore_mask or bool((mask <= _NOTHING).all()) or bool((mask >= _ALL).all()):

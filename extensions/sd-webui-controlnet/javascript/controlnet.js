@@ -7,8 +7,22 @@
         return [...document.querySelectorAll("[id*='_controlnet_ControlNet'].webui-canvas")].map((each) => each.id);
     }
 
+    // A preview of another picture is the unit's picture no more.
+    function watch(canvas) {
+        if (canvas && canvas.id.endsWith("_input_image") && !canvas.controlnetWatched) {
+            canvas.controlnetWatched = true;
+            canvas.onChange(() => {
+                const used = document.querySelector(`#${canvas.id.replace(/_input_image$/, "_controlnet_preview_as_input_checkbox")} input`);
+                if (used?.checked) {
+                    used.click();
+                }
+            });
+        }
+    }
+
     // For each canvas and each set of tabs; the units come into the page late.
     function wire() {
+        canvas_ids().forEach((id) => watch(webui.canvases[id]));
         for (const id of canvas_ids()) {
             webui.fillers[`${id}_content`] = () => (webui.canvases[id] ? webui.canvases[id].content() : "");     // the page's own filler knows no units
         }
@@ -37,6 +51,33 @@
         filled[0] = canvas ? await canvas.content() : "";
         filled.splice(-2, 2, ...tab_size(base));
         return filled;
+    };
+
+    // Off: the mask goes, and the unit acts everywhere.
+    window.controlnetRegion = function (base, on) {
+        if (!on) {
+            webui.canvases[`${base}_mask_image`]?.remove();
+        }
+        return [on];
+    };
+
+    // Strokes are to be seen on it, and they alone are the hint.
+    function blank_colour() {
+        const [red, green, blue] = [1, 3, 5].map((at) => parseInt((opts.img2img_inpaint_mask_brush_color || "#ffffff").slice(at, at + 2), 16));
+        return red + green + blue > 382 ? "black" : "white";
+    }
+
+    // With a size: a blank picture of it to draw on. Without: the fields for the size come or go.
+    window.controlnetNewCanvas = function (base, width, height) {
+        document.getElementById(`${base}_controlnet_new_canvas`).classList.toggle("unseen");
+        if (width) {
+            const blank = webui.newCanvas(width, height);
+            const paint = blank.getContext("2d");
+            paint.fillStyle = blank_colour();
+            paint.fillRect(0, 0, width, height);
+            webui.canvases[`${base}_input_image`].putOrTell(new Promise((resolve) => blank.toBlob(resolve, "image/png")));
+        }
+        return [];
     };
 
     // --- poses as text -----------------------------------------------------------------------------------------------
