@@ -310,4 +310,4 @@ def _for_network(network: ControlNetwork, picture: Tensor, mask: Tensor) -> Tens
 
 def _as_tensor(picture: np.ndarray) -> Tensor:
     """(H, W, C), 0 .. 255 -> (1, C, H, W), float32 in 0 .. 1."""
-    return (torch.from_numpy(np.ascontiguousarray(picture)).float() / 255.0).permute(2, 0, 1)[None].to(current().policy.device)
+    return (torch.from_numpy(np.array(picture, order="C")).float() / 255.0).permute(2, 0, 1)[None].to(current().policy.device)

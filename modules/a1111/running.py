@@ -51,6 +51,7 @@ class RunningWork:
 
     saves: whether the job's pictures are to be saved at all. listeners: of the runs at work now, the innermost last. made: every picture so far, saved or not. comments: sentences for the user, of all runs.
     noted: told all pictures whenever one more is safe. earlier: those of a former attempt at the job. layers: a model's by LoRAs' names, for who asks for them at every call.
+    part: of img2img's batch, the place of the picture that this run draws, from 0.
     """
 
     app: App
@@ -62,6 +63,7 @@ class RunningWork:
     saves: bool = True
     noted: Callable[[list[OutputImage]], None] = lambda made: None
     earlier: EarlierPictures | None = None
+    part: int | None = None
     listeners: list[PictureListener] = field(default_factory=list)
     made: list[OutputImage] = field(default_factory=list)
     comments: dict[str, None] = field(default_factory=dict)

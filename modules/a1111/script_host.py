@@ -24,7 +24,7 @@ from modules.a1111.script_files import built_in_files, is_built_in, load_module
 from modules.a1111.script_runner import ScriptRunner
 from modules.application.app import App
 from modules.application.generation import asked_of, note
-from modules.application.img2img_batch import BatchOrder
+from modules.application.img2img_batch import PART, BatchOrder
 from modules.application.outcome import Outcome, OutputImage
 from modules.application.picture_saver import EarlierPictures
 from modules.application.settings_store import OverlaidSettings
@@ -133,7 +133,8 @@ class ScriptHost:
         request = asked_of(job)
         work = RunningWork(
             app=self.app, settings=dict(job.payload["settings"]), checkpoint=job.payload["checkpoint"], progress=job.progress, cancel=job.cancel,
-            user=job.payload.get("user", ""), saves=request.output.save_images, noted=lambda made: note(self.app, job, made), earlier=EarlierPictures.of(job))
+            user=job.payload.get("user", ""), saves=request.output.save_images, noted=lambda made: note(self.app, job, made), earlier=EarlierPictures.of(job),
+            part=job.payload.get(PART))
         with working(work):
             try:
                 by_chance = bool(job.payload.get("variation_by_chance"))

@@ -24,6 +24,7 @@ from modules.schema.param import put
 from modules.schema.request import Img2ImgRequest
 
 BATCH = "batch"             # key in a job's payload
+PART = "part"               # likewise, of the run for one picture: its place in the batch, from 0
 PNG_INFO_FIELDS = ("Prompt", "Negative prompt", "Seed", "CFG scale", "Sampler", "Steps", "Model hash")
 _API_NAMES = {"Seed": "seed", "CFG scale": "cfg_scale", "Sampler": "sampler_name", "Steps": "steps"}
 _LISTS = ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds", "infotexts")
@@ -194,7 +195,7 @@ class _Batch:
         if self._order.scale is not None:
             width, height = (max(_CELL, int(side * self._order.scale) // _CELL * _CELL) for side in picture.size)
             request = request.changed({"width": width, "height": height})
-        payload = {**self._job.payload, "settings": {**self._job.payload["settings"], **self._saving(file)}}
+        payload = {**self._job.payload, PART: index, "settings": {**self._job.payload["settings"], **self._saving(file)}}
         checkpoint = request.overrides.override_settings.get(generation.CHECKPOINT_KEY)
         if checkpoint:
             payload["checkpoint"] = checkpoint

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modules.application.generation import generate_blocking
+from modules.application.generation import generate_blocking, outcome_of
+from modules.application.img2img_batch import BatchOrder, submit_batch
 from modules.application.outcome import Outcome
 from modules.schema.errors import WebuiError
-from modules.schema.request import Txt2ImgRequest
+from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from tests.golden_cn import stored
 
 
@@ -72,6 +73,54 @@ def test_loopback_hands_each_result_to_the_next_run(app: Any) -> None:
     looped = made(app, batch, {"image": in_base64(drawing(1)), "loopback": True, "save_detected_map": False})
     again = made(app, {**batch, "input_mode": "simple", "image": in_base64(drawing(0))}, {"image": in_base64(looped.images[0].picture), "save_detected_map": False})
     assert pixels(looped)[1] == pixels(again)[0] != pixels(looped)[0]
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> tuple[str, ...]:
+    """Two pictures for img2img's batch."""
+    for number in range(2):
+        drawing(3 - number).save(tmp_path / f"{number}.png")
+    return tuple(str(tmp_path / f"{number}.png") for number in range(2))
+
+
+def redrawn(picture: Image.Image | None, *units: dict[str, Any]) -> Img2ImgRequest:
+    args = [{"enabled": True, "model": "control-tiny-canny", "save_detected_map": False, **unit} for unit in units]
+    given = {"init_images": [in_base64(picture)]} if picture is not None else {}
+    return Img2ImgRequest.from_flat({**given, "prompt": "", "seed": 5, "steps": 3, "width": 64, "height": 96, "sampler_name": "Euler", "denoising_strength": 0.9,
+                                     "alwayson_scripts": {"controlnet": {"args": args}}})
+
+
+def batch_of(app: Any, files: tuple[str, ...], *units: dict[str, Any]) -> Outcome:
+    return outcome_of(app.jobs.wait(submit_batch(app, redrawn(None, *units), BatchOrder(files=files), source="page")))
+
+
+def test_in_img2img_s_batch_each_picture_has_its_own_control_picture(app: Any, frames: tuple[str, ...]) -> None:
+    """As films are made: picture 1 with control picture 1, not with all of them."""
+    unit = {"input_mode": "batch", "batch_images": [in_base64(drawing(0)), in_base64(drawing(1))]}
+    single = [pixels(generate_blocking(app, redrawn(drawing(3 - n), {"image": in_base64(drawing(n))}))) for n in range(2)]
+    assert pixels(batch_of(app, frames, unit)) == [each for (each,) in single]
+    with pytest.raises(WebuiError, match="has 1 control images and this is picture 2"):
+        batch_of(app, frames, {**unit, "batch_images": [in_base64(drawing(0))]})
+
+
+def test_a_unit_that_names_no_pictures_takes_those_of_img2img_s_batch_and_loopback_the_last_result(app: Any, frames: tuple[str, ...]) -> None:
+    own, looped = (batch_of(app, frames, {"is_ui": True, "input_mode": "batch", "loopback": loopback}) for loopback in (False, True))
+    assert pixels(own) == [pixels(generate_blocking(app, redrawn(drawing(3 - n), {})))[0] for n in range(2)]
+    (after,) = pixels(generate_blocking(app, redrawn(drawing(2), {"image": in_base64(looped.images[0].picture)})))
+    assert pixels(looped) == [pixels(own)[0], after] != pixels(own)
+
+
+@pytest.mark.parametrize(("axis", "values", "one", "other"), [
+    ("Weight", "0, [1.5,]", ({"weight": 0.0}, {"weight": 0.0}), ({"weight": 1.5}, {})),
+    ("Enabled", "False,True", ({"enabled": False}, {}), ({}, {})),
+    ("Control Mode", "Balanced,ControlNet is more important", ({}, {}), ({"control_mode": "ControlNet is more important"},) * 2),
+])
+def test_x_y_z_plot_varies_the_units(app: Any, axis: str, values: str, one: Any, other: Any) -> None:
+    units = [{"image": in_base64(drawing(number)), "save_detected_map": False} for number in range(2)]
+    args = [f"[ControlNet] {axis}", values, [], "Nothing", "", [], "Nothing", "", [], False, True, False, False, False, False, False, 0, True]
+    plot = made(app, *units, script_name="X/Y/Z plot", script_args=args, override_settings={"return_grid": True})
+    wanted = [pixels(made(app, *({**unit, **change} for unit, change in zip(units, changes))))[0] for changes in (one, other)]
+    assert pixels(plot) == wanted and wanted[0] != wanted[1]
 
 
 def test_lama_s_picture_is_what_the_noise_begins_with_and_all_that_is_not_masked_stays(app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,12 @@ from modules.schema.errors import WebuiError
 
 
 def turns(units: Sequence[ControlNetUnit]) -> int:
-    """How many runs ``units`` ask for: as many as the shortest of their lists is long. Raises ControlRefused."""
+    """How many runs ``units`` ask for: as many as the shortest of their lists is long. Raises ControlRefused.
+
+    One in img2img's batch: its runs take the control pictures in turn.
+    """
+    if part_of_batch() is not None:
+        return 1
     return min((len(pictures_of(unit)) for unit in units if unit.input_mode is InputMode.BATCH), default=1)
 
 
@@ -44,14 +49,32 @@ def pictures_of(unit: ControlNetUnit) -> list[Any]:
     raise ControlRefused("ControlNet: a unit in batch mode has no pictures.", "Name a folder, or send a list of pictures in batch_images.", field="batch_images")
 
 
+def part_of_batch() -> int | None:
+    """Which picture of img2img's batch this run draws, from 0; None outside of one."""
+    work = running_work()
+    return None if work is None else work.part
+
+
 def in_turn(unit: ControlNetUnit, turn: int, last: Any) -> ControlNetUnit:
-    """The unit as it is for run ``turn``, from 0. last: the picture that the run before made; loopback takes it."""
+    """The unit as it is for run ``turn``, from 0. last: the picture that the run before made; loopback takes it. Raises ControlRefused."""
     found = unit.copy()
     if unit.loopback and turn and last is not None:
         found.image, found.mask, found.input_mode = last, None, InputMode.SIMPLE
     elif unit.input_mode is InputMode.BATCH:
-        found.image, found.mask, found.input_mode = _read(pictures_of(unit)[turn]), None, InputMode.SIMPLE
+        found.image, found.mask, found.input_mode = _read(_picture_for(unit, turn)), None, InputMode.SIMPLE
     return found
+
+
+def _picture_for(unit: ControlNetUnit, turn: int) -> Any:
+    """In img2img's batch a unit that names no pictures takes the batch's own."""
+    in_batch = part_of_batch() is not None
+    if in_batch and unit.is_ui and not unit.batch_images:
+        return None
+    pictures = pictures_of(unit)
+    if in_batch and turn >= len(pictures):
+        raise ControlRefused(f"ControlNet: the batch ends here, for the unit has {len(pictures)} control images and this is picture {turn + 1}.",
+                             "Give it as many control images as the batch has pictures.", field="batch_images")
+    return pictures[turn]
 
 
 def _read(picture: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from internal_controlnet import batches, external_code, models, routes
+from internal_controlnet import axes, batches, external_code, models, routes
 from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.enums import InputMode
 from internal_controlnet.hints import mask_shown
@@ -35,7 +35,9 @@ _REMOTE = {
 
 
 class Script(scripts.Script):
-    """One object per tab; what a job needs is kept on its ``p``."""
+    """One object per tab; what a job needs is kept on its ``p``. last_of_batch: what the run before in img2img's batch made, for loopback."""
+
+    last_of_batch: Any = None
 
     def title(self) -> str:
         return "ControlNet"
@@ -61,7 +63,7 @@ class Script(scripts.Script):
     def process(self, p: Any, *args: Any) -> None:
         p.control_wishes, p.control_maps, p.control_finishes = [], [], []
         try:
-            units = _in_turn(p, _unfolded(_enabled(p, args)))
+            units = _in_turn(p, _unfolded(_enabled(p, args)), self.last_of_batch)
             p.extra_generation_params.update({f"ControlNet {number}": unit.serialize() for number, unit in enumerate(units)})
             for unit in units:
                 self._add(p, unit)
@@ -108,6 +110,7 @@ class Script(scripts.Script):
 
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
         maps = getattr(p, "control_maps", None) or []
+        self.last_of_batch = processed.images[processed.index_of_first_image] if batches.part_of_batch() is not None and processed.images else None
         later = [] if hasattr(p, "control_turn") else batches.run_the_others(p, processed, getattr(p, "control_turns", 1))
         shown = [(Image.fromarray(mask_shown(found.clip(0, 255).astype(np.uint8))), module) for found, module in maps]
         if setting("control_net_detectmap_autosaving", p):
@@ -117,19 +120,21 @@ class Script(scripts.Script):
         p.control_wishes, p.control_maps, p.control_finishes = [], [], []
 
 
-def _in_turn(p: Any, units: list[ControlNetUnit]) -> list[ControlNetUnit]:
-    """The units of this run of ``p``; where some have a picture for each run, ``p`` is the first of several."""
+def _in_turn(p: Any, units: list[ControlNetUnit], last_of_batch: Any) -> list[ControlNetUnit]:
+    """The units of this run of ``p``; where some have a picture for each run, ``p`` is the first of several. last_of_batch: see Script."""
     p.control_turns, turn = batches.turns(units), getattr(p, "control_turn", 0)
     p.control_from_page = any(unit.is_ui for unit in units)
     if not turn:
         batches.announce(p, p.control_turns)
+    if (part := batches.part_of_batch()) is not None:
+        return [batches.in_turn(unit, part, last_of_batch) for unit in units]
     return [batches.in_turn(unit, turn, getattr(p, "control_last", None)) for unit in units]
 
 
 def _enabled(p: Any, args: Sequence[Any]) -> list[ControlNetUnit]:
     """The units that are on. Other scripts' wishes on ``p`` count where the settings allow it."""
     units = external_code.get_all_units_from(args)
-    if not setting("control_net_allow_script_control", p):
+    if not setting("control_net_allow_script_control", p) and not getattr(p, axes.ASKED, False):
         return [unit.copy() for unit in units if unit.enabled]
     changed = []
     for number, unit in enumerate(units or [ControlNetUnit()]):
@@ -267,6 +272,7 @@ _OFFERED = ("annotator.util", "scripts.batch_hijack", "scripts.controlnet_ui.con
 for _name in _OFFERED:                              # others find these names while they run, when this folder is no place to look for modules any more
     importlib.import_module(_name)
 
+axes.add_axes()
 script_callbacks.on_ui_settings(add_settings)
 script_callbacks.on_infotext_pasted(_pasted)
 script_callbacks.on_app_started(routes.mount)
