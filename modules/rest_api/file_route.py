@@ -41,7 +41,8 @@ def add_file_route(routes: Routes) -> None:
         """A picture or an extension's asset, by absolute path or relative to the data folder, else to the program's."""
         return served_file(app, path)
 
-    routes.add_route("/file={path:path}", file, methods=("GET", "HEAD"), access=Access.PAGE, hidden=True)
+    for place in ("/file={path:path}", "/file/{path:path}"):        # the second: Gradio's older word, which extensions' pictures still use
+        routes.add_route(place, file, methods=("GET", "HEAD"), access=Access.PAGE, hidden=True)
 
 
 def served_file(app: App, text: str) -> FileResponse:

@@ -43,8 +43,8 @@ def test_outputs_and_uploads(attacked: Attacked) -> None:
         assert sent.status == 200, (name, sent.text)
         uploaded = json.loads(sent.body)[0]
         for place in (f"{attacked.folder}/outputs/{name}", uploaded):
-            routes = ("/file=", "/gradio_api/file=", "/gradio_api//file=", "//gradio_api/file=", "/gradio_api/file/")
-            for route in (routes[number % 5], routes[(number + 1) % 5]):
+            routes = ("/file=", "/file/", "/gradio_api/file=", "/gradio_api//file=", "//gradio_api/file=", "/gradio_api/file/")
+            for route in (routes[number % 6], routes[(number + 1) % 6]):
                 is_harmless(attacked.wire.send("GET", route + place), route + place)
             is_harmless(attacked.wire.send("GET", "/gradio_api/file=" + place, headers={"Range": "bytes=0-3"}), place)
     assert attacked.wire.send("GET", f"/gradio_api/file={attacked.folder}/outputs/a.html").headers["content-disposition"].startswith("attachment")
