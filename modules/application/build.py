@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ from modules.loading.embeddings import EmbeddingShelf
 from modules.loading.hypernetwork import HypernetworkShelf
 from modules.loading.lora import LoraShelf
 from modules.loading.upscalers import PictureModelShelf
-from modules.schema.errors import NoCheckpoint, WebuiError
+from modules.schema.errors import Busy, NoCheckpoint, WebuiError
 from modules.schema.flags import Flags
 from modules.schema.settings.table import SETTINGS
 
@@ -119,7 +120,8 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
 def preload(app: App) -> None:
     """``load_chosen`` at the start, unless the flags forbid it."""
     if not app.flags.skip_load_model_at_start:
-        load_chosen(app)
+        with suppress(Busy):  # the server was told to end while it started
+            load_chosen(app)
 
 
 def load_chosen(app: App) -> None:

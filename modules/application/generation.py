@@ -111,7 +111,7 @@ def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False, looks
     available = app.catalogue.checkpoints()
     try:
         if not available:
-            raise NoCheckpoint(app.paths.checkpoints_dir)
+            raise NoCheckpoint(app.catalogue.roots.checkpoint_folders)
         if name:
             return app.catalogue.find_checkpoint(name)
     except (NoCheckpoint, UnknownName) as error:

@@ -179,7 +179,7 @@ def notices(app: App) -> list[str]:
     """What the user should know now: trouble at the start, and a missing checkpoint."""
     found = list(app.notices)
     if not app.catalogue.checkpoints():
-        found.append(str(NoCheckpoint(app.paths.checkpoints_dir)))
+        found.append(str(NoCheckpoint(app.catalogue.roots.checkpoint_folders)))
     if troubled := sorted({each.owner for each in app.extensions.troubles.found} - {HOUSE}):
         found.append(f"Parts of these extensions failed and were left out: {', '.join(troubled)}. The Extensions tab says what and why.")
     return found

@@ -57,6 +57,7 @@ from modules.gradio_ui.theme import theme_to_show
 from modules.gradio_ui.ui_config import UiConfig
 from modules.gradio_ui.ui_defaults import wire_defaults
 from modules.launching.no_sweeping import sweep_all
+from modules.launching.subpath import prefix_of
 from modules.schema.table import TXT2IMG
 
 QUEUE_PAUSE = 0.01  # seconds between two looks at Gradio's queue; its own thousand looks a second take 7 % of a core from a picture that is drawn
@@ -197,6 +198,7 @@ def _mount_page(server: FastAPI, blocks: Page) -> FastAPI:
         path="/",
         ssr_mode=False,
         run_history=False,
+        root_path=prefix_of(blocks.app_record.flags.subpath) or None,  # else pictures' addresses lack it behind a proxy
         footer_links=[],
         show_error=True,
         theme=theme_to_show(blocks.app_record),

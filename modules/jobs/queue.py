@@ -354,7 +354,8 @@ class JobQueue:
         try:
             return read()
         except (sqlite3.Error, OSError) as error:
-            log.error("the queue's file cannot be read: %s", error)
+            if not self._closing:  # closed already for a page that still asks
+                log.error("the queue's file cannot be read: %s", error)
             return None
 
 

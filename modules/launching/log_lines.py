@@ -24,7 +24,8 @@ class LogLines(logging.Formatter):
 
 def is_a_fault(record: logging.LogRecord) -> bool:
     """Not so where an answer was cut short because the server ends: open pages wait for news for ever."""
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+    cut_short = bool(record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+    return not (cut_short or str(record.msg).startswith("Cancel %s running task(s)"))
 
 
 class TooManyOpen(logging.Filter):

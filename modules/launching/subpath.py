@@ -8,10 +8,16 @@ Scope = MutableMapping[str, Any]
 AsgiApp = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
 
+def prefix_of(subpath: str | None) -> str:
+    """"/sd" for "sd", "/sd" and "/sd/"; "" where there is none."""
+    name = (subpath or "").strip("/")
+    return f"/{name}" if name else ""
+
+
 def below_subpath(app: AsgiApp, subpath: str | None) -> AsgiApp:
     """``app`` as the ASGI application that finds itself at "/subpath"; ``app`` itself when there is no subpath."""
-    prefix = "/" + (subpath or "").strip("/")
-    if prefix == "/":
+    prefix = prefix_of(subpath)
+    if not prefix:
         return app
 
     async def serve(scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:

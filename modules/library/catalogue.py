@@ -148,7 +148,7 @@ class Catalogue:
         """
         checkpoints = self.checkpoints()
         if not checkpoints:
-            raise NoCheckpoint(self.roots.checkpoint_folder)
+            raise NoCheckpoint(self.roots.checkpoint_folders)
         if not text.strip():
             return checkpoints[0]
         found = exactly(self._lent, text.strip()) or find(checkpoints, text)

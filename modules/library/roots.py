@@ -51,9 +51,9 @@ class Roots:
     checkpoint_file: Path | None = None
 
     @property
-    def checkpoint_folder(self) -> Path:
-        """Where a user is told to put checkpoints."""
-        return self.checkpoints[0].folder
+    def checkpoint_folders(self) -> str:
+        """Where checkpoints are looked for, as a user is told it; a drive that is not plugged in is a folder that is not there."""
+        return " or ".join(f"{each.folder}{'' if each.folder.is_dir() else ' (there is no such folder)'}" for each in self.checkpoints)
 
     @property
     def folders(self) -> tuple[Path, ...]:

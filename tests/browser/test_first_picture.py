@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from PIL import Image
 
-from tests.browser.conftest import A_USERS_LINE, RealServer, Visit
+from tests.browser.conftest import A_USERS_LINE, RealServer, Visit, started_server
 
 SMALL = {"steps": 4, "width": 64, "height": 64, "seed": 7}
 
@@ -71,3 +73,16 @@ def test_a_number_put_back_into_its_range_is_told(open_real_visit: Visit) -> Non
     browser.page.wait_for_selector(".webui-toast.error")
     assert "Width cannot be 7: the smallest is 64" in browser.toasts()
     assert width.input_value() == "64"
+
+
+@pytest.mark.long
+def test_pictures_are_shown_below_a_subpath(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    """A proxy hands on only what lies below the prefix: each address must have it."""
+    with started_server(tmp_path, "--subpath", "sd") as server:
+        browser = visit(f"{server.url}sd/")
+        browser.generate("a red potion", steps=1, width=64, height=64)
+        browser.wait_idle()
+        browser.page.wait_for_selector("#txt2img_gallery img")
+        addresses = browser.page.evaluate("[...document.querySelectorAll('#txt2img_gallery img')].map((each) => new URL(each.src).pathname)")
+    assert addresses
+    assert [each for each in addresses if not each.startswith("/sd/")] == []

@@ -32,6 +32,7 @@ def test_page_and_api_answer_below_a_subpath_and_sigterm_ends_with_code_0(tmp_pa
     assert "Startup time:" in log
     assert "--not-a-flag" in log
     assert "Traceback" not in log
+    assert "ERROR" not in log
 
 
 def test_a_port_in_use_ends_the_start_with_a_sentence(tmp_path: Path) -> None:

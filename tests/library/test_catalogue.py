@@ -131,6 +131,12 @@ def test_unknown_names_and_an_empty_folder_are_said(catalogue: Catalogue, tmp_pa
         Catalogue(roots(tmp_path / "nothing")).find_checkpoint("v2")
 
 
+def test_a_folder_of_a_flag_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A drive that is not plugged in: the user did give --ckpt-dir."""
+    with pytest.raises(NoCheckpoint, match=r"usb \(there is no such folder\)"):
+        Catalogue(roots(tmp_path, "--ckpt-dir", str(tmp_path / "usb"))).find_checkpoint("v2")
+
+
 def test_hashes_and_headers_are_read_once_for_each_version_of_a_file(
     catalogue: Catalogue, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
