@@ -119,7 +119,7 @@ def resolve(
         variation_strength=seed.variation_strength,
         seed_resize_width=max(0, seed.resize_from_width),
         seed_resize_height=max(0, seed.resize_from_height),
-        denoising_strength=USUAL_STRENGTH if request.denoising_strength is None else request.denoising_strength,
+        denoising_strength=_strength(request.denoising_strength),
         use_networks=not request.features.disable_extra_networks,
         options=resolve_options(request, settings),
         hires=hires,
@@ -198,6 +198,11 @@ def _first_pass_size(request: Txt2ImgRequest | Img2ImgRequest) -> tuple[int, int
     if not isinstance(request, Txt2ImgRequest) or not request.hires.enabled:
         return 0, 0
     return request.hires.firstphase_width, request.hires.firstphase_height
+
+
+def _strength(asked: float | None) -> float:
+    """How far into noise, 0 to 1. Programs send 100 for all of it, and sums such as 1.0000000000000002."""
+    return USUAL_STRENGTH if asked is None else min(max(asked, 0.0), 1.0)
 
 
 def _named(name: str | None, same: str = "None") -> str:

@@ -16,6 +16,7 @@ from modules.schema.widgets import Radio
 
 TRUE_WORDS = frozenset({"true", "t", "yes", "y", "on", "1"})
 FALSE_WORDS = frozenset({"false", "f", "no", "n", "off", "0"})
+ROUNDING = 1e-6      # programs add up 0.05 twenty times and send 1.0000000000000002, or reckon with 32 bits
 LONGEST_NUMBER = 64  # characters; Python's int() takes quadratic time on long texts
 
 
@@ -114,9 +115,12 @@ def _choice(entry: ParamEntry, value: str) -> int | None:
 
 def _within(entry: ParamEntry, number: Any) -> Any:
     smallest, largest = limits(entry)
-    if not smallest <= number <= largest:
-        raise _refuse(entry, number, f"between {_plain(smallest)} and {_plain(largest)}")
-    return number
+    if smallest <= number <= largest:
+        return number
+    nearest = min(max(number, smallest), largest)
+    if isinstance(number, float) and abs(number - nearest) <= ROUNDING * max(1.0, abs(nearest)):
+        return float(nearest)
+    raise _refuse(entry, number, f"between {_plain(smallest)} and {_plain(largest)}")
 
 
 def limits(entry: ParamEntry) -> tuple[float, float]:

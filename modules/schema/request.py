@@ -29,6 +29,7 @@ from modules.schema.params_sampling import (
 )
 from modules.schema.widgets import Slider
 
+STRENGTHS = (-1e6, 1e6)    # A1111 takes any, and 100 for all of it is in many programs; what is beyond 0 and 1 acts as the nearest
 HIRES_SIDE_LIMIT = 16_384  # pixels; a picture of that side alone takes 0.8 GB as floats
 
 
@@ -65,6 +66,7 @@ class Txt2ImgRequest(_Common):
         infotext="Denoising strength",
         axis="Denoising",
         widget=Slider(0.0, 1.0, 0.01),
+        accepts=STRENGTHS,
         ui_default=0.7,
         description="How far the hires pass may move from the first pass: 0 not at all, 1 freely. None: 0.75.",
     )
@@ -82,6 +84,7 @@ class Img2ImgRequest(_Common):
         infotext="Denoising strength",
         axis="Denoising",
         widget=Slider(0.0, 1.0, 0.01),
+        accepts=STRENGTHS,
         description="How far the result may move from the picture: 0 not at all, 1 freely.",
     )
 

@@ -87,6 +87,15 @@ def test_numbers_that_mean_nothing_here_are_no_mistake(kept_server: RunningServe
     assert refused.status_code == 422 and "hr_scale" in refused.json()["detail"] and "hr_resize_x" in refused.json()["detail"]
     turned = post(kept_server, subseed=4, subseed_strength=-1)
     assert turned.status_code == 200 and "Variation seed: 4, Variation seed strength: -1" in json.loads(turned.json()["info"])["infotexts"][0]
+    for whole in (100, 1.0000000000000002):
+        assert post(kept_server, denoising_strength=whole, enable_hr=False).status_code == 200
+
+
+def test_more_than_a_whole_denoises_wholly(fake_server: RunningServer, fake_engine: FakeEngine) -> None:
+    """100 for all of it is in many programs."""
+    for sent, meant in ((100, 1.0), (1.0000000000000002, 1.0), (0.5, 0.5), (-1e-9, 0.0)):
+        answer = post(fake_server, "/sdapi/v1/img2img", init_images=[PICTURE], denoising_strength=sent)
+        assert answer.status_code == 200 and fake_engine.requests[-1].denoising_strength == meant
 
 
 @pytest.mark.parametrize("with_scripts", [True, False])
