@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from modules.files.resolver import PathRefused
 from modules.files.storage import StorageError
 from modules.rest_api.answers import Json, error_body
-from modules.schema.errors import WebuiError
+from modules.schema.errors import OutOfMemory, WebuiError
 
 _AGAIN_LATER = (429, 503)
 
@@ -27,7 +27,8 @@ def add_error_answers(server: FastAPI) -> None:
 async def _foreseen(_request: Request, error: Exception) -> Json:
     status = getattr(error, "status", 500)
     headers = {"Retry-After": "10"} if status in _AGAIN_LATER else None
-    return Json(error_body(type(error).__name__, str(error), str(error)), status_code=status, headers=headers)
+    name = "OutOfMemoryError" if isinstance(error, OutOfMemory) else type(error).__name__    # torch's, by which programs unload the model and try again
+    return Json(error_body(name, str(error), str(error)), status_code=status, headers=headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Json:

@@ -18,6 +18,7 @@ from modules.application.generation import chosen_checkpoint
 from modules.files.storage import Storage
 from modules.imaging.base64_codec import encode_image
 from modules.jobs.job import JobState
+from modules.schema.errors import OutOfMemory
 from tests.conftest import FakeEngine, RunningServer
 
 PIXEL = encode_image(Image.new("RGB", (64, 64), "red"))
@@ -92,7 +93,7 @@ def test_bodies_that_are_no_requests(kept_server: RunningServer, content: bytes)
     ({}, 404, "Init image not found"), ({"init_images": []}, 404, "Init image not found"), ({"init_images": ["abc"]}, 422, "Invalid encoded image"),
     ({"init_images": ["http://127.0.0.1:1/x.png"]}, 422, "local resource not allowed"), ({"init_images": [5]}, 422, ""), ({"init_images": "abc"}, 422, ""),
     ({"init_images": [None]}, 422, ""), ({"init_images": [PIXEL], "mask": "abc"}, 422, "mask"), ({"init_images": [PIXEL], "resize_mode": 9}, 422, "resize_mode"),
-    ({"init_images": [PIXEL], "denoising_strength": 7}, 422, "denoising_strength"), ({"init_images": [PIXEL] * 2}, 422, "batches of 1"),
+    ({"init_images": [PIXEL], "denoising_strength": "much"}, 422, "denoising_strength"), ({"init_images": [PIXEL] * 2}, 422, "batches of 1"),
 ])
 def test_bad_img2img_requests(kept_server: RunningServer, values: dict[str, Any], status: int, word: str) -> None:
     before = kept_server.app.jobs.recent(1)
@@ -170,6 +171,13 @@ def test_what_nobody_foresaw_is_a_500_with_its_name_and_the_server_goes_on(fake_
     assert post(fake_server).status_code == 500
     fake_engine.fail_at = None
     assert post(fake_server).status_code == 200
+
+
+def test_a_full_gpu_is_told_by_the_name_that_programs_look_for(fake_server: RunningServer, fake_engine: FakeEngine) -> None:
+    """Bots unload the checkpoint and ask again when A1111's answer names torch's error."""
+    fake_engine.fail_at, fake_engine.failure = 0, OutOfMemory("The GPU ran out of memory.", "Ask for a smaller size.")
+    answer = post(fake_server)
+    assert answer.status_code == 507 and answer.json()["error"] == "OutOfMemoryError" and "out of memory" in answer.json()["detail"]
 
 
 def test_a_full_disk_still_answers_with_the_picture(fake_server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
