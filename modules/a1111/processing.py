@@ -13,7 +13,7 @@ from modules.a1111.cond_parts import img2img_image_conditioning, txt2img_image_c
 from modules.a1111.model_view import sd_model
 from modules.a1111.network_types import parse_prompts
 from modules.a1111.running import by_hand
-from modules.a1111.sampler_list import request_name
+from modules.a1111.sampler_list import all_samplers, request_name
 from modules.a1111.state import state
 from modules.engine.sampler_registry import split_sampler_and_schedule
 from modules.imaging.base64_codec import decode_image
@@ -240,7 +240,7 @@ class StableDiffusionProcessing:
             values |= {"mask": self.image_mask if self.image_mask is not None else mask, "mask_blur": None}
         values |= {
             "prompt": first_of(self.prompt, ""), "negative_prompt": first_of(self.negative_prompt, ""), "seed": first_of(self.seed, -1),
-            "sampler_name": request_name(self.sampler_name), "subseed": first_of(self.subseed, -1), "save_images": True, "alwayson_scripts": extra_scripts or {},
+            "sampler_name": request_name(self.sampler_name or all_samplers[0].name), "subseed": first_of(self.subseed, -1), "save_images": True, "alwayson_scripts": extra_scripts or {},
         }  # fmt: skip
         if "hr_sampler_name" in values:
             values["hr_sampler_name"] = request_name(values["hr_sampler_name"])

@@ -22,7 +22,7 @@ from gradio.components import Component
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current, is_occupied
-from modules.gradio_ui import gradio3_values, no_stubs
+from modules.gradio_ui import gradio3_values, nested_blocks, no_stubs
 from modules.gradio_ui.foreign_components import told_ids
 from modules.gradio_ui.remade import Deaf, is_remaking
 from modules.gradio_ui.replaced_events import watched_events
@@ -51,6 +51,7 @@ def install(*more: type[Block]) -> None:
     _keep_positions()
     _put_tabs_first()
     gradio3_values.install()
+    nested_blocks.install()
     _add_old_names()
 
 

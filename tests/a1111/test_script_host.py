@@ -238,6 +238,8 @@ def test_process_images_outside_of_a_job_waits_for_the_worker(app: App) -> None:
     with occupied(app):
         p = StableDiffusionProcessingTxt2Img(prompt="by myself", seed=3, steps=1, width=64, height=64, sampler_name="Euler", do_not_save_samples=True)
         assert process_images(p).images[0].size == (64, 64)
+        unnamed = process_images(StableDiffusionProcessingTxt2Img(prompt="as older scripts do it", steps=1, width=64, height=64, do_not_save_samples=True))
+        assert "Sampler: DPM++ 2M," in unnamed.infotexts[0], "A1111 takes the first of its list"
     with pytest.raises(InvalidValue, match="Width"), occupied(app):
         process_images(StableDiffusionProcessingTxt2Img(prompt="too wide", width=10**6))
 

@@ -170,8 +170,19 @@ def test_hypernetworks_are_listed_and_left_to_the_layers(a1111: App, tmp_path: P
 def test_names_of_modules_are_where_a1111_has_them(a1111: App) -> None:
     from modules.api import models  # pyright: ignore[reportMissingImports]
 
-    from modules import modelloader, processing, sd_hijack_checkpoint, sd_models_config, shared, shared_items, upscaler
+    from modules import (
+        modelloader,
+        processing,
+        sd_hijack_checkpoint,
+        sd_models_config,
+        shared,
+        shared_items,
+        ui_common,
+        ui_components,
+        upscaler,
+    )
 
+    assert ui_common.ToolButton is ui_components.ToolButton and ui_common.shared is shared and ui_common.parameters_copypaste.image_from_url_text
     assert processing.opts is shared.opts and modelloader.Upscaler is upscaler.Upscaler
     assert sd_models_config.config_sd2_inpainting.endswith(".yaml") and shared_items.list_checkpoint_tiles() == shared.list_checkpoint_tiles()
     assert models.ProgressRequest(skip_current_image=True).skip_current_image and callable(sd_hijack_checkpoint.add)

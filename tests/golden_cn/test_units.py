@@ -238,6 +238,7 @@ def test_other_extensions_find_the_original_s_names_while_they_run(app: Any) -> 
     import gradio
     from annotator.util import HWC3
     from scripts.batch_hijack import InputMode
+    from scripts.controlnet import Preprocessor
     from scripts.controlnet_ui.controlnet_ui_group import ControlNetUiGroup
     from scripts.enums import ControlMode
     from scripts.external_code import ControlNetUnit
@@ -245,6 +246,7 @@ def test_other_extensions_find_the_original_s_names_while_they_run(app: Any) -> 
 
     assert ControlNetUnit(control_mode=ControlMode.PROMPT, input_mode=InputMode.BATCH).control_mode is ControlMode.PROMPT
     assert [HWC3(np.zeros(shape, dtype=np.uint8)).shape for shape in ((4, 6), (4, 6, 1), (4, 6, 4))] == [(4, 6, 3)] * 3
+    assert {"none", "canny"} <= {each.name for each in Preprocessor.get_sorted_preprocessors()}
     update_cn_models()
     title = cn_models_names["control-tiny-canny"]
     assert next(iter(cn_models)) == "None" and str(cn_models[title]).endswith("control-tiny-canny.safetensors")

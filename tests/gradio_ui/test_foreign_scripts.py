@@ -101,3 +101,23 @@ def test_a_tab_may_be_a_single_part(a1111: App) -> None:  # noqa: F811
     assert [each.elem_id for each in nav.children] == ["tab_txt2img-button", "tab_gallery-button"]
     place = next(each for each in page.blocks.values() if each.elem_id == "tab_gallery")
     assert [each.elem_id for each in place.children] == ["theirs"]
+
+
+def test_a_script_that_fails_inside_its_own_blocks_leaves_the_page_to_the_others(runner: ScriptRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(is_img2img: bool) -> list[Any]:
+        with gr.Blocks(), gr.Accordion("mine"):
+            gr.Textbox()
+            raise AttributeError("no such name")
+
+    first = runner.alwayson_scripts[0]
+    monkeypatch.setattr(first, "ui", fails)
+    with gr.Blocks() as page:
+        runner.prepare_ui()
+        inputs = runner.setup_ui()
+    assert [each.value for each in inputs[1:]] == [each.title() for each in runner.scripts if each is not first and each.section is None]
+    config, placed = page.get_config_file(), set[int]()
+    nodes: list[Any] = [config.get("layout")]
+    for node in nodes:
+        placed.add(node["id"])
+        nodes += node.get("children") or []
+    assert {each["id"] for each in config["components"]} <= placed, "the browser shows 'Loading...' until each has its place"

@@ -59,6 +59,16 @@ class Preprocessor:
     pose: Callable[[Picture, float], Pose] | None = field(default=None, compare=False)
 
     @property
+    def name(self) -> str:
+        """As other extensions ask for it."""
+        return self.key
+
+    @staticmethod
+    def get_sorted_preprocessors() -> list[Preprocessor]:
+        """All, by their labels: other extensions list them in choices of their own."""
+        return sorted(all_preprocessors(), key=lambda each: each.label)
+
+    @property
     def reads_mask(self) -> bool:
         return "inpaint" in self.key
 
