@@ -16,10 +16,12 @@ from jinja2 import ChoiceLoader, DictLoader
 from markupsafe import Markup
 
 from modules.gradio_ui.gradio_files import faster_tree
+from modules.gradio_ui.page_not_up import NO_PAGE_YET
 from modules.gradio_ui.static_files import versioned
 
 TEMPLATE = "frontend/index.html"
 SLOT = "{{ page_head(request, config) | safe }}"
+BODY = "<gradio-app"
 FIRST_MODULE = '<script type="module"'
 API_INFO = "{{ gradio_api_info | toorjson }}"  # of named endpoints; a page calls its functions by number
 HEAD_MARK = "<!-- the head of our page -->"  # stands for the head's lines where the request's scope has it as a key
@@ -41,7 +43,7 @@ def head_html(
 
 
 def open_head_slot() -> None:
-    """Make Gradio's page template ask its Blocks for ``page_head``; also take out its link-preview tags, which name other hosts.
+    """Make Gradio's page template ask its Blocks for ``page_head``; also take out its link-preview tags, which name other hosts, and say something where no page comes.
 
     Process-wide, as Gradio's templates are; doing it twice changes nothing. Blocks without ``page_head`` are untouched.
     """
@@ -53,6 +55,7 @@ def open_head_slot() -> None:
     source = re.sub(r'<meta\s+(property|name)="(og|twitter):[^>]*?/>', "", source)
     source = source.replace(FIRST_MODULE, faster_tree() + FIRST_MODULE, 1)
     source = source.replace(API_INFO, "{{ page_api_info(request, gradio_api_info) }}", 1)
+    source = source.replace(BODY, NO_PAGE_YET + BODY, 1)
     environment.loader = ChoiceLoader([DictLoader({TEMPLATE: source.replace("</head>", SLOT + "\n</head>", 1)}), loader])
     environment.globals["page_head"] = _page_head
     environment.globals["page_api_info"] = _page_api_info

@@ -144,6 +144,26 @@ def test_undo_redo_eraser_fill_and_keys(fake_page: FakePage, visit: Callable[...
     assert page.evaluate("webui.canvases.img2maskimg.view.scale") == scale
 
 
+def test_keys_work_in_the_whole_window_and_escape_leaves_it(fake_page: FakePage, visit: Callable[..., Visit], picture: Path) -> None:
+    page = visit(fake_page.url).page
+    to_img2img(page, "inpaint")
+    put(page, "img2maskimg", picture)
+    page.focus("#img2img_prompt textarea")
+    page.click("#img2maskimg .canvas-full")
+    stroke(page, "img2maskimg", [(0.2, 0.2), (0.8, 0.2)])
+    assert covered(page, "img2maskimg") > 0
+    page.keyboard.press("Control+z")
+    assert covered(page, "img2maskimg") == 0
+    page.keyboard.press("e")
+    assert page.evaluate("webui.canvases.img2maskimg.tools.tool") == "eraser" and page.input_value("#img2img_prompt textarea") == ""
+    page.keyboard.press("Escape")
+    assert page.locator(".webui-canvas.canvas-full").count() == 0
+    page.hover("#img2maskimg .canvas-viewport")
+    for shown in (1, 0):
+        page.keyboard.press("s")
+        assert page.locator(".webui-canvas.canvas-full").count() == shown
+
+
 def test_a_drawing_survives_a_reload_and_a_new_tab_starts_empty(fake_page: FakePage, visit: Callable[..., Visit], picture: Path) -> None:
     browser = visit(fake_page.url)
     page = browser.page

@@ -291,7 +291,7 @@ webui.listenForCanvases = function() {
 // Ctrl+V puts a picture where the pointer is, or where the focus is, or into the canvas that shows; on PNG Info and on extensions' tabs into Gradio's own field.
 webui.pasteIntoCanvas = function(event) {
     const files = Array.from(event.clipboardData?.files || []).filter((file) => file.type.startsWith("image/"));
-    const shown = Object.values(webui.canvases).filter((canvas) => canvas.root.offsetParent);
+    const shown = webui.shownCanvases();
     const fields = Array.from(document.querySelectorAll(".block.gradio-image")).filter((field) => field.offsetParent && !field.closest(".webui-canvas"));
     const field = fields.find((each) => each.matches(":hover")) || (shown.length === 0 && (fields.find((each) => !each.querySelector("img")) || fields[0]));
     if (files.length === 0 || (shown.length === 0 && !field)) {
@@ -324,6 +324,9 @@ webui.giveToGradio = async function(field, file) {
         input.dispatchEvent(new Event("change", {bubbles: true}));
     }
 };
+
+// Not by offsetParent: a canvas that fills the window has none.
+webui.shownCanvases = () => Object.values(webui.canvases).filter((canvas) => canvas.root.getClientRects().length);
 
 // The one under the pointer, or with the focus.
 webui.aimedCanvas = (canvases) => canvases.find((canvas) => canvas.root.matches(":hover, .canvas-full")) ||

@@ -37,7 +37,7 @@ webui.canvasArrows = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], 
 webui.typing = (target) => target instanceof Element && target.matches("textarea, input:not([type=range]):not([type=color]):not([type=checkbox]):not([type=radio]), [contenteditable]");
 
 webui.canvasKey = function(event) {
-    const shown = Object.values(webui.canvases).filter((canvas) => canvas.picture && canvas.root.offsetParent);
+    const shown = webui.shownCanvases().filter((canvas) => canvas.picture);
     const canvas = webui.typing(event.target) ? null : webui.aimedCanvas(shown);
     if (canvas && !event.isComposing && webui.pressCanvasKey(canvas, event)) {
         event.preventDefault();

@@ -140,6 +140,9 @@ webui.CanvasTools = class {
         this.canvas.root.classList.toggle("canvas-full", on);
         document.documentElement.classList.toggle("canvas-over", on);
         this.view.fit();
+        if (on) {
+            this.canvas.viewport.focus({preventScroll: true});  // keys would go on into a prompt that nobody sees
+        }
     }
 
     refresh() {
