@@ -296,9 +296,9 @@ def _outcome(
         resolved, saver.plans, shown, model=models.model, model_hash=models.model_hash, vae_name=models.vae_name, vae_hash=models.vae_hash,
         sampler_name=resolved.sampler_name, styles=request.prompt.styles, extra=writer.extra_params(listener.facts) if listener.facts else {},
         grid_first=bool(grid_first), began=began, is_inpainting_model=models.is_inpainting)
-    said = (*comments, *saver.comments)
-    for sentence in said:
+    for sentence in comments:  # the saver has logged its own
         log.warning("%s", sentence)
+    said = (*comments, *saver.comments)
     info |= {"comments": "\n".join(said)} if said else {}  # a key that A1111 has not, so only when there is something to say
     return Outcome(images=tuple(images), shown=shown, grid=grid, info=info, comments=said)
 

@@ -20,7 +20,7 @@ NO_PAGE_YET = (
     '    words.textContent = "The page has not come up. Look whether the program still runs, and what its console says; then reload with Ctrl+Shift+R.'
     " Something between browser and program (a proxy, an ad blocker) may hold files back."
     ' If it stays so, start with --disable-extra-extensions."\n'
-    '        + (lost.size ? " What did not arrive: " + [...lost].slice(0, 3).join(", ") : "");\n'
+    '        + (lost.size ? " What did not arrive: " + [...lost].filter(Boolean).slice(0, 3).join(", ") : "");\n'
     "    setTimeout(look, 1000);\n"
     "};\n"
     f"setTimeout(look, {SECONDS}000);\n"

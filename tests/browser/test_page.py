@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
@@ -15,6 +16,9 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from modules.imaging.metadata import png_bytes
 from tests.browser.conftest import FakePage, Visit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 TEXT = "a pasted cat\nNegative prompt: dog\nSteps: 9, Sampler: Euler a, Schedule type: Karras, CFG scale: 4.5, Seed: 31, Size: 96x128, Clip skip: 2"
 
@@ -82,6 +86,47 @@ def test_a_value_set_by_a_script_reaches_the_server(fake_page: FakePage, open_vi
     browser.wait_idle()
     request = fake_page.engine.requests[-1]
     assert (request.prompt, request.steps, request.width, request.seed) == ("by script", 2, 72, 5)
+
+
+def test_a_browser_that_cannot_build_the_page_is_told_why(chromium: Browser, fake_page: FakePage) -> None:
+    without = chromium.new_context(java_script_enabled=False)
+    page = without.new_page()
+    page.goto(fake_page.url)
+    assert "JavaScript is switched off" in page.inner_text("body")
+    without.close()
+    context = chromium.new_context()
+    page = context.new_page()
+    page.clock.install()
+    page.route("**/assets/index-*.js", lambda route: route.abort())
+    page.goto(fake_page.url)
+    assert page.inner_text("body").strip() == ""
+    page.clock.run_for(20_000)
+    assert "The page has not come up" in page.inner_text("body") and "What did not arrive: http" in page.inner_text("body")
+    context.close()
+
+
+@pytest.mark.long
+def test_fifty_thousand_styles_do_not_hold_up_the_page(chromium: Browser, fake_page: FakePage) -> None:
+    """They took half a minute on an idle machine, and less than six seconds now."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.add_init_script("""(() => {
+        let config;
+        Object.defineProperty(window, "gradio_config", {configurable: true, get: () => config, set: (value) => {
+            config = value;
+            for (const {props} of (value.components || []).filter((each) => /_styles$/.test(each.props.elem_id))) {
+                props.choices = Array.from({length: 50_000}, (_, index) => [`look ${index}`, `look ${index}`]);
+            }
+        }});
+    })();""")
+    began = time.monotonic()
+    page.goto(fake_page.url)
+    page.wait_for_selector("html.webui-ready", state="attached", timeout=120_000)
+    assert time.monotonic() - began < 20
+    page.click("#txt2img_styles input")
+    page.keyboard.type("look 4999")
+    page.locator("[role=option]", has_text="look 49991").wait_for()
+    context.close()
 
 
 def test_small_tools(open_visit: Visit) -> None:

@@ -58,10 +58,11 @@ def test_every_step_may_fail(code: int, fake_server: RunningServer) -> None:
     assert len(pictures) == 1 and not said and len(saved(fake_server)) == before + 2
 
 
-def test_grids_and_several_pictures_come_too(fake_server: RunningServer) -> None:
+def test_grids_and_several_pictures_come_too(fake_server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
     with refusing(FULL, below=fake_server.app.paths.outputs_dir):
         pictures, said = asked(fake_server, n_iter=3)
     assert len(pictures) == 4 and "disk is full" in said and not saved(fake_server)
+    assert sum("not saved" in each.getMessage() for each in caplog.records) == 4       # each once
 
 
 def test_nothing_at_all_can_be_written(fake_server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,17 @@
 // Svelte watches plain objects and lists alone: an object with this prototype it takes as it is.
 const unwatched = Object.create(Object.prototype);
 
+const MANY = 500;  // choices of a list: fifty thousand styles, watched one by one, took half a minute
+
 class UnwatchedList extends Array {
     static get [Symbol.species]() {
         return Array;
+    }
+}
+
+function leaveLongListUnwatched(choices) {
+    if (Array.isArray(choices) && choices.length > MANY) {
+        Object.setPrototypeOf(choices, UnwatchedList.prototype);
     }
 }
 
@@ -17,6 +25,9 @@ function leaveUnwatched(config) {
         if (Array.isArray(config?.[name])) {
             Object.setPrototypeOf(config[name], UnwatchedList.prototype);
         }
+    }
+    for (const {props} of config?.components || []) {
+        leaveLongListUnwatched(props?.choices);
     }
     if (config?.layout) {
         Object.setPrototypeOf(config.layout, unwatched);
@@ -120,6 +131,7 @@ export function findByNumber(AppTree) {
     };
     tree.update_state = function(id, state, ...rest) {
         const names = Object.keys(state);
+        leaveLongListUnwatched(state.choices);
         return names.length === 1 && names[0] === "loading_status" ? Promise.resolve() : original.update_state.call(this, id, state, ...rest);
     };
     tree.rerender = function(...rest) {
