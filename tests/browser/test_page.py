@@ -386,7 +386,7 @@ def test_tabs_by_keyboard(open_visit: Visit) -> None:
 def test_gradio_finds_its_components_by_number(open_visit: Visit) -> None:
     """Without it, opening the page and every click look through all components many times; a new Gradio may need another way."""
     page = open_visit.page
-    script = page.locator("script[type=module]").first.text_content()
+    script = page.locator("script[type=module]").first.text_content() or ""
     assert "findByNumber(AppTree)" in script
     core = re.search(r"assets/(core-[^\"]+)", script)
     assert core and page.evaluate("async (name) => (await import(new URL('./assets/' + name, location.href))).AppTree.prototype.get_state.toString()", core[1]).count("nodeOf") == 1
