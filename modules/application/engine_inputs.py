@@ -202,7 +202,7 @@ def _first_pass_size(request: Txt2ImgRequest | Img2ImgRequest) -> tuple[int, int
 
 def _strength(asked: float | None) -> float:
     """How far into noise, 0 to 1. Programs send 100 for all of it, and sums such as 1.0000000000000002."""
-    return USUAL_STRENGTH if asked is None else min(max(asked, 0.0), 1.0)
+    return USUAL_STRENGTH if asked is None else min(asked, 1.0)
 
 
 def _named(name: str | None, same: str = "None") -> str:

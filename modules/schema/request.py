@@ -29,7 +29,7 @@ from modules.schema.params_sampling import (
 )
 from modules.schema.widgets import Slider
 
-STRENGTHS = (-1e6, 1e6)    # A1111 takes any, and 100 for all of it is in many programs; what is beyond 0 and 1 acts as the nearest
+STRENGTHS = (0.0, 1e6)    # A1111 takes any, and 100 for all of it is in many programs; what is beyond 1 acts as 1
 HIRES_SIDE_LIMIT = 16_384  # pixels; a picture of that side alone takes 0.8 GB as floats
 
 

@@ -14,7 +14,7 @@ from tests.reliability.conftest import SMALL, Real
 HUGE = {
     "width": (0, -64, 7, 100_000, 2**31, 2**63, 10**30, 1.5, "x", None, True, 1e308), "height": (0, -1, 10**6, "64px"), "steps": (0, -1, 1001, 10**9, 2**64),
     "batch_size": (0, -1, 10**4, 10**12), "n_iter": (0, -1, 10**6, 10**18), "cfg_scale": (1e9, -1e9, 1e400), "seed": (2**64, -(2**64), 10**40),
-    "denoising_strength": (-1, 2, 1e9), "subseed_strength": (-1.5, 99), "s_churn": (-1e9,), "eta": (1e30,),
+    "denoising_strength": (-1, 1e9), "subseed_strength": (-1.5, 99), "s_churn": (-1e9,), "eta": (1e30,),
 }  # fmt: skip
 HIRES = {"hr_scale": (0, -1, 100, 1e9), "hr_resize_x": (-1, 10**6), "hr_resize_y": (10**9,), "hr_second_pass_steps": (-1, 10**6)}
 LEFT_AS_THEY_ARE = {"width": (None,)}               # null means the default, as in A1111
