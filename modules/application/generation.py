@@ -268,9 +268,7 @@ def _with_faces(app: App, resolved: ResolvedRequest) -> tuple[ResolvedRequest, s
         if resolved.face_restoration:
             app.faces.check(resolved.face_restoration)
     except InvalidValue as error:
-        sentence = f"{error} The picture was made without it."
-        log.warning("%s", sentence)
-        return replace(resolved, face_restoration=""), sentence
+        return replace(resolved, face_restoration=""), f"{error} The picture was made without it."
     return resolved, ""
 
 

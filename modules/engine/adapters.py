@@ -112,8 +112,6 @@ class NetworkSwitch:
             active = self._put_in(active, self._asked)
             self._active = replace(active, comments=active.comments + self._hooks.attach(tags, self._components, self._hypernetworks))
             self._tags = tuple(tags)
-            for comment in self._active.comments:
-                log.warning("%s", comment)
         return self._active
 
     def change(self, loaded: Sequence[LoadedLora]) -> None:
