@@ -60,6 +60,7 @@ SCRIPTS = (
     "merger.js",
     "form_memory.js",
     "form_tools.js",
+    "column_border.js",
     "extra_networks.js",
     "network_tree.js",
     "network_cards.js",

@@ -161,3 +161,24 @@ def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, o
     page.click("#context-menu >> text=Cancel generate forever")
     browser.wait_idle()
     assert not page.evaluate("'txt2img' in webui.menus.forever")
+
+
+def test_the_border_beside_the_results_is_drawn_aside_and_stays_so(open_visit: Visit) -> None:
+    """A1111's, where its extensions look for it."""
+    page = open_visit.page
+    widths = "() => ['settings', 'results'].map((name) => Math.round(document.getElementById(`txt2img_${name}`).getBoundingClientRect().width))"
+    page.evaluate("webui.showTab('tab_txt2img')")
+    first, second = page.evaluate(widths)
+    border = page.locator("#txt2img_work > .resize-handle")
+    box = border.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 8, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 108, box["y"] + 50, steps=3)
+    page.mouse.up()
+    assert page.evaluate(widths) == [first + 100, second - 100]
+    page.mouse.move(box["x"] + 300, box["y"] + 50)      # the button is up: it does not follow any more
+    border.press("ArrowLeft")
+    assert page.evaluate(widths) == [first + 80, second - 80] and float(page.evaluate("localStorage.getItem('webui-columns-txt2img_work')")) > 0.5
+    border.dblclick(position={"x": 8, "y": 50})
+    assert page.evaluate(widths) == [first, second] and page.evaluate("localStorage.getItem('webui-columns-txt2img_work')") == ""
