@@ -15,7 +15,7 @@ from PIL import Image
 
 from modules.files.atomic import write_bytes, write_new
 from modules.files.resolver import PathRefused, safe_join
-from modules.files.storage import DISK, Storage, StorageError
+from modules.files.storage import DISK, Storage, StorageError, hindrance
 from modules.imaging.filenames import NameFacts, apply_pattern, clean_folder, fit_name, folders_named
 from modules.imaging.metadata import WITHOUT_TEXT, encode
 
@@ -162,7 +162,12 @@ def save_file(data: bytes, extension: str, folder: Path, facts: NameFacts, optio
 
 
 def _place(image: Image.Image, folder: Path, facts: NameFacts, options: SaveOptions, *, short_name: bool = False) -> tuple[Path, str]:
-    """The folder below ``folder``, and what a name has beside its number."""
+    """The folder below ``folder``, and what a name has beside its number. Raises StorageError where ``folder`` cannot be one.
+
+    That is asked first: the real place of a folder that is a link to a disk which is not there would simply be made.
+    """
+    if why := hindrance(folder):
+        raise StorageError(f"{folder} is not a usable folder ({why}).", "If it is on another disk, connect that; or choose another folder in Settings.")
     target = folder
     if options.in_subfolders:
         name = apply_pattern(options.subfolder_pattern or "[prompt_words]", facts, image).strip(" ").rstrip("\\/ ")

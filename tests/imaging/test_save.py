@@ -178,6 +178,14 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
         save_image(IMAGE, tmp_path / "file", FACTS, SaveOptions(in_subfolders=False), NumberBook())
 
 
+def test_a_folder_on_a_disk_that_is_not_there_is_a_sentence_and_is_not_made(tmp_path: Path) -> None:
+    (tmp_path / "outputs").symlink_to(tmp_path / "unmounted" / "pictures")
+    for options in (SaveOptions(), SaveOptions(in_subfolders=False), SaveOptions(in_subfolders=False, pattern="[prompt]/[seed]")):
+        with pytest.raises(StorageError, match=r"outputs is a link to .*pictures, which is not there"):
+            save_image(IMAGE, tmp_path / "outputs" / "txt2img-images", FACTS, options, NumberBook())
+    assert not (tmp_path / "unmounted").exists()
+
+
 def test_large_pictures_get_a_jpeg_beside_them(tmp_path: Path) -> None:
     options = SaveOptions(copy_above_side=100)
     path = save_image(Image.new("RGB", (200, 50)), tmp_path, FACTS, options, NumberBook(), infotext=INFOTEXT)
