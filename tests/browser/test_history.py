@@ -21,6 +21,9 @@ def test_pictures_are_searched_compared_sent_and_deleted(fake_page: FakePage, vi
         page.check(f"#history_grid .history-card:nth-child({number}) input")
     page.click("#history_choice .compare")
     page.wait_for_selector("#history_compare td >> text=a zebra in the rain")
+    look = "([place, kind]) => getComputedStyle(document.querySelector(place))[kind]"
+    assert page.evaluate(look, ["#history_grid .history-card input", "appearance"]) == "auto", "a box of no colour is not seen on a picture, nor its tick"
+    assert page.evaluate(look, ["#history_compare .above", "backgroundColor"]) != "rgba(0, 0, 0, 0)", "a picture of another shape would show beside it"
     page.keyboard.press("Escape")
     page.click("#history_choice >> text=Clear choice")
     page.fill("#history_words", "zebra rain")
