@@ -7,6 +7,7 @@ from PIL import Image
 
 from modules.a1111.app_slot import current
 from modules.a1111.sampler_list import find_sampler_config
+from modules.a1111.script_controls import title_of
 from modules.imaging.base64_codec import decode_image, encode_image
 from modules.imaging.metadata import read_infotext_from
 from modules.schema.errors import InvalidValue
@@ -30,7 +31,7 @@ def verify_url(url: str) -> bool:
 
 
 def script_name_to_index(name: str, scripts: Any) -> int:
-    titles = [script.title().lower() for script in scripts]
+    titles = [title_of(script).lower() for script in scripts]
     if name.lower() not in titles:
         raise InvalidValue(f"Script {name!r} not found", field="script_name")
     return titles.index(name.lower())

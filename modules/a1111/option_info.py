@@ -139,9 +139,18 @@ def setting_of(key: str, option: OptionInfo, source: Source) -> ExtensionSetting
     """Our declaration of ``option``. source: registers a function that gives choices, and returns its name."""
     words = unescape(re.sub(r"<[^>]*>", "", f"{option.comment_before} {option.comment_after}")).strip()
     return ExtensionSetting(
-        key=key, default=option.default, label=str(option.label), widget=_widget(key, option, source), section=section_of(option)[0],
+        key=key, default=_kept(key, option.default), label=str(option.label), widget=_widget(key, option, source), section=section_of(option)[0],
         infotext=option.infotext, needs="restart" if "requires restart" in words else "", description=words, option=option,
     )  # fmt: skip
+
+
+def _kept(key: str, default: Any) -> Any:
+    """``default`` if config.json and the page can hold it. Raises TypeError."""
+    try:
+        json.dumps(default)
+    except (TypeError, ValueError):
+        raise TypeError(f"the setting {key} begins with {str(default)[:80]!r} ({type(default).__name__}), which config.json cannot hold") from None
+    return default
 
 
 def section_of(option: OptionInfo) -> tuple[str, str]:

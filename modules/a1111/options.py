@@ -51,8 +51,8 @@ class OptionTable(dict[str, OptionInfo]):
     """``opts.data_labels``, alias ``shared.options_templates``: what is put in becomes a setting."""
 
     def __setitem__(self, key: str, option: OptionInfo) -> None:
+        register(key, option)       # first: what is no declaration is not kept, and fails where its extension is known
         super().__setitem__(key, option)
-        register(key, option)
 
     def update(self, *others: Any, **options: Any) -> None:
         for key, option in dict(*others, **options).items():
@@ -194,6 +194,8 @@ def _seen(key: str, value: Any) -> Any:
 
 def register(key: str, option: OptionInfo) -> None:
     """Make ``option`` a setting of this server; one of ours keeps its declaration."""
+    if not isinstance(key, str):
+        raise TypeError(f"the key of a setting is a text, not {key!r}")
     app = current()
     known = app.settings.table.by_key.get(key)
     if known is not None and not isinstance(known, ExtensionSetting):

@@ -7,6 +7,7 @@ from typing import Any
 
 from modules.a1111.argument_kinds import fitting
 from modules.a1111.script import Script
+from modules.a1111.script_controls import title_of
 from modules.a1111.script_files import is_built_in
 from modules.a1111.script_runner import ScriptRunner
 from modules.application.script_door import WITHOUT_ARGUMENTS
@@ -56,7 +57,7 @@ def scripting_of(runner: ScriptRunner, args: Sequence[Any], *, with_page: bool =
         for script in runner.alwayson_scripts if script.controls and (not script.page_has_it or (with_page and script.in_request))
     }  # fmt: skip
     return {
-        "script_name": chosen.title() if chosen else None,
+        "script_name": title_of(chosen) if chosen else None,
         "script_args": list(args[chosen.args_from : chosen.args_to]) if chosen else [],
         "alwayson_scripts": always,
     }
@@ -84,11 +85,11 @@ def request_part(runner: ScriptRunner | None, args: Sequence[Any]) -> dict[str, 
 
 
 def _key(runner: ScriptRunner, script: Script) -> str:
-    return next((title for title, other in runner.title_map.items() if other is script), script.title().lower())
+    return next((title for title, other in runner.title_map.items() if other is script), title_of(script).lower())
 
 
 def selectable(runner: ScriptRunner, name: str) -> Script | None:
-    return next((script for script in runner.selectable_scripts if script.title().lower() == name.lower()), None)
+    return next((script for script in runner.selectable_scripts if title_of(script).lower() == name.lower()), None)
 
 
 def _args_in(name: str, given: Any) -> Sequence[Any]:

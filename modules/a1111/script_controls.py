@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 OWN_START = "own_start"     # attribute of a control whose start on the page is the user's: what it had before, by name
@@ -59,3 +59,26 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_as_json(each) for each in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def title_of(script: Any) -> str:
+    """How the page and programs call it: by its file where it says nothing, or what means "no script" in the list."""
+    file = os.path.basename(getattr(script, "filename", None) or type(script).__name__)
+    try:
+        title = script.title()
+    except Exception:
+        return file
+    return file if title in (None, "", "None") else str(title)
+
+
+def checked(controls: Sequence[Any]) -> list[Any]:
+    """What a script's ``ui`` gave, if all of it can be an argument: components of the page. Raises TypeError."""
+    for place, each in enumerate(controls):
+        if isinstance(each, type) or not (hasattr(each, "value") or hasattr(each, "preprocess")):
+            raise TypeError(f"ui() gave {str(each)[:80]!r} ({type(each).__name__}) as argument {place + 1}, which is no component of Gradio")
+    return list(controls)
+
+
+def infotext_fields_of(script: Any) -> list[Any]:
+    """Its fields that pictures tell, without what is no pair of a component and a name or function."""
+    return [each for each in script.infotext_fields or () if hasattr(each, "component") or (isinstance(each, list | tuple) and len(each) > 1 and callable(getattr(each[0], "preprocess", None)))]

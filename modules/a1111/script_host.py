@@ -135,7 +135,7 @@ class ScriptHost:
             app=self.app, settings=dict(job.payload["settings"]), checkpoint=job.payload["checkpoint"], progress=job.progress, cancel=job.cancel,
             user=job.payload.get("user", ""), saves=request.output.save_images, noted=lambda made: note(self.app, job, made), earlier=EarlierPictures.of(job),
             part=job.payload.get(PART))
-        with working(work):
+        with working(work), torch_as_before():
             try:
                 by_chance = bool(job.payload.get("variation_by_chance"))
                 batch = BatchOrder.of(job) if self.takes_batches() else None     # else a part of the house's own batch: one picture of it
@@ -161,6 +161,21 @@ class ScriptHost:
         finally:
             p.close()
         return outcome_of(processed, p, work)
+
+
+@contextmanager
+def torch_as_before() -> Iterator[None]:
+    """A script that sets torch's own number type or device does so for its job: every later one would fail."""
+    import torch
+
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    try:
+        yield
+    finally:
+        if torch.get_default_dtype() != dtype:
+            torch.set_default_dtype(dtype)
+        if torch.get_default_device() != device:
+            torch.set_default_device(None)
 
 
 def _is_needed(runner: ScriptRunner, request: Request) -> bool:

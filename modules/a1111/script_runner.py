@@ -19,7 +19,7 @@ from modules.a1111.script import (
     Script,
     ScriptClassData,
 )
-from modules.a1111.script_controls import default_value, signed
+from modules.a1111.script_controls import checked, default_value, infotext_fields_of, signed, title_of
 from modules.extension_host.registry import HOUSE, Callback, contained, named, sentence_of
 from modules.schema.errors import WebuiError
 
@@ -73,8 +73,9 @@ class ScriptRunner:
         for kind, table in (("before", self.on_before_component_elem_id), ("after", self.on_after_component_elem_id)):
             table.clear()
             for script in self.scripts:
-                for elem_id, callback in getattr(script, f"on_{kind}_component_elem_id") or ():
-                    table.setdefault(elem_id, []).append((callback, script))
+                with _guarded(script.filename or "", f"on_{kind}_component_elem_id"):
+                    for elem_id, callback in getattr(script, f"on_{kind}_component_elem_id") or ():
+                        table.setdefault(elem_id, []).append((callback, script))
 
     def _add(self, data: ScriptClassData, is_img2img: bool) -> None:
         script: Script = data.script_class()
@@ -84,7 +85,8 @@ class ScriptRunner:
         visible = script.show(is_img2img)
         if visible is not AlwaysVisible and not visible:
             return
-        title = script.title()
+        script.title()                              # one that cannot even be asked is left out
+        title = title_of(script)
         script.alwayson = visible is AlwaysVisible
         self.scripts.append(script)
         (self.alwayson_scripts if script.alwayson else self.selectable_scripts).append(script)
@@ -120,16 +122,16 @@ class ScriptRunner:
         controls: list[Any] = []
         with _guarded(script.filename or "", "ui"):
             made = script.ui(script.is_img2img)
-            controls = [] if made is None else list(made) if isinstance(made, Iterable) else [made]
-        script.name = _title(script).lower()
+            listed = [] if made is None else list(made) if isinstance(made, Iterable) else [made]
+            controls = checked(listed)
+        script.name = title_of(script).lower()
         script.controls = controls
         signed(controls, script.page_source or script.filename or "")
         script.args_from, script.args_to = len(self.inputs), len(self.inputs) + len(controls)
         self.inputs += controls
-        if script.infotext_fields is not None:
-            self.infotext_fields += script.infotext_fields
-        if script.paste_field_names is not None:
-            self.paste_field_names += script.paste_field_names
+        with _guarded(script.filename or "", "infotext_fields"):
+            self.infotext_fields += infotext_fields_of(script)
+            self.paste_field_names += script.paste_field_names or ()
         return controls
 
     def setup_ui_for_section(self, section: str | None, scriptlist: Iterable[Script] | None = None) -> None:
@@ -144,7 +146,7 @@ class ScriptRunner:
 
     def take_page_controls(self, script: Script, controls: list[Any]) -> None:
         """Fields of the page that are the arguments of ``script``."""
-        script.args_from, script.name, script.controls = len(self.inputs), _title(script).lower(), controls
+        script.args_from, script.name, script.controls = len(self.inputs), title_of(script).lower(), controls
         signed(controls, script.page_source or script.filename or "")
         self.inputs += controls
         script.args_to = len(self.inputs)
@@ -186,7 +188,7 @@ class ScriptRunner:
                 raise
             with _guarded(script.filename or "", "run"):
                 raise
-            raise ScriptFailed(f"The script {_title(script)} failed: {sentence_of(error)}", "What it said stands in the log.") from error
+            raise ScriptFailed(f"The script {title_of(script)} failed: {sentence_of(error)}", "What it said stands in the log.") from error
 
     def list_scripts_for_method(self, method_name: str) -> list[Script]:
         """Those that are asked at all, in the order of loading."""
@@ -218,14 +220,14 @@ class ScriptRunner:
 
     def _call(self, method: str, p: Any, *payload: Any, **keywords: Any) -> None:
         for script in self.ordered_scripts(method):
-            with _guarded(script.filename or "", method, p, _title(script)):
+            with _guarded(script.filename or "", method, p, title_of(script)):
                 getattr(script, method)(p, *payload, *_args_of(script, p), **keywords)
 
     def setup_scrips(self, p: Any, *, is_ui: bool = True) -> None:
         """A1111's spelling."""
         for script in self.ordered_scripts("setup"):
             if is_ui or not script.setup_for_ui_only:
-                with _guarded(script.filename or "", "setup", p, _title(script)):
+                with _guarded(script.filename or "", "setup", p, title_of(script)):
                     script.setup(p, *_args_of(script, p))
 
     def before_process(self, p: Any) -> None:
@@ -307,12 +309,6 @@ class ScriptRunner:
 def _args_of(script: Script, p: Any) -> Sequence[Any]:
     return (p.script_args or ())[script.args_from : script.args_to] if script.args_from is not None else ()
 
-
-def _title(script: Script) -> str:
-    try:
-        return str(script.title())
-    except Exception:
-        return os.path.basename(script.filename or type(script).__name__)
 
 
 @contextmanager

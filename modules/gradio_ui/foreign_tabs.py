@@ -52,7 +52,8 @@ def build_foreign_tabs(app: App, nav: gr.Row) -> None:
     with outside_of_the_page():
         offered = callbacks.ui_tabs()
     hidden = set(app.settings.get("hidden_tabs") or ())
-    taken: set[str] = set()
+    page = Context.root_block
+    taken = {str(each.elem_id).removeprefix("tab_") for each in page.blocks.values() if str(each.elem_id).startswith("tab_")} if page else set[str]()
     for callback, (blocks, title, name) in offered:
         place = f"tab {title!r}"
         if title in hidden:

@@ -22,7 +22,7 @@ from gradio.components import Component
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current, is_occupied
-from modules.gradio_ui import gradio3_values, nested_blocks, no_stubs
+from modules.gradio_ui import failing_alone, gradio3_values, nested_blocks, no_stubs
 from modules.gradio_ui.foreign_components import told_ids
 from modules.gradio_ui.remade import Deaf, is_remaking
 from modules.gradio_ui.replaced_events import watched_events
@@ -52,6 +52,7 @@ def install(*more: type[Block]) -> None:
     _put_tabs_first()
     gradio3_values.install()
     nested_blocks.install()
+    failing_alone.install()
     _add_old_names()
 
 
@@ -88,6 +89,9 @@ def _teach_making(cls: type[Block]) -> None:
         try:
             with _one_place(cls, self, keywords):
                 original(self, *arguments, **keywords)
+        except BaseException:
+            failing_alone.take_out(self)
+            raise
         finally:
             self._is_being_made = False
         if hasattr(self, "_constructor_args") and not hasattr(self, "elem_classes"):
@@ -178,7 +182,7 @@ def _one_place(cls: type, slider: Any, words: dict[str, Any]) -> Iterator[None]:
 
 def _mark(block: Any) -> None:
     """A1111's classes: gradio-<kind>, and multiselect."""
-    listed = [*(block.elem_classes or [])]
+    listed = [*block.elem_classes] if isinstance(block.elem_classes, list | tuple) else []
     wanted = [f"gradio-{block.get_block_name()}", *(["multiselect"] if getattr(block, "multiselect", False) else [])]
     if isinstance(block, gr.Row | gr.Column) and block.visible == "hidden":
         wanted.append(UNSHOWN)

@@ -39,6 +39,8 @@ _LOADER = re.compile(
     r"async function (?P<turn>[\w$]+)\(\)\{await (?P<once>[\w$]+)\(\),(?P<gone>[\w$]+\([\w$]+\))\|\|(?P=turn)\(\)\}(?=.{,300}?;var (?P<element>[\w$]+)=[\w$]+\(\);)"
 )
 
+_FUNCTION = re.compile(r"catch\{(?P<plain>[\w$]+)=!1,(?P<made>[\w$]+)=new (?P<maker>[\w$]+)\((?P<text>[\w$]+)\)\}(?=return async\()")
+
 
 def mended(text: str) -> str:
     """A script of Gradio's as browsers get it."""
@@ -90,6 +92,13 @@ def _loader(found: re.Match[str]) -> str:
     return f"async function {turn}(){{await {once}(),{gone}||!{element}.isConnected||{turn}()}}"
 
 
+def _function(found: re.Match[str]) -> str:
+    """An extension's script of an event that is no JavaScript kept the page from coming up, where Gradio 3 said so in the console and went on without it."""
+    plain, made, maker, text = found.group("plain", "made", "maker", "text")
+    return f"catch{{{plain}=!1;try{{{made}=new {maker}({text})}}catch(n){{console.error(`Could not parse the script of an event:`,n,{text});{made}=async(...n)=>n}}}}"
+
+
 PLACES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (_STREAMS, _streams), (_TEMPLATE, _template), (_CONSTRUCTOR, _constructor), (_CLOSED, _closed), (_TIMER, _timer), (_LOADER, _loader),
+    (_FUNCTION, _function),
 )

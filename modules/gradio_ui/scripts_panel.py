@@ -50,7 +50,7 @@ class ScriptsPanel:
         chosen = shown.get(LIST_FIELD)
         args[0] = titles.index(chosen) + 1 if chosen in titles else 0
         for name, place in self.fields.items():
-            args[place] = received(self.inputs[place], shown.get(name))
+            args[place] = received_or_default(self.inputs[place], shown.get(name))
         return scripting_of(self.runner, args)
 
     def pasted(self, infotext: Mapping[str, str]) -> dict[str, Any]:
@@ -164,6 +164,24 @@ def received(control: Component, value: Any) -> Any:
     except Exception as error:
         label = getattr(control, "label", None) or type(control).__name__
         raise InvalidValue(f"{label} cannot be {str(value)[:80]!r}: {error}", field=control.elem_id or "script_args") from error
+
+
+def received_or_default(control: Component, value: Any) -> Any:
+    """As ``received``; a control that refuses even what its own script made it with, as Gradio 3 did not, gives that, as to a program that sent nothing."""
+    try:
+        return received(control, value)
+    except InvalidValue:
+        if _takes_its_own_start(control):
+            raise
+        return default_value(control)
+
+
+def _takes_its_own_start(control: Component) -> bool:
+    try:
+        received(control, getattr(control, "value", None))
+    except InvalidValue:
+        return False
+    return True
 
 
 def _chosen(control: gr.Dropdown, value: Any) -> Any:

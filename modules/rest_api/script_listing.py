@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modules.a1111.script_controls import described
+from modules.a1111.script_controls import described, title_of
 from modules.a1111.script_host import ScriptHost
 from modules.application.app import App
 
@@ -13,7 +13,7 @@ def script_names(app: App) -> dict[str, list[str]]:
     host = app.scripts.host
     runners = {"txt2img": host.txt2img, "img2img": host.img2img} if isinstance(host, ScriptHost) else {}
     return {
-        tab: [script.title().lower() for script in (*runners[tab].selectable_scripts, *runners[tab].alwayson_scripts)] if tab in runners else []
+        tab: [title_of(script).lower() for script in (*runners[tab].selectable_scripts, *runners[tab].alwayson_scripts)] if tab in runners else []
         for tab in ("txt2img", "img2img")
     }
 
@@ -25,7 +25,7 @@ def script_infos(app: App) -> list[dict[str, Any]]:
         return []
     return [
         {
-            "name": script.title().lower(), "is_alwayson": script.alwayson, "is_img2img": script.is_img2img,
+            "name": title_of(script).lower(), "is_alwayson": script.alwayson, "is_img2img": script.is_img2img,
             "args": [described(control) for control in script.controls or ()],
         }
         for runner in (host.with_ui(host.txt2img), host.with_ui(host.img2img))

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -110,3 +111,12 @@ def test_folders_for_pictures_are_where_they_are(a1111: App, monkeypatch: pytest
     assert a1111.settings.get("outdir_txt2img_samples") == "outputs/txt2img-images"
     monkeypatch.chdir(a1111.paths.data_dir)         # as usual: then a relative one names the same place
     assert opts.outdir_txt2img_samples == "outputs/txt2img-images" and opts.outdir_samples == ""
+
+
+@pytest.mark.parametrize(("key", "option"), [("mine", {"default": 1}), ("mine", None), ("mine", OptionInfo(object(), "Mine")), (5, OptionInfo(1, "Mine"))])
+def test_what_is_no_setting_fails_where_it_is_added_and_is_not_kept(a1111: App, key: Any, option: Any) -> None:
+    """Else the start ends when all settings are looked through, and nobody knows whose fault it is."""
+    with pytest.raises((TypeError, AttributeError)):
+        opts.add_option(key, option)
+    opts.settle()
+    assert key not in a1111.settings.table and json.dumps(opts.data)

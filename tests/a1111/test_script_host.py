@@ -15,7 +15,7 @@ from modules.a1111.app_slot import occupied
 from modules.a1111.process_images import process_images
 from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, StableDiffusionProcessingTxt2Img
 from modules.a1111.script import AlwaysVisible, Script
-from modules.a1111.script_host import ScriptHost, install_scripts
+from modules.a1111.script_host import ScriptHost, install_scripts, torch_as_before
 from modules.a1111.script_runner import ScriptFailed
 from modules.application.app import App
 from modules.application.generation import generate_blocking
@@ -387,3 +387,13 @@ def test_what_an_extension_finds_on_p_it_may_put_back(a1111: App, kind: type[Sta
         if not name.startswith("__"):
             setattr(p, name, getattr(p, name))
     assert p.to_request().prompt.prompt == "a cat"
+
+
+def test_torchs_own_number_type_and_device_are_a_jobs_alone() -> None:
+    import torch
+
+    with pytest.raises(ZeroDivisionError), torch_as_before():
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        raise ZeroDivisionError
+    assert torch.zeros(1).dtype is torch.float32 and torch.zeros(1).device.type == "cpu"

@@ -1,0 +1,109 @@
+"""A part that an extension makes for the page and that cannot be made, started or told fails alone: the page comes up without it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import Any
+
+import gradio as gr
+import orjson
+from gradio.blocks import Block, BlocksConfig
+from gradio.routes import ORJSONResponse
+
+from modules.gradio_ui.remade import remaking
+
+log = logging.getLogger(__name__)
+
+
+def install() -> None:
+    """Process-wide; called once, by ``gradio3_words``."""
+    attach = BlocksConfig.attach_load_events
+
+    @functools.wraps(attach)
+    def attach_load_events(self: BlocksConfig, *arguments: Any, **keywords: Any) -> Any:
+        for each in self.blocks.values():
+            asked = getattr(each, "load_event_to_attach", None)
+            if asked and not all(isinstance(part, Block) for part in (*(part for part, _ in asked[1]), *(asked[2] or ()))):
+                log.warning('A part of the page, %r, is not filled anew by its function: "every" and "inputs" are no numbers and components.', getattr(each, "label", None))
+                each.load_event_to_attach = None  # type: ignore[attr-defined]
+        return attach(self, *arguments, **keywords)
+
+    BlocksConfig.attach_load_events = attach_load_events  # type: ignore[method-assign]
+    _describe_all()
+    _forget_half_wired()
+
+
+def _describe_all() -> None:
+    original = BlocksConfig.config_for_block
+
+    def describe(*arguments: Any) -> dict[str, Any]:
+        told = original(*arguments)
+        try:
+            orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)
+            return told
+        except TypeError:       # a choice that is a path or a module, half a character of a name of a file: it is told as text
+            return orjson.loads(ORJSONResponse._render(_whole_characters(told)))
+
+    def config_for_block(_id: int, rendered_ids: list[int], block: Any, renderable: Any = None) -> dict[str, Any]:
+        try:
+            return describe(_id, rendered_ids, block, renderable)
+        except Exception as error:
+            log.warning("A part of the page, %s %r, cannot be told to browsers as an extension left it (%s: %s); it is shown as it was made.",
+                        type(block).__name__, getattr(block, "elem_id", None) or getattr(block, "label", None), type(error).__name__, error)
+        try:
+            _make_as_it_was(block)
+            return describe(_id, rendered_ids, block, renderable)
+        except Exception:
+            empty = {"value": "", "visible": False, "elem_classes": [], "name": "html"}
+            return {"id": _id, "type": "html", "props": empty, "skip_api": True, "component_class_id": gr.HTML.get_component_class_id(), "key": None}
+
+    BlocksConfig.config_for_block = staticmethod(config_for_block)  # type: ignore[method-assign]
+
+
+def _forget_half_wired() -> None:
+    """Gradio notes an event before it looks whether its parts are components, and asks them when the page is told."""
+    wire = BlocksConfig.set_event_trigger
+
+    @functools.wraps(wire)
+    def set_event_trigger(self: BlocksConfig, *arguments: Any, **keywords: Any) -> Any:
+        before = set(self.fns)
+        try:
+            wired = wire(self, *arguments, **keywords)
+            wired[0].get_config()
+        except BaseException:
+            for each in set(self.fns) - before:
+                del self.fns[each]
+            raise
+        return wired
+
+    BlocksConfig.set_event_trigger = set_event_trigger  # type: ignore[method-assign]
+
+
+def _make_as_it_was(block: Any) -> None:
+    """What extensions wrote over ``block`` since it was made is undone, but not its place."""
+    with remaking():
+        fresh = type(block)(**{**block.constructor_args, "render": False})
+    place = {name: value for name, value in vars(block).items() if name in ("_id", "parent", "children", "is_rendered", "rendered_in", "page", "elem_id", "elem_classes", "temp_files")}
+    vars(block).update(vars(fresh) | place)
+
+
+def take_out(block: Any) -> None:
+    """``block``, whose making broke off, may stand in the page already: the browser would be told of something half made."""
+    parent = getattr(block, "parent", None)
+    if parent is not None and block in parent.children:
+        parent.children.remove(block)
+    if hasattr(block, "_id"):
+        block.unrender()
+
+
+def _whole_characters(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode("utf-8")
+        case dict():
+            return {_whole_characters(key if isinstance(key, str | int | float | bool | None) else str(key)): _whole_characters(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_whole_characters(each) for each in value]
+        case _:
+            return value
