@@ -39,6 +39,9 @@ def _describe_all() -> None:
 
     def describe(*arguments: Any) -> dict[str, Any]:
         told = original(*arguments)
+        for name in ("info", "label", "placeholder"):      # the browser takes them for texts, and stops where one is none
+            if isinstance(told.get("props", {}).get(name), int | float | list | tuple | dict):
+                told["props"][name] = str(told["props"][name])
         try:
             orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)
             return told

@@ -24,6 +24,7 @@ def told(page: gr.Blocks) -> list[str]:
 
     config = safe_deepcopy(page.get_config_file())
     ORJSONResponse._render(config)
+    assert all(isinstance(each["props"].get(name, ""), str) for each in config["components"] for name in ("info", "label"))
     assert all(isinstance(each["props"].get("elem_classes", []), list) for each in config["components"]), "the browser joins them"
     return [each["props"].get("value") for each in config["components"] if each["type"] == "textbox"]
 
@@ -73,6 +74,7 @@ def test_a_script_whose_controls_cannot_be_made_has_none(a1111: App, ui: Any) ->
     lambda: gr.Textbox(lambda: "x", every="1"),                     # type: ignore[arg-type]
     lambda: gr.Dropdown([gr], value=gr),                            # type: ignore[list-item, arg-type]
     lambda: gr.Textbox("\ud800"),
+    lambda: gr.Textbox("x", label={"a": 1}, info=5),                # type: ignore[arg-type]
     lambda: gr.Textbox("x", elem_classes=5),                        # type: ignore[arg-type]
 ])  # fmt: skip
 def test_a_control_that_browsers_cannot_be_told_of_leaves_the_page(a1111: App, control: Any) -> None:  # noqa: F811
