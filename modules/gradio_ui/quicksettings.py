@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -199,18 +198,9 @@ def _checkpoint_storer(app: App, ui_config: UiConfig, tabs: Sequence[str], follo
         answer = store_settings(app, {CHECKPOINT: _full_title(app, title)})
         if app.settings.get(CHECKPOINT) != was:
             load_chosen(app)
-        return [_with_trouble(app, answer), *_moved_along(app, former, ui_config, tabs, sizes, following)]
+        return [answer, *_moved_along(app, former, ui_config, tabs, sizes, following)]
 
     return store
-
-
-def _with_trouble(app: App, answer: str) -> str:
-    """``store_settings``' JSON, which says too why the checkpoint that is chosen now cannot be used: else only Generate would."""
-    model = chosen_checkpoint(app)
-    if model is None or not model.why_not:
-        return answer
-    told = json.loads(answer)
-    return json.dumps({**told, "errors": [*told["errors"], f"{model.name}: {model.why_not} Choose another checkpoint."]})
 
 
 def _checkpoint_refresher(

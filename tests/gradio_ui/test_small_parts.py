@@ -263,19 +263,6 @@ def test_lists_of_tabs_above_the_tabs_offer_the_tabs(behind: Callable[..., Behin
     assert [value for _, value in quick.component.choices] == expected == choices("tabs"), "also after a refresh"  # type: ignore[attr-defined]
 
 
-def test_a_chosen_checkpoint_that_cannot_be_loaded_is_told_at_once(behind: Callable[..., Behind]) -> None:
-    from modules.gradio_ui.quicksettings import _checkpoint_storer
-
-    app = behind().app
-    app.paths.checkpoints_dir.mkdir(parents=True, exist_ok=True)
-    (app.paths.checkpoints_dir / "page.safetensors").write_text("<!DOCTYPE html><html>Please log in</html>")
-    app.catalogue.refresh()
-    answer = json.loads(_checkpoint_storer(app, UiConfig.read(app.paths.ui_config_file), [], [])("page.safetensors")[0])
-    assert answer["changed"] == {"sd_model_checkpoint": "page.safetensors"}
-    (words,) = answer["errors"]
-    assert words.startswith("page.safetensors: Cannot be loaded: it is a web page") and "Choose another" in words
-
-
 def test_buttons_say_when_there_is_nothing_yet(behind: Callable[..., Behind]) -> None:
     server = behind()
     buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
