@@ -102,7 +102,7 @@ def test_the_output_folder_goes_away_in_the_middle(instead: str, fake_server: Ru
     thread.join(20)
     pictures, said = answers[0]
     assert len(pictures) == 3
-    assert "not a usable folder" in said if instead == "a file" else not said
+    assert "not a usable folder" in said if instead != "nothing" else not said
     assert len(asked(fake_server)[0]) == 1
 
 

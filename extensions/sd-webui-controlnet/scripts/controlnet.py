@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -272,6 +273,7 @@ _OFFERED = ("annotator.util", "scripts.batch_hijack", "scripts.controlnet_ui.con
 for _name in _OFFERED:                              # others find these names while they run, when this folder is no place to look for modules any more
     importlib.import_module(_name)
 
+sys.modules["scripts.controlnet"] = sys.modules[__name__]     # this file, not a second one that would register everything once more
 axes.add_axes()
 script_callbacks.on_ui_settings(add_settings)
 script_callbacks.on_infotext_pasted(_pasted)
