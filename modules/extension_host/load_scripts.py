@@ -12,7 +12,7 @@ from types import ModuleType
 from modules.extension_host.discover import Extension, ScriptOrder
 from modules.extension_host.host import ExtensionHost
 from modules.extension_host.limits import SECONDS, limited
-from modules.extension_host.registry import HOUSE, sorted_by_need
+from modules.extension_host.registry import sorted_by_need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +106,7 @@ def load_scripts(host: ExtensionHost, files: Sequence[ScriptFile], take: Callabl
 
 def _loaded(host: ExtensionHost, each: ScriptFile) -> ModuleType:
     before = sys.path
-    if each.owner != HOUSE:
-        sys.path = [str(each.basedir), *before]
+    sys.path = [str(each.basedir), *before]
     try:
         with host.loading(each.basedir):
             return load_module(each.path)

@@ -117,8 +117,7 @@ def build_extras_tab(app: App, choices: Choices, ui_config: UiConfig, files: Sho
             added = build_postprocess_panel(app, builder)
         with gr.Column(scale=1, min_width=0, elem_classes=["gradio-column"]):
             buttons = _buttons()
-            output = build_output_panel(
-                TAB, can_open_folder=not (app.flags.hide_ui_dir_config or app.flags.listen or app.flags.share), height=app.settings.get("gallery_height"))
+            output = build_output_panel(TAB, can_open_folder=app.flags.may_open_folders, height=app.settings.get("gallery_height"))
             gr.HTML("", elem_id="html_info_x_extras", elem_classes=["gradio-html"])
     form = builder.form()
     submitter = ExtrasSubmitter(app=app, form=form, files=files, added=added)

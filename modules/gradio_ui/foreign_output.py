@@ -32,11 +32,10 @@ class OutputPanel(SimpleNamespace):
 
 def create_output_panel(tabname: str, outdir: str, toprow: Any = None) -> OutputPanel:
     """A gallery with its infotext and buttons, inside the current block, under A1111's elem_ids for ``tabname``. outdir: what the folder button opens."""
-    flags = current().flags
     with gr.Column(elem_id=f"{tabname}_results", min_width=0):
         with gr.Column(elem_id=f"{tabname}_gallery_container"):
             gallery = gr.Gallery(label="Output", show_label=False, elem_id=f"{tabname}_gallery", columns=4, preview=True)
-        buttons = picture_buttons(tabname, can_open_folder=not (flags.hide_ui_dir_config or flags.listen or flags.share))
+        buttons = picture_buttons(tabname, can_open_folder=current().flags.may_open_folders)
         files = gr.File(None, elem_id=f"download_files_{tabname}", show_label=False, file_count="multiple", interactive=False, visible=False)
         info = gr.HTML(elem_id=f"html_info_{tabname}", elem_classes=["infotext"])
         words = gr.HTML(elem_id=f"html_log_{tabname}", elem_classes=["html-log"])

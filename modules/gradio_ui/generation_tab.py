@@ -89,7 +89,7 @@ def build_generation_tab(
                 scripts = build_scripts_panel(app, builder)
         output = build_output_panel(
             tab,
-            can_open_folder=not (app.flags.hide_ui_dir_config or app.flags.listen or app.flags.share),
+            can_open_folder=app.flags.may_open_folders,
             height=app.settings.get("gallery_height"),
         )
     form = builder.form()

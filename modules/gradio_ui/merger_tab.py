@@ -78,7 +78,7 @@ class MergerTab:
             self.fields["save_as_half"] = _checkbox("modelmerger_save_as_half", "Save as float16", on=False)
         self.fields["config_source"] = _radio(CONFIG_SOURCES, "A, B or C", "modelmerger_config_method", "Copy config from")
         with form_row(None, "with-tool"):
-            self.fields["bake_in_vae"] = _dropdown(["None", *self.choices("vaes")], "modelmerger_bake_in_vae", "Bake in VAE", "None")
+            self.fields["bake_in_vae"] = _dropdown(self._vaes(), "modelmerger_bake_in_vae", "Bake in VAE", "None")
             self.vae_refresh = tool_button("🔄", "modelmerger_refresh_bake_in_vae")
         self.fields["discard_weights"] = gr.Textbox(
             "", label="Discard weights with matching name", elem_id="modelmerger_discard_weights", elem_classes=["gradio-textbox"],
@@ -142,15 +142,17 @@ class MergerTab:
 
     def _offered(self) -> list[Any]:
         """The lists' choices for a page that is opened. Not what is chosen in them: whoever was quicker than this answer has chosen already."""
-        return [*(gr.update(choices=list(self.choices("checkpoints"))) for _ in MODELS), gr.update(choices=["None", *self.choices("vaes")])]
+        return [*(gr.update(choices=list(self.choices("checkpoints"))) for _ in MODELS), gr.update(choices=self._vaes())]
 
     def _lists(self, row: Sequence[QuickSetting], chosen: Sequence[str | None]) -> list[Any]:
         """The lists' choices now. chosen: A, B and C, whose titles may bear a hash by now."""
         checkpoints = list(self.choices("checkpoints"))
         models = [gr.update(choices=checkpoints, value=self._title_now(each)) for each in chosen]
-        vaes = gr.update(choices=["None", *self.choices("vaes")])
         quick = [fresh(self.app, each.setting, self.choices) for each in row if each.setting.key == CHECKPOINT]
-        return [*models, vaes, *quick]
+        return [*models, gr.update(choices=self._vaes()), *quick]
+
+    def _vaes(self) -> list[str]:
+        return ["None", *self.choices("vaes")]
 
     def _title_now(self, name: str | None) -> str | None:
         try:

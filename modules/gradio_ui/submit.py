@@ -160,13 +160,12 @@ def _wire_upscale(tab: str, submitter: Submitter, inputs: Sequence[Component], *
 
 
 def _submit_js(js_function: str, inputs: Sequence[Component], by_script: Sequence[Component]) -> str:
-    """As ``_first_only``; after settings that are on their way, and with the values that scripts give, which may take an upload."""
+    """As ``_first_only``, with the values that scripts give, which may take an upload."""
     count = len(inputs)
-    send = _called(js_function, count)
-    if by_script:
-        places = json.dumps({str(each.elem_id): inputs.index(each) for each in by_script})
-        send = f"webui.filled(values.slice(0, {count}), {places}).then((values) => {send})"
-    return f"(...values) => webui.settingsUnderWay > 0 ? webui.settingsArrived().then(() => {send}) : {send}"
+    if not by_script:
+        return _first_only(js_function, count)
+    places = json.dumps({str(each.elem_id): inputs.index(each) for each in by_script})
+    return f"(...values) => webui.filled(values.slice(0, {count}), {places}).then((values) => {_called(js_function, count)})"
 
 
 def _first_only(js_function: str, count: int) -> str:

@@ -194,6 +194,11 @@ class Flags:
             object.__setattr__(self, each.name, filled(getattr(self, each.name), roots))
 
     @property
+    def may_open_folders(self) -> bool:
+        """The browser may be on the server's own machine, and whoever sits there may know its folders."""
+        return not (self.hide_ui_dir_config or self.listen or self.share)
+
+    @property
     def models_path(self) -> str:
         """Root folder of all models."""
         return self.models_dir or str(Path(self.data_dir, "models"))

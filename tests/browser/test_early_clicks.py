@@ -91,17 +91,23 @@ def slow_line(page: Page) -> Iterator[None]:
     line.detach()
 
 
-def test_generate_right_after_a_paste_draws_what_was_pasted(fake_page: FakePage, open_visit: Visit) -> None:
+@pytest.mark.parametrize("button", ["generate", "upscale"])
+def test_generate_and_hires_fix_right_after_a_paste_draw_what_was_pasted(button: str, fake_page: FakePage, open_visit: Visit) -> None:
     page = open_visit.page
+    if button == "upscale":
+        open_visit.generate("before", width=64, height=64, steps=3)
+        page.wait_for_selector("#txt2img_gallery img")
+        open_visit.wait_idle()
     open_visit.fill("a pasted cat\nNegative prompt: dog\nSteps: 4, Sampler: Euler a, CFG scale: 5, Seed: 77, Size: 64x128")
     before = page.evaluate("webui.sentCount")
     with slow_line(page):
         page.click("#paste")
-        page.click("#txt2img_generate")
+        page.click(f"#txt2img_{button}")
         page.wait_for_function(f"webui.sentCount > {before}")
     open_visit.wait_idle()
     request = fake_page.engine.requests[-1]
-    assert (request.prompt, request.negative_prompt, request.steps, request.width, request.height) == ("a pasted cat", "dog", 4, 64, 128)
+    assert (request.prompt, request.negative_prompt) == ("a pasted cat", "dog")
+    assert button == "upscale" or (request.steps, request.width, request.height) == (4, 64, 128)
 
 
 def test_generate_right_after_a_picture_was_sent_draws_from_it(fake_page: FakePage, open_visit: Visit) -> None:
@@ -126,6 +132,20 @@ FIRST_ANSWER_LATE = """() => { const at_once = window.fetch; let late = false; w
     }
     return at_once(...asked);
 }; }"""
+
+
+def test_generate_right_after_another_checkpoint_was_chosen_draws_with_it(fake_page: FakePage, open_visit: Visit) -> None:
+    page = open_visit.page
+    open_visit.fill("a cat", width=64, height=64, steps=3)
+    before = page.input_value("#setting_sd_model_checkpoint input")
+    for name in ("second", before.partition(".")[0]):
+        page.click("#setting_sd_model_checkpoint input")
+        page.wait_for_timeout(300)              # the counters have asked
+        page.evaluate(FIRST_ANSWER_LATE)
+        page.click(f"#setting_sd_model_checkpoint [role=option]:has-text('{name}')")
+        open_visit.click_generate("txt2img")
+        page.wait_for_function("webui.jobs.txt2img.ids.length === 0")
+        assert fake_page.engine.loaded[-1].startswith(name)
 
 
 def test_interrupt_right_after_generate_stops_the_job_that_is_still_on_its_way(fake_page: FakePage, open_visit: Visit) -> None:
@@ -196,21 +216,6 @@ def test_a_style_that_is_saved_right_after_it_was_chosen_keeps_its_own_text(fake
     page.click("#txt2img_edit_style_close")
     file.write_bytes(before or b"name,prompt,negative_prompt\n")
     page.click("#refresh_txt2img_styles")
-
-
-def test_hires_fix_right_after_a_paste_takes_what_was_pasted(fake_page: FakePage, open_visit: Visit) -> None:
-    page = open_visit.page
-    open_visit.generate("before", width=64, height=64, steps=3)
-    page.wait_for_selector("#txt2img_gallery img")
-    open_visit.wait_idle()
-    open_visit.fill("a pasted cat\nSteps: 4, Sampler: Euler a, CFG scale: 5, Seed: 77, Size: 64x64")
-    before = page.evaluate("webui.sentCount")
-    with slow_line(page):
-        page.click("#paste")
-        page.click("#txt2img_upscale")
-        page.wait_for_function(f"webui.sentCount > {before}")
-    open_visit.wait_idle()
-    assert fake_page.engine.requests[-1].prompt == "a pasted cat"
 
 
 def test_a_file_let_go_beside_the_places_for_files_does_not_replace_the_page(open_visit: Visit) -> None:

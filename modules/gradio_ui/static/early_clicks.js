@@ -4,7 +4,7 @@
 
 webui.earlyClicks = [];     // the buttons, in order
 webui.fills = {};           // by tab: {what, until} of what is on its way to its fields
-webui.fillPatience = {fields: 5000, picture: 60000};  // ms; then what stands there is sent
+webui.fillPatience = {fields: 5000, setting: 10000, picture: 60000};  // ms; then what stands there is sent
 
 webui.isEarly = (tab) => !webui.ready || (webui.fills[tab] || []).some((fill) => fill.until > performance.now());
 

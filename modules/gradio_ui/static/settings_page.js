@@ -102,27 +102,9 @@ webui.changedSettingsText = function() {
 };
 
 // Settings of the row at the top that are on their way to the server: a click on Generate goes after them, and after the size that comes with a checkpoint.
-webui.settingsUnderWay = 0;
+webui.settingSent = () => Object.keys(webui.jobs).forEach((tab) => webui.fillBegins(tab, "setting"));
 
-webui.settingPatience = 10000;  // ms; an answer that was lost must not stop Generate
-
-webui.settingSent = function() {
-    webui.settingsUnderWay += 1;
-    Object.keys(webui.jobs).forEach((tab) => webui.fillBegins(tab));
-};
-
-webui.settingArrived = function() {
-    webui.settingsUnderWay = Math.max(0, webui.settingsUnderWay - 1);
-    Object.keys(webui.jobs).forEach((tab) => webui.fillEnded(tab));
-};
-
-webui.settingsArrived = async function() {
-    const deadline = performance.now() + webui.settingPatience;
-    while (webui.settingsUnderWay > 0 && performance.now() < deadline) {
-        await webui.nextFrame();
-    }
-    webui.settingsUnderWay = 0;
-};
+webui.settingArrived = () => Object.keys(webui.jobs).forEach((tab) => webui.fillEnded(tab, "setting"));
 
 // A row's new value; what was typed since it was sent, or was not sent yet, stays as an edit.
 webui.settingStored = function(row, value) {
