@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from typing import Any
 
 import gradio as gr
 import orjson
 from gradio.blocks import Block, BlocksConfig
 from gradio.routes import ORJSONResponse
+from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 
 from modules.gradio_ui.remade import remaking
 
@@ -42,6 +44,7 @@ def _describe_all() -> None:
         for name in ("info", "label", "placeholder"):      # the browser takes them for texts, and stops where one is none
             if isinstance(told.get("props", {}).get(name), int | float | list | tuple | dict):
                 told["props"][name] = str(told["props"][name])
+        _without_absent_file(told)
         try:
             orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)
             return told
@@ -62,6 +65,21 @@ def _describe_all() -> None:
             return {"id": _id, "type": "html", "props": empty, "skip_api": True, "component_class_id": gr.HTML.get_component_class_id(), "key": None}
 
     BlocksConfig.config_for_block = staticmethod(config_for_block)  # type: ignore[method-assign]
+
+
+def _without_absent_file(told: dict[str, Any]) -> None:
+    """A field that begins with a file which is not there is empty: the browser would send it with each job, and be refused."""
+    props = told.get("props", {})
+    absent = next((file["path"] for file in _files(props.get("value")) if not is_http_url_like(file["path"]) and not os.path.exists(file["path"])), None)
+    if absent is not None:
+        log.warning("A part of the page, %s %r, is shown empty: the file it begins with, %s, is not there.", told.get("type"), props.get("label"), absent)
+        props["value"] = None
+
+
+def _files(value: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    traverse(value, lambda file: found.append(file) or file, is_file_obj_with_meta)
+    return found
 
 
 def _forget_half_wired() -> None:

@@ -1,6 +1,7 @@
 """What an extension makes wrongly fails alone: the server starts, the page comes up, and Generate makes pictures."""
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -107,6 +108,17 @@ def test_a_control_that_refuses_its_own_start_does_not_refuse_the_picture(contro
     with gr.Blocks():
         made = control()
     assert received_or_default(made, made.value) == handed_over
+
+
+@pytest.mark.parametrize("control", [lambda: gr.Audio("/gone.wav"), lambda: gr.Video("/gone.mp4")])
+def test_a_control_that_begins_with_a_file_which_is_gone_begins_empty(control: Any, tmp_path: Path) -> None:
+    gradio3_words.install()
+    (tmp_path / "there.obj").write_text("v 0 0 0")
+    with gr.Blocks() as page:
+        control()
+        gr.Model3D(str(tmp_path / "there.obj"))
+    gone, there = (each["props"]["value"] for each in page.get_config_file()["components"] if each["type"] in ("audio", "video", "model3d"))
+    assert gone is None and there["path"]           # a browser sends back what it was given, and a file that is nowhere is refused
 
 
 def test_what_a_user_types_out_of_range_is_still_refused() -> None:
