@@ -37,14 +37,17 @@ def test_a_unit_from_upload_to_picture(real_server: RealServer, visit: Callable[
     page.click("#txt2img_controlnet #controlnet > button")
     page.set_input_files(f"{UNIT}_input_image div[data-testid='image'] input[type='file']", drawings[0])      # where extensions put it
     page.wait_for_selector(f"{UNIT}_input_image.has-picture")
+    title, label = page.locator("#txt2img_controlnet_tabs [role=tab]").first, page.locator("#txt2img_controlnet #controlnet > .label-wrap")
+    page.wait_for_selector("#txt2img_controlnet .cnet-unit-active")                 # the picture has switched the unit on, and that is seen from outside
+    assert page.is_checked(f"{UNIT}_controlnet_enable_checkbox input") and "1 unit" in label.inner_text()
     page.click(f"{UNIT}_controlnet_send_dimen_button")
     assert (browser.value("txt2img_width"), browser.value("txt2img_height")) == ("64", "96")
     page.click(f'{UNIT}_controlnet_type_filter_radio label:has-text("Canny")')
     page.wait_for_function(f"document.querySelector('{UNIT}_controlnet_preprocessor_dropdown input').value === 'canny'")
     page.click(f"{UNIT}_controlnet_model_dropdown input")
     page.click('[role=option]:has-text("control-tiny-canny")')
-    for name in ("enable", "pixel_perfect"):
-        page.check(f"{UNIT}_controlnet_{name}_checkbox input")
+    assert title.inner_text().split() == ["ControlNet", "Unit", "0", "[Canny]"]
+    page.check(f"{UNIT}_controlnet_pixel_perfect_checkbox input")
     page.click(f"{UNIT}_controlnet_trigger_preprocessor")
     preview = page.wait_for_selector(f"{UNIT}_generated_image img")
     assert preview is not None and page.is_checked(f"{UNIT}_controlnet_preprocessor_preview_checkbox input")
@@ -114,6 +117,14 @@ def test_a_unit_from_upload_to_picture(real_server: RealServer, visit: Callable[
     data = page.evaluate("""async (url) => Array.from(new Uint8Array(await (await fetch(url)).arrayBuffer()))""", page.get_attribute(f"{UNIT}_generated_image img", "src"))
     shares = np.asarray(Image.open(io.BytesIO(bytes(data))).convert("L")) > 127
     assert shares[96, 64] and 0 < shares.mean() < 0.3
+
+    # on img2img, where units take the tab's picture, one that an extension sends counts at once
+    theirs = UNIT.replace("txt2img", "img2img").replace("Net-0", "Net-1")
+    page.set_input_files(f"{theirs}_input_image input[type='file']", drawings[1])
+    page.wait_for_function(f"document.querySelector('{theirs}_controlnet_enable_checkbox input').checked && document.querySelector('{theirs}_controlnet_same_img2img_checkbox input').checked")
+    page.wait_for_selector("#img2img_controlnet .cnet-badge", state="attached")
+    page.uncheck(f"{UNIT}_controlnet_enable_checkbox input")
+    page.wait_for_selector("#txt2img_controlnet .cnet-badge", state="detached")
 
     # a region whose box is unticked is gone
     page.check(f"{UNIT}_controlnet_mask_upload_checkbox input")

@@ -59,7 +59,7 @@ def _previewed(content: str, label: str, resolution: float, first: float, second
         preprocessor = find_preprocessor(label)
         pictures = own_pictures(unit)
         if preprocessor is None or not pictures:
-            raise ValueError("Put a picture into the unit first.")
+            raise ValueError("Put a picture into the unit first; on img2img, tick \"Upload independent control image\" for it.")
         found = np.ascontiguousarray(pictures[0] if preprocessor.reads_mask else seen(pictures[0], ignore_mask=bool(setting("controlnet_ignore_noninpaint_mask"))))
         if pixel_perfect:
             unit.processor_res = pixel_perfect_resolution(found, int(height or 512), int(width or 512), unit.resize_mode)

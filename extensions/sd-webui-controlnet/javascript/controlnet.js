@@ -7,11 +7,16 @@
         return [...document.querySelectorAll("[id*='_controlnet_ControlNet'].webui-canvas")].map((each) => each.id);
     }
 
-    // A preview of another picture is the unit's picture no more.
+    // A preview of another picture is the unit's picture no more. A picture switches its unit on, but for one that comes back after a reload.
     function watch(canvas) {
         if (canvas && canvas.id.endsWith("_input_image") && !canvas.controlnetWatched) {
             canvas.controlnetWatched = true;
+            let restored = false;
+            canvas.restoring.finally(() => { restored = true; });
             canvas.onChange(() => {
+                if (canvas.picture && restored) {
+                    controlnetSwitchOn(canvas.id.replace(/_input_image$/, ""));
+                }
                 const used = document.querySelector(`#${canvas.id.replace(/_input_image$/, "_controlnet_preview_as_input_checkbox")} input`);
                 if (used?.checked) {
                     used.click();
@@ -106,7 +111,7 @@
 
     window.controlnetPoseUpload = function (base) {
         const input = Object.assign(document.createElement("input"), { type: "file", accept: ".json,application/json" });
-        input.addEventListener("change", async () => take_pose(base, await input.files[0].text()));
+        input.addEventListener("change", async () => { take_pose(base, await input.files[0].text()); controlnetSwitchOn(base); });
         input.click();
         return [];
     };
