@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,3 +102,40 @@ def test_other_extensions_find_it_by_name(app: Any) -> None:
     external_code = importlib.import_module("extensions.sd-webui-controlnet.scripts.external_code")
     unit = external_code.ControlNetUnit(module="canny", model="x", control_mode=external_code.ControlMode.PROMPT, resize_mode=2)
     assert external_code.ControlNetUnit.parse(unit.serialize()).resize_mode is external_code.ResizeMode.OUTER_FIT
+
+
+@pytest.mark.parametrize("written", [
+    "preprocessor: canny, model: x, weight: 0.6, starting/ending: (0.2, 0.7), resize mode: Just Resize, pixel perfect: True, control mode: Balanced, preprocessor params: (512, 60, 120)",
+    "Module: canny, Model: x, Weight: 0.6, Resize Mode: Just Resize, Low Vram: False, Processor Res: 512, Threshold A: 60, Threshold B: 120, Guidance Start: 0.2, Guidance End: 0.7, "
+    "Pixel Perfect: True, Control Mode: Balanced, Hr Option: High res only",
+], ids=["older", "Forge"])
+def test_units_in_the_words_of_other_versions_are_pasted_whole(app: Any, written: str) -> None:
+    params: dict[str, Any] = {"ControlNet 1": written}
+    callbacks.infotext_pasted_callback("", params)
+    fields = {"module": "canny", "weight": 0.6, "resize_mode": "Just Resize", "processor_res": 512, "threshold_a": 60, "threshold_b": 120, "guidance_start": 0.2, "guidance_end": 0.7,
+              "pixel_perfect": True}
+    assert {name: params[f"ControlNet 1 {name}"] for name in fields} == fields
+    assert params.get("ControlNet 1 hr_option") == ("High res only" if "Hr Option" in written else None)
+
+
+def test_a_large_hint_is_fitted_without_a_wait(app: Any) -> None:
+    """Its colours were counted by sorting its pixels, twice: seconds for each unit of a large picture."""
+    from internal_controlnet.enums import ResizeMode
+    from internal_controlnet.hints import fitted_hint
+
+    hint = np.random.default_rng(1).integers(0, 256, (2048, 2048, 3), dtype=np.uint8)
+    before = time.process_time()
+    assert fitted_hint(hint, ResizeMode.INNER_FIT, 1024, 1024, masked=False).shape == (1024, 1024, 3)
+    assert time.process_time() - before < 2         # it took 10
+
+
+@pytest.mark.parametrize("colours", [2, 3, 199, 200])
+def test_a_map_of_few_colours_gets_no_new_ones(app: Any, colours: int) -> None:
+    from internal_controlnet.enums import ResizeMode
+    from internal_controlnet.hints import fitted_hint
+
+    hint = np.random.default_rng(1).integers(20, 230, (colours, 3), dtype=np.uint8)[np.arange(64 * 64).reshape(64, 64) % colours]
+    for masked in (False, True):
+        fitted = fitted_hint(np.dstack([hint, np.zeros((64, 64, 1), np.uint8)]) if masked else hint, ResizeMode.RESIZE, 40, 40, masked=masked)
+        found = len(np.unique(fitted[:, :, :3].reshape(-1, 3), axis=0))
+        assert found <= colours if 2 < colours < 200 else found > colours

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
@@ -28,6 +29,13 @@ INFOTEXT_FIELDS = (
     "module", "model", "weight", "resize_mode", "processor_res", "threshold_a", "threshold_b", "guidance_start", "guidance_end", "pixel_perfect",
     "control_mode",
 )  # fmt: skip
+PASTED_FIELDS = (*INFOTEXT_FIELDS, "hr_option")     # Forge writes one more
+# what versions before 1.1.420 wrote -> what later ones write
+_OLDER = (
+    (re.compile(r"\bpreprocessor: "), "module: "),
+    (re.compile(r"\bstarting/ending: \(([^,)]+), ([^,)]+)\)"), r"guidance start: \1, guidance end: \2"),
+    (re.compile(r"\bpreprocessor params: \(([^,)]+), ([^,)]+), ([^,)]+)\)"), r"processor res: \1, threshold a: \2, threshold b: \3"),
+)
 _PICTURES = ("image", "mask", "effective_region_mask", "ipadapter_input", "batch_mask_dir")     # clients send "" for none
 _TRUE, _FALSE = ("true", "1", "on", "yes", "y", "t"), ("false", "0", "off", "no", "n", "f")
 
@@ -150,6 +158,8 @@ class ControlNetUnit:
     def parse(cls, text: str) -> ControlNetUnit:
         """The other way. Raises ValueError and ControlRefused."""
         found = {}
+        for pattern, now in _OLDER:
+            text = pattern.sub(now, text)
         for item in text.split(","):
             title, _, value = item.strip().partition(": ")
             found[title.lower().replace(" ", "_")] = _value(value)

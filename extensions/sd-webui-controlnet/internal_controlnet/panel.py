@@ -9,7 +9,7 @@ import gradio as gr
 from modules.ui_components import ToolButton
 
 from internal_controlnet import models
-from internal_controlnet.args import ControlNetUnit
+from internal_controlnet.args import PASTED_FIELDS
 from internal_controlnet.enums import ControlMode, ControlNetUnionControlType, HiResFixOption, ResizeMode, union_type_of
 from internal_controlnet.panel_groups import ControlNetUiGroup
 from internal_controlnet.panel_inputs import build_inputs, build_new_canvas, canvas, folded, whole_classes
@@ -55,7 +55,7 @@ def build(is_img2img: bool, count: int) -> Built:
                         unit(f"{tab}_controlnet_ControlNet-{number}")
     built = Built(controls=[*places, *(unit[name] for unit in units for name in PAGE_FIELDS)])
     for number, unit in enumerate(units):
-        built.infotext_fields += [(unit[name], f"ControlNet {number} {name}") for name in ControlNetUnit.infotext_fields()]
+        built.infotext_fields += [(unit[name], f"ControlNet {number} {name}") for name in PASTED_FIELDS]
     return built
 
 

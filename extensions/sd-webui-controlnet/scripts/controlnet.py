@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 from internal_controlnet import axes, batches, external_code, models, routes
-from internal_controlnet.args import ControlNetUnit
+from internal_controlnet.args import PASTED_FIELDS, ControlNetUnit
 from internal_controlnet.enums import InputMode
 from internal_controlnet.hints import mask_shown
 from internal_controlnet.panel_groups import ControlNetUiGroup
@@ -260,7 +260,9 @@ def _pasted(_text: str, params: dict[str, Any]) -> None:
             unit = ControlNetUnit.parse(text)
         except (ControlRefused, ValueError, TypeError):
             continue                                # another version's text; the rest of the parameters is pasted all the same
-        for field in ControlNetUnit.infotext_fields():
+        for field in PASTED_FIELDS:
+            if field == "hr_option" and "hr option: " not in text.lower():
+                continue
             value = getattr(unit, field)
             if field == "module":                   # API clients give keys, the page has labels
                 value = found.label if (found := find_preprocessor(unit.module)) else value
