@@ -17,6 +17,26 @@ from tests.golden_cn.stored import control_folder
 UNIT = "#txt2img_controlnet_ControlNet-0"
 
 
+# As the 3D Openpose Editor sends pictures: the unit is the picture's place of that number; what is there goes first, and it waits until the new one is seen.
+SENT_BY_AN_EDITOR = """async ([number]) => {
+    const place = document.querySelector("#img2img_script_container #controlnet").querySelectorAll("div[data-testid='image']")[number];
+    const until = async (is) => { while (!is()) await new Promise((resolve) => setTimeout(resolve, 20)); };
+    const clear = () => place.querySelector("button[aria-label='Clear']");
+    for (const width of [32, 48]) {
+        clear()?.click();
+        await until(() => !clear());
+        const canvas = Object.assign(document.createElement("canvas"), {width, height: 64});
+        const given = new DataTransfer();
+        given.items.add(new File([await new Promise((resolve) => canvas.toBlob(resolve))], "pose.png", {type: "image/png"}));
+        const input = place.querySelector("input[type='file']");
+        input.value = "";
+        input.files = given.files;
+        input.dispatchEvent(new Event("change", {bubbles: true, composed: true}));
+        await until(clear);
+    }
+}"""
+
+
 @pytest.fixture
 def drawings(tmp_path: Path) -> Iterator[list[Path]]:
     """Two pictures with edges; the tiny control networks lie in the models folder meanwhile."""
@@ -120,8 +140,9 @@ def test_a_unit_from_upload_to_picture(real_server: RealServer, visit: Callable[
 
     # on img2img, where units take the tab's picture, one that an extension sends counts at once
     theirs = UNIT.replace("txt2img", "img2img").replace("Net-0", "Net-1")
-    page.set_input_files(f"{theirs}_input_image input[type='file']", drawings[1])
+    page.evaluate(SENT_BY_AN_EDITOR, [1])
     page.wait_for_function(f"document.querySelector('{theirs}_controlnet_enable_checkbox input').checked && document.querySelector('{theirs}_controlnet_same_img2img_checkbox input').checked")
+    assert page.evaluate("(id) => webui.canvases[id].size", f"{theirs[1:]}_input_image") == [48, 64]
     page.wait_for_selector("#img2img_controlnet .cnet-badge", state="attached")
     page.uncheck(f"{UNIT}_controlnet_enable_checkbox input")
     page.wait_for_selector("#txt2img_controlnet .cnet-badge", state="detached")

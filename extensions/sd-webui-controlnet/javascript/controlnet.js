@@ -7,12 +7,26 @@
         return [...document.querySelectorAll("[id*='_controlnet_ControlNet'].webui-canvas")].map((each) => each.id);
     }
 
+    // Editors of poses and depths wait for Gradio's button of this name once they have sent a picture, and press it before they send another.
+    function offer_clear(canvas) {
+        const place = canvas.root.querySelector(".canvas-place");
+        const found = place.querySelector("button[aria-label='Clear']");
+        if (canvas.picture && !found) {
+            const clear = webui.element("button", "cnet-clear", { type: "button", hidden: "", "aria-label": "Clear" });
+            clear.addEventListener("click", () => canvas.remove());
+            place.append(clear);
+        } else if (!canvas.picture) {
+            found?.remove();
+        }
+    }
+
     // A preview of another picture is the unit's picture no more. A picture switches its unit on, but for one that comes back after a reload.
     function watch(canvas) {
         if (canvas && canvas.id.endsWith("_input_image") && !canvas.controlnetWatched) {
             canvas.controlnetWatched = true;
             let restored = false;
             canvas.restoring.finally(() => { restored = true; });
+            canvas.onChange(offer_clear);
             canvas.onChange(() => {
                 if (canvas.picture && restored) {
                     controlnetSwitchOn(canvas.id.replace(/_input_image$/, ""));
@@ -28,6 +42,9 @@
     // For each canvas and each set of tabs; the units come into the page late.
     function wire() {
         canvas_ids().forEach((id) => watch(webui.canvases[id]));
+        for (const mask of document.querySelectorAll("#controlnet [id$='_mask_image'] .canvas-place")) {
+            delete mask.dataset.testid;             // extensions count the pictures: one for each unit
+        }
         for (const id of canvas_ids()) {
             webui.fillers[`${id}_content`] = () => (webui.canvases[id] ? webui.canvases[id].content() : "");     // the page's own filler knows no units
         }

@@ -276,8 +276,10 @@ webui.asServerReads = async function(image, blob) {
 webui.startCanvases = function() {
     for (const place of document.querySelectorAll(".canvas-place")) {
         const {id} = place.closest(".webui-canvas");
-        place.dataset.testid = "image";             // by which extensions look for a picture's place in Gradio's own
-        webui.canvases[id] ||= new webui.PictureCanvas(id, place);
+        if (!webui.canvases[id]) {
+            place.dataset.testid = "image";         // by which extensions look for a picture's place in Gradio's own
+            webui.canvases[id] = new webui.PictureCanvas(id, place);
+        }
     }
 };
 
