@@ -38,7 +38,7 @@ class PromptChunk:
         self.fixes: list[Any] = [shown_place(each) for each in chunk.embeddings] if chunk else []
 
 
-class OldTokenizer:
+class CLIPTokenizer:
     """transformers' CLIPTokenizer with the names that it had when A1111 was written."""
 
     def __init__(self, tokenizer: Any) -> None:
@@ -106,7 +106,7 @@ class FrozenCLIPEmbedderWithCustomWordsBase(TextConditionalModel):
         tokenizer = prompt_tokenizer()
         self.id_start, self.id_end, self.id_pad, self.comma_token = tokenizer.start, tokenizer.end, tokenizer.end, tokenizer.comma
         self.return_pooled = self._encoder.spec.pooled
-        module, words = self._encoder.kept(), OldTokenizer(self._encoder.tokenizer)
+        module, words = self._encoder.kept(), CLIPTokenizer(self._encoder.tokenizer)
         embeddings = module.get_input_embeddings()  # type: ignore[operator]
         embeddings.__dict__.setdefault("wrapped", embeddings)           # A1111's EmbeddingsWithFixes stands around the real one
         if not hasattr(module, "text_model"):

@@ -13,7 +13,7 @@ from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.a1111.script_host import ScriptHost
 from modules.application.app import App
-from modules.gradio_ui import gradio3_words, known_signatures, late_blocks
+from modules.gradio_ui import gradio3_values, gradio3_words, known_signatures, late_blocks
 from modules.gradio_ui.announcing import announce_page
 from modules.gradio_ui.button_titles import button_titles
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
@@ -87,7 +87,9 @@ class Page(gr.Blocks):
         """Gradio's, which turns what a request holds into what functions take; the files that it names are looked at first."""
         if not explicit_call:
             check_given_files(inputs, self.allowed_paths)
-        return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        carried = gradio3_values.carried_numbers(block_fn.inputs, inputs)
+        taken = await super().preprocess_data(block_fn, [None if index in carried else each for index, each in enumerate(inputs)], state, explicit_call)
+        return [carried.get(index, each) for index, each in enumerate(taken)]
 
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
         """Gradio's, which turns what functions return into what browsers are told."""
@@ -124,7 +126,7 @@ def _built(app: App, slot: PageSlot, *, starting: bool) -> Page:
         page.default_config.fn_id = slot.first_function()
         row = build_quicksettings(app, choices)
         setting_answer = bridge_text("setting_answer")
-        with gr.Column(elem_id="tabs", min_width=0):
+        with gr.Column(elem_id="tabs", elem_classes=["tabs", "gradio-tabs"], min_width=0):
             with gr.Row(elem_classes=["tab-nav"]) as nav:
                 for name, label in TABS:
                     gr.Button(label, elem_id=f"tab_{name}-button", min_width=0)

@@ -17,6 +17,12 @@ def install() -> None:
         _take_any_value(kind)
 
 
+def carried_numbers(blocks: Sequence[Any], values: Sequence[Any]) -> dict[int, float]:
+    """Numbers that a script of the page sends in a gallery's place, by position: with ``_js`` the same gallery often stands twice among
+    the inputs, once for the number of the picture that is selected. Gradio 3 handed them on."""
+    return {index: value for index, (block, value) in enumerate(zip(blocks, values)) if isinstance(block, gr.Gallery) and isinstance(value, int | float)}
+
+
 def repeat(every: float, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
     """``page.load(fn, every=1)``: what Gradio 3 did once more each second while the page is open."""
     _ticking(gr.Timer(every), arguments, keywords)

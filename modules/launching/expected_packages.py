@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 EXPECTED: Mapping[str, str] = {
-    "accelerate": "accelerate", "aiofiles": "aiofiles", "aiohttp": "aiohttp", "altair": "altair", "blendmodes": "blendmodes", "cleanfid": "clean-fid",
+    "accelerate": "accelerate", "aiofiles": "aiofiles", "aiohttp": "aiohttp", "altair": "altair", "blendmodes": "blendmodes", "cleanfid": "clean-fid", "clip": "clip-anytorch",
     "diskcache": "diskcache", "facexlib": "facexlib", "ffmpy": "ffmpy", "ftfy": "ftfy", "git": "GitPython", "imageio": "imageio", "inflection": "inflection",
     "jsonmerge": "jsonmerge", "jsonschema": "jsonschema", "kornia": "kornia", "lark": "lark", "networkx": "networkx", "numba": "numba", "omegaconf": "omegaconf", "pandas": "pandas",
     "pkg_resources": "setuptools<81",       # later ones are without it; extensions' install.py look with it for what is installed
@@ -37,6 +37,7 @@ def wanted_by(folder: Path) -> tuple[str, ...]:
     """What is missing of what the extension in ``folder`` takes for granted, as pip calls it."""
     importlib.invalidate_caches()
     imported = {name for file in _files(folder) for name in _imports(file)} & (EXPECTED.keys() | {"torchvision"})
+    imported |= {"pkg_resources"} if "clip" in imported and not _is_its_own(folder, "clip") else set()  # it imports that itself, and does not ask pip for it
     return tuple(EXPECTED.get(name, name) for name in sorted(imported) if not _is_its_own(folder, name) and importlib.util.find_spec(name) is None)
 
 

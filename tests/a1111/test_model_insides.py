@@ -117,6 +117,7 @@ def test_the_tokenizer_tab_knows_the_text_encoder_by_its_class_and_reads_its_wor
     names = import_module("ldm.modules.encoders.modules")
     assert isinstance(stage.wrapped, names.FrozenCLIPEmbedder) and not isinstance(stage.wrapped, names.FrozenOpenCLIPEmbedder)
     words = {number: word for word, number in stage.wrapped.tokenizer.get_vocab().items()}
+    assert type(stage.wrapped.tokenizer).__name__ == "CLIPTokenizer"   # by which embedding-inspector tells SD 1 from SD 2
     for letters in (stage.wrapped.tokenizer.byte_decoder, TOKENIZER["_tokenizer"].byte_decoder):
         read = bytes(letters[letter] for token in stage.tokenize(["a café, 愛"])[0] for letter in words[token].replace("</w>", "\u0120"))  # the letter of the blank
         assert read.decode() == "a café , 愛 "

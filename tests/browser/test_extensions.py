@@ -82,6 +82,21 @@ def test_pictures_of_a_gallery_stand_beside_each_other_and_a_table_without_headi
     page.wait_for_function("document.querySelector('#hooks_table [data-testid=cell-0-1]')?.offsetWidth > 20")
 
 
+def test_a_gallery_carries_the_number_of_what_is_selected(shown: Visit) -> None:
+    """FABRIC's "Like" found no picture: its script sends selected_gallery_index() in the place of the gallery itself."""
+    page = shown.page
+    page.click("#tab_hooks-button")
+    page.click("#hooks_which")
+    page.wait_for_function("document.querySelector('#hooks_which_answer textarea').value === '2 of 3'")
+
+
+def test_choices_in_the_page_s_description_do_as_texts(shown: Visit) -> None:
+    """enable-checker looks for "None" among them; an error at every click told it that they are pairs."""
+    found = shown.page.evaluate("""() => window.gradio_config.components.find((each) => each.props.elem_id === "hooks_chosen").props.choices
+        .map((choice) => [choice.toLowerCase() === choice[0], choice == choice[0], `${choice}`, choice.includes("a"), [...choice].length])""")
+    assert found == [[True, True, "a", True, 2], [True, True, "b", False, 2]]
+
+
 @pytest.mark.parametrize(("goal", "canvas", "tab"), [("img2img", "img2img_image", "img2img"), ("inpaint", "img2maskimg", "img2img"), ("extras", "extras_image", "extras")])
 def test_a_send_button_of_an_extension_takes_the_picture_along(shown: Visit, goal: str, canvas: str, tab: str) -> None:
     """infinite-image-browsing's "Send to img2img" filled the prompt and left the picture behind."""

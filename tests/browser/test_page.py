@@ -28,7 +28,7 @@ def test_extensions_find_a1111s_shape(open_visit: Visit) -> None:
     for selector in (
         "#txt2img_prompt > label > textarea", "#txt2img_neg_prompt > label > textarea", "#tabs > .tab-nav > button.selected",
         '#tabs > .tabitem[id^=tab_]:not([style*="display: none"])', "#quicksettings #setting_sd_model_checkpoint input", "#tab_settings #settings_submit",
-        "#txt2img_script_container", "#txt2img_seed input[type=number]", "#txt2img_steps input[type=range]", "#footer",
+        "#txt2img_script_container", "#txt2img_seed input[type=number]", "#txt2img_steps input[type=range]", "#footer", "#tabs.tabs.gradio-tabs",
     ):  # fmt: skip
         assert page.locator(selector).count() >= 1, selector
     kinds = page.evaluate(
@@ -39,6 +39,7 @@ def test_extensions_find_a1111s_shape(open_visit: Visit) -> None:
     assert kinds == []
     assert page.evaluate("opts.samples_format") == "png"
     assert page.evaluate("get_uiCurrentTab().textContent.trim()") == "txt2img"
+    assert page.evaluate("[...document.querySelectorAll('#tab_txt2img, #tab_img2img')].map((each) => getComputedStyle(each).display)") == ["block", "none"]
     overflow = page.evaluate("getComputedStyle(document.getElementById('txt2img_prompt')).overflow")
     assert overflow == "visible"
     first = page.evaluate("['#tabs', '#txt2img_extra_tabs', '#mode_img2img'].map((each) => document.querySelector(each).firstChild.className.includes('tab-nav'))")

@@ -155,6 +155,15 @@ def test_an_installer_that_asks_what_is_installed_finds_with_what(tmp_path: Path
     assert expected_packages.wanted_by(tmp_path) == ("setuptools<81",)
 
 
+def test_clip_which_a1111_brings_comes_with_what_it_imports_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks for torch's version with pkg_resources, and does not ask pip for that."""
+    (tmp_path / "a.py").write_text("def score(picture):\n    import clip\n", encoding="utf-8")
+    monkeypatch.setattr(expected_packages.importlib.util, "find_spec", lambda name: None)
+    assert expected_packages.wanted_by(tmp_path) == ("clip-anytorch", "setuptools<81")
+    (tmp_path / "clip").mkdir()     # one of its own
+    assert expected_packages.wanted_by(tmp_path) == ()
+
+
 @pytest.mark.parametrize(("line", "wanted"), [
     ("from torchvision.ops.boxes import batched_nms", True), ("    import torchvision.models", True), ("from torchvision import transforms, models", True),
     ("from segment_anything import SamPredictor", True), ("from torchvision import transforms", False), ("import torchvision", False),

@@ -130,3 +130,21 @@ function currentImg2imgSourceResolution(width, height) {
 function updateImg2imgResizeToTextAfterChangingImage() {
     return [];
 }
+
+// A choice of a list was a text in Gradio 3 and is a name with its value in Gradio 6. Who looks for one in window.gradio_config finds a pair that does as its name would.
+webui.Choice = class extends Array {};
+for (const name of Object.getOwnPropertyNames(String.prototype)) {
+    if (typeof String.prototype[name] === "function" && !["constructor", "at", "concat", "slice"].includes(name)) {
+        Object.defineProperty(webui.Choice.prototype, name, {configurable: true, writable: true, value(...given) { return String(this[0])[name](...given); }});
+    }
+}
+
+onUiLoaded(() => {
+    for (const {props} of webui.boot.hasForeignScripts ? window.gradio_config?.components || [] : []) {
+        for (const choice of Array.isArray(props?.choices) ? props.choices : []) {
+            if (Array.isArray(choice)) {
+                Object.setPrototypeOf(choice, webui.Choice.prototype);
+            }
+        }
+    }
+});

@@ -46,7 +46,9 @@ def on_ui_tabs():
             for name in ("one", "two", "three"):
                 with gr.Tab(name, elem_id=f"hooks_{name}"), gr.Row(visible=False, elem_id=f"hooks_row_{name}") as row:
                     gr.Button(name)
-        gr.Gallery([Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")], elem_id="hooks_gallery")
+        three = gr.Gallery([Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")], elem_id="hooks_gallery")
+        which, answer = gr.Button("Which", elem_id="hooks_which"), gr.Textbox(elem_id="hooks_which_answer")
+        which.click(fn=lambda pictures, number: f"{number} of {len(pictures)}", inputs=[three, three], outputs=[answer], _js="(pictures, again) => [pictures, 2]")
         gr.DataFrame([["Steps", "20"]], headers=["Key", "Value"], interactive=False, elem_id="hooks_table")
         button.click(fn=lambda text, name, on: (gr.Textbox.update(value=f"{text}!{name}{on}"), text, gr.Row.update(visible=True)), inputs=[field, chosen, more], outputs=[field, bridge, row], _js="(...a) => a", show_progress=False)
         picture = gr.Image(Image.new("RGB", (40, 24), "red"), type="pil", elem_id="hooks_picture")
