@@ -10,6 +10,7 @@ from torch import Tensor
 
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.stubs import UNKNOWN
+from modules.compute.memory import free_bytes
 
 cpu = torch.device("cpu")
 
@@ -55,6 +56,13 @@ def has_mps() -> bool:
 
 def has_xpu() -> bool:
     return get_optimal_device_name().startswith("xpu")
+
+
+def get_available_vram() -> int:
+    """Bytes that a network's next step could take: the device's own, or the computer's where it shares them."""
+    from psutil import virtual_memory
+
+    return free_bytes(get_optimal_device()) or virtual_memory().available
 
 
 def torch_gc() -> None:

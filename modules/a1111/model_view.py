@@ -125,6 +125,10 @@ class SdModel:
         return self.components.alphas_cumprod
 
     @property
+    def num_timesteps(self) -> int:
+        return len(self.alphas_cumprod)
+
+    @property
     def parameterization(self) -> str:
         return "v" if self.components.prediction is Prediction.V else "eps"
 
@@ -144,6 +148,11 @@ class SdModel:
         with torch.no_grad():
             return unet(x_noisy.to(kind), timestep=t, encoder_hidden_states=context.to(kind), added_cond_kwargs=added, return_dict=False)[0].to(x_noisy.dtype)
 
+    def q_sample(self, x_start: Tensor, t: Tensor, noise: Tensor | None = None) -> Tensor:
+        """(B, ...) latents with the noise of timesteps (B,)."""
+        kept = self.alphas_cumprod.to(x_start)[t.to(x_start.device)].reshape(-1, *[1] * (x_start.ndim - 1))
+        return kept.sqrt() * x_start + (1 - kept).sqrt() * (torch.randn_like(x_start) if noise is None else noise)
+
     def state_dict(self, *_: Any, **__: Any) -> dict[str, Tensor]:
         """The tensors of the checkpoint's file, under its names, with what was written into the model's parts; what LoRAs do for a picture is not in them."""
         tensors, parts = read_state_dict(str(self._file.path)), current().checkpoints.components
@@ -155,6 +164,10 @@ class SdModel:
 
     def modules(self) -> Iterator[Any]:
         yield from self.model.modules()
+
+    def parameters(self, recurse: bool = True) -> Iterator[Any]:
+        """The denoiser's; asked for the first one's device and number type."""
+        yield from self.model.parameters(recurse)
 
     @property
     def first_stage_model(self) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 
 def install() -> None:
@@ -15,6 +16,7 @@ def install() -> None:
         _take_written_numbers(kind)
     for kind in (gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Slider):
         _take_any_value(kind)
+    _take_any_format()
 
 
 def carried_numbers(blocks: Sequence[Any], values: Sequence[Any]) -> dict[int, float]:
@@ -60,6 +62,20 @@ def _take_any_value(cls: type[gr.Dropdown | gr.Radio | gr.CheckboxGroup | gr.Sli
             return payload if getattr(self, "type", "value") == "value" else None
 
     cls.preprocess = preprocess  # type: ignore[method-assign]
+
+
+def _take_any_format() -> None:
+    """``gr.Gallery(format="pil")``: Gradio 3 knew no such word and passed it over; as a kind of file it lets no picture be shown."""
+    original: Any = gr.Gallery.postprocess
+
+    @functools.wraps(original)
+    def postprocess(self: Any, value: Any) -> Any:
+        kinds = Image.registered_extensions()
+        if str(self.format).upper() not in Image.SAVE:
+            self.format = kinds.get(f".{self.format}".lower(), "webp").lower()
+        return original(self, value)
+
+    gr.Gallery.postprocess = postprocess  # type: ignore[method-assign]
 
 
 def _take_written_numbers(cls: type[gr.Slider | gr.Number]) -> None:

@@ -108,6 +108,18 @@ def test_a_hook_on_the_text_stage_reads_and_changes_what_the_model_is_told(app: 
     assert nonsense.images[0].picture.tobytes() == plain and nonsense.comments
 
 
+def test_the_model_adds_the_noise_of_a_timestep_and_says_how_many_there_are(app: App, plain: bytes) -> None:
+    """FABRIC noises the pictures that were liked; every picture with it enabled failed. StableSR asks for the first weight's number type."""
+    from modules import shared
+
+    model = shared.sd_model
+    assert model.num_timesteps == 1000 and next(model.parameters()).dtype == model.dtype
+    start, noise, steps = torch.ones(2, 4, 8, 8), torch.full((2, 4, 8, 8), 2.0), torch.tensor([0, 999])
+    noised, kept = model.q_sample(start, steps, noise), model.alphas_cumprod[steps].float()
+    assert torch.allclose(noised[:, 0, 0, 0], kept.sqrt() + 2 * (1 - kept).sqrt(), atol=1e-5)
+    assert model.q_sample(start, steps).std() > 0
+
+
 def test_the_tokenizer_tab_knows_the_text_encoder_by_its_class_and_reads_its_words(app: App, plain: bytes) -> None:
     """stable-diffusion-webui-tokenizer refused every model: "Unknown CLIP model"."""
     from modules import shared

@@ -190,6 +190,15 @@ def test_a_number_that_is_written_as_a_text_is_one() -> None:
     assert (slider.preprocess("20"), slider.preprocess("6.5"), number.preprocess("7")) == (20, 6.5, 7)     # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("said", "kind"), [("pil", ".webp"), ("jpg", ".jpeg"), ("png", ".png")])
+def test_a_gallery_shows_pictures_whatever_kind_of_file_it_names(said: str, kind: str) -> None:
+    """Quick Recents names "pil", and showed an error for every picture."""
+    with gr.Blocks():
+        gallery = gr.Gallery(format=said)
+    shown: Any = gallery.postprocess([Image.new("RGB", (4, 4))])
+    assert shown.root[0].image.path.endswith(kind)
+
+
 def test_a_load_with_every_is_repeated_while_the_page_is_open() -> None:
     """Prompt History fills its table so: Gradio 6 knows no ``every=`` there, and what was drawn since the page came never stood in it."""
     with gr.Blocks() as page:
