@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,9 @@ from modules.application.settings_store import OverlaidSettings
 from modules.engine.hooks import NeverCancelled
 from modules.engine.plan import fixed_seed
 from modules.jobs.progress import Progress
+from modules.schema.errors import UnknownName
+
+log = logging.getLogger(__name__)
 
 
 def process_images(p: StableDiffusionProcessing) -> Processed:
@@ -154,7 +158,11 @@ def _checkpoint(work: RunningWork, settings: OverlaidSettings) -> str:
     asked = settings.get(CHECKPOINT_KEY)
     if not asked or asked == OverlaidSettings(work.app.settings.table, work.settings).get(CHECKPOINT_KEY):
         return work.checkpoint
-    return chosen_checkpoint(work.app, asked).name
+    try:
+        return chosen_checkpoint(work.app, asked, strict=True).name
+    except UnknownName as error:                # as in A1111, what scripts and extensions wish for in vain changes nothing
+        log.warning("%s %s is used instead.", error.message, work.checkpoint)
+        return work.checkpoint
 
 
 def _alone(p: StableDiffusionProcessing) -> Processed:

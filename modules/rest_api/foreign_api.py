@@ -1,16 +1,15 @@
 """A1111's ``Api`` object, as extensions make one and call its methods: the same jobs as the routes make, waited for."""
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
 
 from modules.a1111.app_slot import current
-from modules.application.generation import outcome_of, submit
+from modules.application.generation import submit
 from modules.rest_api.direct_calls import endpoint_of
-from modules.rest_api.generation_routes import encoded_pictures, request_of, values_of
+from modules.rest_api.generation_routes import answer_of, request_of, values_of
 from modules.rest_api.models import ImageToImageResponse, TextToImageResponse
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from modules.schema.table import IMG2IMG, TXT2IMG, ParameterTable
@@ -54,9 +53,7 @@ class Api:
 def _drawn(kind: type[Txt2ImgRequest] | type[Img2ImgRequest], table: ParameterTable, body: BaseModel) -> dict[str, Any]:
     app, known = current(), {entry.api_name for entry in table}
     values = {name: value for name, value in values_of(app, table, body).items() if name in known}
-    request = request_of(app, kind, values)
+    request, said = request_of(app, kind, values)
     job = submit(app, request, source="api")
     app.jobs.wait(job)
-    outcome = outcome_of(job)
-    images = encoded_pictures(app, outcome) if request.output.send_images else []
-    return {"images": images, "parameters": values, "info": json.dumps(outcome.info)}
+    return answer_of(app, job, request, values, said)

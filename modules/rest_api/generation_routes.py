@@ -17,6 +17,7 @@ from modules.application.outcome import Outcome
 from modules.application.picture_urls import with_fetched_pictures
 from modules.imaging.base64_codec import encode_image
 from modules.jobs.job import Job
+from modules.rest_api.forgiven_names import with_known_names
 from modules.rest_api.models import ImageToImageResponse, Img2ImgBody, TextToImageResponse, Txt2ImgBody
 from modules.rest_api.routes import Routes
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
@@ -44,12 +45,10 @@ def add_generation_routes(routes: Routes) -> None:
 
 async def _generate(app: App, kind: type[Txt2ImgRequest] | type[Img2ImgRequest], table: ParameterTable, body: BaseModel, user: str) -> dict[str, Any]:
     values = values_of(app, table, body)
-    request = await run_in_threadpool(request_of, app, kind, values)
+    request, said = await run_in_threadpool(request_of, app, kind, values)
     job = await run_in_threadpool(submit, app, request, source="api", user=user)
     await finished(job)
-    outcome = outcome_of(job)
-    images = await run_in_threadpool(encoded_pictures, app, outcome) if request.output.send_images else []
-    return {"images": images, "parameters": values, "info": json.dumps(outcome.info)}
+    return await run_in_threadpool(answer_of, app, job, request, values, said)
 
 
 def user_of(asked: Request) -> str:
@@ -78,16 +77,28 @@ def values_of(app: App, table: ParameterTable, body: BaseModel) -> dict[str, Any
     return values
 
 
-def request_of(app: App, kind: type[Txt2ImgRequest] | type[Img2ImgRequest], values: Mapping[str, Any]) -> Txt2ImgRequest | Img2ImgRequest:
-    """The request, its pictures fetched. A setting overridden with null that cannot be null stays as it is, for null is "as usual" everywhere.
+def request_of(app: App, kind: type[Txt2ImgRequest] | type[Img2ImgRequest], values: Mapping[str, Any]) -> tuple[Txt2ImgRequest | Img2ImgRequest, tuple[str, ...]]:
+    """The request, its pictures fetched, and a sentence for each name in it that is not here (``forgiven_names``). Blocks. Raises WebuiError.
 
-    Blocks. Raises WebuiError.
+    A setting overridden with null that cannot be null stays as it is, for null is "as usual" everywhere; so is an empty text for the checkpoint.
     """
-    values, known = with_fetched_pictures(values, app.settings), app.settings.table.by_key
+    (values, said), known = with_known_names(app, with_fetched_pictures(values, app.settings)), app.settings.table.by_key
     overrides = values.get("override_settings") or {}
-    as_usual = {key for key, value in overrides.items() if value is None and key in known and (known[key].default is not None or key == CHECKPOINT_KEY)}
+    as_usual = {key for key, value in overrides.items() if value is None and key in known and known[key].default is not None}
+    if not str(overrides.get(CHECKPOINT_KEY) or "").strip():
+        as_usual.add(CHECKPOINT_KEY)
     kept = {key: value for key, value in overrides.items() if key not in as_usual}
-    return kind.from_flat({**values, "override_settings": kept})
+    return kind.from_flat({**values, "override_settings": kept}), said
+
+
+def answer_of(app: App, job: Job, request: Txt2ImgRequest | Img2ImgRequest, values: Mapping[str, Any], said: tuple[str, ...]) -> dict[str, Any]:
+    """What A1111 answers for a job that is over. Blocks. Raises what made it fail."""
+    outcome = outcome_of(job)
+    info = outcome.info
+    if said:
+        info = {**info, "comments": "\n".join((*said, *outcome.comments))}
+    images = encoded_pictures(app, outcome) if request.output.send_images else []
+    return {"images": images, "parameters": values, "info": json.dumps(info)}
 
 
 def encoded_pictures(app: App, outcome: Outcome) -> list[str]:

@@ -8,9 +8,12 @@ import pytest
 
 from modules.a1111.option_info import OptionHTML, OptionInfo, options_section
 from modules.a1111.options import opts
+from modules.a1111.process_images import process_images
+from modules.a1111.processing import StableDiffusionProcessingTxt2Img
 from modules.application.app import App
 from modules.schema.errors import InvalidValue
 from modules.schema.widgets import CheckboxGroup, Dropdown, Hidden, Slider, TextArea
+from tests.conftest import FakeEngine
 
 
 def component(name: str) -> type:
@@ -28,6 +31,15 @@ def test_the_checkpoint_is_the_one_in_use_where_none_was_chosen(a1111: App) -> N
     """A1111 stores the name of each that it loads; Prompt History showed "model: None"."""
     assert a1111.settings.get("sd_model_checkpoint") is None
     assert opts.sd_model_checkpoint == opts.data["sd_model_checkpoint"] == a1111.catalogue.checkpoints()[0].title
+
+
+def test_a_checkpoint_that_a_script_wishes_for_in_vain_leaves_the_one_in_use(a1111: App, fake_engine: FakeEngine) -> None:
+    there = a1111.catalogue.checkpoints()[0].path
+    there.with_name("second.safetensors").write_bytes(there.read_bytes())
+    a1111.catalogue.refresh()
+    a1111.settings.set("sd_model_checkpoint", "second.safetensors")
+    wishing = StableDiffusionProcessingTxt2Img(prompt="a cat", steps=1, width=64, height=64, override_settings={"sd_model_checkpoint": "v1-5-pruned.ckpt [e1441589a6]"})
+    assert "Model: second" in process_images(wishing).infotexts[0]
 
 
 def test_an_added_setting_has_its_default_is_stored_and_kept(a1111: App) -> None:

@@ -30,8 +30,8 @@ def post(server: RunningServer, path: str = "/sdapi/v1/txt2img", **values: Any) 
 
 
 BAD: list[tuple[dict[str, Any], int, str]] = [
-    ({"sampler_name": "Nope"}, 404, "There is no sampler called 'Nope'"), ({"sampler_index": "Nope"}, 404, "Nope"),
-    ({"scheduler": "Karass"}, 404, "Karras"), ({"override_settings": {"sd_model_checkpoint": "nope"}}, 404, "checkpoint"),
+    ({"enable_hr": True, "hr_sampler_name": "Nope"}, 404, "There is no sampler called 'Nope'"),
+    ({"enable_hr": True, "hr_checkpoint_name": "other"}, 404, "checkpoint called 'other'"),
     ({"override_settings": {"nope": 1}}, 404, "nope"), ({"override_settings": {"jpeg_quality": "x"}}, 422, "jpeg_quality"),
     ({"override_settings": {"outdir_txt2img_samples": "/etc"}}, 422, "overridden"), ({"width": 7}, 422, "width"), ({"height": 0}, 422, "height"),
     ({"width": -64}, 422, "width"), ({"width": 100_000, "height": 100_000}, 422, "width"), ({"steps": 0}, 422, "steps"), ({"steps": 10**9}, 422, "steps"),

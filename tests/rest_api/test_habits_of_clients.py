@@ -223,6 +223,37 @@ def test_a_whole_number_stays_one_for_clients_that_read_it_as_one(fake_server: R
 
 
 def test_the_api_says_how_long_it_took(kept_server: RunningServer) -> None:
-    for answer in (kept_server.client.get("/sdapi/v1/memory"), post(kept_server, sampler_name="Nope")):
+    for answer in (kept_server.client.get("/sdapi/v1/memory"), post(kept_server, width=7)):
         assert 0 <= float(answer.headers["x-process-time"]) < 60
     assert "x-process-time" not in kept_server.client.get("/internal/ping").headers
+
+
+@pytest.mark.parametrize(("values", "drawn"), [
+    ({"sampler_name": "Nope"}, "Sampler: DPM++ 2M,"), ({"sampler_index": "Nope Karras"}, "Sampler: DPM++ 2M,"),
+    ({"scheduler": "Turbo"}, "Sampler: Euler, Schedule type: Automatic"), ({"enable_hr": True, "hr_scheduler": "beta57"}, "Sampler: Euler, Schedule type: Automatic"),
+    ({"override_settings": {"sd_model_checkpoint": "v1-5-pruned.ckpt [e1441589a6]"}}, "Sampler: Euler,"),
+])  # fmt: skip
+def test_names_of_another_machine_draw_with_what_there_is(
+    kept_server: RunningServer, caplog: pytest.LogCaptureFixture, values: dict[str, Any], drawn: str,
+) -> None:
+    """As in A1111's own answers (error-and-edge-responses.json): programs send the same names to every server, and nobody sits before them."""
+    with caplog.at_level("WARNING"):
+        answer = post(kept_server, **values)
+    sentence = json.loads(answer.json()["info"])["comments"]
+    assert sentence.startswith("There is no ") and sentence.endswith(" was used instead.") and sentence in caplog.text
+    assert answer.status_code == 200 and answer.json()["images"] and drawn in json.loads(answer.json()["info"])["infotexts"][0]
+    assert all(answer.json()["parameters"][name] == value for name, value in values.items())
+
+
+def test_a_checkpoint_of_another_machine_leaves_the_chosen_one(fake_server: RunningServer) -> None:
+    app, chosen = fake_server.app, "second.safetensors"
+    there = app.catalogue.checkpoints()[0].path
+    there.with_name(chosen).write_bytes(there.read_bytes())
+    app.catalogue.refresh()
+    app.settings.set("sd_model_checkpoint", chosen)
+    for name in ("nope.ckpt", "", " "):
+        for restored in (True, False):
+            answer = post(fake_server, override_settings={"sd_model_checkpoint": name}, override_settings_restore_afterwards=restored)
+            assert "Model: second" in json.loads(answer.json()["info"])["infotexts"][0]
+            assert app.settings.get("sd_model_checkpoint") == chosen
+    assert fake_server.client.post("/sdapi/v1/options", json={"sd_model_checkpoint": "nope.ckpt"}).status_code == 404      # A1111 refuses it there too
