@@ -61,6 +61,8 @@ def change_options(app: App, values: dict[str, Any]) -> None:
     """Check every value, then store and save them. Raises WebuiError, before anything changes, and StorageError after."""
     checked: dict[str, Any] = {}
     for key, value in values.items():
+        if value is None and key not in app.settings.table.by_key:
+            continue                    # clients in C# and Java send every field that they know, another program's settings too
         setting = app.settings.table.find(key)
         checked[key] = setting.checked(value) if value != HIDDEN else app.settings.get(key)
         if checked[key] == app.settings.get(key):

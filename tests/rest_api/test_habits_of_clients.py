@@ -72,7 +72,10 @@ def test_empty_texts_and_nulls_mean_as_usual(fake_server: RunningServer, fake_en
     fake_engine.requests.clear()
     answer = post(fake_server, override_settings={"sd_model_checkpoint": None, "sd_vae": None, "CLIP_stop_at_last_layers": None, "upscaler_for_img2img": None, "eta_noise_seed_delta": 9})
     assert answer.status_code == 200 and fake_engine.requests[0].options.clip_skip == 1
-    assert post(fake_server, override_settings={"no_such_setting": None}).status_code == 404
+    assert post(fake_server, override_settings={"no_such_setting": None}).status_code == 200
+    before = fake_server.client.get("/sdapi/v1/options").json()
+    assert fake_server.client.post("/sdapi/v1/options", json={"no_such_setting": None, "eta_noise_seed_delta": 9}).status_code == 200
+    assert fake_server.client.get("/sdapi/v1/options").json() == before | {"eta_noise_seed_delta": 9}
     for number in (0, -1):
         usual = post(fake_server, override_settings={"CLIP_stop_at_last_layers": number})
         assert usual.status_code == 200 and "Clip skip" not in json.loads(usual.json()["info"])["infotexts"][0]
