@@ -238,7 +238,7 @@ def test_buttons_of_an_extension_s_own_tab_swap_sides_and_forget_the_seed(shown:
 
 def test_generate_works_whatever_an_extension_makes_of_submit(shown: Visit) -> None:
     """One that is async made Generate do nothing, and so did one that failed, without a word."""
-    for theirs in ("async (...values) => original(...values)", "async () => null.hash", "(...values) => { original(...values); }"):
+    for theirs in ("async (...values) => original(...values)", "async () => null.hash", "(...values) => values", "(...values) => { original(...values); }"):
         shown.page.evaluate(f"() => {{ const original = webui.replaced.submit; submit = {theirs}; }}")
         shown.generate(f"a red circle {theirs}", steps=1, width=64, height=64)
         shown.wait_idle()

@@ -18,7 +18,7 @@ from modules.imaging.metadata import png_bytes
 from tests.browser.conftest import FakePage, Visit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Route
 
 TEXT = "a pasted cat\nNegative prompt: dog\nSteps: 9, Sampler: Euler a, Schedule type: Karras, CFG scale: 4.5, Seed: 31, Size: 96x128, Clip skip: 2"
 
@@ -44,6 +44,20 @@ def test_extensions_find_a1111s_shape(open_visit: Visit) -> None:
     assert overflow == "visible"
     first = page.evaluate("['#tabs', '#txt2img_extra_tabs', '#mode_img2img'].map((each) => document.querySelector(each).firstChild.className.includes('tab-nav'))")
     assert first == [True, True, True]      # no comment of Gradio 6 stands before the row of buttons
+
+
+def test_an_extension_s_own_copy_of_gradioapp_gives_the_document_and_the_page_works(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
+    page = visit(fake_page.url).page
+    theirs = "\nfunction gradioApp() { return document.querySelector('gradio-app')?.shadowRoot || document; }"
+
+    def with_theirs(route: Route) -> None:
+        found = route.fetch()
+        route.fulfill(response=found, body=found.text() + theirs)
+
+    page.route("**/page.js*", with_theirs)
+    page.reload()
+    page.wait_for_selector("html.webui-ready", state="attached")
+    assert page.evaluate("[gradioApp() === document, document.getElementById('tabs').id]") == [True, "tabs"]
 
 
 def test_a_page_at_rest_draws_nothing(open_visit: Visit) -> None:

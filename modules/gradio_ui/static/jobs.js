@@ -323,7 +323,12 @@ webui.interruptAnswered = function(words) {
 // fails Generate works all the same: with what ours gave it, or ours is called now.
 webui.callReplaced = function(name, values, count) {
     const ours = webui.replaced[name], theirs = window[name];
-    const first = (given) => Array.prototype.slice.call(given, 0, count);
+    const first = function(given) {
+        if (!given[0]) {
+            throw new Error("it named no job");
+        }
+        return Array.prototype.slice.call(given, 0, count);
+    };
     const goOn = (error) => {
         if (theirs === ours) {
             throw error;

@@ -18,7 +18,7 @@ var optionsAvailableCallbacks = [];
 // Asked for at every turn, by everybody: looking for the element anew each time took seconds on a page with many extensions.
 webui.gradioRoot = null;
 
-function gradioApp() {
+webui.root = function() {
     if (webui.gradioRoot && (webui.gradioRoot === document || webui.gradioRoot.isConnected)) {
         return webui.gradioRoot;
     }
@@ -30,6 +30,11 @@ function gradioApp() {
     webui.gradioRoot = element || webui.ready ? root : null;
     webui.ready || element && webui.hideParts(root);
     return root;
+};
+
+// Extensions made for an older page bring a function of this name along, which gives the document: what is ours asks for the root itself.
+function gradioApp() {
+    return webui.root();
 }
 
 // Extensions that look for a part again and again begin as soon as it is there: A1111's page came at once, with all other parts that they need then.
@@ -42,7 +47,7 @@ webui.hideParts = function(root) {
 };
 
 webui.showParts = function() {
-    const root = gradioApp();
+    const root = webui.root();
     delete root.querySelector;
     delete root.querySelectorAll;
     root.getElementById = (id) => document.getElementById(id);
