@@ -134,6 +134,22 @@ def convolve_plainly(layer: nn.Conv2d, source: Source, scratch: Scratch) -> Tens
     return out
 
 
+def halve(layer: nn.Conv2d, map: Tensor, scratch: Scratch) -> Tensor:
+    """(1, O, h / 2, w / 2), channels last: ``map`` through a 3x3 convolution of every second cell, with zeros below and to the right of it."""
+    height, width, channels = map.shape
+    out = torch.empty((1, layer.out_channels, height // 2, width // 2), memory_format=torch.channels_last)
+    rows = max(1, _BAND_VALUES // (2 * width * channels))
+    for top in range(0, height // 2, rows):
+        count = min(rows, height // 2 - top)
+        seen = scratch.take("band", 2 * count + 1, width + 1, channels)
+        there = min(2 * count + 1, height - 2 * top)
+        seen[:there, :width] = map[2 * top : 2 * top + there]
+        seen[there:].zero_()
+        seen[:, width:].zero_()
+        out[:, :, top : top + count] = nn.functional.conv2d(seen.permute(2, 0, 1)[None], layer.weight, layer.bias, stride=2)
+    return out
+
+
 def _padded(source: Source, top: int, count: int, across: int, scratch: Scratch) -> Tensor:
     """``count`` rows from ``top`` on with what lies around them, zeros outside of the map; as many as whole tiles need."""
     height, width, channels = source.shape

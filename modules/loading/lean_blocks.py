@@ -18,7 +18,7 @@ from modules.compute.hooked import is_free
 from modules.compute.memory import give_freed_blocks_back
 from modules.compute.processor_layers import Linear, linear_is_of_torch
 from modules.compute.products import team
-from modules.loading.lean_decoder import LEAN_DECODER
+from modules.loading.lean_vae import LEAN_VAE
 
 _INNER_VALUES = 1 << 20                             # 4 MB in float32
 _FEWEST_VALUES_TO_TIDY = 1 << 19                    # 2 MB; where maps are smaller, it would take longer than the work
@@ -156,7 +156,7 @@ _LEAN: dict[type[nn.Module], type[nn.Module]] = {
     attention_processor.Attention: Attention,
     downsampling.Downsample2D: Downsample2D,
     upsampling.Upsample2D: Upsample2D,
-    **LEAN_DECODER,
+    **LEAN_VAE,
 }
 
 

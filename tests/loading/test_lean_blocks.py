@@ -13,7 +13,7 @@ from torch import Tensor
 from modules.compute import processor_layers
 from modules.compute.hooked import Watcher
 from modules.compute.processor_layers import suit_processor
-from modules.loading import lean_decoder
+from modules.loading import lean_vae
 from modules.loading.lean_blocks import make_lean
 
 
@@ -116,11 +116,11 @@ def test_a_lean_vae_gives_the_same_to_the_last_bit() -> None:
 
 
 @pytest.fixture
-def decoders(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+def vaes(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     """diffusers' own VAE, and ours over the same weights: bands of few rows, taken for any picture."""
-    monkeypatch.setattr("modules.loading.lean_decoder._FEWEST_VALUES", 0)
+    monkeypatch.setattr("modules.loading.lean_vae._FEWEST_VALUES", 0)
     monkeypatch.setattr("modules.compute.bands._BAND_VALUES", 10_000)
-    monkeypatch.setattr("modules.loading.lean_decoder._ROWS_AT_ONCE", 100)
+    monkeypatch.setattr("modules.loading.lean_vae._ROWS_AT_ONCE", 100)
     torch.manual_seed(5)
     how: dict[str, Any] = {"norm_num_groups": 8, "down_block_types": ["DownEncoderBlock2D"] * 3, "up_block_types": ["UpDecoderBlock2D"] * 3, "block_out_channels": (16, 32, 48)}
     plain, ours = AutoencoderKL(**how).eval().requires_grad_(False), AutoencoderKL(**how).eval().requires_grad_(False)
@@ -133,35 +133,55 @@ def decoders(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     return plain, ours
 
 
+def worked(vae: Any, way: str, size: tuple[int, int] = (8, 8)) -> Tensor:
+    """What ``vae`` makes of a latent, or of a picture of that many cells and some pixels more."""
+    generator = torch.Generator().manual_seed(2)
+    if way == "decoder":
+        given = torch.randn(1, 4, *size, generator=generator) * 3
+        found = vae.decode(before := given.clone(), return_dict=False)[0]
+    else:
+        given = torch.randn(1, 3, 4 * size[0] + 3, 4 * size[1] + 1, generator=generator)
+        found = vae.encode(before := given.clone(), return_dict=False)[0].parameters
+    assert torch.equal(given, before)
+    return found
+
+
+WAYS = pytest.mark.parametrize("way", ["decoder", "encoder"])
+
+
 @pytest.mark.usefixtures("products_of")
+@WAYS
 @pytest.mark.parametrize("size", [(9, 13), (16, 8), (1, 30)], ids=str)
 @torch.no_grad()
-def test_a_picture_that_is_decoded_in_bands_is_the_same(decoders: tuple[Any, Any], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    latent = torch.randn(1, 4, *size) * 3
-    given, bands = latent.clone(), []
-    monkeypatch.setattr("modules.loading.lean_decoder._block", lambda *arguments, block=lean_decoder._block: bands.append(arguments) or block(*arguments))
-    wanted, found = (each.decode(latent, return_dict=False)[0] for each in decoders)
-    assert len(bands) == 6 and torch.equal(latent, given)
+def test_a_picture_that_goes_through_a_vae_in_bands_is_the_same(vaes: tuple[Any, Any], way: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    bands: list[object] = []
+    for own in (lean_vae._block, lean_vae.halve):
+        monkeypatch.setattr(lean_vae, own.__name__, lambda *arguments, own=own: bands.append(arguments) or own(*arguments))
+    wanted, found = (worked(each, way, size) for each in vaes)
+    assert len(bands) == (6 if way == "decoder" else 3 + 2)
     assert (found - wanted).abs().max() < 2e-5 * wanted.abs().max()
 
 
+@WAYS
 @torch.no_grad()
-def test_hooks_and_exchanged_parts_act_in_a_decoder_that_works_in_bands(decoders: tuple[Any, Any]) -> None:
-    ours, latent = decoders[1], torch.randn(1, 4, 8, 8)
-    before = ours.decode(latent, return_dict=False)[0]
-    up = ours.decoder.up_blocks[0]
-    for part in (up, up.resnets[0], up.resnets[1].norm2, up.upsamplers[0].conv, ours.decoder.conv_out):
+def test_hooks_and_exchanged_parts_act_in_a_vae_that_works_in_bands(vaes: tuple[Any, Any], way: str) -> None:
+    ours = vaes[1]
+    before, half = worked(ours, way), getattr(ours, way)
+    block = half.up_blocks[0] if way == "decoder" else half.down_blocks[0]
+    size = block.upsamplers[0].conv if way == "decoder" else block.downsamplers[0].conv
+    for part in (block, block.resnets[0], block.resnets[-1].norm2, size, half.conv_out):
         handle = part.register_forward_hook(lambda module, arguments, output: output * 0.5)
-        assert not torch.equal(ours.decode(latent, return_dict=False)[0], before), type(part).__name__
+        assert not torch.equal(worked(ours, way), before), type(part).__name__
         handle.remove()
-    up.resnets[0].forward = lambda hidden, temb: torch.zeros_like(hidden)
-    assert not torch.equal(ours.decode(latent, return_dict=False)[0], before)
-    del up.resnets[0].forward
-    assert torch.equal(ours.decode(latent, return_dict=False)[0], before)
+    block.resnets[0].forward = lambda hidden, temb: torch.zeros_like(hidden)
+    assert not torch.equal(worked(ours, way), before)
+    del block.resnets[0].forward
+    assert torch.equal(worked(ours, way), before)
 
 
+@WAYS
 @torch.no_grad()
-def test_an_interrupt_reaches_a_decoder_that_works_in_bands(decoders: tuple[Any, Any]) -> None:
+def test_an_interrupt_reaches_a_vae_that_works_in_bands(vaes: tuple[Any, Any], way: str) -> None:
     class Stops(Watcher):
         count = 0
 
@@ -169,9 +189,10 @@ def test_an_interrupt_reaches_a_decoder_that_works_in_bands(decoders: tuple[Any,
             self.count += 1
 
     stops = Stops()
-    leaves = [each for each in decoders[1].decoder.up_blocks.modules() if next(each.children(), None) is None]
+    blocks = vaes[1].decoder.up_blocks if way == "decoder" else vaes[1].encoder.down_blocks
+    leaves = [each for each in blocks.modules() if next(each.children(), None) is None]
     handles = [each.register_forward_pre_hook(stops) for each in leaves]
-    decoders[1].decode(torch.randn(1, 4, 8, 8), return_dict=False)
+    worked(vaes[1], way)
     for each in handles:
         each.remove()
     assert stops.count >= len(leaves)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from modules.compute import processor_layers
 from modules.compute.policy import ComputePolicy
-from modules.loading import lean_decoder, unread
+from modules.loading import lean_vae, unread
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
 from modules.loading.quick_vae import SubstituteVae
@@ -176,15 +176,15 @@ def test_changed_weights_are_not_lost(change: Callable[[Any], None], load: Calla
 
 def in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any picture is decoded as a large one is."""
-    monkeypatch.setattr(lean_decoder, "_FEWEST_VALUES", 0)
-    monkeypatch.setattr(lean_decoder, "_FEWEST_VALUES_OF_LARGE", 0)
+    monkeypatch.setattr(lean_vae, "_FEWEST_VALUES", 0)
+    monkeypatch.setattr(lean_vae, "_FEWEST_VALUES_OF_LARGE", 0)
 
 
 def test_the_first_blocks_weights_are_gone_before_the_last_maps_are_made(load: Callable[[], Components], usual: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     in_bands(monkeypatch)
     found, wanted = load(), decoded(usual)
     gone: list[set[str]] = []
-    monkeypatch.setattr(lean_decoder, "convolve_plainly", lambda *arguments, own=lean_decoder.convolve_plainly: (gone.append(away(found.vae)), own(*arguments))[1])
+    monkeypatch.setattr(lean_vae, "convolve_plainly", lambda *arguments, own=lean_vae.convolve_plainly: (gone.append(away(found.vae)), own(*arguments))[1])
     for _ in range(2):                                  # of one batch
         assert torch.equal(decoded(found.vae), wanted)
     expected = {name for name in everything(found.vae) if name.startswith(EARLY)}
@@ -194,7 +194,7 @@ def test_the_first_blocks_weights_are_gone_before_the_last_maps_are_made(load: C
 
 
 def test_a_smaller_picture_does_without(load: Callable[[], Components], usual: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lean_decoder, "_FEWEST_VALUES", 0)
+    monkeypatch.setattr(lean_vae, "_FEWEST_VALUES", 0)
     found = load()
     assert torch.equal(decoded(found.vae), decoded(usual)) and not away(found.vae)
 
@@ -218,7 +218,7 @@ def test_who_asks_from_another_thread_while_it_decodes_keeps_it(load: Callable[[
         other.start()
         other.join(10)
 
-    monkeypatch.setattr(lean_decoder, "convolve_plainly", lambda *arguments, own=lean_decoder.convolve_plainly: (ask(), own(*arguments))[1])
+    monkeypatch.setattr(lean_vae, "convolve_plainly", lambda *arguments, own=lean_vae.convolve_plainly: (ask(), own(*arguments))[1])
     assert torch.equal(decoded(found.vae), decoded(usual)) and held
     found.put_vae_back()
     assert not away(found.vae)

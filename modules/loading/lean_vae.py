@@ -1,4 +1,4 @@
-"""diffusers' VAE decoder for large pictures on the processor: band by band, in the memory of its own results, so that it takes half as much.
+"""diffusers' VAE for large pictures on the processor: band by band, in the memory of its own results, so that it takes half as much.
 
 Where somebody hooked or exchanged one of its parts, it works as diffusers has it.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from diffusers.models import resnet, upsampling
+from diffusers.models import downsampling, resnet, upsampling
 from diffusers.models.autoencoders import vae
-from diffusers.models.unets.unet_2d_blocks import UpDecoderBlock2D
+from diffusers.models.unets.unet_2d_blocks import DownEncoderBlock2D, UpDecoderBlock2D
 from torch import Tensor, nn
 
-from modules.compute.bands import Doubled, convolve, convolve_plainly, normed
+from modules.compute.bands import Doubled, convolve, convolve_plainly, halve, normed
 from modules.compute.convolution import Scratch, thread_scratch
 from modules.compute.hooked import is_free, watch
 from modules.compute.memory import give_freed_blocks_back
@@ -57,15 +57,38 @@ class Decoder(vae.Decoder):
         return sample.shape[-2] * sample.shape[-1] * _CELL**2 * self.conv_out.in_channels
 
     def _suits(self, sample: Tensor) -> bool:
-        if len(sample) != 1 or self._values(sample) < _FEWEST_VALUES or sample.dtype is not torch.float32 or sample.device.type != "cpu":
-            return False
-        return all(is_free(part) and _is_plain(part) for part in self.modules() if part is not self)
+        return _suits(self, sample, self._values(sample))
+
+
+class Encoder(vae.Encoder):
+    """Pixels (B, 3, 8 h, 8 w) to (B, 2 C, h, w): what a VAE's distribution is made of."""
+
+    def forward(self, sample: Tensor) -> Tensor:
+        values = sample.shape[-2] * sample.shape[-1] * self.conv_in.out_channels
+        if torch.is_grad_enabled() or not _suits(self, sample, values):
+            return super().forward(sample)
+        scratch = thread_scratch()
+        _free(scratch)                              # of what was calculated before
+        hidden = self.conv_in(sample)
+        del sample
+        for block in self.down_blocks:
+            for part in (*block.resnets, *(block.downsamplers or ())):     # type: ignore[misc, union-attr]
+                hidden = _through(part, hidden, scratch)
+            _free(scratch)
+        return self.conv_out(self.conv_act(self.conv_norm_out(self.mid_block(hidden))))
+
+
+def _suits(model: nn.Module, sample: Tensor, values: int) -> bool:
+    """Whether ``model``, with nothing exchanged in it, makes maps of ``values`` from one picture in float32 on the processor, and these are large."""
+    if len(sample) != 1 or values < _FEWEST_VALUES or sample.dtype is not torch.float32 or sample.device.type != "cpu":
+        return False
+    return all(is_free(part) and _is_plain(part) for part in model.modules() if part is not model)
 
 
 def _is_plain(part: nn.Module) -> bool:
-    """Nothing in a decoder that is computed in another way than here."""
-    if isinstance(part, UpDecoderBlock2D):
-        return type(part) is UpDecoderBlock2D
+    """Nothing in a VAE that is computed in another way than here."""
+    if isinstance(part, UpDecoderBlock2D | DownEncoderBlock2D):
+        return type(part) in (UpDecoderBlock2D, DownEncoderBlock2D)
     if isinstance(part, resnet.ResnetBlock2D):
         usual = part.time_embedding_norm in ("default", "group") and isinstance(part.nonlinearity, nn.SiLU) and part.time_emb_proj is None
         has_own = part.upsample is None and part.downsample is None and part.output_scale_factor == 1 and not part.training
@@ -73,6 +96,8 @@ def _is_plain(part: nn.Module) -> bool:
         return usual and has_own and (shortcut is None or (isinstance(shortcut, nn.Conv2d) and shortcut.kernel_size == (1, 1) and shortcut.stride == (1, 1)))
     if isinstance(part, upsampling.Upsample2D):
         return part.use_conv and not part.use_conv_transpose and part.norm is None and part.interpolate and part.name == "conv"
+    if isinstance(part, downsampling.Downsample2D):
+        return part.use_conv and part.norm is None and part.padding == 0 and isinstance(part.conv, nn.Conv2d) and (part.conv.kernel_size, part.conv.stride) == ((3, 3), (2, 2))
     if isinstance(part, nn.Conv2d):
         return part.padding_mode == "zeros" and part.weight.dtype is torch.float32 and part.weight.device.type == "cpu"
     return not isinstance(part, nn.GroupNorm) or part.affine
@@ -85,7 +110,12 @@ def _free(scratch: Scratch) -> None:
 
 
 def _through(part: Any, hidden: Tensor, scratch: Scratch) -> Tensor:
-    """``hidden`` (1, C, h, w) through a block or an upsampling; its memory is used for the result."""
+    """``hidden`` (1, C, h, w) through a block or a change of size; its memory is used for the result."""
+    if isinstance(part, downsampling.Downsample2D):
+        for each in part.modules():
+            watch(each)
+        _free(scratch)
+        return halve(part.conv, _map(hidden), scratch) if hidden.numel() >= _FEWEST_VALUES else part(hidden)  # type: ignore[arg-type]
     is_upsampling = isinstance(part, upsampling.Upsample2D)
     convolutions: tuple[Any, ...] = (part.conv,) if is_upsampling else (part.conv1, part.conv2)
     if hidden.numel() < _FEWEST_VALUES or not all(isinstance(each, SquareConv2d) for each in convolutions):
@@ -126,4 +156,4 @@ def _map(hidden: Tensor) -> Tensor:
     return hidden.permute(0, 2, 3, 1)[0]
 
 
-LEAN_DECODER: dict[type[nn.Module], type[nn.Module]] = {vae.Decoder: Decoder}
+LEAN_VAE: dict[type[nn.Module], type[nn.Module]] = {vae.Decoder: Decoder, vae.Encoder: Encoder}
