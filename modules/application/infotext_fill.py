@@ -1,18 +1,16 @@
 """A request that names only its infotext: the values it leaves out are taken from there, as A1111's API does."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from modules.application.settings_store import SettingsStore
-from modules.engine.sampler_registry import find_sampler, find_schedule, split_sampler_and_schedule
-from modules.schema.errors import UnknownName
+from modules.engine.sampler_registry import split_sampler_and_schedule
 from modules.schema.infotext_read import read_infotext
 from modules.schema.infotext_values import request_values, setting_values
 from modules.schema.table import ParameterTable
 
 CHECKPOINT = "sd_model_checkpoint"
-_FOUND = {"Sampler": find_sampler, "Schedule type": find_schedule}
 
 
 def fill_from_infotext(settings: SettingsStore, parameters: ParameterTable, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,17 +30,8 @@ def fill_from_infotext(settings: SettingsStore, parameters: ParameterTable, give
 
 
 def _with_sampler_split(texts: dict[str, str]) -> dict[str, str]:
-    """Old infotexts name the schedule in the sampler: "DPM++ 2M Karras". What is known to other programs alone is passed over."""
+    """Old infotexts name the schedule in the sampler: "DPM++ 2M Karras"."""
     if "Sampler" not in texts:
         return texts
     sampler, schedule = split_sampler_and_schedule(texts["Sampler"], texts.get("Schedule type", "Automatic"))
-    split = texts | {"Sampler": sampler, "Schedule type": schedule}
-    return {key: text for key, text in split.items() if key not in _FOUND or _is_known(_FOUND[key], text)}
-
-
-def _is_known(find: Callable[[str], object], name: str) -> bool:
-    try:
-        find(name)
-    except UnknownName:
-        return False
-    return True
+    return texts | {"Sampler": sampler, "Schedule type": schedule}

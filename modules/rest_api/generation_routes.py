@@ -80,12 +80,12 @@ def values_of(app: App, table: ParameterTable, body: BaseModel) -> dict[str, Any
 def request_of(app: App, kind: type[Txt2ImgRequest] | type[Img2ImgRequest], values: Mapping[str, Any]) -> tuple[Txt2ImgRequest | Img2ImgRequest, tuple[str, ...]]:
     """The request, its pictures fetched, and a sentence for each name in it that is not here (``forgiven_names``). Blocks. Raises WebuiError.
 
-    A setting overridden with null that cannot be null stays as it is, for null is "as usual" everywhere; so is an empty text for the checkpoint, and null
-    for another program's setting.
+    A setting overridden with null that cannot be null stays as it is, for null is "as usual" everywhere; so is an empty text for the checkpoint, and what
+    is no setting (``SettingsTable.is_none``).
     """
-    (values, said), known = with_known_names(app, with_fetched_pictures(values, app.settings)), app.settings.table.by_key
+    (values, said), table = with_known_names(app, with_fetched_pictures(values, app.settings)), app.settings.table
     overrides = values.get("override_settings") or {}
-    as_usual = {key for key, value in overrides.items() if value is None and (key not in known or known[key].default is not None)}
+    as_usual = {key for key, value in overrides.items() if table.is_none(key, value) or (value is None and table.find(key).default is not None)}
     if not str(overrides.get(CHECKPOINT_KEY) or "").strip():
         as_usual.add(CHECKPOINT_KEY)
     kept = {key: value for key, value in overrides.items() if key not in as_usual}

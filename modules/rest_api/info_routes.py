@@ -13,7 +13,7 @@ from modules.imaging.base64_codec import decode_bytes, encode_image, open_image
 from modules.imaging.metadata import read_infotext_from
 from modules.rest_api.models import MemoryResponse, PNGInfoRequest, PNGInfoResponse
 from modules.rest_api.routes import Access, Routes
-from modules.schema.infotext_read import read_infotext
+from modules.schema.infotext_read import answered_infotext
 
 
 def add_info_routes(routes: Routes) -> None:
@@ -24,7 +24,7 @@ def add_info_routes(routes: Routes) -> None:
         data = decode_bytes(fetched_picture(body.image, routes.app.settings))
         open_image(data)                # refuses what is no picture, or too large
         infotext, items = read_infotext_from(data)
-        parameters = read_infotext(infotext or "", old_behaviour=routes.app.settings.get("auto_backcompat"))
+        parameters = answered_infotext(infotext or "", old_behaviour=routes.app.settings.get("auto_backcompat"))
         if is_occupied():
             callbacks.infotext_pasted_callback(infotext or "", parameters)  # extensions may add what they read in it
         return {"info": infotext or "", "items": items, "parameters": parameters}

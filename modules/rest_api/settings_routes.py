@@ -61,8 +61,8 @@ def change_options(app: App, values: dict[str, Any]) -> None:
     """Check every value, then store and save them. Raises WebuiError, before anything changes, and StorageError after."""
     checked: dict[str, Any] = {}
     for key, value in values.items():
-        if value is None and key not in app.settings.table.by_key:
-            continue                    # clients in C# and Java send every field that they know, another program's settings too
+        if app.settings.table.is_none(key, value):
+            continue                    # clients in C# and Java send every field that they know, others all that a server of A1111's told them
         setting = app.settings.table.find(key)
         checked[key] = setting.checked(value) if value != HIDDEN else app.settings.get(key)
         if checked[key] == app.settings.get(key):

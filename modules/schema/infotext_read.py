@@ -38,6 +38,13 @@ def read_infotext(text: str, *, old_behaviour: bool = True) -> dict[str, str]:
     return named
 
 
+def answered_infotext(text: str, *, old_behaviour: bool = True) -> dict[str, str | int | bool]:
+    """``read_infotext`` as A1111's API and its extensions get it: what ``text`` leaves unsaid as numbers and truth values ("0" and "False" count as true), but for the clip skip."""
+    said = canonical(parse_infotext(text)).keys() | {"Clip skip"}
+    named = read_infotext(text, old_behaviour=old_behaviour)
+    return {key: value if key in said else _as_json(value) for key, value in named.items()}
+
+
 def parse_infotext(text: str) -> dict[str, str]:
     """Only what stands in ``text``: "Prompt", "Negative prompt", then its own keys in order. Reads back what
     ``write_infotext`` wrote, and other programs' JSON. Never fails: a text without parameters is all prompt.
@@ -55,6 +62,12 @@ def parse_infotext(text: str) -> dict[str, str]:
         else:
             named[f"{key}-1"], named[f"{key}-2"] = size.groups()
     return named
+
+
+def _as_json(text: str) -> str | int | bool:
+    if text in ("True", "False"):
+        return text == "True"
+    return int(text) if text.isdecimal() else text
 
 
 def is_infotext(text: str) -> bool:

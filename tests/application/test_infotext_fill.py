@@ -56,9 +56,9 @@ def test_what_cannot_be_read_is_passed_over(settings: SettingsStore, text: str) 
     assert not {"steps", "seed", "cfg_scale", "width"} & set(found) and not found.get("override_settings")
 
 
-def test_samplers_that_other_programs_alone_know_are_passed_over(settings: SettingsStore) -> None:
-    """Civitai writes "Undefined"; the picture is drawn with the usual one, as in A1111, and the rest of the text counts."""
+def test_samplers_that_other_programs_alone_know_are_left_to_what_asks_for_them(settings: SettingsStore) -> None:
+    """Civitai writes "Undefined"; the API draws with A1111's first sampler then and says so (test_habits_of_clients.py), and the rest of the text counts."""
     found = filled(settings, "a\nSteps: 8, Sampler: Undefined, Schedule type: Foo, CFG scale: 5, Seed: 9, Size: 64x96")
-    assert found["steps"] == 8 and "sampler_name" not in found and "scheduler" not in found
+    assert (found["steps"], found["sampler_name"], found["scheduler"]) == (8, "Undefined", "Foo")
     found = filled(settings, "a\nSteps: 8, Sampler: dpmpp_2m_sde, Scheduler: karras, CFG scale: 5, Seed: 9, Size: 64x96")
     assert (found["sampler_name"], found["scheduler"]) == ("DPM++ 2M SDE", "Karras")

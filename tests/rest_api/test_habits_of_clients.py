@@ -235,6 +235,7 @@ def test_the_api_says_how_long_it_took(kept_server: RunningServer) -> None:
     ({"sampler_name": "Nope"}, "Sampler: DPM++ 2M,"), ({"sampler_index": "Nope Karras"}, "Sampler: DPM++ 2M,"),
     ({"scheduler": "Turbo"}, "Sampler: Euler, Schedule type: Automatic"), ({"enable_hr": True, "hr_scheduler": "beta57"}, "Sampler: Euler, Schedule type: Automatic"),
     ({"override_settings": {"sd_model_checkpoint": "v1-5-pruned.ckpt [e1441589a6]"}}, "Sampler: Euler,"),
+    ({"infotext": "a\nSteps: 1, Sampler: DPM2 Turbo, Seed: 1, Size: 64x64"}, "Sampler: DPM++ 2M,"),
 ])  # fmt: skip
 def test_names_of_another_machine_draw_with_what_there_is(
     kept_server: RunningServer, caplog: pytest.LogCaptureFixture, values: dict[str, Any], drawn: str,

@@ -10,6 +10,9 @@ from modules.schema.errors import UnknownName
 from modules.schema.setting import Section, Setting
 from modules.schema.settings import extras, generation, interface, performance, saving
 
+# Texts of A1111's Settings page, which its API and its config.json list among the settings: programs that keep all that they were told send these too.
+TEXTS_OF_A1111S_PAGE = frozenset({"hypertile_explanation", "infotext_explanation", "profiling_explanation", "sd_vae_explanation", "settings_in_ui"})
+
 
 @dataclass(frozen=True)
 class SettingsTable:
@@ -39,6 +42,10 @@ class SettingsTable:
     def axes(self) -> dict[str, Setting]:
         """Settings that the X/Y/Z plot varies, by axis name."""
         return {each.axis: each for each in self if each.axis}
+
+    def is_none(self, key: str, value: object) -> bool:
+        """Whether what a program sends is no setting, and no mistake: null for another program's, or a text that A1111 lists among its settings."""
+        return key not in self.by_key and (value is None or key in TEXTS_OF_A1111S_PAGE)
 
     def find(self, key: str) -> Setting:
         """Raises UnknownName, which lists the nearest keys."""
