@@ -23,6 +23,8 @@ from modules.rest_api.routes import Routes
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from modules.schema.table import IMG2IMG, TXT2IMG, ParameterTable
 
+EMBEDDED = "enable_pnginfo"     # a request may override it, as in A1111; the format of the pictures it gets is the server's
+
 
 def add_generation_routes(routes: Routes) -> None:
     """The routes that make pictures."""
@@ -98,13 +100,13 @@ def answer_of(app: App, job: Job, request: Txt2ImgRequest | Img2ImgRequest, valu
     info = outcome.info
     if said:
         info = {**info, "comments": "\n".join((*said, *outcome.comments))}
-    images = encoded_pictures(app, outcome) if request.output.send_images else []
+    embed = app.settings.table.find(EMBEDDED).checked(request.overrides.override_settings.get(EMBEDDED, app.settings.get(EMBEDDED)))
+    images = encoded_pictures(app, outcome, embed=embed) if request.output.send_images else []
     return {"images": images, "parameters": values, "info": json.dumps(info)}
 
 
-def encoded_pictures(app: App, outcome: Outcome) -> list[str]:
-    """Base64 of the shown pictures, in the format that pictures are saved in."""
+def encoded_pictures(app: App, outcome: Outcome, *, embed: bool) -> list[str]:
+    """Base64 of the shown pictures, in the format that pictures are saved in. embed: with their parameters inside."""
     get = app.settings.get
     options = {"file_format": get("samples_format"), "quality": get("jpeg_quality"), "lossless": get("webp_lossless")}
-    embed = get("enable_pnginfo")
     return [encode_image(image.picture, image.infotext if embed else "", **options) for image in outcome.shown]

@@ -81,6 +81,14 @@ def test_empty_texts_and_nulls_mean_as_usual(fake_server: RunningServer, fake_en
         assert usual.status_code == 200 and "Clip skip" not in json.loads(usual.json()["info"])["infotexts"][0]
 
 
+def test_a_request_may_keep_its_prompt_out_of_the_picture(kept_server: RunningServer) -> None:
+    """Bots that show pictures to strangers: A1111 heeds the setting where a request overrides it."""
+    for override, inside in (({"enable_pnginfo": False}, False), ({"enable_pnginfo": "false"}, False), ({}, True), ({"enable_pnginfo": None}, True)):
+        answer = post(kept_server, prompt="a secret", override_settings=override).json()
+        assert ("parameters" in Image.open(io.BytesIO(base64.b64decode(answer["images"][0]))).info) is inside
+        assert "a secret" in json.loads(answer["info"])["infotexts"][0]
+
+
 def test_numbers_that_mean_nothing_here_are_no_mistake(kept_server: RunningServer) -> None:
     """Programs send every number that they know: 0 where a size is named or no second pass is asked for, -1 as for the seed."""
     assert post(kept_server, hr_scale=0).status_code == 200
