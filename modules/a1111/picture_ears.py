@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image as pillow
-
 from modules.a1111 import callbacks
 from modules.a1111.callback_params import ImageGridLoopParams, ImageSaveParams
 from modules.a1111.denoiser_callbacks import listened
 from modules.a1111.infotexts import evaluated
+from modules.a1111.picture_files import told_before_saving
 from modules.a1111.saving import replaced_save_image, saved_by_it, text_by_replacement
 from modules.application.outcome import OutputImage
 from modules.application.picture_run import PictureListener
@@ -50,16 +49,7 @@ class PictureEars(PictureListener):
         return None if replacement is None else saved_by_it(self.p, asked, replacement)
 
     def about_to_save(self, picture: Image, path: Path, texts: dict[str, Any]) -> BeforeSaving | None:
-        """on_before_image_saved: picture, name and texts may be changed."""
-        if not listened("before_image_saved"):
-            return None
-        params = ImageSaveParams(picture, self.p, str(path), texts)
-        callbacks.before_image_saved_callback(params)
-        given = params.pnginfo if isinstance(params.pnginfo, dict) else texts
-        return BeforeSaving(
-            image=params.image if isinstance(params.image, pillow.Image) else picture, path=Path(str(params.filename or path)),
-            texts={str(key): str(value) for key, value in given.items() if value is not None},
-        )
+        return told_before_saving(ImageSaveParams(picture, self.p, "", texts), path)
 
     def grid_of(self, pictures: list[Image], rows: int) -> tuple[list[Image], int]:
         """on_image_grid."""

@@ -14,12 +14,13 @@ from PIL import Image, ImageDraw, ImageOps
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current
 from modules.a1111.callback_params import ImageGridLoopParams, ImageSaveParams
+from modules.a1111.denoiser_callbacks import listened
 from modules.a1111.shared_values import get_font
 from modules.application.picture_saver import save_plan
 from modules.imaging import colour, grids, masks, resize
 from modules.imaging.filenames import NameFacts, apply_pattern, clean_part
 from modules.imaging.metadata import png_bytes, read_infotext_from
-from modules.imaging.save import highest_number
+from modules.imaging.save import BeforeSaving, highest_number
 from modules.imaging.save import save_image as save_picture
 from modules.schema.errors import WebuiError
 
@@ -57,28 +58,38 @@ def save_image(
         app.paths, app.settings if writer is None else writer.settings, "txt2img", save_samples=True, save_grid=True, prompt_history=False, max_part_length=app.flags.filenames_max_length
     )
     chosen = options.grid_options if grid else options.options
-    chosen = replace(chosen, file_format=extension.lstrip(".") or chosen.file_format)
-    if save_to_dirs is not None:
-        chosen = replace(chosen, in_subfolders=save_to_dirs)
-    if forced_filename is not None:
-        chosen = replace(chosen, pattern=forced_filename.replace("[", "(").replace("]", ")"), add_number=False, in_subfolders=bool(save_to_dirs))
-    texts = {**(existing_info or {}), **({} if info is None else {pnginfo_section_name: info})}
-    params = ImageSaveParams(image, p, str(Path(path) / f"{basename or forced_filename or 'picture'}.{chosen.file_format}"), texts)
-    callbacks.before_image_saved_callback(params)
-    infotext = str(params.pnginfo.get(pnginfo_section_name) or "")
+    into = save_to_dirs if save_to_dirs is not None else chosen.in_subfolders and (grid or not no_prompt)
+    chosen = replace(chosen, file_format=extension.lstrip(".") or chosen.file_format, in_subfolders=into)
+    if forced_filename is not None:     # the whole name: other extensions' files stand beside it
+        chosen, basename, suffix, short_filename = replace(chosen, pattern=forced_filename.replace("[", "(").replace("]", ")"), add_number=False), "", "", False
+    params = ImageSaveParams(image, p, "", {**(existing_info or {}), **({} if info is None else {pnginfo_section_name: info})})
     at_work = getattr(p, "names_at_work", None)
     facts = name_facts(p, seed if seed is not None or forced_filename is None else 0, "" if no_prompt else prompt)
     if at_work is not None:
         facts = replace(at_work, seed=facts.seed, prompt=facts.prompt)
     saved = save_picture(
-        params.image, app.paths.output_folder(path), facts, chosen, app.numbers, infotext=infotext, basename="" if forced_filename else basename,
-        short_name=short_filename, suffix=suffix, kept={Path(each) for each in getattr(p, "saved_elsewhere", ())},
+        image, app.paths.output_folder(path), facts, chosen, app.numbers, infotext=info or "", basename=basename, short_name=short_filename, suffix=suffix,
+        texts={key: str(value) for key, value in params.pnginfo.items()}, before=lambda _picture, target, _texts: told_before_saving(params, target),
+        kept={Path(each) for each in getattr(p, "saved_elsewhere", ())},
     )  # fmt: skip
     image.already_saved_as = str(saved)  # type: ignore[attr-defined]
     params.filename = str(saved)
     callbacks.image_saved_callback(params)
     text = saved.with_suffix(".txt")
     return str(saved), str(text) if text.exists() else None
+
+
+def told_before_saving(params: ImageSaveParams, path: Path) -> BeforeSaving | None:
+    """on_before_image_saved: picture, name and texts may be changed. path: where the picture would go."""
+    if not listened("before_image_saved"):
+        return None
+    picture, texts, params.filename = params.image, params.pnginfo, str(path)
+    callbacks.before_image_saved_callback(params)
+    given = params.pnginfo if isinstance(params.pnginfo, dict) else texts
+    return BeforeSaving(
+        image=params.image if isinstance(params.image, Image.Image) else picture, path=Path(str(params.filename or path)),
+        texts={str(key): str(value) for key, value in given.items() if value is not None},
+    )
 
 
 def save_image_with_geninfo(image: Image.Image, geninfo: str | None, filename: str, extension: str | None = None, existing_pnginfo: Any = None, pnginfo_section_name: str = "parameters") -> None:

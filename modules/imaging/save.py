@@ -105,6 +105,7 @@ def save_image(
     facts = replace(facts, basename=basename)
     extension = _extension(image, options)
     target, decoration = _place(image, folder, facts, options, short_name=short_name)
+    options = _numbered_if_nameless(options, decoration + suffix)
     prefix = f"{basename}-" if basename else ""
     used: list[int] = []
 
@@ -143,6 +144,7 @@ def save_file(data: bytes, extension: str, folder: Path, facts: NameFacts, optio
     """
     with Image.open(io.BytesIO(data)) as image:
         target, decoration = _place(image, folder, facts, options)
+    options = _numbered_if_nameless(options, decoration)
     used: list[int] = []
 
     def make_name(number: int) -> str:
@@ -175,6 +177,11 @@ def _place(image: Image.Image, folder: Path, facts: NameFacts, options: SaveOpti
     decoration = "" if short_name or facts.seed is None else apply_pattern(
         options.pattern or ("[seed]" if options.in_subfolders else "[seed]-[prompt_spaces]"), facts, image)
     return _split_folders(target, decoration)
+
+
+def _numbered_if_nameless(options: SaveOptions, name: str) -> SaveOptions:
+    """A picture with no name of its own is numbered whatever the options say: the next one, a grid above all, would take its place."""
+    return options if name else replace(options, add_number=True)
 
 
 def _numbered(path: Path, number: int) -> Path:

@@ -38,3 +38,31 @@ def test_the_folder_of_an_extension_s_button_opens(a1111: App, tmp_path: Path, m
     open_folder(str(tmp_path))
     open_folder(str(tmp_path / "not yet"))
     assert shown == [tmp_path.resolve()]
+
+
+def test_pictures_saved_as_a1111_s_extras_do_have_their_own_names(a1111: App, tmp_path: Path) -> None:
+    """Extensions copy that call: every picture went into "image.png", over the one before."""
+    from modules import images
+
+    picture = Image.new("RGB", (16, 8), "red")
+    for name in ("first", "second"):
+        path, _ = images.save_image(picture, "outputs/mine", "base", short_filename=True, no_prompt=True, forced_filename=name, suffix="-x", info="a cat", pnginfo_section_name="extras")
+        assert Path(path).name == f"{name}.png" and Path(path).parent.name == "mine"
+        with Image.open(path) as saved:
+            assert saved.info["extras"] == "a cat"
+    named, _ = images.save_image(picture, "outputs/mine", "", seed=1, prompt="cat", forced_filename="third")
+    assert Path(named).name == "third.png" and Path(named).parent.parent.name == "mine"       # below the day, as other pictures with words
+
+
+def test_an_extension_renames_what_another_saves(a1111: App) -> None:
+    from modules import images, script_callbacks
+
+    heard: list[str] = []
+
+    def rename(params: script_callbacks.ImageSaveParams) -> None:
+        heard.append(params.filename)
+        params.filename = params.filename.replace("00000", "mine")
+
+    script_callbacks.on_before_image_saved(rename)
+    path, _ = images.save_image(Image.new("RGB", (16, 8)), "outputs/mine", "", seed=5, prompt="cat", save_to_dirs=False)
+    assert [Path(each).name for each in heard] == ["00000-5-cat.png"] and Path(path).name == "mine-5-cat.png"

@@ -234,3 +234,10 @@ def test_pictures_of_every_mode_become_pngs(mode: str) -> None:
 
 def test_png_round_trip_is_exact() -> None:
     assert read_infotext_from(png_bytes(IMAGE, INFOTEXT, {"postprocessing": "x"})) == (INFOTEXT, {"postprocessing": "x"})
+
+
+def test_a_picture_without_a_name_is_numbered_all_the_same(tmp_path: Path) -> None:
+    """Without numbers every grid was "grid.png": the next job's took its place."""
+    options, numbers = SaveOptions(add_number=False, in_subfolders=False, replace_existing=True), NumberBook()
+    names = [save_image(IMAGE, tmp_path, FACTS, options, numbers, basename="grid", short_name=True).name for _ in range(2)]
+    assert names == ["grid-0000.png", "grid-0001.png"]
