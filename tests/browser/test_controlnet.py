@@ -37,6 +37,17 @@ SENT_BY_AN_EDITOR = """async ([number]) => {
 }"""
 
 
+# As "Send to ControlNet" of QR code and depth extensions finds a unit's picture: its file input is the one of twice its number.
+SENT_BY_NUMBER = """async ([tab, unit]) => {
+    const input = document.querySelector(`#${tab}_script_container #controlnet`).querySelectorAll("input[type='file']")[unit * 2];
+    const canvas = Object.assign(document.createElement("canvas"), {width: 40, height: 56});
+    const given = new DataTransfer();
+    given.items.add(new File([await new Promise((resolve) => canvas.toBlob(resolve))], "code.png", {type: "image/png"}));
+    input.files = given.files;
+    input.dispatchEvent(new Event("change", {bubbles: true, composed: true}));
+}"""
+
+
 @pytest.fixture
 def drawings(tmp_path: Path) -> Iterator[list[Path]]:
     """Two pictures with edges; the tiny control networks lie in the models folder meanwhile."""
@@ -144,6 +155,8 @@ def test_a_unit_from_upload_to_picture(real_server: RealServer, visit: Callable[
     page.wait_for_function(f"document.querySelector('{theirs}_controlnet_enable_checkbox input').checked && document.querySelector('{theirs}_controlnet_same_img2img_checkbox input').checked")
     assert page.evaluate("(id) => webui.canvases[id].size", f"{theirs[1:]}_input_image") == [48, 64]
     page.wait_for_selector("#img2img_controlnet .cnet-badge", state="attached")
+    page.evaluate(SENT_BY_NUMBER, ["img2img", 2])
+    page.wait_for_function("(id) => webui.canvases[id].size.join() === '40,56'", arg=f"{UNIT[1:].replace('txt2img', 'img2img').replace('Net-0', 'Net-2')}_input_image")
     page.uncheck(f"{UNIT}_controlnet_enable_checkbox input")
     page.wait_for_selector("#txt2img_controlnet .cnet-badge", state="detached")
 

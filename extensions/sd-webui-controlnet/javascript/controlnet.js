@@ -39,6 +39,20 @@
         }
     }
 
+    // Extensions that send a picture take the file input of number 2 * unit: those of a closed tab are none meanwhile, which leaves the picture's and the mask's.
+    function count_two({ currentTarget: root }) {
+        const base = root.id.replace(/_input_tabs$/, "");
+        for (const [index, name] of ["batch", "multi_inputs"].entries()) {
+            const type = get_tab_index(root.id) === index + 1 ? "file" : "text";
+            for (const input of document.querySelectorAll(`#${base}_${name}_tab input:is([type=file], .cnet-asleep)`)) {
+                if (input.type !== type) {
+                    input.classList.toggle("cnet-asleep", type === "text");
+                    input.type = type;
+                }
+            }
+        }
+    }
+
     // For each canvas and each set of tabs; the units come into the page late.
     function wire() {
         canvas_ids().forEach((id) => watch(webui.canvases[id]));
@@ -54,6 +68,8 @@
             }
             if (root.id.endsWith("_input_tabs")) {
                 webui.fillers[root.id.replace(/_tabs$/, "_mode")] = () => String(get_tab_index(root.id));
+                root.addEventListener("innertab", count_two);
+                count_two({ currentTarget: root });
             }
         }
     }
