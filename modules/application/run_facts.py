@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modules.application.engine_inputs import CHURN_SETTINGS, SettingsView
 from modules.application.version import INFOTEXT_VERSION
 from modules.engine.hooks import GeneratedImage, SamplingFacts
-from modules.engine.resolved import ResolvedRequest, SamplingOptions, SoftInpaint
+from modules.engine.resolved import Hypertile, ResolvedRequest, SamplingOptions, SoftInpaint, TileChoice
 from modules.engine.sampler_registry import AUTOMATIC, find_sampler
 from modules.schema.infotext_write import hires_fields, inpaint_fields, run_infotext
 from modules.schema.params_hires import Hires
@@ -95,9 +95,13 @@ class FactsWriter:
             found["Downcast alphas_cumprod"] = True
         if self.request.options.noise_schedule != "Default":
             found["Noise Schedule"] = self.request.options.noise_schedule
+        tiles = self.request.hypertile
+        found |= _tiles("Hypertile U-Net", tiles.unet, Hypertile().unet) | _tiles("Hypertile VAE", tiles.vae, Hypertile().vae)
         found |= {key: value for key, value in self.models.quick_vae.items() if key == "VAE Decoder" or self.request.is_img2img}
         if isinstance(self.asked, Txt2ImgRequest):
             found |= hires_fields(self._named_hires(self.asked))
+            if tiles.unet_in_hires and not tiles.unet.is_on and self.request.hires.enabled:
+                found |= {"Hypertile U-Net second pass": True} | _tiles("Hypertile U-Net", replace(tiles.unet, is_on=True), Hypertile().unet, named=False)
         elif self.request.init.inpaint.mask is not None:
             found |= _soft_inpainting(self.request.init.inpaint.soft)
             found |= inpaint_fields(self.asked.inpaint)
@@ -130,6 +134,14 @@ class FactsWriter:
         if used.schedule_name != AUTOMATIC and find_sampler(used.sampler_name).kind == "sigma":
             found["Schedule type"] = used.schedule_name
         return found | self.extra(used)
+
+
+def _tiles(name: str, chosen: TileChoice, usual: TileChoice, *, named: bool = True) -> dict[str, Any]:
+    """Attention on tiles: that it was on (``named``), and what of it is not as usual."""
+    if not chosen.is_on:
+        return {}
+    sizes = {"max depth": (chosen.max_depth, usual.max_depth), "max tile size": (chosen.max_tile, usual.max_tile), "swap size": (chosen.swap_size, usual.swap_size)}
+    return ({name: True} if named else {}) | {f"{name} {key}": value for key, (value, default) in sizes.items() if value != default}
 
 
 def _soft_inpainting(soft: SoftInpaint | None) -> dict[str, Any]:

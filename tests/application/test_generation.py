@@ -14,11 +14,13 @@ import pytest
 
 from modules.application.app import App
 from modules.application.generation import generate_blocking, outcome_of, submit
+from modules.application.infotext_fill import fill_from_infotext
 from modules.files.storage import Storage
 from modules.imaging.metadata import read_infotext_from
 from modules.jobs.job import JobState
 from modules.schema.errors import InvalidValue, JobSetAside, NoCheckpoint, UnknownName
 from modules.schema.request import Txt2ImgRequest
+from modules.schema.table import TXT2IMG
 from tests.conftest import FakeEngine
 
 MakeApp = Callable[..., App]
@@ -200,10 +202,11 @@ def test_hashes_of_networks_are_left_out_of_texts_when_that_is_wanted(make_app: 
 
     from modules.application.run_facts import FactsWriter
     from modules.engine.hooks import SamplingFacts
+    from modules.engine.resolved import Hypertile
 
     app = make_app()
     used = SamplingFacts(sampler_name="Euler", schedule_name="Automatic", width=64, height=64, extra=(("Lora hashes", "a: b"), ("TI hashes", "c: d"), ("Other", 1)))
-    request: Any = SimpleNamespace(options=SimpleNamespace(noise_schedule="Default", use_downcasted_alpha_bar=False, skip_early_cond=0), init=SimpleNamespace(inpaint=SimpleNamespace(mask=None)))
+    request: Any = SimpleNamespace(options=SimpleNamespace(noise_schedule="Default", use_downcasted_alpha_bar=False, skip_early_cond=0), hypertile=Hypertile(), init=SimpleNamespace(inpaint=SimpleNamespace(mask=None)))
     writer = FactsWriter(asked=SimpleNamespace(), request=request, settings=app.settings, models=SimpleNamespace(quick_vae={}))  # type: ignore[arg-type]
     assert writer.extra(used) == {"Lora hashes": "a: b", "TI hashes": "c: d", "Other": 1}
     app.settings.update({"lora_add_hashes_to_infotext": False, "textual_inversion_add_hashes_to_infotext": False})
@@ -214,6 +217,18 @@ def test_a_schedule_rounded_as_in_old_versions_is_told(make_app: MakeApp, fake_e
     """Without it a picture drawn so, pasted again, would be drawn with the other schedule."""
     outcome = generate_blocking(make_app(), asking(override_settings={"use_downcasted_alpha_bar": True}))
     assert "Downcast alphas_cumprod: True" in outcome.info["infotexts"][0]
+
+
+def test_tiles_of_the_attention_are_told_and_pasted(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    """As A1111's Hypertile writes them: without, the picture could not be drawn again from its own text."""
+    app = make_app()
+    text = generate_blocking(app, asking(override_settings={"hypertile_enable_unet": True, "hypertile_max_depth_unet": 2, "hypertile_enable_vae": True})).images[0].infotext
+    assert ", Hypertile U-Net: True, Hypertile U-Net max depth: 2, Hypertile VAE: True, Version" in text
+    pasted = fill_from_infotext(app.settings, TXT2IMG, {"infotext": text})["override_settings"]
+    assert {key: value for key, value in pasted.items() if "hypertile" in key} == {"hypertile_enable_unet": True, "hypertile_max_depth_unet": 2, "hypertile_enable_vae": True}
+    second = asking(enable_hr=True, denoising_strength=0.5, override_settings={"hypertile_enable_unet_secondpass": True, "hypertile_swap_size_unet": 5})
+    assert "Hypertile U-Net second pass: True, Hypertile U-Net swap size: 5" in generate_blocking(app, second).images[0].infotext
+    assert "Hypertile" not in generate_blocking(app, asking(override_settings={"hypertile_enable_unet_secondpass": True})).images[0].infotext
 
 
 def test_parameters_go_to_the_console_when_that_is_wanted(make_app: MakeApp, fake_engine: FakeEngine, caplog: pytest.LogCaptureFixture) -> None:
