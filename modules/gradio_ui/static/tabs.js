@@ -1,6 +1,6 @@
 // The top tabs: plain buttons over columns that are all in the page from the start.
 
-/* exported switch_to_txt2img, switch_to_img2img, switch_to_img2img_tab, switch_to_inpaint, switch_to_extras, get_tab_index, create_tab_index_args,
+/* exported switch_to_txt2img, switch_to_img2img, switch_to_img2img_tab, switch_to_sketch, switch_to_inpaint, switch_to_inpaint_sketch, switch_to_extras, get_tab_index, create_tab_index_args,
    get_img2img_tab_index */
 
 webui.tabButtons = () => Array.from(document.querySelectorAll("#tabs > .tab-nav > button"));
@@ -150,9 +150,22 @@ function switch_to_img2img_tab(number) {
     }
 }
 
+// To img2img's inner tab of that number, for a click whose values go on as they are.
+webui.switchToInner = function(number, values) {
+    switch_to_img2img_tab(number);
+    return Array.from(values);
+};
+
+function switch_to_sketch() {
+    return webui.switchToInner(1, arguments);
+}
+
 function switch_to_inpaint() {
-    switch_to_img2img_tab(2);
-    return Array.from(arguments);
+    return webui.switchToInner(2, arguments);
+}
+
+function switch_to_inpaint_sketch() {
+    return webui.switchToInner(3, arguments);
 }
 
 function switch_to_extras() {
