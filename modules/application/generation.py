@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from modules.loading.components import Components
 
 log = logging.getLogger(__name__)
-CHECKPOINT_KEY = "sd_model_checkpoint"
+CHECKPOINT_KEY, HASH_KEY = "sd_model_checkpoint", "sd_checkpoint_hash"
 KINDS: dict[str, type[Txt2ImgRequest] | type[Img2ImgRequest]] = {"txt2img": Txt2ImgRequest, "img2img": Img2ImgRequest}
 
 
@@ -121,6 +121,16 @@ def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False, looks
             raise
         log.warning("the checkpoint %r of the settings is gone; %s is used instead", name, app.default_checkpoint.among(available).name)
     return app.default_checkpoint.among(available)
+
+
+def settings_in_use(app: App, *, looks: bool = True) -> dict[str, Any]:
+    """All settings, with the checkpoint that is really in use under its full title, also where none was chosen. looks: see ``chosen_checkpoint``."""
+    values = app.settings.as_dict()
+    try:
+        model = chosen_checkpoint(app, values[CHECKPOINT_KEY], looks=looks)
+    except (NoCheckpoint, UnknownName):
+        return values                   # no checkpoint at all: said where a picture is asked for
+    return values | {CHECKPOINT_KEY: model.title, HASH_KEY: model.sha256 or ""}
 
 
 def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Components:

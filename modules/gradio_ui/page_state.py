@@ -10,6 +10,7 @@ from gradio.blocks import Block
 
 from modules.application import listing
 from modules.application.app import App
+from modules.application.generation import settings_in_use
 from modules.application.translations import read_translation
 
 # The settings that the scripts in static/ read from ``opts``; the others are there for extensions.
@@ -80,7 +81,7 @@ def page_state(app: App, button_titles: Mapping[str, str], awaited: Sequence[str
     running = app.jobs.running()
     unfinished = [*([running] if running else []), *app.jobs.pending()]
     return {
-        "options": app.settings.as_dict(),
+        "options": settings_in_use(app, looks=False),
         "localization": read_translation(app, app.settings.get("localization")),
         "jobs": [{"id": job.id, "tab": job.kind} for job in unfinished if job.source == "page"],
         "notices": listing.notices(app),

@@ -10,15 +10,13 @@ from starlette.concurrency import run_in_threadpool
 
 from modules.application import generation
 from modules.application.app import App
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, settings_in_use
 from modules.application.settings_rules import check_outside_change
 from modules.application.system_report import HIDDEN, SECRET_FLAGS, without_secrets
 from modules.files.storage import StorageError
 from modules.rest_api.models import FlagsItem, Options
 from modules.rest_api.routes import Routes
 from modules.schema.errors import WebuiError
-
-HASH_KEY = "sd_checkpoint_hash"
 
 
 def add_settings_routes(routes: Routes) -> None:
@@ -47,14 +45,8 @@ def add_settings_routes(routes: Routes) -> None:
 
 
 def options_of(app: App) -> dict[str, Any]:
-    """The settings, with the checkpoint that is really in use under its full title; keys and passwords, which extensions keep there, are hidden."""
-    values = without_secrets(app.settings.as_dict())
-    try:
-        model = chosen_checkpoint(app, values[CHECKPOINT_KEY])
-        values |= {CHECKPOINT_KEY: model.title, HASH_KEY: model.sha256 or ""}
-    except WebuiError:
-        pass                            # no checkpoint at all: said where a picture is asked for
-    return values
+    """The settings in use; keys and passwords, which extensions keep there, are hidden."""
+    return without_secrets(settings_in_use(app))
 
 
 def change_options(app: App, values: dict[str, Any]) -> None:

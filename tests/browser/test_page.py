@@ -38,6 +38,7 @@ def test_extensions_find_a1111s_shape(open_visit: Visit) -> None:
     )
     assert kinds == []
     assert page.evaluate("opts.samples_format") == "png"
+    assert page.evaluate("opts.sd_model_checkpoint.split('.')[0]") in ("first", "second")      # also where nobody has chosen one yet
     assert page.evaluate("get_uiCurrentTab().textContent.trim()") == "txt2img"
     assert page.evaluate("[...document.querySelectorAll('#tab_txt2img, #tab_img2img')].map((each) => getComputedStyle(each).display)") == ["block", "none"]
     overflow = page.evaluate("getComputedStyle(document.getElementById('txt2img_prompt')).overflow")
