@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def run_installers(
         installer = folder / "install.py"
         if remembered.matches(_key(folder), _fingerprint(folder)):
             continue
-        with console.step(f"Running install.py of the extension {folder.name}") as step:
+        with console.step(f"Running install.py of the extension {folder.name}") as step, _script_folders(root, folder.parent.parent):
             problem, output, said = _run(installer, root, environ)
             step.outcome = problem or "done"
         told[folder.name] = [*said, *([f"problem install.py {problem}"] if problem else [])]
@@ -55,6 +56,19 @@ def run_installers(
     if notes is not None:
         _write_notes(notes, {name: sentences for name, sentences in told.items() if sentences and name in {each.name for each in folders}})
     return tuple(failed)
+
+
+@contextmanager
+def _script_folders(*homes: Path) -> Iterator[None]:
+    """The folder "scripts", which A1111 always has, in each: some installers copy single scripts to there. One that stays empty goes again."""
+    made = [folder for home in dict.fromkeys(homes) if not (folder := home / "scripts").exists()]
+    for folder in made:
+        with suppress(OSError):
+            folder.mkdir()
+    yield
+    for folder in made:
+        with suppress(OSError):     # not empty
+            folder.rmdir()
 
 
 def _read_notes(path: Path | None) -> dict[str, list[str]]:

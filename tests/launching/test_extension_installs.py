@@ -60,6 +60,20 @@ def test_installers_run_once_and_a_broken_one_does_not_stop_the_start(tmp_path: 
     assert "good ran" in start(tmp_path).stdout
 
 
+def test_an_installer_may_copy_a_single_script_into_the_folder_for_them(tmp_path: Path) -> None:
+    """A1111 has the folder "scripts" from the first start on, and some installers copy into it without making it."""
+    program, folder = tmp_path / "program", tmp_path / "data" / "extensions" / "gallery"
+    folder.mkdir(parents=True)
+    program.mkdir()
+    copying = "import shutil\nshutil.copy(__file__, '{place}/copied.py')\n"
+    (folder / "install.py").write_text(copying.format(place="scripts") + copying.format(place=tmp_path / "data" / "scripts"), encoding="utf-8")
+    failed = extension_installs.run_installers(
+        [folder], root=program, console=Console(io.StringIO()), environ=dict(os.environ), remembered=Remembered(tmp_path / "remembered.json")
+    )
+    assert failed == ()
+    assert all((each / "scripts" / "copied.py").is_file() for each in (program, tmp_path / "data"))
+
+
 @pytest.mark.parametrize(
     ("settings", "arguments"),
     [('{"disabled_extensions": ["loud"]}', ()), ('{"disable_all_extensions": "extra"}', ()), ("{}", ("--disable-all-extensions",)), ("{}", ("--skip-install",))],
