@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
+_WORK = ("forward", "_forward")
 
 
 class Layer(nn.Module):
@@ -23,12 +24,14 @@ class Layer(nn.Module):
 
     inner: Any
     own: Any
+    built_as: type
     asked: bool
     working: bool
 
     def over(self, inner: nn.Module) -> None:
         self.__dict__["inner"] = inner              # not as a submodule: its weights have their names here already
         self.__dict__["own"] = inner.forward        # whatever bridges were built since
+        self.__dict__["built_as"] = type(self)
         self.__dict__["asked"] = self.__dict__["working"] = False
 
     def run(self, *given: Any, **named: Any) -> Any:
@@ -43,8 +46,13 @@ class Layer(nn.Module):
 
     @property
     def is_touched(self) -> bool:
-        """Whether somebody replaced its forward or put a hook on it."""
-        return "forward" in self.__dict__ or any(getattr(self, name) for name in _HOOKS)
+        """Whether somebody replaced its forward, made it one of another class (as token merging does), or put a hook on it."""
+        return not self.__dict__.keys().isdisjoint(_WORK) or type(self) is not self.built_as or any(getattr(self, name) for name in _HOOKS)
+
+    def replaced_inside(self, own: Callable[..., Any]) -> Callable[..., Any] | None:
+        """What somebody put in the place of ``own``, CompVis' _forward, which forward calls."""
+        inside: Any = self._forward
+        return None if getattr(inside, "__func__", None) is own else inside
 
 
 def bridged(layer: Any, arguments: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]], answer: Callable[[Any], Any] = lambda out: out) -> None:
@@ -85,7 +93,8 @@ class ResBlock(TimestepBlock):
         bridged(self, lambda input_tensor, temb, *_, **__: ((input_tensor, temb), {}))
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        return self.run(x, emb)
+        inside = self.replaced_inside(ResBlock._forward)
+        return self.run(x, emb) if inside is None else inside(x, emb)
 
     def _forward(self, x: Tensor, emb: Tensor) -> Tensor:
         return self.run(x, emb)
@@ -148,7 +157,8 @@ class BasicTransformerBlock(Layer):
         bridged(self, lambda hidden_states, attention_mask=None, encoder_hidden_states=None, **_: ((hidden_states,), {"context": encoder_hidden_states}))
 
     def forward(self, x: Tensor, context: Tensor | None = None, **_: Any) -> Tensor:
-        return self.run(x, encoder_hidden_states=context)
+        inside = self.replaced_inside(BasicTransformerBlock._forward)
+        return self.run(x, encoder_hidden_states=context) if inside is None else inside(x, context)
 
     def _forward(self, x: Tensor, context: Tensor | None = None, **_: Any) -> Tensor:
         """As CompVis' blocks do it, over the parts that stand here."""
