@@ -23,4 +23,4 @@ extra_networks_symbol = "\U0001F3B4"
 switch_values_symbol = "\U000021C5"
 restore_progress_symbol = "\U0001F300"
 detect_image_size_symbol = "\U0001F4D0"
-__getattr__ = stubbed(__name__, "process_interrogate interrogate interrogate_deepbooru connect_clear_prompt setup_progressbar apply_setting create_ui create_sampler_and_steps_selection ui_system_tabs html_head setup_ui_api create_seed_inputs connect_reuse_seed visit_components css_hide_progressbar", paste_field_values)
+__getattr__ = stubbed(__name__, "process_interrogate interrogate interrogate_deepbooru connect_clear_prompt setup_progressbar apply_setting create_ui create_sampler_and_steps_selection html_head setup_ui_api create_seed_inputs connect_reuse_seed visit_components css_hide_progressbar", paste_field_values)

@@ -27,6 +27,11 @@ def test_module_names_are_there_after_importing_the_package_alone() -> None:
     subprocess.run([sys.executable, "-c", code], cwd=FACADE.parents[1], check=True)
 
 
+def test_a_name_of_another_program_is_not_there_so_that_extensions_know_where_they_are() -> None:
+    with pytest.raises(ImportError):
+        from modules.ui import ui_system_tabs  # type: ignore[attr-defined]  # noqa: F401  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def test_nothing_that_extensions_use_is_missing_and_most_is_real(a1111: App) -> None:
     kinds, counts = coverage(), symbols()
     assert [name for name, kind in kinds.items() if kind == "missing"] == []
