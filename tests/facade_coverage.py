@@ -17,7 +17,7 @@ from pathlib import Path
 SYMBOLS = Path(__file__).parent / "facade" / "symbols.json"
 NOT_A1111S = {  # counted, but not names of A1111 1.10.1: extensions ask for them to find out in which program they are
     "modules.devices.backend": "SD.Next's", "modules.intel.openvino": "SD.Next's", "modules.shared.native": "SD.Next's", "modules.shared.get_version": "SD.Next's",
-    "modules.shared.restart_server": "SD.Next's", "modules.postprocess": "SD.Next's", "modules.paths.extensions_builtindir": "a misspelling",
+    "modules.shared.restart_server": "SD.Next's", "modules.postprocess": "SD.Next's", "modules.ui.ui_system_tabs": "SD.Next's", "modules.paths.extensions_builtindir": "a misspelling",
     "modules.images.append": "a list of that name",
 }  # fmt: skip
 

@@ -113,6 +113,7 @@ def test_a_style_is_made_used_pasted_and_deleted(fake_page: FakePage, open_visit
 def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, open_visit: Visit) -> None:
     browser = open_visit
     page = browser.page
+    assert page.is_hidden("#lightboxModal .modalControls") and page.locator("#modalImage").count() == 1, "extensions look for the viewer before it is shown"
     browser.generate("a dropped heron", **{**SMALL, "seed": 77, "batch_count": 2})
     page.wait_for_selector("#txt2img_gallery img")
     browser.wait_idle()

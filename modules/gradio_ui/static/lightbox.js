@@ -7,9 +7,10 @@ webui.lightbox = {gallery: null};
 function showModal(event) {
     const picture = event.target || event.srcElement;
     webui.lightbox.gallery = picture.closest("[id$=_gallery]");
-    webui.lightbox.build();
     webui.lightbox.show(picture.src);
     const modal = document.getElementById("lightboxModal");
+    modal.style.setProperty("--bar", opts.sd_webui_modal_lightbox_toolbar_opacity ?? 0.9);
+    modal.style.setProperty("--icons", opts.sd_webui_modal_lightbox_icon_opacity ?? 1);
     modal.style.display = "flex";
     modal.classList.toggle("zoomed", opts.js_modal_lightbox_initially_zoomed !== false);
     modal.focus();
@@ -69,9 +70,6 @@ function saveImage() {
 }
 
 webui.lightbox.build = function() {
-    if (document.getElementById("lightboxModal")) {
-        return;
-    }
     const control = (id, words, title, act) => webui.make("button", {type: "button", id, class: "cursor", text: words, title, "aria-label": title, onclick: (event) => {
         event.stopPropagation();
         act(event);
@@ -79,8 +77,6 @@ webui.lightbox.build = function() {
     const controls = webui.make("div", {class: "modalControls gradio-container"},
         control("modal_zoom", "⤢", "Zoom (Z)", modalZoomToggle), control("modal_tile_image", "⊞", "Tile (T)", modalTileImageToggle),
         control("modal_save", "⤓", "Save (S)", saveImage), control("modal_close", "×", "Close (Esc)", closeModal));
-    controls.style.setProperty("--bar", opts.sd_webui_modal_lightbox_toolbar_opacity ?? 0.9);
-    controls.style.setProperty("--icons", opts.sd_webui_modal_lightbox_icon_opacity ?? 1);
     const modal = webui.make("div", {id: "lightboxModal", role: "dialog", "aria-modal": "true", "aria-label": "Picture", tabindex: "0", onclick: closeModal},
         controls, control("modal_prev", "❮", "Former picture (←)", modalPrevImage),
         webui.make("img", {id: "modalImage", alt: "The chosen picture", onclick: (event) => event.stopPropagation()}),
@@ -90,6 +86,9 @@ webui.lightbox.build = function() {
     webui.lightbox.takeSwipes(modal);
     document.body.append(modal);
 };
+
+// There before it is first shown, as in A1111: extensions put buttons of theirs into it as soon as the page is there.
+document.addEventListener("DOMContentLoaded", webui.lightbox.build);
 
 // A finger drawn across a picture steps to the next one; one that is magnified it moves, as anywhere.
 webui.lightbox.takeSwipes = function(modal) {
