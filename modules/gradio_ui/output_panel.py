@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import gradio as gr
+from gradio.layouts.form import Form
 
 from modules.gradio_ui.components import bridge_button, bridge_text, tool_button
 
@@ -79,7 +80,7 @@ def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = 
 
 def picture_buttons(tab: str, *, can_open_folder: bool, can_upscale: bool = False) -> PictureButtons:
     """The row below a gallery, inside the current block."""
-    with gr.Row(elem_id=f"image_buttons_{tab}", elem_classes=["gradio-row", "image-buttons"]):
+    with gr.Row(elem_id=f"image_buttons_{tab}", elem_classes=["gradio-row", "image-buttons"]), Form():       # Gradio 3 put one around tool buttons, and extensions add theirs to it
         return PictureButtons(
             open_folder=tool_button("📂", f"{tab}_open_folder", visible=can_open_folder),
             save=tool_button("💾", f"save_{tab}"),

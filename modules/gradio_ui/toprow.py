@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 from gradio.components import Component
+from gradio.layouts.form import Form
 
 from modules.gradio_ui.components import bridge_button, bridge_text, form_tool, tool_button
 from modules.gradio_ui.form_builder import FormBuilder
@@ -100,7 +101,7 @@ def generate_box(tab: str) -> tuple[gr.Button, gr.Button, gr.Button, gr.Button]:
 
 def _tools(builder: FormBuilder) -> tuple[gr.Button, gr.Button, gr.Button]:
     tab = builder.table.tab
-    with gr.Row(elem_id=f"{tab}_tools", elem_classes=["gradio-row", "tools-row"]):
+    with gr.Row(elem_id=f"{tab}_tools", elem_classes=["gradio-row", "tools-row"]), Form():            # as around the tools below a gallery
         paste = form_tool("↙️", PASTE_IDS[tab])
         form_tool("🗑️", f"{tab}_clear_prompt")
         form_tool("🕘", f"{tab}_prompt_history")

@@ -29,6 +29,7 @@ def test_extensions_find_a1111s_shape(open_visit: Visit) -> None:
         "#txt2img_prompt > label > textarea", "#txt2img_neg_prompt > label > textarea", "#tabs > .tab-nav > button.selected",
         '#tabs > .tabitem[id^=tab_]:not([style*="display: none"])', "#quicksettings #setting_sd_model_checkpoint input", "#tab_settings #settings_submit",
         "#txt2img_script_container", "#txt2img_seed input[type=number]", "#txt2img_steps input[type=range]", "#footer", "#tabs.tabs.gradio-tabs",
+        "#image_buttons_txt2img > .form > button", "#txt2img_tools > .form > button",
     ):  # fmt: skip
         assert page.locator(selector).count() >= 1, selector
     kinds = page.evaluate(
