@@ -214,7 +214,7 @@ class _Work:
         try:
             path = save_image(
                 image.picture, folder, NameFacts(), options, self.app.numbers, infotext=image.infotext, texts=image.texts, basename=own_name,
-                short_name=True, suffix=suffix)
+                is_whole_name=bool(own_name), short_name=True, suffix=suffix)
             if made.caption:
                 _write_caption(path, made.caption, get("postprocessing_existing_caption_action"))
             return replace(image, path=path)

@@ -92,12 +92,13 @@ class NumberBook:
 
 def save_image(
     image: Image.Image, folder: Path, facts: NameFacts, options: SaveOptions, numbers: NumberBook, *,
-    infotext: str = "", basename: str = "", short_name: bool = False, suffix: str = "", texts: Mapping[str, str] | None = None, storage: Storage = DISK,
+    infotext: str = "", basename: str = "", is_whole_name: bool = False, short_name: bool = False, suffix: str = "", texts: Mapping[str, str] | None = None, storage: Storage = DISK,
     before: Callable[[Image.Image, Path, dict[str, Any]], BeforeSaving | None] | None = None, kept: Container[Path] = (),
 ) -> Path:
     """Save ``image`` below ``folder`` and return its path.
 
     The name is NUMBER-PATTERN.EXTENSION, or basename-NUMBER-PATTERN for a grid (``short_name``: without the pattern).
+    is_whole_name: ``basename`` is one picture's own, and needs no number.
     suffix: put behind the stem, as "-mask". texts: what a PNG carries instead of ``infotext``, by key.
     before: asked with the picture, its file's name and its texts. kept: paths that are never replaced, whatever the options say: a job's
     pictures do not overwrite each other. Raises StorageError (NotBeside when only what belongs beside it failed), PathRefused and InvalidValue.
@@ -105,7 +106,7 @@ def save_image(
     facts = replace(facts, basename=basename)
     extension = _extension(image, options)
     target, decoration = _place(image, folder, facts, options, short_name=short_name)
-    options = _numbered_if_nameless(options, decoration + suffix)
+    options = _numbered_if_nameless(options, (basename if is_whole_name else "") + decoration + suffix)
     prefix = f"{basename}-" if basename else ""
     used: list[int] = []
 
