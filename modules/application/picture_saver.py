@@ -328,7 +328,7 @@ def save_plan(
         folder=paths.output_folder(samples) if save_samples and settings.get("samples_save") else None,
         grid_folder=paths.output_folder(grids) if save_grid else None,
         options=options,
-        grid_options=replace(options, file_format=settings.get("grid_format"), in_subfolders=settings.get("grid_save_to_dirs"), save_txt=False),
+        grid_options=replace(options, file_format=settings.get("grid_format"), in_subfolders=settings.get("grid_save_to_dirs")),
         incomplete=settings.get("save_incomplete_images"),
         params_txt=paths.params_txt if prompt_history else None,
         max_part_length=max_part_length,

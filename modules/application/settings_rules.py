@@ -89,15 +89,13 @@ def check_outside_change(flags: Flags, paths: Paths, setting: Setting, value: An
 
 
 def check_overrides(flags: Flags, paths: Paths, settings: Any, overrides: Mapping[str, Any], *, kept: bool) -> None:
-    """A request may not move where its pictures go, nor change for good what is frozen. kept: the values stay after it. Raises UnknownName and InvalidValue."""
+    """A request may put its pictures only where the API could have them put, and not change for good what is frozen. kept: the values stay after it.
+
+    Raises UnknownName and InvalidValue.
+    """
     for key, value in overrides.items():
         setting = settings.table.find(key)
-        if _is_guarded(setting, kept=kept) and setting.checked(value) == settings.get(key):
-            continue                    # clients send all settings that they were told
-        if key in PLACES:
-            raise InvalidValue(f"Setting {key} ({setting.label}) cannot be overridden by a request.", "Change it in Settings.",
-                               field="override_settings")
-        if _is_guarded(setting, kept=kept):
+        if _is_guarded(setting, kept=kept) and setting.checked(value) != settings.get(key):     # clients send all settings that they were told
             check_outside_change(flags, paths, setting, setting.checked(value))
 
 

@@ -7,14 +7,13 @@ import errno
 import io
 import logging
 import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import gradio as gr
 
@@ -23,6 +22,7 @@ from modules.application.paths import styles_files
 from modules.application.picture_saver import save_options
 from modules.engine.styles import prompt_without, prompts_of_styles
 from modules.extension_host.install import way_from_elsewhere
+from modules.files.atomic import write_new_file
 from modules.files.file_manager import show_folder
 from modules.files.resolver import PathRefused
 from modules.files.storage import StorageError
@@ -61,42 +61,58 @@ class ResultButtons:
     files: ShownFiles
 
     def save(self, job_id: str, chosen: str) -> tuple[Any, str]:
-        """Copy the chosen picture (all, by the setting) into the Save folder, with a line in log.csv."""
+        """Copy the chosen picture into the Save folder, with a line in log.csv. All of them by the setting, and where none or the sheet is chosen."""
         finished = finished_job(self.app, job_id)
         if finished is None:
             return gr.skip(), message_html("There is no picture to save yet.")
-        indexes = [_index(chosen)] if self.app.settings.get("save_selected_only") else range(len(finished.images))
-        folder, saved, problem = self.app.paths.output_folder(self.app.settings.get("outdir_save")), [], ""
+        return _told(self._folder, *self._save(finished, self._meant(finished, chosen)))
+
+    def save_zip(self, job_id: str) -> tuple[Any, str]:
+        """Save all pictures of the shown job, and beside them an archive of them, which is offered first."""
+        finished = finished_job(self.app, job_id)
+        if finished is None or not finished.images:
+            return gr.skip(), message_html("There are no pictures to pack yet.")
+        folder, (saved, problem) = self._folder, self._save(finished, range(len(finished.images)))
+        try:
+            return _told(folder, [self._archive(finished, folder, saved), *saved] if saved else [], problem)
+        except (StorageError, OSError) as error:
+            return _told(folder, saved, f"The archive could not be written: {error}")
+
+    @property
+    def _folder(self) -> Path:
+        return self.app.paths.output_folder(self.app.settings.get("outdir_save"))
+
+    def _meant(self, finished: Finished, chosen: str) -> Sequence[int]:
+        """The places of the pictures that the Save button means, ``chosen`` being the one that the gallery shows large, if it does."""
+        place = int(chosen) if chosen.isdigit() else -1
+        only = self.app.settings.get("save_selected_only") and int(finished.info.get("index_of_first_image") or 0) <= place < len(finished.images)
+        return [place] if only else range(len(finished.images))
+
+    def _save(self, finished: Finished, indexes: Sequence[int]) -> tuple[list[Path], str]:
+        """Their files in the Save folder, and what went wrong."""
+        folder, saved, problem = self._folder, list[Path](), ""
         try:
             for index in indexes:
-                if index < len(finished.images):
-                    saved.append(self._save_one(finished, index, folder, saved))
-                    self._log_one(finished, index, folder, saved[-1].name)
+                saved.append(self._save_one(finished, index, folder, saved))
+                self._log_one(finished, index, folder, saved[-1].name)
         except _LogFailed as error:
             problem = f"The picture was saved, but {error}"
         except (WebuiError, StorageError, PathRefused, OSError) as error:
             problem = f"The picture could not be saved: {error}"
-        words = "" if not saved else f"Saved: {saved[0]}" if len(saved) == 1 else f"Saved {len(saved)} pictures into {folder}"
-        files = gr.update(value=[str(path) for path in saved], visible=True) if saved else gr.skip()
-        return files, message_html(f"{words}. {problem}" if words and problem else words or problem, "error") if problem else message_html(words)
+        return saved, problem
 
-    def save_zip(self, job_id: str) -> tuple[Any, str]:
-        """Offer all pictures of the shown job as one archive."""
-        finished = finished_job(self.app, job_id)
-        if finished is None or not finished.images:
-            return gr.skip(), message_html("There are no pictures to pack yet.")
-        folder = None
-        try:
-            folder = Path(tempfile.mkdtemp(dir=self.files.folder))
-            archive = folder / self._archive_name(finished)
-            with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:  # pictures do not get smaller
-                for index, path in enumerate(self.files.of(job_id, finished.images)):
-                    packed.write(path, path.name if finished.images[index].path else f"{index:05}{path.suffix}")
-        except OSError as error:
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)       # half an archive would keep a full disk full
-            return gr.skip(), message_html(f"The archive could not be written: {error}", "error")
-        return gr.update(value=[str(archive)], visible=True), message_html(f"Packed {len(finished.images)} pictures.")
+    def _archive(self, finished: Finished, folder: Path, paths: Sequence[Path]) -> Path:
+        """``paths`` in one file in ``folder``. Raises StorageError and OSError."""
+        name = Path(self._archive_name(finished))
+        archive = next(path for number in count() if not (path := folder / (f"{name.stem}-{number}.zip" if number else name.name)).exists())
+
+        def pack(file: BinaryIO) -> None:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed:  # pictures do not get smaller
+                for path in paths:
+                    packed.write(path, os.path.relpath(path.resolve(), folder.resolve()))
+
+        write_new_file(archive, pack)
+        return archive
 
     def open_folder(self, job_id: str, chosen: str, request: gr.Request) -> str:
         """Open the shown job's folder in the server's file manager, if the browser is on the same machine: the chosen picture's, for a grid has another."""
@@ -117,9 +133,9 @@ class ResultButtons:
         return message_html(f"Opened {folder}.")
 
     def _archive_name(self, finished: Finished) -> str:
-        """By ``grid_zip_filename_pattern``; empty: tab and number of pictures."""
-        pattern = self.app.settings.get("grid_zip_filename_pattern")
-        name = clean_part(apply_pattern(pattern, replace(self._name_facts(finished), for_zip=True)), replace_spaces=False) if pattern else ""
+        """By ``grid_zip_filename_pattern``; empty: A1111's, when, by which model and of which seed."""
+        pattern = self.app.settings.get("grid_zip_filename_pattern") or "[datetime]_[[model_name]]_[seed]-[seed_last]"
+        name = clean_part(apply_pattern(pattern, replace(self._name_facts(finished), for_zip=True)), replace_spaces=False)
         return fit_name(name or f"{self.tab}-{len(finished.images)}-pictures", "zip")
 
     def _name_facts(self, finished: Finished, index: int | None = None) -> NameFacts:
@@ -186,9 +202,17 @@ def wire_result_buttons(app: App, tab: str, output: OutputPanel, files: ShownFil
     """Connect the buttons of one tab."""
     act = ResultButtons(app=app, tab=tab, files=files)
     chosen_js = f"(job, chosen) => [job, String(webui.galleryIndex('{tab}'))]"
-    output.buttons.save.click(act.save, inputs=[output.shown_job, output.chosen], outputs=[output.files, output.log], js=chosen_js, **QUICK)
+    large_js = f"(job, chosen) => [job, String(selected_gallery_index_id('{tab}_gallery'))]"     # -1 where none is
+    output.buttons.save.click(act.save, inputs=[output.shown_job, output.chosen], outputs=[output.files, output.log], js=large_js, **QUICK)
     output.buttons.save_zip.click(act.save_zip, inputs=[output.shown_job], outputs=[output.files, output.log], **QUICK)
     output.buttons.open_folder.click(act.open_folder, inputs=[output.shown_job, output.chosen], outputs=[output.log], js=chosen_js, **QUICK)
+
+
+def _told(folder: Path, saved: Sequence[Path], problem: str) -> tuple[Any, str]:
+    """The files to offer, and the words below them."""
+    words = "" if not saved else f"Saved: {saved[0]}" if len(saved) == 1 else f"Saved {len(saved)} files into {folder}"
+    files = gr.update(value=[str(path) for path in saved], visible=True) if saved else gr.skip()
+    return files, message_html(f"{words}. {problem}" if words and problem else words or problem, "error") if problem else message_html(words)
 
 
 def _moment(stamp: Any) -> datetime:

@@ -58,6 +58,17 @@ def test_pictures_files_and_facts(make_app: MakeApp, fake_engine: FakeEngine, tm
     assert json.dumps(job.summary)
 
 
+def test_a_request_names_and_places_its_own_pictures(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
+    """As programs for A1111 do; a grid has its text beside it too."""
+    app = make_app()
+    own = {"samples_filename_pattern": "mine-[seed]", "outdir_samples": "outputs/mine", "directories_filename_pattern": "[none]", "save_txt": True}
+    outcome = generate_blocking(app, asking(n_iter=2, seed=5, override_settings=own))
+    assert [image.path for image in outcome.shown if not image.is_grid] == [tmp_path / "outputs/mine" / f"0000{index}-mine-{5 + index}.png" for index in range(2)]
+    assert outcome.grid is not None and outcome.grid.path is not None and "Steps: " in outcome.grid.path.with_suffix(".txt").read_text()
+    (after,) = generate_blocking(app, asking(seed=5)).shown
+    assert after.path is not None and after.path.name == "00000-5.png" and "txt2img-images" in after.path.parts
+
+
 def test_nothing_is_saved_unless_asked(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
     app = make_app("--no-prompt-history")
     outcome = generate_blocking(app, asking(n_iter=2, save_images=False))
@@ -72,7 +83,7 @@ def test_nothing_is_saved_unless_asked(make_app: MakeApp, fake_engine: FakeEngin
     ({"sampler_name": "Nope"}, UnknownName, "sampler"), ({"scheduler": "Nope"}, UnknownName, "schedule"),
     ({"override_settings": {"sd_model_checkpoint": "nope"}}, UnknownName, "checkpoint"), ({"override_settings": {"nope": 1}}, UnknownName, "setting"),
     ({"override_settings": {"CLIP_stop_at_last_layers": "x"}}, InvalidValue, "CLIP_stop"),
-    ({"override_settings": {"outdir_samples": "/etc"}}, InvalidValue, "overridden"), ({"script_name": "Nope"}, InvalidValue, "Script 'Nope' not found"),
+    ({"override_settings": {"outdir_samples": "/etc"}}, InvalidValue, "lies outside"), ({"script_name": "Nope"}, InvalidValue, "Script 'Nope' not found"),
     ({"alwayson_scripts": {"Nope": {"args": []}}}, InvalidValue, "not found"), ({"enable_hr": True, "hr_upscaler": "Nope"}, UnknownName, "upscaler"),
     ({"n_iter": 10_000, "batch_size": 8, "width": 512, "height": 512}, InvalidValue, "GB of memory"),
     ({"enable_hr": True, "hr_checkpoint_name": "other"}, UnknownName, "checkpoint called 'other'. Known checkpoint names: fake"),

@@ -5,6 +5,7 @@ import csv
 import errno
 import json
 import os
+import re
 import signal
 import zipfile
 from collections.abc import Callable, Sequence
@@ -114,6 +115,8 @@ def test_save_copies_the_chosen_picture_and_writes_the_log(behind: Callable[...,
     assert (row["prompt"], row["seed"], row["filename"]) == ("one, two", "6", "00000-6.png")
     names = [Path(buttons.save("task(1)", index)[0]["value"][0]).name for index in ("2", "1")]
     assert names == ["00001-6.png", "00002-5.png"], "counted on, whatever the seed, as A1111 does"
+    for none in ("0", "-1"):        # the sheet is shown large, or none is
+        assert [Path(each).stem[6:] for each in buttons.save("task(1)", none)[0]["value"]] == ["5", "5", "6"], "all of them, as A1111 does"
 
 
 def test_the_folder_that_opens_is_the_chosen_pictures(behind: Callable[..., Behind], page: BuiltPage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,9 +134,12 @@ def test_the_archive_holds_every_picture(behind: Callable[..., Behind], page: Bu
     server = behind()
     server.run("task(1)", page.values(steps=1, n_iter=3))
     buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
-    (archive,) = buttons.save_zip("task(1)")[0]["value"]
+    archive, *pictures = (Path(each) for each in buttons.save_zip("task(1)")[0]["value"])
+    again = Path(buttons.save_zip("task(1)")[0]["value"][0])
+    assert archive.parent == again.parent == server.app.paths.output_folder(server.app.settings.get("outdir_save")) and archive != again
+    assert re.fullmatch(r"\d{14}_\[fake\]_\d+\.zip", archive.name), "as A1111 calls it"
     with zipfile.ZipFile(archive) as packed:
-        assert len(packed.namelist()) == 4 and packed.testzip() is None
+        assert packed.namelist() == [each.name for each in pictures] and len(pictures) == 4 and packed.testzip() is None
 
 
 def test_what_the_disk_refuses_to_the_buttons_is_told_and_nothing_half_is_left(behind: Callable[..., Behind], page: BuiltPage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,10 +158,10 @@ def test_what_the_disk_refuses_to_the_buttons_is_told_and_nothing_half_is_left(b
     with monkeypatch.context() as patch:
         patch.setattr(result_buttons, "save_file", refused)
         assert "could not be saved: The disk is full. Free some space." in buttons.save("task(1)", "1")[1]
+        assert "could not be saved: The disk is full." in buttons.save_zip("task(1)")[1]
+    with monkeypatch.context() as patch:
         patch.setattr(result_buttons.zipfile.ZipFile, "write", full)
-        assert "No space left" in buttons.save_zip("task(1)")[1] and not list(server.submitter.files.folder.rglob("*.zip"))
-        patch.setattr(result_buttons.tempfile, "mkdtemp", full)
-        assert "No space left" in buttons.save_zip("task(1)")[1]
+        assert "archive could not be written: " in buttons.save_zip("task(1)")[1] and [each for each in folder.iterdir() if each.suffix not in (".png", ".csv")] == []
     with monkeypatch.context() as patch:
         patch.setattr(result_buttons, "_append_log", full)
         update, message = buttons.save("task(1)", "1")
@@ -209,7 +215,7 @@ def test_names_of_archive_and_save_folder_follow_the_settings(behind: Callable[.
     saved = Path(buttons.save("task(1)", "1")[0]["value"][0])
     assert saved.parent == folder / "1" / "one two"
     archive = Path(buttons.save_zip("task(1)")[0]["value"][0])
-    assert archive.name.startswith("all-") and archive.suffix == ".zip" and archive.parent.parent == server.submitter.files.folder
+    assert archive.name.startswith("all-") and archive.suffix == ".zip" and archive.parent == folder
 
 
 def test_saved_pictures_are_named_by_the_pattern_with_or_without_a_number(behind: Callable[..., Behind], page: BuiltPage) -> None:

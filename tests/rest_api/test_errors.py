@@ -33,7 +33,7 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
     ({"enable_hr": True, "hr_sampler_name": "Nope"}, 404, "There is no sampler called 'Nope'"),
     ({"enable_hr": True, "hr_checkpoint_name": "other"}, 404, "checkpoint called 'other'"),
     ({"override_settings": {"nope": 1}}, 404, "nope"), ({"override_settings": {"jpeg_quality": "x"}}, 422, "jpeg_quality"),
-    ({"override_settings": {"outdir_txt2img_samples": "/etc"}}, 422, "overridden"), ({"width": 7}, 422, "width"), ({"height": 0}, 422, "height"),
+    ({"override_settings": {"outdir_txt2img_samples": "/etc"}}, 422, "lies outside"), ({"width": 7}, 422, "width"), ({"height": 0}, 422, "height"),
     ({"width": -64}, 422, "width"), ({"width": 100_000, "height": 100_000}, 422, "width"), ({"steps": 0}, 422, "steps"), ({"steps": 10**9}, 422, "steps"),
     ({"batch_size": 10**6}, 422, "batch_size"), ({"n_iter": 0}, 422, "n_iter"), ({"prompt": "x" * 100_000}, 422, "100,000 characters"),
     ({"cfg_scale": 1e30}, 422, "cfg_scale"), ({"seed": 2**80}, 422, "seed"), ({"script_name": "Nope"}, 422, "Script 'Nope' not found"),

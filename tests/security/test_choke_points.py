@@ -18,7 +18,7 @@ WRITES = {
     "modules/extension_host/states.py": "the folder only",
     "modules/gradio_ui/failed_uploads.py": "takes away what Gradio has just written into its temporary folder",
     "modules/gradio_ui/foreign_output.py": "an archive, into a file that the file layer opened",
-    "modules/gradio_ui/result_buttons.py": "an archive in a temporary folder; a line is added to log.csv",
+    "modules/gradio_ui/result_buttons.py": "an archive is packed into a file of atomic.py's; a line is added to log.csv",
     "modules/gradio_ui/shown_files.py": "pictures that were never saved, in a temporary folder",
     "modules/jobs/store.py": "a database and its lock",
     "modules/loading/merge.py": "into a file that files/ has opened",
