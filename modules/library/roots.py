@@ -17,7 +17,7 @@ TEXT_ENCODER_FOLDERS = ("text_encoder", "text_encoders", "clip")  # below models
 LORA_SUFFIXES = (".safetensors", ".ckpt", ".pt")
 HYPERNETWORK_SUFFIXES = (".pt",)
 EMBEDDING_SUFFIXES = (".safetensors", ".pt", ".bin", ".png")  # the last: pictures that carry one
-UPSCALER_FOLDERS = ("SwinIR", "ScuNET", "HAT", "upscale_models")  # below models/, beside those that have flags; the last is ComfyUI's
+UPSCALER_FOLDERS = ("ESRGAN", "RealESRGAN", "DAT", "SwinIR", "ScuNET", "HAT", "upscale_models")  # below models/, also where a flag names another; the last is ComfyUI's
 PICTURE_MODEL_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt")  # upscalers and face restorers
 
 
@@ -79,7 +79,8 @@ def roots_from_flags(flags: Flags) -> Roots:
         embeddings=(Place(folder=Path(flags.embeddings_dir).absolute(), endings=EMBEDDING_SUFFIXES),),
         hypernetworks=(Place(folder=Path(flags.hypernetwork_dir).absolute(), endings=HYPERNETWORK_SUFFIXES),),
         upscalers=_picture_models(
-            flags.esrgan_models_path, flags.realesrgan_models_path, flags.bsrgan_models_path, flags.dat_models_path,
+            flags.esrgan_models_path, flags.realesrgan_models_path, flags.bsrgan_models_path, flags.dat_models_path, flags.swinir_models_path,
+            flags.scunet_models_path,
             *(str(models / name) for name in UPSCALER_FOLDERS),
         ),
         gfpgan=_picture_models(flags.gfpgan_models_path, flags.gfpgan_dir),
@@ -90,7 +91,7 @@ def roots_from_flags(flags: Flags) -> Roots:
 
 
 def _picture_models(*folders: str) -> tuple[Place, ...]:
-    return tuple(Place(folder=Path(folder).absolute(), endings=PICTURE_MODEL_SUFFIXES) for folder in dict.fromkeys(folders))
+    return tuple(Place(folder=folder, endings=PICTURE_MODEL_SUFFIXES) for folder in dict.fromkeys(Path(each).absolute() for each in folders))
 
 
 def _folders(own: Path, added: str | None) -> tuple[Path, ...]:

@@ -94,6 +94,16 @@ def test_flags_add_folders_and_one_file(tmp_path: Path, folder: Path) -> None:
     assert names(chosen) == ["sub/added.ckpt", "own.safetensors"]
 
 
+@pytest.mark.parametrize(("flag", "usual"), [("esrgan", "ESRGAN"), ("realesrgan", "RealESRGAN"), ("dat", "DAT"), ("swinir", "SwinIR"), ("scunet", "ScuNET")])
+def test_upscalers_are_found_where_their_flag_says_and_in_the_usual_folder_too(flag: str, usual: str, tmp_path: Path) -> None:
+    """As A1111's upscalers look into both."""
+    for file in (tmp_path / "shared" / "sharp.pth", tmp_path / "models" / usual / "own.pth"):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"x")
+    found = Catalogue(roots(tmp_path, f"--{flag}-models-path", str(tmp_path / "shared"))).upscalers()
+    assert sorted(each.path.name for each in found) == ["own.pth", "sharp.pth"]
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
