@@ -71,6 +71,8 @@ def _told(info: str, pictures: Any, packed: bool, index: int) -> tuple[Any, str]
 def save_files(js_data: str, images: Any, do_make_zip: bool, index: int) -> tuple[Any, str]:
     """Save a gallery's pictures (``index`` >= 0: that one) into the folder of the setting outdir_save, with an archive of them there if asked. (files, words)."""
     data = json.loads(js_data) if js_data else {}
+    if index < data.get("index_of_first_image", 0):     # the sheet stands for all of them
+        index = -1
     chosen = [images[index]] if index >= 0 and images else list(images or ())
     folder = current().settings.get("outdir_save")
     saved = []

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,15 @@ def test_a_picture_that_cannot_be_saved_is_an_error(a1111: App) -> None:
 
     with pytest.raises(InvalidValue, match="Picture 1 cannot be read"):
         save_files("{}", [{"name": "gone.png"}], False, 0)
+
+
+def test_an_extension_s_save_button_means_all_pictures_while_the_sheet_is_chosen(a1111: App) -> None:
+    from modules.gradio_ui.foreign_output import save_files
+
+    pictures = [Image.new("RGB", (8, 8), colour) for colour in ("white", "red", "blue")]
+    data = json.dumps({"index_of_first_image": 1, "all_seeds": [5, 6], "infotexts": ["a", "b", "c"], "prompt": "p"})
+    saved = [save_files(data, pictures, False, index)[0]["value"] for index in (0, -1, 2)]
+    assert [len(each) for each in saved] == [3, 3, 1] and Path(saved[2][0]).name.endswith("-6.png")
 
 
 def test_the_folder_of_an_extension_s_button_opens(a1111: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
