@@ -75,9 +75,9 @@ class ScriptHost:
         """Make the scripts of both tabs, once all are registered."""
         with self.speaking():
             self._of_tabs = [*scripts_for_tabs(self.app)]
-        self._tell_runners()
-        self.txt2img.initialize_scripts(is_img2img=False)
-        self.img2img.initialize_scripts(is_img2img=True)
+            self._tell_runners()
+            self.txt2img.initialize_scripts(is_img2img=False)
+            self.img2img.initialize_scripts(is_img2img=True)
 
     def runner_of(self, request: Request) -> ScriptRunner:
         return self.img2img if isinstance(request, Img2ImgRequest) else self.txt2img

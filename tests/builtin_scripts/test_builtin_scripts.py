@@ -228,3 +228,43 @@ def test_a_style_whose_name_has_a_comma_is_an_axis_value_like_any(app: App, fake
     (app.paths.data_dir / "styles.csv").write_text('name,prompt,negative_prompt\n"ink, wet",in ink,\noil,in oil,\nold,long ago,\n')
     draw(app, "X/Y/Z plot", "Styles", "", ["ink, wet", "oil,old"])
     assert [each.prompt for each in fake_engine.requests] == ["a red cat, in ink", "a red cat, in oil, long ago"]
+
+
+MANUALS_CODE = """import modules.processing
+
+processed = modules.processing.process_images(p)
+
+print("Seed was: " + str(processed.seed))
+
+display(processed.images, processed.seed, processed.info)
+"""
+
+
+@pytest.fixture
+def app_with_code(make_app: MakeApp, fake_engine: FakeEngine) -> App:
+    app = make_app("--allow-code")
+    install_scripts(app, gradio.Blocks)
+    return app
+
+
+def test_custom_code_runs_what_a1111s_manual_shows(app_with_code: App, fake_engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn = draw(app_with_code, "Custom code", MANUALS_CODE, 2)
+    assert len(drawn.shown) == 1 and "Seed: 100" in drawn.shown[0].infotext
+    assert "Seed was: 100" in capsys.readouterr().out
+
+
+def test_custom_code_may_change_p_and_return_what_it_made(app_with_code: App, fake_engine: FakeEngine) -> None:
+    drawn = redraw(app_with_code, "Custom code", "from modules.processing import process_images\np.steps = 7\np.batch_size = 2\nif True:\n  return process_images(p)\n", 2)
+    assert len(drawn.shown) == 2 and fake_engine.requests[0].steps == 7
+
+
+@pytest.mark.parametrize(("code", "words"), [("p.steps = 3\nnonsense()", "line 2: NameError.*nonsense"), ("for", "no Python")])
+def test_a_mistake_in_custom_code_is_told_with_its_line(app_with_code: App, code: str, words: str) -> None:
+    with pytest.raises(WebuiError, match=words):
+        draw(app_with_code, "Custom code", code)
+
+
+def test_without_allow_code_no_code_runs(app: App, fake_engine: FakeEngine) -> None:
+    with pytest.raises(WebuiError, match="Custom code"):
+        draw(app, "Custom code", MANUALS_CODE, 2)
+    assert fake_engine.requests == []
