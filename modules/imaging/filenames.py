@@ -119,10 +119,10 @@ def _split(token: str) -> tuple[str, list[str]]:
     return token[:end], arguments[::-1]
 
 
-def _digest(text: str | bytes, arguments: list[str]) -> str:
+def _digest(text: str | bytes, arguments: list[str], usual: int = 8) -> str:
     data = text.encode("utf-8", errors="replace") if isinstance(text, str) else text
-    length = int(arguments[0]) if arguments and arguments[0].isdecimal() and len(arguments[0]) < 4 else 8
-    return hashlib.sha256(data).hexdigest()[: length or 8]
+    length = int(arguments[0]) if arguments and arguments[0].isdecimal() and len(arguments[0]) < 4 else usual
+    return hashlib.sha256(data).hexdigest()[: length or usual]
 
 
 def _datetime(facts: NameFacts, arguments: list[str]) -> str:
@@ -200,7 +200,7 @@ _TOKENS: Mapping[str, _Maker] = {
     "prompt_hash": lambda f, i, a: _digest(f.prompt, a),
     "negative_prompt_hash": lambda f, i, a: _digest(f.negative_prompt, a),
     "full_prompt_hash": lambda f, i, a: _digest(f"{f.prompt} {f.negative_prompt}", a),
-    "image_hash": lambda f, i, a: None if i is None else _digest(i.tobytes(), a),
+    "image_hash": lambda f, i, a: None if i is None else _digest(i.tobytes(), a, usual=64),
     "batch_number": lambda f, i, a: NOTHING if f.batch_size == 1 or f.for_zip else f.batch_index + 1,
     "batch_size": lambda f, i, a: f.batch_size,
     "generation_number": lambda f, i, a: _generation_number(f),

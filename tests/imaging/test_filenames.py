@@ -36,7 +36,7 @@ IMAGE = Image.new("RGB", (64, 96), "red")
     ("[prompt_hash<12>]", hashlib.sha256(FACTS.prompt.encode()).hexdigest()[:12]),
     ("[full_prompt_hash]", hashlib.sha256(b"a Red potion, on: a table bad").hexdigest()[:8]),
     ("[negative_prompt_hash<4>]", hashlib.sha256(b"bad").hexdigest()[:4]),
-    ("[image_hash]", hashlib.sha256(IMAGE.tobytes()).hexdigest()[:8]),
+    ("[image_hash]", hashlib.sha256(IMAGE.tobytes()).hexdigest()), ("[image_hash<6>]", hashlib.sha256(IMAGE.tobytes()).hexdigest()[:6]),
 ])
 def test_tokens(pattern: str, name: str) -> None:
     assert apply_pattern(pattern, FACTS, IMAGE) == name
