@@ -181,7 +181,7 @@ def notices(app: App) -> list[str]:
     if not app.catalogue.checkpoints():
         found.append(str(NoCheckpoint(app.catalogue.roots.checkpoint_folders)))
     if troubled := sorted({each.owner for each in app.extensions.troubles.found} - {HOUSE}):
-        found.append(f"Parts of these extensions failed and were left out: {', '.join(troubled)}. The Extensions tab says what and why.")
+        found.append(f"Something in these extensions failed or is missing: {', '.join(troubled)}. The Extensions tab says what and why.")
     return found
 
 

@@ -35,23 +35,29 @@ A1111S_OWN = frozenset(
     )
 )  # fmt: skip
 """What lies in A1111's own folder ``scripts``, which a data folder that was A1111's brings along: the program has its own of each."""
+OURS = A1111S_OWN | {"canvas-zoom-and-pan", "extra-options-section", "hypertile", "ldsr", "lora", "mobile", "postprocessing-for-training", "prompt-bracket-checker",
+                     "scunet", "soft-inpainting", "swinir"}
+"""What A1111 brings along and metadata.ini may require: the program has it too, though not as an extension."""
 
 
 def list_scripts(host: ExtensionHost, folder: str, suffix: str) -> tuple[ScriptFile, ...]:
     """The files ``folder``/*``suffix`` that belong to no extension and those of all extensions that are switched on, in the order of their load.
 
-    An extension whose requirements are not there is noted and left out.
+    Of one whose requirements are not there that is noted; it is loaded all the same, as in A1111.
     """
     found = [one for each in host.loose if each.is_enabled and each.path.name == folder for one in _files_of(each.path, each.path.parent, each.canonical_name, suffix)]
     found = [each for each in found if each.filename not in A1111S_OWN]
     present = {each.canonical_name for each in host.enabled}
     for extension in host.enabled:
-        missing = sorted(extension.requires - present)
+        missing = sorted(each for each in extension.requires if not (present | OURS) & {*each.split("|")})
         if missing:
-            host.troubles.note(extension.canonical_name, "metadata.ini", f"it needs the extension {', '.join(missing)}, which is not here or switched off")
-            continue
+            host.troubles.note(extension.canonical_name, "metadata.ini", f"it needs the extension {_listed(missing)}, which is not here or switched off")
         found += _files_of(extension.path / folder, extension.path, extension.canonical_name, suffix)
     return _in_order(found, {each.canonical_name: each for each in host.enabled}, folder, host)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(each.replace("|", " or ") for each in names)
 
 
 def _files_of(folder: Path, base: Path, owner: str, suffix: str) -> list[ScriptFile]:
@@ -69,20 +75,19 @@ def _in_order(files: Sequence[ScriptFile], extensions: dict[str, Extension], fol
         of_owner.setdefault(each.owner, []).append(name)
 
     def named(names: Sequence[str]) -> list[str]:
-        return [one for name in names for one in ([name] if name in by_name else of_owner.get(name, []))]
+        parts = [part for name in names for part in name.split("|")]
+        return [one for part in parts for one in ([part] if part in by_name else of_owner.get(part, []))]
 
     after: dict[str, list[str]] = {}
-    dropped: set[str] = set()
     for name, each in by_name.items():
         for order in _orders(extensions.get(each.owner), f"{folder}/{each.filename}".lower(), folder):
-            absent = [one for one in order.requires if not named([one])]
+            absent = [one for one in order.requires if not named([one]) and not OURS & {*one.split("|")}]
             if absent:
-                dropped.add(name)
-                host.troubles.note(each.owner, f"{folder}/{each.filename}", f"it needs {', '.join(absent)}, which is not here")
+                host.troubles.note(each.owner, f"{folder}/{each.filename}", f"it needs {_listed(absent)}, which is not here")
             after.setdefault(name, []).extend(named(order.after))
             for later in named(order.before):
                 after.setdefault(later, []).append(name)
-    return tuple(by_name[name] for name in sorted_by_need(list(by_name), after) if name not in dropped)
+    return tuple(by_name[name] for name in sorted_by_need(list(by_name), after))
 
 
 def _orders(extension: Extension | None, path: str, folder: str) -> list[ScriptOrder]:

@@ -46,14 +46,26 @@ def loaded(host: ExtensionHost, seconds: float = 20) -> list[str]:
         ({"a": "[scripts]\nAfter = b"}, ["b.py", "a1.py", "a2.py", "c.py"]),
         ({"c": "[scripts/c.py]\nBefore = a/a2.py"}, ["a1.py", "c.py", "a2.py", "b.py"]),
         ({"b": "[Extension]\nRequires = a"}, ["a1.py", "a2.py", "b.py", "c.py"]),
-        ({"b": "[Extension]\nRequires = absent"}, ["a1.py", "a2.py", "c.py"]),
-        ({"b": "[scripts/b.py]\nRequires = absent"}, ["a1.py", "a2.py", "c.py"]),
+        ({"c": "[scripts/c.py]\nBefore = absent|a/a2.py"}, ["a1.py", "c.py", "a2.py", "b.py"]),
     ],
 )
 def test_the_order_is_metadatas(tmp_path: Path, metadata: dict[str, str], expected: list[str]) -> None:
     write(tmp_path, {f"{name[0]}/scripts/{name}": "" for name in ("a2.py", "a1.py", "c.py", "b.py")})
     write(tmp_path, {f"{name}/metadata.ini": text for name, text in metadata.items()})
     assert loaded(host_of(tmp_path)) == expected
+
+
+@pytest.mark.parametrize(("metadata", "noted"), [
+    ("[Extension]\nRequires = absent", ["it needs the extension absent, which is not here or switched off"]),
+    ("[Extension]\nRequires = absent|gone, a", ["it needs the extension absent or gone, which is not here or switched off"]),
+    ("[scripts/b.py]\nRequires = absent, gone|a/a.py", ["it needs absent, which is not here"]),
+    ("[Extension]\nRequires = absent|A\n[scripts]\nRequires = Lora, xyz_grid.py", []),
+])
+def test_what_is_missing_is_told_and_the_extension_loaded_all_the_same(tmp_path: Path, metadata: str, noted: list[str]) -> None:
+    """As the manual of A1111 says: the loader warns. One of several, with | between them, is enough."""
+    host = host_of(write(tmp_path, {"a/scripts/a.py": "", "b/scripts/b.py": "", "b/metadata.ini": metadata}))
+    assert loaded(host) == ["a.py", "b.py"]
+    assert [each.sentence for each in host.troubles.found] == noted
 
 
 def test_single_files_in_the_folder_scripts_are_loaded_before_extensions(tmp_path: Path) -> None:
