@@ -164,8 +164,9 @@ class EmbeddingDatabase:
         return {folder: DirWithTextualInversionEmbeddings(folder), **self._folders}
 
     def add_embedding_dir(self, path: str) -> None:
-        """Remembered; only --embeddings-dir is looked through."""
+        """Embeddings are looked for there too."""
         self._folders[path] = DirWithTextualInversionEmbeddings(path)
+        current().catalogue.add_embedding_folder(Path(path))
 
     def load_textual_inversion_embeddings(self, force_reload: bool = False, sync_with_sd_model: bool = True) -> None:
         """Look through the folder anew."""

@@ -21,7 +21,7 @@ from modules.library.hashes import Hashes
 from modules.library.header import read_header
 from modules.library.lookup import exactly, find
 from modules.library.model_file import ModelFile
-from modules.library.roots import Place, Roots
+from modules.library.roots import EMBEDDING_SUFFIXES, Place, Roots
 from modules.library.scan import FoundFile, scan
 from modules.library.upscaler_names import upscaler_names
 from modules.schema.errors import NoCheckpoint, UnknownName
@@ -64,6 +64,14 @@ class Catalogue:
         self._embedding_folders: tuple[int, ...] = ()
         self._checkpoint_folders: tuple[int, ...] = ()
         self._precedence = Precedence()  # before the background, for those who must not wait for it at every file
+
+    def add_embedding_folder(self, folder: Path) -> None:
+        """Embeddings lie there too, an extension says."""
+        place = Place(folder=folder.absolute(), endings=EMBEDDING_SUFFIXES)
+        if place not in self.roots.embeddings:
+            self.roots = replace(self.roots, embeddings=(*self.roots.embeddings, place))
+            if self._lists is not None:
+                self.refresh()
 
     def refresh(self) -> None:
         """Look through all folders anew. Never raises for what it finds there."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -39,6 +40,19 @@ def test_a_prompt_means_an_embedding_while_it_is_registered(a1111: App, database
     assert read(a1111, f"a {NAME} circle").embeddings[0].embedding.vectors(0).min() == 5
     database.register_embedding_by_name(None, None, NAME)
     assert read(a1111, f"a {NAME} circle").embeddings == () and NAME not in database.word_embeddings
+
+
+@pytest.mark.parametrize("was_listed", [False, True])
+def test_an_embedding_in_a_folder_that_an_extension_names_is_meant_by_prompts(a1111: App, database: EmbeddingDatabase, tmp_path: Path, was_listed: bool) -> None:
+    folder = tmp_path / "extensions" / "mine" / "embeddings"
+    folder.mkdir(parents=True)
+    torch.save({"string_to_param": {"*": torch.ones(2, 4)}, "name": "other"}, folder / "usada pekora.pt")
+    if was_listed:
+        assert a1111.catalogue.embeddings() == ()
+    database.add_embedding_dir(str(folder))
+    database.add_embedding_dir(str(folder))
+    assert len(a1111.catalogue.embeddings()) == 1 and "usada pekora" in database.word_embeddings
+    assert read(a1111, "portrait of usada pekora").embeddings[0].embedding.vector_count == 2
 
 
 def test_fixes_show_the_embedding_itself_and_lead_back_to_it(a1111: App, database: EmbeddingDatabase) -> None:
