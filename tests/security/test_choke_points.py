@@ -31,6 +31,7 @@ ROUTES = {
 }
 CODE = {
     "modules/a1111/file_facts.py": "torch.load under A1111's name, always with weights_only",
+    "modules/builtin_scripts/custom_code.py": "what --allow-code is for; without the flag the script is not there (tests/builtin_scripts)",
     "modules/launching/extension_names.py": "launch.run(), whose command is one line for a shell, by A1111's contract; extensions' installers call it with texts of their own",
     "modules/launching/restart.py": "the program starts itself again",
     "modules/launching/venv.py": "the program starts itself in its environment",
