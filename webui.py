@@ -15,6 +15,7 @@ import webbrowser
 from collections.abc import MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ from modules.launching.serving import Address, certificate_files, has_display, l
 from modules.launching.startup_times import StartupTimes
 from modules.launching.subpath import below_subpath
 from modules.schema.errors import InvalidValue, WebuiError
-from modules.schema.flags import Flags, ParsedFlags, parse_flags
+from modules.schema.flags import Flags, ParsedFlags, ignored_flags, parse_flags
 
 if TYPE_CHECKING:
     from socket import socket
@@ -92,8 +93,13 @@ def main(arguments: Sequence[str]) -> int:
         parsed = replace(parsed, flags=flags)
         bound, address = listen(parsed.flags)
         key, certificate = certificate_files(parsed.flags)
+        for flag, why in ignored_flags(parsed).items():
+            log.info("%s: %s.", flag, why)
         with without_sweeping():
             app, server_app = build(parsed, times, extensions)
+        if parsed.flags.dump_sysinfo:
+            write_report(app)
+            return 0
     except WebuiError as error:
         sys.stdout.write(f"{error.message}\n{error.remedy}\n")
         return 1
@@ -104,6 +110,16 @@ def main(arguments: Sequence[str]) -> int:
     take_leave()
     gc.freeze()  # else Python's own end looks through torch's hundred thousands of objects again and again: two seconds
     return 0
+
+
+def write_report(app: App) -> None:
+    """For whoever helps with a server that starts and does not work. Raises WebuiError."""
+    from modules.application.system_report import report_text, system_report
+    from modules.files.atomic import write_bytes
+
+    path = app.paths.data_dir / f"sysinfo-{datetime.now():%Y-%m-%d-%H-%M}.json"
+    write_bytes(path, report_text(system_report(app)).encode())
+    log.info("The report on this system is in %s.", path)
 
 
 def take_leave() -> None:

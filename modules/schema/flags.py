@@ -85,10 +85,10 @@ def make_parser(kind: type[FlagParser] = FlagParser) -> argparse.ArgumentParser:
     return parser
 
 
-def ignored_flags(parsed: ParsedFlags) -> tuple[str, ...]:
-    """The given flags that nothing reads, spelt as on the command line."""
+def ignored_flags(parsed: ParsedFlags) -> dict[str, str]:
+    """The given flags that nothing reads, spelt as on the command line, and why."""
     infos = {each.name: each.metadata[METADATA_KEY] for each in dataclasses.fields(Flags)}
-    return tuple(option(name) for name in sorted(parsed.given) if infos[name].ignored)
+    return {option(name): infos[name].meaning for name in sorted(parsed.given) if infos[name].ignored}
 
 
 def option(name: str) -> str:

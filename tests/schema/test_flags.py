@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -121,4 +122,13 @@ def test_strangers_may_not_install_extensions(argv: tuple[str, ...]):
 def test_named_checkpoint_and_ignored_flags():
     assert flags().named_checkpoint is None
     assert flags("--ckpt", "/a.safetensors").named_checkpoint == "/a.safetensors"
-    assert ignored_flags(parse_flags(["--deepdanbooru", "--api"], {})) == ("--deepdanbooru",)
+    assert list(ignored_flags(parse_flags(["--deepdanbooru", "--api"], {}))) == ["--deepdanbooru"]
+
+
+def test_every_flag_acts_or_is_said_to_have_no_effect():
+    root = Path(__file__).parents[2]
+    files = [root / "launch.py", root / "webui.py", *(root / "modules").rglob("*.py"), *(root / "extensions").rglob("*.py")]
+    words = {word for file in files if file.name != "flag_table.py" for word in re.findall(r"[\w-]+", file.read_text("utf-8"))}
+    infos = {each.name: each.metadata[METADATA_KEY] for each in dataclasses.fields(Flags)}
+    assert [name for name, info in infos.items() if not info.ignored and not {name, option(name)} & words] == []
+    assert [name for name, info in infos.items() if info.ignored and "effect" not in info.meaning and "anyway" not in info.meaning] == []
