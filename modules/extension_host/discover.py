@@ -11,12 +11,14 @@ from pathlib import Path
 from modules.extension_host.registry import OrderWish
 from modules.files.json_object import Damaged, read_object
 from modules.files.names import is_text, shown
+from modules.schema.flag_table import SCRIPT_PATH
 
 log = logging.getLogger(__name__)
 LOOSE = "scripts"
 """The folder for single files, and the name by which the files in it are spoken of and switched off."""
 BUILTIN = frozenset({"sd-webui-controlnet", "tag-autocomplete", "wildcards"})
 """Extensions that ship with the program; ``--disable-extra-extensions`` leaves these on."""
+SHIPPED = Path(SCRIPT_PATH) / "extensions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +79,21 @@ def read_switches(settings_file: Path, *, disable_all: bool = False, disable_ext
 
 
 def find_extensions(folder: Path, switches: Switches) -> tuple[Extension, ...]:
-    """All extensions below ``folder``, those that ship first, then by name. None are files, and folders that are hidden, closed to us or without a name in text."""
+    """All extensions below ``folder``, those that ship first, then by name. None are files, folders that are hidden, closed to us or without a name in text, and namesakes."""
+    theirs = namesakes(folder)
     try:
-        candidates = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")) and _is_usable(path)]
+        candidates = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")) and path not in theirs and _is_usable(path)]
     except OSError:
         return ()
     candidates.sort(key=lambda path: (path.name not in BUILTIN, path.name.casefold()))
     return tuple(_described(path, switches) for path in candidates)
+
+
+def namesakes(folder: Path) -> tuple[Path, ...]:
+    """Folders of a data folder that are called as what ships: A1111's ControlNet, say, which reaches into code that is not here. What ships does their work."""
+    if os.path.realpath(folder) == os.path.realpath(SHIPPED):
+        return ()
+    return tuple(path for name in sorted(BUILTIN) if (path := folder / name).is_dir() and (SHIPPED / name).is_dir())
 
 
 def loose_scripts(folders: Iterable[Path], switches: Switches) -> tuple[Extension, ...]:

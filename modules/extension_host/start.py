@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from modules.extension_host.crashes import StartDiary
-from modules.extension_host.discover import LOOSE, find_extensions, loose_scripts, read_switches
+from modules.extension_host.discover import LOOSE, SHIPPED, find_extensions, loose_scripts, namesakes, read_switches
 from modules.extension_host.host import ExtensionHost
 from modules.files.atomic import write_json
 from modules.files.json_object import Damaged, read_object
@@ -25,11 +25,14 @@ def host_for(flags: Flags) -> ExtensionHost:
         host.notices.append(f"The {what} switched off: the program ended twice in a row while it was loading. "
                             "Look for an update of it; switch it on again on the Extensions tab.")
     switches = read_switches(settings, disable_all=flags.disable_all_extensions, disable_extra=flags.disable_extra_extensions)
-    users = find_extensions(Path(flags.data_dir) / "extensions", switches)
-    shipped = [each for each in find_extensions(Path(SCRIPT_PATH) / "extensions", switches) if each.is_builtin]
+    folder = Path(flags.data_dir) / "extensions"
+    users = find_extensions(folder, switches)
+    shipped = [each for each in find_extensions(SHIPPED, switches) if each.is_builtin]
     names = {each.name for each in users}
     loose = loose_scripts([Path(SCRIPT_PATH), Path(flags.data_dir)], switches)
     host.take([*(each for each in shipped if each.name not in names), *users], loose)
+    for path in namesakes(folder):
+        host.facts_of(path.name).notes.append(f"{path} is left out: the program has an extension of this name, which does its work.")
     for each in host.enabled:
         if each.problem:
             host.troubles.note(each.canonical_name, "metadata.ini", each.problem)

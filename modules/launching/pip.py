@@ -19,6 +19,7 @@ from modules.launching.torch_wheel import COMPANIONS, companion_build
 
 PINNED = ("torch", "torchvision", "torchaudio")
 KEPT_LINES = 400  # of pip's output, for the log and for finding the cause of a failure
+OVERRULE_PIP_CERT = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # pip's HTTP library reads these after it, and takes them
 LARGE_DOWNLOAD = re.compile(r"Downloading (\S+) \(([\d.]+) (MB|GB)\)")
 
 
@@ -102,6 +103,8 @@ class Pip:
         kept: deque[str] = deque(maxlen=KEPT_LINES)
         shows_all = self._environ.get("WEBUI_LAUNCH_LIVE_OUTPUT") == "1"
         environ = {**self._environ, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+        if self._environ.get("PIP_CERT"):
+            environ = {name: value for name, value in environ.items() if name not in OVERRULE_PIP_CERT}
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environ,
             text=True, encoding="utf-8", errors="replace",

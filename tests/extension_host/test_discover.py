@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from modules.extension_host import discover
 from modules.extension_host.discover import Switches, enabled_folders, find_extensions, read_switches
 
 
@@ -14,7 +15,9 @@ def names(folder: Path, switches: Switches | None = None) -> list[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The program's own: what ships lies in it beside what the user put there."""
+    monkeypatch.setattr(discover, "SHIPPED", tmp_path)
     for name in ("b", "A", "tag-autocomplete", ".git", "__pycache__"):
         (tmp_path / name).mkdir()
     (tmp_path / "file.py").touch()

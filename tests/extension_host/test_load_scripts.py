@@ -79,6 +79,17 @@ def test_single_files_in_the_folder_scripts_are_loaded_before_extensions(tmp_pat
     assert [name for name in loaded(host) if name in ("z_dropped.py", "a.py")] == ["z_dropped.py", "a.py"]
 
 
+def test_controlnet_of_an_a1111_folder_gives_way_to_the_programs_own(tmp_path: Path) -> None:
+    """The extension most users bring along reaches into code that is not here: taken instead of ours, there was no ControlNet at all."""
+    theirs = write(tmp_path / "extensions" / "sd-webui-controlnet", {"scripts/controlnet.py": "1/0"})
+    flags = parse_flags(["--data-dir", str(tmp_path)], {}).flags
+    host = host_for(flags)
+    [ours] = [each for each in host.extensions if each.name == "sd-webui-controlnet"]
+    assert ours.is_builtin and ours.path != theirs
+    assert host.facts_of(ours.canonical_name).notes == [f"{theirs} is left out: the program has an extension of this name, which does its work."]
+    assert theirs not in [each.path for each in host.with_newcomers(tmp_path / "extensions")]
+
+
 def test_contradicting_wishes_lose_no_script(tmp_path: Path) -> None:
     write(tmp_path, {"a/scripts/a.py": "", "b/scripts/b.py": "", "a/metadata.ini": "[scripts]\nBefore = b\nAfter = b"})
     assert sorted(loaded(host_of(tmp_path))) == ["a.py", "b.py"]

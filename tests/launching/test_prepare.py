@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -27,10 +28,12 @@ class FakePip:
 
     def __init__(self, answers: Sequence[tuple[int, str]]) -> None:
         self.commands: list[list[str]] = []
+        self.environ: dict[str, str] = {}
         self._answers = list(answers)
 
     def __call__(self, command: Sequence[str], **rest: object) -> FakePip:
         self.commands.append(list(command))
+        self.environ = cast("dict[str, str]", rest.get("env") or {})
         self._code, output = self._answers.pop(0)
         self.stdout = io.StringIO(output)
         return self
@@ -138,6 +141,16 @@ def test_a_certificate_that_somebody_chose_is_not_replaced(tmp_path: Path, fake_
     with pytest.raises(LaunchError, match=r"/company\.pem"):
         Pip(console=console()[0], environ=environ, folder=tmp_path).install(["a"], what="a")
     assert len(pip.commands) == 1
+
+
+def test_the_certificate_file_that_the_message_asks_for_beats_other_programs_variables(tmp_path: Path, fake_pip: Callable[..., FakePip]) -> None:
+    """pip's HTTP library takes REQUESTS_CA_BUNDLE even where PIP_CERT is set: who followed the advice was told the same again."""
+    pip = fake_pip((0, "Successfully installed a-1\n"), (0, "Successfully installed a-1\n"))
+    others = {"REQUESTS_CA_BUNDLE": "/old.pem", "CURL_CA_BUNDLE": "/old.pem"}
+    Pip(console=console()[0], environ={"PIP_CERT": "/company.pem", **others}, folder=tmp_path).install(["a"], what="a")
+    assert pip.environ["PIP_CERT"] == "/company.pem" and not pip.environ.keys() & others.keys()
+    Pip(console=console()[0], environ=dict(others), folder=tmp_path).install(["a"], what="a")
+    assert pip.environ.items() >= others.items()
 
 
 def without_torch(name: str) -> str | None:
