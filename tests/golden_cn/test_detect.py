@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import io
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +81,18 @@ def test_lists_are_those_of_the_original(client: TestClient, path: str, name: st
     assert client.get(f"/controlnet/{path}").json() == stored_answer.get("body", stored_answer)
 
 
+def test_models_inside_a1111s_own_extension_folder_are_found(app: Any, client: TestClient) -> None:
+    """Most users keep them in its folder "models", its preprocessors' in "annotator/downloads"; ours runs in its place."""
+    theirs = app.paths.data_dir / "extensions" / "sd-webui-controlnet"
+    (theirs / "models").mkdir(parents=True)
+    shutil.copy(Path(__file__).parents[2] / "models" / "ControlNet" / "starter_canny.safetensors", theirs / "models" / "mine.safetensors")
+    listed = client.get("/controlnet/model_list").json()["model_list"]
+    downloads = importlib.import_module("internal_controlnet.preprocessors").weight_folders()
+    shutil.rmtree(theirs)
+    assert any(each.startswith("mine [") for each in listed)
+    assert theirs / "annotator" / "downloads" in downloads
+
+
 def test_a_preprocessor_without_its_weights_says_which_file_it_wants(client: TestClient) -> None:
     scene = stored.filled(stored.rows("detect")[0]["request"])["controlnet_input_images"]
     answer = client.post("/controlnet/detect", json={"controlnet_module": "softedge_hed", "controlnet_input_images": scene})
@@ -97,8 +111,6 @@ def test_a_strip_that_no_memory_holds_when_enlarged_is_refused(client: TestClien
 
 def test_other_extensions_find_it_by_name(app: Any) -> None:
     assert "sd-webui-controlnet" in [each.name for each in app.extensions.enabled]
-    import importlib
-
     external_code = importlib.import_module("extensions.sd-webui-controlnet.scripts.external_code")
     unit = external_code.ControlNetUnit(module="canny", model="x", control_mode=external_code.ControlMode.PROMPT, resize_mode=2)
     assert external_code.ControlNetUnit.parse(unit.serialize()).resize_mode is external_code.ResizeMode.OUTER_FIT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from internal_controlnet.homes import homes
 from internal_controlnet.preprocessors import control_types, of_type
 from internal_controlnet.settings import setting
 from modules import shared
@@ -12,7 +13,6 @@ from modules.library.control_files import find_control
 from modules.library.model_file import ModelFile
 
 NONE = "None"
-_OWN_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models")
 _ALIASES = {
     "instructp2p": ("ip2p",), "segmentation": ("seg",), "normalmap": ("normal",), "t2i-adapter": ("t2i_adapter", "t2iadapter", "t2ia"),
     "ip-adapter": ("ip_adapter", "ipadapter"), "openpose": ("densepose",), "instant-id": ("instant_id", "instantid"), "scribble": ("sketch",), "tile": ("blur",),
@@ -21,8 +21,8 @@ _UNION = ("canny", "depth", "lineart", "mlsd", "normalmap", "openpose", "scribbl
 
 
 def more_folders() -> list[str]:
-    """Beside models/ControlNet: the extension's own folder, the setting's, the flag's."""
-    asked = (_OWN_FOLDER, setting("control_net_models_path"), getattr(shared.cmd_opts, "controlnet_dir", None))
+    """Beside models/ControlNet: the extension's own folders, the setting's, the flag's."""
+    asked = (*(str(home / "models") for home in homes()), setting("control_net_models_path"), getattr(shared.cmd_opts, "controlnet_dir", None))
     return [each for each in asked if each and os.path.isdir(each)]
 
 

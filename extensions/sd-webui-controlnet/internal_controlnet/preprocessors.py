@@ -12,6 +12,7 @@ import numpy as np
 from modules.paths import models_path
 
 from internal_controlnet.hints import opaque, scaled_size
+from internal_controlnet.homes import homes
 from internal_controlnet.pose_networks import PARTS, Pose, within
 from internal_controlnet.poses import drawn, faces_alone
 from internal_controlnet.preprocessor_rows import FACES, LOOKS, ROWS, RUN_BY_NETWORKS, WEIGHTS
@@ -245,8 +246,8 @@ _RUNS: dict[str, Callable[[Picture, float, float, float], Picture]] = {
 def weight_folders() -> list[Path]:
     """Where the preprocessors' own folders may lie: the setting's, the flag's, models/ControlNetPreprocessor, the original's."""
     asked = (setting("control_net_modules_path"), getattr(shared.cmd_opts, "controlnet_annotator_models_path", None))
-    own = Path(__file__).parents[1] / "annotator" / "downloads"
-    return [*(Path(each) for each in asked if each), Path(models_path) / WEIGHTS_FOLDER, own]
+    own = (home / "annotator" / "downloads" for home in homes())
+    return [*(Path(each) for each in asked if each), Path(models_path) / WEIGHTS_FOLDER, *own]
 
 
 def _weight_files(label: str, folder: str, addresses: Sequence[str]) -> list[Path]:
