@@ -1,0 +1,1 @@
+print("loaded although something is missing")

@@ -1,1 +1,0 @@
-raise RuntimeError("this must not be loaded")
