@@ -15,7 +15,6 @@ import webbrowser
 from collections.abc import MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,10 +113,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def write_report(app: App) -> None:
     """For whoever helps with a server that starts and does not work. Raises WebuiError."""
-    from modules.application.system_report import report_text, system_report
+    from modules.application.system_report import report_name, report_text, system_report
     from modules.files.atomic import write_bytes
 
-    path = app.paths.data_dir / f"sysinfo-{datetime.now():%Y-%m-%d-%H-%M}.json"
+    path = app.paths.data_dir / report_name()
     write_bytes(path, report_text(system_report(app)).encode())
     log.info("The report on this system is in %s.", path)
 

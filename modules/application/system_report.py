@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import sys
+import time
 from collections.abc import Mapping
 from importlib.metadata import distributions
 from typing import Any
@@ -62,6 +63,11 @@ def _without_home(value: Any, home: str) -> Any:
     if isinstance(value, list | tuple):
         return [_without_home(each, home) for each in value]
     return value.replace(home, "~") if isinstance(value, str) and home else value
+
+
+def report_name() -> str:
+    """A1111's, for a file."""
+    return time.strftime("sysinfo-%Y-%m-%d-%H-%M.json")
 
 
 def report_text(report: Mapping[str, Any]) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, BinaryIO
+from typing import Any
 
 import gradio as gr
 
@@ -16,7 +15,7 @@ from modules.a1111.infotext_names import ParamBinding, image_from_url_text, regi
 from modules.a1111.options import opts
 from modules.a1111.picture_files import save_image
 from modules.a1111.shared_values import open_folder as show_in_file_manager
-from modules.files.atomic import write_new_file
+from modules.files.archive import write_archive
 from modules.files.storage import StorageError
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.events import QUICK
@@ -96,13 +95,7 @@ def save_files(js_data: str, images: Any, do_make_zip: bool, index: int) -> tupl
 def _archive(paths: list[str]) -> str:
     """Beside the pictures, called like the first."""
     archive = Path(paths[0]).with_suffix(".zip")
-
-    def pack(file: BinaryIO) -> None:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed:      # pictures do not get smaller
-            for path in paths:
-                packed.write(path, os.path.basename(path))
-
-    write_new_file(archive, pack)
+    write_archive(archive, [(path, os.path.basename(path)) for path in paths])
     return str(archive)
 
 

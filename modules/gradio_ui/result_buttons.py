@@ -7,13 +7,12 @@ import errno
 import io
 import logging
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import gradio as gr
 
@@ -22,7 +21,7 @@ from modules.application.paths import styles_files
 from modules.application.picture_saver import save_options
 from modules.engine.styles import prompt_without, prompts_of_styles
 from modules.extension_host.install import way_from_elsewhere
-from modules.files.atomic import write_new_file
+from modules.files.archive import write_archive
 from modules.files.file_manager import show_folder
 from modules.files.resolver import PathRefused
 from modules.files.storage import StorageError
@@ -105,13 +104,7 @@ class ResultButtons:
         """``paths`` in one file in ``folder``. Raises StorageError and OSError."""
         name = Path(self._archive_name(finished))
         archive = next(path for number in count() if not (path := folder / (f"{name.stem}-{number}.zip" if number else name.name)).exists())
-
-        def pack(file: BinaryIO) -> None:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed:  # pictures do not get smaller
-                for path in paths:
-                    packed.write(path, os.path.relpath(path.resolve(), folder.resolve()))
-
-        write_new_file(archive, pack)
+        write_archive(archive, [(path, os.path.relpath(path.resolve(), folder.resolve())) for path in paths])
         return archive
 
     def open_folder(self, job_id: str, chosen: str, request: gr.Request) -> str:

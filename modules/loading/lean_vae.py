@@ -111,17 +111,14 @@ def _free(scratch: Scratch) -> None:
 
 def _through(part: Any, hidden: Tensor, scratch: Scratch) -> Tensor:
     """``hidden`` (1, C, h, w) through a block or a change of size; its memory is used for the result."""
-    if isinstance(part, downsampling.Downsample2D):
-        for each in part.modules():
-            watch(each)
-        _free(scratch)
-        return halve(part.conv, _map(hidden), scratch) if hidden.numel() >= _FEWEST_VALUES else part(hidden)  # type: ignore[arg-type]
-    is_upsampling = isinstance(part, upsampling.Upsample2D)
-    convolutions: tuple[Any, ...] = (part.conv,) if is_upsampling else (part.conv1, part.conv2)
+    is_upsampling, is_downsampling = isinstance(part, upsampling.Upsample2D), isinstance(part, downsampling.Downsample2D)
+    convolutions: tuple[Any, ...] = () if is_downsampling else (part.conv,) if is_upsampling else (part.conv1, part.conv2)
     if hidden.numel() < _FEWEST_VALUES or not all(isinstance(each, SquareConv2d) for each in convolutions):
-        return part(hidden) if is_upsampling else part(hidden, None)
+        return part(hidden) if is_upsampling or is_downsampling else part(hidden, None)
     for each in part.modules():
         watch(each)
+    if is_downsampling:
+        return halve(part.conv, _map(hidden), scratch)
     hidden = hidden.contiguous(memory_format=torch.channels_last)
     if is_upsampling:
         _free(scratch)                              # the result is the largest there is

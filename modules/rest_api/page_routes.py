@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from importlib.metadata import distributions
 from typing import Any
 
@@ -14,7 +13,7 @@ from modules.a1111.script_reload import reload_script_bodies
 from modules.application import generation
 from modules.application.app import App
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
-from modules.application.system_report import report_is_unchanged, report_text, system_report
+from modules.application.system_report import report_is_unchanged, report_name, report_text, system_report
 from modules.rest_api.routes import Access, Routes
 from modules.schema.errors import UnknownName
 
@@ -33,7 +32,7 @@ def add_page_routes(routes: Routes) -> None:
 
     def sysinfo_download() -> Response:
         """The same as a file to keep."""
-        name = time.strftime("sysinfo-%Y-%m-%d-%H-%M.json")
+        name = report_name()
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(report_text(system_report(app)), media_type="application/json", headers=headers)
 

@@ -160,7 +160,7 @@ def test_what_the_disk_refuses_to_the_buttons_is_told_and_nothing_half_is_left(b
         assert "could not be saved: The disk is full. Free some space." in buttons.save("task(1)", "1")[1]
         assert "could not be saved: The disk is full." in buttons.save_zip("task(1)")[1]
     with monkeypatch.context() as patch:
-        patch.setattr(result_buttons.zipfile.ZipFile, "write", full)
+        patch.setattr(zipfile.ZipFile, "write", full)
         assert "archive could not be written: " in buttons.save_zip("task(1)")[1] and [each for each in folder.iterdir() if each.suffix not in (".png", ".csv")] == []
     with monkeypatch.context() as patch:
         patch.setattr(result_buttons, "_append_log", full)
