@@ -4,6 +4,7 @@ from __future__ import annotations
 import configparser
 import logging
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ LOOSE = "scripts"
 BUILTIN = frozenset({"sd-webui-controlnet", "tag-autocomplete", "wildcards"})
 """Extensions that ship with the program; ``--disable-extra-extensions`` leaves these on."""
 SHIPPED = Path(SCRIPT_PATH) / "extensions"
+_ARCHIVE = re.compile(r"(-(main|master|v?\d+(\.\d+)*|[0-9a-f]{7,40}))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +91,22 @@ def find_extensions(folder: Path, switches: Switches) -> tuple[Extension, ...]:
     return tuple(_described(path, switches) for path in candidates)
 
 
-def namesakes(folder: Path) -> tuple[Path, ...]:
-    """Folders of a data folder that are called as what ships: A1111's ControlNet, say, which reaches into code that is not here. What ships does their work."""
+def namesakes(folder: Path) -> dict[Path, str]:
+    """Folders of a data folder that are called as what ships, or as GitHub calls an archive of it, with that name: A1111's ControlNet, say, which reaches into code
+    that is not here. What ships does their work."""
     if os.path.realpath(folder) == os.path.realpath(SHIPPED):
-        return ()
-    return tuple(path for name in sorted(BUILTIN) if (path := folder / name).is_dir() and (SHIPPED / name).is_dir())
+        return {}
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        return {}
+    shipped = [name for name in sorted(BUILTIN) if (SHIPPED / name).is_dir()]
+    return {path: name for path in paths for name in shipped if _is_called(path.name, name) and path.is_dir()}
+
+
+def _is_called(found: str, name: str) -> bool:
+    """``found`` is ``name``, or has the branch, version or commit of an archive behind it ("-main", "-1.1.455")."""
+    return found.startswith(name) and _ARCHIVE.fullmatch(found.removeprefix(name)) is not None
 
 
 def loose_scripts(folders: Iterable[Path], switches: Switches) -> tuple[Extension, ...]:

@@ -31,8 +31,8 @@ def host_for(flags: Flags) -> ExtensionHost:
     names = {each.name for each in users}
     loose = loose_scripts([Path(SCRIPT_PATH), Path(flags.data_dir)], switches)
     host.take([*(each for each in shipped if each.name not in names), *users], loose)
-    for path in namesakes(folder):
-        host.facts_of(path.name).notes.append(f"{path} is left out: the program has an extension of this name, which does its work.")
+    for path, name in namesakes(folder).items():
+        host.facts_of(name).notes.append(f"{path} is left out: the program has an extension of this name, which does its work.")
     for each in host.enabled:
         if each.problem:
             host.troubles.note(each.canonical_name, "metadata.ini", each.problem)

@@ -79,15 +79,18 @@ def test_single_files_in_the_folder_scripts_are_loaded_before_extensions(tmp_pat
     assert [name for name in loaded(host) if name in ("z_dropped.py", "a.py")] == ["z_dropped.py", "a.py"]
 
 
-def test_controlnet_of_an_a1111_folder_gives_way_to_the_programs_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["sd-webui-controlnet", "sd-webui-controlnet-main", "sd-webui-controlnet-1.1.455"])
+def test_controlnet_of_an_a1111_folder_gives_way_to_the_programs_own(tmp_path: Path, name: str) -> None:
     """The extension most users bring along reaches into code that is not here: taken instead of ours, there was no ControlNet at all."""
-    theirs = write(tmp_path / "extensions" / "sd-webui-controlnet", {"scripts/controlnet.py": "1/0"})
+    theirs = write(tmp_path / "extensions" / name, {"scripts/controlnet.py": "1/0"})
+    other = write(tmp_path / "extensions" / "sd-webui-controlnet-marigold", {"scripts/marigold.py": ""})
     flags = parse_flags(["--data-dir", str(tmp_path)], {}).flags
     host = host_for(flags)
     [ours] = [each for each in host.extensions if each.name == "sd-webui-controlnet"]
     assert ours.is_builtin and ours.path != theirs
     assert host.facts_of(ours.canonical_name).notes == [f"{theirs} is left out: the program has an extension of this name, which does its work."]
     assert theirs not in [each.path for each in host.with_newcomers(tmp_path / "extensions")]
+    assert other in [each.path for each in host.extensions]
 
 
 def test_contradicting_wishes_lose_no_script(tmp_path: Path) -> None:
