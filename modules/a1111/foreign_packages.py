@@ -27,6 +27,7 @@ from modules.a1111 import (
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.inner_model import CompVisDenoiser, CompVisVDenoiser
 from modules.a1111.model_view import SdModel
+from modules.a1111.network_pages import ExtraNetworksPageLora
 from modules.a1111.places import NAMES
 from modules.a1111.script_files import built_in_module
 from modules.a1111.stubs import UNKNOWN, stubbed
@@ -65,7 +66,7 @@ PACKAGES: dict[str, str] = {
 }  # fmt: skip
 LORA = {
     "lora": {**lora_layers.LORA, **lora_names.LORA}, "networks": {**lora_layers.NETWORKS, **lora_names.NETWORKS}, "network": lora_names.NETWORK, "extra_networks_lora": lora_names.EXTRA,
-    "lora_patches": {"LoraPatches": lora_layers.LoraPatches}, "lyco_helpers": {}, **lora_modules.NAMES, "ui_edit_user_metadata": {}, "ui_extra_networks_lora": {}, "lora_script": {}, "lora_logger": {},
+    "lora_patches": {"LoraPatches": lora_layers.LoraPatches}, "lyco_helpers": {}, **lora_modules.NAMES, "ui_edit_user_metadata": {}, "ui_extra_networks_lora": {"ExtraNetworksPageLora": ExtraNetworksPageLora}, "lora_script": {}, "lora_logger": {},
 }  # fmt: skip
 SCRIPTS = {"scripts.postprocessing_upscale": upscale_script.NAMES}      # A1111's own, as extensions import them
 REAL = {
@@ -88,7 +89,7 @@ _LORA_STUBS = {
     "lora": "LoraModule LoraUpDownModule",
     "networks": "assign_network_names_to_compvis_modules load_lora",
     "network_lokr": "make_kron", "lyco_helpers": "make_weight_cp rebuild_conventional rebuild_cp_decomposition rebuild_weight factorization",
-    "ui_edit_user_metadata": "LoraUserMetadataEditor", "ui_extra_networks_lora": "ExtraNetworksPageLora", "lora_logger": "logger",
+    "ui_edit_user_metadata": "LoraUserMetadataEditor", "lora_logger": "logger",
 }  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def load_model_weights(model: Any, checkpoint_info: Any, state_dict: Any = None,
 
 
 def get_empty_cond(model: Any) -> Any:
-    return model.get_learned_conditioning([""])
+    return model.cond_stage_model_empty_prompt
 
 
 def send_model_to_cpu(m: Any) -> None:

@@ -249,6 +249,12 @@ class SdModel:
         vectors = [each.vector for each in found if each.vector is not None]
         return cross if not vectors else {"crossattn": cross, "vector": torch.stack(vectors)}
 
+    @property
+    def cond_stage_model_empty_prompt(self) -> Tensor:
+        """(1, 77, C) of no text: extensions fill up a shorter text with it."""
+        found = self.get_learned_conditioning([""])
+        return found["crossattn"] if isinstance(found, dict) else found
+
     def eval(self) -> SdModel:
         return self
 

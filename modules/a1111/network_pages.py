@@ -3,19 +3,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modules.a1111 import cards_of_extensions
 from modules.a1111.app_slot import current, is_occupied
-from modules.a1111.checkpoint_list import read_metadata
 from modules.a1111.network_types import get_user_metadata
+from modules.a1111.options import opts
 from modules.a1111.stubs import note_use
 from modules.application.network_pages import NetworkItem, NetworkPage
 
 allowed_dirs: set[str] = set()
+default_allowed_preview_extensions = ["png", "jpg", "jpeg", "webp", "gif"]
 
 
 @dataclass
@@ -39,6 +40,30 @@ def get_metadata(page: str = "", item: str = "") -> dict[str, Any]:
     if isinstance(found, HousePage):
         return dict((found.create_item(item) or {}).get("metadata") or {})
     return dict(found.metadata.get(item) or {}) if found else {}
+
+
+def allowed_preview_extensions_with_extra(extra_extensions: Iterable[str] | None = None) -> set[str]:
+    return {*default_allowed_preview_extensions, *(extra_extensions or ())}
+
+
+def allowed_preview_extensions() -> set[str]:
+    return allowed_preview_extensions_with_extra((opts.samples_format,))
+
+
+def get_tree(paths: str | Iterable[str], items: Mapping[str, ExtraNetworksItem]) -> dict[str, Any]:
+    """Folders as nested dicts, by their whole paths; files that are among ``items`` (by path) are these."""
+
+    def below(folder: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name in sorted(os.listdir(folder), key=str.casefold):
+            path = os.path.join(folder, name)
+            if os.path.isdir(path):
+                found[path] = below(path)
+            elif path in items:
+                found[path] = items[path]
+        return found
+
+    return {root: below(root) for root in ([paths] if isinstance(paths, str) else paths) if os.path.isdir(root)}
 
 
 def quote_js(s: str) -> str:
@@ -79,7 +104,7 @@ class ExtraNetworksPage:
 
     def find_preview(self, path: str) -> str | None:
         """The picture beside a model file."""
-        for end in (".preview.png", ".png", ".preview.jpg", ".jpg", ".preview.webp", ".webp"):
+        for end in (f"{kind}.{each}" for each in default_allowed_preview_extensions for kind in (".preview", "")):
             if os.path.exists(path + end):
                 return self.link_preview(path + end)
         return None
@@ -139,7 +164,27 @@ def _as_dict(page: NetworkPage, item: NetworkItem, index: int) -> dict[str, Any]
     }  # fmt: skip
 
 
-extra_pages: list[Any] = [HousePage(title) for title in ("Textual Inversion", "Hypernetworks", "Checkpoints", "Lora")]
+class ExtraNetworksPageTextualInversion(HousePage):
+    def __init__(self) -> None:
+        super().__init__("Textual Inversion")
+
+
+class ExtraNetworksPageHypernetworks(HousePage):
+    def __init__(self) -> None:
+        super().__init__("Hypernetworks")
+
+
+class ExtraNetworksPageCheckpoints(HousePage):
+    def __init__(self) -> None:
+        super().__init__("Checkpoints")
+
+
+class ExtraNetworksPageLora(HousePage):
+    def __init__(self) -> None:
+        super().__init__("Lora")
+
+
+extra_pages: list[Any] = [ExtraNetworksPageTextualInversion(), ExtraNetworksPageHypernetworks(), ExtraNetworksPageCheckpoints(), ExtraNetworksPageLora()]
 
 
 class UserMetadataEditor:
@@ -190,9 +235,6 @@ class UserMetadataEditor:
     def setup_save_handler(self, button: Any, func: Any, components: Any) -> None: ...
 
     def setup_ui(self, gallery: Any) -> None: ...
-
-
-__all__ = ["ExtraNetworksItem", "ExtraNetworksPage", "UserMetadataEditor", "allowed_dirs", "extra_pages", "get_metadata", "quote_js", "read_metadata", "register_default_pages", "register_page"]
 
 
 class ExtraNetworksUi:

@@ -117,6 +117,7 @@ def shared_value(name: str) -> Any:
         "weight_load_location": lambda: None if command_line().lowram else "cpu", "restricted_opts": lambda: opts.restricted_opts,
         "ui_reorder_categories": lambda: ui_reorder_categories, "list_checkpoint_tiles": lambda: list_checkpoint_tiles,
         "state_update": lambda: None, "server_start": lambda: 0.0,
+        "hf_endpoint": lambda: os.environ.get("HF_ENDPOINT", "https://huggingface.co"),
         **{each: NAMES[each] for each in ("data_path", "models_path", "script_path", "sd_model_file", "default_sd_model_file", "sd_configs_path", "extensions_dir", "cwd")},
     }  # fmt: skip
     return table[name]() if name in table else UNKNOWN
@@ -210,6 +211,10 @@ def walk_files(path: str, allowed_extensions: Iterable[str] | None = None) -> It
         for name in sorted(names, key=natural_sort_key):
             if wanted is None or os.path.splitext(name)[1].lower() in wanted:
                 yield os.path.join(folder, name)
+
+
+def walk_image_files(path: str, allowed_extensions: Iterable[str] = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")) -> Iterator[str]:
+    return walk_files(path, allowed_extensions)
 
 
 class MassFileLister:

@@ -9,7 +9,7 @@ from modules.a1111.option_info import OptionHTML, OptionInfo, options_section
 from modules.a1111.options import Options, opts
 from modules.a1111.shared_values import (
     face_restorers, html, latent_upscale_default_mode, latent_upscale_modes, list_checkpoint_tiles, list_samplers, listfiles, log, mem_mon,
-    natural_sort_key, refresh_checkpoints, sd_upscalers, shared_value, total_tqdm, walk_files,
+    natural_sort_key, refresh_checkpoints, sd_upscalers, shared_value, total_tqdm, walk_files, walk_image_files,
 )  # fmt: skip
 from modules.a1111.state import State, state
 from modules.a1111.stubs import stubbed

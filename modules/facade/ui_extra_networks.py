@@ -1,5 +1,8 @@
 """A1111's ``modules.ui_extra_networks``."""
-from modules.a1111.network_pages import ExtraNetworksItem, ExtraNetworksPage, ExtraNetworksUi, allowed_dirs, create_ui, extra_pages, get_metadata, quote_js, register_default_pages, register_page, setup_ui
+from modules.a1111.network_pages import (
+    ExtraNetworksItem, ExtraNetworksPage, ExtraNetworksUi, allowed_dirs, allowed_preview_extensions, allowed_preview_extensions_with_extra, create_ui,
+    default_allowed_preview_extensions, extra_pages, get_metadata, get_tree, quote_js, register_default_pages, register_page, setup_ui,
+)  # fmt: skip
 from modules.a1111.stubs import stubbed
 
 tree_tpl = ""

@@ -1,4 +1,2 @@
 """A1111's ``modules.ui_extra_networks_checkpoints``."""
-from modules.a1111.stubs import stubbed
-
-__getattr__ = stubbed(__name__, "ExtraNetworksPageCheckpoints")
+from modules.a1111.network_pages import ExtraNetworksPageCheckpoints as ExtraNetworksPageCheckpoints

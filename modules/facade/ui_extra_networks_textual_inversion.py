@@ -1,4 +1,2 @@
 """A1111's ``modules.ui_extra_networks_textual_inversion``."""
-from modules.a1111.stubs import stubbed
-
-__getattr__ = stubbed(__name__, "ExtraNetworksPageTextualInversion")
+from modules.a1111.network_pages import ExtraNetworksPageTextualInversion as ExtraNetworksPageTextualInversion

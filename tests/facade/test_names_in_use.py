@@ -205,3 +205,41 @@ def test_a_curve_that_overshoots_denoises_wholly(a1111: App) -> None:
 
     for asked, taken in ((1.02, 1.0), (-0.1, 0.0), (0.5, 0.5)):
         assert StableDiffusionProcessingImg2Img(denoising_strength=asked).to_request().denoising_strength == taken
+
+
+def test_pages_of_cards_are_asked_for_by_the_names_of_their_classes(a1111: App, tmp_path: Path) -> None:
+    from modules import (
+        ui_extra_networks,
+        ui_extra_networks_checkpoints,
+        ui_extra_networks_hypernets,
+        ui_extra_networks_textual_inversion,
+    )
+
+    foreign_packages.install()
+    pages = (
+        ui_extra_networks_textual_inversion.ExtraNetworksPageTextualInversion(), ui_extra_networks_hypernets.ExtraNetworksPageHypernetworks(),
+        ui_extra_networks_checkpoints.ExtraNetworksPageCheckpoints(), importlib.import_module("ui_extra_networks_lora").ExtraNetworksPageLora(),
+    )
+    assert [type(each) for each in ui_extra_networks.extra_pages[:4]] == [type(each) for each in pages]
+    assert [each["name"] for each in pages[2].list_items()] == [each.name for each in a1111.network_pages.find("checkpoints").items()]
+    inner = tmp_path / "cards" / "in"
+    inner.mkdir(parents=True)
+    (inner / "a.pt").touch()
+    (inner / "b.txt").touch()
+    items = {str(inner / "a.pt"): ui_extra_networks.ExtraNetworksItem({"name": "a"})}
+    assert ui_extra_networks.get_tree(str(inner.parent), items) == {str(inner.parent): {str(inner): items}}
+    assert {"png", "gif"} <= ui_extra_networks.allowed_preview_extensions() and "mp4" in ui_extra_networks.allowed_preview_extensions_with_extra(["mp4"])
+
+
+def test_small_names_of_the_last_version(a1111: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modules import sd_disable_initialization, shared
+
+    for name in ("b.PNG", "a.webp", "c.txt"):
+        (tmp_path / name).touch()
+    assert [Path(each).name for each in shared.walk_image_files(str(tmp_path))] == ["a.webp", "b.PNG"]
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example")
+    assert shared.hf_endpoint == "https://mirror.example"
+    with sd_disable_initialization.DisableInitialization(disable_clip=False), sd_disable_initialization.InitializeOnMeta():
+        pass
+    monkeypatch.setattr(type(shared.sd_model), "get_learned_conditioning", lambda self, texts: {"crossattn": texts, "vector": 0})
+    assert shared.sd_model.cond_stage_model_empty_prompt == [""]
