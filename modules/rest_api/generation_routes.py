@@ -82,12 +82,11 @@ def values_of(app: App, table: ParameterTable, body: BaseModel) -> dict[str, Any
 def request_of(app: App, kind: type[Txt2ImgRequest] | type[Img2ImgRequest], values: Mapping[str, Any]) -> tuple[Txt2ImgRequest | Img2ImgRequest, tuple[str, ...]]:
     """The request, its pictures fetched, and a sentence for each name in it that is not here (``forgiven_names``). Blocks. Raises WebuiError.
 
-    A setting overridden with null that cannot be null stays as it is, for null is "as usual" everywhere; so is an empty text for the checkpoint, and what
-    is no setting (``SettingsTable.is_none``).
+    What sets nothing (``SettingsTable.is_none``) stays as it is, and so does the checkpoint with an empty text for it.
     """
     (values, said), table = with_known_names(app, with_fetched_pictures(values, app.settings)), app.settings.table
     overrides = values.get("override_settings") or {}
-    as_usual = {key for key, value in overrides.items() if table.is_none(key, value) or (value is None and table.find(key).default is not None)}
+    as_usual = {key for key, value in overrides.items() if table.is_none(key, value)}
     if not str(overrides.get(CHECKPOINT_KEY) or "").strip():
         as_usual.add(CHECKPOINT_KEY)
     kept = {key: value for key, value in overrides.items() if key not in as_usual}

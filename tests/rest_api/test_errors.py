@@ -126,7 +126,7 @@ def test_nulls_and_unknown_fields_are_passed_over(kept_server: RunningServer) ->
 
 
 @pytest.mark.parametrize(("values", "status"), [
-    ({"no_such_option": 1}, 404), ({"CLIP_stop_at_last_layers": "x"}, 422), ({"CLIP_stop_at_last_layers": 99}, 422), ({"jpeg_quality": None}, 422),
+    ({"no_such_option": 1}, 404), ({"CLIP_stop_at_last_layers": "x"}, 422), ({"CLIP_stop_at_last_layers": 99}, 422), ({"jpeg_quality": [None]}, 422),
     ({"sd_model_checkpoint": "nope.safetensors"}, 404), ({"sd_model_checkpoint": 5}, 422), ({"randn_source": "X"}, 422), ({"samples_save": "maybe"}, 422),
     ({"outdir_samples": "/etc"}, 422), ({"outdir_samples": "extensions/evil/scripts"}, 422), ({"outdir_samples": "../x"}, 422),
     ({"outdir_txt2img_samples": "."}, 422), ({"outdir_samples": "modules"}, 422), ({"outdir_samples": "a\0b"}, 422),

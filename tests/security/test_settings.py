@@ -24,8 +24,8 @@ def options(attacked: Attacked, values: dict[str, Any]) -> int:
 
 
 def wrong(setting: Setting) -> Iterator[Any]:
-    """Values that no setting of this kind may take."""
-    for value in ODD:
+    """Values that no setting of this kind may take. Null sets nothing where it is none."""
+    for value in (each for each in ODD if each is not None or setting.default is None):
         try:
             setting.checked(value)
         except Exception:

@@ -44,8 +44,11 @@ class SettingsTable:
         return {each.axis: each for each in self if each.axis}
 
     def is_none(self, key: str, value: object) -> bool:
-        """Whether what a program sends is no setting, and no mistake: null for another program's, or a text that A1111 lists among its settings."""
-        return key not in self.by_key and (value is None or key in TEXTS_OF_A1111S_PAGE)
+        """Whether what a program sends sets nothing, and is no mistake: null where that is no value, or a text that A1111 lists among its settings."""
+        known = self.by_key.get(key)
+        if value is None:
+            return known is None or known.default is not None
+        return known is None and key in TEXTS_OF_A1111S_PAGE
 
     def find(self, key: str) -> Setting:
         """Raises UnknownName, which lists the nearest keys."""
