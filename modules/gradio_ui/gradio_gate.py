@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 CLOSED = re.compile(r"/+(gradio_api/+)?(dev/|(undo-)?vibe-|monitoring|deep_link|profiling/|runs/?$|run-history/|proxy=)", re.IGNORECASE)
 # what programs made for A1111's page still call, by the places its functions had in Gradio 3
 OF_GRADIO_3 = re.compile(r"/+((run|api)/+[^/]+|info|api|queue/+(join|push|data|status)|reset|upload)/*", re.IGNORECASE)
+MOVED = re.compile(r"/+(app_id|startup-events)/*")   # these answer as they did: programs (Unity's plugin) see by app_id whether the server is ready
 GRADIO_3_IS_GONE = (
     "This is an address of Gradio 3, which this page is not made with. Programs draw through POST /sdapi/v1/txt2img and /sdapi/v1/img2img, "
     "which --api opens and /docs describes; what Gradio's own clients can call stands at /gradio_api/info."
@@ -46,6 +47,9 @@ class GradioGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"].removeprefix(scope.get("root_path", ""))
+            if moved := MOVED.fullmatch(path):
+                path = f"/gradio_api/{moved[1]}"
+                scope = {**scope, "path": scope.get("root_path", "") + path}
             asked = _FILE.match(path)
             if CLOSED.match(path):
                 await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)

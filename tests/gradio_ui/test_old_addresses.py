@@ -12,8 +12,8 @@ from modules.gradio_ui.gradio_gate import GradioGate
 
 
 def page() -> TestClient:
-    async def anything(_request: Request) -> Response:
-        return PlainTextResponse("the page")
+    async def anything(asked: Request) -> Response:
+        return PlainTextResponse(asked.url.path if "app_id" in asked.url.path else "the page")
 
     return TestClient(GradioGate(Starlette(routes=[Route("/{path:path}", anything, methods=["GET", "POST"])])))
 
@@ -29,3 +29,10 @@ def test_addresses_of_gradio_3_say_where_programs_draw(path: str) -> None:
 def test_the_pages_own_addresses_stay(path: str) -> None:
     with page() as client:
         assert client.get(path).text == "the page"
+
+
+@pytest.mark.parametrize("path", ["/app_id", "/app_id/", "/gradio_api/app_id"])
+def test_what_only_moved_answers_where_it_was(path: str) -> None:
+    """Unity's plugin asks for the page's number until it gets one; before that it does not draw."""
+    with page() as client:
+        assert client.get(path).text == "/gradio_api/app_id"
