@@ -27,7 +27,8 @@ _NO_SECRETS = ("token_merging", "token_counters", "tokens", "directories_max_pro
 
 
 def system_report(app: App) -> dict[str, Any]:
-    """JSON values; the checksum is over the text of ``report_text`` without it."""
+    """JSON values, where A1111 has the same under names and in forms of its own; the checksum is over the text of ``report_text`` without it."""
+    flags, extensions = _flags(app), app.extensions.extensions
     report: dict[str, Any] = {
         "Program": NAME,
         "Version": VERSION,
@@ -36,18 +37,20 @@ def system_report(app: App) -> dict[str, Any]:
         "Script path": str(app.paths.script_dir),
         "Data path": str(app.paths.data_dir),
         "Models path": str(app.paths.models_dir),
-        "Commandline": _flags(app),
+        "Commandline": ["webui.py", *(word for name, value in flags.items() for word in _words(name, value))],
+        "Flags": flags,
         "Device": {"device": app.policy.device, "reasons": [str(each) for each in app.policy.choices],
                    "flags": [str(each) for each in app.policy.flag_lines], **_plain(dataclasses.asdict(app.hardware))},
-        "CPU": {"model": platform.processor() or platform.machine(), "count": os.cpu_count()},
-        "RAM": f"{machine_memory() / 2**30:.1f} GB",
+        "CPU": {"model": platform.processor() or platform.machine(), "count logical": os.cpu_count()},
+        "RAM": {"total": f"{machine_memory() / 2**30:.1f} GB"},
         "Models": {
             "checkpoints": len(app.catalogue.checkpoints()),
             "vaes": len(app.catalogue.vaes()),
             "loras": len(app.catalogue.loras()),
             "embeddings": len(app.catalogue.embeddings()),
         },
-        "Extensions": [{"name": each.name, "enabled": each.is_enabled} for each in app.extensions.extensions],
+        "Extensions": [{"name": each.name, "path": str(each.path)} for each in extensions if each.is_enabled],
+        "Inactive extensions": [{"name": each.name, "path": str(each.path)} for each in extensions if not each.is_enabled],
         "Notices": list(app.notices),
         "Config": without_secrets(app.settings.changed()),
         "Packages": sorted({f"{each.name}=={each.version}" for each in distributions() if each.name}, key=str.casefold),
@@ -106,6 +109,12 @@ def _flags(app: App) -> dict[str, Any]:
         if value not in (None, False, ()) and value != field.default:
             found[field.name] = HIDDEN if field.name in SECRET_FLAGS or _is_secret(field.name, value) else _plain(value)
     return found
+
+
+def _words(name: str, value: Any) -> list[str]:
+    """A flag as it is typed."""
+    values = [] if value is True else value if isinstance(value, list) else [value]
+    return ["--" + name.replace("_", "-"), *map(str, values)]
 
 
 def _plain(value: Any) -> Any:
