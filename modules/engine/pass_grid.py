@@ -88,9 +88,10 @@ def schedule_sigmas(request: GridRequest, steps: int, facts: dict[str, object]) 
     options, levels, schedule = request.options, request.levels, request.schedule
     discards = _discards(request, facts)
     low, high = _OLD_KARRAS_RANGE if options.use_old_karras_sigmas and not request.is_flow else (levels.sigma_min, levels.sigma_max)
-    if options.sigma_min and options.sigma_min != levels.sigma_min and not (request.is_flow and options.sigma_min > levels.sigma_max):
+    has_range = schedule.name != "automatic"     # the sampler's own levels, whatever range was asked for
+    if has_range and options.sigma_min and options.sigma_min != levels.sigma_min and not (request.is_flow and options.sigma_min > levels.sigma_max):
         low = facts["Schedule min sigma"] = options.sigma_min
-    if options.sigma_max and options.sigma_max != levels.sigma_max and not (request.is_flow and options.sigma_max > levels.sigma_max):
+    if has_range and options.sigma_max and options.sigma_max != levels.sigma_max and not (request.is_flow and options.sigma_max > levels.sigma_max):
         high = facts["Schedule max sigma"] = options.sigma_max
     rho = options.rho if schedule.default_rho is not None and options.rho != schedule.default_rho else 0.0
     if rho:

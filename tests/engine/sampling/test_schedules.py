@@ -53,6 +53,14 @@ def test_timesteps_are_a1111s(case: Case) -> None:
     assert found == case.arrays["timesteps"].tolist()
 
 
+@pytest.mark.parametrize("schedule, told", [("Automatic", {}), ("Karras", {"Schedule min sigma": 0.1, "Schedule max sigma": 10.0})])
+def test_a_range_is_told_where_it_acts(schedule: str, told: dict[str, float]) -> None:
+    """A text that names a range which the picture was not drawn with would be pasted as a setting."""
+    sampler = find_sampler("Euler")
+    asked = GridRequest(sampler=sampler, schedule=resolve_schedule(sampler, schedule), steps=4, levels=LEVELS, options=SamplingOptions(sigma_min=0.1, sigma_max=10.0))
+    assert make_grid(asked).facts == told
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 11, 50, 150])
 @pytest.mark.parametrize("spec", schedules(), ids=lambda spec: spec.name)
 def test_a_schedule_falls_and_starts_at_its_top(spec: ScheduleSpec, steps: int) -> None:
