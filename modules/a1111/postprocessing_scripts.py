@@ -7,11 +7,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from PIL import Image
 
-from modules.a1111.app_slot import is_occupied, occupied
+from modules.a1111.app_slot import current, is_occupied, occupied
 from modules.a1111.script import AlwaysVisible, Script, ScriptClassData
 from modules.application.app import App
 from modules.engine.postprocess import Operation, PostPicture
@@ -145,26 +146,29 @@ class PostprocessingScripts:
 
 
 def scripts_for_tabs(app: App) -> list[ScriptClassData]:
-    """Script classes for the extensions' operations that the settings want on txt2img and img2img, each a script of its own there."""
-    host, wanted = app.postprocessing.host, app.settings.get("postprocessing_enable_in_main_ui")
-    if not isinstance(host, PostprocessingScripts):
-        return []
-    return [_on_tabs(each) for each in host.ordered() if each.name in wanted]
+    """Script classes for the extensions' operations, each a script of its own on txt2img and img2img where the settings want it there."""
+    host = app.postprocessing.host
+    return [_on_tabs(each) for each in host.ordered()] if isinstance(host, PostprocessingScripts) else []
 
 
 def _on_tabs(operation: ScriptPostprocessing) -> ScriptClassData:
     kind, name, path = type(operation), str(operation.name), operation.filename or ""
 
     class OnTab(Script):
+        by_setting = True
+
         def __init__(self) -> None:
-            self.own = kind()
             self.names: list[str] = []
+
+        @cached_property
+        def own(self) -> ScriptPostprocessing:
+            return kind()
 
         def title(self) -> str:
             return name
 
         def show(self, is_img2img: bool) -> Any:
-            return AlwaysVisible
+            return AlwaysVisible if name in current().settings.get("postprocessing_enable_in_main_ui") else False
 
         def ui(self, is_img2img: bool) -> list[Any]:
             self.own.tab_name = "_img2img" if is_img2img else "_txt2img"

@@ -87,6 +87,7 @@ class Script:
     in_request: the name under which our requests hold its arguments, where the engine itself does its work.
     page_has_it: its controls are the page's own fields, those called ``page_fields`` in the form ("{tab}" in them stands for the tab).
     page_source: the file by which A1111 knows it, where its own has another name.
+    by_setting: whether it is shown hangs on the settings, and is asked again for each page that is built.
     """
 
     name: str | None = None
@@ -111,6 +112,7 @@ class Script:
     page_has_it = False
     page_fields: tuple[str, ...] = ()
     page_source = ""
+    by_setting = False
 
     def title(self) -> str:
         """The name in the Script list. Must be overridden."""

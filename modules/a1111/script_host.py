@@ -97,6 +97,9 @@ class ScriptHost:
     def building_page(self) -> Iterator[None]:
         """While a page makes its controls: Gradio builds one thing at a time in a program, and half of the controls are nobody's arguments."""
         with self._alone(), self.txt2img.as_before_if_it_fails(), self.img2img.as_before_if_it_fails():
+            with self.speaking():
+                self.txt2img.show_by_settings()
+                self.img2img.show_by_settings()
             yield
 
     @contextmanager

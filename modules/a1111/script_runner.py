@@ -77,6 +77,23 @@ class ScriptRunner:
                     for elem_id, callback in getattr(script, f"on_{kind}_component_elem_id") or ():
                         table.setdefault(elem_id, []).append((callback, script))
 
+    def show_by_settings(self) -> None:
+        """Another page begins to be built: scripts that the settings show come and go. The others stay the objects that they are."""
+        gone = []
+        for script in self.scripts:
+            with _guarded(script.filename or "", "show"):
+                if script.by_setting and not script.show(self.is_img2img):
+                    gone.append(script)
+        # new lists: a job may be reading the old ones
+        self.scripts, self.alwayson_scripts = ([each for each in listed if each not in gone] for listed in (self.scripts, self.alwayson_scripts))
+        self.title_map = {title: script for title, script in self.title_map.items() if script not in gone}
+        known = {type(each) for each in self.scripts}
+        for each in self.data:
+            if each.script_class.by_setting and each.script_class not in known:
+                with _guarded(each.path, "show"):
+                    self._add(each, self.is_img2img)
+        self.callback_map.clear()
+
     def _add(self, data: ScriptClassData, is_img2img: bool) -> None:
         script: Script = data.script_class()
         script.filename = data.path
@@ -104,13 +121,13 @@ class ScriptRunner:
 
     @contextmanager
     def as_before_if_it_fails(self) -> Iterator[None]:
-        """A page that cannot be built leaves the arguments of the page that stays."""
-        own = (self.inputs, self.infotext_fields, self.paste_field_names)
+        """A page that cannot be built leaves the scripts and arguments of the page that stays."""
+        own = (self.inputs, self.infotext_fields, self.paste_field_names, self.scripts, self.alwayson_scripts, self.title_map)
         places = [(script, script.controls, script.args_from, script.args_to) for script in self.scripts]
         try:
             yield
         except BaseException:
-            self.inputs, self.infotext_fields, self.paste_field_names = own
+            self.inputs, self.infotext_fields, self.paste_field_names, self.scripts, self.alwayson_scripts, self.title_map = own
             for script, controls, args_from, args_to in places:
                 script.controls, script.args_from, script.args_to = controls, args_from, args_to
             raise

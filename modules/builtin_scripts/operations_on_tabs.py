@@ -21,6 +21,7 @@ class Operation(ScriptBase):
     """name: of the operation. asked: what the Extras tab would be told for these arguments, by API name."""
 
     operation = ""
+    by_setting = True
 
     def title(self) -> str:
         return self.operation or type(self).__name__

@@ -12,6 +12,7 @@ from PIL import Image
 from modules.a1111.script_host import install_scripts
 from modules.application.app import App
 from modules.application.generation import generate_blocking
+from modules.gradio_ui.build import build_ui
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.generation_tab import GenerationTab, build_generation_tab
 from modules.gradio_ui.shown_files import PREFIX, ShownFiles
@@ -61,6 +62,21 @@ def test_finished_pictures_go_through_operations_of_the_extras_tab(make_app: Cal
         large = generate_blocking(app, Txt2ImgRequest.from_flat(asked | {"alwayson_scripts": {"Upscale": {"args": [True, 2, "Lanczos"]}}})).images[0]
     assert plain.picture.size == (64, 64) and large.picture.size == (128, 128)
     assert "Postprocess upscale by: 2, Postprocess upscaler: Lanczos" in large.infotext
+
+
+def test_operations_of_the_extras_tab_come_and_go_with_the_page_that_is_built_anew(make_app: Callable[..., App]) -> None:
+    from modules.a1111 import app_slot
+
+    app = make_app()
+    with app_slot.occupied(app):
+        host = install_scripts(app, gr.Blocks)
+        others = list(host.txt2img.scripts)
+        for wanted in (["Upscale", "CodeFormer"], ["CodeFormer"], []):
+            app.settings.update({"postprocessing_enable_in_main_ui": wanted})
+            build_ui(app)
+            for runner in (host.txt2img, host.img2img):
+                assert [name for name in ("Upscale", "GFPGAN", "CodeFormer") if runner.script(name)] == wanted
+            assert [each for each in host.txt2img.scripts if not each.by_setting] == others, "a script keeps what it remembers"
 
 
 @pytest.mark.parametrize("script, args", [("GFPGAN", [True, 1.0]), ("CodeFormer", [True, 1.0, 0.0])])

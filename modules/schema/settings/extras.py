@@ -112,8 +112,11 @@ POSTPROCESSING = section(
         (),
         "Extras operations shown on txt2img and img2img",
         Dropdown("main_operations", multiple=True),
+        needs=RELOAD_PAGE,
     ),
-    setting("postprocessing_disable_in_extras", (), "Operations hidden in Extras", Dropdown("postprocessing_operations", multiple=True)),
+    setting(
+        "postprocessing_disable_in_extras", (), "Operations hidden in Extras", Dropdown("postprocessing_operations", multiple=True), needs=RELOAD_PAGE
+    ),
     setting("postprocessing_operation_order", (), "Postprocessing operation order", Dropdown("postprocessing_operations", multiple=True)),
     setting("upscaling_max_images_in_cache", 5, "Upscaled images kept in memory", Slider(0, 10, 1)),
     setting(

@@ -56,7 +56,7 @@ SAVING_IMAGES = section(
     setting("save_selected_only", True, "The Save button saves only the selected picture", Checkbox()),
     setting("save_write_log_csv", True, "The Save button appends to log.csv", Checkbox()),
     setting("save_init_img", False, "img2img: keep the input picture", Checkbox()),
-    setting("temp_dir", "", "Directory for temporary images; empty for the usual one", TextArea()),
+    setting("temp_dir", "", "Directory for temporary images; empty for the usual one", TextArea(), needs=RELOAD_PAGE),
     setting("clean_temp_dir_at_start", False, "Empty that directory at start", Checkbox()),
     setting("save_incomplete_images", False, "Save incomplete images", Checkbox(), description="Images of an interrupted run."),
     setting("notification_audio", True, "Play notification.mp3 when images are done", Checkbox(), needs=RELOAD_PAGE),
