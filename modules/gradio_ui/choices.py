@@ -22,6 +22,8 @@ from modules.gradio_ui.theme import theme_names, themes_folder
 
 # What ui_reorder_list orders, by A1111's names; the scripts know their elem_ids.
 GENERATION_BLOCKS = (
+    "prompt",
+    "image",
     "inpaint",
     "sampler",
     "accordions",

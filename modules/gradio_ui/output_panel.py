@@ -39,7 +39,7 @@ class OutputPanel:
 
 
 def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = None) -> OutputPanel:
-    """The panel, inside the current block. can_open_folder: the browser may be on the server's own machine."""
+    """The panel, inside the current block. can_open_folder: the browser may be on the server's own machine. height: a CSS length, a bare number is pixels."""
     with (
         gr.Column(elem_id=f"{tab}_results", elem_classes=["gradio-column", "results"], scale=1, min_width=0),
         gr.Column(elem_id=f"{tab}_results_panel", elem_classes=["gradio-column"], min_width=0),
@@ -49,10 +49,10 @@ def build_output_panel(tab: str, *, can_open_folder: bool, height: str | None = 
                 label="Output",
                 show_label=False,
                 elem_id=f"{tab}_gallery",
-                elem_classes=["gradio-gallery"],
+                elem_classes=["gradio-gallery", *(["own-height"] if height else [])],
                 columns=4,
                 preview=True,
-                height=height or None,
+                height=f"{height}px" if height and height.isdecimal() else height or None,
                 object_fit="contain",
                 interactive=False,
                 buttons=["download", "fullscreen"],

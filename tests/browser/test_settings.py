@@ -54,7 +54,9 @@ def test_lists_keep_their_order_and_reload_builds_the_page_anew(clean: FakePage,
     page.click("#settings_submit")
     page.wait_for_function("opts.quicksettings_list.length === 2")
     assert SettingsStore(clean.app.settings.path, SETTINGS).get("quicksettings_list") == ["samples_save", "CLIP_stop_at_last_layers"]
+    clean.app.settings.set("gallery_height", "333px")
     reload_ui(browser)
+    assert page.evaluate("document.getElementById('txt2img_gallery').offsetHeight") == 333
     assert page.locator("#quicksettings #setting_samples_save").count() == 1
     assert page.locator("#quicksettings #setting_sd_model_checkpoint").count() == 0
     page.click("#quicksettings #setting_samples_save input")
@@ -62,8 +64,9 @@ def test_lists_keep_their_order_and_reload_builds_the_page_anew(clean: FakePage,
     assert clean.app.settings.get("samples_save") is False
     other.page.evaluate("webui.takeFreshSettings()")  # what another window does when it is looked at
     other.page.wait_for_function("opts.samples_save === false")
-    clean.app.settings.set("quicksettings_list", ["sd_model_checkpoint"])
+    clean.app.settings.update({"quicksettings_list": ["sd_model_checkpoint"], "gallery_height": ""})
     reload_ui(browser)
+    assert page.evaluate("document.getElementById('txt2img_gallery').offsetHeight") != 333
     assert page.locator("#quicksettings #setting_sd_model_checkpoint").count() == 1
     browser.generate("after the reload", steps=1, width=64, height=64)
     page.wait_for_selector("#txt2img_gallery img")
@@ -102,6 +105,21 @@ def test_tabs_parts_and_columns_follow_the_settings(clean: FakePage, visit: Call
     page.click("#txt2img_settings .fold-settings")
     top = [page.locator(f"#{name}").bounding_box()["y"] for name in ("txt2img_seed", "txt2img_cfg_scale", "txt2img_sampling")]  # type: ignore[index]
     assert top == sorted(top)
+
+
+def test_prompts_in_the_column_are_a_part_that_is_ordered_and_counters_and_galleries_go_at_once(clean: FakePage, visit: Callable[..., Visit]) -> None:
+    clean.app.settings.update({"compact_prompt_box": True, "ui_reorder_list": ["cfg", "prompt"]})
+    page = visit(clean.url).page
+    top = [page.locator(f"#{name}").bounding_box()["y"] for name in ("txt2img_cfg_scale", "txt2img_prompt", "txt2img_seed")]  # type: ignore[index]
+    assert top == sorted(top)
+    assert page.is_visible("#txt2img_token_counter")
+    for hidden in (True, False):
+        clean.app.settings.update({"disable_token_counters": hidden, "do_not_show_images": hidden})
+        page.evaluate("webui.takeFreshSettings()")
+        for place in ("token_counter", "gallery"):
+            page.wait_for_selector(f"#txt2img_{place}", state="hidden" if hidden else "visible")
+        page.fill("#txt2img_prompt textarea", "a cat")
+    page.wait_for_selector("#txt2img_token_counter >> text=2/75")
 
 
 def test_the_settings_of_tabs_hold_in_every_language(clean: FakePage, visit: Callable[..., Visit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,14 @@
 // Settings that arrange the page: which tabs there are and in what order, the order of parts on a generation tab, folded parts.
 // They act when the page is loaded anew; nothing is taken out of the page, so that scripts find it all.
 
-// Names of parts in the setting ui_reorder_list -> elem_ids.
+// Names of parts in the setting ui_reorder_list -> elem_ids, in the order that A1111 begins with. Prompts stand there by compact_prompt_box alone.
 webui.generationParts = {
+    prompt: ["{tab}_prompt_container"],
+    image: ["mode_img2img", "img2img_mode", "img2img_depth", "resize_mode"],
     inpaint: ["{tab}_inpaint_controls", "img2img_inpaint_controls"],
     sampler: ["sampler_selection_{tab}"],
     accordions: ["{tab}_accordions"],
+    checkboxes: [],
     dimensions: ["{tab}_size_and_batch", "{tab}_column_size"],
     cfg: ["{tab}_cfg_scale"],
     denoising: ["img2img_denoising_strength"],
@@ -54,10 +57,12 @@ webui.arrangeParts = function(tab) {
     if (!column || order.length === 0) {
         return;
     }
-    const known = Object.keys(webui.generationParts);
-    const names = [...order, ...known.filter((name) => !order.includes(name))];
+    const usual = Object.keys(webui.generationParts);
+    // those of the list stand at 1, 3, 5, ..., the others keep 0, 2, 4, ... of the usual order: so A1111 mixes them
+    const places = new Map(usual.map((name, index) => [name, order.includes(name) ? order.indexOf(name) * 2 + 1 : index * 2]));
+    const names = usual.sort((one, other) => places.get(one) - places.get(other));
     const placed = new Set();
-    names.forEach((name, index) => {
+    names.forEach((name) => {
         for (const id of webui.generationParts[name] || []) {
             let part = document.getElementById(id.replace("{tab}", tab));
             while (part && part.parentElement !== column) {
@@ -65,7 +70,7 @@ webui.arrangeParts = function(tab) {
             }
             if (part && !placed.has(part)) {
                 placed.add(part);
-                part.style.order = index + 1;
+                part.style.order = places.get(name) + (name === "prompt" ? 0 : 1);  // what is nobody's part stands first, below the prompts
             }
         }
     });
@@ -90,6 +95,9 @@ webui.foldColumn = function(tab, wanted) {
     fold(true);
 };
 
+webui.hideGalleries = () => document.body.classList.toggle("no-gallery", opts.do_not_show_images === true);
+
+onOptionsChanged(webui.hideGalleries);
 onUiLoaded(() => {
     webui.offerTabs();
     if ((opts.hidden_tabs || []).length > 0 || (opts.ui_tab_order || []).length > 0) {
@@ -100,5 +108,5 @@ onUiLoaded(() => {
     webui.foldColumn("txt2img", opts.txt2img_settings_accordion);
     webui.foldColumn("img2img", opts.img2img_settings_accordion);
     document.body.classList.toggle("batch-apart", opts.dimensions_and_batch_together === false);
-    document.body.classList.toggle("no-gallery", opts.do_not_show_images === true);
+    webui.hideGalleries();
 });

@@ -63,4 +63,17 @@ function setupTokenCounters() {
     webui.watchTokens("hires_neg_prompt", "hires_negative_token_counter", "hires_negative_token_button");
 }
 
+// Setting disable_token_counters: they go at once, and are right when they come back.
+webui.showTokenCounters = function() {
+    const hidden = opts.disable_token_counters === true;
+    const wereHidden = document.body.classList.contains("no-token-counters");
+    document.body.classList.toggle("no-token-counters", hidden);
+    if (wereHidden && !hidden) {
+        update_txt2img_tokens();
+        update_img2img_tokens();
+    }
+};
+
 onUiLoaded(setupTokenCounters);
+onUiLoaded(webui.showTokenCounters);
+onOptionsChanged(webui.showTokenCounters);
