@@ -24,43 +24,19 @@ from modules.a1111.places import NAMES, command_line
 from modules.a1111.sampler_list import visible_sampler_names
 from modules.a1111.stubs import UNKNOWN
 from modules.a1111.style_names import StyleDatabase
-from modules.a1111.upscaling import OursAsUpscaler, UpscalerData, face_restorers, foreign_upscalers, load_file_from_url
+from modules.a1111.upscaler_list import sd_upscalers
+from modules.a1111.upscaling import face_restorers, load_file_from_url
 from modules.application.translations import read_translation
 from modules.application.version import INFOTEXT_VERSION, VERSION
 from modules.engine.upscale import LATENT_UPSCALERS
 from modules.files.file_manager import show_folder
 from modules.launching.restart import ask_for_restart, can_restart
 
-__all__ = ["checkpoint_tiles", "face_restorers", "load_file_from_url"]
+__all__ = ["checkpoint_tiles", "face_restorers", "load_file_from_url", "sd_upscalers"]
 log = logging.getLogger("webui")
 latent_upscale_default_mode = LATENT_UPSCALERS[0].name
 latent_upscale_modes = {each.name: {"mode": each.mode, "antialias": each.antialias} for each in LATENT_UPSCALERS}
 _prompt_styles = StyleDatabase()
-
-
-class _Upscalers(list[Any]):
-    """``shared.sd_upscalers``: ours, extensions', and what was put in by hand."""
-
-    def __iter__(self) -> Iterator[Any]:
-        by_hand = list(super().__iter__())
-        ours = [UpscalerData(each.name, None, OursAsUpscaler(each.name, each.enlarge), 4) for each in _known_upscalers()]
-        return iter([*ours, *foreign_upscalers(), *by_hand])
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __getitem__(self, index: Any) -> Any:
-        return list(self)[index]
-
-    def __contains__(self, value: object) -> bool:
-        return any(each is value for each in self)
-
-
-def _known_upscalers() -> Iterable[Any]:
-    return current().upscalers.known().for_pictures if is_occupied() else ()
-
-
-sd_upscalers: list[Any] = _Upscalers()
 
 
 class TotalTQDM:

@@ -177,20 +177,3 @@ def friendly_name(file: str) -> str:
 
 def cleanup_models() -> None:
     """A1111 moved files of its first versions here."""
-
-
-def load_upscalers() -> None:
-    """Upscalers of extensions are found among the subclasses of ``Upscaler`` when they are asked for."""
-
-
-def foreign_upscalers() -> list[UpscalerData]:
-    """What subclasses of Upscaler in extensions offer."""
-    found: list[UpscalerData] = []
-    for each in Upscaler.__subclasses__():
-        if each.__module__ == __name__:
-            continue
-        try:
-            found += each(each.user_path or "").scalers if each.__init__.__code__.co_argcount > 1 else each().scalers  # type: ignore[arg-type]
-        except Exception:
-            log.exception("the upscaler %s cannot be made", each.__name__)
-    return found

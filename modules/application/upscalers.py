@@ -1,7 +1,7 @@
 """The upscalers of this server: those that are built in, and those whose files the model manager found."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +11,7 @@ from modules.engine.extras import Enlargement, enlarged_picture
 from modules.engine.hooks import is_over
 from modules.engine.model_upscale import ModelUpscaling, model_upscaler
 from modules.engine.tiles import Tiling
-from modules.engine.upscale import KnownUpscalers, PictureUpscaler
+from modules.engine.upscale import PICTURE_UPSCALERS, KnownUpscalers, PictureUpscaler
 from modules.library.upscaler_names import PUBLISHED
 
 if TYPE_CHECKING:
@@ -43,13 +43,14 @@ class Settings(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Upscalers:
-    """What enlarges pictures. on_cpu: kinds that the user keeps on the CPU (--use-cpu esrgan ...)."""
+    """What enlarges pictures. on_cpu: kinds that the user keeps on the CPU (--use-cpu esrgan ...). others: each lists some that extensions bring."""
 
     catalogue: Catalogue
     shelf: PictureModelShelf
     models_dir: Path
     on_cpu: tuple[str, ...] = ()
     recent: RecentPictures = field(default_factory=RecentPictures)
+    others: list[Callable[[], Iterable[PictureUpscaler]]] = field(default_factory=list)
 
     def names(self) -> list[str]:
         """As the lists show them: None, Lanczos, Nearest, then the models."""
@@ -81,7 +82,9 @@ class Upscalers:
 
     def _bound(self, how: ModelUpscaling) -> KnownUpscalers:
         models: list[PictureUpscaler] = [model_upscaler(each.name, each.path, how) for each in self.catalogue.upscalers()]
-        return KnownUpscalers(models=tuple(models), remedies=self._remedies())
+        ours = {each.name for each in (*PICTURE_UPSCALERS, *models)}
+        others = {each.name: each for listed in self.others for each in listed() if each.name not in ours}
+        return KnownUpscalers(models=(*models, *others.values()), remedies=self._remedies())
 
     def _remedies(self) -> dict[str, str]:
         return {

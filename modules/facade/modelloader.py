@@ -1,7 +1,8 @@
 """A1111's ``modules.modelloader``."""
 from modules.a1111.upscaling import (
-    Upscaler, UpscalerLanczos, UpscalerNearest, UpscalerNone, cleanup_models, friendly_name, load_file_from_url, load_models, load_upscalers,
+    Upscaler, UpscalerLanczos, UpscalerNearest, UpscalerNone, cleanup_models, friendly_name, load_file_from_url, load_models,
 )  # fmt: skip
+from modules.a1111.upscaler_list import load_upscalers
 from modules.a1111.stubs import stubbed
 
 forbidden_upscaler_classes: set = set()

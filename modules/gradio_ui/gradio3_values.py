@@ -9,6 +9,9 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from modules.a1111 import callbacks
+from modules.a1111.app_slot import current, is_occupied
+
 
 def install() -> None:
     """Process-wide; called once, by ``gradio3_words``."""
@@ -25,9 +28,16 @@ def carried_numbers(blocks: Sequence[Any], values: Sequence[Any]) -> dict[int, f
     return {index: value for index, (block, value) in enumerate(zip(blocks, values)) if isinstance(block, gr.Gallery) and isinstance(value, int | float)}
 
 
-def repeat(every: float, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
-    """``page.load(fn, every=1)``: what Gradio 3 did once more each second while the page is open."""
-    _ticking(gr.Timer(every), arguments, keywords)
+def begin_with_page(every: float | None, arguments: Sequence[Any], keywords: dict[str, Any]) -> None:
+    """``page.load(fn, every=1)``: what Gradio 3 did once more each second while the page is open.
+
+    An extension's ``js`` finds all parts of its tab, which were in Gradio 3's page when it was loaded: here it waits until they have been put up.
+    """
+    if every:
+        _ticking(gr.Timer(every), arguments, keywords)
+    own = keywords.get("js")
+    if isinstance(own, str) and is_occupied() and current().extensions.owning(callbacks.caller_file()) is not None:
+        keywords["js"] = f"async (...values) => {{ await new Promise(onUiLoaded); return await ({own})(...values); }}"
 
 
 def repeat_after(event: Any, every: float, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
