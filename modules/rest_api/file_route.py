@@ -18,7 +18,10 @@ from modules.rest_api.guard import PAGE_MARK
 from modules.rest_api.routes import Access, Routes
 
 PICTURES = frozenset(SHOWN_SUFFIXES)
-EXTENSION_FILES = PICTURES | {".svg", ".js", ".mjs", ".css", ".json", ".csv", ".txt", ".yml", ".yaml", ".woff", ".woff2", ".ttf", ".mp3", ".ogg", ".wav"}
+EXTENSION_FILES = PICTURES | {
+    ".svg", ".js", ".mjs", ".map", ".wasm", ".css", ".json", ".csv", ".tsv", ".txt", ".md", ".yml", ".yaml", ".woff", ".woff2", ".ttf", ".otf", ".mp3", ".ogg", ".wav",
+    ".mp4", ".webm", ".vert", ".frag", ".glsl", ".glb", ".gltf", ".obj", ".mtl", ".fbx", ".hdr",
+}  # fmt: skip
 """An .svg may hold a script, which runs nowhere: as a picture none does, and who opens the file alone is answered under the gate's "sandbox"."""
 PAGES = frozenset({".html", ".htm"})
 NOTES = frozenset({".txt", ".json", ".csv"})

@@ -71,6 +71,11 @@ def test_an_extension_has_its_tab_scripts_styles_and_events(shown: Visit) -> Non
     assert page.evaluate("opts.hooks_words") == "some"
 
 
+def test_what_an_extension_does_when_its_page_is_loaded_finds_what_stands_in_folds_and_tabs(shown: Visit) -> None:
+    """Panorama Tools draws on canvases in its tabs: it looked for them before they were there, and its previews stayed empty."""
+    assert shown.page.evaluate("hooksAtLoad") == [True, True, True]
+
+
 def test_pictures_of_a_gallery_stand_beside_each_other_and_a_table_without_headings_is_seen(shown: Visit) -> None:
     page = shown.page
     page.click("#tab_hooks-button")

@@ -176,7 +176,7 @@ def test_only_what_is_meant_to_be_seen_is_served(fake_server: RunningServer, tmp
         (outside / name).write_text("OUTSIDE")
     for path, text in {"config.json": "OUTSIDE", "params.txt": "OUTSIDE", "outputs/a.png": "fine", "outputs/.hidden.png": "OUTSIDE", "outputs/a.html": "OUTSIDE",
                        "outputs/a.svg": "OUTSIDE", "extensions/evil/scripts/evil.py": "OUTSIDE", "extensions/evil/.git/config": "OUTSIDE", "extensions/evil/a.html": "OUTSIDE",
-                       "extensions/evil/config.json": "OUTSIDE", "extensions/evil/javascript/a.js": "fine", "extensions/evil/tags/人.yml": "fine", "extensions/evil/icons/a.svg": "fine", "user.css": "fine",
+                       "extensions/evil/config.json": "OUTSIDE", "extensions/evil/javascript/a.js": "fine", "extensions/evil/tags/人.yml": "fine", "extensions/evil/shaders/a.frag": "fine", "extensions/evil/icons/a.svg": "fine", "user.css": "fine",
                        "other.css": "OUTSIDE", "below/user.css": "OUTSIDE"}.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
@@ -198,6 +198,7 @@ def test_only_what_is_meant_to_be_seen_is_served(fake_server: RunningServer, tmp
         assert fake_server.client.get(f"/file={path}").status_code == 404
     assert fake_server.client.head("/file=outputs/a.png").status_code == 200
     assert fake_server.client.get("/file=extensions/evil/tags/%E4%BA%BA.yml?5").text == "fine"      # an extension's lists
+    assert fake_server.client.get("/file=extensions/evil/shaders/a.frag").text == "fine"
 
 
 @pytest.mark.parametrize("path", ["/file=http://127.0.0.1:1/x.png", "/gradio_api/file=https://evil.example/x.png", "/file=HTTP://x", "/gradio_api/file%3Dhttp%3A//x", "/a/file=ftp://x"])

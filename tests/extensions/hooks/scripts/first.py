@@ -59,6 +59,7 @@ def on_ui_tabs():
         panel, fill = create_output_panel("hooks_panel", "outputs"), gr.Button("Fill", elem_id="hooks_fill")
         made = json.dumps({"all_seeds": [7, 8], "infotexts": ["a cat\nSteps: 1, Seed: 7", "a cat\nSteps: 1, Seed: 8"], "prompt": "a cat", "index_of_first_image": 0})
         fill.click(fn=lambda: ([Image.new("RGB", (16, 16), "red"), Image.new("RGB", (32, 16), "blue")], made), inputs=[], outputs=[panel.gallery, panel.generation_info])
+        tab.load(None, inputs=[], outputs=[], _js="() => { window.hooksAtLoad = ['inside', 'three', 'row_three'].map((each) => gradioApp().querySelector(`#hooks_${each}`) !== null); }")
     return [(tab, "Hooks", "hooks")]
 
 
