@@ -39,7 +39,8 @@ class OptionValues(dict[str, Any]):
     def refreshed(self) -> OptionValues:
         """With what is true now."""
         settings = current().settings
-        now = {**settings.unknown(), **settings.as_dict()}
+        work = running_work()
+        now = {**settings.unknown(), **settings.as_dict(), **(work.overrides if work is not None else {})}
         now |= {key: _seen(key, now[key]) for key in (FOLDERS | {CHECKPOINT_KEY}) & now.keys()}
         for gone in self.keys() - now.keys():
             super().__delitem__(gone)
@@ -156,7 +157,9 @@ class Options:
 
 def value_of(key: str) -> Any:
     """The value of a setting, declared or not; ``_ABSENT`` where there is none."""
-    settings = current().settings
+    settings, work = current().settings, running_work()
+    if work is not None and key in work.overrides:
+        return _seen(key, work.overrides[key])
     if key in settings.table:
         return _seen(key, settings.get(key))
     return settings.unknown().get(key, _ABSENT)
@@ -170,8 +173,13 @@ def store(key: str, value: Any) -> Any:
         return value
     if is_frozen(app.flags, app.settings.table.find(key)):
         raise RuntimeError(f"changing the setting {key} is disabled by the command line")
+    work = running_work()
+    if work is not None and key in work.overrides:     # it holds as long as what it takes the place of
+        work.overrides = {**work.overrides, key: app.settings.table.find(key).checked(value)}
+        if key != CHECKPOINT_KEY:
+            return _seen(key, work.overrides[key])
     app.settings.set(key, value)
-    stored, work = app.settings.get(key), running_work()
+    stored = app.settings.get(key)
     if work is not None:            # a script changes it for what its own job does next
         work.settings[key] = stored
         if key == CHECKPOINT_KEY and app.catalogue.checkpoints():

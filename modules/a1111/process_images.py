@@ -31,18 +31,20 @@ log = logging.getLogger(__name__)
 
 def process_images(p: StableDiffusionProcessing) -> Processed:
     """Make the pictures of ``p``. Outside of a job it waits for the worker and makes them there. Raises WebuiError."""
-    if running_work() is None:
+    work = running_work()
+    if work is None:
         return current().jobs.call(lambda: _alone(p))
     if p.scripts is not None:
         p.scripts.before_process(p)
-    return looked_up("modules.processing", "process_images_inner", process_images_inner)(p)
+    with work.overridden(p.override_settings):
+        return looked_up("modules.processing", "process_images_inner", process_images_inner)(p)
 
 
 def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     """The run itself, after ``before_process``."""
     work = running_work()
     assert work is not None
-    settings = OverlaidSettings(work.app.settings.table, work.settings, _overrides(work, p))
+    settings = OverlaidSettings(work.app.settings.table, work.settings, work.overrides, _overrides(work, p))
     p.job_timestamp = datetime.now().strftime("%Y%m%d%H%M%S")
     for key in p.own_params:
         p.extra_generation_params.pop(key, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class RunningWork:
 
     saves: whether the job's pictures are to be saved at all. listeners: of the runs at work now, the innermost last. made: every picture so far, saved or not. comments: sentences for the user, of all runs.
     noted: told all pictures whenever one more is safe. earlier: those of a former attempt at the job. layers: a model's by LoRAs' names, for who asks for them at every call.
-    part: of img2img's batch, the place of the picture that this run draws, from 0.
+    part: of img2img's batch, the place of the picture that this run draws, from 0. overrides: settings that hold for the run at work alone, by key.
     """
 
     app: App
@@ -68,6 +68,7 @@ class RunningWork:
     made: list[OutputImage] = field(default_factory=list)
     comments: dict[str, None] = field(default_factory=dict)
     layers: tuple[Any, dict[str, Any]] | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.counter = BatchCounter(self.progress, lambda: int(state.job_count or 0))
@@ -91,6 +92,16 @@ class RunningWork:
                 yield
             finally:
                 self.listeners.pop()
+
+    @contextmanager
+    def overridden(self, wanted: Mapping[str, Any]) -> Iterator[None]:
+        """While a run is at work that ``wanted`` holds for: what extensions read in ``opts``, and what a run inside of it goes by."""
+        table, before = self.app.settings.table, self.overrides
+        self.overrides = {**before, **{key: table.find(key).checked(value) for key, value in wanted.items() if key in table}}
+        try:
+            yield
+        finally:
+            self.overrides = before
 
     def output_of(self, picture: Any) -> OutputImage | None:
         """What is known of a picture that this job made."""

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from modules.a1111.app_slot import occupied
 from modules.a1111.option_info import OptionHTML, OptionInfo, options_section
 from modules.a1111.options import opts
 from modules.a1111.process_images import process_images
 from modules.a1111.processing import StableDiffusionProcessingTxt2Img
 from modules.application.app import App
+from modules.application.generation import generate_blocking
 from modules.schema.errors import InvalidValue
 from modules.schema.widgets import CheckboxGroup, Dropdown, Hidden, Slider, TextArea
+from tests.a1111.test_script_host import Always, MakeApp, asking, with_scripts
 from tests.conftest import FakeEngine
 
 
@@ -132,3 +135,43 @@ def test_what_is_no_setting_fails_where_it_is_added_and_is_not_kept(a1111: App, 
         opts.add_option(key, option)
     opts.settle()
     assert key not in a1111.settings.table and json.dumps(opts.data)
+
+
+def test_what_a_request_overrides_is_what_extensions_read_until_its_run_is_over(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    """Clients send ``override_settings``, and axes of X/Y/Z plot set them: A1111 put them into ``opts`` for the run."""
+    told: list[tuple[Any, ...]] = []
+
+    class Reads(Always):
+        def process(self, p: Any, *_: Any) -> None:
+            told.append((opts.jpeg_quality, opts.data["jpeg_quality"], opts.grid_format))
+            opts.jpeg_quality = 30
+
+        def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
+            told.append((opts.jpeg_quality, opts.grid_format))
+
+    app = make_app()
+    with_scripts(app, Reads)
+    with occupied(app):
+        before = app.settings.get("jpeg_quality")
+        generate_blocking(app, asking(override_settings={"jpeg_quality": 55, "grid_format": "jpg"}))
+        assert told == [(55, 55, "jpg"), (30, "jpg")]
+        assert (app.settings.get("jpeg_quality"), opts.jpeg_quality, opts.grid_format) == (before, before, "png")
+
+
+def test_a_run_inside_a_run_goes_by_what_the_outer_one_overrides(make_app: MakeApp, fake_engine: FakeEngine) -> None:
+    seen: list[int] = []
+
+    class Inner(Always):
+        def process(self, p: Any, *_: Any) -> None:
+            seen.append(opts.CLIP_stop_at_last_layers)
+
+        def postprocess_image(self, p: Any, pp: Any, *_: Any) -> None:
+            if len(seen) == 1:
+                again = StableDiffusionProcessingTxt2Img(prompt="a detail", steps=1, width=64, height=64, do_not_save_samples=True, do_not_save_grid=True)
+                again.scripts, again.script_args = p.scripts, p.script_args
+                process_images(again)
+
+    app = make_app()
+    with_scripts(app, Inner)
+    generate_blocking(app, asking(override_settings={"CLIP_stop_at_last_layers": 2}))
+    assert seen == [2, 2] and [each.options.clip_skip for each in fake_engine.requests] == [2, 2]
