@@ -26,6 +26,7 @@ from modules.a1111.picture_ears import PictureEars
 from modules.a1111.prompt_names import SdConditioning, read_by_replacement, reader_replaced
 from modules.a1111.resuming import may_leave_out
 from modules.a1111.script import MaskBlendArgs, PostprocessBatchListArgs, PostprocessImageArgs, PostSampleArgs
+from modules.a1111.unet_choice import apply_unet, in_place, unet_options
 from modules.engine.extra_networks import take_out_tags
 from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, ImagePlan, MaskBlend, SamplingFacts
 from modules.engine.ldm_layers import th
@@ -217,6 +218,8 @@ class ScriptBridge(PictureEars):
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor:
         if th.is_touched:           # the UNet must hear of it, though nobody asked for its parts
             ldm_of(current().checkpoints.components)
+        if unet_options or in_place.unet is not None:
+            apply_unet()
         if not self.p.is_hr_pass:
             self._make_sampler()
         if self.scripts is not None:

@@ -15,6 +15,7 @@ from modules.a1111.callback_order import offer_orders
 from modules.a1111.options import opts
 from modules.a1111.places import script_path
 from modules.a1111.sampler_list import take_up_added
+from modules.a1111.unet_choice import list_unets
 from modules.a1111.upscaler_list import load_upscalers
 from modules.extension_host.load_scripts import ScriptFile, list_scripts, load_scripts
 from modules.files.atomic import write_json
@@ -43,6 +44,7 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
     load_scripts(host, files, lambda file, module: take(module, file))
     take_up_added()
     load_upscalers()
+    list_unets()
     callbacks.before_ui_callback()
     callbacks.ui_settings_callback()
     asked = callbacks.registry().ordered("ui_settings")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from modules.a1111.infotext_names import get_infotext_names
 from modules.a1111.postprocessing_scripts import PostprocessingScripts
+from modules.a1111.unet_choice import unet_labels
 from modules.application.app import App
 from modules.application.compute_settings import attention_titles
 from modules.application.extras_operations import NAMES
@@ -65,6 +66,7 @@ class ChoiceSources:
                 "schedulers": lambda: [each.label for each in schedules()],
                 "checkpoints": lambda: [shown_title(app, each) for each in app.catalogue.checkpoints()],
                 "hypernetworks": lambda: [each.stem for each in app.catalogue.hypernetworks()],
+                "unets": unet_labels,
                 "vaes": lambda: [each.name for each in app.catalogue.vaes()],
                 "styles": lambda: list(known_styles(app)),
                 "localizations": lambda: translation_names(app),

@@ -241,6 +241,7 @@ HONOURED = frozenset(
         "sd_lora",
         "sd_model_checkpoint",
         "sd_noise_schedule",
+        "sd_unet",
         "sd_vae",
         "sd_vae_decode_method",
         "sd_vae_encode_method",

@@ -11,7 +11,6 @@ _LDSR = "LDSR is not among the upscalers that this program can read."
 
 WITHOUT_EFFECT: Mapping[str, str] = {
     "sd_checkpoint_cache": "An older form: how many checkpoints stay loaded is said by the setting above it.",
-    "sd_unet": "The checkpoint's own UNet is run; extensions that replace it (TensorRT) do not work here.",
     "enable_batch_seeds": "A batch always gives the same pictures as single images, as in A1111 since 1.6.",
     "sd3_enable_t5": "T5 is read wherever its weights are in the checkpoint or beside it.",
     "sd_vae_checkpoint_cache": "A VAE is read in less than a second; the operating system keeps its file in memory.",
