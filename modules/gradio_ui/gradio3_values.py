@@ -28,16 +28,18 @@ def carried_numbers(blocks: Sequence[Any], values: Sequence[Any]) -> dict[int, f
     return {index: value for index, (block, value) in enumerate(zip(blocks, values)) if isinstance(block, gr.Gallery) and isinstance(value, int | float)}
 
 
-def begin_with_page(every: float | None, arguments: Sequence[Any], keywords: dict[str, Any]) -> None:
+def wait_for_page(event: str, every: float | None, arguments: Sequence[Any], keywords: dict[str, Any]) -> None:
     """``page.load(fn, every=1)``: what Gradio 3 did once more each second while the page is open.
 
-    An extension's ``js`` finds all parts of its tab, which were in Gradio 3's page when it was loaded: here it waits until they have been put up.
+    An extension's ``js`` then finds all parts of its tab, which were in Gradio 3's page when it was loaded: here it waits until they have been put up.
+    That opens each of its tabs once: who hears of it is told in that order when the page is ready, last of the one that shows.
     """
-    if every:
-        _ticking(gr.Timer(every), arguments, keywords)
+    if event == "load" and every:
+        _ticking(gr.Timer(every), arguments[1:], keywords)
     own = keywords.get("js")
-    if isinstance(own, str) and is_occupied() and current().extensions.owning(callbacks.caller_file()) is not None:
-        keywords["js"] = f"async (...values) => {{ await new Promise(onUiLoaded); return await ({own})(...values); }}"
+    waits = isinstance(own, str) if event == "load" else event in ("select", "change") and isinstance(arguments[0], gr.Tab | gr.Tabs)
+    if waits and is_occupied() and current().extensions.owning(callbacks.caller_file()) is not None:
+        keywords["js"] = f"async (...values) => {{ webui.ready || await new Promise(onUiLoaded); return {f'await ({own})(...values)' if own else 'values'}; }}"
 
 
 def repeat_after(event: Any, every: float, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:

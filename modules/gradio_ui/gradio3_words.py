@@ -275,8 +275,7 @@ def _listening(method: Callable[..., Any], event: str = "") -> Callable[..., Any
             note(f"event {name}=")
             del keywords[name]
         _ask_the_scripts(keywords, arguments[1] if len(arguments) > 1 else None)
-        if event == "load":
-            gradio3_values.begin_with_page(every, arguments[1:], keywords)
+        gradio3_values.wait_for_page(event, every, arguments, keywords)
         made = method(*arguments, **keywords)
         if every and event != "load":
             gradio3_values.repeat_after(made, every, arguments[1:], keywords)

@@ -76,6 +76,13 @@ def test_what_an_extension_does_when_its_page_is_loaded_finds_what_stands_in_fol
     assert shown.page.evaluate("hooksAtLoad") == [True, True, True]
 
 
+def test_an_extension_that_asks_which_of_its_tabs_is_chosen_is_told_the_one_that_shows(shown: Visit) -> None:
+    """Model Converter took the last of its tabs for the chosen one, whose folder was empty: the page opens each once, unseen."""
+    page = shown.page
+    page.wait_for_function("document.querySelector('#hooks_told_tab textarea').value === document.querySelector('#hooks_tabs .tab-nav button.selected').innerText")
+    assert page.input_value("#hooks_told_tab textarea") in ("one", "three")     # the first, unless another test has chosen the last
+
+
 def test_pictures_of_a_gallery_stand_beside_each_other_and_a_table_without_headings_is_seen(shown: Visit) -> None:
     page = shown.page
     page.click("#tab_hooks-button")

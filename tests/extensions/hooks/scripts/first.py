@@ -41,11 +41,13 @@ def on_ui_tabs():
         with gr.Group(elem_id="hooks_group"), gr.Accordion("Grouped", open=False, elem_id="hooks_fold"):
             gr.Textbox(label="")
         gr.Button("Interrupting...", elem_id="hooks_interrupting", elem_classes="generate-box-interrupting")
+        told_tab = gr.Textbox(elem_id="hooks_told_tab")
         with gr.Tabs(elem_id="hooks_tabs"):
             gr.Textbox(visible=False)
             for name in ("one", "two", "three"):
-                with gr.Tab(name, elem_id=f"hooks_{name}"), gr.Row(visible=False, elem_id=f"hooks_row_{name}") as row:
+                with gr.Tab(name, elem_id=f"hooks_{name}") as part, gr.Row(visible=False, elem_id=f"hooks_row_{name}") as row:
                     gr.Button(name)
+                part.select(fn=lambda name=name: name, inputs=[], outputs=[told_tab])
         three = gr.Gallery([Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")], elem_id="hooks_gallery")
         which, answer = gr.Button("Which", elem_id="hooks_which"), gr.Textbox(elem_id="hooks_which_answer")
         which.click(fn=lambda pictures, number: f"{number} of {len(pictures)}", inputs=[three, three], outputs=[answer], _js="(pictures, again) => [pictures, 2]")
