@@ -27,11 +27,8 @@ def chosen_checkpoint(app: App) -> ModelFile | None:
 
 
 def shown_title(app: App, model: ModelFile) -> str:
-    """What lists call a checkpoint: its title, without folders by ``sd_checkpoint_dropdown_use_short``."""
-    if not app.settings.get("sd_checkpoint_dropdown_use_short") or model.called:
-        return model.title
-    name = model.path.name
-    return f"{name} [{model.short_hash}]" if model.short_hash else name
+    """What lists call a checkpoint: its title, by ``sd_checkpoint_dropdown_use_short`` without folders and suffix, as A1111."""
+    return model.short_title if app.settings.get("sd_checkpoint_dropdown_use_short") and not model.called else model.title
 
 
 def start_size(model: ModelFile | None, ui_config: UiConfig, tab: str = "txt2img") -> tuple[int, int]:

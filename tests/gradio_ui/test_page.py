@@ -8,13 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from modules.gradio_ui.checkpoint_choice import start_size
+from modules.gradio_ui.checkpoint_choice import shown_title, start_size
 from modules.gradio_ui.gradio_files import FRONTEND, FRONTEND_URL
 from modules.gradio_ui.head import head_html
 from modules.gradio_ui.mended_gradio import PLACES, mended
 from modules.gradio_ui.page_state import SCRIPT_SETTINGS, awaited_ids
 from modules.gradio_ui.static_files import BUNDLES, SCRIPTS, STATIC, STYLES, TREE, bundle
 from modules.gradio_ui.ui_config import UiConfig
+from modules.library.model_file import ModelFile
 from modules.schema.settings.table import SETTINGS
 from modules.schema.table import TXT2IMG
 from tests.gradio_ui.conftest import BuiltPage
@@ -57,6 +58,12 @@ def test_the_scripts_wait_for_everything_that_gradio_shows_at_once(page: BuiltPa
 def test_the_model_says_the_size_unless_the_user_did(native: object, stored: dict[str, object], expected: tuple[int, int]) -> None:
     model = SimpleNamespace(native_size=native)
     assert start_size(model, UiConfig(Path("ui-config.json"), stored)) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("short", "expected"), [(False, "anime/good.safetensors [abababab00]"), (True, "good [abababab00]")])
+def test_checkpoints_are_listed_without_folder_and_suffix_on_request(short: bool, expected: str) -> None:
+    model = ModelFile(path=Path("models/anime/good.safetensors"), name="anime/good.safetensors", kind="checkpoint", size=1, sha256="abababab00ff")
+    assert shown_title(SimpleNamespace(settings={"sd_checkpoint_dropdown_use_short": short}), model) == expected      # type: ignore[arg-type]
 
 
 def test_without_a_checkpoint_the_page_says_where_to_put_one(page: BuiltPage) -> None:

@@ -58,7 +58,7 @@ UI_ALTERNATIVES = section(
     ),
     setting("samplers_in_dropdown", True, "Samplers in a dropdown, not as buttons", Checkbox(), needs=RELOAD_PAGE),
     setting("dimensions_and_batch_together", True, "Size and batch in one row", Checkbox(), needs=RELOAD_PAGE),
-    setting("sd_checkpoint_dropdown_use_short", False, "Checkpoint names without folders", Checkbox()),
+    setting("sd_checkpoint_dropdown_use_short", False, "Checkpoint names without folders and endings", Checkbox()),
     setting("hires_fix_show_sampler", False, "Hires fix: show checkpoint and sampler", Checkbox(), needs=RELOAD_PAGE),
     setting("hires_fix_show_prompts", False, "Hires fix: show prompts", Checkbox(), needs=RELOAD_PAGE),
     setting("txt2img_settings_accordion", False, "Fold the txt2img settings", Checkbox(), needs=RELOAD_PAGE),
