@@ -190,7 +190,7 @@ class _Work:
         get, cancel = self.settings.get, self.job.cancel
         added = self.app.postprocessing.operations(self.job.live or {}, self.comments.append)
         return run_operations(
-            PostPicture(picture=picture.convert("RGB")), [*operations(self.asked, self.tools, disabled=get("postprocessing_disable_in_extras")), *added],
+            PostPicture(picture=picture.convert("RGBA" if picture.has_transparency_data else "RGB")), [*operations(self.asked, self.tools, disabled=get("postprocessing_disable_in_extras")), *added],
             order=get("postprocessing_operation_order"), stopped=lambda: is_over(cancel))
 
     def _deliver(self, made: PostPicture, own_name: str, parameters: str, texts: dict[str, str], suffix: str) -> None:

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from modules.engine.extras import Enlargement, enlarged_picture, enlarged_size
 from modules.engine.postprocess import Operation, PostPicture
 from modules.imaging import crops
+from modules.imaging.resize import as_transparent
 from modules.schema.errors import InvalidValue
 from modules.schema.params_extras import SCALE_TO, ExtrasRequest, Upscale
 
@@ -123,7 +124,7 @@ def _codeformer(given: PostPicture, asked: ExtrasRequest, tools: ExtrasTools) ->
 
 def _blended(given: PostPicture, result: Image.Image, share: float, facts: dict[str, object]) -> PostPicture:
     picture = result if share >= 1 else Image.blend(given.picture.convert("RGB"), result, share)
-    return replace(given, picture=picture, facts={**given.facts, **facts})
+    return replace(given, picture=as_transparent(picture, given.picture), facts={**given.facts, **facts})
 
 
 def _target(given: PostPicture, asked: Upscale) -> tuple[int, int]:

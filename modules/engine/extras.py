@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from modules.engine.upscale import BUILT_IN, KnownUpscalers, PictureUpscaler, enlarger
-from modules.imaging.resize import croppable
+from modules.imaging.resize import as_transparent, croppable
 from modules.schema.errors import InvalidValue
 
 
@@ -29,9 +29,9 @@ class Enlargement:
 
 
 def enlarged_picture(picture: Image.Image, wanted: Enlargement, upscalers: KnownUpscalers = BUILT_IN) -> Image.Image:
-    """``picture`` as an RGB picture, enlarged. Raises UnknownName and InvalidValue."""
+    """``picture`` enlarged: RGBA where it has transparency, else RGB. Raises UnknownName and InvalidValue."""
     first, second = upscalers.find_for_pictures(wanted.upscaler), upscalers.find_for_pictures(wanted.second)
-    picture = picture.convert("RGB")
+    picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     if first.name == "None":
         return picture
     result = _enlarged(picture, first, wanted)
@@ -65,9 +65,9 @@ def _enlarged(picture: Image.Image, upscaler: PictureUpscaler, wanted: Enlargeme
         picture = croppable(picture, *wanted.size)
     factor = _factor(picture, wanted)
     grow = enlarger(upscaler)
-    result = picture if grow is None else grow(picture, factor)
+    result = as_transparent(picture if grow is None else grow(picture, factor), picture)
     if wanted.size is None or not wanted.crop:
         return result
-    sheet = Image.new("RGB", wanted.size)
+    sheet = Image.new(result.mode, wanted.size)
     sheet.paste(result, (wanted.size[0] // 2 - result.width // 2, wanted.size[1] // 2 - result.height // 2))
     return sheet

@@ -75,3 +75,13 @@ def on_background(picture: Image.Image, colour: str) -> Image.Image:
     sheet = Image.new("RGBA", picture.size, colour)
     sheet.paste(picture, mask=picture)
     return sheet.convert("RGB")
+
+
+def as_transparent(result: Image.Image, source: Image.Image) -> Image.Image:
+    """``result``, made of ``source``, with its transparency: networks know three colours only. As it is where it has some, or ``source`` none."""
+    if source.mode != "RGBA" or result.mode == "RGBA":
+        return result
+    alpha = source.getchannel("A")
+    result = result.convert("RGB")
+    result.putalpha(alpha if alpha.size == result.size else alpha.resize(result.size, Image.Resampling.LANCZOS))
+    return result

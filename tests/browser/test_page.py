@@ -159,6 +159,11 @@ def test_small_tools(open_visit: Visit) -> None:
     assert browser.value("txt2img_seed") == "42"
     browser.page.click("#txt2img_res_switch_btn")
     assert (browser.value("txt2img_width"), browser.value("txt2img_height")) == ("96", "64")
+    paste = """(field, text) => { const data = new DataTransfer(); data.setData('text/plain', text);
+        field.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})); }"""
+    for name, text in (("width", "128x72"), ("height", " 80 × 104 "), ("width", "7.5")):    # the last is no size
+        browser.page.locator(f"#txt2img_{name} input[type=number]").evaluate(paste, text)
+        assert (browser.value("txt2img_width"), browser.value("txt2img_height")) == (("128", "72") if "x" in text else ("80", "104"))
     assert not browser.page.is_visible("#txt2img_subseed")
     browser.page.check("#txt2img_subseed_show input")
     assert browser.page.is_visible("#txt2img_subseed")

@@ -82,6 +82,21 @@ def test_a_model_enlarges_and_the_picture_keeps_its_parameters(server: RunningSe
     assert result.info["postprocessing"] == "Postprocess upscale by: 4.0, Postprocess upscaler: 4x-Tiny"
 
 
+@pytest.mark.parametrize("asked", [
+    {"upscaler_1": "Lanczos"}, {"upscaler_1": "4x-Tiny"}, {"upscaler_1": "4x-Tiny", "upscaler_2": "Nearest", "extras_upscaler_2_visibility": 0.5},
+    {"upscaler_1": "Nearest", "resize_mode": 1, "upscaling_resize_w": 80, "upscaling_resize_h": 48, "upscaling_crop": True}, {"upscaler_1": "None"},
+])  # fmt: skip
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_what_was_transparent_stays_so(server: RunningServer, asked: dict[str, Any], mode: str) -> None:
+    """A cut-out figure does not come back on a black ground."""
+    figure = Image.new("RGBA", (40, 24), (200, 30, 30, 255))
+    figure.paste((0, 0, 0, 0), (0, 0, 20, 24))
+    made = received(post(server, image=sent(figure.convert(mode)), **{"upscaling_resize": 2, **asked})["image"])
+    alpha = made.getchannel("A")
+    assert made.width == (40 if asked["upscaler_1"] == "None" else 80)
+    assert (alpha.getpixel((2, 2)), alpha.getpixel((made.width - 3, 2))) == (0, 255)
+
+
 def test_two_upscalers_are_blended(server: RunningServer) -> None:
     one, two, both = (
         np.asarray(received(post(server, image=sent(gradient()), upscaling_resize=2, **names)["image"]), float)

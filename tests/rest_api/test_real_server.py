@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.conftest import RunningServer
 from tests.golden.cases import A1111_ANSWERS, case
@@ -146,6 +147,20 @@ def test_img2img_gives_the_golden_picture(running_app: RunningServer) -> None:
     assert difference.max() <= 2 and answer.json()["parameters"]["init_images"] is None
     info = json.loads(answer.json()["info"])
     assert info["infotexts"][0].rpartition(", Version")[0] == golden.infotext.rpartition(", Version")[0]
+
+
+def test_an_input_picture_that_is_kept_tells_what_it_told(running_app: RunningServer) -> None:
+    """Dropped on PNG Info a month later, it still says how it was made."""
+    texts = PngInfo()
+    for key, text in {"parameters": "a cat\nSteps: 3, Seed: 1", "Author": "me"}.items():
+        texts.add_text(key, text)
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(file, "PNG", pnginfo=texts)
+    asked = {**SMALL, "init_images": [base64.b64encode(file.getvalue()).decode()], "override_settings": {"save_init_img": True}}
+    info = json.loads(running_app.client.post("/sdapi/v1/img2img", json=asked).json()["info"])
+    name = info["infotexts"][0].partition("Init image hash: ")[2].partition(",")[0]
+    kept = Image.open(next(running_app.app.paths.data_dir.rglob(f"{name}.png")))
+    assert kept.info["parameters"] == "a cat\nSteps: 3, Seed: 1" and kept.info["Author"] == "me"
 
 
 def test_infotext_fills_a_request(running_app: RunningServer) -> None:

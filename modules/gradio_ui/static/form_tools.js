@@ -1,4 +1,4 @@
-// Small buttons that only change fields of the page: swap the sides, random seed, last seed, clear the prompt.
+// Small buttons that only change fields of the page: swap the sides, random seed, last seed, clear the prompt. And a size that is pasted.
 
 /* exported switchWidthHeight, setRandomSeed */
 
@@ -20,6 +20,19 @@ webui.reuseSeed = function(tab, name) {
     }
     webui.setField(webui.field(`${tab}_${name}`), String(seed));
 };
+
+// "640x384" pasted into width or height fills both.
+webui.pasteSize = function(event) {
+    const tab = event.target.closest?.("#txt2img_width, #txt2img_height, #img2img_width, #img2img_height")?.id.split("_")[0];
+    const sides = /^\s*(\d+)[^\d.]+(\d+)\s*$/.exec(event.clipboardData?.getData("text/plain") || "");
+    if (tab && sides) {
+        event.preventDefault();
+        webui.setField(webui.field(`${tab}_width`), sides[1]);
+        webui.setField(webui.field(`${tab}_height`), sides[2]);
+    }
+};
+
+document.addEventListener("paste", webui.pasteSize);
 
 // The server's words on a pasted text, {words}: what it names and is not here.
 webui.tellPasted = function(said) {
