@@ -11,10 +11,11 @@ from modules.engine.hooks import GeneratedImage
 def create_infotext(
     p: Any, all_prompts: Sequence[str] | None, all_seeds: Sequence[int] | None, all_subseeds: Sequence[int] | None, comments: Any = None, iteration: int = 0,
     position_in_batch: int = 0, use_main_prompt: bool = False, index: int | None = None, all_negative_prompts: Sequence[str] | None = None,
+    all_hr_prompts: Sequence[str] | None = None, all_hr_negative_prompts: Sequence[str] | None = None,
 ) -> str:  # fmt: skip
     """index: the picture among ``all_prompts``; None: ``position_in_batch`` of batch ``iteration``, or the first for ``use_main_prompt``.
 
-    Before the first run of ``p`` there is nothing to write: an empty text.
+    Before the first run of ``p`` there is nothing to write: an empty text. The hires prompts are always ``p``'s: A1111's functions hand them over.
     """
     if p.writer is None:
         return ""
@@ -34,6 +35,9 @@ def create_infotext(
 def evaluated(params: Mapping[str, Any], p: Any, image: GeneratedImage) -> dict[str, Any]:
     """Extra parameters for one picture: a list has one value for each, a function is asked with A1111's names."""
     asked = {
+        "prompt_text": image.prompt, "negative_prompt": image.negative_prompt,
+        "all_hr_prompts": getattr(p, "all_hr_prompts", None), "all_hr_negative_prompts": getattr(p, "all_hr_negative_prompts", None),
+        "enable_hr": getattr(p, "enable_hr", False),
         "p": p, "all_prompts": p.all_prompts, "all_negative_prompts": p.all_negative_prompts, "all_seeds": p.all_seeds,
         "all_subseeds": p.all_subseeds, "comments": None, "iteration": p.iteration, "position_in_batch": p.batch_index,
         "use_main_prompt": False, "index": image.index, "generation_params": params,

@@ -224,6 +224,14 @@ def test_a_replaced_save_image_saves_every_picture(app: App, plain: dict[str, by
     assert any("save_image" in each.place for each in app.extensions.troubles.found)
 
 
+def test_a_function_in_the_parameters_hears_the_pictures_own_prompts(app: App, heard: list[Any]) -> None:
+    """A1111's form since 1.9: what it returns is written."""
+    found = drawn(app, "told", batch_size=2, negative_prompt="fog")
+    assert not found.comments
+    texts = [each.infotext for each in found.images if "Told not: fog" in each.infotext]
+    assert all(any(f"Told: {SMALL['prompt']} {index}," in text for text in texts) for index in (0, 1)), texts
+
+
 def test_a_replaced_create_infotext_writes_the_text(app: App, plain: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     from modules import processing  # pyright: ignore[reportAttributeAccessIssue]
 

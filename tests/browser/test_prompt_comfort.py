@@ -134,6 +134,9 @@ def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, o
         modal.dispatchEvent(new TouchEvent("touchend", {changedTouches: [touch(300)]}));
     }""")
     assert page.get_attribute("#modalImage", "src") == shown[1], "a finger drawn to the right"
+    for follows in ("true", "false"):
+        page.click("#modal_toggle_live_preview")
+        assert page.get_attribute("#modal_toggle_live_preview", "aria-pressed") == str(page.evaluate("opts.js_live_preview_in_modal_lightbox")).lower() == follows
     page.keyboard.press("Escape")
     assert page.is_hidden("#lightboxModal") and page.is_visible("#txt2img_gallery .preview")
     job = fake_page.app.jobs.recent(1)[0]
@@ -158,7 +161,11 @@ def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, o
     page.wait_for_function("document.querySelector('#txt2img_generate').classList.contains('forever')")
     while len(fake_page.app.jobs.recent(500)) < before + 2:
         page.wait_for_timeout(100)
-    page.click("#txt2img_generate", button="right")
+    page.evaluate("""() => {
+        const button = document.getElementById("txt2img_generate");
+        const touches = [1, 2].map((identifier) => new Touch({identifier, target: button, clientX: 300, clientY: 300}));
+        button.dispatchEvent(new TouchEvent("touchstart", {touches, bubbles: true, cancelable: true}));
+    }""")                                                               # two fingers of a phone
     page.click("#context-menu >> text=Cancel generate forever")
     browser.wait_idle()
     assert not page.evaluate("'txt2img' in webui.menus.forever")

@@ -21,7 +21,8 @@ function addContextMenuEventListener() {
 
 webui.menus.close = () => document.getElementById("context-menu")?.remove();
 
-webui.menus.open = function(event) {
+// at: where, of the event itself or of a finger.
+webui.menus.open = function(event, at = event) {
     webui.menus.close();
     if (!(event.target instanceof Element)) {
         return;
@@ -30,15 +31,17 @@ webui.menus.open = function(event) {
     if (options.length === 0) {
         return;
     }
-    event.preventDefault();
+    if (at === event) {
+        event.preventDefault();
+    }
     const items = options.map((option) => webui.make("button", {type: "button", role: "menuitem", text: option.name, onclick: () => {
         webui.menus.close();
         webui.call(option.action);
     }}));
     const menu = webui.make("div", {id: "context-menu", role: "menu"}, ...items);
     document.body.append(menu);
-    menu.style.left = `${Math.min(event.clientX, window.innerWidth - menu.offsetWidth - 8)}px`;
-    menu.style.top = `${Math.min(event.clientY, window.innerHeight - menu.offsetHeight - 8)}px`;
+    menu.style.left = `${Math.min(at.clientX, window.innerWidth - menu.offsetWidth - 8)}px`;
+    menu.style.top = `${Math.min(at.clientY, window.innerHeight - menu.offsetHeight - 8)}px`;
     items[0].focus();
     menu.addEventListener("keydown", (key) => {
         const step = {ArrowDown: 1, ArrowUp: -1}[key.key];
@@ -52,7 +55,9 @@ webui.menus.open = function(event) {
     });
 };
 
-document.addEventListener("contextmenu", webui.menus.open);
+document.addEventListener("contextmenu", (event) => webui.menus.open(event));
+// Two fingers, for phones whose long press says nothing to the page.
+document.addEventListener("touchstart", (event) => event.touches.length === 2 && webui.menus.open(event, event.touches[0]), {passive: true});
 document.addEventListener("pointerdown", (event) => !(event.target instanceof Element && event.target.closest("#context-menu")) && webui.menus.close());
 window.addEventListener("blur", webui.menus.close);
 

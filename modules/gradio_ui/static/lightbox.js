@@ -1,6 +1,6 @@
 // A picture on the full page: arrows move, Z zooms, T tiles, S saves, Esc closes. A1111's ids and names for extensions.
 
-/* exported showModal, closeModal, modalNextImage, modalPrevImage, modalZoomToggle, modalTileImageToggle, saveImage, updateOnBackgroundChange */
+/* exported showModal, closeModal, modalNextImage, modalPrevImage, modalZoomToggle, modalTileImageToggle, modalLivePreviewToggle, saveImage, updateOnBackgroundChange */
 
 webui.lightbox = {gallery: null};
 
@@ -11,6 +11,7 @@ function showModal(event) {
     const modal = document.getElementById("lightboxModal");
     modal.style.setProperty("--bar", opts.sd_webui_modal_lightbox_toolbar_opacity ?? 0.9);
     modal.style.setProperty("--icons", opts.sd_webui_modal_lightbox_icon_opacity ?? 1);
+    webui.lightbox.tellLivePreview();
     modal.style.display = "flex";
     modal.classList.toggle("zoomed", opts.js_modal_lightbox_initially_zoomed !== false);
     modal.focus();
@@ -63,6 +64,19 @@ function modalTileImageToggle(event) {
     event?.stopPropagation();
 }
 
+// Whether the viewer follows the picture that is being made; on this page, until it is loaded anew.
+function modalLivePreviewToggle(event) {
+    opts.js_live_preview_in_modal_lightbox = !opts.js_live_preview_in_modal_lightbox;
+    webui.lightbox.tellLivePreview();
+    event?.stopPropagation();
+}
+
+webui.lightbox.tellLivePreview = function() {
+    const button = document.getElementById("modal_toggle_live_preview");
+    button.setAttribute("aria-pressed", String(Boolean(opts.js_live_preview_in_modal_lightbox)));
+    button.textContent = opts.js_live_preview_in_modal_lightbox ? "◉" : "○";
+};
+
 // The Save button of the tab whose picture is shown.
 function saveImage() {
     const tab = webui.lightbox.gallery?.id.replace(/_gallery$/, "");
@@ -76,7 +90,8 @@ webui.lightbox.build = function() {
     }});
     const controls = webui.make("div", {class: "modalControls gradio-container"},
         control("modal_zoom", "⤢", "Zoom (Z)", modalZoomToggle), control("modal_tile_image", "⊞", "Tile (T)", modalTileImageToggle),
-        control("modal_save", "⤓", "Save (S)", saveImage), control("modal_close", "×", "Close (Esc)", closeModal));
+        control("modal_save", "⤓", "Save (S)", saveImage), control("modal_toggle_live_preview", "○", "Follow the picture that is being made", modalLivePreviewToggle),
+        control("modal_close", "×", "Close (Esc)", closeModal));
     const modal = webui.make("div", {id: "lightboxModal", role: "dialog", "aria-modal": "true", "aria-label": "Picture", tabindex: "0", onclick: closeModal},
         controls, control("modal_prev", "❮", "Former picture (←)", modalPrevImage),
         webui.make("img", {id: "modalImage", alt: "The chosen picture", onclick: (event) => event.stopPropagation()}),

@@ -23,6 +23,9 @@ class ValuesOnP(scripts.Script):
         heard.clear()
         if which == "colours":
             p.color_corrections = [processing.setup_color_correction(Image.new("RGB", (8, 8), (250, 20, 20)))]
+        if which == "told":
+            p.extra_generation_params["Told"] = lambda p, index, prompt_text, **kwargs: f"{prompt_text} {index}"
+            p.extra_generation_params["Told not"] = lambda negative_prompt, **kwargs: negative_prompt
 
     def before_process_batch(self, p, which, **kwargs):
         heard.append(("init", p.mask_for_overlay is not None, p.paste_to, len(p.overlay_images or [])))
