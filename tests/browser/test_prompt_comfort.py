@@ -134,6 +134,9 @@ def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, o
         modal.dispatchEvent(new TouchEvent("touchend", {changedTouches: [touch(300)]}));
     }""")
     assert page.get_attribute("#modalImage", "src") == shown[1], "a finger drawn to the right"
+    page.evaluate("document.getElementById('txt2img_generate').click()")
+    page.wait_for_function("(before) => !before.includes(document.getElementById('modalImage').src)", arg=shown)    # the new picture, without a click
+    browser.wait_idle()
     for follows in ("true", "false"):
         page.click("#modal_toggle_live_preview")
         assert page.get_attribute("#modal_toggle_live_preview", "aria-pressed") == str(page.evaluate("opts.js_live_preview_in_modal_lightbox")).lower() == follows

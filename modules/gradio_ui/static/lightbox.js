@@ -33,6 +33,18 @@ webui.lightbox.show = function(source) {
     document.getElementById("lightboxModal").style.setProperty("--picture", `url("${source.replace(/"/g, "%22")}")`);
 };
 
+// A picture that was finished while the viewer is open takes its place there, unless the viewer follows one that is being made.
+function updateOnBackgroundChange() {
+    const gallery = webui.lightbox.gallery;
+    const chosen = webui.lightbox.isOpen() && gallery?.querySelector(".thumbnail-item.selected img, .preview img");
+    const isMade = Array.from(document.querySelectorAll(".livePreview")).some((each) => each.parentElement.contains(gallery));
+    if (chosen && !(opts.js_live_preview_in_modal_lightbox && isMade) && chosen.src !== document.getElementById("modalImage").src) {
+        webui.lightbox.show(chosen.src);
+    }
+}
+
+onAfterUiUpdate(updateOnBackgroundChange);
+
 webui.lightbox.step = function(by) {
     const buttons = Array.from(webui.lightbox.gallery?.querySelectorAll(".thumbnails > .thumbnail-item") || []);
     if (buttons.length < 2) {
