@@ -5,8 +5,8 @@ import configparser
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modules.extension_host.registry import OrderWish
@@ -24,8 +24,8 @@ _ARCHIVE = re.compile(r"(-(main|master|v?\d+(\.\d+)*|[0-9a-f]{7,40}))?")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScriptOrder:
-    """What metadata.ini asks for scripts: extensions that must be there, scripts or extensions to come before or after."""
+class FileOrder:
+    """What metadata.ini asks for files of a folder: extensions that must be there, scripts or extensions to come before or after."""
 
     requires: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
@@ -36,7 +36,8 @@ class ScriptOrder:
 class Extension:
     """``canonical_name``: how metadata.ini calls it, else the folder's name, in lower case. ``requires``: canonical names.
 
-    script_order: by path inside the folder ("scripts/a.py"); "scripts" stands for all. problem: what is wrong with its metadata.ini.
+    file_order: by path inside the folder ("scripts/a.py"); "scripts" stands for all in that one. problem: what is wrong with its metadata.ini.
+    twin: the folder of another that has its canonical name and is loaded in its place.
     """
 
     name: str
@@ -46,8 +47,9 @@ class Extension:
     canonical_name: str
     requires: frozenset[str]
     callback_order: tuple[OrderWish, ...] = ()
-    script_order: Mapping[str, ScriptOrder] = field(default_factory=dict)
+    file_order: Mapping[str, FileOrder] = field(default_factory=dict)
     problem: str = ""
+    twin: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,16 @@ def find_extensions(folder: Path, switches: Switches) -> tuple[Extension, ...]:
     except OSError:
         return ()
     candidates.sort(key=lambda path: (path.name not in BUILTIN, path.name.casefold()))
-    return tuple(_described(path, switches) for path in candidates)
+    return _without_twins([_described(path, switches) for path in candidates])
+
+
+def _without_twins(found: Sequence[Extension]) -> tuple[Extension, ...]:
+    """Of those that have one canonical name, a copy that was installed twice mostly, the first that is switched on is loaded."""
+    first: dict[str, Extension] = {}
+    for each in found:
+        if each.is_enabled:
+            first.setdefault(each.canonical_name, each)
+    return tuple(replace(each, is_enabled=False, twin=other.name) if each.is_enabled and (other := first[each.canonical_name]) is not each else each for each in found)
 
 
 def namesakes(folder: Path) -> dict[Path, str]:
@@ -136,9 +147,9 @@ def _described(path: Path, switches: Switches) -> Extension:
     section = parser["Extension"] if parser.has_section("Extension") else {}
     canonical = (str(section.get("Name", "")) or path.name).strip().lower()
     order = {
-        name.lower(): ScriptOrder(**{each: _names(parser.get(name, each, fallback="")) for each in ("requires", "before", "after")})
+        name.lower(): FileOrder(**{each: _names(parser.get(name, each, fallback="")) for each in ("requires", "before", "after")})
         for name in parser.sections()
-        if name.lower() == "scripts" or name.lower().startswith("scripts/")
+        if name.lower() != "extension" and not name.lower().startswith("callbacks/")
     }
     wishes = tuple(
         OrderWish(name=name[len("callbacks/") :], before=_names(parser.get(name, "before", fallback="")), after=_names(parser.get(name, "after", fallback="")))
@@ -153,7 +164,7 @@ def _described(path: Path, switches: Switches) -> Extension:
         canonical_name=canonical,
         requires=frozenset(_names(str(section.get("Requires", "")))),
         callback_order=wishes,
-        script_order=order,
+        file_order=order,
         problem=problem,
     )
 

@@ -1,4 +1,4 @@
-"""Extensions' scripts/*.py: which there are, in A1111's order, and how each is executed under A1111's name for it."""
+"""Extensions' files of one kind (scripts/*.py, javascript/*.js): which there are, in A1111's order, and how scripts are executed under A1111's names for them."""
 from __future__ import annotations
 
 import importlib.util
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from modules.extension_host.discover import Extension, ScriptOrder
+from modules.extension_host.discover import LOOSE, Extension, FileOrder
 from modules.extension_host.host import ExtensionHost
 from modules.extension_host.limits import SECONDS, limited
 from modules.extension_host.registry import sorted_by_need
@@ -56,6 +56,23 @@ def list_scripts(host: ExtensionHost, folder: str, suffix: str) -> tuple[ScriptF
     return _in_order(found, {each.canonical_name: each for each in host.enabled}, folder, host)
 
 
+def new_scripts(host: ExtensionHost) -> tuple[ScriptFile, ...]:
+    """Single files that came into a folder "scripts" since the start, and those that failed and were changed since."""
+    if (loose := host.find_loose()) != host.loose:       # the folder came only now
+        host.take(host.extensions, loose)
+    homes = {each.path for each in host.loose}
+    found = (each for each in list_scripts(host, LOOSE, ".py") if each.path.parent in homes) if homes else ()
+    return tuple(each for each in found if host.tried.get(each.path, 0) not in (None, _changed(each.path)))
+
+
+def _changed(path: Path) -> int:
+    """When, in nanoseconds; 0 where it is gone."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(each.replace("|", " or ") for each in names)
 
@@ -90,10 +107,10 @@ def _in_order(files: Sequence[ScriptFile], extensions: dict[str, Extension], fol
     return tuple(by_name[name] for name in sorted_by_need(list(by_name), after))
 
 
-def _orders(extension: Extension | None, path: str, folder: str) -> list[ScriptOrder]:
+def _orders(extension: Extension | None, path: str, folder: str) -> list[FileOrder]:
     if extension is None:
         return []
-    return [order for name in (folder, path) if (order := extension.script_order.get(name))]
+    return [order for name in (folder, path) if (order := extension.file_order.get(name))]
 
 
 def load_scripts(host: ExtensionHost, files: Sequence[ScriptFile], take: Callable[[ScriptFile, ModuleType], None], *, seconds: float = SECONDS) -> None:
@@ -102,10 +119,13 @@ def load_scripts(host: ExtensionHost, files: Sequence[ScriptFile], take: Callabl
         began = time.perf_counter()
         place = f"{each.path.parent.name}/{each.filename}"
         host.entering(each.owner)
+        if host.tried.get(each.path, 0) is not None:
+            host.tried[each.path] = _changed(each.path)
         with host.guarded(each.owner, place):
             module = limited(lambda each=each: _loaded(host, each), what=f"{each.owner} {place}", seconds=seconds)
             take(each, module)
             host.facts_of(each.owner).scripts.append(place)
+            host.tried[each.path] = None
         host.facts_of(each.owner).seconds += time.perf_counter() - began
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 from modules.extension_host.crashes import StartDiary
@@ -12,6 +13,8 @@ from modules.files.json_object import Damaged, read_object
 from modules.files.storage import StorageError
 from modules.schema.flag_table import SCRIPT_PATH
 from modules.schema.flags import Flags
+
+log = logging.getLogger(__name__)
 
 
 def host_for(flags: Flags) -> ExtensionHost:
@@ -29,10 +32,14 @@ def host_for(flags: Flags) -> ExtensionHost:
     users = find_extensions(folder, switches)
     shipped = [each for each in find_extensions(SHIPPED, switches) if each.is_builtin]
     names = {each.name for each in users}
-    loose = loose_scripts([Path(SCRIPT_PATH), Path(flags.data_dir)], switches)
+    host.find_loose = lambda: loose_scripts([Path(SCRIPT_PATH), Path(flags.data_dir)], switches)
+    loose = host.find_loose()
     host.take([*(each for each in shipped if each.name not in names), *users], loose)
     for path, name in namesakes(folder).items():
         host.facts_of(name).notes.append(f"{path} is left out: the program has an extension of this name, which does its work.")
+    for each in host.extensions:
+        if each.twin:
+            log.warning("The extension %s is left out: %s has the same name, %s. Remove one of the two.", each.name, each.twin, each.canonical_name)
     for each in host.enabled:
         if each.problem:
             host.troubles.note(each.canonical_name, "metadata.ini", each.problem)

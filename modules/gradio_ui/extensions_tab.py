@@ -106,6 +106,8 @@ def _report(app: App, each: Extension) -> str:
     """What it did at this start: loaded, registered, what failed, what it used that does nothing here."""
     if each not in (*app.extensions.extensions, *app.extensions.loose):
         return "installed; it runs after Apply and restart UI"
+    if each.twin:
+        return escape(f"left out: {each.twin} has the same name, {each.canonical_name}; remove one of the two")
     if not each.is_enabled:
         return "switched off"
     host = app.extensions

@@ -67,3 +67,12 @@ def test_metadata_names_an_extension_and_what_it_needs(folder: Path) -> None:
     assert found["b"].canonical_name == "my-name"
     assert found["b"].requires == {"one", "two", "three"}
     assert found["A"].canonical_name == "a"
+
+
+def test_of_two_with_one_name_the_first_that_is_switched_on_is_loaded(folder: Path) -> None:
+    """One that was cloned, say, and unpacked from an archive as well."""
+    for name in ("c-main", "b"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "metadata.ini").write_text("[Extension]\nName = The-Same\n", encoding="utf-8")
+    assert names(folder) == ["tag-autocomplete", "A", "b"] and find_extensions(folder, Switches())[-1].twin == "b"
+    assert names(folder, Switches(disabled_names=frozenset({"b"}))) == ["tag-autocomplete", "A", "c-main"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modules.extension_host import limits
+from modules.extension_host import assets, limits
 from modules.extension_host.crashes import LIMIT, StartDiary
 from modules.extension_host.discover import Switches, find_extensions
 from modules.extension_host.host import ExtensionHost
@@ -53,6 +53,14 @@ def test_the_order_is_metadatas(tmp_path: Path, metadata: dict[str, str], expect
     write(tmp_path, {f"{name[0]}/scripts/{name}": "" for name in ("a2.py", "a1.py", "c.py", "b.py")})
     write(tmp_path, {f"{name}/metadata.ini": text for name, text in metadata.items()})
     assert loaded(host_of(tmp_path)) == expected
+
+
+def test_metadata_orders_the_scripts_of_the_page_too(tmp_path: Path) -> None:
+    write(tmp_path, {f"{name}/javascript/{name}{suffix}": "" for name in "ab" for suffix in (".js", ".mjs")} | {"c/javascript/c.js": ""})
+    write(tmp_path, {"a/metadata.ini": "[javascript]\nAfter = b\n[scripts]\nBefore = b\n", "c/metadata.ini": "[JavaScript/c.js]\nBefore = b/b.js\n"})
+    host = host_of(tmp_path)
+    assert [path.name for path, _ in assets.scripts(host)] == ["c.js", "b.js", "a.js", "b.mjs", "a.mjs"]
+    assert not host.troubles.found
 
 
 @pytest.mark.parametrize(("metadata", "noted"), [
