@@ -202,7 +202,7 @@ def blank_page() -> AbstractContextManager[Any]:
 def start_extensions(app: App, scripts: ScriptHost) -> None:
     """A1111's names speak for ``app``; extensions' scripts are loaded. What fails in them stays theirs."""
     from modules.a1111 import app_slot
-    from modules.a1111.load_extensions import load_extensions, model_was_loaded
+    from modules.a1111.load_extensions import load_extensions, load_newcomers, model_was_loaded
     from modules.a1111.postprocessing_scripts import install_postprocessing
     from modules.gradio_ui import late_gradio
     from modules.rest_api import pydantic1_words
@@ -218,6 +218,7 @@ def start_extensions(app: App, scripts: ScriptHost) -> None:
         operations.register(module, str(file.path))
 
     load_extensions(take, scripts.initialize)
+    scripts.newcomers = lambda: load_newcomers(take)
 
 
 def say_ready(app: App, address: Address, times: StartupTimes, told: str = "") -> None:

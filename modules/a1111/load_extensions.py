@@ -17,7 +17,7 @@ from modules.a1111.places import script_path
 from modules.a1111.sampler_list import take_up_added
 from modules.a1111.unet_choice import list_unets
 from modules.a1111.upscaler_list import load_upscalers
-from modules.extension_host.load_scripts import ScriptFile, list_scripts, load_scripts
+from modules.extension_host.load_scripts import ScriptFile, list_scripts, load_scripts, new_scripts
 from modules.files.atomic import write_json
 from modules.files.storage import StorageError, hindrance
 
@@ -55,6 +55,18 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
     if files:
         seconds = (time.perf_counter() - began, time.process_time() - computed)
         log.info("loaded %d scripts of %d extensions in %.2f s (processor: %.2f s)", len(files), len(host.enabled), *seconds)
+
+
+def load_newcomers(take: Take) -> None:
+    """Load single scripts that were put into a folder "scripts" while the server ran, and let them add their settings: the page that is built next shows them."""
+    files = new_scripts(current().extensions)
+    if not files:
+        return
+    asked = callbacks.registry().ordered("ui_settings")
+    load_scripts(current().extensions, files, lambda file, module: take(module, file))
+    callbacks.registry().call("ui_settings", without=asked)
+    opts.settle()
+    offer_orders()
 
 
 def _write_ui_config(file: Path) -> None:

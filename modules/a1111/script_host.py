@@ -39,7 +39,7 @@ PATIENCE = 60.0     # seconds for the making of controls elsewhere; a page with 
 
 
 class ScriptHost:
-    """scripts_data: every script class, built-in ones and extensions' alike. blank_page: where controls are made that no page shows."""
+    """scripts_data: every script class, built-in ones and extensions' alike. blank_page: where controls are made that no page shows. newcomers: loads what came since, before a page is built."""
 
     def __init__(self, app: App, blank_page: Callable[[], AbstractContextManager[Any]] = nullcontext) -> None:
         self.app = app
@@ -47,6 +47,7 @@ class ScriptHost:
         self._of_tabs: list[ScriptClassData] = []
         self.txt2img, self.img2img = ScriptRunner(), ScriptRunner()
         self._blank_page = blank_page
+        self.newcomers: Callable[[], None] = lambda: None
         self._lock = threading.RLock()      # a page that is built may ask for arguments
 
     def register(self, module: Any, path: str, basedir: str) -> list[ScriptClassData]:
@@ -98,8 +99,9 @@ class ScriptHost:
         """While a page makes its controls: Gradio builds one thing at a time in a program, and half of the controls are nobody's arguments."""
         with self._alone(), self.txt2img.as_before_if_it_fails(), self.img2img.as_before_if_it_fails():
             with self.speaking():
-                self.txt2img.show_by_settings()
-                self.img2img.show_by_settings()
+                self.newcomers()
+                self.txt2img.come_and_go()
+                self.img2img.come_and_go()
             yield
 
     @contextmanager

@@ -58,6 +58,7 @@ class ScriptRunner:
         self.on_before_component_elem_id: dict[str, list[Any]] = {}
         self.on_after_component_elem_id: dict[str, list[Any]] = {}
         self.is_img2img = False
+        self._asked: set[type[Script]] = set()
 
     # -- making -----------------------------------------------------------------------------------------------------------
 
@@ -67,6 +68,7 @@ class ScriptRunner:
         for listed in (self.scripts, self.selectable_scripts, self.alwayson_scripts, self.titles, self.infotext_fields, self.paste_field_names):
             listed.clear()
         self.title_map.clear()      # else names still mean the objects of the time before
+        self._asked = {each.script_class for each in self.data}
         for each in self.data:
             with _guarded(each.path, "show"):
                 self._add(each, is_img2img)
@@ -77,8 +79,8 @@ class ScriptRunner:
                     for elem_id, callback in getattr(script, f"on_{kind}_component_elem_id") or ():
                         table.setdefault(elem_id, []).append((callback, script))
 
-    def show_by_settings(self) -> None:
-        """Another page begins to be built: scripts that the settings show come and go. The others stay the objects that they are."""
+    def come_and_go(self) -> None:
+        """Another page begins to be built: scripts that were loaded since come, and those that the settings show come and go. The others stay the objects that they are."""
         gone = []
         for script in self.scripts:
             with _guarded(script.filename or "", "show"):
@@ -86,12 +88,15 @@ class ScriptRunner:
                     gone.append(script)
         # new lists: a job may be reading the old ones
         self.scripts, self.alwayson_scripts = ([each for each in listed if each not in gone] for listed in (self.scripts, self.alwayson_scripts))
+        self.selectable_scripts, self.titles = list(self.selectable_scripts), list(self.titles)
         self.title_map = {title: script for title, script in self.title_map.items() if script not in gone}
         known = {type(each) for each in self.scripts}
         for each in self.data:
-            if each.script_class.by_setting and each.script_class not in known:
+            is_new = each.script_class not in self._asked
+            if is_new or (each.script_class.by_setting and each.script_class not in known):
                 with _guarded(each.path, "show"):
                     self._add(each, self.is_img2img)
+        self._asked = {each.script_class for each in self.data}
         self.callback_map.clear()
 
     def _add(self, data: ScriptClassData, is_img2img: bool) -> None:
@@ -122,12 +127,13 @@ class ScriptRunner:
     @contextmanager
     def as_before_if_it_fails(self) -> Iterator[None]:
         """A page that cannot be built leaves the scripts and arguments of the page that stays."""
-        own = (self.inputs, self.infotext_fields, self.paste_field_names, self.scripts, self.alwayson_scripts, self.title_map)
+        own = (self.inputs, self.infotext_fields, self.paste_field_names, self.scripts, self.alwayson_scripts, self.selectable_scripts, self.titles, self.title_map, self._asked)
         places = [(script, script.controls, script.args_from, script.args_to) for script in self.scripts]
         try:
             yield
         except BaseException:
-            self.inputs, self.infotext_fields, self.paste_field_names, self.scripts, self.alwayson_scripts, self.title_map = own
+            (self.inputs, self.infotext_fields, self.paste_field_names, self.scripts, self.alwayson_scripts, self.selectable_scripts, self.titles, self.title_map,
+             self._asked) = own
             for script, controls, args_from, args_to in places:
                 script.controls, script.args_from, script.args_to = controls, args_from, args_to
             raise
@@ -205,7 +211,7 @@ class ScriptRunner:
                 raise
             with _guarded(script.filename or "", "run"):
                 raise
-            raise ScriptFailed(f"The script {title_of(script)} failed: {sentence_of(error)}", "What it said stands in the log.") from error
+            raise ScriptFailed(f"The script {title_of(script)} failed: {sentence_of(error).removesuffix('.')}.", "What it said stands in the log.") from error
 
     def list_scripts_for_method(self, method_name: str) -> list[Script]:
         """Those that are asked at all, in the order of loading."""

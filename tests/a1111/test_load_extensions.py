@@ -1,12 +1,15 @@
 """What extensions find when they are loaded."""
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from modules import shared
+from modules.a1111.script_host import ScriptHost
 from modules.application.app import App
+from modules.gradio_ui.build import build_ui
 from tests.a1111.test_wildcards import made, with_extensions
 from tests.conftest import FakeEngine
 
@@ -59,3 +62,28 @@ def test_a_single_file_in_the_folder_scripts_is_a_script_of_the_list(tmp_path: P
     for app in with_extensions(tmp_path):
         outcome, _ = made(app, "a cat", script_name="dropped", save_images=True)
         assert len(outcome.images) == 1 and list((tmp_path / "outputs" / "txt2img-images" / "mine").rglob("*.png"))
+
+
+def test_reload_ui_shows_a_script_that_was_put_into_the_folder_meanwhile(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """Also the first one ever, and one that failed once it is mended; those that are there stay the objects that they are."""
+    text = "from modules import scripts\nclass Script(scripts.Script):\n    def title(self):\n        return '{}'\n    def run(self, p):\n        return None\n"
+    for app in with_extensions(tmp_path):
+        host = app.scripts.host
+        assert isinstance(host, ScriptHost)
+        build_ui(app)
+        before = list(host.txt2img.scripts)
+        (tmp_path / "scripts").mkdir()
+        (tmp_path / "scripts" / "late.py").write_text(text.format("Late"))
+        (tmp_path / "scripts" / "broken.py").write_text("import nothing_like_it")
+        page = build_ui(app)        # "Reload UI"
+        assert host.txt2img.script("late") and host.img2img.script("late") and host.txt2img.scripts[: len(before)] == before
+        [choice] = [each for each in page.blocks.values() if getattr(each, "elem_id", None) == "script_list" and host.txt2img.inputs[0] is each]
+        assert [name for name, _ in choice.choices][-1] == "Late"  # type: ignore[attr-defined]
+        folder = tmp_path / "models" / "Stable-diffusion"
+        (folder / "fake.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+        app.catalogue.refresh()
+        assert made(app, "a cat", script_name="Late")[0].images
+        (tmp_path / "scripts" / "broken.py").write_text(text.format("Mended"))
+        os.utime(tmp_path / "scripts" / "broken.py", (0, 9))
+        build_ui(app)
+        assert host.txt2img.script("mended") and [each.title() for each in host.txt2img.scripts].count("Late") == 1
