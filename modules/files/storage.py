@@ -4,6 +4,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -62,10 +63,24 @@ class Storage:
         return path
 
     def replace(self, temp: Path, final: Path) -> None:
-        """Rename ``temp`` over ``final`` in one step."""
+        """Rename ``temp`` over ``final`` in one step. A file that is mounted by itself, as containers do with config.json, can only be written over."""
         refuse_program(final)
         self.before("replace", final)
-        os.replace(temp, final)
+        try:
+            os.replace(temp, final)
+        except OSError as error:
+            if error.errno != errno.EBUSY or os.name == "nt":
+                raise
+            self._write_over(temp, final)
+            self.discard(temp)
+
+    def _write_over(self, temp: Path, final: Path) -> None:
+        """The only write that a dying process can leave half: what people made has its .bak by then."""
+        with temp.open("rb") as source, final.open("r+b") as target:
+            shutil.copyfileobj(source, target)
+            target.truncate()
+            target.flush()
+            os.fsync(target.fileno())
 
     def publish_new(self, temp: Path, final: Path) -> None:
         """Give ``temp`` the name ``final``; raises FileExistsError, and changes nothing, when that name is taken."""

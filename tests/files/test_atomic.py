@@ -144,6 +144,22 @@ def test_backup_link_and_mode_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "real.json.bak").read_text() == "old"
 
 
+def test_a_file_that_a_container_mounts_by_itself_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "styles.csv"
+    path.write_bytes(b"old and longer")
+    number, replace = path.stat().st_ino, os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if target == path:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    atomic.write_bytes(path, b"new", backup=True)
+    assert (path.read_bytes(), path.stat().st_ino) == (b"new", number) and (tmp_path / "styles.csv.bak").read_bytes() == b"old and longer"
+    assert not left_behind(tmp_path)
+
+
 def test_the_sweep_spares_living_writers_and_other_machines(tmp_path: Path) -> None:
     mine = tmp_path / f"{TEMP_PREFIX}{host_mark()}-{os.getpid()}-aa"
     dead = tmp_path / f"{TEMP_PREFIX}{host_mark()}-999999999-bb"
