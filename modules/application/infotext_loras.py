@@ -10,6 +10,18 @@ from modules.engine.extra_networks import LORA_KINDS
 
 _TAG = re.compile(rf"<({'|'.join(LORA_KINDS)}):([^:>]+)")
 _PROMPTS = ("Prompt", "Hires prompt")
+_ADD_NET = "AddNet Model "
+_ITS_HASH = re.compile(r"\s*\([0-9a-fA-F]+\)$")
+
+
+def with_loras_of_add_net(texts: Mapping[str, str]) -> dict[str, str]:
+    """``texts`` with the LoRAs that kohya's Additional Networks wrote beside the prompt as tags in it, as A1111 reads them where that extension is not there."""
+    tags = ""
+    for key, model in texts.items():
+        number = key.removeprefix(_ADD_NET)
+        if key.startswith(_ADD_NET) and texts.get(f"AddNet Module {number}") == "LoRA" and (name := _ITS_HASH.sub("", model)) not in ("", "None"):
+            tags += f"<lora:{name}:{texts.get(f'AddNet Weight A {number}', '1.0')}>"
+    return {**texts, "Prompt": f"{texts.get('Prompt', '')}\n{tags}"} if tags else dict(texts)
 
 
 def with_loras_of_here(app: App, texts: Mapping[str, str]) -> dict[str, str]:

@@ -93,7 +93,7 @@ def build_generation_tab(
             height=app.settings.get("gallery_height"),
         )
     form = builder.form()
-    paster = Paster(app=app, form=form, choices=choices, scripts=scripts.pasted if scripts else nothing_pasted)
+    paster = Paster(app=app, form=form, choices=choices, scripts=scripts.pasted if scripts else nothing_pasted, script_keys=scripts.keys if scripts else ())
     told = bridge_text(f"{tab}_paste_told")
     told.change(None, inputs=[told], js="(said) => { webui.tellPasted(said); }", **QUICK)
     pasted: list[Component] = [overrides, *form.components, told]

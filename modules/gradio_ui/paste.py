@@ -15,7 +15,7 @@ from gradio.components import Component
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.application.app import App
-from modules.application.infotext_loras import with_loras_of_here
+from modules.application.infotext_loras import with_loras_of_add_net, with_loras_of_here
 from modules.engine.sampler_registry import split_sampler_and_schedule
 from modules.engine.styles import find_styles
 from modules.gradio_ui.checkpoint_choice import shown_title
@@ -38,12 +38,13 @@ MOST = 2**64 - 1  # no whole number beyond it goes to the browser
 
 @dataclass(frozen=True, kw_only=True)
 class Paster:
-    """Fills one tab's fields. scripts: the values of scripts' fields, by name, from an infotext."""
+    """Fills one tab's fields. scripts: the values of scripts' fields, by name, from an infotext. script_keys: what they read of it."""
 
     app: App
     form: Form
     choices: Choices
     scripts: Callable[[Mapping[str, str]], Mapping[str, Any]] = lambda infotext: {}
+    script_keys: Container[str] = ()
 
     def from_text(self, text: str) -> list[Any]:
         """Updates for the override chips, then for all fields, then words for static/form_tools.js (``told``). An empty text stands for the last picture's."""
@@ -65,6 +66,8 @@ class Paster:
         read = read_infotext(text, old_behaviour=self.app.settings.get("auto_backcompat"))
         if is_occupied():
             callbacks.infotext_pasted_callback(text, read)  # extensions may change what was read
+        if "AddNet Module 1" not in self.script_keys:
+            read = with_loras_of_add_net(read)
         values = with_loras_of_here(self.app, {key: value for key, value in read.items() if key not in without})
         missing: dict[str, str] = {}
         if only is not None:

@@ -53,6 +53,12 @@ class ScriptsPanel:
             args[place] = received_or_default(self.inputs[place], shown.get(name))
         return scripting_of(self.runner, args)
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """Those of infotexts that scripts' own fields take."""
+        labels = (each.label if hasattr(each, "component") else each[1] for each in self.infotext_fields)
+        return frozenset(each for each in labels if isinstance(each, str))
+
     def pasted(self, infotext: Mapping[str, str]) -> dict[str, Any]:
         """Values by field name for what a picture's text says of scripts."""
         places = {id(self.inputs[place]): name for name, place in self.fields.items()}

@@ -102,6 +102,19 @@ def test_loras_are_pasted_by_the_names_that_their_files_have_here(behind: Callab
     assert prompts("Filename") == {"prompt": f"a cat <lora:mine:0.8> <lyco:named:1:0.5>, {rest}", "hr_prompt": "dog <lora:named>"}
 
 
+def test_loras_that_additional_networks_wrote_beside_the_prompt_become_tags_in_it(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    app = behind().app
+    text = ("a cat\nNegative prompt: bad\nSteps: 3, Sampler: Euler, Seed: 1, AddNet Enabled: True, AddNet Module 1: LoRA, AddNet Model 1: ink(0123abcd4567), "
+            "AddNet Weight A 1: 0.7, AddNet Weight B 1: 0.5, AddNet Module 2: LoRA, AddNet Model 2: None, AddNet Module 3: LoRA, AddNet Model 3: my wash")
+
+    def prompt(**more: Any) -> str:
+        updates = Paster(app=app, form=page.form, choices=ChoiceSources.of(app), **more).from_text(text)[1:-1]
+        return next(each["value"] for field, each in zip(page.form.fields, updates, strict=True) if field.name == "prompt")
+
+    assert prompt() == "a cat\n<lora:ink:0.7><lora:my wash:1.0>"
+    assert prompt(script_keys={"AddNet Module 1"}) == "a cat", "the extension is there: its own fields take them"
+
+
 def test_settings_that_differ_become_chips(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:
     chips, _ = paste(TEXT)
     assert chips["value"] == ["Clip skip: 2", "ENSD: 31337"]
