@@ -142,6 +142,18 @@ def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, o
         assert page.get_attribute("#modal_toggle_live_preview", "aria-pressed") == str(page.evaluate("opts.js_live_preview_in_modal_lightbox")).lower() == follows
     page.keyboard.press("Escape")
     assert page.is_hidden("#lightboxModal") and page.is_visible("#txt2img_gallery .preview")
+    with page.context.expect_page() as opened:
+        page.locator("#txt2img_gallery .preview img").first.click(button="middle")
+    opened.value.wait_for_url("**/*.png")
+    assert "/txt2img-" in opened.value.url and page.is_hidden("#lightboxModal"), "the middle button opens a picture in a tab of its own"
+    opened.value.close()
+    page.evaluate("document.querySelector('#txt2img_settings').style.minHeight = '3000px'; window.scrollTo(0, 1500)")
+    top = "document.querySelector('#txt2img_results').getBoundingClientRect().top"
+    page.wait_for_function(f"scrollY === 1500 && {top} >= 0 && {top} < 20")        # beside long fields the results stay in sight
+    page.click("#txt2img_gallery [aria-label='Fullscreen']")
+    page.wait_for_function("document.querySelector('#txt2img_gallery').clientHeight > innerHeight - 10 && document.querySelector('#txt2img_gallery').clientWidth > innerWidth - 20")
+    page.click("#txt2img_gallery [aria-label='Exit fullscreen mode']")
+    page.evaluate("document.querySelector('#txt2img_settings').style.minHeight = ''; window.scrollTo(0, 0)")
     job = fake_page.app.jobs.recent(1)[0]
     data = base64.b64encode(Path(job.summary["images"][0]["path"]).read_bytes()).decode()
     browser.set("txt2img_prompt", "something else")

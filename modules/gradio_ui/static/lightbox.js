@@ -146,12 +146,27 @@ webui.lightbox.key = function(event) {
 // Wherever the focus is: a step to the next picture leaves it on that one's thumbnail.
 document.addEventListener("keydown", (event) => webui.lightbox.isOpen() && webui.lightbox.key(event), true);
 
-// Clicks on the gallery's large picture, before Gradio takes them for a step to the next one.
+// The gallery's large picture where a click meets it, or null.
+webui.lightbox.clicked = function({target}) {
+    const picture = target instanceof HTMLImageElement ? target : target instanceof Element ? target.closest("button.media-button")?.querySelector("img") : null;
+    return picture?.closest(".gradio-gallery .preview") && !picture.closest(".thumbnails") ? picture : null;
+};
+
+// Clicks on it, before Gradio takes them for a step to the next one.
 document.addEventListener("click", (event) => {
-    const picture = event.target instanceof HTMLImageElement ? event.target : event.target instanceof Element ? event.target.closest("button.media-button")?.querySelector("img") : null;
-    if (webui.ready && picture && opts.js_modal_lightbox !== false && picture.closest(".gradio-gallery .preview") && !picture.closest(".thumbnails")) {
+    const picture = webui.ready && opts.js_modal_lightbox !== false && webui.lightbox.clicked(event);
+    if (picture) {
         event.preventDefault();
         event.stopPropagation();
         showModal({target: picture, stopPropagation() {}});
+    }
+}, true);
+
+// The middle button opens the picture in a tab of its own, as it does with links.
+document.addEventListener("mousedown", (event) => {
+    const picture = event.button === 1 && (event.target.id === "modalImage" ? event.target : webui.lightbox.clicked(event));
+    if (picture) {
+        event.preventDefault();
+        window.open(picture.src);
     }
 }, true);
