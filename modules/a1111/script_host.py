@@ -9,6 +9,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from modules.a1111 import foreign_jobs
 from modules.a1111.app_slot import is_occupied, occupied
 from modules.a1111.patch_points import looked_up
@@ -191,11 +194,12 @@ def _is_needed(runner: ScriptRunner, request: Request) -> bool:
 
 def outcome_of(processed: Processed, p: StableDiffusionProcessing, work: RunningWork) -> Outcome:
     """What both front doors show, from a script's Processed."""
-    shown = tuple(_output(work, processed, number, picture) for number, picture in enumerate(processed.images))
+    made = [*processed.images, *getattr(processed, "extra_images", ())]
+    shown = tuple(_output(work, processed, number, picture) for number, picture in enumerate(made) if not isinstance(picture, str))
     first = processed.index_of_first_image
     comments = tuple(line for line in dict.fromkeys((*work.comments, *p.comments, *processed.comments.splitlines())) if line)
     info = processed.facts() | ({"comments": "\n".join(comments)} if comments else {})
-    return Outcome(images=shown[first:], shown=shown, grid=shown[0] if first else None, info=info, comments=comments)
+    return Outcome(images=shown[first:], shown=shown, grid=shown[0] if first else None, info=info, comments=comments, words=tuple(each for each in made if isinstance(each, str)))
 
 
 def _output(work: RunningWork, processed: Processed, number: int, picture: Any) -> OutputImage:
@@ -204,6 +208,8 @@ def _output(work: RunningWork, processed: Processed, number: int, picture: Any) 
     known = work.output_of(picture)
     if known is not None:
         return replace(known, infotext=text or known.infotext)
+    if not isinstance(picture, Image.Image):        # Gradio's gallery takes NumPy's as well
+        picture = Image.fromarray(np.asarray(picture).astype(np.uint8))
     seed = processed.all_seeds[min(max(number - processed.index_of_first_image, 0), len(processed.all_seeds) - 1)] if processed.all_seeds else processed.seed
     return OutputImage(picture=picture, infotext=text, seed=int(seed))
 

@@ -41,7 +41,7 @@ class Outcome:
     """All a job made. grid: the sheet of all pictures, if one was made; shown: what a gallery shows, in order.
 
     info: A1111's facts as JSON values; its ``infotexts`` and ``index_of_first_image`` are those of ``shown``.
-    comments: sentences for the user.
+    comments: sentences for the user. words: what a script hands to programs among the pictures of the API's answer.
     """
 
     images: tuple[OutputImage, ...]
@@ -49,6 +49,7 @@ class Outcome:
     info: dict[str, Any]
     grid: OutputImage | None = None
     comments: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """What the store keeps of it: paths instead of pictures."""

@@ -105,7 +105,7 @@ def answer_of(app: App, job: Job, request: Txt2ImgRequest | Img2ImgRequest, valu
 
 
 def encoded_pictures(app: App, outcome: Outcome, *, embed: bool) -> list[str]:
-    """Base64 of the shown pictures, in the format that pictures are saved in. embed: with their parameters inside."""
+    """Base64 of the shown pictures, in the format that pictures are saved in, then a script's own words. embed: with their parameters inside."""
     get = app.settings.get
     options = {"file_format": get("samples_format"), "quality": get("jpeg_quality"), "lossless": get("webp_lossless")}
-    return [encode_image(image.picture, image.infotext if embed else "", **options) for image in outcome.shown]
+    return [*(encode_image(image.picture, image.infotext if embed else "", **options) for image in outcome.shown), *outcome.words]

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import gradio
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,6 +20,7 @@ from modules.a1111.script_host import ScriptHost, install_scripts, torch_as_befo
 from modules.a1111.script_runner import ScriptFailed
 from modules.application.app import App
 from modules.application.generation import generate_blocking
+from modules.rest_api.generation_routes import encoded_pictures
 from modules.schema.errors import InvalidValue
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from tests.conftest import FakeEngine
@@ -242,6 +244,18 @@ def test_process_images_outside_of_a_job_waits_for_the_worker(app: App) -> None:
         assert "Sampler: DPM++ 2M," in unnamed.infotexts[0], "A1111 takes the first of its list"
     with pytest.raises(InvalidValue, match="Width"), occupied(app):
         process_images(StableDiffusionProcessingTxt2Img(prompt="too wide", width=10**6))
+
+
+def test_what_a_script_adds_at_the_very_end_is_shown_and_its_words_go_to_programs(app: App) -> None:
+    class Adds(Always):
+        def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
+            processed.images += [np.full((8, 9, 3), 200, np.uint8), "bXkgb3duIGRhdGE="]
+            processed.extra_images.append(Image.new("RGB", (7, 7)))
+
+    with_scripts(app, Adds)
+    outcome = generate_blocking(app, asking())
+    assert [each.picture.size for each in outcome.shown] == [(64, 64), (9, 8), (7, 7)]
+    assert len(encoded_pictures(app, outcome, embed=False)) == 4 and "bXkgb3duIGRhdGE=" in encoded_pictures(app, outcome, embed=False)
 
 
 def test_callbacks_hear_of_each_picture(app: App, fake_engine: FakeEngine) -> None:
