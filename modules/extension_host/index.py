@@ -19,12 +19,14 @@ SECONDS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """One extension of a list. added: a date as YYYY-MM-DD, "" where none is told."""
+    """One extension of a list. added, updated: dates as YYYY-MM-DD, "" where none is told. stars: those of its repository, 0 likewise."""
 
     name: str
     url: str
     description: str = ""
     added: str = ""
+    updated: str = ""
+    stars: int = 0
     tags: tuple[str, ...] = ()
 
 
@@ -51,6 +53,7 @@ def _offer(value: Any) -> Offer | None:
         return None
     return Offer(
         name=name, url=url, description=str(value.get("description") or ""), added=str(value.get("added") or "")[:10],
+        updated=str(value.get("commit_time") or "")[:10], stars=stars if isinstance(stars := value.get("stars"), int) and stars > 0 else 0,
         tags=tuple(str(each) for each in tags) if isinstance(tags, list) else (),
     )  # fmt: skip
 

@@ -15,6 +15,8 @@ from modules.gradio_ui.messages import message_html
 from modules.gradio_ui.who_installs import install_refused
 from modules.schema.errors import WebuiError
 
+_ORDERS = (("name", "by name"), ("added", "newest first"), ("updated", "changed last first"), ("stars", "most stars first"))     # a row's data, and its words
+
 
 def build_available(app: App) -> None:
     """Inside the Extensions tab."""
@@ -52,10 +54,11 @@ def offers_html(offers: tuple[Offer, ...], installed: frozenset[str]) -> str:
         return message_html("The list is empty.")
     tags = sorted({tag for each in offers for tag in each.tags if tag != "installed"})
     choices = "".join(f'<option value="{escape(tag, quote=True)}">{escape(tag)}</option>' for tag in tags)
+    orders = "".join(f'<option value="{value}">{words}</option>' for value, words in _ORDERS if value == "name" or any(getattr(each, value) for each in offers))
     head = (
         '<div class="extensions-filter"><input type="search" id="extensions_search" placeholder="Search" aria-label="Search extensions">'
         f'<select id="extensions_tag" aria-label="Tag"><option value="">all tags</option>{choices}</select>'
-        '<select id="extensions_sort" aria-label="Order"><option value="name">by name</option><option value="added">newest first</option></select></div>'
+        f'<select id="extensions_sort" aria-label="Order">{orders}</select></div>'
     )
     rows = "".join(_row(each, plain_address(each.url) in installed) for each in sorted(offers, key=lambda each: each.name.casefold()))
     return f'{head}<table class="extensions-table" id="extensions_offers"><tbody>{rows}</tbody></table>'
@@ -65,8 +68,10 @@ def _row(each: Offer, is_here: bool) -> str:
     name, url = escape(each.name, quote=True), escape(each.url, quote=True)
     button = "installed" if is_here else f'<button type="button" class="dialog-button" data-install="{url}" aria-label="Install {name}">Install</button>'
     tags = escape(", ".join(each.tags))
-    facts = " · ".join(filter(None, (tags, escape(each.added))))
+    updated, stars = f"updated {escape(each.updated)}" if each.updated else "", f"{each.stars} ★" if each.stars else ""
+    facts = " · ".join(filter(None, (tags, escape(each.added), updated, stars)))
     return (
-        f'<tr data-name="{name.lower()}" data-added="{escape(each.added, quote=True)}" data-tags="{escape("|".join(each.tags), quote=True)}">'
+        f'<tr data-name="{name.lower()}" data-added="{escape(each.added, quote=True)}" data-updated="{escape(each.updated, quote=True)}" data-stars="{each.stars}"'
+        f' data-tags="{escape("|".join(each.tags), quote=True)}">'
         f'<td><a href="{url}" target="_blank" rel="noopener">{name}</a><br><small>{facts}</small></td><td>{escape(each.description)}</td><td>{button}</td></tr>'
     )

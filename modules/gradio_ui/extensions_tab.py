@@ -76,7 +76,8 @@ def installed_html(app: App, standings: Mapping[str, Standing] = MappingProxyTyp
     if not rows:
         return f"<p>No extension is installed. Put one into {escape(str(app.paths.data_dir / 'extensions'))}, or install it below.</p>"
     note = "<p><b>This start is without your extensions.</b> Apply and restart UI brings back those that are ticked.</p>" if is_safe_start(os.environ) else ""
-    head = "<tr><th>On</th><th>Extension</th><th>Version</th><th>At this start</th></tr>"
+    every = '<input type="checkbox" class="gr-check-radio" id="extensions_all" aria-label="All extensions">'
+    head = f"<tr><th><label>{every} On</label></th><th>Extension</th><th>Version</th><th>At this start</th></tr>"
     return f'{note}<table id="extensions" class="extensions-table"><thead>{head}</thead><tbody>{rows}</tbody></table>'
 
 

@@ -14,10 +14,11 @@ from modules.gradio_ui.available_extensions import offers_html
 from modules.schema.errors import InvalidValue, WebuiError
 
 LISTED = {"tags": {"tab": "adds a tab"}, "extensions": [
-    {"name": "One", "url": "https://host.test/one.git", "description": "first", "added": "2023-01-02", "tags": ["tab", "UI"]},
+    {"name": "One", "url": "https://host.test/one.git", "description": "first", "added": "2023-01-02", "tags": ["tab", "UI"],
+     "commit_time": "2024-05-06T07:08:09Z", "stars": 321},
     {"name": "No address"}, "junk", {"name": "Script", "url": "javascript:alert(1)"},
 ]}  # fmt: skip
-ONE = Offer(name="One", url="https://host.test/one.git", description="first", added="2023-01-02", tags=("tab", "UI"))
+ONE = Offer(name="One", url="https://host.test/one.git", description="first", added="2023-01-02", updated="2024-05-06", stars=321, tags=("tab", "UI"))
 
 
 def test_a_file_is_read_and_entries_that_cannot_be_installed_are_left_out(tmp_path: Path) -> None:
@@ -57,3 +58,9 @@ def test_the_table_shows_text_as_text_and_what_is_installed_has_no_button() -> N
     other = Offer(name="<b>Two", url='https://host.test/"two', description="<script>", tags=('"',))
     html = offers_html((other, ONE), frozenset({"https://host.test/one"}))
     assert "<script>" not in html and "<b>Two" not in html and html.count("data-install=") == 1 and "installed" in html
+
+
+def test_the_table_tells_stars_and_changes_and_offers_only_orders_that_its_list_knows() -> None:
+    html = offers_html((ONE, Offer(name="Two", url="https://host.test/two", stars=7)), frozenset())
+    assert "321 ★" in html and "updated 2024-05-06" in html and 'data-stars="7"' in html and "most stars first" in html
+    assert "stars first" not in offers_html((Offer(name="Two", url="https://host.test/two", added="2023-01-02"),), frozenset())

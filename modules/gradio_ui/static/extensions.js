@@ -8,6 +8,26 @@ webui.extensionsSwitchedOff = function() {
     return JSON.stringify(boxes.filter((box) => !box.checked).map((box) => box.dataset.name));
 };
 
+// The box above the others is ticked where they all are, and ticks them all.
+webui.showExtensionsAll = function() {
+    const boxes = Array.from(document.querySelectorAll("#extensions input[data-name]")), ticked = boxes.filter((box) => box.checked).length;
+    const all = document.getElementById("extensions_all");
+    if (all) {
+        all.checked = boxes.length > 0 && ticked === boxes.length;
+        all.indeterminate = ticked > 0 && ticked < boxes.length;
+    }
+};
+
+document.addEventListener("change", ({target}) => {
+    if (target.id === "extensions_all") {
+        document.querySelectorAll("#extensions input[data-name]").forEach((box) => { box.checked = target.checked; });
+    } else if (target.matches?.("#extensions input[data-name]")) {
+        webui.showExtensionsAll();
+    }
+});
+
+onAfterUiUpdate(() => webui.showExtensionsAll());
+
 webui.extensionsToUpdate = function() {
     return JSON.stringify(Array.from(document.querySelectorAll("#extensions input[data-update]:checked")).map((box) => box.dataset.update));
 };
@@ -42,15 +62,15 @@ document.addEventListener("input", (event) => {
     }
     const words = webui.find("#extensions_search").value.toLowerCase().split(/\s+/).filter(Boolean);
     const tag = webui.find("#extensions_tag").value;
-    const newest = webui.find("#extensions_sort").value === "added";
+    const order = webui.find("#extensions_sort").value;
     const body = webui.find("#extensions_offers tbody");
     const rows = Array.from(body.rows);
     for (const row of rows) {
         const text = row.textContent.toLowerCase();
         row.hidden = !words.every((word) => text.includes(word)) || (tag !== "" && !row.dataset.tags.split("|").includes(tag));
     }
-    const name = (one, other) => one.dataset.name.localeCompare(other.dataset.name);
-    rows.sort((one, other) => (newest ? other.dataset.added.localeCompare(one.dataset.added) : 0) || name(one, other));
+    const by = (key, one, other) => one.dataset[key].localeCompare(other.dataset[key], undefined, {numeric: true});
+    rows.sort((one, other) => (order === "name" ? 0 : by(order, other, one)) || by("name", one, other));
     body.append(...rows);
 });
 
