@@ -275,6 +275,20 @@ def test_bad_ones_are_named_and_stop_nothing(server: RealServer, shown: Visit) -
     assert shown.page.locator("#txt2img_gallery img").count() > 0
 
 
+def test_the_box_above_the_extensions_ticks_them_all(shown: Visit) -> None:
+    page = shown.page
+    ticked = lambda: set(page.evaluate("Array.from(document.querySelectorAll('#extensions input[data-name]'), (box) => box.checked)"))
+    page.click("#tab_extensions-button")
+    page.wait_for_function("document.querySelector('#extensions_all')?.checked")
+    page.click("#extensions_all")
+    assert ticked() == {False}
+    page.locator("#extensions input[data-name]").first.check()
+    assert page.evaluate("document.querySelector('#extensions_all').indeterminate")
+    page.click("#extensions_all")
+    assert ticked() == {True}
+    page.click("#tab_txt2img-button")
+
+
 def drawn(server: RealServer, which: str) -> tuple[str, str]:
     """(the picture, its text) with the fixture ``sampling`` told to change something, or nothing."""
     body = {"prompt": "a house", "steps": 3, "width": 64, "height": 64, "seed": 1, "sampler_name": "DPM++ 2M", "alwayson_scripts": {"sampling": {"args": [which]}}}
@@ -320,7 +334,7 @@ def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Call
     assert page.locator("#setting_hooks_words textarea").is_visible()
     assert "(said)" in page.locator("#setting_hooks_words label").inner_text()
     assert page.locator("#refresh_hooks_choice").count() == 1
-    page.evaluate("restart_reload()")      # Reload UI: extensions see the page that is built anew, and their routes are there once
+    page.click("#webui_reload")      # Reload UI: extensions see the page that is built anew, and their routes are there once
     page.wait_for_function("!window.webui || !webui.ready")
     page.wait_for_selector("html.webui-ready", state="attached")
     assert asked(server, "hooks/hello")["starts"] == 2

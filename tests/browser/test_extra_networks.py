@@ -85,6 +85,8 @@ def test_what_a_lora_was_trained_with_is_clicked_into_its_activation_text(cards_
         page.get_by_role("button", name=tag).click()
     assert page.input_value("dialog [name=activation_text]") == "glowing, <b>x</b>"
     assert page.locator("dialog .training-tags [aria-pressed=true]").all_inner_texts() == ["<b>x</b>"]
+    page.mouse.click(5, 5)
+    assert page.input_value("dialog [name=activation_text]") == "glowing, <b>x</b>", "a click beside the dialog does not throw away what was typed"
     page.click("dialog .dialog-close")
     page.wait_for_selector("dialog", state="detached")
 

@@ -47,7 +47,7 @@ webui.showDialog = function({id, title, body, wide = false, onclose}) {
     const dialog = webui.make("dialog", {id, class: wide ? "webui-dialog wide" : "webui-dialog", "aria-labelledby": `${id}_title`},
         webui.make("header", {}, webui.make("h2", {id: `${id}_title`, text: title}), close), body);
     close.addEventListener("click", () => dialog.close());
-    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+    dialog.addEventListener("mousedown", (event) => event.target === dialog && dialog.close());     // a click may begin in a field, where words are marked
     dialog.addEventListener("close", () => {
         dialog.remove();
         onclose?.();

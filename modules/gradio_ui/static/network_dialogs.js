@@ -24,7 +24,7 @@ webui.openDialog = function(title, content, id = "") {
     dialog.setAttribute("aria-label", title);
     dialog.addEventListener("close", () => dialog.remove());
     dialog.addEventListener("mousedown", (event) => {
-        if (event.target === dialog) {
+        if (event.target === dialog && !dialog.querySelector("input, textarea")) {     // what was typed is not lost to a click beside it
             dialog.close();
         }
     });

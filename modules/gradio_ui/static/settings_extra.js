@@ -65,6 +65,12 @@ function restart_reload() {
     return [];
 }
 
+document.addEventListener("click", ({target}) => {
+    if (target.id === "webui_reload") {
+        restart_reload();
+    }
+});
+
 // Settings stored in another window or over the API are taken up when this one is looked at again; what was edited here stays.
 webui.takeFreshSettings = async function() {
     const fresh = await webui.fetchJson("./internal/settings").catch(() => null);
