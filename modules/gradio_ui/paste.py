@@ -16,7 +16,7 @@ from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.application.app import App
 from modules.application.infotext_loras import with_loras_of_add_net, with_loras_of_here
-from modules.engine.sampler_registry import split_sampler_and_schedule
+from modules.engine.sampler_registry import samplers, split_sampler_and_schedule
 from modules.engine.styles import find_styles
 from modules.gradio_ui.checkpoint_choice import shown_title
 from modules.gradio_ui.form import Form
@@ -32,6 +32,7 @@ from modules.schema.widgets import Checkbox, Dropdown, Number, Radio, Slider, Te
 NOT_PASTED = frozenset({"batch_size", "styles"})  # they say how the picture was made, not what it is
 HIRES_MARKS = ("Hires upscale", "Hires resize-1", "Hires resize-2")  # written by hires fix alone; 0 where it is only filled in
 SEED_EXTRAS, VARIATION_MARKS = "_subseed_show", ("Variation seed", "Seed resize from-1")
+_SAMPLERS = ("sampler_name", "hr_sampler_name")
 CHECKPOINT = "sd_model_checkpoint"
 MOST = 2**64 - 1  # no whole number beyond it goes to the browser
 
@@ -100,7 +101,13 @@ class Paster:
         return changed, names if rule == "Apply" or (rule == "Apply if any" and names) else None
 
     def _updates(self, wanted: Mapping[str, Any]) -> list[Any]:
-        return [gr.update(value=wanted[each.name]) if each.name in wanted else gr.skip() for each in self.form.fields]
+        return [self._update(each.name, wanted[each.name]) if each.name in wanted else gr.skip() for each in self.form.fields]
+
+    def _update(self, name: str, value: Any) -> Any:
+        """A sampler that the settings hide is shown where a picture was made with it, as in A1111."""
+        if name not in _SAMPLERS or value in (offered := choices_of(self.form.table.by_api_name(name).info.widget, self.choices)):
+            return gr.update(value=value)
+        return gr.update(value=value, choices=[*offered, value])
 
     def _values(self, infotext: Mapping[str, str], missing: dict[str, str]) -> dict[str, Any]:
         """By field. missing: takes up what is not among a field's choices, by the key of the text."""
@@ -143,7 +150,7 @@ class Paster:
             case Dropdown(choices="checkpoints") if text not in widget.first:
                 return self._checkpoint(text)
             case Dropdown() | Radio():
-                return text if text in choices_of(widget, self.choices) else None
+                return text if text in choices_of(widget, self.choices) or (entry.api_name in _SAMPLERS and any(each.name == text for each in samplers())) else None
             case TextArea():
                 return text
             case _:

@@ -8,11 +8,13 @@ import gradio
 import pytest
 from PIL import Image
 
+from modules.a1111.app_slot import occupied
 from modules.a1111.script_host import ScriptHost, install_scripts
 from modules.a1111.state import state
 from modules.application.app import App
 from modules.application.generation import generate_blocking, submit
 from modules.application.outcome import Outcome
+from modules.builtin_scripts.xyz.axes import axis_options
 from modules.imaging.base64_codec import encode_image
 from modules.jobs.job import JobState
 from modules.schema.errors import InvalidValue, WebuiError
@@ -37,6 +39,13 @@ def draw(app: App, name: str, *args: Any, **values: Any) -> Outcome:
 def redraw(app: App, name: str, *args: Any, picture: Image.Image | None = None, **values: Any) -> Outcome:
     image = encode_image(picture or Image.new("RGB", (64, 64), "green"))
     return generate_blocking(app, Img2ImgRequest.from_flat(SMALL | {"init_images": [image], "script_name": name, "script_args": list(args)} | values))
+
+
+def test_xyz_offers_no_sampler_that_the_settings_hide(app: App) -> None:
+    app.settings.set("hide_samplers", ["Heun"])
+    with occupied(app):
+        offered = [list(each.choices()) for each in axis_options if each.label in ("Sampler", "Hires sampler") and each.choices]
+    assert len(offered) == 2 and all("Heun" not in each and "Euler" in each for each in offered)
 
 
 def test_xyz_draws_every_combination_and_tells_how(app: App, fake_engine: FakeEngine) -> None:

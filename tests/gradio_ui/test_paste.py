@@ -133,6 +133,16 @@ def test_a_schedule_inside_the_samplers_name_is_taken_apart(paste: Callable[[str
     assert (values["sampler_name"], values["scheduler"]) == ("DPM++ 2M", "Karras")
 
 
+def test_a_sampler_that_the_settings_hide_is_pasted_and_offered_from_then_on(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    app = behind().app
+    app.settings.set("hide_samplers", ["Euler a", "Heun"])
+    text = "a cat\nSteps: 3, Sampler: Euler a, Seed: 1, Denoising strength: 0.7, Hires upscale: 2, Hires sampler: Heun"
+    updates = Paster(app=app, form=page.form, choices=ChoiceSources.of(app)).from_text(text)[1:-1]
+    found = {field.name: each for field, each in zip(page.form.fields, updates, strict=True)}
+    for name, sampler, other in (("sampler_name", "Euler a", "Heun"), ("hr_sampler_name", "Heun", "Euler a")):
+        assert found[name]["value"] == sampler and sampler in found[name]["choices"] and other not in found[name]["choices"]
+
+
 def test_a_sampler_we_do_not_have_leaves_the_field(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:
     _, values = paste("x\nSteps: 5, Sampler: Quantum, CFG scale: 7, Seed: 1, Size: 64x64")
     assert "sampler_name" not in values and values["steps"] == 5

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from modules.a1111.app_slot import current
+from modules.a1111.sampler_list import visible_sampler_names
 from modules.application import listing
 from modules.application.paths import styles_files
 from modules.builtin_scripts.xyz.values import split_values, str_permutations
@@ -202,10 +203,6 @@ def style_names() -> list[str]:
     return list(read_styles(styles_files(current().paths)))
 
 
-def sampler_names() -> list[str]:
-    return [each["name"] for each in listing.samplers()]
-
-
 def hires_upscaler_names() -> list[str]:
     return [*(each.name for each in LATENT_UPSCALERS), *current().upscalers.names()]
 
@@ -225,8 +222,8 @@ axis_options: list[AxisOption] = [
     parameter("Image CFG Scale"),
     AxisOption("Prompt S/R", str, apply_prompt, format_value=format_value, confirm=confirm_prompt),
     AxisOption("Prompt order", str_permutations, apply_order, format_value=format_value_join_list),
-    parameter("Sampler", format_value=format_value, confirm=confirm_samplers, choices=sampler_names),
-    parameter("Hires sampler", confirm=confirm_samplers, choices=sampler_names),
+    parameter("Sampler", format_value=format_value, confirm=confirm_samplers, choices=visible_sampler_names),
+    parameter("Hires sampler", confirm=confirm_samplers, choices=visible_sampler_names),
     AxisOption("Checkpoint name", str, apply_checkpoint, format_value=format_remove_path, confirm=confirm_checkpoints, cost=1.0, choices=checkpoint_names),
     parameter("Negative Guidance minimum sigma"),
     parameter("Sigma Churn"),
