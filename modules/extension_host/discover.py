@@ -112,10 +112,10 @@ def namesakes(folder: Path) -> dict[Path, str]:
     except OSError:
         return {}
     shipped = [name for name in sorted(BUILTIN) if (SHIPPED / name).is_dir()]
-    return {path: name for path in paths for name in shipped if _is_called(path.name, name) and path.is_dir()}
+    return {path: name for path in paths for name in shipped if is_called(path.name, name) and path.is_dir()}
 
 
-def _is_called(found: str, name: str) -> bool:
+def is_called(found: str, name: str) -> bool:
     """``found`` is ``name``, or has the branch, version or commit of an archive behind it ("-main", "-1.1.455")."""
     return found.startswith(name) and _ARCHIVE.fullmatch(found.removeprefix(name)) is not None
 

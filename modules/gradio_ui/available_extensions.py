@@ -7,7 +7,7 @@ from html import escape
 import gradio as gr
 
 from modules.application.app import App
-from modules.extension_host.discover import Extension
+from modules.extension_host.discover import Extension, is_called
 from modules.extension_host.git_facts import plain_address, remote_of
 from modules.extension_host.index import USUAL, Offer, read_index
 from modules.gradio_ui.events import QUICK
@@ -45,7 +45,14 @@ def installed_now(app: App) -> tuple[Extension, ...]:
 
 
 def _installed(app: App) -> frozenset[str]:
-    return frozenset(plain_address(remote_of(each.path)) for each in installed_now(app))
+    """Addresses, and names of folders: one that was unpacked from an archive, or ships with the program, has no address."""
+    here = installed_now(app)
+    return frozenset(plain_address(remote_of(each.path)) for each in here) | {each.name.lower() for each in here}
+
+
+def _is_here(url: str, installed: frozenset[str]) -> bool:
+    address = plain_address(url)
+    return address in installed or any(is_called(each, address.rpartition("/")[2]) for each in installed)
 
 
 def offers_html(offers: tuple[Offer, ...], installed: frozenset[str]) -> str:
@@ -60,7 +67,7 @@ def offers_html(offers: tuple[Offer, ...], installed: frozenset[str]) -> str:
         f'<select id="extensions_tag" aria-label="Tag"><option value="">all tags</option>{choices}</select>'
         f'<select id="extensions_sort" aria-label="Order">{orders}</select></div>'
     )
-    rows = "".join(_row(each, plain_address(each.url) in installed) for each in sorted(offers, key=lambda each: each.name.casefold()))
+    rows = "".join(_row(each, _is_here(each.url, installed)) for each in sorted(offers, key=lambda each: each.name.casefold()))
     return f'{head}<table class="extensions-table" id="extensions_offers"><tbody>{rows}</tbody></table>'
 
 

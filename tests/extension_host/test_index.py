@@ -60,6 +60,12 @@ def test_the_table_shows_text_as_text_and_what_is_installed_has_no_button() -> N
     assert "<script>" not in html and "<b>Two" not in html and html.count("data-install=") == 1 and "installed" in html
 
 
+@pytest.mark.parametrize(("folder", "buttons"), [("two", 0), ("two-main", 0), ("two-more", 1)])
+def test_what_ships_or_was_unpacked_from_an_archive_is_installed(folder: str, buttons: int) -> None:
+    html = offers_html((Offer(name="Two", url="https://host.test/Somebody/Two.git"),), frozenset({"", folder}))
+    assert html.count("data-install=") == buttons
+
+
 def test_the_table_tells_stars_and_changes_and_offers_only_orders_that_its_list_knows() -> None:
     html = offers_html((ONE, Offer(name="Two", url="https://host.test/two", stars=7)), frozenset())
     assert "321 ★" in html and "updated 2024-05-06" in html and 'data-stars="7"' in html and "most stars first" in html
