@@ -133,6 +133,11 @@ class ExtraNetworksPage:
 class HousePage(ExtraNetworksPage):
     """One of the house's own four, as extensions find it in ``extra_pages``."""
 
+    own_title = ""
+
+    def __init__(self) -> None:
+        super().__init__(self.own_title)
+
     @property
     def _own(self) -> NetworkPage:
         return current().network_pages.find(self.name)
@@ -165,23 +170,19 @@ def _as_dict(page: NetworkPage, item: NetworkItem, index: int) -> dict[str, Any]
 
 
 class ExtraNetworksPageTextualInversion(HousePage):
-    def __init__(self) -> None:
-        super().__init__("Textual Inversion")
+    own_title = "Textual Inversion"
 
 
 class ExtraNetworksPageHypernetworks(HousePage):
-    def __init__(self) -> None:
-        super().__init__("Hypernetworks")
+    own_title = "Hypernetworks"
 
 
 class ExtraNetworksPageCheckpoints(HousePage):
-    def __init__(self) -> None:
-        super().__init__("Checkpoints")
+    own_title = "Checkpoints"
 
 
 class ExtraNetworksPageLora(HousePage):
-    def __init__(self) -> None:
-        super().__init__("Lora")
+    own_title = "Lora"
 
 
 extra_pages: list[Any] = [ExtraNetworksPageTextualInversion(), ExtraNetworksPageHypernetworks(), ExtraNetworksPageCheckpoints(), ExtraNetworksPageLora()]
