@@ -161,6 +161,23 @@ class LevelDenoiser(CompVisDenoiser):
         return self.__dict__["around"].asked(x, sigma, cond)
 
 
+class LevelsAlone(CompVisDenoiser):
+    """The noise levels as schedules of extensions ask a model for them."""
+
+    def __init__(self, model: Any, levels: Levels) -> None:
+        super().__init__(model)
+        self.__dict__["levels"] = levels
+
+    @property
+    def sigmas(self) -> Tensor:
+        return self._levels.sigmas
+
+    @property
+    def _levels(self) -> Levels:
+        found: Levels = self.__dict__["levels"]
+        return found
+
+
 @contextmanager
 def calling(inner: InnerModel, call: Call) -> Iterator[None]:
     before = inner.call

@@ -1,7 +1,7 @@
 """Lists and dicts that extensions hold on to, filled anew each time they are looked at."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 
@@ -80,3 +80,28 @@ class LiveDict(dict[Any, Any]):
 
     def __repr__(self) -> str:
         return repr(self.copy())
+
+
+class LiveList(list[Any]):
+    """What ``source`` gives now, told what was put in by hand, and that after it."""
+
+    def __init__(self, source: Callable[[list[Any]], Iterable[Any]]) -> None:
+        super().__init__()
+        self._source = source
+
+    def foreign(self) -> list[Any]:
+        """What was put in by hand."""
+        return list(super().__iter__())
+
+    def __iter__(self) -> Iterator[Any]:
+        by_hand = self.foreign()
+        return iter([*self._source(by_hand), *by_hand])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __getitem__(self, index: Any) -> Any:
+        return list(self)[index]
+
+    def __contains__(self, value: object) -> bool:
+        return any(each is value for each in self)

@@ -12,6 +12,7 @@ from typing import Any
 from modules.a1111 import callbacks, foreign_packages, older_names, path_words, prompt_networks
 from modules.a1111.app_slot import current
 from modules.a1111.callback_order import offer_orders
+from modules.a1111.face_restorers import offer_restorers
 from modules.a1111.options import opts
 from modules.a1111.places import script_path
 from modules.a1111.sampler_list import take_up_added
@@ -44,8 +45,10 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
     load_scripts(host, files, lambda file, module: take(module, file))
     take_up_added()
     load_upscalers()
+    offer_restorers()
     list_unets()
     callbacks.before_ui_callback()
+    take_up_added()
     callbacks.ui_settings_callback()
     asked = callbacks.registry().ordered("ui_settings")
     initialize()

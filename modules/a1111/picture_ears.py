@@ -12,7 +12,7 @@ from modules.a1111 import callbacks
 from modules.a1111.callback_params import ImageGridLoopParams, ImageSaveParams
 from modules.a1111.denoiser_callbacks import listened
 from modules.a1111.infotexts import evaluated
-from modules.a1111.picture_files import told_before_saving
+from modules.a1111.picture_files import FilenameGenerator, told_before_saving
 from modules.a1111.saving import replaced_save_image, saved_by_it, text_by_replacement
 from modules.application.outcome import OutputImage
 from modules.application.picture_run import PictureListener
@@ -42,7 +42,7 @@ class PictureEars(PictureListener):
         return text_by_replacement(self.p, image, own)
 
     def saves_itself(self) -> bool:
-        return replaced_save_image() is not None
+        return replaced_save_image() is not None or FilenameGenerator.replacements.is_added_to
 
     def save(self, asked: Saving) -> OutputImage | None:
         replacement = replaced_save_image()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from PIL import Image, ImageDraw, ImageOps
 
@@ -15,6 +15,7 @@ from modules.a1111 import callbacks
 from modules.a1111.app_slot import current
 from modules.a1111.callback_params import ImageGridLoopParams, ImageSaveParams
 from modules.a1111.denoiser_callbacks import listened
+from modules.a1111.name_tokens import NameTokens
 from modules.a1111.shared_values import get_font
 from modules.application.picture_saver import save_plan
 from modules.imaging import colour, grids, masks, resize
@@ -147,11 +148,16 @@ def get_sampler_scheduler_str(sampler_name: str, scheduler_name: str) -> str:
 class FilenameGenerator:
     """A1111's file name patterns, filled in."""
 
+    replacements: ClassVar[NameTokens]
+
     def __init__(self, p: Any, seed: Any, prompt: Any, image: Image.Image, zip: bool = False, basename: str = "") -> None:
         self.p, self.seed, self.prompt, self.image, self.zip, self.basename = p, seed, prompt, image, zip, basename
 
     def apply(self, x: str) -> str:
         return apply_pattern(x, name_facts(self.p, self.seed, self.prompt), self.image)
+
+
+FilenameGenerator.replacements = NameTokens(FilenameGenerator)
 
 
 # -- grids ----------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from modules.a1111.app_slot import current
 from modules.a1111.lora_names import ExtraNetworkLora
 from modules.a1111.network_types import (
     ExtraNetwork,
@@ -40,6 +41,7 @@ def register_own() -> None:
         if network.name not in extra_network_registry:
             register_extra_network(network)
     register_extra_network_alias(extra_network_registry["lora"], "lyco")
+    current().loras.other_kinds = lambda: (*extra_network_registry, *extra_network_aliases)
 
 
 def is_anybody_there() -> bool:

@@ -8,9 +8,11 @@ from typing import Any
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.kdiffusion import CompVisSampler, KDiffusionSampler
 from modules.a1111.live import LiveDict
+from modules.a1111.schedule_forms import schedule_for_extensions, schedule_of_extension
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.sampler_registry import (
     add_sampler,
+    add_schedule,
     find_sampler,
     remove_added_samplers,
     samplers,
@@ -56,7 +58,7 @@ all_samplers: list[SamplerData] = [_data(spec) for spec in samplers()]
 all_samplers_map: dict[str, SamplerData] = {each.name: each for each in all_samplers}
 samplers_map = LiveDict(lambda: {alias.lower(): each.name for each in all_samplers for alias in (each.name, *each.aliases)})
 schedulers: list[Scheduler] = [
-    Scheduler(each.name, each.label, None if each.name == "automatic" else each.function, -1 if each.default_rho is None else each.default_rho,
+    Scheduler(each.name, each.label, None if each.name == "automatic" else schedule_for_extensions(each), -1 if each.default_rho is None else each.default_rho,
               each.needs_levels, list(each.aliases) or None)
     for each in schedules()
 ]  # fmt: skip
@@ -122,7 +124,7 @@ def engine_sampler(name: Any) -> SamplerSpec | None:
 
 
 def take_up_added() -> None:
-    """Samplers that extensions put into the lists can be asked for from now on; ``live_sampler.py`` runs them."""
+    """Samplers and schedules that extensions put into the lists can be asked for from now on; ``live_sampler.py`` runs the samplers."""
     remove_added_samplers()
     for each in list(all_samplers):
         if not isinstance(each, tuple) or len(each) < 4 or engine_sampler(each[0]) is not None:
@@ -133,6 +135,9 @@ def take_up_added() -> None:
             name=str(each[0]), function=_by_its_extension, aliases=tuple(map(str, each[2] or ())), default_schedule=str(options.get("scheduler") or ""),
             order=2 if options.get("second_order") else 1, brownian=bool(options.get("brownian_noise")), ours=True,
         ))  # fmt: skip
+    for scheduler in {each.label: each for each in (*schedulers, *schedulers_map.values())}.values():
+        if scheduler.label not in {each.label for each in schedules()} and callable(scheduler.function):
+            add_schedule(schedule_of_extension(scheduler))
 
 
 def _by_its_extension(denoise: Any, x: Any, sigmas: Any, **_more: Any) -> Any:

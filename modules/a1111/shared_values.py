@@ -17,6 +17,7 @@ from PIL import ImageFont
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.callbacks import caller_file
 from modules.a1111.checkpoint_list import checkpoint_tiles, list_models
+from modules.a1111.face_restorers import face_restorers
 from modules.a1111.infotext_names import paste_fields_of
 from modules.a1111.model_view import sd_model
 from modules.a1111.options import opts
@@ -25,7 +26,7 @@ from modules.a1111.sampler_list import visible_sampler_names
 from modules.a1111.stubs import UNKNOWN
 from modules.a1111.style_names import StyleDatabase
 from modules.a1111.upscaler_list import sd_upscalers
-from modules.a1111.upscaling import face_restorers, load_file_from_url
+from modules.a1111.upscaling import load_file_from_url
 from modules.application.translations import read_translation
 from modules.application.version import INFOTEXT_VERSION, VERSION
 from modules.engine.upscale import LATENT_UPSCALERS

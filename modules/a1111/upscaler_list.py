@@ -1,44 +1,25 @@
 """``shared.sd_upscalers``: ours, and those of extensions, which stand in all lists of upscalers and enlarge for everybody."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
 from modules.a1111.app_slot import current, is_occupied
+from modules.a1111.live import LiveList
 from modules.a1111.upscaling import OursAsUpscaler, Upscaler, UpscalerData
 from modules.engine.upscale import PictureUpscaler
 
 _of_kinds: list[UpscalerData] = []
 
 
-class _Upscalers(list[Any]):
-    """Its own items are those that were put in by hand."""
-
-    def foreign(self) -> list[Any]:
-        return [*_of_kinds, *super().__iter__()]
-
-    def __iter__(self) -> Iterator[Any]:
-        foreign = self.foreign()
-        names = {each.name for each in foreign}
-        ours = [UpscalerData(each.name, None, OursAsUpscaler(each.name, each.enlarge), 4) for each in _known() if each.name not in names]
-        return iter([*ours, *foreign])
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __getitem__(self, index: Any) -> Any:
-        return list(self)[index]
-
-    def __contains__(self, value: object) -> bool:
-        return any(each is value for each in self)
+def _known(by_hand: list[Any]) -> Iterator[Any]:
+    names = {each.name for each in (*_of_kinds, *by_hand)}
+    known = current().upscalers.known().for_pictures if is_occupied() else ()
+    return iter([*(UpscalerData(each.name, None, OursAsUpscaler(each.name, each.enlarge), 4) for each in known if each.name not in names), *_of_kinds])
 
 
-def _known() -> Iterable[PictureUpscaler]:
-    return current().upscalers.known().for_pictures if is_occupied() else ()
-
-
-sd_upscalers = _Upscalers()
+sd_upscalers = LiveList(_known)
 
 
 def load_upscalers() -> None:
@@ -57,4 +38,4 @@ def _offered(kind: Any) -> list[UpscalerData]:
 
 
 def _for_the_house() -> list[PictureUpscaler]:
-    return [PictureUpscaler(name=each.name, enlarge=lambda picture, factor, each=each: each.scaler.upscale(picture, factor, each.data_path)) for each in sd_upscalers.foreign()]
+    return [PictureUpscaler(name=each.name, enlarge=lambda picture, factor, each=each: each.scaler.upscale(picture, factor, each.data_path)) for each in (*_of_kinds, *sd_upscalers.foreign())]

@@ -1,4 +1,4 @@
-"""A1111's upscalers and face restorers: ours under its names, and base classes for those that extensions bring."""
+"""A1111's upscalers: ours under its names, and the base class for those that extensions bring."""
 from __future__ import annotations
 
 import logging
@@ -9,11 +9,9 @@ from urllib.parse import urlparse
 
 from PIL import Image
 
-from modules.a1111.app_slot import current
 from modules.a1111.places import command_line, models_path
 
 log = logging.getLogger(__name__)
-face_restorers: list[Any] = []
 LANCZOS = Image.Resampling.LANCZOS
 NEAREST = Image.Resampling.NEAREST
 
@@ -125,23 +123,6 @@ class OursAsUpscaler(Upscaler):
 
     def do_upscale(self, img: Image.Image, selected_model: str = "") -> Image.Image:
         return self._enlarge(img, float(self.scale)) if self._enlarge is not None else img  # type: ignore[no-any-return]
-
-
-class FaceRestoration:
-    """A face restorer. Subclasses do ``restore``."""
-
-    def name(self) -> str:
-        return "None"
-
-    def restore(self, np_image: Any) -> Any:
-        return np_image
-
-
-def restore_faces(np_image: Any) -> Any:
-    """By the first registered restorer that the setting names; the picture as it is where there is none."""
-    wanted = current().settings.get("face_restoration_model")
-    found = [each for each in face_restorers if each.name() == wanted or wanted is None]
-    return found[0].restore(np_image) if found else np_image
 
 
 def load_models(

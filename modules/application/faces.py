@@ -1,8 +1,8 @@
 """Face restoration: which weights are here, what to do about those that are not, and restoring inside a job. Nothing is fetched."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,19 +32,42 @@ class Settings(Protocol):
     def get(self, key: str) -> Any: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class OtherRestorer:
+    """One that an extension brings. restore: picture -> picture."""
+
+    name: str
+    restore: Callable[[Image], Image]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Faces:
-    """What restores faces. gfpgan_model: the file that --gfpgan-model names. on_cpu: restorers that stay on the CPU (--use-cpu gfpgan ...)."""
+    """What restores faces. gfpgan_model: the file that --gfpgan-model names. on_cpu: restorers that stay on the CPU (--use-cpu gfpgan ...).
+
+    others: each lists some that extensions bring.
+    """
 
     catalogue: Catalogue
     tools: FaceTools
     gfpgan_model: str | None = None
     on_cpu: tuple[str, ...] = ()
+    others: list[Callable[[], Iterable[OtherRestorer]]] = field(default_factory=list)
+
+    def names(self) -> list[str]:
+        """Ours, whose weights need not be here, then the others."""
+        return list(dict.fromkeys((*RESTORERS, *(each.name for each in self._others()))))
+
+    def other(self, name: str) -> OtherRestorer | None:
+        """The extension's one of that name."""
+        return next((each for each in self._others() if each.name == name), None)
+
+    def _others(self) -> list[OtherRestorer]:
+        return [each for some in self.others for each in some()]
 
     def weights(self, name: str) -> Path:
         """The file of the restorer ``name``. Raises InvalidValue: which file is missing, where it belongs and where it comes from."""
         if name not in _FILES:
-            raise InvalidValue(f"There is no face restoration model called {name[:80]!r}.", f"Choose {' or '.join(RESTORERS)}.", field="face_restoration_model")
+            raise InvalidValue(f"There is no face restoration model called {name[:80]!r}.", f"Choose {' or '.join(self.names())}.", field="face_restoration_model")
         files = [each for each in self._files(name) if name.lower() in each.path.name.lower()]
         if name == "GFPGAN" and self.gfpgan_model:
             named = Path(self.gfpgan_model)
@@ -66,6 +89,8 @@ class Faces:
 
     def check(self, name: str) -> None:
         """Raises InvalidValue when ``name`` cannot restore faces here; looks into the folders again before it does."""
+        if self.other(name) is not None:
+            return
         try:
             self._both(name)
         except InvalidValue:
@@ -106,6 +131,8 @@ class JobFaces:
         self.check(name)
         self.say(f"Restoring faces with {name}")
         try:
+            if (other := self.faces.other(name)) is not None:
+                return other.restore(picture)
             return restored_faces(
                 picture, self.faces.tools, detector=self.faces.detector(), weights=self.faces.weights(name),
                 weight=self.settings.get("code_former_weight") if weight is None else weight, on_cpu=name.lower() in self.faces.on_cpu,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from modules.application.app import App
-from modules.application.faces import RESTORERS
 from modules.application.paths import styles_files
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.sampler_registry import samplers as all_samplers
@@ -152,9 +151,9 @@ def realesrgan_models(app: App) -> list[dict[str, Any]]:
     return [{"name": each.name, "path": str(paths.get(each.name, each.address)), "scale": each.scale} for each in REAL_ESRGAN]
 
 
-def face_restorers() -> list[dict[str, Any]]:
+def face_restorers(app: App) -> list[dict[str, Any]]:
     """The face restorers: name, cmd_dir (which A1111 leaves empty)."""
-    return [{"name": name, "cmd_dir": None} for name in RESTORERS]
+    return [{"name": name, "cmd_dir": None} for name in app.faces.names()]
 
 
 def latent_upscale_modes() -> list[dict[str, Any]]:

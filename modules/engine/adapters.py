@@ -196,7 +196,8 @@ def _prepared(tags: Sequence[NetworkTag], shelf: LoraShelf) -> tuple[ActiveNetwo
     if len(requests) > MOST_LORAS:
         raise InvalidValue(f"The prompt asks for {len(requests)} LoRAs; at most {MOST_LORAS} are accepted.", "Leave some out, or merge them.", field="prompt")
     loaded, missing = _load(requests, shelf)
-    foreign = [f"<{tag.kind}:..> was left out: this version knows no network of that kind." for tag in tags if tag.kind not in (*LORA_KINDS, HYPERNET_KIND)]
+    known = (*LORA_KINDS, HYPERNET_KIND, *shelf.other_kinds())
+    foreign = [f"<{tag.kind}:..> was left out: this version knows no network of that kind." for tag in tags if tag.kind not in known]
     return ActiveNetworks(facts=_facts(loaded, shelf), comments=(*dict.fromkeys(foreign), *unread, *missing)), tuple(loaded)
 
 

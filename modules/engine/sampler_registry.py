@@ -61,6 +61,7 @@ SAMPLERS: tuple[SamplerSpec, ...] = (
 
 _OLD_ENDINGS = {"karras": ("ka",), "exponential": ("exp",)}     # of aliases from before schedules were a choice of their own: k_dpmpp_2m_ka
 _added: list[SamplerSpec] = []                      # by extensions, for as long as the program runs
+_added_schedules: list[ScheduleSpec] = []
 
 
 def samplers() -> tuple[SamplerSpec, ...]:
@@ -75,14 +76,20 @@ def add_sampler(spec: SamplerSpec) -> None:
 
 
 def remove_added_samplers() -> None:
-    """Only the program's own are left."""
+    """Only the program's own are left, of the schedules too."""
     _added.clear()
+    _added_schedules.clear()
     _known.cache_clear()
 
 
 def schedules() -> tuple[ScheduleSpec, ...]:
-    """All schedules, Automatic first."""
-    return SCHEDULES
+    """All schedules, Automatic first, added ones last."""
+    return (*SCHEDULES, *_added_schedules)
+
+
+def add_schedule(spec: ScheduleSpec) -> None:
+    """Offer another schedule from now on."""
+    _added_schedules.append(spec)
 
 
 def find_sampler(name: str) -> SamplerSpec:
@@ -100,10 +107,10 @@ def find_sampler(name: str) -> SamplerSpec:
 def find_schedule(name: str) -> ScheduleSpec:
     """The schedule of this label, name or alias; upper and lower case are alike. Raises UnknownName."""
     wanted = name.strip().casefold() or AUTOMATIC.casefold()
-    for spec in SCHEDULES:
+    for spec in schedules():
         if wanted in map(str.casefold, _names_of(spec)):
             return spec
-    raise UnknownName("schedule type", name, [spec.label for spec in SCHEDULES])
+    raise UnknownName("schedule type", name, [spec.label for spec in schedules()])
 
 
 def split_sampler_and_schedule(name: str, schedule: str) -> tuple[str, str]:
@@ -113,14 +120,14 @@ def split_sampler_and_schedule(name: str, schedule: str) -> tuple[str, str]:
     """
     name = name.strip()
     if _by_name(name) is None:
-        for spec in SCHEDULES[1:]:
+        for spec in schedules()[1:]:
             for ending in sorted((*_names_of(spec), *_OLD_ENDINGS.get(spec.name, ())), key=len, reverse=True):
                 head = name[: -len(ending)].rstrip(" _")
                 if name.casefold().endswith((" " + ending.casefold(), "_" + ending.casefold())) and _by_name(head):
                     name, schedule = head, spec.label if schedule in ("", AUTOMATIC) else schedule
                     break
     found, wanted = _by_name(name), schedule.strip().casefold()
-    label = next((spec.label for spec in SCHEDULES if wanted in map(str.casefold, _names_of(spec))), schedule)
+    label = next((spec.label for spec in schedules() if wanted in map(str.casefold, _names_of(spec))), schedule)
     return (found.name if found else name), label or AUTOMATIC
 
 

@@ -1,4 +1,6 @@
-"""A1111's ``modules.codeformer_model``: not a part of this program."""
-from modules.a1111.stubs import stubbed
+"""A1111's ``modules.codeformer_model``."""
+from modules.a1111.face_restorers import OursAsRestorer as FaceRestorerCodeFormer
+from modules.a1111.face_restorers import face_restorer, nothing_to_set_up as setup_model
 
-__getattr__ = stubbed(__name__, "setup_model codeformer have_codeformer FaceRestorerCodeFormer")
+codeformer = face_restorer("CodeFormer")
+have_codeformer = True

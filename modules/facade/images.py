@@ -11,6 +11,7 @@ from modules.a1111.picture_files import (
 )  # fmt: skip
 from modules.a1111.shared_values import get_font
 from modules.a1111.stubs import stubbed
+from modules.imaging.filenames import NOTHING
 
 LANCZOS = Image.Resampling.LANCZOS
 invalid_filename_chars = '#<>:"/\\|?*\n\r\t'
@@ -18,4 +19,4 @@ invalid_filename_prefix = " "
 invalid_filename_postfix = " ."
 max_filename_part_length = 128
 re_nonletters = re.compile(r"[\s" + string.punctuation + "]+")
-NOTHING_AND_SKIP_PREVIOUS_TEXT = object()
+NOTHING_AND_SKIP_PREVIOUS_TEXT = NOTHING

@@ -12,7 +12,6 @@ from modules.a1111.unet_choice import unet_labels
 from modules.application.app import App
 from modules.application.compute_settings import attention_titles
 from modules.application.extras_operations import NAMES
-from modules.application.faces import RESTORERS
 from modules.application.translations import translation_names
 from modules.compute.openvino_calls import target_names
 from modules.engine.sampler_registry import samplers, schedules
@@ -56,7 +55,7 @@ class ChoiceSources:
             {
                 "samplers": lambda: [each.name for each in samplers() if each.name not in app.settings.get("hide_samplers")],
                 "hires_upscalers": lambda: [*(each.name for each in LATENT_UPSCALERS), *app.upscalers.names()],
-                "face_restorers": lambda: list(RESTORERS),
+                "face_restorers": app.faces.names,
                 "postprocessing_operations": lambda: list(NAMES),
                 "main_operations": lambda: [*MAIN_OPERATIONS, *_foreign_operations(app)],
                 "upscalers": app.upscalers.names,

@@ -67,12 +67,19 @@ def apply_pattern(pattern: str, facts: NameFacts, image: Image.Image | None = No
     for found in _TOKEN.finditer(pattern):
         before, end = pattern[end : found.start()], found.end()
         name, arguments = _split(found.group(1))
-        make = _TOKENS.get(name.lower())
+        make = _added.get(name.lower()) or _TOKENS.get(name.lower())
         value = make(facts, image, arguments) if make else None
         if isinstance(value, _Nothing):
             continue
         out += before + (found.group(0) if value is None else str(value))
     return out + pattern[end:]
+
+
+def add_token(name: str, make: _Maker | None) -> None:
+    """From now on ``[name]`` is what ``make`` gives; None: what it was before."""
+    _added.pop(name.lower(), None)
+    if make is not None:
+        _added[name.lower()] = make
 
 
 def clean_part(text: str, *, replace_spaces: bool = True, limit: int = 128) -> str:
@@ -211,3 +218,4 @@ _TOKENS: Mapping[str, _Maker] = {
     "none": lambda f, i, a: "",
 }
 TOKEN_NAMES = tuple(_TOKENS)
+_added: dict[str, _Maker] = {}                      # by extensions, for as long as the program runs

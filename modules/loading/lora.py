@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +114,7 @@ class LoraShelf:
         self._aliases: dict[tuple[Path, float, int], Mapping[str, str]] = {}
         self._kept: dict[tuple[Path, float, int], Lora] = {}
         self._facts = facts or FileCache(None)
+        self.other_kinds: Callable[[], Collection[str]] = tuple    # of tags that name no LoRA and that extensions answer for
 
     def find(self, name: str) -> ModelFile | None:
         """The file that a prompt means by ``name``: a file's own name, else the alias of one file alone. None: no such LoRA."""

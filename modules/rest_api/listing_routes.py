@@ -43,7 +43,7 @@ def add_listing_routes(routes: Routes) -> None:
         ("embeddings", lambda: listing.embeddings(app), models.EmbeddingsResponse, "Textual inversion embeddings."),
         ("loras", lambda: listing.loras(app), None, "LoRAs."),
         ("hypernetworks", lambda: listing.hypernetworks(app), list[models.HypernetworkItem], "Hypernetworks."),
-        ("face-restorers", listing.face_restorers, list[models.FaceRestorerItem], "Face restorers; their weights need not be here."),
+        ("face-restorers", lambda: listing.face_restorers(app), list[models.FaceRestorerItem], "Face restorers; their weights need not be here."),
         ("realesrgan-models", lambda: listing.realesrgan_models(app), list[models.RealesrganItem], "Real-ESRGAN models: where they are, or may be had."),
         ("scripts", lambda: script_names(app), models.ScriptsList, "Names of scripts."),
         ("script-info", lambda: script_infos(app), list[models.ScriptInfo], "Scripts and their arguments."),
