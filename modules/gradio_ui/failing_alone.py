@@ -9,10 +9,11 @@ from typing import Any
 
 import gradio as gr
 import orjson
-from gradio.blocks import Block, BlocksConfig
+from gradio.blocks import Block, Blocks, BlocksConfig
 from gradio.routes import ORJSONResponse
 from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 
+from modules.extension_host.registry import sentence_of
 from modules.gradio_ui.remade import remaking
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,21 @@ def install() -> None:
     BlocksConfig.attach_load_events = attach_load_events  # type: ignore[method-assign]
     _describe_all()
     _forget_half_wired()
+    _refuse_to_end()
+
+
+def _refuse_to_end() -> None:
+    """An extension's button that calls ``exit(1)``, as command line tools do: the event fails, where the whole server would end with it."""
+    call = Blocks.call_function
+
+    @functools.wraps(call)
+    async def call_function(self: Blocks, *arguments: Any, **keywords: Any) -> Any:
+        try:
+            return await call(self, *arguments, **keywords)
+        except SystemExit as error:
+            raise gr.Error(f"What this button runs gave up: {sentence_of(error)}. The server's window may say why.") from error
+
+    Blocks.call_function = call_function  # type: ignore[method-assign]
 
 
 def _describe_all() -> None:

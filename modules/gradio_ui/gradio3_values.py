@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ def install() -> None:
         _take_written_numbers(kind)
     for kind in (gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Slider):
         _take_any_value(kind)
+    for kind in (gr.Image, gr.ImageEditor, gr.Gallery):
+        _show_as_png(kind)
     _take_any_format()
 
 
@@ -76,6 +79,12 @@ def _take_any_value(cls: type[gr.Dropdown | gr.Radio | gr.CheckboxGroup | gr.Sli
     cls.preprocess = preprocess  # type: ignore[method-assign]
 
 
+def _show_as_png(cls: type[gr.Image | gr.ImageEditor | gr.Gallery]) -> None:
+    """Pictures that a function answers with are PNG files, as Gradio 3's were: what an extension's next button reads, and what is downloaded or sent on, has
+    every pixel and the parameters inside. Gradio 6 makes lossy WebP files of them."""
+    (inspect.unwrap(cls.__init__).__kwdefaults__ or {}).update(format="png")
+
+
 def _take_any_format() -> None:
     """``gr.Gallery(format="pil")``: Gradio 3 knew no such word and passed it over; as a kind of file it lets no picture be shown."""
     original: Any = gr.Gallery.postprocess
@@ -84,7 +93,7 @@ def _take_any_format() -> None:
     def postprocess(self: Any, value: Any) -> Any:
         kinds = Image.registered_extensions()
         if str(self.format).upper() not in Image.SAVE:
-            self.format = kinds.get(f".{self.format}".lower(), "webp").lower()
+            self.format = kinds.get(f".{self.format}".lower(), "png").lower()
         return original(self, value)
 
     gr.Gallery.postprocess = postprocess  # type: ignore[method-assign]

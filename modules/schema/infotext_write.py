@@ -23,10 +23,16 @@ def write_infotext(prompt: str, negative_prompt: str, fields: Mapping[str, objec
 
 
 def quoted(value: object) -> str:
-    """``value`` as text, in JSON's quotes where a comma, a colon or a line break would break the line apart."""
+    """``value`` as text, in JSON's quotes where a comma, a colon or a line break would break the line apart.
+
+    What extensions give as an object (``Hashes``) stands there as JSON itself, as in A1111: Civitai reads it so.
+    """
     text = str(value)
     if any(mark in text for mark in ",:\n\r") or text != text.strip() or text.startswith('"'):
-        return json.dumps(text, ensure_ascii=False)
+        try:
+            return json.dumps(value, ensure_ascii=False)
+        except (TypeError, ValueError):
+            return json.dumps(text, ensure_ascii=False)
     return text
 
 

@@ -1,6 +1,7 @@
 """What an extension makes wrongly fails alone: the server starts, the page comes up, and Generate makes pictures."""
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,12 @@ def test_a_tab_of_an_extension_does_not_take_the_place_of_ours(a1111: App) -> No
         gr.Column(elem_id="tab_settings")
         foreign_tabs.build_foreign_tabs(a1111, nav)
     assert len(nav.children) == 1 and [each.elem_id for each in page.blocks.values()].count("tab_settings") == 1
+
+
+def test_a_button_that_would_end_the_program_fails_alone() -> None:
+    """Abysz LAB calls ``exit(1)`` where ImageMagick is missing, and the server was gone."""
+    gradio3_words.install()
+    with gr.Blocks() as page:
+        gr.Button("run").click(lambda: exit(1), None, None)
+    with pytest.raises(gr.Error, match="asked the whole program to end"):
+        asyncio.run(page.process_api(0, []))

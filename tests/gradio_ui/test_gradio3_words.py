@@ -190,13 +190,24 @@ def test_a_number_that_is_written_as_a_text_is_one() -> None:
     assert (slider.preprocess("20"), slider.preprocess("6.5"), number.preprocess("7")) == (20, 6.5, 7)     # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("said", "kind"), [("pil", ".webp"), ("jpg", ".jpeg"), ("png", ".png")])
+@pytest.mark.parametrize(("said", "kind"), [("pil", ".png"), ("webp", ".webp"), ("jpg", ".jpeg"), ("png", ".png")])
 def test_a_gallery_shows_pictures_whatever_kind_of_file_it_names(said: str, kind: str) -> None:
     """Quick Recents names "pil", and showed an error for every picture."""
     with gr.Blocks():
         gallery = gr.Gallery(format=said)
     shown: Any = gallery.postprocess([Image.new("RGB", (4, 4))])
     assert shown.root[0].image.path.endswith(kind)
+
+
+@pytest.mark.parametrize("kind", [gr.Image, gr.Gallery])
+def test_a_picture_that_an_extension_shows_keeps_its_pixels_and_its_parameters(kind: Any) -> None:
+    picture = Image.effect_noise((40, 30), 90).convert("RGB")
+    picture.info["parameters"] = "a cat\nSteps: 4, Seed: 1, Size: 40x30"
+    with gr.Blocks():
+        block = kind()
+    shown = block.postprocess([picture] if kind is gr.Gallery else picture).model_dump()
+    with Image.open((shown[0]["image"] if kind is gr.Gallery else shown)["path"]) as read:
+        assert read.convert("RGB").tobytes() == picture.tobytes() and read.info["parameters"] == picture.info["parameters"]
 
 
 def test_a_load_with_every_is_repeated_while_the_page_is_open() -> None:
@@ -229,6 +240,8 @@ def test_a_component_in_an_events_function_is_an_answer() -> None:
     try:
         assert gr.Number().update(visible=False) == gr.update(visible=False)     # type: ignore[attr-defined]
         assert gr.Number(visible=True)._constructor_args[-1]["visible"] is True
+        for answer in (gr.Textbox(visible=True), gr.Dropdown(choices=["a"])):
+            assert "value" not in answer.constructor_args, "the field would lose what was typed or chosen"
     finally:
         LocalContext.in_event_listener.reset(token)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -159,6 +160,13 @@ def test_json_without_quotes_is_one_value():
     named = parse_infotext(f'a cat\n{ROW}, Civitai resources: {CIVITAI}, Hashes: {{"model": "abc", "lora:x": "def"}}, Version: ComfyUI, Odd: [1, 2')
     assert named["Civitai resources"] == CIVITAI and named["Hashes"] == '{"model": "abc", "lora:x": "def"}' and named["Odd"] == "[1"
     assert named["Sampler"] == "Euler a" and named["Seed"] == "1" and "lora" not in named
+
+
+def test_an_object_that_an_extension_adds_stands_there_as_json():
+    """As in A1111: Civitai reads the resources from ``Hashes: {...}``."""
+    hashes = {"model": "abc", "lora:x": "def"}
+    text = write_infotext("a cat", "", {"Steps": 4, "Seed": 1, "Hashes": hashes, "Size": "96x96"})
+    assert f", Hashes: {json.dumps(hashes)}, " in text and json.loads(parse_infotext(text)["Hashes"]) == hashes
 
 
 def test_a_mere_prompt():
