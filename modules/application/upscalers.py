@@ -28,6 +28,7 @@ _TILE_SETTINGS = {
     "SwinIR": ("SWIN_tile", "SWIN_tile_overlap"),
     "Swin2SR": ("SWIN_tile", "SWIN_tile_overlap"),
 }
+_CHOSEN_BY_SETTINGS = ("RealESRGAN", "DAT")
 
 
 def tile_settings(settings: Settings) -> tuple[object, ...]:
@@ -55,6 +56,13 @@ class Upscalers:
     def names(self) -> list[str]:
         """As the lists show them: None, Lanczos, Nearest, then the models."""
         return [each.name for each in self.known().for_pictures]
+
+    def offered(self, settings: Settings) -> list[str]:
+        """``names``, then the published ones whose files are not here, as A1111 lists them: a job that asks for one tells where its file is, and the page fetches it."""
+        here = self.names()
+        wanted = {*settings.get("realesrgan_enabled_models"), *settings.get("dat_enabled_models")}
+        absent = (each for each in PUBLISHED if each.folder not in _CHOSEN_BY_SETTINGS or each.name in wanted)
+        return list(dict.fromkeys((*here, *(each.name for each in absent))))
 
     def known(self) -> KnownUpscalers:
         """All of them, to look names up in."""

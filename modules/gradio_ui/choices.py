@@ -54,11 +54,11 @@ class ChoiceSources:
             app,
             {
                 "samplers": lambda: [each.name for each in samplers() if each.name not in app.settings.get("hide_samplers")],
-                "hires_upscalers": lambda: [*(each.name for each in LATENT_UPSCALERS), *app.upscalers.names()],
+                "hires_upscalers": lambda: [*(each.name for each in LATENT_UPSCALERS), *app.upscalers.offered(app.settings)],
                 "face_restorers": app.faces.names,
                 "postprocessing_operations": lambda: list(NAMES),
                 "main_operations": lambda: [*MAIN_OPERATIONS, *_foreign_operations(app)],
-                "upscalers": app.upscalers.names,
+                "upscalers": lambda: app.upscalers.offered(app.settings),
                 "attentions": lambda: attention_titles(app),
                 "openvino_devices": target_names,
                 "interrogate_categories": app.describer.category_names,

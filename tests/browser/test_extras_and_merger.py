@@ -4,11 +4,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
+from modules.library.upscaler_names import published_upscaler
 from tests.browser.conftest import RealServer, Visit
 from tests.families import tiny_flow
 
@@ -48,6 +50,31 @@ def test_a_new_upscaler_file_shows_after_a_refresh(real_server: RealServer, open
     page.click("#extras_refresh_upscalers")
     page.wait_for_timeout(500)
     choose(page, "extras_upscaler_2", "4x-Late")
+
+
+def test_a_well_known_upscaler_is_listed_and_its_message_downloads_it(open_real_visit: Visit, tmp_path: Path) -> None:
+    """A1111 downloads it unasked. Here nothing leaves the machine until the button is pressed; what it asks for is answered by the test."""
+    Image.new("RGB", (16, 16)).save(tmp_path / "small.png")
+    page = open_real_visit.page
+    asked: list[Any] = []
+    page.click("#tab_extras-button")
+    page.set_input_files("#extras_image .canvas-file", tmp_path / "small.png")
+    choose(page, "extras_upscaler_1", "SwinIR 4x")
+    page.click("#extras_generate")
+
+    def answer(route: Any) -> None:
+        if route.request.method == "POST":
+            asked.append(route.request.post_data_json)
+        mine = {"id": 7, "state": "done" if asked else "running", "total": 4, "there": 2, "message": ""}
+        route.fulfill(json=mine if route.request.method == "POST" else {"downloads": [mine], "folders": {}})
+
+    page.route("**/internal/downloads", answer)
+    page.click("p.webui-message.error button:has-text('Download SwinIR_4x.pth')")
+    page.wait_for_selector("p.webui-message.error button:has-text('It is here: generate again')")
+    assert asked == [{"source": published_upscaler("SwinIR 4x").address, "kind": "upscaler", "name": "SwinIR_4x.pth"}]      # pyright: ignore[reportOptionalMemberAccess]
+    page.unroute("**/internal/downloads")
+    choose(page, "extras_upscaler_1", "None")
+    page.evaluate("document.querySelectorAll('.webui-toast').forEach((each) => each.remove())")
 
 
 def test_what_is_missing_is_told_on_the_page(open_real_visit: Visit, tmp_path: Path) -> None:

@@ -153,14 +153,14 @@ def test_what_is_not_here_is_named_and_what_stood_there_stays(behind: Callable[.
     app.settings.set("disable_weights_auto_swap", False)
     paster = Paster(app=app, form=page.form, choices=ChoiceSources.of(app))
     common = "x\nSteps: 5, CFG scale: 7, Seed: 1, Size: 64x64, "
-    text = common + ("Sampler: Quantum, Schedule type: Bent, Model hash: 0123456789, Model: dream, VAE: far.pt, Hires upscale: 1.5, Hires upscaler: R-ESRGAN 4x+, "
+    text = common + ("Sampler: Quantum, Schedule type: Bent, Model hash: 0123456789, Model: dream, VAE: far.pt, Hires upscale: 1.5, Hires upscaler: 4x-Gone, "
                      "Refiner: gone [0123456789], Clip skip: 2")
     chips, *updates, told = paster.from_text(text)
     assert chips["value"] == ["Clip skip: 2"], "a checkpoint that is not here would be refused at each click, a missing VAE complained of after each picture"
     values = {field.name: each["value"] for field, each in zip(page.form.fields, updates, strict=True) if "value" in each}
     assert not {"sampler_name", "scheduler", "hr_upscaler", "refiner_checkpoint"} & set(values) and values["hr_scale"] == 1.5
     words = json.loads(told["value"])["words"]
-    for name in ("Sampler 'Quantum'", "Schedule type 'Bent'", "Hires upscaler 'R-ESRGAN 4x+'", "Refiner 'gone [0123456789]'", "VAE 'far.pt'", "Model 'dream'"):
+    for name in ("Sampler 'Quantum'", "Schedule type 'Bent'", "Hires upscaler '4x-Gone'", "Refiner 'gone [0123456789]'", "VAE 'far.pt'", "Model 'dream'"):
         assert name in words, words
     assert paster.from_text(text)[-1]["value"] != told["value"], "the same words once more are said once more"
     assert "value" not in paster.from_text(common + "Sampler: Euler a, Schedule type: Karras, Hires upscale: 2, Hires upscaler: Latent, Refiner: fake")[-1]

@@ -19,6 +19,7 @@ from PIL import Image
 
 from modules.files.storage import StorageError
 from modules.gradio_ui import result_buttons
+from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.form_memory import restored
 from modules.gradio_ui.png_info_tab import picture_info
 from modules.gradio_ui.result_buttons import ResultButtons, _append_log
@@ -253,7 +254,6 @@ def test_names_tell_the_styles_and_the_prompt_without_them(behind: Callable[...,
 def test_lists_of_tabs_above_the_tabs_offer_the_tabs(behind: Callable[..., Behind]) -> None:
     import gradio as gr
 
-    from modules.gradio_ui.choices import ChoiceSources
     from modules.gradio_ui.quicksettings import build_quicksettings, offer_tabs
 
     app = behind().app
@@ -307,3 +307,13 @@ def test_only_fitting_values_are_put_back_after_a_reload(page: BuiltPage) -> Non
     assert put_back == {name: wanted[name] for name in ("chips", "txt2img_steps", "txt2img_prompt", "txt2img_sampling", "txt2img_hr-checkbox")}
     for broken in ("", "{", "[1]", "null"):
         assert all("value" not in each for each in restored(components, broken, chips))
+
+
+def test_well_known_upscalers_are_listed_before_their_files_are_here(behind: Callable[..., Behind]) -> None:
+    """As in A1111, where the first use downloads them; its two settings choose among Real-ESRGAN's and DAT's."""
+    app = behind().app
+    choices = ChoiceSources.of(app)
+    assert choices("upscalers")[:3] == ["None", "Lanczos", "Nearest"]
+    assert {"R-ESRGAN 4x+", "DAT x2", "SwinIR 4x"} <= set(choices("upscalers")) and "R-ESRGAN 2x+" not in choices("hires_upscalers")
+    app.settings.update({"realesrgan_enabled_models": ["R-ESRGAN 2x+"], "dat_enabled_models": []})
+    assert [each for each in choices("hires_upscalers") if each.startswith(("R-", "DAT"))] == ["R-ESRGAN 2x+"]

@@ -68,3 +68,30 @@ webui.describeDownload = (download) => {
         make("small", {text: parts.filter(Boolean).join(" · ")}), download.state === "running" ? bar : null,
         download.message ? make("small", {class: "download-message", text: download.message}) : null);
 };
+
+// A published upscaler whose file is not here: the message that says so gets a button that fetches it.
+onAfterUiUpdate(() => {
+    for (const message of document.querySelectorAll(".webui-message.error:not(.offers), .webui-toast.error:not(.offers) p")) {
+        const [, name, source] = message.textContent.match(/Its file (\S+) is not here: download it from (https:\S+?), put/) || [];
+        if (name) {
+            (message.closest(".webui-toast") || message).classList.add("offers");
+            message.append(" ", webui.make("button", {type: "button", class: "dialog-button", text: `Download ${name}`, onclick: (event) => webui.fetchUpscaler(event.target, name, source)}));
+        }
+    }
+});
+
+webui.fetchUpscaler = async(button, name, source) => {
+    const begun = await webui.attempt(() => webui.ask("./internal/downloads", {method: "POST", body: {source, kind: "upscaler", name}}));
+    button.disabled = Boolean(begun);
+    const clock = begun && setInterval(async() => {
+        const found = await webui.ask("./internal/downloads").catch(() => null);
+        const mine = found?.downloads.find((each) => each.id === begun.id);
+        if (mine?.state === "done" || mine?.state === "failed") {
+            clearInterval(clock);
+            button.disabled = mine.state === "done";
+            button.textContent = mine.state === "done" ? "It is here: generate again" : `${mine.message} Try again`;
+        } else if (mine?.total) {
+            button.textContent = `${name}: ${Math.floor(100 * mine.there / mine.total)} %`;
+        }
+    }, 1000);
+};

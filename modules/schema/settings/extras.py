@@ -59,7 +59,7 @@ UPSCALING = section(
     setting(
         "realesrgan_enabled_models",
         ("R-ESRGAN 4x+", "R-ESRGAN 4x+ Anime6B"),
-        "Real-ESRGAN models to list",
+        "Real-ESRGAN models to list before their files are here",
         CheckboxGroup(
             (
                 "R-ESRGAN General 4xV3",
@@ -71,7 +71,7 @@ UPSCALING = section(
             )
         ),
     ),
-    setting("dat_enabled_models", ("DAT x2", "DAT x3", "DAT x4"), "DAT models to list", CheckboxGroup(("DAT x2", "DAT x3", "DAT x4"))),
+    setting("dat_enabled_models", ("DAT x2", "DAT x3", "DAT x4"), "DAT models to list before their files are here", CheckboxGroup(("DAT x2", "DAT x3", "DAT x4"))),
     setting("DAT_tile", 192, "DAT: tile size in pixels, 0 for none", Slider(0, 512, 16)),
     setting("DAT_tile_overlap", 8, "DAT: tile overlap in pixels", Slider(0, 48, 1)),
     setting(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 _TRAINING = "Training is not part of this program."
 _CONSOLE = "This program draws no bars in the console and lets its libraries print nothing there; progress stands on the page."
-_PUBLISHED = "Every upscaler whose file lies in its folder is listed; nothing is downloaded."
 _LDSR = "LDSR is not among the upscalers that this program can read."
 
 WITHOUT_EFFECT: Mapping[str, str] = {
@@ -28,8 +27,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "enable_reloading_ui_scripts": "For those who write on A1111's page. Restart the program to load its code anew.",
     "live_preview_allow_lowvram_full": "With --medvram and --lowvram a full preview would drive the model out of memory at each step: previews are coarse then, or TAESD's.",
     "canvas_hotkey_overlap": "A tool for testing A1111's canvas; this page has a canvas of its own.",
-    "realesrgan_enabled_models": _PUBLISHED,
-    "dat_enabled_models": _PUBLISHED,
     "SWIN_torch_compile": "Upscalers are run as they are: compiling takes longer than most pictures.",
     "ldsr_steps": _LDSR,
     "ldsr_cached": _LDSR,
