@@ -8,7 +8,7 @@ webui.toast = function(text, kind = "info") {
         stack.setAttribute("aria-live", "polite");
         document.body.appendChild(stack);
     }
-    Array.from(stack.children).filter((each) => each.classList.contains(kind) && each.querySelector("p").textContent === text).forEach((same) => same.remove());
+    Array.from(stack.children).filter((each) => each.classList.contains(kind) && each.querySelector("p").firstChild?.textContent === text).forEach((same) => same.remove());
     const toast = document.createElement("div");
     toast.className = `webui-toast ${kind}`;
     toast.setAttribute("role", kind === "error" ? "alert" : "status");
