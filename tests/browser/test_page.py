@@ -312,7 +312,7 @@ def test_a_pasted_picture_takes_the_place_of_the_one_in_png_info(open_visit: Vis
 def test_paste_reads_the_prompt_field(open_visit: Visit) -> None:
     browser = open_visit
     browser.set("txt2img_steps", 20)
-    browser.page.fill("#txt2img_prompt textarea", f"{TEXT}, Hires upscale: 1.5, Hires upscaler: R-ESRGAN 4x+")
+    browser.page.fill("#txt2img_prompt textarea", f"{TEXT}, Hires upscale: 1.5, Hires upscaler: 4x-Gone")
     browser.page.click("#paste")
     browser.page.wait_for_function("webui.field('txt2img_steps').value === '9'")
     assert browser.value("txt2img_prompt") == "a pasted cat"
