@@ -135,8 +135,9 @@ def take_up_added() -> None:
             name=str(each[0]), function=_by_its_extension, aliases=tuple(map(str, each[2] or ())), default_schedule=str(options.get("scheduler") or ""),
             order=2 if options.get("second_order") else 1, brownian=bool(options.get("brownian_noise")), ours=True,
         ))  # fmt: skip
+    ours = {each.label for each in schedules()}
     for scheduler in {each.label: each for each in (*schedulers, *schedulers_map.values())}.values():
-        if scheduler.label not in {each.label for each in schedules()} and callable(scheduler.function):
+        if scheduler.label not in ours and callable(scheduler.function):
             add_schedule(schedule_of_extension(scheduler))
 
 

@@ -52,10 +52,11 @@ webui.networks.download = async function(pageId, refresh) {
     dialog.addEventListener("close", () => clearInterval(clock));
 };
 
+webui.isDownloading = ({state}) => state === "running" || state === "waiting";
+
 webui.describeDownload = (download) => {
     const {make} = webui;
     const amount = (bytes) => bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(0)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
-    const runs = download.state === "running" || download.state === "waiting";
     const parts = [download.state, download.there ? (download.total ? `${amount(download.there)} of ${amount(download.total)}` : amount(download.there)) : "",
         download.licence ? `licence: ${download.licence}` : ""];
     const bar = make("progress", {max: download.total || 1, "aria-label": `Progress of ${download.name}`});
@@ -64,7 +65,7 @@ webui.describeDownload = (download) => {
     }
     const stop = make("button", {type: "button", class: "dialog-button", text: "Stop", "aria-label": `Stop the download of ${download.name}`,
         onclick: () => webui.attempt(() => webui.ask(`./internal/downloads/${download.id}`, {method: "DELETE"}))});
-    return make("div", {class: `download ${download.state}`}, make("div", {class: "download-head"}, make("strong", {text: download.name}), runs ? stop : null),
+    return make("div", {class: `download ${download.state}`}, make("div", {class: "download-head"}, make("strong", {text: download.name}), webui.isDownloading(download) ? stop : null),
         make("small", {text: parts.filter(Boolean).join(" · ")}), download.state === "running" ? bar : null,
         download.message ? make("small", {class: "download-message", text: download.message}) : null);
 };
@@ -86,7 +87,7 @@ webui.fetchUpscaler = async(button, name, source) => {
     const clock = begun && setInterval(async() => {
         const found = await webui.ask("./internal/downloads").catch(() => null);
         const mine = found?.downloads.find((each) => each.id === begun.id);
-        if (mine?.state === "done" || mine?.state === "failed") {
+        if (mine && !webui.isDownloading(mine)) {
             clearInterval(clock);
             button.disabled = mine.state === "done";
             button.textContent = mine.state === "done" ? "It is here: generate again" : `${mine.message} Try again`;
