@@ -109,6 +109,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
         notices=(*notices, *(extensions.notices if extensions else ())),
     )
     runners |= with_batches(app, generation.runners(app)) | extras.runners(app) | merging.runners(app)
+    app.downloads.published += [each.published for each in (app.upscalers, app.faces, app.describer, app.quick_vaes)]
     register_builtin_pages(app)
     settings.on_change("list_hidden_files", lambda _value: catalogue.refresh())
     _sweep_all_later([*_picture_folders(paths, settings), paths.models_dir, *catalogue.roots.folders, paths.data_dir / "config_states"], paths.data_dir / "extensions", app.downloads)

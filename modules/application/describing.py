@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modules.application.downloads import Published
 from modules.engine.describe import Category, TagStyle
 from modules.engine.describe_tools import DescribeTools
 from modules.schema.errors import InvalidValue, UnknownName
@@ -131,6 +132,11 @@ class Describer:
                 lines = [line.strip() for line in path.read_text("utf-8", errors="replace").splitlines() if line.strip()]
                 taken = _MOST.search(path.name)
                 yield Category(name=path.stem, texts=lines[:most] if most else lines, most=int(taken[1]) if taken else 1)
+
+    def published(self) -> list[Published]:
+        """What describes pictures, to be fetched."""
+        folders = {BLIP: self.models_dir / BLIP.folder, TAGGER: self.models_dir / TAGGER.folder, PAIR: self.pair_folders[0]}
+        return [Published(final=folder / each.file, address=each.address) for each, folder in folders.items()]
 
     def forget(self) -> None:
         """Let go of what is loaded."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from modules.schema.errors import CannotLoad, InvalidValue, UnknownName, WebuiEr
 
 log = logging.getLogger(__name__)
 ENDINGS = (".safetensors", ".gguf", ".sft", ".ckpt", ".pt", ".pth", ".bin")
+PUBLISHED = "published"   # the kind of what ``Downloads.published`` lists
 _KEPT = 50              # downloads that are remembered
 _BROKEN_OFF = "The server ended before it was whole. Download it again from the same address, and it goes on from here."
 _SHA = re.compile(r"[0-9a-fA-F]{64}")
@@ -42,6 +43,14 @@ class Download:
     message: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A file that a part of the program looks for, and where its makers offer it. The page fetches it at a click in the message that it is missing."""
+
+    final: Path
+    address: str
+
+
 def download_folders(roots: Roots, controls: Path) -> Mapping[str, Path]:
     """Where a file of each kind goes."""
     found = {"checkpoint": roots.checkpoints, "vae": roots.vaes[-1:], "lora": roots.loras, "embedding": roots.embeddings, "upscaler": roots.upscalers,
@@ -51,25 +60,29 @@ def download_folders(roots: Roots, controls: Path) -> Mapping[str, Path]:
 
 @dataclass(eq=False)
 class Downloads:
-    """folders: by kind. local_allowed: asked for each download. when_done: called after a file got its name."""
+    """folders: by kind. local_allowed: asked for each download. when_done: called after a file got its name. published: each lists some that messages tell of."""
 
     folders: Mapping[str, Path]
     local_allowed: Callable[[], bool]
     when_done: Callable[[], None]
     hub: str = HUB
+    published: list[Callable[[], Iterable[Published]]] = field(default_factory=list)
     _known: dict[int, Download] = field(default_factory=dict)
     _stopped: set[int] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _background: Background = field(default_factory=lambda: Background("downloads"))
 
     def start(self, source: str, kind: str, *, name: str = "", sha256: str = "") -> Download:
-        """Put it in line. source: an address, or OWNER/NAME/FILE on the hub. Raises InvalidValue for what cannot be fetched or kept."""
+        """Put it in line. source: an address, or OWNER/NAME/FILE on the hub. Raises InvalidValue for what cannot be fetched or kept.
+
+        With the kind PUBLISHED the address says what the file is called and where it goes.
+        """
         found = source_of(source, self.hub)
-        if kind not in self.folders:
+        if kind != PUBLISHED and kind not in self.folders:
             raise UnknownName("kind of model", kind, self.folders)
         if sha256 and not _SHA.fullmatch(sha256):
             raise InvalidValue("A SHA-256 has 64 hex digits.", "Leave it empty, or copy it whole.", field="sha256")
-        final = self._place(name.strip() or found.name, kind)
+        final = self._published_place(source.strip()) if kind == PUBLISHED else self._place(name.strip() or found.name, kind)
         with self._lock:
             if any(each.state in ("waiting", "running") and each.kind == kind and each.name == final.name for each in self._known.values()):
                 raise InvalidValue(f"{final.name} is being downloaded already.", "Wait for it, or stop it first.", field="source")
@@ -98,7 +111,8 @@ class Downloads:
 
     def take_up_broken_off(self) -> None:
         """List what a former server began and did not finish; to be called once, when this one starts. Its address is not known: it may have held a key."""
-        for kind, folder in self.folders.items():
+        folders = self.folders.items() | {(PUBLISHED, final.parent) for final in self.published_files().values()}
+        for kind, folder in sorted(folders):
             for final in begun_in(folder):
                 into = PartialFile(final)
                 with into.alone() as alone, self._lock:
@@ -112,6 +126,10 @@ class Downloads:
     def _next_id(self) -> int:
         return max(self._known, default=0) + 1
 
+    def published_files(self) -> dict[str, Path]:
+        """Where each goes, by its address."""
+        return {each.address: each.final for listed in self.published for each in listed()}
+
     def wait(self, timeout: float) -> bool:
         return self._background.wait(timeout)
 
@@ -122,9 +140,13 @@ class Downloads:
             final = safe_new(self.folders[kind], name)
         except PathRefused as error:
             raise InvalidValue(str(error), "Give the file a plain name.", field="name") from error
-        if final.exists():
-            raise InvalidValue(f"There is a file {final.name} in {self.folders[kind]} already.", "Give the new one another name, or remove the old one.", field="name")
-        return final
+        return _free(final)
+
+    def _published_place(self, address: str) -> Path:
+        final = self.published_files().get(address)
+        if final is None:
+            raise InvalidValue(f"No part of this program looks for what is at {shortened(address)!r}.", "Say which kind of model it is.", field="source")
+        return _free(final)
 
     def _run(self, download_id: int, source: Source, final: Path, sha256: str) -> None:
         local = self.local_allowed()
@@ -155,6 +177,13 @@ class Downloads:
     def _change(self, download_id: int, **changes: Any) -> None:
         with self._lock:
             self._known[download_id] = replace(self._known[download_id], **changes)
+
+
+def _free(final: Path) -> Path:
+    """``final``, which is not there yet. Raises InvalidValue."""
+    if final.exists():
+        raise InvalidValue(f"There is a file {final.name} in {final.parent} already.", "Give the new one another name, or remove the old one.", field="name")
+    return final
 
 
 def _look_into(into: PartialFile) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modules.application.downloads import Published
 from modules.engine.hooks import is_over
 from modules.engine.restore_faces import FaceTools, boxes_of_faces, restored_faces
 from modules.schema.errors import InvalidValue
@@ -87,6 +88,11 @@ class Faces:
             f"Faces cannot be found: the detector's weights, {DETECTOR_FILE}, are not in {self._folder('GFPGAN')}.",
             f"Download them from {_DETECTOR_ADDRESS}, put them there and try again.", field="face_restoration_model")
 
+    def published(self) -> list[Published]:
+        """What the restorers take, to be fetched."""
+        return [Published(final=self._folder(each) / file, address=address) for each, (file, address) in _FILES.items()] + [
+            Published(final=self._folder("GFPGAN") / DETECTOR_FILE, address=_DETECTOR_ADDRESS)]
+
     def check(self, name: str) -> None:
         """Raises InvalidValue when ``name`` cannot restore faces here; looks into the folders again before it does."""
         if self.other(name) is not None:
@@ -102,8 +108,14 @@ class Faces:
         return JobFaces(faces=self, settings=settings, say=say, stopped=lambda: cancel is not None and is_over(cancel))
 
     def _both(self, name: str) -> None:
-        self.weights(name)
-        self.detector()
+        missing: list[InvalidValue] = []
+        for look in (lambda: self.weights(name), self.detector):
+            try:
+                look()
+            except InvalidValue as error:
+                missing.append(error)
+        if missing:
+            raise InvalidValue(" ".join(each.message for each in missing), " ".join(each.remedy for each in missing), field="face_restoration_model")
 
     def _files(self, name: str) -> Sequence[ModelFile]:
         return self.catalogue.gfpgan_files() if name == "GFPGAN" else self.catalogue.codeformer_files()

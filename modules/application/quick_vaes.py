@@ -1,6 +1,6 @@
 """TAESD and VAE-approx where their files lie in models/VAE-approx: for previews, and in the place of the VAE where the settings want it.
 
-Nothing is downloaded: what is missing is said, with its address.
+Nothing is downloaded unasked: what is missing is said, with its address.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modules.application.downloads import Published
 from modules.application.engine_inputs import SettingsView
+from modules.families.table import FAMILIES
 from modules.schema.errors import CannotLoad
 
 if TYPE_CHECKING:
@@ -89,6 +91,11 @@ class QuickVaes:
                 self._told.add(sentence)
                 log.info("%s Previews are coarse without it.", sentence)
         return [f"{sentence} {then}" for sentence, then in found if sentence]
+
+    def published(self) -> list[Published]:
+        """The networks' files for every kind of latents, to be fetched."""
+        each = [wanted(family.latent, method, half) for family in FAMILIES for method in (APPROXIMATION, TAESD) for half in ("decoder", "encoder")]
+        return [Published(final=self.models_dir / FOLDERS[0] / file.name, address=file.address) for file in dict.fromkeys(each) if file.address]
 
     def _network(self, latent: LatentFormat, method: str, half: str) -> tuple[Any, str]:
         """The network, or None and why."""

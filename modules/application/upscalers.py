@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modules.application.downloads import Published
 from modules.application.recent_pictures import RecentPictures
 from modules.engine.extras import Enlargement, enlarged_picture
 from modules.engine.hooks import is_over
@@ -93,6 +94,10 @@ class Upscalers:
         ours = {each.name for each in (*PICTURE_UPSCALERS, *models)}
         others = {each.name: each for listed in self.others for each in listed() if each.name not in ours}
         return KnownUpscalers(models=(*models, *others.values()), remedies=self._remedies())
+
+    def published(self) -> list[Published]:
+        """The files of those that A1111 lists, to be fetched."""
+        return [Published(final=self.models_dir / each.folder / each.file, address=each.address) for each in PUBLISHED]
 
     def _remedies(self) -> dict[str, str]:
         return {

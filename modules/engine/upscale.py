@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from modules.imaging.resize import Enlarge
-from modules.schema.errors import UnknownName
+from modules.schema.errors import NotHere, UnknownName
 
 _CELL = 8                                           # pictures grow to whole latent cells
 _TRIES = 3                                          # runs of an upscaler with a factor of its own
@@ -90,7 +90,9 @@ class KnownUpscalers:
         exact = next((each for each in among if each.name == name), None)
         found = exact or next((each for each in among if name.casefold() in (each.name.casefold(), *map(str.casefold, each.aliases))), None)
         if found is None:
-            raise UnknownName("upscaler", name, [each.name for each in among], self.remedies.get(name.casefold(), ""))
+            if remedy := self.remedies.get(name.casefold()):
+                raise NotHere("upscaler", name, remedy)
+            raise UnknownName("upscaler", name, [each.name for each in among])
         return found
 
 

@@ -12,7 +12,7 @@ from modules.schema.errors import UnknownName
 
 
 class DownloadRequest(BaseModel):
-    """source: an address, or OWNER/NAME/FILE on the hub. kind: which folder it goes to. name, sha256: "" for what the source says."""
+    """source: an address, or OWNER/NAME/FILE on the hub. kind: which folder it goes to; "published" for what ``/internal/downloads/published`` lists. name, sha256: "" for what the source says."""
 
     source: str = Field(max_length=4000)
     kind: str = Field(default="checkpoint", max_length=40)
@@ -32,6 +32,10 @@ def add_download_routes(routes: Routes) -> None:
         """All of this start of the server, the latest first, and the kinds with their folders."""
         return {"downloads": [asdict(each) for each in downloads.listed()], "folders": {kind: str(folder) for kind, folder in downloads.folders.items()}}
 
+    def published() -> dict[str, str]:
+        """What messages tell of when it is missing: address -> the file's name."""
+        return {address: final.name for address, final in downloads.published_files().items()}
+
     def stop(download_id: int) -> dict[str, bool]:
         """Stop one; what came so far stays for the next time."""
         if not downloads.stop(download_id):
@@ -40,4 +44,5 @@ def add_download_routes(routes: Routes) -> None:
 
     routes.add_route("/internal/downloads", listed, access=Access.PAGE)
     routes.add_route("/internal/downloads", start, methods=("POST",), access=Access.PAGE)
+    routes.add_route("/internal/downloads/published", published, access=Access.PAGE)
     routes.add_route("/internal/downloads/{download_id}", stop, methods=("DELETE",), access=Access.PAGE)

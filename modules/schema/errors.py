@@ -53,6 +53,14 @@ class UnknownName(WebuiError):
         super().__init__(f"There is no {kind} called {shortened(name)!r}.", remedy or _nearest(kind, name, self.known))
 
 
+class NotHere(UnknownName):
+    """A well-known ``kind`` of that name, whose file has to be fetched first. remedy: from where."""
+
+    def __init__(self, kind: str, name: str, remedy: str) -> None:
+        super().__init__(kind, name, (), remedy)
+        self.message = f"The {kind} {shortened(name)!r} is not here yet."
+
+
 class NoCheckpoint(WebuiError):
     """There is no checkpoint to draw with. ``folder``: where one was looked for."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from modules.application.downloads import Download, Downloads
+from modules.application.downloads import PUBLISHED, Download, Downloads, Published
 from modules.files.partial import PartialFile
 from modules.schema.errors import InvalidValue
 
@@ -109,6 +109,21 @@ def test_a_file_arrives_whole_in_its_folder(downloads: Downloads, address: str, 
     assert [path.name for path in (tmp_path / "Stable-diffusion").iterdir()] == ["model.safetensors"]
     with pytest.raises(InvalidValue, match="already"):
         downloads.start(f"{address}/model.safetensors", "checkpoint")
+
+
+def test_what_a_part_of_the_program_looks_for_goes_where_it_looks(downloads: Downloads, address: str, tmp_path: Path) -> None:
+    downloads.published.append(lambda: [Published(final=tmp_path / "GFPGAN" / "faces.safetensors", address=f"{address}/broken/model.safetensors")])
+    found = ended(downloads, f"{address}/broken/model.safetensors", PUBLISHED, name="../elsewhere.safetensors")
+    assert found.state == "failed" and not (tmp_path / "GFPGAN" / "faces.safetensors").exists()
+    again = replace(downloads, _known={})
+    again.take_up_broken_off()
+    assert [(each.name, each.state) for each in again.listed()] == [("faces.safetensors", "stopped")]
+    assert ended(downloads, f"{address}/broken/model.safetensors", PUBLISHED).state == "done"
+    assert (tmp_path / "GFPGAN" / "faces.safetensors").read_bytes() == MODEL
+    with pytest.raises(InvalidValue, match="already"):
+        downloads.start(f"{address}/broken/model.safetensors", PUBLISHED)
+    with pytest.raises(InvalidValue, match="No part of this program"):
+        downloads.start(f"{address}/model.safetensors", PUBLISHED)
 
 
 def test_one_that_broke_off_goes_on_where_it_stopped(downloads: Downloads, address: str, tmp_path: Path) -> None:

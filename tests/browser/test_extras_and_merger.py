@@ -65,13 +65,13 @@ def test_a_well_known_upscaler_is_listed_and_its_message_downloads_it(open_real_
     def answer(route: Any) -> None:
         if route.request.method == "POST":
             asked.append(route.request.post_data_json)
-        mine = {"id": 7, "state": "done" if asked else "running", "total": 4, "there": 2, "message": ""}
+        mine = {"id": 7, "name": "SwinIR_4x.pth", "state": "done" if asked else "running", "total": 4, "there": 2, "message": ""}
         route.fulfill(json=mine if route.request.method == "POST" else {"downloads": [mine], "folders": {}})
 
     page.route("**/internal/downloads", answer)
     page.click("p.webui-message.error button:has-text('Download SwinIR_4x.pth')")
-    page.wait_for_selector("p.webui-message.error button:has-text('It is here: generate again')")
-    assert asked == [{"source": published_upscaler("SwinIR 4x").address, "kind": "upscaler", "name": "SwinIR_4x.pth"}]      # pyright: ignore[reportOptionalMemberAccess]
+    page.wait_for_selector("p.webui-message.error button:has-text('It is here: try again')")
+    assert asked == [{"source": published_upscaler("SwinIR 4x").address, "kind": "published"}]      # pyright: ignore[reportOptionalMemberAccess]
     page.unroute("**/internal/downloads")
     choose(page, "extras_upscaler_1", "None")
     page.evaluate("document.querySelectorAll('.webui-toast').forEach((each) => each.remove())")
@@ -87,6 +87,7 @@ def test_what_is_missing_is_told_on_the_page(open_real_visit: Visit, tmp_path: P
     page.click("#extras_generate")
     page.wait_for_selector(".webui-toast.error")
     assert "GFPGANv1.4.pth" in browser.toasts() and "https://github.com/TencentARC" in browser.toasts()
+    page.wait_for_selector("p.webui-message.error button:has-text('Download GFPGANv1.4.pth and 1 more')")       # the face detector's
 
 
 @pytest.mark.long

@@ -151,3 +151,14 @@ def test_a_map_of_few_colours_gets_no_new_ones(app: Any, colours: int) -> None:
         fitted = fitted_hint(np.dstack([hint, np.zeros((64, 64, 1), np.uint8)]) if masked else hint, ResizeMode.RESIZE, 40, 40, masked=masked)
         found = len(np.unique(fitted[:, :, :3].reshape(-1, 3), axis=0))
         assert found <= colours if 2 < colours < 200 else found > colours
+
+
+def test_each_file_that_a_preprocessor_lacks_is_one_that_the_page_can_fetch(client: TestClient, app: Any) -> None:
+    picture = stored.filled(next(each for each in stored.rows("detect") if each["images"])["request"])
+    refused = 0
+    for name in client.get("/controlnet/module_list").json()["module_list"]:
+        answer = client.post("/controlnet/detect", json={**picture, "controlnet_module": name})
+        if answer.status_code == 422 and (addresses := [each.strip(",.") for each in answer.json()["detail"].split() if each.startswith("https://")]):
+            refused += 1
+            assert set(addresses) <= app.downloads.published_files().keys(), name
+    assert refused > 10

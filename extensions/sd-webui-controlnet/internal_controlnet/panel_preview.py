@@ -85,7 +85,7 @@ def _seen(picture: np.ndarray) -> list[Any]:
 
 def _unseen(error: Exception) -> list[Any]:
     words = str(error).replace("&", "&amp;").replace("<", "&lt;")
-    return [None, gr.skip(), gr.skip(), f"<p class='error'>{words}</p>", False]
+    return [None, gr.skip(), gr.skip(), f"<p class='webui-message error'>{words}</p>", False]
 
 
 def _shown(preprocessor: Preprocessor, unit: ControlNetUnit, picture: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from internal_controlnet.preprocessor_rows import FACES, LOOKS, ROWS, RUN_BY_NET
 from internal_controlnet.settings import setting
 from modules import shared
 from modules.a1111.control_units import ControlRefused
+from modules.application.downloads import Published
 
 Picture = np.ndarray                                # (H, W, 3 or 4), uint8
 SLIDER_FIELDS = ("processor_res", "threshold_a", "threshold_b")
@@ -264,6 +265,13 @@ def _weight_files(label: str, folder: str, addresses: Sequence[str]) -> list[Pat
         raise ControlRefused(f"The preprocessor {label!r} needs {names} in {place}, which is not there.",
                              f"Download {' and '.join(missing)} into that folder, or choose 'none' and give the finished hint picture.", field="module")
     return found
+
+
+def published() -> list[Published]:
+    """The files that preprocessors of this version take, to be fetched."""
+    place = Path(models_path) / WEIGHTS_FOLDER
+    return [Published(final=place / folder / address.rpartition("/")[2], address=address)
+            for key, (folder, addresses) in WEIGHTS.items() if key in RUN_BY_NETWORKS for address in addresses]
 
 
 def _named(key: str) -> tuple[str, str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from modules.api.api import encode_pil_to_base64
 from PIL import Image
 from pydantic import BaseModel
 
-from internal_controlnet import external_code, models
+from internal_controlnet import external_code, models, preprocessors, vision
 from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.hints import mask_shown
 from internal_controlnet.pictures import as_array
@@ -20,6 +20,7 @@ from internal_controlnet.poses import drawn
 from internal_controlnet.preprocessor_rows import LOOKS
 from internal_controlnet.preprocessors import Preprocessor, find_preprocessor, pose_drawn
 from internal_controlnet.vision import packed, seen_of
+from modules.a1111.app_slot import current
 from modules.schema.errors import WebuiError
 
 _NOT_ALONE = ("clip_vision", "revision_clipvision", "revision_ignore_prompt", "ip-adapter-auto")   # what they give is no picture
@@ -39,7 +40,9 @@ class Pose(BaseModel):
 
 
 def mount(_page: Any, server: FastAPI) -> None:
-    """Add the routes; the gate in front of the API stands in front of them too."""
+    """Add the routes; the gate in front of the API stands in front of them too. And say what the page can fetch."""
+    known = current().downloads.published
+    known += [each for each in (preprocessors.published, vision.published) if each not in known]
     for path, handler in (
         ("version", version), ("model_list", model_list), ("module_list", module_list), ("control_types", control_types), ("settings", settings),
     ):  # fmt: skip

@@ -20,6 +20,7 @@ from internal_controlnet.preprocessor_rows import LOOKS
 from internal_controlnet.preprocessors import WEIGHTS_FOLDER, weight_folders
 from modules.a1111.app_slot import current
 from modules.a1111.control_units import ControlRefused
+from modules.application.downloads import Published
 from modules.library.control_files import CONTROL_SUFFIXES, lone_file
 from modules.library.model_file import ModelFile
 from modules.loading.clip_vision import Seen, load_clip_vision, widths_of
@@ -81,6 +82,11 @@ def _trained_with(file: ModelFile | None) -> str:
 def folders() -> list[Path]:
     """Where encoders are looked for."""
     return [place / FOLDER for place in (*weight_folders(), Path(models_path))]
+
+
+def published() -> list[Published]:
+    """The encoders' files, to be fetched."""
+    return [Published(final=Path(models_path) / WEIGHTS_FOLDER / FOLDER / each.name, address=each.address) for each in ENCODERS.values()]
 
 
 def _file_of(encoder: Encoder, module: str) -> ModelFile:

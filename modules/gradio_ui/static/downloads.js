@@ -70,29 +70,59 @@ webui.describeDownload = (download) => {
         download.message ? make("small", {class: "download-message", text: download.message}) : null);
 };
 
-// A published upscaler whose file is not here: the message that says so gets a button that fetches it.
+// A message that a well-known file is missing names its address, and gets a button that fetches it.
+webui.published = null;
+
 onAfterUiUpdate(() => {
-    for (const message of document.querySelectorAll(".webui-message.error:not(.offers), .webui-toast.error:not(.offers) p")) {
-        const [, name, source] = message.textContent.match(/Its file (\S+) is not here: download it from (https:\S+?), put/) || [];
-        if (name) {
-            (message.closest(".webui-toast") || message).classList.add("offers");
-            message.append(" ", webui.make("button", {type: "button", class: "dialog-button", text: `Download ${name}`, onclick: (event) => webui.fetchUpscaler(event.target, name, source)}));
-        }
+    const messages = document.querySelectorAll(".webui-message:not(.offers), .webui-toast.error:not(.offers) p");
+    const telling = Array.from(messages).filter((each) => each.textContent.includes("https://"));
+    telling.forEach((each) => (each.closest(".webui-toast") || each).classList.add("offers"));
+    if (telling.length) {
+        webui.published ||= webui.ask("./internal/downloads/published").catch(() => webui.published = null);
+        webui.published.then((known) => telling.forEach((message) => webui.offerDownloads(message, known || {})));
     }
 });
 
-webui.fetchUpscaler = async(button, name, source) => {
-    const begun = await webui.attempt(() => webui.ask("./internal/downloads", {method: "POST", body: {source, kind: "upscaler", name}}));
-    button.disabled = Boolean(begun);
-    const clock = begun && setInterval(async() => {
+webui.offerDownloads = (message, known) => {
+    const wanted = Object.keys(known).filter((address) => message.textContent.includes(address));
+    if (wanted.length) {
+        const more = wanted.length > 1 ? ` and ${wanted.length - 1} more` : "";
+        message.append(" ", webui.make("button", {type: "button", class: "dialog-button", text: `Download ${known[wanted[0]]}${more}`,
+            onclick: (event) => webui.fetchPublished(event.target, wanted)}));
+    }
+};
+
+webui.fetchPublished = async(button, wanted) => {
+    button.disabled = true;
+    button.parentElement.querySelectorAll("span").forEach((former) => former.remove());
+    while (wanted.length) {
+        const source = wanted[0];
+        const begun = await webui.attempt(() => webui.ask("./internal/downloads", {method: "POST", body: {source, kind: "published"}}));
+        const ended = begun && await webui.downloadEnds(begun.id, (mine) => {
+            button.textContent = `${mine.name}: ${Math.floor(100 * mine.there / mine.total)} %`;
+        });
+        if (ended?.state !== "done") {
+            button.disabled = false;
+            if (ended) {
+                button.before(webui.make("span", {text: `${ended.message} `}));
+                button.textContent = "Try again";
+            }
+            return;
+        }
+        wanted.shift();
+    }
+    button.textContent = "It is here: try again";
+};
+
+webui.downloadEnds = (id, tell) => new Promise((resolve) => {
+    const clock = setInterval(async() => {
         const found = await webui.ask("./internal/downloads").catch(() => null);
-        const mine = found?.downloads.find((each) => each.id === begun.id);
+        const mine = found?.downloads.find((each) => each.id === id);
         if (mine && !webui.isDownloading(mine)) {
             clearInterval(clock);
-            button.disabled = mine.state === "done";
-            button.textContent = mine.state === "done" ? "It is here: generate again" : `${mine.message} Try again`;
+            resolve(mine);
         } else if (mine?.total) {
-            button.textContent = `${name}: ${Math.floor(100 * mine.there / mine.total)} %`;
+            tell(mine);
         }
     }, 1000);
-};
+});
