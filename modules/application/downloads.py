@@ -188,6 +188,8 @@ def _free(final: Path) -> Path:
 
 def _look_into(into: PartialFile) -> None:
     """A file must be of a kind that its name may stand for, as far as its beginning and its end tell. Raises DownloadFailed."""
+    if into.final.suffix.lower() not in ENDINGS:
+        return                          # of a kind that only OpenCV reads
     try:
         if into.final.suffix.lower() == ".gguf":
             read_gguf_header(into.path)

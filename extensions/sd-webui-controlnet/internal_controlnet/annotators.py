@@ -25,6 +25,7 @@ from internal_controlnet.midas_network import dpt_hybrid
 from internal_controlnet.pose_networks import PARTS, Pose, PoseNetwork
 from internal_controlnet.preprocessors import standard_lineart
 from internal_controlnet.stand_ins import file_as_module, folder_of, network_class, standing_in
+from internal_controlnet.whole_body import KEYS, WholeBody, read_onnx
 from internal_controlnet.zoe_network import zoe
 from modules.a1111.app_slot import current
 from modules.application.room import make_room
@@ -43,11 +44,12 @@ _KEPT = 2                                           # networks that stay loaded
 
 @dataclass(frozen=True, kw_only=True)
 class Annotator:
-    """build: the files' tensors -> network. draw: (network, picture, slider 1, slider 2) -> hint, (H, W) or (H, W, 3). part: of the file, where it holds more."""
+    """build: what ``read`` takes of each file -> network. draw: (network, picture, slider 1, slider 2) -> hint, (H, W) or (H, W, 3). part: of the file, where it holds more."""
 
-    build: Callable[[Sequence[Table]], nn.Module]
+    build: Callable[[Sequence[Any]], nn.Module]
     draw: Callable[[Any, Picture, float, float], np.ndarray]
     part: str = ""
+    read: Callable[[Path, str], Any] | None = None      # the file's tensors, where not said otherwise
 
 
 class _Shelf:
@@ -116,7 +118,7 @@ def _with_room(draw: Callable[[], Found]) -> Found:
 
 
 def _built(annotator: Annotator, files: Sequence[Path]) -> nn.Module:
-    tables = [tensors_of(each, annotator.part) for each in files]
+    tables = [(annotator.read or tensors_of)(each, annotator.part) for each in files]
     try:
         network = annotator.build(tables)
     except (RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
@@ -321,6 +323,7 @@ ANNOTATORS: dict[str, Annotator] = {
     "softedge_anyline": Annotator(build=_build_teed, draw=_any_lines),
     "inpaint_only+lama": Annotator(build=_build_lama, draw=_painted),
     **{key: Annotator(build=partial(PoseNetwork, key), draw=lambda network, picture, *_: network.posed(picture)) for key in PARTS},
+    **{key: Annotator(build=WholeBody, draw=lambda network, picture, *_: network.posed(picture), read=read_onnx) for key in KEYS},
     "normal_bae": Annotator(build=_build_normals, draw=_normals, part="model"),
     "depth_leres": Annotator(build=_build_leres, draw=_leres, part="depth_model"),
     "depth_leres++": Annotator(

@@ -44,19 +44,19 @@ class PoseNetwork(nn.Module):
         return {"people": people, "animals": [], "canvas_height": picture.shape[0], "canvas_width": picture.shape[1]}
 
     def _person(self, body: Any, seen: np.ndarray) -> dict[str, list[float] | None]:
-        found = {"pose_keypoints_2d": _numbers([None if each is None else (each.x, each.y) for each in body.keypoints], seen),
+        found = {"pose_keypoints_2d": shares([None if each is None else (each.x, each.y) for each in body.keypoints], seen),
                  "face_keypoints_2d": None, "hand_left_keypoints_2d": None, "hand_right_keypoints_2d": None}
         places = _module("util")
         if _HAND in self.parts:
             for left, top, side, is_left in places.handDetect(body, seen):
                 peaks = self.parts[_HAND](seen[top : top + side, left : left + side])
-                found[f"hand_{'left' if is_left else 'right'}_keypoints_2d"] = _numbers(_moved(peaks, left, top), seen)
+                found[f"hand_{'left' if is_left else 'right'}_keypoints_2d"] = shares(_moved(peaks, left, top), seen)
         if _FACE in self.parts and (place := places.faceDetect(body, seen)) is not None:
             left, top, side = place
             reader = self.parts[_FACE]
             peaks = np.array(reader.compute_peaks_from_heatmaps(reader(seen[top : top + side, left : left + side])))
             if peaks.ndim == 2 and peaks.shape[1] == 2:
-                found["face_keypoints_2d"] = _numbers(_moved(peaks, left, top), seen)
+                found["face_keypoints_2d"] = shares(_moved(peaks, left, top), seen)
         return found
 
 
@@ -72,7 +72,7 @@ def _moved(peaks: np.ndarray, left: int, top: int) -> list[tuple[float, float]]:
     return [tuple(-1.0 if value < 1e-6 else float(value) + start for value, start in zip(peak, (left, top), strict=True)) for peak in peaks]  # type: ignore[misc]
 
 
-def _numbers(points: Sequence[tuple[float, float] | None], seen: np.ndarray) -> list[float]:
+def shares(points: Sequence[tuple[float, float] | None], seen: np.ndarray) -> list[float]:
     """x, y, 1 for each point, shares of the picture; three zeros for one that is missing."""
     height, width = seen.shape[:2]
     return [value for point in points for value in ((0.0, 0.0, 0.0) if point is None else (point[0] / width, point[1] / height, 1.0))]

@@ -17,6 +17,7 @@ from internal_controlnet.pose_networks import PARTS, Pose, within
 from internal_controlnet.poses import drawn, faces_alone
 from internal_controlnet.preprocessor_rows import FACES, LOOKS, ROWS, RUN_BY_NETWORKS, WEIGHTS
 from internal_controlnet.settings import setting
+from internal_controlnet.whole_body import KEYS
 from modules import shared
 from modules.a1111.control_units import ControlRefused
 from modules.application.downloads import Published
@@ -24,6 +25,7 @@ from modules.application.downloads import Published
 Picture = np.ndarray                                # (H, W, 3 or 4), uint8
 SLIDER_FIELDS = ("processor_res", "threshold_a", "threshold_b")
 WEIGHTS_FOLDER = "ControlNetPreprocessor"
+_POSES = (*PARTS, *KEYS)
 _PAD = 64
 _RESOLUTION = 512
 _LAMA_RESOLUTION = 256                              # of the pictures it was trained with
@@ -95,7 +97,7 @@ def all_preprocessors() -> tuple[Preprocessor, ...]:
         more = [Slider(label=name, value=value, least=least, most=most, step=step, shown=True) for name, value, least, most, step in sliders]
         more += [Slider()] * (2 - len(more))
         found.append(Preprocessor(key=key, label=label, tags=tags, sliders=(first, more[0], more[1]), model_free=model_free, run=_RUNS.get(key) or _by_network(key, label),
-                                  pose=_poses(key, label) if key in PARTS else None))
+                                  pose=_poses(key, label) if key in _POSES else None))
     return tuple(found)
 
 
@@ -312,7 +314,7 @@ def _by_network(key: str, label: str) -> Callable[[Picture, float, float, float]
         if key not in RUN_BY_NETWORKS:
             raise ControlRefused(f"The preprocessor {label!r} is not run by this version, with or without its file.",
                                  "Choose 'none' and give the finished hint picture.", field="module")
-        if key in PARTS:
+        if key in _POSES:
             return pose_drawn(key, _poses(key, label)(picture, resolution))
         files = _weight_files(label, *known)
         from internal_controlnet.annotators import annotated
