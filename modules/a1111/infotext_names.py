@@ -112,6 +112,8 @@ def get_override_settings(params: Mapping[str, Any], *, skip_fields: Iterable[st
     for key, setting in settings.table.by_infotext.items():
         if key not in params or key in skipped:
             continue
+        if setting.key == "sd_model_checkpoint" and settings.get("disable_weights_auto_swap"):
+            continue
         try:
             value = setting.checked(_number(params[key]))
         except WebuiError:

@@ -55,7 +55,7 @@ class ImageRNG:
     ) -> None:  # fmt: skip
         self.shape = tuple(int(each) for each in shape)
         self.seeds = list(seeds)
-        self.subseeds = list(subseeds or seeds)
+        self.subseeds = [*subseeds, *[0] * (len(self.seeds) - len(subseeds))] if subseeds else list(seeds)      # 0 for those missing, as in A1111
         self.subseed_strength = subseed_strength
         self.seed_resize_from_h = seed_resize_from_h
         self.seed_resize_from_w = seed_resize_from_w

@@ -9,21 +9,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current
 from modules.a1111.callback_params import ImageGridLoopParams, ImageSaveParams
 from modules.a1111.denoiser_callbacks import listened
 from modules.a1111.name_tokens import NameTokens
-from modules.a1111.shared_values import get_font
+from modules.application.paths import styles_files
 from modules.application.picture_saver import save_plan
+from modules.engine.sampler_registry import find_sampler, resolve_schedule
+from modules.engine.styles import prompt_without, prompts_of_styles
 from modules.imaging import colour, grids, masks, resize
+from modules.imaging.annotated_grid import GridStyle, Words, annotated, prompt_matrix_words
 from modules.imaging.filenames import NameFacts, apply_pattern, clean_part
 from modules.imaging.metadata import png_bytes, read_infotext_from
 from modules.imaging.save import BeforeSaving, highest_number
 from modules.imaging.save import save_image as save_picture
-from modules.schema.errors import WebuiError
+from modules.schema.errors import UnknownName, WebuiError
 
 Grid = namedtuple("Grid", ["tiles", "tile_w", "tile_h", "image_w", "image_h", "overlap"])
 IGNORED_INFO_KEYS = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "background", "timestamp", "duration", "progressive", "progression", "icc_profile", "chromaticity", "photoshop"}
@@ -32,16 +35,18 @@ IGNORED_INFO_KEYS = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi",
 # -- saving and reading ---------------------------------------------------------------------------------------------------
 
 
-def name_facts(p: Any, seed: Any, prompt: Any, index: int = 0) -> NameFacts:
+def name_facts(p: Any, seed: Any, prompt: Any) -> NameFacts:
     """What file names are made from, as far as ``p`` and the caller know it."""
     def of(name: str, otherwise: Any) -> Any:
         value = getattr(p, name, None)
         return otherwise if value is None else value
 
+    styles = tuple(of("styles", ()) or ())
     return NameFacts(
-        prompt=str(prompt or ""), negative_prompt=str(of("negative_prompt", "")), styles=tuple(of("styles", ()) or ()), seed=None if seed is None else int(seed),
-        seeds=tuple(of("all_seeds", ()) or ()), steps=int(of("steps", 0)), guidance_scale=float(of("cfg_scale", 0.0)), sampler=str(of("sampler_name", "")),
-        schedule=str(of("scheduler", "")), batch_size=int(of("batch_size", 1)), batch_count=int(of("n_iter", 1)), batch_index=int(of("batch_index", 0) or 0),
+        prompt_without_styles=prompt_without(str(prompt or ""), prompts_of_styles(styles, styles_files(current().paths)).values()),
+        prompt=str(prompt or ""), negative_prompt=str(of("negative_prompt", "")), styles=styles, seed=None if seed is None else int(seed),
+        seeds=tuple(of("all_seeds", ()) or ()), steps=int(of("steps", 0)), guidance_scale=of("cfg_scale", 0.0), sampler=str(of("sampler_name", "")),
+        schedule=_schedule_in_use(str(of("sampler_name", "")), str(of("scheduler", ""))), batch_size=int(of("batch_size", 1)), batch_count=int(of("n_iter", 1)), batch_index=int(of("batch_index", 0) or 0),
         iteration=int(of("iteration", 0) or 0), strength=of("denoising_strength", None), user=str(of("user", "") or ""), now=datetime.now(),
         model_name=str(of("sd_model_name", "")), model_hash=str(of("sd_model_hash", "")), vae_stem=str(of("sd_vae_name", "")).split(".")[0],
         clip_skip=p.writer.request.options.clip_skip if of("writer", None) else 1, max_prompt_words=current().settings.get("directories_max_prompt_words"),
@@ -141,8 +146,20 @@ def sanitize_filename_part(text: str | None, replace_spaces: bool = True) -> str
     return None if text is None else clean_part(text, replace_spaces=replace_spaces)
 
 
+def _schedule_in_use(sampler: str, schedule: str) -> str:
+    """What Automatic is with this sampler; names that nobody has stay."""
+    try:
+        return resolve_schedule(find_sampler(sampler), schedule).label
+    except UnknownName:
+        return schedule
+
+
+def get_scheduler_str(sampler_name: str, scheduler_name: str) -> str:
+    return _schedule_in_use(sampler_name, scheduler_name).capitalize()
+
+
 def get_sampler_scheduler_str(sampler_name: str, scheduler_name: str) -> str:
-    return f"{sampler_name} {scheduler_name}".strip() if scheduler_name not in (None, "Automatic") else sampler_name
+    return f"{sampler_name} {get_scheduler_str(sampler_name, scheduler_name)}"
 
 
 class FilenameGenerator:
@@ -154,7 +171,7 @@ class FilenameGenerator:
         self.p, self.seed, self.prompt, self.image, self.zip, self.basename = p, seed, prompt, image, zip, basename
 
     def apply(self, x: str) -> str:
-        return apply_pattern(x, name_facts(self.p, self.seed, self.prompt), self.image)
+        return apply_pattern(x, replace(name_facts(self.p, self.seed, self.prompt), basename=self.basename, for_zip=self.zip), self.image)
 
 
 FilenameGenerator.replacements = NameTokens(FilenameGenerator)
@@ -167,7 +184,8 @@ def image_grid(imgs: Sequence[Image.Image], batch_size: int = 1, rows: int | Non
     app = current()
     if rows is None:
         rows = grids.grid_rows(len(imgs), n_rows=app.settings.get("n_rows"), batch_size=batch_size, prevent_empty=app.settings.get("grid_prevent_empty_spots"))
-    params = ImageGridLoopParams(list(imgs), math.ceil(len(imgs) / max(rows, 1)), max(rows, 1))
+    rows = max(1, min(rows, len(imgs)))
+    params = ImageGridLoopParams(list(imgs), math.ceil(len(imgs) / rows), rows)
     callbacks.image_grid_callback(params)
     return grids.image_grid(params.imgs, params.rows, app.settings.get("grid_background_color"))
 
@@ -183,51 +201,19 @@ class GridAnnotation:
 
 def draw_grid_annotations(im: Image.Image, width: int, height: int, hor_texts: Any, ver_texts: Any, margin: int = 0) -> Image.Image:
     """A grid with headings above its columns and left of its rows."""
-    font = get_font((width + height) // 25)
-    line = int(font.size * 1.3)
-    top = max((len(each) for each in hor_texts), default=0) * line + (line // 2 if any(each and each[0].text for each in hor_texts) else 0)
-    has_rows = any(each and each[0].text for each in ver_texts)
-    left = width * 3 // 4 if has_rows else 0
-    top = top if any(one.text for each in hor_texts for one in each) else 0
-    columns, rows = len(hor_texts), len(ver_texts)
     settings = current().settings
-    sheet = Image.new("RGB", (im.width + left + margin * max(columns - 1, 0), im.height + top + margin * max(rows - 1, 0)), settings.get("grid_background_color"))
-    for row in range(rows):
-        for column in range(columns):
-            cell = im.crop((width * column, height * row, width * (column + 1), height * (row + 1)))
-            sheet.paste(cell, (left + (width + margin) * column, top + (height + margin) * row))
-    pen = ImageDraw.Draw(sheet)
-
-    def write(listed: Any, middle_x: float, middle_y: float, room: int) -> None:
-        y = middle_y - line * len(listed) / 2 + line / 2
-        for each in listed:
-            size, letters = font.size, font
-            while letters.getlength(each.text) > room and size > 6:
-                size -= 1
-                letters = get_font(int(size))
-            colour = settings.get("grid_text_active_color") if each.is_active else settings.get("grid_text_inactive_color")
-            pen.text((middle_x, y), each.text, font=letters, fill=colour, anchor="mm")
-            y += line
-
-    if top:
-        for column, listed in enumerate(hor_texts):
-            write(listed, left + (width + margin) * column + width / 2, top / 2, width - 8)
-    if left:
-        for row, listed in enumerate(ver_texts):
-            write(listed, left / 2, top + (height + margin) * row + height / 2, left - 8)
-    return sheet
+    style = GridStyle(
+        active=settings.get("grid_text_active_color"), inactive=settings.get("grid_text_inactive_color"), background=settings.get("grid_background_color"),
+        font_file=settings.get("font"), margin=margin,
+    )  # fmt: skip
+    across, down = ([[Words(str(line.text), line.is_active) for line in block] for block in texts] for texts in (hor_texts, ver_texts))
+    return annotated(im, width, height, across, down, style=style)
 
 
 def draw_prompt_matrix(im: Image.Image, width: int, height: int, all_prompts: Sequence[str], margin: int = 0) -> Image.Image:
-    """A prompt matrix's sheet with the parts of the prompt as headings, those in use bright."""
-    parts = list(all_prompts[1:])
-    boundary = math.ceil(len(parts) / 2)
-    across, down = parts[:boundary], parts[boundary:]
-
-    def headings(listed: Sequence[str]) -> list[list[GridAnnotation]]:
-        return [[GridAnnotation(text, is_active=place & (1 << number) != 0) for number, text in enumerate(listed)] for place in range(1 << len(listed))]
-
-    return draw_grid_annotations(im, width, height, headings(across), headings(down), margin)
+    """A prompt matrix's sheet with the parts of the prompt as headings; those not in use are struck through."""
+    across, down = prompt_matrix_words(all_prompts[1:])
+    return draw_grid_annotations(im, width, height, across, down, margin)
 
 
 def split_grid(image: Image.Image, tile_w: int = 512, tile_h: int = 512, overlap: int = 64) -> Grid:

@@ -130,9 +130,11 @@ def get_fixed_seed(seed: Any) -> Any:
     """``seed`` as a number, a random one for -1, None and ""; a list stays one."""
     if isinstance(seed, list):
         return [get_fixed_seed(each) for each in seed]
-    if seed in (None, "", -1, "-1"):
-        return fixed_seed(-1)
-    return int(seed)
+    try:
+        number = int(seed)
+    except (TypeError, ValueError):     # None, "" or words
+        number = -1
+    return fixed_seed(-1) if number == -1 else number
 
 
 def _overrides(work: RunningWork, p: Any) -> dict[str, Any]:

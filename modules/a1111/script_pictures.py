@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
 
+from modules.a1111.picture_files import name_facts
 from modules.a1111.processing import first_of
 from modules.a1111.running import running_work
 from modules.a1111.saving import replaced_save_image, saved_by_it
@@ -98,10 +99,5 @@ def _save(p: Any, picture: Image.Image, infotext: str, *, name: str, prompt: str
 def _names(p: Any, prompt: str, seed: int | None, max_part_length: int) -> NameFacts:
     work = running_work()
     assert work is not None
-    return NameFacts(
-        prompt=prompt or p.main_prompt or first_of(p.prompt, ""), negative_prompt=p.main_negative_prompt or "", seed=seed, seeds=tuple(p.all_seeds or ()),
-        steps=p.steps, guidance_scale=p.cfg_scale, sampler=p.sampler_name or "", schedule=p.scheduler or "Automatic", model_name=p.sd_model_name or "",
-        model_hash=p.sd_model_hash or "", vae_stem=(p.sd_vae_name or "").split(".")[0], batch_size=p.batch_size, batch_count=p.n_iter, batch_index=0,
-        iteration=p.iteration, strength=p.denoising_strength, clip_skip=1, user=work.user, job_started=datetime.now(), max_prompt_words=8,
-        max_part_length=max_part_length,
-    )  # fmt: skip
+    facts = name_facts(p, seed, prompt or p.main_prompt or first_of(p.prompt, ""))
+    return replace(facts, negative_prompt=p.main_negative_prompt or "", batch_index=0, user=work.user, max_part_length=max_part_length)

@@ -43,7 +43,7 @@ class ScriptPostprocessingUpscale(ScriptPostprocessing):
         if not upscale_crop:
             return large
         info["Postprocess crop to"] = f"{upscale_to_width}x{upscale_to_height}"
-        left, top = (large.width - upscale_to_width) // 2, (large.height - upscale_to_height) // 2
+        left, top = large.width // 2 - upscale_to_width // 2, large.height // 2 - upscale_to_height // 2
         return large.crop((left, top, left + upscale_to_width, top + upscale_to_height))
 
     def process(

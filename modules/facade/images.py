@@ -6,7 +6,7 @@ from PIL import Image
 
 from modules.a1111.picture_files import (
     FilenameGenerator, Grid, GridAnnotation, combine_grid, draw_grid_annotations, draw_prompt_matrix, fix_image, fix_png_transparency, flatten,
-    get_next_sequence_number, get_sampler_scheduler_str, image_data, image_grid, read, read_info_from_image, resize_image, sanitize_filename_part, save_image,
+    get_next_sequence_number, get_sampler_scheduler_str, get_scheduler_str, image_data, image_grid, read, read_info_from_image, resize_image, sanitize_filename_part, save_image,
     save_image_with_geninfo, split_grid,
 )  # fmt: skip
 from modules.a1111.shared_values import get_font

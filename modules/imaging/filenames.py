@@ -15,7 +15,7 @@ MAX_NAME_BYTES = 255
 _RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 _UNSAFE = re.compile(r'[#<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
 _TOKEN = re.compile(r"\[([^\[\]]+)\]")
-_BETWEEN_WORDS = re.compile(r"[\s" + re.escape(string.punctuation) + r"]+")
+_BETWEEN_WORDS = re.compile(r"[\s" + re.escape(string.punctuation.replace("\\", "")) + r"]+")     # A1111 takes the backslash of "\\(" for a letter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,12 +148,10 @@ def _datetime(facts: NameFacts, arguments: list[str]) -> str:
 
 
 def _has_prompt(facts: NameFacts, arguments: list[str]) -> Value:
-    if not arguments:
-        return None
     prompt, out = facts.prompt.lower(), ""
     for argument in arguments:
-        wanted, _, otherwise = argument.partition("|")
-        out += wanted if wanted.lower() in prompt else otherwise
+        wanted, otherwise = [*argument.split("|"), ""][:2]
+        out += wanted.lower() if wanted.lower() in prompt else otherwise
     return clean_part(out, limit=facts.max_part_length)
 
 
@@ -189,8 +187,8 @@ _TOKENS: Mapping[str, _Maker] = {
     "steps": lambda f, i, a: f.steps,
     "cfg": lambda f, i, a: f.guidance_scale,
     "sampler": lambda f, i, a: _clean(f, f.sampler, spaces=True),
-    "scheduler": lambda f, i, a: _clean(f, f.schedule, spaces=True),
-    "sampler_scheduler": lambda f, i, a: _clean(f, f"{f.sampler} {f.schedule}".strip(), spaces=True),
+    "scheduler": lambda f, i, a: _clean(f, f.schedule.capitalize(), spaces=True),         # "Sgm uniform", as in A1111's names
+    "sampler_scheduler": lambda f, i, a: _clean(f, f"{f.sampler} {f.schedule.capitalize()}".strip(), spaces=True),
     "width": lambda f, i, a: _size(i, 0),
     "height": lambda f, i, a: _size(i, 1),
     "styles": lambda f, i, a: _clean(f, ", ".join(style for style in f.styles if style != "None") or "None", spaces=True),
@@ -213,7 +211,7 @@ _TOKENS: Mapping[str, _Maker] = {
     "generation_number": lambda f, i, a: _generation_number(f),
     "hasprompt": lambda f, i, a: _has_prompt(f, a),
     "clip_skip": lambda f, i, a: f.clip_skip,
-    "denoising": lambda f, i, a: NOTHING if f.strength is None else f.strength,
+    "denoising": lambda f, i, a: f.strength or NOTHING,
     "user": lambda f, i, a: _clean(f, f.user),
     "none": lambda f, i, a: "",
 }

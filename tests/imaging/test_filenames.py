@@ -55,6 +55,16 @@ def test_a_single_picture_has_no_batch_numbers() -> None:
     assert apply_pattern("[prompt_words]", single) == "empty"
 
 
+@pytest.mark.parametrize(("pattern", "name"), [
+    ("[prompt_words]", "1girl miku _ vocaloid_"), ("[scheduler]", "Sgm uniform"), ("[sampler_scheduler]", "Euler a Sgm uniform"), ("a-[denoising]", ""),
+    ("[hasprompt<Miku|none>]", "miku"), ("[hasprompt<cat|dog|bird>]", "dog"), ("a[hasprompt]b", "ab"), ("[cfg]", "7"),
+])
+def test_tokens_give_what_they_gave_in_a1111_to_the_letter(pattern: str, name: str) -> None:
+    """So that pictures go on into the folders that are there: its words keep the backslash of ``\\(``, its schedules only their first capital."""
+    facts = NameFacts(prompt=r"1girl, miku \(vocaloid\)", sampler="Euler a", schedule="SGM Uniform", strength=0.0, guidance_scale=7)
+    assert apply_pattern(pattern, facts) == name
+
+
 @pytest.mark.parametrize("stem", ["", "...", "con", "NUL.x", "\x00", "日本" * 200, "a" * 300, " x ", "../..", ".hidden", "\ud800"])
 @pytest.mark.group("S3")
 def test_every_stem_becomes_a_name(stem: str) -> None:
