@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from modules.a1111.app_slot import current
 from modules.a1111.live import LiveDict
 from modules.application.paths import own_styles_file, styles_files
-from modules.engine.styles import Style, change_styles, merge_style, read_styles
+from modules.engine.styles import Style, change_styles, find_styles, merge_style, read_styles, without_style
 
 
 class PromptStyle(NamedTuple):
@@ -31,22 +31,16 @@ def apply_styles_to_prompt(prompt: str, styles: Iterable[str]) -> str:
 
 def extract_style_text_from_prompt(style_text: str, prompt: str) -> tuple[bool, str]:
     """(whether ``prompt`` holds the style, the prompt without it)."""
-    style, text = style_text.strip(), prompt.strip()
-    if "{prompt}" in style:
-        before, after = style.split("{prompt}", 1)
-        if text.startswith(before) and text.endswith(after) and len(text) >= len(before) + len(after):
-            return True, text[len(before) : len(text) - len(after)]
-    elif style and text.endswith(style):
-        return True, text[: -len(style)].rstrip().removesuffix(",")
-    return False, prompt
+    without = without_style(style_text, prompt)
+    return (False, prompt) if without is None else (True, without)
 
 
 def extract_original_prompts(style: PromptStyle, prompt: str, negative_prompt: str) -> tuple[bool, str, str]:
     """(whether both prompts hold ``style``, both without it)."""
     if not style.prompt and not style.negative_prompt:
         return False, prompt, negative_prompt
-    found, text = extract_style_text_from_prompt(style.prompt or "", prompt) if style.prompt else (True, prompt)
-    found_negative, negative = extract_style_text_from_prompt(style.negative_prompt or "", negative_prompt) if style.negative_prompt else (True, negative_prompt)
+    found, text = extract_style_text_from_prompt(style.prompt or "", prompt)
+    found_negative, negative = extract_style_text_from_prompt(style.negative_prompt or "", negative_prompt)
     return (True, text, negative) if found and found_negative else (False, prompt, negative_prompt)
 
 
@@ -153,10 +147,5 @@ class StyleDatabase:
 
     def extract_styles_from_prompt(self, prompt: str, negative_prompt: str) -> tuple[list[str], str, str]:
         """(names of styles found in the prompts, both without them)."""
-        found: list[str] = []
-        for style in self.styles.values():
-            is_in, text, negative = extract_original_prompts(style, prompt, negative_prompt)
-            if is_in:
-                found.append(style.name)
-                prompt, negative_prompt = text, negative
-        return found, prompt, negative_prompt
+        styles = [Style(name=each.name, prompt=each.prompt or "", negative_prompt=each.negative_prompt or "") for each in self.styles.values()]
+        return find_styles(prompt, negative_prompt, styles)

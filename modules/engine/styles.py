@@ -125,7 +125,7 @@ def find_styles(prompt: str, negative_prompt: str, styles: Iterable[Style]) -> t
     names: list[str] = []
     while True:
         for style in candidates:
-            without, without_negative = _without(style.prompt, prompt), _without(style.negative_prompt, negative_prompt)
+            without, without_negative = without_style(style.prompt, prompt), without_style(style.negative_prompt, negative_prompt)
             if without is not None and without_negative is not None:
                 break
         else:
@@ -218,16 +218,17 @@ def _whole(row: Mapping[str, str | None], more: Sequence[str]) -> dict[str, str]
     return found if "prompt" in row else found | {"prompt": row.get("text") or ""}
 
 
-def _without(style_text: str, prompt: str) -> str | None:
-    """The prompt before ``merge_style``; None when the style is not in it."""
-    if not style_text.strip():
+def without_style(style_text: str, prompt: str) -> str | None:
+    """The prompt before ``merge_style``; None when the style is not in it. Blanks at either end of both are nothing: pictures do not keep them."""
+    style_text = style_text.strip()
+    if not style_text:
         return prompt
+    prompt = prompt.strip()
     if PLACEHOLDER in style_text:
         before, _, after = style_text.partition(PLACEHOLDER)
         if len(prompt) >= len(before) + len(after) and prompt.startswith(before) and prompt.endswith(after):
             return prompt[len(before) : len(prompt) - len(after)]
         return None
-    style_text = style_text.strip()
     if prompt == style_text:
         return ""
     return prompt.removesuffix(", " + style_text) if prompt.endswith(", " + style_text) else None

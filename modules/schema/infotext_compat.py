@@ -51,6 +51,8 @@ OLD_KEYS = {
     "VAE Hash": "VAE hash",
 }
 
+PROMPTS = ("Prompt", "Negative prompt")
+
 # Spelt with other capitals elsewhere ("Cfg scale", "cfg scale").
 KNOWN_KEYS = ("Steps", "Sampler", "CFG scale", "Seed", "Size", "Size-1", "Size-2", "Model", "Model hash", "VAE", "VAE hash")
 BY_FOLDED = {key.casefold(): key for key in (*KNOWN_KEYS, *DEFAULTS)} | {old.casefold(): new for old, new in OLD_KEYS.items()}
@@ -61,9 +63,11 @@ FIRST_PASS_AREA = 512 * 512  # pixels; what A1111 took for a first pass of size 
 
 
 def canonical(named: dict[str, str]) -> dict[str, str]:
-    """``named`` with old and differently spelt keys renamed; a key already there under its own name wins."""
+    """``named`` with old and differently spelt keys renamed; a key already there under its own name wins. "VAE: , " says nothing."""
     result: dict[str, str] = {}
     for key, value in named.items():
+        if not value and key not in PROMPTS:
+            continue
         name = BY_FOLDED.get(key.casefold(), key) if key not in NEW_KEYS else key
         if name == key or name not in named:
             result[name] = schedule_label(value) or value if name in SCHEDULE_KEYS else value

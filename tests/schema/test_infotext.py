@@ -251,6 +251,11 @@ def test_hires_and_inpaint_fields():
     assert inpaint_fields(Inpaint(only_masked=False, mask_blur_x=2, content=0)) == {"Masked content": "fill"}
 
 
+def test_a_key_without_a_value_says_nothing():
+    named = read_infotext("a\nSteps: 20, Sampler: Euler, Hires sampler: , VAE: , Seed: 1")
+    assert "VAE" not in named and named["Hires sampler"] == "Use same sampler" and named["Negative prompt"] == "" and named["Seed"] == "1"
+
+
 def test_a_text_becomes_values_of_request_and_settings():
     named = read_infotext(TEXT.replace("Clip skip: 2", "Clip skip: 2, Denoising strength: 0.4, Hires upscale: 1.5, RNG: banana"))
     values = request_values(TXT2IMG, named)

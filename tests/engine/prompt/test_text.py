@@ -141,3 +141,9 @@ def test_applied_styles_are_found_again():
     styles = {"oil": Style(name="oil", prompt="{prompt}, oil", negative_prompt="photo"), "big": Style(name="big", prompt="big")}
     applied = apply_styles("a cat", "blur", ["oil", "big"], styles)
     assert find_styles(applied[0], applied[1], styles.values()) == (["oil", "big"], "a cat", "blur")
+
+
+def test_a_style_that_ends_in_a_blank_is_found_in_a_picture_whose_text_does_not_keep_it():
+    style = Style(name="fine", prompt="{prompt}, masterpiece, ", negative_prompt=" blurry, ")
+    prompt, negative, _ = apply_styles("a cat", "", ["fine"], {"fine": style})
+    assert find_styles(prompt.strip(), negative.strip(), [style]) == (["fine"], "a cat", "")
