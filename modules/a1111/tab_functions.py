@@ -28,7 +28,7 @@ Result = tuple[list[Any], str, str, str]    # pictures, facts as JSON, the first
 IMG2IMG, SKETCH, INPAINT, INPAINT_SKETCH, INPAINT_UPLOAD, BATCH = range(6)
 _HIRES = ("denoising_strength", "hr_scale", "hr_upscaler", "hr_second_pass_steps", "hr_resize_x", "hr_resize_y", "hr_checkpoint_name", "hr_sampler_name",
           "hr_scheduler", "hr_prompt", "hr_negative_prompt")  # fmt: skip
-_CELL = 8       # pixels; a side is a multiple of it
+_CELL = 8       # pixels; the least side
 
 
 def txt2img_create_processing(
@@ -109,7 +109,7 @@ def _img2img_request(named: Mapping[str, Any]) -> Img2ImgRequest:
         picture, mask = _start(mode, named)
         asked |= {"init_images": (picture,), "mask": mask}
         if int(named["selected_scale_tab"] or 0) == 1:
-            asked["width"], asked["height"] = (max(_CELL, int(side * float(named["scale_by"])) // _CELL * _CELL) for side in picture.size)
+            asked["width"], asked["height"] = (max(_CELL, int(side * float(named["scale_by"]))) for side in picture.size)
     return Img2ImgRequest.page_defaults().changed(asked)
 
 

@@ -29,7 +29,7 @@ PNG_INFO_FIELDS = ("Prompt", "Negative prompt", "Seed", "CFG scale", "Sampler", 
 _API_NAMES = {"Seed": "seed", "CFG scale": "cfg_scale", "Sampler": "sampler_name", "Steps": "steps"}
 _LISTS = ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds", "infotexts")
 _LIMIT = "img2img_batch_show_results_limit"
-_CELL = 8                   # pixels; a side is a multiple of it
+_CELL = 8                   # pixels; the least side
 Run = Callable[[Job], tuple[Any, dict[str, Any]]]
 
 
@@ -193,7 +193,7 @@ class _Batch:
         if self._order.masks:
             request = put(request, ("inpaint", "mask"), _opened(self._mask_of(file)))
         if self._order.scale is not None:
-            width, height = (max(_CELL, int(side * self._order.scale) // _CELL * _CELL) for side in picture.size)
+            width, height = (max(_CELL, int(side * self._order.scale)) for side in picture.size)
             request = request.changed({"width": width, "height": height})
         payload = {**self._job.payload, PART: index, "settings": {**self._job.payload["settings"], **self._saving(file)}}
         checkpoint = request.overrides.override_settings.get(generation.CHECKPOINT_KEY)

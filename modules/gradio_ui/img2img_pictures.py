@@ -27,7 +27,6 @@ LABELS = {
 MODE, RESIZE_TAB, SCALE, MASK_ALPHA = "img2img_mode", "img2img_resize_tab", "img2img_scale", "img2img_mask_alpha"
 DEPTH = "img2img_depth_map"
 LARGEST_SCALE = 64
-CELL = 8  # pixels; the size of a picture is a multiple of it
 
 
 def img2img_values(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def img2img_values(values: Mapping[str, Any]) -> dict[str, Any]:
         found["alwayson_scripts"] = soft
     scale = scale_of(values)
     if scale is not None:
-        found["width"], found["height"] = (int(side * scale) // CELL * CELL for side in picture.size)
+        found["width"], found["height"] = (int(side * scale) for side in picture.size)
     return found
 
 

@@ -10,6 +10,7 @@ from modules.imaging.resize import CROP_AND_RESIZE, RESIZE_AND_FILL, fitted
 
 Box = tuple[int, int, int, int]                     # left, top, right, bottom, in pixels
 
+_CELL = 8                                           # pixels that a latent stands for
 _BLUR_REACH = 2.5                                   # standard deviations that the kernel covers on each side
 # radii and repeats of the blurred copies that are laid over each other to fill a hole, widest first
 _FILL_LAYERS = ((256, 1), (64, 1), (16, 2), (4, 4), (2, 2), (0, 1))
@@ -137,7 +138,8 @@ def only_masked(picture: Image.Image, mask: Image.Image) -> Image.Image:
 
 
 def under_overlay(picture: Image.Image, over: Image.Image, box: Box | None) -> Image.Image:
-    """RGB: ``picture``, put back into ``box`` of the whole if there is one, and ``over`` laid on it."""
+    """RGB: ``picture``, put back into ``box`` of the whole if there is one, and ``over`` laid on it: what of it sticks out by less than a cell is cut off."""
     sheet = picture.convert("RGBA") if box is None else put_back(picture, box, over.size)
-    sheet.alpha_composite(over if over.size == sheet.size else over.resize(sheet.size, Image.Resampling.LANCZOS))
+    is_cut = all(0 <= whole - drawn < _CELL for whole, drawn in zip(over.size, sheet.size))      # 533 asked for, 528 drawn: the rest stays pixel for pixel
+    sheet.alpha_composite(over if is_cut else over.resize(sheet.size, Image.Resampling.LANCZOS))
     return sheet.convert("RGB")

@@ -103,6 +103,13 @@ def test_what_is_not_masked_comes_back_untouched() -> None:
     assert (result[inside] == np.asarray(drawn)[inside]).all()
 
 
+def test_what_is_not_masked_comes_back_untouched_also_where_the_picture_is_drawn_in_whole_cells() -> None:
+    original, drawn, mask = noise((37, 26)), noise((32, 24), 1), square((37, 26), (6, 6, 18, 18))
+    result = np.asarray(under_overlay(drawn, overlay(original, mask), None))
+    outside = np.asarray(mask)[:24, :32] == 0
+    assert result.shape == (24, 32, 3) and (result[outside] == np.asarray(original)[:24, :32][outside]).all()
+
+
 def test_a_part_goes_back_to_its_place() -> None:
     original, part, mask = noise((40, 30)), Image.new("RGB", (64, 64), "red"), square((40, 30), (5, 5, 15, 15))
     result = under_overlay(part, overlay(original, mask), (5, 5, 15, 15))
