@@ -225,8 +225,8 @@ def _load(requests: Sequence[LoraRequest], shelf: LoraShelf) -> tuple[list[Loade
 
 
 def _facts(loaded: Sequence[LoadedLora], shelf: LoraShelf) -> dict[str, object]:
-    hashes = [f"{each.request.name.replace(':', '').replace(',', '')}: {shelf.short_hash(each.lora.file)}" for each in loaded]
-    return {"Lora hashes": ", ".join(hashes)} if hashes else {}
+    hashes = {each.request.name.replace(":", "").replace(",", ""): shelf.short_hash(each.lora.file) for each in loaded}
+    return {"Lora hashes": ", ".join(f"{name}: {digits}" for name, digits in hashes.items())} if hashes else {}
 
 
 def _swaps(loaded: Sequence[LoadedLora], components: Components) -> tuple[list[_Swap], list[str]]:

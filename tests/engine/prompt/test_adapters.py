@@ -132,7 +132,7 @@ def test_what_cannot_be_used_is_said_and_the_rest_is_used(shelf, prompt, said):
 
 
 def test_facts_and_the_key_for_encoded_prompts(shelf):
-    _, active = change(model(), shelf, "<lora:both:0.5><lora:part:1>")
+    _, active = change(model(), shelf, "<lora:both:0.5><lora:part:1><lora:both:0.1>")      # named once each, as in A1111
     assert [entry.split(":")[0] for entry in str(active.facts["Lora hashes"]).split(", ")] == ["both", "part"]
     keys = {change(model(), shelf, prompt)[1].text_key for prompt in ("", "<lora:part>", "<lora:both:0:1>")}
     assert keys == {()}
