@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.application.settings_store import SettingsStore
-from modules.engine.sampler_registry import split_sampler_and_schedule
+from modules.engine.sampler_registry import AUTOMATIC, split_sampler_and_schedule
 from modules.schema.infotext_read import read_infotext
 from modules.schema.infotext_values import request_values, setting_values
+from modules.schema.params_hires import SAME_SCHEDULER
 from modules.schema.table import ParameterTable
 
 CHECKPOINT = "sd_model_checkpoint"
@@ -20,7 +21,7 @@ def fill_from_infotext(settings: SettingsStore, parameters: ParameterTable, give
     given wins; a value that cannot be read as its parameter's kind is passed over.
     """
     texts = read_infotext(str(given["infotext"]), old_behaviour=settings.get("auto_backcompat"))
-    found = request_values(parameters, _with_sampler_split(texts))
+    found = request_values(parameters, with_samplers_split(texts))
     overrides = {key: value for key, value in setting_values(texts, settings.table).items() if value != settings.get(key)}
     if settings.get("disable_weights_auto_swap"):       # a pasted text does not exchange the model
         overrides.pop(CHECKPOINT, None)
@@ -29,9 +30,12 @@ def fill_from_infotext(settings: SettingsStore, parameters: ParameterTable, give
     return {**found, "override_settings": {**overrides, **own}} if overrides or own else found
 
 
-def _with_sampler_split(texts: dict[str, str]) -> dict[str, str]:
-    """Old infotexts name the schedule in the sampler: "DPM++ 2M Karras"."""
-    if "Sampler" not in texts:
-        return texts
-    sampler, schedule = split_sampler_and_schedule(texts["Sampler"], texts.get("Schedule type", "Automatic"))
-    return texts | {"Sampler": sampler, "Schedule type": schedule}
+def with_samplers_split(texts: Mapping[str, str]) -> dict[str, str]:
+    """Old infotexts name the schedule in the sampler: "DPM++ 2M Karras"; both passes'."""
+    found = dict(texts)
+    for key, schedule, usual in (("Sampler", "Schedule type", AUTOMATIC), ("Hires sampler", "Hires schedule type", SAME_SCHEDULER)):
+        if key in found:
+            chosen = found.get(schedule, usual)
+            found[key], named = split_sampler_and_schedule(found[key], AUTOMATIC if chosen == usual else chosen)
+            found[schedule] = chosen if named == AUTOMATIC else named
+    return found

@@ -120,7 +120,7 @@ def split_sampler_and_schedule(name: str, schedule: str) -> tuple[str, str]:
     """
     name = name.strip()
     if _by_name(name) is None:
-        for spec in schedules()[1:]:
+        for spec in schedules():
             for ending in sorted((*_names_of(spec), *_OLD_ENDINGS.get(spec.name, ())), key=len, reverse=True):
                 head = name[: -len(ending)].rstrip(" _")
                 if name.casefold().endswith((" " + ending.casefold(), "_" + ending.casefold())) and _by_name(head):

@@ -15,8 +15,9 @@ from gradio.components import Component
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.application.app import App
+from modules.application.infotext_fill import with_samplers_split
 from modules.application.infotext_loras import with_loras_of_add_net, with_loras_of_here
-from modules.engine.sampler_registry import samplers, split_sampler_and_schedule
+from modules.engine.sampler_registry import samplers
 from modules.engine.styles import find_styles
 from modules.gradio_ui.checkpoint_choice import shown_title
 from modules.gradio_ui.form import Form
@@ -112,7 +113,7 @@ class Paster:
     def _values(self, infotext: Mapping[str, str], missing: dict[str, str]) -> dict[str, Any]:
         """By field. missing: takes up what is not among a field's choices, by the key of the text."""
         found: dict[str, Any] = {}
-        infotext = _with_sampler_split(infotext)
+        infotext = with_samplers_split(infotext)
         for entry in self.form.table:
             key = entry.info.infotext
             if key is None or key not in infotext or entry.api_name in NOT_PASTED:
@@ -247,15 +248,3 @@ def _number(text: str) -> int | float | None:
         return None
     exact = int(text) if text.lstrip("-").isdecimal() else number
     return exact if abs(exact) <= MOST else None
-
-
-def _with_sampler_split(infotext: Mapping[str, str]) -> dict[str, str]:
-    """Old infotexts name the schedule in the sampler: "DPM++ 2M Karras"."""
-    values = dict(infotext)
-    if "Sampler" in values:
-        try:
-            sampler, schedule = split_sampler_and_schedule(values["Sampler"], values.get("Schedule type", "Automatic"))
-            values |= {"Sampler": sampler, "Schedule type": schedule}
-        except WebuiError:
-            pass  # a sampler we do not have: the field keeps its choice
-    return values

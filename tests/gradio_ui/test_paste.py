@@ -129,8 +129,11 @@ def test_a_text_without_parameters_is_a_prompt(paste: Callable[[str], tuple[Any,
 
 
 def test_a_schedule_inside_the_samplers_name_is_taken_apart(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:
-    _, values = paste("x\nSteps: 5, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 1, Size: 64x64")
+    _, values = paste("x\nSteps: 5, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 1, Size: 64x64, Denoising strength: 0.5, Hires upscale: 2, Hires sampler: DPM++ SDE Exponential")
     assert (values["sampler_name"], values["scheduler"]) == ("DPM++ 2M", "Karras")
+    assert (values["hr_sampler_name"], values["hr_scheduler"]) == ("DPM++ SDE", "Exponential")
+    _, values = paste("x\nSteps: 5, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 1, Size: 64x64, Denoising strength: 0.5, Hires upscale: 2, Hires schedule type: Automatic")
+    assert (values["hr_sampler_name"], values["hr_scheduler"]) == ("Use same sampler", "Automatic")
 
 
 def test_a_sampler_that_the_settings_hide_is_pasted_and_offered_from_then_on(behind: Callable[..., Behind], page: BuiltPage) -> None:

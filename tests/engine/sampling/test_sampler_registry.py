@@ -61,6 +61,7 @@ def test_every_name_finds_its_sampler(spec: SamplerSpec) -> None:
     ("DPM++ 2M Karras", "Simple", ("DPM++ 2M", "Simple")),
     ("DPM++ SDE karras", "Automatic", ("DPM++ SDE", "Karras")),
     ("DDIM", "Automatic", ("DDIM", "Automatic")),
+    ("Euler a Automatic", "Automatic", ("Euler a", "Automatic")),       # as programs put both together
     ("Nope Karras", "Automatic", ("Nope Karras", "Automatic")),
     ("dpmpp_2m_karras", "Automatic", ("DPM++ 2M", "Karras")),           # ComfyUI's, as its savers write them
     ("euler_ancestral_normal", "Automatic", ("Euler a", "Normal")),
