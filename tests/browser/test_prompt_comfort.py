@@ -40,6 +40,7 @@ def test_keys_change_weights_and_move_parts(open_visit: Visit) -> None:
         ("a [c|at:5]", [UP], "a [(cat:1.1):5]"),
         ("x <lora:na|me:0.8>", [UP], "x <lora:name:0.85>"),
         ("x <lora:na|me:1>", [DOWN, DOWN], "x <lora:name:0.9>"),
+        ("x <lora:name:1>|", [UP, UP], "x <lora:name:1.1>"),
         ("one, tw|o, three", [RIGHT], "one, three, two"),
         ("one, tw|o, three", [LEFT], "two, one, three"),
         ("one, tw|o, three", [LEFT, LEFT, RIGHT, RIGHT], "one, three, two"),

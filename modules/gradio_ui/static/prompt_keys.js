@@ -59,7 +59,9 @@ webui.roundWeight = (weight) => String(Number(weight.toFixed(4)));
 
 // What the text becomes when the choice [start, end) weighs one step more (up) or less: {text, start, end}, or null.
 webui.reweighted = function(text, start, end, up) {
-    const extra = webui.bracketed(text, start, "<");
+    // right behind a tag, where a click on a card leaves the cursor, it is the tag that is meant
+    const behind = start === end && text[start - 1] === ">" && !/[\p{L}\p{N}]/u.test(text[start] ?? "");
+    const extra = webui.bracketed(text, behind ? start - 1 : start, "<");
     if (extra) {
         const inner = text.slice(...extra).match(/^([^:]+:[^:]*)(?::(-?\d*\.?\d+))?(.*)$/s);
         if (!inner) {
