@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,7 @@ class Sees:
     """pictures: uint8, (H, W, 3), or with a fourth channel, the mask of what is left out. encoder: the file of CLIP's picture encoder.
 
     given: in place of pictures, what was seen of them before; ``encoder`` may be None then.
+    faces: for FaceID, whose face is in each picture, (1, 512); the pictures themselves are asked for by FaceID Plus alone.
 
     revises: without a network, SDXL's pooled prompt is replaced by what is seen; silent: the prompt's words count for nothing then.
     noise: 0 .. 1, mixed into what is seen.
@@ -97,6 +99,7 @@ class Sees:
     pictures: tuple[np.ndarray, ...] = ()
     encoder: ModelFile | None = None
     given: tuple[Seen, ...] = ()
+    faces: tuple[Tensor, ...] = ()
     revises: bool = False
     silent: bool = False
     noise: float = 0.0
@@ -248,8 +251,11 @@ def _seeing_units(wish: ControlWish, components: Components, before: list[Contro
         raise ControlRefused("A control unit with a picture for CLIP and no model.", "Choose an IP-Adapter.", field="model")
     network = _network(wish.file, components, wish.low_vram)
     if isinstance(network, ImagePromptNetwork):
-        _check_image_prompt(network, seen()[0], components)
-        shown, hidden = _kept(wish, network.file.path, lambda: network.tokens(seen(), lambda: encoder().nothing()))
+        _check_face(network, sees.faces)
+        looked = seen() if network.reads else []
+        _check_image_prompt(network, looked, components)
+        shown, hidden = _kept(wish, network.file.path, partial(network.face_tokens, [*sees.faces], looked, lambda: encoder().nothing()) if network.face else
+                              partial(network.tokens, looked, lambda: encoder().nothing()))
         return [ImagePromptUnit(network=network, shown=shown, hidden=hidden, weight=wish.weight, window=window, block_weights=wish.block_weights, region=_region(wish))]
     if network.kind is not ControlKind.STYLE_ADAPTER:
         raise ControlRefused(f"The control model {wish.file.stem!r} is a {network.kind.value}: it does not look at the picture through CLIP.",
@@ -257,8 +263,17 @@ def _seeing_units(wish: ControlWish, components: Components, before: list[Contro
     return [StyleUnit(tokens=_kept(wish, network.file.path, lambda: _style_tokens(network, seen()[0])), weight=wish.weight, window=window)]
 
 
-def _check_image_prompt(network: ImagePromptNetwork, seen: Seen, components: Components) -> None:
-    given = (seen.hidden if network.reads_patches else seen.embeds).shape[-1]
+def _check_face(network: ImagePromptNetwork, faces: tuple[Tensor, ...]) -> None:
+    if network.face and not faces:
+        raise ControlRefused(f"The IP-Adapter {network.file.stem!r} reads whose face it is, which CLIP does not tell.",
+                             "Choose the preprocessor ip-adapter_face_id (ip-adapter_face_id_plus for a FaceID Plus), or ip-adapter-auto.", field="module")
+    if faces and network.face != faces[0].shape[-1]:
+        raise ControlRefused(f"The IP-Adapter {network.file.stem!r} does not read faces as the preprocessor finds them.",
+                             "Choose ip-adapter-auto, or an IP-Adapter FaceID.", field="module")
+
+
+def _check_image_prompt(network: ImagePromptNetwork, seen: list[Seen], components: Components) -> None:
+    given = (seen[0].hidden if network.reads_patches else seen[0].embeds).shape[-1] if seen else 0
     if network.reads != given:
         raise ControlRefused(
             f"The IP-Adapter {network.file.stem!r} reads {network.reads} numbers, and the picture encoder gives {given}.",

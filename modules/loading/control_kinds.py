@@ -72,7 +72,7 @@ def _reads_faces(shapes: Shapes) -> bool:
 
 
 _IMAGE = _any("ip_adapter.")
-_FACE = "Choose an IP-Adapter that reads the whole picture, such as ip-adapter-plus-face."
+_FACE = "Choose an IP-Adapter, such as ip-adapter-faceid or ip-adapter-plus-face."
 # the particular before the general
 _ROWS = (
     _Row("a ControlNet-LLLite", None, _any("lllite")),
@@ -80,8 +80,8 @@ _ROWS = (
     _Row("a SparseCtrl network", None, _any(".motion_modules.")),
     _Row("a PuLID adapter", None, _both(_IMAGE, _any("image_proj.mapping_")), _FACE),
     _Row("an InstantID adapter", None, _both(_IMAGE, _reads_faces), _FACE),
-    _Row("an IP-Adapter FaceID Plus", None, _both(_IMAGE, _any("image_proj.perceiver_resampler.")), _FACE),
-    _Row("an IP-Adapter FaceID", None, _both(_IMAGE, _all("image_proj.proj.2.weight", "image_proj.norm.weight")), _FACE),
+    _Row("an IP-Adapter FaceID Plus", ControlKind.IP_ADAPTER, _both(_IMAGE, _any("image_proj.perceiver_resampler."))),
+    _Row("an IP-Adapter FaceID", ControlKind.IP_ADAPTER, _both(_IMAGE, _all("image_proj.proj.2.weight", "image_proj.norm.weight"))),
     _Row("an IP-Adapter (full face)", ControlKind.IP_ADAPTER, _both(_IMAGE, _all("image_proj.proj.3.weight"))),
     _Row("an IP-Adapter (plus)", ControlKind.IP_ADAPTER, _both(_IMAGE, _all("image_proj.latents"))),
     _Row("an IP-Adapter", ControlKind.IP_ADAPTER, _both(_IMAGE, _all("image_proj.proj.weight"))),

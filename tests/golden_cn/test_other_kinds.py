@@ -12,6 +12,7 @@ from PIL import Image
 
 from modules.application.generation import generate_blocking
 from modules.families.sdxl import SDXL
+from modules.imaging.base64_codec import encode_image
 from modules.library.header import read_header
 from modules.loading.unet_layout import unet_config
 from modules.schema.errors import WebuiError
@@ -19,7 +20,8 @@ from modules.schema.request import Txt2ImgRequest
 from tests.families.tiny import checkpoint_of
 from tests.golden.stages import components
 from tests.golden_cn import stored
-from tests.loading.test_control_networks import drawn, image_adapter, randomised, saved, vision_module
+from tests.golden_cn.face_files import write_finder, write_teller
+from tests.loading.test_control_networks import FACE, drawn, image_adapter, randomised, saved, vision_module
 
 SIZE = {"width": 32, "height": 48, "steps": 2, "seed": 5, "cfg_scale": 5.0}
 
@@ -32,7 +34,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     control = folder / "control"
     control.mkdir()
     saved(control / "ip-tiny.safetensors", image_adapter("base", components().unet, 64, 48, 4))
-    saved(control / "faceid-tiny.safetensors", {"image_proj.proj.2.weight": drawn(4, 4), "image_proj.norm.weight": drawn(4), "ip_adapter.1.to_k_ip.weight": drawn(4, 4)})
+    saved(control / "faceid-tiny.safetensors", image_adapter("face", components().unet, 64, 48, 4))
+    saved(control / "faceid-plusv2-tiny.safetensors", image_adapter("face-plus", components().unet, 64, 64, 4))
+    saved(control / "pulid-tiny.safetensors", {"image_proj.mapping_0.0.weight": drawn(4, 4), "ip_adapter.1.to_k_ip.weight": drawn(4, 4)})
     saved(control / "ip-xl.safetensors", {"image_proj.proj.weight": drawn(8, 4), "ip_adapter.1.to_k_ip.weight": drawn(4, 2048)})
     saved(control / "light-tiny.safetensors", randomised(T2IAdapter(channels=[32, 64, 64], num_res_blocks=4, adapter_type="light_adapter")).state_dict())
     checkpoint = checkpoint_of("SDXL", folder)
@@ -56,8 +60,6 @@ def fitting_union(checkpoint: Path) -> Any:
 
 def scene(*, dark: bool = False) -> str:
     pixels = np.zeros((96, 64, 3), np.uint8) if dark else np.tile(np.arange(64, dtype=np.uint8)[None, :, None] * 4, (96, 1, 3))
-    from modules.imaging.base64_codec import encode_image
-
     return encode_image(Image.fromarray(pixels))
 
 
@@ -86,10 +88,30 @@ def test_an_image_prompt_from_request_to_picture(app: Any) -> None:
     assert not np.array_equal(merged, shown)
     with pytest.raises(WebuiError, match="looks at the picture through CLIP"):
         made(app, {"module": "canny", "model": "ip-tiny"})
-    with pytest.raises(WebuiError, match="FaceID, which this version does not run"):
-        made(app, {"module": "ip-adapter-auto", "model": "faceid-tiny"})
+    with pytest.raises(WebuiError, match="PuLID adapter, which this version does not run"):
+        made(app, {"module": "ip-adapter-auto", "model": "pulid-tiny"})
     with pytest.raises(WebuiError, match="does not look at the picture"):
         made(app, {"module": "ip-adapter-auto", "model": "light-tiny"})
+
+
+def test_a_face_from_request_to_picture(app: Any) -> None:
+    app, _, encoders = app
+    unit = {"module": "ip-adapter-auto", "model": "faceid-tiny"}
+    with pytest.raises(WebuiError, match=r"det_10g\.onnx and w600k_r50\.onnx"):
+        made(app, unit)
+    folder = encoders.parent / "insightface/models/buffalo_l"
+    write_finder(folder / "det_10g.onnx", 96, (8, 16, 40))
+    write_teller(folder / "w600k_r50.onnx", FACE)
+    plain, shown = made(app), made(app, unit)
+    assert np.abs(shown - plain).mean() > 1
+    assert np.array_equal(made(app, {**unit, "module": "ip-adapter_face_id"}), shown)
+    assert not np.array_equal(made(app, {**unit, "image": encode_image(Image.new("RGB", (64, 96), "red"))}), shown), "another face"
+    plus = made(app, {**unit, "model": "faceid-plusv2-tiny"})
+    assert np.abs(plus - plain).mean() > 1 and np.array_equal(made(app, {"module": "ip-adapter_face_id_plus", "model": "faceid-plusv2-tiny"}), plus)
+    with pytest.raises(WebuiError, match="reads whose face it is"):
+        made(app, {**unit, "module": "ip-adapter_clip_sd15"})
+    with pytest.raises(WebuiError, match="does not read faces"):
+        made(app, {"module": "ip-adapter_face_id", "model": "ip-tiny"})
 
 
 def test_a_light_adapter_acts(app: Any) -> None:

@@ -31,6 +31,7 @@ from tests.golden.stages import components, policy
 from tests.golden_cn.make_controlnet import controlnet
 
 CLOSE: dict[str, Any] = {"atol": 1e-4, "rtol": 1e-4}
+FACE = 16                                           # numbers of whose face it is; 512 in the published ones
 ROWS = 2
 
 
@@ -215,6 +216,8 @@ def image_adapter(kind: str, unet: Any, width: int, seen: int, tokens: int) -> d
         tensors = {"proj.weight": (tokens * width, seen), "proj.bias": (tokens * width,), "norm.weight": (width,), "norm.bias": (width,)}
     elif kind == "full":
         tensors = {"proj.0.weight": (seen, seen), "proj.0.bias": (seen,), "proj.2.weight": (width, seen), "proj.2.bias": (width,), "proj.3.weight": (width,), "proj.3.bias": (width,)}
+    elif kind == "face":
+        tensors = face_head(tokens, width)
     else:
         inner = 64
         tensors = {"latents": (1, tokens, inner), "proj_in.weight": (inner, seen), "proj_in.bias": (inner,), "proj_out.weight": (width, inner), "proj_out.bias": (width,),
@@ -224,10 +227,17 @@ def image_adapter(kind: str, unet: Any, width: int, seen: int, tokens: int) -> d
                                 "0.to_kv.weight": (128, inner), "0.to_out.weight": (inner, 64), "1.0.weight": (inner,), "1.0.bias": (inner,), "1.1.weight": (4 * inner, inner),
                                 "1.3.weight": (inner, 4 * inner)}.items():
                 tensors[f"layers.{layer}.{name}"] = shape
+        if kind.startswith("face"):
+            tensors = face_head(tokens, inner) | {f"perceiver_resampler.{name}": shape for name, shape in tensors.items() if name != "latents"}
     found = {f"image_proj.{name}": shape for name, shape in tensors.items()}
     for number, (_, attention) in enumerate(cross_attentions(unet)):
         found |= {f"ip_adapter.{number * 2 + 1}.{part}.weight": (attention.to_q.out_features, width) for part in ("to_k_ip", "to_v_ip")}
     return {name: drawn(*shape, seed=number, scale=0.3) for number, (name, shape) in enumerate(found.items())}
+
+
+def face_head(tokens: int, width: int) -> dict[str, tuple[int, ...]]:
+    return {"proj.0.weight": (2 * FACE, FACE), "proj.0.bias": (2 * FACE,), "proj.2.weight": (tokens * width, 2 * FACE), "proj.2.bias": (tokens * width,),
+            "norm.weight": (width,), "norm.bias": (width,)}
 
 
 @functools.cache
@@ -241,15 +251,18 @@ def tiny_unet() -> Any:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind", ["base", "plus", "full"])
+@pytest.mark.parametrize("kind", ["base", "plus", "full", "face", "face-plus", "face-plusv2"])
 def test_image_prompts_are_those_of_diffusers(tmp_path: Path, kind: str) -> None:
     unet, seen, tokens = tiny_unet(), 48, 4
     tensors = image_adapter(kind, unet, 64, seen, tokens)
-    network = loaded(tmp_path / "ip.safetensors", tensors, SD1)
-    assert isinstance(network, ImagePromptNetwork) and network.reads == seen and network.reads_patches == (kind != "base")
+    network = loaded(tmp_path / f"ip-{kind}.safetensors", tensors, SD1)
+    is_face = kind.startswith("face")
+    assert isinstance(network, ImagePromptNetwork) and network.reads_patches == (kind not in ("base", "face"))
+    assert (network.reads, network.face) == (0 if kind == "face" else seen, FACE if is_face else 0)
     looked = Seen(embeds=drawn(1, seen, seed=7), hidden=drawn(1, 10, seen, seed=8), last=drawn(1, 10, seen, seed=9))
     nothing = Seen(embeds=drawn(1, seen, seed=10), hidden=drawn(1, 10, seen, seed=11), last=drawn(1, 10, seen, seed=12))
-    shown, hidden = network.tokens([looked], lambda: nothing)
+    person = drawn(1, FACE, seed=15)
+    shown, hidden = network.face_tokens([person], [looked], lambda: nothing) if is_face else network.tokens([looked], lambda: nothing)
     x, context = drawn(ROWS, 4, 8, 8, seed=13), drawn(ROWS, 7, 64, seed=14)
     call = Evaluation(x=x, timesteps=torch.full((ROWS,), 300.0), context=context, vector=None, is_cond=torch.tensor([1.0, 0.0]).view(-1, 1, 1, 1), sigma=1.0)
     unit = ImagePromptUnit(network=network, shown=shown, hidden=hidden, weight=0.7, _places=cross_attentions(unet))
@@ -267,7 +280,10 @@ def test_image_prompts_are_those_of_diffusers(tmp_path: Path, kind: str) -> None
     for processor in theirs.attn_processors.values():
         if hasattr(processor, "scale"):
             processor.scale = [0.7]
-    pair = torch.cat([looked.embeds, torch.zeros_like(looked.embeds)]) if kind == "base" else torch.cat([looked.hidden, nothing.hidden])
+    if is_face and kind != "face":                  # a second input, which diffusers' pipelines hand over this way, too
+        (projection,) = theirs.encoder_hid_proj.image_projection_layers      # pyright: ignore[reportOptionalMemberAccess]
+        projection.clip_embeds, projection.shortcut = torch.cat([looked.hidden, nothing.hidden])[:, None], kind.endswith("v2")     # type: ignore[assignment]
+    pair = torch.cat([person, torch.zeros_like(person)]) if is_face else torch.cat([looked.embeds, torch.zeros_like(looked.embeds)]) if kind == "base" else torch.cat([looked.hidden, nothing.hidden])
     expected = theirs(x, 300.0, context, added_cond_kwargs={"image_embeds": [pair[:, None]]}).sample
     assert not torch.allclose(expected, plain, atol=1e-3)
     torch.testing.assert_close(ours, expected, **CLOSE)

@@ -19,13 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from internal_controlnet.depth_networks import depth_anything
+from internal_controlnet.faces import FaceReader
 from internal_controlnet.hints import ridges
 from internal_controlnet.leres_boost import boosted
 from internal_controlnet.midas_network import dpt_hybrid
+from internal_controlnet.onnx_networks import read_onnx
 from internal_controlnet.pose_networks import PARTS, Pose, PoseNetwork
 from internal_controlnet.preprocessors import standard_lineart
 from internal_controlnet.stand_ins import file_as_module, folder_of, network_class, standing_in
-from internal_controlnet.whole_body import KEYS, WholeBody, read_onnx
+from internal_controlnet.whole_body import KEYS, WholeBody
 from internal_controlnet.zoe_network import zoe
 from modules.a1111.app_slot import current
 from modules.application.room import make_room
@@ -69,6 +71,11 @@ class _Shelf:
             network: Any = self._network(annotator, files)
             return network.posed(picture)
 
+    def face(self, annotator: Annotator, files: Sequence[Path], picture: Picture) -> Tensor:
+        with self._lock:
+            reader: Any = self._network(annotator, files)
+            return reader.read(picture)
+
     def let_go(self) -> None:
         """Forget them, unless one is at work."""
         if self._lock.acquire(blocking=False):
@@ -99,6 +106,11 @@ def annotated(key: str, files: Sequence[Path], picture: Picture, first: float, s
 def posed(key: str, files: Sequence[Path], picture: Picture) -> Pose:
     """The keypoints that preprocessor ``key`` finds. Raises CannotLoad for a file that does not hold its network."""
     return _with_room(lambda: _SHELF.posed(ANNOTATORS[key], files, picture))
+
+
+def face_read(files: Sequence[Path], picture: Picture) -> Tensor:
+    """Whose face is in ``picture``, (1, 512). Raises CannotLoad, and ControlRefused where there is none."""
+    return _with_room(lambda: _SHELF.face(_FACE_READER, files, picture))
 
 
 def _with_room(draw: Callable[[], Found]) -> Found:
@@ -336,3 +348,4 @@ ANNOTATORS: dict[str, Annotator] = {
     "depth_anything": Annotator(build=lambda tables: depth_anything(tables[0], spread=False), draw=lambda network, picture, *_: network.drawn(picture)),
     "depth_anything_v2": Annotator(build=lambda tables: depth_anything(tables[0], spread=True), draw=lambda network, picture, *_: network.drawn(picture)),
 }  # fmt: skip
+_FACE_READER = Annotator(build=FaceReader, draw=lambda reader, picture, *_: reader.read(picture), read=read_onnx)

@@ -82,6 +82,8 @@ ROWS: tuple[Row, ...] = (
     ("animal_openpose", "animal_openpose", ("OpenPose",), 512, (), False),
 )  # fmt: skip
 
+_BUFFALO = "https://huggingface.co/public-data/insightface/resolve/main/models/buffalo_l"
+_FACE_FILES = (f"{_BUFFALO}/det_10g.onnx", f"{_BUFFALO}/w600k_r50.onnx")
 # key -> (folder below models/ControlNetPreprocessor, where each file can be had); what is not named here needs no file
 WEIGHTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "hed": ("hed", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/ControlNetHED.pth",)),
@@ -120,6 +122,8 @@ WEIGHTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "softedge_anyline": ("Anyline", ("https://huggingface.co/TheMistoAI/MistoLine/resolve/main/Anyline/MTEED.pth",)),
     "mobile_sam": ("mobile_sam", ("https://huggingface.co/dhkim2810/MobileSAM/resolve/main/mobile_sam.pt",)),
     "inpaint_only+lama": ("lama", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/ControlNetLama.pth",)),
+    "ip-adapter_face_id": ("insightface/models/buffalo_l", _FACE_FILES),
+    "ip-adapter_face_id_plus": ("insightface/models/buffalo_l", _FACE_FILES),
     "ip-adapter_pulid": ("insightface", ("https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/1k3d68.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/2d106det.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/genderage.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/glintr100.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/scrfd_10g_bnkps.onnx")),
     "densepose": ("densepose", ("https://huggingface.co/LayerNorm/DensePose-TorchScript-with-hint-image/resolve/main/densepose_r50_fpn_dl.torchscript",)),
     "densepose_parula": ("densepose", ("https://huggingface.co/LayerNorm/DensePose-TorchScript-with-hint-image/resolve/main/densepose_r50_fpn_dl.torchscript",)),
@@ -136,6 +140,7 @@ RUN_BY_NETWORKS = frozenset((
 # key -> the picture encoder through which it looks ("": the one that the IP-Adapter was trained with); what it sees is no picture
 LOOKS = {
     "ip-adapter-auto": "", "ip-adapter_clip_sd15": "clip_h", "ip-adapter_clip_sdxl_plus_vith": "clip_h", "ip-adapter_clip_sdxl": "clip_g", "clip_vision": "clip_vitl",
-    "revision_clipvision": "clip_g", "revision_ignore_prompt": "clip_g",
+    "ip-adapter_face_id": "clip_h", "ip-adapter_face_id_plus": "clip_h", "revision_clipvision": "clip_g", "revision_ignore_prompt": "clip_g",
 }  # fmt: skip
-FACES = ("ip-adapter_face_id", "ip-adapter_face_id_plus", "ip-adapter_pulid", "instant_id_face_embedding", "instant_id_face_keypoints")
+READS_FACES = ("ip-adapter_face_id", "ip-adapter_face_id_plus")    # through InsightFace's networks, and CLIP where the adapter wants it
+FACES = ("ip-adapter_pulid", "instant_id_face_embedding", "instant_id_face_keypoints")

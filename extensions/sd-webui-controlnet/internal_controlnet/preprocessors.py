@@ -15,7 +15,7 @@ from internal_controlnet.hints import opaque, scaled_size
 from internal_controlnet.homes import homes
 from internal_controlnet.pose_networks import PARTS, Pose, within
 from internal_controlnet.poses import drawn, faces_alone
-from internal_controlnet.preprocessor_rows import FACES, LOOKS, ROWS, RUN_BY_NETWORKS, WEIGHTS
+from internal_controlnet.preprocessor_rows import FACES, LOOKS, READS_FACES, ROWS, RUN_BY_NETWORKS, WEIGHTS
 from internal_controlnet.settings import setting
 from internal_controlnet.whole_body import KEYS
 from modules import shared
@@ -218,7 +218,7 @@ def _colour_grid(picture: Picture, resolution: float, _first: float, _second: fl
 
 def _filled_in(picture: Picture, _resolution: float, _first: float, _second: float) -> Picture:
     """What is masked, painted by a network from what is around it; the mask stays as the fourth channel."""
-    files = _weight_files(*_named("inpaint_only+lama"))
+    files = weight_files(*_named("inpaint_only+lama"))
     if picture.shape[2] < 4:
         raise ControlRefused("The preprocessor 'inpaint_only+lama' paints what is masked, and there is no mask.", "Paint a mask over the picture.", field="mask")
     from internal_controlnet.annotators import annotated
@@ -253,19 +253,19 @@ def weight_folders() -> list[Path]:
     return [*(Path(each) for each in asked if each), Path(models_path) / WEIGHTS_FOLDER, *own]
 
 
-def _weight_files(label: str, folder: str, addresses: Sequence[str]) -> list[Path]:
-    """The preprocessor's files. Raises ControlRefused, which says what is missing: it is never fetched unasked."""
+def weight_files(label: str, folder: str, addresses: Sequence[str], otherwise: str = ", or choose 'none' and give the finished hint picture") -> list[Path]:
+    """The preprocessor's files. Raises ControlRefused, which says what is missing: it is never fetched unasked. otherwise: what else can be done."""
     found, missing = [], []
     for address in addresses:
         name = address.rpartition("/")[2]
-        path = next((path for place in weight_folders() if (path := place / folder / name).is_file()), None)
+        path = next((path for place in (*weight_folders(), Path(models_path)) if (path := place / folder / name).is_file()), None)
         found += [path] if path is not None else []
         missing += [address] if path is None else []
     if missing:
         place = Path(models_path) / WEIGHTS_FOLDER / folder
         names = " and ".join(address.rpartition("/")[2] for address in missing)
         raise ControlRefused(f"The preprocessor {label!r} needs {names} in {place}, which is not there.",
-                             f"Download {' and '.join(missing)} into that folder, or choose 'none' and give the finished hint picture.", field="module")
+                             f"Download {' and '.join(missing)} into that folder{otherwise}.", field="module")
     return found
 
 
@@ -273,7 +273,7 @@ def published() -> list[Published]:
     """The files that preprocessors of this version take, to be fetched."""
     place = Path(models_path) / WEIGHTS_FOLDER
     return [Published(final=place / folder / address.rpartition("/")[2], address=address)
-            for key, (folder, addresses) in WEIGHTS.items() if key in RUN_BY_NETWORKS for address in addresses]
+            for key, (folder, addresses) in WEIGHTS.items() if key in (*RUN_BY_NETWORKS, *READS_FACES) for address in addresses]
 
 
 def _named(key: str) -> tuple[str, str, tuple[str, ...]]:
@@ -290,7 +290,7 @@ def _poses(key: str, label: str) -> Callable[[Picture, float], Pose]:
     """Keypoints by the preprocessor's networks."""
 
     def pose(picture: Picture, resolution: float) -> Pose:
-        files = _weight_files(label, *WEIGHTS[key])
+        files = weight_files(label, *WEIGHTS[key])
         from internal_controlnet.annotators import posed
 
         found, height, width = resized(opaque(picture), resolution)
@@ -304,10 +304,10 @@ def _by_network(key: str, label: str) -> Callable[[Picture, float, float, float]
 
     def run(picture: Picture, resolution: float, first: float, second: float) -> Picture:
         if key in LOOKS:
-            raise ControlRefused(f"The preprocessor {label!r} makes no picture: it hands on what CLIP sees.", "Generate with it; there is nothing to preview.", field="module")
+            raise ControlRefused(f"The preprocessor {label!r} makes no picture: it hands on what networks see in one.", "Generate with it; there is nothing to preview.", field="module")
         if key in FACES:
-            raise ControlRefused(f"The preprocessor {label!r} needs a face recogniser, which this version does not run.",
-                                 "Choose ip-adapter-auto, and an IP-Adapter that reads the whole picture, such as ip-adapter-plus-face.", field="module")
+            raise ControlRefused(f"The preprocessor {label!r} is not run by this version.",
+                                 "Choose ip-adapter-auto, and an IP-Adapter such as ip-adapter-faceid or ip-adapter-plus-face.", field="module")
         known = WEIGHTS.get(key)
         if known is None:
             raise ControlRefused(f"This version has no preprocessor {label!r} of its own.", "Choose 'none' and give the finished hint picture.", field="module")
@@ -316,7 +316,7 @@ def _by_network(key: str, label: str) -> Callable[[Picture, float, float, float]
                                  "Choose 'none' and give the finished hint picture.", field="module")
         if key in _POSES:
             return pose_drawn(key, _poses(key, label)(picture, resolution))
-        files = _weight_files(label, *known)
+        files = weight_files(label, *known)
         from internal_controlnet.annotators import annotated
 
         return _at_resolution(lambda found, a, b: annotated(key, files, opaque(found), a, b))(opaque(picture), resolution, first, second)

@@ -17,13 +17,13 @@ from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.hints import mask_shown
 from internal_controlnet.pictures import as_array
 from internal_controlnet.poses import drawn
-from internal_controlnet.preprocessor_rows import LOOKS
+from internal_controlnet.preprocessor_rows import LOOKS, READS_FACES
 from internal_controlnet.preprocessors import Preprocessor, find_preprocessor, pose_drawn
 from internal_controlnet.vision import packed, seen_of
 from modules.a1111.app_slot import current
 from modules.schema.errors import WebuiError
 
-_NOT_ALONE = ("clip_vision", "revision_clipvision", "revision_ignore_prompt", "ip-adapter-auto")   # what they give is no picture
+_NOT_ALONE = (*READS_FACES, "clip_vision", "revision_clipvision", "revision_ignore_prompt", "ip-adapter-auto")   # what they give is no picture
 
 
 class Person(BaseModel):

@@ -1,4 +1,4 @@
-"""Units that look at their picture through CLIP: which picture encoder they need, where its file is, and what it saw as text on the wire."""
+"""Units that look at their picture through CLIP, or for a face: which picture encoder they need, where its file is, and what it saw as text on the wire."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from modules.paths import models_path
 
-from internal_controlnet.preprocessor_rows import LOOKS
-from internal_controlnet.preprocessors import WEIGHTS_FOLDER, weight_folders
+from internal_controlnet.preprocessor_rows import LOOKS, READS_FACES, WEIGHTS
+from internal_controlnet.preprocessors import WEIGHTS_FOLDER, weight_files, weight_folders
 from modules.a1111.app_slot import current
 from modules.a1111.control_units import ControlRefused
 from modules.application.downloads import Published
 from modules.library.control_files import CONTROL_SUFFIXES, lone_file
 from modules.library.model_file import ModelFile
 from modules.loading.clip_vision import Seen, load_clip_vision, widths_of
-from modules.loading.ip_adapter import reads_of
+from modules.loading.ip_adapter import reads_face, reads_of
 from modules.loading.weights import open_weights
 from modules.schema.errors import CannotLoad
 
@@ -112,6 +112,25 @@ def _widths(path: Path) -> tuple[int, int] | None:
             return widths_of(weights.header.shapes)
     except CannotLoad:
         return None
+
+
+def reads_of_file(file: ModelFile | None) -> tuple[bool, bool]:
+    """(whether an IP-Adapter reads whose face it is; whether it looks at the picture through CLIP, as all but plain FaceID do)."""
+    if file is None:
+        return False, True
+    with closing(open_weights(file.path)) as weights:
+        shapes = weights.header.shapes
+    face = reads_face(shapes) > 0
+    return face, not face or reads_of(shapes) is not None
+
+
+def faces_in(pictures: Sequence[np.ndarray]) -> tuple[torch.Tensor, ...]:
+    """Whose face is in each of ``pictures``. Raises ControlRefused where there is none, or a file is missing."""
+    label = READS_FACES[0]
+    files = weight_files(label, *WEIGHTS[label], otherwise="")
+    from internal_controlnet.annotators import face_read
+
+    return tuple(face_read(files, np.ascontiguousarray(picture[:, :, :3])) for picture in pictures)
 
 
 def seen_of(module: str, pictures: Sequence[np.ndarray]) -> list[Seen]:

@@ -6,16 +6,13 @@ Source: Yang et al. 2023, "Effective Whole-body Pose Estimation with Two-stages 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from torch import nn
 
+from internal_controlnet.onnx_networks import Onnx
 from internal_controlnet.pose_networks import Pose, shares
-from modules.schema.errors import CannotLoad
 
 KEYS = ("dw_openpose_full",)
 _SIDE, _STRIDES, _RIM = 640, (8, 16, 32), 114       # of what the detector sees; the grey of what the picture does not cover
@@ -33,16 +30,8 @@ _EYES = (14, 15)                                    # of the body's points, whic
 Point = tuple[float, float] | None
 
 
-@dataclass(frozen=True)
-class Onnx:
-    """A file, and the network in it."""
-
-    path: Path
-    network: Any
-
-
 class WholeBody(nn.Module):
-    """Both networks, people's first. They stay on the CPU: OpenCV as it is installed computes nowhere else."""
+    """Both networks, people's first."""
 
     def __init__(self, networks: Sequence[Onnx]) -> None:
         super().__init__()
@@ -60,7 +49,7 @@ class WholeBody(nn.Module):
         seen = np.full((_SIDE, _SIDE, 3), _RIM, np.uint8)
         fitted = cv2.resize(picture, (int(width * ratio), int(height * ratio)), interpolation=cv2.INTER_LINEAR)
         seen[: fitted.shape[0], : fitted.shape[1]] = fitted
-        (found,) = _run(self.people, seen.astype(np.float32))
+        (found,) = self.people.run(seen.astype(np.float32))
         places, strides = _grid()
         middle, size = (found[0, :, :2] + places) * strides, np.exp(found[0, :, 2:4]) * strides
         scores = found[0, :, 4:5] * found[0, :, 5:]
@@ -82,19 +71,11 @@ class WholeBody(nn.Module):
         scale = across / size[0]
         place = np.array([[scale, 0, across / 2 - scale * middle[0]], [0, scale, down / 2 - scale * middle[1]]])
         seen = cv2.warpAffine(picture, place, _SEEN, flags=cv2.INTER_LINEAR)
-        found = _run(self.keypoints, ((seen - _MEAN) / _SPREAD).astype(np.float32))
+        found = self.keypoints.run(((seen - _MEAN) / _SPREAD).astype(np.float32))
         by_x, by_y = sorted((each[0] for each in found), key=lambda each: each.shape[-1])
         where = np.stack([by_x.argmax(axis=1), by_y.argmax(axis=1)], axis=1) / _PARTS_OF_PIXEL
         sure = np.minimum(by_x.max(axis=1), by_y.max(axis=1))
         return np.concatenate([where / _SEEN * size + middle - size / 2, sure[:, None]], axis=1)
-
-
-def read_onnx(path: Path, _part: str = "") -> Onnx:
-    """A network that OpenCV runs. Raises CannotLoad."""
-    try:
-        return Onnx(path, cv2.dnn.readNetFromONNX(str(path)))
-    except cv2.error as error:
-        raise _refused(path, error) from error
 
 
 def _person(points: np.ndarray, picture: np.ndarray) -> dict[str, list[float] | None]:
@@ -105,18 +86,6 @@ def _person(points: np.ndarray, picture: np.ndarray) -> dict[str, list[float] | 
     face = known[_FACE]
     parts = {"face": [*face, *(body[each] for each in _EYES)] if any(face) else face, "hand_left": known[_LEFT], "hand_right": known[_RIGHT]}
     return {"pose_keypoints_2d": shares(body, picture), **{f"{part}_keypoints_2d": shares(each, picture) if any(each) else None for part, each in parts.items()}}
-
-
-def _run(onnx: Onnx, seen: np.ndarray) -> Sequence[np.ndarray]:
-    onnx.network.setInput(np.ascontiguousarray(seen.transpose(2, 0, 1)[None]))
-    try:
-        return onnx.network.forward(onnx.network.getUnconnectedOutLayersNames())
-    except cv2.error as error:
-        raise _refused(onnx.path, error) from error
-
-
-def _refused(path: Path, error: cv2.error) -> CannotLoad:
-    return CannotLoad(path, f"it is no ONNX network that OpenCV can run here ({str(error.err)[:160]})", "Download the file again.")
 
 
 def _grid() -> tuple[np.ndarray, np.ndarray]:
