@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 import webbrowser
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Collection, MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -202,7 +202,7 @@ def blank_page() -> AbstractContextManager[Any]:
 def start_extensions(app: App, scripts: ScriptHost) -> None:
     """A1111's names speak for ``app``; extensions' scripts are loaded. What fails in them stays theirs."""
     from modules.a1111 import app_slot
-    from modules.a1111.load_extensions import load_extensions, load_newcomers, model_was_loaded
+    from modules.a1111.load_extensions import load_changed, load_extensions, model_was_loaded
     from modules.a1111.postprocessing_scripts import install_postprocessing
     from modules.gradio_ui import late_gradio
     from modules.rest_api import pydantic1_words
@@ -217,8 +217,12 @@ def start_extensions(app: App, scripts: ScriptHost) -> None:
         scripts.register(module, str(file.path), str(file.basedir))
         operations.register(module, str(file.path))
 
+    def forget(files: Collection[str]) -> None:
+        scripts.forget(files)
+        operations.forget(files)
+
     load_extensions(take, scripts.initialize)
-    scripts.newcomers = lambda: load_newcomers(take)
+    scripts.newcomers = lambda: load_changed(take, forget)
 
 
 def say_ready(app: App, address: Address, times: StartupTimes, told: str = "") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +18,8 @@ from modules.a1111.places import script_path
 from modules.a1111.sampler_list import take_up_added
 from modules.a1111.unet_choice import list_unets
 from modules.a1111.upscaler_list import load_upscalers
-from modules.extension_host.load_scripts import ScriptFile, list_scripts, load_scripts, new_scripts
+from modules.extension_host.host import ExtensionHost
+from modules.extension_host.load_scripts import ScriptFile, changed_scripts, list_scripts, load_scripts
 from modules.files.atomic import write_json
 from modules.files.storage import StorageError, hindrance
 
@@ -60,16 +61,44 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
         log.info("loaded %d scripts of %d extensions in %.2f s (processor: %.2f s)", len(files), len(host.enabled), *seconds)
 
 
-def load_newcomers(take: Take) -> None:
-    """Load single scripts that were put into a folder "scripts" while the server ran, and let them add their settings: the page that is built next shows them."""
-    files = new_scripts(current().extensions)
-    if not files:
-        return
-    asked = callbacks.registry().ordered("ui_settings")
-    load_scripts(current().extensions, files, lambda file, module: take(module, file))
-    callbacks.registry().call("ui_settings", without=asked)
+def load_changed(take: Take, forget: Callable[[Collection[str]], None]) -> bool:
+    """Before a page is built anew: execute the scripts that came or were changed while the server ran, and end what those did that are no more. Whether there were any.
+
+    forget: told the files whose classes are over. What was not changed stays the objects that it is.
+    """
+    host, asking = current().extensions, ("before_ui", "ui_settings")
+    files, over = changed_scripts(host)
+    if not files and not over:
+        return False
+    _end(host, over)
+    forget({*map(str, over)})
+    asked = {category: host.registry.ordered(category) for category in asking}
+    load_scripts(host, files, lambda file, module: take(module, file))
+    take_up_added()
+    load_upscalers()
+    list_unets()
+    for category in asking:
+        host.registry.call(category, without=asked[category])
+    take_up_added()
     opts.settle()
     offer_orders()
+    log.info("loaded %d scripts that came or were changed; %d were there before", len(files), len(over))
+    return True
+
+
+def _end(host: ExtensionHost, over: Collection[Path]) -> None:
+    """Their ``on_script_unloaded`` is called, and everything that they registered is forgotten: also what another file of an extension did that is gone."""
+    files = {*map(str, over)}
+    files |= {each.file for listed in host.registry.categories.values() for each in listed if host.owning(each.file) and not Path(each.file).exists()}
+    staying = [each for each in host.registry.ordered("script_unloaded") if each.file not in files]
+    host.registry.call("script_unloaded", backwards=True, without=staying)
+    for file in files:
+        host.registry.remove_file(file)
+    for path in over:
+        del host.executed[path]
+        host.troubles.forget(host.owner_of(path), path.name)
+        scripts = host.facts_of(host.owner_of(path)).scripts
+        scripts[:] = [each for each in scripts if each != f"{path.parent.name}/{path.name}"]
 
 
 def _write_ui_config(file: Path) -> None:

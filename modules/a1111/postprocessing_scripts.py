@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -109,6 +109,10 @@ class PostprocessingScripts:
                 script.name = script.name or each.__name__
                 if not script.main_ui_only:
                     self.scripts.append(script)
+
+    def forget(self, files: Collection[str]) -> None:
+        """These were changed, or are gone: their operations are no more."""
+        self.scripts = [each for each in self.scripts if each.filename not in files]
 
     def ordered(self) -> list[ScriptPostprocessing]:
         return sorted(self.scripts, key=lambda each: each.order)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -42,7 +42,7 @@ PATIENCE = 60.0     # seconds for the making of controls elsewhere; a page with 
 
 
 class ScriptHost:
-    """scripts_data: every script class, built-in ones and extensions' alike. blank_page: where controls are made that no page shows. newcomers: loads what came since, before a page is built."""
+    """scripts_data: every script class, built-in ones and extensions' alike. blank_page: where controls are made that no page shows. newcomers: loads what came or was changed since, before a page is built; whether anything was."""
 
     def __init__(self, app: App, blank_page: Callable[[], AbstractContextManager[Any]] = nullcontext) -> None:
         self.app = app
@@ -50,7 +50,7 @@ class ScriptHost:
         self._of_tabs: list[ScriptClassData] = []
         self.txt2img, self.img2img = ScriptRunner(), ScriptRunner()
         self._blank_page = blank_page
-        self.newcomers: Callable[[], None] = lambda: None
+        self.newcomers: Callable[[], bool] = lambda: False
         self._lock = threading.RLock()      # a page that is built may ask for arguments
 
     def register(self, module: Any, path: str, basedir: str) -> list[ScriptClassData]:
@@ -64,6 +64,10 @@ class ScriptHost:
         self.scripts_data += found
         self._tell_runners()
         return found
+
+    def forget(self, files: Collection[str]) -> None:
+        """These were changed, or are gone: their classes are no more. Takes effect with the next page."""
+        self.scripts_data = [each for each in self.scripts_data if each.path not in files]
 
     def _tell_runners(self) -> None:
         """Extensions call ``initialize_scripts`` themselves, before the page is built, and look for another's script."""
@@ -102,7 +106,9 @@ class ScriptHost:
         """While a page makes its controls: Gradio builds one thing at a time in a program, and half of the controls are nobody's arguments."""
         with self._alone(), self.txt2img.as_before_if_it_fails(), self.img2img.as_before_if_it_fails():
             with self.speaking():
-                self.newcomers()
+                if self.newcomers():
+                    self._of_tabs = [*scripts_for_tabs(self.app)]
+                    self._tell_runners()
                 self.txt2img.come_and_go()
                 self.img2img.come_and_go()
             yield

@@ -72,6 +72,10 @@ class ScriptRunner:
         for each in self.data:
             with _guarded(each.path, "show"):
                 self._add(each, is_img2img)
+        self._list_ears()
+
+    def _list_ears(self) -> None:
+        """Who wants to be told of a component by its id."""
         for kind, table in (("before", self.on_before_component_elem_id), ("after", self.on_after_component_elem_id)):
             table.clear()
             for script in self.scripts:
@@ -80,15 +84,20 @@ class ScriptRunner:
                         table.setdefault(elem_id, []).append((callback, script))
 
     def come_and_go(self) -> None:
-        """Another page begins to be built: scripts that were loaded since come, and those that the settings show come and go. The others stay the objects that they are."""
-        gone = []
+        """Another page begins to be built: scripts that were loaded since come, those whose file was changed or is gone go, and those that the settings show come and go.
+
+        The others stay the objects that they are.
+        """
+        over = self._asked - {each.script_class for each in self.data}
+        gone = [script for script in self.scripts if type(script) in over]
         for script in self.scripts:
             with _guarded(script.filename or "", "show"):
                 if script.by_setting and not script.show(self.is_img2img):
                     gone.append(script)
         # new lists: a job may be reading the old ones
         self.scripts, self.alwayson_scripts = ([each for each in listed if each not in gone] for listed in (self.scripts, self.alwayson_scripts))
-        self.selectable_scripts, self.titles = list(self.selectable_scripts), list(self.titles)
+        self.selectable_scripts = [each for each in self.selectable_scripts if each not in gone]
+        self.titles = [title_of(each) for each in self.selectable_scripts]
         self.title_map = {title: script for title, script in self.title_map.items() if script not in gone}
         known = {type(each) for each in self.scripts}
         for each in self.data:
@@ -97,7 +106,17 @@ class ScriptRunner:
                 with _guarded(each.path, "show"):
                     self._add(each, self.is_img2img)
         self._asked = {each.script_class for each in self.data}
+        if over:
+            self._in_order_of_load()
+        self._list_ears()
         self.callback_map.clear()
+
+    def _in_order_of_load(self) -> None:
+        """What was read again comes back to its place: always-on scripts are asked in that order. What an extension put in by itself stays behind."""
+        place = {each.script_class: number for number, each in enumerate(self.data)}
+        for listed in (self.scripts, self.alwayson_scripts, self.selectable_scripts):
+            listed.sort(key=lambda each: place.get(type(each), len(place)))
+        self.titles = [title_of(each) for each in self.selectable_scripts]
 
     def _add(self, data: ScriptClassData, is_img2img: bool) -> None:
         script: Script = data.script_class()

@@ -44,7 +44,7 @@ class ExtensionHost:
     extra_flags: what preload.py files added to the command line. choices: source name -> texts, for settings of extensions.
     command_line, demo: A1111's ``cmd_opts`` and the page, as extensions get them. theme: the page's, by its name. current_scripts: the scripts whose tab is being built.
     panels: what builds scripts' controls where an extension has a tab of its own for them; there while there is a page.
-    find_loose: looks for the folders of single scripts anew. tried: of each script file that was executed, None; of one that failed, when it had last been changed.
+    find_loose: looks for the folders of single scripts anew. executed: script files, and when each had last been changed before it was.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class ExtensionHost:
         self.current_scripts: Any = None
         self.panels: Any = None
         self.choices: dict[str, Callable[[], Sequence[Any]]] = {}
-        self.tried: dict[Path, int | None] = {}
+        self.executed: dict[Path, int] = {}
         self.find_loose: Callable[[], tuple[Extension, ...]] = lambda: self.loose
         self._loading = threading.local()
         self._roots: list[tuple[str, Extension]] = []

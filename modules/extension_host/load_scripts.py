@@ -56,13 +56,22 @@ def list_scripts(host: ExtensionHost, folder: str, suffix: str) -> tuple[ScriptF
     return _in_order(found, {each.canonical_name: each for each in host.enabled}, folder, host)
 
 
-def new_scripts(host: ExtensionHost) -> tuple[ScriptFile, ...]:
-    """Single files that came into a folder "scripts" since the start, and those that failed and were changed since."""
+def changed_scripts(host: ExtensionHost) -> tuple[tuple[ScriptFile, ...], tuple[Path, ...]]:
+    """(the files to execute, those whose former work is over): what came, was changed or went since it was last executed.
+
+    Where a file of an extension is among them all its files are, for they hold on to each other's objects; single files go by themselves.
+    """
     if (loose := host.find_loose()) != host.loose:       # the folder came only now
         host.take(host.extensions, loose)
+    present = list_scripts(host, LOOSE, ".py")
+    changed = {each.path for each in present if host.executed.get(each.path, 0) != _changed(each.path)} | (host.executed.keys() - {each.path for each in present})
     homes = {each.path for each in host.loose}
-    found = (each for each in list_scripts(host, LOOSE, ".py") if each.path.parent in homes) if homes else ()
-    return tuple(each for each in found if host.tried.get(each.path, 0) not in (None, _changed(each.path)))
+    owners = {host.owner_of(path) for path in changed if path.parent not in homes}
+
+    def concerned(path: Path) -> bool:
+        return path in changed or (path.parent not in homes and host.owner_of(path) in owners)
+
+    return tuple(each for each in present if concerned(each.path)), tuple(path for path in host.executed if concerned(path))
 
 
 def _changed(path: Path) -> int:
@@ -119,13 +128,11 @@ def load_scripts(host: ExtensionHost, files: Sequence[ScriptFile], take: Callabl
         began = time.perf_counter()
         place = f"{each.path.parent.name}/{each.filename}"
         host.entering(each.owner)
-        if host.tried.get(each.path, 0) is not None:
-            host.tried[each.path] = _changed(each.path)
+        host.executed[each.path] = _changed(each.path)
         with host.guarded(each.owner, place):
             module = limited(lambda each=each: _loaded(host, each), what=f"{each.owner} {place}", seconds=seconds)
             take(each, module)
             host.facts_of(each.owner).scripts.append(place)
-            host.tried[each.path] = None
         host.facts_of(each.owner).seconds += time.perf_counter() - began
 
 

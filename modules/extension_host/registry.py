@@ -72,6 +72,11 @@ class Troubles:
             listener(trouble)
         return trouble
 
+    def forget(self, owner: str, file: str) -> None:
+        """A script is over, or read again: what went wrong in it is no longer so."""
+        with self._lock:
+            self.found[:] = [each for each in self.found if each.owner != owner or file not in each.place]
+
     def of(self, owner: str) -> tuple[Trouble, ...]:
         with self._lock:
             return tuple(each for each in self.found if each.owner == owner)

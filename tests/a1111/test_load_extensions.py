@@ -87,3 +87,57 @@ def test_reload_ui_shows_a_script_that_was_put_into_the_folder_meanwhile(tmp_pat
         os.utime(tmp_path / "scripts" / "broken.py", (0, 9))
         build_ui(app)
         assert host.txt2img.script("mended") and [each.title() for each in host.txt2img.scripts].count("Late") == 1
+
+
+_WORDY = '''
+from modules import script_callbacks, scripts, shared
+class Script(scripts.Script):
+    def title(self):
+        return "{word}"
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible
+    def process_batch(self, p, **more):
+        p.prompts[:] = ["{word}" for each in p.prompts]
+        p.extra_generation_params["Word"] = "{word}"
+script_callbacks.on_before_ui(lambda: shared.words.append("begins {word}"))
+script_callbacks.on_script_unloaded(lambda: shared.words.append("ends {word}"))
+script_callbacks.on_ui_settings(lambda: shared.opts.add_option("reach_{word}", shared.OptionInfo(1, "{word}", section=("reach", "Reach"))))
+'''
+
+
+def test_reload_ui_reads_changed_scripts_again_and_ends_those_that_are_gone(tmp_path: Path, fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in A1111: whoever edits a script, or takes a file away, sees it after Reload UI. What was not changed keeps its objects."""
+    monkeypatch.setattr(shared, "words", words := [], raising=False)
+    extension, single = tmp_path / "extensions" / "wordy" / "scripts", tmp_path / "scripts"
+    for folder in (extension, single, tmp_path / "models" / "Stable-diffusion"):
+        folder.mkdir(parents=True)
+    (tmp_path / "models" / "Stable-diffusion" / "fake.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    (extension / "wordy.py").write_text(_WORDY.format(word="old"))
+    (single / "single.py").write_text("from modules import scripts\nclass Script(scripts.Script):\n    def title(self):\n        return 'Single'\n")
+    for app in with_extensions(tmp_path):
+        host = app.scripts.host
+        assert isinstance(host, ScriptHost)
+        build_ui(app)
+        before = [each for each in host.txt2img.scripts if each.title() not in ("old", "Single")]
+        assert "Word: old" in made(app, "a cat")[0].images[0].infotext and words == ["begins old"]
+        build_ui(app)       # nothing was changed
+        assert words == ["begins old"]
+
+        (extension / "wordy.py").write_text(_WORDY.format(word="new"))
+        os.utime(extension / "wordy.py", (0, 9))
+        (single / "single.py").unlink()
+        build_ui(app)       # "Reload UI"
+        assert words == ["begins old", "ends old", "begins new"] and "reach_new" in app.settings.table
+        assert "Word: new" in made(app, "a cat")[0].images[0].infotext
+        assert not {"old", "Single"} & {each.title() for each in host.txt2img.scripts} and "Single" not in host.img2img.titles
+        assert [each for each in host.txt2img.scripts if each.title() != "new"] == before and not app.extensions.troubles.found
+
+        (extension / "wordy.py").write_text("this is no Python")
+        os.utime(extension / "wordy.py", (0, 10))
+        build_ui(app)
+        assert words[3:] == ["ends new"] and [each.owner for each in app.extensions.troubles.found] == ["wordy"]
+        assert "Word" not in made(app, "a cat")[0].images[0].infotext
+        (extension / "wordy.py").write_text(_WORDY.format(word="mended"))
+        os.utime(extension / "wordy.py", (0, 11))
+        build_ui(app)
+        assert "Word: mended" in made(app, "a cat")[0].images[0].infotext and not app.extensions.troubles.found

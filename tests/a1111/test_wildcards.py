@@ -12,7 +12,7 @@ import gradio
 import pytest
 
 from modules.a1111.app_slot import occupied
-from modules.a1111.load_extensions import Take, load_extensions, load_newcomers
+from modules.a1111.load_extensions import Take, load_changed, load_extensions
 from modules.a1111.script_host import install_scripts
 from modules.application.app import App
 from modules.application.build import build_app
@@ -42,7 +42,7 @@ def with_extensions(folder: Path) -> Iterator[App]:
         scripts = install_scripts(app, gradio.Blocks)
         take: Take = lambda module, file: scripts.register(module, str(file.path), str(file.basedir))
         load_extensions(take, scripts.initialize)
-        scripts.newcomers = lambda: load_newcomers(take)
+        scripts.newcomers = lambda: load_changed(take, scripts.forget)
         yield app
     app.close()
 
