@@ -25,7 +25,6 @@ from modules.gradio_ui.extensions_tab import build_extensions_tab
 from modules.gradio_ui.extras_tab import build_extras_tab, wire_upscaler_lists
 from modules.gradio_ui.footer import footer_html
 from modules.gradio_ui.foreign_breakage import build_past
-from modules.gradio_ui.foreign_components import ToolButton
 from modules.gradio_ui.foreign_head import foreign_head
 from modules.gradio_ui.foreign_tabs import build_foreign_tabs, offer_panels, scripts_of
 from modules.gradio_ui.generation_tab import build_generation_tab
@@ -99,7 +98,7 @@ class Page(gr.Blocks):
 
     def page_head(self) -> str:
         """The lines of <head>, made anew for each visitor: they carry the settings and the jobs of this moment."""
-        titles = {str(each.elem_id): each.tooltip for each in self.blocks.values() if isinstance(each, ToolButton) and each.elem_id and each.tooltip}
+        titles = {str(each.elem_id): words for each in self.blocks.values() if (words := getattr(each, "webui_tooltip", ""))}
         titles |= button_titles(("txt2img", "img2img", "extras"))
         state = page_state(self.app_record, titles, awaited_ids(self), fold_count(self))
         extensions = foreign_head(self.app_record)

@@ -17,6 +17,13 @@ def told_ids(keywords: Mapping[str, Any]) -> dict[str, Any]:
     return {"elem_id": known} if known else {}
 
 
+def give_tooltip(block: Any, words: Any) -> None:
+    """``tooltip=``, which A1111 takes for every component: the page's scripts show it, for Gradio has none."""
+    block.webui_tooltip = str(words)
+    block.elem_classes = [*block.elem_classes, "with-tooltip"]
+    block.elem_id = block.elem_id or f"component-{block._id}"       # by which they find it
+
+
 class ToolButton(FormComponent, gr.Button):
     """A small square button with a picture on it."""
 
@@ -25,7 +32,6 @@ class ToolButton(FormComponent, gr.Button):
         classes = [classes] if isinstance(classes, str) else list(classes)
         keywords.setdefault("min_width", 0)
         keywords.setdefault("scale", 0)
-        self.tooltip = str(keywords.pop("tooltip", None) or "")     # the page's scripts show it: Gradio's buttons have none
         super().__init__(value, elem_classes=["tool", *classes], **keywords)
 
     def get_block_name(self) -> str:

@@ -22,8 +22,7 @@ from gradio.components import Component
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current, is_occupied
-from modules.gradio_ui import failing_alone, gradio3_values, nested_blocks, no_stubs
-from modules.gradio_ui.foreign_components import told_ids
+from modules.gradio_ui import failing_alone, foreign_components, gradio3_values, nested_blocks, no_stubs
 from modules.gradio_ui.remade import Deaf, is_remaking
 from modules.gradio_ui.replaced_events import watched_events
 
@@ -49,7 +48,6 @@ def install(*more: type[Block]) -> None:
     _teach_following()
     _teach_telling()
     _keep_positions()
-    _put_tabs_first()
     gradio3_values.install()
     nested_blocks.install()
     failing_alone.install()
@@ -79,7 +77,8 @@ def _teach_making(cls: type[Block]) -> None:
         block: Any = self
         if getattr(self, "_is_being_made", False):
             return original(self, *arguments, **keywords)
-        told = keywords | told_ids(keywords)
+        tooltip = keywords.pop("tooltip", None) if known is not None and "tooltip" not in known else None
+        told = keywords | foreign_components.told_ids(keywords)
         keywords = _new_keywords(cls, keywords, known, given=len(arguments))
         self._is_being_made = True
         is_told = isinstance(block, Component | BlockContext) and not isinstance(block, Blocks | layouts.Form) and is_occupied() and not is_remaking()
@@ -97,6 +96,8 @@ def _teach_making(cls: type[Block]) -> None:
         if hasattr(self, "_constructor_args") and not hasattr(self, "elem_classes"):
             return          # in an event's function, where Gradio makes no part of the page: it is an answer, "gr.Number(visible=False)", or asked for its ``update``
         _mark(self)
+        if tooltip:
+            foreign_components.give_tooltip(self, tooltip)
         if is_told:
             with watched_events(self):
                 _tell("after", self, told)
@@ -208,29 +209,6 @@ def _keep_positions() -> None:
         return made
 
     component_meta.updateable = updateable
-
-
-def _put_tabs_first() -> None:
-    """Gradio 6 counts a tab's place among all that stands in its gr.Tabs, and then mistakes one tab for another: what is no tab comes behind them."""
-    original = gr.Tabs.__exit__
-
-    @functools.wraps(original)
-    def closed(self: Any, *arguments: Any) -> Any:
-        answer = original(self, *arguments)
-        self.children = sorted(self.children, key=lambda each: not isinstance(each, gr.Tab))
-        if not any(isinstance(each, gr.Tab) for each in self.children):
-            _become_column(self)
-        return answer
-
-    gr.Tabs.__exit__ = closed  # type: ignore[method-assign]
-
-
-def _become_column(tabs: Any) -> None:
-    """``gr.Tabs`` without a tab: Gradio 3 showed what is inside, Gradio 6 stops showing the page."""
-    tabs.__class__ = gr.Column
-    for name, each in inspect.signature(gr.Column.__init__).parameters.items():
-        if not hasattr(tabs, name) and each.default is not inspect.Parameter.empty:
-            setattr(tabs, name, each.default)
 
 
 def _teach_telling() -> None:

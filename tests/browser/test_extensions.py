@@ -59,6 +59,8 @@ def test_an_extension_has_its_tab_scripts_styles_and_events(shown: Visit) -> Non
     assert page.locator("#hooks_bridge").count() == 1 and not page.locator("#hooks_bridge").is_visible()
     assert not page.locator("#hooks_inside").is_visible()
     assert page.locator("#hooks_interrupting").count() == 1 and not page.locator("#hooks_interrupting").is_visible()  # Deforum's, always in sight
+    for words in ("a slider's tooltip", "a nameless button's tooltip"):
+        assert page.locator(f'#tab_hooks [title="{words}"]').is_visible()
     page.fill("#hooks_field > label > textarea", "hello")
     page.click("#hooks_button")
     page.wait_for_function("document.querySelector('#hooks_field textarea').value === 'hello!NoneFalse'")

@@ -41,6 +41,16 @@ def test_keywords_that_are_gone_are_left_out() -> None:
     assert page.get_config_file()["components"]
 
 
+def test_any_component_takes_a_tooltip() -> None:
+    """A1111 takes one for all, with an elem_id or without (Hires. fix tweaks, Notepad, Advanced X/Y/Z)."""
+    from modules.gradio_ui.foreign_components import ToolButton
+
+    with Page() as page:
+        slider, nameless, plain = gr.Slider(elem_id="s", tooltip="how much"), ToolButton("x", tooltip="what x does"), gr.Button("y")      # type: ignore[call-arg]
+    assert {str(each.elem_id): each.webui_tooltip for each in page.blocks.values() if hasattr(each, "webui_tooltip")} == {"s": "how much", nameless.elem_id: "what x does"}
+    assert "with-tooltip" in slider.elem_classes and "tool" in nameless.elem_classes and plain.elem_id is None
+
+
 def test_a_dropdown_without_a_value_has_none() -> None:
     with gr.Blocks():
         assert gr.Dropdown(["a", "b"]).value is None

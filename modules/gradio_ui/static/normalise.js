@@ -80,7 +80,7 @@ webui.normalise = function(records) {
             if (node.nodeType === Node.ELEMENT_NODE && node.firstElementChild) {
                 webui.liftTextareas(node);
                 webui.nameTabRows(node.matches(".tabitem") ? node.parentElement || node : node);
-                nameless ||= node.querySelector("button.tool:not([aria-label])") !== null;
+                nameless ||= node.querySelector("button.tool:not([aria-label]), .with-tooltip:not([title])") !== null;
             }
         }
     }
@@ -89,15 +89,17 @@ webui.normalise = function(records) {
     }
 };
 
-// Buttons that bear only a picture get words: a tooltip, and a name for screen readers.
+// Buttons that bear only a picture get words: a tooltip, and a name for screen readers. So does what extensions made with a tooltip.
 webui.nameButtons = function() {
     const titles = webui.boot.buttonTitles || {};
     const others = Array.from(document.querySelectorAll("button.tool[id^=refresh_]"), (each) => [each.id, "Look again for what there is to choose"]);
     for (const [id, words] of [...Object.entries(titles), ...others]) {
-        for (const button of document.querySelectorAll(`button[id="${CSS.escape(id)}"]`)) {  // X/Y/Z plot's stand on both tabs
-            if (!button.title) {
-                button.title = words;
-                button.setAttribute("aria-label", words);
+        for (const named of document.querySelectorAll(`[id="${CSS.escape(id)}"]`)) {  // X/Y/Z plot's stand on both tabs
+            if (!named.title) {
+                named.title = words;
+                if (named.matches("button")) {
+                    named.setAttribute("aria-label", words);
+                }
             }
         }
     }

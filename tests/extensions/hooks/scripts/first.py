@@ -40,6 +40,8 @@ def on_ui_tabs():
         gr.HTML("<iframe srcdoc='a page' onload='hooksFrame(this)'></iframe>")
         with gr.Group(elem_id="hooks_group"), gr.Accordion("Grouped", open=False, elem_id="hooks_fold"):
             gr.Textbox(label="")
+        gr.Slider(label="Said", elem_id="hooks_said", tooltip="a slider's tooltip")
+        ToolButton("y", tooltip="a nameless button's tooltip")
         gr.Button("Interrupting...", elem_id="hooks_interrupting", elem_classes="generate-box-interrupting")
         told_tab = gr.Textbox(elem_id="hooks_told_tab")
         with gr.Tabs(elem_id="hooks_tabs"):
