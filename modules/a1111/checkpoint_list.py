@@ -50,7 +50,9 @@ class CheckpointInfo:
         return read_metadata(self.filename)
 
     def register(self) -> None:
-        """The model manager lists it by itself once it is in a models folder."""
+        """It is in the list from now on: mergers and trainers call this for the file that they have just written."""
+        if _listed(self.filename) is None and Path(self.filename).is_file():
+            current().catalogue.add_checkpoint(Path(self.filename))
 
     def calculate_shorthash(self) -> str | None:
         digest = current().catalogue.hash_of(self._model)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from modules.a1111.app_slot import current
 from modules.a1111.checkpoint_list import CheckpointInfo, info_of, load_chosen, read_state_dict, run_on_worker
+from modules.a1111.config_names import find_checkpoint_config
 from modules.a1111.inner_model import parts_of
 from modules.a1111.lora_live import original_key
 from modules.a1111.made_in_memory import take_up, written_into
@@ -55,6 +56,11 @@ class SdModel:
     def _file(self) -> ModelFile:
         app = current()
         return app.checkpoints.current or generation.chosen_checkpoint(app, app.settings.get(generation.CHECKPOINT_KEY))
+
+    @property
+    def used_config(self) -> str:
+        """Mergers ask whether what they made is of the same kind, and then write it into the model: either way it is loaded."""
+        return find_checkpoint_config(None, self.sd_checkpoint_info)
 
     @property
     def sd_model_hash(self) -> str | None:

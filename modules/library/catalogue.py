@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from modules.library.background import Background, Precedence
@@ -73,6 +74,14 @@ class Catalogue:
             if self._lists is not None:
                 self.refresh()
 
+    def add_checkpoint(self, path: Path) -> None:
+        """An extension says that this file is a checkpoint: it is listed from now on, wherever it lies."""
+        self.refresh()
+        path = path.absolute()
+        if path not in [each.path for each in self.checkpoints()]:
+            self.roots = replace(self.roots, single_checkpoints=(*self.roots.single_checkpoints, path))
+            self.refresh()
+
     def refresh(self) -> None:
         """Look through all folders anew. Never raises for what it finds there."""
         started = time.perf_counter()
@@ -83,9 +92,10 @@ class Catalogue:
             return tuple(self._model_file(kind, file, deadline, unread) for file in files)
 
         roots, hidden = self.roots, self._list_hidden()
+        named = chain.from_iterable(map(_single, roots.single_checkpoints))
         self._embedding_folders, self._checkpoint_folders = _changes(roots.embeddings), _changes(roots.checkpoints)
         lists = _Lists(
-            checkpoints=listed("checkpoint", _first(_single(roots.checkpoint_file), scan(roots.checkpoints, hidden=hidden))),
+            checkpoints=listed("checkpoint", _first(_single(roots.checkpoint_file), [*scan(roots.checkpoints, hidden=hidden), *named])),
             vaes=listed("vae", scan(roots.vaes, hidden=hidden)),
             loras=listed("lora", scan(roots.loras, hidden=hidden)),
             embeddings=listed("embedding", filter(_is_embedding, scan(roots.embeddings, hidden=hidden))),
@@ -330,7 +340,7 @@ def _first(single: list[FoundFile], others: list[FoundFile]) -> list[FoundFile]:
 
 
 def _single(path: Path | None) -> list[FoundFile]:
-    """The file of --ckpt, if it is there."""
+    """A file that is named by itself, if it is there."""
     try:
         if path is None or not path.is_file():
             return []

@@ -37,7 +37,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Roots:
-    """Where each kind of model is looked for, in order. checkpoint_file: the one that --ckpt names, listed first."""
+    """Where each kind of model is looked for, in order. checkpoint_file: the one that --ckpt names, listed first. single_checkpoints: those that extensions name."""
 
     checkpoints: tuple[Place, ...]
     vaes: tuple[Place, ...] = ()
@@ -49,6 +49,7 @@ class Roots:
     codeformer: tuple[Place, ...] = ()
     text_encoders: tuple[Place, ...] = ()
     checkpoint_file: Path | None = None
+    single_checkpoints: tuple[Path, ...] = ()
 
     @property
     def checkpoint_folders(self) -> str:

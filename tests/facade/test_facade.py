@@ -99,6 +99,23 @@ def test_lists_show_what_is_there(a1111: App) -> None:
     assert "Automatic" not in shared.prompt_styles.styles
 
 
+def test_a_checkpoint_that_an_extension_registers_is_listed_and_can_be_chosen(a1111: App, tmp_path: Path) -> None:
+    """Mergers and trainers register the file that they have just written, which may lie in a folder of their own."""
+    from modules import sd_models, sd_models_config, shared
+
+    inside, outside = a1111.paths.data_dir / "models" / "Stable-diffusion" / "merged.safetensors", tmp_path / "trained" / "mine.safetensors"
+    for path in (inside, outside):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+        sd_models.CheckpointInfo(str(path)).register()
+        assert path.name in sd_models.checkpoint_tiles() and sd_models.get_closet_checkpoint_match(path.stem).filename == str(path)
+    sd_models.list_models()
+    assert sorted(sd_models.checkpoint_tiles()) == ["fake.safetensors", "merged.safetensors", "mine.safetensors"]
+    shared.opts.sd_model_checkpoint = "mine.safetensors"
+    assert sd_models.select_checkpoint().filename == str(outside)
+    assert shared.sd_model.used_config == sd_models_config.find_checkpoint_config({}, sd_models.select_checkpoint())
+
+
 def test_prompts_are_read_as_the_engine_reads_them(a1111: App) -> None:
     from modules.sd_hijack import model_hijack
 
