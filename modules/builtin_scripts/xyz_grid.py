@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -68,8 +69,9 @@ class Script(ScriptBase):
         return "X/Y/Z plot"
 
     def offered(self) -> list[AxisOption]:
-        """The axes of this tab, extensions' too."""
-        return [option for option in axis_options if option.is_img2img is None or option.is_img2img == self.is_img2img]
+        """The axes of this tab, extensions' too; where a script was read again the newest of each, where it is gone none."""
+        here = [option for option in axis_options if option.is_img2img is None or option.is_img2img == self.is_img2img]
+        return list({(option.label, option.file): option for option in here if not option.file.endswith(".py") or os.path.exists(option.file)}.values())
 
     def ui(self, is_img2img: bool) -> list[Any]:
         self.current_axis_options = self.offered()

@@ -99,6 +99,8 @@ class Script(scripts.Script):
     def process_batch(self, p, **more):
         p.prompts[:] = ["{word}" for each in p.prompts]
         p.extra_generation_params["Word"] = "{word}"
+xyz_grid = next(each.module for each in scripts.scripts_data if each.script_class.__module__ == "xyz_grid.py")
+xyz_grid.axis_options.append(xyz_grid.AxisOption("[Wordy] axis", str, xyz_grid.do_nothing))
 script_callbacks.on_before_ui(lambda: shared.words.append("begins {word}"))
 script_callbacks.on_script_unloaded(lambda: shared.words.append("ends {word}"))
 script_callbacks.on_ui_settings(lambda: shared.opts.add_option("reach_{word}", shared.OptionInfo(1, "{word}", section=("reach", "Reach"))))
@@ -129,6 +131,8 @@ def test_reload_ui_reads_changed_scripts_again_and_ends_those_that_are_gone(tmp_
         build_ui(app)       # "Reload UI"
         assert words == ["begins old", "ends old", "begins new"] and "reach_new" in app.settings.table
         assert "Word: new" in made(app, "a cat")[0].images[0].infotext
+        plot = host.txt2img.script("x/y/z plot")
+        assert plot is not None and [each.label for each in plot.offered()].count("[Wordy] axis") == 1      # type: ignore[attr-defined]
         assert not {"old", "Single"} & {each.title() for each in host.txt2img.scripts} and "Single" not in host.img2img.titles
         assert [each for each in host.txt2img.scripts if each.title() != "new"] == before and not app.extensions.troubles.found
 
@@ -141,3 +145,6 @@ def test_reload_ui_reads_changed_scripts_again_and_ends_those_that_are_gone(tmp_
         os.utime(extension / "wordy.py", (0, 11))
         build_ui(app)
         assert "Word: mended" in made(app, "a cat")[0].images[0].infotext and not app.extensions.troubles.found
+        (extension / "wordy.py").unlink()
+        build_ui(app)
+        assert words[-1] == "ends mended" and "[Wordy] axis" not in [each.label for each in plot.offered()]     # type: ignore[attr-defined]

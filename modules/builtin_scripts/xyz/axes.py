@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from modules.a1111.app_slot import current
+from modules.a1111.callbacks import caller_file
 from modules.a1111.sampler_list import visible_sampler_names
 from modules.application import listing
 from modules.application.paths import styles_files
@@ -77,9 +78,10 @@ def do_nothing(p: Any, x: Any, xs: Any) -> None:
 
 class AxisOption:
     """One axis. type: int, float, str or ``str_permutations``. confirm: raises for values that cannot be. cost: what changing it costs;
-    dear ones change least often. choices: gives the texts to choose from. prepare: makes the list of values from the text."""
+    dear ones change least often. choices: gives the texts to choose from. prepare: makes the list of values from the text. file: of the extension that made it."""
 
     is_img2img: bool | None = None
+    file = ""
 
     def __init__(
         self, label: str, type: Any, apply: Apply, format_value: Callable[..., Any] = format_value_add_label, confirm: Callable[..., Any] | None = None,
@@ -87,6 +89,7 @@ class AxisOption:
     ) -> None:
         self.label, self.type, self.apply, self.format_value = label, type, apply, format_value
         self.confirm, self.cost, self.choices, self.prepare = confirm, cost, choices, prepare
+        self.file = caller_file()
 
 
 class AxisOptionImg2Img(AxisOption):
