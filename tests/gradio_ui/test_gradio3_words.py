@@ -51,6 +51,14 @@ def test_any_component_takes_a_tooltip() -> None:
     assert "with-tooltip" in slider.elem_classes and "tool" in nameless.elem_classes and plain.elem_id is None
 
 
+def test_the_buttons_of_a_text_or_a_picture_are_those_that_were_asked_for() -> None:
+    with gr.Blocks():
+        text, other = gr.Textbox(show_copy_button=True), gr.Textbox()                                   # type: ignore[call-arg]
+        picture, gallery = gr.Image(show_download_button=False), gr.Gallery(show_download_button=True)      # type: ignore[call-arg]
+    assert text.buttons == ["copy"] and not other.buttons
+    assert "download" not in picture.buttons and "download" in gallery.buttons      # type: ignore[operator]
+
+
 def test_a_dropdown_without_a_value_has_none() -> None:
     with gr.Blocks():
         assert gr.Dropdown(["a", "b"]).value is None
