@@ -44,7 +44,7 @@ class ExtensionHost:
     extra_flags: what preload.py files added to the command line. choices: source name -> texts, for settings of extensions.
     command_line, demo: A1111's ``cmd_opts`` and the page, as extensions get them. theme: the page's, by its name. current_scripts: the scripts whose tab is being built.
     panels: what builds scripts' controls where an extension has a tab of its own for them; there while there is a page.
-    find_loose: looks for the folders of single scripts anew. executed: script files, and when each had last been changed before it was.
+    find_loose: looks for the folders of single scripts anew; find_newcomers: for extensions that can join a running server. executed: script files, and when each had last been changed before it was.
     """
 
     def __init__(self) -> None:
@@ -64,6 +64,7 @@ class ExtensionHost:
         self.choices: dict[str, Callable[[], Sequence[Any]]] = {}
         self.executed: dict[Path, int] = {}
         self.find_loose: Callable[[], tuple[Extension, ...]] = lambda: self.loose
+        self.find_newcomers: Callable[[], tuple[Extension, ...]] = tuple
         self._loading = threading.local()
         self._roots: list[tuple[str, Extension]] = []
         self._owning: dict[str, Extension | None] = {}      # asked of the same few files for each control of the page
@@ -78,7 +79,7 @@ class ExtensionHost:
         self.registry.order_by(wish for each in self.enabled for wish in each.callback_order)
 
     def with_newcomers(self, folder: Path) -> tuple[Extension, ...]:
-        """Those of this start, then those that came into ``folder`` since: they run from the next start on."""
+        """Those that run, then those that came into ``folder`` since."""
         known = {each.path for each in self.extensions}
         return (*self.extensions, *(each for each in find_extensions(folder, Switches()) if each.path not in known))
 

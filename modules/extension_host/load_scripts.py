@@ -61,8 +61,9 @@ def changed_scripts(host: ExtensionHost) -> tuple[tuple[ScriptFile, ...], tuple[
 
     Where a file of an extension is among them all its files are, for they hold on to each other's objects; single files go by themselves.
     """
-    if (loose := host.find_loose()) != host.loose:       # the folder came only now
-        host.take(host.extensions, loose)
+    loose, newcomers = host.find_loose(), host.find_newcomers()
+    if newcomers or loose != host.loose:
+        host.take((*host.extensions, *newcomers), loose)
     present = list_scripts(host, LOOSE, ".py")
     changed = {each.path for each in present if host.executed.get(each.path, 0) != _changed(each.path)} | (host.executed.keys() - {each.path for each in present})
     homes = {each.path for each in host.loose}

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from modules.extension_host.crashes import StartDiary
-from modules.extension_host.discover import LOOSE, SHIPPED, find_extensions, loose_scripts, namesakes, read_switches
+from modules.extension_host.discover import LOOSE, SHIPPED, Extension, Switches, find_extensions, loose_scripts, namesakes, read_switches
 from modules.extension_host.host import ExtensionHost
 from modules.files.atomic import write_json
 from modules.files.json_object import Damaged, read_object
@@ -27,12 +27,13 @@ def host_for(flags: Flags) -> ExtensionHost:
         what = "folder scripts was" if name == LOOSE else f"extension {name} was"
         host.notices.append(f"The {what} switched off: the program ended twice in a row while it was loading. "
                             "Look for an update of it; switch it on again on the Extensions tab.")
-    switches = read_switches(settings, disable_all=flags.disable_all_extensions, disable_extra=flags.disable_extra_extensions)
+    switches = _switches(flags)
     folder = Path(flags.data_dir) / "extensions"
     users = find_extensions(folder, switches)
     shipped = [each for each in find_extensions(SHIPPED, switches) if each.is_builtin]
     names = {each.name for each in users}
     host.find_loose = lambda: loose_scripts([Path(SCRIPT_PATH), Path(flags.data_dir)], switches)
+    host.find_newcomers = lambda: _newcomers(host, folder, flags)
     loose = host.find_loose()
     host.take([*(each for each in shipped if each.name not in names), *users], loose)
     for path, name in namesakes(folder).items():
@@ -53,6 +54,17 @@ def host_for(flags: Flags) -> ExtensionHost:
                         host.facts_of(each.canonical_name).notes.append(sentence)
     host.watched_by(diary)
     return host
+
+
+def _switches(flags: Flags) -> Switches:
+    return read_switches(Path(flags.ui_settings_file), disable_all=flags.disable_all_extensions, disable_extra=flags.disable_extra_extensions)
+
+
+def _newcomers(host: ExtensionHost, folder: Path, flags: Flags) -> tuple[Extension, ...]:
+    """Extensions that came since the start and can join a running server: what has an installer, or flags of its own, waits for the next start."""
+    paths, names = {each.path for each in host.extensions}, {each.canonical_name for each in host.enabled}
+    found = (each for each in find_extensions(folder, _switches(flags)) if each.is_enabled and each.path not in paths and each.canonical_name not in names)
+    return tuple(each for each in found if not any((each.path / name).exists() for name in ("install.py", "requirements.txt", "preload.py")))
 
 
 def _install_notes(data_dir: Path) -> dict[str, list[str]]:

@@ -148,3 +148,19 @@ def test_reload_ui_reads_changed_scripts_again_and_ends_those_that_are_gone(tmp_
         (extension / "wordy.py").unlink()
         build_ui(app)
         assert words[-1] == "ends mended" and "[Wordy] axis" not in [each.label for each in plot.offered()]     # type: ignore[attr-defined]
+
+
+def test_reload_ui_takes_up_an_extension_that_came_meanwhile_unless_it_needs_the_next_start(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """As in A1111 after a ``git clone`` beside the running server. An installer, and flags of its own, are for the start."""
+    (tmp_path / "models" / "Stable-diffusion").mkdir(parents=True)
+    (tmp_path / "models" / "Stable-diffusion" / "fake.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    for app in with_extensions(tmp_path):
+        build_ui(app)
+        for name, more in (("plain", "style.css"), ("waits", "install.py"), ("sd-webui-controlnet", "style.css"), ("wildcards-main", "style.css")):
+            folder = tmp_path / "extensions" / name
+            (folder / "scripts").mkdir(parents=True)
+            (folder / more).write_text("")
+            (folder / "scripts" / f"{name}.py").write_text(_WORDY.format(word=name).replace("shared.words.append", "str"))
+        build_ui(app)       # "Reload UI"
+        assert [each.name for each in app.extensions.enabled if not each.is_builtin] == ["plain"] and not app.extensions.troubles.found
+        assert "Word: plain" in made(app, "a cat")[0].images[0].infotext
