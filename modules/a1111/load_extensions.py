@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from PIL import Image
+
 from modules.a1111 import callbacks, foreign_packages, older_names, path_words, prompt_networks
 from modules.a1111.app_slot import current
 from modules.a1111.callback_order import offer_orders
@@ -18,7 +20,7 @@ from modules.a1111.places import script_path
 from modules.a1111.sampler_list import take_up_added
 from modules.a1111.unet_choice import list_unets
 from modules.a1111.upscaler_list import load_upscalers
-from modules.extension_host.host import ExtensionHost
+from modules.extension_host.host import ExtensionHost, file_of
 from modules.extension_host.load_scripts import ScriptFile, changed_scripts, list_scripts, load_scripts
 from modules.files.atomic import write_json
 from modules.files.storage import StorageError, hindrance
@@ -56,9 +58,18 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
     callbacks.registry().call("ui_settings", without=asked)
     opts.settle()
     offer_orders()
+    _tell_of_saving(host)
     if files:
         seconds = (time.perf_counter() - began, time.process_time() - computed)
         log.info("loaded %d scripts of %d extensions in %.2f s (processor: %.2f s)", len(files), len(host.enabled), *seconds)
+
+
+def _tell_of_saving(host: ExtensionHost) -> None:
+    """Whoever encrypts pictures has to know when they are not."""
+    replaced = file_of(Image.Image.save)
+    if host.owning(replaced):
+        host.troubles.note(host.owner_of(replaced), f"scripts/{Path(replaced).name}", "it replaces how Pillow saves a picture to a file, and this program encodes pictures in memory first: "
+                           "what it does then, encrypting them say, is not done. Pictures are saved as they are.")
 
 
 def load_changed(take: Take, forget: Callable[[Collection[str]], None]) -> bool:

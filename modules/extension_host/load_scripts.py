@@ -65,7 +65,7 @@ def changed_scripts(host: ExtensionHost) -> tuple[tuple[ScriptFile, ...], tuple[
     if newcomers or loose != host.loose:
         host.take((*host.extensions, *newcomers), loose)
     present = list_scripts(host, LOOSE, ".py")
-    changed = {each.path for each in present if host.executed.get(each.path, 0) != _changed(each.path)} | (host.executed.keys() - {each.path for each in present})
+    changed = {each.path for each in present if host.executed.get(each.path) != _changed(each.path)} | (host.executed.keys() - {each.path for each in present})
     homes = {each.path for each in host.loose}
     owners = {host.owner_of(path) for path in changed if path.parent not in homes}
 

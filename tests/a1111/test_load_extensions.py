@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import PIL.Image
 import pytest
 
 from modules import shared
@@ -164,3 +165,13 @@ def test_reload_ui_takes_up_an_extension_that_came_meanwhile_unless_it_needs_the
         build_ui(app)       # "Reload UI"
         assert [each.name for each in app.extensions.enabled if not each.is_builtin] == ["plain"] and not app.extensions.troubles.found
         assert "Word: plain" in made(app, "a cat")[0].images[0].infotext
+
+
+def test_who_installed_an_extension_that_encrypts_pictures_is_told_that_they_are_not(tmp_path: Path, fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It puts a class of its own in Pillow's place, and encrypts what is saved under a file's name (Encrypt image)."""
+    monkeypatch.setattr(PIL.Image, "Image", PIL.Image.Image)        # put back afterwards
+    script = tmp_path / "extensions" / "encrypts" / "scripts" / "encrypts.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("from PIL import Image\nclass Mine(Image.Image):\n    def save(self, fp, format=None, **params):\n        super().save(fp, format, **params)\nImage.Image = Mine\n")
+    for app in with_extensions(tmp_path):
+        assert [(each.owner, "Pictures are saved as they are" in each.sentence) for each in app.extensions.troubles.found] == [("encrypts", True)]
