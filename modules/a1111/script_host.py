@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -68,6 +68,15 @@ class ScriptHost:
     def forget(self, files: Collection[str]) -> None:
         """These were changed, or are gone: their classes are no more. Takes effect with the next page."""
         self.scripts_data = [each for each in self.scripts_data if each.path not in files]
+
+    def renew(self, modules: Mapping[str, Any]) -> None:
+        """These files were read again while the page stays: their new classes stand for the old ones."""
+        found = ((each, getattr(modules.get(each.path), each.script_class.__name__, None)) for each in self.scripts_data)
+        newer = {each: kind for each, kind in found if inspect.isclass(kind) and issubclass(kind, Script)}
+        self.scripts_data = [each._replace(script_class=newer[each], module=modules[each.path]) if each in newer else each for each in self.scripts_data]
+        self._tell_runners()
+        for runner in (self.txt2img, self.img2img):
+            runner.take_for({each.script_class: kind for each, kind in newer.items()})
 
     def _tell_runners(self) -> None:
         """Extensions call ``initialize_scripts`` themselves, before the page is built, and look for another's script."""

@@ -38,6 +38,7 @@ def reload_script_bodies(app: App) -> tuple[int, list[str]]:
             told += [f"{each.owner}, {each.place}: {each.sentence}" for each in app.extensions.troubles.found[before:]] or [f"{Path(path).name} could not be read again."]
     for runner in (host.txt2img, host.img2img):
         _renewed(runner, modules)
+    host.renew(modules)
     return len(modules), told
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -110,6 +110,10 @@ class ScriptRunner:
             self._in_order_of_load()
         self._list_ears()
         self.callback_map.clear()
+
+    def take_for(self, newer: Mapping[type[Script], type[Script]]) -> None:
+        """Each class is known as the one that it is taken for."""
+        self._asked = {newer.get(each, each) for each in self._asked}
 
     def _in_order_of_load(self) -> None:
         """What was read again comes back to its place: always-on scripts are asked in that order. What an extension put in by itself stays behind."""

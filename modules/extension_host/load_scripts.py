@@ -129,7 +129,8 @@ def load_scripts(host: ExtensionHost, files: Sequence[ScriptFile], take: Callabl
         began = time.perf_counter()
         place = f"{each.path.parent.name}/{each.filename}"
         host.entering(each.owner)
-        host.executed[each.path] = _changed(each.path)
+        if host.owning(each.path):      # not the program's own, which are read again by "Reload custom script bodies"
+            host.executed[each.path] = _changed(each.path)
         with host.guarded(each.owner, place):
             module = limited(lambda each=each: _loaded(host, each), what=f"{each.owner} {place}", seconds=seconds)
             take(each, module)

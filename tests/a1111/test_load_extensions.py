@@ -9,6 +9,7 @@ import pytest
 
 from modules import shared
 from modules.a1111.script_host import ScriptHost
+from modules.a1111.script_reload import reload_script_bodies
 from modules.application.app import App
 from modules.gradio_ui.build import build_ui
 from tests.a1111.test_wildcards import made, with_extensions
@@ -126,15 +127,21 @@ def test_reload_ui_reads_changed_scripts_again_and_ends_those_that_are_gone(tmp_
         build_ui(app)       # nothing was changed
         assert words == ["begins old"]
 
+        (extension / "wordy.py").write_text(_WORDY.format(word="body"))
+        os.utime(extension / "wordy.py", (0, 8))
+        assert not reload_script_bodies(app)[1] and "Word: body" in made(app, "a cat")[0].images[0].infotext
+        words[:] = ["begins old"]
+        before = [each for each in host.txt2img.scripts if each.title() not in ("body", "Single")]
+
         (extension / "wordy.py").write_text(_WORDY.format(word="new"))
         os.utime(extension / "wordy.py", (0, 9))
         (single / "single.py").unlink()
         build_ui(app)       # "Reload UI"
-        assert words == ["begins old", "ends old", "begins new"] and "reach_new" in app.settings.table
+        assert words == ["begins old", "ends body", "begins new"] and "reach_new" in app.settings.table
         assert "Word: new" in made(app, "a cat")[0].images[0].infotext
         plot = host.txt2img.script("x/y/z plot")
         assert plot is not None and [each.label for each in plot.offered()].count("[Wordy] axis") == 1      # type: ignore[attr-defined]
-        assert not {"old", "Single"} & {each.title() for each in host.txt2img.scripts} and "Single" not in host.img2img.titles
+        assert not {"old", "body", "Single"} & {each.title() for each in host.txt2img.scripts} and "Single" not in host.img2img.titles
         assert [each for each in host.txt2img.scripts if each.title() != "new"] == before and not app.extensions.troubles.found
 
         (extension / "wordy.py").write_text("this is no Python")
