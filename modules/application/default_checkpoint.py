@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from modules.families.table import family_named
 from modules.library.model_file import ModelFile
+
+log = logging.getLogger(__name__)
 
 
 class DefaultCheckpoint:
@@ -14,6 +17,7 @@ class DefaultCheckpoint:
 
     def __init__(self) -> None:
         self._path: Path | None = None
+        self._told: tuple[str, str] | None = None
 
     def among(self, available: Sequence[ModelFile]) -> ModelFile:
         """One of ``available``, which are some; the first where none can be run."""
@@ -22,6 +26,14 @@ class DefaultCheckpoint:
             return available[0]
         found = next((model for model in running if model.path == self._path), running[0])
         self._path = found.path
+        return found
+
+    def in_place_of(self, gone: str, available: Sequence[ModelFile]) -> ModelFile:
+        """``among`` where ``gone`` was chosen and is not there: the log is told, once for each such pair in a row."""
+        found = self.among(available)
+        if self._told != (gone, found.name):
+            self._told = gone, found.name
+            log.warning("the checkpoint %r of the settings is gone; %s is used instead", gone, found.name)
         return found
 
 

@@ -119,7 +119,7 @@ def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False, looks
             return chosen_checkpoint(app, name, strict=strict)
         if strict or isinstance(error, NoCheckpoint):
             raise
-        log.warning("the checkpoint %r of the settings is gone; %s is used instead", name, app.default_checkpoint.among(available).name)
+        return app.default_checkpoint.in_place_of(name or "", available)
     return app.default_checkpoint.among(available)
 
 
