@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 import orjson
-from gradio.blocks import Block, Blocks, BlocksConfig
+from gradio.blocks import Block, BlockContext, Blocks, BlocksConfig
 from gradio.routes import ORJSONResponse
 from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 
@@ -35,6 +35,7 @@ def install() -> None:
     BlocksConfig.attach_load_events = attach_load_events  # type: ignore[method-assign]
     _describe_all()
     _forget_half_wired()
+    _close_half_filled()
     _refuse_to_end()
 
 
@@ -115,6 +116,20 @@ def _forget_half_wired() -> None:
         return wired
 
     BlocksConfig.set_event_trigger = set_event_trigger  # type: ignore[method-assign]
+
+
+def _close_half_filled() -> None:
+    """A block that an error leaves stays in the page as far as it was filled; Gradio then does not put its tabs into a gr.Tabs, without which the browser
+    stops while it makes the page."""
+    leave = BlockContext.__exit__
+
+    @functools.wraps(leave)
+    def left(self: BlockContext, kind: type[BaseException] | None = None, *arguments: Any) -> None:
+        leave(self, kind, *arguments)
+        if kind is not None and getattr(self, "allow_expected_parents", True):
+            self.fill_expected_parents()
+
+    BlockContext.__exit__ = left  # type: ignore[method-assign]
 
 
 def _make_as_it_was(block: Any) -> None:

@@ -13,6 +13,8 @@ from PIL import Image
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current, is_occupied
 
+_FILE_TYPES = {"file": "filepath", "bytes": "binary"}
+
 
 def install() -> None:
     """Process-wide; called once, by ``gradio3_words``."""
@@ -23,6 +25,21 @@ def install() -> None:
     for kind in (gr.Image, gr.ImageEditor, gr.Gallery):
         _show_as_png(kind)
     _take_any_format()
+
+
+def use_known_type(cls: type, words: dict[str, Any]) -> None:
+    """``type=`` as Gradio 6 has it. Gradio 3's galleries had none, and passed over what was written there."""
+    said = words.get("type")
+    if issubclass(cls, gr.File | gr.UploadButton) and said in _FILE_TYPES:
+        words["type"] = _FILE_TYPES[said]
+    elif issubclass(cls, gr.Gallery) and said not in ("numpy", "pil", "filepath"):
+        words.pop("type", None)
+
+
+def as_they_are_now(arguments: Sequence[Any], keywords: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """An event's inputs and outputs, which Gradio 3 noted when they were named: an extension may go on adding to its list, for the other tab's event."""
+    own = [list(each) if isinstance(each, list) else each for each in arguments]
+    return tuple(own), {name: list(each) if isinstance(each, list) else each for name, each in keywords.items()}
 
 
 def carried_numbers(blocks: Sequence[Any], values: Sequence[Any]) -> dict[int, float]:

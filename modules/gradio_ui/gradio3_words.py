@@ -28,7 +28,6 @@ from modules.gradio_ui.replaced_events import watched_events
 
 DONE = "_speaks_gradio3"
 UNSHOWN = "unshown"     # class of a row or a column that is in the page, but not to be seen: Gradio 6 shows it when told "hidden"
-_FILE_TYPES = {"file": "filepath", "bytes": "binary"}
 _PROGRESS: Mapping[Any, str] = {True: "full", False: "hidden", None: "full"}
 _GONE_EVENTS = ("Changeable", "Clickable", "Submittable", "Editable", "Clearable", "Playable", "Streamable", "Blurrable", "Uploadable", "Releaseable", "Selectable")
 
@@ -146,8 +145,7 @@ def _new_keywords(cls: type, old: dict[str, Any], known: frozenset[str] | None, 
         source = words.pop("source")
         words.setdefault("sources", ["upload" if source == "canvas" else source] if source else None)
         note("source=")
-    if issubclass(cls, gr.File | gr.UploadButton) and words.get("type") in _FILE_TYPES:
-        words["type"] = _FILE_TYPES[words["type"]]
+    gradio3_values.use_known_type(cls, words)
     is_answer = component_meta.get_local_contexts() == (True, False)    # which leaves the value alone that it does not name
     if issubclass(cls, gr.Dropdown) and not is_answer:
         words.setdefault("value", None)  # Gradio 6 would take the first choice
@@ -263,7 +261,8 @@ def _listening(method: Callable[..., Any], event: str = "") -> Callable[..., Any
         for name in [name for name in keywords if name not in known()]:
             note(f"event {name}=")
             del keywords[name]
-        _ask_the_scripts(keywords, arguments[1] if len(arguments) > 1 else None)
+        arguments, keywords = gradio3_values.as_they_are_now(arguments, keywords)
+        _ask_the_scripts(keywords, next(iter(arguments[1 + isinstance(arguments[0], Block):]), None) if arguments else None)
         gradio3_values.wait_for_page(event, every, arguments, keywords)
         made = method(*arguments, **keywords)
         if every and event != "load":
@@ -276,9 +275,9 @@ def _listening(method: Callable[..., Any], event: str = "") -> Callable[..., Any
     return listen
 
 
-def _ask_the_scripts(keywords: dict[str, Any], second: Any) -> None:
-    """An extension's event takes a field whose value the page's scripts give: they are asked before its own script is."""
-    inputs = keywords.get("inputs", second)
+def _ask_the_scripts(keywords: dict[str, Any], by_position: Any) -> None:
+    """An extension's event takes a field whose value the page's scripts give: they are asked before its own script is. by_position: inputs without their name."""
+    inputs = keywords.get("inputs", by_position)
     inputs = list(inputs) if isinstance(inputs, list | tuple | set) else [inputs]
     places = {str(each.elem_id): place for place, each in enumerate(inputs) if getattr(each, "by_script", False)}
     if not places or not is_occupied() or current().extensions.owning(callbacks.caller_file()) is None:

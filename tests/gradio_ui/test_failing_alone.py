@@ -72,6 +72,17 @@ def test_a_script_whose_controls_cannot_be_made_has_none(a1111: App, ui: Any) ->
     assert "good" in told(page)
 
 
+def test_tabs_of_a_script_that_fails_halfway_do_not_stop_the_page(a1111: App) -> None:  # noqa: F811
+    """In the browser a tab asks the gr.Tabs around it, and all that is put up after it fails where there is none."""
+    def ui(self: Any, is_img2img: bool) -> Any:
+        with gr.Accordion("bad"), gr.Tab("one"):
+            raise ValueError("halfway")
+
+    _, page = built(made_with(ui))
+    tabs = [each for each in page.blocks.values() if isinstance(each, gr.Tab)]
+    assert "good" in told(page) and len(tabs) == 1 and all(isinstance(each.parent, gr.Tabs) for each in tabs)
+
+
 @pytest.mark.parametrize("control", [
     lambda: gr.Textbox(lambda: "x", every="1"),                     # type: ignore[arg-type]
     lambda: gr.Dropdown([gr], value=gr),                            # type: ignore[list-item, arg-type]

@@ -217,6 +217,36 @@ def test_a_gallery_shows_pictures_whatever_kind_of_file_it_names(said: str, kind
     assert shown.root[0].image.path.endswith(kind)
 
 
+def test_an_event_keeps_the_inputs_it_was_given() -> None:
+    """Prompt Formatter collects the prompts of both tabs in one list: its button of the first tab was asked for those of the second as well, and failed."""
+    with gr.Blocks() as page:
+        boxes = [gr.Textbox()]
+        gr.Button().click(lambda value: value, boxes, boxes)
+        gr.Button().click(fn=lambda value: value, inputs=boxes, outputs=boxes).then(lambda value: value, boxes, boxes)
+        boxes.append(gr.Textbox())
+    assert [(len(each.inputs), len(each.outputs)) for each in page.fns.values()] == [(1, 1)] * 3
+
+
+def test_an_event_that_takes_a_field_of_the_pages_scripts_asks_them_however_it_is_written(a1111: App, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    """Else an extension's button gets the picture that stood on a canvas when Generate was last clicked, or none."""
+    monkeypatch.setattr(a1111.extensions, "owning", lambda file: "theirs")
+    with gr.Blocks() as page:
+        field: Any = gr.Textbox(elem_id="canvas")
+        field.by_script = True
+        gr.Button().click(len, [field], [field]).then(len, [field])
+        gr.Button().click(fn=len, inputs=[field]).then(len, field)
+    asked = [str(each.js) for each in page.fns.values()]
+    assert len(asked) == 4 and all('webui.filled(values.slice(0, 1), {"canvas": 0})' in each for each in asked)
+
+
+@pytest.mark.parametrize("said", ["file", "auto", None])
+def test_a_gallery_takes_any_type_as_gradio3_did(said: Any) -> None:
+    """ControlNet Fastload says "file", which Gradio 6 refused: none of its controls came."""
+    with gr.Blocks():
+        assert gr.Gallery(type=said).type == "filepath"
+        assert gr.Gallery(type="pil").type == "pil"
+
+
 @pytest.mark.parametrize("kind", [gr.Image, gr.Gallery])
 def test_a_picture_that_an_extension_shows_keeps_its_pixels_and_its_parameters(kind: Any) -> None:
     picture = Image.effect_noise((40, 30), 90).convert("RGB")
