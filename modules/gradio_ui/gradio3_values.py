@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
+from gradio import blocks
 from PIL import Image
 
 from modules.a1111 import callbacks
@@ -25,6 +26,8 @@ def install() -> None:
     for kind in (gr.Image, gr.ImageEditor, gr.Gallery):
         _show_as_png(kind)
     _take_any_format()
+    # ``def shown(file: gr.File)`` got the file; Gradio 6 takes the word for a wish and hands over the component with all that it is made of
+    blocks._get_component_prop_inputs = lambda *_: []
 
 
 def use_known_type(cls: type, words: dict[str, Any]) -> None:
@@ -34,6 +37,16 @@ def use_known_type(cls: type, words: dict[str, Any]) -> None:
         words["type"] = _FILE_TYPES[said]
     elif issubclass(cls, gr.Gallery) and said not in ("numpy", "pil", "filepath"):
         words.pop("type", None)
+
+
+def begin_as_then(cls: type, words: dict[str, Any], *, given: int) -> None:
+    """What Gradio 3's components began with. given: arguments by position."""
+    if issubclass(cls, gr.Dropdown):
+        words.setdefault("value", None)     # Gradio 6 would take the first choice
+    if issubclass(cls, gr.Textbox) and not given:
+        words.setdefault("value", "")       # where Gradio 6 hands over None, which nobody can split
+    if issubclass(cls, gr.Gallery):
+        words.setdefault("interactive", False)      # it only showed; one that is among a script's controls would ask for files
 
 
 def as_they_are_now(arguments: Sequence[Any], keywords: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

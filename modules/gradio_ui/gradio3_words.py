@@ -147,10 +147,8 @@ def _new_keywords(cls: type, old: dict[str, Any], known: frozenset[str] | None, 
         note("source=")
     gradio3_values.use_known_type(cls, words)
     is_answer = component_meta.get_local_contexts() == (True, False)    # which leaves the value alone that it does not name
-    if issubclass(cls, gr.Dropdown) and not is_answer:
-        words.setdefault("value", None)  # Gradio 6 would take the first choice
-    if issubclass(cls, gr.Textbox) and not given and not is_answer:
-        words.setdefault("value", "")   # where Gradio 6 hands over None, which nobody can split
+    if not is_answer:
+        gradio3_values.begin_as_then(cls, words, given=given)
     if issubclass(cls, gr.Tabs):
         words.setdefault("overflow_behavior", "wrap")  # Gradio 3 had no menu for what finds no room: scripts look for every tab's button
     if known is not None and "buttons" in known:

@@ -66,5 +66,5 @@ def picture_info(path: str | None) -> tuple[str, str]:
 
 
 def _section(title: str, text: str) -> str:
-    lines = "".join(f"<p>{html.escape(line)}</p>" for line in text.split("\n") if line.strip())
+    lines = "\n".join(f"<p>{html.escape(line)}</p>" for line in text.split("\n") if line.strip())
     return f'<div class="infotext-part"><h4>{html.escape(title)}</h4><div class="infotext-text">{lines}</div></div>'

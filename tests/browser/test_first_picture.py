@@ -23,6 +23,7 @@ def test_a_typed_prompt_becomes_a_saved_picture_with_its_parameters(real_server:
     (saved,) = set(real_server.pictures()) - before
     written = Image.open(saved).info["parameters"]
     assert shown == written
+    assert browser.page.locator("#html_info_txt2img .infotext-text").evaluate("each => each.textContent").strip() == written      # as extensions read it
     assert written.startswith("a red potion on a blue background\nSteps: 4, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 7, Size: 64x64,")
     assert "Time taken" in browser.page.inner_text("#html_log_txt2img")
     assert browser.page.title() == "Stable Diffusion"

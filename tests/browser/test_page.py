@@ -48,6 +48,21 @@ def test_extensions_find_a1111s_shape(open_visit: Visit) -> None:
     assert first == [True, True, True]      # no comment of Gradio 6 stands before the row of buttons
 
 
+def test_a_tool_button_that_an_extension_frees_is_as_wide_as_its_text(open_visit: Visit) -> None:
+    """Pickers of sizes unset max-width, which is all that A1111's has: of "512x768 | 2:3" the middle was to be seen."""
+    widths = open_visit.page.evaluate("""() => {
+        const button = document.querySelector("#txt2img_tools button"), text = button.textContent;
+        const before = button.offsetWidth;
+        button.textContent = "512x768 | 2:3";
+        button.style.setProperty("max-width", "unset", "important");
+        const after = button.offsetWidth;
+        button.textContent = text;
+        button.style.removeProperty("max-width");
+        return [before, after];
+    }""")
+    assert widths[0] == 36 and widths[1] > 80
+
+
 def test_an_extension_s_own_copy_of_gradioapp_gives_the_document_and_the_page_works(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
     page = visit(fake_page.url).page
     theirs = "\nfunction gradioApp() { return document.querySelector('gradio-app')?.shadowRoot || document; }"

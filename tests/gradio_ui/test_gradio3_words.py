@@ -239,6 +239,26 @@ def test_an_event_that_takes_a_field_of_the_pages_scripts_asks_them_however_it_i
     assert len(asked) == 4 and all('webui.filled(values.slice(0, 1), {"canvas": 0})' in each for each in asked)
 
 
+def test_a_gallery_that_an_event_takes_asks_for_no_files() -> None:
+    """Gradio 6 shows "Drop Media Here" in one that is an input of an event, as each control of a script is of Generate."""
+    with gr.Blocks() as page:
+        gallery, asking = gr.Gallery(), gr.Gallery(interactive=True)
+        gr.Button().click(lambda *_: None, [gallery, asking])
+    shown = {each["id"]: each["props"]["interactive"] for each in page.get_config_file()["components"] if each["type"] == "gallery"}
+    assert shown == {gallery._id: False, asking._id: True}
+
+
+def test_a_function_that_names_the_component_as_its_type_gets_the_value() -> None:
+    """ControlNet Fastload's View says ``file: gr.File``: it read a file called "file", the kind of the component."""
+    def shown(text: gr.Textbox, number: gr.Number = 2) -> str:      # type: ignore[assignment]
+        return f"{text}{number}"
+
+    with gr.Blocks() as page:
+        box = gr.Textbox()
+        gr.Button().click(shown, [box], [box])
+    assert asyncio.run(page.process_api(page.fns[0], ["seen"], SessionState(page)))["data"] == ["seen2"]
+
+
 @pytest.mark.parametrize("said", ["file", "auto", None])
 def test_a_gallery_takes_any_type_as_gradio3_did(said: Any) -> None:
     """ControlNet Fastload says "file", which Gradio 6 refused: none of its controls came."""

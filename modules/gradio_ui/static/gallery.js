@@ -56,10 +56,10 @@ webui.showInfotext = function(tab) {
         return;
     }
     box.dataset.text = text;
-    box.replaceChildren(...text.split("\n").filter(Boolean).map((line) => {
+    box.replaceChildren(...text.split("\n").filter(Boolean).flatMap((line) => {
         const paragraph = document.createElement("p");
         paragraph.textContent = line;
-        return paragraph;
+        return [paragraph, "\n"];      // extensions read the whole text, also while it is hidden, and then part it into lines
     }));
 };
 
