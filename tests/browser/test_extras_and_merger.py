@@ -19,8 +19,10 @@ SECONDS = 60_000
 
 def choose(page: Page, elem_id: str, text: str) -> None:
     """An entry of a dropdown, by typing it."""
-    page.fill(f"#{elem_id} input", text)
-    page.wait_for_selector(f"#{elem_id} [role=option], [role=option]")
+    page.click(f"#{elem_id} input")
+    page.keyboard.press("Control+A")
+    page.keyboard.type(text)                        # by keys: a text that is filled in chooses only what is called exactly that
+    page.wait_for_selector("[role=option].active")
     page.keyboard.press("Enter")
     page.wait_for_function(f"document.querySelector('#{elem_id} input').value.startsWith({text!r})")
 
