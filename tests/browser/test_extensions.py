@@ -184,6 +184,21 @@ def test_the_head_of_a_box_with_a_checkbox_is_found_as_in_a1111(shown: Visit) ->
     assert shown.page.locator("#txt2img_accordions > .input-accordion").evaluate_all(heads) == [["Hires. fix", False], ["Refiner", False]]
 
 
+def test_a_fold_with_a_checkbox_that_an_extension_brings_shows_what_a_pasted_picture_says(shown: Visit) -> None:
+    """NegPiP, Regional Prompter and LoRA Block Weight have a box of their own in the fold's head; it stayed empty while they were on."""
+    assert shown.page.evaluate("""() => {
+        const fold = webui.make("div", {id: "own_fold"});
+        document.body.append(fold);
+        fold.visibleCheckbox = webui.make("input", {type: "checkbox"});
+        inputAccordionChecked("own_fold", true);
+        fold.remove();
+        inputAccordionChecked("hooks_more", true);
+        inputAccordionChecked("nothing_here", true);
+        return [fold.visibleCheckbox.checked, document.querySelector("#hooks_more-checkbox input").checked];
+    }""") == [True, True]
+    shown.page.evaluate("inputAccordionChecked('hooks_more', false)")
+
+
 def test_a_column_whose_only_button_is_taken_out_has_a_last_thing_left_to_stand_before(shown: Visit) -> None:
     assert shown.page.evaluate("""() => {
         const button = document.getElementById("txt2img_res_switch_btn"), column = button.parentNode;

@@ -2,7 +2,7 @@
 
 /* exported args_to_array, setupExtraNetworksForTab, popupId, requestGet, confirm_clear_prompt, titles, updateTooltip, isMobile,
    txt2img_gallery, img2img_gallery, rememberGallerySelection, setTitle, gamepads, attachGalleryListeners, currentImg2imgSourceResolution,
-   updateImg2imgResizeToTextAfterChangingImage, dimensionChange, toggleCss, localGet, localSet, localRemove, isEmptyObject, onEdit */
+   updateImg2imgResizeToTextAfterChangingImage, dimensionChange, inputAccordionChecked, toggleCss, localGet, localSet, localRemove, isEmptyObject, onEdit */
 
 var titles = {};
 var txt2img_gallery = null;
@@ -105,6 +105,21 @@ onAfterUiUpdate(() => {
 });
 
 // ---- what else is asked for ----
+
+// Extensions that bring a fold with a checkbox of their own call this when the field changes, so that a pasted picture's value shows in the fold's head.
+function inputAccordionChecked(id, checked) {
+    const fold = document.getElementById(id);
+    const box = fold?.visibleCheckbox || webui.find(`#${CSS.escape(id)}-checkbox input`);
+    if (!box || box.checked === checked) {
+        return;
+    }
+    if (box !== fold.visibleCheckbox) {
+        box.click();
+        return;
+    }
+    box.checked = checked;
+    fold.onVisibleCheckboxChange?.();
+}
 
 function isMobile() {
     return window.innerWidth < 1000;

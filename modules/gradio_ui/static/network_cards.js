@@ -58,7 +58,8 @@ function tryToRemoveExtraNetworkFromPrompt(textarea, text) {
     return true;
 }
 
-function updatePromptArea(textarea, text) {
+// A1111's function, in its order.
+function updatePromptArea(text, textarea) {
     if (!textarea || tryToRemoveExtraNetworkFromPrompt(textarea, text)) {
         return;
     }
@@ -72,12 +73,12 @@ function cardClicked(tab, text, negativeText, allowNegative) {
     const negative = webui.find(`#${tab}_neg_prompt textarea`);
     if (negativeText) {
         const present = webui.withoutNetwork(prompt.value, text) !== null;
-        updatePromptArea(prompt, text);
+        updatePromptArea(text, prompt);
         if ((webui.withoutNetwork(negative.value, negativeText) !== null) === present) {
-            updatePromptArea(negative, negativeText);
+            updatePromptArea(negativeText, negative);
         }
     } else {
-        updatePromptArea(allowNegative && activePromptTextarea[tab] === negative ? negative : prompt, text);
+        updatePromptArea(text, allowNegative && activePromptTextarea[tab] === negative ? negative : prompt);
     }
 }
 
