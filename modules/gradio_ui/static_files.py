@@ -22,6 +22,7 @@ SCRIPTS = (
     "options.js",
     "contract.js",
     "localization.js",
+    "hints.js",
     "normalise.js",
     "tabs.js",
     "priming.js",

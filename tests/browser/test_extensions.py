@@ -199,6 +199,19 @@ def test_a_fold_with_a_checkbox_that_an_extension_brings_shows_what_a_pasted_pic
     shown.page.evaluate("inputAccordionChecked('hooks_more', false)")
 
 
+def test_labels_and_choices_say_what_they_mean_where_the_mouse_rests(shown: Visit) -> None:
+    """Also those that an extension has words for, and those that come late: the list of a dropdown."""
+    page = shown.page
+    page.evaluate("titles['Hint me'] = 'As you wish', document.body.append(webui.make('button', {id: 'hint_me', text: 'Hint me'}))")
+    page.wait_for_selector("#hint_me[title='As you wish']")
+    page.evaluate("document.getElementById('hint_me').remove()")
+    page.wait_for_selector("#txt2img_cfg_scale span[title*='follows the prompt']")
+    page.click("#txt2img_sampling input")
+    page.wait_for_selector("li[title*='no effect']:has-text('DPM adaptive')")
+    page.keyboard.press("Escape")
+    assert page.locator("#resize_mode span[title]").count() == 4
+
+
 def test_a_column_whose_only_button_is_taken_out_has_a_last_thing_left_to_stand_before(shown: Visit) -> None:
     assert shown.page.evaluate("""() => {
         const button = document.getElementById("txt2img_res_switch_btn"), column = button.parentNode;

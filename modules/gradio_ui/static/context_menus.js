@@ -76,7 +76,9 @@ webui.stopForever = function(tab) {
 };
 
 for (const tab of ["txt2img", "img2img"]) {
-    appendContextMenuOption(`#${tab}_generate`, "Generate forever", () => webui.generateForever(tab));
+    for (const name of ["generate", "interrupt"]) {          // Interrupt stands in Generate's place while a picture is made
+        appendContextMenuOption(`#${tab}_${name}`, "Generate forever", () => webui.generateForever(tab));
+    }
     for (const name of ["generate", "interrupt", "interrupting", "skip"]) {
         appendContextMenuOption(`#${tab}_${name}`, "Cancel generate forever", () => webui.stopForever(tab));
     }

@@ -1,10 +1,9 @@
-// More of A1111's global names that extensions use: small tools, hints.
+// More of A1111's global names that extensions use: small tools.
 
-/* exported args_to_array, setupExtraNetworksForTab, popupId, requestGet, confirm_clear_prompt, titles, updateTooltip, isMobile,
+/* exported args_to_array, setupExtraNetworksForTab, popupId, requestGet, confirm_clear_prompt, isMobile,
    txt2img_gallery, img2img_gallery, rememberGallerySelection, setTitle, gamepads, attachGalleryListeners, currentImg2imgSourceResolution,
    updateImg2imgResizeToTextAfterChangingImage, dimensionChange, inputAccordionChecked, toggleCss, localGet, localSet, localRemove, isEmptyObject, onEdit */
 
-var titles = {};
 var txt2img_gallery = null;
 var img2img_gallery = null;
 var gamepads = [];
@@ -85,24 +84,6 @@ function onEdit(name, element, pause, act) {
     element.addEventListener("input", edited);
     return edited;
 }
-
-// ---- hints: words for buttons and labels, by their text ----
-
-function updateTooltip(element) {
-    if (element.title) {
-        return;
-    }
-    const words = titles[element.textContent?.trim()] || titles[element.value] || [...element.classList || []].map((each) => titles[each]).find(Boolean);
-    if (words) {
-        element.title = (window.getTranslation && getTranslation(words)) || words;
-    }
-}
-
-onAfterUiUpdate(() => {
-    if (Object.keys(titles).length > 0) {
-        document.querySelectorAll("span, button, select, p").forEach(updateTooltip);
-    }
-});
 
 // ---- what else is asked for ----
 
