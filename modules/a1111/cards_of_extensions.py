@@ -60,7 +60,7 @@ class Listed:
         path = Path(each["filename"]) if each.get("filename") else None
         keys = each.get("sort_keys") or {}
         terms = each.get("search_terms") or [each.get("search_term") or ""]
-        search = " ".join([name, *map(str, terms)]).lower()
+        search = " ".join([name, *map(str, terms), str(each.get("description") or "")]).lower()
         return NetworkItem(
             name=name, inside=self._inside(path, name), path=path, created=_number(keys.get("date_created")), modified=_number(keys.get("date_modified")), search=search
         )  # fmt: skip

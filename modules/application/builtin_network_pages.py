@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from modules.application.network_pages import CardFace, NetworkItem, NetworkPage, item_of
-from modules.library.card import find_preview, read_card
+from modules.library.card import NOTES, find_preview, read_card
 from modules.library.header import read_header
 from modules.library.model_file import ModelFile
 from modules.library.roots import HYPERNETWORK_SUFFIXES, Place
@@ -36,7 +36,11 @@ def register_builtin_pages(app: App) -> None:
     checkpoints = FileList(catalogue.checkpoints, _checkpoint_item, catalogue.undisturbed)
     loras = FileList(catalogue.loras, _lora_item, catalogue.undisturbed)
     hypernetworks = Place(folder=Path(flags.hypernetwork_dir).absolute(), endings=HYPERNETWORK_SUFFIXES)
-    faces = Faces(app=app, checkpoints=checkpoints, loras=loras)
+    faces, words = Faces(app=app, checkpoints=checkpoints, loras=loras), Descriptions()
+
+    def refresh() -> None:
+        words.forget()
+        catalogue.refresh()
 
     def folders(places: Iterable[Place]) -> tuple[Path, ...]:
         return tuple(place.folder for place in places)
@@ -44,19 +48,19 @@ def register_builtin_pages(app: App) -> None:
     for page in (
         NetworkPage(
             title="Textual Inversion", name="textual inversion", items=embeddings, face=faces.embedding, metadata=embeddings.metadata,
-            refresh=catalogue.refresh, folders=folders(catalogue.roots.embeddings), goes_into_negative=True,
+            refresh=refresh, words=words, folders=folders(catalogue.roots.embeddings), goes_into_negative=True,
         ),
         NetworkPage(
             title="Hypernetworks", name="hypernetworks", items=lambda: _hypernetwork_items(hypernetworks, app.settings.get("list_hidden_files")),
-            face=faces.hypernetwork, folders=(hypernetworks.folder,),
+            face=faces.hypernetwork, refresh=words.forget, words=words, folders=(hypernetworks.folder,),
         ),
         NetworkPage(
             title="Checkpoints", name="checkpoints", items=checkpoints, face=faces.checkpoint, metadata=checkpoints.metadata,
-            refresh=catalogue.refresh, folders=(*folders(catalogue.roots.checkpoints), Path(flags.ckpt).absolute().parent),
+            refresh=refresh, words=words, folders=(*folders(catalogue.roots.checkpoints), Path(flags.ckpt).absolute().parent),
         ),
         NetworkPage(
             title="Lora", name="lora", items=lambda: _fitting(app, loras), face=faces.lora, metadata=loras.metadata,
-            refresh=catalogue.refresh, folders=folders(catalogue.roots.loras),
+            refresh=refresh, words=words, folders=folders(catalogue.roots.loras),
         ),
     ):  # fmt: skip
         app.network_pages.register(page)
@@ -111,6 +115,32 @@ class FileList:
     def metadata(self, item: NetworkItem) -> Mapping[str, str]:
         """Without the pictures in it. Raises CannotLoad."""
         return {key: text for key, text in header_texts(item.path).items() if key not in COVER_KEYS}
+
+
+@dataclass(eq=False)
+class Descriptions:
+    """What the user wrote about a card, lower case: read at the first search, and again after ``forget``."""
+
+    _texts: dict[Path, str] = field(default_factory=dict)
+    _notes: dict[Path, set[str]] = field(default_factory=dict)
+
+    def __call__(self, item: NetworkItem) -> str:
+        path = item.path
+        if path is None:
+            return ""
+        text = self._texts.get(path)
+        if text is None:
+            notes = self._notes.get(path.parent)
+            if notes is None:
+                notes = self._notes[path.parent] = _notes_in((path.parent,), NOTES)
+            is_described = any(str(path.with_suffix(ending)) in notes for ending in NOTES)
+            text = self._texts[path] = read_card(path).description.lower() if is_described else ""
+        return text
+
+    def forget(self) -> None:
+        """Files may have been written since."""
+        self._texts.clear()
+        self._notes.clear()
 
 
 @dataclass(kw_only=True)
@@ -200,12 +230,12 @@ def _preview_url(page: str, item: NetworkItem, has_cover: bool) -> str:
     return f"./sd_extra_networks/cover-images?page={quote(page)}&item={quote(item.inside)}" if has_cover else ""
 
 
-def _notes_in(folders: Iterable[Path]) -> set[str]:
-    """Paths of the .json files there: to look for each file's own would take thousands of questions to the disk."""
+def _notes_in(folders: Iterable[Path], endings: tuple[str, ...] = NOTES[:1]) -> set[str]:
+    """Paths of the notes there: to look for each file's own would take thousands of questions to the disk."""
     found: set[str] = set()
     for folder in folders:
         try:
-            found.update(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".json"))
+            found.update(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(endings))
         except OSError:
             continue
     return found

@@ -64,6 +64,7 @@ class NetworkPage:
     """A kind of card. name: as A1111's routes know it ("textual inversion").
 
     items: all that there are now. face: looked up only for cards that are shown. metadata: what the file's header carries.
+    words: what the user wrote about a card, lower case; a search looks in it where cards show it.
     goes_into_negative: a click writes into the negative prompt when that box was used last.
     folders: where its files lie; nothing outside is shown or written. note: a sentence above the cards.
     """
@@ -73,6 +74,7 @@ class NetworkPage:
     items: Callable[[], Sequence[NetworkItem]]
     face: Callable[[NetworkItem], CardFace]
     metadata: Callable[[NetworkItem], Mapping[str, str]] = lambda _item: {}
+    words: Callable[[NetworkItem], str] = lambda _item: ""
     refresh: Callable[[], None] = lambda: None
     folders: tuple[Path, ...] = ()
     goes_into_negative: bool = False
@@ -95,7 +97,7 @@ class NetworkPage:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Which cards: those whose search text holds every word of ``search``, below ``folder`` (``exactly``: not deeper)."""
+    """Which cards: those whose search text or description holds every word of ``search``, below ``folder`` (``exactly``: not deeper)."""
 
     search: str = ""
     folder: str = ""
@@ -152,7 +154,8 @@ def slice_of(page: NetworkPage, wanted: Wanted, settings: Callable[[str], Any]) 
     items = [item for item in every if rule == "Always" or not item.is_hidden or (rule == "When searched" and len(wanted.search) >= SHORTEST_SEARCH)]
     folders = _folders(every if show_folders else [item for item in items if not item.is_hidden])
     words = wanted.search.lower().split()
-    found = [item for item in items if _lies_in(item, wanted) and all(word in item.search for word in words)]
+    described = page.words if settings("extra_networks_card_show_desc") else lambda _item: ""
+    found = [item for item in items if _lies_in(item, wanted) and (_all_in(words, item.search) or _all_in(words, f"{item.search} {described(item)}"))]
     found.sort(key=_SORT_KEYS.get(wanted.sort, _SORT_KEYS["default"]), reverse=wanted.descending)
     start = max(0, wanted.start)
     return Slice(total=len(found), items=tuple(found[start : start + max(0, wanted.count)]), folders=folders)
@@ -164,6 +167,10 @@ def item_of(
     """The item of a file: found by its path and ``more_to_find`` (hashes, titles)."""
     search = " ".join([f"/{inside}", name, *(each for each in more_to_find if each)]).lower()
     return NetworkItem(name=name, inside=inside, path=path, created=created, modified=modified, search=search, version=version)
+
+
+def _all_in(words: Sequence[str], text: str) -> bool:
+    return all(word in text for word in words)
 
 
 def _lies_in(item: NetworkItem, wanted: Wanted) -> bool:

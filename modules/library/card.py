@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 log = logging.getLogger(__name__)
+NOTES = (".json", ".txt", ".description.txt")  # beside NAME.safetensors; the first that has a description counts
 _PICTURES = ("png", "jpg", "jpeg", "webp", "avif", "jxl", "gif")
 
 
@@ -64,7 +65,7 @@ class Card:
 
 def read_card(model_path: Path) -> Card:
     """The card of the model at ``model_path``; an empty one when there is none or it cannot be read (which is logged)."""
-    values = _values(model_path.with_suffix(".json"))
+    values = _values(model_path.with_suffix(NOTES[0]))
     description = _text(values, "description") or _description_file(model_path)
     return Card(
         description=description,
@@ -114,7 +115,9 @@ def _weight(value: object) -> float:
 
 
 def _description_file(model_path: Path) -> str:
-    try:
-        return model_path.with_suffix(".txt").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    for ending in NOTES[1:]:
+        try:
+            return model_path.with_suffix(ending).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+    return ""

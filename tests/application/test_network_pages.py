@@ -59,6 +59,23 @@ def test_cards_are_searched_sorted_and_cut_into_slices(make_app: Callable[..., A
     assert (found.total, found.folders) == (4, {"a": 1, "b": 2})
 
 
+def test_a_search_finds_what_the_user_wrote_about_a_card(make_app: Callable[..., App], loras: Path) -> None:
+    """In A1111's three places for it; a word may stand in the name and another in the description."""
+    for name in ("one", "two", "three.v2", "four"):
+        network(loras / f"{name}.safetensors")
+    (loras / "one.json").write_text('{"description": "For Knights in armour"}')
+    (loras / "two.txt").write_text("a knight's horse")
+    (loras / "three.v2.description.txt").write_text("knight on foot")
+    app = fresh(make_app)
+    assert sorted(cards(app, search="knight")) == ["one", "three.v2", "two"] and cards(app, search="two KNIGHT") == ["two"]
+    assert face(app, "three.v2").description == "knight on foot"
+    (loras / "four.txt").write_text("a knight, too")
+    app.network_pages.find("lora").refresh()
+    assert "four" in cards(app, search="knight")
+    app.settings.set("extra_networks_card_show_desc", False)
+    assert cards(app, search="knight") == []
+
+
 def test_files_of_hidden_folders_follow_the_setting(make_app: Callable[..., App], loras: Path) -> None:
     network(loras / ".secret" / "inner" / "hidden_one.safetensors")
     network(loras / "open_one.safetensors")
