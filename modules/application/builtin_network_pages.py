@@ -166,8 +166,9 @@ class Faces:
     def lora(self, item: NetworkItem) -> CardFace:
         assert item.path is not None
         card = read_card(item.path)
+        negative = f"({card.negative_text}:1)" if card.negative_text else ""
         text = f"<lora:{self._lora_name(item.path) or item.name}:{self._weight(card.preferred_weight)}>"
-        return self._face("lora", item, prompt=f"{text} {card.activation_text}" if card.activation_text else text, negative=card.negative_text)
+        return self._face("lora", item, prompt=f"{text} {card.activation_text}" if card.activation_text else text, negative=negative)
 
     def _face(self, page: str, item: NetworkItem, *, prompt: str, negative: str = "", loads: str = "", first: str = "") -> CardFace:
         """first: what stands before the user's description."""

@@ -100,7 +100,7 @@ def test_a_lora_card_writes_name_weight_and_the_users_words(make_app: Callable[.
     assert face(app, "file").prompt == "<lora:given name:1>"
     assert face(app, "twin2").prompt == "<lora:twin2:1>"
     twin = face(app, "twin1")
-    assert (twin.prompt, twin.negative_prompt, twin.description) == ("<lora:twin1:0.65> trigger", "blurry", "<b>what</b>")
+    assert (twin.prompt, twin.negative_prompt, twin.description) == ("<lora:twin1:0.65> trigger", "(blurry:1)", "<b>what</b>")
     app.settings.set("lora_preferred_name", "Filename")
     app.settings.set("extra_networks_default_multiplier", 0.5)
     assert face(app, "file").prompt == "<lora:file:0.5>"

@@ -64,13 +64,27 @@ def test_what_is_written_in_the_dialog_is_kept(cards_page: Visit, fake_page: Fak
     card.locator(".edit-button").click()
     page.fill("dialog [name=activation_text]", "glowing")
     page.fill("dialog [name=preferred_weight]", "0.6")
+    page.fill("dialog [name=negative_text]", "bad hands")
     page.fill("dialog [name=description]", "<i>my words</i>")
     page.click("dialog button[type=submit]")
     page.wait_for_selector("dialog", state="detached")
     assert json.loads(sidecar.read_text())["modelId"] == 5
     assert page.locator("#txt2img_lora_cards .card").nth(2).locator(".description").inner_text() == "<i>my words</i>"
-    page.locator("#txt2img_lora_cards .card").nth(2).click()
+    page.fill("#txt2img_lora_extra_search", "my words")
+    page.wait_for_function("document.querySelectorAll('#txt2img_lora_cards .card').length === 1")
+    card = page.locator("#txt2img_lora_cards .card")
+    cards_page.set("txt2img_neg_prompt", "ugly")
+    card.click()
     assert cards_page.value("txt2img_prompt").endswith("<lora:net_0002:0.6> glowing")
+    assert cards_page.value("txt2img_neg_prompt") == "ugly (bad hands:1)"
+    for negative in ("ugly (bad hands:1)", "ugly (bad hands:1.3)", "ugly bad hands"):
+        cards_page.set("txt2img_neg_prompt", negative)
+        card.click()
+        assert cards_page.value("txt2img_neg_prompt") == "ugly"
+        card.click()
+    card.click()
+    page.fill("#txt2img_lora_extra_search", "")
+    page.wait_for_function(f"document.getElementById('txt2img_lora_extra_count').textContent === '{MANY} cards'")
 
 
 def test_what_a_lora_was_trained_with_is_clicked_into_its_activation_text(cards_page: Visit, fake_page: FakePage) -> None:

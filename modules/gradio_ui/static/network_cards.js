@@ -28,8 +28,8 @@ webui.withoutPiece = function(value, from, to) {
 webui.withoutNetwork = function(value, text) {
     const wanted = webui.networkTag(text);
     if (!wanted) {
-        const place = webui.placeOfWords(value, text.trim());
-        return place < 0 ? null : webui.withoutPiece(value, place, place + text.trim().length);
+        const [from, to] = webui.placeOfWords(value, text.trim());
+        return to > from ? webui.withoutPiece(value, from, to) : null;
     }
     let result = null;
     for (const found of Array.from(value.matchAll(wanted.tag)).reverse()) {
@@ -40,13 +40,12 @@ webui.withoutNetwork = function(value, text) {
     return result;
 };
 
-// Where ``words`` stand on their own: "cat" is not in "category".
+// [from, to) of where ``words`` stand on their own: "cat" is not in "category". "(bad hands:1)" is found with any weight, and without one.
 webui.placeOfWords = function(value, words) {
-    if (!words) {
-        return -1;
-    }
-    const found = value.match(new RegExp(`(^|[^\\p{L}\\p{N}_-])(${webui.escapeRegExp(words)})(?![\\p{L}\\p{N}_-])`, "u"));
-    return found ? found.index + found[1].length : -1;
+    const weighed = words.match(/^\((.+):[\d.]+\)$/s)?.[1];
+    const wanted = weighed ? `\\(${webui.escapeRegExp(weighed)}:[\\d.]+\\)|${webui.escapeRegExp(weighed)}` : webui.escapeRegExp(words);
+    const found = words && value.match(new RegExp(`(^|[^\\p{L}\\p{N}_-])(${wanted})(?![\\p{L}\\p{N}_-])`, "u"));
+    return found ? [found.index + found[1].length, found.index + found[0].length] : [0, 0];
 };
 
 function tryToRemoveExtraNetworkFromPrompt(textarea, text) {
