@@ -32,7 +32,7 @@ class Script(ScriptBase):
         info = gr.HTML(HINT, elem_id=self.elem_id("info"), padding=False)
         overlap = gr.Slider(minimum=0, maximum=256, step=16, label="Tile overlap", value=64, elem_id=self.elem_id("overlap"))
         names = upscaler_names()
-        upscaler = gr.Radio(label="Upscaler", choices=names, value=names[0], type="index", elem_id=self.elem_id("upscaler_index"))
+        upscaler = gr.Radio(label="Upscaler", choices=names, value=names[0], elem_id=self.elem_id("upscaler_index"))
         scale = gr.Slider(minimum=1.0, maximum=4.0, step=0.05, label="Scale Factor", value=2.0, elem_id=self.elem_id("scale_factor"))
         return [info, overlap, upscaler, scale]
 
@@ -77,7 +77,9 @@ class Script(ScriptBase):
 
 
 def upscaler_names() -> list[str]:
-    return current().upscalers.names()
+    """As on Extras: also those whose files are not here yet, which the message about them fetches."""
+    app = current()
+    return app.upscalers.offered(app.settings)
 
 
 def _named(upscaler: Any) -> str:

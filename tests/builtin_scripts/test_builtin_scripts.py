@@ -1,6 +1,7 @@
 """Each built-in script does its job, with the fake engine: which runs it asks for, what it gives back."""
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,12 +15,14 @@ from modules.a1111.state import state
 from modules.application.app import App
 from modules.application.generation import generate_blocking, submit
 from modules.application.outcome import Outcome
+from modules.builtin_scripts.sd_upscale import Script as SdUpscale
 from modules.builtin_scripts.xyz.axes import axis_options
 from modules.imaging.base64_codec import encode_image
 from modules.jobs.job import JobState
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from tests.conftest import FakeEngine
+from tests.golden.cases import A1111_ANSWERS
 
 MakeApp = Callable[..., App]
 SMALL = {"prompt": "a red cat", "steps": 2, "width": 64, "height": 64, "seed": 100, "sampler_name": "Euler"}
@@ -93,6 +96,23 @@ def test_settings_axes_hold_for_their_cell_alone(app: App, fake_engine: FakeEngi
     assert [(each.options.clip_skip, each.prompt) for each in fake_engine.requests] == [
         (1, "a red cat"), (2, "a red cat"), (1, "a blue cat"), (2, "a blue cat")]
     assert app.settings.get("CLIP_stop_at_last_layers") == 1
+
+
+def test_the_axes_are_a1111s_in_its_order() -> None:
+    """With those of its built-in extensions; programs name an axis by its number."""
+    listed = json.loads((A1111_ANSWERS / "ui-elem-ids.json").read_text(encoding="utf-8"))["elements"]
+    for tab, is_img2img in (("txt2img", False), ("img2img", True)):
+        wanted = next(each["choices"] for each in listed if each["elem_id"] == f"script_{tab}_xyz_plot_x_type")
+        ours = [each.label for each in axis_options if each.is_img2img in (None, is_img2img)]
+        assert ours == [each if isinstance(each, str) else each[0] for each in wanted]
+
+
+def test_hypertile_can_be_plotted(app: App, fake_engine: FakeEngine) -> None:
+    draw(app, "x/y/z plot", "[Hypertile] Unet First pass Enabled", "", ["False", "True"], "[Hypertile] Unet Swap Size", "2,5")
+    asked = [(each.hypertile.unet.is_on, each.hypertile.unet.swap_size) for each in fake_engine.requests]
+    assert asked == [(False, 2), (True, 2), (False, 5), (True, 5)]
+    with pytest.raises(InvalidValue, match="between 0 and 512"):
+        draw(app, "x/y/z plot", "[Hypertile] VAE Max Tile Size", "1024")
 
 
 def test_an_empty_value_leaves_the_words_out(app: App, fake_engine: FakeEngine) -> None:
@@ -174,6 +194,17 @@ def test_sd_upscale_draws_over_each_tile(app: App, fake_engine: FakeEngine) -> N
     assert "SD upscale overlap: 16, SD upscale upscaler: Lanczos" in outcome.shown[0].infotext
     with pytest.raises(InvalidValue, match="no upscaler 'Nope'"):
         redraw(app, "sd upscale", None, 16, "Nope", 2.0)
+    outcome = redraw(app, "sd upscale", None, 16, 1, 2.0)      # by its place in the list
+    assert "SD upscale upscaler: Lanczos" in outcome.shown[0].infotext
+
+
+def test_sd_upscale_offers_what_extras_offers(app: App) -> None:
+    """R-ESRGAN and the others before their files are here; whoever chooses one is told where the file is."""
+    with occupied(app), gradio.Blocks():
+        (offered,) = (each for each in SdUpscale().ui(True) if getattr(each, "label", "") == "Upscaler")
+    assert [each[0] for each in offered.choices] == app.upscalers.offered(app.settings)
+    with pytest.raises(WebuiError, match="download it from"):
+        redraw(app, "sd upscale", None, 16, "R-ESRGAN 4x+", 2.0)
 
 
 @pytest.mark.parametrize(("name", "args"), [("poor man's outpainting", [16, 4, "fill", ["left"]]), ("outpainting mk2", [None, 64, 8, ["left"], 1.0, 0.05])])

@@ -214,6 +214,21 @@ def schedule_names() -> list[str]:
     return [each["label"] for each in listing.schedulers()]
 
 
+def hypertile(label: str, key: str, high: int = 0) -> AxisOption:
+    """An axis of A1111's built-in extension. high: the largest number; 0 for what is on or off."""
+    name = f"[Hypertile] {label}"
+    if not high:
+        return AxisOption(name, str, apply_override(key, boolean=True), choices=boolean_choice(reverse=True))
+
+    def confirm(p: Any, xs: Sequence[int]) -> None:
+        for each in xs:
+            if not 0 <= each <= high:
+                raise InvalidValue(f"{name} cannot be {each}: it must be between 0 and {high}.", field="script_args")
+
+    few = (lambda: [str(each) for each in range(high + 1)]) if high < 10 else None
+    return AxisOption(name, int, apply_override(key), confirm=confirm, choices=few)
+
+
 axis_options: list[AxisOption] = [
     AxisOption("Nothing", str, do_nothing, format_value=format_nothing),
     parameter("Seed"),
@@ -259,4 +274,13 @@ axis_options: list[AxisOption] = [
     AxisOption("RNG source", str, apply_override("randn_source"), choices=lambda: ["GPU", "CPU", "NV"]),
     AxisOption("FP8 mode", str, apply_override("fp8_storage"), cost=0.9, choices=lambda: ["Disable", "Enable for SDXL", "Enable"]),
     AxisOption("Size", str, apply_size, confirm=confirm_size, prepare=split_values),
+    hypertile("Unet First pass Enabled", "hypertile_enable_unet"),
+    hypertile("Unet Second pass Enabled", "hypertile_enable_unet_secondpass"),
+    hypertile("Unet Max Depth", "hypertile_max_depth_unet", high=3),
+    hypertile("Unet Max Tile Size", "hypertile_max_tile_unet", high=512),
+    hypertile("Unet Swap Size", "hypertile_swap_size_unet", high=64),
+    hypertile("VAE Enabled", "hypertile_enable_vae"),
+    hypertile("VAE Max Depth", "hypertile_max_depth_vae", high=3),
+    hypertile("VAE Max Tile Size", "hypertile_max_tile_vae", high=512),
+    hypertile("VAE Swap Size", "hypertile_swap_size_vae", high=64),
 ]
