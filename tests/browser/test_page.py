@@ -206,6 +206,16 @@ def test_the_token_counter_counts(open_visit: Visit) -> None:
     page.wait_for_function("document.querySelector('#txt2img_token_counter').innerText.trim() === '5/75'")
 
 
+def test_the_token_counter_turns_red_where_a_bracket_has_no_other_half(open_visit: Visit) -> None:
+    page = open_visit.page
+    page.fill("#txt2img_prompt textarea", "a ((big:1.2) red [cat] \\(tabby")
+    page.wait_for_function("parseInt(document.querySelector('#txt2img_token_counter').innerText) > 5")      # Gradio has been there
+    page.wait_for_selector("#txt2img_token_counter.error[title='2 times (, but 1 times )']")
+    page.hover("#txt2img_token_counter")
+    page.fill("#txt2img_prompt textarea", "a (big:1.2) red [cat] \\(tabby")
+    page.wait_for_selector("#txt2img_token_counter:not(.error):not([title*=times])")
+
+
 def test_what_is_set_while_a_reloaded_page_gets_its_fields_back_stays(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
     browser = visit(fake_page.url)
     for field, value in (("width", 200), ("steps", 9), ("prompt", "of before")):

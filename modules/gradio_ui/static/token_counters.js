@@ -6,6 +6,7 @@ webui.TOKEN_PAUSE = 500;  // ms without typing
 
 function update_token_counter(buttonId) {
     const button = document.getElementById(buttonId);
+    webui.checkBrackets(buttonId);
     if (button && opts.disable_token_counters !== true) {
         button.click();
     }
@@ -22,6 +23,21 @@ function update_img2img_tokens() {
     update_token_counter("img2img_negative_token_button");
     return Array.from(arguments);
 }
+
+webui.counted = {};        // by the hidden button: [prompt, counter]
+
+// A bracket without its other half weighs nothing, or all that follows: the counter turns red and says which. A1111's built-in extension does so.
+webui.checkBrackets = function(buttonId) {
+    const [prompt, counter] = webui.counted[buttonId] || [];
+    if (!counter) {
+        return;
+    }
+    const found = prompt.value.match(/\\[^]|[()[\]{}]/g) || [];       // one behind a backslash is a letter like others
+    const times = (bracket) => found.filter((each) => each === bracket).length;
+    const wrong = ["()", "[]", "{}"].filter(([open, close]) => times(open) !== times(close));
+    counter.classList.toggle("error", wrong.length > 0);
+    counter.title = wrong.map(([open, close]) => `${times(open)} times ${open}, but ${times(close)} times ${close}`).join("\n");
+};
 
 webui.tokenPauses = {};
 
@@ -51,7 +67,9 @@ webui.watchTokens = function(promptId, counterId, buttonId) {
         return;
     }
     prompt.append(counter);
-    prompt.querySelector("textarea").addEventListener("input", () => webui.countTokensSoon(buttonId));
+    const field = prompt.querySelector("textarea");
+    webui.counted[buttonId] = [field, counter];
+    field.addEventListener("input", () => webui.countTokensSoon(buttonId));
 };
 
 function setupTokenCounters() {
