@@ -90,7 +90,8 @@ class Sees:
     """pictures: uint8, (H, W, 3), or with a fourth channel, the mask of what is left out. encoder: the file of CLIP's picture encoder.
 
     given: in place of pictures, what was seen of them before; ``encoder`` may be None then.
-    faces: for FaceID, whose face is in each picture, (1, 512); the pictures themselves are asked for by FaceID Plus alone.
+    faces: for FaceID and InstantID, whose face is in each picture, (1, 512); the pictures themselves are asked for by FaceID Plus alone.
+    instant_id: the faces were told by the network that InstantID was trained with, not by FaceID's.
 
     revises: without a network, SDXL's pooled prompt is replaced by what is seen; silent: the prompt's words count for nothing then.
     noise: 0 .. 1, mixed into what is seen.
@@ -100,6 +101,7 @@ class Sees:
     encoder: ModelFile | None = None
     given: tuple[Seen, ...] = ()
     faces: tuple[Tensor, ...] = ()
+    instant_id: bool = False
     revises: bool = False
     silent: bool = False
     noise: float = 0.0
@@ -183,11 +185,11 @@ def control_of(p: Any, *, hires: bool, components: Components) -> Control | None
     wishes: list[ControlWish] = getattr(p, "control_wishes", None) or []
     other = FIRST_PASS if hires else HIRES_PASS
     units: list[ControlUnit] = []
-    for wish in wishes:
+    for before, wish in zip((None, *wishes), wishes):
         silent = wish.passes == other and bool(getattr(p, "enable_hr", False))
         if silent and wish.colours is None:
             continue
-        found = _seeing_units(wish, components, units) if wish.sees is not None else _units(wish, components, hires=hires)
+        found = _seeing_units(wish, components, units) if wish.sees is not None else _units(wish, before, components, hires=hires)
         if silent and wish.colours is not None:     # its colours are kept all the same, as in the original
             found = [replace(each, radius=wish.colours.radius) for each in found if isinstance(each, ColourUnit)]
         units += found
@@ -195,7 +197,8 @@ def control_of(p: Any, *, hires: bool, components: Components) -> Control | None
     return Control(units=tuple(units)) if units else None
 
 
-def _units(wish: ControlWish, components: Components, *, hires: bool) -> list[ControlUnit]:
+def _units(wish: ControlWish, before: ControlWish | None, components: Components, *, hires: bool) -> list[ControlUnit]:
+    """before: the unit in front of it, which may be silent in this pass."""
     shown = wish.hires_hint if hires and wish.hires_hint is not None else wish.hint
     if shown is None:
         raise ControlRefused("A control unit without a picture.", "Give it one.")
@@ -211,6 +214,7 @@ def _units(wish: ControlWish, components: Components, *, hires: bool) -> list[Co
         units.append(NetworkUnit(
             network=network, hint=_kept(wish, (hires, network.file.path), lambda: _for_network(network, picture, mask)), weight=wish.weight, window=window,
             emphasis=emphasis, soft=hires and wish.soft_hires, late=hires, block_weights=wish.block_weights, region=_region(wish), hint_kind=_hint_kind(network, wish),
+            person=_person(network, before, components) if network.reads_person else None,
         ))  # fmt: skip
     if wish.reference is not None:
         units.append(ReferenceUnit(
@@ -233,43 +237,63 @@ def _seeing_units(wish: ControlWish, components: Components, before: list[Contro
     """Of a wish whose pictures are looked at through CLIP."""
     sees, window = wish.sees, Window(start=wish.start, end=wish.end)
     assert sees is not None
-
-    def encoder() -> VisionEncoder:
-        if sees.encoder is None:
-            raise ControlRefused("This IP-Adapter also needs to see no picture at all, for which CLIP's picture encoder must be there.", "Send the picture itself.")
-        return current().controls.vision(sees.encoder, components, current().policy, leaves=wish.low_vram)
-
-    def seen() -> list[Seen]:
-        return _kept(wish, "seen", lambda: [*sees.given] or [encoder()(picture) for picture in sees.pictures])
-
     if sees.revises:
         if not components.family.is_sdxl:
             raise ControlRefused(f"Revision needs an SDXL checkpoint; the loaded one is {components.family.name}.", "Load an SDXL checkpoint.", field="module")
         first = not any(isinstance(unit, RevisionUnit) for unit in before)
-        return [RevisionUnit(embeds=seen()[0].embeds, weight=wish.weight, window=window, silent=sees.silent, first=first, noise=sees.noise)]
+        return [RevisionUnit(embeds=_seen(wish, components)[0].embeds, weight=wish.weight, window=window, silent=sees.silent, first=first, noise=sees.noise)]
     if wish.file is None:
         raise ControlRefused("A control unit with a picture for CLIP and no model.", "Choose an IP-Adapter.", field="model")
     network = _network(wish.file, components, wish.low_vram)
     if isinstance(network, ImagePromptNetwork):
-        _check_face(network, sees.faces)
-        looked = seen() if network.reads else []
-        _check_image_prompt(network, looked, components)
-        shown, hidden = _kept(wish, network.file.path, partial(network.face_tokens, [*sees.faces], looked, lambda: encoder().nothing()) if network.face else
-                              partial(network.tokens, looked, lambda: encoder().nothing()))
+        shown, hidden = _image_tokens(wish, network, components)
         return [ImagePromptUnit(network=network, shown=shown, hidden=hidden, weight=wish.weight, window=window, block_weights=wish.block_weights, region=_region(wish))]
     if network.kind is not ControlKind.STYLE_ADAPTER:
         raise ControlRefused(f"The control model {wish.file.stem!r} is a {network.kind.value}: it does not look at the picture through CLIP.",
                              "Choose another preprocessor, or an IP-Adapter.", field="module")
-    return [StyleUnit(tokens=_kept(wish, network.file.path, lambda: _style_tokens(network, seen()[0])), weight=wish.weight, window=window)]
+    return [StyleUnit(tokens=_kept(wish, network.file.path, lambda: _style_tokens(network, _seen(wish, components)[0])), weight=wish.weight, window=window)]
 
 
-def _check_face(network: ImagePromptNetwork, faces: tuple[Tensor, ...]) -> None:
-    if network.face and not faces:
+def _encoder(wish: ControlWish, components: Components) -> VisionEncoder:
+    if wish.sees is None or wish.sees.encoder is None:
+        raise ControlRefused("This IP-Adapter also needs to see no picture at all, for which CLIP's picture encoder must be there.", "Send the picture itself.")
+    return current().controls.vision(wish.sees.encoder, components, current().policy, leaves=wish.low_vram)
+
+
+def _seen(wish: ControlWish, components: Components) -> list[Seen]:
+    sees = wish.sees or Sees()
+    return _kept(wish, "seen", lambda: [*sees.given] or [_encoder(wish, components)(picture) for picture in sees.pictures])
+
+
+def _image_tokens(wish: ControlWish, network: ImagePromptNetwork, components: Components) -> tuple[Tensor, Tensor]:
+    """What an IP-Adapter makes of the wish's pictures: for the rows with the prompt, and for those without."""
+    sees = wish.sees or Sees()
+    _check_face(network, sees)
+    looked = _seen(wish, components) if network.reads else []
+    _check_image_prompt(network, looked, components)
+    make = partial(network.face_tokens, [*sees.faces]) if network.face else network.tokens
+    return _kept(wish, network.file.path, lambda: make(looked, lambda: _encoder(wish, components).nothing()))
+
+
+def _person(network: ControlNetwork, before: ControlWish | None, components: Components) -> tuple[Tensor, Tensor]:
+    """The tokens that InstantID's ControlNet reads: those of the unit before it."""
+    if before is not None and before.sees is not None and before.file is not None:
+        adapter = _network(before.file, components, before.low_vram)
+        if isinstance(adapter, ImagePromptNetwork):
+            return _image_tokens(before, adapter, components)
+    raise ControlRefused(
+        f"The control model {network.file.stem!r} is InstantID's, as its name says: it reads whose face it is from the unit before it, and there is no IP-Adapter in that.",
+        "Enable a unit before it with the preprocessor instant_id_face_embedding and the model ip-adapter_instant_id_sdxl; rename the file if it is another ControlNet.", field="model")
+
+
+def _check_face(network: ImagePromptNetwork, sees: Sees) -> None:
+    module = "instant_id_face_embedding" if network.is_instant_id else "ip-adapter_face_id (ip-adapter_face_id_plus for a FaceID Plus)"
+    if network.face and not sees.faces:
         raise ControlRefused(f"The IP-Adapter {network.file.stem!r} reads whose face it is, which CLIP does not tell.",
-                             "Choose the preprocessor ip-adapter_face_id (ip-adapter_face_id_plus for a FaceID Plus), or ip-adapter-auto.", field="module")
-    if faces and network.face != faces[0].shape[-1]:
-        raise ControlRefused(f"The IP-Adapter {network.file.stem!r} does not read faces as the preprocessor finds them.",
-                             "Choose ip-adapter-auto, or an IP-Adapter FaceID.", field="module")
+                             f"Choose the preprocessor {module}, or ip-adapter-auto.", field="module")
+    if sees.faces and (network.face != sees.faces[0].shape[-1] or network.is_instant_id is not sees.instant_id):
+        remedy = f"Choose the preprocessor {module}, or ip-adapter-auto." if network.face else "Choose ip-adapter-auto, or an adapter that reads faces: FaceID's or InstantID's."
+        raise ControlRefused(f"The IP-Adapter {network.file.stem!r} does not read faces as the preprocessor finds them.", remedy, field="module")
 
 
 def _check_image_prompt(network: ImagePromptNetwork, seen: list[Seen], components: Components) -> None:

@@ -109,6 +109,7 @@ class NetworkUnit(ControlUnit):
 
     hint: (1 or B, C, H, W), 0 .. 1; for inpainting networks the masked pixels are -1.
     hint_kind: the kind that a union network is told, None for none.
+    person: an IP-Adapter's tokens (1, T, width), for the rows with the prompt and for those without, that the network reads in its place (InstantID).
     soft: weaken the blocks far from the middle (the modes other than balanced, and line maps in a hires pass).
     block_weights: takes the place of weight and softness; blocks beyond its length add nothing.
     region: (1, 1, H, W), 0 .. 1: where it acts.
@@ -123,14 +124,22 @@ class NetworkUnit(ControlUnit):
     block_weights: tuple[float, ...] | None = None
     region: Tensor | None = None
     hint_kind: int | None = None
+    person: tuple[Tensor, Tensor] | None = None
     late: bool = False
 
     def residuals(self, call: Evaluation) -> Residuals:
-        found = self.network(call.x, call.timesteps, call.context, self.hint, call.vector, self.hint_kind)
+        found = self.network(call.x, call.timesteps, self._read(call), self.hint, call.vector, self.hint_kind)
         if self.network.kind is ControlKind.T2I_ADAPTER:
             inside = self._weighted(found.inside, self._scales(len(found.inside)), call.is_cond)
             return replace(found, inside=tuple(inside))
         return Residuals(skips=tuple(self._weighted(found.skips, self._scales(len(found.skips)), call.is_cond)))
+
+    def _read(self, call: Evaluation) -> Tensor:
+        """What it reads beside the hint, (R, T, width)."""
+        if self.person is None:
+            return call.context
+        shown, hidden = (each.to(call.context) for each in self.person)
+        return torch.where(call.is_cond.view(-1, 1, 1) > _MASK_EDGE, shown, hidden)
 
     def _scales(self, count: int) -> Sequence[float]:
         if self.block_weights is not None:

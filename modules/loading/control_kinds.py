@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from modules.families.family import ModelFamily, Shapes
 from modules.schema.errors import CannotLoad
@@ -67,8 +69,14 @@ def _both(*tests: Callable[[Shapes], bool]) -> Callable[[Shapes], bool]:
     return lambda shapes: all(test(shapes) for test in tests)
 
 
-def _reads_faces(shapes: Shapes) -> bool:
+def is_instant_id(shapes: Shapes) -> bool:
+    """Whether an IP-Adapter is InstantID's: built as those that look at a picture's patches, with a face in their place."""
     return shapes.get("image_proj.proj_in.weight", (0, 0))[1:] == (_FACE_VECTOR,)
+
+
+def named_instant_id(path: Path) -> bool:
+    """Whether a ControlNet is InstantID's. Nothing in the file tells: it is its name or its folder's that does, as in the original."""
+    return any("instantid" in re.sub("[-_ ]", "", name.lower()) for name in (path.name, path.parent.name))
 
 
 _IMAGE = _any("ip_adapter.")
@@ -79,7 +87,7 @@ _ROWS = (
     _Row("a Control-LoRA", ControlKind.LORA, _all("lora_controlnet")),
     _Row("a SparseCtrl network", None, _any(".motion_modules.")),
     _Row("a PuLID adapter", None, _both(_IMAGE, _any("image_proj.mapping_")), _FACE),
-    _Row("an InstantID adapter", None, _both(_IMAGE, _reads_faces), _FACE),
+    _Row("an InstantID adapter", ControlKind.IP_ADAPTER, _both(_IMAGE, is_instant_id)),
     _Row("an IP-Adapter FaceID Plus", ControlKind.IP_ADAPTER, _both(_IMAGE, _any("image_proj.perceiver_resampler."))),
     _Row("an IP-Adapter FaceID", ControlKind.IP_ADAPTER, _both(_IMAGE, _all("image_proj.proj.2.weight", "image_proj.norm.weight"))),
     _Row("an IP-Adapter (full face)", ControlKind.IP_ADAPTER, _both(_IMAGE, _all("image_proj.proj.3.weight"))),

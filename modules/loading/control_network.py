@@ -38,6 +38,7 @@ class ControlNetwork:
     context_width: of the text conditioning it was trained with; None where it reads none. hint_channels: 3, or 4 for inpainting adapters.
     levels: an adapter's, see Residuals. unshuffle: the hint's sides must be multiples of this.
     hint_kinds: how many kinds of hint a union network tells apart, 0 for all others.
+    reads_person: its cross-attentions read an IP-Adapter's tokens in place of the prompt (InstantID).
     base: the UNet whose weights it shares or was made with (Control-LoRA, difference models); it is of no use with another one.
     placement: who brings it to the device. leaves: it goes home after each evaluation.
     """
@@ -53,6 +54,7 @@ class ControlNetwork:
     levels: tuple[int, ...] = ()
     unshuffle: int = 1
     hint_kinds: int = 0
+    reads_person: bool = False
     base: nn.Module | None = None
     shares_weights: bool = False
     placement: Placement = field(default_factory=KeepResident)

@@ -15,7 +15,7 @@ from modules.compute.policy import ComputePolicy
 from modules.families.family import UNET, ModelFamily
 from modules.library.model_file import ModelFile
 from modules.loading.components import Components
-from modules.loading.control_kinds import ControlKind, checked, family_words
+from modules.loading.control_kinds import ControlKind, checked, family_words, named_instant_id
 from modules.loading.control_layout import controlnet_config, diffusers_config, diffusers_names, original_names, without_prefix
 from modules.loading.control_lora import DOWN, UP, lend
 from modules.loading.control_network import ControlNetwork
@@ -114,7 +114,7 @@ def _controlnet(file: ModelFile, weights: Weights, family: ModelFamily, policy: 
     return ControlNetwork(
         kind=ControlKind.UNION if union else ControlKind.CONTROLNET, module=filled, file=file, hint_encoder=_taken_out(filled, policy), hint_kinds=kinds,
         hint_channels=config["conditioning_channels"], context_width=config["cross_attention_dim"], in_channels=config["in_channels"],
-        pools="shuffle" in file.stem.lower(), base=base.unet if is_difference and base is not None else None,
+        pools="shuffle" in file.stem.lower(), reads_person=not union and named_instant_id(file.path), base=base.unet if is_difference and base is not None else None,
     )  # fmt: skip
 
 

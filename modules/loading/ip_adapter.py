@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from modules.compute.placement import KeepResident, Placement
 from modules.families.family import Shapes
-from modules.loading.control_kinds import ControlKind
+from modules.loading.control_kinds import ControlKind, is_instant_id
 from modules.loading.fill import Piece, prepared
 from modules.loading.weights import Weights
 from modules.schema.errors import CannotLoad
@@ -40,7 +40,8 @@ class ImagePrompter(nn.Module):
 class ImagePromptNetwork:
     """A loaded IP-Adapter. reads_patches: it looks at CLIP's last layer but one, not at its embedding of the whole. reads: how wide that is.
 
-    face: how many numbers it reads of whose face it is (FaceID), 0 for the others. Plain FaceID does not look at what CLIP saw: it reads 0 of it.
+    face: how many numbers it reads of whose face it is (FaceID, InstantID), 0 for the others. Plain FaceID and InstantID do not look at what CLIP saw: they read 0 of it.
+    is_instant_id: it reads a face of any length, as FaceID does not, told by another network.
     """
 
     module: ImagePrompter
@@ -48,6 +49,7 @@ class ImagePromptNetwork:
     reads_patches: bool
     reads: int
     face: int = 0
+    is_instant_id: bool = False
     kind: ControlKind = ControlKind.IP_ADAPTER
     base: nn.Module | None = None
     placement: Placement = field(default_factory=KeepResident)
@@ -79,7 +81,8 @@ class ImagePromptNetwork:
 
     @torch.no_grad()
     def face_tokens(self, faces: list[Tensor], seen: list[Seen], nothing: Callable[[], Seen]) -> tuple[Tensor, Tensor]:
-        """``tokens`` of FaceID. faces: (1, 512) of each picture. seen, nothing: asked where it looks at the picture, too."""
+        """``tokens`` of FaceID and InstantID. faces: (1, 512) of each picture. seen, nothing: asked where it looks at the picture, too."""
+        faces = [face[:, None] for face in faces] if self.is_instant_id else faces      # one patch of a picture, to its layers
         looked = [each.hidden for each in seen] if self.reads else [None] * len(faces)
         with self.placement.beside(self.module, leaves=self.leaves):
             shown = [self._projected(face, hidden) for face, hidden in zip(faces, looked, strict=True)]
@@ -113,18 +116,20 @@ def image_prompt_network(file: ModelFile, weights: Weights, *, dtype: torch.dtyp
     filled = prepared(module, pieces, weights, part="IP-Adapter").fill(dtype=dtype, device=device)
     if reads_face(shapes) and patches:
         filled.projection.shortcut = "v2" in file.path.stem.lower()     # type: ignore[assignment]  # nothing in the file says so
-    return ImagePromptNetwork(module=filled, file=file, reads_patches=patches, reads=reads, face=reads_face(shapes))
+    return ImagePromptNetwork(module=filled, file=file, reads_patches=patches, reads=reads, face=reads_face(shapes), is_instant_id=is_instant_id(shapes))
 
 
 def reads_face(shapes: Shapes) -> int:
-    """How many numbers a FaceID adapter reads of a face; 0 for other files."""
+    """How many numbers a FaceID or InstantID adapter reads of a face; 0 for other files."""
+    if is_instant_id(shapes):
+        return shapes[f"{_PROJECTION}proj_in.weight"][1]
     if f"{_PROJECTION}proj.2.weight" not in shapes or f"{_PROJECTION}proj.3.weight" in shapes:
         return 0
     return shapes.get(f"{_PROJECTION}proj.0.weight", (0, 0))[1]
 
 
 def reads_of(shapes: Shapes) -> tuple[bool, int] | None:
-    """Which of CLIP's outputs an IP-Adapter reads (its last layer but one, or its embedding of the whole), and how wide; None for other files, and plain FaceID."""
+    """Which of CLIP's outputs an IP-Adapter reads (its last layer but one, or its embedding of the whole), and how wide; None for other files, plain FaceID and InstantID."""
     if reads_face(shapes):
         perceiver = shapes.get(f"{_PROJECTION}{_PERCEIVER}proj_in.weight")
         return None if perceiver is None else (True, perceiver[1])
@@ -147,7 +152,8 @@ def _projection(shapes: Shapes) -> tuple[nn.Module, Mapping[str, str | Piece], b
     if "proj.3.weight" in own:
         reads = own["proj.0.weight"][1]
         return IPAdapterFullImageProjection(reads, width), _renamed(own, {"proj.0": "ff.net.0.proj", "proj.2": "ff.net.2", "proj.3": "norm"}), True, reads
-    if reads_face(shapes):
+    instant = is_instant_id(shapes)
+    if reads_face(shapes) and not instant:
         return _face_projection(own, width)
     _, queries, hidden = own["latents"]
     depth = len({name.split(".")[1] for name in own if name.startswith("layers.")})
@@ -157,7 +163,7 @@ def _projection(shapes: Shapes) -> tuple[nn.Module, Mapping[str, str | Piece], b
         embed_dims=own["proj_in.weight"][1], output_dims=own["proj_out.weight"][0], hidden_dims=hidden, depth=depth, dim_head=_HEAD_WIDTH, heads=heads,
         num_queries=queries, ffn_ratio=ratio,
     )
-    return module, dict(_resampler_names(own)), True, own["proj_in.weight"][1]
+    return module, dict(_resampler_names(own)), not instant, 0 if instant else own["proj_in.weight"][1]
 
 
 def _face_projection(own: Shapes, width: int) -> tuple[nn.Module, Mapping[str, str | Piece], bool, int]:

@@ -1,13 +1,18 @@
 """Whose face is in a picture: InsightFace's two networks are run as InsightFace does. The networks here are stand-ins with a known answer."""
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+from modules.imaging.base64_codec import decode_image, encode_image
 from modules.schema.errors import WebuiError
 from tests.golden_cn import stored
 from tests.golden_cn.face_files import PLACES, write_finder, write_teller
@@ -43,6 +48,39 @@ def test_the_largest_face_is_cut_out_and_told(folder: Path) -> None:
     write_finder(folder / "det_10g.onnx", SIDE)
     with pytest.raises(WebuiError, match="no face was found"):
         faces_in([picture])
+
+
+@pytest.fixture
+def antelope(folder: Path) -> np.ndarray:
+    """InstantID's two files: they see faces in pictures of 448 pixels, and tell them by the matrix."""
+    place = folder.with_name("antelopev2")
+    write_finder(place / "scrfd_10g_bnkps.onnx", 448, (20, 20, 50), (100, 100, 200))
+    return write_teller(place / "glintr100.onnx", 512)
+
+
+def portrait() -> np.ndarray:
+    """200x160: at the resolution of 320 it is 400x320, and 448x320 with the rim."""
+    picture = np.zeros((160, 200, 3), np.uint8)
+    picture[46:154, 46:154] = (0, 51, 255)
+    return picture
+
+
+def test_instant_id_looks_at_the_resized_picture_and_keeps_how_strongly_a_face_is_told(antelope: np.ndarray, app: Any) -> None:
+    from internal_controlnet.routes import detect  # pyright: ignore[reportMissingImports]
+
+    asked: dict[str, Any] = {"controlnet_input_images": [encode_image(Image.fromarray(portrait()))], "controlnet_threshold_a": -1, "controlnet_threshold_b": -1,
+                             "controlnet_masks": [], "low_vram": False, "controlnet_processor_res": 320}
+    (text,) = detect(controlnet_module="instant_id_face_embedding", **asked)["tensor"]
+    told = torch.load(io.BytesIO(base64.b64decode(text)), weights_only=True).numpy()[0]
+    assert told == pytest.approx(antelope @ ((np.array([0, 51, 255]) - 127.5) / 127.5), abs=0.05) and np.linalg.norm(told) > 5
+    (picture,) = detect(controlnet_module="instant_id_face_keypoints", **asked)["images"]
+    drawn = np.asarray(decode_image(picture).convert("RGB"))
+    places = 100 + PLACES * 200 / 112
+    assert drawn.shape == (320, 400, 3)
+    for (x, y), colour in zip(places.astype(int), [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255)], strict=True):
+        assert tuple(drawn[y, x]) == colour and tuple(drawn[y, x + 8]) == colour
+    between = ((places[0] + places[2]) / 2).astype(int)
+    assert tuple(drawn[between[1], between[0]]) == (153, 0, 0) and not drawn[:100].any()
 
 
 def test_a_face_is_turned_upright_without_being_mirrored() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from tests.families.tiny import checkpoint_of
 from tests.golden.stages import components
 from tests.golden_cn import stored
 from tests.golden_cn.face_files import write_finder, write_teller
-from tests.loading.test_control_networks import FACE, drawn, image_adapter, randomised, saved, vision_module
+from tests.golden_cn.make_controlnet import controlnet
+from tests.loading.test_control_networks import FACE, INSTANT, drawn, image_adapter, randomised, saved, vision_module
 
 SIZE = {"width": 32, "height": 48, "steps": 2, "seed": 5, "cfg_scale": 5.0}
 
@@ -39,6 +41,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     saved(control / "pulid-tiny.safetensors", {"image_proj.mapping_0.0.weight": drawn(4, 4), "ip_adapter.1.to_k_ip.weight": drawn(4, 4)})
     saved(control / "ip-xl.safetensors", {"image_proj.proj.weight": drawn(8, 4), "ip_adapter.1.to_k_ip.weight": drawn(4, 2048)})
     saved(control / "light-tiny.safetensors", randomised(T2IAdapter(channels=[32, 64, 64], num_res_blocks=4, adapter_type="light_adapter")).state_dict())
+    saved(control / "instant_id-adapter.safetensors", image_adapter("plus", components().unet, 64, INSTANT, 4))
+    saved(control / "instant_id-control.safetensors", {name: tensor.float() for name, tensor in controlnet("canny").items()})
     checkpoint = checkpoint_of("SDXL", folder)
     saved(control / "union-tiny.safetensors", fitting_union(checkpoint).state_dict())
     with stored.server(folder / "data", "--controlnet-dir", str(control), "--ckpt-dir", str(folder)) as app:
@@ -70,6 +74,15 @@ def made(app: Any, *units: dict[str, Any], **more: Any) -> np.ndarray:
     return np.asarray(generate_blocking(app, Txt2ImgRequest.from_flat(request)).images[0].picture).astype(int)
 
 
+def write_face_files(encoders: Path) -> None:
+    """Of FaceID and InstantID, for pictures as ``scene`` is."""
+    folder = encoders.parent / "insightface/models"
+    write_finder(folder / "buffalo_l/det_10g.onnx", 96, (8, 16, 40))
+    write_teller(folder / "buffalo_l/w600k_r50.onnx", FACE)
+    write_finder(folder / "antelopev2/scrfd_10g_bnkps.onnx", 768, (128, 192, 256))
+    write_teller(folder / "antelopev2/glintr100.onnx", INSTANT)
+
+
 def test_an_image_prompt_from_request_to_picture(app: Any) -> None:
     app, _, encoders = app
     unit = {"module": "ip-adapter-auto", "model": "ip-tiny"}
@@ -97,11 +110,10 @@ def test_an_image_prompt_from_request_to_picture(app: Any) -> None:
 def test_a_face_from_request_to_picture(app: Any) -> None:
     app, _, encoders = app
     unit = {"module": "ip-adapter-auto", "model": "faceid-tiny"}
+    shutil.rmtree(encoders.parent / "insightface", ignore_errors=True)
     with pytest.raises(WebuiError, match=r"det_10g\.onnx and w600k_r50\.onnx"):
         made(app, unit)
-    folder = encoders.parent / "insightface/models/buffalo_l"
-    write_finder(folder / "det_10g.onnx", 96, (8, 16, 40))
-    write_teller(folder / "w600k_r50.onnx", FACE)
+    write_face_files(encoders)
     plain, shown = made(app), made(app, unit)
     assert np.abs(shown - plain).mean() > 1
     assert np.array_equal(made(app, {**unit, "module": "ip-adapter_face_id"}), shown)
@@ -112,6 +124,59 @@ def test_a_face_from_request_to_picture(app: Any) -> None:
         made(app, {**unit, "module": "ip-adapter_clip_sd15"})
     with pytest.raises(WebuiError, match="does not read faces"):
         made(app, {"module": "ip-adapter_face_id", "model": "ip-tiny"})
+
+
+def test_instant_id_from_request_to_picture(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two units: who it is, for the checkpoint and the ControlNet; where the face goes, for the ControlNet, which reads no prompt."""
+    from modules.loading.control_network import ControlNetwork
+
+    app, _, encoders = app
+    who = {"module": "instant_id_face_embedding", "model": "instant_id-adapter"}
+    where = {"module": "instant_id_face_keypoints", "model": "instant_id-control"}
+    shutil.rmtree(encoders.parent / "insightface", ignore_errors=True)
+    with pytest.raises(WebuiError, match=r"scrfd_10g_bnkps\.onnx and glintr100\.onnx"):
+        made(app, who, where)
+    write_face_files(encoders)
+    heard: list[Any] = []
+    call = ControlNetwork.__call__
+    monkeypatch.setattr(ControlNetwork, "__call__", lambda self, x, timesteps, context, *more: heard.append(context) or call(self, x, timesteps, context, *more))
+
+    def read(*units: dict[str, Any], **more: Any) -> tuple[np.ndarray, Any]:
+        heard.clear()
+        return made(app, *units, **more), heard[0]
+
+    picture, context = read(who, where)
+    assert np.abs(picture - made(app)).mean() > 1 and not np.array_equal(picture, made(app, who))
+    assert context.shape[1:] == (4, 64), "the adapter's tokens, in place of the prompt's"
+    assert np.array_equal(read(who, where, prompt="a blue square")[1], context)
+    other = {**who, "image": encode_image(Image.new("RGB", (64, 96), "red"))}
+    assert not np.array_equal(read(other, where)[1], context) and not np.array_equal(made(app, other, where), picture)
+    assert np.array_equal(made(app, {**who, "module": "ip-adapter-auto"}, where), picture) and np.array_equal(made(app, {**who, "low_vram": True}, {**where, "low_vram": True}), picture)
+    assert np.array_equal(read({**who, "guidance_end": 0.0}, where)[1], context), "also where the adapter itself is over"
+    first = {**who, "hr_option": "Low res only"}
+    hires = {"enable_hr": True, "hr_scale": 2.0, "denoising_strength": 0.5, "hr_upscaler": "Latent"}
+    read(first, where, **hires)
+    assert len(heard) > 2 and all(np.array_equal(each, context) for each in heard)
+    for units in ([where], [where, who], [{"module": "none", "model": "instant_id-control"}, where]):
+        with pytest.raises(WebuiError, match=r"from the unit before it.*instant_id_face_embedding"):
+            made(app, *units)
+    for model in ("ip-tiny", "faceid-tiny"):
+        with pytest.raises(WebuiError, match="does not read faces"):
+            made(app, {**who, "model": model})
+    with pytest.raises(WebuiError, match=r"does not read faces.*the preprocessor instant_id_face_embedding"):
+        made(app, {**who, "module": "ip-adapter_face_id"})
+
+
+def test_whose_face_it_is_can_be_sent_instead_of_the_picture(app: Any) -> None:
+    app, _, encoders = app
+    write_face_files(encoders)
+    from internal_controlnet.routes import detect  # pyright: ignore[reportMissingImports]
+
+    for module, model in (("instant_id_face_embedding", "instant_id-adapter"), ("ip-adapter_face_id", "faceid-tiny")):
+        (text,) = detect(controlnet_module=module, controlnet_input_images=[scene()], controlnet_processor_res=-1, controlnet_threshold_a=-1, controlnet_threshold_b=-1,
+                         controlnet_masks=[], low_vram=False)["tensor"]
+        unit = {"module": module, "model": model}
+        assert np.array_equal(made(app, {**unit, "image": None, "ipadapter_input": [text]}), made(app, unit))
 
 
 def test_a_light_adapter_acts(app: Any) -> None:

@@ -90,7 +90,7 @@ def base(family: str) -> Any:
 @pytest.mark.parametrize("name", [
     "control_v11p_sd15_canny", "diffusers_xl_canny_mid", "kohya_controlnet_xl_small_original", "controlnet-union-sdxl-1.0-promax", "control-lora-canny-rank256",
     "t2iadapter_color_sd14v1", "t2iadapter_canny_sd15v2", "t2i-adapter_xl_sketch.original", "t2iadapter_style_sd14v1", "ip-adapter-full-face_sd15",
-    "ip-adapter-plus_sdxl_vit-h",
+    "ip-adapter-plus_sdxl_vit-h", "ip-adapter_instant_id_sdxl",
 ])  # fmt: skip
 def test_a_published_files_tensors_all_have_their_place(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     family = headers()[name]["says"][0]

@@ -32,6 +32,7 @@ from tests.golden_cn.make_controlnet import controlnet
 
 CLOSE: dict[str, Any] = {"atol": 1e-4, "rtol": 1e-4}
 FACE = 16                                           # numbers of whose face it is; 512 in the published ones
+INSTANT = 512                                       # by which an adapter is known as InstantID's
 ROWS = 2
 
 
@@ -251,17 +252,17 @@ def tiny_unet() -> Any:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind", ["base", "plus", "full", "face", "face-plus", "face-plusv2"])
+@pytest.mark.parametrize("kind", ["base", "plus", "full", "face", "face-plus", "face-plusv2", "instant"])
 def test_image_prompts_are_those_of_diffusers(tmp_path: Path, kind: str) -> None:
     unet, seen, tokens = tiny_unet(), 48, 4
-    tensors = image_adapter(kind, unet, 64, seen, tokens)
+    tensors = image_adapter(kind, unet, 64, INSTANT if kind == "instant" else seen, tokens)
     network = loaded(tmp_path / f"ip-{kind}.safetensors", tensors, SD1)
-    is_face = kind.startswith("face")
-    assert isinstance(network, ImagePromptNetwork) and network.reads_patches == (kind not in ("base", "face"))
-    assert (network.reads, network.face) == (0 if kind == "face" else seen, FACE if is_face else 0)
+    is_face, numbers = kind.startswith(("face", "instant")), INSTANT if kind == "instant" else FACE
+    assert isinstance(network, ImagePromptNetwork) and network.reads_patches == (kind not in ("base", "face", "instant"))
+    assert (network.reads, network.face) == (0 if kind in ("face", "instant") else seen, numbers if is_face else 0)
     looked = Seen(embeds=drawn(1, seen, seed=7), hidden=drawn(1, 10, seen, seed=8), last=drawn(1, 10, seen, seed=9))
     nothing = Seen(embeds=drawn(1, seen, seed=10), hidden=drawn(1, 10, seen, seed=11), last=drawn(1, 10, seen, seed=12))
-    person = drawn(1, FACE, seed=15)
+    person = drawn(1, numbers, seed=15)
     shown, hidden = network.face_tokens([person], [looked], lambda: nothing) if is_face else network.tokens([looked], lambda: nothing)
     x, context = drawn(ROWS, 4, 8, 8, seed=13), drawn(ROWS, 7, 64, seed=14)
     call = Evaluation(x=x, timesteps=torch.full((ROWS,), 300.0), context=context, vector=None, is_cond=torch.tensor([1.0, 0.0]).view(-1, 1, 1, 1), sigma=1.0)
@@ -280,13 +281,30 @@ def test_image_prompts_are_those_of_diffusers(tmp_path: Path, kind: str) -> None
     for processor in theirs.attn_processors.values():
         if hasattr(processor, "scale"):
             processor.scale = [0.7]
-    if is_face and kind != "face":                  # a second input, which diffusers' pipelines hand over this way, too
+    if kind.startswith("face-"):                  # a second input, which diffusers' pipelines hand over this way, too
         (projection,) = theirs.encoder_hid_proj.image_projection_layers      # pyright: ignore[reportOptionalMemberAccess]
         projection.clip_embeds, projection.shortcut = torch.cat([looked.hidden, nothing.hidden])[:, None], kind.endswith("v2")     # type: ignore[assignment]
     pair = torch.cat([person, torch.zeros_like(person)]) if is_face else torch.cat([looked.embeds, torch.zeros_like(looked.embeds)]) if kind == "base" else torch.cat([looked.hidden, nothing.hidden])
-    expected = theirs(x, 300.0, context, added_cond_kwargs={"image_embeds": [pair[:, None]]}).sample
+    expected = theirs(x, 300.0, context, added_cond_kwargs={"image_embeds": [pair[:, None, None] if kind == "instant" else pair[:, None]]}).sample
     assert not torch.allclose(expected, plain, atol=1e-3)
     torch.testing.assert_close(ours, expected, **CLOSE)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["control_instant_id_sdxl.safetensors", "InstantID/diffusion_pytorch_model.safetensors"])
+def test_a_network_by_the_name_of_instant_id_reads_a_person_in_place_of_the_prompt(tmp_path: Path, name: str) -> None:
+    tensors = {name: tensor.float() for name, tensor in controlnet("canny").items()}
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    plain, network = loaded(tmp_path / "canny.safetensors", tensors, SD1), loaded(tmp_path / name, tensors, SD1)
+    assert network.reads_person and not plain.reads_person
+    hint, person = drawn(1, 3, 64, 64, seed=3).sigmoid(), (drawn(1, 4, 64, seed=5), drawn(1, 4, 64, seed=6))
+    call = Evaluation(x=drawn(ROWS, 4, 8, 8), timesteps=torch.full((ROWS,), 500.0), context=drawn(ROWS, 7, 64, seed=2), vector=None,
+                      is_cond=torch.tensor([1.0, 0.0]).view(-1, 1, 1, 1), sigma=1.0)
+    found = NetworkUnit(network=network, hint=hint, person=person).residuals(call)
+    expected = NetworkUnit(network=plain, hint=hint).residuals(replace(call, context=torch.cat(person)))
+    for a, b in zip(found.skips, expected.skips, strict=True):
+        torch.testing.assert_close(a, b, **CLOSE)
+    assert not torch.allclose(NetworkUnit(network=plain, hint=hint).residuals(call).skips[-1], expected.skips[-1], atol=1e-3)
 
 
 @torch.no_grad()

@@ -110,7 +110,7 @@ def posed(key: str, files: Sequence[Path], picture: Picture) -> Pose:
 
 def face_read(files: Sequence[Path], picture: Picture) -> Tensor:
     """Whose face is in ``picture``, (1, 512). Raises CannotLoad, and ControlRefused where there is none."""
-    return _with_room(lambda: _SHELF.face(_FACE_READER, files, picture))
+    return _with_room(lambda: _SHELF.face(ANNOTATORS["instant_id_face_keypoints"], files, picture))
 
 
 def _with_room(draw: Callable[[], Found]) -> Found:
@@ -347,5 +347,5 @@ ANNOTATORS: dict[str, Annotator] = {
     "normal_map": Annotator(build=lambda tables: dpt_hybrid(tables[0]), draw=lambda network, picture, background, _: network.normals(picture, background), part="model"),
     "depth_anything": Annotator(build=lambda tables: depth_anything(tables[0], spread=False), draw=lambda network, picture, *_: network.drawn(picture)),
     "depth_anything_v2": Annotator(build=lambda tables: depth_anything(tables[0], spread=True), draw=lambda network, picture, *_: network.drawn(picture)),
+    "instant_id_face_keypoints": Annotator(build=FaceReader, draw=lambda reader, picture, *_: reader.drawn(picture), read=read_onnx),
 }  # fmt: skip
-_FACE_READER = Annotator(build=FaceReader, draw=lambda reader, picture, *_: reader.read(picture), read=read_onnx)

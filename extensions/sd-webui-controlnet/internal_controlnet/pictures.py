@@ -77,9 +77,7 @@ def hints_of(p: Any, unit: ControlNetUnit, preprocessor: Preprocessor, *, ignore
     sizes = sizes_of(p)
     picture, mode = input_picture(p, unit, ignore_mask=ignore_mask)
     picture = np.ascontiguousarray(_cropped(p, unit, picture, mode))
-    resolution = unit.processor_res
-    if unit.pixel_perfect:
-        resolution = pixel_perfect_resolution(picture, sizes.height, sizes.width, mode)
+    resolution = _resolution(unit, picture, mode, sizes)
     seed_numpy(p)
     if preprocessor.key == "inpaint_only+lama" and mode is ResizeMode.OUTER_FIT:       # the new rim is painted, too
         picture = fitted_hint(picture, mode, *reversed(sizes.hires or (sizes.width, sizes.height)), masked=True).clip(0, 255).astype(np.uint8)
@@ -91,13 +89,21 @@ def hints_of(p: Any, unit: ControlNetUnit, preprocessor: Preprocessor, *, ignore
     return Hints(hint=hint, hires_hint=hires, maps=(hires, hint))
 
 
-def looked_at(p: Any, unit: ControlNetUnit) -> tuple[np.ndarray, ...]:
-    """The pictures of a unit that looks through CLIP, with the mask of what is left out as a fourth channel. Raises ControlRefused where there is none."""
+def _resolution(unit: ControlNetUnit, picture: np.ndarray, mode: ResizeMode, sizes: Sizes) -> float:
+    return pixel_perfect_resolution(picture, sizes.height, sizes.width, mode) if unit.pixel_perfect else unit.processor_res
+
+
+def looked_at(p: Any, unit: ControlNetUnit) -> tuple[tuple[np.ndarray, ...], float]:
+    """The pictures of a unit that looks through CLIP or for a face, with the mask of what is left out as a fourth channel, and the preprocessor's resolution.
+
+    Raises ControlRefused where there is none.
+    """
     own = own_pictures(unit)
     if own is not None and len(own) > 1 and unit.accepts_multiple_inputs:
-        return tuple(own)
+        return tuple(own), _resolution(unit, own[0], unit.resize_mode, sizes_of(p))
     picture, mode = input_picture(p, unit)
-    return (np.ascontiguousarray(_cropped(p, unit, picture, mode)),)
+    picture = np.ascontiguousarray(_cropped(p, unit, picture, mode))
+    return (picture,), _resolution(unit, picture, mode, sizes_of(p))
 
 
 def input_picture(p: Any, unit: ControlNetUnit, *, ignore_mask: bool = False) -> tuple[np.ndarray, ResizeMode]:

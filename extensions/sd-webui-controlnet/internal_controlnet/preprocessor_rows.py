@@ -84,6 +84,8 @@ ROWS: tuple[Row, ...] = (
 
 _BUFFALO = "https://huggingface.co/public-data/insightface/resolve/main/models/buffalo_l"
 _FACE_FILES = (f"{_BUFFALO}/det_10g.onnx", f"{_BUFFALO}/w600k_r50.onnx")
+_ANTELOPE = "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main"
+_INSTANT_FILES = (f"{_ANTELOPE}/scrfd_10g_bnkps.onnx", f"{_ANTELOPE}/glintr100.onnx")
 # key -> (folder below models/ControlNetPreprocessor, where each file can be had); what is not named here needs no file
 WEIGHTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "hed": ("hed", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/ControlNetHED.pth",)),
@@ -124,6 +126,8 @@ WEIGHTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "inpaint_only+lama": ("lama", ("https://huggingface.co/lllyasviel/Annotators/resolve/main/ControlNetLama.pth",)),
     "ip-adapter_face_id": ("insightface/models/buffalo_l", _FACE_FILES),
     "ip-adapter_face_id_plus": ("insightface/models/buffalo_l", _FACE_FILES),
+    "instant_id_face_embedding": ("insightface/models/antelopev2", _INSTANT_FILES),
+    "instant_id_face_keypoints": ("insightface/models/antelopev2", _INSTANT_FILES),
     "ip-adapter_pulid": ("insightface", ("https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/1k3d68.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/2d106det.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/genderage.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/glintr100.onnx", "https://huggingface.co/DIAMONIK7777/antelopev2/resolve/main/scrfd_10g_bnkps.onnx")),
     "densepose": ("densepose", ("https://huggingface.co/LayerNorm/DensePose-TorchScript-with-hint-image/resolve/main/densepose_r50_fpn_dl.torchscript",)),
     "densepose_parula": ("densepose", ("https://huggingface.co/LayerNorm/DensePose-TorchScript-with-hint-image/resolve/main/densepose_r50_fpn_dl.torchscript",)),
@@ -134,13 +138,14 @@ RUN_BY_NETWORKS = frozenset((
     "hed", "hed_safe", "scribble_hed", "pidinet", "pidinet_safe", "pidinet_scribble", "pidinet_sketch", "mlsd", "lineart", "lineart_coarse", "lineart_anime",
     "softedge_teed", "normal_bae", "depth_leres", "depth_leres++", "depth_anything", "depth_anything_v2",
     "softedge_anyline", "depth", "depth_zoe", "normal_map", "openpose", "openpose_hand", "openpose_face", "openpose_faceonly", "openpose_full",
-    "dw_openpose_full",
+    "dw_openpose_full", "instant_id_face_keypoints",
 ))  # fmt: skip
 
 # key -> the picture encoder through which it looks ("": the one that the IP-Adapter was trained with); what it sees is no picture
 LOOKS = {
     "ip-adapter-auto": "", "ip-adapter_clip_sd15": "clip_h", "ip-adapter_clip_sdxl_plus_vith": "clip_h", "ip-adapter_clip_sdxl": "clip_g", "clip_vision": "clip_vitl",
     "ip-adapter_face_id": "clip_h", "ip-adapter_face_id_plus": "clip_h", "revision_clipvision": "clip_g", "revision_ignore_prompt": "clip_g",
+    "instant_id_face_embedding": "clip_h",
 }  # fmt: skip
-READS_FACES = ("ip-adapter_face_id", "ip-adapter_face_id_plus")    # through InsightFace's networks, and CLIP where the adapter wants it
-FACES = ("ip-adapter_pulid", "instant_id_face_embedding", "instant_id_face_keypoints")
+FACE_ID, INSTANT_ID = "ip-adapter_face_id", "instant_id_face_embedding"
+READS_FACES = (FACE_ID, "ip-adapter_face_id_plus", INSTANT_ID)     # through InsightFace's networks, and CLIP where the adapter wants it

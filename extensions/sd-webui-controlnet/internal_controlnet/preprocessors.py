@@ -15,7 +15,7 @@ from internal_controlnet.hints import opaque, scaled_size
 from internal_controlnet.homes import homes
 from internal_controlnet.pose_networks import PARTS, Pose, within
 from internal_controlnet.poses import drawn, faces_alone
-from internal_controlnet.preprocessor_rows import FACES, LOOKS, READS_FACES, ROWS, RUN_BY_NETWORKS, WEIGHTS
+from internal_controlnet.preprocessor_rows import LOOKS, READS_FACES, ROWS, RUN_BY_NETWORKS, WEIGHTS
 from internal_controlnet.settings import setting
 from internal_controlnet.whole_body import KEYS
 from modules import shared
@@ -305,7 +305,7 @@ def _by_network(key: str, label: str) -> Callable[[Picture, float, float, float]
     def run(picture: Picture, resolution: float, first: float, second: float) -> Picture:
         if key in LOOKS:
             raise ControlRefused(f"The preprocessor {label!r} makes no picture: it hands on what networks see in one.", "Generate with it; there is nothing to preview.", field="module")
-        if key in FACES:
+        if key == "ip-adapter_pulid":
             raise ControlRefused(f"The preprocessor {label!r} is not run by this version.",
                                  "Choose ip-adapter-auto, and an IP-Adapter such as ip-adapter-faceid or ip-adapter-plus-face.", field="module")
         known = WEIGHTS.get(key)

@@ -17,13 +17,13 @@ from internal_controlnet.args import ControlNetUnit
 from internal_controlnet.hints import mask_shown
 from internal_controlnet.pictures import as_array
 from internal_controlnet.poses import drawn
-from internal_controlnet.preprocessor_rows import LOOKS, READS_FACES
+from internal_controlnet.preprocessor_rows import FACE_ID, INSTANT_ID, LOOKS
 from internal_controlnet.preprocessors import Preprocessor, find_preprocessor, pose_drawn
-from internal_controlnet.vision import packed, seen_of
+from internal_controlnet.vision import faces_in, packed, seen_of
 from modules.a1111.app_slot import current
 from modules.schema.errors import WebuiError
 
-_NOT_ALONE = (*READS_FACES, "clip_vision", "revision_clipvision", "revision_ignore_prompt", "ip-adapter-auto")   # what they give is no picture
+_NOT_ALONE = ("ip-adapter_face_id_plus", "clip_vision", "revision_clipvision", "revision_ignore_prompt", "ip-adapter-auto")   # what they give is no picture
 
 
 class Person(BaseModel):
@@ -88,11 +88,13 @@ def detect(
         raise HTTPException(status_code=422, detail=f"Preprocessor {module} requires `controlnet_masks` param.")
     masks = [*controlnet_masks, *[None] * len(controlnet_input_images)]
     try:
-        if preprocessor.key in LOOKS:
-            pictures = [_masked(preprocessor, picture, mask) for picture, mask in zip(controlnet_input_images, masks)]
-            return {"info": "Success", "images": [], "tensor": [packed(each) for each in seen_of(preprocessor.key, pictures)]}
         unit = ControlNetUnit(enabled=True, module=preprocessor.label, processor_res=controlnet_processor_res, threshold_a=controlnet_threshold_a,
                               threshold_b=controlnet_threshold_b)
+        if preprocessor.key in LOOKS:
+            pictures = [_masked(preprocessor, picture, mask) for picture, mask in zip(controlnet_input_images, masks)]
+            alone = preprocessor.key in (FACE_ID, INSTANT_ID)
+            told = faces_in(pictures, preprocessor.key, unit.processor_res) if alone else seen_of(preprocessor.key, pictures)
+            return {"info": "Success", "images": [], "tensor": [packed(each) for each in told]}
         if preprocessor.pose is not None:
             poses = [preprocessor.pose(_masked(preprocessor, picture, None), unit.processor_res) for picture in controlnet_input_images]
             return {"info": "Success", "images": [_in_base64(pose_drawn(preprocessor.key, each)) for each in poses], "poses": poses}

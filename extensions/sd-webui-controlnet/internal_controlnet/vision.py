@@ -16,14 +16,15 @@ import numpy as np
 import torch
 from modules.paths import models_path
 
-from internal_controlnet.preprocessor_rows import LOOKS, READS_FACES, WEIGHTS
-from internal_controlnet.preprocessors import WEIGHTS_FOLDER, weight_files, weight_folders
+from internal_controlnet.preprocessor_rows import FACE_ID, INSTANT_ID, LOOKS, WEIGHTS
+from internal_controlnet.preprocessors import WEIGHTS_FOLDER, resized, weight_files, weight_folders
 from modules.a1111.app_slot import current
 from modules.a1111.control_units import ControlRefused
 from modules.application.downloads import Published
 from modules.library.control_files import CONTROL_SUFFIXES, lone_file
 from modules.library.model_file import ModelFile
 from modules.loading.clip_vision import Seen, load_clip_vision, widths_of
+from modules.loading.control_kinds import is_instant_id
 from modules.loading.ip_adapter import reads_face, reads_of
 from modules.loading.weights import open_weights
 from modules.schema.errors import CannotLoad
@@ -114,23 +115,28 @@ def _widths(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def reads_of_file(file: ModelFile | None) -> tuple[bool, bool]:
-    """(whether an IP-Adapter reads whose face it is; whether it looks at the picture through CLIP, as all but plain FaceID do)."""
+def reads_of_file(file: ModelFile | None) -> tuple[str, bool]:
+    """(the preprocessor that tells an IP-Adapter whose face it is, "" where it reads none; whether it looks at the picture through CLIP)."""
     if file is None:
-        return False, True
+        return "", True
     with closing(open_weights(file.path)) as weights:
         shapes = weights.header.shapes
-    face = reads_face(shapes) > 0
+    face = INSTANT_ID if is_instant_id(shapes) else FACE_ID if reads_face(shapes) else ""
     return face, not face or reads_of(shapes) is not None
 
 
-def faces_in(pictures: Sequence[np.ndarray]) -> tuple[torch.Tensor, ...]:
-    """Whose face is in each of ``pictures``. Raises ControlRefused where there is none, or a file is missing."""
-    label = READS_FACES[0]
-    files = weight_files(label, *WEIGHTS[label], otherwise="")
+def faces_in(pictures: Sequence[np.ndarray], module: str = FACE_ID, resolution: float = 0) -> tuple[torch.Tensor, ...]:
+    """Whose face is in each of ``pictures``, (1, 512), as ``module`` tells it. Raises ControlRefused where there is none, or a file is missing.
+
+    InstantID's looks at them at that resolution, and its adapter reads how strongly a face is told; FaceID's makes all equally long.
+    """
+    files = weight_files(module, *WEIGHTS[module], otherwise="")
     from internal_controlnet.annotators import face_read
 
-    return tuple(face_read(files, np.ascontiguousarray(picture[:, :, :3])) for picture in pictures)
+    opaque = (np.ascontiguousarray(picture[:, :, :3]) for picture in pictures)
+    if module == INSTANT_ID:
+        return tuple(face_read(files, resized(picture, resolution)[0]) for picture in opaque)
+    return tuple(told / told.norm() for picture in opaque for told in [face_read(files, picture)])
 
 
 def seen_of(module: str, pictures: Sequence[np.ndarray]) -> list[Seen]:
@@ -140,23 +146,25 @@ def seen_of(module: str, pictures: Sequence[np.ndarray]) -> list[Seen]:
     return [encoder(picture) for picture in pictures]
 
 
-def packed(seen: Seen) -> str:
-    """As the original extension hands it out: torch's file format in base64."""
+def packed(seen: Seen | torch.Tensor) -> str:
+    """As the original extension hands it out: torch's file format in base64. A tensor: whose face it is."""
     file = io.BytesIO()
-    torch.save({"image_embeds": seen.embeds.cpu(), "last_hidden_state": seen.last.cpu(), "hidden_states": [seen.hidden.cpu(), seen.last.cpu()]}, file)
+    torch.save(seen if isinstance(seen, torch.Tensor) else {"image_embeds": seen.embeds.cpu(), "last_hidden_state": seen.last.cpu(), "hidden_states": [seen.hidden.cpu(), seen.last.cpu()]}, file)
     return base64.b64encode(file.getvalue()).decode()
 
 
-def unpacked(given: Any) -> tuple[Seen, ...]:
+def unpacked(given: Any) -> tuple[Seen | torch.Tensor, ...]:
     """``ipadapter_input`` of a unit: one text of that kind, or a list. Raises ControlRefused."""
     return tuple(_unpacked(each) for each in (given if isinstance(given, list | tuple) else [given]))
 
 
-def _unpacked(text: Any) -> Seen:
+def _unpacked(text: Any) -> Seen | torch.Tensor:
     try:
         found = torch.load(io.BytesIO(base64.b64decode(text)), map_location="cpu", weights_only=True)   # tensors and plain values, no programs
+        if isinstance(found, torch.Tensor):
+            return found.float().reshape(1, -1)
         hidden = found["hidden_states"]
         return Seen(embeds=found["image_embeds"], hidden=hidden[-2], last=found.get("last_hidden_state", hidden[-1]))
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, EOFError, OSError, binascii.Error, pickle.UnpicklingError) as error:
-        raise ControlRefused("ControlNet: ipadapter_input is not what a CLIP preprocessor gave.", "Send the text that POST /controlnet/detect answers as \"tensor\".",
+        raise ControlRefused("ControlNet: ipadapter_input is not what a preprocessor of CLIP's or a face's gave.", "Send the text that POST /controlnet/detect answers as \"tensor\".",
                              field="ipadapter_input") from error

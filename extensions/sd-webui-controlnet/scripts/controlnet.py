@@ -17,7 +17,7 @@ from internal_controlnet.enums import InputMode
 from internal_controlnet.hints import mask_shown
 from internal_controlnet.panel_groups import ControlNetUiGroup
 from internal_controlnet.pictures import Hints, hints_of, looked_at, region_of
-from internal_controlnet.preprocessor_rows import LOOKS, READS_FACES
+from internal_controlnet.preprocessor_rows import INSTANT_ID, LOOKS, READS_FACES
 from internal_controlnet.preprocessors import Preprocessor, find_preprocessor
 from internal_controlnet.settings import add_settings, setting
 from internal_controlnet.vision import encoder_for, faces_in, known_encoder, reads_of_file, unpacked
@@ -186,15 +186,16 @@ def _wish(unit: ControlNetUnit, preprocessor: Preprocessor, file: Any, region: n
 def _seeing_wish(p: Any, unit: ControlNetUnit, preprocessor: Preprocessor, file: Any, region: np.ndarray | None) -> ControlWish:
     """Of a unit that hands on what CLIP sees of its picture, or whose face is in it."""
     given = () if unit.ipadapter_input is None else unpacked(unit.ipadapter_input)
-    reads_face, looks = reads_of_file(file)
+    faces, seen = tuple(each for each in given if isinstance(each, torch.Tensor)), tuple(each for each in given if not isinstance(each, torch.Tensor))
+    wanted, looks = reads_of_file(file)
+    teller = preprocessor.key if preprocessor.key in READS_FACES else wanted if preprocessor.key == "ip-adapter-auto" else ""
     encoder = None
-    if looks:
+    if looks and teller != INSTANT_ID:              # with InstantID's a model that looks is refused, whatever files are there
         encoder = known_encoder(preprocessor.key, file) if given else encoder_for(preprocessor.key, file)
-    pictures = () if given else looked_at(p, unit)
-    asks_faces = preprocessor.key in READS_FACES or (preprocessor.key == "ip-adapter-auto" and reads_face)
+    pictures, resolution = ((), 0.0) if given else looked_at(p, unit)
     revises = preprocessor.key.startswith("revision")
     sees = Sees(
-        pictures=pictures, given=given, encoder=encoder, faces=faces_in(pictures) if asks_faces else (),
+        pictures=pictures, given=seen, encoder=encoder, faces=faces or (faces_in(pictures, teller, resolution) if teller else ()), instant_id=teller == INSTANT_ID,
         revises=revises, silent=preprocessor.key == "revision_ignore_prompt" or (revises and not p.prompt and not p.negative_prompt),
         noise=unit.threshold_a if revises else 0.0,
     )  # fmt: skip
