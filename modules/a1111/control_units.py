@@ -208,6 +208,9 @@ def _units(wish: ControlWish, before: ControlWish | None, components: Components
     units: list[ControlUnit] = []
     if wish.file is not None:
         network = _network(wish.file, components, wish.low_vram)
+        if isinstance(network, ImagePromptNetwork) and network.face:
+            raise ControlRefused(f"The control model {wish.file.stem!r} is an IP-Adapter that reads whose face it is.", f"Choose the preprocessor {_face_module(network)} for it"
+                                 f"{'; instant_id_face_keypoints goes with the model control_instant_id_sdxl' if network.is_instant_id else ''}.", field="module")
         if not isinstance(network, ControlNetwork) or network.kind is ControlKind.STYLE_ADAPTER:
             raise ControlRefused(f"The control model {wish.file.stem!r} is a kind that looks at the picture through CLIP: {network.kind.value}.",
                                  "Choose a preprocessor of CLIP's: ip-adapter-auto for an IP-Adapter, t2ia_style_clipvision for a style adapter.", field="module")
@@ -248,6 +251,9 @@ def _seeing_units(wish: ControlWish, components: Components, before: list[Contro
     if isinstance(network, ImagePromptNetwork):
         shown, hidden = _image_tokens(wish, network, components)
         return [ImagePromptUnit(network=network, shown=shown, hidden=hidden, weight=wish.weight, window=window, block_weights=wish.block_weights, region=_region(wish))]
+    if network.reads_person:
+        raise ControlRefused(f"The control model {wish.file.stem!r} is InstantID's ControlNet: it is shown where the face goes.",
+                             "Choose the preprocessor instant_id_face_keypoints for it, or the model ip-adapter_instant_id_sdxl.", field="module")
     if network.kind is not ControlKind.STYLE_ADAPTER:
         raise ControlRefused(f"The control model {wish.file.stem!r} is a {network.kind.value}: it does not look at the picture through CLIP.",
                              "Choose another preprocessor, or an IP-Adapter.", field="module")
@@ -286,8 +292,13 @@ def _person(network: ControlNetwork, before: ControlWish | None, components: Com
         "Enable a unit before it with the preprocessor instant_id_face_embedding and the model ip-adapter_instant_id_sdxl; rename the file if it is another ControlNet.", field="model")
 
 
+def _face_module(network: ImagePromptNetwork) -> str:
+    """The preprocessor that tells it whose face it is."""
+    return "instant_id_face_embedding" if network.is_instant_id else "ip-adapter_face_id (ip-adapter_face_id_plus for a FaceID Plus)"
+
+
 def _check_face(network: ImagePromptNetwork, sees: Sees) -> None:
-    module = "instant_id_face_embedding" if network.is_instant_id else "ip-adapter_face_id (ip-adapter_face_id_plus for a FaceID Plus)"
+    module = _face_module(network)
     if network.face and not sees.faces:
         raise ControlRefused(f"The IP-Adapter {network.file.stem!r} reads whose face it is, which CLIP does not tell.",
                              f"Choose the preprocessor {module}, or ip-adapter-auto.", field="module")

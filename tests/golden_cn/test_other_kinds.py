@@ -160,6 +160,10 @@ def test_instant_id_from_request_to_picture(app: Any, monkeypatch: pytest.Monkey
     for units in ([where], [where, who], [{"module": "none", "model": "instant_id-control"}, where]):
         with pytest.raises(WebuiError, match=r"from the unit before it.*instant_id_face_embedding"):
             made(app, *units)
+    with pytest.raises(WebuiError, match=r"whose face it is.*instant_id_face_embedding.*control_instant_id_sdxl"):
+        made(app, who, {**where, "model": who["model"]})
+    with pytest.raises(WebuiError, match=r"where the face goes.*instant_id_face_keypoints"):
+        made(app, {**who, "model": where["model"]})
     for model in ("ip-tiny", "faceid-tiny"):
         with pytest.raises(WebuiError, match="does not read faces"):
             made(app, {**who, "model": model})
@@ -177,6 +181,8 @@ def test_whose_face_it_is_can_be_sent_instead_of_the_picture(app: Any) -> None:
                          controlnet_masks=[], low_vram=False)["tensor"]
         unit = {"module": module, "model": model}
         assert np.array_equal(made(app, {**unit, "image": None, "ipadapter_input": [text]}), made(app, unit))
+        with pytest.raises(WebuiError, match="whose face it is"):
+            made(app, {"module": "ip-adapter_clip_sd15", "model": "ip-tiny", "ipadapter_input": [text]})
 
 
 def test_a_light_adapter_acts(app: Any) -> None:

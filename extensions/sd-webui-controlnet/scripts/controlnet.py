@@ -189,6 +189,8 @@ def _seeing_wish(p: Any, unit: ControlNetUnit, preprocessor: Preprocessor, file:
     faces, seen = tuple(each for each in given if isinstance(each, torch.Tensor)), tuple(each for each in given if not isinstance(each, torch.Tensor))
     wanted, looks = reads_of_file(file)
     teller = preprocessor.key if preprocessor.key in READS_FACES else wanted if preprocessor.key == "ip-adapter-auto" else ""
+    if faces and not teller:
+        raise ControlRefused(f"ControlNet: ipadapter_input says whose face it is, and {unit.module!r} asks for what CLIP sees.", "Choose the preprocessor that it was made with.", field="ipadapter_input")
     encoder = None
     if looks and teller != INSTANT_ID:              # with InstantID's a model that looks is refused, whatever files are there
         encoder = known_encoder(preprocessor.key, file) if given else encoder_for(preprocessor.key, file)
