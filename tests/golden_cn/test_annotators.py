@@ -14,24 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from tests.golden_cn import stored
-
 SIZE = (64, 96)                                     # (height, width)
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with stored.server(tmp_path_factory.mktemp("data")) as app:
-        yield app
-
-
-@pytest.fixture
-def folder(app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The preprocessors' files lie here meanwhile."""
-    from internal_controlnet import preprocessors
-
-    monkeypatch.setattr(preprocessors, "weight_folders", lambda: [tmp_path])
-    return tmp_path
 
 
 def picture() -> np.ndarray:
@@ -58,12 +41,12 @@ def network(module: str, name: str, *arguments: Any, **more: Any) -> Callable[[]
     ("softedge_teed", "TEED/7_model.pth", network("teed.ted", "TED"), ""),
     ("softedge_anyline", "Anyline/MTEED.pth", network("teed.ted", "TED"), ""),
 ])  # fmt: skip
-def test_a_preprocessor_runs_with_its_file(folder: Path, key: str, file: str, make: Callable[[], nn.Module], wrapped: str) -> None:
+def test_a_preprocessor_runs_with_its_file(weights_folder: Path, key: str, file: str, make: Callable[[], nn.Module], wrapped: str) -> None:
     from internal_controlnet.preprocessors import find_preprocessor
 
     table = {f"module.{name}" if wrapped else name: tensor for name, tensor in make().state_dict().items()}
-    (folder / file).parent.mkdir()
-    torch.save({wrapped: table} if wrapped else table, folder / file)
+    (weights_folder / file).parent.mkdir()
+    torch.save({wrapped: table} if wrapped else table, weights_folder / file)
     preprocessor = find_preprocessor(key)
     assert preprocessor is not None
     found = preprocessor.run(picture(), 64, preprocessor.sliders[1].value, preprocessor.sliders[2].value)
@@ -115,11 +98,11 @@ def original_name(name: str) -> str:
     return name
 
 
-def test_depth_anything_is_read_from_the_original_s_file(folder: Path) -> None:
+def test_depth_anything_is_read_from_the_original_s_file(weights_folder: Path) -> None:
     from internal_controlnet.preprocessors import find_preprocessor
 
-    (folder / "depth_anything").mkdir()
-    ours, theirs = depth_anything_file(folder / "depth_anything/depth_anything_vitl14.pth")
+    (weights_folder / "depth_anything").mkdir()
+    ours, theirs = depth_anything_file(weights_folder / "depth_anything/depth_anything_vitl14.pth")
     pixels = torch.rand(1, 3, 56, 70)
     with torch.no_grad():
         assert torch.equal(ours.network.eval()(pixel_values=pixels).predicted_depth, theirs(pixel_values=pixels).predicted_depth)
@@ -211,7 +194,7 @@ def test_the_pose_networks_have_the_names_of_the_original_s_files(app: Any) -> N
         assert isinstance(pose_networks._filled("body", {name: tensor for name, tensor in file.items() if name.partition(".")[2] or name}), nn.Module)
 
 
-def test_lama_paints_the_masked_part_only(folder: Path) -> None:
+def test_lama_paints_the_masked_part_only(weights_folder: Path) -> None:
     from internal_controlnet.annotators import tensors_of
     from internal_controlnet.preprocessors import find_preprocessor
 
@@ -222,15 +205,15 @@ def test_lama_paints_the_masked_part_only(folder: Path) -> None:
     mask = np.zeros((*SIZE, 1), np.uint8)
     mask[20:40, 30:60] = 255
     grey = lambda _key, _files, seen, _first, _second: np.full((*seen.shape[:2], 3), 128, np.uint8)
-    (folder / "lama").mkdir()
-    (folder / "lama/ControlNetLama.pth").write_bytes(b"x")
+    (weights_folder / "lama").mkdir()
+    (weights_folder / "lama/ControlNetLama.pth").write_bytes(b"x")
     annotators.annotated, kept = grey, annotators.annotated
     try:
         found = preprocessor.run(np.concatenate([picture(), mask], axis=2), 0.5, 0, 0)
     finally:
         annotators.annotated = kept
     assert np.array_equal(found[:, :, 3:], mask) and np.array_equal(found[mask[:, :, 0] == 0][:, :3], picture()[mask[:, :, 0] == 0])
-    assert (found[mask[:, :, 0] > 0][:, :3] == 128).all() and preprocessors.weight_folders() == [folder]
+    assert (found[mask[:, :, 0] > 0][:, :3] == 128).all() and preprocessors.weight_folders() == [weights_folder]
 
 
 class Brightness(nn.Module):
@@ -334,14 +317,14 @@ def test_normals_face_the_camera_where_the_depth_is_even(app: Any, monkeypatch: 
     assert found[16, 5].tolist() == [255, 127, 127] and found[16, 50, 2] > 140 and MidasNetwork(nn.Identity()).drawn(np.zeros((32, 64, 3), np.uint8))[0].tolist()[::63] == [0, 255]
 
 
-def test_a_file_that_is_something_else_is_named(app: Any, folder: Path) -> None:
+def test_a_file_that_is_something_else_is_named(app: Any, weights_folder: Path) -> None:
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
     from modules.a1111 import callbacks
 
-    (folder / "hed").mkdir()
-    torch.save({"x": torch.zeros(1)}, folder / "hed/ControlNetHED.pth")
+    (weights_folder / "hed").mkdir()
+    torch.save({"x": torch.zeros(1)}, weights_folder / "hed/ControlNetHED.pth")
     server, png = FastAPI(), io.BytesIO()
     callbacks.app_started_callback(None, server)
     Image.fromarray(picture()).save(png, "PNG")

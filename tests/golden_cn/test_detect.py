@@ -7,7 +7,6 @@ import importlib
 import io
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,6 @@ BETTER = {
     "bad-t2ia_style_clipvision": "422 that names the file it needs, for 500 because a download failed", "pose-bad-length": "422 for 500",
 }  # fmt: skip
 BY_CHANCE = ("shuffle-res128", "shuffle-res128-again")
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with stored.server(tmp_path_factory.mktemp("data")) as app:
-        yield app
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,14 @@ from PIL import Image
 
 from modules.imaging.base64_codec import decode_image, encode_image
 from modules.schema.errors import WebuiError
-from tests.golden_cn import stored
 from tests.golden_cn.face_files import PLACES, write_finder, write_teller
 
 SIDE = 400
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with stored.server(tmp_path_factory.mktemp("data")) as app:
-        yield app
-
-
 @pytest.fixture
-def folder(app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    from internal_controlnet import preprocessors
-
-    monkeypatch.setattr(preprocessors, "weight_folders", lambda: [tmp_path])
-    return tmp_path / "insightface/models/buffalo_l"
+def folder(weights_folder: Path) -> Path:
+    return weights_folder / "insightface/models/buffalo_l"
 
 
 def test_the_largest_face_is_cut_out_and_told(folder: Path) -> None:

@@ -5,7 +5,6 @@ The whole set is 340 cases; ``-m "not long"`` leaves one of each kind of option 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,12 +20,6 @@ from tests.golden_cn import stored
 from tests.golden_cn.choices import ELSEWHERE, ORDINARY, REFUSED, SAME_AS
 
 LEAST_PSNR = 50.0
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with stored.server(tmp_path_factory.mktemp("data")) as app:
-        yield app
 
 
 def marked() -> list[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from argparse import Namespace
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,6 @@ from modules.application.outcome import Outcome
 from modules.schema.errors import WebuiError
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from tests.golden_cn import stored
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with stored.server(tmp_path_factory.mktemp("data")) as app:
-        yield app
 
 
 def drawing(number: int) -> Image.Image:

@@ -1,7 +1,6 @@
 """dw_openpose_full: its two ONNX files are run, and what they say is drawn where it is in the picture. The networks here are stand-ins with a known answer."""
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +8,15 @@ import numpy as np
 import pytest
 
 from modules.schema.errors import CannotLoad
-from tests.golden_cn import stored
 from tests.golden_cn.onnx_files import write_onnx
 
 HEIGHT, WIDTH = 400, 300
 SPOT = (150, 110)                                   # x and y of the only bright place
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with stored.server(tmp_path_factory.mktemp("data")) as app:
-        yield app
-
-
 @pytest.fixture
-def folder(app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    from internal_controlnet import preprocessors
-
-    monkeypatch.setattr(preprocessors, "weight_folders", lambda: [tmp_path])
-    return tmp_path / "openpose"
+def folder(weights_folder: Path) -> Path:
+    return weights_folder / "openpose"
 
 
 def picture() -> np.ndarray:
