@@ -13,7 +13,7 @@ from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.a1111.script_host import ScriptHost
 from modules.application.app import App
-from modules.gradio_ui import gradio3_values, gradio3_words, known_signatures, late_blocks
+from modules.gradio_ui import gradio3_inputs, gradio3_words, known_signatures, late_blocks
 from modules.gradio_ui.announcing import announce_page
 from modules.gradio_ui.button_titles import button_titles
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
@@ -84,11 +84,11 @@ class Page(gr.Blocks):
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False) -> list[Any]:
         """Gradio's, which turns what a request holds into what functions take; the files that it names are looked at first."""
+        sent, carried = gradio3_inputs.as_sent(block_fn.inputs, inputs)
         if not explicit_call:
-            check_given_files(inputs, self.allowed_paths)
-        carried = gradio3_values.carried_numbers(block_fn.inputs, inputs)
-        taken = await super().preprocess_data(block_fn, [None if index in carried else each for index, each in enumerate(inputs)], state, explicit_call)
-        return [carried.get(index, each) for index, each in enumerate(taken)]
+            check_given_files(sent, self.allowed_paths)
+        taken = await super().preprocess_data(block_fn, sent, state, explicit_call)
+        return gradio3_inputs.as_taken(block_fn.inputs, inputs, taken, carried)
 
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
         """Gradio's, which turns what functions return into what browsers are told."""

@@ -59,3 +59,20 @@ def encode_pil_to_base64(picture: Image.Image) -> str:
     data = io.BytesIO()
     picture.save(data, "PNG")
     return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode("ascii")
+
+
+def templates() -> dict[str, Any]:
+    """Gradio 3's short names: an Image with a tool, which in Gradio 6 are editors of another kind, or are gone."""
+    asked: dict[str, dict[str, Any]] = {
+        "ImageMask": {"tool": "sketch", "interactive": True},
+        "ImagePaint": {"tool": "color-sketch", "interactive": True},
+        "Paint": {"tool": "color-sketch", "source": "canvas", "interactive": True},
+        "Sketchpad": {"tool": "color-sketch", "source": "canvas", "image_mode": "L", "interactive": True},
+        "Pil": {"type": "pil"},
+        "Webcam": {"source": "webcam", "interactive": True},
+    }
+    return {name: _asking(words) for name, words in asked.items()}
+
+
+def _asking(words: dict[str, Any]) -> Any:
+    return lambda *arguments, **keywords: gr.Image(*arguments, **words | keywords)

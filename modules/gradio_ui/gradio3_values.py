@@ -55,12 +55,6 @@ def as_they_are_now(arguments: Sequence[Any], keywords: dict[str, Any]) -> tuple
     return tuple(own), {name: list(each) if isinstance(each, list) else each for name, each in keywords.items()}
 
 
-def carried_numbers(blocks: Sequence[Any], values: Sequence[Any]) -> dict[int, float]:
-    """Numbers that a script of the page sends in a gallery's place, by position: with ``_js`` the same gallery often stands twice among
-    the inputs, once for the number of the picture that is selected. Gradio 3 handed them on."""
-    return {index: value for index, (block, value) in enumerate(zip(blocks, values)) if isinstance(block, gr.Gallery) and isinstance(value, int | float)}
-
-
 def wait_for_page(event: str, every: float | None, arguments: Sequence[Any], keywords: dict[str, Any]) -> None:
     """``page.load(fn, every=1)``: what Gradio 3 did once more each second while the page is open.
 

@@ -22,14 +22,17 @@ from gradio.components import Component
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current, is_occupied
-from modules.gradio_ui import failing_alone, foreign_components, gradio3_values, nested_blocks, no_stubs
+from modules.gradio_ui import failing_alone, foreign_components, gradio3_inputs, gradio3_values, nested_blocks, no_stubs
 from modules.gradio_ui.remade import Deaf, is_remaking
 from modules.gradio_ui.replaced_events import watched_events
 
 DONE = "_speaks_gradio3"
 UNSHOWN = "unshown"     # class of a row or a column that is in the page, but not to be seen: Gradio 6 shows it when told "hidden"
+_OTHERS = ("update", "ImageMask", "ImagePaint", "Paint", "Sketchpad")      # names that mean something else in Gradio 6
+_BY_POSITION: Mapping[type, tuple[str, ...]] = {gr.Column: ("variant", "visible"), gr.Accordion: ("open", "label", "visible"), gr.Tabs: ("selected",)}
 _PROGRESS: Mapping[Any, str] = {True: "full", False: "hidden", None: "full"}
-_GONE_EVENTS = ("Changeable", "Clickable", "Submittable", "Editable", "Clearable", "Playable", "Streamable", "Blurrable", "Uploadable", "Releaseable", "Selectable")
+_GONE_EVENTS = ("Changeable", "Clickable", "Submittable", "Editable", "Clearable", "Playable", "Streamable", "Blurrable", "Uploadable", "Releaseable", "Selectable",
+                "Inputable", "StreamableOutput", "Recordable", "Focusable")
 
 
 def install(*more: type[Block]) -> None:
@@ -48,6 +51,7 @@ def install(*more: type[Block]) -> None:
     _teach_telling()
     _keep_positions()
     gradio3_values.install()
+    gradio3_inputs.install()
     nested_blocks.install()
     failing_alone.install()
     _add_old_names()
@@ -314,14 +318,19 @@ def update(elem_id: Any = None, *_: Any, **keywords: Any) -> Any:
 _gradio_update = gr.update
 
 
+def _layout_update(cls: type[Block]) -> Callable[..., Any]:
+    """``gr.Row.update(False)``: what has no value is told what it shows."""
+    names = next((words for each, words in _BY_POSITION.items() if issubclass(cls, each)), ("visible",))
+    return lambda *arguments, **keywords: update(**dict(zip(names, arguments)), **keywords)
+
+
 def _style(self: Any, *_: Any, **__: Any) -> Any:
     note(".style()")
     return self
 
 
 def _add_old_methods(cls: type[Block]) -> None:
-    if "update" not in vars(cls):
-        cls.update = staticmethod(update)  # type: ignore[attr-defined]
+    cls.update = staticmethod(update if issubclass(cls, Component) else _layout_update(cls))  # type: ignore[attr-defined]  # gr.Row has one that takes it out of the page
     if not hasattr(cls, "style"):
         cls.style = _style  # type: ignore[attr-defined]
     if issubclass(cls, gr.Image | gr.ImageEditor) and not hasattr(cls, "edit"):
@@ -329,9 +338,10 @@ def _add_old_methods(cls: type[Block]) -> None:
 
 
 def _add_old_names() -> None:
-    from modules.gradio_ui.gradio3_pictures import decode_base64_to_image, encode_pil_to_base64
+    from modules.gradio_ui.gradio3_pictures import decode_base64_to_image, encode_pil_to_base64, templates
 
     for home, names in (
+        (gr, templates()),
         (gr, {"Box": gr.Group, "Variable": gr.State, "update": update}),
         (layouts, {"Box": gr.Group}),
         (components, {"IOComponent": Component, "Variable": gr.State}),
@@ -340,7 +350,7 @@ def _add_old_names() -> None:
         (events, {name: type(name, (), {}) for name in _GONE_EVENTS}),
     ):
         for name, value in names.items():
-            if name == "update" or not hasattr(home, name):
+            if name in _OTHERS or not hasattr(home, name):
                 setattr(home, name, value)
     for name in ("inputs", "outputs"):
         sys.modules[f"gradio.{name}"] = _earlier_module(f"gradio.{name}")
