@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 from gradio import processing_utils, utils
+from gradio.blocks import Block
+
+from modules.a1111 import callbacks
+from modules.a1111.app_slot import current, is_occupied
 
 _PICTURES = tuple(f"data:image/{kind};base64," for kind in ("png", "jpeg", "jpg", "webp", "gif", "bmp"))   # what is written into Gradio's folder: nothing that acts
 
@@ -57,7 +62,7 @@ def _hand_out_entries() -> None:
     @functools.wraps(original)
     def preprocess(self: Any, payload: Any) -> Any:
         found = original(self, payload)
-        return found if self.type != "filepath" else [GalleryEntry((PicturePath(path), caption)) for path, caption in found or ()]
+        return found if self.type != "filepath" else [GalleryEntry((path and PicturePath(path), caption)) for path, caption in found or ()]
 
     gr.Gallery.preprocess = preprocess  # type: ignore[method-assign]
 
@@ -73,6 +78,16 @@ def _tell_captions() -> None:
             self.value = self.value.get("caption")
 
     gr.SelectData.__init__ = made  # type: ignore[method-assign]
+
+
+def show_what_scripts_give(arguments: Sequence[Any], keywords: dict[str, Any]) -> None:
+    """``click(fn=None, _js=..., outputs=[image])`` of an extension: its script gives a data URL, as Tiled Diffusion's "Create canvas" does."""
+    words = dict(zip(("fn", "inputs", "outputs"), arguments[isinstance(next(iter(arguments), None), Block):])) | keywords
+    outputs = words.get("outputs")
+    kinds = {place: each.get_block_name() for place, each in enumerate(outputs if isinstance(outputs, list | tuple) else [outputs]) if isinstance(each, gr.Image | gr.ImageEditor | gr.Gallery)}
+    own = words.get("js")
+    if kinds and words.get("fn") is None and isinstance(own, str) and is_occupied() and current().extensions.owning(callbacks.caller_file()) is not None:
+        keywords["js"] = f"async (...values) => webui.pictured(await ({own})(...values), {json.dumps(kinds)})"
 
 
 def as_sent(blocks: Sequence[Any], values: Sequence[Any]) -> tuple[list[Any], dict[int, Any]]:
@@ -93,8 +108,7 @@ def as_sent(blocks: Sequence[Any], values: Sequence[Any]) -> tuple[list[Any], di
         elif isinstance(block, gr.Gallery):
             sent[index] = [_entry(block, each) for each in (value if isinstance(value, list) else [value])]
         elif isinstance(block, gr.ImageEditor):
-            file = _file(block, value)
-            sent[index] = value if file is value else {"background": file, "layers": [], "composite": file}
+            sent[index] = _drawing(block, value)
         elif isinstance(block, gr.Image):
             sent[index] = _file(block, value)
     return sent, carried
@@ -111,18 +125,26 @@ def _entry(block: Any, value: Any) -> Any:
     if isinstance(value, list) and len(value) == 2:
         value, caption = value
     file = _file(block, value)
-    return value if file is value else {"image": file, "caption": caption}
+    return file if file is value or "image" in file else {"image": file, "caption": caption}
+
+
+def _drawing(block: Any, value: Any) -> Any:
+    if isinstance(value, dict) and "background" in value:
+        return {**value, "background": _file(block, value["background"])}
+    file = _file(block, value)
+    return value if file is value else {"background": file, "layers": [], "composite": file}
 
 
 def _file(block: Any, value: Any) -> Any:
     """``value`` as Gradio 6 names a file, where it is a data URL, a file in Gradio 3's words, or a gallery's entry."""
     if isinstance(value, dict) and isinstance(value.get("image"), dict) and "path" in value["image"]:
-        return value if isinstance(block, gr.Gallery) else value["image"]
-    if isinstance(value, dict) and "path" not in value:
-        value, given = (value.get("name") if value.get("is_file") else value.get("data")), value
-        if not isinstance(value, str) or not (given.get("is_file") or value.startswith(_PICTURES)):
-            return given
-    elif not isinstance(value, str) or not value.startswith(_PICTURES):
+        file = _file(block, value["image"])
+        return file if not isinstance(block, gr.Gallery) else value if file is value["image"] else {**value, "image": file}
+    said = value
+    if isinstance(value, dict):
+        said = value["path"] or value.get("url") if "path" in value else value.get("name") if value.get("is_file") else value.get("data")
+    is_named = isinstance(value, dict) and "path" not in value and value.get("is_file")
+    if not isinstance(said, str) or not (is_named or said.startswith(_PICTURES)):
         return value
-    path = processing_utils.save_base64_to_cache(value, block.GRADIO_CACHE) if value.startswith(_PICTURES) else value
+    path = processing_utils.save_base64_to_cache(said, block.GRADIO_CACHE) if said.startswith(_PICTURES) else said
     return {"path": path, "meta": {"_type": "gradio.FileData"}}

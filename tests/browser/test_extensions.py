@@ -104,6 +104,15 @@ def test_a_gallery_carries_the_number_of_what_is_selected(shown: Visit) -> None:
     page.wait_for_function("document.querySelector('#hooks_which_answer textarea').value === '2 of 3'")
 
 
+def test_a_picture_that_an_extension_s_script_draws_is_shown_and_read(shown: Visit) -> None:
+    """Tiled Diffusion's "Create txt2img canvas" showed nothing: its script gives a data URL."""
+    page = shown.page
+    page.click("#tab_hooks-button")
+    page.click("#hooks_draw")
+    page.wait_for_function("document.querySelector('#hooks_drawn img')?.naturalWidth === 11")
+    page.wait_for_function("document.querySelector('#hooks_which_answer textarea').value === '(11, 7)'")
+
+
 def test_choices_in_the_page_s_description_do_as_texts(shown: Visit) -> None:
     """enable-checker looks for "None" among them; an error at every click told it that they are pairs."""
     found = shown.page.evaluate("""() => window.gradio_config.components.find((each) => each.props.elem_id === "hooks_chosen").props.choices

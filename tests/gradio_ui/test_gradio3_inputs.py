@@ -144,3 +144,11 @@ def test_layouts_are_updated_by_position() -> None:
     row, column, accordion, tabs, html = (each.update for each in updates)
     assert row(False)["visible"] == "hidden" and column("panel", True) == gr.update(variant="panel", visible=True)
     assert accordion(True, "x") == gr.update(open=True, label="x") and tabs("b") == gr.update(selected="b") and html("x") == gr.update(value="x")
+
+
+def test_what_a_script_drew_is_read_when_it_comes_back() -> None:
+    """The page keeps it as a file whose address is the picture."""
+    shown = {"path": url_of("red"), "url": url_of("red"), "meta": {"_type": "gradio.FileData"}}
+    assert given(lambda: gr.Image(type="pil"), shown).size == (8, 6)
+    assert Image.open(given(gr.Gallery, [{"image": shown | {"path": None}, "caption": None}])[0]["name"]).size == (8, 6)
+    assert given(lambda: gr.Image(type="pil", tool="color-sketch"), {"background": shown, "layers": [], "composite": None}).size == (8, 6)   # type: ignore[call-arg]

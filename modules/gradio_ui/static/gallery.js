@@ -30,6 +30,25 @@ function extract_image_from_gallery(gallery) {
     return [gallery[Math.max(0, selected_gallery_index())] || gallery[0]];
 }
 
+// What an extension's script gives a picture or a gallery to show: Gradio 3 took data URLs and {name, data}. kinds: by place among the outputs.
+webui.pictured = function(result, kinds) {
+    const file = (value) => {
+        const url = typeof value === "string" ? value : value?.data || (value?.name && `/file=${value.name}`);
+        if (value?.image?.path && !value.path) {
+            return value.image;
+        }
+        return value?.path || typeof url !== "string" || !url ? value : {path: value.name || url, url: url.replace(/^file=/, "/file="), meta: {_type: "gradio.FileData"}};
+    };
+    const entry = (value) => Array.isArray(value) ? {image: file(value[0]), caption: value[1]} : value?.image ? value : {image: file(value), caption: null};
+    const shown = {
+        image: file,
+        gallery: (value) => Array.isArray(value) ? value.map(entry) : value,
+        imageeditor: (value) => typeof value === "string" ? {background: file(value), layers: [], composite: null} : value,
+    };
+    const listed = Array.isArray(result) ? result : [result];
+    return listed.map((value, place) => kinds[place] && value ? shown[kinds[place]](value) : value);
+};
+
 webui.generationInfo = function(tab) {
     const field = webui.field(`generation_info_${tab}`);
     try {

@@ -4,3 +4,9 @@ extraNetworksMovePromptToTab = (...given) => {  // one of A1111's functions with
     hooksMoved.push(given.slice(0, 2).join());
     return hooksMove(...given);
 };
+
+function hooksDraw() {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [11, 7];
+    return canvas.toDataURL();
+}

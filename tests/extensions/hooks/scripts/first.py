@@ -53,6 +53,8 @@ def on_ui_tabs():
         three = gr.Gallery([Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")], elem_id="hooks_gallery")
         which, answer = gr.Button("Which", elem_id="hooks_which"), gr.Textbox(elem_id="hooks_which_answer")
         which.click(fn=lambda pictures, number: f"{number} of {len(pictures)}", inputs=[three, three], outputs=[answer], _js="(pictures, again) => [pictures, 2]")
+        drawn, draw = gr.Image(type="pil", elem_id="hooks_drawn"), gr.Button("Draw", elem_id="hooks_draw")
+        draw.click(fn=None, _js="hooksDraw", inputs=[], outputs=[drawn]).then(fn=lambda shown: str(shown.size), inputs=[drawn], outputs=[answer])
         gr.DataFrame([["Steps", "20"]], headers=["Key", "Value"], interactive=False, elem_id="hooks_table")
         button.click(fn=lambda text, name, on: (gr.Textbox.update(value=f"{text}!{name}{on}"), text, gr.Row.update(visible=True)), inputs=[field, chosen, more], outputs=[field, bridge, row], _js="(...a) => a", show_progress=False)
         picture = gr.Image(Image.new("RGB", (40, 24), "red"), type="pil", elem_id="hooks_picture")
