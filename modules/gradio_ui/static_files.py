@@ -55,6 +55,7 @@ SCRIPTS = (
     "notify.js",
     "canvas.js",
     "img2img.js",
+    "aspect_frame.js",
     "describe.js",
     "send_to.js",
     "extras.js",

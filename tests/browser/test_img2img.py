@@ -142,6 +142,26 @@ def test_undo_redo_eraser_fill_and_keys(fake_page: FakePage, visit: Callable[...
     page.wait_for_function("(scale) => webui.canvases.img2maskimg.view.scale > scale", arg=scale)
     page.keyboard.press("r")
     assert page.evaluate("webui.canvases.img2maskimg.view.scale") == scale
+    page.evaluate("webui.canvases.img2maskimg.view.zoom(2)")
+    page.evaluate("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'к', code: 'KeyR'}))")
+    assert page.evaluate("webui.canvases.img2maskimg.view.scale") == scale, "the same key of a Russian keyboard"
+    page.focus("#img2img_prompt textarea")
+    for blurs, prompt in ((False, "r"), (True, "r")):       # the second one is the canvas's
+        page.evaluate("(blurs) => { opts.canvas_blur_prompt = blurs; webui.canvases.img2maskimg.view.zoom(2); }", blurs)
+        page.keyboard.press("r")
+        assert page.input_value("#img2img_prompt textarea") == prompt
+        assert (page.evaluate("webui.canvases.img2maskimg.view.scale") == scale) == blurs
+
+
+def test_a_frame_shows_which_part_of_the_picture_has_the_chosen_proportions(open_visit: Visit, picture: Path) -> None:
+    page = open_visit.page
+    to_img2img(page)
+    put(page, "img2img_image", picture)
+    open_visit.set("img2img_height", 128)
+    page.locator("#img2img_width input[type=number]").fill("256")
+    frame = page.locator("#img2img_image #imageARPreview")
+    assert [frame.evaluate(f"(frame) => parseFloat(frame.style.{side})") for side in ("left", "top", "width", "height")] == [0, 8, 96, 48]
+    page.wait_for_selector("#imageARPreview", state="detached")
 
 
 def test_keys_work_in_the_whole_window_and_escape_leaves_it(fake_page: FakePage, visit: Callable[..., Visit], picture: Path) -> None:

@@ -141,6 +141,9 @@ def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, o
     for follows in ("true", "false"):
         page.click("#modal_toggle_live_preview")
         assert page.get_attribute("#modal_toggle_live_preview", "aria-pressed") == str(page.evaluate("opts.js_live_preview_in_modal_lightbox")).lower() == follows
+    page.click("#modalImage")
+    assert page.is_hidden("#lightboxModal"), "a click on the picture closes it"
+    page.click("#txt2img_gallery .preview img")
     page.keyboard.press("Escape")
     assert page.is_hidden("#lightboxModal") and page.is_visible("#txt2img_gallery .preview")
     with page.context.expect_page() as opened:

@@ -27,6 +27,9 @@ webui.canvasKeys = function() {
     return keys;
 };
 
+// The letter that was typed, small; on a keyboard that writes Cyrillic, Greek or the like, the Latin one of that key.
+webui.latinLetter = ({key, code}) => (/^[^\x00-\x7f]$/.test(key) && /^Key[A-Z]$/.test(code) ? code.slice(3) : key).toLowerCase();
+
 webui.holdCanvas = function(tools, on) {
     tools.movingKey = on;
     tools.showCursor();
@@ -38,7 +41,7 @@ webui.typing = (target) => target instanceof Element && target.matches("textarea
 
 webui.canvasKey = function(event) {
     const shown = webui.shownCanvases().filter((canvas) => canvas.picture);
-    const canvas = webui.typing(event.target) ? null : webui.aimedCanvas(shown);
+    const canvas = webui.typing(event.target) ? opts.canvas_blur_prompt && shown.find((each) => each.root.matches(":hover")) : webui.aimedCanvas(shown);
     if (canvas && !event.isComposing && webui.pressCanvasKey(canvas, event)) {
         event.preventDefault();
         event.stopPropagation();
@@ -48,7 +51,7 @@ webui.canvasKey = function(event) {
 // Whether the key meant something.
 webui.pressCanvasKey = function(canvas, event) {
     const {tools, drawing} = canvas;
-    const key = event.key.toLowerCase();
+    const key = webui.latinLetter(event);
     if (event.ctrlKey || event.metaKey) {
         const step = {z: event.shiftKey ? "redo" : "undo", y: "redo"}[key];
         if (!step || !drawing) {
@@ -81,7 +84,7 @@ webui.pressCanvasKey = function(canvas, event) {
 };
 
 webui.canvasKeyUp = function(event) {
-    if (event.key.toLowerCase() === String(opts.canvas_hotkey_move).toLowerCase()) {
+    if (webui.latinLetter(event) === String(opts.canvas_hotkey_move).toLowerCase()) {
         Object.values(webui.canvases).forEach((canvas) => webui.holdCanvas(canvas.tools, false));
     }
 };

@@ -106,7 +106,7 @@ webui.lightbox.build = function() {
         control("modal_close", "×", "Close (Esc)", closeModal));
     const modal = webui.make("div", {id: "lightboxModal", role: "dialog", "aria-modal": "true", "aria-label": "Picture", tabindex: "0", onclick: closeModal},
         controls, control("modal_prev", "❮", "Former picture (←)", modalPrevImage),
-        webui.make("img", {id: "modalImage", alt: "The chosen picture", onclick: (event) => event.stopPropagation()}),
+        webui.make("img", {id: "modalImage", alt: "The chosen picture"}),
         control("modal_next", "❯", "Next picture (→)", modalNextImage));
     modal.querySelector("#modal_prev").classList.add("modalPrev");
     modal.querySelector("#modal_next").classList.add("modalNext");
