@@ -22,6 +22,7 @@ from modules.imaging.base64_codec import decode_bytes, open_image
 from modules.imaging.metadata import png_bytes, read_infotext_from
 from modules.library.card import find_preview, read_card
 from modules.library.card_edit import save_card, save_preview
+from modules.library.training_facts import training_facts
 from modules.library.training_tags import training_tags
 from modules.rest_api.file_route import PICTURES
 from modules.rest_api.network_cards import card_html
@@ -99,8 +100,9 @@ def add_network_routes(routes: Routes) -> None:
         """What the user wrote about a card, and facts about its file."""
         kind, item, path = _found(app, page, name)
         vaes = [vae.path.name for vae in app.catalogue.vaes()] if kind.name == "checkpoints" else []
+        texts = _texts(path) if kind.name == "lora" else {}
         return {**_user_metadata(kind, item, path), "vaes": vaes, "samplers": [each.name for each in samplers()], "schedulers": [each.label for each in schedules()],
-                "tags": training_tags(_texts(path), MOST_TAGS) if kind.name == "lora" else []}
+                "tags": training_tags(texts, MOST_TAGS), "training": training_facts(texts)}
 
     def save_user_metadata(body: UserMetadata) -> dict[str, str]:
         """Keep it beside the file; answers with the card as it looks now."""

@@ -89,12 +89,17 @@ def test_what_is_written_in_the_dialog_is_kept(cards_page: Visit, fake_page: Fak
 
 def test_what_a_lora_was_trained_with_is_clicked_into_its_activation_text(cards_page: Visit, fake_page: FakePage) -> None:
     page = cards_page.page
-    network(fake_page.app.catalogue.roots.loras[0].folder / "part0" / "net_0003.safetensors", ss_tag_frequency='{"1_a": {"red hat": 7, "<b>x</b>": 2}}')
+    network(fake_page.app.catalogue.roots.loras[0].folder / "part0" / "net_0003.safetensors", ss_tag_frequency='{"1_a": {"red hat (s)": 7, "<b>x</b>": 2}}', ss_sd_model_name="<i>base</i>")
     card = page.locator("#txt2img_lora_cards .card").nth(3)
     card.hover()
     card.locator(".edit-button").click()
     page.wait_for_selector("dialog .training-tags button")
     page.fill("dialog [name=activation_text]", "glowing")
+    assert "<i>base</i>" in page.locator("dialog .card-head dd").all_inner_texts(), "how it was trained"
+    for _ in range(2):
+        drawn = page.input_value("dialog .random-prompt")
+        assert "red hat \\(s\\)" in drawn.split(", "), "the most frequent tag always"
+        page.get_by_role("button", name="Generate", exact=True).locator("visible=true").last.click()
     for tag in ("red hat", "<b>x</b>", "red hat"):
         page.get_by_role("button", name=tag).click()
     assert page.input_value("dialog [name=activation_text]") == "glowing, <b>x</b>"

@@ -146,6 +146,7 @@ webui.networks.edit = async function(tab, page, name) {
     form.append(webui.networks.cardHead(card), ...fields.map((spec) => webui.networks.field(spec, card, `${start}_${spec.name}`)));
     if (card.tags?.length) {
         form.elements.activation_text.closest("label").after(webui.networks.trainingTags(card.tags, form.elements.activation_text));
+        form.elements.negative_text.closest("label").after(webui.networks.randomPrompt(card.tags));
     }
     const buttons = document.createElement("footer");
     const preview = webui.dialogButton("Replace preview", "The picture chosen in the gallery becomes this card's");
@@ -198,6 +199,19 @@ webui.networks.trainingTags = function(tags, input) {
     return list;
 };
 
+// Tags of the training at random, a frequent one more often; with A1111's brackets escaped, to be copied into a prompt.
+webui.networks.drawTags = (tags) => tags.filter(([, count]) => Math.random() * tags[0][1] < count)
+    .map(([words]) => words.replace(/[()[\]{}]/g, "\\$&")).sort().join(", ");
+
+webui.networks.randomPrompt = function(tags) {
+    const words = webui.make("textarea", {class: "random-prompt", rows: 3, readonly: true});
+    const draw = () => { words.value = webui.networks.drawTags(tags); };
+    const button = webui.dialogButton("Generate", "Draw other tags");
+    button.addEventListener("click", draw);
+    draw();
+    return webui.make("div", {}, webui.make("label", {}, webui.make("span", {text: "Random prompt"}), words), button);
+};
+
 webui.networks.valueOf = (spec, input) => (spec.kind === "number" ? Number(input.value) || 0 : input.value);
 
 webui.dialogButton = function(words, title, kind = "secondary") {
@@ -221,7 +235,7 @@ webui.networks.cardHead = function(card) {
     }
     const facts = document.createElement("dl");
     const size = card.size >= 1e6 ? `${(card.size / 1e6).toFixed(1)} MB` : `${(card.size / 1e3).toFixed(1)} kB`;
-    for (const [name, value] of [["Filename", card.filename], ["File size", size], ["Modified", new Date(card.modified * 1000).toLocaleString()], ["Version", card.version]]) {
+    for (const [name, value] of [["Filename", card.filename], ["File size", size], ["Modified", new Date(card.modified * 1000).toLocaleString()], ["Version", card.version], ...card.training]) {
         if (value) {
             const term = document.createElement("dt");
             term.textContent = name;
