@@ -115,9 +115,18 @@ def test_a_dropped_picture_recent_prompts_viewer_and_menu(fake_page: FakePage, o
     browser = open_visit
     page = browser.page
     assert page.is_hidden("#lightboxModal .modalControls") and page.locator("#modalImage").count() == 1, "extensions look for the viewer before it is shown"
+    page.evaluate("""() => {
+        window.screenLocks = [0, 0];        // held, ever
+        const request = () => new Promise((resolve) => setTimeout(() => {
+            window.screenLocks = window.screenLocks.map((count) => count + 1);
+            resolve({release: () => { window.screenLocks[0] -= 1; }});
+        }, 300));
+        Object.defineProperty(navigator, "wakeLock", {value: {request}, configurable: true});
+    }""")
     browser.generate("a dropped heron", **{**SMALL, "seed": 77, "batch_count": 2})
     page.wait_for_selector("#txt2img_gallery img")
     browser.wait_idle()
+    page.wait_for_function("screenLocks[0] === 0 && screenLocks[1] > 0")        # the screen may go to sleep again
     signs = page.locator("#txt2img_gallery .icon-button-wrapper").first     # on a dark picture
     assert signs.evaluate("(bar) => getComputedStyle(bar).backgroundColor") == "rgb(255, 255, 255)"
     page.click("#txt2img_gallery .preview img")

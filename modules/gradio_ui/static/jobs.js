@@ -56,7 +56,7 @@ webui.TabJobs = class {
         this.view = null;
         this.complaints = [];
         this.watching = null;
-        this.wakeLock = null;
+        this.screen = new webui.ScreenLock();
     }
 
     get storageKey() {
@@ -75,7 +75,7 @@ webui.TabJobs = class {
         }
         this.first = this.ids[0];
         webui.find(`#${this.tab}_generate`).dataset.waiting = String(Math.max(0, this.ids.length - 1));
-        this.holdScreen(this.ids.length > 0);
+        this.screen.hold(this.ids.length > 0);
     }
 
     // An error stays until it is closed, or until the next click on Generate, which shows that it was read.
@@ -238,15 +238,6 @@ webui.TabJobs = class {
             return JSON.parse(webui.recall(this.storageKey, place)) || [];
         } catch {
             return [];
-        }
-    }
-
-    async holdScreen(wanted) {
-        if (wanted && !this.wakeLock && opts.prevent_screen_sleep_during_generation && navigator.wakeLock) {
-            this.wakeLock = await navigator.wakeLock.request("screen").catch(() => null);
-        } else if (!wanted && this.wakeLock) {
-            this.wakeLock.release();
-            this.wakeLock = null;
         }
     }
 };

@@ -29,6 +29,24 @@ webui.notify.done = function(tab) {
     webui.notify.desktop(tab, count);
 };
 
+// Keeps the screen awake while a tab has jobs.
+webui.ScreenLock = class {
+    lock = null;
+    turn = Promise.resolve();
+
+    // One after the other: asked twice while the browser has not answered yet, it would give a second lock, which nobody lets go. It takes one back itself when the page is hidden.
+    hold(wanted) {
+        this.turn = this.turn.then(async() => {
+            if (!wanted) {
+                this.lock?.release();
+                this.lock = null;
+            } else if (opts.prevent_screen_sleep_during_generation && navigator.wakeLock && (!this.lock || this.lock.released)) {
+                this.lock = await navigator.wakeLock.request("screen").catch(() => null);
+            }
+        });
+    }
+};
+
 webui.notify.ask = async function() {
     if (!("Notification" in window)) {
         webui.toast("This browser shows no notifications here. They need https, or a page opened as localhost.");
