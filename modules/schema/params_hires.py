@@ -97,7 +97,7 @@ class Hires:
         label="Hires prompt",
         api_name="hr_prompt",
         infotext="Hires prompt",
-        widget=TextArea(3),
+        widget=TextArea(3, "Left empty: the prompt above"),
         elem_id="hires_prompt",
         max_length=PROMPT_LIMIT,
     )
@@ -106,7 +106,7 @@ class Hires:
         label="Hires negative prompt",
         api_name="hr_negative_prompt",
         infotext="Hires negative prompt",
-        widget=TextArea(3),
+        widget=TextArea(3, "Left empty: the negative prompt above"),
         elem_id="hires_neg_prompt",
         max_length=PROMPT_LIMIT,
     )

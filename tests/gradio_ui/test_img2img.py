@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 from PIL import Image
 
 from modules.gradio_ui.img2img_tab import depth_place_classes
+from modules.gradio_ui.soft_inpainting import SOFT_FIELDS
 from modules.library.model_file import ModelFile
 from modules.schema.errors import InvalidValue
 from modules.schema.request import Img2ImgRequest
@@ -113,6 +115,13 @@ def test_only_depth_checkpoints_show_the_place_for_a_depth_map(page: BuiltPage) 
 
     assert ["unseen" in depth_place_classes(each) for each in (None, model(None), model("SD 1.x"), model("SD2 depth"))] == [True, True, True, False]
     assert "unseen" in page.components["img2img_depth"]["props"]["elem_classes"]
+
+
+def test_soft_inpainting_explains_itself(page: BuiltPage) -> None:
+    shown = page.blocks.blocks.values()
+    sliders = [each for each in shown if isinstance(each, gr.Slider) and each.elem_id in {field.name for field in SOFT_FIELDS}]
+    assert len(sliders) == 6 and all(each.info for each in sliders)
+    assert any("**Difference contrast**" in str(each.value) for each in shown if isinstance(each, gr.Markdown)), "the fold Help tells what low and high values do"
 
 
 def test_choices_by_their_words(asked: Asked) -> None:
