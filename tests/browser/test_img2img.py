@@ -157,10 +157,13 @@ def test_a_frame_shows_which_part_of_the_picture_has_the_chosen_proportions(open
     page = open_visit.page
     to_img2img(page)
     put(page, "img2img_image", picture)
+    page.evaluate("webui.aspectSeconds = 60")
     open_visit.set("img2img_height", 128)
-    page.locator("#img2img_width input[type=number]").fill("256")
-    frame = page.locator("#img2img_image #imageARPreview")
-    assert [frame.evaluate(f"(frame) => parseFloat(frame.style.{side})") for side in ("left", "top", "width", "height")] == [0, 8, 96, 48]
+    open_visit.set("img2img_width", 256)
+    shown = "document.querySelector('#img2img_image #imageARPreview').style"
+    assert page.evaluate(f"['left', 'top', 'width', 'height'].map((side) => parseFloat({shown}[side]))") == [0, 8, 96, 48]
+    page.evaluate("webui.aspectSeconds = 0.1")
+    open_visit.set("img2img_width", 264)
     page.wait_for_selector("#imageARPreview", state="detached")
 
 
