@@ -26,6 +26,7 @@ from modules.a1111.picture_ears import PictureEars
 from modules.a1111.prompt_names import SdConditioning, read_by_replacement, reader_replaced
 from modules.a1111.resuming import may_leave_out
 from modules.a1111.script import MaskBlendArgs, PostprocessBatchListArgs, PostprocessImageArgs, PostSampleArgs
+from modules.a1111.state import state
 from modules.a1111.unet_choice import apply_unet, in_place, unet_options
 from modules.engine.extra_networks import take_out_tags
 from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, ImagePlan, MaskBlend, SamplingFacts
@@ -283,6 +284,7 @@ class ScriptBridge(PictureEars):
         return predictor if self._sampler is None else self._sampler.prediction(predictor)
 
     def stepped(self, step: StepInfo) -> None:
+        state.sampling_step = step.index
         if self._sampler is not None:
             self._sampler.stepped(step)
 
@@ -323,12 +325,14 @@ class ScriptBridge(PictureEars):
         return ps.samples
 
     def images_decoded(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]:
-        self._number = 0
+        self._number = state.sampling_step = 0
         if self.scripts is None:
             return tuple(images)
         p = self.p
         self.scripts.postprocess_batch(p, images, batch_number=plan.index)
-        self._show_batch(replace(plan, images=tuple(self._image_plan(image.index) for image in plan.images)))   # texts tell what was asked for
+        seeds = p.seeds, p.subseeds
+        self._show_batch(replace(plan, images=tuple(self._image_plan(image.index) for image in plan.images)))   # texts tell the prompts that were asked for
+        p.seeds, p.subseeds = seeds
         pp = PostprocessBatchListArgs(list(images))
         self.scripts.postprocess_batch_list(p, pp, batch_number=plan.index)
         return pp.images

@@ -13,6 +13,7 @@ from modules.a1111.app_slot import is_occupied
 from modules.a1111.callback_params import AfterCFGCallbackParams, CFGDenoisedParams, CFGDenoiserParams
 from modules.a1111.latent_pictures import store_latent
 from modules.a1111.patch_points import looked_up
+from modules.a1111.state import state
 from modules.engine.hooks import DenoiserCall
 
 if TYPE_CHECKING:
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 
 def before_model(p: Any, call: DenoiserCall) -> DenoiserCall:
     """on_cfg_denoiser. SDXL's conditionings are dicts with "crossattn" and "vector", as in A1111."""
+    state.sampling_step, state.sampling_steps = call.sampling_step, call.sampling_steps
     if not listened("cfg_denoiser"):
         return call
     before, no_picture = call.sigma.clone(), call.x.new_zeros(len(call.x), 5, 1, 1)
     params = CFGDenoiserParams(
-        call.x, no_picture if call.image_cond is None else call.image_cond, call.sigma, call.step, call.total_steps, _cond(call.cond, call.vector_cond),
+        call.x, no_picture if call.image_cond is None else call.image_cond, call.sigma, call.sampling_step, call.sampling_steps, _cond(call.cond, call.vector_cond),
         None if call.uncond is None else _cond(call.uncond, call.vector_uncond), _denoiser(p, call),
     )  # fmt: skip
     callbacks.cfg_denoiser_callback(params)
@@ -40,19 +42,20 @@ def before_model(p: Any, call: DenoiserCall) -> DenoiserCall:
 
 def after_model(call: DenoiserCall, rows: Tensor, inner_model: Any) -> Tensor:
     """on_cfg_denoised: x0 of all rows, changed in place or replaced. inner_model: (x, sigma, cond=...) -> x0, the model once more."""
-    params = CFGDenoisedParams(rows, call.step, call.total_steps, inner_model)
+    params = CFGDenoisedParams(rows, call.sampling_step, call.sampling_steps, inner_model)
     callbacks.cfg_denoised_callback(params)
     return params.x
 
 
 def after_guidance(p: Any, call: DenoiserCall, denoised: Tensor) -> Tensor:
     """on_cfg_after_cfg; and ``store_latent``, where an extension has put its own in that place to be told of each call."""
+    state.current_latent = denoised
     stored = looked_up("modules.sd_samplers_common", "store_latent", store_latent)
     if stored is not store_latent:
         stored(denoised)
     if not listened("cfg_after_cfg"):
         return denoised
-    params = AfterCFGCallbackParams(denoised, call.step, call.total_steps)
+    params = AfterCFGCallbackParams(denoised, call.sampling_step, call.sampling_steps)
     callbacks.cfg_after_cfg_callback(params)
     return params.x
 

@@ -42,7 +42,8 @@ class PictureEars(PictureListener):
         return text_by_replacement(self.p, image, own)
 
     def saves_itself(self) -> bool:
-        return replaced_save_image() is not None or FilenameGenerator.replacements.is_added_to
+        heard = listened("before_image_saved") or listened("image_saved")      # they read on p which picture it is
+        return heard or replaced_save_image() is not None or FilenameGenerator.replacements.is_added_to
 
     def save(self, asked: Saving) -> OutputImage | None:
         replacement = replaced_save_image()
@@ -50,6 +51,11 @@ class PictureEars(PictureListener):
 
     def about_to_save(self, picture: Image, path: Path, texts: dict[str, Any]) -> BeforeSaving | None:
         return told_before_saving(ImageSaveParams(picture, self.p, "", texts), path)
+
+    def was_saved(self, picture: Image, path: Path, texts: dict[str, Any]) -> None:
+        """on_image_saved."""
+        if listened("image_saved"):
+            callbacks.image_saved_callback(ImageSaveParams(picture, self.p, str(path), texts))
 
     def grid_of(self, pictures: list[Image], rows: int) -> tuple[list[Image], int]:
         """on_image_grid."""

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from datetime import datetime
 from typing import Any
 
-from modules.a1111 import callbacks, prompt_networks
+from modules.a1111 import prompt_networks
 from modules.a1111.app_slot import current
 from modules.a1111.bridge import ScriptBridge
-from modules.a1111.callback_params import ImageSaveParams
-from modules.a1111.denoiser_callbacks import listened
 from modules.a1111.patch_points import looked_up
 from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, StableDiffusionProcessingTxt2Img, first_of
 from modules.a1111.running import RunningWork, running_work, working
 from modules.a1111.script_arguments import request_part
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures
-from modules.application.outcome import Outcome, OutputImage
+from modules.application.outcome import Outcome
 from modules.application.picture_run import PictureWork
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.hooks import NeverCancelled
 from modules.engine.plan import fixed_seed
 from modules.jobs.progress import Progress
+from modules.library.model_file import ModelFile
 from modules.schema.errors import UnknownName
 
 log = logging.getLogger(__name__)
+_FROM_SETTINGS = {"restore_faces": "face_restoration", "tiling": "tiling"} | {name: name for name in ("s_min_uncond", "s_churn", "s_tmin", "s_tmax", "s_noise")}
 
 
 def process_images(p: StableDiffusionProcessing) -> Processed:
@@ -49,6 +50,8 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     for key in p.own_params:
         p.extra_generation_params.pop(key, None)
     p.own_params.clear()
+    checkpoint = _checkpoint(work, settings)
+    _fill(p, settings, chosen_checkpoint(work.app, checkpoint))
     p.setup_prompts()
     set_up_seeds(p)
     if isinstance(p, StableDiffusionProcessingTxt2Img) and p.enable_hr:
@@ -64,8 +67,8 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     bridge = ScriptBridge(p)
     before = len(work.made)
     outcome = _made(work, p, PictureWork(
-        kind=p.table.tab, request=request, settings=settings, checkpoint=_checkpoint(work, settings), user=work.user, progress=work.counter,
-        cancel=work.cancel, listener=bridge, say=work.say, noted=lambda done: _saved(work, p, work.made[:before], done), earlier=work.earlier,
+        kind=p.table.tab, request=request, settings=settings, checkpoint=checkpoint, user=work.user, progress=work.counter,
+        cancel=work.cancel, listener=bridge, say=work.say, noted=lambda done: work.noted([*work.made[:before], *done]), earlier=work.earlier,
     ))  # fmt: skip
     prompt_networks.end(p)
     p.color_corrections = None                      # as in A1111: of this run alone
@@ -88,14 +91,6 @@ def _made(work: RunningWork, p: StableDiffusionProcessing, pictures: PictureWork
                 work.made.append(each)
 
 
-def _saved(work: RunningWork, p: Any, before: list[OutputImage], done: list[OutputImage]) -> None:
-    """One more picture is safe. Told on the saving thread."""
-    work.noted([*before, *done])
-    newest = done[-1]
-    if newest.path is not None and str(newest.path) not in p.saved_elsewhere and listened("image_saved"):
-        callbacks.image_saved_callback(ImageSaveParams(newest.picture, p, str(newest.path), {"parameters": newest.infotext}))
-
-
 def _processed(work: RunningWork, p: Any, bridge: ScriptBridge, outcome: Outcome) -> Processed:
     for sentence in outcome.comments:
         p.comment(sentence)
@@ -111,6 +106,16 @@ def _processed(work: RunningWork, p: Any, bridge: ScriptBridge, outcome: Outcome
     )  # fmt: skip
     processed.prompt, processed.negative_prompt = first_of(p.all_prompts, ""), first_of(p.all_negative_prompts, "")
     return processed
+
+
+def _fill(p: Any, settings: OverlaidSettings, model: ModelFile) -> None:
+    """What nobody chose has the settings' values before scripts see it, and the model its name."""
+    app = current()
+    p.sd_model_name, p.sd_model_hash = model.stem, None if app.flags.no_hashing else app.catalogue.hash_of_loaded(model)[:10]
+    for name, key in _FROM_SETTINGS.items():
+        if getattr(p, name) is None:
+            setattr(p, name, settings.get(key))
+    p.s_tmax = p.s_tmax or math.inf
 
 
 def set_up_seeds(p: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -242,6 +243,8 @@ class StableDiffusionProcessing:
             "prompt": first_of(self.prompt, ""), "negative_prompt": first_of(self.negative_prompt, ""), "seed": first_of(self.seed, -1),
             "sampler_name": request_name(self.sampler_name or all_samplers[0].name), "subseed": first_of(self.subseed, -1), "save_images": True, "alwayson_scripts": extra_scripts or {},
         }  # fmt: skip
+        if self.s_tmax == math.inf:                 # ours says 0 for no end
+            values["s_tmax"] = 0.0
         if "hr_sampler_name" in values:
             values["hr_sampler_name"] = request_name(values["hr_sampler_name"])
         return self.table.request_class.from_flat({entry.api_name: _loose(entry, values[entry.api_name]) for entry in self.table if entry.api_name in values})

@@ -44,6 +44,8 @@ class State:
         if name not in _FRESH:
             raise AttributeError(f"shared.state has no {name!r}")
         job, set_by_hand = self._now()
+        if name == "job_no" and job is not None:
+            return job.progress.snapshot().batch + set_by_hand.get(name, 0)
         if name in set_by_hand:
             value = set_by_hand[name]
             return value or bool(job and getattr(job.cancel, _FLAGS[name])) if name in _FLAGS else value
@@ -70,6 +72,8 @@ class State:
             self.__dict__[name] = value
             return
         job, set_by_hand = self._now()
+        if name == "job_no" and job is not None:
+            value -= job.progress.snapshot().batch          # it goes on counting
         set_by_hand[name] = value
         if job is None or name not in (*_FLAGS, "textinfo") or not value:     # others may be latents, which are neither true nor false
             return

@@ -108,6 +108,9 @@ class SavingEars:
         """A picture gets its file: another picture, name or texts for it, or None to leave all as it is. On the saving thread."""
         return None
 
+    def was_saved(self, picture: Image.Image, path: Path, texts: dict[str, Any]) -> None:
+        """The house has written a file. On the saving thread."""
+
     def grid_of(self, pictures: list[Image.Image], rows: int) -> tuple[list[Image.Image], int]:
         """The pictures of a grid that is about to be made, and its rows."""
         return pictures, rows
@@ -274,7 +277,9 @@ class PictureSaver:
             self.comments.append(f"A picture was not saved: {type(error).__name__}: {error}")
             return output
         self._own_paths.add(path)
-        return replace(output, path=path, picture=changed[-1].image if changed else output.picture)
+        written = replace(output, path=path, picture=changed[-1].image if changed else output.picture)
+        self._ears.was_saved(written.picture, path, dict(changed[-1].texts) if changed else {"parameters": written.infotext})
+        return written
 
     def _names(self, image: GeneratedImage | None, picture: Image.Image) -> NameFacts:
         request, models = self._writer.request, self._writer.models

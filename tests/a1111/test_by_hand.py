@@ -233,3 +233,28 @@ def test_a_job_of_an_extensions_own_class_without_scripts(app: App) -> None:
 def test_outside_of_a_run_it_says_where_pictures_are_made(app: App) -> None:
     with pytest.raises(NotImplementedError, match="process_images"):
         StableDiffusionProcessingTxt2Img().sample(None, None)
+
+
+def test_callbacks_read_where_each_pass_stands_also_after_nextjob(app: App) -> None:
+    """A1111's numbers: those of the step that the sampler last told of, of this pass alone."""
+    read: list[tuple[int, ...]] = []
+    latents: list[bool] = []
+
+    def hear(params: Any) -> None:
+        if not read:
+            state.nextjob()
+        read.append((params.denoiser.step, params.sampling_step, params.total_sampling_steps, state.sampling_step, state.sampling_steps, state.job_no))
+
+    def hear_result(params: Any) -> None:
+        latents.append(state.current_latent is params.x)
+
+    callbacks.on_cfg_denoiser(hear)
+    callbacks.on_cfg_after_cfg(hear_result)
+    try:
+        drawn(app, "", steps=3, n_iter=2, hr_second_pass_steps=2, **LATENT)
+    finally:
+        callbacks.remove_callbacks_for_function(hear)
+        callbacks.remove_callbacks_for_function(hear_result)
+    batch = [(0, 0, 3), (1, 0, 3), (2, 1, 3), (0, 0, 2), (1, 0, 2)]
+    assert read == [(*each, *each[1:], number) for number in (1, 2) for each in batch]
+    assert latents == [True] * 10

@@ -270,6 +270,37 @@ def test_callbacks_hear_of_each_picture(app: App, fake_engine: FakeEngine) -> No
     assert heard == [(str(outcome.images[0].path), "a cat", "a cat")] and outcome.images[0].picture.size == (32, 32)
 
 
+def test_pictures_are_saved_while_p_speaks_of_them(app: App, fake_engine: FakeEngine) -> None:
+    """Extensions write captions and the like by it; the grid is told of too."""
+    from modules.a1111 import callbacks
+
+    heard: list[Any] = []
+
+    def hear(params: Any) -> None:
+        name = Path(params.filename).name
+        heard.append("grid" if name.startswith("grid") else (params.p.iteration, params.p.seeds[params.p.batch_index], name.endswith(f"-{params.p.seeds[params.p.batch_index]}.png")))
+
+    with_scripts(app)
+    with occupied(app):
+        callbacks.on_before_image_saved(hear)
+        callbacks.on_image_saved(hear)
+        generate_blocking(app, asking(save_images=True, n_iter=2, batch_size=2))
+    expected = [(0, 100, True), (0, 101, True), (1, 102, True), (1, 103, True), "grid"]
+    assert heard == [each for each in expected for _ in range(2)]
+
+
+def test_process_sees_the_values_that_the_settings_give(app: App, fake_engine: FakeEngine) -> None:
+    seen: list[Any] = []
+
+    class Reads(Always):
+        def process(self, p: Any, *args: Any) -> None:
+            seen.extend([p.s_churn + 1, p.s_noise, p.s_tmax > 1000, p.s_min_uncond, p.restore_faces, p.tiling, bool(p.sd_model_name)])
+
+    with_scripts(app, Reads)
+    outcome = generate_blocking(app, asking(override_settings={"s_noise": 0.9}))
+    assert seen == [1.0, 0.9, True, 0.0, False, False, True] and "Sigma" not in outcome.images[0].infotext
+
+
 def test_before_saving_name_and_texts_are_known_and_may_be_changed(app: App, fake_engine: FakeEngine) -> None:
     from PIL import Image
 

@@ -339,3 +339,9 @@ def test_what_takes_the_place_of_the_lora_network_decides_what_is_loaded(app: Ap
     timed = generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | {"prompt": f"a cat<lora:{name}:0@0,1@1>"}))
     assert pixels(timed) == pixels(usual) != plain["text"]
     assert pixels(drawn(app, "")) == plain["text"]
+
+
+def test_the_text_tells_a_seed_that_a_script_set(app: App, plain: dict[str, bytes]) -> None:
+    found = generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | with_values("seed")))
+    assert "Seed: 77," in found.images[0].infotext
+    assert pixels(found) == pixels(generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | with_values("") | {"seed": 77})))

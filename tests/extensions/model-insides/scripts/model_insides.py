@@ -186,7 +186,7 @@ class Folder(scripts.Script):
 
 
 def denoiser(params):
-    if asked[0] == "lora stops" and params.sampling_step >= 1:
+    if asked[0] == "lora stops" and params.denoiser.step >= 1:
         for net in networks.loaded_networks:
             net.unet_multiplier = 0
 
