@@ -12,8 +12,8 @@ from typing import Any
 from PIL import Image
 
 from modules.a1111.app_slot import current, is_occupied
+from modules.a1111.picture_files import texts_of
 from modules.imaging.base64_codec import decode_image
-from modules.imaging.metadata import read_infotext_from
 from modules.schema.errors import WebuiError
 from modules.schema.infotext_read import read_infotext
 
@@ -187,7 +187,7 @@ def run_pnginfo(image: Image.Image | None) -> tuple[str, str, str]:
     """("", parameters text, everything as HTML)."""
     if image is None:
         return "", "", ""
-    text, items = read_infotext_from(image)
+    text, items = texts_of(image)
     shown = {**({"parameters": text} if text else {}), **{key: value for key, value in items.items() if key != "parameters"}}
     rows = [f"<div><p><b>{html.escape(str(key))}</b></p><p>{html.escape(str(value))}</p></div>" for key, value in shown.items()]
     return "", text or "", "\n".join(rows) or "<div><p>Nothing found in the image.</p></div>"

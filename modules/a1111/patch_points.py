@@ -13,6 +13,7 @@ PATCH_POINTS = (
     ("modules.processing", "create_infotext"),
     ("modules.img2img", "process_batch"),
     ("modules.images", "save_image"),
+    ("modules.images", "read_info_from_image"),
     ("modules.sd_samplers", "create_sampler"),
     ("modules.sd_samplers_common", "store_latent"),
     ("modules.prompt_parser", "get_learned_conditioning"),

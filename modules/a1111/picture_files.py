@@ -16,12 +16,15 @@ from modules.a1111.app_slot import current
 from modules.a1111.callback_params import ImageGridLoopParams, ImageSaveParams
 from modules.a1111.denoiser_callbacks import listened
 from modules.a1111.name_tokens import NameTokens
+from modules.a1111.patch_points import looked_up
 from modules.application.paths import styles_files
 from modules.application.picture_saver import save_plan
 from modules.engine.sampler_registry import find_sampler, resolve_schedule
 from modules.engine.styles import prompt_without, prompts_of_styles
+from modules.extension_host.host import file_of
 from modules.imaging import colour, grids, masks, resize
 from modules.imaging.annotated_grid import GridStyle, Words, annotated, prompt_matrix_words
+from modules.imaging.base64_codec import open_image
 from modules.imaging.filenames import NameFacts, apply_pattern, clean_part
 from modules.imaging.metadata import png_bytes, read_infotext_from
 from modules.imaging.save import BeforeSaving, highest_number
@@ -114,10 +117,25 @@ def read_info_from_image(image: Image.Image) -> tuple[str | None, dict[str, Any]
     return text, {key: value for key, value in items.items() if key not in IGNORED_INFO_KEYS and key != "parameters"}
 
 
+def texts_of(source: Image.Image | Path | bytes) -> tuple[str | None, dict[str, Any]]:
+    """(parameters text or None, its other texts) by whoever replaced ``read_info_from_image``; else as the house reads. Raises InvalidValue for no picture."""
+    own = read_infotext_from(source)
+    replacement = looked_up("modules.images", "read_info_from_image", read_info_from_image)
+    if replacement is read_info_from_image:
+        return own
+    picture = source if isinstance(source, Image.Image) else open_image(source if isinstance(source, bytes) else source.read_bytes())
+    host, answer = current().extensions, None
+    with host.guarded(host.owner_of(file_of(replacement)), f"{Path(file_of(replacement)).name}, read_info_from_image"):
+        answer = replacement(picture)
+    if not isinstance(answer, tuple | list) or len(answer) != 2 or not isinstance(answer[0], str | None):
+        return own
+    return answer[0] or own[0], own[1] if not isinstance(answer[1], dict) else {key: str(value) for key, value in answer[1].items()}
+
+
 def image_data(data: bytes) -> tuple[str | None, None]:
     """The parameters text of a file's bytes."""
     try:
-        return read_infotext_from(data)[0], None
+        return texts_of(data)[0], None
     except (WebuiError, OSError, ValueError):
         try:
             return data.decode("utf8"), None

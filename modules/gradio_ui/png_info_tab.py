@@ -7,11 +7,11 @@ from pathlib import Path
 
 import gradio as gr
 
+from modules.a1111.picture_files import texts_of
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.events import QUICK, fill_on_click
 from modules.gradio_ui.generation_tab import GenerationTab
 from modules.gradio_ui.send_to import wire_send
-from modules.imaging.metadata import read_infotext_from
 from modules.schema.errors import WebuiError
 
 GOALS = ("txt2img", "img2img", "inpaint", "extras")
@@ -57,7 +57,7 @@ def picture_info(path: str | None) -> tuple[str, str]:
     if not path:
         return "", ""
     try:
-        infotext, others = read_infotext_from(Path(path))
+        infotext, others = texts_of(Path(path))
     except WebuiError as error:
         return _section("Not a picture", str(error)), ""
     parts = [_section("parameters", infotext)] if infotext else []

@@ -7,10 +7,10 @@ from typing import Any
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
+from modules.a1111.picture_files import texts_of
 from modules.application.picture_urls import fetched_picture
 from modules.compute.hardware import machine_memory
 from modules.imaging.base64_codec import decode_bytes, encode_image, open_image
-from modules.imaging.metadata import read_infotext_from
 from modules.rest_api.models import MemoryResponse, PNGInfoRequest, PNGInfoResponse
 from modules.rest_api.routes import Access, Routes
 from modules.schema.infotext_read import answered_infotext
@@ -23,7 +23,7 @@ def add_info_routes(routes: Routes) -> None:
         """The parameters text of a picture, and what it says."""
         data = decode_bytes(fetched_picture(body.image, routes.app.settings))
         open_image(data)                # refuses what is no picture, or too large
-        infotext, items = read_infotext_from(data)
+        infotext, items = texts_of(data)
         parameters = answered_infotext(infotext or "", old_behaviour=routes.app.settings.get("auto_backcompat"))
         if is_occupied():
             callbacks.infotext_pasted_callback(infotext or "", parameters)  # extensions may add what they read in it
@@ -33,7 +33,7 @@ def add_info_routes(routes: Routes) -> None:
         """A picture that browsers do not show (TIFF, TGA, JPEG 2000) as a PNG, with what it says of its making."""
         data = decode_bytes(body.image, "This file")
         picture = open_image(data, "This file")
-        return {"image": encode_image(picture, read_infotext_from(data)[0] or "")}
+        return {"image": encode_image(picture, texts_of(data)[0] or "")}
 
     def memory() -> dict[str, Any]:
         """Memory of the machine and of the GPU, in bytes."""

@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import HTTPException
 from fastapi.responses import FileResponse
 
+from modules.a1111.picture_files import texts_of
 from modules.application.prompt_history import recent_prompts
 from modules.imaging.base64_codec import decode_bytes
-from modules.imaging.metadata import read_infotext_from
 from modules.rest_api.models import PNGInfoRequest
 from modules.rest_api.routes import Access, Routes
 
@@ -19,7 +19,7 @@ def add_prompt_routes(routes: Routes) -> None:
 
     def infotext(body: PNGInfoRequest) -> dict[str, Any]:
         """The parameters text of a picture; "" when it carries none."""
-        return {"infotext": read_infotext_from(decode_bytes(body.image))[0] or ""}
+        return {"infotext": texts_of(decode_bytes(body.image))[0] or ""}
 
     def prompts() -> dict[str, Any]:
         """What pictures were asked for lately, newest first, each once."""

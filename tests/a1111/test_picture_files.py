@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from PIL import Image, ImageChops
 
 from modules.a1111.infotext_names import get_override_settings
@@ -19,6 +23,8 @@ from modules.a1111.picture_files import (
 )
 from modules.a1111.process_images import get_fixed_seed
 from modules.application.app import App
+from modules.gradio_ui.png_info_tab import picture_info
+from modules.rest_api.build import add_api
 
 
 def test_a_name_knows_its_base_the_archive_and_the_schedule_that_automatic_is(a1111: App) -> None:
@@ -62,3 +68,28 @@ def test_a_read_text_changes_the_checkpoint_only_where_the_setting_lets_it(a1111
     assert get_override_settings({"Model hash": "abc", "Clip skip": "2"}) == [("Clip skip", "CLIP_stop_at_last_layers", 2)]
     a1111.settings.update({"disable_weights_auto_swap": False})
     assert ("Model hash", "sd_model_checkpoint", "abc") in get_override_settings({"Model hash": "abc"})
+
+
+def test_who_replaces_the_reading_of_pictures_is_asked_by_png_info_the_api_and_what_is_dropped(a1111: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from modules import images  # pyright: ignore[reportAttributeAccessIssue]
+
+    original, hidden = images.read_info_from_image, "a hidden cat\nSteps: 7, Seed: 1, Size: 8x8"
+
+    def mine(image: Image.Image) -> tuple[str | None, dict[str, object]]:
+        text, items = original(image)
+        return text or (hidden if image.getpixel((0, 0)) == (1, 2, 3, 254) else None), items
+
+    monkeypatch.setattr(images, "read_info_from_image", mine)
+    file = tmp_path / "hidden.png"
+    Image.new("RGBA", (8, 8), (1, 2, 3, 254)).save(file)
+    assert "a hidden cat" in picture_info(str(file))[0] and picture_info(str(file))[1] == hidden
+    server = FastAPI()
+    add_api(server, a1111, full=True)
+    sent = {"image": base64.b64encode(file.read_bytes()).decode()}
+    with TestClient(server, base_url="http://127.0.0.1", client=("127.0.0.1", 1)) as client:
+        answer = client.post("/sdapi/v1/png-info", json=sent).json()
+        assert answer["info"] == hidden and answer["parameters"]["Steps"] == "7"
+        assert client.post("/internal/infotext", json=sent).json() == {"infotext": hidden}
+    assert images.image_data(file.read_bytes())[0] == hidden
+    monkeypatch.setattr(images, "read_info_from_image", lambda image: 1 / 0)
+    assert picture_info(str(file))[1] == "" and any("read_info_from_image" in each.place for each in a1111.extensions.troubles.found)
