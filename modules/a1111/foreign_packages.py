@@ -62,7 +62,7 @@ PACKAGES: dict[str, str] = {
     "k_diffusion": "", "k_diffusion.sampling": "append_zero get_sigmas_karras get_sigmas_exponential get_sigmas_polyexponential get_sigmas_vp to_d get_ancestral_step default_noise_sampler BatchedBrownianTree BrownianTreeNoiseSampler sample_euler sample_euler_ancestral sample_heun sample_dpm_2 sample_dpm_2_ancestral sample_lms sample_dpm_fast sample_dpm_adaptive sample_dpmpp_2s_ancestral sample_dpmpp_sde sample_dpmpp_2m sample_dpmpp_2m_sde sample_dpmpp_3m_sde linear_multistep_coeff torch trange",
     "k_diffusion.external": "CompVisDenoiser CompVisVDenoiser DiscreteSchedule DiscreteEpsDDPMDenoiser DiscreteVDDPMDenoiser OpenAIDenoiser VDenoiser ForwardWithGradient", "k_diffusion.utils": "append_dims to_pil_image from_pil_image n_params get_file_path",
     "k_diffusion.gns": "", "k_diffusion.layers": "", "k_diffusion.models": "", "taming": "", "taming.modules": "", "taming.modules.vqvae": "", "taming.modules.vqvae.quantize": "VectorQuantizer2",
-    "repositories": "",
+    "repositories": "", "extensions-builtin": "", "extensions-builtin.Lora": "", "extensions-builtin.Lora.scripts": "",
 }  # fmt: skip
 LORA = {
     "lora": {**lora_layers.LORA, **lora_names.LORA}, "networks": {**lora_layers.NETWORKS, **lora_names.NETWORKS}, "network": lora_names.NETWORK, "extra_networks_lora": lora_names.EXTRA,
@@ -102,7 +102,8 @@ class Finder(MetaPathFinder, Loader):
         if fullname in PACKAGES:
             is_package = any(each.startswith(fullname + ".") for each in PACKAGES)
             return ModuleSpec(fullname, self, is_package=is_package)
-        return ModuleSpec(fullname, self) if fullname in LORA or fullname in SCRIPTS or built_in_module(fullname) else None
+        known = _without_folder(fullname) in LORA or fullname in SCRIPTS or built_in_module(fullname)
+        return ModuleSpec(fullname, self) if known else None
 
     def _stood_in(self, fullname: str) -> ModuleSpec | None:
         """The stand-in, for extensions' own files: everybody else is told that there is none."""
@@ -118,14 +119,14 @@ class Finder(MetaPathFinder, Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        name = module.__name__
+        name = _without_folder(module.__name__)
         for key, value in (STOOD_IN.get(name) or REAL.get(name) or SCRIPTS.get(name) or LORA.get(name) or _of_built_in(name)).items():
             setattr(module, key, value)
         if name in STOOD_IN:
             host = current().extensions
             host.facts_of(host.owner_of(_importing_file())).stood_in.add(name.partition(".")[0])
         listed = PACKAGES.get(name) or _LORA_STUBS.get(name, "") or _STOOD_IN_STUBS.get(name, "")
-        get = stubbed(name, listed, late=lambda part: import_module(f"{name}.{part}") if f"{name}.{part}" in PACKAGES else UNKNOWN)
+        get = stubbed(name, listed, late=lambda part: _beside(name, part))
         module.__getattr__ = get  # type: ignore[method-assign]
         module.__doc__ = f"{name}, as far as this program has it."
 
@@ -136,6 +137,17 @@ def load_module(path: str | Path) -> ModuleType:
     if file.stem in LORA and not file.exists() and file.parent == Path(NAMES["extensions_builtin_dir"](), "Lora"):
         return import_module(file.stem)
     return load_script_file(file)
+
+
+def _without_folder(fullname: str) -> str:
+    """A module of the built-in Lora by the name that its own folder gives it: extensions also import it by the path from the program's folder."""
+    return fullname.removeprefix("extensions-builtin.Lora.")
+
+
+def _beside(name: str, part: str) -> Any:
+    """A package's module; another of Lora's, which import each other."""
+    found = f"{name}.{part}" if f"{name}.{part}" in PACKAGES else part if name in LORA and part in LORA else None
+    return UNKNOWN if found is None else import_module(found)
 
 
 def _of_built_in(fullname: str) -> dict[str, Any]:

@@ -200,6 +200,15 @@ def test_the_lora_module_is_loaded_by_its_path(a1111: App, tmp_path: Path) -> No
         script_loading.load_module(tmp_path / "Lora" / "networks.py")
 
 
+def test_the_built_in_loras_modules_are_imported_by_their_path_from_the_programs_folder(a1111: App) -> None:
+    foreign_packages.install()
+    cards, network = (importlib.import_module(f"extensions-builtin.Lora.{name}") for name in ("ui_extra_networks_lora", "network"))
+    assert cards.networks is importlib.import_module("networks") and network.NetworkOnDisk is importlib.import_module("network").NetworkOnDisk
+    for absent in ("extensions-builtin.Lora.no_such", "extensions-builtin.sd_forge_lora.network"):
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(absent)
+
+
 def test_a_curve_that_overshoots_denoises_wholly(a1111: App) -> None:
     from modules.processing import StableDiffusionProcessingImg2Img  # pyright: ignore[reportMissingImports]
 
