@@ -20,9 +20,9 @@ from modules.rest_api.routes import Access, Routes
 PICTURES = frozenset(SHOWN_SUFFIXES)
 EXTENSION_FILES = PICTURES | {
     ".svg", ".js", ".mjs", ".map", ".wasm", ".css", ".json", ".csv", ".tsv", ".txt", ".md", ".yml", ".yaml", ".woff", ".woff2", ".ttf", ".otf", ".mp3", ".ogg", ".wav",
-    ".mp4", ".webm", ".vert", ".frag", ".glsl", ".glb", ".gltf", ".obj", ".mtl", ".fbx", ".hdr",
+    ".mp4", ".webm", ".vert", ".frag", ".glsl", ".glb", ".gltf", ".bin", ".obj", ".mtl", ".fbx", ".hdr", ".ico", ".gz",
 }  # fmt: skip
-"""An .svg may hold a script, which runs nowhere: as a picture none does, and who opens the file alone is answered under the gate's "sandbox"."""
+"""A .gz is shown when what it packs is of these kinds. An .svg may hold a script, which runs nowhere: as a picture none does, and who opens the file alone is answered under the gate's "sandbox"."""
 PAGES = frozenset({".html", ".htm"})
 NOTES = frozenset({".txt", ".json", ".csv"})
 _NEVER = frozenset({"config.json", "ui-config.json", "cache.json"})
@@ -55,7 +55,7 @@ def served_file(app: App, text: str) -> FileResponse:
         return FileResponse(real, media_type="text/html", headers={"Cache-Control": "no-cache", PAGE_MARK: "1"})
     if real is None or (not _is_own_style(app, real) and not any(_is_shown(real, each) for each in served_folders(app))):
         raise HTTPException(404, "File not found")
-    media_type = {".js": "text/javascript", ".mjs": "text/javascript"}.get(real.suffix.lower()) or mimetypes.guess_type(real.name)[0]
+    media_type = {".js": "text/javascript", ".mjs": "text/javascript", ".gz": "application/gzip"}.get(real.suffix.lower()) or mimetypes.guess_type(real.name)[0]
     return FileResponse(real, media_type=media_type or "application/octet-stream", headers={"Cache-Control": "private, max-age=3600"})
 
 
@@ -86,7 +86,8 @@ def _is_own_style(app: App, real: Path) -> bool:
 
 def _is_shown(real: Path, served: Served) -> bool:
     """Whether ``real``, a path without links, is of a kind and in a place that may be shown; nothing hidden is."""
-    if real.suffix.lower() not in served.suffixes or not allowed(real, [served.folder]):
+    kinds = {real.suffix.lower(), *([Path(real.stem).suffix.lower()] if real.suffix.lower() == ".gz" else ())}
+    if not kinds <= served.suffixes or not allowed(real, [served.folder]):
         return False
     below = real.relative_to(os.path.realpath(served.folder)).parts
     return not any(part.startswith(".") for part in below)

@@ -199,6 +199,11 @@ def test_only_what_is_meant_to_be_seen_is_served(fake_server: RunningServer, tmp
     assert fake_server.client.head("/file=outputs/a.png").status_code == 200
     assert fake_server.client.get("/file=extensions/evil/tags/%E4%BA%BA.yml?5").text == "fine"      # an extension's lists
     assert fake_server.client.get("/file=extensions/evil/shaders/a.frag").text == "fine"
+    for name, status in (("words.json.gz", 200), ("scene.bin", 200), ("words.py.gz", 404), ("words.gz", 404)):
+        (tmp_path / "extensions/evil" / name).write_bytes(b"packed")
+        answer = fake_server.client.get(f"/file=extensions/evil/{name}")
+        assert answer.status_code == status, name
+        assert status == 404 or (answer.content == b"packed" and answer.headers["content-type"] in ("application/gzip", "application/octet-stream")), name
 
 
 @pytest.mark.parametrize("path", ["/file=http://127.0.0.1:1/x.png", "/gradio_api/file=https://evil.example/x.png", "/file=HTTP://x", "/gradio_api/file%3Dhttp%3A//x", "/a/file=ftp://x"])
