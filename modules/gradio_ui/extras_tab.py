@@ -24,7 +24,7 @@ from modules.gradio_ui.form import Form
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.form_memory import wire_form_memory
 from modules.gradio_ui.inner_tabs import InnerTab, build_inner_tabs
-from modules.gradio_ui.layout import Fold, Item, Line, Part
+from modules.gradio_ui.layout import Caption, Fold, Item, Line, Part
 from modules.gradio_ui.output_panel import OutputPanel, build_output_panel
 from modules.gradio_ui.param_component import Choices
 from modules.gradio_ui.postprocess_panel import PostprocessPanel, build_postprocess_panel
@@ -50,6 +50,7 @@ OPERATIONS: tuple[Item, ...] = (
     Fold("input-accordion-3", "Auto focal point crop", "focal_crop_enabled", (
         "focal_crop_face_weight", "focal_crop_entropy_weight", "focal_crop_edges_weight", "focal_crop_debug"), source="postprocessing_focal_crop.py"),
     Fold("input-accordion-4", "Auto-sized crop", "autosized_crop_enabled", (
+        Caption("extras_autosized_crop_words", "Each picture is cut from its middle, to the width and height within these bounds that fit it best."),
         Line(None, ("autosized_mindim", "autosized_maxdim")), Line(None, ("autosized_minarea", "autosized_maxarea")),
         Line(None, ("autosized_objective", "autosized_threshold"))), source="postprocessing_autosized_crop.py"),
     Fold("input-accordion-5", "Create flipped copies", "flip_enabled", ("flip_kinds",), source="postprocessing_create_flipped_copies.py"),

@@ -111,7 +111,7 @@ class FormBuilder:
             case Toggle():
                 self._toggle(item)
             case Caption():
-                gr.HTML("", elem_id=self._id(item.elem_id), elem_classes=["caption"])
+                gr.HTML(item.words, elem_id=self._id(item.elem_id), elem_classes=["caption"])
             case Line() if "sampler_name" in item.items and not self.setting("samplers_in_dropdown"):
                 with form_column(self._id(item.elem_id) if item.elem_id else None):     # as many buttons as samplers want a line of their own
                     self.parameter("sampler_name", guard=guard)

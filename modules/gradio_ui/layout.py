@@ -27,9 +27,10 @@ class Toggle:
 
 @dataclass(frozen=True)
 class Caption:
-    """A line of text that a script of the page writes."""
+    """A line of text: ``words``, or what a script of the page writes there."""
 
     elem_id: str
+    words: str = ""
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def _recipe(widget: Widget, choices: Choices, value: Any) -> tuple[str, Callable
         case Slider():
             return "slider", gr.Slider, _slider(widget, value)
         case Number():
-            return "number", gr.Number, {"value": value, "precision": widget.precision, "min_width": 0}
+            return "number", gr.Number, {"value": value, "precision": widget.precision, "step": widget.step, "min_width": 0}
         case Dropdown():
             return "dropdown", gr.Dropdown, _dropdown(widget, choices, value)
         case Radio():

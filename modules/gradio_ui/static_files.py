@@ -35,6 +35,7 @@ SCRIPTS = (
     "drops.js",
     "jobs.js",
     "canvas_icons.js",
+    "foreign_zoom.js",
     "canvas_upload.js",
     "canvas_turned.js",
     "canvas_memory.js",

@@ -25,7 +25,7 @@ class Upscale:
         description="How many times as wide and high, where resize_mode is 0.",
     )
     longest_side: int = param(
-        0, label="Max side length", api_name="upscale_max_side_length", widget=Number(0), accepts=(0, LONGEST_SIDE),
+        0, label="Max side length", api_name="upscale_max_side_length", widget=Number(0, step=8), accepts=(0, LONGEST_SIDE),
         description="The result's longest side is held to this many pixels; 0 is no limit.",
     )
     width: int = param(

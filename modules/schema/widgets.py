@@ -16,9 +16,10 @@ class Slider:
 
 @dataclass(frozen=True)
 class Number:
-    """A number typed freely. ``precision``: decimals kept, 0 for whole numbers, None for any."""
+    """A number typed freely. ``precision``: decimals kept, 0 for whole numbers, None for any. ``step``: what the field's arrows add."""
 
     precision: int | None = None
+    step: float = 1
 
 
 @dataclass(frozen=True)

@@ -387,3 +387,47 @@ def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Call
     page.wait_for_function("!window.webui || !webui.ready")
     page.wait_for_selector("html.webui-ready", state="attached")
     assert asked(server, "hooks/hello")["starts"] == 2
+
+
+def test_a_picture_of_a_gallery_is_dropped_on_gradio_s_own_picture_field(shown: Visit) -> None:
+    page = shown.page
+    page.click("#tab_hooks-button")
+    source = page.locator("#hooks_gallery img").first.get_attribute("src")
+    page.click("#tab_pnginfo-button")
+    page.wait_for_selector("#pnginfo_image input[type=file]", state="attached")
+    taken = page.evaluate("""(address) => ["dragover", "drop"].map((kind) => {
+        const given = new DataTransfer();
+        given.setData("text/uri-list", address);
+        return !document.querySelector("#pnginfo_image").dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: given}));
+    })""", source)
+    assert taken == [True, True]
+    page.wait_for_function("document.querySelector('#pnginfo_image img')?.naturalWidth === 8")
+    page.click("#pnginfo_image button[aria-label*=emove]")
+
+
+def test_a_picture_field_of_an_extension_is_zoomed_and_fitted_as_by_canvas_zoom(shown: Visit) -> None:
+    page = shown.page
+    page.click("#tab_hooks-button")
+    page.evaluate("applyZoomAndPanIntegration('#tab_hooks', ['#hooks_drawn', '#not_there'])")
+    page.evaluate("applyZoomAndPan('#hooks_drawn')")        # once is enough
+    width = "document.querySelector('#hooks_drawn').getBoundingClientRect().width"
+    before = page.evaluate(width)
+    page.hover("#hooks_drawn")
+    page.keyboard.down("Alt")
+    page.mouse.wheel(0, -100)
+    page.keyboard.up("Alt")
+    page.wait_for_function(f"Math.abs({width} / {before} - 1.15) < 0.01")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("r")
+    assert page.evaluate(width) == before
+
+
+def test_functions_of_extensions_are_called_when_cards_were_read_anew(shown: Visit) -> None:
+    page = shown.page
+    page.click("#tab_txt2img-button")
+    page.locator("#txt2img_extra_tabs").get_by_role("tab", name="Lora", exact=True).click()
+    page.wait_for_selector("#txt2img_lora_extra_refresh")
+    page.evaluate("extraNetworksApplyFilter.txt2img_lora = () => { window.hooksFiltered = true; }")
+    page.evaluate("extraNetworksControlRefreshOnClick(null, 'txt2img', 'lora')")
+    page.wait_for_function("window.hooksFiltered")
+    page.evaluate("delete extraNetworksApplyFilter.txt2img_lora")

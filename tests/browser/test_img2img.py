@@ -153,6 +153,14 @@ def test_undo_redo_eraser_fill_and_keys(fake_page: FakePage, visit: Callable[...
         assert (page.evaluate("webui.canvases.img2maskimg.view.scale") == scale) == blurs
 
 
+def test_the_canvas_s_help_tells_no_function_that_is_turned_off(open_visit: Visit) -> None:
+    page = open_visit.page
+    assert "R: fit" in page.evaluate("webui.canvasHelp()")
+    told = page.evaluate("(() => { const before = opts.canvas_disabled_functions; opts.canvas_disabled_functions = ['Reset Zoom', 'Moving canvas']; "
+                         "const help = webui.canvasHelp(); opts.canvas_disabled_functions = before; return help; })()")
+    assert "fit" not in told and "F held" not in told and "Wheel with Alt: zoom" in told
+
+
 def test_a_frame_shows_which_part_of_the_picture_has_the_chosen_proportions(open_visit: Visit, picture: Path) -> None:
     page = open_visit.page
     to_img2img(page)

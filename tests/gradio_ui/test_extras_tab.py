@@ -35,6 +35,11 @@ def test_a1111s_ids_are_there(page: BuiltPage) -> None:
     assert [each for each in A1111_IDS if each not in page.components] == []
 
 
+def test_what_auto_sized_crop_does_is_said_and_sides_go_by_eight(page: BuiltPage) -> None:
+    assert "cut from its middle" in str(page.components["extras_autosized_crop_words"]["props"]["value"])
+    assert page.components["extras_upscale_max_side_length"]["props"]["step"] == 8
+
+
 @pytest.fixture
 def click(make_app: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
     """A function that clicks Generate with some fields changed: the server's answer, and the finished job."""

@@ -6,14 +6,17 @@ webui.paintColours = {
     "colour-mask": () => opts.img2img_inpaint_sketch_default_brush_color,
 };
 
+// What the settings turned off is not told.
 webui.canvasHelp = () => [
-    `Wheel with ${opts.canvas_hotkey_zoom}: zoom. Wheel with ${opts.canvas_hotkey_adjust}: brush size.`,
-    `${opts.canvas_hotkey_move} held, or the middle button: move. Two fingers: zoom and move.`,
-    `${opts.canvas_hotkey_fullscreen}: whole window. ${opts.canvas_hotkey_reset}: fit.`,
-    `${opts.canvas_hotkey_shrink_brush} or [ : smaller brush. ${opts.canvas_hotkey_grow_brush} or ] : larger brush.`,
+    [["Zoom", `Wheel with ${opts.canvas_hotkey_zoom}: zoom.`], ["Adjust brush size", `Wheel with ${opts.canvas_hotkey_adjust}: brush size.`]],
+    [["Moving canvas", `${opts.canvas_hotkey_move} held: move.`], ["", "The middle button: move. Two fingers: zoom and move."]],
+    [["Fullscreen", `${opts.canvas_hotkey_fullscreen}: whole window.`], ["Reset Zoom", `${opts.canvas_hotkey_reset}: fit.`]],
+    [["Hotkey shrink brush", `${opts.canvas_hotkey_shrink_brush}: smaller brush.`], ["Hotkey enlarge brush", `${opts.canvas_hotkey_grow_brush}: larger brush.`],
+        ["", "[ and ]: smaller and larger brush."]],
+].map((line) => line.filter(([name]) => webui.canvasMay(name)).map(([, words]) => words).join(" ")).filter(Boolean).concat([
     "B: brush. E: eraser. G: fill. I: pick a colour. Ctrl+Z, Ctrl+Y: undo, redo. Shift: straight line.",
     "With the focus on the picture: arrows move the brush, Space puts it down and up.",
-].join("\n");
+]).join("\n");
 
 webui.CanvasTools = class {
     constructor(canvas) {

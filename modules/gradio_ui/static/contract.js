@@ -2,11 +2,13 @@
 
 /* exported args_to_array, setupExtraNetworksForTab, popupId, requestGet, confirm_clear_prompt, isMobile,
    txt2img_gallery, img2img_gallery, rememberGallerySelection, setTitle, gamepads, attachGalleryListeners, currentImg2imgSourceResolution,
-   updateImg2imgResizeToTextAfterChangingImage, dimensionChange, inputAccordionChecked, toggleCss, localGet, localSet, localRemove, isEmptyObject, onEdit */
+   updateImg2imgResizeToTextAfterChangingImage, dimensionChange, inputAccordionChecked, toggleCss, extraNetworksApplyFilter, extraNetworksApplySort, extraNetworksControlRefreshOnClick, localGet, localSet, localRemove, isEmptyObject, onEdit */
 
 var txt2img_gallery = null;
 var img2img_gallery = null;
 var gamepads = [];
+var extraNetworksApplyFilter = {};        // what extensions put here for a page of cards is called when its cards were read anew
+var extraNetworksApplySort = {};
 
 function args_to_array(args) {
     return Array.from(args);
@@ -15,6 +17,10 @@ function args_to_array(args) {
 // A1111 builds its cards' tabs here; extensions wrap this function, or call it for a tab of their own.
 function setupExtraNetworksForTab(tabname) {
     return webui.find(`#${tabname}_extra_tabs`);
+}
+
+function extraNetworksControlRefreshOnClick(event, tab, page) {
+    webui.find(`#${tab}_${page}_extra_refresh`)?.click();
 }
 
 function requestGet(url, data, handler, errorHandler) {

@@ -104,6 +104,7 @@ webui.NetworkPane = class {
     async refresh() {
         await webui.postJson("./sd_extra_networks/refresh", {page: this.id});
         await this.reload({keepPlace: true, anew: true});
+        extraNetworksApplyFilter[this.start]?.(true);
     }
 
     async ask(number) {
