@@ -21,6 +21,7 @@ NAMES = """
     create_tab_index_args extraNetworksMovePromptToTab get_img2img_tab_index inputAccordionChecked isEmptyObject localGet localRemove localSet onEdit
     modalLivePreviewToggle restart_reload setRandomSeed switchWidthHeight updateOnBackgroundChange
     updateImg2imgResizeToTextAfterChangingImage updateInput updatePromptArea updateTooltip update_img2img_tokens update_token_counter update_txt2img_tokens
+    applyZoomAndPan applyZoomAndPanIntegration extraNetworksApplyFilter extraNetworksApplySort extraNetworksControlRefreshOnClick
 """
 A1111S = set(NAMES.split())
 DECLARED = re.compile(r"^(?:async )?(?:var|let|const|function|class)\*? +([A-Za-z_$][\w$]*)", re.MULTILINE)
