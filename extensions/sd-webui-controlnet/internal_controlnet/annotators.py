@@ -66,15 +66,10 @@ class _Shelf:
             found = annotator.draw(self._network(annotator, files), picture, first, second)
         return np.repeat(found[:, :, None], 3, axis=2) if found.ndim == 2 else np.ascontiguousarray(found)
 
-    def posed(self, annotator: Annotator, files: Sequence[Path], picture: Picture) -> Pose:
-        with self._lock, torch.inference_mode():
-            network: Any = self._network(annotator, files)
-            return network.posed(picture)
-
-    def face(self, annotator: Annotator, files: Sequence[Path], picture: Picture) -> Tensor:
-        with self._lock:
-            reader: Any = self._network(annotator, files)
-            return reader.read(picture)
+    def ask(self, annotator: Annotator, files: Sequence[Path], question: Callable[[Any], Found]) -> Found:
+        """What ``question`` gets from the network that is no hint."""
+        with self._lock, torch.no_grad():
+            return question(self._network(annotator, files))
 
     def let_go(self) -> None:
         """Forget them, unless one is at work."""
@@ -105,12 +100,12 @@ def annotated(key: str, files: Sequence[Path], picture: Picture, first: float, s
 
 def posed(key: str, files: Sequence[Path], picture: Picture) -> Pose:
     """The keypoints that preprocessor ``key`` finds. Raises CannotLoad for a file that does not hold its network."""
-    return _with_room(lambda: _SHELF.posed(ANNOTATORS[key], files, picture))
+    return _with_room(lambda: _SHELF.ask(ANNOTATORS[key], files, lambda network: network.posed(picture)))
 
 
 def face_read(files: Sequence[Path], picture: Picture) -> Tensor:
     """Whose face is in ``picture``, (1, 512). Raises CannotLoad, and ControlRefused where there is none."""
-    return _with_room(lambda: _SHELF.face(ANNOTATORS["instant_id_face_keypoints"], files, picture))
+    return _with_room(lambda: _SHELF.ask(ANNOTATORS["instant_id_face_keypoints"], files, lambda reader: reader.read(picture)))
 
 
 def _with_room(draw: Callable[[], Found]) -> Found:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from internal_controlnet.onnx_networks import Onnx
+from internal_controlnet.onnx_networks import Onnx, distinct, in_square
 from modules.a1111.control_units import ControlRefused
 
 _SIDE, _STRIDES, _ANCHORS = 640, (8, 16, 32), 2     # of what the detector sees; it guesses twice at each place
@@ -64,10 +64,7 @@ class FaceReader(nn.Module):
 
     def _faces(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """((faces, 4): left, top, right, bottom; (faces, 5, 2)), in pixels."""
-        scale = _SIDE / max(picture.shape[:2])
-        height, width = (int(side * scale) for side in picture.shape[:2])
-        seen = np.zeros((_SIDE, _SIDE, 3), np.uint8)
-        seen[:height, :width] = cv2.resize(picture, (width, height))
+        seen, scale = in_square(picture, _SIDE)
         outputs = [each.reshape(-1, each.shape[-1]) for each in self.finder.run((seen.astype(np.float32) - _MIDDLE) / _DETECTOR_SPREAD)]
         by_size = {(each.shape[1], len(each)): each for each in outputs}
         boxes, marks, scores = [], [], []
@@ -81,7 +78,7 @@ class FaceReader(nn.Module):
             scores.append(sure[kept, 0])
         found = np.concatenate(boxes)
         sides = np.concatenate([found[:, :2], found[:, 2:] - found[:, :2]], axis=1)
-        kept = np.asarray(cv2.dnn.NMSBoxes(sides.tolist(), np.concatenate(scores).tolist(), _SURE, _OVERLAP), dtype=int).reshape(-1)
+        kept = distinct(sides, np.concatenate(scores), least=_SURE, overlap=_OVERLAP)
         return found[kept], np.concatenate(marks)[kept]
 
 

@@ -29,6 +29,20 @@ class Onnx:
             raise _refused(self.path, error) from error
 
 
+def in_square(picture: np.ndarray, side: int, rim: int = 0) -> tuple[np.ndarray, float]:
+    """(the whole picture in the upper left of a square, on an even grey; how many times as large it is there): what detectors look at."""
+    scale = side / max(picture.shape[:2])
+    height, width = (int(each * scale) for each in picture.shape[:2])
+    seen = np.full((side, side, 3), rim, np.uint8)
+    seen[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    return seen, scale
+
+
+def distinct(boxes: np.ndarray, scores: np.ndarray, *, least: float, overlap: float) -> np.ndarray:
+    """Numbers of the boxes (left, top, width, height) that are sure enough, one of those that mean the same thing."""
+    return np.asarray(cv2.dnn.NMSBoxes(boxes.tolist(), scores.astype(float).tolist(), least, overlap), dtype=int).reshape(-1)
+
+
 def read_onnx(path: Path, _part: str = "") -> Onnx:
     """Raises CannotLoad."""
     try:

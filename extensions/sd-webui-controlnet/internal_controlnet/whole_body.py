@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from torch import nn
 
-from internal_controlnet.onnx_networks import Onnx
+from internal_controlnet.onnx_networks import Onnx, distinct, in_square
 from internal_controlnet.pose_networks import Pose, shares
 
 KEYS = ("dw_openpose_full",)
@@ -45,20 +45,15 @@ class WholeBody(nn.Module):
     def _boxes(self, picture: np.ndarray) -> np.ndarray:
         """(people, 4): left, top, right, bottom in pixels. The whole picture, where there is something, and no person is sure."""
         height, width = picture.shape[:2]
-        ratio = _SIDE / max(height, width)
-        seen = np.full((_SIDE, _SIDE, 3), _RIM, np.uint8)
-        fitted = cv2.resize(picture, (int(width * ratio), int(height * ratio)), interpolation=cv2.INTER_LINEAR)
-        seen[: fitted.shape[0], : fitted.shape[1]] = fitted
+        seen, ratio = in_square(picture, _SIDE, _RIM)
         (found,) = self.people.run(seen.astype(np.float32))
         places, strides = _grid()
         middle, size = (found[0, :, :2] + places) * strides, np.exp(found[0, :, 2:4]) * strides
         scores = found[0, :, 4:5] * found[0, :, 5:]
         if not (scores > _LEAST).any():
             return np.zeros((0, 4))
-        sure = scores[:, _PERSON]
         corners = np.concatenate([middle - size / 2, size], axis=1) / ratio
-        kept = cv2.dnn.NMSBoxes(corners.tolist(), sure.astype(float).tolist(), _SURE, _OVERLAP)
-        boxes = corners[np.asarray(kept, dtype=int).reshape(-1)]
+        boxes = corners[distinct(corners, scores[:, _PERSON], least=_SURE, overlap=_OVERLAP)]
         if not len(boxes):
             return np.array([[0.0, 0.0, width, height]])
         return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
