@@ -415,9 +415,11 @@ def test_everything_that_can_be_pressed_has_a_name(open_visit: Visit) -> None:
 def test_dark_and_light(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
     page = visit(fake_page.url + "?__theme=dark").page
     background = "getComputedStyle(document.body).backgroundColor"
+    scheme = "getComputedStyle(document.documentElement).colorScheme"       # of the page's own scrollbar
     dark = page.evaluate(background)
+    assert page.evaluate(scheme) == "dark"
     page.click("#webui_theme_toggle")
-    assert page.evaluate(background) != dark
+    assert page.evaluate(background) != dark and page.evaluate(scheme) != "dark"
     page.goto(fake_page.url)
     page.wait_for_selector("html.webui-ready", state="attached")
     assert not page.evaluate("document.body.classList.contains('dark')")

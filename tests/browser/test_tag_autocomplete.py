@@ -20,6 +20,10 @@ def test_a_tag_is_offered_and_put_in(real_server: RealServer, visit: Callable[..
     page.keyboard.press("Enter")
     box.wait_for(state="detached")
     assert field.input_value() == "a cat, watercolor, "
+    page.keyboard.press("Control+z")
+    assert field.input_value() == "a cat, waterco"
+    page.keyboard.press("Control+Shift+z")
+    assert field.input_value() == "a cat, watercolor, "
     field.press_sequentially("scifi", delay=50)
     box.wait_for()
     assert "science fiction" in box.locator("li").first.inner_text()

@@ -96,10 +96,10 @@ tagAutocomplete.insert = function(index) {
     const {start} = tagAutocomplete.wordAt(area);
     const after = area.value.slice(area.selectionStart);
     const comma = opts.tag_autocomplete_comma && entry.kind.startsWith("tag") && !after.trimStart().startsWith(",") ? ", " : "";
-    area.setRangeText(entry.inserted + comma, start, area.selectionStart, "end");
+    const before = area.value.slice(0, start) + entry.inserted + comma;
     tagAutocomplete.close();
     tagAutocomplete.quiet = true;
-    updateInput(area);
+    webui.editPrompt(area, {text: before + after, start: before.length, end: before.length});
     tagAutocomplete.quiet = false;
 };
 

@@ -73,7 +73,9 @@ function localSet(key, value) {
 }
 
 function localRemove(key) {
-    localStorage.removeItem(key);
+    try {
+        localStorage.removeItem(key);
+    } catch {}  // a browser that keeps nothing
 }
 
 function isEmptyObject(object) {

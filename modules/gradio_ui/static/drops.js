@@ -23,6 +23,18 @@ webui.pictureDropped = function(event) {
     }
 };
 
+// Firefox lets a picture that stands inside of a button be dragged, but gives it nothing to carry; all pictures of a gallery stand in one.
+webui.pictureDragged = function({target, dataTransfer}) {
+    if (target instanceof HTMLImageElement && dataTransfer?.types.length === 0) {
+        dataTransfer.setData("text/x-moz-url", `${target.src}\n${decodeURIComponent(target.src.split("/").pop())}`);
+        dataTransfer.setData("text/uri-list", target.src);
+        dataTransfer.setData("text/html", target.outerHTML);
+        dataTransfer.setData("text/plain", target.src);
+    }
+};
+
+document.addEventListener("dragstart", webui.pictureDragged);
+
 // A file that is let go beside the places that take one would be opened by the browser in the page's stead. Whoever takes it has said so to the event by now.
 for (const kind of ["dragover", "drop"]) {
     window.addEventListener(kind, (event) => {

@@ -35,9 +35,9 @@ webui.readBlock = function(block) {
 
 webui.readForm = (tab) => Object.fromEntries(Object.entries(webui.formBlocks(tab)).map(([id, block]) => [id, webui.readBlock(block)]));
 
-webui.isReloaded = () => sessionStorage.getItem(webui.memoryKey("txt2img")) !== null;
+webui.isReloaded = () => webui.recall(webui.memoryKey("txt2img"), "sessionStorage") !== "";
 
-webui.keptForm = (tab) => JSON.parse(sessionStorage.getItem(webui.memoryKey(tab))) || {};
+webui.keptForm = (tab) => JSON.parse(webui.recall(webui.memoryKey(tab), "sessionStorage") || "{}");
 
 // What is not in the page yet stays as it was kept.
 webui.keepForms = function() {
@@ -139,5 +139,6 @@ document.addEventListener("DOMContentLoaded", () => {
 onUiLoaded(() => {
     Object.keys(webui.jobs).forEach((tab) => webui.restoreForm(tab));
     webui.lateCallbacks.push((seen) => Object.keys(webui.jobs).forEach((tab) => webui.restoreForm(tab, seen)));
-    window.addEventListener("pagehide", webui.keepForms);
+    // What is kept as the page goes, Firefox loses where the next one is of another site: Back would bring what stood here before.
+    ["beforeunload", "pagehide"].forEach((moment) => window.addEventListener(moment, webui.keepForms));
 });

@@ -34,6 +34,21 @@ webui.pasteSize = function(event) {
 
 document.addEventListener("paste", webui.pasteSize);
 
+// Firefox lets letters into a number field, and says that it is empty while one stands there. Of a pasted text ("Seed: 123") the number is meant.
+webui.onlyNumbers = function(event) {
+    const {target, data} = event;
+    if (!(target instanceof HTMLInputElement) || target.type !== "number" || !data || event.isComposing) {
+        return;
+    }
+    const number = data.length === 1 ? data.match(/[\p{Nd}.,eE+-]/u) : data.match(/[+-]?[\p{Nd}.,]*\p{Nd}(?:e[+-]?\d+)?/iu);
+    if (number?.[0] !== data) {
+        event.preventDefault();
+        number && document.execCommand("insertText", false, number[0]);
+    }
+};
+
+document.addEventListener("beforeinput", webui.onlyNumbers);
+
 // The server's words on a pasted text, {words}: what it names and is not here.
 webui.tellPasted = function(said) {
     if (said) {

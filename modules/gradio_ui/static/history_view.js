@@ -27,7 +27,7 @@ webui.history.open = async function(id) {
         webui.make("div", {class: "history-facts"},
             webui.make("p", {class: "queue-note", text: `${picture.name} · ${picture.width}x${picture.height} · ${new Date(picture.changed * 1000).toLocaleString()}`}), text,
             webui.make("div", {class: "queue-acts"}, send("txt2img"), send("img2img"), send("inpaint"), send("extras"),
-                act("Copy text", () => webui.attempt(() => navigator.clipboard.writeText(picture.infotext))),
+                act("Copy text", () => webui.copyText(picture.infotext)),
                 act("Delete", async() => {
                     if (await webui.history.remove([id])) {
                         dialog.close();

@@ -105,12 +105,12 @@ webui.copyText = async function(text) {
     } catch {
         const area = document.createElement("textarea");
         area.value = text;
-        document.body.append(area);
+        (document.querySelector("dialog:modal") ?? document.body).append(area);     // what lies behind an open dialog cannot be selected
         area.select();
         document.execCommand("copy");
         area.remove();
     }
-    webui.toast(`Copied: ${text}`);
+    webui.toast(`Copied: ${text.length > 80 ? `${text.slice(0, 80)}...` : text}`);
 };
 
 webui.networks.cardPressed = function(card) {
