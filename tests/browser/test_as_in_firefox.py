@@ -8,6 +8,8 @@ import pytest
 from tests.browser.conftest import Visit
 from tests.browser.test_jobs import SMALL
 
+PICTURE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP8z4AdMOEQH6QSAM1BAQ/oQeJvAAAAAElFTkSuQmCC"
+
 COPY = """(text) => { const area = document.createElement("textarea"); document.body.append(area); area.value = text; area.select();
     document.execCommand("copy"); area.remove(); }"""
 
@@ -49,6 +51,14 @@ def test_a_number_field_takes_no_letters_and_the_number_of_a_pasted_text(open_vi
         assert open_visit.value("txt2img_seed") == number
 
 
+def test_a_fraction_may_be_typed_with_a_comma(open_visit: Visit) -> None:
+    field = open_visit.page.locator("#txt2img_cfg_scale input[type=number]")
+    field.click()
+    open_visit.page.keyboard.press("Control+a")
+    open_visit.page.keyboard.type("7,5")
+    assert field.input_value() == "7.5"
+
+
 def test_the_fields_are_kept_before_the_page_goes(open_visit: Visit) -> None:
     """Firefox loses what is stored as it goes, where the next page is of another site."""
     open_visit.set("txt2img_prompt", "typed before leaving")
@@ -58,3 +68,17 @@ def test_the_fields_are_kept_before_the_page_goes(open_visit: Visit) -> None:
 
 def test_a_browser_that_keeps_nothing_stops_no_script(no_storage: Visit) -> None:
     assert no_storage.page.evaluate("[webui.isReloaded(), webui.keptForm('txt2img'), localGet('x', 'usual'), localRemove('x')]") == [False, {}, "usual", None]
+
+
+def test_alt_over_a_canvas_is_for_zooming_and_elsewhere_the_browsers(open_visit: Visit) -> None:
+    """Firefox opens its menu when Alt is let go, also after the wheel."""
+    page = open_visit.page
+    page.evaluate(f"fetch('{PICTURE}').then((answer) => answer.blob()).then((blob) => webui.canvases.img2img_image.put(blob))")
+    page.click("#tab_img2img-button")
+    page.evaluate("addEventListener('keydown', (event) => { window.kept = event.key === 'Alt' ? event.defaultPrevented : window.kept; })")
+    for place, is_ours in (("#img2img_image .canvas-viewport", True), ("#img2img_neg_prompt", False)):
+        page.hover(place)
+        page.keyboard.press("Alt")
+        assert page.evaluate("window.kept") is is_ours, place
+    page.evaluate("webui.canvases.img2img_image.remove()")
+    page.click("#tab_txt2img-button")

@@ -41,6 +41,9 @@ webui.typing = (target) => target instanceof Element && target.matches("textarea
 
 webui.canvasKey = function(event) {
     const shown = webui.shownCanvases().filter((canvas) => canvas.picture);
+    if (event.key === "Alt" && [opts.canvas_hotkey_zoom, opts.canvas_hotkey_adjust].includes("Alt") && shown.some((each) => each.root.matches(":hover"))) {
+        event.preventDefault();     // let go after the wheel, it would open the browser's menu
+    }
     const canvas = webui.typing(event.target) ? opts.canvas_blur_prompt && shown.find((each) => each.root.matches(":hover")) : webui.aimedCanvas(shown);
     if (canvas && !event.isComposing && webui.pressCanvasKey(canvas, event)) {
         event.preventDefault();

@@ -34,16 +34,18 @@ webui.pasteSize = function(event) {
 
 document.addEventListener("paste", webui.pasteSize);
 
-// Firefox lets letters into a number field, and says that it is empty while one stands there. Of a pasted text ("Seed: 123") the number is meant.
+// Firefox lets letters into a number field, and says that it is empty while one stands there. Of a pasted text ("Seed: 123") the number is meant,
+// and with a comma the fraction: Firefox reads it by the page's language, Chromium leaves it out unless the browser's own has it.
 webui.onlyNumbers = function(event) {
     const {target, data} = event;
     if (!(target instanceof HTMLInputElement) || target.type !== "number" || !data || event.isComposing) {
         return;
     }
-    const number = data.length === 1 ? data.match(/[\p{Nd}.,eE+-]/u) : data.match(/[+-]?[\p{Nd}.,]*\p{Nd}(?:e[+-]?\d+)?/iu);
-    if (number?.[0] !== data) {
+    const found = data.match(data.length === 1 ? /[\p{Nd}.,eE+-]/u : /[+-]?[\p{Nd}.,]*\p{Nd}(?:e[+-]?\d+)?/iu)?.[0];
+    const number = Number(target.step) % 1 === 0 ? found : found?.replace(",", ".");
+    if (number !== data) {
         event.preventDefault();
-        number && document.execCommand("insertText", false, number[0]);
+        number && document.execCommand("insertText", false, number);
     }
 };
 
