@@ -129,7 +129,7 @@ class NetworkSwitch:
             swap.parameter.data = swap.changed
         return replace(
             active, comments=(*active.comments, *misfits), text_key=_text_key(loaded),
-            embeddings=tuple(embedding for each in loaded for embedding in each.lora.embeddings),
+            embeddings=tuple(replace(embedding, of_lora=each.request.name) for each in loaded for embedding in each.lora.embeddings),
         )  # fmt: skip
 
     def _weights_at_home(self) -> None:

@@ -29,7 +29,7 @@ _FOREIGN = "Choose a textual inversion embedding."
 class Embedding:
     """One embedding. tensors: per text encoder (n, width) float32, n the same for all.
 
-    sha256: of the file, "" while unknown. step, trained_on: what its trainer wrote into it.
+    sha256: of the file, "" while unknown. step, trained_on: what its trainer wrote into it. of_lora: what the prompt calls the LoRA it came in, if any.
     """
 
     name: str
@@ -37,10 +37,12 @@ class Embedding:
     sha256: str = ""
     step: int | None = None
     trained_on: str | None = None
+    of_lora: str = ""
 
     @property
     def short_hash(self) -> str:
-        return self.sha256[:_SHORT_HASH]
+        """As texts of pictures have it: one without a file of its own bears its LoRA's name there."""
+        return self.of_lora or self.sha256[:_SHORT_HASH]
 
     @property
     def vector_count(self) -> int:

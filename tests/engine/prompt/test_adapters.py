@@ -44,6 +44,7 @@ def shelf(tmp_path):
         "two-alphas": layer("lora_unet_conv_in") | {"lora_unet_conv_in.alpha": torch.ones(2)},
         "odd-halves": layer("lora_unet_conv_in", torch.ones(4, 3)),
         "half-whole": layer("lora_unet_conv_in") | {"lora_unet_conv_out.lora_up.weight": UP.clone()},
+        "bundle": layer("lora_unet_conv_in") | {"bundle_emb.word.string_to_param.*": torch.ones(2, 8)},
         "full": {"lora_unet_conv_in.diff": torch.ones(4, 4), "lora_unet_conv_in.diff_b": torch.ones(4)},
     }
     for name, tensors in files.items():
@@ -137,6 +138,12 @@ def test_facts_and_the_key_for_encoded_prompts(shelf):
     keys = {change(model(), shelf, prompt)[1].text_key for prompt in ("", "<lora:part>", "<lora:both:0:1>")}
     assert keys == {()}
     assert change(model(), shelf, "<lora:both:0.5>")[1].text_key != change(model(), shelf, "<lora:both:0.6>")[1].text_key
+
+
+def test_texts_of_pictures_name_the_lora_that_an_embedding_came_in(shelf):
+    """A1111 writes ``TI hashes: "word: bundle"``: the embedding has no file of its own whose hash could stand there."""
+    _, active = change(model(), shelf, "<lora:bundle:1>")
+    assert [(each.name, each.short_hash) for each in active.embeddings] == [("word", "bundle")]
 
 
 def test_a_switch_replaces_what_was_on_and_leaves_equal_requests_alone(shelf):
