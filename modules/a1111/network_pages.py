@@ -162,7 +162,7 @@ class HousePage(ExtraNetworksPage):
 def _as_dict(page: NetworkPage, item: NetworkItem, index: int) -> dict[str, Any]:
     face, filename = page.face(item), str(item.path or "")
     return {
-        "name": item.name, "filename": filename, "shorthash": "", "preview": face.preview or None, "description": face.description, "search_terms": [item.search],
+        "name": item.name, "filename": filename, "shorthash": page.short_hash(item), "preview": face.preview or None, "description": face.description, "search_terms": [item.search],
         "prompt": json.dumps(face.prompt), "negative_prompt": json.dumps(face.negative_prompt), "local_preview": f"{os.path.splitext(filename)[0]}.preview.png",
         "metadata": dict(page.metadata(item)), "sd_version": item.version or "Unknown", "user_metadata": get_user_metadata(filename),
         "sort_keys": {"default": index, "date_created": int(item.created), "date_modified": f"{int(item.modified)}{item.name.lower()}", "name": item.name.lower(), "path": item.inside.lower()},

@@ -48,7 +48,7 @@ def register_builtin_pages(app: App) -> None:
     for page in (
         NetworkPage(
             title="Textual Inversion", name="textual inversion", items=embeddings, face=faces.embedding, metadata=embeddings.metadata,
-            refresh=refresh, words=words, folders=folders(catalogue.roots.embeddings), goes_into_negative=True,
+            short_hash=lambda item: embeddings.sha256(item)[:12], refresh=refresh, words=words, folders=folders(catalogue.roots.embeddings), goes_into_negative=True,
         ),
         NetworkPage(
             title="Hypernetworks", name="hypernetworks", items=lambda: _hypernetwork_items(hypernetworks, app.settings.get("list_hidden_files")),
@@ -56,11 +56,11 @@ def register_builtin_pages(app: App) -> None:
         ),
         NetworkPage(
             title="Checkpoints", name="checkpoints", items=checkpoints, face=faces.checkpoint, metadata=checkpoints.metadata,
-            refresh=refresh, words=words, folders=(*folders(catalogue.roots.checkpoints), Path(flags.ckpt).absolute().parent),
+            short_hash=lambda item: checkpoints.sha256(item)[:10], refresh=refresh, words=words, folders=(*folders(catalogue.roots.checkpoints), Path(flags.ckpt).absolute().parent),
         ),
         NetworkPage(
             title="Lora", name="lora", items=lambda: _fitting(app, loras), face=faces.lora, metadata=loras.metadata,
-            refresh=refresh, words=words, folders=folders(catalogue.roots.loras),
+            short_hash=faces.lora_hash, refresh=refresh, words=words, folders=folders(catalogue.roots.loras),
         ),
     ):  # fmt: skip
         app.network_pages.register(page)
@@ -111,6 +111,11 @@ class FileList:
                 items = (known.get(id(file)) or self.make(file, str(file.path.with_suffix(".json")) in notes) for file in files)
                 self._listed = listed = Listed(files, tuple(items))
         return listed
+
+    def sha256(self, item: NetworkItem) -> str:
+        """"" while it is unknown: to read a large file takes seconds."""
+        file = self.listed().by_path.get(item.path) if item.path else None
+        return file.sha256 or "" if file else ""
 
     def metadata(self, item: NetworkItem) -> Mapping[str, str]:
         """Without the pictures in it. Raises CannotLoad."""
@@ -169,6 +174,10 @@ class Faces:
         negative = f"({card.negative_text}:1)" if card.negative_text else ""
         text = f"<lora:{self._lora_name(item.path) or item.name}:{self._weight(card.preferred_weight)}>"
         return self._face("lora", item, prompt=f"{text} {card.activation_text}" if card.activation_text else text, negative=negative)
+
+    def lora_hash(self, item: NetworkItem) -> str:
+        file = self.loras.listed().by_path.get(item.path) if item.path else None
+        return self.app.loras.hash_at_hand(file) if file else ""
 
     def _face(self, page: str, item: NetworkItem, *, prompt: str, negative: str = "", loads: str = "", first: str = "") -> CardFace:
         """first: what stands before the user's description."""
@@ -249,7 +258,7 @@ def _embedding_item(file: ModelFile, _has_notes: bool) -> NetworkItem:
 def _lora_item(file: ModelFile, has_notes: bool) -> NetworkItem:
     return item_of(
         file.path, file.name, name=file.stem, modified=file.modified, created=file.created, version=lora_version(file, has_notes=has_notes),
-        more_to_find=[file.metadata.get("ss_output_name"), file.sha256],
+        more_to_find=[file.metadata.get("ss_output_name"), file.metadata.get("sshs_model_hash"), file.sha256],
     )  # fmt: skip
 
 

@@ -64,6 +64,7 @@ class NetworkPage:
     """A kind of card. name: as A1111's routes know it ("textual inversion").
 
     items: all that there are now. face: looked up only for cards that are shown. metadata: what the file's header carries.
+    short_hash: as texts of pictures have it, "" where it is not known yet.
     words: what the user wrote about a card, lower case; a search looks in it where cards show it.
     goes_into_negative: a click writes into the negative prompt when that box was used last.
     folders: where its files lie; nothing outside is shown or written. note: a sentence above the cards.
@@ -74,6 +75,7 @@ class NetworkPage:
     items: Callable[[], Sequence[NetworkItem]]
     face: Callable[[NetworkItem], CardFace]
     metadata: Callable[[NetworkItem], Mapping[str, str]] = lambda _item: {}
+    short_hash: Callable[[NetworkItem], str] = lambda _item: ""
     words: Callable[[NetworkItem], str] = lambda _item: ""
     refresh: Callable[[], None] = lambda: None
     folders: tuple[Path, ...] = ()

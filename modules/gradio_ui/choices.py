@@ -74,6 +74,7 @@ class ChoiceSources:
                 "infotext_keys": get_infotext_names,
                 "themes": lambda: theme_names(themes_folder(app)),
                 "settings": lambda: [each.key for each in app.settings.table],
+                "setting_labels": lambda: [each.label for each in app.settings.table],
             },
         )
 

@@ -76,7 +76,7 @@ def installed_html(app: App, standings: Mapping[str, Standing] = MappingProxyTyp
     if not rows:
         return f"<p>No extension is installed. Put one into {escape(str(app.paths.data_dir / 'extensions'))}, or install it below.</p>"
     note = "<p><b>This start is without your extensions.</b> Apply and restart UI brings back those that are ticked.</p>" if is_safe_start(os.environ) else ""
-    every = '<input type="checkbox" class="gr-check-radio" id="extensions_all" aria-label="All extensions">'
+    every = '<input type="checkbox" class="gr-check-radio gr-checkbox all_extensions_toggle" id="extensions_all" aria-label="All extensions">'
     head = f"<tr><th><label>{every} On</label></th><th>Extension</th><th>Version</th><th>At this start</th></tr>"
     return f'{note}<table id="extensions" class="extensions-table"><thead>{head}</thead><tbody>{rows}</tbody></table>'
 
@@ -94,9 +94,9 @@ def _row(app: App, each: Extension, found: Standing | None) -> str:
     if found is not None:
         tick = f'<input type="checkbox" class="gr-check-radio" data-update="{name}" aria-label="Update {name}" checked> ' if found.behind else ""
         version += f'<br><label class="extension-standing">{tick}{escape(found.sentence)}</label>'
-    box = f'<input type="checkbox" class="gr-check-radio" name="enable_{name}" data-name="{name}" aria-label="{name}"{checked}>'
+    box = f'<input type="checkbox" class="gr-check-radio gr-checkbox extension_toggle" name="enable_{name}" data-name="{name}" aria-label="{name}"{checked}>'
     note = "<small>came with the program</small>" if each.is_builtin else "<small>single files in the folder scripts</small>" if each in app.extensions.loose else link
-    return f"<tr><td>{box}</td><td><b>{name}</b><br>{note}</td><td>{version}</td><td>{_report(app, each)}</td></tr>"
+    return f'<tr><td>{box}</td><td><b>{name}</b><br>{note}</td><td class="extension_status">{version}</td><td>{_report(app, each)}</td></tr>'
 
 
 def _scripts_line(count: int, seconds: float) -> str:

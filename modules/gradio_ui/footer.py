@@ -14,7 +14,8 @@ from modules.library.model_file import ModelFile
 def footer_html(app: App, model: ModelFile | None) -> str:
     """Links, then what runs here. ``model``: the chosen checkpoint; extensions read its hash from the link's title."""
     api = '<a href="./docs" target="_blank">API</a>' if app.flags.api else ""
-    links = f'{api}<button type="button" id="webui_reload">Reload UI</button><button type="button" id="webui_theme_toggle">Dark or light</button>'
+    profile = '<button type="button" id="webui_startup_profile">Startup profile</button>'
+    links = f'{api}{profile}<button type="button" id="webui_reload">Reload UI</button><button type="button" id="webui_theme_toggle">Dark or light</button>'
     facts = [f"python: {platform.python_version()}", *(_version(name) for name in ("torch", "diffusers", "gradio"))]
     shown = [escape(each) for each in [*facts, f"device: {app.policy.device}"] if each]
     shown.insert(0, f'version: <a style="color: inherit; text-decoration: none">{escape(INFOTEXT_VERSION)}</a>')     # extensions read the first link here

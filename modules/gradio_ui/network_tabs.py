@@ -53,12 +53,12 @@ def _pane_html(app: App, start: str, page: NetworkPage) -> str:
     setting = app.settings.get
     is_tree = setting("extra_networks_tree_view_style") == "Tree"
     shown = setting("extra_networks_tree_view_default_enabled")
-    view = f"{'tree' if is_tree else 'dirs'}{'' if shown else ' folders-hidden'}"
+    view = f"{'tree' if is_tree else 'dirs'}{'' if shown else ' extra-network-dirs-hidden'}"
     width = max(80, min(800, int(setting("extra_networks_tree_view_default_width"))))
     note = f'<p class="extra-network-note">{escape(page.note)}</p>' if page.note else ""
     return (
         f'<div id="{start}_pane" class="extra-network-pane {view}" data-page="{escape(page.id, quote=True)}">{_controls(app, start)}{note}'
-        f'<div class="extra-network-content"><div id="{start}_{"tree" if is_tree else "dirs"}" class="extra-network-folders'
+        f'<div class="extra-network-content extra-network-pane-content-{"tree" if is_tree else "dirs"}"><div id="{start}_{"tree" if is_tree else "dirs"}" class="extra-network-folders'
         f' {"extra-network-tree" if is_tree else "extra-network-dirs"}" style="--tree-width: {width}px"></div>'
         f'<div id="{start}_cards" class="extra-network-cards" role="group" aria-label="{escape(page.title, quote=True)}"></div></div></div>'
     )
@@ -69,7 +69,7 @@ def _controls(app: App, start: str) -> str:
     sorts = "".join(_sort_button(start, key, words, chosen == words) for key, words in SORT_FIELDS.items())
     way = "Descending" if descending else "Ascending"
     return (
-        f'<div id="{start}_controls" class="extra-network-control"><input id="{start}_extra_search" type="search" placeholder="Search"'
+        f'<div class="extra-networks-controls-div"><div id="{start}_controls" class="extra-network-control"><input id="{start}_extra_search" type="search" placeholder="Search"'
         f' class="extra-network-control--search-text" aria-label="Search"><span class="extra-network-sorts"><small>Sort:</small>{sorts}'
         f'<button type="button" id="{start}_extra_sort_dir" class="extra-network-control--sort-dir" data-sortdir="{way}" title="Sort ascending or'
         f' descending" aria-label="Sort ascending or descending"></button></span><button type="button" id="{start}_extra_tree_view"'
@@ -77,7 +77,7 @@ def _controls(app: App, start: str) -> str:
         f'<button type="button" id="{start}_extra_refresh" class="extra-network-control--refresh" title="Refresh page" aria-label="Refresh page">🔄</button>'
         f'<button type="button" id="{start}_extra_download" class="extra-network-control--download" title="Download a model by its address"'
         ' aria-label="Download a model by its address">⬇️</button>'
-        f'<span id="{start}_extra_count" class="extra-network-count" role="status"></span></div>'
+        f'<span id="{start}_extra_count" class="extra-network-count" role="status"></span></div></div>'
     )
 
 

@@ -116,7 +116,8 @@ def _field(setting: Setting, choices: Choices, field_id: str, disabled: str) -> 
         case Number():
             return "number", f'<input type="number" step="any" {begin}>'
         case Dropdown(multiple=True):
-            options = _options(choices_of(setting.widget, choices))
+            texts = choices_of(setting.widget, choices)
+            options = _options(texts, choices("setting_labels") if setting.widget.choices == "settings" else ())
             select = f'<select class="setting-add" {begin}><option value="">Add...</option>{options}</select>'
             return "multiselect", f'<div class="setting-tokens" role="list"></div>{select}{_refresh_button(setting)}'
         case Dropdown() | Radio():
@@ -140,8 +141,10 @@ def _refresh_button(setting: Setting) -> str:
     return f'<button type="button" id="refresh_{escape(setting.key)}" class="setting-refresh" title="Look again" aria-label="Look again">🔄</button>'
 
 
-def _options(texts: Sequence[str]) -> str:
-    return "".join(f'<option value="{escape(text, quote=True)}">{escape(text)}</option>' for text in texts)
+def _options(texts: Sequence[str], labels: Sequence[str] = ()) -> str:
+    """labels: what stands behind each text, where the texts alone are names that only programs know."""
+    words = (f"{text}: {label}" for text, label in zip(texts, labels)) if labels else texts
+    return "".join(f'<option value="{escape(text, quote=True)}">{escape(shown)}</option>' for text, shown in zip(texts, words))
 
 
 def _boxes(texts: Sequence[str], disabled: str) -> str:

@@ -68,6 +68,7 @@ SCRIPTS = (
     "network_tree.js",
     "network_cards.js",
     "network_dialogs.js",
+    "popup_tables.js",
     "checkpoint_wishes.js",
     "downloads.js",
     "hires.js",

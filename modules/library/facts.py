@@ -17,7 +17,7 @@ from modules.library.gguf_header import read_gguf_header
 from modules.library.header import Header, read_header
 from modules.schema.errors import CannotLoad
 
-_KEPT = ("modelspec.", "ss_output_name", "ss_base_model_version", "ss_v2", "ss_network_module", "ss_sd_model_name")
+_KEPT = ("modelspec.", "ss_output_name", "ss_base_model_version", "ss_v2", "ss_network_module", "ss_sd_model_name", "sshs_model_hash")
 UNKNOWN = "a file of a kind that this version does not know"
 _LONGEST = 1000  # thumbnails and tag tables stay in the file; `metadata_of` reads them when asked
 _RESOLUTION = re.compile(r"(\d+)\s*x\s*(\d+)")

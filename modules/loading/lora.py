@@ -126,7 +126,7 @@ class LoraShelf:
 
     def find_by_hash(self, digits: str) -> ModelFile | None:
         """The file whose ``short_hash`` this is, as far as it is at hand: written by the trainer, or of a file that was ever used. Reading every file takes minutes."""
-        return next((file for file in self._files() if digits and self._hash_at_hand(file) == digits), None)
+        return next((file for file in self._files() if digits and self.hash_at_hand(file) == digits), None)
 
     def load(self, file: ModelFile) -> Lora:
         """The tensors of the file as it is now; kept while there is room. Raises CannotLoad."""
@@ -140,14 +140,15 @@ class LoraShelf:
 
     def short_hash(self, file: ModelFile) -> str:
         """The 12 digits that infotexts give a LoRA: of the trainer's own hash, else of the file without its header."""
-        found = self._hash_at_hand(file)
+        found = self.hash_at_hand(file)
         if not found:
             found = _hash_without_header(file.path)[:_SHORT_HASH]
             self._facts.put(*_identity(file), weights_hash=found)
             self._facts.save()
         return found
 
-    def _hash_at_hand(self, file: ModelFile) -> str:
+    def hash_at_hand(self, file: ModelFile) -> str:
+        """``short_hash`` where no file has to be read for it, else ""."""
         return self._facts.get(*_identity(file)).get("weights_hash") or self._metadata(file).get("sshs_model_hash", "")[:_SHORT_HASH]
 
     def alias(self, file: ModelFile) -> str:

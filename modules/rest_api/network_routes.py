@@ -149,6 +149,7 @@ def _user_metadata(kind: NetworkPage, item: NetworkItem, path: Path) -> dict[str
         "name": item.name,
         "filename": item.inside,
         "size": size,
+        "hash": kind.short_hash(item),
         "modified": item.modified,
         "version": item.version,
         "description": card.description,

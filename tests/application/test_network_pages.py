@@ -59,6 +59,17 @@ def test_cards_are_searched_sorted_and_cut_into_slices(make_app: Callable[..., A
     assert (found.total, found.folders) == (4, {"a": 1, "b": 2})
 
 
+def test_the_hash_that_texts_of_pictures_name_stands_in_the_dialog_and_finds_the_card(make_app: Callable[..., App], loras: Path) -> None:
+    network(loras / "told.safetensors", sshs_model_hash="ab12" * 16)
+    network(loras / "untold.safetensors")
+    app = fresh(make_app)
+    page = app.network_pages.find("lora")
+    assert page.short_hash(page.find("told")) == "ab12" * 3 and cards(app, search="ab12ab12ab12") == ["told"]
+    assert page.short_hash(page.find("untold")) == "", "to open a dialog no file is read"
+    used = app.loras.short_hash(next(file for file in app.catalogue.loras() if file.stem == "untold"))
+    assert page.short_hash(page.find("untold")) == used != ""
+
+
 def test_a_search_finds_what_the_user_wrote_about_a_card(make_app: Callable[..., App], loras: Path) -> None:
     """In A1111's three places for it; a word may stand in the name and another in the description."""
     for name in ("one", "two", "three.v2", "four"):

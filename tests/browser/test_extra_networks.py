@@ -60,8 +60,10 @@ def test_what_is_written_in_the_dialog_is_kept(cards_page: Visit, fake_page: Fak
     sidecar = fake_page.app.catalogue.roots.loras[0].folder / "part0" / "net_0002.json"
     sidecar.write_text('{"modelId": 5}')
     card = page.locator("#txt2img_lora_cards .card").nth(2)
+    digits = fake_page.app.loras.short_hash(next(file for file in fake_page.app.catalogue.loras() if file.stem == "net_0002"))    # as if it had been used
     card.hover()
     card.locator(".edit-button").click()
+    assert f"Hash\n{digits}" in page.inner_text("dialog .file-metadata")
     page.fill("dialog [name=activation_text]", "glowing")
     page.fill("dialog [name=preferred_weight]", "0.6")
     page.fill("dialog [name=negative_text]", "bad hands")

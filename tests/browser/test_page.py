@@ -364,6 +364,19 @@ def test_settings_are_changed_searched_and_kept(fake_page: FakePage, open_visit:
     assert "jpeg_quality" in again.toasts()
 
 
+def test_the_footer_shows_how_long_the_start_took(open_visit: Visit) -> None:
+    page = open_visit.page
+    page.evaluate("""window.fetch = ((real) => (url, ...more) => String(url).endsWith("profile-startup")
+        ? Promise.resolve(new Response(JSON.stringify({total: 3.5, records: {page: 1, torch: 2.25, scripts: 0.02, API: 0.01}}))) : real(url, ...more))(window.fetch)""")
+    page.click("#webui_startup_profile")
+    rows = page.locator(".global-popup .popup-table tr").all_inner_texts()
+    assert [row.split("\t") for row in rows] == [["Record", "Seconds"], ["total", "3.500"], ["torch", "2.250"], ["page", "1.000"], ["others", "0.030"]]
+    page.click(".global-popup-close")
+    page.evaluate("settingsHintsShowQuicksettings()")
+    page.wait_for_selector(".popup-table >> text=CLIP_stop_at_last_layers")
+    page.click(".global-popup-close")
+
+
 def test_the_checkpoint_is_stored_at_once(fake_page: FakePage, open_visit: Visit, visit: Callable[..., Visit]) -> None:
     page = open_visit.page
     for last in (False, False, True):           # on a slow machine the list may be filled anew just as it is clicked on

@@ -137,7 +137,7 @@ def test_the_settings_of_tabs_hold_in_every_language(clean: FakePage, visit: Cal
 def test_the_page_speaks_another_language(
     clean: FakePage, visit: Callable[..., Visit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = {"Generate": "Erzeugen", "Negative prompt": "Negativ", "Random seed: sets it to -1": "Zufall", "Edit metadata": "Bearbeiten", "DPM++ 2M": "X", "rtl": True}
+    texts = {"Generate": "Erzeugen", "Sampling steps": "Schritte", "Hires steps": "Schritte", "Seed": "Startwert", "Negative prompt": "Negativ", "Random seed: sets it to -1": "Zufall", "Edit metadata": "Bearbeiten", "DPM++ 2M": "X", "rtl": True}
     file = tmp_path / "test-language.json"
     file.write_text(json.dumps(texts))
     monkeypatch.setattr(translations, "_files", lambda _app: iter([file]))
@@ -147,6 +147,7 @@ def test_the_page_speaks_another_language(
     assert page.get_attribute("#txt2img_neg_prompt textarea", "placeholder") == "Negativ"
     assert page.get_attribute("#txt2img_random_seed", "title") == "Zufall"
     assert page.evaluate("document.documentElement.dir") == "rtl"
+    page.wait_for_function("Array.from(document.querySelectorAll('#txt2img_seed span')).some((each) => each.textContent.trim() === 'Startwert' && each.title.includes('same seed'))")
     page.wait_for_function("document.querySelector('#txt2img_estimate')")
     direction = "(selector) => getComputedStyle(document.querySelector(selector)).direction"
     page.evaluate("document.querySelector('#tab_settings-button').click()")

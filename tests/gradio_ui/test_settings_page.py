@@ -40,6 +40,12 @@ def test_no_text_of_a_setting_becomes_html() -> None:
     assert "<img" not in form(table)
 
 
+def test_lists_of_settings_say_what_each_name_means() -> None:
+    sources = {"settings": ("CLIP_stop_at_last_layers",), "setting_labels": ("Clip skip",)}
+    html = settings_form_html(SETTINGS, lambda source: sources.get(source, ()), lambda _setting: False)
+    assert html.count('<option value="CLIP_stop_at_last_layers">CLIP_stop_at_last_layers: Clip skip</option>') == 3, "the quick settings, txt2img, img2img"
+
+
 def test_several_notes_under_a_setting_read_as_one_sentence() -> None:
     frozen = settings_form_html(SETTINGS, lambda _source: (), lambda _setting: True)
     assert "tiff; frozen by the command line</small>" in frozen and ".; " not in frozen

@@ -54,7 +54,7 @@ webui.NetworkPane = class {
                 this.reload();
             });
         }
-        this.part("extra_tree_view").addEventListener("click", () => this.pane.classList.toggle("folders-hidden"));
+        this.part("extra_tree_view").addEventListener("click", () => this.pane.classList.toggle("extra-network-dirs-hidden"));
         this.part("extra_refresh").addEventListener("click", () => this.refresh());
         this.part("extra_download").addEventListener("click", () => webui.networks.download(this.id, () => this.refresh()));
         this.folders.addEventListener("click", (event) => this.folderClicked(event));
@@ -254,7 +254,7 @@ webui.NetworkPane = class {
     dirButton(folder, words, count) {
         const button = document.createElement("button");
         button.type = "button";
-        button.className = "lg secondary gradio-button custom-button";
+        button.className = `lg secondary gradio-button custom-button${folder ? "" : " search-all"}`;
         button.dataset.folder = folder;
         button.textContent = count === undefined ? words : `${words} (${count})`;
         return button;

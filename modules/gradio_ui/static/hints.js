@@ -58,7 +58,7 @@ function updateTooltip(element) {
         return;
     }
     const names = [element.textContent?.trim(), element.value, element.getAttribute("aria-label"), ...element.classList];
-    const words = names.map((each) => titles[each]).find(Boolean);
+    const words = names.flatMap((each) => [each, ...webui.untranslated(each)]).map((each) => titles[each]).find(Boolean);
     if (words) {
         element.title = getTranslation(words) || words;
     }

@@ -45,6 +45,15 @@ function getTranslation(text) {
 
 webui.translatedTexts = new Set(Object.values(window.localization).filter((text) => typeof text === "string"));
 
+// What a translated text may have been before: several, where a language has one word for them.
+webui.untranslated = (() => {
+    const found = new Map();
+    for (const [text, translated] of Object.entries(window.localization)) {
+        found.set(translated, [...(found.get(translated) || []), text]);
+    }
+    return (text) => found.get(text) || [];
+})();
+
 webui.translateNode = function(node) {
     if (webui.mayTranslate(node.textContent.trim(), node.parentElement)) {
         const text = getTranslation(node.textContent);

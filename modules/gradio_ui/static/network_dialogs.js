@@ -40,7 +40,9 @@ webui.gradioContainer = () => {
 // A1111's names for the same.
 function popup(contents) {
     closePopup();
-    webui.openDialog("", contents, "webui_popup");
+    const dialog = webui.openDialog("", contents, "webui_popup");
+    dialog.classList.add("global-popup");
+    dialog.querySelector(".dialog-close").classList.add("global-popup-close");
 }
 
 function closePopup() {
@@ -148,13 +150,14 @@ webui.networks.edit = async function(tab, page, name) {
         form.elements.activation_text.closest("label").after(webui.networks.trainingTags(card.tags, form.elements.activation_text));
         form.elements.negative_text.closest("label").after(webui.networks.randomPrompt(card.tags));
     }
-    const buttons = document.createElement("footer");
+    const buttons = webui.make("footer", {class: "edit-user-metadata-buttons"});
     const preview = webui.dialogButton("Replace preview", "The picture chosen in the gallery becomes this card's");
     const save = webui.dialogButton("Save", "", "primary");
     save.type = "submit";
     buttons.append(preview, save);
     form.append(buttons);
     const dialog = webui.openDialog(card.name, form, start);
+    dialog.querySelector("h2").classList.add("extra-network-name");
     preview.addEventListener("click", async() => {
         if (await webui.networks.savePreview(tab, page, name)) {
             const fresh = await webui.fetchJson(`./sd_extra_networks/user-metadata?${new URLSearchParams({page, name})}`);
@@ -228,14 +231,11 @@ webui.networks.cardHead = function(card) {
     const head = document.createElement("div");
     head.className = "card-head";
     if (card.preview) {
-        const picture = document.createElement("img");
-        picture.src = card.preview;
-        picture.alt = "";
-        head.append(picture);
+        head.append(webui.make("img", {class: "standalone-card-preview", src: card.preview, alt: ""}));
     }
-    const facts = document.createElement("dl");
+    const facts = webui.make("dl", {class: "file-metadata"});
     const size = card.size >= 1e6 ? `${(card.size / 1e6).toFixed(1)} MB` : `${(card.size / 1e3).toFixed(1)} kB`;
-    for (const [name, value] of [["Filename", card.filename], ["File size", size], ["Modified", new Date(card.modified * 1000).toLocaleString()], ["Version", card.version], ...card.training]) {
+    for (const [name, value] of [["Filename", card.filename], ["File size", size], ["Hash", card.hash], ["Modified", new Date(card.modified * 1000).toLocaleString()], ["Version", card.version], ...card.training]) {
         if (value) {
             const term = document.createElement("dt");
             term.textContent = name;

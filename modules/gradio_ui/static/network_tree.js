@@ -19,7 +19,7 @@ webui.NetworkTree = class {
         }
         this.shown = wanted;
         const open = new Set(Array.from(this.place.querySelectorAll("details[open]"), (each) => each.dataset.folder));
-        const root = webui.make("div", {class: "tree-root", "data-folder": ""}, this.pane.dirButton("", "all"), ...this.branches(folders, "", open), this.files());
+        const root = webui.make("div", {class: "tree-root tree-list tree-list--tree", "data-folder": ""}, this.pane.dirButton("", "all"), ...this.branches(folders, "", open), this.files());
         this.place.replaceChildren(root);
         this.fill(root);
     }
@@ -29,12 +29,12 @@ webui.NetworkTree = class {
         const children = Object.keys(folders).filter((name) => (!above || name.startsWith(`${above}/`)) && !name.slice(start).includes("/"));
         return children.map((name) => {
             const button = this.pane.dirButton(name, name.slice(start), folders[name]);
-            return webui.make("details", {"data-folder": name, open: open.has(name)}, webui.make("summary", {}, button), ...this.branches(folders, name, open), this.files());
+            return webui.make("details", {class: "tree-list-item tree-list-item--has-subitem", "data-folder": name, open: open.has(name)}, webui.make("summary", {class: "tree-list-content tree-list-content-dir"}, button), ...this.branches(folders, name, open), this.files());
         });
     }
 
     files() {
-        return webui.make("div", {class: "tree-files"});
+        return webui.make("div", {class: "tree-files tree-list tree-list--subgroup"});
     }
 
     // The files of a folder that is opened for the first time.
@@ -69,7 +69,7 @@ webui.NetworkTree = class {
     // A card's HTML as a line of the tree: the same data, so that a click does the same, and the same buttons.
     static leaf(html) {
         const [card] = webui.cardsOf([html]);
-        const line = webui.make("div", {class: "tree-file", tabindex: "0", role: "button", title: card.title}, webui.make("span", {text: card.dataset.name}), card.querySelector(".button-row"));
+        const line = webui.make("div", {class: "tree-file tree-list-content tree-list-content-file", tabindex: "0", role: "button", title: card.title}, webui.make("span", {class: "tree-list-item-label", text: card.dataset.name}), card.querySelector(".button-row"));
         Object.assign(line.dataset, card.dataset);
         return line;
     }

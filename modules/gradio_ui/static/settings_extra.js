@@ -12,7 +12,8 @@ webui.choicesArrived = function(text) {
     }
     const value = webui.readSetting(row);
     const first = row.querySelector("select.setting-add") ? [new Option("Add...", "")] : [];
-    row.querySelector("select").replaceChildren(...first, ...answer.choices.map((each) => new Option(each, each)));
+    const words = new Map(Array.from(row.querySelector("select").options, (each) => [each.value, each.text]));
+    row.querySelector("select").replaceChildren(...first, ...answer.choices.map((each) => new Option(words.get(each) || each, each)));
     webui.settingKinds[row.dataset.kind].write(row, value);
     webui.markSetting(row);
 };
@@ -66,6 +67,9 @@ function restart_reload() {
 }
 
 document.addEventListener("click", ({target}) => {
+    if (target.id === "webui_startup_profile") {
+        showProfile("./internal/profile-startup");
+    }
     if (target.id === "webui_reload") {
         restart_reload();
     }

@@ -18,7 +18,7 @@ webui.settingKinds = {
     dropdown: {read: (row) => webui.chosenOption(row.querySelector("select")), write: (row, value) => webui.chooseOption(row.querySelector("select"), value)},
     multiselect: {
         read: (row) => Array.from(row.querySelectorAll(".setting-token"), (token) => token.dataset.value),
-        write: (row, values) => row.querySelector(".setting-tokens").replaceChildren(...(values || []).map(webui.settingToken)),
+        write: (row, values) => row.querySelector(".setting-tokens").replaceChildren(...(values || []).map((value) => webui.settingToken(value, webui.wordsOfChoice(row, value)))),
     },
     checkboxgroup: {
         read: (row) => Array.from(row.querySelectorAll("input:checked"), (input) => input.value),
@@ -26,13 +26,15 @@ webui.settingKinds = {
     },
 };
 
+webui.wordsOfChoice = (row, value) => Array.from(row.querySelector("select").options).find((each) => each.value === value)?.text;
+
 // One chosen value of a list that keeps its order; a click takes it out.
-webui.settingToken = function(value) {
+webui.settingToken = function(value, words = value) {
     const token = document.createElement("button");
     token.type = "button";
     token.className = "setting-token token";
     token.dataset.value = value;
-    token.title = `Take ${value} out`;
+    token.title = `Take ${words} out`;
     token.textContent = `${value} ×`;
     return token;
 };
@@ -49,7 +51,7 @@ webui.tokenAdded = function(select) {
     const row = select.closest(".setting");
     const known = webui.readSetting(row);
     if (select.value && !known.includes(select.value)) {
-        row.querySelector(".setting-tokens").append(webui.settingToken(select.value));
+        row.querySelector(".setting-tokens").append(webui.settingToken(select.value, select.selectedOptions[0].text));
     }
     select.value = "";
     webui.markSetting(row);
