@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from typing import Any
+
 import gradio as gr
 
 from modules.application.app import App
 from modules.application.settings_rules import PLACES, is_frozen
-from modules.gradio_ui.components import form_column, form_row
+from modules.gradio_ui.components import form_column, form_row, tool_button
+from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.form_builder import FormBuilder
-from modules.gradio_ui.param_component import build_component
-from modules.gradio_ui.quicksettings import QuickSetting, shown_value
+from modules.gradio_ui.param_component import build_component, choices_of
+from modules.gradio_ui.quicksettings import QuickSetting, look_again, offered_by_program, shown_value
 from modules.schema.setting import Setting
 from modules.schema.widgets import Hidden
 
@@ -39,6 +43,17 @@ def _rows(app: App, builder: FormBuilder, wanted: list[Setting], columns: int) -
 
 def _field(app: App, builder: FormBuilder, setting: Setting) -> QuickSetting:
     elem_id = f"extra_options_{builder.table.tab}_{setting.key}"
-    component = build_component(setting.widget, builder.choices, label=setting.label, value=shown_value(app, setting), elem_id=elem_id)
+    by_program = offered_by_program(setting)
+    with form_row() if by_program else nullcontext():
+        component = build_component(setting.widget, builder.choices, label=setting.label, value=shown_value(app, setting), elem_id=elem_id)
+        refresh = tool_button("🔄", f"refresh_{elem_id}") if by_program else None
     builder.own(elem_id, component, infotext=setting.infotext, setting=setting.key)
-    return QuickSetting(setting=setting, component=component, refresh=None)
+    if refresh is not None:
+        refresh.click(lambda: _offered_now(app, builder, setting), outputs=[component], **QUICK)
+    return QuickSetting(setting=setting, component=component, refresh=refresh)
+
+
+def _offered_now(app: App, builder: FormBuilder, setting: Setting) -> Any:
+    """What was chosen on the tab stays."""
+    look_again(app, setting.key)
+    return gr.update(choices=choices_of(setting.widget, builder.choices))

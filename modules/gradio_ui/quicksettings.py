@@ -12,8 +12,10 @@ from gradio.blocks import Block
 from gradio.components import Component
 from gradio.layouts.form import Form as Frame
 
+from modules.a1111.options import refresh_choices
 from modules.application.app import App
 from modules.application.build import load_chosen
+from modules.extension_host.registry import HOUSE
 from modules.gradio_ui.checkpoint_choice import CHECKPOINT, chosen_checkpoint, shown_title, start_size
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.components import bridge_button, bridge_text, tool_button
@@ -172,6 +174,18 @@ def wire_start_sizes(app: App, page: gr.Blocks, forms: Sequence[Form], ui_config
     page.load(begun, inputs=fields, outputs=fields, js="(...sizes) => webui.isReloaded() ? sizes.map(() => null) : sizes", preprocess=False, **QUICK)
 
 
+def look_again(app: App, key: str) -> None:
+    """Files may have come: looks through the folders, and has an extension's setting read its choices anew."""
+    app.catalogue.refresh()
+    with app.extensions.guarded(HOUSE, f"refresh of the setting {key}"):
+        refresh_choices(key)
+
+
+def offered_by_program(setting: Setting) -> bool:
+    """Its choices come from the program or its folders."""
+    return isinstance(setting.widget, Dropdown) and isinstance(setting.widget.choices, str)
+
+
 def fresh(app: App, setting: Setting, choices: Choices) -> Any:
     """The update that brings its field to what is chosen, and can be chosen, now."""
     if isinstance(setting.widget, Dropdown):
@@ -182,7 +196,7 @@ def fresh(app: App, setting: Setting, choices: Choices) -> Any:
 
 def _build(app: App, setting: Setting, choices: Choices) -> QuickSetting:
     value = shown_value(app, setting)
-    by_program = isinstance(setting.widget, Dropdown) and isinstance(setting.widget.choices, str)
+    by_program = offered_by_program(setting)
     with Frame() if by_program else nullcontext():     # a frame with the field before it would part a list from its button
         component = build_component(setting.widget, choices, label=setting.label, value=value, elem_id=setting.elem_id)
     return QuickSetting(setting=setting, component=component, refresh=tool_button("🔄", f"refresh_{setting.key}") if by_program else None)
@@ -247,4 +261,8 @@ def _full_title(app: App, shown: str) -> str:
 
 
 def _refresher(app: App, setting: Setting, choices: Choices) -> Callable[[], Any]:
-    return lambda: fresh(app, setting, choices)
+    def refresh() -> Any:
+        look_again(app, setting.key)
+        return fresh(app, setting, choices)
+
+    return refresh

@@ -8,13 +8,12 @@ from functools import partial
 
 import gradio as gr
 
-from modules.a1111.options import refresh_choices
 from modules.application.app import App
 from modules.application.settings_rules import is_frozen
-from modules.extension_host.registry import HOUSE
 from modules.gradio_ui.components import bridge_button, bridge_text
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.param_component import Choices, choices_of
+from modules.gradio_ui.quicksettings import look_again
 from modules.gradio_ui.setting_changes import store_settings
 from modules.gradio_ui.settings_extra_pages import policy_html
 from modules.gradio_ui.settings_form import settings_form_html
@@ -57,15 +56,13 @@ def _wire_choices(app: App, choices: Choices) -> None:
     """What dropdowns of the form offer, asked anew: the page tells the key, the answer is {"key", "choices"} as JSON."""
     key, answer, button = bridge_text("settings_refresh_key"), bridge_text("settings_refresh_answer"), bridge_button("settings_refresh_run")
 
-    def look_again(name: str) -> str:
+    def again(name: str) -> str:
         if name not in app.settings.table:
             return "{}"
-        app.catalogue.refresh()
-        with app.extensions.guarded(HOUSE, f"refresh of the setting {name}"):
-            refresh_choices(name)
+        look_again(app, name)
         return json.dumps({"key": name, "choices": choices_of(app.settings.table.find(name).widget, choices)})
 
-    told = button.click(look_again, inputs=[key], outputs=[answer], js="() => [webui.choicesWanted]", **QUICK)
+    told = button.click(again, inputs=[key], outputs=[answer], js="() => [webui.choicesWanted]", **QUICK)
     told.then(None, inputs=[answer], js="(answer) => { webui.choicesArrived(answer); }", **QUICK)
 
 

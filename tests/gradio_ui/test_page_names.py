@@ -19,7 +19,7 @@ NAMES = """
     switch_to_img2img switch_to_img2img_tab switch_to_inpaint switch_to_inpaint_sketch switch_to_sketch switch_to_txt2img titles toggleCss tryToRemoveExtraNetworkFromPrompt txt2img_gallery
     uiAfterUpdateCallbacks uiCurrentTab uiElementInSight uiElementIsVisible uiLoadedCallbacks uiTabChangeCallbacks uiUpdateCallbacks
     create_tab_index_args extraNetworksMovePromptToTab get_img2img_tab_index inputAccordionChecked isEmptyObject localGet localRemove localSet onEdit
-    modalLivePreviewToggle restart_reload setRandomSeed switchWidthHeight updateOnBackgroundChange
+    modalLivePreviewToggle restart_reload setRandomSeed settingsHintsShowQuicksettings showProfile switchWidthHeight updateOnBackgroundChange
     updateImg2imgResizeToTextAfterChangingImage updateInput updatePromptArea updateTooltip update_img2img_tokens update_token_counter update_txt2img_tokens
     applyZoomAndPan applyZoomAndPanIntegration extraNetworksApplyFilter extraNetworksApplySort extraNetworksControlRefreshOnClick
 """

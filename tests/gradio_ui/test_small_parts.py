@@ -269,6 +269,25 @@ def test_lists_of_tabs_above_the_tabs_offer_the_tabs(behind: Callable[..., Behin
     assert [value for _, value in quick.component.choices] == expected == choices("tabs"), "also after a refresh"  # type: ignore[attr-defined]
 
 
+def test_the_button_beside_a_list_of_files_finds_a_file_that_came_meanwhile(behind: Callable[..., Behind]) -> None:
+    """Above the tabs, and on a tab, where what is chosen there stays."""
+    from types import SimpleNamespace
+
+    from modules.gradio_ui.extra_options import _offered_now
+    from modules.gradio_ui.quicksettings import _refresher
+
+    app = behind().app
+    choices, setting = ChoiceSources.of(app), app.settings.table.find("sd_vae")
+    folder = app.paths.data_dir / "models" / "VAE"
+    folder.mkdir(parents=True, exist_ok=True)
+    assert not choices("vaes"), "looked through before they come"
+    (folder / "first.safetensors").write_bytes(b"x")
+    assert "first.safetensors" in _refresher(app, setting, choices)()["choices"]
+    (folder / "second.safetensors").write_bytes(b"x")
+    update = _offered_now(app, SimpleNamespace(choices=choices), setting)  # type: ignore[arg-type]
+    assert "second.safetensors" in update["choices"] and "value" not in update
+
+
 def test_buttons_say_when_there_is_nothing_yet(behind: Callable[..., Behind]) -> None:
     server = behind()
     buttons = ResultButtons(app=server.app, tab="txt2img", files=server.submitter.files)
