@@ -99,6 +99,24 @@ def test_generating_again_puts_the_second_job_in_line(fake_page: FakePage, open_
     assert browser.infotext().startswith("second")
 
 
+def test_a_job_ends_in_a_tab_that_nobody_looks_at(open_visit: Visit) -> None:
+    """Browsers give such a page no frames: that nobody looks is when the sound and the message are wanted, and "Generate forever" goes on."""
+    page = open_visit.page
+    page.evaluate("""() => {
+        window.told = 0;
+        window.seen = {frame: window.requestAnimationFrame, done: webui.notify.done};
+        window.requestAnimationFrame = () => 0;
+        webui.notify.done = () => { window.told += 1; };
+        Object.defineProperty(document, "hidden", {get: () => true, configurable: true});
+    }""")
+    try:
+        open_visit.set("txt2img_prompt", "unseen")
+        page.evaluate("document.getElementById('txt2img_generate').click()")
+        page.wait_for_function("window.told === 1 && webui.jobs.txt2img.ids.length === 0", polling=100, timeout=30_000)
+    finally:
+        page.evaluate("() => { delete document.hidden; window.requestAnimationFrame = window.seen.frame; webui.notify.done = window.seen.done; }")
+
+
 def test_the_place_in_the_queue_is_shown(fake_page: FakePage, visit: Callable[..., Visit]) -> None:
     fake_page.engine.gate.clear()
     generation.submit(fake_page.app, Txt2ImgRequest.from_flat({"steps": 3, "width": 64, "height": 64}), source="api")

@@ -91,14 +91,14 @@ webui.showResult = function(tab) {
     webui.showInfotext(tab);
 };
 
-// Resolves when the gallery's large picture is decoded, or after a second: the preview may then go without a blink.
+// Resolves when the gallery's large picture is decoded, or after a second: the preview may then go without a blink. A page that nobody sees
+// gets no frame from its browser, and must not wait for one: its job is over now.
 webui.galleryLoaded = async function(tab) {
-    await new Promise(requestAnimationFrame);
-    const picture = webui.find(`#${tab}_gallery .preview img, #${tab}_gallery img`);
-    const patience = new Promise((resolve) => setTimeout(resolve, 1000));
-    if (picture) {
-        await Promise.race([picture.decode().catch(() => {}), patience]);
+    if (document.hidden) {
+        return;
     }
+    const drawn = new Promise(requestAnimationFrame).then(() => webui.find(`#${tab}_gallery .preview img, #${tab}_gallery img`)?.decode()).catch(() => {});
+    await Promise.race([drawn, new Promise((resolve) => setTimeout(resolve, 1000))]);
 };
 
 // Gradio's gallery takes the focus when a picture arrives. Who writes the next prompt meanwhile goes on writing: it is theirs only when they clicked into
