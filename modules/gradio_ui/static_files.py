@@ -21,6 +21,7 @@ SCRIPTS = (
     "script.js",
     "options.js",
     "contract.js",
+    "safari.js",
     "localization.js",
     "hints.js",
     "normalise.js",

@@ -29,6 +29,12 @@ def test_pictures_are_searched_compared_sent_and_deleted(fake_page: FakePage, vi
     page.fill("#history_words", "zebra rain")
     page.wait_for_selector("#history_count >> text=1 picture")
     page.click("#history_grid .history-open")
+    page.evaluate("""() => {
+        Object.defineProperty(navigator, "clipboard", {value: undefined, configurable: true});      // as at http:// of another machine
+        document.addEventListener("copy", () => { window.copied = getSelection().toString(); }, {once: true});
+    }""")
+    page.click("#history_view >> text=Copy text")
+    page.wait_for_function("window.copied?.startsWith('a zebra in the rain')")
     page.click("#history_view >> text=Send to txt2img")
     page.wait_for_function("webui.field('txt2img_prompt').value === 'a zebra in the rain'")
     page.click("#tab_history-button")

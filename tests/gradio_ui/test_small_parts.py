@@ -24,6 +24,7 @@ from modules.gradio_ui.form_memory import restored
 from modules.gradio_ui.png_info_tab import picture_info
 from modules.gradio_ui.result_buttons import ResultButtons, _append_log
 from modules.gradio_ui.setting_changes import store_settings
+from modules.gradio_ui.static_files import STATIC
 from modules.gradio_ui.token_counts import counter_html, token_count
 from modules.gradio_ui.ui_config import UiConfig
 from modules.gradio_ui.ui_defaults import Change, Defaults
@@ -336,3 +337,11 @@ def test_well_known_upscalers_are_listed_before_their_files_are_here(behind: Cal
     assert {"R-ESRGAN 4x+", "DAT x2", "SwinIR 4x"} <= set(choices("upscalers")) and "R-ESRGAN 2x+" not in choices("hires_upscalers")
     app.settings.update({"realesrgan_enabled_models": ["R-ESRGAN 2x+"], "dat_enabled_models": []})
     assert [each for each in choices("hires_upscalers") if each.startswith(("R-", "DAT"))] == ["R-ESRGAN 2x+"]
+
+
+def test_styles_are_said_in_safaris_words_too() -> None:
+    """It knows user-select under its own name alone, and on an iPad part of 100vh lies below the browser's bars: a dialog's buttons with it."""
+    for sheet in STATIC.glob("*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        assert len(re.findall(r"^\s*user-select:", text, re.MULTILINE)) == text.count("-webkit-user-select:"), sheet.name
+        assert "max-height: calc(100vh" not in text, sheet.name

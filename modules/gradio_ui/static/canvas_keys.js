@@ -45,7 +45,7 @@ webui.canvasKey = function(event) {
         event.preventDefault();     // let go after the wheel, it would open the browser's menu
     }
     const canvas = webui.typing(event.target) ? opts.canvas_blur_prompt && shown.find((each) => each.root.matches(":hover")) : webui.aimedCanvas(shown);
-    if (canvas && !event.isComposing && webui.pressCanvasKey(canvas, event)) {
+    if (canvas && !webui.composes(event) && webui.pressCanvasKey(canvas, event)) {
         event.preventDefault();
         event.stopPropagation();
     }

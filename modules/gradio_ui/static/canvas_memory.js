@@ -40,12 +40,22 @@ webui.inCanvasStore = async function(mode, act) {
     }
 };
 
-webui.keepBlob = (id, what, blob) => webui.inCanvasStore("readwrite", (store) => {
-    const key = `${webui.tabName()}/${id}/${what}`;
-    return blob ? store.put({blob, time: Date.now()}, key) : store.delete(key);
-});
+webui.storeTurn = Promise.resolve();
 
-webui.keptBlob = async(id, what) => (await webui.inCanvasStore("readonly", (store) => store.get(`${webui.tabName()}/${id}/${what}`)))?.blob;
+// As bytes, since Safari's private windows keep no Blob; one after the other, for what is read longer must not come after what takes its place.
+webui.keepBlob = function(id, what, blob) {
+    const key = `${webui.tabName()}/${id}/${what}`;
+    webui.storeTurn = webui.storeTurn.then(async() => {
+        const kept = blob && await blob.arrayBuffer().then((bytes) => ({bytes, type: blob.type, time: Date.now()}), () => null);
+        await webui.inCanvasStore("readwrite", (store) => kept ? store.put(kept, key) : store.delete(key));
+    });
+    return webui.storeTurn;
+};
+
+webui.keptBlob = async function(id, what) {
+    const kept = await webui.inCanvasStore("readonly", (store) => store.get(`${webui.tabName()}/${id}/${what}`));
+    return kept?.bytes && new Blob([kept.bytes], {type: kept.type});
+};
 
 webui.forgetOldBlobs = () => webui.inCanvasStore("readwrite", (store) => {
     const cursor = store.openCursor();

@@ -166,6 +166,9 @@ webui.CanvasTools = class {
         }
         viewport.addEventListener("pointerleave", () => this.hideCursor());
         viewport.addEventListener("wheel", (event) => this.wheel(event), {passive: false});
+        for (const name of ["gesturestart", "gesturechange"]) {
+            viewport.addEventListener(name, (event) => this.pinch(event));
+        }
         viewport.addEventListener("contextmenu", (event) => this.drawing && event.preventDefault());
         viewport.addEventListener("blur", () => this.endKeyStroke());
         this.view.onMove = () => {
@@ -279,6 +282,17 @@ webui.CanvasTools = class {
             return;  // the page scrolls
         }
         event.preventDefault();
+    }
+
+    // Two fingers on a Mac's touchpad in Safari: the picture grows, not the page. Those on a screen are pointers.
+    pinch(event) {
+        if (this.canvas.picture && webui.canvasMay("Zoom")) {
+            event.preventDefault();
+            if (event.type === "gesturechange" && this.pointers.size === 0) {
+                this.view.zoom(event.scale / this.pinched, this.view.place(event));
+            }
+            this.pinched = event.scale;
+        }
     }
 
     showCursor() {

@@ -40,6 +40,25 @@ webui.attempt = async function(action) {
     }
 };
 
+// The clipboard of browsers is there on https and on this machine only; elsewhere the old way, in the dialog that is open: outside of it nothing can be marked.
+webui.toClipboard = async function(text) {
+    try {
+        await navigator.clipboard.writeText(text);
+    } catch {
+        const before = document.activeElement;
+        const area = webui.make("textarea", {style: "position: fixed; opacity: 0"});
+        area.value = text;
+        (Array.from(document.querySelectorAll("dialog[open]")).pop() || document.body).append(area);
+        area.select();
+        const done = document.execCommand("copy");
+        area.remove();
+        before?.focus({preventScroll: true});
+        if (!done) {
+            throw new Error("The browser lets this page copy nothing. Mark the text, and copy it by hand.");
+        }
+    }
+};
+
 // A dialog that closes on Esc, on its cross and on a click beside it. onclose is called once it is gone.
 webui.showDialog = function({id, title, body, wide = false, onclose}) {
     document.getElementById(id)?.remove();

@@ -46,7 +46,7 @@ webui.generateAnew = function(tab) {
 
 document.addEventListener("keydown", (event) => {
     const tab = webui.generationTab();
-    if (!tab || event.isComposing) {
+    if (!tab || webui.composes(event)) {
         return;
     }
     let done = false;

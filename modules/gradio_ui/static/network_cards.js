@@ -98,20 +98,10 @@ function extraNetworksCopyCardPath(event, path) {
     event.stopPropagation();
 }
 
-// The clipboard of browsers is there on https and on this machine only; elsewhere the old way.
-webui.copyText = async function(text) {
-    try {
-        await navigator.clipboard.writeText(text);
-    } catch {
-        const area = document.createElement("textarea");
-        area.value = text;
-        (document.querySelector("dialog:modal") ?? document.body).append(area);     // what lies behind an open dialog cannot be selected
-        area.select();
-        document.execCommand("copy");
-        area.remove();
-    }
+webui.copyText = (text) => webui.attempt(async() => {
+    await webui.toClipboard(text);
     webui.toast(`Copied: ${text.length > 80 ? `${text.slice(0, 80)}...` : text}`);
-};
+});
 
 webui.networks.cardPressed = function(card) {
     const tab = card.closest("[id$=_extra_tabs]").id.replace(/_extra_tabs$/, "");

@@ -1,14 +1,25 @@
 // When a job is over and nobody looks: a sound, if there is a notification.mp3, and a message of the system, if it is allowed.
 
-webui.notify = {};
+webui.notify = {player: null};
+
+// Long after a click Safari lets sound only those players that were loaded during one.
+webui.notify.prepare = function() {
+    if (!webui.notify.player && opts.notification_audio !== false && webui.boot.notificationSound) {
+        webui.notify.player = new Audio("./internal/notification-sound");
+        webui.notify.player.load();
+    }
+    return webui.notify.player;
+};
+
+["click", "keydown"].forEach((kind) => document.addEventListener(kind, (event) => event.isTrusted && webui.ready && webui.notify.prepare(), true));
 
 webui.notify.sound = function() {
-    if (opts.notification_audio === false || !webui.boot.notificationSound) {
-        return;
+    const sound = opts.notification_audio === false ? null : webui.notify.prepare();
+    if (sound) {
+        sound.volume = Math.min(1, Math.max(0, (opts.notification_volume ?? 100) / 100));
+        sound.currentTime = 0;
+        sound.play().catch(() => {});  // browsers are silent until the page has been touched
     }
-    const sound = new Audio("./internal/notification-sound");
-    sound.volume = Math.min(1, Math.max(0, (opts.notification_volume ?? 100) / 100));
-    sound.play().catch(() => {});  // browsers are silent until the page has been touched
 };
 
 webui.notify.desktop = function(tab, count) {

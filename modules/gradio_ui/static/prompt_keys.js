@@ -200,7 +200,7 @@ webui.editPrompt = function(field, change) {
 };
 
 function keyupEditAttention(event) {
-    if (!webui.isPrompt(event.target) || event.isComposing) {
+    if (!webui.isPrompt(event.target) || webui.composes(event)) {
         return;
     }
     const field = event.target;

@@ -123,6 +123,9 @@ webui.callAll = function(callbacks, argument) {
     }
 };
 
+// Whether a key belongs to a word that is being put together (Japanese, Chinese ...). Safari tells the word's end before the key that ended it: by its number alone is that one known.
+webui.composes = (event) => event.isComposing || event.keyCode === 229;
+
 // Sets a text or number field so that both the browser and Gradio know.
 webui.setField = function(field, value) {
     if (!field) {
