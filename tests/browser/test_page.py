@@ -187,6 +187,19 @@ def test_small_tools(open_visit: Visit) -> None:
     assert browser.value("txt2img_prompt") == ""
 
 
+def test_what_is_typed_into_a_list_takes_the_place_of_its_choice_and_seeks(open_visit: Visit) -> None:
+    page, field = open_visit.page, "#txt2img_sampling input"
+    before = page.input_value(field)
+    for typed, found in (("unip", "UniPC"), (before, before)):
+        page.click(field)
+        page.wait_for_function("(field) => document.querySelector(field).selectionEnd - document.querySelector(field).selectionStart > 1", arg=field)
+        page.keyboard.type(typed)
+        page.wait_for_selector(f"[role=option].active[aria-label='{found}']")
+        page.keyboard.press("Enter")
+        page.wait_for_function("([field, found]) => document.querySelector(field).value === found", arg=[field, found])
+        page.click("#txt2img_prompt textarea")
+
+
 def test_the_token_counter_has_its_place_before_the_page_is_ready(open_visit: Visit) -> None:
     """On a page with many extensions that takes seconds."""
     of_counter, of_row = open_visit.page.evaluate("""() => {

@@ -51,6 +51,18 @@ webui.onlyNumbers = function(event) {
 
 document.addEventListener("beforeinput", webui.onlyNumbers);
 
+// What is typed into a list seeks in it: as it is entered its choice is marked, or the letters would be put behind that and nothing would fit.
+webui.markChoice = function({target}) {
+    if (target.matches?.("input[role=combobox]:not([readonly])")) {
+        const mark = () => target.selectionStart === target.selectionEnd && target.select();
+        setTimeout(mark);
+        target.addEventListener("click", mark, {once: true});           // a press puts the cursor anew
+        target.addEventListener("blur", () => target.removeEventListener("click", mark), {once: true});
+    }
+};
+
+document.addEventListener("focusin", webui.markChoice);
+
 // The server's words on a pasted text, {words}: what it names and is not here.
 webui.tellPasted = function(said) {
     if (said) {
