@@ -63,6 +63,9 @@ def test_what_is_written_in_the_dialog_is_kept(cards_page: Visit, fake_page: Fak
     digits = fake_page.app.loras.short_hash(next(file for file in fake_page.app.catalogue.loras() if file.stem == "net_0002"))    # as if it had been used
     card.hover()
     card.locator(".edit-button").click()
+    page.wait_for_selector("dialog[open]")
+    above, below = page.evaluate("(({top, bottom}) => [top, innerHeight - bottom])(document.querySelector('dialog[open]').getBoundingClientRect())")
+    assert above == pytest.approx(below, abs=1) and below > 5, "in the middle, not at the lower edge"
     assert f"Hash\n{digits}" in page.inner_text("dialog .file-metadata")
     page.fill("dialog [name=activation_text]", "glowing")
     page.fill("dialog [name=preferred_weight]", "0.6")
