@@ -3,12 +3,12 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-__path__.append(str(Path(__file__).parent / "facade"))
+__path__.insert(0, str(Path(__file__).parent / "facade"))      # first: A1111's own files lie in modules/ where this program was unpacked over it
 
 
 def __getattr__(name: str) -> ModuleType:
     """``modules.shared_items`` after ``import modules`` alone: in A1111 all of them are loaded by the time extensions are."""
-    folder = Path(__path__[-1])
+    folder = Path(__path__[0])
     if (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file():
         return import_module(f"modules.{name}")
     raise AttributeError(f"module 'modules' has no attribute {name!r}")
