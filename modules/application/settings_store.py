@@ -136,7 +136,7 @@ class SettingsStore:
     def _read(self) -> dict[str, Any]:
         found, trouble = read_or_set_aside(self.path, instead="settings start at their defaults")
         self.notices += [trouble] if trouble else []
-        return found
+        return found | _of_older_versions(found)
 
     def _checked_values(self) -> dict[str, Any]:
         self._values: dict[str, Any] = {}
@@ -163,6 +163,26 @@ class OverlaidSettings:
     def get(self, key: str) -> Any:
         """The value of ``key``. Raises UnknownName."""
         return self._values[key] if key in self._values else self.table.find(key).fresh_default()
+
+
+def _listed(value: Any) -> list[str] | None:
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) and value.strip() else None
+
+
+def _negated(value: Any) -> bool | None:
+    return not value if isinstance(value, bool) else None
+
+
+# Settings by the key that A1111 took up instead (with 1.1.1, 1.4 and 1.6): the older key, and its value in the newer form.
+_SUCCESSORS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "quicksettings_list": ("quicksettings", _listed), "ui_reorder_list": ("ui_reorder", _listed), "sd_vae_overrides_per_model_preferences": ("sd_vae_as_default", _negated),
+}  # fmt: skip
+
+
+def _of_older_versions(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file of an older A1111 says under the keys of today; what stands there under today's beats it."""
+    newer = {key: as_newer(found.get(older)) for key, (older, as_newer) in _SUCCESSORS.items() if found.get(key) is None}
+    return {key: value for key, value in newer.items() if value is not None}
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -38,6 +38,21 @@ def test_values_survive_a_restart_and_foreign_keys_stay(tmp_path: Path) -> None:
     assert set(again.as_dict()) == set(SETTINGS.by_key)
 
 
+def test_settings_that_older_versions_of_a1111_wrote_under_other_keys_are_kept(tmp_path: Path) -> None:
+    """Guides of 2023 have people write "quicksettings" into config.json: A1111 itself goes on reading it."""
+    path = tmp_path / "config.json"
+    old = {"quicksettings": "sd_model_checkpoint, sd_vae,", "ui_reorder": "sampler, seed", "sd_vae_as_default": True}
+    path.write_text(json.dumps(old))
+    store = store_of(path)
+    assert store.get("quicksettings_list") == ["sd_model_checkpoint", "sd_vae"] and store.get("ui_reorder_list") == ["sampler", "seed"]
+    assert store.get("sd_vae_overrides_per_model_preferences") is False and not store.notices
+    store.save()
+    assert json.loads(path.read_text()).items() >= old.items()
+    path.write_text(json.dumps({**old, "quicksettings_list": ["randn_source"], "ui_reorder_list": None, "ui_reorder": "", "sd_vae_as_default": "?"}))
+    again = store_of(path)
+    assert again.get("quicksettings_list") == ["randn_source"] and again.get("ui_reorder_list") == [] and again.get("sd_vae_overrides_per_model_preferences") is True
+
+
 @pytest.mark.group("S20")
 def test_two_servers_over_one_folder_and_an_editor_keep_each_others_settings(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
