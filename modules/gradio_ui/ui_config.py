@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.engine.sampler_registry import AUTOMATIC, samplers, split_sampler_and_schedule
 from modules.files.atomic import write_json
 from modules.files.json_object import read_or_set_aside
 
@@ -32,7 +33,7 @@ class UiConfig:
         content, trouble = read_or_set_aside(path, instead="the page starts with its own defaults")
         if trouble:
             log.warning("%s", trouble)
-        return cls(path, content)
+        return cls(path, {**_schedules_of_their_own(content), **content})
 
     def user_value(self, tab: str, label: str) -> Any:
         """The stored starting value of a field, or None."""
@@ -71,6 +72,18 @@ class UiConfig:
     def save(self) -> None:
         """Old or new, never half; the version before stays as ``.bak``. Raises StorageError."""
         write_json(self.path, dict(self.values), backup=True)
+
+
+def _schedules_of_their_own(content: Mapping[str, Any]) -> dict[str, str]:
+    """What "txt2img/Sampling method/value" of A1111 before 1.9 says, "DPM++ 2M Karras", under the keys of sampler and schedule since then."""
+    found: dict[str, str] = {}
+    for tab in ("txt2img", "img2img"):
+        named = content.get(f"{tab}/Sampling method/value")
+        sampler, schedule = split_sampler_and_schedule(named, AUTOMATIC) if isinstance(named, str) else ("", AUTOMATIC)
+        if schedule != AUTOMATIC and sampler in {each.name for each in samplers()}:
+            path = f"customscript/sampler.py/{tab}"
+            found |= {f"{path}/Sampling method/value": sampler, f"{path}/Schedule type/value": schedule}
+    return found
 
 
 def _numbers(keywords: Mapping[str, Any]) -> dict[str, Any]:

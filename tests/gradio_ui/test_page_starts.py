@@ -95,6 +95,14 @@ def test_a_file_of_every_value_that_the_page_has_changes_nothing(built: Callable
     assert LoadsaveView(build_ui(app), Path("none.json")).ui_settings == before and "passed over" not in caplog.text
 
 
+def test_a_sampler_and_schedule_in_one_name_as_before_1_9_is_what_the_page_opens_with(built: Callable[..., tuple[App, Page]]) -> None:
+    said = {"txt2img/Sampling method/value": "DPM++ SDE Karras", "img2img/Sampling method/value": "DPM++ 2M Karras"}
+    newer = {"customscript/sampler.py/img2img/Sampling method/value": "Euler a", "customscript/sampler.py/img2img/Schedule type/value": "Automatic"}
+    found = starts(built(said | newer)[1])
+    assert [found[f"customscript/sampler.py/txt2img/{name}/value"] for name in ("Sampling method", "Schedule type")] == ["DPM++ SDE", "Karras"]
+    assert {key: found[key] for key in newer} == newer      # an upgraded A1111 wrote these later, and left the older ones
+
+
 def one(control: Callable[[], Any], said: dict[str, Any], caplog: pytest.LogCaptureFixture) -> tuple[Any, list[str]]:
     """A control called Field on an extension's tab, once ``said`` of it was read; and the lines of the log."""
     with gr.Blocks() as page, gr.Column(elem_id="tabs"), gr.Column(elem_id="tab_mine"):
