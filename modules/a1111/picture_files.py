@@ -17,6 +17,7 @@ from modules.a1111.callback_params import ImageGridLoopParams, ImageSaveParams
 from modules.a1111.denoiser_callbacks import listened
 from modules.a1111.name_tokens import NameTokens
 from modules.a1111.patch_points import looked_up
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.application.paths import styles_files
 from modules.application.picture_saver import save_plan
 from modules.engine.sampler_registry import find_sampler, resolve_schedule
@@ -29,7 +30,7 @@ from modules.imaging.filenames import NameFacts, apply_pattern, clean_part
 from modules.imaging.metadata import png_bytes, read_infotext_from
 from modules.imaging.save import BeforeSaving, highest_number
 from modules.imaging.save import save_image as save_picture
-from modules.schema.errors import UnknownName, WebuiError
+from modules.schema.errors import NoCheckpoint, UnknownName, WebuiError
 
 Grid = namedtuple("Grid", ["tiles", "tile_w", "tile_h", "image_w", "image_h", "overlap"])
 IGNORED_INFO_KEYS = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "background", "timestamp", "duration", "progressive", "progression", "icc_profile", "chromaticity", "photoshop"}
@@ -51,9 +52,18 @@ def name_facts(p: Any, seed: Any, prompt: Any) -> NameFacts:
         seeds=tuple(of("all_seeds", ()) or ()), steps=int(of("steps", 0)), guidance_scale=of("cfg_scale", 0.0), sampler=str(of("sampler_name", "")),
         schedule=_schedule_in_use(str(of("sampler_name", "")), str(of("scheduler", ""))), batch_size=int(of("batch_size", 1)), batch_count=int(of("n_iter", 1)), batch_index=int(of("batch_index", 0) or 0),
         iteration=int(of("iteration", 0) or 0), strength=of("denoising_strength", None), user=str(of("user", "") or ""), now=datetime.now(),
-        model_name=str(of("sd_model_name", "")), model_hash=str(of("sd_model_hash", "")), vae_stem=str(of("sd_vae_name", "")).split(".")[0],
+        model_name=str(of("sd_model_name", "") or _chosen_checkpoint(p)), model_hash=str(of("sd_model_hash", "")), vae_stem=str(of("sd_vae_name", "")).split(".")[0],
         clip_skip=p.writer.request.options.clip_skip if of("writer", None) else 1, max_prompt_words=current().settings.get("directories_max_prompt_words"),
     )  # fmt: skip
+
+
+def _chosen_checkpoint(p: Any) -> str:
+    """For a sheet that no one model drew, and where a caller has no ``p``: A1111 names the one in use then."""
+    app, writer = current(), getattr(p, "writer", None)
+    try:
+        return chosen_checkpoint(app, (app.settings if writer is None else writer.settings).get(CHECKPOINT_KEY), looks=False).path.stem
+    except NoCheckpoint:
+        return ""
 
 
 def save_image(

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ class Paths:
 
     def output_folder(self, text: str) -> Path:
         """A folder as a setting or a person names it: absolute, or relative to the data folder; in quotes, as Windows copies it as a path."""
-        return Path(os.path.abspath(self.data_dir / os.path.expanduser(_unquoted(text))))
+        return Path(os.path.abspath(self.data_dir / os.path.expanduser(_as_here(_unquoted(text)))))
 
     def is_code_folder(self, folder: Path) -> bool:
         """Whether programs are loaded from ``folder`` or from around it, so that no picture may be written there."""
@@ -61,6 +62,12 @@ class Paths:
 
 def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+
+
+def _as_here(text: str) -> str:
+    """A relative folder in a config.json that came from Windows ("outputs\\txt2img-images", as A1111 writes it there) by this system's rules."""
+    written_here = os.sep == "\\" or text.startswith(("/", "~")) or re.match("[A-Za-z]:", text)
+    return text if written_here else text.replace("\\", "/")
 
 
 def _comparable(folder: Path | str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from modules.a1111.picture_files import (
     draw_prompt_matrix,
     get_sampler_scheduler_str,
     image_grid,
+    save_image,
 )
 from modules.a1111.process_images import get_fixed_seed
 from modules.application.app import App
@@ -33,6 +35,23 @@ def test_a_name_knows_its_base_the_archive_and_the_schedule_that_automatic_is(a1
     assert names.apply("[basename] [cfg] [scheduler]-[batch_number]") == "grid 7 Karras-2"
     assert FilenameGenerator(p, 1, "a cat", Image.new("RGB", (8, 8)), zip=True).apply("[seed]-[batch_number]") == "1"
     assert get_sampler_scheduler_str("Euler a", "Automatic") == "Euler a Automatic" and get_sampler_scheduler_str("DPM++ 2M", "SGM Uniform") == "DPM++ 2M Sgm uniform"
+
+
+def test_a_sheet_that_no_one_model_drew_is_named_by_the_checkpoint_in_use(a1111: App, tmp_path: Path) -> None:
+    chosen = a1111.catalogue.checkpoints()[0]
+    a1111.settings.update({"samples_filename_pattern": "[model_name]-[seed]", "sd_model_checkpoint": chosen.title})
+    for p in (None, SimpleNamespace(sd_model_name=None), SimpleNamespace(sd_model_name="other")):
+        path, _ = save_image(Image.new("RGB", (8, 8)), str(tmp_path / "sheets"), "xyz_grid", 5, "a cat", grid=True, p=p, save_to_dirs=False)
+        assert f"-{'other' if p and p.sd_model_name else chosen.path.stem}-5" in Path(path).name
+
+
+@pytest.mark.skipif(os.sep == "\\", reason="there it is what a folder is written with")
+def test_folders_of_a_config_json_from_windows_are_the_same_folders_here(a1111: App) -> None:
+    """A1111 writes "outputs\\txt2img-images" there, into every config.json."""
+    paths = a1111.paths
+    assert paths.output_folder("outputs\\txt2img-images") == paths.outputs_dir / "txt2img-images"
+    assert paths.is_code_folder(paths.output_folder(".\\extensions\\new"))
+    assert paths.output_folder("/mnt/a\\b") == Path("/mnt/a\\b")
 
 
 def test_a_grid_has_no_more_rows_than_pictures(a1111: App) -> None:
