@@ -1,4 +1,4 @@
-"""Localisation files in A1111's format: {"English text": "text in another language"}, of the program's folder and of extensions."""
+"""Localisation files in A1111's format: {"English text": "text in another language"}, of the program's folder, the user's and extensions'."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def read_translation(app: App, name: str) -> dict[str, Any]:
 
 
 def _files(app: App) -> Iterator[Path]:
-    folders = [Path(app.flags.localizations_dir), *(each.path / "localizations" for each in app.extensions.enabled)]
+    own = dict.fromkeys((Path(app.flags.localizations_dir), app.paths.data_dir / "localizations"))     # the latter: of an A1111 folder that --data-dir names
+    folders = [*own, *(each.path / "localizations" for each in app.extensions.enabled)]
     for folder in folders:
         try:
             yield from sorted(path for path in folder.iterdir() if path.suffix.lower() == ".json" and path.is_file())

@@ -22,3 +22,12 @@ def test_files_of_one_name_add_up(make_app: Callable[..., App], tmp_path: Path) 
     assert read_translation(app, "de_DE") == {"Generate": "Erzeugen", "Seed": "Saat", "Own tab": "Eigen"}
     for name in ("None", "", "broken", "list", "gone", "../de_DE"):
         assert read_translation(app, name) == {}
+
+
+def test_a_file_in_the_data_folder_is_found_once(make_app: Callable[..., App], tmp_path: Path) -> None:
+    """Who names an A1111 folder by --data-dir had it there."""
+    app = make_app()
+    own = app.paths.data_dir / "localizations"
+    own.mkdir(parents=True, exist_ok=True)
+    (own / "mine_XX.json").write_text(json.dumps({"Generate": "Los"}))
+    assert translation_names(app).count("mine_XX") == 1 and read_translation(app, "mine_XX") == {"Generate": "Los"}
