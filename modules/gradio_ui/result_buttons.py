@@ -7,10 +7,10 @@ import errno
 import io
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from modules.application.picture_saver import save_options
 from modules.engine.styles import prompt_without, prompts_of_styles
 from modules.extension_host.install import way_from_elsewhere
 from modules.files.archive import write_archive
+from modules.files.atomic import write_bytes
 from modules.files.file_manager import show_folder
 from modules.files.resolver import PathRefused
 from modules.files.storage import StorageError
@@ -183,7 +184,7 @@ class ResultButtons:
         try:
             if self.app.settings.get("save_write_log_csv"):
                 _append_log(folder / "log.csv", finished, index, name)
-        except OSError as error:
+        except (OSError, StorageError, csv.Error) as error:
             raise _LogFailed(f"log.csv has no line for it: {error}") from error
 
 
@@ -231,6 +232,8 @@ def _append_log(path: Path, finished: Finished, index: int, filename: str) -> No
     writer = csv.writer(text)
     if not path.exists():
         writer.writerow(LOG_COLUMNS)
+    else:
+        _give_newer_columns(path)
     writer.writerow(_log_row(finished, index, filename))
     line = text.getvalue().encode("utf-8", errors="backslashreplace")
     with path.open("ab+", buffering=0) as file:
@@ -238,6 +241,20 @@ def _append_log(path: Path, finished: Finished, index: int, filename: str) -> No
         if file.write(line) < len(line):                # a disk that is full takes a part: half a line would swallow the next one
             file.truncate(end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def _give_newer_columns(path: Path) -> None:
+    """A log that an older A1111 began has fewer columns; its rows are filled up with nothing, as A1111 does, so that each stands below its name."""
+    def rows() -> Iterator[list[str]]:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            yield from csv.reader(file)
+
+    heads = next(rows(), [])
+    if not heads or tuple(heads) == LOG_COLUMNS or tuple(heads) != LOG_COLUMNS[: len(heads)]:
+        return
+    text = io.StringIO()
+    csv.writer(text).writerows([LOG_COLUMNS, *([*row, *[""] * (len(LOG_COLUMNS) - len(row))] for row in islice(rows(), 1, None))])
+    write_bytes(path, text.getvalue().encode("utf-8", errors="surrogateescape"), backup=True)
 
 
 def _log_row(finished: Finished, index: int, filename: str) -> Sequence[Any]:

@@ -22,7 +22,7 @@ from modules.gradio_ui import result_buttons
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.form_memory import restored
 from modules.gradio_ui.png_info_tab import picture_info
-from modules.gradio_ui.result_buttons import ResultButtons, _append_log
+from modules.gradio_ui.result_buttons import LOG_COLUMNS, ResultButtons, _append_log
 from modules.gradio_ui.setting_changes import store_settings
 from modules.gradio_ui.static_files import STATIC
 from modules.gradio_ui.token_counts import counter_html, token_count
@@ -174,6 +174,21 @@ def test_what_the_disk_refuses_to_the_buttons_is_told_and_nothing_half_is_left(b
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such limits are those of other systems")
+def test_the_log_that_an_older_a1111_began_goes_on_in_its_columns(tmp_path: Path) -> None:
+    path, old = tmp_path / "log.csv", LOG_COLUMNS[:9]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([old, ["a\nred cat", 1, 96, 96, "Euler a", 7, 4, "00003-1.png", "dög"]])
+    finished: Any = SimpleNamespace(info={"prompt": "b", "sd_model_name": "mine"}, images=[SimpleNamespace(seed=5)])
+    for name in ("4.png", "5.png"):
+        _append_log(path, finished, 0, name)
+    rows = list(csv.DictReader(path.open(newline="", encoding="utf-8")))
+    assert [(row["prompt"], row["filename"], row["negative_prompt"], row["sd_model_name"]) for row in rows] == [
+        ("a\nred cat", "00003-1.png", "dög", ""), ("b", "4.png", "", "mine"), ("b", "5.png", "", "mine")]
+    path.write_text("my,own,table\n1,2,3\n")
+    _append_log(path, finished, 0, "6.png")
+    assert path.read_text().startswith("my,own,table\n1,2,3\n")
+
+
 def test_a_line_of_the_log_is_whole_or_not_there(tmp_path: Path) -> None:
     """A limit on the file's length, as a disk that is full in the middle of the line."""
     import resource
