@@ -101,6 +101,7 @@ class Page(gr.Blocks):
         titles = {str(each.elem_id): words for each in self.blocks.values() if (words := getattr(each, "webui_tooltip", ""))}
         titles |= button_titles(("txt2img", "img2img", "extras"))
         state = page_state(self.app_record, titles, awaited_ids(self), fold_count(self))
+        state["firstTab"] = UiConfig.read(self.app_record.paths.ui_config_file).first_tab()
         extensions = foreign_head(self.app_record)
         return head_html(state, theme=self.app_record.flags.theme, extensions=extensions, ahead=self.ahead, pieces=self.pieces)
 

@@ -65,6 +65,11 @@ class UiConfig:
         found = self.values.get(ends, next(by_script, own))
         return found if isinstance(found, bool) else own
 
+    def first_tab(self) -> str:
+        """Which of the page's tabs is shown at the start, by its id ("img2img"); "" where nothing is said."""
+        found = self.values.get("webui/Tabs@tabs/selected")
+        return found if isinstance(found, str) else ""
+
     def changed(self, values: Mapping[str, Any]) -> UiConfig:
         """A copy with some starting values replaced, by key."""
         return UiConfig(self.path, {**self.values, **values})

@@ -18,7 +18,7 @@ KNOWN = frozenset({
 KNOWN_BEGINNINGS = ("CUDA_", "PYTORCH_", "HSA_", "HIP_", "ROCR_", "ONEAPI_", "OMP_", "MKL_", "HF_")
 _LARGEST = 256 * 1024       # bytes; what is larger is no such file
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_SHELL_LINE = re.compile(rf"\s*(?:export\s+)?({_NAME})=(.*)", re.DOTALL)
+_SHELL_LINE = re.compile(rf"\s*(?:export\s+)?({_NAME})(\+?)=(.*)", re.DOTALL)
 _BATCH_LINE = re.compile(rf'\s*@?set\s+(?:"({_NAME})=(.*)"\s*|({_NAME})=(.*))', re.IGNORECASE | re.DOTALL)
 _RUNS_SOMETHING = re.compile(r"\$\(|`|<\(")
 _OLDEST_TORCH = (2, 10)
@@ -82,7 +82,11 @@ def _shell(text: str) -> Iterator[tuple[str, Fill]]:
     for line in re.sub(r"\\\r?\n", "", text).splitlines():
         match = _SHELL_LINE.fullmatch(line)
         if match is not None:
-            yield match[1], lambda known, raw=match[2]: _shell_value(raw, known)
+            yield match[1], lambda known, name=match[1], more=match[2], raw=match[3]: _joined(known.get(name, "") if more else "", _shell_value(raw, known))
+
+
+def _joined(before: str, value: str | None) -> str | None:
+    return None if value is None else before + value
 
 
 def _shell_value(raw: str, known: Mapping[str, str]) -> str | None:

@@ -100,6 +100,12 @@ def test_tabs_parts_and_columns_follow_the_settings(clean: FakePage, visit: Call
     assert not page.is_visible("#tab_pnginfo-button") and page.is_visible("#tab_settings-button")
     left = [page.locator(f"#tab_{name}-button").bounding_box()["x"] for name in ("img2img", "txt2img")]  # type: ignore[index]
     assert left == sorted(left) and page.is_visible("#tab_img2img")
+    clean.app.paths.ui_config_file.write_text('{"webui/Tabs@tabs/selected": "extras"}')
+    try:
+        page.reload()
+        page.wait_for_selector("#tab_extras", state="visible")
+    finally:
+        clean.app.paths.ui_config_file.unlink()
     page.click("#tab_txt2img-button")
     assert not page.is_visible("#txt2img_seed")
     page.click("#txt2img_settings .fold-settings")

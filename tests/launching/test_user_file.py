@@ -52,6 +52,11 @@ def test_a_shell_file_is_read_as_the_shell_would_and_runs_nothing(tmp_path: Path
     assert all("\n" not in each for each in found.said)
 
 
+def test_flags_that_a_shell_file_puts_together_line_by_line_are_all_taken(tmp_path: Path) -> None:
+    found = read_user_file(write(tmp_path, "webui-user.sh", 'COMMANDLINE_ARGS="--api"\nCOMMANDLINE_ARGS+=" --listen"\nexport COMMANDLINE_ARGS+=" --no-half"\n'), {})
+    assert found is not None and found.values == {"COMMANDLINE_ARGS": "--api --listen --no-half"}
+
+
 def test_a_batch_file_is_read_as_windows_would(tmp_path: Path) -> None:
     found = read_user_file(write(tmp_path, "webui-user.bat", BATCH), {})
     assert found is not None and not found.said

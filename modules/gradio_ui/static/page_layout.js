@@ -36,7 +36,10 @@ webui.arrangeTabs = function() {
     }
     const shown = webui.tabButtons().filter((button) => button.style.display !== "none");
     const first = shown.sort((one, other) => Number(one.style.order) - Number(other.style.order))[0];
-    if (first) {
+    const named = webui.tabAtStart();
+    if (named && shown.some((button) => button.id === `${named.id}-button`)) {
+        webui.showTab(named.id);
+    } else if (first) {
         webui.showTab(first.id.replace(/-button$/, ""));
     }
 };

@@ -64,9 +64,12 @@ webui.startTabs = function() {
         panel.setAttribute("aria-labelledby", button.id);
     }
     nav.addEventListener("keydown", webui.moveAlongTabs);
-    webui.showTab(webui.tabPanels()[0].id);
+    webui.showTab((webui.tabAtStart() || webui.tabPanels()[0]).id);
     document.querySelectorAll(".inner-tabs").forEach(webui.startInnerTabs);
 };
+
+// The panel that ui-config.json names ("webui/Tabs@tabs/selected") by A1111's id.
+webui.tabAtStart = () => webui.tabPanels().find((panel) => panel.id === `tab_${webui.boot.firstTab}`);
 
 // Tabs inside a tab: the same, one set each.
 webui.startInnerTabs = function(root) {
