@@ -146,6 +146,8 @@ class SettingsStore:
         return self._values
 
     def _take(self, setting: Setting, value: Any) -> None:
+        if value is None and not isinstance(setting.default, int | float):     # A1111 writes null where nothing is chosen: nothing is wrong. A number is none where it was NaN
+            return
         try:
             self._values[setting.key] = setting.checked(value)
         except WebuiError as error:

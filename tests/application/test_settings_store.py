@@ -48,9 +48,10 @@ def test_settings_that_older_versions_of_a1111_wrote_under_other_keys_are_kept(t
     assert store.get("sd_vae_overrides_per_model_preferences") is False and not store.notices
     store.save()
     assert json.loads(path.read_text()).items() >= old.items()
-    path.write_text(json.dumps({**old, "quicksettings_list": ["randn_source"], "ui_reorder_list": None, "ui_reorder": "", "sd_vae_as_default": "?"}))
+    path.write_text(json.dumps({**old, "quicksettings_list": ["randn_source"], "ui_reorder_list": None, "ui_reorder": "", "sd_vae_as_default": "?", "face_restoration_model": None}))
     again = store_of(path)
     assert again.get("quicksettings_list") == ["randn_source"] and again.get("ui_reorder_list") == [] and again.get("sd_vae_overrides_per_model_preferences") is True
+    assert again.get("face_restoration_model") == SETTINGS.find("face_restoration_model").default and not again.notices
 
 
 @pytest.mark.group("S20")
