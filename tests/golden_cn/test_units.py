@@ -248,3 +248,18 @@ def test_other_extensions_find_the_original_s_names_while_they_run(app: Any) -> 
         app.scripts.host.img2img.script("controlnet").ui(True)
     units = ControlNetUiGroup.all_ui_groups[before:]
     assert [(unit.inpaint_crop_input_image.label, unit.register_run_annotator()) for unit in units] == [("Crop input image based on A1111 mask", None)] * 3
+
+
+def test_settings_that_config_json_holds_in_another_form_are_as_if_not_set(app: Any) -> None:
+    """A list where a folder should be named stopped every unit, and the page had none."""
+    from importlib import import_module
+
+    unit = {"image": in_base64(drawing(0)), "save_detected_map": False}
+    before = pixels(made(app, unit))
+    kept = {key: app.settings.get(key) for key in ("control_net_models_path", "control_net_unit_count")}
+    try:
+        app.settings.update({"control_net_models_path": ["a"], "control_net_unit_count": 10**9})
+        assert pixels(made(app, unit)) == before
+        assert import_module("internal_controlnet.external_code").get_max_models_num() == 10
+    finally:
+        app.settings.update(kept)

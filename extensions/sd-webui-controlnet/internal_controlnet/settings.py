@@ -49,7 +49,12 @@ def add_settings() -> None:
 
 
 def setting(key: str, p: Any = None) -> Any:
-    """The value that holds now; for a job ``p``, its own override of it."""
+    """The value that holds now, within its slider; for a job ``p``, its own override of it."""
     value = (p.override_settings if p is not None else {}).get(key)
     value = getattr(shared.opts, key, None) if value is None else value
-    return OPTIONS[key][0] if value is None else value
+    default, _, bounds = OPTIONS[key]
+    if value is None or (isinstance(default, str) and not isinstance(value, str)):
+        return default                              # config.json may hold a list, which extensions' settings may be
+    if bounds is None or not isinstance(value, int | float):
+        return value
+    return min(max(value, bounds[0]), bounds[1])    # a page of thousands of units never comes
