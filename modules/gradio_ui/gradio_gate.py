@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 CLOSED = re.compile(r"/+(gradio_api/+)?(dev/|(undo-)?vibe-|monitoring|deep_link|profiling/|runs/?$|run-history/|proxy=)", re.IGNORECASE)
 # what programs made for A1111's page still call, by the places its functions had in Gradio 3
 OF_GRADIO_3 = re.compile(r"/+((run|api)/+[^/]+|info|api|queue/+(join|push|data|status)|reset|upload)/*", re.IGNORECASE)
+OLD_PAGE = "X-Page-Is-Old"       # static/settings_extra.js loads the page again
 MOVED = re.compile(r"/+(app_id|startup-events)/*")   # these answer as they did: programs (Unity's plugin) see by app_id whether the server is ready
 GRADIO_3_IS_GONE = (
     "This is an address of Gradio 3, which this page is not made with. Programs draw through POST /sdapi/v1/txt2img and /sdapi/v1/img2img, "
@@ -93,6 +94,8 @@ def _told(error: Exception) -> Response:
     if isinstance(error, OSError) and error.errno in _NOT_WRITTEN:
         said = explain(error, Path(error.filename or get_upload_folder()))
         return PlainTextResponse(str(said), said.status)        # the page shows it as it is
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], int):      # the number of a function that this page has not
+        return JSONResponse({"detail": "The page was built anew since: load it again."}, 400, {OLD_PAGE: "1"})
     return JSONResponse({"detail": "This request cannot be understood."}, 400)
 
 

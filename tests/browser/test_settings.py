@@ -71,6 +71,15 @@ def test_lists_keep_their_order_and_reload_builds_the_page_anew(clean: FakePage,
     browser.generate("after the reload", steps=1, width=64, height=64)
     page.wait_for_selector("#txt2img_gallery img")
     browser.wait_idle()
+    other.fill("in a window of before", steps=1, width=64, height=64)
+    with other.page.expect_navigation():                # its buttons are no longer there: it comes anew by itself, with what was typed
+        other.page.click("#txt2img_generate")
+    other.page.wait_for_selector("html.webui-ready", state="attached")
+    other.wait_idle()
+    assert other.value("txt2img_prompt") == "in a window of before"
+    other.click_generate("txt2img")
+    other.wait_idle()
+    assert other.infotext().startswith("in a window of before")
 
 
 def test_a_list_in_the_row_above_the_tabs_keeps_its_button_beside_it(clean: FakePage, visit: Callable[..., Visit]) -> None:

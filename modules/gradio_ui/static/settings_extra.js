@@ -60,6 +60,18 @@ webui.reloadEnds = function(words) {
     }
 };
 
+// The server has another page than this one: somebody pressed "Reload UI" elsewhere, or did before the server was started anew. Fields, drawings and jobs come back; an extension
+// that asks for what no page has must not reload it for ever.
+webui.pageIsOld = function() {
+    const before = Number(webui.recall("page_was_old", "sessionStorage"));
+    if (Date.now() - before < 30000) {
+        webui.toast("The server has another page than this one. Load the page again.", "error");
+        return;
+    }
+    webui.remember("page_was_old", String(Date.now()), "sessionStorage");
+    location.reload();
+};
+
 // A1111's: what an extension's own "Restart UI" runs beside its request on the server.
 function restart_reload() {
     webui.find("#settings_restart_gradio").click();
