@@ -13,6 +13,7 @@ from torch import Tensor
 
 from modules.a1111.inner_model import CompVisDenoiser, CompVisTimestepsDenoiser, CompVisTimestepsVDenoiser, CompVisVDenoiser, InnerModel
 from modules.a1111.running import by_hand
+from modules.engine.sampler_contract import Denoise
 
 
 class CFGDenoiser(torch.nn.Module):
@@ -37,7 +38,7 @@ class CFGDenoiser(torch.nn.Module):
         self.need_last_noise_uncond = False
         self.last_noise_uncond = None
         self.mask_before_denoising = False
-        self.denoise: Callable[[Tensor, float], Tensor] | None = None
+        self.denoise: Denoise | None = None
 
     kinds: tuple[type[InnerModel], type[InnerModel]] = (CompVisDenoiser, CompVisVDenoiser)
 
@@ -52,7 +53,11 @@ class CFGDenoiser(torch.nn.Module):
         """x0 after guidance. x: (B, C, h, w); sigma: (B,), all alike. What else A1111 hands over is known to the engine already."""
         if self.denoise is None:
             raise RuntimeError("CFGDenoiser can be called only while a picture is being sampled.")
-        return self.denoise(x, float(torch.as_tensor(sigma).flatten()[0]))
+        level = float(torch.as_tensor(sigma).flatten()[0])
+        if not self.need_last_noise_uncond:
+            return self.denoise(x, level)
+        denoised, self.last_noise_uncond = self.denoise.with_uncond(x, level)
+        return denoised
 
     def combine_denoised(self, x_out: Tensor, conds_list: Any, uncond: Any, cond_scale: float) -> Tensor:
         """x0 of cond rows (AND parts weighted) moved away from the uncond rows at the end of ``x_out``."""
@@ -108,10 +113,15 @@ class Sampler:
         self.options: dict[str, Any] = {}
 
     sd_model: Any = None
+    own_wrap: Any = None        # what a sampler of an extension's own made in its ``__init__``
 
     @property
     def model_wrap(self) -> Any:
-        return self.model_wrap_cfg.inner_model
+        return self.model_wrap_cfg.inner_model if self.own_wrap is None else self.own_wrap
+
+    @model_wrap.setter
+    def model_wrap(self, wrap: Any) -> None:
+        self.own_wrap = wrap
 
     def callback_state(self, d: dict[str, Any]) -> None:
         """After each step: x, i, sigma, sigma_hat, denoised; what is changed in place counts."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -66,8 +67,33 @@ def get_ancestral_step(sigma_from: Any, sigma_to: Any, eta: float = 1.0) -> tupl
     return (sigma_to**2 - up**2) ** 0.5, up
 
 
+class TorchForSampling:
+    """``k_diffusion.sampling.torch``: torch, with a ``randn_like`` that gives the pass's noise by its seeds while there is one, as A1111's."""
+
+    def __init__(self) -> None:
+        self.noise: Callable[[], Tensor] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+    def randn_like(self, x: Tensor, **named: Any) -> Tensor:
+        found = None if self.noise is None else self.noise()
+        return found.to(x) if found is not None and found.shape == x.shape else torch.randn_like(x, **named)
+
+    @contextmanager
+    def seeded(self, noise: Callable[[], Tensor] | None) -> Iterator[None]:
+        before, self.noise = self.noise, noise
+        try:
+            yield
+        finally:
+            self.noise = before
+
+
+in_sampling = TorchForSampling()
+
+
 def default_noise_sampler(x: Tensor) -> Callable[[Any, Any], Tensor]:
-    return lambda sigma, sigma_next: torch.randn_like(x)
+    return lambda sigma, sigma_next: in_sampling.randn_like(x)
 
 
 class BrownianTreeNoiseSampler:
@@ -129,7 +155,7 @@ def _in_its_form(name: str, spec: SamplerSpec) -> Callable[..., Tensor]:
 
 SAMPLERS = {name: _in_its_form(name, find_sampler(own)) for name, own in NAMES.items()}
 SAMPLING: dict[str, Any] = {
-    **SAMPLERS, "torch": torch, "trange": trange, "append_zero": append_zero, "get_sigmas_karras": get_sigmas_karras, "get_sigmas_exponential": get_sigmas_exponential,
+    **SAMPLERS, "torch": in_sampling, "trange": trange, "append_zero": append_zero, "get_sigmas_karras": get_sigmas_karras, "get_sigmas_exponential": get_sigmas_exponential,
     "get_sigmas_polyexponential": get_sigmas_polyexponential, "get_sigmas_vp": get_sigmas_vp, "to_d": to_d, "get_ancestral_step": get_ancestral_step,
     "default_noise_sampler": default_noise_sampler, "BrownianTreeNoiseSampler": BrownianTreeNoiseSampler,
 }  # fmt: skip

@@ -18,7 +18,7 @@ from torch import Tensor
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.inner_model import Call, CompVisDenoiser, InnerModel, LevelDenoiser, apply_model_replaced, calling, prediction
 from modules.a1111.kdiffusion import CFGDenoiser, Sampler
-from modules.a1111.kdiffusion_names import engine_name, put_in_its_place
+from modules.a1111.kdiffusion_names import engine_name, in_sampling, put_in_its_place
 from modules.a1111.patch_points import looked_up
 from modules.a1111.sampler_list import all_samplers_map, create_sampler, engine_sampler
 from modules.engine.hooks import DenoiserCall
@@ -44,6 +44,8 @@ class LiveSampler:
             asked = str(getattr(getattr(made, "config", None), "name", None) or made.funcname)
         self.name = asked if asked in all_samplers_map else "Euler"
         self.made: Any = made if made is not None else self._created()
+        if made is None and p.seeds:        # as A1111 does when a pass's noise begins: what extensions draw from torch itself is the same for the same seed
+            torch.manual_seed(int(p.seeds[-1]))
         self.is_asked = asked == self.name
         self.made.p = p
         cfg = getattr(self.made, "model_wrap_cfg", None)
@@ -149,13 +151,13 @@ class LiveSampler:
 def foreign_spec(name: str, func: Callable[..., Any], options: dict[str, Any], cfg: Any) -> SamplerSpec:
     """A sampler written for k-diffusion, func(model, x, sigmas, extra_args, callback, disable, ...), as one of the engine's."""
     return SamplerSpec(
-        name=name, function=_foreign(func, cfg), order=2 if options.get("second_order") else 1, brownian=bool(options.get("brownian_noise")),
+        name=name, function=_foreign(func, cfg, brownian=bool(options.get("brownian_noise"))), order=2 if options.get("second_order") else 1, brownian=bool(options.get("brownian_noise")),
         discards_penultimate=bool(options.get("discard_next_to_last_sigma")), uses_s_noise=True, churns=True, eta_option="ancestral",
         default_schedule=str(options.get("scheduler") or ""),
     )  # fmt: skip
 
 
-def _foreign(func: Callable[..., Any], cfg: Any) -> Callable[..., Tensor]:
+def _foreign(func: Callable[..., Any], cfg: Any, *, brownian: bool) -> Callable[..., Tensor]:
     known = inspect.signature(func).parameters
 
     def sample(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, on_step: OnStep, tuning: Tuning) -> Tensor:
@@ -170,7 +172,7 @@ def _foreign(func: Callable[..., Any], cfg: Any) -> Callable[..., Tensor]:
             "s_noise": tuning.s_noise, "noise_sampler": lambda sigma, sigma_next: noise(float(sigma), float(sigma_next)),
         }  # fmt: skip
         model: Any = cfg if isinstance(cfg, CFGDenoiser) else lambda x, sigma, **_: denoise(x, float(sigma.flatten()[0]))
-        with _denoising(cfg, denoise):
+        with _denoising(cfg, denoise), in_sampling.seeded(None if brownian else lambda: noise(0.0, 0.0)):
             return func(model, x, **{key: value for key, value in offered.items() if key in known})
 
     return sample

@@ -22,10 +22,24 @@ _ABSENT = object()
 
 
 class OptionValues(dict[str, Any]):
-    """``opts.data``: every value by key. What is put in is stored as a setting; reading it is reading a dict."""
+    """``opts.data``: every value by key. What is put in is stored as a setting, what is taken out has its default again; reading it is reading a dict."""
 
     def __setitem__(self, key: str, value: Any) -> None:
         super().__setitem__(key, store(key, value))
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        if key in current().settings.table:
+            store(key, current().settings.table.find(key).fresh_default())
+        else:
+            current().settings.forget(key)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        if key not in self and default:
+            return default[0]
+        value = self[key]
+        del self[key]
+        return value
 
     def update(self, *others: Any, **values: Any) -> None:
         for key, value in dict(*others, **values).items():

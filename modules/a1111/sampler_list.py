@@ -123,13 +123,18 @@ def engine_sampler(name: Any) -> SamplerSpec | None:
     return None
 
 
-def take_up_added() -> None:
-    """Samplers and schedules that extensions put into the lists can be asked for from now on; ``live_sampler.py`` runs the samplers."""
+def take_up_added(listed: Any = None) -> None:
+    """Samplers and schedules that extensions put into the lists can be asked for from now on; ``live_sampler.py`` runs the samplers.
+
+    listed: the list that an extension put in the place of ``all_samplers``, if one did.
+    """
+    if listed is not None and listed is not all_samplers:
+        all_samplers[:] = [*listed, *(each for each in all_samplers if each not in listed)]
     remove_added_samplers()
-    for each in list(all_samplers):
-        if not isinstance(each, tuple) or len(each) < 4 or engine_sampler(each[0]) is not None:
+    for each in {each[0]: each for each in all_samplers if isinstance(each, tuple) and len(each) >= 4}.values():      # of two of one name the later, as in A1111
+        if engine_sampler(each[0]) is not None:
             continue
-        all_samplers_map.setdefault(each[0], each)
+        all_samplers_map[each[0]] = each
         options = each[3] or {}
         add_sampler(SamplerSpec(
             name=str(each[0]), function=_by_its_extension, aliases=tuple(map(str, each[2] or ())), default_schedule=str(options.get("scheduler") or ""),

@@ -88,6 +88,12 @@ class SettingsStore:
             self._stored[key] = value
             self._unsaved.add(key)
 
+    def forget(self, key: str) -> None:
+        """Drop what ``keep_unknown`` stored."""
+        with self._lock:
+            self._stored.pop(key, None)
+            self._unsaved.add(key)
+
     def changed(self) -> dict[str, Any]:
         """The values that differ from their defaults."""
         return {setting.key: value for setting in self._table if setting.key in self._values and (value := self.get(setting.key)) != setting.fresh_default()}

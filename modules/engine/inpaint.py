@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from modules.compute.noise import ImageNoise, NoiseSpec
 from modules.engine.denoiser import Blend
@@ -80,11 +81,9 @@ def step_blend(inpaint: ResolvedInpaint, kept: Tensor, painted: Tensor, told: To
     A1111's timestep samplers see the kept part clean in the noisy input; the others have it put into the prediction.
     """
     def mixed(latent: Tensor, level: float) -> Tensor:
-        if inpaint.soft is not None:
-            own = soft_blend(inpaint.soft, kept, latent, painted, level)
-        else:
-            own = latent * painted + kept * (1 - painted)
-        return told(MaskBlend(latent=latent, kept=kept, painted=painted, blended=own, level=level))
+        there, area = _in_size_of(latent, kept), _in_size_of(latent, painted[None])[0]
+        own = latent * area + there * (1 - area) if inpaint.soft is None else soft_blend(inpaint.soft, there, latent, area, level)
+        return told(MaskBlend(latent=latent, kept=there, painted=area, blended=own, level=level))
 
     def in_input(latent: Tensor, sigma: float, timestep: float) -> Tensor:
         grown = math.sqrt(1 + sigma**2)             # these samplers keep the latent scaled as the model was trained
@@ -93,6 +92,11 @@ def step_blend(inpaint: ResolvedInpaint, kept: Tensor, painted: Tensor, told: To
     if by_timestep:
         return Blend(apply=in_input, before_denoising=True)
     return Blend(apply=lambda latent, sigma, timestep: mixed(latent, sigma))
+
+
+def _in_size_of(latent: Tensor, given: Tensor) -> Tensor:
+    """Some samplers of extensions (SMEA) look at the model in other sizes than the picture's."""
+    return given if given.shape[-2:] == latent.shape[-2:] else interpolate(given, latent.shape[-2:], mode="nearest-exact")
 
 
 def final_blend(inpaint: ResolvedInpaint, latents: Tensor, kept: Tensor, painted: Tensor, told: Told = _as_it_is) -> Tensor:

@@ -11,8 +11,8 @@ samplers_for_img2img = all_samplers
 samplers_hidden: list = []
 
 def set_samplers():
-    """Added samplers can be chosen from now on."""
-    take_up_added()
+    """Added samplers can be chosen from now on, also those of another list that stands here by now."""
+    take_up_added(all_samplers)
 
 def add_sampler(sampler):
     """Another extension's sampler: listed, for p.sampler_name to find."""

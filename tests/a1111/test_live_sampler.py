@@ -12,6 +12,7 @@ from PIL.Image import Image
 
 from modules.a1111 import app_slot, sampler_list
 from modules.a1111.kdiffusion import CFGDenoiser, CFGDenoiserKDiffusion, KDiffusionSampler
+from modules.a1111.kdiffusion_names import SAMPLING
 from modules.a1111.processing import StableDiffusionProcessingTxt2Img
 from modules.a1111.script_host import install_scripts
 from modules.application.app import App
@@ -149,6 +150,36 @@ def test_a_sampler_that_an_extension_adds_can_be_chosen(app: App, plain: Callabl
         remove_added_samplers()
     near = max(abs(one - other) for one, other in zip(outcome.images[0].picture.tobytes(), plain()))
     assert near <= 2 and "Sampler: Mine" in outcome.images[0].infotext
+
+
+def test_a_sampler_of_an_extension_steps_along_the_prediction_without_the_prompt(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sample_cfgpp(model: Any, x: Any, sigmas: Any, extra_args: Any = None, callback: Any = None, disable: Any = None) -> Any:
+        model.need_last_noise_uncond = True
+        for i in range(len(sigmas) - 1):
+            denoised = model(x, sigmas[i] * x.new_ones([x.shape[0]]), **(extra_args or {}))
+            x = denoised + (x - model.last_noise_uncond) / sigmas[i] * sigmas[i + 1]
+        return x
+
+    monkeypatch.setitem(sampler_list.all_samplers_map, "Euler", sampler_list.SamplerData("Euler", lambda model: KDiffusionSampler(sample_cfgpp, model), ["k_euler"], {}))
+    found, own = picture(app, cfg_scale=2), picture(app, cfg_scale=2, sampler_name="Euler CFG++")
+    assert max(abs(one - other) for one, other in zip(found.tobytes(), own.tobytes())) <= 2
+
+
+@pytest.mark.parametrize("place", ["k_diffusion", "torch", "default_noise_sampler"])
+def test_noise_that_a_sampler_of_an_extension_draws_itself_is_the_same_for_the_same_seed(app: App, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    in_sampling = SAMPLING["torch"]
+
+    def sample_noisy(model: Any, x: Any, sigmas: Any, extra_args: Any = None, callback: Any = None, disable: Any = None) -> Any:
+        of_its_own = SAMPLING["default_noise_sampler"](x)
+        for i in range(len(sigmas) - 1):
+            drawn = {"torch": torch.randn_like, "k_diffusion": in_sampling.randn_like, "default_noise_sampler": lambda x: of_its_own(None, None)}[place](x)
+            x = model(x, sigmas[i] * x.new_ones([x.shape[0]]), **(extra_args or {})) + drawn * sigmas[i + 1]
+        return x
+
+    monkeypatch.setitem(sampler_list.all_samplers_map, "Euler", sampler_list.SamplerData("Euler", lambda model: KDiffusionSampler(sample_noisy, model), ["k_euler"], {}))
+    first, other = picture(app).tobytes(), picture(app, seed=6).tobytes()
+    torch.rand(3)
+    assert picture(app).tobytes() == first != other
 
 
 def test_what_fails_or_cannot_act_is_told_once_and_the_picture_is_made(app: App, plain: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:

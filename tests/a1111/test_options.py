@@ -175,3 +175,18 @@ def test_a_run_inside_a_run_goes_by_what_the_outer_one_overrides(make_app: MakeA
     with_scripts(app, Inner)
     generate_blocking(app, asking(override_settings={"CLIP_stop_at_last_layers": 2}))
     assert seen == [2, 2] and [each.options.clip_skip for each in fake_engine.requests] == [2, 2]
+
+
+def test_what_is_taken_out_of_the_data_is_gone_and_a_setting_has_its_default_again(a1111: App) -> None:
+    opts.data["extension_enabled"] = True
+    opts.data["sd_vae"] = "None"
+    assert opts.data.pop("extension_enabled", None) is True and opts.data.pop("extension_enabled", None) is None
+    assert opts.data.pop("sd_vae") == "None" and opts.sd_vae == "Automatic"
+    assert not hasattr(opts, "extension_enabled") and opts.data.get("extension_enabled", False) is False
+    opts.data["extension_enabled"] = True
+    opts.save()
+    del opts.data["extension_enabled"]
+    opts.save()
+    assert "extension_enabled" not in json.loads(a1111.paths.config_file.read_text(encoding="utf-8"))
+    with pytest.raises(KeyError):
+        opts.data.pop("extension_enabled")

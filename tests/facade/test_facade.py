@@ -163,3 +163,27 @@ def test_pictures_are_saved_and_read_back(a1111: App) -> None:
     assert decode_base64_to_image(encode_pil_to_base64(picture).decode()).size == (16, 8)
     grid = images.split_grid(Image.new("RGB", (100, 60), "blue"), 64, 64, 16)
     assert images.combine_grid(grid).getpixel((50, 30)) == (0, 0, 255)
+
+
+def test_samplers_of_a_list_that_stands_in_the_place_of_a1111s_can_be_chosen_and_the_later_of_one_name_counts(a1111: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modules import sd_samplers, sd_samplers_common, sd_samplers_kdiffusion
+    from modules.a1111 import sampler_list
+    from modules.engine.sampler_registry import remove_added_samplers, samplers
+
+    def of_its_own(model: object) -> sd_samplers_kdiffusion.KDiffusionSampler:
+        made = sd_samplers_kdiffusion.KDiffusionSampler("sample_euler", model)
+        made.model_wrap = "its own"
+        return made
+
+    before = list(sampler_list.all_samplers)
+    data = [sd_samplers_common.SamplerData(name, of_its_own, ["k_euler"], {}) for name in ("Euler Max", "Euler Max2", "Euler Max")]
+    monkeypatch.setattr(sd_samplers, "all_samplers", [*before[:1], *data, *before[1:]])
+    monkeypatch.setattr(sampler_list, "all_samplers_map", dict(sampler_list.all_samplers_map))
+    try:
+        sd_samplers.set_samplers()
+        assert {"Euler Max", "Euler Max2"} <= {spec.name for spec in samplers()} and "Euler Max2" in sd_samplers.visible_sampler_names()
+        assert sampler_list.find_sampler_config("Euler Max") is data[2] and [each.name for each in sd_samplers.samplers][1:3] == ["Euler Max", "Euler Max2"]
+        assert sd_samplers.create_sampler("Euler Max", None).model_wrap == "its own"
+    finally:
+        sampler_list.all_samplers[:] = before
+        remove_added_samplers()

@@ -63,6 +63,15 @@ def test_the_blend_shows_the_original_outside_the_mask(by_timestep: bool, sigma:
     assert torch.allclose(found[outside], kept[outside] * grown, atol=1e-5)
 
 
+def test_a_sampler_that_looks_at_another_size_has_the_original_in_that_size() -> None:
+    kept, told = latents(0), []
+    blend = step_blend(ResolvedInpaint(mask=mask()), kept, PAINTED, lambda each: told.append(each) or each.blended, by_timestep=False)
+    small = blend.apply(latents(1)[..., ::2, ::2], 1.0, 500.0)
+    outside = ~PAINTED.bool()[..., 1::2, 1::2].expand_as(small)
+    assert small.shape[-2:] == (CELLS[0] // 2, CELLS[1] // 2) == told[0].painted.shape[-2:]
+    assert torch.equal(small[outside], kept[..., 1::2, 1::2][outside])
+
+
 def test_the_finished_latent_is_the_originals_outside() -> None:
     kept, latent = latents(0), latents(1)
     found = final_blend(ResolvedInpaint(mask=mask()), latent, kept, PAINTED)
