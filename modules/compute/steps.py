@@ -160,14 +160,17 @@ def _inner(padded: Tensor, around: Sequence[int], source: Tensor) -> Tensor:
 
 
 def _compare(work: Callable[[], Any], play: Step, result: Any, inputs: Sequence[Tensor]) -> None:
-    """Raise RuntimeError unless the steps give what ``work`` does, for other values in the inputs as well."""
+    """Raise RuntimeError unless the steps give what ``work`` does, for other values in the inputs as well.
+
+    The steps go first: what another library computes into memory that lasts would lie there for them already.
+    """
     given = [each.clone() for each in inputs]
     for each in inputs:
         if each.is_floating_point():
             each.mul_(0.75).add_(0.125)
-    own = [each.clone() for each in tensors_of(work())]
     play()
-    is_same = bool(own) and all(torch.equal(mine, played) for mine, played in zip(own, tensors_of(result), strict=True))
+    played = [each.clone() for each in tensors_of(result)]
+    is_same = bool(played) and all(torch.equal(mine, own) for mine, own in zip(played, tensors_of(work()), strict=True))
     for each, before in zip(inputs, given):
         each.copy_(before)
     if not is_same:

@@ -120,11 +120,19 @@ def arithmetic_of_others(x: Tensor) -> Tensor:
     return x + torch.from_numpy(np.sin(x.numpy()))
 
 
+LASTING = torch.empty(6)
+
+
+def arithmetic_of_others_in_lasting_memory(x: Tensor) -> Tensor:
+    np.sin(x.numpy(), out=LASTING.numpy())
+    return x + LASTING
+
+
 def nothing(x: Tensor) -> None:
     return None
 
 
-@pytest.mark.parametrize("model", [noise, decision, arithmetic_of_others, nothing])
+@pytest.mark.parametrize("model", [noise, decision, arithmetic_of_others, arithmetic_of_others_in_lasting_memory, nothing])
 def test_what_steps_cannot_repeat_is_not_recorded(model: Callable[..., Any]) -> None:
     given = [torch.rand(6)]
     before = given[0].clone()
