@@ -1,13 +1,15 @@
 """A1111's ``webui-user.sh`` or ``webui-user.bat`` in the program's folder: its assignments are read as data. Nothing in it is ever run."""
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from modules.launching.user_lines import NAME, Setting, batch_settings, shell_settings, shell_sources
 from modules.launching.venv import NEWEST_PYTHON, OLDEST_PYTHON
 
 SHELL, BATCH = "webui-user.sh", "webui-user.bat"
@@ -17,10 +19,9 @@ KNOWN = frozenset({
 })  # fmt: skip
 KNOWN_BEGINNINGS = ("CUDA_", "PYTORCH_", "HSA_", "HIP_", "ROCR_", "ONEAPI_", "OMP_", "MKL_", "HF_")
 _LARGEST = 256 * 1024       # bytes; what is larger is no such file
-_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_SHELL_LINE = re.compile(rf"\s*(?:export\s+)?({_NAME})(\+?)=(.*)", re.DOTALL)
-_BATCH_LINE = re.compile(rf'\s*@?set\s+(?:"({_NAME})=(.*)"\s*|({_NAME})=(.*))', re.IGNORECASE | re.DOTALL)
 _RUNS_SOMETHING = re.compile(r"\$\(|`|<\(")
+_SHELL_VARIABLE = re.compile(rf"\$\{{({NAME})(?::?-([^}}]*))?\}}|\$({NAME})")
+_BATCH_NAMES = {name.casefold(): name for name in KNOWN if name.isupper() or name == "python_cmd"}
 _OLDEST_TORCH = (2, 10)
 
 
@@ -54,70 +55,102 @@ def read_user_file(path: Path, environ: Mapping[str, str]) -> UserFile | None:
     try:
         if path.stat().st_size > _LARGEST:
             return None
-        text = path.read_bytes().decode("utf-8-sig", errors="replace")
+        text = _decoded(path.read_bytes())
     except OSError:
         return None
-    values: dict[str, str] = {}
-    said: list[str] = []
-    assignments = _batch(text) if path.suffix == ".bat" else _shell(text)
-    for name, fill in assignments:
-        known = {**environ, **values}
-        value = fill(known)
+    reader = _Reader(environ=environ, folder=path.absolute().parent, is_batch=path.suffix == ".bat")
+    for setting in batch_settings(text) if reader.is_batch else shell_settings(text):
+        reader.take(setting)
+    if not reader.is_batch:
+        reader.said += [f"{name} is not read, for nothing in this file is run: write what it sets into this file." for name in shell_sources(text)]
+    return UserFile(name=path.name, values=reader.values, said=reader.sentences())
+
+
+def _decoded(data: bytes) -> str:
+    """Windows' editors and consoles also save in UTF-16, or in the letters of the country."""
+    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (b"", "utf-8-sig")):
+        if data.startswith(mark):
+            try:
+                return data.decode(encoding)
+            except ValueError:
+                return data.decode("cp1252" if encoding == "utf-8-sig" else encoding, errors="replace")
+    return ""
+
+
+@dataclass
+class _Reader:
+    """Goes through a file's settings from top to bottom.
+
+    own: everything the file sets, also what only serves its other lines; lost: what cannot be known without running something.
+    """
+
+    environ: Mapping[str, str]
+    folder: Path
+    is_batch: bool
+    values: dict[str, str] = field(default_factory=dict)
+    own: dict[str, str] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
+
+    def take(self, setting: Setting) -> None:
+        name = _BATCH_NAMES.get(setting.name.casefold(), setting.name) if self.is_batch else setting.name
+        value = self._batch_value(setting.raw) if self.is_batch else self._shell_value(setting.raw)
+        if value is not None and setting.more:
+            value = self._of(name) + value
+        is_known = name in KNOWN or name.startswith(KNOWN_BEGINNINGS)
         if value is None:
-            said.append(f"{name} is left out: its value is the result of a command, and nothing in this file is run.")
-        elif name not in KNOWN and not name.startswith(KNOWN_BEGINNINGS):
-            if value:
-                said.append(f"{name} means nothing to this program.")
-        elif reason := _unfit(name, value):
-            said.append(f"{name} is left out: {reason}")
-        elif value:
-            values[name] = value
-    return UserFile(name=path.name, values=values, said=tuple(dict.fromkeys(said)))
+            self.lost.add(self._key(name))
+            if is_known:
+                self.said.append(f"{name} is left out: its value is the result of a command, and nothing in this file is run.")
+            return
+        self.lost.discard(self._key(name))
+        self.own[self._key(name)] = value
+        if is_known and value and (reason := _unfit(name, value)):
+            self.said.append(f"{name} is left out: {reason}")
+        elif is_known and value:
+            self.values[name] = value
+            if setting.conditional:
+                self.said.append(f"{name} is set under a condition, which is not looked at: it is taken. Write it into a line of its own, or delete it.")
+
+    def sentences(self) -> tuple[str, ...]:
+        idle = [name for name in self.own if self.own[name] and name not in self.used and self._key(name) not in map(self._key, KNOWN) and not name.upper().startswith(KNOWN_BEGINNINGS)]
+        unknown = [f"{', '.join(idle)} {'means' if len(idle) == 1 else 'mean'} nothing to this program."] if idle else []
+        return tuple(dict.fromkeys([*self.said, *unknown]))
+
+    def _key(self, name: str) -> str:
+        return name.upper() if self.is_batch else name
+
+    def _of(self, name: str, default: str = "") -> str:
+        """The value of a variable at this line; raises _Unknown for one that a command makes."""
+        key = self._key(name)
+        self.used.add(key)
+        if key in self.lost:
+            raise _Unknown
+        places = {"CD": str(self.folder)} if self.is_batch else {"PWD": str(self.folder)}
+        return self.own.get(key) or places.get(key) or next((value for each, value in self.environ.items() if self._key(each) == key), "") or default
+
+    def _shell_value(self, raw: str) -> str | None:
+        """What a shell would make of the right-hand side, without commands in it. None where it has some."""
+        if _RUNS_SOMETHING.search(re.sub(r"'[^']*'", "", raw)):
+            return None
+        try:
+            words = shlex.split(raw, comments=True)
+            value = words[0] if words else ""
+            return value if raw.startswith("'") else os.path.expanduser(_SHELL_VARIABLE.sub(lambda found: self._of(found[1] or found[3], found[2] or ""), value))
+        except ValueError:
+            return ""                                   # a quotation mark that never closes
+        except _Unknown:
+            return None
+
+    def _batch_value(self, raw: str) -> str:
+        """What Windows would make of it: %NAME%, "%~dp0" for the file's folder, "%%" for a percent sign."""
+        named = re.sub(rf"%~dp0\\?|%%|%({NAME})%", lambda found: self._of(found[1]) if found[1] else "%" if found[0] == "%%" else str(self.folder) + os.sep, raw)
+        return named.strip()
 
 
-Fill = Callable[[Mapping[str, str]], str | None]
-
-
-def _shell(text: str) -> Iterator[tuple[str, Fill]]:
-    for line in re.sub(r"\\\r?\n", "", text).splitlines():
-        match = _SHELL_LINE.fullmatch(line)
-        if match is not None:
-            yield match[1], lambda known, name=match[1], more=match[2], raw=match[3]: _joined(known.get(name, "") if more else "", _shell_value(raw, known))
-
-
-def _joined(before: str, value: str | None) -> str | None:
-    return None if value is None else before + value
-
-
-def _shell_value(raw: str, known: Mapping[str, str]) -> str | None:
-    """What a shell would make of the right-hand side, without commands in it. None where it has some."""
-    quote_free = re.sub(r"'[^']*'", "", raw)
-    if _RUNS_SOMETHING.search(quote_free):
-        return None
-    single = raw.lstrip().startswith("'")
-    try:
-        words = shlex.split(raw, comments=True)
-    except ValueError:
-        return ""                                   # a quotation mark that never closes
-    value = words[0] if words else ""
-    if single:
-        return value
-    value = re.sub(rf"\$\{{({_NAME})(?::?-([^}}]*))?\}}|\$({_NAME})", lambda found: known.get(found[1] or found[3], "") or found[2] or "", value)
-    return os.path.expanduser(value)
-
-
-def _batch(text: str) -> Iterator[tuple[str, Fill]]:
-    names = {name.casefold(): name for name in KNOWN if name.isupper() or name == "python_cmd"}
-    for line in re.sub(r"\^\r?\n", "", text).splitlines():
-        match = _BATCH_LINE.fullmatch(line)
-        if match is not None:
-            name, raw = match[1] or match[3], match[2] if match[1] else match[4]
-            yield names.get(name.casefold(), name), lambda known, raw=raw: _batch_value(raw, known)
-
-
-def _batch_value(raw: str, known: Mapping[str, str]) -> str:
-    folded = {name.casefold(): value for name, value in known.items()}
-    return re.sub(rf"%({_NAME})%", lambda found: folded.get(found[1].casefold(), ""), raw).strip()
+class _Unknown(Exception):
+    """The value of a variable is the result of a command."""
 
 
 def _unfit(name: str, value: str) -> str:

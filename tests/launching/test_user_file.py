@@ -48,7 +48,7 @@ def test_a_shell_file_is_read_as_the_shell_would_and_runs_nothing(tmp_path: Path
     }  # fmt: skip
     assert not (tmp_path / "made-by-the-file").exists()
     said = " ".join(found.said)
-    assert "PYTORCH_X is left out" in said and "CUDA_VISIBLE_DEVICES is left out" in said and "clone_dir means nothing" in said
+    assert "PYTORCH_X is left out" in said and "CUDA_VISIBLE_DEVICES is left out" in said and "clone_dir, NO_TCMALLOC mean nothing" in said
     assert all("\n" not in each for each in found.said)
 
 
@@ -108,3 +108,50 @@ def test_a_damaged_file_is_no_error(tmp_path: Path, text: bytes) -> None:
     environ: dict[str, str] = {}
     take_user_file(tmp_path, environ, "Linux")
     assert environ == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ('export COMMANDLINE_ARGS="--api --listen"; export OTHER=1\n', "--api --listen"),
+        ('MODELS="/mnt/my models"\nexport COMMANDLINE_ARGS="--ckpt-dir \'$MODELS\'" GIT=git && echo done\n', "--ckpt-dir '/mnt/my models'"),
+        ('[ -z "$COMMANDLINE_ARGS" ] && export COMMANDLINE_ARGS="--api"\n', "--api"),
+        ('if [ -f x ]; then export COMMANDLINE_ARGS="--api"; fi\n', "--api"),
+        ('declare -x COMMANDLINE_ARGS="--api\n --listen" # both; of them\n', "--api\n --listen"),
+        ("COMMANDLINE_ARGS=--no ./webui.sh\nCOMMANDLINE_ARGS=--api\n", "--api"),
+    ],
+)
+def test_several_statements_in_a_line_of_a_shell_file_are_told_apart_and_its_own_variables_are_filled_in(tmp_path: Path, text: str, flags: str) -> None:
+    found = read_user_file(write(tmp_path, "webui-user.sh", text), {})
+    assert found is not None and found.values["COMMANDLINE_ARGS"] == flags
+    assert ("COMMANDLINE_ARGS is set under a condition" in " ".join(found.said)) == ("[ -" in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("set COMMANDLINE_ARGS=--api & set GIT=git\r\n", "--api"),
+        ("set COMMANDLINE_ARGS=--api && call webui.bat\r\n", "--api"),
+        ('set A1111_HOME=D:/sd\r\nset COMMANDLINE_ARGS=--ckpt-dir "%a1111_home%/models" ^\r\n--api\r\n', '--ckpt-dir "D:/sd/models" --api'),
+        ("if not defined COMMANDLINE_ARGS (set COMMANDLINE_ARGS=--api)\r\n", "--api"),
+        ("set COMMANDLINE_ARGS=--filenames 100%%\r\n", "--filenames 100%"),
+    ],
+)
+def test_several_statements_in_a_line_of_a_batch_file_are_told_apart_and_its_own_variables_are_filled_in(tmp_path: Path, text: str, flags: str) -> None:
+    found = read_user_file(write(tmp_path, "webui-user.bat", text), {})
+    assert found is not None and found.values["COMMANDLINE_ARGS"] == flags
+    assert "A1111_HOME" not in " ".join(found.said)
+
+
+def test_the_folder_of_the_file_and_the_encodings_of_windows_are_understood(tmp_path: Path) -> None:
+    text = "set COMMANDLINE_ARGS=--ckpt-dir %~dp0Modèles\r\n"
+    for encoding in ("utf-16", "utf-8-sig", "cp1252"):
+        (tmp_path / "webui-user.bat").write_bytes(text.encode(encoding))
+        found = read_user_file(tmp_path / "webui-user.bat", {})
+        assert found is not None and found.values["COMMANDLINE_ARGS"] == f"--ckpt-dir {tmp_path / 'Modèles'}"
+
+
+def test_what_only_running_the_file_would_tell_is_named(tmp_path: Path) -> None:
+    found = read_user_file(write(tmp_path, "webui-user.sh", 'HERE=$(dirname "$0")\nexport COMMANDLINE_ARGS="--ckpt-dir $HERE/models"\nsource ./mine.sh\n'), {})
+    assert found is not None and not found.values
+    assert [each.split(":")[0] for each in found.said] == ["COMMANDLINE_ARGS is left out", "./mine.sh is not read, for nothing in this file is run"]
