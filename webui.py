@@ -161,6 +161,8 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
     quiet_warnings(app)
     for sentence in app.policy.reasons:
         log.info(sentence)
+    for sentence in parsed.said:
+        log.info(sentence)
     if parsed.unknown:
         log.info("Unknown flags, left alone: %s", " ".join(parsed.unknown))
     server_app = FastAPI(title="Stable Diffusion web UI", docs_url=None, redoc_url=None, openapi_url=None)

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from modules.schema.errors import InvalidValue
 from modules.schema.flag_table import METADATA_KEY, FlagInfo, Flags
+from modules.schema.foreign_flags import translated
 
 __all__ = ["FlagInfo", "FlagParser", "Flags", "ParsedFlags", "ignored_flags", "make_parser", "parse_flags", "split_arguments"]
 
@@ -22,12 +23,13 @@ __all__ = ["FlagInfo", "FlagParser", "Flags", "ParsedFlags", "ignored_flags", "m
 @dataclass(frozen=True, kw_only=True)
 class ParsedFlags:
     """flags: all of ours. given: names of those the user gave. extra: values of flags that extensions added,
-    by name. unknown: arguments nobody knows, in order."""
+    by name. unknown: arguments nobody knows, in order. said: what to do instead of other programs' flags, a sentence each."""
 
     flags: Flags
     given: frozenset[str] = frozenset()
     extra: Mapping[str, Any] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -48,7 +50,7 @@ def parse_flags(
     parser = make_parser()
     if extend is not None:
         extend(parser)
-    arguments = [*argv, *split_arguments(environ.get("COMMANDLINE_ARGS", ""))]
+    arguments, said = translated([*argv, *split_arguments(environ.get("COMMANDLINE_ARGS", ""))], _spellings(parser))
     namespace, unknown = parser.parse_known_args(arguments)
     found = vars(namespace)
     ours = {each.name for each in dataclasses.fields(Flags)}
@@ -58,7 +60,12 @@ def parse_flags(
         given=frozenset(given),
         extra={name: each for name, each in found.items() if name not in ours},
         unknown=tuple(unknown),
+        said=said,
     )
+
+
+def _spellings(parser: argparse.ArgumentParser) -> frozenset[str]:
+    return frozenset(spelling for action in parser._actions for spelling in action.option_strings)
 
 
 def split_arguments(text: str, *, windows: bool = os.name == "nt") -> list[str]:

@@ -132,3 +132,29 @@ def test_every_flag_acts_or_is_said_to_have_no_effect():
     infos = {each.name: each.metadata[METADATA_KEY] for each in dataclasses.fields(Flags)}
     assert [name for name, info in infos.items() if not info.ignored and not {name, option(name)} & words] == []
     assert [name for name, info in infos.items() if info.ignored and "effect" not in info.meaning and "anyway" not in info.meaning] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("--always-low-vram --attention-pytorch --gpu-device-id 1", {"medvram": True, "opt_sdp_attention": True, "device_id": "1"}),
+        ("--auth me:secret --freeze --vae=x.pt", {"gradio_auth": "me:secret", "freeze_settings": True, "vae_path": str(Path("x.pt").absolute())}),
+        ("--always-cpu --api", {"use_cpu": ("all",), "api": True}),
+        ("--forge-ref-a1111-home '/old/sd web' --api", {"ckpt_dir": "/old/sd web/models/Stable-diffusion", "lora_dir": "/old/sd web/models/Lora", "embeddings_dir": "/old/sd web/embeddings", "api": True}),
+    ],
+)  # fmt: skip
+def test_flags_of_forge_and_sd_next_act_where_the_same_is_here(line: str, expected: dict[str, object]) -> None:
+    parsed = parse_flags([], {"COMMANDLINE_ARGS": line})
+    assert {name: getattr(parsed.flags, name) for name in expected} == expected
+    assert not parsed.unknown and not parsed.said
+
+
+def test_flags_of_forge_and_sd_next_that_are_not_here_say_what_to_do() -> None:
+    parsed = parse_flags(["--cuda-malloc", "--use-directml", "--backend", "diffusers", "--unet-in-fp8-e4m3fn", "--api"], {})
+    assert [each.split(":")[0] for each in parsed.said] == ["--cuda-malloc", "--use-directml", "--backend", "--unet-in-fp8-e4m3fn"]
+    assert parsed.flags.api and not parsed.unknown
+
+
+def test_a_flag_that_an_extension_adds_stays_its_own() -> None:
+    parsed = parse_flags(["--controlnet-dir", "x"], {}, extend=lambda parser: parser.add_argument("--controlnet-dir") and None)
+    assert parsed.extra == {"controlnet_dir": "x"} and not parsed.said
