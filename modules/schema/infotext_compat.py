@@ -49,6 +49,10 @@ OLD_KEYS = {
     "Sampling steps": "Steps",
     "Variation strength": "Variation seed strength",
     "VAE Hash": "VAE hash",
+    "Hires scale": "Hires upscale",  # SD.Next's, as the next ones
+    "Hires strength": "Denoising strength",
+    "Hires fixed-1": "Hires resize-1",
+    "Hires fixed-2": "Hires resize-2",
 }
 
 PROMPTS = ("Prompt", "Negative prompt")

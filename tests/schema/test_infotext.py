@@ -267,3 +267,11 @@ def test_a_text_becomes_values_of_request_and_settings():
     assert chosen["CLIP_stop_at_last_layers"] == 2 and chosen["sd_model_checkpoint"] == "abc"
     assert "randn_source" not in chosen
     assert setting_values({"Model": "tiny"})["sd_model_checkpoint"] == "tiny"
+
+
+def test_the_second_pass_of_sd_next_is_read_under_its_own_names() -> None:
+    text = "a cat\nNegative prompt: dog\nSteps: 20, Size: 512x512, Seed: 5, Sampler: Euler, CFG scale: 6, Parser: a1111, App: SD.Next, Operations: hires; txt2img, "
+    named = read_infotext(text + "Hires upscaler: Latent, Hires scale: 1.5, Hires size: 768x768, Hires strength: 0.35, Hires steps: 8")
+    assert (named["Hires upscale"], named["Denoising strength"], named["Hires steps"], named["Hires upscaler"]) == ("1.5", "0.35", "8", "Latent")
+    named = read_infotext(text + "Hires upscaler: Latent, Hires fixed: 768x1024, Hires strength: 0.35")
+    assert (named["Hires resize-1"], named["Hires resize-2"]) == ("768", "1024")
