@@ -157,7 +157,10 @@ class SettingsStore:
         try:
             self._values[setting.key] = setting.checked(value)
         except WebuiError as error:
-            self.notices.append(f"{self.path.name}: {error} Its default is used.")
+            used = setting.nearest(value)
+            self.notices.append(f"{self.path.name}: {error} {'Its default' if used == setting.fresh_default() else used} is used.")
+            if used != setting.fresh_default():
+                self._values[setting.key] = used
 
 
 class OverlaidSettings:

@@ -33,6 +33,7 @@ from modules.gradio_ui.gradio_gate import check_given_files
 from modules.gradio_ui.head import NO_API_INFO, head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
 from modules.gradio_ui.img2img_tab import DEPTH_PLACE, build_img2img_tab, depth_place_classes, image_cfg_shown
+from modules.gradio_ui.inner_tabs import panels_at_start
 from modules.gradio_ui.merger_tab import MergerTab
 from modules.gradio_ui.page_slot import PageSlot
 from modules.gradio_ui.page_starts import start_as_configured
@@ -101,7 +102,8 @@ class Page(gr.Blocks):
         titles = {str(each.elem_id): words for each in self.blocks.values() if (words := getattr(each, "webui_tooltip", ""))}
         titles |= button_titles(("txt2img", "img2img", "extras"))
         state = page_state(self.app_record, titles, awaited_ids(self), fold_count(self))
-        state["firstTab"] = UiConfig.read(self.app_record.paths.ui_config_file).first_tab()
+        config = UiConfig.read(self.app_record.paths.ui_config_file)
+        state |= {"firstTab": config.first_tab(), "firstInnerTabs": panels_at_start(config.first_inner_tabs())}
         extensions = foreign_head(self.app_record)
         return head_html(state, theme=self.app_record.flags.theme, extensions=extensions, ahead=self.ahead, pieces=self.pieces)
 

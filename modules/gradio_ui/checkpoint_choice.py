@@ -13,6 +13,7 @@ from modules.gradio_ui.param_component import choices_of
 from modules.gradio_ui.ui_config import UiConfig
 from modules.library.model_file import ModelFile
 from modules.schema.errors import NoCheckpoint
+from modules.schema.params_sampling import SIDE_LIMIT, SIDE_SMALLEST
 
 CHECKPOINT = generation.CHECKPOINT_KEY
 USUAL_SIZE = (512, 512)  # pixels; A1111's
@@ -35,7 +36,7 @@ def start_size(model: ModelFile | None, ui_config: UiConfig, tab: str = "txt2img
     """Width and height in pixels that the page shows for ``model`` as long as nobody has set others."""
     native = (model.native_size if model else None) or USUAL_SIZE
     stored = (ui_config.user_value(tab, "Width"), ui_config.user_value(tab, "Height"))
-    width, height = (own if isinstance(own, int) else usual for own, usual in zip(stored, native))
+    width, height = (min(max(own, SIDE_SMALLEST), SIDE_LIMIT) if isinstance(own, int) else usual for own, usual in zip(stored, native))
     return width, height
 
 

@@ -56,7 +56,7 @@ class FormBuilder:
             widget = Radio(widget.choices)
         known = {"value": self._start_value(name), "choices": choices_of(widget, self.choices) or None}
         known |= {each: getattr(widget, each) for each in ("minimum", "maximum", "step") if hasattr(widget, each)}
-        user = self.ui_config.overrides(self.table.tab, entry.label, known)
+        user = self.ui_config.overrides(self.table.tab, entry.label, known | {"accepts": entry.info.accepts[1] if entry.info.accepts else None})
         start = user.pop("value", known["value"])
         component = build_component(
             widget, self.choices, label=entry.label, value=start, elem_id=entry.elem_id(self.table.tab), **keywords, **user

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import gradio as gr
 
+_OF_A1111 = {
+    "mode_img2img": "img2img_{}_tab", "img2img_tabs_resize": "img2img_tab_resize_{}", "img2img_batch_source": "img2img_batch_{}_tab",
+    "mode_extras": "extras_{}_tab", "extras_resize_mode": "extras_{}_tab",
+}  # fmt: skip
+_SHORTER = {"single_image": "single", "batch_from_directory": "batch_directory"}
 
 @dataclass(frozen=True)
 class InnerTab:
@@ -15,6 +20,11 @@ class InnerTab:
     elem_id: str
     label: str
     build: Callable[[], None]
+
+
+def panels_at_start(chosen: Mapping[str, str]) -> dict[str, str]:
+    """The id of the panel that is shown at the start, by the id of the row of tabs. chosen: A1111's ids of them."""
+    return {root: _OF_A1111[root].format(_SHORTER.get(name, name)) for root, name in chosen.items() if root in _OF_A1111}
 
 
 def build_inner_tabs(elem_id: str, tabs: Sequence[InnerTab]) -> None:

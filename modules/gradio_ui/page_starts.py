@@ -33,6 +33,8 @@ def start_as_configured(page: Blocks, config: UiConfig) -> None:
         fit = fitting(each.component, wanted) if wanted else {}
         taken.update(f"{each.path}/{name}" for name in fit)
         refused |= {f"{each.path}/{name}": value for name, value in wanted.items() if name not in fit}
+        if "value" in fit and _is_number(wanted["value"]) and _is_number(fit["value"]) and abs(fit["value"] - wanted["value"]) >= 1:
+            log.warning("%s: %s/value cannot be %s; the nearest, %s, is taken", config.path.name, each.path, wanted["value"], fit["value"])
         _set(each, {name: value for name, value in fit.items() if value != each.own(name)})
     for key in (key for key in refused if key not in taken):     # else another of that name took it
         log.warning("%s: %s cannot be %s, which is passed over", config.path.name, key, shortened(ascii(refused[key])))
@@ -45,9 +47,19 @@ def fitting(component: Component, wanted: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(component, gr.Slider):
         return found
     own = {name: getattr(component, name, None) for name in ("value", *_BOUNDS)}
+    if "maximum" in found and found.get("value") == own["value"] and _in_order(**own):
+        found["maximum"] = max(found["maximum"], own["value"])      # the page has made room for it
     without: tuple[tuple[str, ...], ...] = ((), ("value",), _BOUNDS)    # the value is what is wrong, or else the bounds
-    tried = ({name: value for name, value in found.items() if name not in left} for left in without)
+    tried = (_within({name: value for name, value in found.items() if name not in left}, own) for left in without)
     return next((each for each in tried if _in_order(**{**own, **_only(each, own)})), _only(found, ("step", "visible")))
+
+
+def _within(found: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """With the nearest value where it lies beyond the bounds; A1111's sliders took more than they showed."""
+    low, high = (found.get(name, own[name]) for name in _BOUNDS)
+    if "value" not in found or not (_is_number(low) and _is_number(high) and low < high):
+        return found
+    return found | {"value": min(max(found["value"], low), high)}
 
 
 def _only(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -82,8 +94,9 @@ def _taken(component: Component, name: str, value: Any) -> Any:
 
 
 def _number(field: gr.Number, value: Any) -> int | float | None:
-    if not _is_number(value) or not (_or(field.minimum, value) <= value <= _or(field.maximum, value)):
+    if not _is_number(value):
         return None
+    value = min(max(value, _or(field.minimum, value)), _or(field.maximum, value))
     return value if field.precision is None else int(value) if field.precision == 0 else round(value, field.precision)
 
 

@@ -42,13 +42,15 @@ class UiConfig:
     def overrides(self, tab: str, label: str, keywords: Mapping[str, Any]) -> dict[str, Any]:
         """Those of ``keywords`` (of a component) that the file replaces, with the file's values.
 
-        A value of another type than the page's, or outside of its choices, is passed over: the file is edited by hand. So are bounds without a way between them, and a value outside of the bounds.
+        A value of another type than the page's, or outside of its choices, is passed over: the file is edited by hand. So are bounds without a way between them;
+        of a value outside of the bounds the nearest is taken.
         """
         found: dict[str, Any] = {}
         for name in KEYWORDS:
             stored = self.values.get(f"{tab}/{label}/{name}")
             if stored is not None and name in keywords and _fits(stored, keywords[name], keywords.get("choices")):
                 found[name] = stored
+        found |= _nearest(found, keywords)
         if "minimum" in keywords:       # the value is what is wrong, or else the bounds
             tried = ({name: value for name, value in found.items() if name not in left} for left in ((), ("value",), _BOUNDS, ("value", *_BOUNDS)))
             found = next((each for each in tried if _in_order(**_numbers({**keywords, **each}))), found)
@@ -69,6 +71,11 @@ class UiConfig:
         """Which of the page's tabs is shown at the start, by its id ("img2img"); "" where nothing is said."""
         found = self.values.get("webui/Tabs@tabs/selected")
         return found if isinstance(found, str) else ""
+
+    def first_inner_tabs(self) -> dict[str, str]:
+        """Which of the tabs inside of tabs is shown at the start: A1111's id of it by the id of the row of tabs ("mode_img2img": "inpaint")."""
+        keys = ((key.rpartition("/Tabs@")[2].removesuffix("/selected"), value) for key, value in self.values.items() if "/Tabs@" in key and key.endswith("/selected"))
+        return {root: value for root, value in keys if root != "tabs" and isinstance(value, str)}
 
     def changed(self, values: Mapping[str, Any]) -> UiConfig:
         """A copy with some starting values replaced, by key."""
@@ -93,6 +100,16 @@ def _schedules_of_their_own(content: Mapping[str, Any]) -> dict[str, str]:
 
 def _numbers(keywords: Mapping[str, Any]) -> dict[str, Any]:
     return {name: keywords.get(name) for name in ("value", *_BOUNDS)}
+
+
+def _nearest(found: Mapping[str, Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The value that the slider can have; as A1111's took more than they showed, it reaches further up where requests may ("accepts")."""
+    low, high = (found.get(name, keywords.get(name)) for name in _BOUNDS)
+    if "value" not in found or not (isinstance(low, int | float) and isinstance(high, int | float) and low < high):
+        return {}
+    highest = max(high, keywords.get("accepts") or high)
+    value = min(max(found["value"], low), highest)
+    return {"value": value, "maximum": value} if value > high else {"value": value}
 
 
 def _in_order(value: Any, minimum: float, maximum: float) -> bool:

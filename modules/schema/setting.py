@@ -72,6 +72,14 @@ class Setting:
             return self._mapping(value)
         return self._text(value)
 
+    def nearest(self, value: Any) -> Any:
+        """The allowed number that is nearest to ``value``, which ``checked`` refused; the default for what is no number."""
+        is_number = isinstance(self.default, int | float) and isinstance(value, int | float) and not isinstance(self.default, bool) and not isinstance(value, bool)
+        if not is_number or math.isnan(value):
+            return self.fresh_default()
+        number = min(max(value, self.limits[0]), self.limits[1])
+        return round(number) if isinstance(self.default, int) else float(number)
+
     def fresh_default(self) -> Any:
         """The default as it is stored in config.json: lists, not tuples."""
         return list(self.default) if isinstance(self.default, tuple) else self.default

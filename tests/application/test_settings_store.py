@@ -188,3 +188,12 @@ def test_settings_without_a_page_are_not_frozen_by_default() -> None:
     setting = SETTINGS.find("disabled_extensions")
     assert not is_frozen(parse_flags([], {}).flags, setting)
     assert is_frozen(parse_flags(["--freeze-settings"], {}).flags, setting)
+
+
+@pytest.mark.parametrize(("key", "stored", "used"), [("jpeg_quality", 400, 100), ("sd_checkpoints_limit", 50, 10), ("token_merging_ratio", 2.5, 0.9), ("jpeg_quality", 79.6, 80), ("CLIP_stop_at_last_layers", -5, -1)])
+def test_a_number_of_an_old_file_beyond_our_range_becomes_the_nearest_and_is_told(tmp_path: Path, key: str, stored: float, used: float) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({key: stored}))
+    store = store_of(path)
+    assert store.get(key) == used and key in store.notices[0]
+    assert store.notices[0].endswith("Its default is used." if used == SETTINGS.find(key).default else f"{used} is used.")

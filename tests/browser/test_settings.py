@@ -109,10 +109,14 @@ def test_tabs_parts_and_columns_follow_the_settings(clean: FakePage, visit: Call
     assert not page.is_visible("#tab_pnginfo-button") and page.is_visible("#tab_settings-button")
     left = [page.locator(f"#tab_{name}-button").bounding_box()["x"] for name in ("img2img", "txt2img")]  # type: ignore[index]
     assert left == sorted(left) and page.is_visible("#tab_img2img")
-    clean.app.paths.ui_config_file.write_text('{"webui/Tabs@tabs/selected": "extras"}')
+    clean.app.paths.ui_config_file.write_text('{"webui/Tabs@tabs/selected": "extras", "extras/Tabs@mode_extras/selected": "batch_from_directory", "img2img/Tabs@mode_img2img/selected": "inpaint"}')
     try:
+        page.evaluate("sessionStorage.clear()")
         page.reload()
         page.wait_for_selector("#tab_extras", state="visible")
+        assert page.is_visible("#extras_batch_directory_tab") and not page.is_visible("#extras_single_tab")
+        page.click("#tab_img2img-button")
+        page.wait_for_selector("#img2img_inpaint_tab", state="visible")
     finally:
         clean.app.paths.ui_config_file.unlink()
     page.click("#tab_txt2img-button")

@@ -131,10 +131,19 @@ def test_each_kind_takes_what_fits(control: Callable[[], Any], said: dict[str, A
         assert made.accordion.visible == "hidden"
 
 
+@pytest.mark.parametrize(("control", "said", "nearest"), [
+    (lambda: gr.Slider(0, 10, value=2, label="Field"), {"value": 12}, 10), (lambda: gr.Slider(1, 10, value=2, label="Field"), {"value": -3}, 1),
+    (lambda: gr.Slider(0, 10, value=2, label="Field"), {"value": 50, "maximum": 20}, 20), (lambda: gr.Number(5, maximum=9, label="Field"), {"value": 10}, 9),
+])  # fmt: skip
+def test_a_number_beyond_the_bounds_becomes_the_nearest_and_the_log_says_it(control: Callable[[], Any], said: dict[str, Any], nearest: int, caplog: pytest.LogCaptureFixture) -> None:
+    made, lines = one(control, said, caplog)
+    assert made.value == nearest and len(lines) == 1 and f"the nearest, {nearest}, is taken" in lines[0]
+
+
 @pytest.mark.parametrize(("control", "said", "passed"), [
-    (lambda: gr.Slider(0, 10, value=2, label="Field"), {"value": 12}, ["value"]), (lambda: gr.Slider(0, 10, value=2, label="Field"), {"minimum": 3}, ["minimum"]),
+    (lambda: gr.Slider(0, 10, value=2, label="Field"), {"minimum": 3}, ["minimum"]),
     (lambda: gr.Slider(0, 10, value=2, label="Field"), {"value": float("nan"), "step": 0}, ["value", "step"]),
-    (lambda: gr.Number(5, maximum=9, label="Field"), {"value": 10}, ["value"]), (lambda: gr.Textbox("a", label="Field"), {"value": [1]}, ["value"]),
+    (lambda: gr.Textbox("a", label="Field"), {"value": [1]}, ["value"]),
     (lambda: gr.Dropdown(["a"], value="a", label="Field"), {"value": "b"}, ["value"]), (lambda: gr.Checkbox(False, label="Field"), {"value": "yes"}, ["value"]),
     (lambda: gr.Dropdown(["a", "b"], value=["a"], multiselect=True, label="Field"), {"value": ["b", "c"]}, ["value"]),
     (lambda: gr.Dropdown(["a", "b"], value=["a"], multiselect=True, label="Field"), {"value": "b"}, ["value"]), (lambda: gr.Radio([1], label="Field"), {"value": True}, ["value"]),
@@ -145,3 +154,8 @@ def test_what_does_not_fit_is_passed_over_and_the_log_says_it(control: Callable[
     assert all(getattr(made, name) == getattr(fresh, name) for name in said)
     assert [each.split()[1] for each in lines] == [f"mine/Field/{name}" for name in passed] and all("passed over" in each for each in lines)
     assert default_value(made) == default_value(fresh)
+
+
+def test_a_start_that_the_page_has_made_room_for_stays_beside_the_bounds_that_a1111_wrote(caplog: pytest.LogCaptureFixture) -> None:
+    made, lines = one(lambda: gr.Slider(64, 2560, value=2560, label="Field"), {"value": 2560, "minimum": 64, "maximum": 2048}, caplog)
+    assert (made.value, made.maximum) == (2560, 2560) and lines == []

@@ -43,10 +43,18 @@ def test_ui_config_beats_the_pages_values(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == {**dict(config.values), "txt2img/Sampling steps/value": 9}
 
 
+def test_a_start_beyond_the_slider_stays_where_a_request_may_have_it(tmp_path: Path) -> None:
+    """A1111's sliders took more than they showed: who began with 2560 pixels still does."""
+    shown = {"value": 512, "minimum": 64, "maximum": 2048, "step": 8, "accepts": 8192}
+    for stored, taken in ((2560, 2560), (9000, 8192), (8, 64)):
+        found = UiConfig(Path("x"), {"txt2img/Width/value": stored}).overrides("txt2img", "Width", shown)
+        assert found["value"] == taken and found.get("maximum", 2048) == max(taken, 2048)
+
+
 @pytest.mark.parametrize(("stored", "left"), [
     ({"minimum": 300}, {}), ({"maximum": 1, "value": 1}, {"value": 1}), ({"minimum": 9, "maximum": 3}, {}), ({"step": 0}, {}), ({"step": -8.0}, {}),
-    ({"value": float("nan"), "maximum": float("inf"), "minimum": -float("inf")}, {}), ({"minimum": 2, "maximum": 30, "step": 0.5, "value": 400}, {"minimum": 2, "maximum": 30, "step": 0.5}),
-    ({"maximum": 9, "step": 0.5, "value": 400}, {"step": 0.5}), ({"value": 400}, {}), ({"maximum": 9}, {}), ({"maximum": 500, "value": 400}, {"maximum": 500, "value": 400}),
+    ({"value": float("nan"), "maximum": float("inf"), "minimum": -float("inf")}, {}), ({"minimum": 2, "maximum": 30, "step": 0.5, "value": 400}, {"minimum": 2, "maximum": 30, "step": 0.5, "value": 30}),
+    ({"maximum": 9, "step": 0.5, "value": 400}, {"maximum": 9, "step": 0.5, "value": 9}), ({"value": 400}, {"value": 150}), ({"maximum": 9}, {}), ({"maximum": 500, "value": 400}, {"maximum": 500, "value": 400}),
 ])  # fmt: skip
 def test_bounds_that_no_slider_can_have_are_passed_over_and_the_page_is_built(stored: dict[str, float], left: dict[str, float]) -> None:
     config = UiConfig(Path("x"), {f"txt2img/Sampling steps/{name}": value for name, value in stored.items()})

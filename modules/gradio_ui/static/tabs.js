@@ -86,7 +86,8 @@ webui.startInnerTabs = function(root) {
         button.addEventListener("click", () => webui.showInnerTab(root, buttons, button));
     }
     nav.addEventListener("keydown", (event) => webui.moveAlong(event, buttons));
-    webui.showInnerTab(root, buttons, document.getElementById(webui.innerTabs()[root.id]) || buttons[0]);
+    const named = (webui.boot.firstInnerTabs || {})[root.id];     // by ui-config.json
+    webui.showInnerTab(root, buttons, document.getElementById(webui.innerTabs()[root.id]) || buttons.find((each) => each.id === `${named}-button`) || buttons[0]);
 };
 
 // Which inner tabs were chosen before a reload: button's id by root's id.
