@@ -99,6 +99,18 @@ def test_generating_again_puts_the_second_job_in_line(fake_page: FakePage, open_
     assert browser.infotext().startswith("second")
 
 
+def test_a_click_that_is_answered_while_a_result_comes_into_the_page(open_visit: Visit) -> None:
+    browser, page = open_visit, open_visit.page
+    page.evaluate("() => { window.ofBefore = webui.galleryLoaded; webui.galleryLoaded = () => new Promise((done) => { window.goOn = done; }); }")
+    browser.generate("the first", **SMALL)
+    page.wait_for_function("!!window.goOn")
+    browser.click_generate("txt2img")
+    page.wait_for_function("webui.jobs.txt2img.accepted.size === 2")
+    page.evaluate("() => { webui.galleryLoaded = window.ofBefore; window.goOn(); }")
+    browser.wait_idle()
+    assert not browser.errors
+
+
 def test_a_job_ends_in_a_tab_that_nobody_looks_at(open_visit: Visit) -> None:
     """Browsers give such a page no frames: that nobody looks is when the sound and the message are wanted, and "Generate forever" goes on."""
     page = open_visit.page
@@ -248,6 +260,11 @@ def test_a_click_while_the_server_is_away_says_so_soon(fake_page: FakePage, visi
     browser.page.wait_for_selector(".toast-wrap >> text=Connection to the server was lost")
     browser.page.click("#txt2img_generate")
     browser.page.wait_for_selector(".webui-toast.error >> text=nothing was sent")
+    with browser.page.expect_navigation():              # Gradio looks every other second whether its server is back, and passes over clicks until then
+        browser.page.context.set_offline(False)
+        browser.page.click("#txt2img_generate")
+    browser.page.wait_for_function("document.querySelector('#html_info_txt2img')?.innerText.includes('nobody there')")
+    assert browser.page.evaluate("webui.sentCount") == 1
 
 
 def test_a_click_that_never_arrives_is_told(fake_page: FakePage, visit: Callable[..., Visit]) -> None:

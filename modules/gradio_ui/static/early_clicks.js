@@ -72,4 +72,50 @@ document.addEventListener("click", (event) => {
     }
 }, true);
 
-onUiLoaded(() => setTimeout(webui.releaseEarly, 50));
+// A click on Generate that Gradio passes over, for it still waits until it opens the page anew, or that the server refuses because the page is older than its own: the next
+// page makes it once more, with the fields that come back. `unsent`: the tab of one that did not go out yet; `byClick`: the job of the last one that did.
+webui.unsent = webui.byClick = null;
+webui.clickPatience = 10000;    // ms from the click to the next page; after that it is nobody's wish any more
+
+webui.clickAgain = function(tab) {
+    webui.unsent = tab;
+    webui.remember("click_again", JSON.stringify({tab, at: performance.timeOrigin + performance.now()}), "sessionStorage");
+};
+
+webui.clickForgotten = function() {
+    webui.unsent = null;
+    webui.remember("click_again", "", "sessionStorage");
+};
+
+webui.clickWent = function(tab, id) {
+    webui.byClick = webui.unsent === tab ? id : null;
+    webui.clickForgotten();
+};
+
+webui.clickIsTold = function() {
+    webui.clickForgotten();
+    webui.toast("The server does not answer, so nothing was sent. What you typed stays: click again when it is back.", "error");
+};
+
+// request: the body of what was refused. The picture of Extras does not come back, so that its click is told as one that was lost.
+webui.clickRefused = function(request) {
+    const jobs = ["txt2img", "img2img"].map((tab) => webui.jobs[tab]).find((each) => each?.ids.includes(webui.byClick));
+    if (jobs && !jobs.accepted.has(webui.byClick) && String(request).includes(webui.byClick)) {
+        jobs.drop(webui.byClick);
+        webui.clickAgain(jobs.tab);
+    }
+};
+
+webui.takeUpClick = function() {
+    const {tab, at} = JSON.parse(webui.recall("click_again", "sessionStorage") || "{}");
+    webui.clickForgotten();
+    const button = document.getElementById(`${tab}_generate`);
+    if (button && tab !== "extras" && Math.abs(performance.timeOrigin - at) < webui.clickPatience) {
+        webui.keepForLater(button);
+    }
+};
+
+onUiLoaded(() => {
+    webui.takeUpClick();
+    setTimeout(webui.releaseEarly, 50);
+});

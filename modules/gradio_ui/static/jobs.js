@@ -42,7 +42,7 @@ webui.TabJobs = class {
     // `first`: the oldest one when the buttons were last set.
     // `own`: something was asked for here; what other windows ask for is then shown in them alone.
     // `sentHere`: those of `ids` that a click or a key of this window has sent. `aim`: the job that the next press of Interrupt means.
-    // `shown`: those that this page is done with. `accepted`: those that the server has taken. `asked`: those that it has not spoken of, and that are asked for all the same.
+    // `isShowing`: a result is coming into the page; the next job is watched after that. `shown`: those that this page is done with. `accepted`: those that the server has taken. `asked`: those that it has not spoken of, and that are asked for all the same.
     constructor(tab) {
         this.tab = tab;
         this.ids = [];
@@ -56,6 +56,7 @@ webui.TabJobs = class {
         this.view = null;
         this.complaints = [];
         this.watching = null;
+        this.isShowing = false;
         this.screen = new webui.ScreenLock();
     }
 
@@ -156,7 +157,7 @@ webui.TabJobs = class {
 
     watchNext() {
         const id = this.ids[0];
-        if (this.watching || !id || !(this.accepted.has(id) || this.asked.has(id))) {
+        if (this.watching || this.isShowing || !id || !(this.accepted.has(id) || this.asked.has(id))) {
             return;
         }
         this.watching = id;
@@ -183,6 +184,7 @@ webui.TabJobs = class {
             return;  // a second answer to the same question
         }
         this.watching = null;
+        this.isShowing = true;
         if (answer.error && answer.state === "interrupted") {
             webui.toast(answer.error);
         } else if (answer.error) {
@@ -193,6 +195,7 @@ webui.TabJobs = class {
         (answer.comments || []).forEach((words) => webui.toast(words, "warning"));
         webui.showResult(this.tab);
         await webui.galleryLoaded(this.tab);
+        this.isShowing = false;
         if (!answer.error && !answer.gone) {
             webui.renewNotices();
             webui.takeFreshSettings();      // a script may have chosen another checkpoint
@@ -268,6 +271,7 @@ webui.sendJob = function(tab, args) {
     values[0] = randomId();
     performance.mark("webui-sent");
     webui.jobs[tab].sent(values[0]);
+    webui.clickWent(tab, values[0]);
     webui.lastSent = values;
     webui.sentCount += 1;
     return values;
@@ -375,7 +379,8 @@ webui.generateClicked = function(event) {
     if (event.target.closest?.(".generate-box > button[id$='_generate']")) {
         performance.mark("webui-click", {startTime: event.timeStamp});
         const before = webui.sentCount;
-        const away = () => webui.sentCount === before && webui.toast("The server does not answer, so nothing was sent. What you typed stays: click again when it is back.", "error");
+        webui.clickAgain(event.target.closest("button").id.replace("_generate", ""));
+        const away = () => webui.sentCount === before && webui.clickIsTold();
         setTimeout(() => webui.sentCount > before || fetch("./internal/ping").catch(away), webui.lookPatience);
     }
 };

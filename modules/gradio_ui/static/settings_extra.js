@@ -62,13 +62,14 @@ webui.reloadEnds = function(words) {
 
 // The server has another page than this one: somebody pressed "Reload UI" elsewhere, or did before the server was started anew. Fields, drawings and jobs come back; an extension
 // that asks for what no page has must not reload it for ever.
-webui.pageIsOld = function() {
+webui.pageIsOld = function(request) {
     const before = Number(webui.recall("page_was_old", "sessionStorage"));
     if (Date.now() - before < 30000) {
         webui.toast("The server has another page than this one. Load the page again.", "error");
         return;
     }
     webui.remember("page_was_old", String(Date.now()), "sessionStorage");
+    webui.clickRefused(request);
     location.reload();
 };
 

@@ -97,7 +97,7 @@ webui.plainFetch = window.fetch;
 
 window.fetch = function(source, options) {
     const answer = webui.plainFetch.call(window, source, options);
-    answer.then((response) => response.headers.get("X-Page-Is-Old") && webui.pageIsOld(), () => {});
+    answer.then((response) => response.headers.get("X-Page-Is-Old") && webui.pageIsOld(options?.body), () => {});
     const entry = webui.startOfRequest(String(source?.url || source), options);
     if (entry) {
         const over = () => webui.cameIn(entry);
