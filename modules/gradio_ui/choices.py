@@ -53,6 +53,7 @@ class ChoiceSources:
         return cls(
             app,
             {
+                "all_samplers": lambda: [each.name for each in samplers()],      # also those that are left out, for who wants them back
                 "samplers": lambda: [each.name for each in samplers() if each.name not in app.settings.get("hide_samplers")],
                 "hires_upscalers": lambda: [*(each.name for each in LATENT_UPSCALERS), *app.upscalers.offered(app.settings)],
                 "face_restorers": app.faces.names,

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from modules.application.app import App
 from modules.application.settings_rules import is_frozen
+from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.setting_changes import store_settings
 from modules.gradio_ui.settings_form import settings_form_html
 from modules.schema.setting import section, setting
@@ -44,6 +46,16 @@ def test_lists_of_settings_say_what_each_name_means() -> None:
     sources = {"settings": ("CLIP_stop_at_last_layers",), "setting_labels": ("Clip skip",)}
     html = settings_form_html(SETTINGS, lambda source: sources.get(source, ()), lambda _setting: False)
     assert html.count('<option value="CLIP_stop_at_last_layers">CLIP_stop_at_last_layers: Clip skip</option>') == 3, "the quick settings, txt2img, img2img"
+
+
+def test_a_sampler_that_is_left_out_can_be_had_back(make_app: Callable[..., App]) -> None:
+    app = make_app()
+    app.settings.set("hide_samplers", ["Heun"])
+    choices = ChoiceSources.of(app)
+    html = settings_form_html(SETTINGS, choices, lambda _setting: False)
+    row = html[html.index('data-key="hide_samplers"') :].split('data-key="', 2)[1]
+    assert 'value="Heun"' in row and 'value="Euler"' in row
+    assert "Heun" not in choices("samplers")
 
 
 def test_several_notes_under_a_setting_read_as_one_sentence() -> None:

@@ -162,7 +162,7 @@ SAMPLER_PARAMS = section(
     "Sampler parameters",
     "sampler-params",
     "sd",
-    setting("hide_samplers", (), "Samplers left out of the lists", CheckboxGroup("samplers"), needs=RELOAD_PAGE),
+    setting("hide_samplers", (), "Samplers left out of the lists", CheckboxGroup("all_samplers"), needs=RELOAD_PAGE),
     setting("eta_ddim", 0.0, "Eta for DDIM", Slider(0.0, 1.0, 0.01), infotext="Eta DDIM"),
     setting(
         "eta_ancestral",
