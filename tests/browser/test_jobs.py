@@ -2,12 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from modules.application import generation
 from modules.schema.request import Txt2ImgRequest
 from tests.browser.conftest import FakePage, Visit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 SMALL = {"steps": 3, "width": 64, "height": 64}
 
@@ -104,9 +108,13 @@ def test_a_click_that_is_answered_while_a_result_comes_into_the_page(open_visit:
     page.evaluate("() => { window.ofBefore = webui.galleryLoaded; webui.galleryLoaded = () => new Promise((done) => { window.goOn = done; }); }")
     browser.generate("the first", **SMALL)
     page.wait_for_function("!!window.goOn")
+    held: list[Route] = []
+    page.route("**/internal/progress*", lambda route: held.append(route))
     browser.click_generate("txt2img")
     page.wait_for_function("webui.jobs.txt2img.accepted.size === 2")
     page.evaluate("() => { webui.galleryLoaded = window.ofBefore; window.goOn(); }")
+    page.wait_for_function("webui.jobs.txt2img.ids.length === 1")
+    page.unroute("**/internal/progress*")
     browser.wait_idle()
     assert not browser.errors
 
