@@ -165,7 +165,7 @@ def _over_keys(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, k
         scores = torch.bmm(query, key[:, first : first + key_chunk].transpose(1, 2)).float()
         if mask is not None:
             scores = scores + mask[:, :, first : first + key_chunk]
-        here = scores.amax(dim=-1, keepdim=True)
+        here = scores.amax(dim=-1, keepdim=True).clamp(min=torch.finfo(scores.dtype).min)      # where a mask of -inf hides all of a chunk
         top = here if largest is None else torch.maximum(largest, here)
         shares = (scores - top).exp()
         found = torch.bmm(shares.to(value.dtype), value[:, first : first + key_chunk]).float()

@@ -68,6 +68,14 @@ def test_a_mask_is_kept(processor: ChunkedAttention) -> None:
     assert torch.allclose(own, ours, atol=1e-6)
 
 
+def test_a_mask_may_hide_whole_chunks_of_the_prompt() -> None:
+    layer = AttentionLayer(query_dim=32, heads=4, dim_head=8).eval()
+    mask = torch.zeros(2, 1, 40)
+    mask[:, :, :10] = -torch.inf
+    own, ours = both(layer, SubQuadraticAttention(7, 5), torch.randn(2, 40, 32), attention_mask=mask)
+    assert torch.allclose(own, ours, atol=1e-6)
+
+
 @pytest.mark.parametrize(("rows", "keys"), [(16, 4096), (1, 2**20), (64, 2**26)])
 def test_no_chunk_passes_the_limits(rows: int, keys: int) -> None:
     chunk = ChunkedAttention()._chunk(rows, keys, 4, torch.device("cpu"))
