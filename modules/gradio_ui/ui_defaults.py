@@ -69,7 +69,7 @@ class Defaults:
         for (key, component), now in zip(self.components.items(), values):
             before = fitting(component, {"value": config.values.get(key)}).get("value", getattr(component, "value", None))
             fit = fitting(component, {"value": now})
-            if fit and now != before and not (now in ("", []) and before in ("", [], None)):
+            if fit and fit["value"] != before and not (now in ("", []) and before in ("", [], None)):
                 yield Change(key=key, before=before, now=fit["value"])
 
 

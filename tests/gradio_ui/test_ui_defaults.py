@@ -23,10 +23,10 @@ def test_changed_fields_are_shown_and_kept(page: BuiltPage, tmp_path: Path) -> N
                 extras_codeformer_visibility=0.25, txt2img_width=10**9)
     told = defaults.view(now)
     assert "txt2img/Sampling steps/value" in told and "33" in told and "Euler a" in told
-    assert "CFG Scale" not in told and "Batch count" not in told and "Width" not in told
+    assert "CFG Scale" not in told and "Batch count" not in told and "<td>512</td><td>2048</td>" in told, "as the field itself does with a width beyond its end"
     assert "written to" in defaults.apply(now)
     kept = UiConfig.read(config).values
-    assert kept == {"extension/Key/value": 5, "txt2img/CFG Scale/value": 4.5, "txt2img/Sampling steps/value": 33, "txt2img/Sampling method/value": "Euler a",
+    assert kept == {"extension/Key/value": 5, "txt2img/CFG Scale/value": 4.5, "txt2img/Sampling steps/value": 33, "txt2img/Sampling method/value": "Euler a", "txt2img/Width/value": 2048,
                     "customscript/postprocessing_gfpgan.py/extras/Visibility/value": 0.5, "customscript/postprocessing_codeformer.py/extras/Visibility/value": 0.25}
     assert "No field differs" in defaults.view(now)
 
