@@ -411,15 +411,15 @@ def test_a_picture_field_of_an_extension_is_zoomed_and_fitted_as_by_canvas_zoom(
     page.evaluate("applyZoomAndPanIntegration('#tab_hooks', ['#hooks_drawn', '#not_there'])")
     page.evaluate("applyZoomAndPan('#hooks_drawn')")        # once is enough
     width = "document.querySelector('#hooks_drawn').getBoundingClientRect().width"
+    page.hover("#hooks_drawn")              # waits until it stands still
     before = page.evaluate(width)
-    page.hover("#hooks_drawn")
     page.keyboard.down("Alt")
     page.mouse.wheel(0, -100)
     page.keyboard.up("Alt")
     page.wait_for_function(f"Math.abs({width} / {before} - 1.15) < 0.01")
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("r")
-    assert page.evaluate(width) == before
+    page.wait_for_function(f"{width} === {before}")
 
 
 def test_functions_of_extensions_are_called_when_cards_were_read_anew(shown: Visit) -> None:

@@ -382,6 +382,7 @@ def test_the_footer_shows_how_long_the_start_took(open_visit: Visit) -> None:
     page.evaluate("""window.fetch = ((real) => (url, ...more) => String(url).endsWith("profile-startup")
         ? Promise.resolve(new Response(JSON.stringify({total: 3.5, records: {page: 1, torch: 2.25, scripts: 0.02, API: 0.01}}))) : real(url, ...more))(window.fetch)""")
     page.click("#webui_startup_profile")
+    page.wait_for_selector(".global-popup .popup-table tr >> text=others")
     rows = page.locator(".global-popup .popup-table tr").all_inner_texts()
     assert [row.split("\t") for row in rows] == [["Record", "Seconds"], ["total", "3.500"], ["torch", "2.250"], ["page", "1.000"], ["others", "0.030"]]
     page.click(".global-popup-close")
