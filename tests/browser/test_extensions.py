@@ -376,19 +376,6 @@ def test_an_extension_draws_through_the_api_object(server: RealServer) -> None:
     assert found["page"] is True and json.loads(found["info"])["infotexts"][0].startswith("a house")
 
 
-def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Callable[..., Visit]) -> None:
-    page = visit(server.url).page
-    page.click("#tab_settings-button")
-    page.click("#settings button[data-section=hooks]")
-    assert page.locator("#setting_hooks_words textarea").is_visible()
-    assert "(said)" in page.locator("#setting_hooks_words label").inner_text()
-    assert page.locator("#refresh_hooks_choice").count() == 1
-    page.click("#webui_reload")      # Reload UI: extensions see the page that is built anew, and their routes are there once
-    page.wait_for_function("!window.webui || !webui.ready")
-    page.wait_for_selector("html.webui-ready", state="attached")
-    assert asked(server, "hooks/hello")["starts"] == 2
-
-
 def test_a_picture_of_a_gallery_is_dropped_on_gradio_s_own_picture_field(shown: Visit) -> None:
     page = shown.page
     page.click("#tab_hooks-button")
@@ -431,3 +418,17 @@ def test_functions_of_extensions_are_called_when_cards_were_read_anew(shown: Vis
     page.evaluate("extraNetworksControlRefreshOnClick(null, 'txt2img', 'lora')")
     page.wait_for_function("window.hooksFiltered")
     page.evaluate("delete extraNetworksApplyFilter.txt2img_lora")
+
+
+def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Callable[..., Visit]) -> None:
+    """The last one here: the page that is kept is an old one afterwards, and loads itself again."""
+    page = visit(server.url).page
+    page.click("#tab_settings-button")
+    page.click("#settings button[data-section=hooks]")
+    assert page.locator("#setting_hooks_words textarea").is_visible()
+    assert "(said)" in page.locator("#setting_hooks_words label").inner_text()
+    assert page.locator("#refresh_hooks_choice").count() == 1
+    page.click("#webui_reload")      # Reload UI: extensions see the page that is built anew, and their routes are there once
+    page.wait_for_function("!window.webui || !webui.ready")
+    page.wait_for_selector("html.webui-ready", state="attached")
+    assert asked(server, "hooks/hello")["starts"] == 2
