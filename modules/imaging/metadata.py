@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 from modules.imaging.formats import FORMATS, unreadable_kind
 from modules.schema.errors import InvalidValue
 from modules.schema.infotext_foreign import infotext_of_texts
+from modules.schema.infotext_samplers import schedule_label
 
 PNG_KEY = "parameters"
 WITHOUT_TEXT = frozenset({"bmp"})     # formats whose files hold no text: it goes beside them
@@ -120,14 +121,15 @@ def _read(image: Image.Image) -> tuple[str | None, dict[str, Any]]:
     if infotext is None and items.get("Software") == "NovelAI":
         infotext = _from_novel_ai(items, image.size)
     if infotext is None:
-        infotext = infotext_of_texts(items, image.size)
+        infotext = infotext_of_texts({**items, **_texts_of_comfy(image)}, image.size)
     return infotext, {key: value for key, value in items.items() if key not in _NOT_FOR_USERS}
 
 
 def _exif_comment(image: Image.Image) -> str | None:
     try:
         exif = image.getexif()
-        comment = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment) if exif else None
+        tag = ExifTags.Base.UserComment
+        comment = exif.get_ifd(ExifTags.IFD.Exif).get(tag) or exif.get(tag) if exif else None      # Fooocus has it outside of its own block
     except (OSError, SyntaxError, ValueError, KeyError, TypeError):
         return None                     # a damaged EXIF block hides nothing else
     if isinstance(comment, str):
@@ -139,19 +141,31 @@ def _exif_comment(image: Image.Image) -> str | None:
         text = body.decode(_utf16_order(body), errors="replace")
     else:
         text = comment.removeprefix(_ASCII).decode("utf-8", errors="replace")
-    return text.strip("\0") or None
+    return text.strip("\0\ufeff") or None
+
+
+def _texts_of_comfy(image: Image.Image) -> dict[str, str]:
+    """ComfyUI's graph in a WebP or JPEG: a tag of the EXIF block, whichever, says "prompt:{...}"."""
+    try:
+        texts = [value for value in image.getexif().values() if isinstance(value, str)]
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError):
+        return {}
+    graph = next((text for text in texts if text[:7].lower() == "prompt:"), None)
+    return {"prompt": graph[len("prompt:"):].strip("\0")} if graph else {}
 
 
 def _utf16_order(body: bytes) -> str:
     """Big-endian as the standard and A1111 have it, unless the zero bytes of plain letters say otherwise."""
-    return "utf-16-le" if body[1:400:2].count(0) > body[0:400:2].count(0) else "utf-16-be"
+    return "utf-16-le" if body[1::2].count(0) > body[0::2].count(0) else "utf-16-be"
 
 
 def _from_novel_ai(items: dict[str, Any], size: tuple[int, int]) -> str | None:
     try:
         facts = json.loads(items["Comment"])
         sampler = _NOVEL_AI_SAMPLERS.get(facts["sampler"], "Euler a")
-        return (f"{items['Description']}\nNegative prompt: {facts['uc']}\nSteps: {facts['steps']}, Sampler: {sampler}, "
+        label = schedule_label(str(facts.get("noise_schedule")))
+        schedule = f"Schedule type: {label}, " if label else ""
+        return (f"{items['Description']}\nNegative prompt: {facts['uc']}\nSteps: {facts['steps']}, Sampler: {sampler}, {schedule}"
                 f"CFG scale: {facts['scale']}, Seed: {facts['seed']}, Size: {size[0]}x{size[1]}, Clip skip: 2, ENSD: 31337")
     except (KeyError, TypeError, ValueError):
         return None

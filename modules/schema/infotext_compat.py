@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from modules.schema.infotext_foreign_loras import with_loras
 from modules.schema.infotext_samplers import schedule_label
 
 # What A1111 takes for a key that is missing, because it is written only when it differs.
@@ -89,6 +90,8 @@ def fill_defaults(named: dict[str, str]) -> None:
         named["Emphasis"] = "Original"
     if hypernet := named.get("Hypernet"):
         named["Prompt"] = f"{named.get('Prompt', '')}<hypernet:{hypernet}:{named.get('Hypernet strength', '1.0')}>"
+    if weights := named.get("Lora weights"):  # Fooocus': its prompts do not name them
+        named["Prompt"] = with_loras(named.get("Prompt", ""), ((name.strip(), strength) for name, _colon, strength in (part.rpartition(": ") for part in weights.split(","))))
 
 
 def by_version(named: dict[str, str]) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+from modules.schema.infotext_foreign_loras import LORA, loras_of, loras_of_node, plain_name, with_loras
 from modules.schema.infotext_samplers import sampler_and_schedule, schedule_label
 from modules.schema.infotext_write import write_infotext
 
@@ -20,6 +22,7 @@ FEWEST_VALUES = 3  # a prompt with fewer is no picture's text
 MOST_NODES = 2000  # of a graph, that are looked at for one value
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 TWO_NUMBERS = re.compile(r"\(?\s*(\d{1,9})\s*[,x×*]\s*(\d{1,9})\s*\)?")
+HASH = re.compile(r"[0-9a-fA-F]{10}")
 OPTION = re.compile(r"-(\w)\s*(\S+)")
 
 Values = Mapping[str, Any]
@@ -43,25 +46,29 @@ class Words:
     seed: tuple[str, ...] = ("seed",)
     size: tuple[str, ...] = ("width", "height")  # two sides, or one text with both
     model: tuple[str, ...] = ("model",)
+    model_hash: tuple[str, ...] = ()
+    clip_skip: tuple[str, ...] = ()
     negative_in_brackets: bool = False
 
 
 PROGRAMS: tuple[tuple[str, Words], ...] = (
-    ("SwarmUI", Words(marks=("prompt",), inside="sui_image_params", negative=("negativeprompt",), guidance=("cfgscale",))),
+    ("SwarmUI", Words(marks=("prompt",), inside="sui_image_params", negative=("negativeprompt",), guidance=("cfgscale",), clip_skip=("clipstopatlayer",))),
     ("InvokeAI", Words(marks=("positive_prompt", "seed"), prompt=("positive_prompt",), sampler=("scheduler",), schedule=(), guidance=("cfg_scale",),
                        model=("model.name", "model.model_name"))),
     ("InvokeAI 2", Words(marks=("prompt", "seed", "cfg_scale"), inside="image", negative=(), guidance=("cfg_scale",), negative_in_brackets=True)),
-    ("Fooocus", Words(marks=("prompt", "guidance_scale", "resolution"), guidance=("guidance_scale",), size=("resolution",), model=("base_model",))),
+    ("Fooocus", Words(marks=("prompt", "guidance_scale", "resolution"), guidance=("guidance_scale",), size=("resolution",), model=("base_model",),
+                      model_hash=("base_model_hash",), clip_skip=("clip_skip",))),
     ("Fooocus' log", Words(marks=("Prompt", "Guidance Scale", "Resolution"), prompt=("Prompt",), negative=("Negative Prompt",), steps=("Steps",), sampler=("Sampler",),
-                           schedule=("Scheduler",), guidance=("Guidance Scale",), seed=("Seed",), size=("Resolution",), model=("Base Model",))),
+                           schedule=("Scheduler",), guidance=("Guidance Scale",), seed=("Seed",), size=("Resolution",), model=("Base Model",),
+                           clip_skip=("CLIP Skip",))),
     ("Easy Diffusion", Words(marks=("prompt", "num_inference_steps", "guidance_scale"), steps=("num_inference_steps",), sampler=("sampler_name",), schedule=("scheduler_name",),
                              guidance=("guidance_scale",), model=("use_stable_diffusion_model",))),
     ("Easy Diffusion, labels", Words(marks=("Prompt", "Guidance Scale", "Width"), prompt=("Prompt",), negative=("Negative Prompt",), steps=("Steps",), sampler=("Sampler",),
                                      schedule=(), guidance=("Guidance Scale",), seed=("Seed",), size=("Width", "Height"), model=("Stable Diffusion model",))),
     ("Draw Things", Words(marks=("c", "uc", "scale"), prompt=("c",), negative=("uc",), schedule=(), guidance=("scale",), size=("size",))),
-    ("Civitai", Words(marks=("prompt", "cfgScale"), inside="extraMetadata", negative=("negativePrompt",), schedule=(), guidance=("cfgScale",))),
+    ("Civitai", Words(marks=("prompt", "cfgScale"), inside="extraMetadata", negative=("negativePrompt",), schedule=(), guidance=("cfgScale",), clip_skip=("clipSkip",))),
     ("Tensor.Art", Words(marks=("prompt", "samplerName"), inside="generation_data", negative=("negativePrompt",), sampler=("samplerName",), schedule=("scheduler",),
-                         guidance=("cfgScale",), model=("baseModel.modelFileName", "baseModel.label"))),
+                         guidance=("cfgScale",), model=("baseModel.modelFileName", "baseModel.label"), model_hash=("baseModel.hash",), clip_skip=("clipSkip",))),
 )  # fmt: skip
 
 
@@ -69,7 +76,8 @@ def as_infotext(text: str) -> str:
     """``text`` in A1111's form where it is another program's JSON; any other text as it is."""
     if not text.lstrip().startswith("{"):
         return text
-    return _of_object(_object(text)) or text
+    found = _object(text)
+    return _of_object(found) or _of_graph(_object((found or {}).get("prompt")), {}) or text
 
 
 def infotext_of_texts(texts: Values, size: tuple[int, int]) -> str | None:
@@ -103,11 +111,14 @@ def _written(values: Values, words: Words) -> str | None:
     return _text(
         prompt, negative, steps=_first(values, words.steps), sampler=_first(values, words.sampler), schedule=_first(values, words.schedule),
         guidance=_first(values, words.guidance), seed=_first(values, words.seed), model=_first(values, words.model),
-        size=_size(*map(values.get, words.size)),
+        size=_size(*map(values.get, words.size)), loras=loras_of(values), model_hash=_first(values, words.model_hash), clip_skip=_first(values, words.clip_skip),
     )  # fmt: skip
 
 
-def _text(prompt: str, negative: str, *, steps: Any, sampler: Any, schedule: Any, guidance: Any, seed: Any, size: str | None, model: Any) -> str | None:
+def _text(
+    prompt: str, negative: str, *, steps: Any, sampler: Any, schedule: Any, guidance: Any, seed: Any, size: str | None, model: Any, loras: Iterable[LORA] = (),
+    model_hash: Any = None, clip_skip: Any = None,
+) -> str | None:
     """The text, or None where too little is known."""
     name, label = sampler_and_schedule(sampler if isinstance(sampler, str) else "")
     label = schedule_label(schedule if isinstance(schedule, str) else "") or label
@@ -116,7 +127,9 @@ def _text(prompt: str, negative: str, *, steps: Any, sampler: Any, schedule: Any
         "Size": size, "Model": _model(model),
     }  # fmt: skip
     known = [value for value in fields.values() if value]
-    return write_infotext(prompt, negative, fields) if (prompt or negative) and len(known) >= FEWEST_VALUES else None
+    layers = (_number(clip_skip) or "1").removeprefix("-")  # ComfyUI and SwarmUI count from the end: -2
+    more = {"Model hash": model_hash.lower() if isinstance(model_hash, str) and HASH.fullmatch(model_hash) else None, "Clip skip": layers if layers != "1" else None}
+    return write_infotext(with_loras(prompt, loras), negative, {**fields, **more}) if (prompt or negative) and len(known) >= FEWEST_VALUES else None
 
 
 def _first(values: Values, names: tuple[str, ...]) -> Any:
@@ -157,10 +170,7 @@ def _size(width: Any, height: Any = None) -> str | None:
 
 
 def _model(value: Any) -> str | None:
-    """A model's name without the folders and the ending that others write."""
-    name = re.split(r"[/\\]", value.strip())[-1] if isinstance(value, str) else ""
-    stem, dot, ending = name.rpartition(".")
-    return (stem if dot and ending.lower() in ("safetensors", "ckpt", "sft", "pt") else name) or None
+    return (plain_name(value) if isinstance(value, str) else "") or None
 
 
 def _of_dream(text: str) -> str | None:
@@ -186,23 +196,29 @@ def _comment_of_xmp(texts: Values) -> Values | None:
 def _of_graph(graph: Values | None, drawn: Values) -> str | None:
     """ComfyUI's graph of nodes: what leads to the node that samples. drawn: the picture's width and height."""
     nodes = {str(key): node["inputs"] for key, node in (graph or {}).items() if isinstance(node, Mapping) and "class_type" in node and isinstance(node.get("inputs"), Mapping)}
-    for inputs in nodes.values():
+    for inputs in _samplers(nodes):
         way = inputs.get("positive") or inputs.get("guider")
-        if _linked(inputs.get("latent_image")) is None or _linked(way) is None:
-            continue
         prompt = _upstream(nodes, {"positive": way}, _NAMES_OF_PROMPTS, "positive")
         negative = _upstream(nodes, {"negative": inputs.get("negative")}, _NAMES_OF_PROMPTS, "negative")
         found = {name: _upstream(nodes, inputs, names, "positive") for name, names in _NAMES_IN_GRAPH.items()}
         size = _size(*(drawn.get(name) or _upstream(nodes, inputs, (name,), "positive") for name in ("width", "height")))
-        text = _text(_prompt(prompt), _prompt(negative), size=size, **found)
+        loras = [lora for node in _way_back(nodes, {name: value for name, value in inputs.items() if name != "latent_image"}, "negative") for lora in loras_of_node(node)]
+        text = _text(_prompt(prompt), _prompt(negative), size=size, loras=reversed(loras), **found)
         if text:
             return text
     return None
 
 
+def _samplers(nodes: Mapping[str, Values]) -> list[Values]:
+    """The nodes that sample; first those whose latent comes from no other one: a second pass and a refiner say less of the picture."""
+    found = [inputs for inputs in nodes.values() if _linked(inputs.get("latent_image")) is not None and _linked(inputs.get("positive") or inputs.get("guider")) is not None]
+    ids = set(map(id, found))
+    return sorted(found, key=lambda inputs: any(id(node) in ids for node in islice(_way_back(nodes, {"latent_image": inputs["latent_image"]}, ""), 1, None)))
+
+
 _NAMES_IN_GRAPH = {
     "steps": ("steps",), "sampler": ("sampler_name",), "schedule": ("scheduler",), "guidance": ("cfg", "guidance"), "seed": ("seed", "noise_seed"),
-    "model": ("ckpt_name", "unet_name"),
+    "model": ("ckpt_name", "unet_name"), "clip_skip": ("stop_at_clip_layer",),
 }  # fmt: skip
 
 
@@ -213,20 +229,26 @@ _NAMES_OF_VALUES = ("value", "string", "text", "seed", "int")
 def _upstream(nodes: Mapping[str, Values], start: Values, names: tuple[str, ...], role: str) -> Any:
     """The nearest value of one of ``names`` on the way back from ``start``, the inputs of a node; never through the other prompt's way."""
     other = "negative" if role == "positive" else "positive"
-    waiting = [start]
-    seen: set[str] = set()
-    for inputs in waiting:
+    for inputs in _way_back(nodes, start, other):
         for name in names:
             value = inputs.get(name)
             if (wired := _linked(value)) is not None:  # from a node that holds a value
                 value = next((each for each in map(nodes.get(wired, {}).get, _NAMES_OF_VALUES) if isinstance(each, str | int | float)), None)
             if isinstance(value, str | int | float):
                 return value
-        for key in _links(inputs, other):
+    return None
+
+
+def _way_back(nodes: Mapping[str, Values], start: Values, without: str) -> Iterator[Values]:
+    """``start``, the inputs of a node, and those of all that lead to it, the nearest first; not through the inputs called ``without``."""
+    waiting = [start]
+    seen: set[str] = set()
+    for inputs in waiting:
+        yield inputs
+        for key in _links(inputs, without):
             if key in nodes and key not in seen and len(seen) < MOST_NODES:
                 seen.add(key)
                 waiting.append(nodes[key])
-    return None
 
 
 def _links(inputs: Values, without: str) -> Iterator[str]:

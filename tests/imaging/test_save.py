@@ -122,6 +122,38 @@ def test_a_picture_of_another_program_tells_how_it_was_made(tmp_path: Path) -> N
     assert items == {"invokeai_metadata": invoke}
 
 
+_GRAPH = (
+    '{"1": {"class_type": "KSampler", "inputs": {"seed": 7, "steps": 20, "cfg": 8, "sampler_name": "euler", "positive": ["2", 0], "latent_image": ["3", 0]}},'
+    ' "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "a cat"}}}'
+)
+
+
+@pytest.mark.parametrize(("tag", "text"), [(0x9286, "a cat\nSteps: 20, Seed: 7"), (0x0110, f"prompt:{_GRAPH}"), (0x010F, f"Prompt:{_GRAPH}")])
+@pytest.mark.parametrize("file_format", ["JPEG", "WEBP"])
+def test_texts_in_a_picture_s_first_exif_block_are_read_as_fooocus_and_comfyui_write_them(tag: int, text: str, file_format: str) -> None:
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[tag] = text
+    IMAGE.save(out, file_format, exif=exif.tobytes())
+    told = read_infotext_from(out.getvalue())[0] or ""
+    assert told.startswith("a cat") and "Steps: 20" in told and "Seed: 7" in told
+
+
+def test_long_chinese_prompts_in_little_endian_are_read() -> None:
+    text, exif, out = "\u732b" * 300 + "\nSteps: 1", Image.Exif(), io.BytesIO()
+    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + ("\ufeff" + text).encode("utf-16-le")
+    IMAGE.save(out, "JPEG", exif=exif.tobytes())
+    assert read_infotext_from(out.getvalue())[0] == text
+
+
+def test_novelai_s_noise_schedule_is_told() -> None:
+    info, out = PngImagePlugin.PngInfo(), io.BytesIO()
+    facts = '{"steps": 28, "scale": 5.0, "seed": 7, "noise_schedule": "karras", "sampler": "k_euler_ancestral", "uc": "a dog"}'
+    for key, text in {"Software": "NovelAI", "Description": "a cat", "Comment": facts}.items():
+        info.add_text(key, text)
+    IMAGE.save(out, "PNG", pnginfo=info)
+    assert "Sampler: Euler a, Schedule type: Karras, " in (read_infotext_from(out.getvalue())[0] or "")
+
+
 def test_little_endian_comments_are_read() -> None:
     body = encode(IMAGE, "", "jpg")
     assert read_infotext_from(body)[0] is None

@@ -80,3 +80,41 @@ def test_any_other_text_stays_a_prompt(text: str) -> None:
 
 def test_fooocus_lines_name_the_schedule_as_it_is_called_here() -> None:
     assert read_infotext("a cat\nSteps: 30, Sampler: DPM++ 2M SDE Karras, Seed: 1, Size: 1152x896, Scheduler: karras, Version: Fooocus v2.3.1")["Schedule type"] == "Karras"
+
+
+@pytest.mark.parametrize("written", [
+    {**SWARM["sui_image_params"], "loras": ["sub/ink", "light"], "loraweights": ["0.8", "1"]}, {**FOOOCUS, "loras": [["ink.safetensors", 0.8, "4852686128"], ["light.safetensors", 1.0, "b"]]},
+    {**FOOOCUS, "lora_combined_1": "ink.safetensors : 0.8", "lora_combined_2": "light.safetensors : 1.0"}, {**FOOOCUS_LOG, "LoRA 1": "ink.safetensors : 0.8", "LoRA 2": "light.safetensors : 1.0"},
+    {**INVOKE, "loras": [{"model": {"key": "k", "name": "ink"}, "weight": 0.8}, {"lora": {"model_name": "light"}, "weight": 1}]},
+    {**EASY, "use_lora_model": "['ink', 'light']", "lora_alpha": "[0.8, 1]"}, {**DRAW_THINGS, "lora": [{"model": "ink.ckpt", "weight": 0.8}, {"model": "light.ckpt", "weight": 1}]},
+    {"generation_data": json.dumps({**TENSOR_ART, "models": [{"type": "LORA", "modelFileName": "ink", "weight": 0.8}, {"type": "LORA", "label": "light", "weight": 1}, {"type": "CHECKPOINT", "label": "x"}]})},
+    {**COMFY, "3": {**COMFY["3"], "inputs": {**COMFY["3"]["inputs"], "model": ["11", 0]}},
+     "10": {"class_type": "LoraLoader", "inputs": {"lora_name": "sub\\ink.safetensors", "strength_model": 0.8, "strength_clip": 1, "model": ["4", 0]}},
+     "11": {"class_type": "Power Lora Loader (rgthree)", "inputs": {"lora_1": {"on": True, "lora": "light.safetensors", "strength": 1}, "lora_2": {"on": False, "lora": "off", "strength": 1}, "model": ["10", 0]}}},
+])  # fmt: skip
+def test_loras_that_other_programs_keep_beside_the_prompt_stand_in_it(written: dict[str, Any]) -> None:
+    text = json.dumps({"sui_image_params": written} if "cfgscale" in written else written)
+    prompt = read_infotext(text)["Prompt"]
+    assert prompt.replace(',\nsitting', "").replace('"red" ', "") == "a cat <lora:ink:0.8> <lora:light:1>"
+
+
+def test_a_lora_that_the_prompt_names_stands_in_it_once() -> None:
+    swarm = {"sui_image_params": {**SWARM["sui_image_params"], "prompt": "a cat <lora:Ink:0.5>", "loras": ["ink"], "loraweights": ["0.5"]}}
+    assert read_infotext(json.dumps(swarm))["Prompt"] == "a cat <lora:Ink:0.5>"
+    lines = "a cat\nSteps: 30, Sampler: Euler, Seed: 1, Size: 8x8, Lora hashes: \"ink: 1, light: 2\", Lora weights: \"ink: 0.8, light: 1.0\", Version: Fooocus v2.3.1"
+    assert read_infotext(lines)["Prompt"] == "a cat <lora:ink:0.8> <lora:light:1>" and parse_infotext(lines)["Prompt"] == "a cat"
+
+
+def test_of_two_passes_of_comfy_the_first_is_told_wherever_it_stands() -> None:
+    second = {"class_type": "KSamplerAdvanced", "inputs": {**COMFY["3"]["inputs"], "noise_seed": 0, "seed": 0, "positive": ["8", 0], "latent_image": ["2", 0]}}
+    graph = {"1": second, "2": {"class_type": "LatentUpscale", "inputs": {"samples": ["3", 0]}}, **COMFY, "9": {"class_type": "CLIPSetLastLayer", "inputs": {"stop_at_clip_layer": -2, "clip": ["4", 1]}}}
+    graph["6"] = {"class_type": "CLIPTextEncode", "inputs": {"text": "a cat", "clip": ["9", 0]}}
+    told = read_infotext(json.dumps({"prompt": graph, "workflow": {}}))
+    assert (told["Seed"], told["Prompt"], told["Clip skip"]) == ("7", "a cat", "2")
+    in_a_ring = {"1": {**second, "inputs": {**second["inputs"], "latent_image": ["1", 0]}}, **COMFY}
+    assert read_infotext(json.dumps(in_a_ring))["Seed"] in ("0", "7")
+
+
+@pytest.mark.parametrize("loras", [5, "[", [[]], [None], [["x"]], [{"model": {}}], [["a>b:1", 1]], {"a": 1}, [["None", None]], "[" * 5000])
+def test_no_list_of_loras_breaks_a_picture_s_text(loras: Any) -> None:
+    assert read_infotext(json.dumps({**FOOOCUS, "loras": loras, "models": loras, "use_lora_model": loras, "lora_alpha": loras}))["Prompt"].startswith("a cat")
