@@ -66,17 +66,15 @@ class Roots:
 def roots_from_flags(flags: Flags) -> Roots:
     """The places for these flags. Nothing is made or looked at."""
     models = Path(flags.models_path).absolute()
-    checkpoint_folders = _folders(models / "Stable-diffusion", flags.ckpt_dir)
-    vae_folders = _folders(models / "VAE", flags.vae_dir)
+    checkpoint_folders = _folders(models / "Stable-diffusion", flags.ckpt_dir, *flags.ckpt_dirs)
+    vae_folders = _folders(models / "VAE", flags.vae_dir, *flags.vae_dirs)
     return Roots(
         checkpoints=tuple(Place(folder=folder, endings=CHECKPOINT_SUFFIXES, but_not=VAE_ENDINGS, folders=True) for folder in checkpoint_folders),
         vaes=(
             *(Place(folder=folder, endings=VAE_ENDINGS) for folder in checkpoint_folders),
             *(Place(folder=folder, endings=VAE_SUFFIXES) for folder in vae_folders),
         ),
-        loras=tuple(
-            Place(folder=Path(folder).absolute(), endings=LORA_SUFFIXES) for folder in (flags.lora_dir, flags.lyco_dir_backcompat)
-        ),
+        loras=tuple(Place(folder=folder, endings=LORA_SUFFIXES) for folder in _folders(flags.lora_dir, flags.lyco_dir_backcompat, *flags.lora_dirs)),
         embeddings=(Place(folder=Path(flags.embeddings_dir).absolute(), endings=EMBEDDING_SUFFIXES),),
         hypernetworks=(Place(folder=Path(flags.hypernetwork_dir).absolute(), endings=HYPERNETWORK_SUFFIXES),),
         upscalers=_picture_models(
@@ -86,7 +84,7 @@ def roots_from_flags(flags: Flags) -> Roots:
         ),
         gfpgan=_picture_models(flags.gfpgan_models_path, flags.gfpgan_dir),
         codeformer=_picture_models(flags.codeformer_models_path),
-        text_encoders=tuple(Place(folder=models / name, endings=TEXT_ENCODER_SUFFIXES) for name in TEXT_ENCODER_FOLDERS),
+        text_encoders=tuple(Place(folder=models / name, endings=TEXT_ENCODER_SUFFIXES) for name in (*TEXT_ENCODER_FOLDERS, *flags.text_encoder_dirs)),
         checkpoint_file=Path(flags.ckpt).absolute(),
     )
 
@@ -95,7 +93,6 @@ def _picture_models(*folders: str) -> tuple[Place, ...]:
     return tuple(Place(folder=folder, endings=PICTURE_MODEL_SUFFIXES) for folder in dict.fromkeys(Path(each).absolute() for each in folders))
 
 
-def _folders(own: Path, added: str | None) -> tuple[Path, ...]:
-    if not added or Path(added).absolute() == own:
-        return (own,)
-    return (own, Path(added).absolute())
+def _folders(*folders: Path | str | None) -> tuple[Path, ...]:
+    """Each once, in order."""
+    return tuple(dict.fromkeys(Path(folder).absolute() for folder in folders if folder))

@@ -180,6 +180,12 @@ class Flags:
     scunet_models_path: str = value("{models}/ScuNET", "ScuNET weights directory", path=True)
     swinir_models_path: str = value("{models}/SwinIR", "SwinIR weights directory", path=True)
 
+    # Forge's: folders beside those above
+    ckpt_dirs: tuple[str, ...] = value((), "one more directory scanned for checkpoints; repeatable", form="repeat", path=True)
+    vae_dirs: tuple[str, ...] = value((), "one more directory scanned for VAEs; repeatable", form="repeat", path=True)
+    lora_dirs: tuple[str, ...] = value((), "one more directory scanned for LoRAs; repeatable", form="repeat", path=True)
+    text_encoder_dirs: tuple[str, ...] = value((), "one more directory scanned for text encoders; repeatable", form="repeat", path=True)
+
     # our own
     use_flash_attention: bool = switch("attention by the package flash-attn, where it is installed")
     use_sage_attention: bool = switch("attention by the package sageattention, where it is installed")

@@ -8,6 +8,7 @@ SAME = {
     # Forge
     "--always-cpu": ("--use-cpu", "all"), "--always-low-vram": ("--medvram",), "--always-no-vram": ("--lowvram",), "--all-in-fp32": ("--no-half",), "--vae-in-fp32": ("--no-half-vae",),
     "--attention-pytorch": ("--opt-sdp-attention",), "--attention-split": ("--opt-split-attention",), "--attention-quad": ("--opt-sub-quad-attention",), "--gpu-device-id": ("--device-id",),
+    "--sage": ("--use-sage-attention",), "--flash": ("--use-flash-attention",), "--model-ref": ("--models-dir",), "--text-encoder-dir": ("--text-encoder-dirs",),
     # SD.Next
     "--auth": ("--gradio-auth",), "--auth-file": ("--gradio-auth-path",), "--insecure": ("--enable-insecure-extension-access",), "--freeze": ("--freeze-settings",),
     "--cors-origins": ("--cors-allow-origins",), "--cors-regex": ("--cors-allow-origins-regex",), "--vae": ("--vae-path",), "--api-only": ("--nowebui",), "--docs": ("--api",),
@@ -17,6 +18,10 @@ SAME = {
 FOLDERS_OF_A1111 = {
     "--ckpt-dir": "models/Stable-diffusion", "--vae-dir": "models/VAE", "--lora-dir": "models/Lora", "--embeddings-dir": "embeddings",
     "--hypernetwork-dir": "models/hypernetworks", "--esrgan-models-path": "models/ESRGAN",
+}  # fmt: skip
+FOLDERS_OF_COMFY = {
+    "--ckpt-dirs": ("checkpoints", "diffusion_models", "unet"), "--vae-dirs": ("vae",), "--lora-dirs": ("loras",), "--text-encoder-dirs": ("text_encoders", "clip"),
+    "--embeddings-dir": ("embeddings",), "--esrgan-models-path": ("upscale_models",),
 }  # fmt: skip
 _MEMORY = "memory is shared out by itself, and --medvram or --lowvram ask for less of it. Delete it."
 _TYPES = "number types are chosen by what the model and the device are; --no-half, --no-half-vae and --precision change them. Delete it."
@@ -30,10 +35,9 @@ INSTEAD = {
     **dict.fromkeys(("--directml", "--use-directml", "--use-zluda", "--use-cuda", "--use-rocm", "--use-nightly"), _TORCH),
     **dict.fromkeys(("--upgrade", "--update", "--reset", "--requirements", "--optional", "--uv", "--quick", "--skip-requirements", "--skip-extensions", "--skip-git", "--skip-torch", "--skip-env",
                      "--experimental", "--ignore", "--profile", "--debug"), _INSTALLER),
-    **dict.fromkeys(("--ckpt-dirs", "--lora-dirs"), "one folder is taken, by --ckpt-dir or --lora-dir; put links to the others into models/Stable-diffusion or models/Lora."),
+    "--forge-ref-comfy-yaml": "name the folders that stand in it by --ckpt-dirs, --lora-dirs, --vae-dirs and --text-encoder-dirs.",
     "--controlnet-dir": "put its files, or a link to the folder, into models/ControlNet.",
     "--controlnet-preprocessor-models-dir": "put its files, or a link to the folder, into models/ControlNetPreprocessor.",
-    "--text-encoder-dir": "put its files, or a link to the folder, into models/text_encoder.",
     "--disable-xformers": "xformers is used with --xformers alone. Delete it.",
     "--use-openvino": 'choose Settings, Optimizations, "Compute the model with OpenVINO".',
     "--backend": "there is one for all models. Delete it.",
@@ -42,8 +46,9 @@ INSTEAD = {
     "--tls-selfsign": "name a key and a certificate by --tls-keyfile and --tls-certfile.",
     "--allowed-paths": "name each folder by a --gradio-allowed-path of its own.",
 }  # fmt: skip
-_WITH_VALUES = frozenset({"--backend", "--locale", "--allowed-paths", "--ckpt-dirs", "--lora-dirs", "--controlnet-dir", "--controlnet-preprocessor-models-dir", "--text-encoder-dir"})
+_WITH_VALUES = frozenset({"--backend", "--locale", "--allowed-paths", "--controlnet-dir", "--controlnet-preprocessor-models-dir", "--forge-ref-comfy-yaml"})
 _REFERENCE = "--forge-ref-a1111-home"
+_REFERENCE_OF_COMFY = "--forge-ref-comfy-home"
 
 
 def translated(arguments: Sequence[str], known: Container[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -62,6 +67,10 @@ def translated(arguments: Sequence[str], known: Container[str]) -> tuple[list[st
         elif flag == _REFERENCE and _values(given, values):
             home = _values(given, values)[0].rstrip("/\\")
             found += [f"{name}={home}/{folder}" for name, folder in FOLDERS_OF_A1111.items()]
+        elif flag == _REFERENCE_OF_COMFY and _values(given, values):
+            home = _values(given, values)[0].rstrip("/\\")
+            home = home if home.endswith("models") else f"{home}/models"  # people name either
+            found[:0] = [f"{name}={home}/{folder}" for name, folders in FOLDERS_OF_COMFY.items() for folder in folders]  # first: what is named by itself wins
         else:
             found += [given, *values]
     return found, tuple(said)

@@ -50,6 +50,16 @@ def roots(data: Path, *flags: str) -> Roots:
     return roots_from_flags(parse_flags(["--data-dir", str(data), *flags], {}).flags)
 
 
+def test_folders_that_forge_names_beside_its_own_are_looked_through_too(tmp_path: Path, folder: Path) -> None:
+    model(folder / "own.safetensors")
+    model(tmp_path / "more" / "one.safetensors", salt="1")
+    model(tmp_path / "most" / "two.safetensors", salt="2")
+    named = [f"--{kind}-dirs={tmp_path / place}" for place in ("more", "most") for kind in ("ckpt", "lora", "vae", "text-encoder")]
+    found = Catalogue(roots(tmp_path, *named))
+    found.refresh()
+    assert {each.stem for each in found.checkpoints()} == {"own", "one", "two"} and {each.stem for each in found.loras()} == {"one", "two"}
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "models" / "Stable-diffusion"

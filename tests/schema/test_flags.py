@@ -16,7 +16,7 @@ from modules.schema.flags import Flags, ignored_flags, option, parse_flags, spli
 from tests.schema.recorded import recorded
 
 FIELDS = {each.name: each for each in dataclasses.fields(Flags)}
-OURS = {"run_tests", "exit", "listen_without_password", "use_flash_attention", "use_sage_attention"}
+OURS = {"ckpt_dirs", "vae_dirs", "lora_dirs", "text_encoder_dirs", "run_tests", "exit", "listen_without_password", "use_flash_attention", "use_sage_attention"}
 
 
 def flags(*argv: str, line: str = "") -> Flags:
@@ -46,7 +46,7 @@ def test_every_flag_is_read(name: str):
     if info.form == "switch":
         assert held is info.given
     elif info.path:
-        assert held == str(Path("7").absolute())
+        assert held == ((str(Path("7").absolute()),) if info.form == "repeat" else str(Path("7").absolute()))
     elif info.form in ("list", "repeat"):
         assert held[-1] == "7"
     elif isinstance(held, int):
@@ -140,6 +140,9 @@ def test_every_flag_acts_or_is_said_to_have_no_effect():
         ("--always-low-vram --attention-pytorch --gpu-device-id 1", {"medvram": True, "opt_sdp_attention": True, "device_id": "1"}),
         ("--auth me:secret --freeze --vae=x.pt", {"gradio_auth": "me:secret", "freeze_settings": True, "vae_path": str(Path("x.pt").absolute())}),
         ("--always-cpu --api", {"use_cpu": ("all",), "api": True}),
+        ("--ckpt-dirs /a --lora-dirs /l1 --ckpt-dirs /b --lora-dirs /l2 --sage", {"ckpt_dirs": ("/a", "/b"), "lora_dirs": ("/l1", "/l2"), "use_sage_attention": True}),
+        ("--embeddings-dir /e --forge-ref-comfy-home /comfy/", {"lora_dirs": ("/comfy/models/loras",), "vae_dirs": ("/comfy/models/vae",), "embeddings_dir": "/e"}),
+        ("--forge-ref-comfy-home '/my comfy/models'", {"ckpt_dirs": tuple(f"/my comfy/models/{name}" for name in ("checkpoints", "diffusion_models", "unet"))}),
         ("--forge-ref-a1111-home '/old/sd web' --api", {"ckpt_dir": "/old/sd web/models/Stable-diffusion", "lora_dir": "/old/sd web/models/Lora", "embeddings_dir": "/old/sd web/embeddings", "api": True}),
     ],
 )  # fmt: skip
