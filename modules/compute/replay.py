@@ -169,7 +169,7 @@ class Replays:
             replay = self._apart(partial(self._record, work, arguments[0].device, inputs))
         except RuntimeError as error:
             self._refused.add(kind)
-            log.info("the model's calls cannot be recorded, and go the usual way: %s", str(error).partition("\n")[0])
+            log.debug("the model's calls cannot be recorded, and go the usual way: %s", str(error).partition("\n")[0])
             return None
         while len(self._known) >= _MOST:
             self._known.pop(next(iter(self._known)))

@@ -193,9 +193,12 @@ webui.TabJobs = class {
             this.complain("The request did not reach the server. Generate again.");
         }
         (answer.comments || []).forEach((words) => webui.toast(words, "warning"));
-        webui.showResult(this.tab);
-        await webui.galleryLoaded(this.tab);
-        this.isShowing = false;
+        try {
+            webui.showResult(this.tab);
+            await webui.galleryLoaded(this.tab);
+        } finally {
+            this.isShowing = false;
+        }
         if (!answer.error && !answer.gone) {
             webui.renewNotices();
             webui.takeFreshSettings();      // a script may have chosen another checkpoint
