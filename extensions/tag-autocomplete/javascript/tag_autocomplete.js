@@ -114,7 +114,7 @@ tagAutocomplete.typed = async function(event) {
 };
 
 tagAutocomplete.pressed = function(event) {
-    if (!tagAutocomplete.box || event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.keyCode === 229) {
+    if (!tagAutocomplete.box || event.ctrlKey || event.altKey || event.metaKey || webui.composes(event)) {
         return;
     }
     const acts = {
