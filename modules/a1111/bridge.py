@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import torch
 
 from modules.a1111 import callbacks, prompt_networks
 from modules.a1111.app_slot import current
+from modules.a1111.batch_changes import BatchChanges
 from modules.a1111.by_hand import ByHand
 from modules.a1111.callback_params import ExtraNoiseParams
 from modules.a1111.control_units import control_of
@@ -23,13 +24,14 @@ from modules.a1111.model_view import ldm_of
 from modules.a1111.noise_names import ImageRNG, replaced_noise, rng_of
 from modules.a1111.pass_conditioning import in_a1111s_form, taken_back
 from modules.a1111.picture_ears import PictureEars
+from modules.a1111.picture_plans import at, image_plan, stretched
 from modules.a1111.prompt_names import SdConditioning, read_by_replacement, reader_replaced
 from modules.a1111.resuming import may_leave_out
 from modules.a1111.script import MaskBlendArgs, PostprocessBatchListArgs, PostprocessImageArgs, PostSampleArgs
 from modules.a1111.state import state
 from modules.a1111.unet_choice import apply_unet, in_place, unet_options
 from modules.engine.extra_networks import take_out_tags
-from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, ImagePlan, MaskBlend, SamplingFacts
+from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, MaskBlend, SamplingFacts
 from modules.engine.ldm_layers import th
 from modules.engine.sampler_registry import find_sampler
 
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from modules.engine.guidance import RowWeights
     from modules.engine.inversion import Inversion
     from modules.engine.pass_outcome import PassOutcome
+    from modules.engine.resolved import ResolvedRequest
     from modules.engine.sampler_contract import SamplerSpec, StepInfo
 
 _LISTS = ("prompts", "negative_prompts", "seeds", "subseeds")
@@ -58,6 +61,7 @@ class ScriptBridge(PictureEars):
         self.hand: ByHand | None = None
         self._rng: ImageRNG | None = None
         self._input = InputOfP(p)
+        self._changes = BatchChanges(p)
         self._start: Tensor | None = None
         self._sampler: LiveSampler | None = None
         self._framing = Framing(p)
@@ -74,7 +78,7 @@ class ScriptBridge(PictureEars):
         p.writer = self.writer
         size = len(plans[0].images) if plans else 1
         count = min(len(p.all_prompts), size * len(plans))
-        images = [self._image_plan(index) for index in range(count)]
+        images = [image_plan(p, index) for index in range(count)]
         made = tuple(BatchPlan(index=n, images=tuple(images[n * size : (n + 1) * size])) for n in range((count + size - 1) // size))
         models = self.writer.models
         p.sd_model_name, p.sd_model_hash, p.sd_vae_name, p.sd_vae_hash = models.model.stem, models.model_hash, models.vae_name, models.vae_hash
@@ -83,16 +87,8 @@ class ScriptBridge(PictureEars):
         self.own(self.writer.extra(used))
         if not self.writer.request.is_img2img:
             self._input.begin()
+        self._changes.begin()
         return super().plans_ready(made)
-
-    def _image_plan(self, index: int) -> ImagePlan:
-        p = self.p
-        prompt, negative = str(p.all_prompts[index]), str(_at(p.all_negative_prompts, index, ""))
-        return ImagePlan(
-            index=index, seed=int(_at(p.all_seeds, index, 0)), variation_seed=int(_at(p.all_subseeds, index, 0)), prompt=prompt, negative_prompt=negative,
-            hires_prompt=str(_at(getattr(p, "all_hr_prompts", None), index, "") or prompt),
-            hires_negative_prompt=str(_at(getattr(p, "all_hr_negative_prompts", None), index, "") or negative),
-        )  # fmt: skip
 
     def known(self, plan: BatchPlan) -> Sequence[GeneratedImage] | None:
         return super().known(plan) if may_leave_out(self.p) else None
@@ -100,6 +96,8 @@ class ScriptBridge(PictureEars):
     def before_batch(self, plan: BatchPlan) -> BatchPlan:
         p = self.p
         p.iteration, p.is_hr_pass, self._start, self._number = plan.index, False, None, 0
+        if plan.index:              # an earlier batch's scripts may have written into the lists of all
+            plan = replace(plan, images=tuple(image_plan(p, image.index) for image in plan.images))
         self._show_batch(plan)
         p.rng = self._rng = rng_of(p)
         if self.scripts is None:
@@ -120,9 +118,9 @@ class ScriptBridge(PictureEars):
     def _planned(self, plan: BatchPlan) -> BatchPlan:
         """``plan`` with what stands on ``p`` now."""
         p = self.p
-        rows = zip(plan.images, *(_stretched(getattr(p, name), len(plan.images)) for name in _LISTS))
-        hires = _stretched(getattr(p, "hr_prompts", None) or [image.hires_prompt for image in plan.images], len(plan.images))
-        hires_negative = _stretched(getattr(p, "hr_negative_prompts", None) or [image.hires_negative_prompt for image in plan.images], len(plan.images))
+        rows = zip(plan.images, *(stretched(getattr(p, name), len(plan.images)) for name in _LISTS))
+        hires = stretched(getattr(p, "hr_prompts", None) or [image.hires_prompt for image in plan.images], len(plan.images))
+        hires_negative = stretched(getattr(p, "hr_negative_prompts", None) or [image.hires_negative_prompt for image in plan.images], len(plan.images))
         images = [
             replace(image, prompt=str(prompt), negative_prompt=str(negative), seed=int(seed), variation_seed=int(subseed),
                     hires_prompt=str(hires[n]), hires_negative_prompt=str(hires_negative[n]))
@@ -144,23 +142,22 @@ class ScriptBridge(PictureEars):
         if self.scripts is None:
             self._take_loras()
             return plan
-        self.scripts.after_extra_networks_activate(
-            p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds, extra_network_data=p.extra_network_data
-        )
+        self._tell_networks(p.extra_network_data)
         self.scripts.process_batch(p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds)
         self._take_loras()
         negatives = [image.negative_prompt for image in plan.images]
         if p.prompts == bare and p.negative_prompts == negatives:
             return plan
-        rows = zip(plan.images, bare, *(_stretched(each, len(plan.images)) for each in (p.prompts, p.negative_prompts)))
+        rows = zip(plan.images, bare, *(stretched(each, len(plan.images)) for each in (p.prompts, p.negative_prompts)))
         images = [
             replace(image, prompt=image.prompt if text == own else str(text) + "".join(prompt_networks.tag_texts(image.prompt)), negative_prompt=str(negative))
             for image, own, text, negative in rows
         ]
         return replace(plan, images=tuple(images))
 
-    def input_ready(self, frames: Sequence[Frame], painted: Tensor | None) -> None:
+    def input_ready(self, frames: Sequence[Frame], painted: Tensor | None, latents: Tensor) -> None:
         self._framing.put(frames, painted)
+        self._input.show(latents)
 
     def conditioning_ready(self, plan: BatchPlan, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
         if self.scripts is not None:
@@ -206,6 +203,9 @@ class ScriptBridge(PictureEars):
         found = self._start = self._input.taken(latents)
         return found
 
+    def request_now(self, request: ResolvedRequest) -> ResolvedRequest:
+        return self._changes.request(request)
+
     def batch_sampled(self, sampling: BatchSampling) -> PassOutcome | None:
         hand = self.hand = ByHand(self, sampling)
         return hand.batch()
@@ -239,8 +239,15 @@ class ScriptBridge(PictureEars):
             self._take_loras()      # shows those of the hires prompt where it has its own
             prompt_networks.begin(self.p, hires=True)
         if self.scripts is not None:
+            self._tell_networks(self.p.hr_extra_network_data)
+            self._take_loras()
             self.scripts.before_hr(self.p)
         return latents
+
+    def _tell_networks(self, found: Any) -> None:
+        p = self.p
+        self.scripts.after_extra_networks_activate(     # type: ignore[union-attr]
+            p, batch_number=p.iteration, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds, extra_network_data=found)
 
     def control(self, plan: BatchPlan, *, hires: bool, components: Any) -> Any:
         return control_of(self.p, hires=hires, components=components)
@@ -331,7 +338,7 @@ class ScriptBridge(PictureEars):
         p = self.p
         self.scripts.postprocess_batch(p, images, batch_number=plan.index)
         seeds = p.seeds, p.subseeds
-        self._show_batch(replace(plan, images=tuple(self._image_plan(image.index) for image in plan.images)))   # texts tell the prompts that were asked for
+        self._show_batch(replace(plan, images=tuple(image_plan(p, image.index) for image in plan.images)))   # texts tell the prompts that were asked for
         p.seeds, p.subseeds = seeds
         pp = PostprocessBatchListArgs(list(images))
         self.scripts.postprocess_batch_list(p, pp, batch_number=plan.index)
@@ -346,8 +353,8 @@ class ScriptBridge(PictureEars):
         pp = PostprocessImageArgs(image.picture)
         self.scripts.postprocess_image(p, pp)
         n = p.batch_index
-        return replace(image, picture=pp.image, prompt=str(_at(p.prompts, n, image.prompt)), seed=int(_at(p.seeds, n, image.seed)),
-                       negative_prompt=str(_at(p.negative_prompts, n, image.negative_prompt)), variation_seed=int(_at(p.subseeds, n, image.variation_seed)))
+        return replace(image, picture=pp.image, prompt=str(at(p.prompts, n, image.prompt)), seed=int(at(p.seeds, n, image.seed)),
+                       negative_prompt=str(at(p.negative_prompts, n, image.negative_prompt)), variation_seed=int(at(p.subseeds, n, image.variation_seed)))
 
     def blended(self, blend: MaskBlend) -> Tensor:
         """on_mask_blend."""
@@ -364,6 +371,9 @@ class ScriptBridge(PictureEars):
     def _denoiser(self) -> Any:
         made = None if self._sampler is None else getattr(self._sampler.made, "model_wrap_cfg", None)
         return self if made is None else made
+
+    def text_of(self, image: GeneratedImage, own: Callable[[GeneratedImage], str]) -> str:
+        return super().text_of(image, lambda image: self._changes.text(self.writer, image))
 
     def framed(self, image: GeneratedImage, number: int, frame: Frame) -> Frame:
         found = frame
@@ -385,15 +395,3 @@ class ScriptBridge(PictureEars):
         params = ExtraNoiseParams(noise.clone(), start, noised)
         callbacks.extra_noise_callback(params)
         return params.noise
-
-
-def _at(values: Any, index: int, otherwise: Any) -> Any:
-    if not isinstance(values, list | tuple):
-        return otherwise if values is None else values
-    return values[index] if index < len(values) else values[-1] if values else otherwise
-
-
-def _stretched(values: Any, length: int) -> list[Any]:
-    """``values`` cut to ``length``, or its last one repeated."""
-    listed = list(values or [""])
-    return [listed[min(n, len(listed) - 1)] for n in range(length)]

@@ -26,6 +26,13 @@ class InputOfP:
         with trouble_of(function, "p.init", p):
             function(p.all_prompts, p.all_seeds, p.all_subseeds)
 
+    def show(self, latents: Tensor) -> None:
+        """What the run begins with is there, before its first batch: scripts find it, and what they put in its place is taken."""
+        p = self._p
+        p.init_latent = self._shown = latents
+        if not p.is_using_inpainting_conditioning:
+            p.image_conditioning = latents.new_zeros(len(latents), 5, 1, 1)      # A1111's nothing, for a model that reads no picture
+
     def taken(self, latents: Tensor) -> Tensor:
         """``latents`` of a batch (B, C, h, w), or what was put on ``p.init_latent`` in their place since the run began."""
         if not self._is_other(latents):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -45,13 +46,15 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     """The run itself, after ``before_process``."""
     work = running_work()
     assert work is not None
-    settings = OverlaidSettings(work.app.settings.table, work.settings, work.overrides, _overrides(work, p))
+    own = dict(p.override_settings)                 # what scripts put there later comes too late, as in A1111
+    settings = _settings(work, p, own)
     p.job_timestamp = datetime.now().strftime("%Y%m%d%H%M%S")
     for key in p.own_params:
         p.extra_generation_params.pop(key, None)
     p.own_params.clear()
     checkpoint = _checkpoint(work, settings)
-    _fill(p, settings, chosen_checkpoint(work.app, checkpoint))
+    model = chosen_checkpoint(work.app, checkpoint)
+    _fill(p, settings, model)
     p.setup_prompts()
     set_up_seeds(p)
     if isinstance(p, StableDiffusionProcessingTxt2Img) and p.enable_hr:
@@ -60,6 +63,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
         p.initial_noise_multiplier = float(settings.get("initial_noise_multiplier"))   # a replaced p.sample multiplies by it
     if p.scripts is not None:
         p.scripts.process(p)
+        settings = _settings(work, p, own)          # scripts set options there, and folders
     request = p.to_request(request_part(p.scripts, p.script_args or ()))
     if isinstance(p, StableDiffusionProcessingImg2Img) or getattr(p, "enable_hr", False):
         p.extra_generation_params["Denoising strength"] = p.denoising_strength
@@ -142,9 +146,14 @@ def get_fixed_seed(seed: Any) -> Any:
     return fixed_seed(-1) if number == -1 else number
 
 
-def _overrides(work: RunningWork, p: Any) -> dict[str, Any]:
-    """The settings that hold for this run alone, over those of the job."""
-    found = dict(p.override_settings)
+def _settings(work: RunningWork, p: Any, own: Mapping[str, Any]) -> OverlaidSettings:
+    """As they stand now. own: those that hold for this run alone, over those of the job."""
+    return OverlaidSettings(work.app.settings.table, work.settings, work.overrides, {**own, **_folders(work, p)})
+
+
+def _folders(work: RunningWork, p: Any) -> dict[str, Any]:
+    """The settings of the folders that were chosen on ``p``."""
+    found: dict[str, Any] = {}
     usual = usual_folders(work, p.table.tab)
     for name, key in (("outpath_samples", "outdir_samples"), ("outpath_grids", "outdir_grids")):
         folder = getattr(p, name)

@@ -378,7 +378,8 @@ def from_request(request: Request) -> StableDiffusionProcessing:
         if hasattr(p, entry.api_name) and entry.api_name not in _OWN_MEANING:
             setattr(p, entry.api_name, value)
     if isinstance(p, StableDiffusionProcessingImg2Img):
-        p.mask_blur = get(request, ("inpaint", "mask_blur"))
+        if (blur := get(request, ("inpaint", "mask_blur"))) is not None or p.mask_blur_x == p.mask_blur_y:
+            p.mask_blur = p.mask_blur_x if blur is None else blur
         p.image_mask = _opened(get(request, ("inpaint", "mask")), "mask")
         p.latent_mask = _opened(p.latent_mask, "latent_mask")
         p.depth_map = _opened(p.depth_map, "depth_map")

@@ -1,6 +1,7 @@
 """Kinds of networks that extensions registered, told at each batch what its prompts name of them; our own kinds are the engine's."""
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from modules.a1111.lora_names import ExtraNetworkLora
 from modules.a1111.network_types import (
     ExtraNetwork,
     ExtraNetworkParams,
+    Params,
     activate,
     deactivate,
     extra_network_aliases,
@@ -61,17 +63,17 @@ def end(p: Any) -> None:
         deactivate(p, p.extra_network_data or {})
 
 
-def by_kind(tags: Sequence[NetworkTag]) -> dict[str, list[ExtraNetworkParams]]:
-    """A1111's ``p.extra_network_data``."""
-    found: dict[str, list[ExtraNetworkParams]] = {}
+def by_kind(tags: Sequence[NetworkTag]) -> Params:
+    """A1111's ``p.extra_network_data``: a kind that nobody names has an empty list."""
+    found: Params = defaultdict(list)
     for tag in tags:
-        found.setdefault(tag.kind, []).append(ExtraNetworkParams([*tag.positional, *(f"{key}={value}" for key, value in tag.named.items())]))
+        found[tag.kind].append(ExtraNetworkParams([*tag.positional, *(f"{key}={value}" for key, value in tag.named.items())]))
     return found
 
 
-def of_first(prompts: Any) -> dict[str, list[ExtraNetworkParams]]:
+def of_first(prompts: Any) -> Params:
     """What the first of ``prompts`` names, by kind."""
-    return by_kind(take_out_tags(str(prompts[0]))[1]) if prompts else {}
+    return by_kind(take_out_tags(str(prompts[0]))[1] if prompts else ())
 
 
 def tag_texts(prompt: str) -> list[str]:

@@ -55,7 +55,7 @@ class BatchSampling:
 
     def changed(self, request: ResolvedRequest) -> BatchSampling:
         """The same batch with other values."""
-        made = BatchSampling(replace(self.run, request=request), self.plan, self.start)
+        made = BatchSampling(self.run.with_request(request), self.plan, self.start)
         made._seen = self._seen
         return made
 
@@ -97,6 +97,7 @@ class BatchSampling:
         height, width = latent_size(run.request.width, run.request.height)
         noise = batch_noise(run, plan, (run.components.family.latent.channels, height, width))
         first_noise = run.hooks.before_sampling(plan, noise.first())
+        run = run.with_request(run.hooks.request_now(run.request))
         conditioning = run.hooks.pass_conditioning(conditioning, hires=False)
         image_cond = self._nothing_given(plan, height, width)
         handover = refiner_handover(run, plan, image_cond)
@@ -143,5 +144,5 @@ class BatchSampling:
 
 def sample_batch(run: Run, plan: BatchPlan, start: Start | None) -> PassOutcome:
     """The latents of the batch."""
-    sampling = BatchSampling(run, plan, start)
+    sampling = BatchSampling(run.with_request(run.hooks.request_now(run.request)), plan, start)
     return run.hooks.batch_sampled(sampling) or sampling.whole(plan)

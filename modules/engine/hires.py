@@ -153,6 +153,8 @@ def _drawn_again(run: Run, plan: BatchPlan, begin: _Start) -> PassOutcome:
         run.tiles.before_hires(size.enlarged)
     start = run.hooks.before_hires(plan, start)
     first_noise = run.hooks.before_sampling(plan, first_noise)
+    run = run.with_request(run.hooks.request_now(request))
+    request, steps = run.request, hires_steps(run.request)
     conditioning = run.hooks.pass_conditioning(conditioning, hires=True)
 
     def image_cond() -> Tensor | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modules.engine.guidance import RowWeights
     from modules.engine.inversion import Inversion
     from modules.engine.pass_outcome import PassOutcome
+    from modules.engine.resolved import ResolvedRequest
     from modules.engine.sampler_contract import SamplerSpec, StepInfo
 
 
@@ -184,13 +185,14 @@ class GenerationHooks(Protocol):
     known: the pictures of a batch that need not be made, for they are there already; None to make them. It is asked of all but the last batch.
     batch_sampled, second_sampled: the latents of a batch, and those of its hires pass, where a listener makes them itself; None for the engine's own way.
     sampling: engine.batch_sampling.BatchSampling.
+    request_now: the request as it is from here on, asked when a batch's sampling begins and when each pass of it is about to.
     start_ready: img2img's encoded input (B, C, h, w), before its noise. inversion: how the noise is found in it; None for the seeds' own.
     before_sampling: the start noise of a pass, of the hires pass too.
     pass_sampled: what a pass (engine.denoise_pass.DenoisePass) comes to, where a listener runs it itself. sigmas: (steps + 1,), falling, in the place of the schedule's.
     sampler: the algorithm of a pass that is about to begin. stepped: what is changed in place in ``x`` and ``denoised`` counts.
     prediction: what the denoiser calls in place of its ``predictor``, in the same form.
     combined: x0 (B, C, h, w) of all rows, the uncond rows last; None for the engine's own guidance.
-    input_ready: img2img's pictures fitted: what each result is put into, and what is painted (1, h, w). blended: see MaskBlend.
+    input_ready: img2img's pictures fitted: what each result is put into, what is painted (1, h, w), and the encoded input (B, C, h, w). blended: see MaskBlend.
     conditioning_ready: the encoded prompts of a pass, once more when the refiner takes over; pass_conditioning: right before the pass begins.
     extra_noise: the noise that is added once more to the noised start of img2img or hires, by the setting; ``noise`` itself leaves it as it is.
     images_decoded: (B, 3, H, W) in 0 .. 1; it may give back more or fewer pictures. framed: what picture ``number`` of the batch is put into.
@@ -202,11 +204,12 @@ class GenerationHooks(Protocol):
     def known(self, plan: BatchPlan) -> Sequence[GeneratedImage] | None: ...
     def before_batch(self, plan: BatchPlan) -> BatchPlan: ...
     def networks_active(self, plan: BatchPlan) -> BatchPlan: ...
-    def input_ready(self, frames: Sequence[Frame], painted: Tensor | None) -> None: ...
+    def input_ready(self, frames: Sequence[Frame], painted: Tensor | None, latents: Tensor) -> None: ...
     def conditioning_ready(self, plan: BatchPlan, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning: ...
     def pass_conditioning(self, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning: ...
     def batch_sampled(self, sampling: Any) -> PassOutcome | None: ...
     def second_sampled(self, sampling: Any, plan: BatchPlan, first: Tensor | None) -> PassOutcome | None: ...
+    def request_now(self, request: ResolvedRequest) -> ResolvedRequest: ...
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def inversion(self, plan: BatchPlan) -> Inversion | None: ...
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor: ...
@@ -249,7 +252,7 @@ class NullHooks:
     def networks_active(self, plan: BatchPlan) -> BatchPlan:
         return plan
 
-    def input_ready(self, frames: Sequence[Frame], painted: Tensor | None) -> None: ...
+    def input_ready(self, frames: Sequence[Frame], painted: Tensor | None, latents: Tensor) -> None: ...
 
     def conditioning_ready(self, plan: BatchPlan, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
         return conditioning
@@ -262,6 +265,9 @@ class NullHooks:
 
     def second_sampled(self, sampling: Any, plan: BatchPlan, first: Tensor | None) -> PassOutcome | None:
         return None
+
+    def request_now(self, request: ResolvedRequest) -> ResolvedRequest:
+        return request
 
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         return latents

@@ -99,7 +99,7 @@ def prepare_start(run: Run, plan: BatchPlan) -> Start:
                               depth_map=request.init.depth_map, rescue=run.vae_rescue)
 
     frames = tuple(each.frame for each in prepared)
-    run.hooks.input_ready(frames, painted)
+    run.hooks.input_ready(frames, painted, latents)
     return Start(
         latents=latents, painted=painted, image_cond=_Known(run, image_cond).of_the_model_in_use, frames=frames,
         originals=tuple(each.original for each in prepared), comments=comments, area=area,
@@ -153,7 +153,7 @@ def _enlarge(run: Run, name: str) -> Enlarge | None:
 
 def img2img_pass(run: Run, plan: BatchPlan, start: Start) -> PassOutcome:
     """The latents of one batch, drawn over ``start``."""
-    request, inpaint = run.request, run.request.init.inpaint
+    inpaint = run.request.init.inpaint
     conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan), hires=False)
     kept = run.hooks.start_ready(plan, start.latents[: len(plan.images)])
     def image_cond() -> Tensor | None:
@@ -165,7 +165,8 @@ def img2img_pass(run: Run, plan: BatchPlan, start: Start) -> PassOutcome:
         first_noise, part = _first_noise(run, plan, kept, noise.first(), image_cond)
     except Interrupted:
         return PassOutcome(latents=kept, complete=False, schedule=resolve_schedule(run.sampler, run.schedule_name, is_flow=run.components.family.is_flow))
-
+    run = run.with_request(run.hooks.request_now(run.request))
+    request = run.request
     conditioning = run.hooks.pass_conditioning(conditioning, hires=False)
     blend = None
     if start.painted is not None:

@@ -67,6 +67,10 @@ class Run:
     facts: dict[str, object] = field(default_factory=dict)
     control_pictures: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
+    def with_request(self, request: ResolvedRequest) -> Run:
+        """The same job with other values; what grows is shared."""
+        return self if request is self.request else replace(self, request=request)
+
     @property
     def components(self) -> Components:
         """Those of the model in use."""

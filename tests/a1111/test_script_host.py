@@ -420,7 +420,7 @@ def test_the_order_of_calls_is_a1111s(tmp_path: Path) -> None:
         calls.clear()
         generate_blocking(app, Txt2ImgRequest.from_flat(plain | {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent"}))
         start = calls.index("process_before_every_sampling")
-        assert calls[start : start + 4] == ["process_before_every_sampling", "before_hr", "process_before_every_sampling", "post_sample"]
+        assert calls[start : start + 5] == ["process_before_every_sampling", "after_extra_networks_activate", "before_hr", "process_before_every_sampling", "post_sample"]
     finally:
         app.close()
 

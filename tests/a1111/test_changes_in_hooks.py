@@ -1,0 +1,164 @@
+"""What scripts change on ``p`` while it runs acts from there on and stands in the text, and what they find there is what A1111 1.10.1 has; held beside it."""
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from modules.a1111 import app_slot
+from modules.a1111.script_files import load_module
+from modules.a1111.script_host import install_scripts
+from modules.application.app import App
+from modules.application.generation import generate_blocking
+from modules.application.outcome import Outcome
+from modules.imaging.base64_codec import encode_image
+from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
+from tests.golden.cases import data_dir
+
+pytestmark = pytest.mark.golden
+SCRIPT = Path(__file__).parents[1] / "extensions" / "every-hook" / "scripts" / "every_hook.py"
+SMALL = {"prompt": "a cat", "negative_prompt": "blurry", "steps": 2, "width": 64, "height": 64, "seed": 5, "sampler_name": "Euler a", "denoising_strength": 0.5}
+HIRES = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "hr_second_pass_steps": 2}
+PICTURE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    from modules.application.build import build_app
+    from modules.schema.flags import parse_flags
+
+    torch.set_num_threads(1)
+    data = tmp_path_factory.mktemp("hooks")
+    checkpoints = data / "models" / "Stable-diffusion"
+    shutil.copytree(data_dir() / "models" / "Stable-diffusion", checkpoints)
+    for suffix in (".safetensors", ".yaml"):
+        shutil.copy(checkpoints / f"sd15-tiny{suffix}", checkpoints / f"other-tiny{suffix}")
+    flags = ["--data-dir", str(data), "--ckpt", str(checkpoints / "sd15-tiny.safetensors"), "--no-half"]
+    app = build_app(parse_flags(flags, {}).flags)
+    with app_slot.occupied(app):
+        host = install_scripts(app, gradio.Blocks)
+        host.register(load_module(SCRIPT), str(SCRIPT), str(SCRIPT.parents[1]))
+        host.initialize()
+        yield app
+    app.close()
+
+
+@pytest.fixture
+def told(app: App) -> Iterator[dict[str, Any]]:
+    """``acts`` and ``heard`` of the extension."""
+    host: Any = app.scripts.host
+    names = host.txt2img.script("every hook").__class__.process.__globals__
+    names["acts"].clear()
+    names["heard"].clear()
+    yield names
+    names["acts"].clear()
+
+
+def drawn(app: App, **values: Any) -> Outcome:
+    return generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | values))
+
+
+def repainted(app: App, **values: Any) -> Outcome:
+    return generate_blocking(app, Img2ImgRequest.from_flat(SMALL | {"init_images": [encode_image(PICTURE)]} | values))
+
+
+def pixels(outcome: Outcome, number: int = 0) -> bytes:
+    return outcome.images[number].picture.tobytes()
+
+
+def puts(**values: Any) -> Callable[[Any, Any], None]:
+    return lambda p, _: vars(p).update(values)
+
+
+@pytest.mark.parametrize("hook", ["before_process_batch", "process_batch", "process_before_every_sampling"])
+@pytest.mark.parametrize(("name", "value"), [("steps", 4), ("eta", 0.3), ("cfg_scale", 2.5)])
+def test_a_value_put_on_p_in_a_batch_acts_and_is_told(app: App, told: dict[str, Any], hook: str, name: str, value: float) -> None:
+    asked = drawn(app, **{name: value})
+    told["acts"][hook] = puts(**{name: value})
+    found = drawn(app)
+    assert pixels(found) == pixels(asked) and found.images[0].infotext == asked.images[0].infotext
+
+
+def test_the_noise_of_samplers_follows_p(app: App, told: dict[str, Any]) -> None:
+    asked = drawn(app, sampler_name="Euler", steps=3, s_churn=1.0)
+    told["acts"]["process_batch"] = puts(s_churn=1.0)
+    assert pixels(drawn(app, sampler_name="Euler", steps=3)) == pixels(asked)
+
+
+@pytest.mark.parametrize(("name", "value"), [("denoising_strength", 0.9), ("initial_noise_multiplier", 0.5)])
+def test_the_strength_of_img2img_follows_p(app: App, told: dict[str, Any], name: str, value: float) -> None:
+    asked = repainted(app, steps=6, **{name: value})
+    told["acts"]["process_batch"] = puts(**{name: value})
+    assert pixels(repainted(app, steps=6)) == pixels(asked)
+
+
+def test_the_hires_pass_follows_p(app: App, told: dict[str, Any]) -> None:
+    first, longer = drawn(app), drawn(app, **HIRES | {"hr_second_pass_steps": 4})
+    told["acts"]["before_hr"] = puts(hr_second_pass_steps=4)
+    assert pixels(drawn(app, **HIRES)) == pixels(longer)
+    told["acts"].clear()
+    told["acts"]["process_batch"] = puts(enable_hr=False)
+    assert pixels(drawn(app, **HIRES)) == pixels(first)
+
+
+def test_what_a_batch_changes_holds_for_the_next_ones_and_not_for_the_next_job(app: App, told: dict[str, Any]) -> None:
+    usual, longer = drawn(app, n_iter=2), drawn(app, n_iter=2, steps=4)
+    told["acts"]["process_batch"] = lambda p, handed: vars(p).update(steps=4) if handed["batch_number"] == 1 else None
+    found = drawn(app, n_iter=2)
+    assert [pixels(found), pixels(found, 1)] == [pixels(usual), pixels(longer, 1)]
+    told["acts"].clear()
+    assert pixels(drawn(app, n_iter=2), 1) == pixels(usual, 1)
+
+
+def test_a_batch_finds_what_an_earlier_one_wrote_into_the_lists_of_all(app: App, told: dict[str, Any]) -> None:
+    def write(p: Any, _: Any) -> None:
+        p.all_seeds[1], p.all_prompts[1] = 77, "a house"
+
+    asked = drawn(app, seed=77, prompt="a house")
+    told["acts"]["before_process_batch"] = write
+    found = drawn(app, n_iter=2)
+    assert pixels(found, 1) == pixels(asked) and "Seed: 77" in found.images[1].infotext
+
+
+def test_an_option_set_in_process_holds_for_the_run(app: App, told: dict[str, Any]) -> None:
+    from modules.a1111.options import opts
+
+    asked = drawn(app, override_settings={"CLIP_stop_at_last_layers": 2})
+    told["acts"]["process"] = lambda p, _: setattr(opts, "CLIP_stop_at_last_layers", 2)
+    told["acts"]["postprocess"] = lambda p, _: setattr(opts, "CLIP_stop_at_last_layers", 1)
+    found = drawn(app)
+    assert pixels(found) == pixels(asked) and "Clip skip: 2" in found.images[0].infotext
+
+
+def test_a_folder_set_in_process_takes_the_pictures(app: App, told: dict[str, Any], tmp_path: Path) -> None:
+    told["acts"]["process"] = puts(outpath_samples=str(tmp_path / "mine"))
+    drawn(app, save_images=True)
+    assert [*(tmp_path / "mine").rglob("*.png")]
+
+
+def test_img2img_shows_its_latent_before_the_first_batch_and_takes_another(app: App, told: dict[str, Any]) -> None:
+    usual, seen = repainted(app), []
+
+    def halve(p: Any, _: Any) -> None:
+        seen.append((tuple(p.init_latent.shape), tuple(p.image_conditioning.shape), p.mask_blur))
+        p.init_latent = p.init_latent * 0.5
+
+    told["acts"]["before_process_batch"] = halve
+    assert pixels(repainted(app)) != pixels(usual)
+    assert seen == [((1, 4, 8, 8), (1, 5, 1, 1), 4)]
+
+
+def test_the_networks_of_the_hires_pass_are_told(app: App, told: dict[str, Any]) -> None:
+    drawn(app, **HIRES, hr_prompt="a cat <lora:nobody:0.5>")
+    names = [name for name, _ in told["heard"]]
+    place = names.index("before_hr")
+    assert names.count("after_extra_networks_activate") == 2 and names[place - 1] == "after_extra_networks_activate"
+    of_first, of_second = (handed["extra_network_data"] for name, handed in told["heard"] if name == "after_extra_networks_activate")
+    assert of_first["lora"] == [] and of_second["lora"][0].items == ["nobody", "0.5"]
