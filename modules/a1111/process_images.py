@@ -17,9 +17,11 @@ from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, StableDiffusionProcessingTxt2Img, first_of
 from modules.a1111.running import RunningWork, running_work, working
 from modules.a1111.script_arguments import request_part
+from modules.application import generation
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures
 from modules.application.outcome import Outcome
 from modules.application.picture_run import PictureWork
+from modules.application.room import loaded_with_room
 from modules.application.settings_store import OverlaidSettings
 from modules.engine.hooks import NeverCancelled
 from modules.engine.plan import fixed_seed
@@ -54,6 +56,8 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     p.own_params.clear()
     checkpoint = _checkpoint(work, settings)
     model = chosen_checkpoint(work.app, checkpoint)
+    if p.scripts is not None:                       # as in A1111: what scripts ask ``p.sd_model`` in ``process`` is answered by the model of this run
+        loaded_with_room(work.app, lambda: generation.load_checkpoint(work.app, model, settings))
     _fill(p, settings, model)
     p.setup_prompts()
     set_up_seeds(p)

@@ -162,3 +162,11 @@ def test_the_networks_of_the_hires_pass_are_told(app: App, told: dict[str, Any])
     assert names.count("after_extra_networks_activate") == 2 and names[place - 1] == "after_extra_networks_activate"
     of_first, of_second = (handed["extra_network_data"] for name, handed in told["heard"] if name == "after_extra_networks_activate")
     assert of_first["lora"] == [] and of_second["lora"][0].items == ["nobody", "0.5"]
+
+
+def test_process_finds_the_checkpoint_that_the_run_asked_for(app: App, told: dict[str, Any]) -> None:
+    seen = []
+    told["acts"]["process"] = lambda p, _: seen.append(p.sd_model.sd_checkpoint_info.model_name)
+    for name in ("sd15-tiny", "other-tiny", "sd15-tiny"):
+        drawn(app, override_settings={"sd_model_checkpoint": name})
+    assert seen == ["sd15-tiny", "other-tiny", "sd15-tiny"]
