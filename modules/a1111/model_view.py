@@ -14,6 +14,7 @@ from modules.a1111.config_names import find_checkpoint_config
 from modules.a1111.inner_model import parts_of
 from modules.a1111.lora_live import original_key
 from modules.a1111.made_in_memory import take_up, written_into
+from modules.a1111.noise_tables import NoiseTables
 from modules.a1111.options import store
 from modules.a1111.running import running_work
 from modules.a1111.stubs import NotHere, note_use
@@ -34,7 +35,7 @@ from modules.schema.errors import WebuiError
 from modules.schema.request import Txt2ImgRequest
 
 
-class SdModel:
+class SdModel(NoiseTables):
     """The checkpoint in use. Facts come without loading it; its modules load it first, where a job has not yet done so."""
 
     tag = "sd_model"
@@ -125,14 +126,6 @@ class SdModel:
     @property
     def dtype(self) -> torch.dtype:
         return next(self.components.unet.parameters()).dtype
-
-    @property
-    def alphas_cumprod(self) -> Tensor:
-        return self.components.alphas_cumprod
-
-    @property
-    def num_timesteps(self) -> int:
-        return len(self.alphas_cumprod)
 
     @property
     def parameterization(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from modules.a1111 import prompt_networks
 from modules.a1111.app_slot import current
 from modules.a1111.bridge import ScriptBridge
+from modules.a1111.model_view import sd_model
 from modules.a1111.patch_points import looked_up
 from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, StableDiffusionProcessingTxt2Img, first_of
@@ -58,6 +59,8 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     model = chosen_checkpoint(work.app, checkpoint)
     if p.scripts is not None:                       # as in A1111: what scripts ask ``p.sd_model`` in ``process`` is answered by the model of this run
         loaded_with_room(work.app, lambda: generation.load_checkpoint(work.app, model, settings))
+    if (view := sd_model()) is not None:
+        view.as_loaded()
     _fill(p, settings, model)
     p.setup_prompts()
     set_up_seeds(p)

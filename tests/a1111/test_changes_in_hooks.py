@@ -170,3 +170,20 @@ def test_process_finds_the_checkpoint_that_the_run_asked_for(app: App, told: dic
     for name in ("sd15-tiny", "other-tiny", "sd15-tiny"):
         drawn(app, override_settings={"sd_model_checkpoint": name})
     assert seen == ["sd15-tiny", "other-tiny", "sd15-tiny"]
+
+
+def test_the_model_tells_its_noise_and_takes_another_schedule_for_a_run(app: App, told: dict[str, Any]) -> None:
+    usual, seen = drawn(app, sampler_name="DDIM"), {}
+
+    def change(p: Any, _: Any) -> None:
+        model = p.sd_model
+        seen.update(betas=float(model.betas.sum()), start=model.linear_start, end=model.linear_end, kept=float(model.sqrt_alphas_cumprod[500]),
+                    noise=float(model.sqrt_one_minus_alphas_cumprod[500]), scale=model.scale_factor, channels=model.channels)
+        model.alphas_cumprod = model.alphas_cumprod_original.flip(0).sort(descending=True).values * 0.8
+
+    told["acts"]["process_batch"] = change
+    assert pixels(drawn(app, sampler_name="DDIM")) != pixels(usual)
+    assert seen["start"] == pytest.approx(0.00085, rel=1e-3) and seen["end"] == pytest.approx(0.012, rel=1e-3) and seen["betas"] == pytest.approx(5.349, rel=1e-3)
+    assert seen["kept"] ** 2 + seen["noise"] ** 2 == pytest.approx(1) and (seen["scale"], seen["channels"]) == (0.18215, 4)
+    told["acts"].clear()
+    assert pixels(drawn(app, sampler_name="DDIM")) == pixels(usual), "of that run alone"
