@@ -30,6 +30,7 @@ from modules.imaging.filenames import NameFacts, apply_pattern, clean_part
 from modules.imaging.metadata import png_bytes, read_infotext_from
 from modules.imaging.save import BeforeSaving, highest_number
 from modules.imaging.save import save_image as save_picture
+from modules.imaging.tiles import Tiling, joined
 from modules.schema.errors import NoCheckpoint, UnknownName, WebuiError
 
 Grid = namedtuple("Grid", ["tiles", "tile_w", "tile_h", "image_w", "image_h", "overlap"])
@@ -259,25 +260,9 @@ def split_grid(image: Image.Image, tile_w: int = 512, tile_h: int = 512, overlap
 
 def combine_grid(grid: Grid) -> Image.Image:
     """The tiles put together again, blended where they overlap."""
-    sheet = Image.new("RGB", (grid.image_w, grid.image_h))
-    for row, (y, _, tiles) in enumerate(grid.tiles):
-        strip = Image.new("RGB", (grid.image_w, grid.tile_h))
-        for column, (x, _, tile) in enumerate(tiles):
-            seam = tiles[column - 1][0] + grid.tile_w - x if column else 0
-            strip.paste(tile, (x, 0), _ramp(tile.size, seam, across=True))
-        seam = grid.tiles[row - 1][0] + grid.tile_h - y if row else 0
-        sheet.paste(strip, (0, y), _ramp(strip.size, seam, across=False))
-    return sheet
-
-
-def _ramp(size: tuple[int, int], seam: int, *, across: bool) -> Image.Image:
-    """A mask that comes in over the first ``seam`` pixels."""
-    mask = Image.new("L", size, 255)
-    if seam > 0:
-        fade = Image.linear_gradient("L")
-        fade = fade.rotate(90).resize((seam, size[1])) if across else fade.resize((size[0], seam))
-        mask.paste(fade, (0, 0))
-    return mask
+    rows = tuple(tuple((x, y, x + grid.tile_w, y + grid.tile_h) for x, _, _ in tiles) for y, _, tiles in grid.tiles)
+    layout = Tiling(size=(grid.image_w, grid.image_h), tile=(grid.tile_w, grid.tile_h), overlap=grid.overlap, rows=rows)
+    return joined(layout, [tile for _, _, tiles in grid.tiles for _, _, tile in tiles])
 
 
 # -- resizing and masks ---------------------------------------------------------------------------------------------------

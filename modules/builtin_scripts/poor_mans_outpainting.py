@@ -61,7 +61,7 @@ class Script(ScriptBase):
         layout = tiling(size, tile, overlap)
         p.width, p.height = layout.tile
         tiles = [whole.crop(box) for box in layout.boxes]
-        todo = [n for n, box in enumerate(layout.boxes) if mask.crop(box).getbbox() is not None]
+        todo = [n for n, box in enumerate(layout.boxes) if not _is_within(box, kept)]       # as A1111 counts them: the mask's soft edge alone makes no tile
         state.job_count = len(todo)
         text = ""
         for n in todo:
@@ -91,6 +91,10 @@ def _grown(length: int, before: int, after: int) -> tuple[int, int]:
         return length, 0
     whole = math.ceil((length + before + after) / STEP) * STEP
     return whole, (whole - length) * before // (before + after)
+
+
+def _is_within(box: Box, kept: Box) -> bool:
+    return box[0] >= kept[0] and box[1] >= kept[1] and box[2] <= kept[2] and box[3] <= kept[3]
 
 
 def inner(kept: Box, size: tuple[int, int], margin: int) -> Box:

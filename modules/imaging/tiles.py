@@ -46,14 +46,17 @@ def _starts(length: int, part: int, overlap: int) -> list[int]:
 
 
 def joined(layout: Tiling, tiles: Sequence[Image.Image]) -> Image.Image:
-    """``tiles``, in the order of ``layout.boxes``, as one picture: each fades in over what lies to its left and above."""
+    """``tiles``, in the order of ``layout.boxes``, as one picture: each fades in over what lies to its left and above.
+
+    As in A1111 over no more than ``layout.overlap``, though tiles that are spread evenly share more: the same seeds give the same picture.
+    """
     across = len(layout.rows[0])
     sheet = Image.new("RGB", layout.size)
     for number, row in enumerate(layout.rows):
         strip = Image.new("RGB", (layout.size[0], layout.tile[1]))
         for place, (box, tile) in enumerate(zip(row, tiles[number * across :])):
-            _paste(strip, tile.convert("RGB"), box[0], row[place - 1][2] - box[0] if place else 0, along_width=True)
-        _paste(sheet, strip, row[0][1], layout.rows[number - 1][0][3] - row[0][1] if number else 0, along_width=False)
+            _paste(strip, tile.convert("RGB"), box[0], min(row[place - 1][2] - box[0], layout.overlap) if place else 0, along_width=True)
+        _paste(sheet, strip, row[0][1], min(layout.rows[number - 1][0][3] - row[0][1], layout.overlap) if number else 0, along_width=False)
     return sheet
 
 

@@ -218,6 +218,11 @@ def test_outpainting_keeps_the_picture_in_a_larger_one(app: App, fake_engine: Fa
     assert request.init.inpaint.mask is not None and request.init.inpaint.mask.getpixel((0, 32)) == 255 and not request.init.inpaint.only_masked
 
 
+def test_a_tile_that_lies_in_the_old_picture_is_not_drawn_again(app: App, fake_engine: FakeEngine) -> None:
+    redraw(app, "poor man's outpainting", 32, 4, "fill", ["left", "up"], picture=Image.new("RGB", (64, 64), "red"), width=64, height=64)
+    assert len(fake_engine.requests) == 8, "as many as A1111 draws: the seeds of the others go by it"
+
+
 @pytest.mark.parametrize(("name", "args", "most"), [("poor man's outpainting", [64, 4, "fill", ["left"]], 3), ("sd upscale", [None, 64, "Lanczos", 1.05], 4)])
 def test_an_overlap_as_large_as_a_tile_makes_no_tile_for_each_pixel(app: App, fake_engine: FakeEngine, name: str, args: list[Any], most: int) -> None:
     outcome = redraw(app, name, *args)
