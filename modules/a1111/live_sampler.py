@@ -84,21 +84,22 @@ class LiveSampler:
         """The model is about to be called."""
         cfg = getattr(self.made, "model_wrap_cfg", None)
         if cfg is not None:
-            cfg.step, cfg.total_steps = call.step, call.total_steps
+            cfg.step, cfg.total_steps, cfg.steps = call.step, call.total_steps, call.sampling_steps
 
     def combined(self, call: DenoiserCall, rows: Tensor, weights: Sequence[Sequence[tuple[int, float]]], scale: float) -> Tensor | None:
         """x0 by the replaced ``combine_denoised``, or with a CFG scale that changes; None where there is neither, or it failed. Some replace it in a callback of the pass, so each call looks."""
-        combine = _replaced(getattr(self.made, "model_wrap_cfg", None), "combine_denoised", _OWN_COMBINE)
+        cfg = getattr(self.made, "model_wrap_cfg", None)
+        combine, factor = _replaced(cfg, "combine_denoised", _OWN_COMBINE), getattr(cfg, "cond_scale_miltiplier", 1.0)
         own = self.p.cfg_scale
-        if combine is None and not (call.uncond is not None and _answers_products(own)):
+        if combine is None and (call.uncond is None or not (_answers_products(own) or factor != 1.0)):
             return None
         if combine is None:                         # weighted row by row, as in A1111: such a number counts how often it is asked
-            combine, scale = CFGDenoiser(self.made).combine_denoised, own
+            combine, scale = CFGDenoiser(self.made).combine_denoised, own if _answers_products(own) else scale
         if call.uncond is None:                     # A1111 hands each image's first part as its uncond row then
             rows, scale = torch.cat([rows, torch.stack([rows[parts[0][0]] for parts in weights])]), 1.0
         uncond = call.cond[: len(weights)] if call.uncond is None else call.uncond
         with _answered_by(combine, "combine_denoised"):
-            found = combine(rows, [list(parts) for parts in weights], uncond, scale)
+            found = combine(rows, [list(parts) for parts in weights], uncond, scale if factor == 1.0 else scale * factor)
             if isinstance(found, Tensor) and found.shape == (len(weights), *rows.shape[1:]):
                 return found
             _note(combine, "combine_denoised", "it gave no latents of the batch's shape, and was passed over")

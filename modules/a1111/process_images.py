@@ -83,7 +83,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     ))  # fmt: skip
     prompt_networks.end(p)
     p.color_corrections = None                      # as in A1111: of this run alone
-    processed = _processed(work, p, bridge, outcome)
+    processed = _processed(work, p, bridge, outcome, embeds=settings.get("enable_pnginfo"))
     if p.scripts is not None:
         p.scripts.postprocess(p, processed)
         processed.comments = processed.comments or "".join(f"{each}\n" for each in p.comments)
@@ -102,7 +102,7 @@ def _made(work: RunningWork, p: StableDiffusionProcessing, pictures: PictureWork
                 work.made.append(each)
 
 
-def _processed(work: RunningWork, p: Any, bridge: ScriptBridge, outcome: Outcome) -> Processed:
+def _processed(work: RunningWork, p: Any, bridge: ScriptBridge, outcome: Outcome, *, embeds: bool) -> Processed:
     for sentence in outcome.comments:
         p.comment(sentence)
         work.comments.setdefault(sentence)
@@ -111,6 +111,8 @@ def _processed(work: RunningWork, p: Any, bridge: ScriptBridge, outcome: Outcome
         p.extra_generation_params = {**added, **p.extra_generation_params}
         p.own_params.update(added)
     texts = [each.infotext for each in outcome.shown]
+    for each in outcome.shown if embeds else ():
+        each.picture.info["parameters"] = each.infotext        # as A1111 hands them on to scripts
     processed = Processed(
         p, [each.picture for each in outcome.shown], first_of(p.all_seeds, -1), texts[0] if texts else "", first_of(p.all_subseeds, -1),
         index_of_first_image=outcome.info["index_of_first_image"], infotexts=texts,

@@ -186,7 +186,7 @@ class GenerationHooks(Protocol):
     batch_sampled, second_sampled: the latents of a batch, and those of its hires pass, where a listener makes them itself; None for the engine's own way.
     sampling: engine.batch_sampling.BatchSampling.
     request_now: the request as it is from here on, asked when a batch's sampling begins and when each pass of it is about to.
-    start_ready: img2img's encoded input (B, C, h, w), before its noise. inversion: how the noise is found in it; None for the seeds' own.
+    start_ready: img2img's encoded input (B, C, h, w), before its noise and once more when that is there. inversion: how the noise is found in it; None for the seeds' own.
     before_sampling: the start noise of a pass, of the hires pass too.
     pass_sampled: what a pass (engine.denoise_pass.DenoisePass) comes to, where a listener runs it itself. sigmas: (steps + 1,), falling, in the place of the schedule's.
     sampler: the algorithm of a pass that is about to begin. stepped: what is changed in place in ``x`` and ``denoised`` counts.

@@ -165,7 +165,7 @@ def img2img_pass(run: Run, plan: BatchPlan, start: Start) -> PassOutcome:
         first_noise, part = _first_noise(run, plan, kept, noise.first(), image_cond)
     except Interrupted:
         return PassOutcome(latents=kept, complete=False, schedule=resolve_schedule(run.sampler, run.schedule_name, is_flow=run.components.family.is_flow))
-    run = run.with_request(run.hooks.request_now(run.request))
+    kept, run = run.hooks.start_ready(plan, kept), run.with_request(run.hooks.request_now(run.request))
     request = run.request
     conditioning = run.hooks.pass_conditioning(conditioning, hires=False)
     blend = None

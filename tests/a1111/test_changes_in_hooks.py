@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from modules.a1111 import app_slot
+from modules.a1111 import app_slot, callbacks
 from modules.a1111.script_files import load_module
 from modules.a1111.script_host import install_scripts
 from modules.application.app import App
@@ -187,3 +187,38 @@ def test_the_model_tells_its_noise_and_takes_another_schedule_for_a_run(app: App
     assert seen["kept"] ** 2 + seen["noise"] ** 2 == pytest.approx(1) and (seen["scale"], seen["channels"]) == (0.18215, 4)
     told["acts"].clear()
     assert pixels(drawn(app, sampler_name="DDIM")) == pixels(usual), "of that run alone"
+
+
+def test_a_latent_put_there_as_sampling_begins_is_drawn_over(app: App, told: dict[str, Any]) -> None:
+    def halve(p: Any, _: Any) -> None:
+        p.init_latent = p.init_latent * 0.5
+
+    told["acts"]["process_batch"] = halve
+    asked = repainted(app)
+    told["acts"].clear()
+    told["acts"]["process_before_every_sampling"] = halve
+    assert pixels(repainted(app)) == pixels(asked)
+
+
+def test_a_callback_scales_the_guidance_and_finds_the_steps_of_its_pass(app: App, told: dict[str, Any]) -> None:
+    asked, steps = drawn(app, cfg_scale=3.5), []
+
+    def halve(params: Any) -> None:
+        params.denoiser.cond_scale_miltiplier = 0.5
+        steps.append(params.denoiser.steps)
+
+    callbacks.on_cfg_denoiser(halve)
+    try:
+        found = drawn(app, cfg_scale=7)
+        drawn(app, **HIRES | {"hr_second_pass_steps": 3})
+    finally:
+        callbacks.remove_callbacks_for_function(halve)
+    assert np.abs(np.asarray(found.images[0].picture, int) - np.asarray(asked.images[0].picture, int)).max() <= 1
+    assert steps == [2, 2, 2, 2, 3, 3, 3]
+
+
+def test_pictures_are_handed_on_with_their_text(app: App, told: dict[str, Any]) -> None:
+    texts: list[Any] = []
+    told["acts"]["postprocess"] = lambda p, processed: texts.extend((each.info.get("parameters"), text) for each, text in zip(processed.images, processed.infotexts))
+    drawn(app, batch_size=2)
+    assert len(texts) >= 2 and all(found == text for found, text in texts)
