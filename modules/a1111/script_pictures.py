@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from modules.a1111.picture_ears import PictureEars
 from modules.a1111.picture_files import name_facts
 from modules.a1111.processing import first_of
 from modules.a1111.running import running_work
@@ -21,7 +23,7 @@ from modules.imaging.annotated_grid import GridStyle
 from modules.imaging.base64_codec import MAX_PIXELS
 from modules.imaging.filenames import NameFacts
 from modules.imaging.grids import image_grid
-from modules.imaging.save import NotBeside, save_image
+from modules.imaging.save import BeforeSaving, NotBeside, NumberBook, save_image
 from modules.schema.errors import InvalidValue, WebuiError
 
 
@@ -56,7 +58,9 @@ def check_growth(size: tuple[int, int], pixels: int, blur: int) -> None:
 
 
 def sheet_of(p: Any, pictures: Sequence[Image.Image], rows: int) -> Image.Image:
-    return image_grid(pictures, rows, setting(p, "grid_background_color"))
+    """on_image_grid callbacks may arrange it in another way."""
+    shown, rows = PictureEars(p).grid_of(list(pictures), rows)
+    return image_grid(shown, rows, setting(p, "grid_background_color"))
 
 
 def save_grid(p: Any, picture: Image.Image, infotext: str = "", *, name: str = "grid", prompt: str = "", seed: int | None = None) -> Image.Image:
@@ -84,8 +88,7 @@ def _save(p: Any, picture: Image.Image, infotext: str, *, name: str, prompt: str
         asked = Saving(output=output, folder=folder, options=options, names=names, basename=name, short_name=short)
         try:
             answer = None if replacement is None else saved_by_it(p, asked, replacement)
-            path = answer.path if answer is not None else save_image(
-                picture, folder, names, options, work.app.numbers, infotext=infotext, basename=name, short_name=short)
+            path = answer.path if answer is not None else _written(p, asked, work.app.numbers)
         except NotBeside as error:
             path = error.path
             p.comment(str(error))
@@ -94,6 +97,24 @@ def _save(p: Any, picture: Image.Image, infotext: str, *, name: str, prompt: str
     picture.already_saved_as = str(path) if path else None  # type: ignore[attr-defined]  # A1111's word
     work.made.append(OutputImage(picture=picture, infotext=infotext, seed=-1 if seed is None else seed, path=path))
     return picture
+
+
+def _written(p: Any, asked: Saving, numbers: NumberBook) -> Path:
+    """The file, on_before_image_saved and on_image_saved callbacks having had their say."""
+    ears, output = PictureEars(p), asked.output
+    written, texts = output.picture, {"parameters": output.infotext}
+
+    def before(picture: Image.Image, path: Path, offered: dict[str, Any]) -> BeforeSaving | None:
+        nonlocal written, texts
+        named = ears.about_to_save(picture, path, offered)
+        if named is not None:
+            written, texts = named.image, dict(named.texts)
+        return named
+
+    path = save_image(output.picture, asked.folder, asked.names, asked.options, numbers, infotext=output.infotext, basename=asked.basename,
+                      short_name=asked.short_name, before=before)
+    ears.was_saved(written, path, texts)
+    return path
 
 
 def _names(p: Any, prompt: str, seed: int | None, max_part_length: int) -> NameFacts:

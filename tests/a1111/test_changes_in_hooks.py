@@ -222,3 +222,26 @@ def test_pictures_are_handed_on_with_their_text(app: App, told: dict[str, Any]) 
     told["acts"]["postprocess"] = lambda p, processed: texts.extend((each.info.get("parameters"), text) for each, text in zip(processed.images, processed.infotexts))
     drawn(app, batch_size=2)
     assert len(texts) >= 2 and all(found == text for found, text in texts)
+
+
+def test_callbacks_hear_of_a_scripts_sheet(app: App, told: dict[str, Any], tmp_path: Path) -> None:
+    heard: list[Any] = []
+
+    def turned(params: Any) -> None:
+        heard.append((params.cols, params.rows, len(params.imgs)))
+        params.cols, params.rows = params.rows, params.cols
+
+    def named(params: Any) -> None:
+        if "grid" in params.filename:
+            params.pnginfo["mine"] = "here"
+
+    callbacks.on_image_grid(turned)
+    callbacks.on_before_image_saved(named)
+    callbacks.on_image_saved(saved := lambda params: heard.append((Path(params.filename).name[:4], params.pnginfo.get("mine"), params.image.size[0] < params.image.size[1])))
+    try:
+        drawn(app, prompt="a cat|red", script_name="Prompt matrix", script_args=[False, False, "positive", "comma", 0], save_images=True)
+    finally:
+        for each in (turned, named, saved):
+            callbacks.remove_callbacks_for_function(each)
+    assert (2, 1, 2) in heard or (1, 2, 2) in heard
+    assert [each for each in heard if each[1] == "here"], "the sheet's file has what a callback put into its texts, and the next one finds it there"
