@@ -16,8 +16,12 @@ from modules.a1111.picture_files import texts_of
 from modules.imaging.base64_codec import decode_image
 from modules.schema.errors import WebuiError
 from modules.schema.infotext_read import read_infotext
+from modules.schema.infotext_values import told_of
+from modules.schema.setting import Setting
+from modules.schema.settings.table import SettingsTable
 
 paste_fields: dict[str, Any] = {}
+infotext_to_setting_name_mapping: list[tuple[str, str]] = []  # (infotext key, setting key), put here by extensions from before A1111 1.6
 registered_param_bindings: list[ParamBinding] = []
 Version = namedtuple("Version", ["major", "minor", "patch"])
 v160, v170_tsnr, v180, v180_hr_styles = Version(1, 6, 0), Version(1, 7, 0), Version(1, 8, 0), Version(1, 8, 0)
@@ -85,20 +89,21 @@ def parse_generation_parameters(x: str, skip_fields: Iterable[str] | None = None
     return {key: value for key, value in found.items() if key not in skipped}
 
 
-def infotext_to_setting_name_mapping() -> list[tuple[str, str]]:
-    return [(setting.infotext, setting.key) for setting in current().settings.table if setting.infotext]
+def settings_by_infotext(table: SettingsTable) -> dict[str, Setting]:
+    """By infotext key; those that extensions put into ``infotext_to_setting_name_mapping`` too."""
+    return {key: table.by_key[name] for key, name in infotext_to_setting_name_mapping if name in table} | table.by_infotext
 
 
 def create_override_settings_dict(text_pairs: Iterable[str] | None) -> dict[str, Any]:
     """{setting key: value} of the chips ("Clip skip: 2"). What a setting cannot be is left out."""
-    table = current().settings.table
+    known = settings_by_infotext(current().settings.table)
     found: dict[str, Any] = {}
     for pair in text_pairs or ():
         name, _, value = pair.partition(":")
-        setting = table.by_infotext.get(name.strip())
+        setting = known.get(name.strip())
         if setting is not None:
             try:
-                found[setting.key] = setting.checked(_number(value.strip()))
+                found |= told_of(setting, value.strip())
             except WebuiError:
                 continue
     return found
@@ -109,13 +114,13 @@ def get_override_settings(params: Mapping[str, Any], *, skip_fields: Iterable[st
     settings = current().settings
     skipped = set(skip_fields or ())
     found = []
-    for key, setting in settings.table.by_infotext.items():
+    for key, setting in settings_by_infotext(settings.table).items():
         if key not in params or key in skipped:
             continue
         if setting.key == "sd_model_checkpoint" and settings.get("disable_weights_auto_swap"):
             continue
         try:
-            value = setting.checked(_number(params[key]))
+            value = told_of(setting, str(params[key]))[setting.key]
         except WebuiError:
             continue
         if value != settings.get(setting.key):
@@ -125,13 +130,6 @@ def get_override_settings(params: Mapping[str, Any], *, skip_fields: Iterable[st
 
 def create_override_settings_list(text_pairs: Iterable[str]) -> list[str]:
     return [f"{key}: {value}" for key, value in create_override_settings_dict(text_pairs).items()]
-
-
-def _number(text: Any) -> Any:
-    try:
-        return json.loads(text) if isinstance(text, str) and text[:1] in "-0123456789" else text
-    except ValueError:
-        return text
 
 
 def restore_old_hires_fix_params(res: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from gradio.components import Component
 
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
+from modules.a1111.infotext_names import settings_by_infotext
 from modules.application.app import App
 from modules.application.infotext_fill import with_samplers_split
 from modules.application.infotext_loras import with_loras_of_add_net, with_loras_of_here
@@ -25,6 +26,7 @@ from modules.gradio_ui.param_component import Choices, choices_of
 from modules.gradio_ui.prompt_styles import known_styles
 from modules.schema.errors import WebuiError, shortened
 from modules.schema.infotext_read import read_infotext
+from modules.schema.infotext_values import told_of
 from modules.schema.param import ParamEntry
 from modules.schema.setting import Setting
 from modules.schema.settings.table import SettingsTable
@@ -166,16 +168,17 @@ class Paster:
 
     def _chips(self, infotext: Mapping[str, str], skipped: set[str], missing: dict[str, str]) -> list[str]:
         settings = self.app.settings
+        known = settings_by_infotext(settings.table)
         chips = []
         for key, text in infotext.items():
-            setting = settings.table.by_infotext.get(key)
+            setting = known.get(key)
             has_field = self.form.table.by_infotext(key) is not None or any(field.infotext == key for field in self.form.fields)
             if setting is None or key in skipped or has_field:
                 continue
             if setting.key == CHECKPOINT and settings.get("disable_weights_auto_swap"):
                 continue
             try:
-                differs = setting.checked(text) != settings.get(setting.key)
+                differs = any(value != settings.get(name) for name, value in told_of(setting, text).items())
             except WebuiError:
                 missing[key] = text  # written by another version: not a value that this setting can have
                 continue
@@ -219,11 +222,12 @@ def said(words: str) -> Any:
 def override_values(table: SettingsTable, chips: Sequence[str] | None) -> dict[str, Any]:
     """Chips such as "Clip skip: 2" -> settings by key. Raises InvalidValue for a value that the setting cannot have."""
     found: dict[str, Any] = {}
+    known = settings_by_infotext(table)
     for chip in chips or ():
         key, _, text = chip.partition(": ")
-        setting = table.by_infotext.get(key)
+        setting = known.get(key)
         if setting is not None:
-            found[setting.key] = setting.checked(text)
+            found |= told_of(setting, text)
     return found
 
 

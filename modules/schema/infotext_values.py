@@ -7,9 +7,11 @@ from typing import Any
 
 from modules.schema.check import checked
 from modules.schema.errors import InvalidValue
+from modules.schema.setting import Setting
 from modules.schema.settings.table import SETTINGS, SettingsTable
 from modules.schema.table import ParameterTable
 
+FACE_MODELS = ("CodeFormer", "GFPGAN")
 HIRES_MARKS = ("Hires upscale", "Hires upscaler", "Hires resize-1")
 
 
@@ -40,9 +42,19 @@ def setting_values(named: Mapping[str, str], settings: SettingsTable = SETTINGS)
         if text is None:
             continue
         try:
-            values[setting.key] = setting.checked(text)
+            values |= told_of(setting, text)
         except InvalidValue:
             continue
     if "sd_model_checkpoint" not in values and named.get("Model"):
         values["sd_model_checkpoint"] = named["Model"]
     return values
+
+
+def told_of(setting: Setting, text: str) -> dict[str, Any]:
+    """By key, what ``text`` under ``setting``'s name says. Raises InvalidValue.
+
+    "Face restoration" is a switch, yet pictures name the model there: it is on, with that model where it is one of A1111's own.
+    """
+    if setting.key != "face_restoration" or text.lower() in ("", "none", "true", "false"):
+        return {setting.key: setting.checked(text)}
+    return {setting.key: True} | ({"face_restoration_model": text} if text in FACE_MODELS else {})

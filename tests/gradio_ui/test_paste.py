@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from modules.a1111 import app_slot, infotext_names
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.img2img_batch import send_img2img
-from modules.gradio_ui.paste import Paster
+from modules.gradio_ui.paste import Paster, override_values
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.soft_inpainting import ENABLED as SOFT
 from modules.gradio_ui.soft_inpainting import SOFT_FIELDS
@@ -119,6 +120,32 @@ def test_settings_that_differ_become_chips(paste: Callable[[str], tuple[Any, dic
     chips, _ = paste(TEXT)
     assert chips["value"] == ["Clip skip: 2", "ENSD: 31337"]
     assert chips["visible"] is True
+
+
+def test_faces_are_restored_again_where_the_text_names_what_restored_them(behind: Callable[..., Behind], page: BuiltPage) -> None:
+    app = behind().app
+    for text, expected in (
+        ("CodeFormer", {"face_restoration": True, "face_restoration_model": "CodeFormer"}), ("GFPGAN", {"face_restoration": True, "face_restoration_model": "GFPGAN"}),
+        ("RestoreFormer", {"face_restoration": True}), ("True", {"face_restoration": True}),
+    ):  # fmt: skip
+        chips, *_, told = Paster(app=app, form=page.form, choices=ChoiceSources.of(app)).from_text(f"a face\nSteps: 3, Sampler: Euler, Seed: 1, Face restoration: {text}")
+        assert chips["value"] == [f"Face restoration: {text}"] and "value" not in told
+        assert override_values(app.settings.table, chips["value"]) == expected
+        with app_slot.occupied(app):
+            assert infotext_names.create_override_settings_dict(chips["value"]) == expected
+            assert infotext_names.get_override_settings({"Face restoration": text}) == [("Face restoration", "face_restoration", True)]
+
+
+def test_a_name_that_an_extension_gives_a_setting_becomes_a_chip(
+    paste: Callable[[str], tuple[Any, dict[str, Any]]], behind: Callable[..., Behind], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Extensions from before A1111 1.6 append to this list as they load."""
+    monkeypatch.setattr(infotext_names, "infotext_to_setting_name_mapping", [])
+    infotext_names.infotext_to_setting_name_mapping.append(("My skip", "CLIP_stop_at_last_layers"))
+    chips, _ = paste("a cat\nSteps: 3, Sampler: Euler, Seed: 1, My skip: 3")
+    assert chips["value"] == ["My skip: 3"]
+    with app_slot.occupied(behind().app):
+        assert infotext_names.create_override_settings_dict(["My skip: 3"]) == {"CLIP_stop_at_last_layers": 3}
 
 
 def test_a_text_without_parameters_is_a_prompt(paste: Callable[[str], tuple[Any, dict[str, Any]]]) -> None:

@@ -267,6 +267,7 @@ def test_a_text_becomes_values_of_request_and_settings():
     assert chosen["CLIP_stop_at_last_layers"] == 2 and chosen["sd_model_checkpoint"] == "abc"
     assert "randn_source" not in chosen
     assert setting_values({"Model": "tiny"})["sd_model_checkpoint"] == "tiny"
+    assert setting_values({"Face restoration": "GFPGAN"}) == {"face_restoration": True, "face_restoration_model": "GFPGAN"}
 
 
 def test_the_second_pass_of_sd_next_is_read_under_its_own_names() -> None:
