@@ -12,8 +12,8 @@ from torch import Tensor
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.checkpoint_list import load_chosen
 from modules.a1111.live import LiveDict
+from modules.application.listing import embedding_finder
 from modules.engine.prompt_chunks import EmbeddingPlace
-from modules.engine.prompt_tokens import prompt_tokenizer
 from modules.engine.token_count import count_tokens
 from modules.loading.embeddings import Embedding as LoadedEmbedding
 from modules.schema.errors import WebuiError
@@ -174,11 +174,8 @@ class EmbeddingDatabase:
 
     def find_embedding_at_position(self, tokens: list[int], offset: int) -> tuple[Any, Any]:
         """The embedding that the tokens there name, and how many tokens its name takes; (None, None) where there is none."""
-        components = current().checkpoints.components
-        if components is None:
-            return None, None
-        widths = tuple(each.width for each in components.text_encoders if each.spec.is_clip)
-        found = current().embeddings.finder(prompt_tokenizer().tokenize, widths).find(tokens, offset)
+        finder = embedding_finder(current())
+        found = finder.find(tokens, offset) if finder else None
         return (None, None) if found is None else (self.word_embeddings.get(found[0].name), found[1])
 
     def register_embedding(self, embedding: Embedding, model: Any = None) -> Embedding | None:
@@ -232,8 +229,7 @@ class StableDiffusionModelHijack:
 
     def get_prompt_lengths(self, text: str, cond_stage_model: Any = None) -> tuple[int, int]:
         """(tokens, what they are padded to) of a prompt."""
-        count, limit = count_tokens(text)[:2]
-        return count, limit
+        return count_tokens(text, embeddings=embedding_finder(current()) if is_occupied() else None)
 
     def tokenize(self, text: str) -> tuple[list[str], int, int]:
         """([text], tokens, what they are padded to)."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from modules.application.app import App
 from modules.application.paths import styles_files
+from modules.engine.prompt_chunks import EmbeddingFinder
+from modules.engine.prompt_tokens import prompt_tokenizer
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.sampler_registry import samplers as all_samplers
 from modules.engine.sampler_registry import schedules as all_schedules
@@ -114,12 +116,18 @@ def embeddings(app: App) -> dict[str, dict[str, Any]]:
     return found
 
 
+def embedding_finder(app: App) -> EmbeddingFinder | None:
+    """Finds those that the loaded checkpoint takes by the tokens of their names; None when none is loaded."""
+    widths = _text_widths(app)
+    return None if widths is None else app.embeddings.finder(prompt_tokenizer().tokenize, widths)
+
+
 def _text_widths(app: App) -> tuple[int, ...] | None:
-    """Of each text encoder of the loaded checkpoint; None when none is loaded."""
+    """Of each text encoder of the loaded checkpoint that embeddings are made for; None when none is loaded."""
     components = app.checkpoints.components
     if components is None:
         return None
-    return tuple(encoder.width for encoder in components.text_encoders)
+    return tuple(encoder.width for encoder in components.text_encoders if encoder.spec.is_clip)
 
 
 def upscalers(app: App) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.a1111.callback_params import BeforeTokenCounterParams
 from modules.application.app import App
+from modules.application.listing import embedding_finder
 from modules.application.paths import styles_files
 from modules.engine.styles import read_styles
 from modules.engine.token_count import count_tokens
@@ -45,4 +46,5 @@ def token_count(app: App, prompt: str, styles: Sequence[str], *, negative: bool)
         emphasis=settings.get("emphasis"),
         comma_backtrack=settings.get("comma_padding_backtrack"),
         comments=settings.get("enable_prompt_comments"),
+        embeddings=embedding_finder(app),
     )

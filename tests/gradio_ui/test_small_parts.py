@@ -15,8 +15,11 @@ from typing import Any
 
 import gradio as gr
 import pytest
+import torch
 from PIL import Image
 
+from modules.a1111 import app_slot
+from modules.a1111.text_names import StableDiffusionModelHijack
 from modules.files.storage import StorageError
 from modules.gradio_ui import result_buttons
 from modules.gradio_ui.choices import ChoiceSources
@@ -29,6 +32,7 @@ from modules.gradio_ui.token_counts import counter_html, token_count
 from modules.gradio_ui.ui_config import UiConfig
 from modules.gradio_ui.ui_defaults import Change, Defaults
 from modules.imaging.metadata import png_bytes
+from modules.loading.embeddings import Embedding
 from tests.gradio_ui.conftest import Behind, BuiltPage
 
 
@@ -100,6 +104,21 @@ def test_a_broken_ui_config_is_an_empty_one_and_kept_aside(tmp_path: Path) -> No
 )
 def test_tokens_are_counted_as_the_engine_counts(page: BuiltPage, prompt: str, expected: tuple[int, int]) -> None:
     assert token_count(page.app, prompt, (), negative=False) == expected
+
+
+def test_an_embedding_counts_as_its_vectors_where_the_loaded_checkpoint_takes_it(page: BuiltPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page.app.embeddings, "registered", lambda: [Embedding(name="my-word", tensors=(torch.zeros(9, 4),))])
+
+    def count_of(prompt: str) -> int:
+        return token_count(page.app, prompt, (), negative=False)[0]
+
+    as_words = count_of("my-word")
+    for width, expected in ((None, as_words), (4, 9), (6, as_words)):
+        loaded = width and SimpleNamespace(text_encoders=[SimpleNamespace(width=width, spec=SimpleNamespace(is_clip=True))])
+        monkeypatch.setattr(type(page.app.checkpoints), "components", property(lambda _self, loaded=loaded: loaded))
+        assert count_of("my-word") == expected and count_of("a my-word cat") == expected + 2
+        with app_slot.occupied(page.app):
+            assert StableDiffusionModelHijack().get_prompt_lengths("my-word") == (expected, 75)
 
 
 def test_a_chosen_style_counts(page: BuiltPage, monkeypatch: pytest.MonkeyPatch) -> None:
