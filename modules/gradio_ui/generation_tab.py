@@ -43,7 +43,7 @@ from modules.schema.table import ParameterTable
 class GenerationTab:
     """What other parts of the page need of a built tab. pasted: the components that ``paster`` fills. switches: checkboxes and fields of no request, by name.
 
-    options: settings that stand on the tab. places: what comes and goes with the checkpoint, by elem_id.
+    options: settings that stand on the tab. places: what comes and goes with the checkpoint, by elem_id. carried: of scripts' fields, see ``ScriptsPanel``.
     """
 
     name: str
@@ -55,6 +55,7 @@ class GenerationTab:
     output: OutputPanel
     options: tuple[QuickSetting, ...] = ()
     places: Mapping[str, Block] = field(default_factory=dict)
+    carried: Mapping[str, Component] = field(default_factory=dict)
 
 
 def build_generation_tab(
@@ -108,8 +109,9 @@ def build_generation_tab(
     wire_styles(app, form, toprow)
     wire_styles_editor(app, form, toprow, build_styles_editor(tab))
     return GenerationTab(
-        name=tab, form=form, paster=paster, pasted=pasted, switches=builder.switches, toprow=toprow, output=output, options=options, places=builder.places
-    )
+        name=tab, form=form, paster=paster, pasted=pasted, switches=builder.switches, toprow=toprow, output=output, options=options, places=builder.places,
+        carried=scripts.carried if scripts else {},
+    )  # fmt: skip
 
 
 def _override_chips(tab: str) -> gr.Dropdown:

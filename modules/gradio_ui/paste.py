@@ -59,11 +59,8 @@ class Paster:
         updates = self.from_picture(text)
         return updates if (text or "").strip() else [*updates[:-1], said("This picture carries no generation parameters: the fields stay as they are.")]
 
-    def from_picture(self, text: str, *, only: Container[str] | None = None, without: Container[str] = ()) -> list[Any]:
-        """As ``from_text``; an empty text changes nothing.
-
-        only: infotext keys that count; others, and the chips, stay as they are. without: keys that do not count.
-        """
+    def from_picture(self, text: str, *, without: Container[str] = ()) -> list[Any]:
+        """As ``from_text``; an empty text changes nothing. without: infotext keys that do not count."""
         text = (text or "").strip()
         if not text:
             return [gr.skip()] * (2 + len(self.form.fields))
@@ -74,10 +71,6 @@ class Paster:
             read = with_loras_of_add_net(read)
         values = with_loras_of_here(self.app, {key: value for key, value in read.items() if key not in without})
         missing: dict[str, str] = {}
-        if only is not None:
-            wanted = self._values({key: value for key, value in values.items() if key in only}, missing)
-            kept = {name: value for name, value in wanted.items() if not name.endswith(("-checkbox", SEED_EXTRAS))}
-            return [gr.skip(), *self._updates(kept), told(missing)]
         skipped: set[str] = set(self.app.settings.get("infotext_skip_pasting") or ())
         values, styles = self._without_styles(values)
         wanted = self._values({key: value for key, value in values.items() if key not in skipped}, missing)

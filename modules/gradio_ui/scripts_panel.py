@@ -35,13 +35,14 @@ _HIDDEN = ["script-box", "unseen"]      # in the page all the same: extensions l
 class ScriptsPanel:
     """runner: whose controls stand on the tab. fields: each control's name in the form, with its place among the arguments.
 
-    inputs, infotext_fields: the runner's of this page, for it has those of the next one while that is being built.
+    inputs, infotext_fields, paste_field_names: the runner's of this page, for it has those of the next one while that is being built.
     """
 
     runner: ScriptRunner
     fields: Mapping[str, int]
     inputs: Sequence[Any]
     infotext_fields: Sequence[Any]
+    paste_field_names: Sequence[str] = ()
 
     def values(self, shown: Mapping[str, Any]) -> dict[str, Any]:
         """What the tab's fields ask of scripts, by API name. Raises InvalidValue for a value that its control refuses."""
@@ -58,6 +59,12 @@ class ScriptsPanel:
         """Those of infotexts that scripts' own fields take."""
         labels = (each.label if hasattr(each, "component") else each[1] for each in self.infotext_fields)
         return frozenset(each for each in labels if isinstance(each, str))
+
+    @property
+    def carried(self) -> dict[str, Component]:
+        """By key of infotexts, the fields that go along as they stand when a picture is sent to another tab."""
+        found = ((each.component, each.label) if hasattr(each, "component") else (each[0], each[1]) for each in self.infotext_fields)
+        return {key: component for component, key in found if isinstance(key, str) and key in self.paste_field_names}
 
     def pasted(self, infotext: Mapping[str, str]) -> dict[str, Any]:
         """Values by field name for what a picture's text says of scripts."""
@@ -119,7 +126,7 @@ def _panel(runner: ScriptRunner, builder: FormBuilder) -> ScriptsPanel:
         controls = [builder.named(name.replace("{tab}", builder.table.tab)) for name in script.page_fields]
         if script.page_has_it and None not in controls:
             runner.take_page_controls(script, controls)
-    panel = ScriptsPanel(runner=runner, fields=fields, inputs=runner.inputs, infotext_fields=runner.infotext_fields)
+    panel = ScriptsPanel(runner=runner, fields=fields, inputs=runner.inputs, infotext_fields=runner.infotext_fields, paste_field_names=runner.paste_field_names)
     before = builder.complete
 
     def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:

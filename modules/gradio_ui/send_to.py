@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any, Protocol
 
 import gradio as gr
+from gradio.components import Component
 
 from modules.gradio_ui.events import QUICK, fill_on_click
 from modules.gradio_ui.generation_tab import GenerationTab
 from modules.gradio_ui.output_panel import OutputPanel
 
-CARRIED = ("Prompt", "Negative prompt", "Steps", "Sampler", "Schedule type", "CFG scale")
+CARRIED = ("Prompt", "Negative prompt", "Steps", "Seed")
 SIZE = ("Size-1", "Size-2")  # the picture's own size goes along with it: after hires fix the text has another
 
 
@@ -26,19 +27,35 @@ class HasOutput(Protocol):
 
 
 def wire_send_buttons(txt2img: GenerationTab, img2img: GenerationTab, setting: Callable[[str], Any], more: Sequence[HasOutput] = ()) -> None:
-    """The buttons below the galleries. more: tabs beside these two. From a gallery only what any img2img can use goes along, not the whole text."""
+    """The buttons below the galleries. more: tabs beside these two.
 
-    def carried() -> tuple[str, ...]:
-        return (*CARRIED, "Seed") if setting("send_seed") else CARRIED
-
+    As in A1111, txt2img's fields go along as they stand, and of them only what any img2img can use: a seed of -1 stays -1, a style stays in its field,
+    and img2img keeps a sampler and a CFG scale of its own. img2img's fields are there already.
+    """
     for tab in (txt2img, img2img, *more):
         for goal in ("img2img", "inpaint"):
-            js = f"() => webui.sendFromGallery('{tab.name}', '{goal}')"
-            info = tab.output.chosen
-            fill_on_click(
-                tab.output.buttons.send[goal], img2img.name, lambda text: img2img.paster.from_picture(text, only=carried()), inputs=[info], outputs=img2img.pasted, js=js
-            )
+            button, picture = tab.output.buttons.send[goal], f"webui.sendFromGallery('{tab.name}', '{goal}')"
+            if tab is txt2img:
+                _carry(button, txt2img, img2img, setting, js=f"(...values) => {{ {picture}; return values; }}")
+            else:
+                button.click(None, js=f"() => {{ {picture}; }}", **QUICK)
         tab.output.buttons.send["extras"].click(None, js=f"() => {{ webui.sendFromGallery('{tab.name}', 'extras'); }}", **QUICK)
+
+
+def _carry(button: gr.Button, source: GenerationTab, target: GenerationTab, setting: Callable[[str], Any], js: str) -> None:
+    """The values of ``source``'s fields into those of ``target`` that have the same key of infotexts."""
+    given, taken = _carried(source), _carried(target)
+    keys = [key for key in given if key in taken]
+
+    def values(*shown: Any) -> list[Any]:
+        return [gr.skip() if key == "Seed" and not setting("send_seed") else value for key, value in zip(keys, shown, strict=True)]
+
+    fill_on_click(button, target.name, values, inputs=[given[key] for key in keys], outputs=[taken[key] for key in keys], js=js)
+
+
+def _carried(tab: GenerationTab) -> dict[str, Component]:
+    own = {entry.info.infotext: tab.form.component(entry.api_name) for entry in tab.form.table if entry.info.infotext in CARRIED}
+    return {key: own[key] for key in CARRIED} | dict(tab.carried)
 
 
 def wire_send(button: gr.Button, goal: str, tab: GenerationTab | None, text: gr.Textbox, picture_js: str) -> None:

@@ -88,6 +88,24 @@ def test_a_picture_goes_from_txt2img_to_inpainting_with_its_parameters(fake_page
     assert request.init.pictures[0].size == (96, 64) and request.init.inpaint.mask is not None
 
 
+def test_a_sent_picture_leaves_img2img_its_own_sampler_and_cfg_scale_and_a_random_seed_random(open_visit: Visit) -> None:
+    browser = open_visit
+    browser.set("img2img_cfg_scale", 4)
+    browser.set("img2img_seed", 5)
+    browser.generate("a sent cat", steps=3, width=96, height=64, cfg_scale=9, seed=-1)
+    browser.page.wait_for_selector("#txt2img_gallery img")
+    browser.wait_idle()
+    browser.page.fill("#txt2img_prompt textarea", "a cat as the field has it")
+    browser.page.click("#txt2img_send_to_img2img")
+    browser.page.wait_for_function("webui.field('img2img_prompt').value === 'a cat as the field has it' && webui.field('img2img_width').value === '96'")
+    assert [browser.value(f"img2img_{name}") for name in ("steps", "seed", "cfg_scale")] == ["3", "-1", "4"]
+    generate(browser, prompt="another cat", steps=2, width=64)
+    browser.page.wait_for_selector("#img2img_gallery img")
+    browser.page.click("#img2img_send_to_inpaint")
+    browser.page.wait_for_selector("#img2maskimg.has-picture")
+    assert [browser.value(f"img2img_{name}") for name in ("prompt", "steps", "seed")] == ["another cat", "2", "-1"]
+
+
 def test_a_sketch_arrives_as_it_is_seen(fake_page: FakePage, open_visit: Visit, picture: Path) -> None:
     browser = open_visit
     page = browser.page

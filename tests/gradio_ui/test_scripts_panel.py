@@ -12,11 +12,13 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from modules.a1111.infotext_names import PasteField
 from modules.a1111.script_host import ScriptHost
 from modules.a1111.script_runner import ScriptRunner
 from modules.gradio_ui.build import build_ui
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.paste import Paster
+from modules.gradio_ui.scripts_panel import ScriptsPanel
 from modules.schema.errors import Busy
 from modules.schema.params_sampling import Scripting
 from tests.golden.cases import A1111_ANSWERS
@@ -142,3 +144,12 @@ def test_a_job_does_not_wait_for_ever_for_a_page_that_waits_for_it(tab: Tab, mon
         job = others.submit(tab.host.arguments, tab.runner, Scripting())
         with pytest.raises(Busy, match="does not come to an end"):
             job.result(20)
+
+
+def test_only_fields_that_a_script_names_go_along_with_a_sent_picture(tab: Tab) -> None:
+    with gr.Blocks():
+        fields = [gr.Number(label=name) for name in "abc"]
+    panel = ScriptsPanel(
+        runner=tab.runner, fields={}, inputs=[], infotext_fields=[(fields[0], "A"), PasteField(fields[1], "B"), (fields[2], lambda told: 1)], paste_field_names=["B", "Gone"],
+    )  # fmt: skip
+    assert panel.carried == {"B": fields[1]}
