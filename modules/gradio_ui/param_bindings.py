@@ -21,6 +21,7 @@ from modules.a1111.infotext_names import (
     registered_param_bindings,
 )
 from modules.gradio_ui.events import QUICK, fill_on_click
+from modules.gradio_ui.send_to import carry
 
 log = logging.getLogger(__name__)
 _TITLES = {"txt2img": "Send to txt2img", "img2img": "Send to img2img", "inpaint": "Send to inpaint", "extras": "Send to extras"}
@@ -64,6 +65,9 @@ def connect_paste_params_buttons(tabs: Mapping[str, Any] | None = None) -> None:
             fill_on_click(binding.paste_button, goal, known.paster.from_text, inputs=[binding.source_text_component], outputs=known.pasted)
         elif binding.source_text_component is not None and goal in paste_fields:
             connect_paste(binding.paste_button, paste_fields[goal]["fields"], binding.source_text_component, None, goal)
+        source = (tabs or {}).get(binding.source_tabname or "")
+        if source is not None and known is not None:
+            carry(binding.paste_button, source, known, known.paster.app.settings.get, more=binding.paste_field_names)
         binding.paste_button.click(fn=None, js=f"() => {{ const go = window['switch_to_{binding.tabname}']; if (go) go(); }}")
     registered_param_bindings.clear()
 

@@ -36,16 +36,18 @@ def wire_send_buttons(txt2img: GenerationTab, img2img: GenerationTab, setting: C
         for goal in ("img2img", "inpaint"):
             button, picture = tab.output.buttons.send[goal], f"webui.sendFromGallery('{tab.name}', '{goal}')"
             if tab is txt2img:
-                _carry(button, txt2img, img2img, setting, js=f"(...values) => {{ {picture}; return values; }}")
+                carry(button, txt2img, img2img, setting, js=f"(...values) => {{ {picture}; return values; }}")
             else:
                 button.click(None, js=f"() => {{ {picture}; }}", **QUICK)
         tab.output.buttons.send["extras"].click(None, js=f"() => {{ webui.sendFromGallery('{tab.name}', 'extras'); }}", **QUICK)
 
 
-def _carry(button: gr.Button, source: GenerationTab, target: GenerationTab, setting: Callable[[str], Any], js: str) -> None:
-    """The values of ``source``'s fields into those of ``target`` that have the same key of infotexts."""
+def carry(
+    button: gr.Button, source: GenerationTab, target: GenerationTab, setting: Callable[[str], Any], *, more: Sequence[str] | None = None, js: str = "(...values) => values",
+) -> None:  # fmt: skip
+    """A click copies ``source``'s fields into those of ``target`` that have the same key of infotexts. more: of scripts' fields these only; None for all."""
     given, taken = _carried(source), _carried(target)
-    keys = [key for key in given if key in taken]
+    keys = [key for key in given if key in taken and (more is None or key in (*CARRIED, *more))]
 
     def values(*shown: Any) -> list[Any]:
         return [gr.skip() if key == "Seed" and not setting("send_seed") else value for key, value in zip(keys, shown, strict=True)]

@@ -12,9 +12,10 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from modules.a1111.infotext_names import PasteField
+from modules.a1111.infotext_names import ParamBinding, PasteField
 from modules.a1111.script_host import ScriptHost
 from modules.a1111.script_runner import ScriptRunner
+from modules.gradio_ui import param_bindings
 from modules.gradio_ui.build import build_ui
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.paste import Paster
@@ -22,6 +23,7 @@ from modules.gradio_ui.scripts_panel import ScriptsPanel
 from modules.schema.errors import Busy
 from modules.schema.params_sampling import Scripting
 from tests.golden.cases import A1111_ANSWERS
+from tests.gradio_ui.conftest import BuiltPage
 
 NOT_THERE = re.compile(r"script_img2img_alternative|script_img2img_alt")   # "img2img alternative test" is not there yet
 
@@ -153,3 +155,27 @@ def test_only_fields_that_a_script_names_go_along_with_a_sent_picture(tab: Tab) 
         runner=tab.runner, fields={}, inputs=[], infotext_fields=[(fields[0], "A"), PasteField(fields[1], "B"), (fields[2], lambda told: 1)], paste_field_names=["B", "Gone"],
     )  # fmt: skip
     assert panel.carried == {"B": fields[1]}
+
+
+def test_a_send_button_of_an_extension_copies_the_fields_of_the_tab_that_it_names(page: BuiltPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modules.gradio_ui.choices import ChoiceSources
+    from modules.gradio_ui.generation_tab import build_generation_tab
+    from modules.gradio_ui.img2img_tab import build_img2img_tab
+    from modules.gradio_ui.shown_files import ShownFiles
+    from modules.gradio_ui.ui_config import UiConfig
+    from modules.schema.table import TXT2IMG
+
+    monkeypatch.setattr(param_bindings, "registered_param_bindings", bindings := [])
+    with gr.Blocks() as demo:
+        around = (ChoiceSources.of(page.app), UiConfig.read(page.app.paths.ui_config_file), ShownFiles((page.app.paths.outputs_dir,)))
+        txt2img, img2img = build_generation_tab(page.app, TXT2IMG, *around), build_img2img_tab(page.app, *around)
+        button = gr.Button("Send")
+        bindings.append(ParamBinding(paste_button=button, tabname="img2img", source_tabname="txt2img"))
+        param_bindings.connect_paste_params_buttons({"txt2img": txt2img, "img2img": img2img})
+    (copying,) = (each for each in demo.fns.values() if each.outputs and (button._id, "click") in each.targets)
+    names = ["prompt", "negative_prompt", "steps", "seed"]
+    assert (list(copying.inputs), list(copying.outputs)) == tuple([tab.form.component(name) for name in names] for tab in (txt2img, img2img))
+    assert copying.fn is not None and copying.fn("a cat", "dog", 5, -1) == ["a cat", "dog", 5, -1]
+    page.app.settings.set("send_seed", False)
+    assert copying.fn("a cat", "dog", 5, -1)[3] == gr.skip()
+    page.app.settings.set("send_seed", True)
