@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from modules.a1111.checkpoint_list import checkpoint_tiles
+from modules.a1111.sampler_list import schedulers, visible_sampler_names
 from modules.a1111.script import AlwaysVisible, ScriptBuiltinUI
 from modules.schema.table import TXT2IMG
 from modules.schema.widgets import Dropdown, Slider
@@ -15,6 +18,11 @@ class PagePart(ScriptBuiltinUI):
     page_has_it = True
     fields: tuple[str, ...] = ()
     switches = {"Refiner": "{tab}_enable-checkbox", "Extra": "{tab}_subseed_show"}
+    choices: Mapping[str, Callable[[], list[str]]] = {      # programs fill their own lists from what /sdapi/v1/script-info tells
+        "sampler_name": visible_sampler_names,
+        "scheduler": lambda: [each.label for each in schedulers],
+        "refiner_checkpoint": checkpoint_tiles,
+    }
 
     @property
     def page_fields(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -39,7 +47,7 @@ class PagePart(ScriptBuiltinUI):
             case Slider() as slider:
                 return gr.Slider(minimum=slider.minimum, maximum=slider.maximum, step=slider.step, value=entry.page_default, label=entry.label)
             case Dropdown():
-                return gr.Dropdown([entry.page_default] if entry.page_default else [], value=entry.page_default, label=entry.label, allow_custom_value=True)
+                return gr.Dropdown(self.choices[name](), value=entry.page_default, label=entry.label, allow_custom_value=True)
         return gr.Number(value=entry.page_default, precision=0, label=entry.label)
 
 

@@ -51,6 +51,19 @@ def test_the_arguments_are_a1111s(fake_server: RunningServer) -> None:
                 assert own == other["choices"] == one["choices"][: len(own)], "their numbers are A1111's"
 
 
+def test_the_parts_of_the_page_tell_what_can_be_chosen(fake_server: RunningServer) -> None:
+    """Programs fill their lists of samplers, schedules and refiners from script-info, as A1111 answers it."""
+    install_scripts(fake_server.app, gradio.Blocks)
+
+    def choices(infos: list[Any]) -> dict[str, list[str]]:
+        return {arg["label"]: arg["choices"] for info in infos if info["name"] in ("sampler", "refiner") and not info["is_img2img"] for arg in info["args"]}
+
+    ours, theirs = choices(fake_server.client.get("/sdapi/v1/script-info").json()), choices(answer("script-info"))
+    for label in ("Sampling method", "Schedule type"):
+        assert theirs[label] and set(theirs[label]) <= set(ours[label]), label
+    assert ours["Checkpoint"] == [each["title"] for each in fake_server.client.get("/sdapi/v1/sd-models").json()] != []
+
+
 def test_a_controls_value_can_be_sent_back_as_the_argument() -> None:
     """An extension's State({}) came as the text "{}", and what was sent back so made its script fail."""
     for value in ({}, {"a": [1, None, {"b": 0.5}]}, ["x"], 3, "text", None, True):
