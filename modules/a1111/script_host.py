@@ -218,9 +218,12 @@ def outcome_of(processed: Processed, p: StableDiffusionProcessing, work: Running
 
 
 def _output(work: RunningWork, processed: Processed, number: int, picture: Any) -> OutputImage:
-    # what a script adds at the very end, detected maps for instance, has no text but its own
-    text = processed.infotexts[number] if number < len(processed.infotexts) else str(getattr(picture, "info", {}).get("parameters") or "")
     known = work.output_of(picture)
+    own = (known and known.infotext) or str(getattr(picture, "info", {}).get("parameters") or "")
+    # what a script adds at the very end, detected maps for instance, has no text but its own
+    text = processed.infotexts[number] if number < len(processed.infotexts) else own
+    if number and text == processed.info:       # a script that gives its pictures one text, as Loopback does: each tells its own seed and strength
+        text = own or text
     if known is not None:
         return replace(known, infotext=text or known.infotext)
     if not isinstance(picture, Image.Image):        # Gradio's gallery takes NumPy's as well

@@ -223,6 +223,12 @@ def test_a_tile_that_lies_in_the_old_picture_is_not_drawn_again(app: App, fake_e
     assert len(fake_engine.requests) == 8, "as many as A1111 draws: the seeds of the others go by it"
 
 
+def test_poor_mans_outpainting_draws_no_tile_of_the_old_picture_alone(app: App, fake_engine: FakeEngine) -> None:
+    """Each tile that is drawn takes a seed: one more at the beginning, and a seed no longer gives the picture that it gave in A1111."""
+    redraw(app, "poor man's outpainting", 16, 4, "fill", ["right"], picture=Image.new("RGB", (64, 64), "green"))
+    assert len(fake_engine.requests) == 2, "three tiles share the 128 pixels; the first lies in the old picture"
+
+
 @pytest.mark.parametrize(("name", "args", "most"), [("poor man's outpainting", [64, 4, "fill", ["left"]], 3), ("sd upscale", [None, 64, "Lanczos", 1.05], 4)])
 def test_an_overlap_as_large_as_a_tile_makes_no_tile_for_each_pixel(app: App, fake_engine: FakeEngine, name: str, args: list[Any], most: int) -> None:
     outcome = redraw(app, name, *args)
@@ -236,6 +242,8 @@ def test_loopback_feeds_each_result_back(app: App, fake_engine: FakeEngine) -> N
     second = fake_engine.requests[1].init.pictures[0]
     assert second.getpixel((0, 0)) == (100, 0, 77), "the first result"
     assert len(outcome.shown) == 4 and outcome.shown[0].picture.size == (192, 64)
+    told = [("Seed: 100,", "strength: 0.8,"), ("Seed: 101,", "strength: 0.5,"), ("Seed: 102,", "strength: 0.2,")]
+    assert all(seed in each.infotext and strength in each.infotext for each, (seed, strength) in zip(outcome.shown[1:], told)), "each can be drawn again"
 
 
 @pytest.mark.parametrize(("name", "args"), [("x/y/z plot", ["Steps", "1,2,3"]), ("prompts from file or textbox", [False, False, "start", "a\nb\nc"])])
