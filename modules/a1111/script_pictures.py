@@ -26,6 +26,8 @@ from modules.imaging.grids import image_grid
 from modules.imaging.save import BeforeSaving, NotBeside, NumberBook, save_image
 from modules.schema.errors import InvalidValue, WebuiError
 
+GRID_NAME = "grid"      # what sheets are called that no script calls otherwise
+
 
 def settings_of(p: Any) -> OverlaidSettings:
     """The settings as this job sees them, overrides of ``p`` on top."""
@@ -63,7 +65,7 @@ def sheet_of(p: Any, pictures: Sequence[Image.Image], rows: int) -> Image.Image:
     return image_grid(shown, rows, setting(p, "grid_background_color"))
 
 
-def save_grid(p: Any, picture: Image.Image, infotext: str = "", *, name: str = "grid", prompt: str = "", seed: int | None = None) -> Image.Image:
+def save_grid(p: Any, picture: Image.Image, infotext: str = "", *, name: str = GRID_NAME, prompt: str = "", seed: int | None = None) -> Image.Image:
     """Save a sheet if the settings want sheets saved and this job saves at all; it is the job's in any case. Trouble becomes a comment."""
     return _save(p, picture, infotext, name=name, prompt=prompt, seed=seed, is_grid=True)
 
@@ -82,7 +84,9 @@ def _save(p: Any, picture: Image.Image, infotext: str, *, name: str, prompt: str
                      max_part_length=work.app.flags.filenames_max_length)
     path, folder = None, plan.grid_folder if is_grid else plan.folder
     if wanted and folder is not None:
-        short, names = is_grid and not settings.get("grid_extended_filename"), _names(p, prompt, seed, plan.max_part_length)
+        # as in A1111 a script's own kind of sheet ("xyz_grid-0000-5.png") is named as pictures are, whatever the setting for grids says
+        short = is_grid and name == GRID_NAME and not settings.get("grid_extended_filename")
+        names = _names(p, prompt, seed, plan.max_part_length)
         options, replacement = plan.grid_options if is_grid else plan.options, replaced_save_image()
         output = OutputImage(picture=picture, infotext=infotext, seed=-1 if seed is None else seed, is_grid=is_grid)
         asked = Saving(output=output, folder=folder, options=options, names=names, basename=name, short_name=short)

@@ -238,12 +238,11 @@ class _Plot:
         text = self.whole_text or first.infotexts[0]
         images, infotexts = [whole if deep else subs[0]], [text]
         save_grid(p, images[0], text, name="xyz_grid", prompt=first.prompt, seed=first.seed)
-        if deep:
+        if deep and sub_sheets:
             for z, sub in enumerate(subs):
                 save_grid(p, sub, self.texts.get(z, text), name="xyz_grid", prompt=first.prompt, seed=first.seed)
-                if sub_sheets:
-                    images.append(sub)
-                    infotexts.append(self.texts.get(z, text))
+                images.append(sub)
+                infotexts.append(self.texts.get(z, text))
         sheets_shown = len(images)
         cells = [self.cells.made[place] for place in self.cells.places if place in self.cells.made]
         if pictures:

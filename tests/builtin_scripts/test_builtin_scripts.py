@@ -57,12 +57,21 @@ def test_xyz_draws_every_combination_and_tells_how(app: App, fake_engine: FakeEn
     assert asked == {(steps, scale, sampler) for steps in (1, 3) for scale in (2.0, 4.0) for sampler in ("Euler", "DDIM")}
     assert len(plot.shown) == 1 + 2 + 8 and plot.info["index_of_first_image"] == 3
     assert all(each.path is not None for each in plot.shown), "sheets and pictures are saved"
+    assert plot.shown[0].path is not None and plot.shown[0].path.name == "xyz_grid-0000-100.png", "as pictures are named, also where grids' names are short"
     whole, sub = plot.shown[0].picture, plot.shown[1].picture
     assert whole.width == 2 * sub.width and sub.width == 2 * 64 + 48
     text = plot.shown[0].infotext
     assert 'Script: X/Y/Z plot, X Type: Steps, X Values: 1-3 (+2), Y Type: CFG Scale, Y Values: "2,4", Z Type: Sampler, Z Values: "Euler,DDIM"' in text
     assert "Z Type" not in plot.shown[2].infotext
     assert app.jobs.recent(1)[0].progress.snapshot().fraction == 1.0
+
+
+def test_sheets_that_were_not_asked_for_are_not_saved(app: App) -> None:
+    plot = draw(app, "X/Y/Z plot", "Steps", "1,2", [], "Nothing", "", [], "CFG Scale", "2,4", [], True, False, False, save_images=True)
+    (whole,) = plot.shown
+    assert whole.path is not None and [each.name for each in whole.path.parent.iterdir()] == ["xyz_grid-0000-100.png"]
+    matrix = draw(app, "Prompt matrix", False, False, "positive", "comma", 0, prompt="a|b", save_images=True)
+    assert matrix.shown[0].path is not None and matrix.shown[0].path.name == "prompt_matrix-0000-100.png"
 
 
 @pytest.mark.parametrize(("values", "words"), [
