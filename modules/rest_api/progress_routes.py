@@ -51,13 +51,21 @@ def progress_of(app: App, *, skip_current_image: bool = False) -> dict[str, Any]
     }
 
 
+def _name_of(job: Job | None) -> str:
+    """As A1111's state calls it: of several batches, which one; programs show it beside the bar."""
+    if job is None:
+        return ""
+    shot = job.progress.snapshot()
+    return f"Batch {min(shot.batch + 1, shot.batches)} out of {shot.batches}" if shot.batches > 1 else f"scripts_{job.kind}"
+
+
 def _state(job: Job | None) -> dict[str, Any]:
     shot = job.progress.snapshot() if job else None
     return {
         "skipped": bool(job and job.cancel.skipped),
         "interrupted": bool(job and job.cancel.interrupted),
         "stopping_generation": bool(job and job.cancel.stopping),
-        "job": f"scripts_{job.kind}" if job else "",
+        "job": _name_of(job),
         "job_count": shot.batches if shot else 0,
         "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(job.started if job and job.started else None)),
         "job_no": shot.batch if shot else 0,

@@ -207,6 +207,20 @@ def test_a_caller_who_hangs_up_loses_nothing(fake_server: RunningServer, fake_en
 
 
 @pytest.mark.group("R10")
+def test_progress_names_the_batch_that_is_drawn(fake_server: RunningServer, fake_engine: FakeEngine) -> None:
+    """Bots show state.job beside their bar: "Batch 1 out of 3", as A1111 calls it."""
+    fake_engine.gate.clear()
+    drawing = threading.Thread(target=lambda: fake_server.client.post("/sdapi/v1/txt2img", json={**SMALL, "n_iter": 3}))
+    drawing.start()
+    end, job = time.monotonic() + 20, ""
+    while not job.startswith("Batch") and time.monotonic() < end:
+        job = fake_server.client.get("/sdapi/v1/progress").json()["state"]["job"]
+        time.sleep(0.02)
+    fake_engine.gate.set()
+    drawing.join()
+    assert job == "Batch 1 out of 3" and fake_server.client.get("/sdapi/v1/progress").json()["state"]["job"] == ""
+
+
 def test_fifty_waiting_callers_do_not_hold_up_progress(fake_server: RunningServer, fake_engine: FakeEngine) -> None:
     fake_engine.gate.clear()
     answers: list[int] = []
