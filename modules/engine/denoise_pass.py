@@ -205,6 +205,7 @@ def _tuning(work: DenoisePass, levels: Levels, facts: dict[str, object]) -> Tuni
         eta=eta, s_churn=options.s_churn if sampler.churns else 0.0, s_tmin=options.s_tmin, s_tmax=s_tmax,
         s_noise=options.s_noise if sampler.uses_s_noise else 1.0,
         unipc_variant=options.unipc_variant, unipc_order=options.unipc_order, unipc_lower_order_final=options.unipc_lower_order_final,
+        lowest=levels.sigma_min if sampler.grid == "range" and work.start is None else 0.0,      # a single step's sigmas hold the highest alone
         earlier=lambda sigma, share: float(levels.sigma_at(torch.tensor([share * levels.timestep(sigma)]))),
     )
 

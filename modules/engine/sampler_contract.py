@@ -53,6 +53,7 @@ class Tuning:
     """The knobs of the samplers; each reads those it knows.
 
     eta: share of fresh noise, 0 deterministic .. 1. s_churn, s_tmin, s_tmax, s_noise: Karras et al. 2022, algorithm 2.
+    lowest: last positive sigma of a sampler that chooses its own steps, where that is not the last of its sigmas but one; 0: it is.
     earlier: (sigma, share) -> the sigma at that share of its timestep; without a model, a straight line.
     """
 
@@ -64,6 +65,7 @@ class Tuning:
     unipc_variant: str = "bh1"
     unipc_order: int = 3
     unipc_lower_order_final: bool = True
+    lowest: float = 0.0
     earlier: Callable[[float, float], float] = lambda sigma, share: sigma * share
 
 

@@ -100,7 +100,7 @@ def dpm_fast(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, o
     Goes from the first to the last positive sigma; what lies between is its own choice.
     """
     calls = len(sigmas) - 1
-    start, end = -math.log(float(sigmas[0])), -math.log(float(sigmas[-2]))
+    start, end = -math.log(float(sigmas[0])), -math.log(tuning.lowest or float(sigmas[-2]))
     orders = [3] * (calls // 3 - 1) + [2, 1] if calls % 3 == 0 else [3] * (calls // 3) + [calls % 3]
     times = torch.linspace(start, end, len(orders) + 1, dtype=torch.float64).tolist()
     done = 0
@@ -135,7 +135,7 @@ def dpm_adaptive(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNois
     The error is that of the whole batch: images of one batch are stepped together, as in A1111.
     """
     relative, absolute = 0.05, 0.0078
-    t, end = -math.log(float(sigmas[0])), -math.log(float(sigmas[-2]))
+    t, end = -math.log(float(sigmas[0])), -math.log(tuning.lowest or float(sigmas[-2]))
     size = _StepSize(h=0.05, order=1.5 if tuning.eta else 3.0)
     before, taken = x, 0
     while t < end - 1e-5:

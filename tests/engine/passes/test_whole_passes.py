@@ -130,3 +130,15 @@ def test_inpainting_checkpoints_are_shown_mask_and_picture() -> None:
     assert whole is not None and whole.shape == (2, 5, 8, 8) and (whole[:, 0] == 1).all()
     assert part is not None and part.shape == (2, 5, 8, 8) and set(part[:, 0].unique().tolist()) == {0.0, 1.0}
     assert unhidden is not None and not torch.allclose(part[:, 1:], unhidden[:, 1:])
+
+
+def test_a_sampler_that_chooses_its_own_steps_takes_no_heed_of_their_number() -> None:
+    """A single step of DPM adaptive is the whole way, as in A1111: it gave the noise that it began with."""
+    one, four = (run(replace(TEXT, sampler_name="DPM adaptive", steps=steps)) for steps in (1, 4))
+    assert np.array_equal(levels(one), levels(four))
+
+
+def test_one_step_of_dpm_fast_goes_down_to_the_lowest_sigma() -> None:
+    """Solved in one call it is the model's prediction: not far from one step of Euler, and nothing like the noise."""
+    fast, euler = (run(replace(TEXT, sampler_name=name, steps=1, options=replace(TEXT.options, eta_ancestral=0.0))) for name in ("DPM fast", "Euler"))
+    assert np.abs(levels(fast) - levels(euler)).mean() < 6
