@@ -54,7 +54,10 @@ def take_out_batch_tags(prompts: Sequence[str]) -> tuple[list[str], tuple[Networ
 
 
 def lora_requests(tags: Sequence[NetworkTag]) -> tuple[tuple[LoraRequest, ...], tuple[str, ...]]:
-    """The LoRAs that ``<lora:..>`` and ``<lyco:..>`` tags ask for, in order; and a sentence for each tag that cannot be read."""
+    """The LoRAs that ``<lora:..>`` and ``<lyco:..>`` tags ask for, in order; and a sentence for each tag that cannot be read.
+
+    One that is named more than once is applied as often, each time with what its last tag says: A1111 does so, and seeds go by it.
+    """
     requests: list[LoraRequest] = []
     problems: list[str] = []
     for tag in tags:
@@ -65,7 +68,8 @@ def lora_requests(tags: Sequence[NetworkTag]) -> tuple[tuple[LoraRequest, ...], 
         except ValueError as error:
             name = shortened(tag.positional[0])
             problems.append(f"<{tag.kind}:{name}> was left out: {error} is no strength. Write a number, such as <{tag.kind}:{name}:0.8>.")
-    return tuple(requests), tuple(problems)
+    last = {request.name: request for request in requests}
+    return tuple(last[request.name] for request in requests), tuple(problems)
 
 
 def _tag(kind: str, values: str) -> NetworkTag:

@@ -60,6 +60,12 @@ def test_lora_tags(tag, expected):
     assert lora_requests(take_out_tags(tag)[1]) == ((expected,), ())
 
 
+def test_a_lora_named_twice_is_applied_twice_with_its_last_strength():
+    """So A1111 does it, whatever the first tag says: pictures whose prompts name one twice come out the same."""
+    requests, _ = lora_requests(take_out_tags("<lora:a:0.5> <lora:b:1> <lora:a:0.2>")[1])
+    assert [(each.name, each.unet_strength) for each in requests] == [("a", 0.2), ("b", 1.0), ("a", 0.2)]
+
+
 @pytest.mark.parametrize("tag", ["<lora:a:much>", "<lora:a:nan>", "<lora:a:1:1:dyn=x>", "<lora:a:1e99>"])
 def test_a_tag_that_cannot_be_read_is_left_out_with_a_sentence(tag):
     requests, problems = lora_requests(take_out_tags(tag)[1])
