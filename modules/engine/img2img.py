@@ -134,7 +134,7 @@ def _fit(run: Run, picture: Image.Image, area: MaskedArea | None) -> _Fitted:
     whole = on_background(picture, options.background_colour)
     if (area is None or area.box is None) and mode != LATENT_UPSCALE:
         whole = fitted(whole, width, height, mode, grow)
-    part, over = whole, None
+    part, over, cutter = whole, None, None
     if area is not None:
         cutter = area.over if area.over.size == whole.size else fitted(area.over, whole.width, whole.height, mode)
         over = overlay(whole, cutter) if options.overlay_original else None
@@ -143,7 +143,7 @@ def _fit(run: Run, picture: Image.Image, area: MaskedArea | None) -> _Fitted:
         if inpaint.fill != ORIGINAL:
             part = filled(part, inpaint.latent_mask or area.mask)
     colours = colours_of(part) if options.colour_correction else None
-    return _Fitted(picture=part, frame=Frame(over=over, box=area.box if area else None, colours=colours, mask=area.over if area else None), original=whole)
+    return _Fitted(picture=part, frame=Frame(over=over, box=area.box if area else None, colours=colours, mask=cutter), original=whole)
 
 
 def _enlarge(run: Run, name: str) -> Enlarge | None:

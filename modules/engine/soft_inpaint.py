@@ -60,7 +60,8 @@ def changed_overlays(
         distances = _weighted_window(distances, 0.25, 0.75)
         kept_share = 1 / (1 + (distances / half) ** soft.difference_contrast)
         cells = Image.fromarray((255.0 * (1 - _smoother_step(kept_share))).astype(np.uint8))
-        mask = fitted(cells, *size, RESIZE_AND_FILL).convert("L").filter(ImageFilter.GaussianBlur(_SMOOTHING))
+        whole = picture.size if box is None else size       # a picture that is enlarged as a latent is smaller than the pass
+        mask = fitted(cells, *whole, RESIZE_AND_FILL).convert("L").filter(ImageFilter.GaussianBlur(_SMOOTHING))
         overlays.append(overlay(picture, mask if box is None else put_back(mask, box, picture.size)))
     return overlays
 

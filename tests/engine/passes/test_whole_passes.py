@@ -10,10 +10,19 @@ import torch
 from PIL import Image, ImageDraw
 
 from modules.engine.generate import generate
-from modules.engine.hooks import GenerationResult, NeverCancelled, NullHooks
+from modules.engine.hooks import GeneratedImage, GenerationResult, NeverCancelled, NullHooks
 from modules.engine.image_conditioning import everything_masked, masked_picture
 from modules.engine.inpaint import BLANK_MASK
-from modules.engine.resolved import PreviewOptions, ResolvedHires, ResolvedInit, ResolvedInpaint, ResolvedRequest, SamplingOptions
+from modules.engine.resolved import (
+    KeptStages,
+    PreviewOptions,
+    ResolvedHires,
+    ResolvedInit,
+    ResolvedInpaint,
+    ResolvedRequest,
+    SamplingOptions,
+    SoftInpaint,
+)
 from modules.schema.errors import InvalidValue, UnknownName
 from tests.golden.stages import components, policy
 
@@ -74,10 +83,27 @@ def test_what_is_far_from_the_mask_comes_back_untouched(inpaint: ResolvedInpaint
     assert (result[28:36, 28:36] != np.asarray(picture())[28:36, 28:36]).any()
 
 
+@pytest.mark.parametrize("soft", [None, SoftInpaint()], ids=["plain", "soft"])
 @pytest.mark.parametrize("mode", [0, 1, 2, 3])
-def test_odd_sizes_with_a_mask_give_whole_cells(mode: int) -> None:
-    request = replace(from_pictures(picture(0, (70, 50)), resize_mode=mode, inpaint=ResolvedInpaint(mask=square_mask((70, 50)))), width=63, height=66)
+def test_odd_sizes_with_a_mask_give_whole_cells(mode: int, soft: SoftInpaint | None) -> None:
+    inpaint = ResolvedInpaint(mask=square_mask((70, 50)), soft=soft)
+    request = replace(from_pictures(picture(0, (70, 50)), resize_mode=mode, inpaint=inpaint), width=63, height=66)
     assert run(request).images[0].picture.size == (56, 64)
+
+
+@pytest.mark.parametrize("only_masked", [False, True])
+def test_the_mask_that_is_given_back_has_the_size_of_what_it_was_used_on(only_masked: bool) -> None:
+    """Whole pictures are fitted to the size asked for before, as in A1111; so is a mask of another size."""
+    inpaint = ResolvedInpaint(mask=square_mask((40, 60)), only_masked=only_masked)
+    sizes = []
+
+    class Hooks(NullHooks):
+        def masked(self, image: GeneratedImage, mask: Image.Image, alone: Image.Image) -> None:
+            sizes.append((mask.size, alone.size))
+
+    run(replace(from_pictures(picture(0, (96, 72)), inpaint=inpaint), kept=KeptStages(masks=True)), Hooks())
+    whole = (96, 72) if only_masked else (64, 64)
+    assert sizes == [(whole, whole)]
 
 
 def test_an_unknown_upscaler_is_refused_before_any_work() -> None:
