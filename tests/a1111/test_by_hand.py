@@ -5,23 +5,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from modules.a1111 import app_slot, callbacks, foreign_packages
+from modules.a1111 import callbacks, foreign_packages
 from modules.a1111.process_images import process_images
 from modules.a1111.processing import StableDiffusionProcessingTxt2Img
-from modules.a1111.script_files import load_module
-from modules.a1111.script_host import install_scripts
 from modules.a1111.state import state
 from modules.application.app import App
 from modules.application.generation import generate_blocking
 from modules.application.outcome import Outcome
 from modules.imaging.base64_codec import encode_image
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
+from tests.a1111.app_with_script import app_with_script
 from tests.golden.cases import data_dir
 
 pytestmark = pytest.mark.golden
@@ -34,19 +32,11 @@ INPUT = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), d
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    from modules.application.build import build_app
-    from modules.schema.flags import parse_flags
-
     torch.set_num_threads(1)
     foreign_packages.install()
-    flags = ["--data-dir", str(tmp_path_factory.mktemp("by_hand")), "--models-dir", str(data_dir() / "models"), "--no-half"]
-    app = build_app(parse_flags(flags, {}).flags)
-    with app_slot.occupied(app):
-        host = install_scripts(app, gradio.Blocks)
-        host.register(load_module(SCRIPT), str(SCRIPT), str(SCRIPT.parents[1]))
-        host.initialize()
+    flags = ["--data-dir", str(tmp_path_factory.mktemp("by_hand")), "--models-dir", str(data_dir() / "models")]
+    with app_with_script(flags, SCRIPT) as app:
         yield app
-    app.close()
 
 
 @pytest.fixture

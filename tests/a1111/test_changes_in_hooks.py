@@ -6,20 +6,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from modules.a1111 import app_slot, callbacks
-from modules.a1111.script_files import load_module
-from modules.a1111.script_host import install_scripts
+from modules.a1111 import callbacks
 from modules.application.app import App
 from modules.application.generation import generate_blocking
 from modules.application.outcome import Outcome
 from modules.imaging.base64_codec import encode_image
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
+from tests.a1111.app_with_script import app_with_script
 from tests.golden.cases import data_dir
 
 pytestmark = pytest.mark.golden
@@ -31,23 +29,15 @@ PICTURE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3),
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    from modules.application.build import build_app
-    from modules.schema.flags import parse_flags
-
     torch.set_num_threads(1)
     data = tmp_path_factory.mktemp("hooks")
     checkpoints = data / "models" / "Stable-diffusion"
     shutil.copytree(data_dir() / "models" / "Stable-diffusion", checkpoints)
     for suffix in (".safetensors", ".yaml"):
         shutil.copy(checkpoints / f"sd15-tiny{suffix}", checkpoints / f"other-tiny{suffix}")
-    flags = ["--data-dir", str(data), "--ckpt", str(checkpoints / "sd15-tiny.safetensors"), "--no-half"]
-    app = build_app(parse_flags(flags, {}).flags)
-    with app_slot.occupied(app):
-        host = install_scripts(app, gradio.Blocks)
-        host.register(load_module(SCRIPT), str(SCRIPT), str(SCRIPT.parents[1]))
-        host.initialize()
+    flags = ["--data-dir", str(data), "--ckpt", str(checkpoints / "sd15-tiny.safetensors")]
+    with app_with_script(flags, SCRIPT) as app:
         yield app
-    app.close()
 
 
 @pytest.fixture
