@@ -57,14 +57,12 @@ class ScriptsPanel:
     @property
     def keys(self) -> frozenset[str]:
         """Those of infotexts that scripts' own fields take."""
-        labels = (each.label if hasattr(each, "component") else each[1] for each in self.infotext_fields)
-        return frozenset(each for each in labels if isinstance(each, str))
+        return frozenset(key for _, key, *_ in self.infotext_fields if isinstance(key, str))
 
     @property
     def carried(self) -> dict[str, Component]:
         """By key of infotexts, the fields that go along as they stand when a picture is sent to another tab."""
-        found = ((each.component, each.label) if hasattr(each, "component") else (each[0], each[1]) for each in self.infotext_fields)
-        return {key: component for component, key in found if isinstance(key, str) and key in self.paste_field_names}
+        return {key: component for component, key, *_ in self.infotext_fields if isinstance(key, str) and key in self.paste_field_names}
 
     def pasted(self, infotext: Mapping[str, str]) -> dict[str, Any]:
         """Values by field name for what a picture's text says of scripts."""
@@ -72,8 +70,7 @@ class ScriptsPanel:
         found: dict[str, Any] = {}
         if infotext.get("Script") in self.runner.titles:
             found[LIST_FIELD] = infotext["Script"]
-        for each in self.infotext_fields:
-            component, key = (each.component, each.label) if hasattr(each, "component") else (each[0], each[1])
+        for component, key, *_ in self.infotext_fields:
             name = places.get(id(component))
             if name is None:
                 continue

@@ -157,6 +157,14 @@ def test_only_fields_that_a_script_names_go_along_with_a_sent_picture(tab: Tab) 
     assert panel.carried == {"B": fields[1]}
 
 
+def test_a_field_whose_value_a_function_finds_is_pasted(tab: Tab) -> None:
+    with gr.Blocks():
+        found, plain = gr.Textbox(label="found"), gr.Textbox(label="plain")
+    fields = [PasteField(found, lambda told: told["Steps"] + "!"), (plain, "Mark")]
+    panel = ScriptsPanel(runner=tab.runner, fields={"a": 0, "b": 1}, inputs=[found, plain], infotext_fields=fields)
+    assert panel.pasted({"Steps": "3", "Mark": "x"}) == {"a": "3!", "b": "x"} and panel.keys == {"Mark"}
+
+
 def test_a_send_button_of_an_extension_copies_the_fields_of_the_tab_that_it_names(page: BuiltPage, monkeypatch: pytest.MonkeyPatch) -> None:
     from modules.gradio_ui.choices import ChoiceSources
     from modules.gradio_ui.generation_tab import build_generation_tab
