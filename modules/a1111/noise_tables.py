@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from abc import abstractmethod
 
 import torch
 from torch import Tensor
@@ -13,9 +13,13 @@ from modules.loading.components import Components
 class NoiseTables:
     """Tables are (1000,) float32, on the processor. A schedule that is put into ``alphas_cumprod`` holds until the next run begins, as in A1111."""
 
-    components: Any         # Components
     first_stage_key = "jpg"
     v_posterior = 0.0
+
+    @property
+    @abstractmethod
+    def components(self) -> Components:
+        """The parts of the checkpoint."""
 
     @property
     def alphas_cumprod(self) -> Tensor:
@@ -23,7 +27,7 @@ class NoiseTables:
 
     @alphas_cumprod.setter
     def alphas_cumprod(self, values: Tensor) -> None:
-        own: Tensor = self.components.alphas_cumprod
+        own = self.components.alphas_cumprod
         if self._kept is None or self._kept[0] is not own:
             self.as_loaded()
             self.__dict__["_schedule_kept"] = own, own.clone()
@@ -85,15 +89,11 @@ class NoiseTables:
     @property
     def scale_factor(self) -> float:
         """What latents are multiplied by when they were encoded."""
-        return float(_loaded(self).family.latent.scale)
+        return float(self.components.family.latent.scale)
 
     @property
     def channels(self) -> int:
         """Of a latent."""
-        return int(_loaded(self).family.latent.channels)
+        return int(self.components.family.latent.channels)
 
     latent_channels = channels
-
-
-def _loaded(model: NoiseTables) -> Components:
-    return model.components

@@ -7,6 +7,7 @@ from typing import Any
 
 from modules.application.app import App
 from modules.jobs.job import Job
+from modules.jobs.progress import ProgressSnapshot
 from modules.rest_api.models import ProgressResponse
 from modules.rest_api.routes import Routes
 
@@ -37,7 +38,7 @@ def progress_of(app: App, *, skip_current_image: bool = False) -> dict[str, Any]
     """A1111's answer; all zeros while nothing runs."""
     job = app.jobs.running()
     if job is None:
-        return {"progress": 0.0, "eta_relative": 0.0, "state": _state(None), "current_image": None, "textinfo": None}
+        return {"progress": 0.0, "eta_relative": 0.0, "state": _state(None, None), "current_image": None, "textinfo": None}
     shot = job.progress.snapshot()
     fraction = 0.01 + shot.fraction if shot.batches else 0.0       # A1111 shows a running job as begun
     eta = shot.elapsed_seconds / fraction - shot.elapsed_seconds if fraction else 0.0
@@ -45,27 +46,23 @@ def progress_of(app: App, *, skip_current_image: bool = False) -> dict[str, Any]
     return {
         "progress": min(1.0, fraction),
         "eta_relative": max(0.0, eta),
-        "state": _state(job),
+        "state": _state(job, shot),
         "current_image": base64.b64encode(preview).decode("ascii") if preview else None,
         "textinfo": shot.text or None,
     }
 
 
-def _name_of(job: Job | None) -> str:
+def _name_of(job: Job, shot: ProgressSnapshot) -> str:
     """As A1111's state calls it: of several batches, which one; programs show it beside the bar."""
-    if job is None:
-        return ""
-    shot = job.progress.snapshot()
     return f"Batch {min(shot.batch + 1, shot.batches)} out of {shot.batches}" if shot.batches > 1 else f"scripts_{job.kind}"
 
 
-def _state(job: Job | None) -> dict[str, Any]:
-    shot = job.progress.snapshot() if job else None
+def _state(job: Job | None, shot: ProgressSnapshot | None) -> dict[str, Any]:
     return {
         "skipped": bool(job and job.cancel.skipped),
         "interrupted": bool(job and job.cancel.interrupted),
         "stopping_generation": bool(job and job.cancel.stopping),
-        "job": _name_of(job),
+        "job": _name_of(job, shot) if job and shot else "",
         "job_count": shot.batches if shot else 0,
         "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(job.started if job and job.started else None)),
         "job_no": shot.batch if shot else 0,

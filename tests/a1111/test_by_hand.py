@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from modules.a1111 import callbacks, foreign_packages
@@ -19,8 +18,7 @@ from modules.application.generation import generate_blocking
 from modules.application.outcome import Outcome
 from modules.imaging.base64_codec import encode_image
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
-from tests.a1111.app_with_script import app_with_script
-from tests.golden.cases import data_dir
+from tests.a1111.golden_app import golden_app, take_script
 
 pytestmark = pytest.mark.golden
 SCRIPT = Path(__file__).parents[1] / "extensions" / "by-hand" / "scripts" / "by_hand.py"
@@ -32,10 +30,9 @@ INPUT = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), d
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    torch.set_num_threads(1)
     foreign_packages.install()
-    flags = ["--data-dir", str(tmp_path_factory.mktemp("by_hand")), "--models-dir", str(data_dir() / "models")]
-    with app_with_script(flags, SCRIPT) as app:
+    with golden_app(tmp_path_factory.mktemp("by_hand")) as app:
+        take_script(app, SCRIPT)
         yield app
 
 

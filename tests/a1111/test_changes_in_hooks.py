@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from modules.a1111 import callbacks
@@ -17,7 +16,7 @@ from modules.application.generation import generate_blocking
 from modules.application.outcome import Outcome
 from modules.imaging.base64_codec import encode_image
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
-from tests.a1111.app_with_script import app_with_script
+from tests.a1111.golden_app import golden_app, take_script
 from tests.golden.cases import data_dir
 
 pytestmark = pytest.mark.golden
@@ -29,14 +28,13 @@ PICTURE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3),
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    torch.set_num_threads(1)
     data = tmp_path_factory.mktemp("hooks")
     checkpoints = data / "models" / "Stable-diffusion"
     shutil.copytree(data_dir() / "models" / "Stable-diffusion", checkpoints)
     for suffix in (".safetensors", ".yaml"):
         shutil.copy(checkpoints / f"sd15-tiny{suffix}", checkpoints / f"other-tiny{suffix}")
-    flags = ["--data-dir", str(data), "--ckpt", str(checkpoints / "sd15-tiny.safetensors")]
-    with app_with_script(flags, SCRIPT) as app:
+    with golden_app(data, "--ckpt", str(checkpoints / "sd15-tiny.safetensors")) as app:
+        take_script(app, SCRIPT)
         yield app
 
 

@@ -7,23 +7,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import gradio
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from modules.a1111 import app_slot, foreign_packages
-from modules.a1111.script_files import load_module
-from modules.a1111.script_host import install_scripts
+from modules.a1111 import foreign_packages
 from modules.application.app import App
 from modules.application.generation import generate_blocking
 from modules.application.outcome import Outcome
 from modules.imaging.base64_codec import encode_image
 from modules.schema.errors import WebuiError
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
-from tests.golden.cases import data_dir
+from tests.a1111.golden_app import golden_app, take_script
 
 pytestmark = pytest.mark.golden
 SCRIPT = Path(__file__).parents[1] / "extensions" / "model-insides" / "scripts" / "model_insides.py"
@@ -33,15 +30,8 @@ LORA = "a cat <lora:tiny-lora:{}>"
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    from modules.application.build import build_app
-    from modules.schema.flags import parse_flags
-
-    torch.set_num_threads(1)
-    flags = ["--data-dir", str(tmp_path_factory.mktemp("insides")), "--models-dir", str(data_dir() / "models"), "--no-half"]
-    app = build_app(parse_flags(flags, {}).flags)
-    with app_slot.occupied(app):
+    with golden_app(tmp_path_factory.mktemp("insides")) as app:
         yield app
-    app.close()
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +39,7 @@ def plain(app: App) -> bytes:
     """A picture from before there were scripts; from here on there are."""
     found = generate_blocking(app, Txt2ImgRequest.from_flat(SMALL)).images[0].picture.tobytes()
     foreign_packages.install()
-    host = install_scripts(app, gradio.Blocks)
-    host.register(load_module(SCRIPT), str(SCRIPT), str(SCRIPT.parents[1]))
-    host.initialize()
+    take_script(app, SCRIPT)
     return found
 
 

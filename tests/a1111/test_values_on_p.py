@@ -5,22 +5,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio
 import numpy as np
 import pytest
-import torch
 from PIL import Image, ImageDraw
 
-from modules.a1111 import app_slot, callbacks, lora_names, network_types, prompt_networks
-from modules.a1111.script_files import load_module
-from modules.a1111.script_host import install_scripts
+from modules.a1111 import callbacks, lora_names, network_types, prompt_networks
 from modules.application.app import App
 from modules.application.generation import generate_blocking
 from modules.application.img2img_batch import BatchOrder, files_of, submit_batch
 from modules.application.outcome import Outcome
 from modules.imaging.base64_codec import encode_image
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
-from tests.golden.cases import data_dir
+from tests.a1111.golden_app import golden_app, take_script
 
 pytestmark = pytest.mark.golden
 SCRIPT = Path(__file__).parents[1] / "extensions" / "values-on-p" / "scripts" / "values_on_p.py"
@@ -44,24 +40,15 @@ def inpainting(**values: Any) -> Img2ImgRequest:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    from modules.application.build import build_app
-    from modules.schema.flags import parse_flags
-
-    torch.set_num_threads(1)
-    flags = ["--data-dir", str(tmp_path_factory.mktemp("values")), "--models-dir", str(data_dir() / "models"), "--no-half"]
-    app = build_app(parse_flags(flags, {}).flags)
-    with app_slot.occupied(app):
+    with golden_app(tmp_path_factory.mktemp("values")) as app:
         yield app
-    app.close()
 
 
 @pytest.fixture(scope="module")
 def plain(app: App) -> dict[str, bytes]:
     """Pictures from before there were scripts; from here on there are."""
     found = {"text": pixels(generate_blocking(app, Txt2ImgRequest.from_flat(SMALL))), "inpaint": pixels(generate_blocking(app, inpainting()))}
-    host = install_scripts(app, gradio.Blocks)
-    host.register(load_module(SCRIPT), str(SCRIPT), str(SCRIPT.parents[1]))
-    host.initialize()
+    take_script(app, SCRIPT)
     return found
 
 

@@ -227,15 +227,11 @@ def test_outpainting_keeps_the_picture_in_a_larger_one(app: App, fake_engine: Fa
     assert request.init.inpaint.mask is not None and request.init.inpaint.mask.getpixel((0, 32)) == 255 and not request.init.inpaint.only_masked
 
 
-def test_a_tile_that_lies_in_the_old_picture_is_not_drawn_again(app: App, fake_engine: FakeEngine) -> None:
-    redraw(app, "poor man's outpainting", 32, 4, "fill", ["left", "up"], picture=Image.new("RGB", (64, 64), "red"), width=64, height=64)
-    assert len(fake_engine.requests) == 8, "as many as A1111 draws: the seeds of the others go by it"
-
-
-def test_poor_mans_outpainting_draws_no_tile_of_the_old_picture_alone(app: App, fake_engine: FakeEngine) -> None:
+@pytest.mark.parametrize(("pixels", "sides", "drawn"), [(32, ["left", "up"], 8), (16, ["right"], 2)])
+def test_poor_mans_outpainting_draws_no_tile_of_the_old_picture_alone(app: App, fake_engine: FakeEngine, pixels: int, sides: list[str], drawn: int) -> None:
     """Each tile that is drawn takes a seed: one more at the beginning, and a seed no longer gives the picture that it gave in A1111."""
-    redraw(app, "poor man's outpainting", 16, 4, "fill", ["right"], picture=Image.new("RGB", (64, 64), "green"))
-    assert len(fake_engine.requests) == 2, "three tiles share the 128 pixels; the first lies in the old picture"
+    redraw(app, "poor man's outpainting", pixels, 4, "fill", sides, picture=Image.new("RGB", (64, 64), "green"))
+    assert len(fake_engine.requests) == drawn, "as many as A1111 draws"
 
 
 @pytest.mark.parametrize(("name", "args", "most"), [("poor man's outpainting", [64, 4, "fill", ["left"]], 3), ("sd upscale", [None, 64, "Lanczos", 1.05], 4)])

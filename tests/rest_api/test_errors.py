@@ -206,7 +206,6 @@ def test_a_caller_who_hangs_up_loses_nothing(fake_server: RunningServer, fake_en
     assert fake_server.client.get("/internal/jobs/nobody").status_code == 404
 
 
-@pytest.mark.group("R10")
 def test_progress_names_the_batch_that_is_drawn(fake_server: RunningServer, fake_engine: FakeEngine) -> None:
     """Bots show state.job beside their bar: "Batch 1 out of 3", as A1111 calls it."""
     fake_engine.gate.clear()
@@ -221,6 +220,7 @@ def test_progress_names_the_batch_that_is_drawn(fake_server: RunningServer, fake
     assert job == "Batch 1 out of 3" and fake_server.client.get("/sdapi/v1/progress").json()["state"]["job"] == ""
 
 
+@pytest.mark.group("R10")
 def test_fifty_waiting_callers_do_not_hold_up_progress(fake_server: RunningServer, fake_engine: FakeEngine) -> None:
     fake_engine.gate.clear()
     answers: list[int] = []
