@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modules.application import extras, generation, merging
+from modules.application import extras, generation, merging, training
 from modules.application.app import App
 from modules.application.builtin_network_pages import register_builtin_pages
 from modules.application.describing import Describer
@@ -108,7 +108,7 @@ def build_app(flags: Flags, extensions: ExtensionHost | None = None, *, start: b
         startup_times=times or StartupTimes(),
         notices=(*notices, *(extensions.notices if extensions else ())),
     )
-    runners |= with_batches(app, generation.runners(app)) | extras.runners(app) | merging.runners(app)
+    runners |= with_batches(app, generation.runners(app)) | extras.runners(app) | merging.runners(app) | training.runners(app)
     app.downloads.published += [each.published for each in (app.upscalers, app.faces, app.describer, app.quick_vaes)]
     register_builtin_pages(app)
     settings.on_change("list_hidden_files", lambda _value: catalogue.refresh())

@@ -38,17 +38,18 @@ def encode_drawn(pixels: Tensor, vae: Any, latent: LatentFormat, stream: Stream,
     mean = spread = torch.empty(0)
     for number, each in enumerate(pixels):
         if number == 0 or not torch.equal(each, pixels[number - 1]):
-            mean, spread = _range(each, vae, rescue)
+            mean, spread = encode_range(each, vae, rescue)
         latents.append((mean + spread * stream.randn(mean.shape).to(mean) - latent.shift) * latent.scale)
     return torch.stack(latents)
 
 
 def encode_means(pixels: Tensor, vae: Any, rescue: VaeRescue = NO_RESCUE) -> Tensor:
     """(B, 3, H, W) in 0 .. 1 -> the middles of the ranges that the VAE names, (B, C, h, w), not scaled. Raises NotFinite."""
-    return torch.stack([_range(each, vae, rescue)[0] for each in pixels])
+    return torch.stack([encode_range(each, vae, rescue)[0] for each in pixels])
 
 
-def _range(pixels: Tensor, vae: Any, rescue: VaeRescue) -> tuple[Tensor, Tensor]:
+def encode_range(pixels: Tensor, vae: Any, rescue: VaeRescue = NO_RESCUE) -> tuple[Tensor, Tensor]:
+    """(3, H, W) in 0 .. 1 -> middle and standard deviation of the range that the VAE names, (C, h, w) each, not scaled. Raises NotFinite."""
     def whole() -> Tensor:
         return finite_or_upcast(vae, lambda dtype: _distribution(pixels, vae, dtype), what="The VAE's output for the input picture", remedy=VAE_REMEDY)
 

@@ -77,10 +77,15 @@ def encode_prompts(
 def encode_texts(
     texts: Sequence[str], components: Components, options: SamplingOptions, *, embeddings: EmbeddingShelf | None = None,
     cache: ConditioningCache | None = None, networks: Hashable = (), size: tuple[int, int] = (1024, 1024), negative: bool = False,
+    learning: Embedding | None = None,
 ) -> tuple[ScheduledConditioning, ...]:
-    """Each text as it is, without parts or changes over the steps; all together, as A1111's models do it: they share their length."""
-    finder = NoEmbeddings() if embeddings is None else embeddings.finder(prompt_tokenizer().tokenize, _widths(components))
-    encoder = _PromptEncoder(components, options, Timeline(steps=1), finder, cache, networks, size)
+    """Each text as it is, without parts or changes over the steps; all together, as A1111's models do it: they share their length.
+
+    learning: an embedding that stands before files of its name, and that gradients are to reach.
+    """
+    known = () if learning is None else (learning,)
+    finder = NoEmbeddings() if embeddings is None else embeddings.finder(prompt_tokenizer().tokenize, _widths(components), known)
+    encoder = _PromptEncoder(components, options, Timeline(steps=1), finder, cache, networks, size, learns=learning is not None)
     return encoder.encode_together(texts, negative=negative)
 
 
@@ -112,7 +117,7 @@ class _PromptEncoder:
 
     def __init__(
         self, components: Components, options: SamplingOptions, timeline: Timeline, embeddings: EmbeddingFinder,
-        cache: ConditioningCache | None, networks: Hashable, size: tuple[int, int] = (0, 0), bundled: Sequence[Embedding] = (),
+        cache: ConditioningCache | None, networks: Hashable, size: tuple[int, int] = (0, 0), bundled: Sequence[Embedding] = (), learns: bool = False,
     ) -> None:
         self._encoders = [encoder for encoder in components.text_encoders if encoder.spec.is_clip]
         self._language_models = [encoder for encoder in components.text_encoders if not encoder.spec.is_clip]
@@ -130,6 +135,7 @@ class _PromptEncoder:
         self._model_key = (file.path, file.modified, file.size, networks, options.clip_skip, options.sdxl_clip_l_skip, options.emphasis)
         self._notes_emphasis = options.emphasis != "Original" and not options.use_old_emphasis_implementation
         self._bundled = bundled
+        self._learns = learns
         self.facts: dict[str, object] = {}
         self.comments: list[str] = []
 
@@ -211,7 +217,7 @@ class _PromptEncoder:
         """(texts, chunks * 77, C), chunk by chunk: emphasis works within one position of all texts. Pooled is the first chunk's."""
         encoded, pooled = [], None
         for chunks in columns:
-            found = [encode_chunks(encoder, chunks, self._options, number=number) for number, encoder in enumerate(encoders)]
+            found = [encode_chunks(encoder, chunks, self._options, number=number, learns=self._learns) for number, encoder in enumerate(encoders)]
             device = found[0].tokens.device
             weights, share = torch.tensor([chunk.weights for chunk in chunks], device=device), torch.tensor(counts, device=device)
             encoded.append(torch.cat([emphasise(each.tokens.to(device), weights, share, self._options.emphasis) for each in found], dim=2))

@@ -6,7 +6,8 @@ Source: A1111's ``apply_hypernetworks``; each adds its change, times its weight,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from modules.engine.extra_networks import NetworkTag
 from modules.loading.hypernetwork import Hypernetwork, HypernetworkShelf
-from modules.schema.errors import CannotLoad, shortened
+from modules.schema.errors import CannotLoad, InvalidValue, shortened
 
 if TYPE_CHECKING:
     from modules.loading.components import Components
@@ -49,6 +50,20 @@ class HypernetworkHooks:
         for handle in self._handles:
             handle.remove()
         self._handles = []
+
+
+@contextmanager
+def attached_to(unet: nn.Module, network: Hypernetwork) -> Iterator[None]:
+    """``network`` acts inside this context, at full strength, with its gradients. Raises InvalidValue where it fits no layer."""
+    inputs = [(part, layer) for each in unet.modules() for part, layer in _inputs(each) if layer.in_features in network.layers]
+    if not inputs:
+        raise InvalidValue(f"The hypernetwork {network.name!r} has no layers of a width that this checkpoint has.", "Create one with other modules, or choose another checkpoint.")
+    handles = [layer.register_forward_pre_hook(_hook([_Active(network, 1.0)], part)) for part, layer in inputs]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _inputs(module: nn.Module) -> list[tuple[int, nn.Linear]]:

@@ -34,12 +34,14 @@ class EncodedTexts:
         return self.tokens.nbytes + (0 if self.pooled is None else self.pooled.nbytes)
 
 
-def encode_chunks(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: SamplingOptions, *, number: int = 0) -> EncodedTexts:
+def encode_chunks(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: SamplingOptions, *, number: int = 0, learns: bool = False) -> EncodedTexts:
     """(N, 77, C) of one text encoder, without emphasis. number: the encoder's place, which says whose vectors embeddings give.
+
+    learns: gradients are to reach the embeddings.
 
     Clip skip 1 is the last layer, 2 the one before. Raises InvalidValue beyond the layers.
     """
-    parts = [_finite(encoder, chunks[start : start + _ROWS_AT_ONCE], options, number) for start in range(0, len(chunks), _ROWS_AT_ONCE)]
+    parts = [_finite(encoder, chunks[start : start + _ROWS_AT_ONCE], options, number, learns) for start in range(0, len(chunks), _ROWS_AT_ONCE)]
     pooled = [part.pooled for part in parts if part.pooled is not None]
     return EncodedTexts(tokens=torch.cat([part.tokens for part in parts]), pooled=torch.cat(pooled) if pooled else None)
 
@@ -60,25 +62,25 @@ def emphasise(z: Tensor, weights: Tensor, counts: Tensor, emphasis: str) -> Tens
     return weighted * (mean_before / mean_after) if mean_after else weighted
 
 
-def _finite(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: SamplingOptions, number: int) -> EncodedTexts:
+def _finite(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: SamplingOptions, number: int, learns: bool) -> EncodedTexts:
     """What is no number is computed once more, then in float32. Raises NotFinite."""
     found: list[EncodedTexts] = []
 
     def tokens(dtype: torch.dtype) -> Tensor:
-        found[:] = [_encode(encoder, chunks, options, number)]
+        found[:] = [_encode(encoder, chunks, options, number, learns)]
         return found[0].tokens
 
     finite_or_upcast(encoder.module, tokens, what="The text encoder's output", remedy="Start with --no-half, or choose another checkpoint.")
     return found[0]
 
 
-def _encode(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: SamplingOptions, number: int) -> EncodedTexts:
+def _encode(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: SamplingOptions, number: int, learns: bool) -> EncodedTexts:
     module, spec = encoder.module, encoder.spec
     device = next(module.parameters()).device
     tokens = torch.tensor([_padded(chunk.tokens, encoder) for chunk in chunks], device=device)
     chosen = options.sdxl_clip_l_skip if spec.clip_skip == "asked" else spec.clip_skip == "always"
     layer = max(options.clip_skip, 1) if chosen else spec.layer
-    with torch.no_grad(), _embeddings_in_place(module, [chunk.embeddings for chunk in chunks], number):
+    with torch.set_grad_enabled(learns), _embeddings_in_place(module, [chunk.embeddings for chunk in chunks], number):
         if layer == 1 and spec.final_norm and not spec.pooled:
             return EncodedTexts(tokens=module(input_ids=tokens).last_hidden_state.float())
         found = module(input_ids=tokens, output_hidden_states=True)

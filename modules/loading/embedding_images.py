@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import json
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ _TEXT_KEY = "sd-ti-embedding"
 _TENSOR_KEY = "TORCHTENSOR"
 _MAX_BYTES = 256 * 2**20        # of unpacked JSON: 75 vectors of SDXL take 5 MB
 _LOW_BITS = 0x0F
+_SHADE = 0x50                   # of the strips, so that none of their columns is black
 
 
 def read_picture(path: Path) -> dict[str, Any] | None:
@@ -78,3 +81,28 @@ def _unmasked(block: np.ndarray) -> np.ndarray:
         state = (1664525 * state + 1013904223) % 2**32
         mask[index] = state % 255
     return block.astype(np.uint8) ^ (mask.reshape(block.shape) & _LOW_BITS)
+
+
+def with_embedding(picture: Image, values: Mapping[str, Any]) -> bytes:
+    """A PNG of ``picture`` that carries ``values`` in both ways. picture: RGB; the strips make it wider."""
+    from PIL import Image, PngImagePlugin
+
+    packed = json.dumps(dict(values), default=lambda tensor: {_TENSOR_KEY: tensor.detach().cpu().tolist()}).encode()
+    low, high = _strips(zlib.compress(packed, 9), picture.height)
+    made = Image.new("RGB", (picture.width + 2 * low.shape[1] + 2, picture.height))     # a black column parts each strip from the picture
+    made.paste(Image.fromarray(low), (0, 0))
+    made.paste(picture, (low.shape[1] + 1, 0))
+    made.paste(Image.fromarray(high), (low.shape[1] + picture.width + 2, 0))
+    info, file = PngImagePlugin.PngInfo(), io.BytesIO()
+    info.add_text(_TEXT_KEY, base64.b64encode(packed).decode())
+    made.save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+def _strips(data: bytes, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """(height, w, 3) each: the low and the high halves of all bytes, again from the beginning where some room is left."""
+    given = np.frombuffer(data, np.uint8)
+    width = -(-len(given) // (height * 3))
+    whole = np.resize(given, (height, width, 3))
+    low, high = (_unmasked(half) | _SHADE for half in (whole & _LOW_BITS, whole >> 4))
+    return low, high

@@ -96,14 +96,14 @@ def _with_weights(tensors: Mapping[str, Tensor]) -> nn.Module:
 def _activation(path: Path, name: Any) -> Callable[[], nn.Module] | None:
     if name is None or name == "linear":
         return None
-    known = _activations()
+    known = activations()
     if not isinstance(name, str) or name not in known:
         raise CannotLoad(path, f"its activation {str(name)[:40]!r} is unknown", _FOREIGN)
     return known[name]
 
 
 @cache
-def _activations() -> dict[str, Callable[[], nn.Module]]:
+def activations() -> dict[str, Callable[[], nn.Module]]:
     """torch's own that need no arguments, by their names in lower case; "swish" is A1111's word for the hard one."""
     found: dict[str, Callable[[], nn.Module]] = {}
     for name, kind in inspect.getmembers(torch.nn.modules.activation, inspect.isclass):

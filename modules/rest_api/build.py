@@ -35,7 +35,7 @@ from modules.rest_api.queue_routes import add_queue_routes
 from modules.rest_api.routes import Routes
 from modules.rest_api.settings_routes import add_settings_routes
 from modules.rest_api.stop_routes import add_stop_routes
-from modules.rest_api.unbuilt_routes import add_unbuilt_routes
+from modules.rest_api.training_routes import add_training_routes
 from modules.schema.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     add_docs(routes, shown=full)
     if full:
         for add in (add_generation_routes, add_extras_routes, add_progress_routes, add_settings_routes, add_listing_routes, add_info_routes,
-                    add_job_routes, add_describe_routes, add_unbuilt_routes, add_stop_routes):
+                    add_job_routes, add_describe_routes, add_training_routes, add_stop_routes):
             add(routes)
     add_internal_routes(routes)
     add_queue_routes(routes)

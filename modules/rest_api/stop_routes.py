@@ -9,9 +9,15 @@ from starlette.responses import PlainTextResponse
 
 from modules.launching.restart import ask_for_restart, can_restart
 from modules.rest_api.routes import Routes
-from modules.rest_api.unbuilt_routes import NotBuilt
+from modules.schema.errors import WebuiError
 
 _ANSWER_FIRST = 0.2                     # seconds until the server is told, so that the caller gets an answer
+
+
+class CannotRestart(WebuiError):
+    """Nobody would start the server again."""
+
+    status = 404                        # not 501: what watches over servers takes any 5xx for a fault
 
 
 def add_stop_routes(routes: Routes) -> None:
@@ -32,7 +38,7 @@ def add_stop_routes(routes: Routes) -> None:
     def restart() -> PlainTextResponse:
         """End the server and let its launcher start it again."""
         if not can_restart(os.environ):
-            raise NotBuilt("The server cannot start itself again: it was not started by a launcher that waits for that.",
+            raise CannotRestart("The server cannot start itself again: it was not started by a launcher that waits for that.",
                            "Stop it with server-stop and start it where it was started.")
         ask_for_restart(os.environ)
         return PlainTextResponse("Restarting.")

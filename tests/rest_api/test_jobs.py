@@ -115,10 +115,3 @@ def test_the_server_is_stopped_only_when_that_is_allowed(make_app: Any, fake_eng
 @pytest.mark.group("S11")
 def test_without_the_flag_there_is_no_stopping(fake_server: RunningServer) -> None:
     assert [fake_server.client.post(f"/sdapi/v1/server-{act}").status_code for act in ("stop", "kill", "restart")] == [404] * 3
-
-
-def test_what_is_not_there_says_so(fake_server: RunningServer) -> None:
-    for act in ("create", "train"):
-        for kind in ("embedding", "hypernetwork"):
-            answer = fake_server.client.post(f"/sdapi/v1/{act}/{kind}", json={"name": "x"})
-            assert answer.status_code == 404 and kind in answer.json()["detail"] and set(answer.json()) == {"error", "detail", "body", "errors"}
