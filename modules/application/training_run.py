@@ -143,7 +143,7 @@ class _Training:
             self._save()
         self.job.progress.step(report.done, asked.steps)
         self.job.progress.text = (
-            f"Loss: {report.loss:.7f}\nStep: {report.done}\nLast prompt: {report.text[:300]}\nLast saved {KINDS[self.job.kind]}: {self.last_copy}\n"
+            f"Loss: {report.loss:.7f}, step: {report.done}\nLast prompt: {report.text[:300]}\nLast saved {KINDS[self.job.kind]}: {self.last_copy}\n"
             f"Last saved image: {self.last_picture}")
 
     def _save(self) -> None:

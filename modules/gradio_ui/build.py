@@ -54,6 +54,7 @@ from modules.gradio_ui.settings_tab import build_settings_tab
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.static_files import STATIC_URL, PageFiles
 from modules.gradio_ui.theme import theme_to_show
+from modules.gradio_ui.train_tab import build_train_tab
 from modules.gradio_ui.ui_config import UiConfig
 from modules.gradio_ui.ui_defaults import wire_defaults
 from modules.launching.no_sweeping import sweep_all
@@ -67,6 +68,7 @@ TABS = (
     ("extras", "Extras"),
     ("pnginfo", "PNG Info"),
     ("modelmerger", "Checkpoint Merger"),
+    ("train", "Train"),
     ("history", "History"),
     ("settings", "Settings"),
     ("extensions", "Extensions"),
@@ -144,6 +146,8 @@ def _built(app: App, slot: PageSlot, *, starting: bool) -> Page:
                 build_history_tab(txt2img, img2img)
             with _tab("modelmerger"):
                 merger = MergerTab(app, choices)
+            with _tab("train"):
+                build_train_tab(app, choices, ui_config, files, page=page, txt2img=txt2img.form)
             with _tab("settings"):
                 page.pieces["settings_form"] = build_settings_tab(app, choices, reload=slot.reload)
             with _tab("extensions"):

@@ -43,6 +43,9 @@ _ONCE = {
     "refresh_sd_model_checkpoint": "Look for checkpoints again",
     "txt2img_upscale": "Run hires fix on the chosen picture, with the values on the left",
     "refresh_config_states": "Look for saved configs again",
+    "refresh_train_embedding_name": "Look for embeddings again",
+    "refresh_train_hypernetwork_name": "Look for hypernetworks again",
+    "refrsh_train_template_file": "Look for templates again",
     "hr_checkpoint_refresh": "Look for checkpoints again",
     **{f"xyz_grid_fill_{axis}_tool_button": f"Fill in all values of {axis.upper()}" for axis in "xyz"},
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from modules.a1111.infotext_names import get_infotext_names
 from modules.a1111.postprocessing_scripts import PostprocessingScripts
@@ -12,6 +13,7 @@ from modules.a1111.unet_choice import unet_labels
 from modules.application.app import App
 from modules.application.compute_settings import attention_titles
 from modules.application.extras_operations import NAMES
+from modules.application.training_templates import templates
 from modules.application.translations import translation_names
 from modules.compute.openvino_calls import target_names
 from modules.engine.sampler_registry import samplers, schedules
@@ -19,6 +21,7 @@ from modules.engine.upscale import LATENT_UPSCALERS
 from modules.gradio_ui.checkpoint_choice import shown_title
 from modules.gradio_ui.prompt_styles import known_styles
 from modules.gradio_ui.theme import theme_names, themes_folder
+from modules.loading.hypernetwork import activations
 
 # What ui_reorder_list orders, by A1111's names; the scripts know their elem_ids.
 GENERATION_BLOCKS = (
@@ -66,6 +69,9 @@ class ChoiceSources:
                 "schedulers": lambda: [each.label for each in schedules()],
                 "checkpoints": lambda: [shown_title(app, each) for each in app.catalogue.checkpoints()],
                 "hypernetworks": lambda: [each.stem for each in app.catalogue.hypernetworks()],
+                "embeddings": lambda: sorted({each.stem for each in app.catalogue.embeddings()}),
+                "activations": lambda: ["linear", *activations()],
+                "training_templates": lambda: sorted(templates(Path(app.flags.textual_inversion_templates_dir))),
                 "unets": unet_labels,
                 "vaes": lambda: [each.name for each in app.catalogue.vaes()],
                 "styles": lambda: list(known_styles(app)),

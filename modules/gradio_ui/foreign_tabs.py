@@ -46,7 +46,7 @@ def scripts_of(app: App, tab: str) -> Iterator[None]:
 
 def build_foreign_tabs(app: App, nav: gr.Row) -> None:
     """A tab for each that extensions offer, behind the house's own; inside the current block."""
-    _house_strays(nav)
+    house_strays(nav)
     if not is_occupied():
         return
     with outside_of_the_page():
@@ -71,7 +71,7 @@ def build_foreign_tabs(app: App, nav: gr.Row) -> None:
         log.debug("%s: %d blocks", place, (len(Context.root_block.blocks) if Context.root_block else 0) - before)
 
 
-def _house_strays(nav: gr.Row) -> None:
+def house_strays(nav: gr.Row) -> None:
     """A ``gr.Tab`` that an extension put beside the house's tabs while those were made becomes one of them. Gradio may have put ``gr.Tabs`` around it."""
     home = Context.block
     if home is None:

@@ -10,6 +10,7 @@ import gradio as gr
 _OF_A1111 = {
     "mode_img2img": "img2img_{}_tab", "img2img_tabs_resize": "img2img_tab_resize_{}", "img2img_batch_source": "img2img_batch_{}_tab",
     "mode_extras": "extras_{}_tab", "extras_resize_mode": "extras_{}_tab",
+    "train_tabs": "train_{}_tab",
 }  # fmt: skip
 _SHORTER = {"single_image": "single", "batch_from_directory": "batch_directory"}
 

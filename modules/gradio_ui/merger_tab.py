@@ -102,10 +102,10 @@ class MergerTab:
         sent = self.merge.click(
             self._submit, inputs=[self.task_id, *self.fields.values()], outputs=[self.answer, self.result],
             js=f"(...values) => modelmerger(...values.slice(0, {len(self.fields) + 1}))", preprocess=False, **QUICK)
-        sent.then(None, inputs=[self.answer], js="(answer) => { webui.mergeAnswered(answer); }", **QUICK)
+        sent.then(None, inputs=[self.answer], js="(answer) => { webui.merger.answered(answer); }", **QUICK)
         self.collect.click(
-            partial(self._collect, row), inputs=[self.task_id, *models], outputs=[self.result, *shown], js="(_, ...models) => [webui.mergeId, ...models]", **QUICK)
-        self.interrupt.click(lambda task_id: self.app.jobs.interrupt(task_id or None) and None, inputs=[self.task_id], outputs=[], js="() => [webui.mergeId]", **QUICK)
+            partial(self._collect, row), inputs=[self.task_id, *models], outputs=[self.result, *shown], js="(_, ...models) => [webui.merger.id, ...models]", **QUICK)
+        self.interrupt.click(lambda task_id: self.app.jobs.interrupt(task_id or None) and None, inputs=[self.task_id], outputs=[], js="() => [webui.merger.id]", **QUICK)
         method: Any = self.fields["interp_method"]
         method.input(_explained, inputs=[method], outputs=[self.description], **QUICK)
         self.read_metadata.click(self._read_metadata, inputs=models, outputs=[self.fields["metadata_json"]], **QUICK)

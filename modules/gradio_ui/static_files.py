@@ -61,7 +61,7 @@ SCRIPTS = (
     "describe.js",
     "send_to.js",
     "extras.js",
-    "merger.js",
+    "work_panel.js",
     "form_memory.js",
     "form_tools.js",
     "column_border.js",

@@ -10,12 +10,13 @@ from typing import Any
 from modules.schema.errors import UnknownName
 from modules.schema.param import ParamEntry, walk
 from modules.schema.params_extras import ExtrasRequest
+from modules.schema.params_training import NewEmbedding, NewHypernetwork, TrainingRequest
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 
 
 @dataclass(frozen=True)
 class ParameterTable:
-    """All parameters of one request class. ``tab``: "txt2img", "img2img" or "extras"."""
+    """All parameters of one request class. ``tab``: "txt2img", "img2img", "extras" or "train"."""
 
     tab: str
     request_class: type[Any]
@@ -57,4 +58,5 @@ class ParameterTable:
 TXT2IMG = ParameterTable("txt2img", Txt2ImgRequest)
 IMG2IMG = ParameterTable("img2img", Img2ImgRequest)
 EXTRAS = ParameterTable("extras", ExtrasRequest)
+TRAIN, NEW_EMBEDDING, NEW_HYPERNETWORK = (ParameterTable("train", each) for each in (TrainingRequest, NewEmbedding, NewHypernetwork))
 TABLES = {table.tab: table for table in (TXT2IMG, IMG2IMG)}

@@ -15,7 +15,7 @@ NAMES = """
     optionsChangedCallbacks opts popup popupId randomId rememberGallerySelection removeContextMenuOption request requestGet requestNotifications
     requestProgress restoreProgressExtras restoreProgressImg2img restoreProgressTxt2img saveImage selectCheckpoint selected_gallery_button
     selected_gallery_index selected_gallery_index_id setTitle setupExtraNetworksForTab setupTokenCounters showModal showRestoreProgressButton
-    showSubmitButtons showSubmitInterruptingPlaceholder submit submit_extras submit_img2img submit_txt2img_upscale switchToTab switch_to_extras
+    showSubmitButtons showSubmitInterruptingPlaceholder start_training_textual_inversion submit submit_extras submit_img2img submit_txt2img_upscale switchToTab switch_to_extras
     switch_to_img2img switch_to_img2img_tab switch_to_inpaint switch_to_inpaint_sketch switch_to_sketch switch_to_txt2img titles toggleCss tryToRemoveExtraNetworkFromPrompt txt2img_gallery
     uiAfterUpdateCallbacks uiCurrentTab uiElementInSight uiElementIsVisible uiLoadedCallbacks uiTabChangeCallbacks uiUpdateCallbacks
     create_tab_index_args extraNetworksMovePromptToTab get_img2img_tab_index inputAccordionChecked isEmptyObject localGet localRemove localSet onEdit

@@ -1,4 +1,4 @@
-"""A1111's ``modules.textual_inversion.dataset``: training is not here."""
+"""A1111's ``modules.textual_inversion.dataset``: its parts are not here; ``engine/training`` has ours."""
 import re
 
 from modules.a1111.stubs import stubbed

@@ -1,10 +1,13 @@
 """A1111's ``modules.textual_inversion.textual_inversion``."""
-from collections import namedtuple
-
 from modules.a1111.stubs import stubbed
 from modules.a1111.text_names import DirWithTextualInversionEmbeddings, Embedding, EmbeddingDatabase
-from modules.a1111.training_names import create_embedding, create_embedding_from_data, list_textual_inversion_templates
+from modules.a1111.training_names import (
+    TextualInversionTemplate,
+    create_embedding,
+    create_embedding_from_data,
+    list_textual_inversion_templates,
+    textual_inversion_templates,
+    train_embedding,
+)
 
-TextualInversionTemplate = namedtuple("TextualInversionTemplate", ["name", "path"])
-textual_inversion_templates: dict = {}
-__getattr__ = stubbed(__name__, "write_loss tensorboard_setup tensorboard_add tensorboard_add_scaler tensorboard_add_image validate_train_inputs train_embedding save_embedding tensorboard_log_image")
+__getattr__ = stubbed(__name__, "write_loss tensorboard_setup tensorboard_add tensorboard_add_scaler tensorboard_add_image validate_train_inputs save_embedding tensorboard_log_image")

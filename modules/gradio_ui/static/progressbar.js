@@ -37,7 +37,7 @@ webui.progressWords = function(state) {
     }
     const percent = state.progress > 0 ? `${Math.round(state.progress * 100)}%` : "";
     const eta = state.eta ? `ETA: ${formatTime(state.eta)}` : "";
-    return [percent, eta, state.textinfo].filter(Boolean).join(" ") || "Starting";
+    return [percent, eta, (state.textinfo || "").split("\n")[0]].filter(Boolean).join(" ") || "Starting";     // a training says more below
 };
 
 webui.ProgressView = class {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_TRAINING = "Training is not part of this program."
+_TRAINING = "All of the model stays on its device while something is trained."
+_TENSORBOARD = "Losses are written to the CSV file in the log directory; TensorBoard is not among this program's packages."
 _CONSOLE = "This program draws no bars in the console and lets its libraries print nothing there; progress stands on the page."
 _LDSR = "LDSR is not among the upscalers that this program can read."
 
@@ -31,7 +32,8 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "ldsr_steps": _LDSR,
     "ldsr_cached": _LDSR,
     **dict.fromkeys(
-        ("unload_models_when_training", "pin_memory", "save_optimizer_state", "save_training_settings_to_txt", "dataset_filename_word_regex",
-         "dataset_filename_join_string", "training_image_repeats_per_epoch", "training_write_csv_every", "training_xattention_optimizations",
-         "training_enable_tensorboard", "training_tensorboard_save_images", "training_tensorboard_flush_every"), _TRAINING),
+        ("training_enable_tensorboard", "training_tensorboard_save_images", "training_tensorboard_flush_every"), _TENSORBOARD),
+    **dict.fromkeys(("unload_models_when_training", "pin_memory"), _TRAINING),
+    "training_image_repeats_per_epoch": "An epoch has each picture once; A1111 shows no other number either.",
+    "training_xattention_optimizations": "The attention that gradients need is chosen by PyTorch.",
 }  # fmt: skip
