@@ -3,57 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from modules.a1111 import callbacks, prompt_networks
+from modules.a1111 import prompt_networks
 from modules.a1111.app_slot import current
 from modules.a1111.batch_changes import BatchChanges
 from modules.a1111.by_hand import ByHand
-from modules.a1111.callback_params import ExtraNoiseParams
 from modules.a1111.control_units import control_of
-from modules.a1111.denoiser_callbacks import after_guidance, after_model, before_model, listened
 from modules.a1111.framing import Framing
 from modules.a1111.input_of_p import InputOfP
-from modules.a1111.live_sampler import LiveSampler
-from modules.a1111.lora_names import live_networks
 from modules.a1111.model_view import ldm_of
 from modules.a1111.noise_names import ImageRNG, replaced_noise, rng_of
 from modules.a1111.pass_conditioning import in_a1111s_form, taken_back
-from modules.a1111.picture_ears import PictureEars
+from modules.a1111.pass_ears import PassEars
 from modules.a1111.picture_plans import at, image_plan, stretched
 from modules.a1111.prompt_names import SdConditioning, read_by_replacement, reader_replaced
 from modules.a1111.resuming import may_leave_out
-from modules.a1111.script import MaskBlendArgs, PostprocessBatchListArgs, PostprocessImageArgs, PostSampleArgs
+from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs, PostSampleArgs
 from modules.a1111.state import state
 from modules.a1111.unet_choice import apply_unet, in_place, unet_options
 from modules.engine.extra_networks import take_out_tags
-from modules.engine.hooks import BatchPlan, DenoiserCall, GeneratedImage, MaskBlend, SamplingFacts
+from modules.engine.hooks import BatchPlan, GeneratedImage, SamplingFacts
 from modules.engine.ldm_layers import th
 from modules.engine.sampler_registry import find_sampler
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from modules.a1111.lora_live import LiveNetworks
     from modules.a1111.script_runner import ScriptRunner
     from modules.engine.batch_sampling import BatchSampling
     from modules.engine.conditioning import PromptConditioning
     from modules.engine.denoise_pass import DenoisePass
     from modules.engine.frame import Frame
-    from modules.engine.guidance import RowWeights
     from modules.engine.inversion import Inversion
     from modules.engine.pass_outcome import PassOutcome
     from modules.engine.resolved import ResolvedRequest
-    from modules.engine.sampler_contract import SamplerSpec, StepInfo
 
 _LISTS = ("prompts", "negative_prompts", "seeds", "subseeds")
 
 
-class ScriptBridge(PictureEars):
+class ScriptBridge(PassEars):
     """One run of ``p``. Without scripts it only keeps ``p`` in step."""
 
     def __init__(self, p: Any) -> None:
@@ -63,9 +53,7 @@ class ScriptBridge(PictureEars):
         self._input = InputOfP(p)
         self._changes = BatchChanges(p)
         self._start: Tensor | None = None
-        self._sampler: LiveSampler | None = None
         self._framing = Framing(p)
-        self._loras: LiveNetworks | None = None
         self._number = 0            # of the picture within its batch
 
     @property
@@ -88,6 +76,8 @@ class ScriptBridge(PictureEars):
         if not self.writer.request.is_img2img:
             self._input.begin()
         self._changes.begin()
+        if getattr(p, "enable_hr", False):
+            state.tell_two_passes()
         return super().plans_ready(made)
 
     def known(self, plan: BatchPlan) -> Sequence[GeneratedImage] | None:
@@ -96,6 +86,7 @@ class ScriptBridge(PictureEars):
     def before_batch(self, plan: BatchPlan) -> BatchPlan:
         p = self.p
         p.iteration, p.is_hr_pass, self._start, self._number = plan.index, False, None, 0
+        state.tell(passes_done=0)
         if plan.index:              # an earlier batch's scripts may have written into the lists of all
             plan = replace(plan, images=tuple(image_plan(p, image.index) for image in plan.images))
         self._show_batch(plan)
@@ -234,6 +225,8 @@ class ScriptBridge(PictureEars):
 
     def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         self.p.is_hr_pass, self._start = True, latents
+        state.tell(passes_done=1)
+        state.sampling_step = 0
         self._make_sampler()
         if prompt_networks.is_anybody_there():
             self._take_loras()      # shows those of the hires prompt where it has its own
@@ -252,76 +245,8 @@ class ScriptBridge(PictureEars):
     def control(self, plan: BatchPlan, *, hires: bool, components: Any) -> Any:
         return control_of(self.p, hires=hires, components=components)
 
-    def _make_sampler(self) -> None:
-        self.use_sampler(LiveSampler(self.p, hires=self.p.is_hr_pass))
-
-    def use_sampler(self, sampler: LiveSampler) -> None:
-        """Of the pass that is about to begin."""
-        self._sampler, self.p.sampler = sampler, sampler.made
-
-    def sampler(self, spec: SamplerSpec, *, hires: bool) -> SamplerSpec:
-        return spec if self._sampler is None else self._sampler.spec(spec)
-
-    def guidance(self, scale: float) -> float:
-        """``p.cfg_scale`` as it stands when the pass begins: scripts change it for the hires pass alone."""
-        with self.told("p.cfg_scale"):
-            scale = scale if self.scripts is None else float(self._sampled_p.cfg_scale)
-        return scale
-
-    def sigmas(self, steps: int) -> Tensor | None:
-        """By ``p.sampler_noise_scheduler_override``."""
-        asked, found = getattr(self._sampled_p, "sampler_noise_scheduler_override", None), None
-        if asked is not None:
-            with self.told("p.sampler_noise_scheduler_override"):
-                found = torch.as_tensor(asked(steps)).detach().float().cpu().flatten()
-        return found
-
-    @property
-    def _sampled_p(self) -> Any:
-        """Whose pass it is: extensions hand samplers copies of ``p``."""
-        return self.p if self._sampler is None else self._sampler.p
-
     def pass_sampled(self, work: DenoisePass, *, hires: bool) -> PassOutcome | None:
         return None if self.hand is None or self._sampler is None else self.hand.one_pass(self._sampler.made, work, hires)
-
-    def combined(self, call: DenoiserCall, rows: Tensor, weights: RowWeights, guidance_scale: float) -> Tensor | None:
-        return None if self._sampler is None else self._sampler.combined(call, rows, weights, guidance_scale)
-
-    def prediction(self, predictor: Any) -> Any:
-        return predictor if self._sampler is None else self._sampler.prediction(predictor)
-
-    def stepped(self, step: StepInfo) -> None:
-        state.sampling_step = step.index
-        if self._sampler is not None:
-            self._sampler.stepped(step)
-
-    def denoiser_input(self, call: DenoiserCall) -> DenoiserCall:
-        if self._sampler is not None:
-            self._sampler.at(call)
-        found = before_model(self.p, call)
-        self._take_loras()
-        return found
-
-    def _show_loras(self) -> None:
-        if self._loras is None and self.networks is not None:
-            self._loras = live_networks(self.networks)
-        if self._loras is not None:
-            self._loras.show()
-
-    def _take_loras(self) -> None:
-        """What scripts made of ``networks.loaded_networks``."""
-        if self._loras is not None:
-            with self.told("the list of loaded LoRAs"):
-                self._loras.take()
-
-    def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor:
-        if not listened("cfg_denoised"):
-            return rows
-        with nullcontext() if self._sampler is None else self._sampler.once_more(call) as model:
-            return after_model(call, rows, model)
-
-    def guided(self, call: DenoiserCall, denoised: Tensor) -> Tensor:
-        return after_guidance(self.p, call, denoised)
 
     def latents_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         self.p.is_hr_pass = False
@@ -333,6 +258,7 @@ class ScriptBridge(PictureEars):
 
     def images_decoded(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]:
         self._number = state.sampling_step = 0
+        state.tell(passes_done=2 if getattr(self.p, "enable_hr", False) else 1)
         if self.scripts is None:
             return tuple(images)
         p = self.p
@@ -356,22 +282,6 @@ class ScriptBridge(PictureEars):
         return replace(image, picture=pp.image, prompt=str(at(p.prompts, n, image.prompt)), seed=int(at(p.seeds, n, image.seed)),
                        negative_prompt=str(at(p.negative_prompts, n, image.negative_prompt)), variation_seed=int(at(p.subseeds, n, image.variation_seed)))
 
-    def blended(self, blend: MaskBlend) -> Tensor:
-        """on_mask_blend."""
-        if self.scripts is None or not self.scripts.ordered_scripts("on_mask_blend"):
-            return blend.blended
-        p, final = self.p, blend.level is None
-        sigma = None if blend.level is None else torch.full((len(blend.latent),), blend.level, device=blend.latent.device)
-        args = MaskBlendArgs(blend.latent, p.nmask, blend.kept, p.mask, blend.blended, None if final else self._denoiser, sigma)
-        self.scripts.on_mask_blend(p, args)
-        found = args.blended_latent
-        return found if isinstance(found, torch.Tensor) and found.shape == blend.blended.shape else blend.blended
-
-    @property
-    def _denoiser(self) -> Any:
-        made = None if self._sampler is None else getattr(self._sampler.made, "model_wrap_cfg", None)
-        return self if made is None else made
-
     def text_of(self, image: GeneratedImage, own: Callable[[GeneratedImage], str]) -> str:
         return super().text_of(image, lambda image: self._changes.text(self.writer, image))
 
@@ -387,11 +297,3 @@ class ScriptBridge(PictureEars):
             self.scripts.postprocess_image_after_composite(self.p, pp)
             image = replace(image, picture=pp.image)
         return super().composited(image)
-
-    def extra_noise(self, noise: Tensor, start: Tensor, noised: Tensor) -> Tensor:
-        """on_extra_noise."""
-        if not listened("extra_noise"):
-            return noise
-        params = ExtraNoiseParams(noise.clone(), start, noised)
-        callbacks.extra_noise_callback(params)
-        return params.noise

@@ -14,50 +14,78 @@ from modules.a1111.callback_params import AfterCFGCallbackParams, CFGDenoisedPar
 from modules.a1111.latent_pictures import store_latent
 from modules.a1111.patch_points import looked_up
 from modules.a1111.state import state
+from modules.a1111.timestep_form import TimestepForm
+from modules.engine.guidance import RowWeights
 from modules.engine.hooks import DenoiserCall
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def before_model(p: Any, call: DenoiserCall) -> DenoiserCall:
-    """on_cfg_denoiser. SDXL's conditionings are dicts with "crossattn" and "vector", as in A1111."""
+def before_model(p: Any, call: DenoiserCall, form: TimestepForm | None) -> DenoiserCall:
+    """on_cfg_denoiser. SDXL's conditionings are dicts with "crossattn" and "vector", as in A1111. form: of a timestep sampler's call."""
     state.sampling_step, state.sampling_steps = call.sampling_step, call.sampling_steps
     if not listened("cfg_denoiser"):
         return call
-    before, no_picture = call.sigma.clone(), call.x.new_zeros(len(call.x), 5, 1, 1)
+    no_picture = call.x.new_zeros(len(call.x), 5, 1, 1)
+    x, sigma = (call.x, call.sigma) if form is None else (form.input, torch.full_like(call.sigma, form.timestep))
+    x_before, before = None if form is None else x.clone(), sigma.clone()
     params = CFGDenoiserParams(
-        call.x, no_picture if call.image_cond is None else call.image_cond, call.sigma, call.sampling_step, call.sampling_steps, _cond(call.cond, call.vector_cond),
+        x, no_picture if call.image_cond is None else call.image_cond, sigma, call.sampling_step, call.sampling_steps, _cond(call.cond, call.vector_cond),
         None if call.uncond is None else _cond(call.uncond, call.vector_uncond), _denoiser(p, call),
     )  # fmt: skip
     callbacks.cfg_denoiser_callback(params)
     cond, vector = _parts(params.text_cond)
     uncond, vector_uncond = _parts(params.text_uncond)
     told = None if torch.equal(params.sigma, before) else params.sigma
+    x, sigma = params.x, params.sigma
+    if form is not None:
+        told = None if told is None else form.sigmas_at(told)
+        is_same = told is None and x_before is not None and torch.equal(x, x_before)
+        x, sigma = call.x if is_same else form.latents_of(x, told), call.sigma
     return replace(
-        call, x=params.x, sigma=params.sigma, told_sigma=told, image_cond=_picture(params.image_cond), cond=cond, vector_cond=vector, uncond=uncond,
+        call, x=x, sigma=sigma, told_sigma=told, image_cond=_picture(params.image_cond), cond=cond, vector_cond=vector, uncond=uncond,
         vector_uncond=vector_uncond,
     )  # fmt: skip
 
 
-def after_model(call: DenoiserCall, rows: Tensor, inner_model: Any) -> Tensor:
-    """on_cfg_denoised: x0 of all rows, changed in place or replaced. inner_model: (x, sigma, cond=...) -> x0, the model once more."""
-    params = CFGDenoisedParams(rows, call.sampling_step, call.sampling_steps, inner_model)
-    callbacks.cfg_denoised_callback(params)
-    return params.x
+def after_model(call: DenoiserCall, rows: Tensor, inner_model: Any, form: TimestepForm | None) -> Tensor:
+    """on_cfg_denoised: what the model found in all rows, changed in place or replaced; x0, of a timestep sampler the noise.
+
+    inner_model: (x, sigma, cond=...), or (x, timesteps, cond=...) -> the same, the model once more.
+    """
+    if form is None:
+        params = CFGDenoisedParams(rows, call.sampling_step, call.sampling_steps, inner_model)
+        callbacks.cfg_denoised_callback(params)
+        return params.x
+    noise, is_other = form.noise_of_rows(call, rows), call.told_sigma is not None or call.x is not form.own
+    if listened("cfg_denoised"):
+        before = noise.clone()
+        params = CFGDenoisedParams(noise, call.sampling_step, call.sampling_steps, inner_model)
+        callbacks.cfg_denoised_callback(params)
+        noise, is_other = params.x, is_other or not torch.equal(params.x, before)
+    return form.clean_rows(noise) if is_other else rows
 
 
-def after_guidance(p: Any, call: DenoiserCall, denoised: Tensor) -> Tensor:
-    """on_cfg_after_cfg; and ``store_latent``, where an extension has put its own in that place to be told of each call."""
-    state.current_latent = denoised
-    stored = looked_up("modules.sd_samplers_common", "store_latent", store_latent)
-    if stored is not store_latent:
-        stored(denoised)
+def after_guidance(call: DenoiserCall, denoised: Tensor, weights: RowWeights, form: TimestepForm | None) -> Tensor:
+    """on_cfg_after_cfg: (B, C, h, w), x0 or the noise. weights: of the rows."""
     if not listened("cfg_after_cfg"):
         return denoised
-    params = AfterCFGCallbackParams(denoised, call.sampling_step, call.sampling_steps)
+    x = denoised if form is None else form.noise(denoised, weights)
+    before = None if form is None else x.clone()
+    params = AfterCFGCallbackParams(x, call.sampling_step, call.sampling_steps)
     callbacks.cfg_after_cfg_callback(params)
-    return params.x
+    if form is None or before is None:
+        return params.x
+    return denoised if torch.equal(params.x, before) else form.clean(params.x, weights)
+
+
+def store(latent: Tensor) -> None:
+    """What previews show of this call; ``store_latent``, where an extension has put its own in that place, is told."""
+    state.tell_latent(latent)
+    stored = looked_up("modules.sd_samplers_common", "store_latent", store_latent)
+    if stored is not store_latent:
+        stored(latent)
 
 
 def listened(category: str) -> bool:

@@ -150,17 +150,6 @@ class CompVisTimestepsVDenoiser(CompVisTimestepsDenoiser):
     """The same for models that predict the velocity."""
 
 
-class LevelDenoiser(CompVisDenoiser):
-    """forward(x, sigma, cond=...) -> x0 by way of ``around``, whatever it is called with: in that form callbacks are handed latents of every sampler."""
-
-    def __init__(self, around: InnerModel) -> None:
-        super().__init__(around.inner_model)
-        self.__dict__["around"] = around
-
-    def predicted(self, x: Tensor, sigma: float, cond: Any) -> Tensor:
-        return self.__dict__["around"].asked(x, sigma, cond)
-
-
 class LevelsAlone(CompVisDenoiser):
     """The noise levels as schedules of extensions ask a model for them."""
 

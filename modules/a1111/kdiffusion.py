@@ -5,6 +5,7 @@ The engine's own denoiser does the work and asks here (``live_sampler.py``): a r
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,7 @@ class CFGDenoiser(torch.nn.Module):
             self.model_wrap = self.kinds[getattr(model, "parameterization", "eps") == "v"](model)
         return self.model_wrap
 
-    def forward(self, x: Tensor, sigma: Tensor, *_arguments: Any, **_more: Any) -> Tensor:
+    def forward(self, x: Tensor, sigma: Tensor, uncond: Any = None, cond: Any = None, cond_scale: Any = None, s_min_uncond: Any = None, image_cond: Any = None) -> Tensor:
         """x0 after guidance. x: (B, C, h, w); sigma: (B,), all alike. What else A1111 hands over is known to the engine already."""
         if self.denoise is None:
             raise RuntimeError("CFGDenoiser can be called only while a picture is being sampled.")
@@ -81,9 +82,38 @@ class CFGDenoiserKDiffusion(CFGDenoiser):
 
 
 class CFGDenoiserTimesteps(CFGDenoiser):
-    """A1111's name for the denoiser of its timestep samplers."""
+    """A1111's name for the denoiser of its timestep samplers. Latents come in the model's own range, with timesteps, and noise goes out."""
 
     kinds = (CompVisTimestepsDenoiser, CompVisTimestepsVDenoiser)
+    _asked: tuple[float, float] | None = None       # (timestep, sigma) of the call under way: a timestep is rounded
+
+    def __init__(self, sampler: Any) -> None:
+        super().__init__(sampler)
+        self.mask_before_denoising = True
+
+    @property
+    def alphas(self) -> Any:
+        return getattr(self.inner_model.inner_model, "alphas_cumprod", None)
+
+    def in_its_form(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        """What ``forward`` is handed for latents of ``sigma``."""
+        timesteps = self.inner_model.sigma_to_t(torch.full((len(x),), sigma, device=x.device))
+        self._asked = float(timesteps[0]), sigma
+        return x / math.sqrt(sigma**2 + 1), timesteps
+
+    def forward(self, x: Tensor, sigma: Tensor, uncond: Any = None, cond: Any = None, cond_scale: Any = None, s_min_uncond: Any = None, image_cond: Any = None) -> Tensor:
+        timestep = float(torch.as_tensor(sigma).flatten()[0])
+        asked = self._asked if self._asked is not None and abs(self._asked[0] - timestep) < 1e-3 else None
+        level = float(self.inner_model.t_to_sigma(torch.tensor([timestep]))) if asked is None else asked[1]
+        own = x * math.sqrt(level**2 + 1)
+        noise = (own - super().forward(own, torch.tensor([level], dtype=torch.float64))) / level
+        if self.last_noise_uncond is not None:
+            self.last_noise_uncond = (own - self.last_noise_uncond) / level
+        return noise
+
+    def get_pred_x0(self, x_in: Tensor, x_out: Tensor, sigma: Tensor) -> Tensor:
+        known = self.alphas.to(x_in.device)[sigma.to(dtype=torch.int)][:, None, None, None]
+        return (x_in - (1 - known).sqrt() * x_out) / known.sqrt()
 
 
 class Sampler:

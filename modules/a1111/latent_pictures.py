@@ -17,7 +17,7 @@ approximation_indexes = {"Full": 0, "Approx NN": 1, "Approx cheap": 2, "TAESD": 
 
 def store_latent(decoded: Tensor) -> None:
     """A1111 calls it with what each call of the model has come to. Here it is asked where an extension has put its own in its place."""
-    state.current_latent = decoded
+    state.tell_latent(decoded)
 
 
 def decode_first_stage(model: Any, x: Tensor) -> Tensor:

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from modules.a1111.app_slot import current, is_occupied
-from modules.a1111.inner_model import Call, CompVisDenoiser, InnerModel, LevelDenoiser, apply_model_replaced, calling, prediction
-from modules.a1111.kdiffusion import CFGDenoiser, Sampler
+from modules.a1111.inner_model import Call, CompVisDenoiser, InnerModel, apply_model_replaced, calling, prediction
+from modules.a1111.kdiffusion import CFGDenoiser, CFGDenoiserTimesteps, Sampler
 from modules.a1111.kdiffusion_names import engine_name, in_sampling, put_in_its_place
 from modules.a1111.patch_points import looked_up
 from modules.a1111.sampler_list import all_samplers_map, create_sampler, engine_sampler
+from modules.a1111.timestep_form import TimestepForm
 from modules.engine.hooks import DenoiserCall
 from modules.engine.predictor import Predictor
 from modules.engine.sampler_contract import Denoise, OnStep, SamplerSpec, StepInfo, StepNoise, Tuning
@@ -86,7 +87,9 @@ class LiveSampler:
         if cfg is not None:
             cfg.step, cfg.total_steps, cfg.steps = call.step, call.total_steps, call.sampling_steps
 
-    def combined(self, call: DenoiserCall, rows: Tensor, weights: Sequence[Sequence[tuple[int, float]]], scale: float) -> Tensor | None:
+    def combined(
+        self, call: DenoiserCall, rows: Tensor, weights: Sequence[Sequence[tuple[int, float]]], scale: float, form: TimestepForm | None,
+    ) -> Tensor | None:  # fmt: skip
         """x0 by the replaced ``combine_denoised``, or with a CFG scale that changes; None where there is neither, or it failed. Some replace it in a callback of the pass, so each call looks."""
         cfg = getattr(self.made, "model_wrap_cfg", None)
         combine, factor = _replaced(cfg, "combine_denoised", _OWN_COMBINE), getattr(cfg, "cond_scale_miltiplier", 1.0)
@@ -98,10 +101,12 @@ class LiveSampler:
         if call.uncond is None:                     # A1111 hands each image's first part as its uncond row then
             rows, scale = torch.cat([rows, torch.stack([rows[parts[0][0]] for parts in weights])]), 1.0
         uncond = call.cond[: len(weights)] if call.uncond is None else call.uncond
+        if form is not None:
+            rows = (form.own if len(rows) == len(form.own) else torch.cat([form.own, form.of_pictures(weights)])).sub(rows).div(form.sigma)
         with _answered_by(combine, "combine_denoised"):
             found = combine(rows, [list(parts) for parts in weights], uncond, scale if factor == 1.0 else scale * factor)
             if isinstance(found, Tensor) and found.shape == (len(weights), *rows.shape[1:]):
-                return found
+                return found if form is None else form.clean(found, weights)
             _note(combine, "combine_denoised", "it gave no latents of the batch's shape, and was passed over")
         return None
 
@@ -136,7 +141,7 @@ class LiveSampler:
         control = call.control and call.control.active(call.sampling_step, call.sampling_steps)
         marks = (torch.arange(len(call.x), device=call.x.device) < len(call.cond)).to(call.x.dtype).view(-1, 1, 1, 1)
         with calling(inner, Call(self._predictor, float(call.sigma[0]), (len(call.x), *call.x.shape[-2:]), control, marks)):
-            yield inner if isinstance(inner, CompVisDenoiser) else LevelDenoiser(inner)
+            yield inner
 
     def stepped(self, step: StepInfo) -> None:
         """A step is about to be taken."""
@@ -196,10 +201,13 @@ def _through(cfg: Any, forward: Callable[..., Any], inner: Callable[..., Tensor]
             self._denoise = denoise
 
         def __call__(self, x: Tensor, sigma: float) -> Tensor:
-            levels, p = torch.full((len(x),), sigma, device=x.device), cfg.p
+            given, levels, p = x, torch.full((len(x),), sigma, device=x.device), cfg.p
+            if isinstance(cfg, CFGDenoiserTimesteps):
+                given, levels = cfg.in_its_form(x, sigma)
             with _answered_by(forward, "CFGDenoiser.forward"):
-                return forward(x, levels, uncond=getattr(p, "uc", None), cond=getattr(p, "c", None), cond_scale=p.cfg_scale, s_min_uncond=p.s_min_uncond or 0.0,
-                               image_cond=getattr(p, "image_conditioning", None))
+                found = forward(given, levels, uncond=getattr(p, "uc", None), cond=getattr(p, "c", None), cond_scale=p.cfg_scale, s_min_uncond=p.s_min_uncond or 0.0,
+                                image_cond=getattr(p, "image_conditioning", None))
+                return x - found * sigma if isinstance(cfg, CFGDenoiserTimesteps) else found
             return self._denoise(x, sigma)
 
     def sample(denoise: Denoise, x: Tensor, sigmas: Tensor, **more: Any) -> Tensor:

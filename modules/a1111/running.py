@@ -71,7 +71,7 @@ class RunningWork:
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.counter = BatchCounter(self.progress, lambda: int(state.job_count or 0))
+        self.counter = BatchCounter(self.progress, lambda: state.asked_count)
 
     def say(self, text: str) -> None:
         self.progress.text = text

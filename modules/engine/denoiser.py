@@ -13,6 +13,7 @@ from modules.engine.control import Control
 from modules.engine.flow_predictor import FlowPredictor
 from modules.engine.guidance import RowWeights, as_long, combine, first_parts, is_plain
 from modules.engine.hooks import CancelView, DenoiserCall, GenerationHooks, Interrupted, is_over
+from modules.engine.noise_levels import NoiseLevels
 from modules.engine.predictor import Predictor
 from modules.engine.resolved import SamplingOptions
 
@@ -158,6 +159,7 @@ class GuidedDenoiser:
         counts = torch.tensor([len(each) for each in now.cond_weights], device=x.device) if len(now.cond) != len(x) else None
         parts = x if counts is None else x.repeat_interleave(counts, dim=0)
         rows = parts if skips else torch.cat([parts, x])
+        levels = self._setup.predictor.levels
         return DenoiserCall(
             x=rows,
             sigma=torch.full((len(rows),), sigma, device=x.device),
@@ -171,6 +173,7 @@ class GuidedDenoiser:
             vector_uncond=None if skips else now.vector_uncond,
             image_cond=self._image_rows(counts, skips),
             control=self._setup.control,
+            levels=levels if self._setup.by_timestep and isinstance(levels, NoiseLevels) else None,
         )
 
     def _image_rows(self, counts: Tensor | None, skips: bool) -> Tensor | None:

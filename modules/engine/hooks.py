@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modules.engine.frame import Frame
     from modules.engine.guidance import RowWeights
     from modules.engine.inversion import Inversion
+    from modules.engine.noise_levels import NoiseLevels
     from modules.engine.pass_outcome import PassOutcome
     from modules.engine.resolved import ResolvedRequest
     from modules.engine.sampler_contract import SamplerSpec, StepInfo
@@ -60,6 +61,7 @@ class DenoiserCall:
     sampling_step, sampling_steps: what A1111's shared state says at this moment: the last step that the sampler told of, and their number.
     control: the control units of this pass (engine.control.Control), or None.
     told_sigma: (R,), the sigma that the model is told instead, row by row, where a listener wants another one than the sampler's; else None.
+    levels: the model's noise levels where the sampler steps over timesteps (DDIM and its like); else None.
     """
 
     x: Tensor
@@ -75,6 +77,7 @@ class DenoiserCall:
     sampling_step: int = 0
     sampling_steps: int = 0
     told_sigma: Tensor | None = None
+    levels: NoiseLevels | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What scripts change on ``p`` while it runs acts from there on and stands in the text, and what they find there is what A1111 1.10.1 has; held beside it."""
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from modules.a1111 import callbacks
+from modules.a1111.state import state
 from modules.application.app import App
 from modules.application.generation import generate_blocking
 from modules.application.outcome import Outcome
@@ -233,3 +236,25 @@ def test_callbacks_hear_of_a_scripts_sheet(app: App, told: dict[str, Any], tmp_p
             callbacks.remove_callbacks_for_function(each)
     assert (2, 1, 2) in heard or (1, 2, 2) in heard
     assert [each for each in heard if each[1] == "here"], "the sheet's file has what a callback put into its texts, and the next one finds it there"
+
+
+def test_state_shows_what_a_script_gives_it_and_counts_as_a1111_does(app: App, told: dict[str, Any]) -> None:
+    read: list[Any] = []
+    previews: list[bytes | None] = []
+
+    def asked(p: Any, _: Any) -> None:
+        job = app.jobs.running()
+        assert job is not None
+        read.append((state.job, state.job_count, state.job_no, state.processing_has_refined_job_count))
+        state.current_image = Image.new("RGB", (3, 2), "red")
+        previews.append(job.progress.preview())
+        state.current_latent = torch.zeros(1, 4, 8, 8)
+        state.do_set_current_image()
+        read.append((type(state.current_image).__module__, state.current_image_sampling_step))
+        previews.append(job.progress.preview())
+
+    told["acts"].update(before_process_batch=asked, postprocess_image=lambda p, _: read.append((state.job_no, state.current_latent.shape)))
+    drawn(app, n_iter=2, **HIRES)
+    assert read == [(read[0][0], 4, 0, True), ("PIL.Image", 0), (2, (1, 4, 12, 12)), (read[0][0], 4, 2, True), ("PIL.Image", 0), (4, (1, 4, 12, 12))]
+    sizes = [Image.open(io.BytesIO(each)).size for each in previews if each]
+    assert sizes[0] == (3, 2) and sizes[1] != (3, 2) and read[0][0] == "scripts_txt2img"
