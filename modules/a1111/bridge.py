@@ -11,6 +11,7 @@ from modules.a1111.app_slot import current
 from modules.a1111.batch_changes import BatchChanges
 from modules.a1111.by_hand import ByHand
 from modules.a1111.control_units import control_of
+from modules.a1111.finished_samples import post_sampled
 from modules.a1111.framing import Framing
 from modules.a1111.input_of_p import InputOfP
 from modules.a1111.model_view import ldm_of
@@ -20,11 +21,11 @@ from modules.a1111.pass_ears import PassEars
 from modules.a1111.picture_plans import at, image_plan, stretched
 from modules.a1111.prompt_names import SdConditioning, read_by_replacement, reader_replaced
 from modules.a1111.resuming import may_leave_out
-from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs, PostSampleArgs
+from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs
 from modules.a1111.state import state
 from modules.a1111.unet_choice import apply_unet, in_place, unet_options
 from modules.engine.extra_networks import take_out_tags
-from modules.engine.hooks import BatchPlan, GeneratedImage, SamplingFacts
+from modules.engine.hooks import BatchPlan, Decode, GeneratedImage, SamplingFacts
 from modules.engine.ldm_layers import th
 from modules.engine.sampler_registry import find_sampler
 
@@ -248,13 +249,16 @@ class ScriptBridge(PassEars):
     def pass_sampled(self, work: DenoisePass, *, hires: bool) -> PassOutcome | None:
         return None if self.hand is None or self._sampler is None else self.hand.one_pass(self._sampler.made, work, hires)
 
-    def latents_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
-        self.p.is_hr_pass = False
-        if self.scripts is None:
-            return latents
-        ps = PostSampleArgs(latents)
-        self.scripts.post_sample(self.p, ps)
-        return ps.samples
+    def batch_ready(self, plan: BatchPlan, outcome: PassOutcome, decode: Decode) -> PassOutcome:
+        p = self.p
+        is_second, p.is_hr_pass = p.is_hr_pass, False
+        if is_second:
+            p.sampler = None            # as in A1111
+        found = outcome
+        if self.scripts is not None:
+            with self.told("ps.samples"):
+                found = post_sampled(p, outcome, decode, is_second=is_second)
+        return found
 
     def images_decoded(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]:
         self._number = state.sampling_step = 0

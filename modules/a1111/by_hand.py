@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from modules.a1111.app_slot import current, is_occupied
+from modules.a1111.finished_samples import DecodedSamples
 from modules.a1111.latent_pictures import images_tensor_to_samples
 from modules.a1111.live_sampler import LiveSampler
 from modules.a1111.pass_conditioning import conditioning_of, in_a1111s_form
@@ -37,12 +38,6 @@ _WHOLE = {"steps": "steps", "denoising_strength": "denoising_strength", "subseed
 _HIRES = {"hr_second_pass_steps": "steps", "hr_scale": "scale", "hr_resize_x": "resize_width", "hr_resize_y": "resize_height", "hr_upscaler": "upscaler",
           "hr_upscale_to_x": "resize_width", "hr_upscale_to_y": "resize_height"}  # fmt: skip
 _PROCESSING, _SAMPLERS = ("a1111", "processing.py"), ("a1111", "kdiffusion.py")
-
-
-class DecodedSamples(list[Tensor]):
-    """Pictures (3, H, W) in -1 .. 1 where latents would be expected."""
-
-    already_decoded = True
 
 
 class ByHand:

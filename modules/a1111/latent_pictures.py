@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from modules.a1111.finished_samples import DecodedSamples
 from modules.a1111.model_data import cheap_approximation
 from modules.a1111.model_view import sd_model
 from modules.a1111.state import state
@@ -55,7 +56,7 @@ def images_tensor_to_samples(image: Tensor, approximation: int | None = None, mo
     return model.get_first_stage_encoding(model.encode_first_stage(image * 2 - 1))  # type: ignore[no-any-return]
 
 
-def decode_latent_batch(model: Any, batch: Tensor, target_device: Any = None, check_for_nans: bool = False) -> list[Tensor]:
+def decode_latent_batch(model: Any, batch: Tensor, target_device: Any = None, check_for_nans: bool = False) -> DecodedSamples:
     """Each latent decoded by itself."""
     decoded = [decode_first_stage(model, each[None])[0] for each in batch]
-    return [each.to(target_device) if target_device is not None else each for each in decoded]
+    return DecodedSamples(each.to(target_device) if target_device is not None else each for each in decoded)

@@ -33,6 +33,7 @@ from modules.engine.hooks import (
 from modules.engine.hypertile import TiledAttention
 from modules.engine.img2img import Start, effective_batch, frames_for, prepare_start
 from modules.engine.models import Models, ModelSource, QuickSource
+from modules.engine.pass_outcome import PassOutcome
 from modules.engine.plan import LATENT_CELL, latent_size, make_plans
 from modules.engine.precautions import Precautions
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
@@ -165,9 +166,9 @@ def _run_batch(run: Run, plan: BatchPlan, start: Start | None) -> None:
     outcome = sample_batch(run, plan, start)
     if not outcome.complete and not outcome.calls:
         return                                      # stopped before anything could be seen
-    latents = run.hooks.latents_ready(plan, outcome.latents)
-    made = outcome.pixels if latents is outcome.latents else None
-    _deliver(run, plan, latents, frames_for(run, start, latents) if start else (), outcome.complete, made)
+    own = outcome
+    outcome = run.hooks.batch_ready(plan, outcome, lambda: _pixels(run, own, clamped=False))
+    _deliver(run, plan, outcome, frames_for(run, start, outcome.latents) if start else ())
 
 
 @contextmanager
@@ -186,14 +187,17 @@ def _memory_errors(run: Run) -> Iterator[None]:
         ) from error
 
 
-def _deliver(run: Run, plan: BatchPlan, latents: Tensor, frames: Sequence[Frame], complete: bool, made: Sequence[Tensor] | None) -> None:
-    """Decode the batch and hand over its pictures one by one. made: what is decoded already."""
-    if made is not None:
-        pixels, whole = list(made), len(made)
-    elif complete or not run.request.preview.for_interrupted:
-        pixels, whole = run.decoded_or_left(latents)
-    else:
-        pixels, whole = [run.models.painter.pixels(each) for each in latents], 0
+def _pixels(run: Run, outcome: PassOutcome, *, clamped: bool = True) -> tuple[list[Tensor], int]:
+    """(the batch's pictures, how many of them the VAE made)"""
+    if outcome.complete or not run.request.preview.for_interrupted:
+        return run.decoded_or_left(outcome.latents, clamped=clamped)
+    return [run.models.painter.pixels(each) for each in outcome.latents], 0
+
+
+def _deliver(run: Run, plan: BatchPlan, outcome: PassOutcome, frames: Sequence[Frame]) -> None:
+    """Decode the batch, where it is not, and hand over its pictures one by one."""
+    pixels, whole = _pixels(run, outcome) if outcome.pixels is None else (list(outcome.pixels), len(outcome.pixels) if outcome.whole is None else outcome.whole)
+    complete = outcome.complete
     pictures = run.hooks.images_decoded(plan, torch.stack(pixels))
     for number, each in enumerate(pictures):
         planned = plan.images[min(number, len(plan.images) - 1)]    # a hook may have added pictures

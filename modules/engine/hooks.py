@@ -182,6 +182,9 @@ class NeverCancelled:
     def hold(self) -> None: ...
 
 
+Decode = Callable[[], tuple[list["Tensor"], int]]
+
+
 class GenerationHooks(Protocol):
     """Named stages in the order in which they are called; each returns what the engine goes on with.
 
@@ -198,6 +201,7 @@ class GenerationHooks(Protocol):
     input_ready: img2img's pictures fitted: what each result is put into, what is painted (1, h, w), and the encoded input (B, C, h, w). blended: see MaskBlend.
     conditioning_ready: the encoded prompts of a pass, once more when the refiner takes over; pass_conditioning: right before the pass begins.
     extra_noise: the noise that is added once more to the noised start of img2img or hires, by the setting; ``noise`` itself leaves it as it is.
+    batch_ready: what the batch has come to; latents_ready: its latents alone. decode: its pictures now, (3, H, W) around 0 .. 1, and how many of them the VAE made; else they are decoded next.
     images_decoded: (B, 3, H, W) in 0 .. 1; it may give back more or fewer pictures. framed: what picture ``number`` of the batch is put into.
     aside: a picture on its way that the request wants kept, ``suffix`` saying which stage it is of. masked: after ``composited``, the same picture
     with its mask and without what was laid over it.
@@ -230,6 +234,7 @@ class GenerationHooks(Protocol):
     def blended(self, blend: MaskBlend) -> Tensor: ...
     def extra_noise(self, noise: Tensor, start: Tensor, noised: Tensor) -> Tensor: ...
     def latents_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
+    def batch_ready(self, plan: BatchPlan, outcome: PassOutcome, decode: Decode) -> PassOutcome: ...
     def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def images_decoded(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]: ...
     def image_ready(self, image: GeneratedImage) -> GeneratedImage: ...
@@ -323,6 +328,9 @@ class NullHooks:
 
     def latents_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         return latents
+
+    def batch_ready(self, plan: BatchPlan, outcome: PassOutcome, decode: Decode) -> PassOutcome:
+        return outcome.with_latents(self.latents_ready(plan, outcome.latents))
 
     def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         return latents

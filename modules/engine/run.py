@@ -80,11 +80,14 @@ class Run:
         """(B, C, h, w) -> pixels (3, H, W) in 0 .. 1 of each: as ``decoded_or_left``."""
         return self.decoded_or_left(latents)[0]
 
-    def decoded_or_left(self, latents: Tensor) -> tuple[list[Tensor], int]:
-        """(pixels (3, H, W) in 0 .. 1 of each, how many of them the VAE made): after an interrupt that it would outlast, the rest is drawn as previews are."""
+    def decoded_or_left(self, latents: Tensor, *, clamped: bool = True) -> tuple[list[Tensor], int]:
+        """(pixels (3, H, W) of each, how many of them the VAE made): after an interrupt that it would outlast, the rest is drawn as previews are.
+
+        clamped: see ``decode_latent``.
+        """
         found: list[Tensor] = []
         try:
-            self._decode(latents, found)
+            self._decode(latents, found, clamped)
         except LeftUndecoded:
             self.components.placement.release()
             self.say("Interrupted while it was decoded: the picture is as coarse as a preview.")
@@ -98,7 +101,7 @@ class Run:
             mapping = preview_map(self.components.vae, self.components.family.latent)
         return [each.to(latents.device) for each in quickly_decoded(latents, mapping)]
 
-    def _decode(self, latents: Tensor, found: list[Tensor]) -> None:
+    def _decode(self, latents: Tensor, found: list[Tensor], clamped: bool) -> None:
         """Adds each picture to ``found`` as the VAE has made it. What the VAE needed for it is remembered, and what was changed is told."""
         latent, vae, types = self.components.family.latent, self.components.vae, self.request.vae_types
         before = next(vae.parameters()).dtype
@@ -107,7 +110,7 @@ class Run:
         with self.models.now.vae_in_use, leaving_soon(vae, self.cancel, latents.shape[-2] * latents.shape[-1]), tiled:
             try:
                 for each in latents:
-                    found.append(decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, rescue=self.vae_rescue))
+                    found.append(decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, rescue=self.vae_rescue, clamped=clamped))
             finally:
                 self.components.put_vae_back()
         now = next(vae.parameters()).dtype

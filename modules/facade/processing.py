@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from modules.a1111.by_hand import DecodedSamples
+from modules.a1111.finished_samples import DecodedSamples
 from modules.a1111.cond_parts import txt2img_image_conditioning
 from modules.a1111.infotexts import create_infotext
 from modules.a1111.latent_pictures import decode_first_stage, decode_latent_batch, images_tensor_to_samples

@@ -258,3 +258,23 @@ def test_state_shows_what_a_script_gives_it_and_counts_as_a1111_does(app: App, t
     assert read == [(read[0][0], 4, 0, True), ("PIL.Image", 0), (2, (1, 4, 12, 12)), (read[0][0], 4, 2, True), ("PIL.Image", 0), (4, (1, 4, 12, 12))]
     sizes = [Image.open(io.BytesIO(each)).size for each in previews if each]
     assert sizes[0] == (3, 2) and sizes[1] != (3, 2) and read[0][0] == "scripts_txt2img"
+
+
+def test_after_a_hires_pass_scripts_are_handed_pictures_and_may_leave_either_form(app: App, told: dict[str, Any]) -> None:
+    plain = drawn(app, **HIRES)
+    found: list[Any] = []
+    told["acts"]["post_sample"] = lambda p, ps: found.append((getattr(ps.samples, "already_decoded", False), [each.shape for each in ps.samples], p.sampler))
+    assert pixels(drawn(app, **HIRES)) == pixels(plain)
+    drawn(app)
+    assert found[0] == (True, [(3, 96, 96)], None)
+    assert found[1][0] is False and found[1][1] == [(4, 8, 8)]
+
+    told["acts"]["post_sample"] = lambda p, ps: ps.samples[0].fill_(1.0)       # of a picture: white; in place
+    assert set(pixels(drawn(app, **HIRES))) == {255}
+    told["acts"]["post_sample"] = lambda p, ps: setattr(ps, "samples", torch.zeros(1, 4, 8, 8))
+    latents = drawn(app, **HIRES)
+    assert latents.images[0].picture.size == (64, 64) and pixels(latents) == pixels(drawn(app))
+    told["acts"]["post_sample"] = lambda p, ps: setattr(ps, "samples", type("Decoded", (list,), {"already_decoded": True})([torch.full((3, 64, 64), -1.0)]))
+    assert set(pixels(drawn(app))) == {0}
+    told["acts"]["post_sample"] = lambda p, ps: setattr(ps, "samples", "nothing")
+    assert "ps.samples" in " ".join(drawn(app).comments)
