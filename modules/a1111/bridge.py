@@ -24,6 +24,7 @@ from modules.a1111.resuming import may_leave_out
 from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs
 from modules.a1111.state import state
 from modules.a1111.unet_choice import apply_unet, in_place, unet_options
+from modules.application.generation import save_plan_of
 from modules.engine.extra_networks import take_out_tags
 from modules.engine.hooks import BatchPlan, Decode, GeneratedImage, SamplingFacts
 from modules.engine.ldm_layers import th
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from modules.a1111.script_runner import ScriptRunner
+    from modules.a1111.settings_of_run import SettingsOfRun
+    from modules.application.run_facts import FactsWriter
     from modules.engine.batch_sampling import BatchSampling
     from modules.engine.conditioning import PromptConditioning
     from modules.engine.denoise_pass import DenoisePass
@@ -47,12 +50,13 @@ _LISTS = ("prompts", "negative_prompts", "seeds", "subseeds")
 class ScriptBridge(PassEars):
     """One run of ``p``. Without scripts it only keeps ``p`` in step."""
 
-    def __init__(self, p: Any) -> None:
+    def __init__(self, p: Any, settings: SettingsOfRun) -> None:
         super().__init__(p)
+        self._settings = settings
         self.hand: ByHand | None = None
         self._rng: ImageRNG | None = None
         self._input = InputOfP(p)
-        self._changes = BatchChanges(p)
+        self._changes = BatchChanges(p, settings)
         self._start: Tensor | None = None
         self._framing = Framing(p)
         self._number = 0            # of the picture within its batch
@@ -64,7 +68,7 @@ class ScriptBridge(PassEars):
     def plans_ready(self, plans: tuple[BatchPlan, ...]) -> tuple[BatchPlan, ...]:
         """The plans of what stands in ``p.all_prompts`` and its like; a batch for which nothing stands there is not made."""
         p = self.p
-        p.writer = self.writer
+        p.writer, p.changes = self.writer, self._changes
         size = len(plans[0].images) if plans else 1
         count = min(len(p.all_prompts), size * len(plans))
         images = [image_plan(p, index) for index in range(count)]
@@ -77,6 +81,7 @@ class ScriptBridge(PassEars):
         if not self.writer.request.is_img2img:
             self._input.begin()
         self._changes.begin()
+        self._mark, self._saves = (self._settings.mark(), not p.do_not_save_samples), not p.do_not_save_samples
         if getattr(p, "enable_hr", False):
             state.tell_two_passes()
         return super().plans_ready(made)
@@ -88,6 +93,7 @@ class ScriptBridge(PassEars):
         p = self.p
         p.iteration, p.is_hr_pass, self._start, self._number = plan.index, False, None, 0
         state.tell(passes_done=0)
+        self._changes.begin_batch()
         if plan.index:              # an earlier batch's scripts may have written into the lists of all
             plan = replace(plan, images=tuple(image_plan(p, image.index) for image in plan.images))
         self._show_batch(plan)
@@ -263,9 +269,15 @@ class ScriptBridge(PassEars):
     def images_decoded(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]:
         self._number = state.sampling_step = 0
         state.tell(passes_done=2 if getattr(self.p, "enable_hr", False) else 1)
-        if self.scripts is None:
-            return tuple(images)
+        p, pictures = self.p, tuple(images)
+        if self.scripts is not None:
+            pictures = self._postprocessed(plan, images)
+        self._saves = not p.do_not_save_samples and bool(self._settings.get("samples_save"))     # A1111 asks once a batch
+        return pictures
+
+    def _postprocessed(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]:
         p = self.p
+        assert self.scripts is not None
         self.scripts.postprocess_batch(p, images, batch_number=plan.index)
         seeds = p.seeds, p.subseeds
         self._show_batch(replace(plan, images=tuple(image_plan(p, image.index) for image in plan.images)))   # texts tell the prompts that were asked for
@@ -273,6 +285,12 @@ class ScriptBridge(PassEars):
         pp = PostprocessBatchListArgs(list(images))
         self.scripts.postprocess_batch_list(p, pp, batch_number=plan.index)
         return pp.images
+
+    def _follow_settings(self, *, samples: bool) -> None:
+        """Pictures are saved as the settings and ``p`` say now. samples: whether at all, if the settings want it too."""
+        if (mark := (self._settings.mark(), samples)) != self._mark:
+            self._mark = mark
+            self.saver.follow(save_plan_of(current(), self._settings, self.p.table.tab, samples=samples, grid=not self.p.do_not_save_grid))
 
     def image_ready(self, image: GeneratedImage) -> GeneratedImage:
         p = self.p
@@ -286,6 +304,9 @@ class ScriptBridge(PassEars):
         return replace(image, picture=pp.image, prompt=str(at(p.prompts, n, image.prompt)), seed=int(at(p.seeds, n, image.seed)),
                        negative_prompt=str(at(p.negative_prompts, n, image.negative_prompt)), variation_seed=int(at(p.subseeds, n, image.variation_seed)))
 
+    def writer_of(self, writer: FactsWriter) -> FactsWriter:
+        return self._changes.writer(writer)
+
     def text_of(self, image: GeneratedImage, own: Callable[[GeneratedImage], str]) -> str:
         return super().text_of(image, lambda image: self._changes.text(self.writer, image))
 
@@ -296,6 +317,7 @@ class ScriptBridge(PassEars):
         return found
 
     def composited(self, image: GeneratedImage) -> GeneratedImage:
+        self._follow_settings(samples=self._saves)
         if self.scripts is not None:
             pp = PostprocessImageArgs(image.picture)
             self.scripts.postprocess_image_after_composite(self.p, pp)

@@ -45,7 +45,7 @@ class CFGDenoiserParams:
 
 
 class CFGDenoisedParams:
-    """After the model: x holds x0 predictions in the rows of CFGDenoiserParams; changed in place or replaced."""
+    """After the model: x holds x0 predictions in the rows of CFGDenoiserParams; changed in place: as in A1111, another tensor put there is not looked at."""
 
     def __init__(self, x: Any, sampling_step: int, total_sampling_steps: int, inner_model: Any) -> None:
         self.x = x

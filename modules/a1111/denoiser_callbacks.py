@@ -50,20 +50,18 @@ def before_model(p: Any, call: DenoiserCall, form: TimestepForm | None) -> Denoi
 
 
 def after_model(call: DenoiserCall, rows: Tensor, inner_model: Any, form: TimestepForm | None) -> Tensor:
-    """on_cfg_denoised: what the model found in all rows, changed in place or replaced; x0, of a timestep sampler the noise.
+    """on_cfg_denoised: what the model found in all rows, changed in place; x0, of a timestep sampler the noise.
 
     inner_model: (x, sigma, cond=...), or (x, timesteps, cond=...) -> the same, the model once more.
     """
     if form is None:
-        params = CFGDenoisedParams(rows, call.sampling_step, call.sampling_steps, inner_model)
-        callbacks.cfg_denoised_callback(params)
-        return params.x
+        callbacks.cfg_denoised_callback(CFGDenoisedParams(rows, call.sampling_step, call.sampling_steps, inner_model))
+        return rows
     noise, is_other = form.noise_of_rows(call, rows), call.told_sigma is not None or call.x is not form.own
     if listened("cfg_denoised"):
         before = noise.clone()
-        params = CFGDenoisedParams(noise, call.sampling_step, call.sampling_steps, inner_model)
-        callbacks.cfg_denoised_callback(params)
-        noise, is_other = params.x, is_other or not torch.equal(params.x, before)
+        callbacks.cfg_denoised_callback(CFGDenoisedParams(noise, call.sampling_step, call.sampling_steps, inner_model))
+        is_other = is_other or not torch.equal(noise, before)       # as in A1111, another tensor in its place is not looked at
     return form.clean_rows(noise) if is_other else rows
 
 

@@ -42,7 +42,7 @@ class Framing:
         if frame.over is not _at(self._overlays, number) and frame.over is not None:    # made after the pass: soft inpainting does so
             self._overlays = _with(self._overlays, number, frame.over)
             p.overlay_images = _with(p.overlay_images, number, frame.over)
-        laid_over = p.writer.request.options.overlay_original
+        laid_over = p.writer.settings.get("overlay_inpaint")
         args = PostProcessMaskOverlayArgs(number, p.mask_for_overlay, _at(p.overlay_images, number) if laid_over else None)
         if p.scripts is not None:
             p.scripts.postprocess_maskoverlay(p, args)

@@ -22,8 +22,8 @@ def create_infotext(
     place = 0 if use_main_prompt else position_in_batch + iteration * p.batch_size if index is None else index
     prompts, negatives = all_prompts or p.all_prompts, all_negative_prompts or p.all_negative_prompts
     of_batch = p.iteration * p.batch_size if prompts is p.prompts and index is not None else 0      # the lists are those of the batch at work
-    return p.writer.infotext(
-        GeneratedImage(
+    return p.changes.text(
+        p.writer, GeneratedImage(
             picture=None,  # type: ignore[arg-type]  # a text only
             index=place + of_batch, seed=_at(all_seeds or p.all_seeds, place, -1), variation_seed=_at(all_subseeds or p.all_subseeds, place, -1),
             prompt=p.main_prompt if use_main_prompt else _at(prompts, place, ""),
@@ -54,6 +54,25 @@ def evaluated(params: Mapping[str, Any], p: Any, image: GeneratedImage) -> dict[
         else:
             found[key] = value
     return found
+
+
+def with_hires_prompts(params: Mapping[str, Any]) -> dict[str, Any]:
+    """``params`` with the prompts of the hires pass as A1111 has them there: functions, asked for each picture's text. Nothing is said of those that are the first pass's."""
+    own = {"Hires prompt": _hires_prompt, "Hires negative prompt": _hires_negative_prompt, "Hires schedule type": params.get("Hires schedule type")}
+    before = {key: value for key, value in params.items() if key not in own}
+    place = next((n for n, key in enumerate(before) if key in ("Hires upscale", "Hires resize")), len(before))
+    rows = list(before.items())
+    return dict([*rows[:place], *own.items(), *rows[place:]])
+
+
+def _hires_prompt(p: Any, index: int, prompt_text: str, **_: Any) -> str | None:
+    found = _at(p.all_hr_prompts, index, None)
+    return None if found == prompt_text else found
+
+
+def _hires_negative_prompt(p: Any, index: int, negative_prompt: str, **_: Any) -> str | None:
+    found = _at(p.all_hr_negative_prompts, index, None)
+    return None if found == negative_prompt else found
 
 
 def _at(values: Any, place: int, otherwise: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modules.a1111 import callbacks
 from modules.a1111.callback_params import ImageGridLoopParams, ImageSaveParams
 from modules.a1111.denoiser_callbacks import listened
-from modules.a1111.infotexts import evaluated
+from modules.a1111.infotexts import evaluated, with_hires_prompts
 from modules.a1111.picture_files import FilenameGenerator, told_before_saving
 from modules.a1111.saving import replaced_save_image, saved_by_it, text_by_replacement
 from modules.application.outcome import OutputImage
@@ -73,5 +73,7 @@ class PictureEars(PictureListener):
         return evaluated(self.p.extra_generation_params, self.p, image)
 
     def own(self, params: Mapping[str, object]) -> None:
+        if getattr(self.p, "enable_hr", False):
+            params = with_hires_prompts(params)
         self.p.own_params.update(params)
         self.p.extra_generation_params.update(params)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +16,7 @@ from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img, StableDiffusionProcessingTxt2Img, first_of
 from modules.a1111.running import RunningWork, running_work, working
 from modules.a1111.script_arguments import request_part
+from modules.a1111.settings_of_run import SettingsOfRun
 from modules.application import generation
 from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures
 from modules.application.outcome import Outcome
@@ -29,6 +28,7 @@ from modules.engine.plan import fixed_seed
 from modules.jobs.progress import Progress
 from modules.library.model_file import ModelFile
 from modules.schema.errors import UnknownName
+from modules.schema.param import put
 
 log = logging.getLogger(__name__)
 _FROM_SETTINGS = {"restore_faces": "face_restoration", "tiling": "tiling"} | {name: name for name in ("s_min_uncond", "s_churn", "s_tmin", "s_tmax", "s_noise")}
@@ -49,8 +49,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     """The run itself, after ``before_process``."""
     work = running_work()
     assert work is not None
-    own = dict(p.override_settings)                 # what scripts put there later comes too late, as in A1111
-    settings = _settings(work, p, own)
+    settings = SettingsOfRun(work, p, dict(p.override_settings))
     p.job_timestamp = datetime.now().strftime("%Y%m%d%H%M%S")
     for key in p.own_params:
         p.extra_generation_params.pop(key, None)
@@ -68,14 +67,14 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
         p.calculate_target_resolution()
     if isinstance(p, StableDiffusionProcessingImg2Img) and p.initial_noise_multiplier is None:
         p.initial_noise_multiplier = float(settings.get("initial_noise_multiplier"))   # a replaced p.sample multiplies by it
+    tiling = p.tiling                               # as in A1111, ``process`` comes too late for it
     if p.scripts is not None:
         p.scripts.process(p)
-        settings = _settings(work, p, own)          # scripts set options there, and folders
-    request = p.to_request(request_part(p.scripts, p.script_args or ()))
+    request = put(p.to_request(request_part(p.scripts, p.script_args or ())), p.table.by_api_name("tiling").path, tiling)
     if isinstance(p, StableDiffusionProcessingImg2Img) or getattr(p, "enable_hr", False):
         p.extra_generation_params["Denoising strength"] = p.denoising_strength
         p.own_params.add("Denoising strength")
-    bridge = ScriptBridge(p)
+    bridge = ScriptBridge(p, settings)
     before = len(work.made)
     outcome = _made(work, p, PictureWork(
         kind=p.table.tab, request=request, settings=settings, checkpoint=checkpoint, user=work.user, progress=work.counter,
@@ -107,7 +106,7 @@ def _processed(work: RunningWork, p: Any, bridge: ScriptBridge, outcome: Outcome
         p.comment(sentence)
         work.comments.setdefault(sentence)
     if bridge.facts is not None:
-        added = bridge.writer.extra_params(bridge.facts)
+        added = p.changes.writer(bridge.writer).extra_params(p.changes.used(bridge.facts))
         p.extra_generation_params = {**added, **p.extra_generation_params}
         p.own_params.update(added)
     texts = [each.infotext for each in outcome.shown]
@@ -153,32 +152,6 @@ def get_fixed_seed(seed: Any) -> Any:
     except (TypeError, ValueError):     # None, "" or words
         number = -1
     return fixed_seed(-1) if number == -1 else number
-
-
-def _settings(work: RunningWork, p: Any, own: Mapping[str, Any]) -> OverlaidSettings:
-    """As they stand now. own: those that hold for this run alone, over those of the job."""
-    return OverlaidSettings(work.app.settings.table, work.settings, work.overrides, {**own, **_folders(work, p)})
-
-
-def _folders(work: RunningWork, p: Any) -> dict[str, Any]:
-    """The settings of the folders that were chosen on ``p``."""
-    found: dict[str, Any] = {}
-    usual = usual_folders(work, p.table.tab)
-    for name, key in (("outpath_samples", "outdir_samples"), ("outpath_grids", "outdir_grids")):
-        folder = getattr(p, name)
-        folder = os.fspath(folder) if isinstance(folder, os.PathLike) else folder
-        if folder and folder != usual[name]:
-            found[key] = folder
-    return found
-
-
-def usual_folders(work: RunningWork, tab: str) -> dict[str, str]:
-    """``p.outpath_samples`` and ``p.outpath_grids`` as the settings have them."""
-    settings = OverlaidSettings(work.app.settings.table, work.settings)
-    return {
-        f"outpath_{kind}": str(work.app.paths.output_folder(settings.get(f"outdir_{kind}") or settings.get(f"outdir_{tab}_{kind}")))
-        for kind in ("samples", "grids")
-    }
 
 
 def _checkpoint(work: RunningWork, settings: OverlaidSettings) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from modules.a1111.infotexts import create_infotext
 from modules.a1111.patch_points import looked_up
 from modules.a1111.processing import first_of
+from modules.a1111.prompts_of_p import settings_of
 from modules.application.version import INFOTEXT_VERSION
 
 # A1111's facts in its order; "js" names them as they are
@@ -35,8 +36,7 @@ class Processed:
         self.extra_images: list[Any] = []
         self.prompt = first_of(p.prompt, "")
         self.negative_prompt = first_of(p.negative_prompt, "")
-        self.seed = _number(first_of(p.seed if seed == -1 else seed, -1))
-        self.subseed = _number(first_of(p.subseed if subseed is None else subseed, -1))
+        self.seed, self.subseed = _number(first_of(seed, -1)), _number(first_of(subseed, -1))
         self.subseed_strength = p.subseed_strength
         self.info = info
         self.comments = comments or "".join(f"{comment}\n" for comment in p.comments)
@@ -44,7 +44,7 @@ class Processed:
         self.sampler_name, self.cfg_scale, self.steps, self.batch_size = p.sampler_name, p.cfg_scale, p.steps, p.batch_size
         self.image_cfg_scale = getattr(p, "image_cfg_scale", None)
         self.restore_faces = bool(p.restore_faces)
-        self.face_restoration_model = None
+        self.face_restoration_model = settings_of(p).get("face_restoration_model") if self.restore_faces else None
         self.sd_model_name, self.sd_model_hash = p.sd_model_name, p.sd_model_hash
         self.sd_vae_name, self.sd_vae_hash = p.sd_vae_name, p.sd_vae_hash
         self.seed_resize_from_w, self.seed_resize_from_h = (side if side else -1 for side in (p.seed_resize_from_w, p.seed_resize_from_h))
@@ -53,7 +53,7 @@ class Processed:
         self.index_of_first_image = index_of_first_image
         self.styles = list(p.styles)
         self.job_timestamp = p.job_timestamp
-        self.clip_skip = p.writer.request.options.clip_skip if p.writer else 1
+        self.clip_skip = settings_of(p).get("CLIP_stop_at_last_layers")
         self.token_merging_ratio, self.token_merging_ratio_hr = p.token_merging_ratio, p.token_merging_ratio_hr
         self.eta, self.ddim_discretize = p.eta, p.ddim_discretize
         self.s_churn, self.s_tmin, self.s_tmax, self.s_noise, self.s_min_uncond = p.s_churn, p.s_tmin, p.s_tmax, p.s_noise, p.s_min_uncond
@@ -72,7 +72,8 @@ class Processed:
 
     def js(self) -> str:
         """The same as text: what the page and the API call ``info``."""
-        return json.dumps({name: getattr(self, name) for name in FACTS}, default=lambda _: None)
+        found = {name: getattr(self, name) for name in FACTS} | {"prompt": first_of(self.all_prompts, ""), "negative_prompt": first_of(self.all_negative_prompts, "")}
+        return json.dumps(found, default=lambda _: None)
 
     def infotext(self, p: Any, index: int) -> str:
         """The text of picture ``index`` of the run."""

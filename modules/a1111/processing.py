@@ -123,6 +123,7 @@ class StableDiffusionProcessing:
     latents_after_sampling: list[Any] = field(default_factory=list, init=False)
     pixels_after_sampling: list[Any] = field(default_factory=list, init=False)
     writer: Any = field(default=None, init=False)                               # of the last run: writes its texts
+    changes: Any = field(default=None, init=False)                              # of the last run: what scripts changed in it
     last_facts: Any = field(default=None, init=False)
     inversion: Any = field(default=None, init=False)                            # ours: an Inversion, where img2img's noise is found in its input
     job_timestamp: str = field(default="", init=False)

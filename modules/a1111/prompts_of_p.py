@@ -25,7 +25,9 @@ _PARSER = "modules.prompt_parser"
 def settings_of(p: Any) -> OverlaidSettings:
     """What holds for ``p``: its own settings over those of its job, or over the server's outside of one."""
     work = running_work()
-    return OverlaidSettings(_app().settings.table, _app().settings.changed() if work is None else work.settings, dict(p.override_settings))
+    if work is None:
+        return OverlaidSettings(_app().settings.table, _app().settings.changed(), dict(p.override_settings))
+    return OverlaidSettings(work.app.settings.table, work.settings, dict(p.override_settings), work.overrides)
 
 
 def set_up_prompts(p: Any) -> None:

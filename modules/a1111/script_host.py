@@ -17,7 +17,7 @@ from modules.a1111.app_slot import is_occupied, occupied
 from modules.a1111.patch_points import looked_up
 from modules.a1111.picture_batches import batch_drawn, is_replaced
 from modules.a1111.postprocessing_scripts import scripts_for_tabs
-from modules.a1111.process_images import process_images, usual_folders
+from modules.a1111.process_images import process_images
 from modules.a1111.processed import Processed
 from modules.a1111.processing import StableDiffusionProcessing, from_request
 from modules.a1111.running import RunningWork, working
@@ -25,6 +25,7 @@ from modules.a1111.script import Script, ScriptClassData
 from modules.a1111.script_arguments import check_scripts, flat_arguments, selectable
 from modules.a1111.script_files import built_in_files, is_built_in, load_module
 from modules.a1111.script_runner import ScriptRunner
+from modules.a1111.settings_of_run import usual_folders
 from modules.application.app import App
 from modules.application.generation import asked_of, note
 from modules.application.img2img_batch import PART, BatchOrder

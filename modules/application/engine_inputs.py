@@ -134,13 +134,18 @@ def resolve(
         vae_types=tuple(name for name, key in _VAE_TYPES.items() if settings.get(key)),
         hypertile=Hypertile(
             unet=_tiles(settings, "unet"), vae=_tiles(settings, "vae"), unet_in_hires=settings.get("hypertile_enable_unet_secondpass")),
-        kept=KeptStages(
-            before_faces=settings.get("save_images_before_face_restoration"),
-            before_hires=settings.get("save_images_before_highres_fix"),
-            before_colours=settings.get("save_images_before_color_correction"),
-            masks=any(settings.get(key) for key in ("save_mask", "save_mask_composite", "return_mask", "return_mask_composite")),
-        ),
+        kept=resolve_kept(settings),
         face_restoration=_face_restoration(request, settings),
+    )
+
+
+def resolve_kept(settings: SettingsView) -> KeptStages:
+    """The stages of a picture that are kept beside it."""
+    return KeptStages(
+        before_faces=settings.get("save_images_before_face_restoration"),
+        before_hires=settings.get("save_images_before_highres_fix"),
+        before_colours=settings.get("save_images_before_color_correction"),
+        masks=any(settings.get(key) for key in ("save_mask", "save_mask_composite", "return_mask", "return_mask_composite")),
     )
 
 

@@ -20,7 +20,7 @@ from modules.application.outcome import Outcome, OutputImage, processed_info
 from modules.application.paths import styles_files
 from modules.application.payload import request_as_json
 from modules.application.picture_run import PictureListener, PictureWork
-from modules.application.picture_saver import EarlierPictures, PictureSaver, save_plan
+from modules.application.picture_saver import EarlierPictures, PictureSaver, SavePlan, save_plan
 from modules.application.room import loaded_with_room, make_room
 from modules.application.run_facts import FactsWriter, ModelFacts
 from modules.application.settings_rules import check_overrides
@@ -237,11 +237,8 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
         init_image_hash=keep_init_images(app.paths, resolved, settings) if settings.get("save_init_img") else None)
     comments += tuple(sentence for sentence in (no_vae, no_faces, tight, *app.quick_vaes.missing(components, settings, chosen=app.settings.changed())) if sentence)
     began = datetime.now()
-    plan = save_plan(
-        app.paths, settings, work.kind,
-        save_samples=request.output.save_images and not request.output.do_not_save_samples,
-        save_grid=request.output.save_images and not request.output.do_not_save_grid,
-        prompt_history=not app.flags.no_prompt_history, max_part_length=app.flags.filenames_max_length)
+    saved = request.output
+    plan = save_plan_of(app, settings, work.kind, samples=saved.save_images and not saved.do_not_save_samples, grid=saved.save_images and not saved.do_not_save_grid)
     plan = replace(plan, styles=prompts_of_styles(request.prompt.styles, styles_files(app.paths)))
     saver = PictureSaver(plan, writer, app.numbers, began, work.noted, earlier=work.earlier, ears=listener)
     listener.saver, listener.writer, listener.networks = saver, writer, NetworkSwitch(components, app.loras, app.hypernetworks)
@@ -261,6 +258,12 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
         images = saver.finish()
         listener.outcome = _outcome(request, writer, saver, listener, images, comments, settings, began)
     return listener.outcome
+
+
+def save_plan_of(app: App, settings: SettingsView, tab: str, *, samples: bool, grid: bool) -> SavePlan:
+    """By the settings and the flags. samples, grid: whether they are to be saved, if the settings want it too."""
+    return save_plan(app.paths, settings, tab, save_samples=samples, save_grid=grid, prompt_history=not app.flags.no_prompt_history,
+                     max_part_length=app.flags.filenames_max_length)
 
 
 def _profile(app: App, settings: SettingsView) -> ProfileOptions | None:

@@ -119,6 +119,10 @@ class SavingEars:
         """The picture's parameters text. own: what the house writes."""
         return own(image)
 
+    def writer_of(self, writer: FactsWriter) -> FactsWriter:
+        """Who knows what the batch at work is made from, for its pictures' names. writer: who knew it as the run began."""
+        return writer
+
     def saves_itself(self) -> bool:
         """Whether ``save`` is to be asked, on the job's own thread."""
         return False
@@ -147,13 +151,18 @@ class PictureSaver:
         self.plans: tuple[BatchPlan, ...] = ()
         self.comments: list[str] = []
 
+    def follow(self, plan: SavePlan) -> None:
+        """Pictures that are taken from now on, and the grid, are saved by ``plan``."""
+        self._plan = replace(plan, styles=self._plan.styles)
+
     def take(self, image: GeneratedImage) -> None:
         """A picture is finished."""
         infotext = self._ears.text_of(image, self._writer.infotext)
         is_first = not self._futures
         self._tell(image, infotext)
         try:
-            self._futures.append(self._submit(lambda: self._save(image, infotext)))
+            plan, names = self._plan, self._names(image, image.picture)
+            self._futures.append(self._submit(lambda: self._save(image, infotext, plan, names)))
         finally:                                    # while the picture is being saved, or though it could not be
             if is_first:
                 self._remember_prompt(infotext)
@@ -163,7 +172,8 @@ class PictureSaver:
         saved = saved and self._plan.folder is not None and (image.complete or self._plan.incomplete)
         if saved or shown:
             infotext = self._ears.text_of(image, self._writer.infotext)
-            future = self._submit(lambda: self._save_beside(image, infotext, suffix, saved=saved, shown=shown))
+            plan, names = self._plan, self._names(image, image.picture)
+            future = self._submit(lambda: self._save_beside(image, infotext, suffix, plan, names, saved=saved, shown=shown))
             if shown:
                 self._futures.append(future)
 
@@ -230,18 +240,18 @@ class PictureSaver:
         short = not settings.get("grid_extended_filename")
         return self._write(grid, self._plan.grid_folder, self._plan.grid_options, self._names(None, sheet), basename="grid", short_name=short)
 
-    def _save(self, image: GeneratedImage, infotext: str) -> OutputImage:
+    def _save(self, image: GeneratedImage, infotext: str, plan: SavePlan, names: NameFacts) -> OutputImage:
         output = OutputImage(picture=image.picture, infotext=infotext, seed=image.seed, complete=image.complete, index=image.index)
         if image.complete and (path := self._earlier.take(infotext)) is not None:
             output = replace(output, path=path)
-        elif self._plan.folder is not None and (image.complete or self._plan.incomplete):
-            output = self._write(output, self._plan.folder, self._plan.options, self._names(image, image.picture))
+        elif plan.folder is not None and (image.complete or plan.incomplete):
+            output = self._write(output, plan.folder, plan.options, names)
         return self._have(output)
 
-    def _save_beside(self, image: GeneratedImage, infotext: str, suffix: str, *, saved: bool, shown: bool) -> OutputImage:
+    def _save_beside(self, image: GeneratedImage, infotext: str, suffix: str, plan: SavePlan, names: NameFacts, *, saved: bool, shown: bool) -> OutputImage:
         output = OutputImage(picture=image.picture, infotext=infotext, seed=image.seed, complete=image.complete, is_beside=True)
-        if saved and self._plan.folder is not None:
-            output = self._write(output, self._plan.folder, self._plan.options, self._names(image, image.picture), suffix=suffix)
+        if saved and plan.folder is not None:
+            output = self._write(output, plan.folder, plan.options, names, suffix=suffix)
         if shown:
             self._done.append(output)
         return output
@@ -282,7 +292,8 @@ class PictureSaver:
         return written
 
     def _names(self, image: GeneratedImage | None, picture: Image.Image) -> NameFacts:
-        request, models = self._writer.request, self._writer.models
+        writer = self._ears.writer_of(self._writer)
+        request, models = writer.request, writer.models
         planned = [each for plan in self.plans for each in plan.images]
         index = image.index if image else 0
         used, prompt = image.facts if image else None, image.prompt if image else request.prompt

@@ -114,6 +114,7 @@ class FactsWriter:
     def _named_hires(self, asked: Txt2ImgRequest) -> Hires:
         """The hires group as the text has it: what is the same as in the first pass goes unsaid."""
         hires, resolved = asked.hires, self.request.hires
+        by_timestep = find_sampler(resolved.sampler_name or self.request.sampler_name).kind == "timestep"       # it goes by no schedule
         return replace(
             hires,
             upscaler=resolved.upscaler,
@@ -121,7 +122,7 @@ class FactsWriter:
             resize_height=resolved.resize_height,
             checkpoint_name=resolved.checkpoint_title or resolved.checkpoint_name or None,
             sampler_name=None if resolved.sampler_name == self.request.sampler_name else resolved.sampler_name or None,
-            scheduler=None if resolved.schedule_name == self.request.schedule_name else resolved.schedule_name or None,
+            scheduler=None if resolved.schedule_name == self.request.schedule_name or by_timestep else resolved.schedule_name or None,
             prompt="" if resolved.prompt == self.request.prompt else resolved.prompt,
             negative_prompt="" if resolved.negative_prompt == self.request.negative_prompt else resolved.negative_prompt,
         )

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from modules.a1111 import callbacks
+from modules.a1111.options import opts
 from modules.a1111.state import state
 from modules.application.app import App
 from modules.application.generation import generate_blocking
@@ -278,3 +279,46 @@ def test_after_a_hires_pass_scripts_are_handed_pictures_and_may_leave_either_for
     assert set(pixels(drawn(app))) == {0}
     told["acts"]["post_sample"] = lambda p, ps: setattr(ps, "samples", "nothing")
     assert "ps.samples" in " ".join(drawn(app).comments)
+
+
+@pytest.mark.parametrize("hook", ["before_process_batch", "process_batch"])
+@pytest.mark.parametrize(("key", "value"), [("CLIP_stop_at_last_layers", 2), ("eta_ancestral", 0.4), ("eta_noise_seed_delta", 31337), ("sd_noise_schedule", "Zero Terminal SNR")])
+def test_an_option_that_is_set_in_a_batch_acts_on_it_and_not_on_the_next_job(app: App, told: dict[str, Any], hook: str, key: str, value: Any) -> None:
+    values = {"sampler_name": "Euler a", "scheduler": "Karras", "prompt": "a (cat:1.2)"}
+    plain, before = drawn(app, **values), app.settings.get(key)
+    app.settings.set(key, value)
+    asked = drawn(app, **values)
+    app.settings.set(key, before)
+    told["acts"].update({hook: lambda p, _: opts.data.update({key: value}), "postprocess": lambda p, _: opts.data.update({key: before})})
+    found = drawn(app, **values)
+    assert pixels(found) == pixels(asked) != pixels(plain)
+    assert found.images[0].infotext == asked.images[0].infotext
+    told["acts"].clear()
+    assert pixels(drawn(app, **values)) == pixels(plain)
+
+
+def test_an_option_that_is_set_too_late_does_not_act(app: App, told: dict[str, Any]) -> None:
+    plain = drawn(app)
+    for key, value, hook in (("CLIP_stop_at_last_layers", 2, "process_before_every_sampling"), ("tiling", True, "process"), ("sd_noise_schedule", "Zero Terminal SNR", "post_sample")):
+        before = app.settings.get(key)
+        told["acts"].update({hook: lambda p, _, key=key, value=value: opts.data.update({key: value}), "postprocess": lambda p, _, key=key, before=before: opts.data.update({key: before})})
+        assert pixels(drawn(app)) == pixels(plain), key
+        told["acts"].clear()
+
+
+def test_how_pictures_are_saved_follows_options_and_p_to_the_last(app: App, told: dict[str, Any]) -> None:
+    kept = {"samples_format": "webp", "samples_filename_pattern": "[seed]-[steps]-mine", "save_to_dirs": False}
+    before = {key: app.settings.get(key) for key in kept}
+    told["acts"].update(postprocess_image=lambda p, _: opts.data.update(kept), postprocess=lambda p, _: opts.data.update(before), process_batch=puts(steps=3))
+    path = drawn(app, save_images=True).images[0].path
+    assert path is not None and path.name.endswith("5-3-mine.webp") and path.parent.name == "txt2img-images"
+    told["acts"].update(process_batch=puts(do_not_save_samples=True))
+    assert drawn(app, save_images=True).images[0].path is None
+
+
+def test_the_text_tells_what_stands_on_p_at_the_end(app: App, told: dict[str, Any]) -> None:
+    told["acts"]["process_batch"] = puts(width=96, subseed_strength=0.5, tiling=True)
+    found = drawn(app)
+    assert pixels(found) == pixels(drawn(app)) and all(each in found.images[0].infotext for each in ("Size: 96x64", "Variation seed strength: 0.5", "Tiling: True"))
+    told["acts"]["process_batch"] = puts(all_hr_prompts=["a green cow"])
+    assert "Hires prompt: a green cow" in drawn(app, **HIRES).images[0].infotext

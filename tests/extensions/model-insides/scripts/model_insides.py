@@ -204,10 +204,7 @@ def before(params):
         params.denoiser.combine_denoised = lambda x_out, conds_list, uncond, cond_scale: x_out[-len(conds_list):]
     if asked[0] == "once more outside":
         inner = params.denoiser.inner_model
-        level = inner.sigma_to_t(params.sigma) if "Timesteps" in type(inner).__name__ else params.sigma
-        scaled = params.x / (params.sigma[0] ** 2 + 1) ** 0.5 if "Timesteps" in type(inner).__name__ else params.x
-        found = once_more(inner, scaled, level, params)
-        heard[:] = [params, params.x - params.sigma[0] * found if "Timesteps" in type(inner).__name__ else found]
+        heard[:] = [params, once_more(inner, params.x, params.sigma, params)]
 
 
 def after(params):
@@ -216,7 +213,7 @@ def after(params):
         found = heard[1] if asked[0] == "once more outside" else once_more(params.inner_model, told.x, told.sigma, told)
         differs.append(float((found - params.x).abs().max()))
         if asked[0] == "once more, elsewhere":
-            params.x = once_more(params.inner_model, told.x, told.sigma * 2, told)
+            params.x.copy_(once_more(params.inner_model, told.x, told.sigma * 0.5, told))
 
 
 differs = []
