@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from modules.a1111.sampler_list import request_name
-from modules.application.engine_inputs import resolve_kept, resolve_options
+from modules.application.engine_inputs import resolve_options
 from modules.engine.hooks import SamplingFacts
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class BatchChanges:
             self._sampled = self._sampled or self._options
         else:
             options = self._late_options(told) | options
-            whole |= {"kept": resolve_kept(self._settings), "refiner": replace(request.refiner, switch_by_sample_steps=self._settings.get("refiner_switch_by_sample_steps"),
-                                                                               hires_pass=self._settings.get("hires_fix_refiner_pass"))}  # fmt: skip
+            whole |= {"refiner": replace(request.refiner, switch_by_sample_steps=self._settings.get("refiner_switch_by_sample_steps"),
+                                         hires_pass=self._settings.get("hires_fix_refiner_pass"))}  # fmt: skip
         if not whole and not options and not hires:
             return request
         hires = {} if request.is_img2img or told else {name: request_name(value) if name == "sampler_name" else value for name, value in hires.items()}

@@ -24,6 +24,7 @@ from modules.a1111.resuming import may_leave_out
 from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs
 from modules.a1111.state import state
 from modules.a1111.unet_choice import apply_unet, in_place, unet_options
+from modules.application.engine_inputs import resolve_kept
 from modules.application.generation import save_plan_of
 from modules.engine.extra_networks import take_out_tags
 from modules.engine.hooks import BatchPlan, Decode, GeneratedImage, SamplingFacts
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from modules.engine.frame import Frame
     from modules.engine.inversion import Inversion
     from modules.engine.pass_outcome import PassOutcome
-    from modules.engine.resolved import ResolvedRequest
+    from modules.engine.resolved import KeptStages, ResolvedRequest
 
 _LISTS = ("prompts", "negative_prompts", "seeds", "subseeds")
 
@@ -81,7 +82,8 @@ class ScriptBridge(PassEars):
         if not self.writer.request.is_img2img:
             self._input.begin()
         self._changes.begin()
-        self._mark, self._saves = (self._settings.mark(), not p.do_not_save_samples), not p.do_not_save_samples
+        self._saves = not p.do_not_save_samples and bool(self._settings.get("samples_save"))
+        self._mark = self._settings.mark(), self._saves
         if getattr(p, "enable_hr", False):
             state.tell_two_passes()
         return super().plans_ready(made)
@@ -156,6 +158,7 @@ class ScriptBridge(PassEars):
     def input_ready(self, frames: Sequence[Frame], painted: Tensor | None, latents: Tensor) -> None:
         self._framing.put(frames, painted)
         self._input.show(latents)
+        self._make_sampler()            # A1111's p.init does so; for each batch there is this one
 
     def conditioning_ready(self, plan: BatchPlan, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
         if self.scripts is not None:
@@ -204,6 +207,12 @@ class ScriptBridge(PassEars):
     def request_now(self, request: ResolvedRequest) -> ResolvedRequest:
         return self._changes.request(request)
 
+    def _pass_start(self) -> Any:
+        return self._start
+
+    def kept_now(self, kept: KeptStages) -> KeptStages:
+        return resolve_kept(self._settings)
+
     def batch_sampled(self, sampling: BatchSampling) -> PassOutcome | None:
         hand = self.hand = ByHand(self, sampling)
         return hand.batch()
@@ -220,7 +229,7 @@ class ScriptBridge(PassEars):
         if unet_options or in_place.unet is not None:
             apply_unet()
         if not self.p.is_hr_pass:
-            self._make_sampler()
+            self._take_sampler()
         if self.scripts is not None:
             p, start = self.p, noise if self._start is None else self._start
             c, uc = (p.hr_c, p.hr_uc) if p.is_hr_pass else (p.c, p.uc)
@@ -287,7 +296,7 @@ class ScriptBridge(PassEars):
         return pp.images
 
     def _follow_settings(self, *, samples: bool) -> None:
-        """Pictures are saved as the settings and ``p`` say now. samples: whether at all, if the settings want it too."""
+        """Pictures are saved as the settings and ``p`` say now. samples: whether at all."""
         if (mark := (self._settings.mark(), samples)) != self._mark:
             self._mark = mark
             self.saver.follow(save_plan_of(current(), self._settings, self.p.table.tab, samples=samples, grid=not self.p.do_not_save_grid))

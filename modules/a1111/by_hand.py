@@ -65,7 +65,6 @@ class ByHand:
         if start is not None:
             count, cond = len(self._sampling.plan.images), start.image_cond()
             self._bridge.start_ready(self._sampling.plan, start.latents[:count])
-            self._bridge.use_sampler(LiveSampler(p, hires=False))      # A1111's p.init makes it; what stands in create_sampler's place waits for that
             p.image_conditioning = p.init_latent.new_zeros(len(p.init_latent), 5, 1, 1) if cond is None else cond[: len(p.init_latent)]
         return self._tried(function, "p.sample", lambda: function(conditioning=p.c, unconditional_conditioning=p.uc, **self._seeds()))
 

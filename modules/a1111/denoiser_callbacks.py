@@ -95,7 +95,6 @@ def _denoiser(p: Any, call: DenoiserCall) -> Any:
     """What callbacks read of A1111's CFGDenoiser."""
     made = getattr(p.sampler, "model_wrap_cfg", None)
     if made is not None:
-        made.init_latent, made.image_cfg_scale = getattr(p, "init_latent", None), getattr(p, "image_cfg_scale", None)
         return made
     return SimpleNamespace(p=p, step=call.step, total_steps=call.total_steps, steps=p.steps, sampler=p.sampler, mask=None, nmask=None,
                            init_latent=getattr(p, "init_latent", None), image_cfg_scale=getattr(p, "image_cfg_scale", None))

@@ -20,6 +20,7 @@ from modules.a1111.inner_model import Call, CompVisDenoiser, InnerModel, apply_m
 from modules.a1111.kdiffusion import CFGDenoiser, CFGDenoiserTimesteps, Sampler
 from modules.a1111.kdiffusion_names import engine_name, in_sampling, put_in_its_place
 from modules.a1111.patch_points import looked_up
+from modules.a1111.prompts_of_p import settings_of
 from modules.a1111.sampler_list import all_samplers_map, create_sampler, engine_sampler
 from modules.a1111.timestep_form import TimestepForm
 from modules.engine.hooks import DenoiserCall
@@ -45,19 +46,46 @@ class LiveSampler:
             asked = str(getattr(getattr(made, "config", None), "name", None) or made.funcname)
         self.name = asked if asked in all_samplers_map else "Euler"
         self.made: Any = made if made is not None else self._created()
-        if made is None and p.seeds:        # as A1111 does when a pass's noise begins: what extensions draw from torch itself is the same for the same seed
-            torch.manual_seed(int(p.seeds[-1]))
         self.is_asked = asked == self.name
-        self.made.p = p
-        cfg = getattr(self.made, "model_wrap_cfg", None)
+        self._seeds_torch = made is None
+        self._state: Callable[..., Any] | None = None
+        self._forward: Callable[..., Any] | None = None
+
+    @property
+    def cfg(self) -> Any:
+        """A1111's CFGDenoiser; an extension's own sampler may have none."""
+        return getattr(self.made, "model_wrap_cfg", None)
+
+    def seed(self) -> None:
+        """As A1111 does when a pass's noise begins: what extensions draw from torch itself is the same for the same seed."""
+        if self._seeds_torch and self.p.seeds:
+            torch.manual_seed(int(self.p.seeds[-1]))
+
+    def begin(self, start: Tensor | None, *, hires: bool) -> None:
+        """The pass is about to begin: what A1111's ``initialize`` and ``sample`` write. start: the latents that it goes on from."""
+        p, made, cfg = self.p, self.made, self.cfg
+        self._state, self._forward = _replaced(made, "callback_state", _OWN_STATE), _replaced(cfg, "forward", _OWN_FORWARD)
+        for name, own in _OWN_METHODS.items():
+            if (other := _replaced(made, name, own)) is not None:
+                _note(other, f"{type(made).__name__}.{name}", "it was replaced, but this program samples in another way and does not call it")
+        made.p = p
         if cfg is not None:
             cfg.p, cfg.steps, cfg.step = p, p.steps, 0
             cfg.mask, cfg.nmask = getattr(p, "mask", None), getattr(p, "nmask", None)
-        self._state = _replaced(self.made, "callback_state", _OWN_STATE)
-        self._forward = _replaced(cfg, "forward", _OWN_FORWARD)
-        for name, own in _OWN_METHODS.items():
-            if (other := _replaced(self.made, name, own)) is not None:
-                _note(other, f"{type(self.made).__name__}.{name}", "it was replaced, but this program samples in another way and does not call it")
+            cfg.init_latent, cfg.image_cfg_scale = start, getattr(p, "image_cfg_scale", None)
+        if not isinstance(made, Sampler) or self._launched is not None:
+            return
+        made.eta = p.eta if p.eta is not None else settings_of(p).get(made.eta_option_field)
+        made.s_min_uncond = p.s_min_uncond
+        cond, uncond = (p.hr_c, p.hr_uc) if hires else (p.c, p.uc)
+        made.sampler_extra_args = {"cond": cond, "image_cond": getattr(p, "image_conditioning", None), "uncond": uncond, "cond_scale": p.cfg_scale,
+                                   "s_min_uncond": made.s_min_uncond}  # fmt: skip
+
+    def called(self, call: DenoiserCall, prompt: Tensor) -> None:
+        """The model has answered. prompt: (B, C, h, w), x0 by the prompts alone."""
+        self.made.last_latent = prompt
+        if self.cfg is not None:
+            self.cfg.step = call.step + 1
 
     def _created(self) -> Any:
         create, made = looked_up("modules.sd_samplers", "create_sampler", create_sampler), None

@@ -40,13 +40,31 @@ class PassEars(PictureEars):
 
     def _make_sampler(self) -> None:
         self.use_sampler(LiveSampler(self.p, hires=self.p.is_hr_pass))
+        if self.p.is_hr_pass:
+            self._sampler.seed()        # type: ignore[union-attr]
+
+    def _take_sampler(self) -> None:
+        """img2img's is there since the run began, unless a script put its own on ``p``; txt2img makes one for each pass."""
+        made = self.p.sampler
+        if not self.writer.request.is_img2img or made is None:
+            self._make_sampler()
+        elif self._sampler is None or made is not self._sampler.made:
+            self.use_sampler(LiveSampler(self.p, hires=False, made=made))
+        self._sampler.seed()            # type: ignore[union-attr]
 
     def use_sampler(self, sampler: LiveSampler) -> None:
         """Of the pass that is about to begin."""
         self._sampler, self.p.sampler = sampler, sampler.made
 
     def sampler(self, spec: SamplerSpec, *, hires: bool) -> SamplerSpec:
-        return spec if self._sampler is None else self._sampler.spec(spec)
+        if self._sampler is None:
+            return spec
+        self._sampler.begin(self._pass_start(), hires=hires)
+        return self._sampler.spec(spec)
+
+    def _pass_start(self) -> Any:
+        """The latents that the pass goes on from, None for one from noise alone."""
+        return None
 
     def guidance(self, scale: float) -> float:
         """``p.cfg_scale`` as it stands when the pass begins: scripts change it for the hires pass alone."""
@@ -109,7 +127,7 @@ class PassEars(PictureEars):
         """Previews show the prompt's own prediction, by the settings another, before on_cfg_after_cfg."""
         prompt = first_parts(self._rows[: len(call.cond)], self._weights)
         if self._sampler is not None:
-            self._sampler.made.last_latent = prompt
+            self._sampler.called(call, prompt)
         content = self.writer.request.preview.content
         uncond = prompt if call.uncond is None else self._rows[-len(denoised):]
         store({"Prompt": prompt, "Negative prompt": uncond}.get(content, denoised))

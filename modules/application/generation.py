@@ -238,7 +238,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
     comments += tuple(sentence for sentence in (no_vae, no_faces, tight, *app.quick_vaes.missing(components, settings, chosen=app.settings.changed())) if sentence)
     began = datetime.now()
     saved = request.output
-    plan = save_plan_of(app, settings, work.kind, samples=saved.save_images and not saved.do_not_save_samples, grid=saved.save_images and not saved.do_not_save_grid)
+    plan = save_plan_of(app, settings, work.kind, samples=saved.save_images and not saved.do_not_save_samples and settings.get("samples_save"), grid=saved.save_images and not saved.do_not_save_grid)
     plan = replace(plan, styles=prompts_of_styles(request.prompt.styles, styles_files(app.paths)))
     saver = PictureSaver(plan, writer, app.numbers, began, work.noted, earlier=work.earlier, ears=listener)
     listener.saver, listener.writer, listener.networks = saver, writer, NetworkSwitch(components, app.loras, app.hypernetworks)
@@ -261,7 +261,7 @@ def make_pictures(app: App, work: PictureWork) -> Outcome:
 
 
 def save_plan_of(app: App, settings: SettingsView, tab: str, *, samples: bool, grid: bool) -> SavePlan:
-    """By the settings and the flags. samples, grid: whether they are to be saved, if the settings want it too."""
+    """By the settings and the flags. samples: whether they are saved. grid: whether, if the settings want it too."""
     return save_plan(app.paths, settings, tab, save_samples=samples, save_grid=grid, prompt_history=not app.flags.no_prompt_history,
                      max_part_length=app.flags.filenames_max_length)
 

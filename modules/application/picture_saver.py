@@ -341,7 +341,7 @@ def save_plan(
     grids = settings.get("outdir_grids") or settings.get(f"outdir_{tab}_grids")
     options = save_options(settings)
     return SavePlan(
-        folder=paths.output_folder(samples) if save_samples and settings.get("samples_save") else None,
+        folder=paths.output_folder(samples) if save_samples else None,
         grid_folder=paths.output_folder(grids) if save_grid else None,
         options=options,
         grid_options=replace(options, file_format=settings.get("grid_format"), in_subfolders=settings.get("grid_save_to_dirs")),

@@ -207,7 +207,7 @@ def _deliver(run: Run, plan: BatchPlan, outcome: PassOutcome, frames: Sequence[F
             prompt=planned.prompt, negative_prompt=planned.negative_prompt, complete=is_complete, facts=_facts(run),
         )
         if run.restore_faces is not None and is_complete:
-            if run.hooks.request_now(run.request).kept.before_faces:
+            if run.hooks.kept_now(run.request.kept).before_faces:
                 run.hooks.aside(image, BEFORE_FACES)
             image = replace(image, picture=run.restore_faces(image.picture))
         image = run.hooks.image_ready(image)
@@ -217,7 +217,7 @@ def _deliver(run: Run, plan: BatchPlan, outcome: PassOutcome, frames: Sequence[F
 
 def _composited(run: Run, image: GeneratedImage, frame: Frame) -> GeneratedImage:
     """The picture in its frame, and what the request wants beside it."""
-    kept = run.hooks.request_now(run.request).kept
+    kept = run.hooks.kept_now(run.request.kept)
     if kept.before_colours and frame.colours is not None:
         run.hooks.aside(replace(image, picture=frame.with_own_colours.around(image.picture)), BEFORE_COLOURS)
     finished = run.hooks.composited(replace(image, picture=frame.around(image.picture)))

@@ -101,7 +101,7 @@ def second_pass(
             first = encode_pixels(torch.stack(pixels), run.components.vae, run.components.family.latent, seed=seed, rescue=run.vae_rescue)
     elif not latent_upscaler or not run.models.is_in_use(hires.checkpoint_name):
         pixels = list(decoded or run.decoded(first))    # now, by the model that made them
-    if run.hooks.request_now(run.request).kept.before_hires and fresh is not None and not is_seen:
+    if run.hooks.kept_now(run.request.kept).before_hires and fresh is not None and not is_seen:
         _hand_over_first(run, plan, pixels or run.decoded(fresh))
     before = run.components.family.latent
     run.models.use(hires.checkpoint_name)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from modules.engine.inversion import Inversion
     from modules.engine.noise_levels import NoiseLevels
     from modules.engine.pass_outcome import PassOutcome
-    from modules.engine.resolved import ResolvedRequest
+    from modules.engine.resolved import KeptStages, ResolvedRequest
     from modules.engine.sampler_contract import SamplerSpec, StepInfo
 
 
@@ -191,7 +191,7 @@ class GenerationHooks(Protocol):
     known: the pictures of a batch that need not be made, for they are there already; None to make them. It is asked of all but the last batch.
     batch_sampled, second_sampled: the latents of a batch, and those of its hires pass, where a listener makes them itself; None for the engine's own way.
     sampling: engine.batch_sampling.BatchSampling.
-    request_now: the request as it is from here on, asked when a batch's sampling begins and when each pass of it is about to.
+    request_now: the request as it is from here on, asked when a batch's sampling begins and when each pass of it is about to. kept_now: its ``kept``, asked for each picture.
     start_ready: img2img's encoded input (B, C, h, w), before its noise and once more when that is there. inversion: how the noise is found in it; None for the seeds' own.
     before_sampling: the start noise of a pass, of the hires pass too.
     pass_sampled: what a pass (engine.denoise_pass.DenoisePass) comes to, where a listener runs it itself. sigmas: (steps + 1,), falling, in the place of the schedule's.
@@ -217,6 +217,7 @@ class GenerationHooks(Protocol):
     def batch_sampled(self, sampling: Any) -> PassOutcome | None: ...
     def second_sampled(self, sampling: Any, plan: BatchPlan, first: Tensor | None) -> PassOutcome | None: ...
     def request_now(self, request: ResolvedRequest) -> ResolvedRequest: ...
+    def kept_now(self, kept: KeptStages) -> KeptStages: ...
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def inversion(self, plan: BatchPlan) -> Inversion | None: ...
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor: ...
@@ -276,6 +277,9 @@ class NullHooks:
 
     def request_now(self, request: ResolvedRequest) -> ResolvedRequest:
         return request
+
+    def kept_now(self, kept: KeptStages) -> KeptStages:
+        return kept
 
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         return latents

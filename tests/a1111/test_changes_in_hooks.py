@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from modules.a1111 import callbacks
+from modules.a1111 import sampler_list as sd_samplers
 from modules.a1111.options import opts
 from modules.a1111.state import state
 from modules.application.app import App
@@ -322,3 +323,26 @@ def test_the_text_tells_what_stands_on_p_at_the_end(app: App, told: dict[str, An
     assert pixels(found) == pixels(drawn(app)) and all(each in found.images[0].infotext for each in ("Size: 96x64", "Variation seed strength: 0.5", "Tiling: True"))
     told["acts"]["process_batch"] = puts(all_hr_prompts=["a green cow"])
     assert "Hires prompt: a green cow" in drawn(app, **HIRES).images[0].infotext
+
+
+def test_the_sampler_stands_on_p_from_a1111s_moment_to_a1111s_moment(app: App, told: dict[str, Any]) -> None:
+    """img2img's is made once, before the first batch, and one that a script puts in its place samples; txt2img's is made for each batch, and gone after a hires pass."""
+    hooks = ("process", "before_process_batch", "process_before_every_sampling", "postprocess")
+    found: list[Any] = []
+    told["acts"].update({hook: lambda p, _: found.append(p.sampler) for hook in hooks})
+    repainted(app, n_iter=2)
+    assert found[0] is None and found[1] is not None and all(each is found[1] for each in found[1:])
+    assert found[1].last_latent.shape == (1, 4, 8, 8) and found[1].eta == 1.0 and found[1].sampler_extra_args["cond_scale"] == 7.0
+    found.clear()
+    drawn(app, n_iter=2)
+    assert found[:2] == [None, None] and found[2] is not None and found[3] is found[2] and found[4] is not found[2]
+    found.clear()
+    drawn(app, **HIRES)
+    assert found[2] is not None and found[-1] is None
+    told["acts"].clear()
+    plain, asked = repainted(app), repainted(app, sampler_name="DPM++ 2M")
+    told["acts"]["process_batch"] = lambda p, _: setattr(p, "sampler", sd_samplers.create_sampler("DPM++ 2M", p.sd_model))
+    assert pixels(repainted(app)) == pixels(asked) != pixels(plain)
+    told["acts"]["process_batch"] = puts(sampler_name="DPM++ 2M")
+    late = repainted(app)
+    assert pixels(late) == pixels(plain) and "Sampler: DPM++ 2M" in late.images[0].infotext
