@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modules.a1111.sampler_list import request_name
 from modules.application.engine_inputs import resolve_options
 from modules.engine.hooks import SamplingFacts
+from modules.engine.sampler_registry import AUTOMATIC, find_sampler, resolve_schedule
 
 if TYPE_CHECKING:
     from modules.a1111.settings_of_run import SettingsOfRun
@@ -112,5 +113,10 @@ def _is_of_its_kind(now: Any, before: Any) -> bool:
     return type(now) in (int, float, bool) and (before is None or isinstance(before, int | float))
 
 
-def _with(used: SamplingFacts, sampler: Mapping[str, Any]) -> SamplingFacts:
-    return replace(used, sampler_name=str(sampler.get("sampler_name", used.sampler_name)), schedule_name=str(sampler.get("schedule_name", used.schedule_name)))
+def _with(used: SamplingFacts, changed: Mapping[str, Any]) -> SamplingFacts:
+    """By another sampler: "Automatic" means its own schedule then."""
+    name, schedule = str(changed.get("sampler_name", used.sampler_name)), str(changed.get("schedule_name", used.schedule_name))
+    spec = find_sampler(str(request_name(name)))
+    if "schedule_name" not in changed and spec.kind == "sigma" and schedule in (AUTOMATIC, resolve_schedule(find_sampler(used.sampler_name), AUTOMATIC).label):
+        schedule = resolve_schedule(spec, AUTOMATIC).label
+    return replace(used, sampler_name=name, schedule_name=schedule)

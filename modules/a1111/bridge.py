@@ -15,12 +15,13 @@ from modules.a1111.finished_samples import post_sampled
 from modules.a1111.framing import Framing
 from modules.a1111.input_of_p import InputOfP
 from modules.a1111.model_view import ldm_of
-from modules.a1111.noise_names import ImageRNG, replaced_noise, rng_of
+from modules.a1111.noise_names import ImageRNG, NoiseOfRng, replaced_noise, replaced_rng, rng_of
 from modules.a1111.pass_conditioning import in_a1111s_form, taken_back
 from modules.a1111.pass_ears import PassEars
 from modules.a1111.picture_plans import at, image_plan, stretched
 from modules.a1111.prompt_names import SdConditioning, read_by_replacement, reader_replaced
 from modules.a1111.resuming import may_leave_out
+from modules.a1111.sampler_list import request_name
 from modules.a1111.script import PostprocessBatchListArgs, PostprocessImageArgs
 from modules.a1111.state import state
 from modules.a1111.unet_choice import apply_unet, in_place, unet_options
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from modules.a1111.script_runner import ScriptRunner
     from modules.a1111.settings_of_run import SettingsOfRun
     from modules.application.run_facts import FactsWriter
+    from modules.compute.noise import ImageNoise
     from modules.engine.batch_sampling import BatchSampling
     from modules.engine.conditioning import PromptConditioning
     from modules.engine.denoise_pass import DenoisePass
@@ -56,6 +58,7 @@ class ScriptBridge(PassEars):
         self._settings = settings
         self.hand: ByHand | None = None
         self._rng: ImageRNG | None = None
+        self._other_rng: Any = None         # that a script put on p
         self._input = InputOfP(p)
         self._changes = BatchChanges(p, settings)
         self._start: Tensor | None = None
@@ -139,6 +142,7 @@ class ScriptBridge(PassEars):
         if self.scripts is not None or prompt_networks.is_anybody_there():
             self._show_loras()
         prompt_networks.begin(p)
+        self._show_hashes()
         if self.scripts is None:
             self._take_loras()
             return plan
@@ -155,12 +159,25 @@ class ScriptBridge(PassEars):
         ]
         return replace(plan, images=tuple(images))
 
+    def _show_hashes(self) -> None:
+        """``p.lora_hashes``, by the names that the prompt has, and their field of the text."""
+        found = {} if self.networks is None else dict(self.networks.facts)
+        told = str(found.get("Lora hashes") or "")
+        self.p.lora_hashes = dict(each.split(": ", 1) for each in told.split(", ") if ": " in each)
+        if told and self._settings.get("lora_add_hashes_to_infotext"):
+            self.own({"Lora hashes": told})
+
     def input_ready(self, frames: Sequence[Frame], painted: Tensor | None, latents: Tensor) -> None:
         self._framing.put(frames, painted)
         self._input.show(latents)
         self._make_sampler()            # A1111's p.init does so; for each batch there is this one
 
     def conditioning_ready(self, plan: BatchPlan, conditioning: PromptConditioning, *, hires: bool) -> PromptConditioning:
+        if not hires:
+            self.p.step_multiplier = find_sampler(request_name(self.p.sampler_name or "Euler")).order
+            self.p.firstpass_steps = self.p.steps * self.p.step_multiplier
+            if self.p.n_iter > 1:
+                state.tell(job=f"Batch {plan.index + 1} out of {self.p.n_iter}")
         if self.scripts is not None:
             found = in_a1111s_form(conditioning)
             if reader_replaced():
@@ -236,8 +253,12 @@ class ScriptBridge(PassEars):
             self.scripts.process_before_every_sampling(p, x=start, noise=noise, c=c, uc=uc)
             if not p.is_hr_pass:
                 with self.told("p.rng"):
-                    noise = replaced_noise(p, self._rng, noise)
+                    rng = self._other_rng = replaced_rng(p, self._rng)
+                    noise = noise if rng is None else replaced_noise(rng, noise)
         return noise
+
+    def step_noise(self, noise: ImageNoise) -> ImageNoise:
+        return noise if self._other_rng is None or self.p.is_hr_pass else NoiseOfRng(self._other_rng, noise)
 
     def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor:
         self.p.is_hr_pass, self._start = True, latents

@@ -36,6 +36,7 @@ class InnerModel(torch.nn.Module):
     """Base of the four. inner_model: ``sd_model``."""
 
     inner_model: Any
+    quantize = False
 
     def __init__(self, model: Any, *_: Any, **__: Any) -> None:
         super().__init__()

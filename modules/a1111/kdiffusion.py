@@ -29,7 +29,7 @@ class CFGDenoiser(torch.nn.Module):
         self.steps: int | None = None
         self.total_steps: int | None = None
         self.step = 0
-        self.image_cfg_scale = None
+        self.image_cfg_scale: float | None = None
         self.padded_cond_uncond = False
         self.padded_cond_uncond_v0 = False
         self.sampler = sampler
@@ -70,11 +70,42 @@ class CFGDenoiser(torch.nn.Module):
                 denoised[image] += (x_out[row] - uncond_rows[image]) * (weight * cond_scale)
         return denoised
 
+    def combine_denoised_for_edit_model(self, x_out: Tensor, cond_scale: float) -> Tensor:
+        """Rows with prompt and picture, with the picture, with neither. Source: Brooks et al. 2023 (arXiv:2211.09800), equation 3."""
+        prompt, picture, nothing = x_out.chunk(3)
+        return nothing + cond_scale * (prompt - picture) + (self.image_cfg_scale or 0.0) * (picture - nothing)
+
     def get_pred_x0(self, x_in: Tensor, x_out: Tensor, sigma: Tensor) -> Tensor:
         return x_out
 
+    def pad_cond_uncond(self, cond: Any, uncond: Any) -> tuple[Any, Any]:
+        """The shorter of two prompts followed by empty ones, up to the length of the other."""
+        empty = self.inner_model.inner_model.cond_stage_model_empty_prompt
+        missing = (cond.shape[1] - uncond.shape[1]) // empty.shape[1]
+        self.padded_cond_uncond = self.padded_cond_uncond or missing != 0
+        return (_longer(cond, -missing, empty), uncond) if missing < 0 else (cond, _longer(uncond, missing, empty))
+
+    def pad_cond_uncond_v0(self, cond: Any, uncond: Any) -> tuple[Any, Any]:
+        """The negative prompt cut to the length of the prompt, or its last token repeated up to it."""
+        text = uncond["crossattn"] if isinstance(uncond, dict) else uncond
+        missing = cond.shape[1] - text.shape[1]
+        if missing:
+            self.padded_cond_uncond_v0 = True
+            text = torch.hstack([text, text[:, -1:].repeat(1, missing, 1)]) if missing > 0 else text[:, :missing]
+        if isinstance(uncond, dict):
+            uncond["crossattn"] = text
+        return cond, uncond if isinstance(uncond, dict) else text
+
     def update_inner_model(self) -> None:
         self.model_wrap = None
+
+
+def _longer(cond: Any, count: int, empty: Tensor) -> Any:
+    """``cond`` followed by ``count`` empty prompts."""
+    if isinstance(cond, dict):
+        cond["crossattn"] = _longer(cond["crossattn"], count, empty)
+        return cond
+    return torch.cat([cond, empty.repeat(cond.shape[0], count, 1)], dim=1) if count else cond
 
 
 class CFGDenoiserKDiffusion(CFGDenoiser):
@@ -160,6 +191,19 @@ class Sampler:
         self.p = p
         return {}
 
+    def number_of_needed_noises(self, p: Any) -> int:
+        return int(p.steps)
+
+    def create_noise_sampler(self, x: Tensor, sigmas: Tensor, p: Any) -> Any:
+        """None: k-diffusion's functions draw their noise from ``p``'s seeds by themselves."""
+        return None
+
+    def add_infotext(self, p: Any) -> None:
+        """That prompts were padded."""
+        for attribute, key in (("padded_cond_uncond", "Pad conds"), ("padded_cond_uncond_v0", "Pad conds v0")):
+            if getattr(self.model_wrap_cfg, attribute):
+                p.extra_generation_params[key] = True
+
     def launch_sampling(self, steps: int, func: Callable[[], Any]) -> Any:
         """What ``func`` gives, the model being ready for ``model_wrap_cfg`` while it runs. last_latent and sampler_extra_args are set by then."""
         return func() if self.model_wrap_cfg.denoise is not None else by_hand(self.p).launched(self, int(steps), func)
@@ -197,3 +241,7 @@ class CompVisSampler(Sampler):
         self.eta_option_field, self.eta_infotext_field, self.eta_default = "eta_ddim", "Eta DDIM", 0.0
         self.sd_model = sd_model
         self.model_wrap_cfg = CFGDenoiserTimesteps(self)
+
+    def get_timesteps(self, p: Any, steps: int) -> Tensor:
+        """(steps,) rising, evenly apart."""
+        return torch.clip(torch.arange(0, 1000, 1000 // steps) + 1, 0, 999)

@@ -78,7 +78,9 @@ class LiveSampler:
         made.eta = p.eta if p.eta is not None else settings_of(p).get(made.eta_option_field)
         made.s_min_uncond = p.s_min_uncond
         cond, uncond = (p.hr_c, p.hr_uc) if hires else (p.c, p.uc)
-        made.sampler_extra_args = {"cond": cond, "image_cond": getattr(p, "image_conditioning", None), "uncond": uncond, "cond_scale": p.cfg_scale,
+        shown = getattr(p, "image_conditioning", None)
+        nothing = torch.zeros(len(p.seeds or ()), 5, 1, 1)
+        made.sampler_extra_args = {"cond": cond, "image_cond": nothing if shown is None else shown, "uncond": uncond, "cond_scale": p.cfg_scale,
                                    "s_min_uncond": made.s_min_uncond}  # fmt: skip
 
     def called(self, call: DenoiserCall, prompt: Tensor) -> None:
@@ -140,8 +142,10 @@ class LiveSampler:
 
     def prediction(self, predictor: Any) -> Any:
         """The model's call by way of what extensions put around it; itself where they did not, or what they put there failed."""
-        self._predictor = predictor
+        before, self._predictor = self._predictor, predictor
         cfg = getattr(self.made, "model_wrap_cfg", None)
+        if before is not None and before is not predictor and isinstance(cfg, CFGDenoiser):
+            cfg.update_inner_model()        # the refiner has taken over
         inner = getattr(cfg, "model_wrap", None) if isinstance(cfg, CFGDenoiser) else None
         if inner is None and apply_model_replaced(self.p.sd_model) and isinstance(cfg, CFGDenoiser):
             inner = cfg.inner_model

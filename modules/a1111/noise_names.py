@@ -91,10 +91,28 @@ def rng_of(p: Any) -> ImageRNG:
     return ImageRNG((channels, int(p.height) // 8, int(p.width) // 8), p.seeds, p.subseeds, p.subseed_strength, p.seed_resize_from_h, p.seed_resize_from_w)
 
 
-def replaced_noise(p: Any, own: ImageRNG | None, noise: Tensor) -> Tensor:
-    """The start noise of another ``p.rng`` than the house's, where one was put there and gives the same shape; else ``noise``."""
+def replaced_rng(p: Any, own: ImageRNG | None) -> Any:
+    """Another ``p.rng`` than the house's, where one was put there; else None."""
     now = p.rng
-    if now is None or (now is own and not {"first", "next"} & set(vars(now))):
-        return noise
-    found = now.next()
+    return None if now is None or (now is own and not {"first", "next"} & set(vars(now))) else now
+
+
+def replaced_noise(rng: Any, noise: Tensor) -> Tensor:
+    """The start noise that a replaced ``p.rng`` gives, if it has the same shape; else ``noise``."""
+    found = rng.next()
     return found if isinstance(found, Tensor) and found.shape == noise.shape else noise
+
+
+class NoiseOfRng(ImageNoise):
+    """Steps' noise of a replaced ``p.rng``, where its shape fits."""
+
+    def __init__(self, rng: Any, own: ImageNoise) -> None:
+        super().__init__(own.spec)
+        self._rng, self._own = rng, own
+
+    def next(self) -> Tensor:
+        drawn, found = self._own.next(), self._rng.next()
+        return found.to(drawn) if isinstance(found, Tensor) and found.shape == drawn.shape else drawn
+
+    def copy(self) -> ImageNoise:
+        return NoiseOfRng(self._rng, self._own.copy())

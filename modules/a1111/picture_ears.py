@@ -73,7 +73,7 @@ class PictureEars(PictureListener):
         return evaluated(self.p.extra_generation_params, self.p, image)
 
     def own(self, params: Mapping[str, object]) -> None:
-        if getattr(self.p, "enable_hr", False):
+        if getattr(self.p, "enable_hr", False) and "Hires upscaler" in params:
             params = with_hires_prompts(params)
         self.p.own_params.update(params)
         self.p.extra_generation_params.update(params)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 from datetime import datetime
 from typing import Any
 
 from modules.a1111 import prompt_networks
 from modules.a1111.app_slot import current
 from modules.a1111.bridge import ScriptBridge
+from modules.a1111.checkpoint_list import get_closet_checkpoint_match
 from modules.a1111.model_view import sd_model
 from modules.a1111.patch_points import looked_up
 from modules.a1111.processed import Processed
@@ -31,7 +31,7 @@ from modules.schema.errors import UnknownName
 from modules.schema.param import put
 
 log = logging.getLogger(__name__)
-_FROM_SETTINGS = {"restore_faces": "face_restoration", "tiling": "tiling"} | {name: name for name in ("s_min_uncond", "s_churn", "s_tmin", "s_tmax", "s_noise")}
+_FROM_SETTINGS = {"restore_faces": "face_restoration", "tiling": "tiling"}
 
 
 def process_images(p: StableDiffusionProcessing) -> Processed:
@@ -71,6 +71,9 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     if p.scripts is not None:
         p.scripts.process(p)
     request = put(p.to_request(request_part(p.scripts, p.script_args or ())), p.table.by_api_name("tiling").path, tiling)
+    if isinstance(p, StableDiffusionProcessingTxt2Img) and p.enable_hr:
+        p.hr_scheduler = p.scheduler if p.hr_scheduler is None else p.hr_scheduler
+        p.hr_checkpoint_info = get_closet_checkpoint_match(str(p.hr_checkpoint_name)) if _is_named(p.hr_checkpoint_name) else None
     if isinstance(p, StableDiffusionProcessingImg2Img) or getattr(p, "enable_hr", False):
         p.extra_generation_params["Denoising strength"] = p.denoising_strength
         p.own_params.add("Denoising strength")
@@ -127,7 +130,13 @@ def _fill(p: Any, settings: OverlaidSettings, model: ModelFile) -> None:
     for name, key in _FROM_SETTINGS.items():
         if getattr(p, name) is None:
             setattr(p, name, settings.get(key))
-    p.s_tmax = p.s_tmax or math.inf
+    if _is_named(p.refiner_checkpoint):
+        p.refiner_checkpoint_info = get_closet_checkpoint_match(p.refiner_checkpoint)
+    p.fill_fields_from_opts()
+
+
+def _is_named(checkpoint: Any) -> bool:
+    return checkpoint not in (None, "", "None", "none", "Use same checkpoint")
 
 
 def set_up_seeds(p: Any) -> None:

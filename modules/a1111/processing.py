@@ -16,14 +16,12 @@ from modules.a1111.network_types import parse_prompts
 from modules.a1111.running import by_hand
 from modules.a1111.sampler_list import all_samplers, request_name
 from modules.a1111.state import state
-from modules.engine.sampler_registry import split_sampler_and_schedule
-from modules.imaging.base64_codec import decode_image
-from modules.schema.param import ParamEntry, get
-from modules.schema.request import Img2ImgRequest, Request
+from modules.schema.param import ParamEntry
+from modules.schema.request import Request
 from modules.schema.table import IMG2IMG, TXT2IMG, ParameterTable
 
 # names that mean one thing in a request and another on ``p``
-_OWN_MEANING = frozenset({"mask", "sampler_index", "comments", "script_args", "scripts"})
+OWN_MEANING = frozenset({"mask", "sampler_index", "comments", "script_args", "scripts"})
 opt_C = 4
 opt_f = 8
 
@@ -114,6 +112,8 @@ class StableDiffusionProcessing:
     seeds: Any = field(default=None, init=False)
     subseeds: Any = field(default=None, init=False)
     extra_network_data: Any = field(default=None, init=False)
+    lora_hashes: dict[str, str] = field(default_factory=dict, init=False)
+    refiner_checkpoint_info: Any = field(default=None, init=False)
     user: Any = field(default=None, init=False)
     sd_model_name: str | None = field(default=None, init=False)
     sd_model_hash: str | None = field(default=None, init=False)
@@ -167,6 +167,10 @@ class StableDiffusionProcessing:
     def setup_scripts(self) -> None:
         self._set_up_scripts()
 
+    def fill_fields_from_opts(self) -> None:
+        """The noise of samplers where nobody chose it; A1111 says infinity for no end."""
+        prompts_of_p.fill_from_settings(self)
+
     def comment(self, text: str) -> None:
         """A sentence for the user."""
         self.comments[text] = 1
@@ -212,6 +216,10 @@ class StableDiffusionProcessing:
     edit_image_conditioning = depth2img_image_conditioning
     inpainting_image_conditioning = img2img_image_conditioning
 
+    def unclip_image_conditioning(self, source_image: Tensor) -> Tensor:
+        """Of models that are told a picture as words; there are none here. Raises AttributeError where A1111 does."""
+        return self.sd_model.embedder(source_image)  # type: ignore[no-any-return]
+
     def init(self, all_prompts: Any, all_seeds: Any, all_subseeds: Any) -> None:
         """Called once a run where an extension put its own around it; what A1111 does here is done by then."""
 
@@ -236,7 +244,7 @@ class StableDiffusionProcessing:
 
         Raises InvalidValue.
         """
-        values = {entry.api_name: getattr(self, entry.api_name) for entry in self.table if hasattr(self, entry.api_name) and entry.api_name not in _OWN_MEANING}
+        values = {entry.api_name: getattr(self, entry.api_name) for entry in self.table if hasattr(self, entry.api_name) and entry.api_name not in OWN_MEANING}
         if isinstance(self, StableDiffusionProcessingImg2Img):
             mask = None if isinstance(self.mask, Tensor) else self.mask     # the last run's mask, in the latent
             values |= {"mask": self.image_mask if self.image_mask is not None else mask, "mask_blur": None}
@@ -276,6 +284,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
     hr_upscale_to_y: int = field(default=0, init=False)
     truncate_x: int = field(default=0, init=False)
     truncate_y: int = field(default=0, init=False)
+    applied_old_hires_behavior_to: Any = field(default=None, init=False)
     latent_scale_mode: Any = field(default=None, init=False)
     hr_c: Any = field(default=None, init=False)
     hr_uc: Any = field(default=None, init=False)
@@ -338,6 +347,8 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         super().__post_init__()
         self.image_mask = self.mask
         self.mask = None
+        if self.initial_noise_multiplier is None and is_occupied():
+            self.initial_noise_multiplier = float(prompts_of_p.settings_of(self).get("initial_noise_multiplier"))
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -365,29 +376,3 @@ def _loose(entry: ParamEntry, value: Any) -> Any:
     if entry.api_name == "denoising_strength" and isinstance(value, int | float):      # a curve of an animation overshoots
         return min(max(value, 0.0), 1.0)
     return value
-
-
-def _opened(picture: Any, field_name: str) -> Any:
-    return decode_image(picture, field_name) if isinstance(picture, str) else picture
-
-
-def from_request(request: Request) -> StableDiffusionProcessing:
-    """``p`` for a request; scripts and their arguments are put in afterwards."""
-    p = StableDiffusionProcessingImg2Img() if isinstance(request, Img2ImgRequest) else StableDiffusionProcessingTxt2Img()
-    for entry in p.table:
-        value = get(request, entry.path)
-        if hasattr(p, entry.api_name) and entry.api_name not in _OWN_MEANING:
-            setattr(p, entry.api_name, value)
-    if isinstance(p, StableDiffusionProcessingImg2Img):
-        if (blur := get(request, ("inpaint", "mask_blur"))) is not None or p.mask_blur_x == p.mask_blur_y:
-            p.mask_blur = p.mask_blur_x if blur is None else blur
-        p.image_mask = _opened(get(request, ("inpaint", "mask")), "mask")
-        p.latent_mask = _opened(p.latent_mask, "latent_mask")
-        p.depth_map = _opened(p.depth_map, "depth_map")
-        p.init_images = [_opened(each, "init_images") for each in p.init_images or ()]
-    p.sampler_name, p.scheduler = split_sampler_and_schedule(request.sampling.sampler or "Euler", request.sampling.scheduler or "Automatic")
-    p.styles, p.override_settings = list(request.prompt.styles), dict(request.overrides.override_settings)
-    unsaved = not request.output.save_images
-    p.do_not_save_samples = p.do_not_save_samples or unsaved
-    p.do_not_save_grid = p.do_not_save_grid or unsaved
-    return p

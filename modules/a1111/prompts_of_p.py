@@ -1,6 +1,7 @@
 """What ``p`` does with its prompts, by A1111's names: one for each picture, styles applied, and the conditionings that extensions ask it for."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +31,15 @@ def settings_of(p: Any) -> OverlaidSettings:
     return OverlaidSettings(work.app.settings.table, work.settings, dict(p.override_settings), work.overrides)
 
 
+def fill_from_settings(p: Any) -> None:
+    """``p.s_churn`` and its like, where they are None."""
+    settings = settings_of(p)
+    for name in ("s_min_uncond", "s_churn", "s_tmin", "s_tmax", "s_noise"):
+        if getattr(p, name) is None:
+            setattr(p, name, settings.get(name))
+    p.s_tmax = p.s_tmax or math.inf
+
+
 def set_up_prompts(p: Any) -> None:
     """``p.all_prompts`` and ``p.all_negative_prompts``: one for each picture, styles applied, comments taken out."""
     count = len(p.negative_prompt) if isinstance(p.negative_prompt, list) else p.batch_size * p.n_iter
@@ -41,7 +51,7 @@ def set_up_prompts(p: Any) -> None:
 
 def set_up_hires_prompts(p: Any) -> None:
     """The same of the hires pass. Its prompts are the first pass's where it has none of its own."""
-    own, own_negative = p.hr_prompt or p.prompt, p.hr_negative_prompt or p.negative_prompt
+    own, own_negative = p.hr_prompt, p.hr_negative_prompt = p.hr_prompt or p.prompt, p.hr_negative_prompt or p.negative_prompt
     prompts = own if isinstance(own, list) else [own] * len(p.all_prompts)
     negatives = own_negative if isinstance(own_negative, list) else [own_negative] * len(p.all_prompts)
     p.all_hr_prompts, p.all_hr_negative_prompts = _styled(p, prompts, negatives)

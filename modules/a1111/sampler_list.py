@@ -43,6 +43,15 @@ class Scheduler:
     aliases: list[str] | None = None
 
 
+# k-diffusion's functions, by which A1111's sampler objects call themselves
+_FUNCTIONS = {
+    "DPM++ 2M": "sample_dpmpp_2m", "DPM++ SDE": "sample_dpmpp_sde", "DPM++ 2M SDE": "sample_dpmpp_2m_sde", "DPM++ 2M SDE Heun": "sample_dpmpp_2m_sde",
+    "DPM++ 2S a": "sample_dpmpp_2s_ancestral", "DPM++ 3M SDE": "sample_dpmpp_3m_sde", "Euler a": "sample_euler_ancestral", "Euler": "sample_euler",
+    "LMS": "sample_lms", "Heun": "sample_heun", "DPM2": "sample_dpm_2", "DPM2 a": "sample_dpm_2_ancestral", "DPM fast": "sample_dpm_fast",
+    "DPM adaptive": "sample_dpm_adaptive",
+}  # fmt: skip
+
+
 def _data(spec: SamplerSpec) -> SamplerData:
     options: dict[str, Any] = {"second_order": True} if spec.order == 2 else {}
     if spec.default_schedule:
@@ -51,7 +60,17 @@ def _data(spec: SamplerSpec) -> SamplerData:
         options["discard_next_to_last_sigma"] = True
     if spec.brownian:
         options["brownian_noise"] = True
-    return SamplerData(spec.name, lambda model, spec=spec: (CompVisSampler if spec.kind == "timestep" else KDiffusionSampler)(spec.name, model), list(spec.aliases), options)
+    if spec.uses_ensd:
+        options["uses_ensd"] = True
+    if spec.solver_type:
+        options["solver_type"] = spec.solver_type
+
+    def made(model: Any, spec: SamplerSpec = spec) -> Any:
+        sampler = (CompVisSampler if spec.kind == "timestep" else KDiffusionSampler)(spec.name, model)
+        sampler.funcname = _FUNCTIONS.get(spec.name, spec.name)
+        return sampler
+
+    return SamplerData(spec.name, made, list(spec.aliases), options)
 
 
 all_samplers: list[SamplerData] = [_data(spec) for spec in samplers()]

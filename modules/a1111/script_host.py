@@ -14,12 +14,13 @@ from PIL import Image
 
 from modules.a1111 import foreign_jobs
 from modules.a1111.app_slot import is_occupied, occupied
+from modules.a1111.from_request import from_request
 from modules.a1111.patch_points import looked_up
 from modules.a1111.picture_batches import batch_drawn, is_replaced
 from modules.a1111.postprocessing_scripts import scripts_for_tabs
 from modules.a1111.process_images import process_images
 from modules.a1111.processed import Processed
-from modules.a1111.processing import StableDiffusionProcessing, from_request
+from modules.a1111.processing import StableDiffusionProcessing
 from modules.a1111.running import RunningWork, working
 from modules.a1111.script import Script, ScriptClassData
 from modules.a1111.script_arguments import check_scripts, flat_arguments, selectable
@@ -174,7 +175,7 @@ class ScriptHost:
     def _carried_out(self, request: Request, work: RunningWork, *, is_api: bool, by_chance: bool, batch: BatchOrder | None) -> Outcome:
         p = from_request(request)
         p.drawn_subseed = p.subseed if by_chance else None
-        p.is_api, p.user = is_api, work.user
+        p.is_api, p.user = is_api, work.user or None
         vars(p).update(usual_folders(work, p.table.tab))
         runner = self.runner_of(request)
         p.scripts, p.script_args = runner, self.arguments(runner, request.scripting) if _is_needed(runner, request) else [0]

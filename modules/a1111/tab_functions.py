@@ -10,8 +10,9 @@ from typing import Any
 from PIL import Image, ImageChops
 
 from modules.a1111.app_slot import current
+from modules.a1111.from_request import from_request
 from modules.a1111.infotext_names import create_override_settings_dict
-from modules.a1111.processing import StableDiffusionProcessing, from_request
+from modules.a1111.processing import StableDiffusionProcessing
 from modules.a1111.script_arguments import page_values, scripting_of
 from modules.a1111.script_host import ScriptHost
 from modules.a1111.script_runner import ScriptRunner

@@ -95,6 +95,11 @@ class NetworkSwitch:
         """The LoRAs that the tags in use ask for and that were found."""
         return self._asked
 
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What the text tells of them."""
+        return self._active.facts
+
     def __enter__(self) -> Self:
         return self
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from modules.compute.noise import ImageNoise
     from modules.engine.conditioning import PromptConditioning
     from modules.engine.frame import Frame
     from modules.engine.guidance import RowWeights
@@ -221,6 +222,7 @@ class GenerationHooks(Protocol):
     def start_ready(self, plan: BatchPlan, latents: Tensor) -> Tensor: ...
     def inversion(self, plan: BatchPlan) -> Inversion | None: ...
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor: ...
+    def step_noise(self, noise: ImageNoise) -> ImageNoise: ...
     def control(self, plan: BatchPlan, *, hires: bool, components: Any) -> Any: ...
     def denoiser_input(self, call: DenoiserCall) -> DenoiserCall: ...
     def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor: ...
@@ -288,6 +290,10 @@ class NullHooks:
         return None
 
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor:
+        return noise
+
+    def step_noise(self, noise: ImageNoise) -> ImageNoise:
+        """Whatever the steps of a pass that is about to begin draw their noise from, ``noise`` being the seeds' own."""
         return noise
 
     def control(self, plan: BatchPlan, *, hires: bool, components: Any) -> Any:

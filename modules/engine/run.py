@@ -246,6 +246,7 @@ def sampling_pass(
 ) -> PassOutcome:
     """Run a pass of this job; ``changes`` are fields of DenoisePass that differ from the job's own. Notes its facts."""
     run.rest_vae()
+    noise = run.hooks.step_noise(noise)
     own = DenoisePass(
         sampler=run.sampler, schedule_name=run.schedule_name, steps=run.request.steps, guidance_scale=run.request.guidance_scale,
         options=run.request.options, conditioning=conditioning, noise=noise, first_noise=first_noise, empty_prompt=conditioning.empty_prompt,

@@ -14,6 +14,7 @@ from PIL import Image
 
 from modules.a1111 import callbacks
 from modules.a1111 import sampler_list as sd_samplers
+from modules.a1111.noise_names import ImageRNG
 from modules.a1111.options import opts
 from modules.a1111.state import state
 from modules.application.app import App
@@ -257,9 +258,10 @@ def test_state_shows_what_a_script_gives_it_and_counts_as_a1111_does(app: App, t
 
     told["acts"].update(before_process_batch=asked, postprocess_image=lambda p, _: read.append((state.job_no, state.current_latent.shape)))
     drawn(app, n_iter=2, **HIRES)
-    assert read == [(read[0][0], 4, 0, True), ("PIL.Image", 0), (2, (1, 4, 12, 12)), (read[0][0], 4, 2, True), ("PIL.Image", 0), (4, (1, 4, 12, 12))]
+    again = ("Batch 1 out of 2", 4, 2, True)
+    assert read == [("scripts_txt2img", 4, 0, True), ("PIL.Image", 0), (2, (1, 4, 12, 12)), again, ("PIL.Image", 0), (4, (1, 4, 12, 12))]
     sizes = [Image.open(io.BytesIO(each)).size for each in previews if each]
-    assert sizes[0] == (3, 2) and sizes[1] != (3, 2) and read[0][0] == "scripts_txt2img"
+    assert sizes[0] == (3, 2) and sizes[1] != (3, 2)
 
 
 def test_after_a_hires_pass_scripts_are_handed_pictures_and_may_leave_either_form(app: App, told: dict[str, Any]) -> None:
@@ -346,3 +348,40 @@ def test_the_sampler_stands_on_p_from_a1111s_moment_to_a1111s_moment(app: App, t
     told["acts"]["process_batch"] = puts(sampler_name="DPM++ 2M")
     late = repainted(app)
     assert pixels(late) == pixels(plain) and "Sampler: DPM++ 2M" in late.images[0].infotext
+
+
+def test_names_that_extensions_look_for_are_there_at_a1111s_moments(app: App, told: dict[str, Any]) -> None:
+    read: dict[str, Any] = {}
+
+    def before(p: Any, _: Any) -> None:
+        p.s_churn = None
+        p.fill_fields_from_opts()
+        read.update(churn=p.s_churn, user=p.user, refiner=p.refiner_checkpoint_info, old=p.applied_old_hires_behavior_to)
+        with pytest.raises(AttributeError):
+            p.unclip_image_conditioning(torch.zeros(1, 3, 8, 8))
+
+    def sampling(p: Any, _: Any) -> None:
+        read.update(steps=(p.firstpass_steps, p.step_multiplier), job=state.job, hashes=p.lora_hashes, hires=p.hr_prompt,
+                    function=p.extra_generation_params["Hires prompt"](p=p, index=0, prompt_text="a dog"), name=(p.sampler.funcname, p.sampler.config.options))
+
+    told["acts"].update(before_process=before, process_before_every_sampling=sampling)
+    found = drawn(app, n_iter=2, sampler_name="DPM2 a", **HIRES)
+    assert read["churn"] == 0 and read["user"] is None and read["refiner"] is None and read["old"] is None
+    assert read["steps"] == (4, 2) and read["job"] == "Batch 2 out of 2" and read["hashes"] == {} and read["hires"] == "a cat" and read["function"] == "a cat"
+    assert read["name"][0] == "sample_dpm_2_ancestral" and read["name"][1]["uses_ensd"]
+    assert "Hires prompt" not in found.images[0].infotext and found.info["extra_generation_params"]["Hires prompt"] is None
+
+
+def test_another_rng_on_p_gives_the_noise_of_the_steps_too(app: App, told: dict[str, Any]) -> None:
+    """As in A1111: with the seeds of another picture it is that picture."""
+    other = drawn(app, seed=77, steps=4)
+    told["acts"]["process_batch"] = lambda p, _: setattr(p, "rng", ImageRNG(p.rng.shape, [77]))
+    assert pixels(drawn(app, steps=4)) == pixels(other)
+
+
+def test_the_text_tells_the_schedule_of_a_sampler_that_a_batch_chose(app: App, told: dict[str, Any]) -> None:
+    told["acts"]["before_process_batch"] = lambda p, _: setattr(p, "sampler_name", ["Euler", "DPM++ 2M"][p.iteration])
+    found = drawn(app, n_iter=2)
+    assert ["Schedule type: Karras" in each.infotext for each in found.images] == [False, True]
+    told["acts"].clear()
+    assert pixels(found, 1) == pixels(drawn(app, seed=6, sampler_name="DPM++ 2M"))
