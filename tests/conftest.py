@@ -129,7 +129,7 @@ class FakeEngine:
         self.policies.append(policy)
         plans = hooks.plans_ready(make_plans(request))
         progress.begin(len(plans), len(plans) * request.batch_size)
-        facts = SamplingFacts(sampler_name=request.sampler_name, schedule_name=request.schedule_name, width=request.width, height=request.height,
+        facts = SamplingFacts(sampler_name=request.sampler_name, schedule_name=request.schedule_name, hires_schedule_name=request.hires.schedule_name, width=request.width, height=request.height,
                               extra=(("Refiner", refiner.title), ("Refiner switch at", refiner.switch_at)) if (refiner := request.refiner).checkpoint_name else ())
         images: list[Any] = []
         for plan in plans:

@@ -54,7 +54,8 @@ class FactsWriter:
         """The same as a record."""
         request, options, get = self.request, self.request.options, self.settings.get
         used = image.facts or SamplingFacts(
-            sampler_name=request.sampler_name, schedule_name=request.schedule_name, width=request.width, height=request.height)
+            sampler_name=request.sampler_name, schedule_name=request.schedule_name, hires_schedule_name=request.hires.schedule_name,
+            width=request.width, height=request.height)
         resized = request.seed_resize_width > 0 and request.seed_resize_height > 0
         named, hashed = get("add_model_name_to_info"), get("add_model_hash_to_info")
         return RunFacts(
@@ -99,7 +100,7 @@ class FactsWriter:
         found |= _tiles("Hypertile U-Net", tiles.unet, Hypertile().unet) | _tiles("Hypertile VAE", tiles.vae, Hypertile().vae)
         found |= {key: value for key, value in self.models.quick_vae.items() if key == "VAE Decoder" or self.request.is_img2img}
         if isinstance(self.asked, Txt2ImgRequest):
-            found |= hires_fields(self._named_hires(self.asked))
+            found |= hires_fields(self._named_hires(self.asked, used))
             if tiles.unet_in_hires and not tiles.unet.is_on and self.request.hires.enabled:
                 found |= {"Hypertile U-Net second pass": True} | _tiles("Hypertile U-Net", replace(tiles.unet, is_on=True), Hypertile().unet, named=False)
         elif self.request.init.inpaint.mask is not None:
@@ -111,18 +112,23 @@ class FactsWriter:
         unnamed |= {text for key, text in HASH_SETTINGS.items() if not self.settings.get(key)}
         return found | {key: value for key, value in used.extra if key not in unnamed}  # A1111's texts name these only when a setting moved them
 
-    def _named_hires(self, asked: Txt2ImgRequest) -> Hires:
-        """The hires group as the text has it: what is the same as in the first pass goes unsaid."""
+    def _named_hires(self, asked: Txt2ImgRequest, used: SamplingFacts) -> Hires:
+        """The hires group as the text has it: what is the same as in the first pass goes unsaid, and an upscaler that was not asked for.
+
+        The schedule is the one that the sampler really used. A1111 never writes Automatic; here it stands where the first pass had
+        another, for without it the text would draw another picture.
+        """
         hires, resolved = asked.hires, self.request.hires
-        by_timestep = find_sampler(resolved.sampler_name or self.request.sampler_name).kind == "timestep"       # it goes by no schedule
+        first_drawn = resolved.first_pass is None and find_sampler(used.sampler_name).kind == "sigma"
+        known = {used.schedule_name if first_drawn or used.hires_schedule_name == AUTOMATIC else AUTOMATIC, ""}
         return replace(
             hires,
-            upscaler=resolved.upscaler,
+            upscaler=resolved.upscaler if hires.upscaler else None,
             resize_width=resolved.resize_width,
             resize_height=resolved.resize_height,
             checkpoint_name=resolved.checkpoint_title or resolved.checkpoint_name or None,
             sampler_name=None if resolved.sampler_name == self.request.sampler_name else resolved.sampler_name or None,
-            scheduler=None if resolved.schedule_name == self.request.schedule_name or by_timestep else resolved.schedule_name or None,
+            scheduler=None if used.hires_schedule_name in known else used.hires_schedule_name,
             prompt="" if resolved.prompt == self.request.prompt else resolved.prompt,
             negative_prompt="" if resolved.negative_prompt == self.request.negative_prompt else resolved.negative_prompt,
         )

@@ -52,7 +52,7 @@ class StepConditioning:
 class PromptConditioning:
     """The conditioning of one batch through one pass.
 
-    facts: infotext key -> value, in A1111's order ("Emphasis", "TI hashes", "Old prompt editing timelines").
+    facts: infotext key -> value, in A1111's order ("Old prompt editing timelines", "Emphasis", "TI hashes").
     comments: sentences for the user.
     empty_prompt: (1, 77, C), what ``pad_cond_uncond`` fills up with; None where that is off.
     """

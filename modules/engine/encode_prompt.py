@@ -14,6 +14,7 @@ from modules.engine.conditioning_cache import ConditioningCache
 from modules.engine.extra_networks import take_out_tags
 from modules.engine.long_text import encode_long_texts, joined, long_text
 from modules.engine.prompt_chunks import Chunking, EmbeddingFinder, NoEmbeddings, PromptChunk, PromptEmbedding
+from modules.engine.prompt_notes import OLD_TIMELINES, PromptNotes
 from modules.engine.prompt_old_emphasis import old_chunk
 from modules.engine.prompt_schedule import ScheduledText, Timeline, pass_timeline, schedule_prompt, split_and
 from modules.engine.prompt_tokens import prompt_tokenizer
@@ -43,6 +44,7 @@ def encode_prompts(
     networks: Hashable = (),
     bundled: Sequence[Embedding] = (),
     size: tuple[int, int] = (1024, 1024),
+    notes: PromptNotes | None = None,
 ) -> PromptConditioning:
     """The conditioning of one batch, one positive and one negative prompt per image.
 
@@ -52,26 +54,30 @@ def encode_prompts(
     networks: whatever changes the text encoder's weights (``ActiveNetworks.text_key``); part of the cache's key.
     bundled: embeddings that came with a LoRA.
     size: (width, height) in pixels that models are told which take a size.
+    notes: of the job's earlier batches; this one's are added.
     """
     if options.use_old_emphasis_implementation and any(encoder.spec.kind != "clip" for encoder in components.text_encoders):
         raise InvalidValue(f"The old emphasis implementation does not work with {components.family.name} checkpoints.",
                            "Switch off 'Use old emphasis implementation'.", field="use_old_emphasis_implementation")
     finder = NoEmbeddings() if embeddings is None else embeddings.finder(prompt_tokenizer().tokenize, _widths(components), bundled)
     timeline = pass_timeline(steps, hires_steps, old=options.use_old_scheduling)
-    encoder = _PromptEncoder(components, options, timeline, finder, cache, networks, size, bundled)
+    notes, kind = notes or PromptNotes(), "" if hires_steps is None else "hires "
+    encoder = _PromptEncoder(components, options, timeline, finder, cache, networks, size, bundled, notes)
     plain = [take_out_tags(prompt)[0] for prompt in positive]
-    negative_parts = [ConditioningPart(entries=entries) for entries in encoder.encode_all(negative, negative=True)]
+    read_by = (components.checkpoint.path, networks, steps, hires_steps)
+    with notes.reading(f"{kind}negative", (tuple(negative), read_by)):
+        negative_parts = [ConditioningPart(entries=entries) for entries in encoder.encode_all(negative, negative=True)]
     parts = [split_and(prompt) for prompt in plain]
     if (most := max(map(len, parts), default=0)) > MOST_PARTS:
         raise InvalidValue(f"The prompt has {most} parts joined by AND; each is computed by itself, and at most {MOST_PARTS} are accepted.",
                            "Join them with commas.", field="prompt")
-    encoded = dict(zip(texts := [part.text for each in parts for part in each], encoder.encode_all(texts)))
+    with notes.reading(f"{kind}positive", (tuple(plain), read_by)):
+        encoded = dict(zip(texts := [part.text for each in parts for part in each], encoder.encode_all(texts)))
     positive_parts = [[ConditioningPart(entries=encoded[part.text], weight=part.weight) for part in each] for each in parts]
-    if options.use_old_scheduling and _old_timing_matters([*plain, *negative], steps, hires_steps):
-        encoder.facts["Old prompt editing timelines"] = True
+    old = {OLD_TIMELINES: True} if options.use_old_scheduling and _old_timing_matters([*plain, *negative], steps, hires_steps) else {}
     pads = options.pad_cond_uncond and not components.family.is_flow
     empty = encode_empty_prompt(components, options, cache=cache, networks=networks) if pads else None
-    return PromptConditioning(positive_parts, negative_parts, facts=encoder.facts, comments=[*encoder.comments, *finder.problems], empty_prompt=empty)
+    return PromptConditioning(positive_parts, negative_parts, facts=old | notes.facts, comments=[*encoder.comments, *finder.problems], empty_prompt=empty)
 
 
 def encode_texts(
@@ -113,11 +119,12 @@ def _silent(encoded: EncodedTexts) -> EncodedTexts:
 
 
 class _PromptEncoder:
-    """One job's way through the text encoder. Grows ``facts`` and ``comments``."""
+    """One job's way through the text encoder. Grows ``comments`` and its notes."""
 
     def __init__(
         self, components: Components, options: SamplingOptions, timeline: Timeline, embeddings: EmbeddingFinder,
-        cache: ConditioningCache | None, networks: Hashable, size: tuple[int, int] = (0, 0), bundled: Sequence[Embedding] = (), learns: bool = False,
+        cache: ConditioningCache | None, networks: Hashable, size: tuple[int, int] = (0, 0), bundled: Sequence[Embedding] = (),
+        notes: PromptNotes | None = None, learns: bool = False,
     ) -> None:
         self._encoders = [encoder for encoder in components.text_encoders if encoder.spec.is_clip]
         self._language_models = [encoder for encoder in components.text_encoders if not encoder.spec.is_clip]
@@ -136,7 +143,7 @@ class _PromptEncoder:
         self._notes_emphasis = options.emphasis != "Original" and not options.use_old_emphasis_implementation
         self._bundled = bundled
         self._learns = learns
-        self.facts: dict[str, object] = {}
+        self._notes = notes or PromptNotes()
         self.comments: list[str] = []
 
     def encode_all(self, prompts: Sequence[str], *, negative: bool = False) -> list[tuple[ScheduledConditioning, ...]]:
@@ -156,7 +163,7 @@ class _PromptEncoder:
         columns = [[chunks[row] if row < len(chunks) else empty for chunks in chunked.values()] for row in range(rows)]
         self._note_embeddings(columns)
         if self._notes_emphasis and any("(" in text or "[" in text for text in counts):
-            self.facts["Emphasis"] = self._options.emphasis
+            self._notes.emphasis(self._options.emphasis)
         key = (self._model_key, tuple(map(tuple, columns)), tuple(counts.values()), tuple(counts) if self._language_models else ())
 
         def own() -> EncodedTexts:
@@ -231,9 +238,8 @@ class _PromptEncoder:
             used |= {place.embedding.name: place.embedding for place in chunk.embeddings}
         unsaid = set() if self._options.bundled_in_text else {each.name for each in self._bundled}
         hashes = [f"{name.replace(':', '').replace(',', '')}: {used[name].short_hash}" for name in used if used[name].short_hash and name not in unsaid]
-        for _ in self._encoders if hashes else ():      # A1111 puts later texts first, and repeats an embedding used twice
-            before = self.facts.get("TI hashes")
-            self.facts["TI hashes"] = ", ".join([*hashes, str(before)] if before else hashes)
+        for _ in self._encoders:                        # each of them reads the prompt
+            self._notes.embeddings(hashes)
 
     def _comment(self, sentence: str) -> None:
         if sentence not in self.comments:

@@ -38,6 +38,7 @@ from modules.engine.plan import LATENT_CELL, latent_size, make_plans
 from modules.engine.precautions import Precautions
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
 from modules.engine.run import Run, switch_networks
+from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.sampler_registry import find_sampler, find_schedule, resolve_schedule, split_sampler_and_schedule
 from modules.engine.upscale import BUILT_IN, KnownUpscalers
 from modules.schema.errors import OutOfMemory
@@ -228,12 +229,17 @@ def _composited(run: Run, image: GeneratedImage, frame: Frame) -> GeneratedImage
 
 def _facts(run: Run) -> SamplingFacts:
     height, width = _final_cells(run)
-    uses_schedule = run.sampler.kind == "sigma"     # A1111 writes down what was asked for where it has no effect
-    schedule = resolve_schedule(run.sampler, run.schedule_name, is_flow=run.components.family.is_flow) if uses_schedule else find_schedule(run.schedule_name)
+    asked = find_schedule(run.schedule_name).label  # A1111 writes down what was asked for where it has no effect
+    again, again_schedule = hires_sampler(run.request) if run.request.hires.enabled else ("", "")
     return SamplingFacts(
-        sampler_name=run.sampler.name, schedule_name=schedule.label, width=width * LATENT_CELL, height=height * LATENT_CELL,
-        extra=tuple(run.facts.items()),
+        sampler_name=run.sampler.name, schedule_name=_used_schedule(run, run.sampler, asked) or asked,
+        hires_schedule_name=_used_schedule(run, find_sampler(again), again_schedule) if again else "",
+        width=width * LATENT_CELL, height=height * LATENT_CELL, extra=tuple(run.facts.items()),
     )
+
+
+def _used_schedule(run: Run, sampler: SamplerSpec, name: str) -> str:
+    return resolve_schedule(sampler, name, is_flow=run.components.family.is_flow).label if sampler.kind == "sigma" else ""
 
 
 def _final_cells(run: Run) -> tuple[int, int]:

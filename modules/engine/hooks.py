@@ -100,6 +100,7 @@ class SamplingFacts:
     """What was really used, for the infotext.
 
     schedule_name: "Automatic" where the sampler has no schedule of its own.
+    hires_schedule_name: the same of the second pass; "" where there is none, or its sampler reads no schedule.
     extra: infotext key -> value in A1111's order of insertion ("Eta", "Discard penultimate sigma", ...).
     """
 
@@ -107,6 +108,7 @@ class SamplingFacts:
     schedule_name: str
     width: int                                      # of the finished picture
     height: int
+    hires_schedule_name: str = ""
     extra: tuple[tuple[str, object], ...] = ()
 
 

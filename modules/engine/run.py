@@ -25,6 +25,7 @@ from modules.engine.pass_outcome import PassOutcome
 from modules.engine.plan import LATENT_CELL
 from modules.engine.precautions import VAE
 from modules.engine.preview import preview_maker, preview_map, quickly_decoded
+from modules.engine.prompt_notes import OLD_TIMELINES, PromptNotes
 from modules.engine.rescue import once_more, with_rescue
 from modules.engine.resolved import BOTH_PASSES, FIRST_PASS, SECOND_PASS, ResolvedRequest
 from modules.engine.sampler_contract import SamplerSpec
@@ -65,6 +66,7 @@ class Run:
     images: list[GeneratedImage] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
+    prompt_notes: PromptNotes = field(default_factory=PromptNotes)
     control_pictures: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def with_request(self, request: ResolvedRequest) -> Run:
@@ -161,11 +163,13 @@ def switch_networks(run: Run, plan: BatchPlan, *, hires: bool = False) -> Active
 
 
 def encode_batch(
-    run: Run, plan: BatchPlan, *, hires_steps: int | None = None, size: tuple[int, int] | None = None, networks_of: BatchPlan | None = None
+    run: Run, plan: BatchPlan, *, hires_steps: int | None = None, size: tuple[int, int] | None = None, networks_of: BatchPlan | None = None,
+    later: bool = False,
 ) -> PromptConditioning:
     """The encoded prompts of the batch; with ``hires_steps`` (denoiser calls) those of the second pass.
 
     size: (width, height) in pixels where it is not the request's; SDXL is told it. networks_of: whose prompts name the LoRAs, if not these.
+    later: it is read while the batch is drawn, by its refiner: as in A1111 only the next batch's texts tell of it. So it is with a second pass.
     """
     hires = hires_steps is not None
     run.rest_vae()
@@ -183,10 +187,13 @@ def encode_batch(
         networks=active.text_key,
         bundled=active.embeddings,
         size=size or (run.request.width, run.request.height),
+        notes=run.prompt_notes,
     ), said=run.say, make_room=run.free_room)  # fmt: skip
     for encoder in run.components.text_encoders:
         encoder.put_back()
-    run.note(found.facts, found.comments)
+    told_later = later or (hires and not first_words)
+    run.facts.update({key: value for key, value in found.facts.items() if not told_later or key == OLD_TIMELINES})
+    run.note({}, found.comments)
     if first_words:
         switch_networks(run, plan, hires=True)      # the words were read with the first pass's networks, the picture is drawn with its own
     return found
@@ -231,7 +238,7 @@ def refiner_handover(
                 f"The refiner {refiner.checkpoint_name!r} is a {run.components.family.name} model and cannot go on with the other model's latents.",
                 "Choose a refiner of the same kind as the checkpoint.", field="refiner_checkpoint",
             )
-        conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan, hires_steps=hires_steps, size=size), hires=in_hires)
+        conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan, hires_steps=hires_steps, size=size, later=True), hires=in_hires)
         return Successor(
             model=model, conditioning=conditioning, empty_prompt=conditioning.empty_prompt, image_cond=image_cond(),
             facts={**noted, "Refiner": refiner.title or refiner.checkpoint_name, "Refiner switch at": refiner.switch_at},

@@ -46,7 +46,8 @@ def hires_fields(
 ) -> dict[str, object]:
     """What ``RunFacts.extra`` says of a hires pass, in A1111's order; nothing when it is off.
 
-    The keywords are the first pass's: what is the same there is not said again.
+    The keywords are the first pass's: what is the same there is not said again. The schedule keeps its place with None: what it
+    was is known only when the second pass has been drawn.
     """
     if not hires.enabled:
         return {}
@@ -62,7 +63,7 @@ def hires_fields(
         "Hires steps": hires.second_pass_steps or None,
         "Hires upscaler": hires.upscaler,
     }
-    return {key: value for key, value in named.items() if value is not None}
+    return {key: value for key, value in named.items() if value is not None or key == "Hires schedule type"}
 
 
 def _other(name: str | None, *same: str) -> str | None:

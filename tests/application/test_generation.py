@@ -293,7 +293,7 @@ def test_img2img_takes_pictures_and_waits_on_disk(make_app: MakeApp, fake_engine
 
 
 def test_hires_is_said_in_the_text(make_app: MakeApp, fake_engine: FakeEngine) -> None:
-    outcome = generate_blocking(make_app(), asking(enable_hr=True, hr_prompt="a dog", hr_sampler_name="Euler a", firstphase_width=32, firstphase_height=32))
+    outcome = generate_blocking(make_app(), asking(enable_hr=True, hr_prompt="a dog", hr_sampler_name="Euler a", hr_upscaler="Latent", firstphase_width=32, firstphase_height=32))
     request = fake_engine.requests[0]
     assert (request.width, request.hires.resize_width, request.hires.prompt, request.hires.sampler_name) == (32, 64, "a dog", "Euler a")
     assert "Denoising strength: 0.75" in outcome.images[0].infotext

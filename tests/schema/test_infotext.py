@@ -243,7 +243,7 @@ def test_hires_and_inpaint_fields():
         "Hires sampler", "Hires prompt", "Hires schedule type", "Hires upscale", "Hires steps", "Hires upscaler",
     ]  # fmt: skip
     assert "Hires prompt" not in hires_fields(hires, prompt="dog")
-    assert hires_fields(Hires(enabled=True, resize_width=128, checkpoint_name="Use same checkpoint")) == {"Hires resize": "128x0"}
+    assert hires_fields(Hires(enabled=True, resize_width=128, checkpoint_name="Use same checkpoint")) == {"Hires schedule type": None, "Hires resize": "128x0"}
     assert hires_fields(Hires()) == {}
     assert inpaint_fields(Inpaint(invert=1, only_masked=True, padding=8, content=1)) == {
         "Mask mode": "Inpaint not masked", "Mask blur": 4, "Inpaint area": "Only masked", "Masked area padding": 8,
