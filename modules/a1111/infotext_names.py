@@ -13,6 +13,7 @@ from PIL import Image
 
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.picture_files import texts_of
+from modules.application.infotext_styles import pasted_values
 from modules.imaging.base64_codec import decode_image
 from modules.schema.errors import WebuiError
 from modules.schema.infotext_read import read_infotext
@@ -82,11 +83,11 @@ def get_infotext_names() -> list[str]:
 
 
 def parse_generation_parameters(x: str, skip_fields: Iterable[str] | None = None) -> dict[str, Any]:
-    """Infotext key -> text. skip_fields: keys to leave out; the setting infotext_skip_pasting by default."""
-    settings = current().settings if is_occupied() else None
-    found = read_infotext(x, old_behaviour=bool(settings.get("auto_backcompat")) if settings else True)
-    skipped = set(skip_fields if skip_fields is not None else (settings.get("infotext_skip_pasting") or ()) if settings else ())
-    return {key: value for key, value in found.items() if key not in skipped}
+    """Infotext key -> text, and the names of known styles that were in it. skip_fields: keys to leave out; the setting infotext_skip_pasting by default."""
+    if not is_occupied():
+        return {key: value for key, value in read_infotext(x).items() if key not in (skip_fields or ())}
+    app = current()
+    return pasted_values(app.settings, app.paths, read_infotext(x, old_behaviour=bool(app.settings.get("auto_backcompat"))), skip_fields)
 
 
 def settings_by_infotext(table: SettingsTable) -> dict[str, Setting]:

@@ -18,12 +18,11 @@ from modules.a1111.infotext_names import settings_by_infotext
 from modules.application.app import App
 from modules.application.infotext_fill import with_samplers_split
 from modules.application.infotext_loras import with_loras_of_add_net, with_loras_of_here
+from modules.application.infotext_styles import STYLES, with_styles_found
 from modules.engine.sampler_registry import samplers
-from modules.engine.styles import find_styles
 from modules.gradio_ui.checkpoint_choice import shown_title
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.param_component import Choices, choices_of
-from modules.gradio_ui.prompt_styles import known_styles
 from modules.schema.errors import WebuiError, shortened
 from modules.schema.infotext_read import read_infotext
 from modules.schema.infotext_values import told_of
@@ -64,37 +63,20 @@ class Paster:
         text = (text or "").strip()
         if not text:
             return [gr.skip()] * (2 + len(self.form.fields))
-        read = read_infotext(text, old_behaviour=self.app.settings.get("auto_backcompat"))
+        read = with_styles_found(read_infotext(text, old_behaviour=self.app.settings.get("auto_backcompat")), self.app.settings, self.app.paths)
         if is_occupied():
             callbacks.infotext_pasted_callback(text, read)  # extensions may change what was read
         if "AddNet Module 1" not in self.script_keys:
             read = with_loras_of_add_net(read)
+        styles = read.pop(STYLES, None)
         values = with_loras_of_here(self.app, {key: value for key, value in read.items() if key not in without})
         missing: dict[str, str] = {}
         skipped: set[str] = set(self.app.settings.get("infotext_skip_pasting") or ())
-        values, styles = self._without_styles(values)
         wanted = self._values({key: value for key, value in values.items() if key not in skipped}, missing)
-        if styles is not None:
+        if isinstance(styles, list) and STYLES not in skipped:
             wanted["styles"] = styles
         chips = self._chips(values, skipped, missing)
         return [gr.update(choices=chips, value=chips, visible=True if chips else "hidden"), *self._updates(wanted), told(missing)]
-
-    def _without_styles(self, values: Mapping[str, str]) -> tuple[Mapping[str, str], list[str] | None]:
-        """By the setting infotext_styles: the texts of known styles taken out of the prompts, and the styles to choose instead (None: none)."""
-        rule = self.app.settings.get("infotext_styles")
-        if rule == "Ignore" or "Prompt" not in values:
-            return values, None
-        styles = list(known_styles(self.app).values())
-        names, prompt, negative = find_styles(values["Prompt"], values.get("Negative prompt", ""), styles)
-        changed = {**values, "Prompt": prompt, "Negative prompt": negative}
-        if values.get("Hires prompt") or values.get("Hires negative prompt"):
-            hires = [values.get(key) or values.get(usual, "") for key, usual in (("Hires prompt", "Prompt"), ("Hires negative prompt", "Negative prompt"))]
-            hires_names, hires_prompt, hires_negative = find_styles(hires[0], hires[1], styles)
-            if hires_names != names:
-                return values, None     # the two passes had different styles: the texts stay as they are
-            for key, text in (("Hires prompt", hires_prompt), ("Hires negative prompt", hires_negative)):
-                changed |= {key: text} if values.get(key) else {}
-        return changed, names if rule == "Apply" or (rule == "Apply if any" and names) else None
 
     def _updates(self, wanted: Mapping[str, Any]) -> list[Any]:
         return [self._update(each.name, wanted[each.name]) if each.name in wanted else gr.skip() for each in self.form.fields]

@@ -75,7 +75,7 @@ def values_of(app: App, table: ParameterTable, body: BaseModel) -> dict[str, Any
     given = {name: getattr(body, name) for name in body.model_fields_set}
     values = {**body.model_dump(), **given}
     if isinstance(given.get("infotext"), str):
-        values |= fill_from_infotext(app.settings, table, given)
+        values |= fill_from_infotext(app.settings, app.paths, table, given)
     return values
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import is_occupied
 from modules.a1111.picture_files import texts_of
+from modules.application.infotext_styles import pasted_values
 from modules.application.picture_urls import fetched_picture
 from modules.compute.hardware import machine_memory
 from modules.imaging.base64_codec import decode_bytes, encode_image, open_image
@@ -24,7 +25,7 @@ def add_info_routes(routes: Routes) -> None:
         data = decode_bytes(fetched_picture(body.image, routes.app.settings))
         open_image(data)                # refuses what is no picture, or too large
         infotext, items = texts_of(data)
-        parameters = answered_infotext(infotext or "", old_behaviour=routes.app.settings.get("auto_backcompat"))
+        parameters = pasted_values(routes.app.settings, routes.app.paths, answered_infotext(infotext or "", old_behaviour=routes.app.settings.get("auto_backcompat")))
         if is_occupied():
             callbacks.infotext_pasted_callback(infotext or "", parameters)  # extensions may add what they read in it
         return {"info": infotext or "", "items": items, "parameters": parameters}

@@ -235,7 +235,7 @@ def test_tiles_of_the_attention_are_told_and_pasted(make_app: MakeApp, fake_engi
     app = make_app()
     text = generate_blocking(app, asking(override_settings={"hypertile_enable_unet": True, "hypertile_max_depth_unet": 2, "hypertile_enable_vae": True})).images[0].infotext
     assert ", Hypertile U-Net: True, Hypertile U-Net max depth: 2, Hypertile VAE: True, Version" in text
-    pasted = fill_from_infotext(app.settings, TXT2IMG, {"infotext": text})["override_settings"]
+    pasted = fill_from_infotext(app.settings, app.paths, TXT2IMG, {"infotext": text})["override_settings"]
     assert {key: value for key, value in pasted.items() if "hypertile" in key} == {"hypertile_enable_unet": True, "hypertile_max_depth_unet": 2, "hypertile_enable_vae": True}
     second = asking(enable_hr=True, denoising_strength=0.5, override_settings={"hypertile_enable_unet_secondpass": True, "hypertile_swap_size_unet": 5})
     assert "Hypertile U-Net second pass: True, Hypertile U-Net swap size: 5" in generate_blocking(app, second).images[0].infotext

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from modules.application.infotext_fill import fill_from_infotext
+from modules.application.paths import paths_from_flags
 from modules.application.settings_store import SettingsStore
+from modules.schema.flags import parse_flags
 from modules.schema.settings.table import SETTINGS
 from modules.schema.table import IMG2IMG, TXT2IMG
 
 OLD = "a [b:c:3]\nNegative prompt: bad\nSteps: 8, Sampler: DPM++ 2M Karras, CFG Scale: 5, Seed: 9, Size: 64x96, Model hash: 0123456789, Clip skip: 2, Version: v1.5.1"
+PATHS = paths_from_flags(parse_flags(["--styles-file", "no-such-styles.csv"], {}).flags)
 HIRES = "a\nSteps: 8, Sampler: Euler, Seed: 9, Size: 64x96, Denoising strength: 0.4, Hires upscale: 1.5, Hires steps: 3, Hires upscaler: Latent, Version: v1.10.1"
 
 
@@ -21,7 +24,7 @@ def settings(tmp_path: Path) -> SettingsStore:
 
 
 def filled(settings: SettingsStore, text: str, table: Any = TXT2IMG, **given: Any) -> dict[str, Any]:
-    return fill_from_infotext(settings, table, {"infotext": text, **given})
+    return fill_from_infotext(settings, PATHS, table, {"infotext": text, **given})
 
 
 def test_old_spellings_and_the_behaviour_of_its_version(settings: SettingsStore) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from modules.application.app import App
+from modules.application.infotext_styles import STYLES, with_styles_found
 from modules.engine.styles import read_styles
 from modules.gradio_ui.styles_editor import StyleShelf
 
@@ -45,13 +46,8 @@ def test_names_that_no_file_can_hold_are_refused(shelf: StyleShelf, name: Any) -
     ("Apply if any", TEXT.replace("ink of ", ""), "a cat, paper", None), ("Apply", TEXT.replace("ink of ", ""), "a cat, paper", []),
 ])
 def test_the_text_of_a_style_in_a_pasted_prompt(make_app: Callable[..., App], rule: str, text: str, prompt: str, styles: list[str] | None) -> None:
-    from modules.gradio_ui.form import Form
-    from modules.gradio_ui.paste import Paster
-    from modules.schema.table import TXT2IMG
-
     app = make_app()
     StyleShelf(app=app).save("ink", "ink of {prompt}, paper", "colour")
     app.settings.update({"infotext_styles": rule})
-    paster = Paster(app=app, form=Form(table=TXT2IMG, fields=()), choices=lambda _source: [])
-    values, found = paster._without_styles({"Prompt": text.split("\n")[0], "Negative prompt": "dog, colour"})
-    assert (values["Prompt"], found) == (prompt, styles)
+    values = with_styles_found({"Prompt": text.split("\n")[0], "Negative prompt": "dog, colour"}, app.settings, app.paths)
+    assert (values["Prompt"], values.get(STYLES)) == (prompt, styles)

@@ -2,10 +2,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from modules.application.settings_store import SettingsStore
+from modules.imaging.base64_codec import encode_image
 from modules.schema.infotext_read import parse_infotext
 from tests.conftest import RunningServer
 
@@ -63,3 +67,67 @@ def test_a_hires_upscaler_that_nobody_chose_goes_unsaid(running_app: RunningServ
     pictures = [running_app.client.post("/sdapi/v1/txt2img", json=SMALL | HIRES | {"hr_upscaler": name, "override_settings": {"enable_pnginfo": False}}).json()["images"]
                 for name in (None, "Latent")]
     assert pictures[0] == pictures[1]
+
+
+STYLED = "a cat, watercolor, soft light, highly detailed\nNegative prompt: photo, dog, text\nSteps: 2, Sampler: Euler, Seed: 1, Size: 64x64, CFG scale: 7.0"
+
+
+def told(server: RunningServer, text: str) -> dict[str, Any]:
+    """What png-info says of a picture with this text."""
+    return server.client.post("/sdapi/v1/png-info", json={"image": encode_image(Image.new("RGB", (8, 8)), text)}).json()["parameters"]
+
+
+@pytest.fixture
+def settings(running_app: RunningServer) -> Iterator[SettingsStore]:
+    """Those of the server, as they were afterwards."""
+    store = running_app.app.settings
+    before = {key: store.get(key) for key in ("infotext_styles", "infotext_skip_pasting")}
+    yield store
+    store.update(before)
+
+
+@pytest.mark.parametrize(("rule", "prompt", "styles"), [
+    ("Apply if any", "a cat", ["watercolor", "append"]), ("Apply", "a cat", ["watercolor", "append"]), ("Discard", "a cat", None),
+    ("Ignore", "a cat, watercolor, soft light, highly detailed", None),
+])
+def test_programs_are_told_the_styles_of_a_picture(running_app: RunningServer, settings: SettingsStore, rule: str, prompt: str, styles: list[str] | None) -> None:
+    settings.set("infotext_styles", rule)
+    said = told(running_app, STYLED)
+    assert (said["Prompt"], said.get("Styles array")) == (prompt, styles)
+    assert said["Negative prompt"] == ("photo, dog, text" if rule == "Ignore" else "dog")
+    assert told(running_app, STYLED.replace("photo, ", "")).get("Styles array") == (["append"] if styles else None)
+    assert told(running_app, "a cat").get("Styles array") == ([] if rule == "Apply" else None)
+
+
+@pytest.mark.parametrize(("more", "prompt", "hires"), [
+    ('Hires prompt: "b, highly detailed"', "a", "b"), ('Hires prompt: "b"', "a, highly detailed", "b"), ('Hires prompt: "a, highly detailed"', "a", ""),
+    ('Hires prompt: "b", Version: v1.9.0', "a, highly detailed", "b"), ('Hires prompt: "b", Version: v1.8.0', "a", "b"),
+])
+def test_styles_of_two_passes_are_told_where_both_have_them(running_app: RunningServer, more: str, prompt: str, hires: str) -> None:
+    """Until A1111 1.8 the text of a hires prompt was without them."""
+    said = told(running_app, f"a, highly detailed\nNegative prompt: text\nSteps: 2, Sampler: Euler, Seed: 1, {more}")
+    assert (said["Prompt"], said["Hires prompt"]) == (prompt, hires)
+
+
+def test_what_is_not_to_be_pasted_is_not_told_either(running_app: RunningServer, settings: SettingsStore) -> None:
+    settings.set("infotext_skip_pasting", ["Seed", "Clip skip"])
+    assert told(running_app, STYLED).keys().isdisjoint({"Seed", "Clip skip"})
+    assert json.loads(running_app.client.post("/sdapi/v1/txt2img", json={"infotext": STYLED}).json()["info"])["seed"] != 1
+
+
+def test_a_request_by_its_text_chooses_the_styles_in_it(running_app: RunningServer) -> None:
+    """The same picture and text come out, and other styles can be asked for. (A1111 takes the styles' names for one word, and loses their texts.)"""
+    def info(**more: Any) -> dict[str, Any]:
+        return json.loads(running_app.client.post("/sdapi/v1/txt2img", json={"infotext": STYLED, **more}).json()["info"])
+
+    assert (info()["prompt"], info()["styles"]) == ("a cat, watercolor, soft light, highly detailed", ["watercolor", "append"])
+    assert info(styles=["append"])["prompt"] == "a cat, highly detailed" and info(prompt="b", styles=[])["negative_prompt"] == "dog"
+
+
+def test_a_text_without_a_sampler_means_the_first_one_as_in_a1111(running_app: RunningServer) -> None:
+    def sampler(text: str, **more: Any) -> str:
+        text = json.loads(running_app.client.post("/sdapi/v1/txt2img", json={"infotext": text, "steps": 2, "width": 64, "height": 64, **more}).json()["info"])["infotexts"][0]
+        return " ".join(parse_infotext(text)[key] for key in ("Sampler", "Schedule type"))
+
+    assert sampler("a cat") == "DPM++ 2M Karras"
+    assert sampler("a cat", sampler_name="Euler") == sampler("a cat", sampler_index="Euler") == sampler("") == "Euler Automatic"
