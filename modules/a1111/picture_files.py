@@ -49,7 +49,7 @@ def name_facts(p: Any, seed: Any, prompt: Any) -> NameFacts:
     styles = tuple(of("styles", ()) or ())
     return NameFacts(
         prompt_without_styles=prompt_without(str(prompt or ""), prompts_of_styles(styles, styles_files(current().paths)).values()),
-        prompt=str(prompt or ""), negative_prompt=str(of("negative_prompt", "")), styles=styles, seed=None if seed is None else int(seed),
+        prompt=str(prompt or ""), asked_prompt=str(of("prompt", "")), negative_prompt=str(of("negative_prompt", "")), styles=styles, seed=None if seed is None else int(seed),
         seeds=tuple(of("all_seeds", ()) or ()), steps=int(of("steps", 0)), guidance_scale=of("cfg_scale", 0.0), sampler=str(of("sampler_name", "")),
         schedule=_schedule_in_use(str(of("sampler_name", "")), str(of("scheduler", ""))), batch_size=int(of("batch_size", 1)), batch_count=int(of("n_iter", 1)), batch_index=int(of("batch_index", 0) or 0),
         iteration=int(of("iteration", 0) or 0), strength=of("denoising_strength", None), user=str(of("user", "") or ""), now=datetime.now(),

@@ -293,7 +293,7 @@ class PictureSaver:
 
     def _names(self, image: GeneratedImage | None, picture: Image.Image) -> NameFacts:
         writer = self._ears.writer_of(self._writer)
-        request, models = writer.request, writer.models
+        request, models, asked = writer.request, writer.models, writer.asked.prompt
         planned = [each for plan in self.plans for each in plan.images]
         index = image.index if image else 0
         used, prompt = image.facts if image else None, image.prompt if image else request.prompt
@@ -301,7 +301,8 @@ class PictureSaver:
             prompt=prompt,
             prompt_without_styles=prompt_without(prompt, self._plan.styles.values()),
             styles=tuple(self._plan.styles),
-            negative_prompt=image.negative_prompt if image else request.negative_prompt,
+            asked_prompt=asked.prompt,
+            negative_prompt=asked.negative_prompt,
             seed=image.seed if image else (planned[0].seed if planned else None),
             seeds=tuple(each.seed for each in planned),
             steps=request.steps,

@@ -145,7 +145,8 @@ class ResultButtons:
         return NameFacts(
             prompt=prompt,
             prompt_without_styles=prompt_without(prompt, prompts_of_styles(styles, styles_files(self.app.paths)).values()),
-            negative_prompt=str(of_picture("negative_prompt") or ""),
+            asked_prompt=str(info.get("prompt") or ""),
+            negative_prompt=str(info.get("negative_prompt") or ""),
             styles=styles,
             seed=info.get("seed") if index is None else finished.images[index].seed,
             seeds=tuple(info.get("all_seeds") or ()),

@@ -22,11 +22,12 @@ _BETWEEN_WORDS = re.compile(r"[\s" + re.escape(string.punctuation.replace("\\", 
 class NameFacts:
     """What a name can be made from. Empty or None means that it is not known; ``strength`` None: no denoising strength applies.
 
-    batch_index and iteration count from 0; seeds holds those of the whole job. now and job_started are local times.
+    asked_prompt and negative_prompt are as typed, prompt is with its styles. batch_index and iteration count from 0; seeds holds those of the whole job. now and job_started are local times.
     """
 
     basename: str = ""
     prompt: str = ""
+    asked_prompt: str = ""
     negative_prompt: str = ""
     prompt_without_styles: str = ""
     styles: tuple[str, ...] = ()
@@ -204,7 +205,7 @@ _TOKENS: Mapping[str, _Maker] = {
     "prompt_words": lambda f, i, a: _words(f),
     "prompt_hash": lambda f, i, a: _digest(f.prompt, a),
     "negative_prompt_hash": lambda f, i, a: _digest(f.negative_prompt, a),
-    "full_prompt_hash": lambda f, i, a: _digest(f"{f.prompt} {f.negative_prompt}", a),
+    "full_prompt_hash": lambda f, i, a: _digest(f"{f.asked_prompt} {f.negative_prompt}", a),
     "image_hash": lambda f, i, a: None if i is None else _digest(i.tobytes(), a, usual=64),
     "batch_number": lambda f, i, a: NOTHING if f.batch_size == 1 or f.for_zip else f.batch_index + 1,
     "batch_size": lambda f, i, a: f.batch_size,

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -67,6 +68,14 @@ def test_a_request_names_and_places_its_own_pictures(make_app: MakeApp, fake_eng
     assert outcome.grid is not None and outcome.grid.path is not None and "Steps: " in outcome.grid.path.with_suffix(".txt").read_text()
     (after,) = generate_blocking(app, asking(seed=5)).shown
     assert after.path is not None and after.path.name == "00000-5.png" and "txt2img-images" in after.path.parts
+
+
+def test_the_hashes_in_a_name_are_a1111s(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:
+    """The prompt's own is that of the whole prompt; those with the negative prompt are of what was typed, without styles."""
+    (tmp_path / "styles.csv").write_text("name,prompt,negative_prompt\nphoto,a photo,paint\n")
+    pattern = "[prompt_hash]~[negative_prompt_hash]~[full_prompt_hash]"
+    (shown,) = generate_blocking(make_app(), asking(negative_prompt="dog", styles=["photo"], override_settings={"samples_filename_pattern": pattern})).shown
+    assert shown.path is not None and shown.path.stem == "00000-" + "~".join(hashlib.sha256(text).hexdigest()[:8] for text in (b"a cat, a photo", b"dog", b"a cat dog"))
 
 
 def test_nothing_is_saved_unless_asked(make_app: MakeApp, fake_engine: FakeEngine, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from modules.imaging.filenames import TOKEN_NAMES, NameFacts, apply_pattern, fit
 from modules.imaging.save import NumberBook, SaveOptions, save_image
 
 FACTS = NameFacts(
-    prompt="a Red potion, on: a table", negative_prompt="bad", prompt_without_styles="a Red potion", styles=("oil", "None"), seed=42,
+    prompt="a Red potion, on: a table", asked_prompt="a Red potion", negative_prompt="bad", prompt_without_styles="a Red potion", styles=("oil", "None"), seed=42,
     seeds=(41, 42, 43), steps=20, guidance_scale=7.0, sampler="DPM++ 2M", schedule="Karras", model_name="starter", model_hash="abcd",
     batch_size=3, batch_count=2, batch_index=1, iteration=1, clip_skip=2, user="ann",
     now=datetime(2026, 11, 22, 13, 4, 5, tzinfo=UTC), job_started=datetime(2026, 11, 22, 13, 0, 0, tzinfo=UTC))
@@ -34,7 +34,7 @@ IMAGE = Image.new("RGB", (64, 96), "red")
     ("a-[denoising]", ""), ("[basename]", "img"), ("[nonsense] [seed]", "[nonsense] 42"), ("[hasprompt<red|blue><cat|dog>]", "reddog"),
     ("[prompt_hash]", hashlib.sha256(FACTS.prompt.encode()).hexdigest()[:8]),
     ("[prompt_hash<12>]", hashlib.sha256(FACTS.prompt.encode()).hexdigest()[:12]),
-    ("[full_prompt_hash]", hashlib.sha256(b"a Red potion, on: a table bad").hexdigest()[:8]),
+    ("[full_prompt_hash]", hashlib.sha256(b"a Red potion bad").hexdigest()[:8]),
     ("[negative_prompt_hash<4>]", hashlib.sha256(b"bad").hexdigest()[:4]),
     ("[image_hash]", hashlib.sha256(IMAGE.tobytes()).hexdigest()), ("[image_hash<6>]", hashlib.sha256(IMAGE.tobytes()).hexdigest()[:6]),
 ])
