@@ -81,7 +81,7 @@ class ScriptBridge(PassEars):
         p.sd_model_name, p.sd_model_hash, p.sd_vae_name, p.sd_vae_hash = models.model.stem, models.model_hash, models.vae_name, models.vae_hash
         p.is_using_inpainting_conditioning = models.is_inpainting
         used = SamplingFacts(sampler_name=p.writer.request.sampler_name, schedule_name="Automatic", width=p.width, height=p.height)
-        self.own(self.writer.extra(used))
+        self.own(self.writer.before_sampling(used))
         if not self.writer.request.is_img2img:
             self._input.begin()
         self._changes.begin()

@@ -18,6 +18,8 @@ from modules.schema.result import RunFacts
 if TYPE_CHECKING:
     from modules.library.model_file import ModelFile
 HASH_SETTINGS = {"lora_add_hashes_to_infotext": "Lora hashes", "textual_inversion_add_hashes_to_infotext": "TI hashes"}
+OF_PROMPTS = ("Lora hashes", "Old prompt editing timelines", "TI hashes", "Emphasis")
+OF_STEPS = ("NGMS", "NGMS all steps", "Pad conds", "Pad conds v0")      # known after the sampler's own facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,21 +85,33 @@ class FactsWriter:
             noise_source=options.noise_source,
             tiling=options.tiling,
             token_merging_ratio=options.token_merging_ratio,
-            token_merging_ratio_hires=options.token_merging_ratio_hires,
+            token_merging_ratio_hires=(options.token_merging_ratio_hires or options.token_merging_ratio) if request.hires.enabled else 0.0,
             extra=self.added(image, self.extra(used)),
             version=INFOTEXT_VERSION if get("add_version_to_infotext") else None,
             user=self.user if get("add_user_name_to_info") else None,
         )
 
     def extra(self, used: SamplingFacts) -> dict[str, Any]:
-        """What hires fix, masks, samplers and prompts add to the text, in A1111's order."""
-        found: dict[str, Any] = {}
-        if self.request.options.use_downcasted_alpha_bar:
-            found["Downcast alphas_cumprod"] = True
-        if self.request.options.noise_schedule != "Default":
-            found["Noise Schedule"] = self.request.options.noise_schedule
+        """What hires fix, masks, prompts and samplers add to the text, in A1111's order."""
+        unnamed = {text for key, text in CHURN_SETTINGS.items() if self.settings.get(key) == getattr(SamplingOptions, key)}
+        unnamed |= {text for key, text in HASH_SETTINGS.items() if not self.settings.get(key)}
+        found = {key: value for key, value in used.extra if key not in unnamed}  # A1111's texts name these only when a setting moved them
+        options = self.request.options
+        of_prompts = {key: value for key, value in found.items() if key in OF_PROMPTS}
+        of_steps = {key: found[key] for key in OF_STEPS if key in found}
+        if options.use_downcasted_alpha_bar:
+            of_prompts["Downcast alphas_cumprod"] = True
+        if options.noise_schedule != "Default":
+            of_prompts["Noise Schedule"] = options.noise_schedule
+        of_sampler = {key: value for key, value in found.items() if key not in of_steps}
+        if options.skip_early_cond:
+            of_sampler["Skip Early CFG"] = options.skip_early_cond
+        return self.before_sampling(used) | of_prompts | of_sampler | of_steps
+
+    def before_sampling(self, used: SamplingFacts) -> dict[str, Any]:
+        """Of ``extra`` what stands in it before the first batch's prompts are read."""
         tiles = self.request.hypertile
-        found |= _tiles("Hypertile U-Net", tiles.unet, Hypertile().unet) | _tiles("Hypertile VAE", tiles.vae, Hypertile().vae)
+        found = _tiles("Hypertile U-Net", tiles.unet, Hypertile().unet) | _tiles("Hypertile VAE", tiles.vae, Hypertile().vae)
         found |= {key: value for key, value in self.models.quick_vae.items() if key == "VAE Decoder" or self.request.is_img2img}
         if isinstance(self.asked, Txt2ImgRequest):
             found |= hires_fields(self._named_hires(self.asked, used))
@@ -106,11 +120,7 @@ class FactsWriter:
         elif self.request.init.inpaint.mask is not None:
             found |= _soft_inpainting(self.request.init.inpaint.soft)
             found |= inpaint_fields(self.asked.inpaint)
-        if self.request.options.skip_early_cond:
-            found["Skip Early CFG"] = self.request.options.skip_early_cond
-        unnamed = {text for key, text in CHURN_SETTINGS.items() if self.settings.get(key) == getattr(SamplingOptions, key)}
-        unnamed |= {text for key, text in HASH_SETTINGS.items() if not self.settings.get(key)}
-        return found | {key: value for key, value in used.extra if key not in unnamed}  # A1111's texts name these only when a setting moved them
+        return found
 
     def _named_hires(self, asked: Txt2ImgRequest, used: SamplingFacts) -> Hires:
         """The hires group as the text has it: what is the same as in the first pass goes unsaid, and an upscaler that was not asked for.

@@ -131,3 +131,20 @@ def test_a_text_without_a_sampler_means_the_first_one_as_in_a1111(running_app: R
 
     assert sampler("a cat") == "DPM++ 2M Karras"
     assert sampler("a cat", sampler_name="Euler") == sampler("a cat", sampler_index="Euler") == sampler("") == "Euler Automatic"
+
+
+@pytest.mark.parametrize(("asked", "named"), [
+    ({"token_merging_ratio": 0.5}, "0.5"), ({"token_merging_ratio": 0.5, "token_merging_ratio_hr": 0.3}, "0.3"), ({"token_merging_ratio_hr": 0.3}, "0.3"),
+])
+def test_the_token_merging_of_the_second_pass_is_told_where_there_is_one(running_app: RunningServer, asked: dict[str, float], named: str) -> None:
+    """It is the first pass's unless it has its own."""
+    key = "Token merging ratio hr"
+    assert texts(running_app, **HIRES, override_settings=asked)[0][key] == named
+    assert key not in texts(running_app, override_settings=asked)[0]
+
+
+def test_the_fields_of_prompts_schedules_and_steps_come_in_a1111s_order(running_app: RunningServer) -> None:
+    settings = {"use_downcasted_alpha_bar": True, "sd_noise_schedule": "Zero Terminal SNR", "rho": 5.0, "skip_early_cond": 0.3, "s_min_uncond": 3.0, "emphasis": "No norm"}
+    (text,) = texts(running_app, prompt="tiny-emb", negative_prompt="(a)", scheduler="Karras", steps=4, override_settings=settings)
+    wanted = ["Emphasis", "TI hashes", "Downcast alphas_cumprod", "Noise Schedule", "Schedule rho", "Skip Early CFG", "NGMS"]
+    assert [key for key in text if key in wanted] == wanted
