@@ -185,8 +185,8 @@ class _Plot:
             for axis, n in zip(self.axes, place):
                 axis.option.apply(pc, axis.values[n], axis.values)
             pc.seed = self._seed(pc.seed, place)
-            self._sign(pc, place)
             processed = process_images(pc)
+            self._sign(pc, place)
             self._note_texts(pc, place)
         except (WebuiError, RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
             if self.work.cancel.interrupted:
@@ -208,10 +208,10 @@ class _Plot:
         return seed
 
     def _sign(self, pc: Any, place: Place) -> None:
-        """The first picture of a sheet tells, in its text, how the sheet is made."""
+        """The text of a sheet is its first picture's, and tells how the sheet is made."""
         if place[:2] != (0, 0):
             return
-        params = pc.extra_generation_params
+        params = pc.extra_generation_params = dict(pc.extra_generation_params)
         params["Script"] = self.title
         for name, axis in zip(NAMES, self.axes if place == (0, 0, 0) else self.axes[:2]):
             if axis.is_used:
@@ -248,9 +248,9 @@ class _Plot:
         if pictures:
             images += [each.images[0] for each in cells]
             infotexts += [each.infotexts[0] for each in cells]
-        processed = Processed(
-            p, images, first.seed, text, first.subseed, all_prompts=[each.prompt for each in cells], all_seeds=[each.seed for each in cells],
-            all_negative_prompts=[each.negative_prompt for each in cells], all_subseeds=[each.subseed for each in cells],
-            index_of_first_image=sheets_shown, infotexts=infotexts)
-        processed.sd_model_name, processed.sd_model_hash = first.sd_model_name, first.sd_model_hash
-        return processed
+        answer = copy(first)                        # in what is one for all cells A1111 describes the first of them
+        answer.images, answer.infotexts, answer.info, answer.index_of_first_image = images, infotexts, text, sheets_shown
+        answer.all_prompts, answer.all_negative_prompts = [each.prompt for each in cells], [each.negative_prompt for each in cells]
+        answer.all_seeds, answer.all_subseeds = [each.seed for each in cells], [each.subseed for each in cells]
+        answer.extra_images, answer.comments = [], "".join(f"{comment}\n" for comment in p.comments)
+        return answer

@@ -66,6 +66,15 @@ def test_xyz_draws_every_combination_and_tells_how(app: App, fake_engine: FakeEn
     assert app.jobs.recent(1)[0].progress.snapshot().fraction == 1.0
 
 
+def test_a_plot_answers_with_its_first_cell_and_pictures_keep_their_own_texts(app: App) -> None:
+    """As A1111: a picture out of a plot, pasted, does not ask for the plot again."""
+    plot = draw(app, "X/Y/Z plot", "Steps", "3,4", [], "CFG Scale", "5,6", [], "Sampler", "", ["DDIM", "Euler"], True, True, False)
+    assert (plot.info["steps"], plot.info["cfg_scale"], plot.info["sampler_name"]) == (3, 5.0, "DDIM")
+    first = plot.info["index_of_first_image"]
+    assert first == 1 and len(plot.info["all_seeds"]) == 8
+    assert "Script: X/Y/Z plot" in plot.shown[0].infotext and not any("Script" in each.infotext or "X Type" in each.infotext for each in plot.shown[first:])
+
+
 def test_sheets_that_were_not_asked_for_are_not_saved(app: App) -> None:
     plot = draw(app, "X/Y/Z plot", "Steps", "1,2", [], "Nothing", "", [], "CFG Scale", "2,4", [], True, False, False, save_images=True)
     (whole,) = plot.shown
