@@ -49,13 +49,21 @@ def name_facts(p: Any, seed: Any, prompt: Any) -> NameFacts:
     styles = tuple(of("styles", ()) or ())
     return NameFacts(
         prompt_without_styles=prompt_without(str(prompt or ""), prompts_of_styles(styles, styles_files(current().paths)).values()),
-        prompt=str(prompt or ""), asked_prompt=str(of("prompt", "")), negative_prompt=str(of("negative_prompt", "")), styles=styles, seed=None if seed is None else int(seed),
+        prompt=str(prompt or ""), asked_prompt=str(of("prompt", "")), negative_prompt=str(of("negative_prompt", "")), styles=styles, seed=_seed_for_names(seed),
         seeds=tuple(of("all_seeds", ()) or ()), steps=int(of("steps", 0)), guidance_scale=of("cfg_scale", 0.0), sampler=str(of("sampler_name", "")),
         schedule=_schedule_in_use(str(of("sampler_name", "")), str(of("scheduler", ""))), batch_size=int(of("batch_size", 1)), batch_count=int(of("n_iter", 1)), batch_index=int(of("batch_index", 0) or 0),
         iteration=int(of("iteration", 0) or 0), strength=of("denoising_strength", None), user=str(of("user", "") or ""), now=datetime.now(),
         model_name=str(of("sd_model_name", "") or _chosen_checkpoint(p)), model_hash=str(of("sd_model_hash", "")), vae_stem=str(of("sd_vae_name", "")).split(".")[0],
         clip_skip=p.writer.request.options.clip_skip if of("writer", None) else 1, max_prompt_words=current().settings.get("directories_max_prompt_words"),
     )  # fmt: skip
+
+
+def _seed_for_names(seed: Any) -> int | str | None:
+    """As A1111 takes it: whatever stands there, for some hand over a prompt, or a name, where the seed belongs."""
+    try:
+        return None if seed is None else int(seed)
+    except (TypeError, ValueError):
+        return clean_part(str(seed))
 
 
 def _chosen_checkpoint(p: Any) -> str:
@@ -88,7 +96,7 @@ def save_image(
     if at_work is not None:
         facts = replace(at_work, seed=facts.seed, prompt=facts.prompt)
     saved = save_picture(
-        image, app.paths.output_folder(path), facts, chosen, app.numbers, infotext=info or "", basename=basename, short_name=short_filename, suffix=suffix,
+        image, app.paths.output_folder(path), facts, chosen, app.numbers, infotext=info or "", basename=str(basename), short_name=short_filename, suffix=suffix,
         texts={key: str(value) for key, value in params.pnginfo.items()}, before=lambda _picture, target, _texts: told_before_saving(params, target),
         kept={Path(each) for each in getattr(p, "saved_elsewhere", ())},
     )  # fmt: skip

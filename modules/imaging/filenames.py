@@ -22,7 +22,7 @@ _BETWEEN_WORDS = re.compile(r"[\s" + re.escape(string.punctuation.replace("\\", 
 class NameFacts:
     """What a name can be made from. Empty or None means that it is not known; ``strength`` None: no denoising strength applies.
 
-    asked_prompt and negative_prompt are as typed, prompt is with its styles. batch_index and iteration count from 0; seeds holds those of the whole job. now and job_started are local times.
+    asked_prompt and negative_prompt are as typed, prompt is with its styles. batch_index and iteration count from 0; seeds holds those of the whole job; a seed may be a word where an extension says so. now and job_started are local times.
     """
 
     basename: str = ""
@@ -31,7 +31,7 @@ class NameFacts:
     negative_prompt: str = ""
     prompt_without_styles: str = ""
     styles: tuple[str, ...] = ()
-    seed: int | None = None
+    seed: int | str | None = None
     seeds: tuple[int, ...] = ()
     steps: int = 0
     guidance_scale: float = 0.0

@@ -45,6 +45,16 @@ def test_a_sheet_that_no_one_model_drew_is_named_by_the_checkpoint_in_use(a1111:
         assert f"-{'other' if p and p.sd_model_name else chosen.path.stem}-5" in Path(path).name
 
 
+def test_a_picture_is_saved_whatever_an_extension_takes_for_its_seed(a1111: App, tmp_path: Path) -> None:
+    """Anti Burn hands over seed and prompt one place too late: no picture of a step was saved."""
+    path, _ = save_image(Image.new("RGB", (8, 8)), str(tmp_path / "steps"), 7, "a red/cube", "png", forced_filename="step-1", p=None)  # type: ignore[arg-type]
+    assert Path(path).name == "step-1.png"
+    path, _ = save_image(Image.new("RGB", (8, 8)), str(tmp_path / "steps"), "", "a red/../cube", "a cat", p=None, save_to_dirs=False)
+    assert Path(path).parent == tmp_path / "steps" and "a_red" in Path(path).name
+    path, _ = save_image(Image.new("RGB", (8, 8)), str(tmp_path / "steps"), 12, 5.0, "a cat", p=None, save_to_dirs=False)  # type: ignore[arg-type]
+    assert Path(path).name.startswith("12") and "-5-" in Path(path).name
+
+
 @pytest.mark.skipif(os.sep == "\\", reason="there it is what a folder is written with")
 def test_folders_of_a_config_json_from_windows_are_the_same_folders_here(a1111: App) -> None:
     """A1111 writes "outputs\\txt2img-images" there, into every config.json."""
