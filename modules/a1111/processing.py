@@ -364,12 +364,12 @@ def first_of(value: Any, otherwise: Any) -> Any:
 
 
 def _loose(entry: ParamEntry, value: Any) -> Any:
-    """``value`` as A1111's own arithmetic would have taken it: scripts reckon sizes with floats, and numbers come from numpy."""
+    """``value`` as A1111's own arithmetic would have taken it: scripts reckon sizes with floats, numbers come from numpy, and False is 0."""
     if hasattr(value, "item") and not hasattr(value, "shape"):
         value = value.item()
     if getattr(value, "ndim", None) == 0:
         value = value.item()
-    if entry.type is int and isinstance(value, float):
+    if isinstance(value, float | bool if entry.type is int else bool) and entry.type in (int, float):
         return int(value)
     if entry.type is bool and isinstance(value, int | float):
         return bool(value)

@@ -216,6 +216,14 @@ def test_a_curve_that_overshoots_denoises_wholly(a1111: App) -> None:
         assert StableDiffusionProcessingImg2Img(denoising_strength=asked).to_request().denoising_strength == taken
 
 
+def test_a_script_may_say_false_where_a_mask_mode_is_counted(a1111: App) -> None:
+    """As Old SD firstpasser does: its second pass was refused."""
+    from modules.processing import StableDiffusionProcessingImg2Img  # pyright: ignore[reportMissingImports]
+
+    for said in (False, True):
+        assert StableDiffusionProcessingImg2Img(inpainting_mask_invert=said).to_request().to_flat()["inpainting_mask_invert"] == int(said)
+
+
 def test_pages_of_cards_are_asked_for_by_the_names_of_their_classes(a1111: App, tmp_path: Path) -> None:
     from modules import (
         ui_extra_networks,
