@@ -135,8 +135,8 @@ class StableDiffusionProcessing:
         if self.sd_model is None and is_occupied():
             self.sd_model = sd_model()
         self.styles = self.styles if self.styles is not None else []
-        self.extra_generation_params = self.extra_generation_params if self.extra_generation_params is not None else {}
-        self.override_settings = self.override_settings if self.override_settings is not None else {}
+        self.extra_generation_params = self.extra_generation_params or {}
+        self.override_settings = self.override_settings or {}               # some hand over [] for none
         if not self.seed_enable_extras:
             self.subseed, self.subseed_strength, self.seed_resize_from_h, self.seed_resize_from_w = -1, 0, 0, 0
 

@@ -224,6 +224,14 @@ def test_a_script_may_say_false_where_a_mask_mode_is_counted(a1111: App) -> None
         assert StableDiffusionProcessingImg2Img(inpainting_mask_invert=said).to_request().to_flat()["inpainting_mask_invert"] == int(said)
 
 
+def test_an_empty_list_of_override_settings_overrides_none(a1111: App) -> None:
+    """As sd-webui-lua makes its ``p``: nothing could be drawn with it."""
+    from modules.processing import StableDiffusionProcessingTxt2Img  # pyright: ignore[reportMissingImports]
+
+    p = StableDiffusionProcessingTxt2Img(override_settings=[], extra_generation_params=[])
+    assert p.override_settings == p.extra_generation_params == {}
+
+
 def test_pages_of_cards_are_asked_for_by_the_names_of_their_classes(a1111: App, tmp_path: Path) -> None:
     from modules import (
         ui_extra_networks,
