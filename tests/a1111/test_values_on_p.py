@@ -84,6 +84,15 @@ def at(outcome: Outcome, x: int, y: int) -> Any:
     return outcome.images[0].picture.getpixel((x, y))
 
 
+def test_a_setting_that_a_script_changes_in_a_batch_acts_from_that_batch_on(app: App, plain: dict[str, bytes]) -> None:
+    """As Randomize does with Clip skip: A1111 reads it when it reads the prompts."""
+    wished = drawn(app, "clip skip", n_iter=2, override_settings={"return_grid": False})
+    asked = drawn(app, "", n_iter=2, override_settings={"CLIP_stop_at_last_layers": 2, "return_grid": False})
+    assert [pixels(wished, n) for n in (0, 1)] == [pixels(asked, n) for n in (0, 1)] and pixels(wished) != plain["text"]
+    assert "Clip skip: 2" in wished.images[0].infotext
+    assert pixels(drawn(app, "")) == plain["text"]
+
+
 def test_without_a_wish_nothing_changes(app: App, plain: dict[str, bytes]) -> None:
     assert pixels(drawn(app, "")) == plain["text"] and pixels(painted(app, "")) == plain["inpaint"]
 

@@ -2,7 +2,7 @@
 import torch
 from PIL import Image, ImageOps
 
-from modules import processing, prompt_parser, scripts
+from modules import processing, prompt_parser, scripts, shared
 
 import gradio as gr
 
@@ -45,12 +45,16 @@ class ValuesOnP(scripts.Script):
             p.negative_prompts[0] = "grey"
         if which == "scale":
             p.cfg_scale = 2.5
+        if which == "clip skip" and not p.iteration:
+            shared.opts.data["CLIP_stop_at_last_layers"] = 2
 
     def before_hr(self, p, which):
         if which == "hires scale":
             p.cfg_scale = 2.5
 
     def postprocess_batch(self, p, which, **kwargs):
+        if which == "clip skip" and p.iteration:
+            shared.opts.data["CLIP_stop_at_last_layers"] = 1
         if which == "hires scale":
             p.cfg_scale = 7
 
