@@ -15,14 +15,15 @@ HIDDEN_TEXT: dict[str, Any] = {"show_label": False, "visible": "hidden", "intera
 
 
 def tool_button(icon: str, elem_id: str, *, visible: bool = True, variant: str = "secondary") -> gr.Button:
-    """A square button with a picture on it; its words stand in ``button_titles``. Hidden ones stay in the DOM."""
+    """A square button with a picture on it; its words stand in ``button_titles``. Hidden ones stay in the DOM.
+
+    The class alone makes it square: without it, as extensions with words on it leave it, it is as wide as Gradio's other buttons.
+    """
     return gr.Button(
         icon,
         elem_id=elem_id,
         elem_classes=["gradio-button", "tool"],
         visible=True if visible else "hidden",
-        min_width=0,
-        scale=0,
         variant=variant,  # type: ignore[arg-type]
     )
 

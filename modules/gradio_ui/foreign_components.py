@@ -25,13 +25,11 @@ def give_tooltip(block: Any, words: Any) -> None:
 
 
 class ToolButton(FormComponent, gr.Button):
-    """A small square button with a picture on it."""
+    """A small square button with a picture on it, by its class alone: without that it is as wide as others."""
 
     def __init__(self, value: Any = "Run", **keywords: Any) -> None:
         classes = keywords.pop("elem_classes", None) or []
         classes = [classes] if isinstance(classes, str) else list(classes)
-        keywords.setdefault("min_width", 0)
-        keywords.setdefault("scale", 0)
         super().__init__(value, elem_classes=["tool", *classes], **keywords)
 
     def get_block_name(self) -> str:

@@ -120,6 +120,8 @@ def _field(setting: Setting, choices: Choices, field_id: str, disabled: str) -> 
             options = _options(texts, choices("setting_labels") if setting.widget.choices == "settings" else ())
             select = f'<select class="setting-add" {begin}><option value="">Add...</option>{options}</select>'
             return "multiselect", f'<div class="setting-tokens" role="list"></div>{select}{_refresh_button(setting)}'
+        case Radio() if not _refresh_button(setting):
+            return "radio", _radios(choices_of(setting.widget, choices), setting, disabled)
         case Dropdown() | Radio():
             return "dropdown", f"<select {begin}>{_options(choices_of(setting.widget, choices))}</select>{_refresh_button(setting)}"
         case CheckboxGroup():
@@ -145,6 +147,13 @@ def _options(texts: Sequence[str], labels: Sequence[str] = ()) -> str:
     """labels: what stands behind each text, where the texts alone are names that only programs know."""
     words = (f"{text}: {label}" for text, label in zip(texts, labels)) if labels else texts
     return "".join(f'<option value="{escape(text, quote=True)}">{escape(shown)}</option>' for text, shown in zip(texts, words))
+
+
+def _radios(texts: Sequence[str], setting: Setting, disabled: str) -> str:
+    """As Gradio 3 makes them, for A1111's extensions look for the label that is selected."""
+    name = escape(setting.elem_id, quote=True)
+    buttons = "".join(f'<label><input type="radio" name="{name}" value="{escape(text, quote=True)}"{disabled}><span>{escape(text)}</span></label>' for text in texts)
+    return f'<div class="wrap" role="radiogroup" aria-label="{escape(setting.label, quote=True)}">{buttons}</div>'
 
 
 def _boxes(texts: Sequence[str], disabled: str) -> str:

@@ -420,6 +420,17 @@ def test_functions_of_extensions_are_called_when_cards_were_read_anew(shown: Vis
     page.evaluate("delete extraNetworksApplyFilter.txt2img_lora")
 
 
+def test_a_small_button_that_gets_words_is_as_wide_as_they_need(shown: Visit) -> None:
+    """Boomer writes "Send to inpaint" on it and takes its class away: the words stood across their neighbours."""
+    fits = """(id) => { const button = document.getElementById(id), [before, words] = [button.offsetWidth, button.textContent];
+        button.textContent = 'Send to inpaint'; button.classList.remove('tool');
+        const fits = before < 50 && button.scrollWidth <= button.clientWidth && button.offsetHeight < 50;
+        button.textContent = words; button.classList.add('tool');
+        return fits; }"""
+    for elem_id in ("txt2img_send_to_inpaint", "save_txt2img"):
+        assert shown.page.evaluate(fits, elem_id)
+
+
 def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Callable[..., Visit]) -> None:
     """The last one here: the page that is kept is an old one afterwards, and loads itself again."""
     page = visit(server.url).page
@@ -428,6 +439,14 @@ def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Call
     assert page.locator("#setting_hooks_words textarea").is_visible()
     assert "(said)" in page.locator("#setting_hooks_words label").inner_text()
     assert page.locator("#refresh_hooks_choice").count() == 1
+    chosen = "#setting_hooks_place label.selected > span"       # as Moar Generate's script reads it
+    assert page.inner_text(chosen) == "below"
+    page.check("#setting_hooks_place input[value=beside]")
+    assert page.locator(chosen).all_inner_texts() == ["beside"]
+    page.click("#settings_submit")
+    page.wait_for_function("opts.hooks_place === 'beside'")
+    page.click("#setting_hooks_place .setting-reset")
+    assert page.locator(chosen).all_inner_texts() == ["below"]
     page.click("#webui_reload")      # Reload UI: extensions see the page that is built anew, and their routes are there once
     page.wait_for_function("!window.webui || !webui.ready")
     page.wait_for_selector("html.webui-ready", state="attached")

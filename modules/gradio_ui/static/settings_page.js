@@ -16,6 +16,7 @@ webui.settingKinds = {
     },
     colorpicker: {read: (row) => row.querySelector("input").value, write: (row, value) => { row.querySelector("input").value = value; }},
     dropdown: {read: (row) => webui.chosenOption(row.querySelector("select")), write: (row, value) => webui.chooseOption(row.querySelector("select"), value)},
+    radio: {read: (row) => webui.chosenRadio(row), write: (row, value) => webui.chooseRadio(row, value)},
     multiselect: {
         read: (row) => Array.from(row.querySelectorAll(".setting-token"), (token) => token.dataset.value),
         write: (row, values) => row.querySelector(".setting-tokens").replaceChildren(...(values || []).map((value) => webui.settingToken(value, webui.wordsOfChoice(row, value)))),
@@ -73,6 +74,17 @@ webui.chooseOption = function(select, value) {
 
 // null where nothing is chosen: some settings hold nothing until somebody chooses.
 webui.chosenOption = (select) => (select.selectedIndex < 0 ? null : select.value);
+
+// A stored value that is not offered any more is kept as long as none is chosen.
+webui.chosenRadio = (row) => row.querySelector("input:checked")?.value ?? JSON.parse(row.dataset.kept ?? "null");
+
+webui.chooseRadio = function(row, value) {
+    row.dataset.kept = JSON.stringify(value ?? null);
+    row.querySelectorAll("input").forEach((input) => { input.checked = input.value === String(value); });
+    webui.showChosenRadio(row);
+};
+
+webui.showChosenRadio = (row) => row.querySelectorAll(".wrap > label").forEach((each) => each.classList.toggle("selected", each.firstElementChild.checked));
 
 webui.readSetting = (row) => webui.settingKinds[row.dataset.kind].read(row);
 
@@ -183,6 +195,9 @@ webui.settingTouched = function(event) {
                 input.value = event.target.value;
             }
         });
+    }
+    if (row.dataset.kind === "radio") {
+        webui.showChosenRadio(row);
     }
     if (event.target.classList.contains("setting-add")) {
         if (event.type === "change") {

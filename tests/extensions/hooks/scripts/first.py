@@ -72,6 +72,7 @@ def on_ui_tabs():
 def on_ui_settings():
     section = ("hooks", "Hooks")
     shared.opts.add_option("hooks_words", shared.OptionInfo("some", "Words", section=section).info("said"))
+    shared.opts.add_option("hooks_place", shared.OptionInfo("below", "Place", gr.Radio, {"choices": ("off", "below", "beside")}, section=section))
     shared.opts.add_option("hooks_choice", shared.OptionInfo("b", "Choice", gr.Dropdown, lambda: {"choices": ["a", "b"]}, section=section, refresh=lambda: calls.append(("refreshed",))))
 
 
