@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
-from gradio import blocks
+from gradio import blocks, processing_utils, utils
 from PIL import Image
 
 from modules.a1111 import callbacks
@@ -26,8 +27,21 @@ def install() -> None:
     for kind in (gr.Image, gr.ImageEditor, gr.Gallery):
         _show_as_png(kind)
     _take_any_format()
+    _show_saved_pictures()
     # ``def shown(file: gr.File)`` got the file; Gradio 6 takes the word for a wish and hands over the component with all that it is made of
     blocks._get_component_prop_inputs = lambda *_: []
+
+
+def _show_saved_pictures() -> None:
+    """A picture that was saved is shown by its file, as in A1111: an extension finds its path and its text again, and galleries of past ones say no more than that."""
+    save = processing_utils.save_pil_to_cache
+
+    @functools.wraps(save)
+    def shown(img: Image.Image, *arguments: Any, **keywords: Any) -> str:
+        path = getattr(img, "already_saved_as", None)
+        return str(path) if path and os.path.isfile(path) and utils.is_static_file(str(path)) else save(img, *arguments, **keywords)
+
+    processing_utils.save_pil_to_cache = shown
 
 
 def use_known_type(cls: type, words: dict[str, Any]) -> None:

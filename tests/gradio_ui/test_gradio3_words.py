@@ -10,6 +10,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from gradio.context import LocalContext
+from gradio.data_classes import _StaticFiles
 from gradio.state_holder import SessionState
 from PIL import Image
 
@@ -265,6 +266,23 @@ def test_a_gallery_takes_any_type_as_gradio3_did(said: Any) -> None:
     with gr.Blocks():
         assert gr.Gallery(type=said).type == "filepath"
         assert gr.Gallery(type="pil").type == "pil"
+
+
+@pytest.mark.parametrize("kind", [gr.Image, gr.Gallery])
+def test_a_saved_picture_is_shown_by_its_file(kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Quick Recents shows pictures of before: it hands over a dot that says where each lies."""
+    lying, elsewhere = tmp_path / "outputs" / "00001-5.png", tmp_path / "secret.png"
+    lying.parent.mkdir()
+    monkeypatch.setattr(_StaticFiles, "all_paths", [lying.parent])
+    with gr.Blocks():
+        block = kind()
+    for path, is_shown in ((lying, True), (elsewhere, False), (lying.with_name("gone.png"), False)):
+        picture = Image.new("RGB", (1, 1))
+        if path.name != "gone.png":
+            picture.save(path)
+        picture.already_saved_as = str(path)  # type: ignore[attr-defined]
+        shown = block.postprocess([picture] if kind is gr.Gallery else picture).model_dump()
+        assert ((shown[0]["image"] if kind is gr.Gallery else shown)["path"] == str(path)) == is_shown
 
 
 @pytest.mark.parametrize("kind", [gr.Image, gr.Gallery])
