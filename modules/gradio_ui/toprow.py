@@ -90,12 +90,12 @@ def _prompt(builder: FormBuilder, name: str, short: str, counter: str, placehold
 
 
 def generate_box(tab: str) -> tuple[gr.Button, gr.Button, gr.Button, gr.Button]:
-    """Generate, Interrupt, what stands there while it is obeyed, and Skip; static/jobs.js shows the right ones."""
+    """Generate, Interrupt, what stands there while it is obeyed, and Skip; static/jobs.js shows the right ones, whose style says no more than that: some extensions compare it."""
     with gr.Row(elem_id=f"{tab}_generate_box", elem_classes=["gradio-row", "generate-box"]):
-        interrupt = gr.Button("Interrupt", elem_id=f"{tab}_interrupt", elem_classes=["generate-box-interrupt"], min_width=0)
-        skip = gr.Button("Skip", elem_id=f"{tab}_skip", elem_classes=["generate-box-skip"], min_width=0)
-        interrupting = gr.Button("Interrupting...", elem_id=f"{tab}_interrupting", elem_classes=["generate-box-interrupting"], min_width=0)
-        generate = gr.Button("Generate", elem_id=f"{tab}_generate", variant="primary", elem_classes=["gradio-button"], min_width=0)
+        interrupt = gr.Button("Interrupt", elem_id=f"{tab}_interrupt", elem_classes=["generate-box-interrupt"])
+        skip = gr.Button("Skip", elem_id=f"{tab}_skip", elem_classes=["generate-box-skip"])
+        interrupting = gr.Button("Interrupting...", elem_id=f"{tab}_interrupting", elem_classes=["generate-box-interrupting"])
+        generate = gr.Button("Generate", elem_id=f"{tab}_generate", variant="primary", elem_classes=["gradio-button"])
     return generate, interrupt, interrupting, skip
 
 

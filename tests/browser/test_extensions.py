@@ -164,8 +164,8 @@ def test_the_output_panel_of_an_extension_saves_packs_and_sends_what_is_chosen_t
 
 def test_what_extensions_take_for_the_sign_of_a_complete_page_comes_when_it_is_complete(shown: Visit) -> None:
     page = shown.page
-    page.wait_for_function("hooksSigns.length > 2")
-    assert sorted(page.evaluate("hooksSigns")) == ["frame IFRAME: ", "options some: ", "polled: "]
+    page.wait_for_function("hooksSigns.length > 3")
+    assert sorted(page.evaluate("hooksSigns")) == ["frame IFRAME: ", "looked inside: ", "options some: ", "polled: "]
     assert page.locator("#settings_json").count() == 1 and not page.locator("#settings_json").is_visible()
 
 

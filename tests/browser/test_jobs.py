@@ -31,6 +31,7 @@ def test_a_reload_in_mid_job_finds_preview_and_result(fake_page: FakePage, visit
     browser.page.wait_for_selector("html.webui-ready", state="attached")
     browser.page.wait_for_selector(".livePreview img")
     assert browser.page.is_visible("#txt2img_interrupt")
+    assert browser.page.get_attribute("#txt2img_skip", "style") == "display: block;"     # by these very words SDAtom's queue knows that a picture is being drawn
     assert "%" in browser.page.title() or "Starting" in browser.page.title()
     fake_page.engine.gate.set()
     browser.page.wait_for_selector("#txt2img_gallery img")

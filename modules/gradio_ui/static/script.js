@@ -177,6 +177,7 @@ webui.field = (elemId) => webui.find(`#${elemId} textarea, #${elemId} input[type
     });
 
     function mutated(records) {
+        webui.root();                      // hides its parts, for some scripts look into Gradio's element by themselves
         webui.withoutCommentsIn(records);  // before the page is ready, too: some scripts look for their part by themselves
         if (!webui.ready && !becomeReady()) {
             return;

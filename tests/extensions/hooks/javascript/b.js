@@ -22,4 +22,6 @@ document.addEventListener("DOMContentLoaded", () => {
     watch.observe(gradioApp(), {childList: true, subtree: true});
     const look = () => gradioApp().querySelector("#txt2img_gallery") ? hooksSigns.push(`polled: ${hooksLacks()}`) : setTimeout(look, 10);
     look();
+    const lookInside = () => document.querySelector("gradio-app")?.querySelector("#txt2img_prompt") ? hooksSigns.push(`looked inside: ${hooksLacks()}`) : setTimeout(lookInside, 10);
+    lookInside();
 });
