@@ -198,6 +198,8 @@ def _fingerprint(folder: Path) -> str:
             texts.append((folder / name).read_bytes())
         except OSError:
             texts.append("-")
+    with suppress(OSError):                 # an extension that was deleted and cloned again lacks what its installer made in its folder
+        texts.append(str((folder / "install.py").stat().st_mtime_ns))
     if folder.name == "scripts":            # single files: each that comes may want another package
         texts += [f"{each.name} {each.stat().st_mtime_ns}" for each in sorted(folder.glob("*.py"))]
     return fingerprint_of(texts)

@@ -58,6 +58,8 @@ def test_installers_run_once_and_a_broken_one_does_not_stop_the_start(tmp_path: 
     assert "a-bad" in second.stdout
     (tmp_path / "extensions" / "b-good" / "requirements.txt").write_text("numpy", encoding="utf-8")
     assert "good ran" in start(tmp_path).stdout
+    os.utime(tmp_path / "extensions" / "b-good" / "install.py", (2e9, 2e9))        # cloned once more, without what the first run made beside it
+    assert "good ran" in start(tmp_path).stdout
 
 
 def test_an_installer_may_copy_a_single_script_into_the_folder_for_them(tmp_path: Path) -> None:
