@@ -420,6 +420,17 @@ def test_functions_of_extensions_are_called_when_cards_were_read_anew(shown: Vis
     page.evaluate("delete extraNetworksApplyFilter.txt2img_lora")
 
 
+def test_what_an_extension_lays_over_the_prompt_is_seen(shown: Visit) -> None:
+    """PromptsBrowser has a row of buttons there, half of which lay behind the field."""
+    assert shown.page.evaluate("""() => {
+        const button = document.createElement('button'), row = document.getElementById('txt2img_prompt_row');
+        button.textContent = 'Styles'; button.style = 'position: absolute; top: 5px; left: 50px; min-width: 0; width: 60px; height: 20px';
+        row.append(button);
+        const box = button.getBoundingClientRect(), seen = document.elementFromPoint(box.left + 30, box.top + 10) === button;
+        button.remove();
+        return seen; }""")
+
+
 def test_a_small_button_that_gets_words_is_as_wide_as_they_need(shown: Visit) -> None:
     """Boomer writes "Send to inpaint" on it and takes its class away: the words stood across their neighbours."""
     fits = """(id) => { const button = document.getElementById(id), [before, words] = [button.offsetWidth, button.textContent];
