@@ -123,7 +123,8 @@ def _field(setting: Setting, choices: Choices, field_id: str, disabled: str) -> 
         case Radio() if not _refresh_button(setting):
             return "radio", _radios(choices_of(setting.widget, choices), setting, disabled)
         case Dropdown() | Radio():
-            return "dropdown", f"<select {begin}>{_options(choices_of(setting.widget, choices))}</select>{_refresh_button(setting)}"
+            shown = '<input type="hidden" class="setting-chosen">'     # Gradio 3's lists were an input, where A1111's extensions read and write
+            return "dropdown", f"<select {begin}>{_options(choices_of(setting.widget, choices))}</select>{shown}{_refresh_button(setting)}"
         case CheckboxGroup():
             return "checkboxgroup", _boxes(choices_of(setting.widget, choices), disabled)
         case ColorPicker():

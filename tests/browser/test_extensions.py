@@ -456,6 +456,11 @@ def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Call
     assert page.locator(chosen).all_inner_texts() == ["beside"]
     page.click("#settings_submit")
     page.wait_for_function("opts.hooks_place === 'beside'")
+    assert page.evaluate("document.querySelector('#setting_hooks_choice input').value") == "b"      # as Extended Style Saver reads and writes it
+    page.evaluate("() => { const field = document.querySelector('#setting_hooks_choice input'); field.value = 'a'; updateInput(field); }")
+    assert page.input_value("#setting_hooks_choice select") == "a"
+    page.select_option("#setting_hooks_choice select", "b")
+    assert page.evaluate("document.querySelector('#setting_hooks_choice input').value") == "b"
     page.click("#setting_hooks_place .setting-reset")
     assert page.locator(chosen).all_inner_texts() == ["below"]
     page.click("#webui_reload")      # Reload UI: extensions see the page that is built anew, and their routes are there once

@@ -15,7 +15,13 @@ webui.settingKinds = {
         write: (row, value) => { row.querySelector("input, textarea").value = value ?? ""; },
     },
     colorpicker: {read: (row) => row.querySelector("input").value, write: (row, value) => { row.querySelector("input").value = value; }},
-    dropdown: {read: (row) => webui.chosenOption(row.querySelector("select")), write: (row, value) => webui.chooseOption(row.querySelector("select"), value)},
+    dropdown: {
+        read: (row) => webui.chosenOption(row.querySelector("select")),
+        write: (row, value) => {
+            webui.chooseOption(row.querySelector("select"), value);
+            webui.showChosenOption(row);
+        },
+    },
     radio: {read: (row) => webui.chosenRadio(row), write: (row, value) => webui.chooseRadio(row, value)},
     multiselect: {
         read: (row) => Array.from(row.querySelectorAll(".setting-token"), (token) => token.dataset.value),
@@ -71,6 +77,8 @@ webui.chooseOption = function(select, value) {
     }
     option.selected = true;
 };
+
+webui.showChosenOption = (row) => { row.querySelector(".setting-chosen").value = webui.chosenOption(row.querySelector("select")) ?? ""; };
 
 // null where nothing is chosen: some settings hold nothing until somebody chooses.
 webui.chosenOption = (select) => (select.selectedIndex < 0 ? null : select.value);
@@ -195,6 +203,11 @@ webui.settingTouched = function(event) {
                 input.value = event.target.value;
             }
         });
+    }
+    if (event.target.classList.contains("setting-chosen")) {      // an extension wrote there
+        webui.chooseOption(row.querySelector("select"), event.target.value);
+    } else if (row.dataset.kind === "dropdown") {
+        webui.showChosenOption(row);
     }
     if (row.dataset.kind === "radio") {
         webui.showChosenRadio(row);
