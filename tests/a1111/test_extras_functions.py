@@ -1,7 +1,9 @@
 """A1111's run_extras and run_postprocessing, and the runner of Extras' scripts: work on pictures at hand, as jobs."""
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -10,9 +12,12 @@ from PIL import Image
 
 from modules.a1111.app_slot import occupied
 from modules.a1111.extras_functions import run_extras, run_postprocessing, runner
+from modules.a1111.merging_function import run_modelmerger
 from modules.a1111.postprocessing_scripts import PostprocessedImage, ScriptPostprocessing, install_postprocessing
 from modules.application.app import App
+from tests.a1111.golden_app import golden_app
 from tests.a1111.test_script_host import MakeApp
+from tests.golden.cases import data_dir
 
 
 class Darker(ScriptPostprocessing):
@@ -39,6 +44,24 @@ def app(make_app: MakeApp) -> Iterator[App]:
 
 
 PICTURE = Image.new("RGB", (16, 8), (100, 110, 120))
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("inside", [False, True])
+def test_an_extension_with_a_merger_of_its_own_merges_by_a1111s_function(tmp_path: Path, inside: bool) -> None:
+    """As Merge Board does, also inside of its own work: it found only a stub."""
+    shutil.copytree(data_dir() / "models", tmp_path / "models")
+    with golden_app(tmp_path, "--models-dir", str(tmp_path / "models")) as app:
+        name = next(each.title for each in app.catalogue.checkpoints() if each.path.stem == "sd15-tiny")
+
+        def merged(first: str) -> list[Any]:
+            return run_modelmerger("task(1)", first, name, "", "Weighted sum", 1, True, "blend", "safetensors", 0, None, "")
+
+        *lists, said = app.jobs.call(lambda: merged(name)) if inside else merged(name)
+        assert said.startswith("Checkpoint saved to") and (tmp_path / "models" / "Stable-diffusion" / "blend.safetensors").is_file()
+        assert len(lists) == 4 and any("blend" in title for title in lists[0]["choices"])
+        *lists, said = merged("no such file")
+        assert "no such file" in said and "choices" not in lists[0]
 
 
 def test_a_picture_is_enlarged_by_position_and_nothing_is_saved_unasked(app: App) -> None:
