@@ -9,7 +9,7 @@ from modules.application.engine_inputs import CHURN_SETTINGS, SettingsView
 from modules.application.version import INFOTEXT_VERSION
 from modules.engine.hooks import GeneratedImage, SamplingFacts
 from modules.engine.resolved import Hypertile, ResolvedRequest, SamplingOptions, SoftInpaint, TileChoice
-from modules.engine.sampler_registry import AUTOMATIC, find_sampler
+from modules.engine.sampler_registry import AUTOMATIC, find_sampler, samplers
 from modules.schema.infotext_write import hires_fields, inpaint_fields, run_infotext
 from modules.schema.params_hires import Hires
 from modules.schema.request import Request, Txt2ImgRequest
@@ -129,7 +129,7 @@ class FactsWriter:
         another, for without it the text would draw another picture.
         """
         hires, resolved = asked.hires, self.request.hires
-        first_drawn = resolved.first_pass is None and find_sampler(used.sampler_name).kind == "sigma"
+        first_drawn = resolved.first_pass is None and any(each.name == used.sampler_name and each.kind == "sigma" for each in samplers())
         known = {used.schedule_name if first_drawn or used.hires_schedule_name == AUTOMATIC else AUTOMATIC, ""}
         return replace(
             hires,

@@ -92,7 +92,7 @@ def test_the_model_can_be_asked_once_more_at_a_timestep(app: App) -> None:
 def test_no_noise_at_all_leaves_what_the_sampler_has(app: App, callback: str) -> None:
     """A1111's DDIM then only scales its latents, at each step by the same root: the start's noise is decoded."""
     def nothing(params: Any) -> None:
-        params.x = params.x * 0
+        params.x.mul_(0)
 
     latents: list[Any] = []
     names = app.scripts.host.txt2img.script("every hook").__class__.process.__globals__     # type: ignore[union-attr]
@@ -112,7 +112,7 @@ def test_a_changed_input_changes_what_the_model_sees_and_not_what_the_sampler_go
         params.x = params.x * 0.9
 
     def no_noise(params: Any) -> None:
-        params.x = params.x * 0
+        params.x.mul_(0)
 
     with heard(cfg_after_cfg=no_noise):
         without = drawn(app, sampler_name="DDIM")
