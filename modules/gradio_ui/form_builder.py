@@ -147,8 +147,9 @@ class FormBuilder:
             signed((each.component for each in self.fields[guard:]), item.source)
 
     def _start_value(self, name: str) -> Any:
-        if self.native_size and name in ("width", "height"):
-            return self.native_size[0 if name == "width" else 1]
+        side = name.removeprefix("training_")
+        if self.native_size and side in ("width", "height"):
+            return self.native_size[0 if side == "width" else 1]
         return self.table.by_api_name(name).page_default
 
     def _id(self, elem_id: str) -> str:

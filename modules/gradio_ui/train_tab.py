@@ -17,6 +17,7 @@ from modules.application.app import App
 from modules.application.training_run import EMBEDDING, HYPERNETWORK
 from modules.files.resolver import PathRefused
 from modules.files.storage import StorageError
+from modules.gradio_ui.checkpoint_choice import chosen_checkpoint, start_size
 from modules.gradio_ui.components import bridge_button, bridge_text, form_row, tool_button
 from modules.gradio_ui.events import QUICK, SLOW
 from modules.gradio_ui.finished import finished_job
@@ -82,8 +83,9 @@ def _foreign_tabs(app: App, column: gr.Column, previews: list[Any]) -> None:
 class _TrainTab:
     def __init__(self, app: App, choices: Choices, ui_config: UiConfig, files: ShownFiles) -> None:
         self.app, self.choices, self.files = app, choices, files
+        size = start_size(chosen_checkpoint(app), ui_config, TRAIN.tab)
         self.new, self.layers, self.training = (
-            FormBuilder(table=table, choices=choices, ui_config=ui_config, setting=app.settings.get) for table in (NEW_EMBEDDING, NEW_HYPERNETWORK, TRAIN))
+            FormBuilder(table=table, choices=choices, ui_config=ui_config, setting=app.settings.get, native_size=size) for table in (NEW_EMBEDDING, NEW_HYPERNETWORK, TRAIN))
         self.refreshes: dict[str, gr.Button] = {}
 
     def build_new_embedding(self) -> None:

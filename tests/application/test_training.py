@@ -23,6 +23,7 @@ from modules.schema.params_training import NewEmbedding, NewHypernetwork, Traini
 from tests.a1111.golden_app import golden_app
 from tests.conftest import serve
 from tests.golden.cases import data_dir
+from tests.golden_xl.cases import data_dir as xl_data_dir
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +206,20 @@ def test_programs_make_and_train_as_with_a1111(app: App) -> None:
         done = said("train/hypernetwork", **common, hypernetwork_name="api", learn_rate="1e-5", save_hypernetwork_every=0)
         assert done.startswith("train hypernetwork complete: filename: ")
         assert said("train/embedding", **common, embedding_name="nobody", learn_rate=0.005).startswith("train embedding error: There is no embedding")
+
+
+@pytest.mark.parametrize(("checkpoint", "encoders"), [("sdxl-tiny", 2), ("sd2-tiny-v", 1)])
+def test_other_families_are_trained_on(tmp_path: Path, checkpoint: str, encoders: int) -> None:
+    """SDXL's embeddings have vectors for both text encoders, in the form that others read; both learn."""
+    with_pictures(tmp_path)
+    with golden_app(tmp_path, "--models-dir", str(xl_data_dir() / "models")) as app:
+        app.jobs.start()
+        app.settings.update({"sd_model_checkpoint": f"{checkpoint}.safetensors"})
+        before = load_embedding(new_embedding(app, "wide", num_vectors_per_token=2))
+        trained(app, embedding_name="wide", create_image_every=3, steps=3)
+        after = load_embedding(Path(app.flags.embeddings_dir) / "wide.pt")
+        assert before is not None and after is not None and len(after.tensors) == encoders and after.step == 3
+        assert not any(torch.equal(*pair) for pair in zip(before.tensors, after.tensors))
+        (drawn,) = (app.paths.data_dir / "logs").glob("*/wide/images/*.png")
+        with Image.open(drawn) as picture:
+            assert "wide" in picture.text["parameters"]             # type: ignore[attr-defined]

@@ -79,7 +79,7 @@ def test_what_was_saved_in_a_run_is_told_before_the_next_is_begun(tmp_path: Path
     request = SimpleNamespace(prompt="", negative_prompt="", steps=1, guidance_scale=1.0, sampler_name="", batch_size=1, batch_count=3, is_img2img=False,
                               hires=SimpleNamespace(enabled=False), options=SimpleNamespace(clip_skip=1), schedule_name="")
     models = SimpleNamespace(model=SimpleNamespace(stem=""), model_hash="", vae_name="")
-    writer: Any = SimpleNamespace(settings=settings, request=request, models=models, user="", infotext=lambda image: f"seed {image.seed}")
+    writer: Any = SimpleNamespace(settings=settings, request=request, models=models, user="", asked=SimpleNamespace(prompt=SimpleNamespace(prompt="", negative_prompt="", styles=())), infotext=lambda image: f"seed {image.seed}")
     saver = PictureSaver(plan, writer, NumberBook(), SimpleNamespace(strftime=lambda form: "now"), noted)  # type: ignore[arg-type]
     for seed in range(3):
         saver.take(SimpleNamespace(picture=picture(), seed=seed, index=seed, complete=True, prompt="", negative_prompt="", facts=None))  # type: ignore[arg-type]

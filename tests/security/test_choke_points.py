@@ -12,7 +12,9 @@ WRITES = {
     "modules/a1111/load_extensions.py": "the folders of models only, which extensions list without asking",
     "modules/a1111/upscaling.py": "A1111's Upscaler makes the folder of its models",
     "modules/application/picture_index.py": "a database of its own, made anew when it is damaged",
+    "modules/application/training_run.py": "a line is added to the file of losses",
     "modules/compute/memory.py": "no file: the kernel's mark of the most memory so far is set back",
+    "modules/engine/training/optimiser.py": "into memory",
     "modules/engine/profile.py": "torch writes its trace into a temporary folder, from where it goes through files/",
     "modules/extension_host/install.py": "whole folders, put together in a temporary one and moved in one step",
     "modules/extension_host/states.py": "the folder only",
@@ -20,6 +22,8 @@ WRITES = {
     "modules/gradio_ui/result_buttons.py": "a line is added to log.csv",
     "modules/gradio_ui/shown_files.py": "pictures that were never saved, in a temporary folder",
     "modules/jobs/store.py": "a database and its lock",
+    "modules/loading/embedding_file.py": "into memory",
+    "modules/loading/hypernetwork_file.py": "into memory",
     "modules/loading/merge.py": "into a file that files/ has opened",
 }
 BEFORE_THE_PROGRAM = ("modules/launching/", "modules/starter/")     # notes of the launcher; the tool that makes the starter model and is no part of a server
