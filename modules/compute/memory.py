@@ -60,6 +60,22 @@ def free_bytes(device: torch.device) -> int:
     return 0
 
 
+def spare_bytes(device: torch.device, *, system: Path = Path("/")) -> int:
+    """``free_bytes``, for a CPU of the computer's memory, where Linux tells: what programs can still have, within the limit of a container. 0: nobody knows."""
+    if device.type != "cpu":
+        return free_bytes(device)
+    try:
+        lines = (system / "proc/meminfo").read_text("ascii").splitlines()
+        available = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 0)
+    except (OSError, ValueError, IndexError):
+        return 0
+    try:
+        limit, used = ((system / "sys/fs/cgroup" / name).read_text("ascii").strip() for name in ("memory.max", "memory.current"))
+        return available if limit == "max" else max(min(available, int(limit) - int(used)), 0)
+    except (OSError, ValueError):
+        return available
+
+
 class MemoryPeak:
     """The most memory that was in use since it was made: the device's, or the process' own on a CPU. (0, 0) where nobody tells."""
 

@@ -6,13 +6,14 @@ Source: Gal et al. 2022, "An Image is Worth One Word" (arXiv:2208.01618); the lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from modules.compute.memory import free_memory, is_out_of_memory, spare_bytes
 from modules.engine.hooks import CancelView
 from modules.engine.image_conditioning import everything_masked
 from modules.engine.training.learners import Learner
@@ -20,12 +21,14 @@ from modules.engine.training.optimiser import Optimiser
 from modules.engine.training.pictures import Batch, Chance, PictureSet
 from modules.engine.training.rates import Rates
 from modules.families.family import Prediction
-from modules.schema.errors import InvalidValue
+from modules.schema.errors import InvalidValue, OutOfMemory
 
 if TYPE_CHECKING:
     from modules.loading.components import Components
 
 _MOST_SPOILT = 20           # steps in a row whose error is no number
+_KEPT_PER_CELL = 1.2e6      # bytes that SD 1.5's UNet remembers for gradients of a latent's cell, in float32, with room beside it: measured 0.6e6 (tests/bench/training.py)
+_USUAL_PARAMETERS = 860e6   # of that UNet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,8 @@ class _Steps:
         self._dtype = next(components.unet.parameters()).dtype
         device = components.placement.device.type
         self._scaler = torch.amp.GradScaler(device, enabled=device == "cuda" and self._dtype is torch.float16)     # type: ignore[attr-defined]
+        self._parameters = sum(each.numel() for each in components.unet.parameters())
+        self._sparing = False               # memory ran out before
         self._shown: dict[tuple[int, int], Tensor | None] = {}
         self._spoilt = 0
 
@@ -97,13 +102,7 @@ class _Steps:
         """The sum of the batches' errors, as they were before it."""
         for each in self._optimiser.param_groups:
             each["lr"] = rate
-        total = 0.0
-        with torch.enable_grad(), self._learner.at_work(), _checkpointed(self._components.unet):
-            for batch in batches:
-                loss = self._loss(batch) / len(batches)
-                if loss.requires_grad:      # a prompt that does not name what learns teaches nothing
-                    self._scaler.scale(loss).backward()
-                total += loss.item()
+        total = sum(self._learnt(batch, 1 / len(batches)) for batch in batches)
         self._check(total)
         self._clip(done)
         if total == total:
@@ -111,6 +110,40 @@ class _Steps:
             self._scaler.update()
         self._optimiser.zero_grad(set_to_none=True)
         return total
+
+    def _learnt(self, batch: Batch, share: float) -> float:
+        """The batch's error, whose gradients are added. What memory does not hold is computed again with less of it. Raises OutOfMemory."""
+        if not self._remembers(batch):
+            return self._with_gradients(batch, share, remembering=False)
+        try:
+            return self._with_gradients(batch, share, remembering=True)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            error.with_traceback(None)
+        self._sparing = True
+        self._optimiser.zero_grad(set_to_none=True)         # the way back may have ended half way
+        free_memory()
+        return self._with_gradients(batch, share, remembering=False)
+
+    def _remembers(self, batch: Batch) -> bool:
+        """Whether what blocks compute is kept for the way back, because there is room for it."""
+        cells = batch.latents[:, 0].numel()
+        needed = cells * _KEPT_PER_CELL * self._parameters / _USUAL_PARAMETERS * self._dtype.itemsize / 4
+        return not self._sparing and needed <= spare_bytes(self._components.placement.device)
+
+    def _with_gradients(self, batch: Batch, share: float, *, remembering: bool) -> float:
+        try:
+            with torch.enable_grad(), self._learner.at_work(), nullcontext() if remembering else _checkpointed(self._components.unet):
+                loss = self._loss(batch) * share
+                if loss.requires_grad:      # a prompt that does not name what learns teaches nothing
+                    self._scaler.scale(loss).backward()
+                return loss.item()
+        except Exception as error:
+            if remembering or not is_out_of_memory(error):
+                raise
+            error.with_traceback(None)
+            raise OutOfMemory("Memory ran out in a training step.", "Choose a smaller width and height, or a smaller batch size; more accumulation steps make up for it.") from None
 
     def _loss(self, batch: Batch) -> Tensor:
         parts, device = self._components, self._components.placement.device

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from modules.engine.resolved import SamplingOptions
+from modules.engine.training import loop
 from modules.engine.training.learners import EmbeddingLearner, HypernetworkLearner
 from modules.engine.training.loop import StepReport, TrainingPlan, _Steps, train
 from modules.engine.training.optimiser import Optimiser
@@ -20,7 +21,7 @@ from modules.jobs.job import CancelToken
 from modules.loading.embedding_file import first_vectors
 from modules.loading.embeddings import Embedding, EmbeddingShelf
 from modules.loading.hypernetwork_file import Shape, TrainableHypernetwork
-from modules.schema.errors import InvalidValue
+from modules.schema.errors import InvalidValue, OutOfMemory
 from tests.golden.stages import components
 
 SHELF = EmbeddingShelf(tuple)
@@ -197,3 +198,41 @@ def test_errors_that_are_no_numbers_end_it(monkeypatch: pytest.MonkeyPatch) -> N
         for number in range(30):
             steps.step([batch()], number, 0.01)
     assert number == 19
+
+
+def test_memory_that_runs_out_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks are then computed a second time, and later steps try no more."""
+    calls, own = [], components().unet.forward
+
+    def forward(*arguments: Any, **named: Any) -> Any:
+        calls.append(components().unet.is_gradient_checkpointing)
+        if len(calls) == 1:
+            raise MemoryError
+        return own(*arguments, **named)
+
+    monkeypatch.setattr(components().unet, "forward", forward)
+    monkeypatch.setattr(loop, "spare_bytes", lambda device: 10**12)
+    learner = embedding()
+    steps = steps_of(learner, seed=3)
+    steps.step([batch()], 0, 0.01)
+    steps.step([batch()], 1, 0.01)
+    assert calls == [False, True, True] and learner.is_sound
+
+
+def test_memory_that_is_not_there_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(components().unet, "forward", forward)
+    with pytest.raises(OutOfMemory, match="smaller"):
+        steps_of(embedding(), seed=3).step([batch()], 0, 0.01)
+
+
+def test_gradients_are_the_same_however_much_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for spare in (0, 10**12):
+        monkeypatch.setattr(loop, "spare_bytes", lambda device, spare=spare: spare)
+        learner = embedding()
+        steps_of(learner, seed=3)._learnt(batch(), 1.0)
+        found.append(learner.parameters[0].grad)
+    assert torch.allclose(found[0], found[1], atol=1e-7)    # type: ignore[arg-type]
