@@ -12,6 +12,7 @@ from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
 from modules.application.img2img_batch import named_folder, pictures_of
 from modules.application.training_run import EMBEDDING, HYPERNETWORK, KINDS, run
 from modules.application.training_templates import template_lines
+from modules.engine.hypernetworks import widths_of
 from modules.engine.training.rates import Rates
 from modules.files.atomic import write_bytes
 from modules.files.resolver import safe_new
@@ -19,7 +20,7 @@ from modules.jobs.job import Job
 from modules.loading.embedding_file import embedding_values, first_vectors, write_embedding
 from modules.loading.hypernetwork_file import Shape, TrainableHypernetwork
 from modules.schema.errors import InvalidValue
-from modules.schema.params_training import NewEmbedding, NewHypernetwork, TrainingRequest
+from modules.schema.params_training import WIDTHS, NewEmbedding, NewHypernetwork, TrainingRequest
 
 _OTHERS = (".safetensors", ".bin")
 _ALLOWED = "._- "               # in names, beside letters and digits
@@ -44,6 +45,12 @@ def create_embedding(app: App, asked: NewEmbedding) -> Path:
     write_bytes(goal, app.jobs.call(made))
     app.catalogue.refresh()
     return goal
+
+
+def hypernetwork_widths(app: App) -> list[str]:
+    """A1111's, and those of the checkpoint that is loaded."""
+    held = app.checkpoints.components
+    return list(dict.fromkeys((*WIDTHS, *map(str, widths_of(held.unet) if held is not None else ()))))
 
 
 def create_hypernetwork(app: App, asked: NewHypernetwork) -> Path:

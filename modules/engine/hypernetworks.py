@@ -52,12 +52,18 @@ class HypernetworkHooks:
         self._handles = []
 
 
+def widths_of(unet: nn.Module) -> list[int]:
+    """Of what a denoiser's attentions make keys and values from."""
+    return sorted({layer.in_features for each in unet.modules() for _, layer in _inputs(each)})
+
+
 @contextmanager
 def attached_to(unet: nn.Module, network: Hypernetwork) -> Iterator[None]:
     """``network`` acts inside this context, at full strength, with its gradients. Raises InvalidValue where it fits no layer."""
     inputs = [(part, layer) for each in unet.modules() for part, layer in _inputs(each) if layer.in_features in network.layers]
     if not inputs:
-        raise InvalidValue(f"The hypernetwork {network.name!r} has no layers of a width that this checkpoint has.", "Create one with other modules, or choose another checkpoint.")
+        widths = ", ".join(map(str, widths_of(unet)))
+        raise InvalidValue(f"The hypernetwork {network.name!r} has no layers of a width that this checkpoint has.", f"Create one with modules of {widths}, or choose another checkpoint.")
     handles = [layer.register_forward_pre_hook(_hook([_Active(network, 1.0)], part)) for part, layer in inputs]
     try:
         yield

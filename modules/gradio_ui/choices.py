@@ -13,6 +13,7 @@ from modules.a1111.unet_choice import unet_labels
 from modules.application.app import App
 from modules.application.compute_settings import attention_titles
 from modules.application.extras_operations import NAMES
+from modules.application.training import hypernetwork_widths
 from modules.application.training_templates import templates
 from modules.application.translations import translation_names
 from modules.compute.openvino_calls import target_names
@@ -71,6 +72,7 @@ class ChoiceSources:
                 "hypernetworks": lambda: [each.stem for each in app.catalogue.hypernetworks()],
                 "embeddings": lambda: sorted({each.stem for each in app.catalogue.embeddings()}),
                 "activations": lambda: ["linear", *activations()],
+                "hypernetwork_widths": lambda: hypernetwork_widths(app),
                 "training_templates": lambda: sorted(templates(Path(app.flags.textual_inversion_templates_dir))),
                 "unets": unet_labels,
                 "vaes": lambda: [each.name for each in app.catalogue.vaes()],

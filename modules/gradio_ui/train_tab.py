@@ -140,7 +140,7 @@ class _TrainTab:
             self._collect, inputs=[self.task_id], outputs=[self.output, self.gallery, self.outcome, *lists.values()], js="() => [webui.training.id]", **QUICK)
         for name, button in self.refreshes.items():
             button.click(lambda name=name: self._fresh(name), outputs=[lists[name]], **QUICK)
-        page.load(lambda: [gr.update(choices=self._choices(name)) for name in LISTS], outputs=list(lists.values()), **QUICK)
+        page.load(self._offered, outputs=[*lists.values(), self.layers.form().component("enable_sizes")], **QUICK)
 
     def _row(self, names: tuple[str, ...]) -> None:
         with form_row():
@@ -190,6 +190,10 @@ class _TrainTab:
         if finished.job.error:
             return ["", shown, message_html(finished.job.error, "error"), *fresh]
         return [str(finished.info.get("message", "")), shown, message_html(timing(finished.job)), *fresh]
+
+    def _offered(self) -> list[Any]:
+        """For a page that is opened: files of now, and the widths of the model that is loaded by now."""
+        return [*(gr.update(choices=self._choices(name)) for name in LISTS), gr.update(choices=list(self.choices("hypernetwork_widths")))]
 
     def _fresh(self, name: str) -> Mapping[str, Any]:
         self.app.catalogue.refresh()

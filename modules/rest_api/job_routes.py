@@ -63,6 +63,10 @@ async def job_events(app: App, job: Job) -> AsyncIterator[str]:
     yield f"event: end\ndata: {json.dumps(described(app, job))}\n\n"
 
 
+# Of jobs without a prompt: what of their request says which work it is.
+_ABOUT = {"train-embedding": "embedding_name", "train-hypernetwork": "hypernetwork_name", "merge": "primary_model_name"}
+
+
 def listed_jobs(app: App, count: int) -> dict[str, Any]:
     """The whole queue as JSON."""
     running = app.jobs.running()
@@ -95,6 +99,7 @@ def described(app: App, job: Job) -> dict[str, Any]:
         "attempts": job.attempts,
         "error": job.error,
         "prompt": str(asked.get("prompt", ""))[:500] if isinstance(asked, dict) else "",
+        "about": str(asked.get(_ABOUT.get(job.kind, ""), ""))[:500] if isinstance(asked, dict) else "",
         "interrupted": job.state.value == "interrupted",
     }
 

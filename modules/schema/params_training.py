@@ -35,7 +35,7 @@ class NewHypernetwork(FlatRequest):
 
     name: str = param("", label="Name", elem_id="train_new_hypernetwork_name", widget=TextArea(), max_length=200)
     enable_sizes: tuple[str, ...] = param(
-        ("768", "320", "640", "1280"), label="Modules", elem_id="train_new_hypernetwork_sizes", widget=CheckboxGroup(WIDTHS),
+        ("768", "320", "640", "1280"), label="Modules", elem_id="train_new_hypernetwork_sizes", widget=CheckboxGroup("hypernetwork_widths"),
         description="768 (1024 for SD 2.x): the attentions to the prompt; the others: those of the picture to itself.")
     layer_structure: str = param(
         "1, 2, 1", label="Enter hypernetwork layer structure", elem_id="train_new_hypernetwork_layer_structure", max_length=200,

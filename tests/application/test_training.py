@@ -203,6 +203,8 @@ def test_programs_make_and_train_as_with_a1111(app: App) -> None:
                   "use_weight": False, "create_image_every": 0, "template_filename": "style_filewords.txt"}
         done = said("train/embedding", **common, id_task="task(1)", embedding_name="api", learn_rate=0.005, save_embedding_every=0)
         assert done.startswith("train embedding complete: filename: ") and done.endswith("api.pt error: None")
+        newest = server.client.get("/internal/jobs").json()["finished"][0]
+        assert (newest["kind"], newest["about"], newest["prompt"]) == ("train-embedding", "api", "")
         done = said("train/hypernetwork", **common, hypernetwork_name="api", learn_rate="1e-5", save_hypernetwork_every=0)
         assert done.startswith("train hypernetwork complete: filename: ")
         assert said("train/embedding", **common, embedding_name="nobody", learn_rate=0.005).startswith("train embedding error: There is no embedding")

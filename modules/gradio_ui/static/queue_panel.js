@@ -14,11 +14,11 @@ webui.queue.job = (job, act, query = "") => webui.queue.act(`./internal/jobs/${e
 
 webui.queue.button = (words, title, act, kind = "") => webui.make("button", {type: "button", class: `queue-act ${kind}`, title, "aria-label": title, disabled: kind === "off", text: words, onclick: act});
 
-webui.queue.title = (job) => job.prompt || `(${job.kind}, no prompt)`;
+webui.queue.title = (job) => job.prompt || (job.about ? `${job.kind}: ${job.about}` : `(${job.kind}, no prompt)`);
 
 webui.queue.runningCard = function(job, paused) {
     const percent = Math.round(job.progress * 100);
-    const words = [paused ? "Paused" : `${percent}%`, job.eta && !paused ? `ETA ${formatTime(job.eta)}` : "", job.textinfo].filter(Boolean).join(" · ");
+    const words = [paused ? "Paused" : `${percent}%`, job.eta && !paused ? `ETA ${formatTime(job.eta)}` : "", (job.textinfo || "").split("\n")[0]].filter(Boolean).join(" · ");
     const bar = webui.make("div", {class: "queue-bar", role: "progressbar", "aria-label": "Running job", "aria-valuenow": percent, "aria-valuemin": 0, "aria-valuemax": 100},
         webui.make("div", {style: `width: ${percent}%`}));
     const acts = webui.make("div", {class: "queue-acts"},
