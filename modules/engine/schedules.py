@@ -148,7 +148,7 @@ def _log_linear(table: Sequence[float], count: int) -> list[float]:
     """``count`` values along ``table``, by straight lines in the logarithm."""
     logs = [math.log(value) for value in table]
     if count == 1:
-        return [table[0]]
+        return [table[-1]]              # as in A1111, whose line then is its end alone
     places = [index * (len(table) - 1) / (count - 1) for index in range(count)]
     lows = [min(int(place), len(table) - 2) for place in places]
     return [math.exp(logs[low] + (place - low) * (logs[low + 1] - logs[low])) for place, low in zip(places, lows)]

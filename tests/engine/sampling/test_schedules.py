@@ -72,6 +72,12 @@ def test_a_schedule_falls_and_starts_at_its_top(spec: ScheduleSpec, steps: int) 
     assert spec.name == "kl_optimal" or sigmas[-1] == 0
 
 
+def test_one_step_of_align_your_steps_stands_at_the_tables_end() -> None:
+    """A1111 joins the table from its end, and so has no more of it for one step: such pictures stay as they were made there."""
+    spec = resolve_schedule(find_sampler("Euler"), "Align Your Steps")
+    assert spec.function(ScheduleInput(steps=1, levels=LEVELS, sigma_min=LEVELS.sigma_min, sigma_max=LEVELS.sigma_max)).tolist() == pytest.approx([0.029, 0])
+
+
 @pytest.mark.parametrize("timestep", [0, 1, 126, 500, 876, 998, 999])
 def test_a_trained_timestep_survives_the_way_to_sigma_and_back(timestep: int) -> None:
     assert LEVELS.timestep(float(LEVELS.sigmas[timestep])) == timestep
