@@ -47,7 +47,7 @@ class Processed:
         self.face_restoration_model = settings_of(p).get("face_restoration_model") if self.restore_faces else None
         self.sd_model_name, self.sd_model_hash = p.sd_model_name, p.sd_model_hash
         self.sd_vae_name, self.sd_vae_hash = p.sd_vae_name, p.sd_vae_hash
-        self.seed_resize_from_w, self.seed_resize_from_h = (side if side else -1 for side in (p.seed_resize_from_w, p.seed_resize_from_h))
+        self.seed_resize_from_w, self.seed_resize_from_h = p.seed_resize_from_w, p.seed_resize_from_h
         self.denoising_strength = p.denoising_strength
         self.extra_generation_params = p.extra_generation_params
         self.index_of_first_image = index_of_first_image

@@ -148,3 +148,10 @@ def test_the_fields_of_prompts_schedules_and_steps_come_in_a1111s_order(running_
     (text,) = texts(running_app, prompt="tiny-emb", negative_prompt="(a)", scheduler="Karras", steps=4, override_settings=settings)
     wanted = ["Emphasis", "TI hashes", "Downcast alphas_cumprod", "Noise Schedule", "Schedule rho", "Skip Early CFG", "NGMS"]
     assert [key for key in text if key in wanted] == wanted
+
+
+@pytest.mark.parametrize(("asked", "told"), [({}, (-1, -1)), ({"seed_resize_from_w": 0, "seed_resize_from_h": 64}, (0, 64)), ({"seed_resize_from_w": 64}, (64, -1))])
+def test_the_size_that_noise_is_resized_from_is_told_as_it_was_sent(running_app: RunningServer, asked: dict[str, Any], told: tuple[int, int]) -> None:
+    answer = running_app.client.post("/sdapi/v1/txt2img", json=SMALL | asked).json()
+    info = json.loads(answer["info"])
+    assert (info["seed_resize_from_w"], info["seed_resize_from_h"]) == told and "Seed resize from" not in info["infotexts"][0]
