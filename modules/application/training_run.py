@@ -97,12 +97,14 @@ class _Training:
     last_copy: str = "<none>"
     last_picture: str = "<none>"
     shown: OutputImage | None = None
+    begun: int = 0                      # the step that this training goes on from
     unsaved: bool = False
     saved_at: float = 0.0
     spare_copy: bool = False            # a copy was saved that no picture carries yet
 
     def carried_out(self) -> tuple[Outcome, dict[str, Any]]:
         asked, subject, job = self.asked, self.subject, self.job
+        self.begun = subject.step
         if subject.step >= asked.steps:
             return self._told("Model has already been trained beyond specified max steps")
         job.progress.text = f"Preparing dataset from {asked.data_root}..."
@@ -141,7 +143,7 @@ class _Training:
             self._draw(report)
         elif time.monotonic() - self.saved_at > _SAFE_EVERY and subject.is_sound:
             self._save()
-        self.job.progress.step(report.done, asked.steps)
+        self.job.progress.step(report.done - self.begun, asked.steps - self.begun)      # time left is reckoned from what this training did
         self.job.progress.text = (
             f"Loss: {report.loss:.7f}, step: {report.done}\nLast prompt: {report.text[:300]}\nLast saved {KINDS[self.job.kind]}: {self.last_copy}\n"
             f"Last saved image: {self.last_picture}")

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from modules.application.app import App
+from modules.application.training_run import KINDS
 from modules.jobs.job import Job
 from modules.jobs.progress import ProgressSnapshot
 from modules.rest_api.models import ProgressResponse
@@ -58,14 +59,24 @@ def _name_of(job: Job, shot: ProgressSnapshot) -> str:
 
 
 def _state(job: Job | None, shot: ProgressSnapshot | None) -> dict[str, Any]:
+    """Of a training the steps are what A1111 counts as jobs."""
+    if job is not None and shot is not None and job.kind in KINDS:
+        return _state_of(job) | {"job": job.kind, "job_count": shot.steps, "job_no": shot.step, "sampling_step": 0, "sampling_steps": 0}
+    found = _state_of(job) | {"job": _name_of(job, shot) if job and shot else ""}
+    counts = (shot.batches, shot.batch, shot.step, shot.steps) if shot else (0, 0, 0, 0)
+    return found | dict(zip(("job_count", "job_no", "sampling_step", "sampling_steps"), counts))
+
+
+def _state_of(job: Job | None) -> dict[str, Any]:
+    """The keys in A1111's order."""
     return {
         "skipped": bool(job and job.cancel.skipped),
         "interrupted": bool(job and job.cancel.interrupted),
         "stopping_generation": bool(job and job.cancel.stopping),
-        "job": _name_of(job, shot) if job and shot else "",
-        "job_count": shot.batches if shot else 0,
+        "job": "",
+        "job_count": 0,
         "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(job.started if job and job.started else None)),
-        "job_no": shot.batch if shot else 0,
-        "sampling_step": shot.step if shot else 0,
-        "sampling_steps": shot.steps if shot else 0,
+        "job_no": 0,
+        "sampling_step": 0,
+        "sampling_steps": 0,
     }

@@ -18,6 +18,7 @@ from modules.application.training_run import EMBEDDING, HYPERNETWORK
 from modules.jobs.job import Job, JobState
 from modules.loading.embeddings import load_embedding
 from modules.loading.hypernetwork_file import TrainableHypernetwork
+from modules.rest_api.progress_routes import progress_of
 from modules.schema.errors import InvalidValue, UnknownName, WebuiError
 from modules.schema.params_training import NewEmbedding, NewHypernetwork, TrainingRequest
 from tests.a1111.golden_app import golden_app
@@ -143,6 +144,8 @@ def test_an_interrupted_training_keeps_what_was_learnt(app: App) -> None:
     job = training.submit(app, asked(embedding_name="stopped", steps=100_000), EMBEDDING, source="page")
     while job.progress.snapshot().step < 2:
         assert not job.over.wait(0.02)
+    told = progress_of(app)
+    assert told["state"]["job"] == "train-embedding" and told["state"]["job_count"] == 100_000 and told["state"]["job_no"] >= 2 and told["textinfo"].startswith("Loss: ")
     assert job.progress.text.startswith("Loss: ") and "wall" in job.progress.text
     app.jobs.interrupt(job.id)
     assert app.jobs.wait(job, 60).state is JobState.INTERRUPTED
