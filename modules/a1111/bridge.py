@@ -85,7 +85,7 @@ class ScriptBridge(PassEars):
         if not self.writer.request.is_img2img:
             self._input.begin()
         self._changes.begin()
-        self._saves = not p.do_not_save_samples and bool(self._settings.get("samples_save"))
+        self._saves = self._saves_now()
         self._mark = self._settings.mark(), self._saves
         if getattr(p, "enable_hr", False):
             state.tell_two_passes()
@@ -299,10 +299,8 @@ class ScriptBridge(PassEars):
     def images_decoded(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]:
         self._number = state.sampling_step = 0
         state.tell(passes_done=2 if getattr(self.p, "enable_hr", False) else 1)
-        p, pictures = self.p, tuple(images)
-        if self.scripts is not None:
-            pictures = self._postprocessed(plan, images)
-        self._saves = not p.do_not_save_samples and bool(self._settings.get("samples_save"))     # A1111 asks once a batch
+        pictures = tuple(images) if self.scripts is None else self._postprocessed(plan, images)
+        self._saves = self._saves_now()     # A1111 asks once a batch
         return pictures
 
     def _postprocessed(self, plan: BatchPlan, images: Tensor) -> Sequence[Tensor]:
@@ -315,6 +313,9 @@ class ScriptBridge(PassEars):
         pp = PostprocessBatchListArgs(list(images))
         self.scripts.postprocess_batch_list(p, pp, batch_number=plan.index)
         return pp.images
+
+    def _saves_now(self) -> bool:
+        return not self.p.do_not_save_samples and bool(self._settings.get("samples_save"))
 
     def _follow_settings(self, *, samples: bool) -> None:
         """Pictures are saved as the settings and ``p`` say now. samples: whether at all."""

@@ -10,12 +10,13 @@ from modules.a1111.live import LiveDict
 from modules.a1111.text_names import Embedding, embedding_of
 from modules.application import training
 from modules.application.generation import outcome_of
+from modules.application.training_arguments import hypernetwork_asked, training_asked
 from modules.application.training_run import EMBEDDING, HYPERNETWORK, KINDS
 from modules.application.training_templates import templates
 from modules.loading.embeddings import load_embedding
 from modules.loading.hypernetwork_file import TrainableHypernetwork
 from modules.schema.errors import CannotLoad, InvalidValue
-from modules.schema.params_training import NewEmbedding, NewHypernetwork, TrainingRequest
+from modules.schema.params_training import NewEmbedding
 
 TextualInversionTemplate = namedtuple("TextualInversionTemplate", ["name", "path"])
 # The order of A1111's arguments, behind the task's id and the name.
@@ -62,10 +63,9 @@ def create_hypernetwork(
 ) -> str:
     """The new file. Raises WebuiError."""
     asked = {
-        "name": name, "enable_sizes": [str(each) for each in enable_sizes or ()], "overwrite_old": overwrite_old, "layer_structure": _text(layer_structure),
-        "activation_func": activation_func, "weight_init": weight_init, "add_layer_norm": add_layer_norm, "use_dropout": use_dropout,
-        "dropout_structure": _text(dropout_structure)}
-    return str(training.create_hypernetwork(current(), NewHypernetwork.from_flat(asked)))
+        "name": name, "enable_sizes": list(enable_sizes or ()), "overwrite_old": overwrite_old, "layer_structure": layer_structure, "activation_func": activation_func,
+        "weight_init": weight_init, "add_layer_norm": add_layer_norm, "use_dropout": use_dropout, "dropout_structure": dropout_structure}
+    return str(training.create_hypernetwork(current(), hypernetwork_asked(asked)))
 
 
 def train_embedding(id_task: Any, embedding_name: str, *arguments: Any, **named: Any) -> tuple[Embedding, str]:
@@ -84,18 +84,9 @@ def train_hypernetwork(id_task: Any, hypernetwork_name: str, *arguments: Any, **
 
 
 def _trained(kind: str, name: str, order: tuple[str, ...], arguments: tuple[Any, ...], named: dict[str, Any]) -> str:
-    what, given = KINDS[kind], {**dict(zip(order, arguments)), **named}
-    rate = str(given.pop("learn_rate", ""))
-    given |= {f"{what}_name": name, "clip_grad_value": _text(given.get("clip_grad_value"))} | ({f"{what}_learn_rate": rate} if rate else {})
-    if "save_hypernetwork_every" in given:
-        given["save_embedding_every"] = given.pop("save_hypernetwork_every")
-    app = current()
-    return str(outcome_of(app.jobs.wait(training.submit(app, TrainingRequest.from_flat(given), kind, source="api"))).info.get("path", ""))
-
-
-def _text(value: Any) -> str | None:
-    """Of A1111's lists of numbers; None is its default."""
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else None if value is None else str(value)
+    app, what = current(), KINDS[kind]
+    asked = training_asked({**dict(zip(order, arguments)), **named, f"{what}_name": name}, what)
+    return str(outcome_of(app.jobs.wait(training.submit(app, asked, kind, source="api"))).info.get("path", ""))
 
 
 def _templates() -> dict[str, TextualInversionTemplate]:

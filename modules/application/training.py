@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.application.app import App
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
+from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, load_checkpoint
 from modules.application.img2img_batch import named_folder, pictures_of
 from modules.application.training_run import EMBEDDING, HYPERNETWORK, KINDS, run
 from modules.application.training_templates import template_lines
@@ -32,8 +32,6 @@ def create_embedding(app: App, asked: NewEmbedding) -> Path:
     model = chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY))
 
     def made() -> bytes:
-        from modules.application.generation import load_checkpoint
-
         components = load_checkpoint(app, model, app.settings)
         tensors = first_vectors(components, asked.init_text, asked.num_vectors_per_token)
         if not tensors or components.family.is_flow:

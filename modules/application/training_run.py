@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -186,7 +185,7 @@ class _Training:
         self.shown = replace(made, path=file)
         self.last_picture = f"{file}, prompt: {report.text[:300]}"
         self.job.progress.offer_preview(lambda: png_bytes(made.picture))
-        carried = self.subject.carried_by(made.picture, f"{self.model.stem}", f"[{self._hash()}]", report.done)
+        carried = self.subject.carried_by(made.picture, self._hash(), self.model.stem)
         if carried is not None and self.asked.save_image_with_stored_embedding and self.spare_copy:
             write_bytes(self.folder / "image_embeddings" / f"{self.subject.name}-{report.done}.png", carried)
             self.spare_copy = False
@@ -215,7 +214,7 @@ class _Training:
             f"{KINDS[self.job.kind]}_name": self.subject.name, "initial_step": self.subject.step, "learn_rate": self.subject.rate,
             "template_file": self.asked.template_filename, **self.subject.about(), **{name: getattr(self.asked, name) for name in names}}
         try:
-            write_json(self.folder / f"settings-{now.strftime('%Y-%m-%d-%H-%M-%S')}.json", json.loads(json.dumps(values)))
+            write_json(self.folder / f"settings-{now.strftime('%Y-%m-%d-%H-%M-%S')}.json", values)
         except (StorageError, OSError) as error:
             log.warning("the training's settings were not written down: %s", error)
 

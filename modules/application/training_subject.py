@@ -61,7 +61,7 @@ class Subject(Protocol):
         """For a test picture: ``text`` with what is trained at work."""
         ...
 
-    def carried_by(self, picture: Image, model_name: str, model_hash: str, step: int) -> bytes | None:
+    def carried_by(self, picture: Image, model_hash: str, model_name: str) -> bytes | None:
         """A PNG of ``picture`` that carries it; None for what no picture carries."""
         ...
 
@@ -136,11 +136,12 @@ class EmbeddingSubject(_Optimised):
     def prompt(self, text: str) -> str:
         return text
 
-    def carried_by(self, picture: Image, model_name: str, model_hash: str, step: int) -> bytes | None:
-        values = self._values(f"{self.name}-{step}", model_hash.strip("[]"), model_name)
+    def carried_by(self, picture: Image, model_hash: str, model_name: str) -> bytes | None:
+        name = f"{self.name}-{self.step}"
+        values = self._values(name, model_hash, model_name)
         if "string_to_param" not in values:
             return None
-        card = captioned(picture, f"<{self.name}-{step}>", (model_name, model_hash, f"{self._count}v {step}s"))
+        card = captioned(picture, f"<{name}>", (model_name, f"[{model_hash}]", f"{self._count}v {self.step}s"))
         return with_embedding(card, values)
 
     def about(self) -> dict[str, Any]:
@@ -178,7 +179,7 @@ class HypernetworkSubject(_Optimised):
     def prompt(self, text: str) -> str:
         return f"{text}<hypernet:{self.name}:1>"
 
-    def carried_by(self, picture: Image, model_name: str, model_hash: str, step: int) -> bytes | None:
+    def carried_by(self, picture: Image, model_hash: str, model_name: str) -> bytes | None:
         return None
 
     def about(self) -> dict[str, Any]:

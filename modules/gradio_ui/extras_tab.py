@@ -28,6 +28,7 @@ from modules.gradio_ui.layout import Caption, Fold, Item, Line, Part
 from modules.gradio_ui.output_panel import OutputPanel, build_output_panel
 from modules.gradio_ui.param_component import Choices
 from modules.gradio_ui.postprocess_panel import PostprocessPanel, build_postprocess_panel
+from modules.gradio_ui.putting_in_line import put_in_line
 from modules.gradio_ui.result_buttons import wire_result_buttons
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.submit import Submitter, wire_submit
@@ -85,7 +86,7 @@ class ExtrasSubmitter(Submitter):
             sources, folder = self._sources(shown)
             extras.submit(self.app, asked, sources, source="page", save=True, folder=folder, task_id=task_id, added=self.added.values(shown))
 
-        return self._put_in_line(task_id, put)
+        return put_in_line(task_id, put)
 
     def _sources(self, shown: Mapping[str, Any]) -> tuple[list[Source], Path | None]:
         """The pictures of the mode that shows, and the folder for the results where one is named. Raises InvalidValue."""

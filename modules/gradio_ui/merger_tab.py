@@ -22,6 +22,7 @@ from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.finished import finished_job
 from modules.gradio_ui.messages import message_html, timing
 from modules.gradio_ui.param_component import Choices
+from modules.gradio_ui.putting_in_line import put_in_line
 from modules.gradio_ui.quicksettings import QuickSetting, fresh
 from modules.loading.merge import METHODS
 from modules.schema.errors import WebuiError
@@ -114,16 +115,11 @@ class MergerTab:
         page.load(self._offered, outputs=[*models, self.fields["bake_in_vae"]], **QUICK)
 
     def _submit(self, task_id: str, *values: Any) -> tuple[str, str]:
-        try:
+        def put() -> None:
             asked = MergeRequest.checked(dict(zip(self.fields, values, strict=True)))
             merging.submit(self.app, asked, source="page", task_id=task_id)
-        except FORESEEN as error:
-            return json.dumps({"id": task_id, "error": str(error)}), message_html(str(error), "error")
-        except Exception as error:
-            log.exception("a click on Merge failed")
-            words = f"The merge could not be put in line: {type(error).__name__}: {error}"
-            return json.dumps({"id": task_id, "error": words}), message_html(words, "error")
-        return json.dumps({"id": task_id, "error": ""}), ""
+
+        return put_in_line(task_id, put, button="Merge", what="merge", foreseen=FORESEEN)
 
     def _collect(self, row: Sequence[QuickSetting], task_id: str, *chosen: str | None) -> list[Any]:
         """The job's words, and every list of checkpoints anew."""

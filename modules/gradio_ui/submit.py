@@ -23,8 +23,8 @@ from modules.gradio_ui.first_pass import chosen_first_pass
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.messages import message_html, timing
 from modules.gradio_ui.paste import override_values
+from modules.gradio_ui.putting_in_line import put_in_line
 from modules.gradio_ui.shown_files import ShownFiles
-from modules.schema.errors import WebuiError
 from modules.schema.request import Request
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Submitter:
 
     def submit(self, task_id: str, overrides: Sequence[str], *values: Any) -> tuple[str, str]:
         """Put a job in line. Returns the answer for the page, {"id", "error"} as JSON, and the message below the gallery."""
-        return self._put_in_line(task_id, lambda: self.send(self.app, self._request(overrides, values), self.form.shown(values), task_id))
+        return put_in_line(task_id, lambda: self.send(self.app, self._request(overrides, values), self.form.shown(values), task_id))
 
     def upscale(self, task_id: str, overrides: Sequence[str], job_id: str, chosen: str, *values: Any) -> tuple[str, str]:
         """As ``submit``, for hires fix on the picture ``chosen`` of the gallery that shows ``job_id``: it is the first pass."""
@@ -65,21 +65,10 @@ class Submitter:
             request = self._request(overrides, opened, firstpass_image=picture, **fixed)
             generation.submit(self.app, request, source="page", task_id=task_id, in_place_of=(job_id, index))
 
-        return self._put_in_line(task_id, put)
+        return put_in_line(task_id, put)
 
     def _request(self, overrides: Sequence[str], values: Sequence[Any], **more: Any) -> Request:
         return self.form.request(values, override_settings=override_values(self.app.settings.table, overrides), **more)
-
-    def _put_in_line(self, task_id: str, put: Callable[[], object]) -> tuple[str, str]:
-        try:
-            put()
-        except WebuiError as error:
-            return json.dumps({"id": task_id, "error": str(error)}), message_html(str(error), "error")
-        except Exception as error:
-            log.exception("a click on Generate failed")
-            words = f"The request could not be put in line: {type(error).__name__}: {error}"
-            return json.dumps({"id": task_id, "error": words}), message_html(words, "error")
-        return json.dumps({"id": task_id, "error": ""}), ""
 
     def collect(self, task_id: str) -> tuple[Any, Any, Any, str, str]:
         """Gallery, generation info, id of the shown job, answer for the page, message: of the job ``task_id``.

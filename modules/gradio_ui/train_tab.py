@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,6 +26,7 @@ from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.inner_tabs import InnerTab, build_inner_tabs
 from modules.gradio_ui.messages import message_html, timing
 from modules.gradio_ui.param_component import Choices
+from modules.gradio_ui.putting_in_line import put_in_line
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.ui_config import UiConfig
 from modules.schema.errors import WebuiError
@@ -164,19 +164,15 @@ class _TrainTab:
     def _sending(self, form: Form, kind: str) -> Callable[..., tuple[str, str]]:
         def sent(task_id: str, *values: Any) -> tuple[str, str]:
             own, previews = values[: len(form.fields)], values[len(form.fields) :]
-            try:
+
+            def put() -> None:
                 asked = form.request(own)
                 assert isinstance(asked, TrainingRequest)
                 if asked.preview_from_txt2img:
                     asked = asked.changed({f"preview_{name}": value for name, value in zip(FROM_TXT2IMG, previews) if value not in (None, "")})
                 training.submit(self.app, asked, kind, source="page", task_id=task_id)
-            except FORESEEN as error:
-                return json.dumps({"id": task_id, "error": str(error)}), message_html(str(error), "error")
-            except Exception as error:
-                log.exception("a click on Train failed")
-                words = f"The training could not be put in line: {type(error).__name__}: {error}"
-                return json.dumps({"id": task_id, "error": words}), message_html(words, "error")
-            return json.dumps({"id": task_id, "error": ""}), ""
+
+            return put_in_line(task_id, put, button="Train", what="training", foreseen=FORESEEN)
 
         return sent
 

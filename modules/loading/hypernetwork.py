@@ -36,10 +36,7 @@ class Hypernetwork:
 
 def load_hypernetwork(path: Path) -> Hypernetwork:
     """Raises CannotLoad for a file that is damaged, holds anything but tensors and plain values, or is no hypernetwork."""
-    values = read_pickle(path)
-    pairs = {width: pair for width, pair in values.items() if isinstance(width, int)} if isinstance(values, Mapping) else {}
-    if not pairs:
-        raise CannotLoad(path, "it holds no layers by width, which every hypernetwork has", _FOREIGN)
+    values, pairs = read_file(path)
     make = _activation(path, values.get("activation_func"))
     said = values.get("activate_output", True)
     at_the_end = bool(said) if isinstance(said, int | float) else said is not None
@@ -51,11 +48,20 @@ def load_hypernetwork(path: Path) -> Hypernetwork:
     return Hypernetwork(name=path.stem, layers=layers)
 
 
+def read_file(path: Path) -> tuple[Mapping[Any, Any], dict[int, Any]]:
+    """All that a file holds, and of it what stands under widths. Raises CannotLoad where nothing does."""
+    values = read_pickle(path)
+    pairs = {width: pair for width, pair in values.items() if isinstance(width, int)} if isinstance(values, Mapping) else {}
+    if not pairs:
+        raise CannotLoad(path, "it holds no layers by width, which every hypernetwork has", _FOREIGN)
+    return values, pairs
+
+
 def _network(path: Path, state: Mapping[str, Any], width: int, make: Callable[[], nn.Module] | None, activate_output: bool) -> nn.Module:
     """Linear, activation, norm if it has one, and so on: what the file's numbers leave out needs no weights."""
     weighted: dict[int, dict[str, Tensor]] = {}
     for name, tensor in state.items():
-        found = _LAYER.fullmatch(_renamed(name))
+        found = _LAYER.fullmatch(renamed(name))
         if found and isinstance(tensor, Tensor):
             weighted.setdefault(int(found[1]), {})[found[2]] = tensor.detach().to(torch.float32)
     linears = [place for place, tensors in weighted.items() if "weight" in tensors and tensors["weight"].ndim == 2]
@@ -81,7 +87,8 @@ def _network(path: Path, state: Mapping[str, Any], width: int, make: Callable[[]
     return found
 
 
-def _renamed(name: str) -> str:
+def renamed(name: str) -> str:
+    """A tensor's name as today's files have it."""
     layer, _, rest = name.partition(".")
     return f"{_OLD_NAMES[layer]}.{rest}" if layer in _OLD_NAMES else name
 

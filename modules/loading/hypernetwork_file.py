@@ -10,8 +10,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import nn
 
-from modules.loading.hypernetwork import activations
-from modules.loading.pickle_weights import read_pickle
+from modules.loading.hypernetwork import activations, read_file, renamed
 from modules.schema.errors import CannotLoad, InvalidValue
 from modules.schema.params_training import INITS
 
@@ -63,10 +62,7 @@ class TrainableHypernetwork:
     @classmethod
     def read(cls, path: Path) -> TrainableHypernetwork:
         """Of a file. Raises CannotLoad."""
-        values = read_pickle(path)
-        pairs = {width: pair for width, pair in values.items() if isinstance(width, int)} if isinstance(values, Mapping) else {}
-        if not pairs:
-            raise CannotLoad(path, "it holds no layers by width, which every hypernetwork has", "Choose a hypernetwork.")
+        values, pairs = read_file(path)
         try:
             shape = _shape_of(values)
             shape.check()
@@ -133,12 +129,7 @@ _INIT_OF = {"KaimingUniform": "kaiming_uniform_", "KaimingNormal": "kaiming_norm
 
 def _filled(width: int, shape: Shape, saved: Mapping[str, Any]) -> nn.Sequential:
     made = _layers(width, shape)
-    old = {"linear1": "0", "linear2": "1"}          # of the first training programs
-    state = {}
-    for name, tensor in saved.items():
-        head, _, rest = name.partition(".")
-        state[f"{old[head]}.{rest}" if head in old else rest] = tensor
-    made.load_state_dict(state)
+    made.load_state_dict({renamed(name).partition(".")[2]: tensor for name, tensor in saved.items()})
     return made.requires_grad_(False).eval()
 
 

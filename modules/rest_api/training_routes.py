@@ -8,11 +8,12 @@ from starlette.concurrency import run_in_threadpool
 
 from modules.application import training
 from modules.application.generation import outcome_of
+from modules.application.training_arguments import hypernetwork_asked, training_asked
 from modules.application.training_run import EMBEDDING, HYPERNETWORK, KINDS
 from modules.rest_api.generation_routes import finished, user_of
 from modules.rest_api.models import CreateResponse, TrainResponse
 from modules.rest_api.routes import FORESEEN, Routes
-from modules.schema.params_training import NewEmbedding, NewHypernetwork, TrainingRequest
+from modules.schema.params_training import NewEmbedding
 
 _SAID = dict[str, Any]
 Arguments = Annotated[dict[str, Any], Body()]
@@ -32,13 +33,13 @@ def add_training_routes(routes: Routes) -> None:
     def new_hypernetwork(args: Arguments) -> _SAID:
         """A new hypernetwork: name, enable_sizes, overwrite_old, layer_structure, activation_func, weight_init, add_layer_norm, use_dropout, dropout_structure."""
         try:
-            return {"info": f"create hypernetwork filename: {training.create_hypernetwork(app, NewHypernetwork.from_flat(_as_text(args)))}"}
+            return {"info": f"create hypernetwork filename: {training.create_hypernetwork(app, hypernetwork_asked(args))}"}
         except FORESEEN as error:
             return {"info": f"create hypernetwork error: {error}"}
 
     async def train(asked: Request, args: _SAID, kind: str) -> _SAID:
         try:
-            request = TrainingRequest.from_flat(_of_page(args, KINDS[kind]))
+            request = training_asked(args, KINDS[kind])
             job = await run_in_threadpool(training.submit, app, request, kind, source="api", task_id=args.get("id_task") or None, user=user_of(asked))
             await finished(job)
             outcome = outcome_of(job)
@@ -59,20 +60,3 @@ def add_training_routes(routes: Routes) -> None:
         ("train/embedding", train_embedding, TrainResponse), ("train/hypernetwork", train_hypernetwork, TrainResponse),
     ):  # fmt: skip
         routes.add_route(f"/sdapi/v1/{path}", handler, methods=("POST",), model=model)
-
-
-def _of_page(args: _SAID, kind: str) -> _SAID:
-    """A1111's arguments under the page's names."""
-    found = {**args}
-    for theirs, ours in (("learn_rate", f"{kind}_learn_rate"), ("save_hypernetwork_every", "save_embedding_every")):
-        if theirs in found:
-            found[ours] = found.pop(theirs)
-    rates = {name: str(found[name]) for name in (f"{kind}_learn_rate", "clip_grad_value") if isinstance(found.get(name), int | float)}
-    return found | rates
-
-
-def _as_text(args: _SAID) -> _SAID:
-    """A1111 takes lists of numbers as well as their text."""
-    lists = {name: ", ".join(map(str, args[name])) for name in ("layer_structure", "dropout_structure") if isinstance(args.get(name), list)}
-    sizes = {"enable_sizes": [str(each) for each in args["enable_sizes"]]} if isinstance(args.get("enable_sizes"), list) else {}
-    return args | lists | sizes
