@@ -123,7 +123,9 @@ class EmbeddingSubject(_Optimised):
                 f"The embedding {file.stem!r} was not made for {components.family.name} checkpoints.", "Create one while the checkpoint to train on is chosen.",
                 field="embedding_name")
         self.name, self.step, self.rate = file.stem, found.step or 0, asked.embedding_learn_rate
-        self.path = file.path if file.path.suffix.lower() in (".pt", ".bin") else file.path.with_suffix(".pt")
+        if file.path.suffix.lower() not in (".pt", ".bin"):     # its successor would be a .pt beside it, and prompts would mean the old one
+            raise InvalidValue(f"{file.path.name} cannot be trained further: what is learnt is kept in .pt files.", "Create a new embedding and train that.", field="embedding_name")
+        self.path = file.path
         self.learner = EmbeddingLearner(found, components, options, app.embeddings)
         self.optimiser = Optimiser(self.learner.parameters, weight_decay=0.0)
         self._count = found.vector_count

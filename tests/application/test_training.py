@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from modules.application import training
 from modules.application.app import App
@@ -185,6 +186,17 @@ def test_an_embedding_of_another_kind_of_model_is_refused(app: App) -> None:
     app.catalogue.refresh()
     job = app.jobs.wait(training.submit(app, asked(embedding_name="wide"), EMBEDDING, source="page"), 60)
     assert job.state is JobState.FAILED and "was not made for" in str(job.error)
+
+
+def test_an_embedding_in_another_kind_of_file_is_refused_and_left_as_it_is(app: App) -> None:
+    """A .pt beside it would be hidden by it: prompts would go on meaning the old one."""
+    path = Path(app.flags.embeddings_dir) / "held.safetensors"
+    save_file({"emb_params": load_embedding(new_embedding(app, "holder")).tensors[0]}, path)       # type: ignore[union-attr]
+    before = path.read_bytes()
+    app.catalogue.refresh()
+    job = app.jobs.wait(training.submit(app, asked(embedding_name="held"), EMBEDDING, source="page"), 60)
+    assert job.state is JobState.FAILED and "kept in .pt files" in str(job.error)
+    assert path.read_bytes() == before and not path.with_suffix(".pt").exists()
 
 
 def test_programs_make_and_train_as_with_a1111(app: App) -> None:
