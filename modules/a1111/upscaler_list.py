@@ -24,7 +24,7 @@ sd_upscalers = LiveList(_known)
 
 def load_upscalers() -> None:
     """Make one of each subclass of ``Upscaler`` in extensions, and list what they offer. Of a script that was read again the newest counts."""
-    kinds = {str(each): each for each in Upscaler.__subclasses__() if each.__module__ != Upscaler.__module__}
+    kinds = {str(each): each for each in Upscaler.__subclasses__() if not each.__module__.startswith("modules.a1111.")}
     _of_kinds[:] = [data for kind in kinds.values() for data in _offered(kind)]
     current().upscalers.others[:] = [_for_the_house]
 

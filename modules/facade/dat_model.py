@@ -1,4 +1,5 @@
-"""A1111's ``modules.dat_model``: not a part of this program."""
+"""A1111's ``modules.dat_model``."""
+from modules.a1111.model_upscaling import UpscalerDAT, get_dat_models
 from modules.a1111.stubs import stubbed
 
-__getattr__ = stubbed(__name__, "UpscalerDAT get_dat_models")
+__getattr__ = stubbed(__name__, "")

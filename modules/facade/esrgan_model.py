@@ -1,4 +1,5 @@
-"""A1111's ``modules.esrgan_model``: not a part of this program."""
+"""A1111's ``modules.esrgan_model``."""
+from modules.a1111.model_upscaling import UpscalerESRGAN, esrgan_upscale
 from modules.a1111.stubs import stubbed
 
-__getattr__ = stubbed(__name__, "UpscalerESRGAN esrgan_upscale upscale_without_tiling")
+__getattr__ = stubbed(__name__, "")

@@ -1,4 +1,5 @@
-"""A1111's ``modules.hat_model``: not a part of this program."""
+"""A1111's ``modules.hat_model``."""
+from modules.a1111.model_upscaling import UpscalerHAT
 from modules.a1111.stubs import stubbed
 
-__getattr__ = stubbed(__name__, "UpscalerHAT")
+__getattr__ = stubbed(__name__, "")

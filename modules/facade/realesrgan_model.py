@@ -1,4 +1,5 @@
-"""A1111's ``modules.realesrgan_model``: not a part of this program."""
+"""A1111's ``modules.realesrgan_model``."""
+from modules.a1111.model_upscaling import UpscalerRealESRGAN, get_realesrgan_models
 from modules.a1111.stubs import stubbed
 
-__getattr__ = stubbed(__name__, "UpscalerRealESRGAN get_realesrgan_models")
+__getattr__ = stubbed(__name__, "")
