@@ -135,7 +135,7 @@ def is_needed(sd_model: Any = None) -> bool:
 
 def get_param(model: Any) -> Any:
     """The first parameter of a module, or of the module inside spandrel's descriptor."""
-    inside = getattr(model, "model", None)
+    inside: Any = getattr(model, "model", None)
     return next(iter((inside if hasattr(inside, "parameters") else model).parameters()))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from modules.application.app import App
+from modules.application.engine_inputs import SettingsView
 from modules.application.img2img_batch import named_folder, pictures_of
 from modules.application.settings_store import OverlaidSettings
 from modules.application.training_templates import template_lines
@@ -41,7 +42,7 @@ def picture_set(
         except (WebuiError, OSError) as error:
             log.warning("%s was left out of the training: %s", file.name, error)
             continue
-        found.append(encoded_picture(picture, _words(file, settings), components, sampling=asked.latent_sampling_method, alpha=alpha, chance=chance))
+        found.append(encoded_picture(picture, caption_of(file, settings), components, sampling=asked.latent_sampling_method, alpha=alpha, chance=chance))
     if not found:
         raise InvalidValue("No images have been found in the dataset.", "Put PNG or JPEG files into the folder.", field="data_root")
     lines = template_lines(Path(app.flags.textual_inversion_templates_dir), asked.template_filename)
@@ -65,7 +66,7 @@ def _read(file: Path, asked: TrainingRequest) -> tuple[Image.Image, Image.Image 
     return picture.crop(box), alpha.crop(box) if alpha is not None else None
 
 
-def _words(file: Path, settings: OverlaidSettings) -> str:
+def caption_of(file: Path, settings: SettingsView) -> str:
     """The caption beside a picture, else its file's name without the number at its start, as the settings take words from it."""
     beside = file.with_suffix(".txt")
     try:

@@ -37,10 +37,29 @@ def read_picture(path: Path) -> dict[str, Any] | None:
     try:
         with Image.open(path) as image:
             text = getattr(image, "text", {}).get(_TEXT_KEY)
-            packed = base64.b64decode(text) if text else _hidden_bytes(image)
-        return None if packed is None else json.loads(packed, object_hook=_as_tensor)
+            return values_of_text(text) if text else hidden_values(image)
     except (OSError, ValueError, binascii.Error, zlib.error, RecursionError, Image.DecompressionBombError) as error:
         raise CannotLoad(path, f"the embedding in this picture is damaged ({str(error)[:120]})", "Download the picture again.") from error
+
+
+def values_of_text(text: str | bytes) -> Any:
+    """What ``text_of_values`` was given. Raises ValueError."""
+    return json.loads(base64.b64decode(text), object_hook=_as_tensor)
+
+
+def text_of_values(values: Any) -> bytes:
+    """Of plain values and tensors: base64 of JSON."""
+    return base64.b64encode(_json(values))
+
+
+def hidden_values(picture: Image) -> Any:
+    """What the strips at the picture's sides hold; None where there are none. Raises ValueError."""
+    packed = _hidden_bytes(picture)
+    return None if packed is None else json.loads(packed, object_hook=_as_tensor)
+
+
+def _json(values: Any) -> bytes:
+    return json.dumps(values, default=lambda tensor: {_TENSOR_KEY: tensor.detach().cpu().tolist()}).encode()
 
 
 def _as_tensor(value: dict[str, Any]) -> Any:
@@ -85,18 +104,24 @@ def _unmasked(block: np.ndarray) -> np.ndarray:
 
 def with_embedding(picture: Image, values: Mapping[str, Any]) -> bytes:
     """A PNG of ``picture`` that carries ``values`` in both ways. picture: RGB; the strips make it wider."""
-    from PIL import Image, PngImagePlugin
+    from PIL import PngImagePlugin
 
-    packed = json.dumps(dict(values), default=lambda tensor: {_TENSOR_KEY: tensor.detach().cpu().tolist()}).encode()
-    low, high = _strips(zlib.compress(packed, 9), picture.height)
-    made = Image.new("RGB", (picture.width + 2 * low.shape[1] + 2, picture.height))     # a black column parts each strip from the picture
+    info, file = PngImagePlugin.PngInfo(), io.BytesIO()
+    info.add_text(_TEXT_KEY, text_of_values(dict(values)).decode())
+    between_strips(picture, dict(values)).save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+def between_strips(picture: Image, values: Any) -> Image:
+    """``picture`` with ``values`` in strips at its sides, parted from it by a black column each."""
+    from PIL import Image
+
+    low, high = _strips(zlib.compress(_json(values), 9), picture.height)
+    made = Image.new("RGB", (picture.width + 2 * low.shape[1] + 2, picture.height))
     made.paste(Image.fromarray(low), (0, 0))
     made.paste(picture, (low.shape[1] + 1, 0))
     made.paste(Image.fromarray(high), (low.shape[1] + picture.width + 2, 0))
-    info, file = PngImagePlugin.PngInfo(), io.BytesIO()
-    info.add_text(_TEXT_KEY, base64.b64encode(packed).decode())
-    made.save(file, "PNG", pnginfo=info)
-    return file.getvalue()
+    return made
 
 
 def _strips(data: bytes, height: int) -> tuple[np.ndarray, np.ndarray]:

@@ -53,11 +53,11 @@ def encoded_picture(picture: Image, words: str, components: Components, *, sampl
         mean, spread = encode_range(as_pixels([picture])[0], components.vae)
     mean, spread = ((mean - form.shift) * form.scale).cpu(), (spread * form.scale).cpu()
     fixed = {DETERMINISTIC: mean, ONCE: mean + spread * torch.randn(mean.shape, generator=chance.noise)}.get(sampling)
-    return TrainingPicture(words=words, mean=mean, spread=spread, fixed=fixed, weight=None if alpha is None else _weight(alpha, mean))
+    return TrainingPicture(words=words, mean=mean, spread=spread, fixed=fixed, weight=None if alpha is None else weight_of_places(alpha, mean))
 
 
-def _weight(alpha: Image, latent: Tensor) -> Tensor:
-    """The least is 0, the mean 1; an even picture counts alike everywhere."""
+def weight_of_places(alpha: Image, latent: Tensor) -> Tensor:
+    """(1, h, w). The least is 0, the mean 1; an even picture counts alike everywhere."""
     values = torch.from_numpy(np.asarray(alpha.resize((latent.shape[-1], latent.shape[-2])), dtype=np.float32))[None]
     values = values - values.min()
     return values / values.mean() if values.max() > 0 else torch.ones_like(values)

@@ -9,5 +9,6 @@ from modules.a1111.training_names import (
     textual_inversion_templates,
     train_embedding,
 )
+from modules.a1111.training_records import write_loss
 
-__getattr__ = stubbed(__name__, "write_loss tensorboard_setup tensorboard_add tensorboard_add_scaler tensorboard_add_image validate_train_inputs save_embedding tensorboard_log_image")
+__getattr__ = stubbed(__name__, "tensorboard_setup tensorboard_add tensorboard_add_scaler tensorboard_add_image validate_train_inputs save_embedding tensorboard_log_image")
