@@ -17,12 +17,13 @@ from modules.a1111.running import running_work
 from modules.a1111.stubs import stub
 from modules.a1111.text_names import engine_places, shown_place
 from modules.application.engine_inputs import resolve
+from modules.engine.emphasis import emphasise
 from modules.engine.ldm_layers import Layer
 from modules.engine.prompt_chunks import CHUNK_LENGTH, Chunking
 from modules.engine.prompt_chunks import PromptChunk as EngineChunk
 from modules.engine.prompt_tokens import prompt_tokenizer
 from modules.engine.text_door import Own, reader_at, stand_reader
-from modules.engine.text_encoding import EncodedTexts, emphasise, encode_chunks
+from modules.engine.text_encoding import EncodedTexts, encode_chunks
 from modules.loading.components import Components
 from modules.schema.request import Txt2ImgRequest
 
@@ -169,7 +170,7 @@ class FrozenCLIPEmbedderWithCustomWordsBase(TextConditionalModel):
         z = self.encode_with_transformers(torch.asarray(remade_batch_tokens))
         weights = torch.asarray(batch_multipliers, device=z.device, dtype=z.dtype)
         pooled, counts = getattr(z, "pooled", None), torch.ones(len(z), device=z.device)
-        z = emphasise(z, weights, counts, _options().emphasis)
+        z = emphasise(z, weights, counts, _options().emphasis, torch.asarray(remade_batch_tokens))
         if pooled is not None:
             z.pooled = pooled  # type: ignore[attr-defined]
         return z

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from modules.engine.conditioning import ConditioningPart, PromptConditioning, ScheduledConditioning
 from modules.engine.conditioning_cache import ConditioningCache
+from modules.engine.emphasis import emphasise
 from modules.engine.extra_networks import take_out_tags
 from modules.engine.long_text import encode_long_texts, joined, long_text
 from modules.engine.prompt_chunks import Chunking, EmbeddingFinder, NoEmbeddings, PromptChunk, PromptEmbedding
@@ -21,7 +22,7 @@ from modules.engine.prompt_tokens import prompt_tokenizer
 from modules.engine.resolved import SamplingOptions
 from modules.engine.size_conditioning import embedded, size_values
 from modules.engine.text_door import PromptReader, reader_at
-from modules.engine.text_encoding import EncodedTexts, emphasise, encode_chunks
+from modules.engine.text_encoding import EncodedTexts, encode_chunks
 from modules.schema.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -227,7 +228,8 @@ class _PromptEncoder:
             found = [encode_chunks(encoder, chunks, self._options, number=number, learns=self._learns) for number, encoder in enumerate(encoders)]
             device = found[0].tokens.device
             weights, share = torch.tensor([chunk.weights for chunk in chunks], device=device), torch.tensor(counts, device=device)
-            encoded.append(torch.cat([emphasise(each.tokens.to(device), weights, share, self._options.emphasis) for each in found], dim=2))
+            tokens = torch.tensor([chunk.tokens for chunk in chunks])
+            encoded.append(torch.cat([emphasise(each.tokens.to(device), weights, share, self._options.emphasis, tokens) for each in found], dim=2))
             if pooled is None:
                 pooled = next((each.pooled.to(device) for each in found if each.pooled is not None), None)
         return EncodedTexts(tokens=torch.cat(encoded, dim=1), pooled=pooled)

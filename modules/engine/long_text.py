@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from modules.engine.emphasis import emphasise
 from modules.engine.prompt_attention import WeightedText, parse_attention
-from modules.engine.text_encoding import EncodedTexts, emphasise
+from modules.engine.text_encoding import EncodedTexts
 from modules.families.family import ModelFamily, TextEncoderSpec
 
 if TYPE_CHECKING:

@@ -46,22 +46,6 @@ def encode_chunks(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: 
     return EncodedTexts(tokens=torch.cat([part.tokens for part in parts]), pooled=torch.cat(pooled) if pooled else None)
 
 
-def emphasise(z: Tensor, weights: Tensor, counts: Tensor, emphasis: str) -> Tensor:
-    """Multiply each token by its weight, as the emphasis mode says.
-
-    z: (N, 77, C), one chunk position of N distinct texts; weights: (N, 77); counts: (N,), how often each text stands in the
-    schedule, because "Original" restores the mean of the whole schedule.
-    """
-    if emphasis in ("None", "Ignore") or bool((weights == 1.0).all()):
-        return z
-    weighted = z * weights[..., None]
-    if emphasis == "No norm":
-        return weighted
-    share = counts / counts.sum()
-    mean_before, mean_after = (z.mean(dim=(1, 2)) * share).sum(), (weighted.mean(dim=(1, 2)) * share).sum()
-    return weighted * (mean_before / mean_after) if mean_after else weighted
-
-
 def _finite(encoder: TextEncoder, chunks: Sequence[PromptChunk], options: SamplingOptions, number: int, learns: bool) -> EncodedTexts:
     """What is no number is computed once more, then in float32. Raises NotFinite."""
     found: list[EncodedTexts] = []

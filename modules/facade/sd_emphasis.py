@@ -1,4 +1,7 @@
-"""A1111's ``modules.sd_emphasis``: not a part of this program."""
+"""A1111's ``modules.sd_emphasis``."""
+from modules.a1111.emphasis_names import (
+    Emphasis, EmphasisIgnore, EmphasisNone, EmphasisOriginal, EmphasisOriginalNoNorm, get_current_option, get_options_descriptions, options,
+)  # fmt: skip
 from modules.a1111.stubs import stubbed
 
-__getattr__ = stubbed(__name__, "Emphasis EmphasisNone EmphasisIgnore EmphasisOriginal EmphasisOriginalNoNorm get_current_option get_options_descriptions options")
+__getattr__ = stubbed(__name__, "")

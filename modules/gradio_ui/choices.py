@@ -17,6 +17,7 @@ from modules.application.training import hypernetwork_widths
 from modules.application.training_templates import templates
 from modules.application.translations import translation_names
 from modules.compute.openvino_calls import target_names
+from modules.engine.emphasis import MODES
 from modules.engine.sampler_registry import samplers, schedules
 from modules.engine.upscale import LATENT_UPSCALERS
 from modules.gradio_ui.checkpoint_choice import shown_title
@@ -75,6 +76,7 @@ class ChoiceSources:
                 "hypernetwork_widths": lambda: hypernetwork_widths(app),
                 "training_templates": lambda: sorted(templates(Path(app.flags.textual_inversion_templates_dir))),
                 "unets": unet_labels,
+                "emphasis_modes": lambda: [str(each.name) for each in MODES],
                 "vaes": lambda: [each.name for each in app.catalogue.vaes()],
                 "styles": lambda: list(known_styles(app)),
                 "localizations": lambda: translation_names(app),

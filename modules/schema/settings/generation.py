@@ -37,7 +37,7 @@ SD = section(
         "emphasis",
         "Original",
         "Emphasis mode",
-        Radio(("None", "Ignore", "Original", "No norm")),
+        Radio("emphasis_modes"),
         infotext="Emphasis",
         description="How (word:1.2) acts. Original keeps the mean of the whole prompt.",
     ),
