@@ -41,7 +41,7 @@ class ExtensionHost:
     """Lives as long as the server.
 
     extensions: all that are installed, switched off ones too. loose: folders of single scripts that belong to none. entering: told whose code runs next while the server starts.
-    extra_flags: what preload.py files added to the command line. choices: source name -> texts, for settings of extensions.
+    extra_flags: what preload.py files added to the command line. choices: source name -> texts, for settings of extensions. shown_files: what they want shown on the page, wherever it lies.
     command_line, demo: A1111's ``cmd_opts`` and the page, as extensions get them. theme: the page's, by its name. current_scripts: the scripts whose tab is being built.
     panels: what builds scripts' controls where an extension has a tab of its own for them; there while there is a page.
     find_loose: looks for the folders of single scripts anew; find_newcomers: for extensions that can join a running server. executed: script files, and when each had last been changed before it was.
@@ -62,6 +62,7 @@ class ExtensionHost:
         self.current_scripts: Any = None
         self.panels: Any = None
         self.choices: dict[str, Callable[[], Sequence[Any]]] = {}
+        self.shown_files: set[Path] = set()
         self.executed: dict[Path, int] = {}
         self.find_loose: Callable[[], tuple[Extension, ...]] = lambda: self.loose
         self.find_newcomers: Callable[[], tuple[Extension, ...]] = tuple

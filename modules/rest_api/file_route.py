@@ -53,7 +53,7 @@ def served_file(app: App, text: str) -> FileResponse:
     real = _real(app, text)
     if real is not None and is_page_of_extension(app, real):
         return FileResponse(real, media_type="text/html", headers={"Cache-Control": "no-cache", PAGE_MARK: "1"})
-    if real is None or (not _is_own_style(app, real) and not any(_is_shown(real, each) for each in served_folders(app))):
+    if real is None or (not _is_own_style(app, real) and not _is_registered(app, real) and not any(_is_shown(real, each) for each in served_folders(app))):
         raise HTTPException(404, "File not found")
     media_type = {".js": "text/javascript", ".mjs": "text/javascript", ".gz": "application/gzip"}.get(real.suffix.lower()) or mimetypes.guess_type(real.name)[0]
     return FileResponse(real, media_type=media_type or "application/octet-stream", headers={"Cache-Control": "private, max-age=3600"})
@@ -82,6 +82,11 @@ def is_page_of_extension(app: App, real: Path) -> bool:
 def _is_own_style(app: App, real: Path) -> bool:
     """The user's own user.css; nothing beside it is shown."""
     return real.suffix.lower() == ".css" and real == Path(os.path.realpath(app.paths.data_dir / "user.css"))
+
+
+def _is_registered(app: App, real: Path) -> bool:
+    """An extension asked for this very file to be shown (``register_tmp_file``)."""
+    return real in app.extensions.shown_files and real.suffix.lower() in EXTENSION_FILES
 
 
 def _is_shown(real: Path, served: Served) -> bool:
