@@ -153,6 +153,7 @@ def _in_its_form(name: str, spec: SamplerSpec) -> Callable[..., Tensor]:
     return sample
 
 
+restart_sampler, sample_lcm = _in_its_form("restart_sampler", find_sampler("Restart")), _in_its_form("sample_lcm", find_sampler("LCM"))
 SAMPLERS = {name: _in_its_form(name, find_sampler(own)) for name, own in NAMES.items()}
 SAMPLING: dict[str, Any] = {
     **SAMPLERS, "torch": in_sampling, "trange": trange, "append_zero": append_zero, "get_sigmas_karras": get_sigmas_karras, "get_sigmas_exponential": get_sigmas_exponential,

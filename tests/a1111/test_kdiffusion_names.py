@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 import torch
 
-from modules.a1111.kdiffusion_names import SAMPLERS, SAMPLING, BrownianTreeNoiseSampler, engine_name, get_ancestral_step, to_d
+from modules.a1111.attention_names import efficient_dot_product_attention, sub_quad_attention
+from modules.a1111.kdiffusion_names import (
+    SAMPLERS,
+    SAMPLING,
+    BrownianTreeNoiseSampler,
+    engine_name,
+    get_ancestral_step,
+    restart_sampler,
+    sample_lcm,
+    to_d,
+)
 
 GOAL = torch.tensor([0.5, -1.0]).view(2, 1, 1, 1)
 
@@ -25,6 +35,19 @@ def test_every_sampler_arrives_where_the_model_points(name: str) -> None:
     assert torch.allclose(found, (GOAL * 2).expand_as(found), atol=1e-4)
     assert [each["i"] for each in told][:8] == list(range(8)) and set(told[0]) == {"x", "i", "sigma", "sigma_hat", "denoised"}
     assert engine_name(SAMPLERS[name]) is not None and engine_name(model) is None
+
+
+@pytest.mark.parametrize("sampler", [restart_sampler, sample_lcm])
+def test_a1111s_own_samplers_arrive_there_too(sampler: Any) -> None:
+    found = sampler(model, torch.randn(2, 4, 4, 4) * 14.6, SAMPLING["get_sigmas_karras"](8, 0.03, 14.6), disable=True)
+    assert torch.allclose(found, GOAL.expand_as(found), atol=1e-4)
+
+
+def test_attention_for_extensions_own_layers() -> None:
+    q, k, v = torch.randn(6, 40, 8), torch.randn(6, 77, 8), torch.randn(6, 77, 8)
+    expected = torch.softmax(q @ k.transpose(1, 2) * 8**-0.5, dim=-1) @ v
+    assert torch.allclose(sub_quad_attention(q, k, v, q_chunk_size=16, chunk_threshold=0, use_checkpoint=False), expected, atol=1e-5)
+    assert torch.allclose(efficient_dot_product_attention(q, k, v, query_chunk_size=16, kv_chunk_size=None), expected, atol=1e-5)
 
 
 def test_schedules() -> None:

@@ -50,8 +50,8 @@ def test_a_stub_imports_and_says_on_use_what_it_is(a1111: App) -> None:
     assert is_stub(Base) and not isinstance(5, Base)
     with pytest.raises(NotHere, match=r"modules.interrogate.download_default_clip_interrogate_categories of A1111"):
         interrogate.download_default_clip_interrogate_categories()
-    with pytest.raises(NotHere, match="sub_quad_attention"):
-        sd_hijack_optimizations.sub_quad_attention()
+    with pytest.raises(NotHere, match="split_cross_attention_forward_v1"):
+        sd_hijack_optimizations.split_cross_attention_forward_v1()
     assert sd_hijack_optimizations.get_available_vram() > 2**20    # FABRIC's own attention splits its work by it
     assert not hasattr(sd_hijack_optimizations, "something_that_a1111_has_not")
 
