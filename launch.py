@@ -1,6 +1,7 @@
 """`python launch.py` prepares the environment and starts the web UI. Extensions' install.py import the names below from here."""
 import os
 import sys
+import traceback
 
 if not (3, 11) <= sys.version_info[:2] <= (3, 13) and "--skip-python-version-check" not in sys.argv:
     from modules.launching.other_python import continue_elsewhere
@@ -22,7 +23,7 @@ from modules.launching.extension_names import (
     run,
     run_pip,
 )
-from modules.launching.prepare import Launch, prepare
+from modules.launching.prepare import STOPPED_BY_USER, Launch, new_version, prepare
 from modules.launching.restart import next_start, offer_restart, start_again
 from modules.schema.flags import Flags, parse_flags
 
@@ -46,9 +47,22 @@ def main() -> int:
     launch = Launch(
         root=ROOT, script=ROOT / "launch.py", arguments=tuple(sys.argv[1:]), environ=os.environ, extensions=extension_folders
     )
+    try:
+        code = served(launch)
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    if new_version(launch).ended(code, print, by_user=code == STOPPED_BY_USER):
+        start_again(launch.script, launch.arguments, launch.environ)
+    return code
+
+
+def served(launch: Launch) -> int:
+    """The exit code of a whole start; a restart that was asked for does not come back."""
     code = prepare(launch)
     if code is not None:
         return code
+    new_version(launch).begins()
     import webui
 
     asked = offer_restart(os.environ, Path(parse_flags(sys.argv[1:], os.environ).flags.data_dir) / "cache" / "launch")

@@ -25,6 +25,7 @@ from modules.launching.few_arenas import limit_arenas
 from modules.launching.log_lines import is_a_fault, log_to
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
+from modules.launching.new_version import NewVersion
 from modules.launching.no_sweeping import without_sweeping
 from modules.launching.open_files import allow_more_open_files
 from modules.launching.own_password import with_own_password
@@ -148,6 +149,8 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
         import torch  # noqa: F401
     with times.part("import fastapi"):
         from fastapi import FastAPI
+    if told := NewVersion(Path(__file__).absolute().parent, Path(flags.data_dir)).take_told():
+        extensions.notices.append(told)
     with times.part("services"):
         from modules.application.build import build_app
 
@@ -243,6 +246,7 @@ def say_ready(app: App, address: Address, times: StartupTimes, told: str = "") -
         log.warning("Everybody who can reach this machine can use this page: add --gradio-auth name:password to ask for one.")
     times.is_over()
     log.info(times.sentence())
+    NewVersion(app.paths.script_dir, app.paths.data_dir).came_up()
     if opens_browser(app, address) and not app.flags.nowebui and has_display(os.environ):
         webbrowser.open(address.url)
     open_tunnels(app.flags, address)

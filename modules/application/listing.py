@@ -15,8 +15,8 @@ from modules.engine.sampler_registry import schedules as all_schedules
 from modules.engine.styles import read_styles
 from modules.engine.upscale import LATENT_UPSCALERS
 from modules.extension_host.discover import find_extensions, read_switches
-from modules.extension_host.git_facts import git_facts
 from modules.extension_host.registry import HOUSE
+from modules.files.git_facts import git_facts
 from modules.library.model_file import ModelFile
 from modules.library.upscaler_names import REAL_ESRGAN, published_upscaler
 from modules.schema.errors import CannotLoad, NoCheckpoint

@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from modules.extension_host.git_facts import plain_address, remote_of
 from modules.files.alone import only_one
+from modules.files.git_facts import plain_address, remote_of
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import Flags
 from modules.schema.own_hosts import is_own_host

@@ -10,23 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from modules.extension_host.discover import Extension
-from modules.extension_host.git_facts import git_facts
-from modules.extension_host.updates import go_to
 from modules.files.atomic import write_json
+from modules.files.git_facts import git_facts
+from modules.files.git_updates import GitError, go_to
 from modules.files.json_object import Damaged, read_object
-from modules.schema.errors import InvalidValue, WebuiError
+from modules.schema.errors import InvalidValue
 
 FOLDER = "config_states"                # in the data folder, as in A1111
 
 
 @dataclass(frozen=True, kw_only=True)
 class SavedState:
-    """One file. created: seconds since 1970. extensions: folder name -> what was known of it."""
+    """One file. created: seconds since 1970. extensions: folder name -> what was known of it. commit: of the program; "" where nobody wrote it down."""
 
     path: Path
     name: str
     created: float
     extensions: dict[str, dict[str, Any]]
+    commit: str = ""
 
     @property
     def title(self) -> str:
@@ -40,7 +41,8 @@ def saved_states(folder: Path) -> list[SavedState]:
         try:
             content = read_object(path)
             extensions = {str(name): dict(facts) for name, facts in content["extensions"].items()}
-            found.append(SavedState(path=path, name=str(content.get("name") or ""), created=float(content["created_at"]), extensions=extensions))
+            commit = str((content.get("webui") or {}).get("commit_hash") or "")
+            found.append(SavedState(path=path, name=str(content.get("name") or ""), created=float(content["created_at"]), extensions=extensions, commit=commit))
         except (Damaged, ValueError, KeyError, TypeError, AttributeError):
             continue
     return sorted(found, key=lambda each: -each.created)
@@ -87,7 +89,7 @@ def restore(state: SavedState, extensions: Iterable[Extension]) -> tuple[list[st
         try:
             go_to(each.path, wanted)
             told.append(f"{each.name} went from {now.commit[:8]} to {wanted[:8]}.")
-        except WebuiError as error:
+        except GitError as error:
             told.append(f"{each.name} stays at {now.commit[:8]}: {error.message}")
     told += [f"{name} is not installed any more{_from(facts)}." for name, facts in state.extensions.items() if name not in here]
     return off, told

@@ -8,8 +8,8 @@ import gradio as gr
 
 from modules.application.app import App
 from modules.extension_host.discover import Extension, is_called
-from modules.extension_host.git_facts import plain_address, remote_of
 from modules.extension_host.index import USUAL, Offer, read_index
+from modules.files.git_facts import plain_address, remote_of
 from modules.gradio_ui.events import QUICK
 from modules.gradio_ui.messages import message_html
 from modules.gradio_ui.who_installs import install_refused

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from modules.application.app import App
-from modules.application.version import VERSION
 from modules.extension_host.states import FOLDER, SavedState, restore, save_state, saved_states
 from modules.files.storage import StorageError
 from modules.gradio_ui.available_extensions import installed_now
 from modules.gradio_ui.components import tool_button
 from modules.gradio_ui.events import QUICK, SLOW
 from modules.gradio_ui.messages import message_html
+from modules.gradio_ui.program_version import program_facts, wish_for
 from modules.gradio_ui.who_installs import install_refused
 from modules.schema.errors import WebuiError
 
 NOW = "Current"
+KINDS = EXTENSIONS, WEBUI, _BOTH = "extensions", "webui", "both"
 
 
 def build_states(app: App, *, applied: Callable[[list[str]], str]) -> None:
@@ -31,6 +33,7 @@ def build_states(app: App, *, applied: Callable[[list[str]], str]) -> None:
         saved = gr.Dropdown(
             [NOW, *_titles(app)], value=NOW, label="Saved Configs", elem_id="extension_backup_saved_configs", elem_classes=["gradio-dropdown"], scale=3, **words)
         refresh = tool_button("🔄", "refresh_config_states")
+        kind = gr.Radio(KINDS, value=KINDS[0], label="State to restore", elem_id="extension_backup_restore_type", elem_classes=["gradio-radio"], **words)
         back = gr.Button("Restore Selected Config", elem_id="extension_backup_restore", scale=0)
     with gr.Row(elem_id="extensions_backup_top_row2", elem_classes=["gradio-row"]):
         name = gr.Textbox(label="Config Name", placeholder="Config Name", elem_id="extension_backup_name", elem_classes=["gradio-textbox"], scale=3, **words)
@@ -40,7 +43,7 @@ def build_states(app: App, *, applied: Callable[[list[str]], str]) -> None:
     refresh.click(lambda: gr.update(choices=[NOW, *_titles(app)]), outputs=[saved], **QUICK)
     saved.change(lambda title: _table(_found(app, title)), inputs=[saved], outputs=[shown], **QUICK)
     save.click(lambda text: _save(app, text), inputs=[name], outputs=[told, saved], **QUICK)
-    back.click(lambda title: _restore(app, title, applied), inputs=[saved], outputs=[told], **SLOW)
+    back.click(lambda title, wanted: _restore(app, title, wanted, applied), inputs=[saved, kind], outputs=[told], **SLOW)
 
 
 def _titles(app: App) -> list[str]:
@@ -53,28 +56,38 @@ def _found(app: App, title: str) -> SavedState | None:
 
 def _save(app: App, name: str) -> tuple[str, Any]:
     try:
-        path = save_state(app.paths.data_dir / FOLDER, name or "", installed_now(app), disabled=app.settings.get("disabled_extensions") or (),
-                          program={"version": VERSION})
+        path = keep_state(app, name or "")
     except (WebuiError, StorageError, OSError) as error:
         return message_html(str(error), "error"), gr.skip()
     titles = _titles(app)
     return message_html(f"Saved as {path.name}."), gr.update(choices=[NOW, *titles], value=titles[0] if titles else NOW)
 
 
-def _restore(app: App, title: str, applied: Callable[[list[str]], str]) -> str:
+def keep_state(app: App, name: str) -> Path:
+    """What is now, as a saved config. Raises InvalidValue, StorageError, OSError."""
+    off = app.settings.get("disabled_extensions") or ()
+    return save_state(app.paths.data_dir / FOLDER, name, installed_now(app), disabled=off, program=program_facts(app))
+
+
+def _restore(app: App, title: str, wanted: str, applied: Callable[[list[str]], str]) -> str:
     refused = install_refused(app.flags)
     state = _found(app, title)
     if refused or state is None:
         return message_html(refused or "Choose a saved config first.", "error")
-    off, told = restore(state, installed_now(app))
-    answer = applied(off)
-    return answer + "".join(message_html(each) for each in told)
+    answer = ""
+    if wanted != WEBUI:
+        off, told = restore(state, installed_now(app))
+        answer = applied(off) + "".join(message_html(each) for each in told)
+    if wanted != EXTENSIONS:
+        answer += message_html(wish_for(app, state.commit)) if state.commit else message_html("That config does not say which version of the program there was.", "error")
+    return answer
 
 
 def _table(state: SavedState | None) -> str:
     if state is None:
         return ""
-    rows = "".join(
+    program = f"<tr><td>The program itself</td><td></td><td>{escape(state.commit[:8])}</td><td></td></tr>" if state.commit else ""
+    rows = program + "".join(
         f"<tr><td>{escape(name)}</td><td>{'on' if facts.get('enabled', True) else 'off'}</td><td>{escape(str(facts.get('branch') or ''))} "
         f"{escape(str(facts.get('commit_hash') or '')[:8])}</td><td>{_date(facts.get('commit_date'))}</td></tr>"
         for name, facts in sorted(state.extensions.items(), key=lambda each: each[0].casefold())

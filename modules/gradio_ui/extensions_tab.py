@@ -17,16 +17,18 @@ import gradio as gr
 
 from modules.application.app import App
 from modules.extension_host.discover import Extension
-from modules.extension_host.git_facts import git_facts
 from modules.extension_host.install import install_from_path, install_from_repository, install_from_url, local_path
-from modules.extension_host.updates import Standing, standing, update
+from modules.files.git_facts import git_facts
+from modules.files.git_updates import GitError, Standing, standing, update
 from modules.gradio_ui.available_extensions import build_available, installed_now
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.events import QUICK, SLOW
-from modules.gradio_ui.extension_states import build_states
+from modules.gradio_ui.extension_states import build_states, keep_state
 from modules.gradio_ui.messages import message_html
+from modules.gradio_ui.program_version import PROGRAM, program_row, wish_for
 from modules.gradio_ui.setting_changes import store_settings
 from modules.gradio_ui.who_installs import install_refused, restart_refused
+from modules.launching.new_version import NEWEST
 from modules.launching.restart import ask_for_restart, can_restart, is_safe_start
 from modules.schema.errors import WebuiError
 
@@ -73,6 +75,7 @@ def build_extensions_tab(app: App) -> None:
 def installed_html(app: App, standings: Mapping[str, Standing] = MappingProxyType({})) -> str:
     """The table; for each extension its report of this start. standings: what was found when somebody asked for updates, by folder name."""
     rows = "".join(_row(app, each, standings.get(each.name)) for each in (*installed_now(app), *app.extensions.loose[:1]))
+    rows = program_row(app, standings.get(PROGRAM)) + rows
     if not rows:
         return f"<p>No extension is installed. Put one into {escape(str(app.paths.data_dir / 'extensions'))}, or install it below.</p>"
     note = "<p><b>This start is without your extensions.</b> Apply and restart UI brings back those that are ticked.</p>" if is_safe_start(os.environ) else ""
@@ -163,23 +166,27 @@ def _check(app: App, standings: dict[str, Standing]) -> tuple[str, str]:
     asked = [each for each in installed_now(app) if not each.is_builtin]
     with ThreadPoolExecutor(max_workers=8) as pool:
         standings |= dict(zip((each.name for each in asked), pool.map(lambda each: standing(each.path), asked)))
-    news = sum(1 for each in standings.values() if each.behind)
-    words = "There is nothing to ask for: no extension of yours is installed." if not asked else f"{news} of {len(asked)} extensions have news."
-    return message_html(words), installed_html(app, standings)
+    news = sum(1 for each in asked if standings[each.name].behind)
+    words = "No extension of yours is installed." if not asked else f"{news} of {len(asked)} extensions have news."
+    standings[PROGRAM] = standing(app.paths.script_dir)
+    return message_html(f"{words} The program itself: {standings[PROGRAM].sentence}."), installed_html(app, standings)
 
 
 def _update(app: App, standings: dict[str, Standing], text: str) -> tuple[str, str]:
     refused = install_refused(app.flags)
     wanted = json.loads(text or "[]")
     chosen = [each for each in installed_now(app) if each.name in wanted and not each.is_builtin]
-    if refused or not chosen:
+    if refused or not (chosen or PROGRAM in wanted):
         return message_html(refused or "Nothing is ticked. Check for updates first.", "error"), installed_html(app, standings)
     told, failed = [], False
+    if PROGRAM in wanted:
+        keep_state(app, "before the program's update")
+        told.append(wish_for(app, NEWEST))
     for each in chosen:
         try:
             told.append(update(each.path))
             standings.pop(each.name, None)
-        except WebuiError as error:
+        except GitError as error:
             failed = True
             told.append(str(error))
     return message_html(" ".join([*told, "It takes effect after Apply and restart UI."]), "error" if failed else "note"), installed_html(app, standings)

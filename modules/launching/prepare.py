@@ -12,10 +12,12 @@ from modules.launching.checks import check_before_installing
 from modules.launching.console import Console
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
+from modules.launching.new_version import NewVersion
 from modules.launching.packages import TorchWish, broken_by, ensure_requirements, ensure_torch
 from modules.launching.pip import Pip
 from modules.launching.remembered import Remembered
 from modules.launching.requirements import read_requirements
+from modules.launching.restart import start_again
 from modules.launching.suite import prepare_and_run_tests
 from modules.launching.user_file import take_user_file
 from modules.launching.venv import chosen_folder, ensure_environment, enter, python_of
@@ -72,6 +74,10 @@ def _prepare(launch: Launch, console: Console) -> int | None:
             ensure_environment(folder, launch.environ, console)
         if python_of(folder).exists():
             enter(folder, launch.script, launch.arguments, launch.environ)
+    if not flags.run_tests and new_version(launch).settle(asked=flags.update, say=console.line):
+        start_again(launch.script, launch.arguments, launch.environ)
+    if flags.update_check:
+        console.line(new_version(launch).news())
     code = None
     if installs:
         code = _install(launch, flags, console)
@@ -108,6 +114,11 @@ def _install_requirements(needed: Path, alone: Path, pip: Pip, console: Console,
     ensure_requirements(needed, name="requirements", pip=pip, console=console, remembered=remembered)
     if alone.exists():
         ensure_requirements(alone, name="requirements-alone", pip=pip, console=console, remembered=remembered, alone=True)
+
+
+def new_version(launch: Launch) -> NewVersion:
+    """What is known of another version of the program."""
+    return NewVersion(launch.root, Path(parse_flags(launch.arguments, launch.environ).flags.data_dir))
 
 
 def _state_folder(flags: Flags) -> Path:

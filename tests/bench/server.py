@@ -21,17 +21,17 @@ STARTER = ROOT / "models" / "Stable-diffusion"
 class BenchServer:
     """``with BenchServer(folder, "--api") as server``: started with launch.py, answers from ``wait`` on."""
 
-    def __init__(self, data: Path, *flags: str) -> None:
+    def __init__(self, data: Path, *flags: str, root: Path = ROOT) -> None:
         self.port = free_port()
         self.began = time.perf_counter()
         command = [
-            sys.executable, str(ROOT / "launch.py"), "--skip-prepare-environment", "--data-dir", str(data), "--ckpt-dir", str(STARTER),
+            sys.executable, str(root / "launch.py"), "--skip-prepare-environment", "--data-dir", str(data), "--ckpt-dir", str(STARTER),
             "--port", str(self.port), *flags,
         ]  # fmt: skip
         self.log = data / "server.log"
         data.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, cwd=root, stdout=log, stderr=subprocess.STDOUT)
 
     def wait(self, path: str, seconds: float = 300) -> float:
         """Seconds since the start until GET ``path`` answers 200."""

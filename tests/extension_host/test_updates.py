@@ -8,8 +8,8 @@ import pytest
 
 from modules.extension_host.discover import Switches, find_extensions
 from modules.extension_host.states import restore, save_state, saved_states
-from modules.extension_host.updates import standing, update
-from modules.schema.errors import InvalidValue, WebuiError
+from modules.files.git_updates import GitError, standing, update
+from modules.schema.errors import InvalidValue
 
 
 def git(folder: Path, *words: str) -> str:
@@ -52,7 +52,7 @@ def test_commits_of_its_own_are_not_lost(source: Path, tmp_path: Path) -> None:
     own = commit(mine, "my own")
     commit(source, "two")
     assert standing(mine).sentence == "1 new commit, 1 of its own"
-    with pytest.raises(WebuiError, match="commits of its own"):
+    with pytest.raises(GitError, match="commits of its own"):
         update(mine)
     assert git(mine, "rev-parse", "HEAD") == own
 
@@ -70,14 +70,14 @@ def test_what_a_git_that_was_killed_left_is_named(source: Path, tmp_path: Path) 
     commit(source, "two")
     lock = mine / ".git" / "index.lock"
     lock.write_text("", encoding="utf-8")
-    with pytest.raises(WebuiError) as refused:
+    with pytest.raises(GitError) as refused:
         update(mine)
     assert str(lock) in refused.value.message and "delete that file" in refused.value.remedy
     lock.unlink()
     (source / "new.txt").write_text("whole", encoding="utf-8")
     commit(source, "three")
     (mine / "new.txt").write_text("wh", encoding="utf-8")
-    with pytest.raises(WebuiError, match=r"new\.txt"):
+    with pytest.raises(GitError, match=r"new\.txt"):
         update(mine)
     (mine / "new.txt").unlink()
     assert "was updated" in update(mine)

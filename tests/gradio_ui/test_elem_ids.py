@@ -25,7 +25,6 @@ REASONS = {
     "a list of boxes needs no button to look again": r"refresh_interrogate_clip_skip_categories",
     "hashes are computed one after the other": r"calculate_all_checkpoint_hash_threads",
     "a script adds it, as the last thing of the page": r"settings_json$",
-    "the program's own version is not changed from the page": r"extension_backup_restore_type$",
 }
 
 

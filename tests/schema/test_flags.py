@@ -16,7 +16,7 @@ from modules.schema.flags import Flags, ignored_flags, option, parse_flags, spli
 from tests.schema.recorded import recorded
 
 FIELDS = {each.name: each for each in dataclasses.fields(Flags)}
-OURS = {"ckpt_dirs", "vae_dirs", "lora_dirs", "text_encoder_dirs", "run_tests", "exit", "listen_without_password", "use_flash_attention", "use_sage_attention"}
+OURS = {"ckpt_dirs", "vae_dirs", "lora_dirs", "text_encoder_dirs", "run_tests", "exit", "update", "listen_without_password", "use_flash_attention", "use_sage_attention"}
 
 
 def flags(*argv: str, line: str = "") -> Flags:

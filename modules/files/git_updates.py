@@ -1,4 +1,4 @@
-"""Whether newer commits of an extension are to be had, and fetching them. Only when somebody asks: nothing here runs by itself."""
+"""Whether newer commits are to be had for a folder that is a git clone, and fetching them. Only when somebody asks: nothing here runs by itself."""
 from __future__ import annotations
 
 import os
@@ -6,10 +6,17 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.extension_host.git_facts import git_facts
-from modules.schema.errors import WebuiError
+from modules.files.git_facts import git_facts
 
 SECONDS = 120                           # for one question to a server
+
+
+class GitError(Exception):
+    """git could not do it: what happened (``message``) and what to do about it (``remedy``, may be empty). ``str()`` gives both."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(f"{message} {remedy}".strip())
+        self.message, self.remedy = message, remedy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +38,7 @@ class Standing:
 
 
 def standing(folder: Path) -> Standing:
-    """Asks the extension's server. What goes wrong is said in the answer."""
+    """Asks its server. What goes wrong is said in the answer."""
     facts = git_facts(folder)
     if facts is None:
         is_one = (folder / ".git").exists()
@@ -40,20 +47,20 @@ def standing(folder: Path) -> Standing:
         _git(folder, "fetch", "--quiet", "origin")
         counted = _git(folder, "rev-list", "--left-right", "--count", f"HEAD...{_goal(folder, facts.branch)}").split()
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except WebuiError as error:
+    except GitError as error:
         return Standing(problem=error.message)
     return Standing(ahead=int(counted[0]), behind=int(counted[1]), is_changed=bool(changed))
 
 
 def update(folder: Path) -> str:
-    """Go on to the newest commit; changed files stay as they are. Returns what happened, in words. Raises WebuiError."""
+    """Go on to the newest commit; changed files stay as they are. Returns what happened, in words. Raises GitError."""
     facts = git_facts(folder)
     if facts is None:
-        raise WebuiError(f"{folder.name} is no git repository, so it cannot be updated from here.", "Replace its folder by a newer one.")
+        raise GitError(f"{folder.name} is no git repository, so it cannot be updated from here.", "Replace its folder by a newer one.")
     _git(folder, "fetch", "--quiet", "origin")
     goal = _goal(folder, facts.branch)
     if int(_git(folder, "rev-list", "--count", f"{goal}..HEAD")):
-        raise WebuiError(f"{folder.name} has commits of its own, which an update would lose.", "Merge it by hand, with git, in its folder.")
+        raise GitError(f"{folder.name} has commits of its own, which an update would lose.", "Merge it by hand, with git, in its folder.")
     if facts.branch == "HEAD":                  # a single commit was gone back to: its branch goes on
         goal = _git(folder, "rev-parse", "--abbrev-ref", goal)
         _git(folder, "checkout", "--quiet", goal.removeprefix("origin/"))
@@ -64,15 +71,36 @@ def update(folder: Path) -> str:
 
 
 def go_to(folder: Path, commit: str) -> None:
-    """Check out ``commit``, fetched if need be. Raises WebuiError; files that were changed by hand are not given up."""
-    if not commit or not all(letter in "0123456789abcdef" for letter in commit.lower()):
-        raise WebuiError(f"{commit[:60]!r} is no commit.")
-    try:
-        _git(folder, "cat-file", "-e", f"{commit}^{{commit}}")
-    except WebuiError:
-        _git(folder, "fetch", "--quiet", "origin")
+    """Check out ``commit``, fetched if need be. Raises GitError; files that were changed by hand are not given up."""
+    _have(folder, commit)
     _git(folder, "checkout", "--quiet", commit)
     _bring_submodules(folder)
+
+
+def head(folder: Path) -> str:
+    """The whole name of the commit that is checked out. Raises GitError."""
+    return _git(folder, "rev-parse", "HEAD")
+
+
+def newest(folder: Path) -> str:
+    """The whole name of the commit that an update leads to; its server is asked. Raises GitError."""
+    _git(folder, "fetch", "--quiet", "origin")
+    return _git(folder, "rev-parse", _goal(folder, _git(folder, "rev-parse", "--abbrev-ref", "HEAD")))
+
+
+def set_back(folder: Path, commit: str) -> None:
+    """The branch that is checked out stands at ``commit`` again, fetched if need be. Raises GitError; what was changed by hand stays, or nothing happens."""
+    _have(folder, commit)
+    _git(folder, "reset", "--quiet", "--keep", commit)
+
+
+def _have(folder: Path, commit: str) -> None:
+    if not commit or not all(letter in "0123456789abcdef" for letter in commit.lower()):
+        raise GitError(f"{commit[:60]!r} is no commit.")
+    try:
+        _git(folder, "cat-file", "-e", f"{commit}^{{commit}}")
+    except GitError:
+        _git(folder, "fetch", "--quiet", "origin")
 
 
 def _bring_submodules(folder: Path) -> None:
@@ -87,9 +115,9 @@ def _goal(folder: Path, branch: str) -> str:
         try:
             _git(folder, "rev-parse", "--quiet", "--verify", name)
             return name
-        except WebuiError:
+        except GitError:
             continue
-    raise WebuiError("its server has no branch that could be followed")
+    raise GitError("its server has no branch that could be followed")
 
 
 def _git(folder: Path, *words: str) -> str:
@@ -98,12 +126,12 @@ def _git(folder: Path, *words: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment, stdin=subprocess.DEVNULL)
     except FileNotFoundError:
-        raise WebuiError("git is not installed, so nothing is known about updates.", "Install git.") from None
+        raise GitError("git is not installed, so nothing is known about updates.", "Install git.") from None
     except (OSError, subprocess.TimeoutExpired):
-        raise WebuiError(f"no answer within {SECONDS} seconds", "Try again.") from None
+        raise GitError(f"no answer within {SECONDS} seconds", "Try again.") from None
     if done.returncode != 0:
         said = _said(done.stderr)
-        raise WebuiError(f"{folder.name}: git {words[0]} failed: {said}", _remedy(words[0], said, folder))
+        raise GitError(f"{folder.name}: git {words[0]} failed: {said}", _remedy(words[0], said, folder))
     return done.stdout.strip()
 
 

@@ -1,0 +1,146 @@
+"""Another version of the program: fetched before a start, kept once a start of it comes up, and left again when it does not."""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from modules.files.git_updates import GitError, head, newest, set_back, standing, update
+
+NEWEST = "newest"
+_MOST_FAILED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Book:
+    """What is known of it from start to start; commits by their whole names.
+
+    wanted: what the next start is to go to, a commit or NEWEST. before, after: on trial, until a start comes up. began: a start of it was begun.
+    last: where the program stood before the last change that came up. failed: those that did not come up. told: what the page says once.
+    """
+
+    wanted: str = ""
+    before: str = ""
+    after: str = ""
+    began: bool = False
+    last: str = ""
+    failed: tuple[str, ...] = ()
+    told: str = ""
+
+
+class NewVersion:
+    """root: the program's folder, a git clone. data: the user's, where the note is kept."""
+
+    def __init__(self, root: Path, data: Path) -> None:
+        self.root, self._file = root, data / "cache" / "launch" / "new_version.json"
+
+    @property
+    def book(self) -> Book:
+        """A note that is not there, or is damaged, is an empty one."""
+        try:
+            found = json.loads(self._file.read_text(encoding="utf-8"))
+            return replace(Book(**{**found, "failed": tuple(found.get("failed", ()))}))
+        except (OSError, ValueError, TypeError, AttributeError):
+            return Book()
+
+    def wish(self, target: str) -> None:
+        """The next start goes to ``target``, a commit or NEWEST. Raises OSError."""
+        self._write(replace(self.book, wanted=target))
+
+    def settle(self, *, asked: bool, say: Callable[[str], None]) -> bool:
+        """Before a start. asked: for the newest, by the command line. Whether the program's files are others now, so that it must be begun anew."""
+        book = self.book
+        if book.after and book.began:
+            return self._go_back("its start ended before the page was there", say)
+        if book.after:
+            return False
+        target = book.wanted or (NEWEST if asked else "")
+        if not target:
+            return False
+        self._note(replace(book, wanted=""))
+        try:
+            return self._go_on(target, say)
+        except GitError as error:
+            say(f"The program stays as it is: {error.message} {error.remedy}".strip())
+            return False
+
+    def begins(self) -> None:
+        """All is installed; from here on an end without a page speaks against the version on trial."""
+        book = self.book
+        if book.after:
+            self._note(replace(book, began=True))
+
+    def came_up(self) -> None:
+        """The start serves: what was on trial is kept."""
+        book = self.book
+        if book.after:
+            self._note(replace(book, before="", after="", began=False, last=book.before))
+
+    def ended(self, code: int, say: Callable[[str], None], *, by_user: bool = False) -> bool:
+        """A start has ended with ``code``. Whether it was on trial, failed, and the program's files are the former ones again."""
+        book = self.book
+        if not book.after:
+            return False
+        if code == 0 or by_user:
+            self._note(replace(book, began=False))      # nothing speaks against it: the next start tries it again
+            return False
+        return self._go_back(f"its start ended with code {code}", say)
+
+    def take_told(self) -> str:
+        """The sentence for the page, once."""
+        book = self.book
+        if book.told:
+            self._note(replace(book, told=""))
+        return book.told
+
+    def news(self) -> str:
+        """How the program stands to its newest version, in words; its server is asked."""
+        found = standing(self.root)
+        advice = " `python launch.py --update` brings them." if found.behind else ""
+        return f"The program's own version: {found.sentence}.{advice}"
+
+    def _go_on(self, target: str, say: Callable[[str], None]) -> bool:
+        before = head(self.root)
+        if target == NEWEST:
+            goal = newest(self.root)
+            if goal in self.book.failed:
+                say(f"The newest version, {goal[:8]}, did not start here before: the program stays at {before[:8]} until there is a newer one.")
+                return False
+            update(self.root)
+        else:
+            set_back(self.root, target)
+        after = head(self.root)
+        if after == before:
+            say("The program is up to date." if target == NEWEST else f"The program is at {after[:8]} already.")
+            return False
+        self._note(replace(self.book, before=before, after=after, began=False))
+        say(f"The program goes from {before[:8]} to {after[:8]}. Should that not start, it comes back by itself.")
+        return True
+
+    def _go_back(self, why: str, say: Callable[[str], None]) -> bool:
+        book = self.book
+        settled = replace(book, before="", after="", began=False, failed=(*book.failed, book.after)[-_MOST_FAILED:])
+        try:
+            set_back(self.root, book.before)
+        except GitError as error:
+            told = f"The version {book.after[:8]} did not start ({why}), and {book.before[:8]} could not be brought back: {error.message}"
+            self._note(replace(settled, told=told))
+            say(f"{told} Run `git reset --keep {book.before}` in {self.root}.")
+            return False
+        told = f"The version {book.after[:8]} did not start ({why}): the program went back to {book.before[:8]}."
+        self._note(replace(settled, told=told))
+        say(told)
+        return True
+
+    def _note(self, book: Book) -> None:
+        try:
+            self._write(book)
+        except OSError:
+            return  # a read-only folder: nothing is on trial then
+
+    def _write(self, book: Book) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._file.with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(book), indent=1), encoding="utf-8")
+        partial.replace(self._file)

@@ -1,0 +1,166 @@
+"""Another version of the program: gone to at a start, kept when it comes up, left again when it does not."""
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.launching.new_version import NEWEST, NewVersion
+from tests.bench.server import ROOT, BenchServer
+
+
+def git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b", *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(folder: Path, text: str) -> str:
+    (folder / "file.txt").write_text(text, encoding="utf-8")
+    git(folder, "add", "-f", ".")
+    git(folder, "commit", "-qm", text)
+    return git(folder, "rev-parse", "HEAD")
+
+
+class Program:
+    """A repository, its clone, and what is said of the clone's starts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source, self.clone, self.said = folder / "source", folder / "program", list[str]()
+        self.source.mkdir()
+        git(self.source, "init", "-q", "-b", "main")
+        (self.source / "kept.txt").write_text("as it came")
+        self.first = commit(self.source, "one")
+        git(folder, "clone", "-q", str(self.source), str(self.clone))
+        self.version = NewVersion(self.clone, folder / "data")
+
+    def start(self, *, asked: bool = False) -> bool:
+        """Up to where the web UI is to come up; whether it has to be begun anew."""
+        anew = self.version.settle(asked=asked, say=self.said.append)
+        if not anew:
+            self.version.begins()
+        return anew
+
+    def end(self, code: int, *, by_user: bool = False) -> bool:
+        return self.version.ended(code, self.said.append, by_user=by_user)
+
+    @property
+    def now(self) -> str:
+        return git(self.clone, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    return Program(tmp_path)
+
+
+def test_nothing_is_asked_of_anybody_at_an_ordinary_start(program: Program) -> None:
+    shutil.rmtree(program.source)
+    assert not program.start() and not program.end(1) and program.said == [] and not program.version.take_told()
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_newest_version_is_kept_once_it_comes_up(program: Program, asked: bool) -> None:
+    second = commit(program.source, "two")
+    (program.clone / "kept.txt").write_text("changed by hand")
+    if not asked:
+        program.version.wish(NEWEST)
+    assert program.start(asked=asked) and program.now == second and f"from {program.first[:8]} to {second[:8]}" in program.said[0]
+    assert not program.start(asked=asked)
+    program.version.came_up()
+    assert program.version.book.last == program.first and not program.end(1), "later ends do not speak against it"
+    assert not program.start() and program.now == second and (program.clone / "kept.txt").read_text() == "changed by hand"
+    assert git(program.clone, "rev-parse", "--abbrev-ref", "HEAD") == "main"
+
+
+@pytest.mark.parametrize("how", ["its process was killed", "it ended with an error"])
+def test_one_that_does_not_come_up_is_left_and_not_tried_again(program: Program, how: str) -> None:
+    second = commit(program.source, "two")
+    (program.clone / "kept.txt").write_text("changed by hand")
+    assert program.start(asked=True) and not program.start(asked=True)
+    assert program.start(asked=True) if how == "its process was killed" else program.end(1)
+    assert program.now == program.first and (program.clone / "kept.txt").read_text() == "changed by hand"
+    assert not program.start(asked=True) and program.now == program.first and "did not start here before" in program.said[-1]
+    assert f"{second[:8]} did not start" in program.version.take_told() and not program.version.take_told()
+    third = commit(program.source, "three")
+    assert program.start(asked=True) and program.now == third
+
+
+def test_a_start_that_its_user_ended_or_that_waits_for_packages_does_not_count(program: Program) -> None:
+    second = commit(program.source, "two")
+    assert program.start(asked=True)
+    assert not program.version.settle(asked=False, say=program.said.append)      # killed while packages come
+    assert not program.version.settle(asked=False, say=program.said.append) and program.now == second
+    program.version.begins()
+    assert not program.end(130, by_user=True) and not program.start() and program.now == second
+
+
+def test_a_saved_version_is_gone_back_to_and_updated_again(program: Program) -> None:
+    second = commit(program.source, "two")
+    assert program.start(asked=True)
+    program.version.came_up()
+    program.version.wish(program.first)
+    assert program.start() and program.now == program.first and not program.start()
+    program.version.came_up()
+    assert program.start(asked=True) and program.now == second and git(program.clone, "rev-parse", "--abbrev-ref", "HEAD") == "main"
+
+
+def test_what_stands_in_the_way_is_said_and_the_start_goes_on(program: Program, tmp_path: Path) -> None:
+    second = commit(program.source, "two")
+    program.version.wish("f" * 40)
+    assert not program.start() and "stays as it is" in program.said[-1] and not program.version.book.wanted
+    mine = commit(program.clone, "mine")
+    assert not program.start(asked=True) and "commits of its own" in program.said[-1] and program.now == mine
+    bare = tmp_path / "unpacked"
+    bare.mkdir()
+    said: list[str] = []
+    assert not NewVersion(bare, tmp_path / "other").settle(asked=True, say=said.append) and "stays as it is" in said[0]
+    shutil.rmtree(program.source)
+    assert not program.start(asked=True) and second
+
+
+def test_a_damaged_note_is_an_empty_one(program: Program, tmp_path: Path) -> None:
+    for text in ("{", "[]", '{"after": 5, "never": 1}'):
+        (tmp_path / "data" / "cache" / "launch").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / "cache" / "launch" / "new_version.json").write_text(text)
+        assert not program.start() and program.version.book.after == ""
+
+
+def kept_note(data: Path) -> dict[str, Any]:
+    """As it is once the start has come up: a moment after the first answer."""
+    for _ in range(200):
+        note = json.loads((data / "cache" / "launch" / "new_version.json").read_text())
+        if not note["after"]:
+            return note
+        time.sleep(0.05)
+    raise AssertionError(note)
+
+
+def test_the_real_program_comes_back_from_a_version_that_is_broken(tmp_path: Path) -> None:
+    source, clone = tmp_path / "source", tmp_path / "program"
+    source.mkdir()
+    for name in ("modules", "extensions"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("launch.py", "webui.py", "requirements.txt", "requirements-alone.txt"):
+        shutil.copy(ROOT / name, source / name)
+    git(source, "init", "-q", "-b", "main")
+    first = commit(source, "one")
+    git(tmp_path, "clone", "-q", str(source), str(clone))
+    (source / "modules" / "application" / "build.py").write_text("raise RuntimeError('a new mistake')\n")
+    broken = commit(source, "two")
+    with BenchServer(tmp_path / "data", "--update", "--nowebui", "--skip-load-model-at-start", root=clone) as server:
+        server.wait("/internal/ping")
+        assert any(f"{broken[:8]} did not start" in each and first[:8] in each for each in server.get("/internal/notices"))
+    log = server.log.read_text(encoding="utf-8")
+    assert "a new mistake" in log and "went back" in log and git(clone, "rev-parse", "HEAD") == first
+    shutil.copy(ROOT / "modules" / "application" / "build.py", source / "modules" / "application" / "build.py")
+    mended = commit(source, "three")
+    with BenchServer(tmp_path / "data", "--update", "--nowebui", "--skip-load-model-at-start", root=clone) as server:
+        server.wait("/internal/ping")
+        assert git(clone, "rev-parse", "HEAD") == mended
+        note = kept_note(tmp_path / "data")
+    assert (note["last"], note["after"], note["failed"]) == (first, "", [broken])
