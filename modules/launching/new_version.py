@@ -128,7 +128,7 @@ class NewVersion:
             self._note(replace(settled, told=told))
             say(f"{told} Run `git reset --keep {book.before}` in {self.root}.")
             return False
-        told = f"The version {book.after[:8]} did not start ({why}): the program went back to {book.before[:8]}."
+        told = f"The version {book.after[:8]} did not start ({why}): the program went back to {book.before[:8]}. The console says more."
         self._note(replace(settled, told=told))
         say(told)
         return True
