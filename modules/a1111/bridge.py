@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from modules.a1111 import prompt_networks
 from modules.a1111.app_slot import current
+from modules.a1111.attention_choice import apply_optimizations, optimizers
 from modules.a1111.batch_changes import BatchChanges
 from modules.a1111.by_hand import ByHand
 from modules.a1111.control_units import control_of
@@ -27,6 +28,7 @@ from modules.a1111.state import state
 from modules.a1111.unet_choice import apply_unet, in_place, unet_options
 from modules.application.engine_inputs import resolve_kept
 from modules.application.generation import save_plan_of
+from modules.engine import ldm_unet, ldm_vae
 from modules.engine.extra_networks import take_out_tags
 from modules.engine.hooks import BatchPlan, Decode, GeneratedImage, SamplingFacts
 from modules.engine.ldm_layers import th
@@ -241,8 +243,12 @@ class ScriptBridge(PassEars):
         return self.p.inversion
 
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor:
-        if th.is_touched:           # the UNet must hear of it, though nobody asked for its parts
+        if optimizers:
+            apply_optimizations()
+        if th.is_touched or ldm_unet.parts_are_rewritten():     # the UNet must hear of it, though nobody asked for its parts
             ldm_of(current().checkpoints.components)
+        if ldm_vae.parts_are_rewritten() and (parts := current().checkpoints.components) is not None:
+            ldm_vae.ldm_vae(parts.vae)
         if unet_options or in_place.unet is not None:
             apply_unet()
         if not self.p.is_hr_pass:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from modules.a1111 import callbacks, foreign_packages, older_names, path_words, prompt_networks
 from modules.a1111.app_slot import current
+from modules.a1111.attention_choice import list_optimizers
 from modules.a1111.callback_order import offer_orders
 from modules.a1111.face_restorers import offer_restorers
 from modules.a1111.options import opts
@@ -50,6 +51,7 @@ def load_extensions(take: Take, initialize: Callable[[], None]) -> None:
     load_upscalers()
     offer_restorers()
     list_unets()
+    list_optimizers()
     callbacks.before_ui_callback()
     take_up_added()
     callbacks.ui_settings_callback()
@@ -88,6 +90,7 @@ def load_changed(take: Take, forget: Callable[[Collection[str]], None]) -> bool:
     take_up_added()
     load_upscalers()
     list_unets()
+    list_optimizers()
     for category in asking:
         host.registry.call(category, without=asked[category])
     take_up_added()

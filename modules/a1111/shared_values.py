@@ -126,10 +126,6 @@ def realesrgan_models_names() -> list[str]:
     return []
 
 
-def list_optimizers() -> None:
-    """Attention is chosen by the compute policy."""
-
-
 def callbacks_order_settings() -> dict[str, Any]:
     return {}
 

@@ -27,6 +27,16 @@ class Layer(nn.Module):
     built_as: type
     asked: bool
     working: bool
+    as_written: ClassVar[dict[str, Any]] = {}      # the class's own forward and _forward, which extensions may replace in the class
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        cls.as_written = {**cls.as_written, **{name: vars(cls)[name] for name in _WORK if name in vars(cls)}}
+
+    @classmethod
+    def is_rewritten(cls) -> bool:
+        """Whether somebody replaced the work of all parts of this class."""
+        return any(getattr(cls, name) is not own for name, own in cls.as_written.items())
 
     def over(self, inner: nn.Module) -> None:
         self.__dict__["inner"] = inner              # not as a submodule: its weights have their names here already
@@ -46,13 +56,15 @@ class Layer(nn.Module):
 
     @property
     def is_touched(self) -> bool:
-        """Whether somebody replaced its forward, made it one of another class (as token merging does), or put a hook on it."""
-        return not self.__dict__.keys().isdisjoint(_WORK) or type(self) is not self.built_as or any(getattr(self, name) for name in _HOOKS)
+        """Whether somebody replaced its forward or its class's, made it one of another class (as token merging does), or put a hook on it."""
+        return (
+            not self.__dict__.keys().isdisjoint(_WORK) or type(self) is not self.built_as or self.built_as.is_rewritten()   # type: ignore[attr-defined]
+            or any(getattr(self, name) for name in _HOOKS))
 
-    def replaced_inside(self, own: Callable[..., Any]) -> Callable[..., Any] | None:
-        """What somebody put in the place of ``own``, CompVis' _forward, which forward calls."""
+    def replaced_inside(self) -> Callable[..., Any] | None:
+        """What somebody put in the place of CompVis' _forward, which forward calls."""
         inside: Any = self._forward
-        return None if getattr(inside, "__func__", None) is own else inside
+        return None if getattr(inside, "__func__", None) is self.built_as.as_written["_forward"] else inside    # type: ignore[attr-defined]
 
 
 def bridged(layer: Any, arguments: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]], answer: Callable[[Any], Any] = lambda out: out) -> None:
@@ -93,7 +105,7 @@ class ResBlock(TimestepBlock):
         bridged(self, lambda input_tensor, temb, *_, **__: ((input_tensor, temb), {}))
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        inside = self.replaced_inside(ResBlock._forward)
+        inside = self.replaced_inside()
         return self.run(x, emb) if inside is None else inside(x, emb)
 
     def _forward(self, x: Tensor, emb: Tensor) -> Tensor:
@@ -157,7 +169,7 @@ class BasicTransformerBlock(Layer):
         bridged(self, lambda hidden_states, attention_mask=None, encoder_hidden_states=None, **_: ((hidden_states,), {"context": encoder_hidden_states}))
 
     def forward(self, x: Tensor, context: Tensor | None = None, **_: Any) -> Tensor:
-        inside = self.replaced_inside(BasicTransformerBlock._forward)
+        inside = self.replaced_inside()
         return self.run(x, encoder_hidden_states=context) if inside is None else inside(x, context)
 
     def _forward(self, x: Tensor, context: Tensor | None = None, **_: Any) -> Tensor:
@@ -188,7 +200,7 @@ class TimestepEmbedSequential(nn.Sequential):
 
     @property
     def is_touched(self) -> bool:
-        return "forward" in self.__dict__ or any(getattr(self, name) for name in _HOOKS)
+        return "forward" in self.__dict__ or TimestepEmbedSequential.forward is not SEQUENTIAL or any(getattr(self, name) for name in _HOOKS)
 
     def forward(self, x: Tensor, emb: Tensor | None = None, context: Tensor | None = None, *_: Any, **__: Any) -> Tensor:  # type: ignore[override]
         for layer in self:
@@ -197,6 +209,9 @@ class TimestepEmbedSequential(nn.Sequential):
             else:
                 x = layer(x, context) if isinstance(layer, SpatialTransformer) else layer(x)
         return x
+
+
+SEQUENTIAL = TimestepEmbedSequential.forward
 
 
 class TorchForUnet:

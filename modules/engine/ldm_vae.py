@@ -205,6 +205,11 @@ class AutoencoderKL(nn.Module):
         return self.inner.device
 
 
+def parts_are_rewritten() -> bool:
+    """As for the UNet."""
+    return any(each.is_rewritten() for each in (ResnetBlock, AttnBlock, Upsample, Downsample))
+
+
 def ldm_vae(vae: Any) -> Any:
     """The view of ``vae``, always the same one. A VAE of another build is handed out as it is."""
     if not {"encoder", "decoder", "quant_conv", "post_quant_conv"} <= vae.__dict__.get("_modules", {}).keys() | vae.__dict__.keys() or not hasattr(vae.decoder, "up_blocks"):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modules.a1111.attention_choice import titles as optimizer_titles
 from modules.a1111.infotext_names import get_infotext_names
 from modules.a1111.postprocessing_scripts import PostprocessingScripts
 from modules.a1111.unet_choice import unet_labels
@@ -65,7 +66,7 @@ class ChoiceSources:
                 "postprocessing_operations": lambda: list(NAMES),
                 "main_operations": lambda: [*MAIN_OPERATIONS, *_foreign_operations(app)],
                 "upscalers": lambda: app.upscalers.offered(app.settings),
-                "attentions": lambda: attention_titles(app),
+                "attentions": lambda: [*attention_titles(app), *optimizer_titles()],
                 "openvino_devices": target_names,
                 "interrogate_categories": app.describer.category_names,
                 "schedulers": lambda: [each.label for each in schedules()],

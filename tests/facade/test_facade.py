@@ -40,7 +40,7 @@ def test_nothing_that_extensions_use_is_missing_and_most_is_real(a1111: App) -> 
 
 
 def test_a_stub_imports_and_says_on_use_what_it_is(a1111: App) -> None:
-    from modules.sd_hijack_optimizations import SdOptimization as Base
+    from modules.sd_hijack_optimizations import SdOptimizationSdp as Base
 
     from modules import interrogate, sd_hijack_optimizations
 
@@ -57,9 +57,9 @@ def test_a_stub_imports_and_says_on_use_what_it_is(a1111: App) -> None:
 
 
 def test_replacing_what_does_nothing_is_noted(a1111: App) -> None:
-    from modules.sd_hijack_optimizations import SdOptimization
+    from modules.sd_hijack_optimizations import SdOptimizationSdp
 
-    SdOptimization.apply = lambda *_: None
+    SdOptimizationSdp.apply = lambda *_: None
     assert "changes nothing" in a1111.extensions.troubles.found[0].sentence
 
 
