@@ -58,6 +58,7 @@ class NoiseSpec:
     variation_strength: 0 gives the seed's noise, 1 the variation seed's.
     resize_from: (h, w) in latent cells of the picture whose composition is wanted; (0, 0) is off.
     ensd: added to the seed for all noise after the first.
+    by_patches: drawn as (4 * C, h / 2, w / 2), each patch of two by two cells as one: as other programs draw FLUX.2's, whose seeds then mean the same.
     """
 
     shape: tuple[int, int, int]
@@ -68,6 +69,7 @@ class NoiseSpec:
     ensd: int = 0
     source: NoiseSource = "CPU"
     device: str = "cpu"
+    by_patches: bool = False
 
 
 class ImageNoise:
@@ -87,7 +89,7 @@ class ImageNoise:
 
     def next(self) -> Tensor:
         """Fresh noise (B, C, h, w) for one step, each image from its own stream."""
-        return torch.stack([stream.randn(self.spec.shape) for stream in self._streams])
+        return torch.stack([self._drawn(stream, self.spec.shape) for stream in self._streams])
 
     def copy(self) -> ImageNoise:
         """One that gives the same noise from here on."""
@@ -102,11 +104,19 @@ class ImageNoise:
         spec = self.spec
         resized = min(spec.resize_from) > 0 and spec.resize_from != spec.shape[1:]
         drawn_shape = (spec.shape[0], *spec.resize_from) if resized else spec.shape
-        noise = (self._stream(spec.seeds[index]) if resized else stream).randn(drawn_shape)
+        noise = self._drawn(self._stream(spec.seeds[index]) if resized else stream, drawn_shape)
         if spec.variation_strength:
-            variation = self._stream(spec.variation_seeds[index]).randn(drawn_shape)
+            variation = self._drawn(self._stream(spec.variation_seeds[index]), drawn_shape)
             noise = slerp(spec.variation_strength, noise, variation)
-        return centred(noise, stream.randn(spec.shape)) if resized else noise
+        return centred(noise, self._drawn(stream, spec.shape)) if resized else noise
+
+    def _drawn(self, stream: Stream, shape: tuple[int, int, int]) -> Tensor:
+        if not self.spec.by_patches:
+            return stream.randn(shape)
+        channels, rows, columns = shape
+        patches = stream.randn((channels * 4, -(-rows // 2), -(-columns // 2)))
+        whole = patches.unflatten(0, (channels, 2, 2)).permute(0, 3, 1, 4, 2).flatten(3, 4).flatten(1, 2)
+        return whole[:, :rows, :columns].contiguous()
 
     def _stream(self, seed: int) -> Stream:
         return Stream(seed, self.spec.source, self.spec.device)

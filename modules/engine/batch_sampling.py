@@ -134,7 +134,7 @@ class BatchSampling:
         """(steps + 1,) of a schedule, for the model in use."""
         run, is_flow = self.run, self.run.components.family.is_flow
         model = run.models.now.model
-        levels = model_levels(model, sampler, run.request.options, latent_size(run.request.width, run.request.height))
+        levels = model_levels(model, sampler, run.request.options, latent_size(run.request.width, run.request.height), steps)
         schedule = resolve_schedule(sampler, schedule_name, is_flow=is_flow)
         return schedule_sigmas(GridRequest(
             sampler=sampler, schedule=schedule, steps=steps, levels=levels, options=run.request.options, is_sdxl=model.is_sdxl, is_flow=is_flow,

@@ -71,10 +71,10 @@ class DenoisePass:
     checked: bool = True
 
 
-def model_levels(model: PassModel, sampler: SamplerSpec, options: SamplingOptions, cells: Sequence[int]) -> Levels:
+def model_levels(model: PassModel, sampler: SamplerSpec, options: SamplingOptions, cells: Sequence[int], steps: int) -> Levels:
     """The noise levels of ``model`` with the options applied; LCM knows only every 20th timestep. cells: (h, w) of the latent."""
     if model.flow is not None:
-        return model.flow.levels(cells)
+        return model.flow.levels(cells, steps)
     alphas = adjusted_alphas(
         model.alphas_cumprod, downcast=options.use_downcasted_alpha_bar, zero_terminal_snr=options.noise_schedule == "Zero Terminal SNR"
     )
@@ -83,7 +83,7 @@ def model_levels(model: PassModel, sampler: SamplerSpec, options: SamplingOption
 
 def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
     """Run it. An interrupt gives the last prediction; before the first one, the start as it is."""
-    levels = model_levels(model, work.sampler, work.options, work.first_noise.shape)
+    levels = model_levels(model, work.sampler, work.options, work.first_noise.shape, work.steps)
     scale = replace(levels, unbounded=True) if isinstance(levels, FlowLevels) and work.sampler.kind == "timestep" else levels
     is_flow = model.flow is not None
     request = GridRequest(
@@ -139,7 +139,7 @@ def _successor(work: DenoisePass, before: DenoiserSetup, models: ExitStack, fact
         after = replace(
             work, conditioning=taken.conditioning, empty_prompt=taken.empty_prompt, image_cond=taken.image_cond, image_guidance=guidance
         )
-        setup = _setup(after, taken.model, model_levels(taken.model, work.sampler, work.options, work.first_noise.shape), 0)
+        setup = _setup(after, taken.model, model_levels(taken.model, work.sampler, work.options, work.first_noise.shape, work.steps), 0)
         return replace(setup, total_steps=before.total_steps, steps=before.steps, control=None)  # control networks are the first model's
 
     return due

@@ -147,6 +147,22 @@ def _call_qwen_image(call: TransformerCall) -> Tensor:
     return unpacked(tokens, call.cells)
 
 
+def _call_flux2(call: TransformerCall) -> Tensor:
+    """Each token has four places: picture, row, column, and where in the text it stands. What fills a text up is not hidden."""
+    rows, columns = call.cells
+    device, words = call.x.device, call.context.shape[1]
+    text = torch.zeros(words, 4, device=device)
+    text[:, 3] = torch.arange(words, device=device)
+    picture = torch.cartesian_prod(torch.zeros(1), torch.arange(rows).float(), torch.arange(columns).float(), torch.zeros(1)).to(device)
+    guided = bool(call.model.config.guidance_embeds)
+    (tokens,) = call.model(
+        hidden_states=packed(call.x), encoder_hidden_states=call.context, timestep=call.sigma.to(call.x.dtype), img_ids=picture, txt_ids=text,
+        guidance=torch.full_like(call.sigma, call.guidance) if guided else None, return_dict=False,
+    )  # fmt: skip
+    return unpacked(tokens, call.cells)
+
+
 _CALLS: Mapping[Denoiser, Callable[[TransformerCall], Tensor]] = {
     "flux": _call_flux, "chroma": _call_chroma, "sd3": _call_sd3, "z-image": _call_z_image, "qwen-image": _call_qwen_image,
+    "flux2": _call_flux2,
 }  # fmt: skip

@@ -29,7 +29,7 @@ def inverted_noise(run: Run, plan: BatchPlan, start: Tensor, fresh: Tensor, imag
     Raises Interrupted within one step.
     """
     model = run.models.now.model
-    levels = model_levels(model, find_sampler("Euler"), run.request.options, start.shape)
+    levels = model_levels(model, find_sampler("Euler"), run.request.options, start.shape, run.request.steps)
     if not isinstance(levels, NoiseLevels):
         raise InvalidValue(f"The noise of a picture cannot be found with {run.components.family.name} checkpoints.", "Choose a Stable Diffusion 1, 2 or XL checkpoint.")
     tags = take_out_batch_tags([image.prompt for image in plan.images])[1]

@@ -65,7 +65,7 @@ def encode_long_texts(encoder: TextEncoder, texts: Sequence[LongText], counts: T
     """Every text through the encoder. counts: how often each stands in the schedule; see ``emphasise``."""
     spec, module = encoder.spec, encoder.module
     device = next(module.parameters()).device
-    length = spec.max_length if spec.kind == "t5" else max(len(text.tokens) for text in texts)
+    length = spec.max_length if spec.filled else max(len(text.tokens) for text in texts)
     pad = _T5_PAD if spec.kind == "t5" else _QWEN_PAD
     tokens = torch.tensor([(*text.tokens, *[pad] * (length - len(text.tokens))) for text in texts], device=device)
     weights = torch.tensor([(*text.weights, *[1.0] * (length - len(text.weights))) for text in texts], device=device)
@@ -77,6 +77,9 @@ def encode_long_texts(encoder: TextEncoder, texts: Sequence[LongText], counts: T
 
 @torch.no_grad()
 def _states(module: Any, spec: TextEncoderSpec, tokens: Tensor, mask: Tensor | None) -> Tensor:
+    if spec.layers:
+        states = module(input_ids=tokens, attention_mask=mask, output_hidden_states=True).hidden_states
+        return torch.cat([states[number] for number in spec.layers], dim=2).float()
     if spec.layer == 1 and spec.final_norm:
         return module(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
     return module(input_ids=tokens, attention_mask=mask, output_hidden_states=True).hidden_states[-spec.layer].float()

@@ -22,9 +22,9 @@ class FlowModel:
     guidance: str = "classifier-free"
     keeps_length: bool = False
 
-    def levels(self, cells: Sequence[int]) -> FlowLevels:
+    def levels(self, cells: Sequence[int], steps: int) -> FlowLevels:
         """For a latent of (h, w) ``cells``."""
-        return FlowLevels(shift=self.shift.at((cells[-2] + 1) // 2 * ((cells[-1] + 1) // 2)))
+        return FlowLevels(shift=self.shift.at((cells[-2] + 1) // 2 * ((cells[-1] + 1) // 2), steps))
 
 
 @dataclass(frozen=True, kw_only=True)

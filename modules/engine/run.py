@@ -212,6 +212,7 @@ def batch_noise(run: Run, plan: BatchPlan, shape: Sequence[int]) -> ImageNoise:
             ensd=request.options.ensd,
             source=request.options.noise_source,
             device=run.policy.device,
+            by_patches=run.components.family.latent.patched,
         )
     )
 

@@ -71,7 +71,8 @@ def lacks(*names: str) -> KeyShape:
 class LatentFormat:
     """How pictures look to the denoiser: ``(vae_output - shift) * scale``, ``downscale`` pixels to one latent cell.
 
-    films: its VAE is one of films; see ``film_vae.py``. tiny, approximation: how the files of TAESD and VAE-approx for it are called.
+    films: its VAE is one of films; see ``film_vae.py``. patched: its values are normalised, and its noise drawn, by patches of two by two cells; see ``patched_vae.py``.
+    tiny, approximation: how the files of TAESD and VAE-approx for it are called.
     """
 
     channels: int
@@ -79,6 +80,7 @@ class LatentFormat:
     scale: float
     shift: float = 0.0
     films: bool = False
+    patched: bool = False
     tiny: str = ""
     approximation: str = ""
 
@@ -93,8 +95,9 @@ class TextEncoderSpec:
     clip_skip: whether the user's Clip skip chooses the layer instead; "asked" is SDXL's, by a setting of its own.
     pooled: whether the end token's last state is part of the conditioning; projected: by way of a projection.
     pad_token: what fills a chunk up after its end token; None: the end token again.
-    masked: what fills it up is hidden from the encoder and the denoiser. template: what the prompt is put into, at "{}";
+    masked: what fills it up is hidden from the encoder, and from most denoisers. template: what the prompt is put into, at "{}";
     dropped: how many tokens of its beginning are left out of what comes out.
+    filled: every text is filled up to ``max_length``. layers: after how many layers the states are taken that are put side by side, instead of ``layer``; later ones are not built.
     files: what such an encoder is called where it is published as a file of its own.
     """
 
@@ -112,6 +115,8 @@ class TextEncoderSpec:
     masked: bool = False
     template: str = "{}"
     dropped: int = 0
+    filled: bool = False
+    layers: tuple[int, ...] = ()
     files: str = ""
 
     @property
@@ -120,7 +125,7 @@ class TextEncoderSpec:
 
 
 SizeValue = Literal["height", "width", "crop_top", "crop_left", "aesthetic_score"]
-Denoiser = Literal["unet", "flux", "chroma", "sd3", "z-image", "qwen-image"]
+Denoiser = Literal["unet", "flux", "chroma", "sd3", "z-image", "qwen-image", "flux2"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,14 +133,19 @@ class FlowShift:
     """How far a flow model's steps are moved towards noise: sigma = s * t / (1 + (s - 1) * t) for t from 1 to 0.
 
     factor: s. by_size: (s at 256, s at 4096 tokens of two by two cells) as logarithms, a straight line between, when it grows with the picture.
-    Source: Esser et al. 2024, "Scaling Rectified Flow Transformers" (arXiv:2403.03206), section 5.3.2.
+    by_steps: FLUX.2's, which its makers measured: (slope, beginning) of such lines over the tokens, for 10 and for 200 steps; from ``largest`` tokens on the second alone.
+    Source: Esser et al. 2024, "Scaling Rectified Flow Transformers" (arXiv:2403.03206), section 5.3.2; for ``by_steps`` sampling.py of github.com/black-forest-labs/flux2.
     """
 
     factor: float = 1.0
     by_size: tuple[float, float] | None = None
+    by_steps: tuple[tuple[float, float], tuple[float, float]] | None = None
     largest: int = 4096     # tokens at the second value of ``by_size``
 
-    def at(self, tokens: int) -> float:
+    def at(self, tokens: int, steps: int) -> float:
+        if self.by_steps is not None:
+            few, many = (slope * tokens + beginning for slope, beginning in self.by_steps)
+            return math.exp(many if tokens > self.largest else few + (many - few) * (steps - 10) / (200 - 10))
         if self.by_size is None:
             return self.factor
         low, high = self.by_size

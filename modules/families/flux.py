@@ -11,7 +11,7 @@ CLIP_L_FLUX = TextEncoderSpec(
 )
 T5_XXL_FLUX = TextEncoderSpec(
     name="T5-XXL", kind="t5", prefix="text_encoders.t5xxl.transformer.", hidden_act="gelu_new", max_length=512,
-    clip_skip="never", files="t5xxl_fp16.safetensors or t5xxl_fp8_e4m3fn.safetensors",
+    clip_skip="never", filled=True, files="t5xxl_fp16.safetensors or t5xxl_fp8_e4m3fn.safetensors",
 )  # fmt: skip
 
 # The modulation inside each block tells FLUX.1 from FLUX.2, the guidance layer tells it from Chroma. The second names are diffusers'.

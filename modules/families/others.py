@@ -30,7 +30,6 @@ _CASCADE = LatentFormat(channels=16, downscale=32, scale=1.0)
 _FIRST_CONVOLUTION = f"{UNET}input_blocks.0.0.weight"
 
 OTHER_ROWS = (
-    _row("FLUX.2", _has("single_stream_modulation.lin.weight", "single_stream_modulation.linear.weight"), needs="a Qwen3 or Mistral text encoder and its own VAE"),
     _row("FLUX.3", _has("early_stream_modulations.image.lin.weight"), needs="its own text encoder and VAE"),
     _row("Qwen-Image 2.1", _has("txt_in.text_norm.weight"), needs="its own text encoder and VAE"),
     _row("Lumina 2", _has("cap_embedder.0.weight", _CAPTIONS, axis=0, size=2304), needs="the Gemma 2 2B text encoder and FLUX.1's VAE"),

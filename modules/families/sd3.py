@@ -15,7 +15,7 @@ CLIP_G_SD3 = TextEncoderSpec(
     pooled=True, pad_token=0, files="clip_g.safetensors",
 )  # fmt: skip
 T5_XXL = TextEncoderSpec(
-    name="T5-XXL", kind="t5", prefix=f"{_TEXT}t5xxl.transformer.", hidden_act="gelu_new", max_length=256, clip_skip="never",
+    name="T5-XXL", kind="t5", prefix=f"{_TEXT}t5xxl.transformer.", hidden_act="gelu_new", max_length=256, clip_skip="never", filled=True,
     files="t5xxl_fp16.safetensors or t5xxl_fp8_e4m3fn.safetensors",
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ import zlib
 
 from modules.families.family import ModelFamily
 from modules.families.flux import FLUX_ROWS
+from modules.families.flux2 import FLUX2_ROWS
 from modules.families.foreign import FOREIGN_KINDS, QUANTISED_KINDS
 from modules.families.others import OTHER_ROWS
 from modules.families.qwen_text import QWEN_TEXT_ROWS
@@ -14,7 +15,7 @@ from modules.families.sd3 import SD3_ROWS
 from modules.families.sd15 import SD1_ROWS
 from modules.families.sdxl import SDXL_ROWS
 
-FAMILIES: tuple[ModelFamily, ...] = (*SD1_ROWS, *SD2_ROWS, *SDXL_ROWS, *SD3_ROWS, *FLUX_ROWS, *QWEN_TEXT_ROWS, *OTHER_ROWS)
+FAMILIES: tuple[ModelFamily, ...] = (*SD1_ROWS, *SD2_ROWS, *SDXL_ROWS, *SD3_ROWS, *FLUX_ROWS, *FLUX2_ROWS, *QWEN_TEXT_ROWS, *OTHER_ROWS)
 
 # Tells apart versions of the program that recognise other kinds of files: an index made by another one reads the headers again.
 KNOWN_KINDS = zlib.crc32(repr([(family.name, family.marks) for family in FAMILIES] + [kind.title for kind in (*QUANTISED_KINDS, *FOREIGN_KINDS)]).encode())

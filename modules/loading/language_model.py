@@ -53,10 +53,14 @@ def prepare_language_model(spec: TextEncoderSpec, weights: Weights) -> Filling[A
     """Its weights not read yet. Raises CannotLoad when parts of it are missing."""
     header = weights.header
     names = language_model_names(spec.kind, header.names, spec.prefix)
+    if spec.layers:
+        names = {name: piece for name, piece in names.items() if not name.startswith("norm.") and _layer(name) < max(spec.layers)}
     shapes = {name: piece.shape(header.shapes[piece.name]) for name, piece in names.items()}
     try:
         with torch.device("meta"):
             module = _t5(shapes) if spec.kind == "t5" else _qwen(shapes)
+            if spec.layers:
+                module.norm = nn.Identity()
     except (KeyError, ZeroDivisionError) as error:
         raise CannotLoad(header.path, f"its {spec.name} text encoder is incomplete: it lacks {error.args[0]}", "Download the file again.") from error
     return prepared(module, names, weights, part=f"{spec.name} text encoder")
@@ -81,6 +85,12 @@ def _renamed(kind: str, name: str) -> str:
         prefix = next((prefix for prefix in _QWEN_PREFIXES if name.startswith(prefix)), "")
         return name.removeprefix(prefix)
     return name
+
+
+def _layer(name: str) -> int:
+    """Which layer a tensor is of; -1 for none."""
+    number = name.removeprefix("layers.").partition(".")[0]
+    return int(number) if number.isdecimal() else -1
 
 
 def _layers(shapes: Shapes, start: str) -> int:

@@ -15,6 +15,7 @@ from modules.families.family import UNET, LatentFormat, ModelFamily, TextEncoder
 from modules.library.model_file import ModelFile
 from modules.loading.language_model import width_of
 from modules.loading.ldm_names import clip_names
+from modules.loading.patched_vae import is_patched
 from modules.loading.transformer import text_widths
 from modules.loading.vae import DECODER_BEGINNINGS, vae_prefix
 from modules.loading.weights import Weights, open_weights
@@ -90,7 +91,7 @@ class Search:
             return {specs[0].name: token} if len(specs) == 1 else {specs[0].name: token - whole, specs[1].name: whole}
         token, whole = text_widths(self.family, self.weights)
         clips = [spec for spec in specs if spec.is_clip]
-        found = {spec.name: token for spec in specs if not spec.is_clip}
+        found = {spec.name: token // max(len(spec.layers), 1) for spec in specs if not spec.is_clip}
         if len(clips) == 1:
             found[clips[0].name] = whole
         elif clips:
@@ -135,7 +136,7 @@ class Search:
         if self.family.denoiser != "unet" and (named or fitting):       # which of SD's VAEs is the right one, nobody can tell
             file, weights = (named or fitting)[0]
             return weights, file
-        such = {"sd3": "sd3_vae.safetensors", "qwen-image": "qwen_image_vae.safetensors", "unet": ""}.get(self.family.denoiser, "ae.safetensors")
+        such = {"sd3": "sd3_vae.safetensors", "qwen-image": "qwen_image_vae.safetensors", "flux2": "flux2-vae.safetensors", "unet": ""}.get(self.family.denoiser, "ae.safetensors")
         where = f", such as {such}, in models/VAE" if such else "; choose one in SD VAE"
         self.missing.append(f"no VAE (no tensor first_stage_model....){where}")
         return None, None
@@ -165,4 +166,4 @@ def _fits(weights: Weights, latent: LatentFormat) -> bool:
     """Whether it is a VAE whose latents have that many channels, of pictures or of films."""
     shapes = weights.header.shapes
     shape = next((shapes[name] for name in DECODER_BEGINNINGS if name in shapes), None)
-    return shape is not None and len(shape) == (5 if latent.films else 4) and shape[1] == latent.channels
+    return shape is not None and len(shape) == (5 if latent.films else 4) and shape[1] == latent.channels and is_patched(shapes) == latent.patched

@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _FOLDER = Path(__file__).parent / "configs"
-QWEN_END, QWEN_SPECIAL = "<|endoftext|>", ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+QWEN_END = "<|endoftext|>"
+QWEN_SPECIAL = (
+    QWEN_END, "<|im_start|>", "<|im_end|>", *(f"<|{kind}_{end}|>" for kind in ("object_ref", "box", "quad") for end in ("start", "end")),
+    *(f"<|{name}|>" for name in ("vision_start", "vision_end", "vision_pad", "image_pad", "video_pad")), "<tool_call>", "</tool_call>",
+    *(f"<|{name}|>" for name in ("fim_prefix", "fim_middle", "fim_suffix", "fim_pad", "repo_name", "file_sep")),
+    "<tool_response>", "</tool_response>", "<think>", "</think>",     # Qwen 3's alone
+)  # fmt: skip
 # contractions, words with the sign before them, single digits, runs of other signs, blanks
 _QWEN_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 

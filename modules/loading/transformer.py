@@ -20,6 +20,7 @@ _PATCH = 4              # cells of two by two in one token
 _HEAD_WIDTH = 64        # SD3's, which no shape tells
 _KINDS: Mapping[Denoiser, tuple[str, str]] = {
     "flux": ("flux", "Flux"), "chroma": ("chroma", "Chroma"), "sd3": ("sd3", "SD3"), "z-image": ("z_image", "ZImage"), "qwen-image": ("qwenimage", "QwenImage"),
+    "flux2": ("flux2", "Flux2"),
 }  # fmt: skip
 
 
@@ -157,4 +158,22 @@ def _qwen_image(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-_CONFIGS = {"flux": _flux_guided, "chroma": _chroma, "sd3": _sd3, "z-image": _z_image, "qwen-image": _qwen_image}
+def _flux2(shapes: Shapes) -> dict[str, Any]:
+    width, inputs = shapes["x_embedder.weight"]
+    head = shapes["transformer_blocks.0.attn.norm_q.weight"][0]
+    return {
+        "in_channels": inputs,
+        "out_channels": shapes["proj_out.weight"][0],
+        "num_layers": _count(shapes, "transformer_blocks"),
+        "num_single_layers": _count(shapes, "single_transformer_blocks"),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["context_embedder.weight"][1],
+        "timestep_guidance_channels": shapes["time_guidance_embed.timestep_embedder.linear_1.weight"][1],
+        "mlp_ratio": shapes["transformer_blocks.0.ff.linear_out.weight"][1] / width,
+        "axes_dims_rope": (head // 4,) * 4,
+        "guidance_embeds": "time_guidance_embed.guidance_embedder.linear_1.weight" in shapes,
+    }
+
+
+_CONFIGS = {"flux": _flux_guided, "chroma": _chroma, "sd3": _sd3, "z-image": _z_image, "qwen-image": _qwen_image, "flux2": _flux2}

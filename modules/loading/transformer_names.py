@@ -60,6 +60,17 @@ _Z_BLOCK: Rules = {
     "attention.qkv": ("attention.to_q", "attention.to_k", "attention.to_v"), "attention.out": "attention.to_out.0",
     "attention.q_norm": "attention.norm_q", "attention.k_norm": "attention.norm_k",
 }  # fmt: skip
+_FLUX2_ENDS: Rules = {
+    "img_in": "x_embedder", "txt_in": "context_embedder", "final_layer.linear": "proj_out", "final_layer.adaLN_modulation.1": f"{SWAPPED}norm_out.linear",
+    **{f"{name}.lin": f"{name}.linear" for name in ("double_stream_modulation_img", "double_stream_modulation_txt", "single_stream_modulation")},
+    **{f"{theirs}.{part}": f"time_guidance_embed.{ours}.{_TIME[part]}" for theirs, ours in
+       (("time_in", "timestep_embedder"), ("guidance_in", "guidance_embedder")) for part in ("in_layer", "out_layer")},
+}  # fmt: skip
+_FLUX2_DOUBLE: Rules = {
+    **{name: target for name, target in _FLUX_DOUBLE.items() if "attn" in name},
+    "img_mlp.0": "ff.linear_in", "img_mlp.2": "ff.linear_out", "txt_mlp.0": "ff_context.linear_in", "txt_mlp.2": "ff_context.linear_out",
+}  # fmt: skip
+_FLUX2_SINGLE: Rules = {"linear1": "attn.to_qkv_mlp_proj", "linear2": "attn.to_out", "norm.query_norm": "attn.norm_q", "norm.key_norm": "attn.norm_k"}
 # kind of denoiser -> (rules outside blocks, group of blocks -> (its name in diffusers, rules inside))
 _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
     "flux": (_FLUX_ENDS, {"double_blocks": ("transformer_blocks", _FLUX_DOUBLE), "single_blocks": ("single_transformer_blocks", _FLUX_SINGLE)}),
@@ -67,6 +78,7 @@ _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
     "sd3": (_SD3_ENDS, {"joint_blocks": ("transformer_blocks", _SD3_BLOCK)}),
     "z-image": (_Z_ENDS, {group: (group, _Z_BLOCK) for group in ("layers", "noise_refiner", "context_refiner")}),
     "qwen-image": ({}, {}),
+    "flux2": (_FLUX2_ENDS, {"double_blocks": ("transformer_blocks", _FLUX2_DOUBLE), "single_blocks": ("single_transformer_blocks", _FLUX2_SINGLE)}),
 }
 _TENSORS = {"pos_embed": "pos_embed.pos_embed"}         # of no layer
 _GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(in_layer|out_layer)")

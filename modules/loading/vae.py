@@ -102,6 +102,7 @@ def prepare_vae(weights: Weights, latent: LatentFormat) -> Filling[AutoencoderKL
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     from modules.loading.ldm_names import vae_names
+    from modules.loading.patched_vae import is_patched, patched_vae_names, patched_vae_of
 
     header = weights.header
     prefix = vae_prefix(header.names)
@@ -114,10 +115,19 @@ def prepare_vae(weights: Weights, latent: LatentFormat) -> Filling[AutoencoderKL
         whose = "Qwen-Image and Wan" if is_of_films else "other models than Qwen-Image"
         raise CannotLoad(header.path, f"its VAE is that of {whose}", "Choose another VAE, or Automatic.")
     levels = vae_levels(names)
+    is_normalised = is_patched({name: header.shapes[name] for name in names})
+    if levels and is_normalised != latent.patched:
+        whose = "FLUX.2" if is_normalised else "other models than FLUX.2"
+        raise CannotLoad(header.path, f"its VAE is that of {whose}", "Choose another VAE, or Automatic.")
     if levels == 0:
         kind = foreign_kind(header.shapes)
         what = f"this is {kind.title}" if kind else "it holds no VAE that this version knows"
         raise CannotLoad(header.path, what, "Choose another VAE.")
+    if is_normalised:
+        renamed = patched_vae_names(names, prefix, levels)
+        with torch.device("meta"):
+            patched = patched_vae_of(header.path, {name: header.shapes[source] for name, source in renamed.items()}, latent)
+        return prepared(patched, renamed, weights, part="VAE")
     renamed = vae_names(names, levels)
     config = vae_config(header.path, {name: header.shapes[source] for name, source in renamed.items()}, latent)
     with torch.device("meta"):

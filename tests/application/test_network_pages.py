@@ -158,10 +158,10 @@ def test_the_card_of_a_checkpoint_that_cannot_run_says_why(make_app: Callable[..
     whole = network(folder / "half.safetensors").read_bytes()
     (folder / "half.safetensors").write_bytes(whole[:-2])
     (folder / "page.safetensors").write_text("<!doctype html><title>Log in</title>")
-    text = json.dumps({"single_stream_modulation.lin.weight": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}).encode()
+    text = json.dumps({"early_stream_modulations.image.lin.weight": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}).encode()
     (folder / "new.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(1))
     app = fresh(make_app)
-    for name, words in (("half", "truncated: 2 bytes of"), ("page", "web page"), ("new", "recognised as FLUX.2; this version cannot run"), ("lora", "This is a LoRA")):
+    for name, words in (("half", "truncated: 2 bytes of"), ("page", "web page"), ("new", "recognised as FLUX.3; this version cannot run"), ("lora", "This is a LoRA")):
         assert words in face(app, name, "checkpoints").description
 
 

@@ -78,9 +78,17 @@ REAL_LAYOUTS: dict[str, dict[str, tuple[int, ...]]] = {
     "CogVideoX": {"patch_embed.proj.weight": (1920, 16, 2, 2), "patch_embed.text_proj.weight": (1920, 4096)},
     "Kandinsky 5": {"visual_transformer_blocks.0.self_attention.to_query.weight": (1792, 1792), "text_transformer_blocks.0.self_attention.to_query.weight": (1792, 1792)},
     "Stable Video Diffusion": _unet(8, True, 1024) | {f"{UNET}input_blocks.1.0.time_stack.in_layers.2.weight": (320, 320, 3, 1, 1), f"{UNET}label_emb.0.0.weight": (1280, 768)},
-    "FLUX.2": {
+    "FLUX.2 dev": {
         "single_stream_modulation.lin.weight": (18432, 6144), "double_stream_modulation_img.lin.weight": (36864, 6144), "img_in.weight": (6144, 128),
-        "double_blocks.0.img_attn.qkv.weight": (18432, 6144), "guidance_in.in_layer.weight": (6144, 256),
+        **{f"double_blocks.{number}.img_attn.qkv.weight": (18432, 6144) for number in range(8)}, "guidance_in.in_layer.weight": (6144, 256),
+    },
+    "FLUX.2 klein 9B": {
+        "single_stream_modulation.lin.weight": (12288, 4096), "img_in.weight": (4096, 128), "txt_in.weight": (4096, 12288),
+        **{f"double_blocks.{number}.img_attn.qkv.weight": (12288, 4096) for number in range(8)},
+    },
+    "FLUX.2 klein 4B": {
+        "single_stream_modulation.lin.weight": (9216, 3072), "img_in.weight": (3072, 128), "txt_in.weight": (3072, 7680),
+        **{f"double_blocks.{number}.img_attn.qkv.weight": (9216, 3072) for number in range(5)},
     },
     "FLUX.3": {"early_stream_modulations.image.lin.weight": (9, 3), "img_in.weight": (3, 128)},
     "Chroma": FLUX_BARE | {"distilled_guidance_layer.in_proj.weight": (5120, 64), "img_in.weight": (3072, 64)},
@@ -116,7 +124,10 @@ REAL_LAYOUTS: dict[str, dict[str, tuple[int, ...]]] = {
 # The same families by diffusers' names, as their transformers lie in folders.
 BLOCK = "transformer_blocks.0."
 IN_DIFFUSERS: dict[str, dict[str, tuple[int, ...]]] = {
-    "FLUX.2": {"single_stream_modulation.linear.weight": (18432, 6144), f"{BLOCK}attn.to_q.weight": (6144, 6144), "x_embedder.weight": (6144, 128)},
+    "FLUX.2 dev": {"single_stream_modulation.linear.weight": (18432, 6144), f"{BLOCK}attn.to_q.weight": (6144, 6144), "x_embedder.weight": (6144, 128),
+                   "time_guidance_embed.guidance_embedder.linear_1.weight": (6144, 256)},
+    "FLUX.2 klein 9B": {"single_stream_modulation.linear.weight": (12288, 4096), **{f"transformer_blocks.{number}.attn.to_q.weight": (4096, 4096) for number in range(8)}},
+    "FLUX.2 klein 4B": {"single_stream_modulation.linear.weight": (9216, 3072), **{f"transformer_blocks.{number}.attn.to_q.weight": (3072, 3072) for number in range(5)}},
     "Lumina 2": {"time_caption_embed.caption_embedder.0.weight": (2304,), "layers.0.attn.to_q.weight": (2304, 2304)},
     "Wan": {"scale_shift_table": (1, 2, 5120), "patch_embedding.weight": (5120, 16, 1, 2, 2), "blocks.0.attn1.to_q.weight": (5120, 5120)},
     "AuraFlow": {"joint_transformer_blocks.0.attn.to_q.weight": (3072, 3072), "context_embedder.weight": (3072, 2048)},

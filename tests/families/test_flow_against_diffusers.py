@@ -50,12 +50,12 @@ NAMES = tuple(family.name for family in FAMILIES if family.runs and family.is_fl
 SIZE, STEPS, SEED, SCALE = 64, 3, 7, 3.0
 PROMPT, NEGATIVE = "a red cat on a table", "blurry, text"
 UNET = "model.diffusion_model."
-CHAT = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant{{ '\n' }}"
+CHAT = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant{{ '\n' }}{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
 # how the family's file comes: alone, with everything inside under ComfyUI's names, or with the names of diffusers
-FORMS = {"FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers"}
+FORMS = {"FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers", "FLUX.2 klein 9B": "whole"}
 FILES = {"clip_l": "clip_l.safetensors", "clip_g": "clip_g.safetensors", "t5xxl": "t5xxl_fp16.safetensors", "qwen3_4b": "qwen_3_4b.safetensors",
-         "qwen25_7b": "qwen_2.5_vl_7b.safetensors"}  # fmt: skip
-VAES = {"SD3": "sd3_vae.safetensors", "SD3.5": "sd3_vae.safetensors", "Qwen-Image": "qwen_image_vae.safetensors"}
+         "qwen25_7b": "qwen_2.5_vl_7b.safetensors", "qwen3_8b": "qwen_3_8b.safetensors"}  # fmt: skip
+VAES = {"SD3": "sd3_vae.safetensors", "SD3.5": "sd3_vae.safetensors", "Qwen-Image": "qwen_image_vae.safetensors", "FLUX.2 klein 4B": "flux2-vae.safetensors"}
 
 PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8))
 MASK = Image.new("L", (SIZE, SIZE))
@@ -193,6 +193,12 @@ def reference_latents(name: str, ours: Ours) -> Tensor:
         parts |= {"text_encoder": texts["qwen25_7b"], "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>", 4096)}
         asked |= {"latents": packed(noise), "negative_prompt": NEGATIVE, "true_cfg_scale": SCALE, "guidance_scale": None}
         pipeline = library.QwenImagePipeline(**parts)
+    elif name in tiny.FLUX2_BLOCKS:
+        (encoder,) = texts.values()
+        parts |= {"text_encoder": encoder, "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>")}
+        empty = library.Flux2KleinPipeline._get_qwen3_prompt_embeds(encoder, parts["tokenizer"], NEGATIVE)
+        asked |= {"latents": library.Flux2KleinPipeline._patchify_latents(noise), "negative_prompt_embeds": empty}
+        pipeline = library.Flux2KleinPipeline(**parts)
     elif name.startswith("SD3"):
         parts |= {"text_encoder": texts["clip_l"], "tokenizer": clip, "text_encoder_2": texts["clip_g"],
                   "tokenizer_2": CLIPTokenizer.from_pretrained(VOCABULARY_FOLDER, local_files_only=True, pad_token="!"),
@@ -211,6 +217,9 @@ def reference_latents(name: str, ours: Ours) -> Tensor:
         pipeline = (library.FluxFillPipeline if name == "FLUX.1 fill" else library.FluxPipeline)(**parts)
     pipeline.set_progress_bar_config(disable=True)
     found = pipeline(**asked).images
+    if name in tiny.FLUX2_BLOCKS:       # it has undone what normalises them
+        mean, deviation = vae.bn.running_mean.view(1, -1, 1, 1), (vae.bn.running_var + 1e-4).sqrt().view(1, -1, 1, 1)
+        return pipeline._unpatchify_latents((pipeline._patchify_latents(found) - mean) / deviation)
     return found if found.ndim == 4 else unpacked(found)
 
 

@@ -30,6 +30,7 @@ FLUX_SIZES: dict[str, Any] = {
     "num_layers": 1, "num_single_layers": 2, "attention_head_dim": HEAD, "num_attention_heads": 2, "joint_attention_dim": T5_WIDTH,
     "axes_dims_rope": (4, 14, 14),
 }  # fmt: skip
+FLUX2_BLOCKS = {"FLUX.2 klein 4B": 1, "FLUX.2 klein 9B": 6}       # the sixth one tells the larger size
 
 
 def randomised(module: Any, seed: int) -> Any:
@@ -44,10 +45,14 @@ def randomised(module: Any, seed: int) -> Any:
 
 
 def transformer_of(family: str) -> Any:
-    if family.startswith("FLUX"):
+    if family in FLUX2_BLOCKS:
+        made: nn.Module = library.Flux2Transformer2DModel(
+            num_layers=FLUX2_BLOCKS[family], num_single_layers=2, attention_head_dim=HEAD, num_attention_heads=2, joint_attention_dim=3 * QWEN_WIDTH,
+            axes_dims_rope=(8, 8, 8, 8), guidance_embeds=False)
+    elif family.startswith("FLUX"):
         inputs = {"FLUX.1 fill": 384}.get(family, 64)
         guided = family != "FLUX.1 schnell"
-        made: nn.Module = library.FluxTransformer2DModel(in_channels=inputs, out_channels=64, pooled_projection_dim=L_WIDTH, guidance_embeds=guided, **FLUX_SIZES)
+        made = library.FluxTransformer2DModel(in_channels=inputs, out_channels=64, pooled_projection_dim=L_WIDTH, guidance_embeds=guided, **FLUX_SIZES)
     elif family == "Chroma":
         made = library.ChromaTransformer2DModel(in_channels=64, approximator_hidden_dim=32, approximator_layers=2, **FLUX_SIZES)
     elif family == "Z-Image":
@@ -66,6 +71,14 @@ def transformer_of(family: str) -> Any:
 
 
 def vae_of(family: str) -> Any:
+    if family in FLUX2_BLOCKS:
+        made = randomised(library.AutoencoderKLFlux2(block_out_channels=[32] * 4, layers_per_block=1), 2)
+        statistics = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            made.quant_conv.weight[32:], made.quant_conv.bias[32:] = 0.0, -30.0
+            made.bn.running_mean.copy_(torch.randn(128, generator=statistics) * 0.3)
+            made.bn.running_var.copy_(torch.rand(128, generator=statistics) + 0.5)
+        return made
     if family == "Qwen-Image":
         made = randomised(library.AutoencoderKLQwenImage(base_dim=16, dim_mult=[1, 2, 2, 2], num_res_blocks=1), 2)
         with torch.no_grad():
@@ -89,9 +102,10 @@ def text_encoders_of(family: str) -> dict[str, Any]:
             text_config={"vocab_size": 151936, "hidden_size": QWEN_VL_WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 1, "num_key_value_heads": 1,
                          "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}},
             vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 1, "out_hidden_size": QWEN_VL_WIDTH})), 6)}
-    if family == "Z-Image":
-        sizes: dict[str, Any] = {"hidden_size": QWEN_WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 24}
-        return {"qwen3_4b": randomised(Qwen3Model(Qwen3Config(
+    if family == "Z-Image" or family in FLUX2_BLOCKS:
+        layers = 29 if family in FLUX2_BLOCKS else 2        # klein reads those after the 9th, the 18th and the 27th
+        sizes: dict[str, Any] = {"hidden_size": QWEN_WIDTH, "intermediate_size": 64, "num_hidden_layers": layers, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 24}
+        return {"qwen3_8b" if family == "FLUX.2 klein 9B" else "qwen3_4b": randomised(Qwen3Model(Qwen3Config(
             vocab_size=151936, rms_norm_eps=1e-6, rope_parameters={"rope_type": "default", "rope_theta": 1e6}, **sizes)), 6)}
     t5 = T5EncoderModel(T5Config(vocab_size=32128, d_model=T5_WIDTH, d_kv=24, num_heads=4, d_ff=64, num_layers=2, feed_forward_proj="gated-gelu"))
     found: dict[str, Any] = {"t5xxl": randomised(t5, 5)}
@@ -115,6 +129,8 @@ def original_transformer(family: str, state: Mapping[str, Tensor]) -> State:
         return _sd3(state)
     if family == "Qwen-Image":      # its makers' names are diffusers'
         return dict(state)
+    if family in FLUX2_BLOCKS:
+        return _flux2(state)
     return _z_image(state) if family == "Z-Image" else _flux(state)
 
 
@@ -158,6 +174,30 @@ def _flux(state: Mapping[str, Tensor]) -> State:
         put(f"{theirs}modulation.lin", _joined(state, ours, "norm.linear"))
         out[f"{theirs}norm.query_norm.scale"], out[f"{theirs}norm.key_norm.scale"] = state[f"{ours}attn.norm_q.weight"], state[f"{ours}attn.norm_k.weight"]
     return out
+
+
+def _flux2(state: Mapping[str, Tensor]) -> State:
+    """FLUX.2's makers' names, in which one layer of each single block is joined in diffusers too."""
+    swap = torch.cat(state["norm_out.linear.weight"].chunk(2)[::-1])
+    out: State = {"final_layer.adaLN_modulation.1.weight": swap}
+    plain = {"x_embedder": "img_in", "context_embedder": "txt_in", "proj_out": "final_layer.linear"}
+    plain |= {f"time_guidance_embed.timestep_embedder.linear_{n}": f"time_in.{part}_layer" for n, part in ((1, "in"), (2, "out"))}
+    plain |= {f"{name}.linear": f"{name}.lin" for name in ("double_stream_modulation_img", "double_stream_modulation_txt", "single_stream_modulation")}
+    scales: dict[str, str] = {}
+    for number in sorted({int(name.split(".")[1]) for name in state if name.startswith("transformer_blocks.")}):
+        ours, theirs = f"transformer_blocks.{number}.", f"double_blocks.{number}."
+        out[f"{theirs}img_attn.qkv.weight"] = torch.cat([state[f"{ours}attn.to_{part}.weight"] for part in "qkv"])
+        out[f"{theirs}txt_attn.qkv.weight"] = torch.cat([state[f"{ours}attn.add_{part}_proj.weight"] for part in "qkv"])
+        plain |= {ours + a: theirs + b for a, b in (
+            ("attn.to_out.0", "img_attn.proj"), ("attn.to_add_out", "txt_attn.proj"), ("ff.linear_in", "img_mlp.0"), ("ff.linear_out", "img_mlp.2"),
+            ("ff_context.linear_in", "txt_mlp.0"), ("ff_context.linear_out", "txt_mlp.2"))}
+        scales |= {f"{ours}attn.{a}": f"{theirs}{b}" for a, b in (("norm_q", "img_attn.norm.query_norm"), ("norm_k", "img_attn.norm.key_norm"),
+                                                                  ("norm_added_q", "txt_attn.norm.query_norm"), ("norm_added_k", "txt_attn.norm.key_norm"))}
+    for number in sorted({int(name.split(".")[1]) for name in state if name.startswith("single_transformer_blocks.")}):
+        ours, theirs = f"single_transformer_blocks.{number}.attn.", f"single_blocks.{number}."
+        plain |= {f"{ours}to_qkv_mlp_proj": f"{theirs}linear1", f"{ours}to_out": f"{theirs}linear2"}
+        scales |= {f"{ours}norm_q": f"{theirs}norm.query_norm", f"{ours}norm_k": f"{theirs}norm.key_norm"}
+    return out | {f"{theirs}.weight": state[f"{ours}.weight"] for ours, theirs in plain.items()} | {f"{theirs}.scale": state[f"{ours}.weight"] for ours, theirs in scales.items()}
 
 
 def _sd3(state: Mapping[str, Tensor]) -> State:
@@ -213,6 +253,8 @@ def original_vae(state: Mapping[str, Tensor]) -> State:
             for ours, theirs in (("group_norm", "norm"), ("to_q", "q"), ("to_k", "k"), ("to_v", "v"), ("to_out.0", "proj_out")):
                 name = name.replace(ours, theirs)
             tensor = tensor[:, :, None, None] if tensor.ndim == 2 else tensor
+        if "bn.running_mean" in state:      # FLUX.2's makers have these inside of the halves
+            name = re.sub(r"^quant_conv", "encoder.quant_conv", re.sub(r"^post_quant_conv", "decoder.post_quant_conv", name))
         out[name] = tensor
     return out
 
@@ -238,7 +280,7 @@ def text_state(name: str, module: Any) -> State:
     state = dict(module.state_dict())
     if name == "t5xxl":
         return {key: tensor for key, tensor in state.items() if key != "encoder.embed_tokens.weight"}
-    if name == "qwen3_4b":
+    if name.startswith("qwen3"):
         return {f"model.{key}": tensor for key, tensor in state.items()}
     if name == "qwen25_7b":
         return {("" if key.startswith("visual.") else "model.") + key.removeprefix("language_model."): tensor for key, tensor in state.items()} | {"lm_head.weight": torch.zeros(8, 8)}

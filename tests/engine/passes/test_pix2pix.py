@@ -73,7 +73,7 @@ def test_three_predictions_are_guided_by_two_scales() -> None:
     assert watch.call is not None and watch.call.uncond is not None and watch.call.image_cond is not None
     model = instructed()
     levels = model_levels(PassModel(unet=model.unet, alphas_cumprod=model.alphas_cumprod, predicts_v=False, compute_dtype=torch.float32),
-                          find_sampler("Euler"), SamplingOptions(), watch.call.x.shape)
+                          find_sampler("Euler"), SamplingOptions(), watch.call.x.shape, 20)
     predict = Predictor(unet=model.unet, levels=levels, compute_dtype=torch.float32)
     x, sigma, shown = watch.call.x[:1], float(watch.call.sigma[0]), watch.call.image_cond[:1]
     with torch.no_grad():
