@@ -101,12 +101,17 @@ def _places(call: TransformerCall) -> tuple[Tensor, Tensor]:
 def _call_flux(call: TransformerCall) -> Tensor:
     text, picture = _places(call)
     guided = bool(call.model.config.guidance_embeds)
+    shown = packed(call.x)
+    drawn = shown.shape[1]
+    if shown.shape[2] > call.model.config.in_channels:      # Kontext: beside the noise the picture that is to be changed, in a place of its own
+        shown = torch.cat(shown.chunk(2, dim=2), dim=1)
+        picture = torch.cat([picture, picture + torch.tensor([1.0, 0.0, 0.0], device=picture.device)])
     (tokens,) = call.model(
-        hidden_states=packed(call.x), encoder_hidden_states=call.context, pooled_projections=call.vector.to(call.x.dtype) if call.vector is not None else None,
+        hidden_states=shown, encoder_hidden_states=call.context, pooled_projections=call.vector.to(call.x.dtype) if call.vector is not None else None,
         timestep=call.sigma.to(call.x.dtype), img_ids=picture, txt_ids=text,
         guidance=torch.full_like(call.sigma, call.guidance) if guided else None, return_dict=False,
     )  # fmt: skip
-    return unpacked(tokens, call.cells)
+    return unpacked(tokens[:, :drawn], call.cells)
 
 
 def _call_chroma(call: TransformerCall) -> Tensor:

@@ -1,7 +1,7 @@
 """What some checkpoints are shown besides the noisy latent.
 
-Inpainting ones the mask, and the picture without its masked part; pix2pix ones the picture that they are to change; depth ones how far
-everything in it is.
+Inpainting ones the mask, and the picture without its masked part; pix2pix ones and FLUX.1 Kontext the picture that they are to change;
+depth ones how far everything in it is; FLUX.1 depth and canny a picture of that, or of its edges.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from modules.engine.encode import encode_means, encode_pixels
+from modules.engine.encode import as_pixels, encode_means, encode_pixels
 from modules.engine.vae_memory import NO_RESCUE, VaeRescue
 from modules.families.family import ModelFamily
 from modules.loading.components import Components
@@ -29,6 +29,9 @@ def everything_masked(components: Components, batch: int, width: int, height: in
     if components.family.is_depth:                  # nothing is nearer than anything else
         latent, weight = components.family.latent, next(components.vae.parameters())
         return torch.zeros(batch, 1, height // latent.downscale, width // latent.downscale, device=weight.device)
+    if components.family.is_controlled:             # all is far, and has no edges
+        black = encode_pixels(torch.zeros(1, 3, height, width), components.vae, components.family.latent, seed=seed, rescue=rescue)
+        return black.expand(batch, -1, -1, -1)
     if not components.family.is_inpainting:
         return None
     grey = encode_pixels(torch.full((1, 3, height, width), 0.5), components.vae, components.family.latent, seed=seed, rescue=rescue)
@@ -45,11 +48,18 @@ def masked_picture(
     weight: how much the masked part is hidden, 1 wholly (A1111's "Conditional mask weight").
     A pix2pix checkpoint is shown the whole picture: (B, C, h, w), the VAE's own latents without noise or scale. A depth
     checkpoint is shown ``depth_map``: (B, 1, h, w). Raises InvalidValue when there is none.
+    FLUX.1 depth and canny are shown the latents of ``depth_map``, or of the picture itself, Kontext those of the picture: (B, C, h, w).
     """
+    latent = components.family.latent
     if components.family.is_depth:
         return _depth(depth_map, components, latents)
     if components.family.is_pix2pix:
         return encode_means(pixels, components.vae, rescue)
+    if components.family.reads_picture:
+        return (encode_means(pixels, components.vae, rescue) - latent.shift) * latent.scale
+    if components.family.is_controlled:
+        shown = pixels if depth_map is None else as_pixels([_in_colours(depth_map).resize((pixels.shape[3], pixels.shape[2]))]).to(pixels)
+        return encode_pixels(shown, components.vae, latent, seed=seed, rescue=rescue).expand(len(pixels), -1, -1, -1)
     if not components.family.is_inpainting:
         return None
     hidden = torch.ones(1, 1, *pixels.shape[-2:])
@@ -60,7 +70,7 @@ def masked_picture(
         hidden = hidden.round() if rounded else hidden
     centred = pixels * 2.0 - 1.0
     shown = torch.lerp(centred, centred * (1.0 - hidden), weight)
-    encoded = encode_pixels((shown + 1.0) / 2.0, components.vae, components.family.latent, seed=seed, rescue=rescue)
+    encoded = encode_pixels((shown + 1.0) / 2.0, components.vae, latent, seed=seed, rescue=rescue)
     return _joined(components.family, hidden, encoded)
 
 
@@ -78,6 +88,15 @@ def _depth(depth_map: Image.Image | None, components: Components, latents: Tenso
     low, high = cells.aminmax()
     spread = (cells - low) / (high - low) * 2.0 - 1.0 if high > low else torch.zeros_like(cells)
     return spread.to(latents).expand(len(latents), -1, -1, -1)
+
+
+def _in_colours(picture: Image.Image) -> Image.Image:
+    """RGB; of maps in more than 8 bits the nearest is white."""
+    if picture.mode not in ("I", "F") and not picture.mode.startswith("I;"):
+        return picture.convert("RGB")
+    values = np.asarray(picture.convert("F"), dtype=np.float32)
+    levels = (values - values.min()) / max(float(np.ptp(values)), 1e-6) * 255.0
+    return Image.fromarray(levels.astype(np.uint8), "L").convert("RGB")
 
 
 def _joined(family: ModelFamily, hidden: Tensor, encoded: Tensor) -> Tensor:

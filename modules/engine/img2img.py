@@ -113,13 +113,13 @@ class _Known:
 
     run: Run
     make: Callable[[], Tensor | None]
-    found: dict[int, Tensor | None] = field(default_factory=dict)
+    found: dict[str, Tensor | None] = field(default_factory=dict)
 
     def of_the_model_in_use(self) -> Tensor | None:
-        channels = self.run.components.family.in_channels
-        if channels not in self.found:
-            self.found[channels] = self.make()
-        return self.found[channels]
+        family = self.run.components.family.name
+        if family not in self.found:
+            self.found[family] = self.make()
+        return self.found[family]
 
 
 def _pass_size(request: ResolvedRequest) -> tuple[int, int]:

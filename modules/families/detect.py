@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from modules.families.family import HeaderLike, ModelFamily, Shapes
 from modules.families.foreign import foreign_kind, quantised_kind
-from modules.families.table import FAMILIES
+from modules.families.table import FAMILIES, NAMED_FAMILIES
 from modules.schema.errors import CannotLoad
 
 
@@ -17,7 +19,7 @@ def detect(header: HeaderLike) -> ModelFamily:
     unreadable = quantised_kind(shapes)
     if unreadable is not None:
         raise CannotLoad(header.path, f"this is {unreadable.title}, which this version cannot read", unreadable.advice)
-    family = family_of(shapes)
+    family = family_of_file(header)
     if family is not None:
         return family
     if not shapes:
@@ -35,6 +37,12 @@ def detect(header: HeaderLike) -> ModelFamily:
 def family_of(shapes: Shapes) -> ModelFamily | None:
     """The first row all of whose marks hold, or None."""
     return next((family for family in FAMILIES if all(mark.failure(shapes) is None for mark in family.marks)), None)
+
+
+def family_of_file(header: HeaderLike) -> ModelFamily | None:
+    """The same, with what the file's name tells."""
+    family, name = family_of(header.shapes), PurePath(str(header.path)).name.casefold()
+    return next((each for each in NAMED_FAMILIES if family is not None and each.marks == family.marks and each.word in name), family)
 
 
 def nearest(shapes: Shapes) -> str:

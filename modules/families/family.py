@@ -171,6 +171,7 @@ class ModelFamily:
     guidance: "classifier-free" by a second, negative prediction; "told": CFG Scale is an input of the model; "none": drawn in.
     keeps_length: what guidance makes of the velocity is as long, token by token, as the prompt's own.
     vae_files, other_vae_files: parts of the names of the VAE files that fit, and of those that look alike and do not.
+    word: in the names of its files, which alone tells it from the family with the same marks. reads_picture: img2img's picture stands beside the noise, as tokens of its own.
     """
 
     name: str
@@ -197,6 +198,8 @@ class ModelFamily:
     keeps_length: bool = False
     vae_files: tuple[str, ...] = ()
     other_vae_files: tuple[str, ...] = ()
+    word: str = ""
+    reads_picture: bool = False
 
     @property
     def is_flow(self) -> bool:
@@ -215,7 +218,12 @@ class ModelFamily:
     @property
     def is_pix2pix(self) -> bool:
         """Takes the picture that is to be changed as extra input channels."""
-        return self.in_channels == self.latent.channels * 2
+        return self.in_channels == self.latent.channels * 2 and not self.is_flow
+
+    @property
+    def is_controlled(self) -> bool:
+        """Takes a picture of distances or edges as extra input channels."""
+        return self.in_channels == self.latent.channels * 2 and self.is_flow
 
     @property
     def cannot_run(self) -> str:

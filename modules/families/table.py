@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from modules.families.family import ModelFamily
-from modules.families.flux import FLUX_ROWS
+from modules.families.flux import FLUX_KONTEXT, FLUX_ROWS
 from modules.families.flux2 import FLUX2_ROWS
 from modules.families.foreign import FOREIGN_KINDS, QUANTISED_KINDS
 from modules.families.others import OTHER_ROWS
@@ -16,11 +16,12 @@ from modules.families.sd15 import SD1_ROWS
 from modules.families.sdxl import SDXL_ROWS
 
 FAMILIES: tuple[ModelFamily, ...] = (*SD1_ROWS, *SD2_ROWS, *SDXL_ROWS, *SD3_ROWS, *FLUX_ROWS, *FLUX2_ROWS, *QWEN_TEXT_ROWS, *OTHER_ROWS)
+NAMED_FAMILIES: tuple[ModelFamily, ...] = (FLUX_KONTEXT,)      # told from a row above by their ``word``
 
 # Tells apart versions of the program that recognise other kinds of files: an index made by another one reads the headers again.
-KNOWN_KINDS = zlib.crc32(repr([(family.name, family.marks) for family in FAMILIES] + [kind.title for kind in (*QUANTISED_KINDS, *FOREIGN_KINDS)]).encode())
+KNOWN_KINDS = zlib.crc32(repr([(family.name, family.marks, family.word) for family in (*FAMILIES, *NAMED_FAMILIES)] + [kind.title for kind in (*QUANTISED_KINDS, *FOREIGN_KINDS)]).encode())
 
 
 def family_named(name: str) -> ModelFamily | None:
     """The row called ``name``, or None: an index may hold the name of a family that a newer version knew."""
-    return next((family for family in FAMILIES if family.name == name), None)
+    return next((family for family in (*FAMILIES, *NAMED_FAMILIES) if family.name == name), None)

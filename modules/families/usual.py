@@ -25,6 +25,8 @@ _BY_FAMILY: Mapping[str, Usual] = {
     "FLUX.1 dev": replace(_FLOW, steps=20, guidance_scale=3.5),
     "FLUX.1 schnell": replace(_FLOW, steps=4, guidance_scale=1.0),
     "FLUX.1 fill": replace(_FLOW, steps=30, guidance_scale=30.0),
+    "FLUX.1 depth or canny": replace(_FLOW, steps=50, guidance_scale=10.0),
+    "FLUX.1 Kontext": replace(_FLOW, steps=28, guidance_scale=2.5),
     "FLUX.2 klein 4B": replace(_FLOW, steps=4, guidance_scale=1.0),
     "FLUX.2 klein 9B": replace(_FLOW, steps=4, guidance_scale=1.0),
     "Chroma": replace(_FLOW, steps=26, guidance_scale=4.0),
@@ -36,6 +38,7 @@ _BY_FAMILY: Mapping[str, Usual] = {
 _FAST = Usual(sampler_name="Euler", schedule_name="SGM Uniform", steps=4, guidance_scale=1.0)
 # A word of the file's name -> what the families that begin so are drawn with then.
 _BY_NAME: tuple[tuple[str, str, Usual], ...] = (
+    ("canny", "FLUX.1 depth", replace(_FLOW, steps=50, guidance_scale=30.0)),
     ("base", "FLUX.2 klein", replace(_FLOW, steps=50, guidance_scale=4.0)),
     ("turbo", "Z-Image", replace(_FLOW, steps=9, guidance_scale=1.0)),
     ("turbo", "SD3", replace(_FLOW, steps=4, guidance_scale=1.0)),

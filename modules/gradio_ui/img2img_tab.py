@@ -66,9 +66,9 @@ def _image_cfg_scale(app: App, builder: FormBuilder) -> None:
 
 
 def depth_place_classes(model: ModelFile | None) -> list[str]:
-    """``elem_classes`` of the place for a depth map: it is seen with models that draw by one."""
+    """``elem_classes`` of the place for a depth map: it is seen with models that draw by one, or by edges."""
     family = family_named(model.family_name) if model is not None and model.family_name else None
-    return ["gradio-column"] if family is not None and family.is_depth else ["gradio-column", "unseen"]
+    return ["gradio-column"] if family is not None and (family.is_depth or family.is_controlled) else ["gradio-column", "unseen"]
 
 
 def _depth_map(app: App, builder: FormBuilder) -> None:

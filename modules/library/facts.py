@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modules.families.detect import family_of
+from modules.families.detect import family_of_file
 from modules.families.foreign import foreign_kind, quantised_kind
 from modules.families.table import KNOWN_KINDS, family_named
 from modules.library.checkpoint_names import as_checkpoint
@@ -69,7 +69,7 @@ def read_facts(path: Path) -> HeaderFacts:
 
 def facts_in(header: Header) -> HeaderFacts:
     unreadable = quantised_kind(header.shapes)
-    family = None if unreadable else family_of(header.shapes)
+    family = None if unreadable else family_of_file(header)
     foreign = unreadable or (foreign_kind(header.shapes) if family is None else None)
     metadata = {key: value for key, value in header.metadata.items() if key.startswith(_KEPT) and len(value) <= _LONGEST}
     unknown = UNKNOWN if family is None and foreign is None and header.shapes else ""

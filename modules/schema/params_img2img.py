@@ -20,7 +20,8 @@ class InitImages:
     """What to start from. Pictures are images in the program and base64 text on the wire; this room looks at neither.
 
     ``resize_mode``: an index into ``RESIZE_MODES``. ``image_cfg_scale``: how strongly an instruct-pix2pix model
-    keeps the picture. ``depth_map``: what an SD 2 depth model is shown: bright is near.
+    keeps the picture. ``depth_map``: what an SD 2 depth model is shown, bright is near; for FLUX.1 depth and canny that or a picture
+    of edges, without which they take the picture itself for it.
     """
 
     init_images: tuple[Any, ...] | None = param(None, label="Image for img2img", widget=ImageInput(), elem_id="{tab}_image")

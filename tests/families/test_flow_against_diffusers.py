@@ -32,7 +32,7 @@ from modules.engine.hooks import NullHooks
 from modules.engine.preview import preview_map
 from modules.engine.prompt_tokens import VOCABULARY_FOLDER
 from modules.engine.resolved import ResolvedInit, ResolvedInpaint, ResolvedRequest, SamplingOptions
-from modules.families.table import FAMILIES
+from modules.families.table import FAMILIES, NAMED_FAMILIES
 from modules.library.model_file import ModelFile
 from modules.loading import tokenizer as tokenizers
 from modules.loading.checkpoint import load_checkpoint
@@ -46,7 +46,7 @@ from tests.families import tiny_flow as tiny
 from tests.short_form import one_in
 
 library: Any = diffusers      # it hands out its classes late
-NAMES = tuple(family.name for family in FAMILIES if family.runs and family.is_flow)
+NAMES = tuple(family.name for family in (*FAMILIES, *NAMED_FAMILIES) if family.runs and family.is_flow)
 SIZE, STEPS, SEED, SCALE = 64, 3, 7, 3.0
 PROMPT, NEGATIVE = "a red cat on a table", "blurry, text"
 UNET = "model.diffusion_model."
@@ -56,6 +56,7 @@ FORMS = {"FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers", 
 FILES = {"clip_l": "clip_l.safetensors", "clip_g": "clip_g.safetensors", "t5xxl": "t5xxl_fp16.safetensors", "qwen3_4b": "qwen_3_4b.safetensors",
          "qwen25_7b": "qwen_2.5_vl_7b.safetensors", "qwen3_8b": "qwen_3_8b.safetensors"}  # fmt: skip
 VAES = {"SD3": "sd3_vae.safetensors", "SD3.5": "sd3_vae.safetensors", "Qwen-Image": "qwen_image_vae.safetensors", "FLUX.2 klein 4B": "flux2-vae.safetensors"}
+SHOWN = ("FLUX.1 Kontext", "FLUX.1 depth or canny")         # img2img's picture
 
 PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8))
 MASK = Image.new("L", (SIZE, SIZE))
@@ -150,6 +151,8 @@ def test_latents_are_those_of_the_diffusers_pipeline_and_the_api_gives_the_same_
         asked = {"denoising_strength": 1.0, "init": ResolvedInit(pictures=(PICTURE,), inpaint=ResolvedInpaint(mask=MASK, blur_x=0, blur_y=0, fill=1))}
         monkeypatch.setattr("modules.engine.img2img.step_blend", lambda *args, **kwargs: None)      # the pipeline trusts the model to keep the rest
         monkeypatch.setattr("modules.engine.img2img.final_blend", lambda inpaint, latents, *_: latents)
+    elif name in SHOWN:
+        asked = {"denoising_strength": 1.0, "init": ResolvedInit(pictures=(PICTURE,))}
     ours = Ours(model, monkeypatch, **asked)
     theirs = reference_latents(name, ours)
     off = float((ours.latents - theirs).norm() / theirs.norm())
@@ -163,8 +166,10 @@ def through_api(server: RunningServer, file: ModelFile, asked: dict[str, Any], p
     request: dict[str, Any] = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "width": SIZE, "height": SIZE, "steps": STEPS, "cfg_scale": SCALE, "sampler_name": "Euler",
                                "scheduler": "Automatic", "seed": SEED, "override_settings": {"sd_model_checkpoint": file.name, "randn_source": "CPU"}}  # fmt: skip
     again = request | {"init_images": [encoded(PICTURE)], "denoising_strength": 0.4}
-    masked = again | {"denoising_strength": 1.0, "mask": encoded(MASK), "mask_blur": 0, "inpainting_fill": 1, "inpaint_full_res": False}
-    for number, (tab, body) in enumerate([("img2img", masked)] if asked else [("txt2img", request), ("img2img", again)]):
+    shown = again | {"denoising_strength": 1.0}
+    masked = shown | {"mask": encoded(MASK), "mask_blur": 0, "inpainting_fill": 1, "inpaint_full_res": False}
+    first = masked if file.stem == "FLUX.1 fill" else shown
+    for number, (tab, body) in enumerate([("img2img", first), ("txt2img", request)] if asked else [("txt2img", request), ("img2img", again)]):
         answer = server.client.post(f"/sdapi/v1/{tab}", json=body).json()
         made = Image.open(BytesIO(base64.b64decode(answer["images"][0]))).convert("RGB")
         assert f"Model: {file.stem}" in json.loads(answer["info"])["infotexts"][0]
@@ -214,7 +219,12 @@ def reference_latents(name: str, ours: Ours) -> Tensor:
         asked |= {"latents": packed(noise)}
         if name == "FLUX.1 fill":
             asked |= {"image": PICTURE, "mask_image": MASK}
-        pipeline = (library.FluxFillPipeline if name == "FLUX.1 fill" else library.FluxPipeline)(**parts)
+        elif name == "FLUX.1 Kontext":
+            asked |= {"image": PICTURE, "max_area": SIZE * SIZE, "_auto_resize": False}
+        elif name == "FLUX.1 depth or canny":
+            asked |= {"control_image": PICTURE}
+        kinds = {"FLUX.1 fill": library.FluxFillPipeline, "FLUX.1 Kontext": library.FluxKontextPipeline, "FLUX.1 depth or canny": library.FluxControlPipeline}
+        pipeline = kinds.get(name, library.FluxPipeline)(**parts)
     pipeline.set_progress_bar_config(disable=True)
     found = pipeline(**asked).images
     if name in tiny.FLUX2_BLOCKS:       # it has undone what normalises them

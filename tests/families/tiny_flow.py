@@ -50,7 +50,7 @@ def transformer_of(family: str) -> Any:
             num_layers=FLUX2_BLOCKS[family], num_single_layers=2, attention_head_dim=HEAD, num_attention_heads=2, joint_attention_dim=3 * QWEN_WIDTH,
             axes_dims_rope=(8, 8, 8, 8), guidance_embeds=False)
     elif family.startswith("FLUX"):
-        inputs = {"FLUX.1 fill": 384}.get(family, 64)
+        inputs = {"FLUX.1 fill": 384, "FLUX.1 depth or canny": 128}.get(family, 64)
         guided = family != "FLUX.1 schnell"
         made = library.FluxTransformer2DModel(in_channels=inputs, out_channels=64, pooled_projection_dim=L_WIDTH, guidance_embeds=guided, **FLUX_SIZES)
     elif family == "Chroma":

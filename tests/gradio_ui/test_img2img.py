@@ -113,7 +113,7 @@ def test_only_depth_checkpoints_show_the_place_for_a_depth_map(page: BuiltPage) 
     def model(family: str | None) -> ModelFile:
         return ModelFile(path=Path("x.safetensors"), name="x.safetensors", kind="checkpoint", family_name=family)
 
-    assert ["unseen" in depth_place_classes(each) for each in (None, model(None), model("SD 1.x"), model("SD2 depth"))] == [True, True, True, False]
+    assert ["unseen" in depth_place_classes(each) for each in (None, model(None), model("SD 1.x"), model("SD2 depth"), model("FLUX.1 depth or canny"))] == [True, True, True, False, False]
     assert "unseen" in page.components["img2img_depth"]["props"]["elem_classes"]
 
 
