@@ -38,9 +38,9 @@ def txt2img_image_conditioning(sd_model: Any, x: Tensor, width: int, height: int
     return torch.cat([torch.ones_like(grey[:, :1]), grey], dim=1).to(x.dtype)
 
 
-def img2img_image_conditioning(sd_model: Any, pixels: Tensor, latents: Tensor, mask: Any, rounded: bool, depth_map: Any = None) -> Tensor:
-    """The same with a picture (B, 3, H, W) in -1 .. 1 and its latents. mask: white is painted, None means everything. depth_map: of a depth checkpoint."""
+def img2img_image_conditioning(sd_model: Any, pixels: Tensor, latents: Tensor, mask: Any, rounded: bool, depth_map: Any = None, strength: float = 1.0) -> Tensor:
+    """The same with a picture (B, 3, H, W) in -1 .. 1 and its latents. mask: white is painted, None means everything. depth_map, strength: as ``masked_picture`` has them."""
     weight = float(current().settings.get("inpainting_mask_weight"))
     found = masked_picture(
-        sd_model.components, (pixels.float() + 1) / 2, latents, mask, rounded=rounded, weight=weight, seed=0, depth_map=depth_map)
+        sd_model.components, (pixels.float() + 1) / 2, latents, mask, rounded=rounded, weight=weight, seed=0, depth_map=depth_map, strength=strength)
     return latents.new_zeros(len(latents), 5, 1, 1) if found is None else found.to(latents)

@@ -208,7 +208,7 @@ class StableDiffusionProcessing:
 
     def img2img_image_conditioning(self, source_image: Tensor, latent_image: Tensor, image_mask: Any = None, round_image_mask: bool = True) -> Tensor:
         """What a model that also reads a picture is shown: nothing (B, 5, 1, 1) for the others."""
-        return img2img_image_conditioning(self.sd_model, source_image, latent_image, image_mask, round_image_mask, getattr(self, "depth_map", None))
+        return img2img_image_conditioning(self.sd_model, source_image, latent_image, image_mask, round_image_mask, getattr(self, "depth_map", None), self.denoising_strength or 0.0)
 
     def depth2img_image_conditioning(self, source_image: Tensor) -> Tensor:
         return self.img2img_image_conditioning(source_image, source_image.new_zeros(len(source_image), 4, *(side // 8 for side in source_image.shape[-2:])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -101,17 +102,23 @@ def _places(call: TransformerCall) -> tuple[Tensor, Tensor]:
 def _call_flux(call: TransformerCall) -> Tensor:
     text, picture = _places(call)
     guided = bool(call.model.config.guidance_embeds)
-    shown = packed(call.x)
-    drawn = shown.shape[1]
-    if shown.shape[2] > call.model.config.in_channels:      # Kontext: beside the noise the picture that is to be changed, in a place of its own
-        shown = torch.cat(shown.chunk(2, dim=2), dim=1)
-        picture = torch.cat([picture, picture + torch.tensor([1.0, 0.0, 0.0], device=picture.device)])
+    shown, picture = _with_shown_picture(call, picture, place=1)
     (tokens,) = call.model(
         hidden_states=shown, encoder_hidden_states=call.context, pooled_projections=call.vector.to(call.x.dtype) if call.vector is not None else None,
         timestep=call.sigma.to(call.x.dtype), img_ids=picture, txt_ids=text,
         guidance=torch.full_like(call.sigma, call.guidance) if guided else None, return_dict=False,
     )  # fmt: skip
-    return unpacked(tokens[:, :drawn], call.cells)
+    return unpacked(tokens[:, : math.prod(call.cells)], call.cells)
+
+
+def _with_shown_picture(call: TransformerCall, places: Tensor, *, place: float) -> tuple[Tensor, Tensor]:
+    """Tokens and their places: where ``x`` has twice the channels that the model reads, the second half are those of a picture beside it, at ``place`` on the first axis."""
+    tokens = packed(call.x)
+    if tokens.shape[2] <= call.model.config.in_channels:
+        return tokens, places
+    beside = places.clone()
+    beside[:, 0] = place
+    return torch.cat(tokens.chunk(2, dim=2), dim=1), torch.cat([places, beside])
 
 
 def _call_chroma(call: TransformerCall) -> Tensor:
@@ -160,11 +167,12 @@ def _call_flux2(call: TransformerCall) -> Tensor:
     text[:, 3] = torch.arange(words, device=device)
     picture = torch.cartesian_prod(torch.zeros(1), torch.arange(rows).float(), torch.arange(columns).float(), torch.zeros(1)).to(device)
     guided = bool(call.model.config.guidance_embeds)
+    shown, picture = _with_shown_picture(call, picture, place=10)
     (tokens,) = call.model(
-        hidden_states=packed(call.x), encoder_hidden_states=call.context, timestep=call.sigma.to(call.x.dtype), img_ids=picture, txt_ids=text,
+        hidden_states=shown, encoder_hidden_states=call.context, timestep=call.sigma.to(call.x.dtype), img_ids=picture, txt_ids=text,
         guidance=torch.full_like(call.sigma, call.guidance) if guided else None, return_dict=False,
     )  # fmt: skip
-    return unpacked(tokens, call.cells)
+    return unpacked(tokens[:, : math.prod(call.cells)], call.cells)
 
 
 _CALLS: Mapping[Denoiser, Callable[[TransformerCall], Tensor]] = {

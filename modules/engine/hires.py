@@ -197,7 +197,7 @@ def _enlarged_pictures(run: Run, plan: BatchPlan, first: Sequence[Tensor], size:
 
 
 def _conditioning_of(run: Run, plan: BatchPlan, pixels: Tensor, latents: Tensor) -> Tensor | None:
-    if run.components.family.reads_picture:         # nothing was to be changed
+    if run.components.family.reads_picture != "never":         # nothing was to be changed
         return None
     if run.components.family.is_depth or run.components.family.is_controlled:
         return everything_masked(run.components, len(latents), pixels.shape[3], pixels.shape[2], seed=plan.images[0].seed, rescue=run.vae_rescue)

@@ -1,6 +1,6 @@
 """What some checkpoints are shown besides the noisy latent.
 
-Inpainting ones the mask, and the picture without its masked part; pix2pix ones and FLUX.1 Kontext the picture that they are to change;
+Inpainting ones the mask, and the picture without its masked part; pix2pix ones, FLUX.1 Kontext and FLUX.2 the picture that they are to change;
 depth ones how far everything in it is; FLUX.1 depth and canny a picture of that, or of its edges.
 """
 
@@ -40,22 +40,22 @@ def everything_masked(components: Components, batch: int, width: int, height: in
 
 def masked_picture(
     components: Components, pixels: Tensor, latents: Tensor, mask: Image.Image | None, *, rounded: bool, weight: float, seed: int,
-    depth_map: Image.Image | None = None, rescue: VaeRescue = NO_RESCUE,
+    depth_map: Image.Image | None = None, strength: float = 1.0, rescue: VaeRescue = NO_RESCUE,
 ) -> Tensor | None:
     """(B, 1 + C, h, w) from pixels (B, 3, H, W) in 0 .. 1 and their latents; None for other checkpoints.
 
     mask: white is painted; None means everything. rounded: nothing between masked and not masked.
-    weight: how much the masked part is hidden, 1 wholly (A1111's "Conditional mask weight").
+    weight: how much the masked part is hidden, 1 wholly (A1111's "Conditional mask weight"). strength: how much of the picture is redrawn.
     A pix2pix checkpoint is shown the whole picture: (B, C, h, w), the VAE's own latents without noise or scale. A depth
     checkpoint is shown ``depth_map``: (B, 1, h, w). Raises InvalidValue when there is none.
-    FLUX.1 depth and canny are shown the latents of ``depth_map``, or of the picture itself, Kontext those of the picture: (B, C, h, w).
+    FLUX.1 depth and canny are shown the latents of ``depth_map``, or of the picture itself, Kontext and FLUX.2 those of the picture: (B, C, h, w).
     """
     latent = components.family.latent
     if components.family.is_depth:
         return _depth(depth_map, components, latents)
     if components.family.is_pix2pix:
         return encode_means(pixels, components.vae, rescue)
-    if components.family.reads_picture:
+    if components.family.reads_picture == "always" or (components.family.reads_picture == "at full strength" and strength == 1.0 and mask is None):
         return (encode_means(pixels, components.vae, rescue) - latent.shift) * latent.scale
     if components.family.is_controlled:
         shown = pixels if depth_map is None else as_pixels([_in_colours(depth_map).resize((pixels.shape[3], pixels.shape[2]))]).to(pixels)

@@ -96,7 +96,7 @@ def prepare_start(run: Run, plan: BatchPlan) -> Start:
     def image_cond() -> Tensor | None:
         mask = None if area is None else area.mask
         return masked_picture(run.components, pixels, latents, mask, rounded=rounded, weight=request.options.inpainting_mask_weight, seed=seed,
-                              depth_map=request.init.depth_map, rescue=run.vae_rescue)
+                              depth_map=request.init.depth_map, strength=request.denoising_strength, rescue=run.vae_rescue)
 
     frames = tuple(each.frame for each in prepared)
     run.hooks.input_ready(frames, painted, latents)

@@ -171,7 +171,8 @@ class ModelFamily:
     guidance: "classifier-free" by a second, negative prediction; "told": CFG Scale is an input of the model; "none": drawn in.
     keeps_length: what guidance makes of the velocity is as long, token by token, as the prompt's own.
     vae_files, other_vae_files: parts of the names of the VAE files that fit, and of those that look alike and do not.
-    word: in the names of its files, which alone tells it from the family with the same marks. reads_picture: img2img's picture stands beside the noise, as tokens of its own.
+    word: in the names of its files, which alone tells it from the family with the same marks. reads_picture: img2img's picture stands beside
+    the noise, as tokens of its own: always, or where nothing else is left of it, at a denoising strength of 1 without a mask.
     """
 
     name: str
@@ -199,7 +200,7 @@ class ModelFamily:
     vae_files: tuple[str, ...] = ()
     other_vae_files: tuple[str, ...] = ()
     word: str = ""
-    reads_picture: bool = False
+    reads_picture: Literal["never", "always", "at full strength"] = "never"
 
     @property
     def is_flow(self) -> bool:

@@ -29,6 +29,7 @@ KLEIN_4B = ModelFamily(
     needs="the Qwen3 4B text encoder and FLUX.2's VAE",
     denoiser="flux2",
     shift=FlowShift(by_steps=((8.73809524e-05, 1.89833333), (0.00016927, 0.45666666)), largest=4300),
+    reads_picture="at full strength",
     runs=True,
     needs_bfloat16=True,
     vae_files=("flux2", "flux-2"),

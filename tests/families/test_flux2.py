@@ -10,13 +10,16 @@ import diffusers
 import pytest
 import torch
 from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
+from PIL import Image
 
 from modules.compute.noise import ImageNoise, NoiseSpec
 from modules.engine.adapters import applied
 from modules.engine.decode import decode_latent
 from modules.engine.encode import encode_pixels
 from modules.engine.extra_networks import take_out_tags
+from modules.engine.image_conditioning import masked_picture
 from modules.engine.preview import preview_map
+from modules.engine.resolved import ResolvedInit
 from modules.engine.vae_memory import tiles_for
 from modules.families.flux2 import KLEIN_4B
 from modules.loading.checkpoint import load_checkpoint
@@ -26,7 +29,7 @@ from modules.loading.parts import PartFiles
 from modules.loading.tokenizer import qwen_tokenizer
 from modules.schema.errors import CannotLoad
 from tests.families import tiny_flow as tiny
-from tests.families.test_flow_against_diffusers import POLICY, files_of, listed, modules_of
+from tests.families.test_flow_against_diffusers import PICTURE, POLICY, Ours, files_of, listed, modules_of, reference_latents
 from tests.loading.test_gguf import write as gguf_file
 
 library: Any = diffusers
@@ -147,6 +150,19 @@ def test_as_gguf(tmp_path: Path) -> None:
     loaded = load_checkpoint(listed(path), POLICY, files=files)
     for ours, theirs in ((loaded.unet, transformer), (loaded.text_encoders[0].module, texts["qwen3_4b"])):
         assert all(torch.allclose(tensor, theirs.state_dict()[name], atol=0.02) for name, tensor in ours.state_dict().items())
+
+
+def test_at_full_strength_img2img_shows_the_model_the_picture(model: Components, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its pipeline does with the pictures that it is given; with less strength, or a mask, the picture is drawn over as with other models."""
+    ours = Ours(model, monkeypatch, denoising_strength=1.0, init=ResolvedInit(pictures=(PICTURE,)))
+    theirs = reference_latents(NAME, ours, image=PICTURE)
+    assert float((ours.latents - theirs).norm() / theirs.norm()) < 1e-5
+    alone = Ours(model, monkeypatch)
+    assert torch.equal(alone.noise, ours.noise) and float((alone.latents - theirs).norm() / theirs.norm()) > 1e-3
+    pixels, latents = torch.rand(1, 3, 64, 64), torch.zeros(1, 32, 8, 8)
+    asked: dict[str, Any] = {"rounded": True, "weight": 1.0, "seed": 1}
+    assert masked_picture(model, pixels, latents, None, strength=0.9, **asked) is None
+    assert masked_picture(model, pixels, latents, Image.new("L", (64, 64), 255), **asked) is None
 
 
 @pytest.mark.parametrize(("key", "rows", "layers"), [
