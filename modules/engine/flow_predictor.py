@@ -159,6 +159,15 @@ def _call_qwen_image(call: TransformerCall) -> Tensor:
     return unpacked(tokens, call.cells)
 
 
+def _call_lumina2(call: TransformerCall) -> Tensor:
+    """As with Z-Image, time runs from noise to picture."""
+    visible = torch.arange(call.context.shape[1], device=call.x.device)[None] < call.counted()[:, None]
+    (found,) = call.model(
+        hidden_states=call.x, timestep=1 - call.sigma, encoder_hidden_states=call.context, encoder_attention_mask=visible, return_dict=False
+    )
+    return -found
+
+
 def _call_flux2(call: TransformerCall) -> Tensor:
     """Each token has four places: picture, row, column, and where in the text it stands. What fills a text up is not hidden."""
     rows, columns = call.cells
@@ -177,5 +186,5 @@ def _call_flux2(call: TransformerCall) -> Tensor:
 
 _CALLS: Mapping[Denoiser, Callable[[TransformerCall], Tensor]] = {
     "flux": _call_flux, "chroma": _call_chroma, "sd3": _call_sd3, "z-image": _call_z_image, "qwen-image": _call_qwen_image,
-    "flux2": _call_flux2,
+    "flux2": _call_flux2, "lumina2": _call_lumina2,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Whole prompts through the text encoders that are language models (T5, Qwen), and what flow models read of all their encoders.
+"""Whole prompts through the text encoders that are language models (T5, Qwen, Gemma), and what flow models read of all their encoders.
 
 They know no chunks: a prompt is one text of up to some hundred tokens. Emphasis weights its tokens, as with CLIP.
 """
@@ -21,7 +21,8 @@ from modules.families.family import ModelFamily, TextEncoderSpec
 if TYPE_CHECKING:
     from modules.loading.components import TextEncoder
 
-_T5_END, _T5_PAD, _QWEN_PAD = 1, 0, 151643
+_T5_END = 1
+_PADS = {"t5": 0, "qwen": 151643, "gemma": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ def encode_long_texts(encoder: TextEncoder, texts: Sequence[LongText], counts: T
     spec, module = encoder.spec, encoder.module
     device = next(module.parameters()).device
     length = spec.max_length if spec.filled else max(len(text.tokens) for text in texts)
-    pad = _T5_PAD if spec.kind == "t5" else _QWEN_PAD
+    pad = _PADS[spec.kind]
     tokens = torch.tensor([(*text.tokens, *[pad] * (length - len(text.tokens))) for text in texts], device=device)
     weights = torch.tensor([(*text.weights, *[1.0] * (length - len(text.weights))) for text in texts], device=device)
     used = torch.tensor([len(text.tokens) for text in texts], device=device)

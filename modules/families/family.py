@@ -89,7 +89,7 @@ class LatentFormat:
 class TextEncoderSpec:
     """One text encoder as a checkpoint carries it.
 
-    kind: "clip" (OpenAI's layout), "open_clip", "t5" or "qwen".
+    kind: "clip" (OpenAI's layout), "open_clip", "t5", "qwen" or "gemma".
     prefix: what its tensors' names begin with in a single-file checkpoint.
     layer: whose output is used, counted from the end: 1 is the last. final_norm: whether the final norm goes over it.
     clip_skip: whether the user's Clip skip chooses the layer instead; "asked" is SDXL's, by a setting of its own.
@@ -125,7 +125,7 @@ class TextEncoderSpec:
 
 
 SizeValue = Literal["height", "width", "crop_top", "crop_left", "aesthetic_score"]
-Denoiser = Literal["unet", "flux", "chroma", "sd3", "z-image", "qwen-image", "flux2"]
+Denoiser = Literal["unet", "flux", "chroma", "sd3", "z-image", "qwen-image", "flux2", "lumina2"]
 
 
 @dataclass(frozen=True, kw_only=True)

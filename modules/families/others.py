@@ -32,7 +32,6 @@ _FIRST_CONVOLUTION = f"{UNET}input_blocks.0.0.weight"
 OTHER_ROWS = (
     _row("FLUX.3", _has("early_stream_modulations.image.lin.weight"), needs="its own text encoder and VAE"),
     _row("Qwen-Image 2.1", _has("txt_in.text_norm.weight"), needs="its own text encoder and VAE"),
-    _row("Lumina 2", _has("cap_embedder.0.weight", _CAPTIONS, axis=0, size=2304), needs="the Gemma 2 2B text encoder and FLUX.1's VAE"),
     _row("Lumina Next", _has("cap_embedder.0.weight"), _has("layers.0.attention.wq.weight"), needs="the Gemma 2B text encoder and SDXL's VAE"),
     _row("OmniGen", _has("llm.layers.0.self_attn.qkv_proj.weight"), needs="SDXL's VAE"),
     _row("OmniGen2", _has(_CAPTIONS), _has("ref_image_refiner.0.attn.to_q.weight"), needs="the Qwen2.5-VL 3B text encoder and FLUX.1's VAE"),

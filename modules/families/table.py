@@ -8,6 +8,7 @@ from modules.families.family import ModelFamily
 from modules.families.flux import FLUX_KONTEXT, FLUX_ROWS
 from modules.families.flux2 import FLUX2_ROWS
 from modules.families.foreign import FOREIGN_KINDS, QUANTISED_KINDS
+from modules.families.lumina2 import LUMINA_ROWS
 from modules.families.others import OTHER_ROWS
 from modules.families.qwen_text import QWEN_TEXT_ROWS
 from modules.families.sd2 import SD2_ROWS
@@ -15,7 +16,7 @@ from modules.families.sd3 import SD3_ROWS
 from modules.families.sd15 import SD1_ROWS
 from modules.families.sdxl import SDXL_ROWS
 
-FAMILIES: tuple[ModelFamily, ...] = (*SD1_ROWS, *SD2_ROWS, *SDXL_ROWS, *SD3_ROWS, *FLUX_ROWS, *FLUX2_ROWS, *QWEN_TEXT_ROWS, *OTHER_ROWS)
+FAMILIES: tuple[ModelFamily, ...] = (*SD1_ROWS, *SD2_ROWS, *SDXL_ROWS, *SD3_ROWS, *FLUX_ROWS, *FLUX2_ROWS, *QWEN_TEXT_ROWS, *LUMINA_ROWS, *OTHER_ROWS)
 NAMED_FAMILIES: tuple[ModelFamily, ...] = (FLUX_KONTEXT,)      # told from a row above by their ``word``
 
 # Tells apart versions of the program that recognise other kinds of files: an index made by another one reads the headers again.

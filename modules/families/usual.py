@@ -33,6 +33,7 @@ _BY_FAMILY: Mapping[str, Usual] = {
     "SD3": replace(_FLOW, steps=28, guidance_scale=5.0),
     "SD3.5": replace(_FLOW, steps=28, guidance_scale=4.5),
     "Z-Image": replace(_FLOW, steps=30, guidance_scale=4.0),
+    "Lumina 2": replace(_FLOW, steps=30, guidance_scale=4.0),
     "Qwen-Image": replace(_FLOW, steps=30, guidance_scale=4.0),
 }
 _FAST = Usual(sampler_name="Euler", schedule_name="SGM Uniform", steps=4, guidance_scale=1.0)

@@ -18,7 +18,10 @@ _VAE = "first_stage_model."
 _TEXT_PREFIXES = {"quick_gelu": "cond_stage_model.transformer.", "gelu": "cond_stage_model.model."}     # told by their activation: SD 1.x, SD 2.x
 _XL_FIRST, _XL_SECOND, _REFINER = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model.", "conditioner.embedders.0.model."
 _CLIPS = ("text_encoders.clip_l.transformer.", "text_encoders.clip_g.transformer.")
-_LANGUAGE_MODELS = {"T5": "text_encoders.t5xxl.transformer.", "Qwen3": "text_encoders.qwen3_4b.transformer.model.", "Qwen2_5": "text_encoders.qwen25_7b.transformer.model."}
+_LANGUAGE_MODELS = {"T5": "text_encoders.t5xxl.transformer.", "Qwen3": "text_encoders.qwen3_4b.transformer.model.", "Gemma2": "text_encoders.gemma2_2b.transformer.model.",
+                    "Qwen2_5": "text_encoders.qwen25_7b.transformer.model."}
+
+_WIDTH_OF_8B = 4096             # Qwen3 8B's, which has the class of Qwen3 4B
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +112,15 @@ def _flow_parts(path: Path, index: Mapping[str, Any]) -> dict[str, str]:
         listed = index.get(part)
         kind = str(listed[1]) if isinstance(listed, list) and len(listed) == 2 else ""
         prefix = clips.pop(0) if kind.startswith("CLIP") and clips else next((prefix for start, prefix in _LANGUAGE_MODELS.items() if kind.startswith(start)), "")
+        if kind.startswith("Qwen3") and read_json(path / part / "config.json").get("hidden_size") == _WIDTH_OF_8B:
+            prefix = prefix.replace("_4b", "_8b")
         if prefix:
             found[part] = prefix
     return {part: prefix for part, prefix in found.items() if (path / part).is_dir()}
 
 
 def _original(part: str, prefix: str, name: str) -> Iterable[str]:
-    if prefix in _LANGUAGE_MODELS.values():
+    if prefix.endswith("transformer.model.") or prefix in _LANGUAGE_MODELS.values():
         return [prefix + name.removeprefix("model.")]
     if part == "transformer" or prefix in _CLIPS:
         return [prefix + name]

@@ -1,4 +1,4 @@
-"""The text encoders that are language models, T5's encoder and Qwen, sizes read off their tensors' names and shapes.
+"""The text encoders that are language models, T5's encoder, Qwen and Gemma 2, sizes read off their tensors' names and shapes.
 
 Files carry transformers' names, or llama.cpp's where they are GGUF.
 """
@@ -29,11 +29,13 @@ _QWEN_LLAMA = {
 }  # fmt: skip
 _LLAMA_BLOCK = re.compile(r"(?:enc\.)?blk\.(\d+)\.(\w+)\.(weight|bias)")
 _QWEN_PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.")
-_EMBEDDING = {"t5": "shared.weight", "qwen": "embed_tokens.weight"}
+_EMBEDDING = {"t5": "shared.weight", "qwen": "embed_tokens.weight", "gemma": "embed_tokens.weight"}
+_GEMMA_MARK = "layers.0.pre_feedforward_layernorm.weight"
+_GEMMA_HEAD = 256
 
 
 def language_model_names(kind: str, names: Iterable[str], prefix: str) -> dict[str, Piece]:
-    """The module's tensor name -> where the file has it. kind: "t5" or "qwen"."""
+    """The module's tensor name -> where the file has it. kind: "t5", "qwen" or "gemma"."""
     own = {name.removeprefix(prefix): name for name in names if name.startswith(prefix)}
     found = {_renamed(kind, name): Piece(source) for name, source in own.items()}
     if kind == "t5":
@@ -45,7 +47,10 @@ def language_model_names(kind: str, names: Iterable[str], prefix: str) -> dict[s
 
 def width_of(kind: str, shapes: Shapes, prefix: str) -> int:
     """Values per token; 0 when the file holds no such encoder."""
-    piece = language_model_names(kind, shapes, prefix).get(_EMBEDDING[kind])
+    names = language_model_names(kind, shapes, prefix)
+    piece = names.get(_EMBEDDING[kind])
+    if (_GEMMA_MARK in names) != (kind == "gemma"):
+        return 0
     return shapes[piece.name][-1] if piece else 0
 
 
@@ -58,7 +63,7 @@ def prepare_language_model(spec: TextEncoderSpec, weights: Weights) -> Filling[A
     shapes = {name: piece.shape(header.shapes[piece.name]) for name, piece in names.items()}
     try:
         with torch.device("meta"):
-            module = _t5(shapes) if spec.kind == "t5" else _qwen(shapes)
+            module = _KINDS[spec.kind](shapes)
             if spec.layers:
                 module.norm = nn.Identity()
     except (KeyError, ZeroDivisionError) as error:
@@ -70,6 +75,8 @@ def ready_language_model(module: Any, device: torch.device) -> nn.Module:
     """With what is no weight and was on the meta device until now."""
     if hasattr(module, "rotary_emb"):
         module.rotary_emb = type(module.rotary_emb)(module.config).to(device)
+    if hasattr(module, "embed_tokens") and hasattr(module.embed_tokens, "scalar_embed_scale"):      # Gemma's
+        module.embed_tokens.embed_scale = torch.tensor(module.embed_tokens.scalar_embed_scale, device=device)
     return module
 
 
@@ -81,7 +88,7 @@ def _renamed(kind: str, name: str) -> str:
     plain = {"token_embd.weight": _EMBEDDING[kind], "enc.output_norm.weight": "encoder.final_layer_norm.weight", "output_norm.weight": "norm.weight"}.get(name)
     if plain:
         return plain
-    if kind == "qwen":
+    if kind != "t5":
         prefix = next((prefix for prefix in _QWEN_PREFIXES if name.startswith(prefix)), "")
         return name.removeprefix(prefix)
     return name
@@ -129,3 +136,18 @@ def _qwen(shapes: Shapes) -> nn.Module:
         "rms_norm_eps": 1e-6, "use_cache": False, "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000.0},
     }  # fmt: skip
     return Qwen3Model(Qwen3Config(head_dim=head, **sizes)) if normed else Qwen2Model(Qwen2Config(**sizes))
+
+
+def _gemma(shapes: Shapes) -> nn.Module:
+    """Gemma 2."""
+    from transformers.models.gemma2 import Gemma2Config, Gemma2Model
+
+    vocabulary, width = shapes["embed_tokens.weight"]
+    return Gemma2Model(Gemma2Config(
+        vocab_size=vocabulary, hidden_size=width, intermediate_size=shapes["layers.0.mlp.gate_proj.weight"][0], num_hidden_layers=_layers(shapes, "layers."),
+        num_attention_heads=shapes["layers.0.self_attn.q_proj.weight"][0] // _GEMMA_HEAD, num_key_value_heads=shapes["layers.0.self_attn.k_proj.weight"][0] // _GEMMA_HEAD,
+        head_dim=_GEMMA_HEAD, query_pre_attn_scalar=_GEMMA_HEAD, use_cache=False, rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
+    ))  # fmt: skip
+
+
+_KINDS = {"t5": _t5, "qwen": _qwen, "gemma": _gemma}

@@ -1,7 +1,8 @@
-"""A text encoder out of a checkpoint or a file of its own, with its tokenizer: CLIP in OpenAI's layout or OpenCLIP's, T5, Qwen."""
+"""A text encoder out of a checkpoint or a file of its own, with its tokenizer: CLIP in OpenAI's layout or OpenCLIP's, T5, Qwen, Gemma."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from modules.loading.components import TextEncoder
 from modules.loading.fill import Filling, Piece, prepared
 from modules.loading.language_model import prepare_language_model, ready_language_model
 from modules.loading.ldm_names import clip_names, open_clip_names
+from modules.loading.own_tokenizer import own_tokenizer
 from modules.loading.text_layout import clip_config
 from modules.loading.tokenizer import clip_tokenizer, qwen_tokenizer, t5_tokenizer
 from modules.loading.unread import Unread
@@ -26,19 +28,20 @@ class PreparedTextEncoder:
 
     filling: Filling[Any]
     spec: TextEncoderSpec
+    tokenizer: Callable[[], Any] = clip_tokenizer
 
     def fill(self, *, dtype: torch.dtype, device: torch.device, later: bool = False) -> TextEncoder:
         """later: the weights are read when they are first used."""
         if not self.spec.is_clip:
             module = ready_language_model(self.filling.fill(dtype=dtype, device=device), device)
-            return TextEncoder(built=module, tokenizer=t5_tokenizer() if self.spec.kind == "t5" else qwen_tokenizer(), spec=self.spec)
+            return TextEncoder(built=module, tokenizer=self.tokenizer(), spec=self.spec)
         module = self.filling.module
         positions = torch.arange(module.config.max_position_embeddings, device=device)[None]
         module.embeddings.register_buffer("position_ids", positions, persistent=False)  # no weight; on the meta device until now
         unread = Unread(self.filling, dtype=dtype, returns=True) if later else None
         if not later:
             self.filling.fill(dtype=dtype, device=device)
-        return TextEncoder(built=module, tokenizer=clip_tokenizer(), spec=self.spec, unread=unread)
+        return TextEncoder(built=module, tokenizer=self.tokenizer(), spec=self.spec, unread=unread)
 
 
 def prepare_text_encoder(spec: TextEncoderSpec, weights: Weights, heads: int | None) -> PreparedTextEncoder:
@@ -47,7 +50,8 @@ def prepare_text_encoder(spec: TextEncoderSpec, weights: Weights, heads: int | N
     An encoder whose pooled output is used gets its projection as ``module.text_projection``.
     """
     if not spec.is_clip:
-        return PreparedTextEncoder(filling=prepare_language_model(spec, weights), spec=spec)
+        tokenizer = {"t5": t5_tokenizer, "qwen": qwen_tokenizer}.get(spec.kind) or own_tokenizer(spec, weights)
+        return PreparedTextEncoder(filling=prepare_language_model(spec, weights), spec=spec, tokenizer=tokenizer)
     header = weights.header
     is_open = spec.kind == "open_clip"
     if is_open and not spec.pooled and f"{spec.prefix}text_model.embeddings.token_embedding.weight" in header.tensors:

@@ -17,10 +17,11 @@ from modules.loading.weights import Weights
 from modules.schema.errors import CannotLoad
 
 _PATCH = 4              # cells of two by two in one token
+_LUMINA_PLACES = 1024   # words, rows and columns that its table of places has room for: pictures of 16,384 pixels
 _HEAD_WIDTH = 64        # SD3's, which no shape tells
 _KINDS: Mapping[Denoiser, tuple[str, str]] = {
     "flux": ("flux", "Flux"), "chroma": ("chroma", "Chroma"), "sd3": ("sd3", "SD3"), "z-image": ("z_image", "ZImage"), "qwen-image": ("qwenimage", "QwenImage"),
-    "flux2": ("flux2", "Flux2"),
+    "flux2": ("flux2", "Flux2"), "lumina2": ("lumina2", "Lumina2"),
 }  # fmt: skip
 
 
@@ -48,6 +49,8 @@ def ready_transformer(module: Any, device: torch.device) -> Any:
         module.time_text_embed = type(embedding)(num_channels=config.approximator_num_channels // 4, out_dim=count).to(device)
     if type(module).__name__.startswith("QwenImage"):          # its places, which it brings to the device itself
         module.pos_embed = type(module.pos_embed)(theta=10000, axes_dim=list(module.config.axes_dims_rope), scale_rope=True)
+    if type(module).__name__.startswith("Lumina2"):
+        module.rope_embedder = type(module.rope_embedder)(theta=10000, axes_dim=module.config.axes_dim_rope, axes_lens=module.config.axes_lens)
     return module
 
 
@@ -60,7 +63,7 @@ def text_widths(family: ModelFamily, weights: Weights) -> tuple[int, int]:
         shape = piece.shape(weights.header.shapes[piece.name]) if piece else ()
         return shape[-1] if shape else 0
 
-    token = columns("context_embedder.weight") or columns("cap_embedder.1.weight") or columns("txt_in.weight")
+    token = columns("context_embedder.weight") or columns("cap_embedder.1.weight") or columns("time_caption_embed.caption_embedder.1.weight") or columns("txt_in.weight")
     return token, columns("time_text_embed.text_embedder.linear_1.weight")
 
 
@@ -176,4 +179,22 @@ def _flux2(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-_CONFIGS = {"flux": _flux_guided, "chroma": _chroma, "sd3": _sd3, "z-image": _z_image, "qwen-image": _qwen_image, "flux2": _flux2}
+def _lumina2(shapes: Shapes) -> dict[str, Any]:
+    width, inputs = shapes["x_embedder.weight"]
+    head, inner = shapes["layers.0.attn.norm_q.weight"][0], shapes["layers.0.feed_forward.linear_1.weight"][0]
+    return {
+        "in_channels": inputs // _PATCH,
+        "hidden_size": width,
+        "num_layers": _count(shapes, "layers"),
+        "num_refiner_layers": _count(shapes, "noise_refiner"),
+        "num_attention_heads": width // head,
+        "num_kv_heads": shapes["layers.0.attn.to_k.weight"][0] // head,
+        "multiple_of": inner,
+        "ffn_dim_multiplier": min(inner / (4 * width), 1.0),
+        "axes_dim_rope": (head // 3,) * 3,
+        "axes_lens": (_LUMINA_PLACES,) * 3,
+        "cap_feat_dim": shapes["time_caption_embed.caption_embedder.1.weight"][1],
+    }
+
+
+_CONFIGS = {"flux": _flux_guided, "chroma": _chroma, "sd3": _sd3, "z-image": _z_image, "qwen-image": _qwen_image, "flux2": _flux2, "lumina2": _lumina2}

@@ -71,6 +71,17 @@ _FLUX2_DOUBLE: Rules = {
     "img_mlp.0": "ff.linear_in", "img_mlp.2": "ff.linear_out", "txt_mlp.0": "ff_context.linear_in", "txt_mlp.2": "ff_context.linear_out",
 }  # fmt: skip
 _FLUX2_SINGLE: Rules = {"linear1": "attn.to_qkv_mlp_proj", "linear2": "attn.to_out", "norm.query_norm": "attn.norm_q", "norm.key_norm": "attn.norm_k"}
+_LUMINA2_ENDS: Rules = {
+    "cap_embedder.0": "time_caption_embed.caption_embedder.0", "cap_embedder.1": "time_caption_embed.caption_embedder.1",
+    "t_embedder.mlp.0": "time_caption_embed.timestep_embedder.linear_1", "t_embedder.mlp.2": "time_caption_embed.timestep_embedder.linear_2",
+    "final_layer.adaLN_modulation.1": "norm_out.linear_1", "final_layer.linear": "norm_out.linear_2", "norm_final": DROPPED,
+}  # fmt: skip
+_LUMINA2_REFINER: Rules = {
+    "attention.qkv": ("attn.to_q", "attn.to_k", "attn.to_v"), "attention.out": "attn.to_out.0", "attention.q_norm": "attn.norm_q", "attention.k_norm": "attn.norm_k",
+    "feed_forward.w1": "feed_forward.linear_1", "feed_forward.w2": "feed_forward.linear_2", "feed_forward.w3": "feed_forward.linear_3",
+    "attention_norm1": "norm1", "attention_norm2": "norm2",
+}  # fmt: skip
+_LUMINA2_BLOCK: Rules = {**_LUMINA2_REFINER, "attention_norm1": "norm1.norm", "adaLN_modulation.1": "norm1.linear"}
 # kind of denoiser -> (rules outside blocks, group of blocks -> (its name in diffusers, rules inside))
 _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
     "flux": (_FLUX_ENDS, {"double_blocks": ("transformer_blocks", _FLUX_DOUBLE), "single_blocks": ("single_transformer_blocks", _FLUX_SINGLE)}),
@@ -79,6 +90,7 @@ _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
     "z-image": (_Z_ENDS, {group: (group, _Z_BLOCK) for group in ("layers", "noise_refiner", "context_refiner")}),
     "qwen-image": ({}, {}),
     "flux2": (_FLUX2_ENDS, {"double_blocks": ("transformer_blocks", _FLUX2_DOUBLE), "single_blocks": ("single_transformer_blocks", _FLUX2_SINGLE)}),
+    "lumina2": (_LUMINA2_ENDS, {"layers": ("layers", _LUMINA2_BLOCK), "noise_refiner": ("noise_refiner", _LUMINA2_BLOCK), "context_refiner": ("context_refiner", _LUMINA2_REFINER)}),
 }
 _TENSORS = {"pos_embed": "pos_embed.pos_embed"}         # of no layer
 _GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(in_layer|out_layer)")
@@ -160,9 +172,13 @@ def _pieces(name: str, rest: str, shapes: Shapes, kind: Denoiser, ends: Rules, g
 
 
 def _parts(name: str, shapes: Shapes, count: int) -> list[Piece]:
-    """Query, key and value, of equal size; a fourth part is what is left of the rows."""
+    """Query, key and value, of equal size, or the query larger than the two others; a fourth part is what is left of the rows."""
     if count == 3:
-        return [Piece(name, index=index, of=3) for index in range(3)]
+        rows, columns = (*shapes[name], 0)[:2]
+        if not columns < rows < 3 * columns:
+            return [Piece(name, index=index, of=3) for index in range(3)]
+        end = columns + (rows - columns) // 2
+        return [Piece(name, rows=(0, columns)), Piece(name, rows=(columns, end)), Piece(name, rows=(end, 0))]
     weight = shapes[name] if name.endswith(".weight") else shapes.get(f"{name.rpartition('.')[0]}.weight", (0, 0))
     width = weight[1] if len(weight) > 1 else 0
     return [*(Piece(name, rows=(index * width, (index + 1) * width)) for index in range(3)), Piece(name, rows=(3 * width, 0))]

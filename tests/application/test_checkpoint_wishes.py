@@ -21,6 +21,7 @@ def listed(folder: Path, name: str, family: str | None) -> ModelFile:
     ("flux1-schnell.safetensors", "FLUX.1 schnell", {"steps": 4, "cfg_scale": 1.0}),
     ("flux-2-klein-4b.safetensors", "FLUX.2 klein 4B", {"steps": 4, "cfg_scale": 1.0, "width": 1024}),
     ("flux-2-klein-base-9b-fp8.safetensors", "FLUX.2 klein 9B", {"sampler_name": "Euler", "scheduler": "Automatic", "steps": 50, "cfg_scale": 4.0}),
+    ("NetaYumev35_pretrained_unet.safetensors", "Lumina 2", {"sampler_name": "Euler", "steps": 30, "cfg_scale": 4.0, "width": 1024}),
     ("z_image_turbo_bf16.safetensors", "Z-Image", {"steps": 9, "cfg_scale": 1.0}),
     ("z_image_bf16.safetensors", "Z-Image", {"steps": 30, "cfg_scale": 4.0}),
     ("sdxl_lightning_8step.safetensors", "SDXL", {"sampler_name": "Euler", "scheduler": "SGM Uniform", "steps": 8, "width": 1024}),

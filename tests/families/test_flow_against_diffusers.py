@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 
@@ -39,6 +40,7 @@ from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
 from modules.loading.lora import LoraShelf
 from modules.loading.parts import PartFiles
+from modules.loading.sentencepiece_model import sentencepiece_tokenizer
 from modules.schema.errors import CannotLoad
 from modules.schema.flags import Flags, parse_flags
 from tests.conftest import RunningServer, serve
@@ -52,9 +54,9 @@ PROMPT, NEGATIVE = "a red cat on a table", "blurry, text"
 UNET = "model.diffusion_model."
 CHAT = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant{{ '\n' }}{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
 # how the family's file comes: alone, with everything inside under ComfyUI's names, or with the names of diffusers
-FORMS = {"FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers", "FLUX.2 klein 9B": "whole"}
+FORMS = {"FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers", "FLUX.2 klein 9B": "whole", "Lumina 2": "whole"}
 FILES = {"clip_l": "clip_l.safetensors", "clip_g": "clip_g.safetensors", "t5xxl": "t5xxl_fp16.safetensors", "qwen3_4b": "qwen_3_4b.safetensors",
-         "qwen25_7b": "qwen_2.5_vl_7b.safetensors", "qwen3_8b": "qwen_3_8b.safetensors"}  # fmt: skip
+         "qwen25_7b": "qwen_2.5_vl_7b.safetensors", "qwen3_8b": "qwen_3_8b.safetensors", "gemma2_2b": "gemma_2_2b_fp16.safetensors"}  # fmt: skip
 VAES = {"SD3": "sd3_vae.safetensors", "SD3.5": "sd3_vae.safetensors", "Qwen-Image": "qwen_image_vae.safetensors", "FLUX.2 klein 4B": "flux2-vae.safetensors"}
 SHOWN = ("FLUX.1 Kontext", "FLUX.1 depth or canny")         # img2img's picture
 
@@ -79,7 +81,9 @@ def files_of(name: str, folder: Path, form: str = "") -> tuple[ModelFile, PartFi
         whole = {UNET + key: tensor for key, tensor in original.items()}
         whole |= {f"{'first_stage_model' if name == 'SD3' else 'vae'}.{key}": tensor for key, tensor in tiny.original_vae(vae.state_dict()).items()}
         for part, module in texts.items():
-            whole |= {f"text_encoders.{part}.transformer.{key}": tensor for key, tensor in tiny.text_state(part, module).items()}
+            own = tiny.text_state(part, module)
+            whole |= {f"text_encoders.{key}": own.pop(key) for key in ("spiece_model",) if key in own}
+            whole |= {f"text_encoders.{part}.transformer.{key}": tensor for key, tensor in own.items()}
         return listed(tiny.write(model, whole)), PartFiles()
     tiny.write(model, original)
     encoders = [listed(tiny.write(folder / "text_encoder" / FILES[part], tiny.text_state(part, module))) for part, module in texts.items()]
@@ -151,6 +155,8 @@ def test_latents_are_those_of_the_diffusers_pipeline_and_the_api_gives_the_same_
         asked = {"denoising_strength": 1.0, "init": ResolvedInit(pictures=(PICTURE,), inpaint=ResolvedInpaint(mask=MASK, blur_x=0, blur_y=0, fill=1))}
         monkeypatch.setattr("modules.engine.img2img.step_blend", lambda *args, **kwargs: None)      # the pipeline trusts the model to keep the rest
         monkeypatch.setattr("modules.engine.img2img.final_blend", lambda inpaint, latents, *_: latents)
+    elif name == "Lumina 2":        # the instruction is typed
+        asked = {"prompt": "You are an assistant. <Prompt Start> a red cat"}
     elif name in SHOWN:
         asked = {"denoising_strength": 1.0, "init": ResolvedInit(pictures=(PICTURE,))}
     ours = Ours(model, monkeypatch, **asked)
@@ -168,6 +174,9 @@ def through_api(server: RunningServer, file: ModelFile, asked: dict[str, Any], p
     again = request | {"init_images": [encoded(PICTURE)], "denoising_strength": 0.4}
     shown = again | {"denoising_strength": 1.0}
     masked = shown | {"mask": encoded(MASK), "mask_blur": 0, "inpainting_fill": 1, "inpaint_full_res": False}
+    prompt = asked.pop("prompt", PROMPT)
+    for body in (request, again, shown, masked):
+        body["prompt"] = prompt
     first = masked if file.stem == "FLUX.1 fill" else shown
     for number, (tab, body) in enumerate([("img2img", first), ("txt2img", request)] if asked else [("txt2img", request), ("img2img", again)]):
         answer = server.client.post(f"/sdapi/v1/{tab}", json=body).json()
@@ -205,6 +214,10 @@ def reference_latents(name: str, ours: Ours, **more: Any) -> Tensor:
         empty = library.Flux2KleinPipeline._get_qwen3_prompt_embeds(encoder, parts["tokenizer"], NEGATIVE)
         asked |= {"latents": library.Flux2KleinPipeline._patchify_latents(noise), "negative_prompt_embeds": empty}
         pipeline = library.Flux2KleinPipeline(**parts)
+    elif name == "Lumina 2":
+        parts |= {"text_encoder": texts["gemma2_2b"], "tokenizer": gemma_tokenizer()}
+        asked |= {"latents": noise, "negative_prompt": NEGATIVE, "cfg_normalization": False, "prompt": "a red cat", "system_prompt": "You are an assistant."}
+        pipeline = library.Lumina2Pipeline(**parts)
     elif name.startswith("SD3"):
         parts |= {"text_encoder": texts["clip_l"], "tokenizer": clip, "text_encoder_2": texts["clip_g"],
                   "tokenizer_2": CLIPTokenizer.from_pretrained(VOCABULARY_FOLDER, local_files_only=True, pad_token="!"),
@@ -238,6 +251,13 @@ def fast_tokenizer(made: Any, pad: str, length: int = 512) -> PreTrainedTokenize
     found = PreTrainedTokenizerFast(tokenizer_object=made, pad_token=pad, model_max_length=length, padding_side="right")
     found.chat_template = CHAT
     return found
+
+
+def gemma_tokenizer() -> PreTrainedTokenizerFast:
+    """With the beginning that Gemma's puts before each text."""
+    made = sentencepiece_tokenizer(tiny.gemma_tokenizer())
+    made.post_processor = TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 2)])    # type: ignore[assignment]
+    return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", padding_side="right")
 
 
 def packed(latent: Tensor) -> Tensor:

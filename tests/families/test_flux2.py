@@ -165,6 +165,16 @@ def test_at_full_strength_img2img_shows_the_model_the_picture(model: Components,
     assert masked_picture(model, pixels, latents, Image.new("L", (64, 64), 255), **asked) is None
 
 
+def test_a_folder_of_the_larger_size_has_the_larger_text_encoder(tmp_path: Path) -> None:
+    transformer, vae, texts = modules_of("FLUX.2 klein 9B")
+    tiny.write(tmp_path / "text_encoder" / "model.safetensors", texts["qwen3_8b"].state_dict())
+    (tmp_path / "text_encoder" / "config.json").write_text('{"hidden_size": 4096}')
+    for part, module in (("transformer", transformer), ("vae", vae)):
+        tiny.write(tmp_path / part / "diffusion_pytorch_model.safetensors", module.state_dict())
+    (tmp_path / "model_index.json").write_text(json.dumps({"text_encoder": ["transformers", "Qwen3ForCausalLM"]}))
+    assert load_checkpoint(listed(tmp_path), POLICY).family.name == "FLUX.2 klein 9B"
+
+
 @pytest.mark.parametrize(("key", "rows", "layers"), [
     ("lora_unet_double_blocks_0_img_attn_qkv", INNER, [f"transformer_blocks.0.attn.to_{part}.weight" for part in "qkv"]),
     ("diffusion_model.double_blocks.0.txt_attn.qkv", INNER, [f"transformer_blocks.0.attn.add_{part}_proj.weight" for part in "qkv"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +17,8 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    Gemma2Config,
+    Gemma2Model,
     Qwen2_5_VLConfig,
     Qwen2_5_VLModel,
     Qwen3Config,
@@ -26,6 +30,7 @@ from transformers import (
 library: Any = diffusers      # it hands out its classes late
 State = dict[str, Tensor]
 L_WIDTH, G_WIDTH, T5_WIDTH, QWEN_WIDTH, QWEN_VL_WIDTH, WIDTH, HEAD = 32, 48, 96, 48, 128, 64, 32
+GEMMA_WIDTH, LUMINA_WIDTH = 2304, 96         # the first tells the family
 FLUX_SIZES: dict[str, Any] = {
     "num_layers": 1, "num_single_layers": 2, "attention_head_dim": HEAD, "num_attention_heads": 2, "joint_attention_dim": T5_WIDTH,
     "axes_dims_rope": (4, 14, 14),
@@ -58,6 +63,9 @@ def transformer_of(family: str) -> Any:
     elif family == "Z-Image":
         made = library.ZImageTransformer2DModel(
             dim=WIDTH, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=QWEN_WIDTH, axes_dims=[8, 12, 12])
+    elif family == "Lumina 2":
+        made = library.Lumina2Transformer2DModel(
+            hidden_size=LUMINA_WIDTH, num_layers=2, num_refiner_layers=1, num_attention_heads=4, num_kv_heads=2, multiple_of=32, axes_dim_rope=(8, 8, 8), cap_feat_dim=GEMMA_WIDTH)
     elif family == "Qwen-Image":
         made = library.QwenImageTransformer2DModel(num_layers=2, attention_head_dim=HEAD, num_attention_heads=2, joint_attention_dim=QWEN_VL_WIDTH, axes_dims_rope=(4, 14, 14))
     else:
@@ -96,7 +104,10 @@ def vae_of(family: str) -> Any:
 
 
 def text_encoders_of(family: str) -> dict[str, Any]:
-    """By the part of a file's name: "clip_l", "clip_g", "t5xxl", "qwen3_4b", "qwen25_7b"."""
+    """By the part of a file's name: "clip_l", "clip_g", "t5xxl", "qwen3_4b", "qwen25_7b", "gemma2_2b"."""
+    if family == "Lumina 2":
+        return {"gemma2_2b": randomised(Gemma2Model(Gemma2Config(
+            vocab_size=640, hidden_size=GEMMA_WIDTH, intermediate_size=32, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1)), 6)}
     if family == "Qwen-Image":
         return {"qwen25_7b": randomised(Qwen2_5_VLModel(Qwen2_5_VLConfig(
             text_config={"vocab_size": 151936, "hidden_size": QWEN_VL_WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 1, "num_key_value_heads": 1,
@@ -131,6 +142,8 @@ def original_transformer(family: str, state: Mapping[str, Tensor]) -> State:
         return dict(state)
     if family in FLUX2_BLOCKS:
         return _flux2(state)
+    if family == "Lumina 2":
+        return _lumina2(state)
     return _z_image(state) if family == "Z-Image" else _flux(state)
 
 
@@ -237,6 +250,24 @@ def _z_image(state: Mapping[str, Tensor]) -> State:
     return out
 
 
+def _lumina2(state: Mapping[str, Tensor]) -> State:
+    """Its makers' names; queries have more heads than keys and values."""
+    out: State = {"norm_final.weight": torch.ones(LUMINA_WIDTH)}
+    for name, tensor in state.items():
+        if name.endswith("attn.to_q.weight"):
+            out[name.replace("attn.to_q", "attention.qkv")] = torch.cat([state[name.replace("to_q", part)] for part in ("to_q", "to_k", "to_v")])
+        elif not name.endswith(("to_k.weight", "to_v.weight")):
+            refines = name.startswith("context_refiner.")
+            for ours, theirs in (("time_caption_embed.caption_embedder", "cap_embedder"), ("time_caption_embed.timestep_embedder.linear_1", "t_embedder.mlp.0"),
+                                 ("time_caption_embed.timestep_embedder.linear_2", "t_embedder.mlp.2"), ("norm_out.linear_1", "final_layer.adaLN_modulation.1"),
+                                 ("norm_out.linear_2", "final_layer.linear"), ("attn.to_out.0", "attention.out"), ("attn.norm_q", "attention.q_norm"), ("attn.norm_k", "attention.k_norm"),
+                                 ("feed_forward.linear_", "feed_forward.w"), (".norm1.norm.", ".attention_norm1."), (".norm1.linear.", ".adaLN_modulation.1."),
+                                 (".norm1." if refines else "?", ".attention_norm1."), (".norm2.", ".attention_norm2.")):
+                name = name.replace(ours, theirs)
+            out[name] = tensor
+    return out
+
+
 def original_vae(state: Mapping[str, Tensor]) -> State:
     """A VAE's weights as FLUX.1's makers name them, or Wan's."""
     if "decoder.norm_out.gamma" in state:
@@ -280,11 +311,18 @@ def text_state(name: str, module: Any) -> State:
     state = dict(module.state_dict())
     if name == "t5xxl":
         return {key: tensor for key, tensor in state.items() if key != "encoder.embed_tokens.weight"}
+    if name == "gemma2_2b":
+        return {f"model.{key}": tensor for key, tensor in state.items()} | {"spiece_model": torch.frombuffer(bytearray(gemma_tokenizer()), dtype=torch.uint8)}
     if name.startswith("qwen3"):
         return {f"model.{key}": tensor for key, tensor in state.items()}
     if name == "qwen25_7b":
         return {("" if key.startswith("visual.") else "model.") + key.removeprefix("language_model."): tensor for key, tensor in state.items()} | {"lm_head.weight": torch.zeros(8, 8)}
     return {key if key.startswith("text_") else f"text_model.{key}": tensor for key, tensor in state.items()}
+
+
+def gemma_tokenizer() -> bytes:
+    """A SentencePiece model like Gemma's, of 640 pieces."""
+    return base64.b64decode(json.loads((Path(__file__).parents[1] / "loading" / "sentencepiece_golden.json").read_text("utf-8"))["model"])
 
 
 def write(path: Path, state: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Path:

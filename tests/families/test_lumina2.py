@@ -1,0 +1,87 @@
+"""Lumina 2: its text encoder's own tokenizer, and LoRAs on queries with more heads than keys. Its latents are compared in test_flow_against_diffusers.py."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from modules.engine.adapters import applied
+from modules.engine.extra_networks import take_out_tags
+from modules.families.qwen_text import QWEN3_4B
+from modules.loading.checkpoint import load_checkpoint
+from modules.loading.components import Components
+from modules.loading.language_model import width_of
+from modules.loading.lora import LoraShelf
+from modules.loading.parts import PartFiles
+from modules.schema.errors import CannotLoad
+from tests.families import tiny_flow as tiny
+from tests.families.test_flow_against_diffusers import POLICY, files_of, listed, modules_of
+
+NAME = "Lumina 2"
+WIDTH = tiny.LUMINA_WIDTH
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Components:
+    file, parts = files_of(NAME, tmp_path_factory.mktemp("lumina"), "split")
+    return load_checkpoint(file, POLICY, files=parts)
+
+
+def test_split_files_and_a_folder_of_diffusers_are_the_same_model(model: Components, tmp_path: Path) -> None:
+    transformer, vae, texts = modules_of(NAME)
+    folder = tmp_path / "some model"
+    tiny.write(folder / "text_encoder" / "model.safetensors", texts["gemma2_2b"].state_dict())
+    for part, module in (("transformer", transformer), ("vae", vae)):
+        tiny.write(folder / part / "diffusion_pytorch_model.safetensors", module.state_dict())
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "Lumina2Pipeline", "text_encoder": ["transformers", "Gemma2Model"]}))
+    with pytest.raises(CannotLoad, match=r"without its tokenizer.*gemma_2_2b_fp16"):
+        load_checkpoint(listed(folder), POLICY)
+    (folder / "tokenizer").mkdir()
+    (folder / "tokenizer" / "tokenizer.model").write_bytes(tiny.gemma_tokenizer())
+    for loaded in (model, load_checkpoint(listed(folder), POLICY)):
+        assert loaded.family.name == NAME and loaded.text_encoders[0].tokenizer.encode("a cat").ids
+        for ours, theirs in ((loaded.unet, transformer), (loaded.vae, vae), (loaded.text_encoders[0].module, texts["gemma2_2b"])):
+            assert all(torch.equal(tensor, theirs.state_dict()[key]) for key, tensor in ours.state_dict().items())
+
+
+def test_a_text_encoder_without_a_tokenizer_is_refused_with_the_file_to_get(tmp_path: Path) -> None:
+    file, parts = files_of(NAME, tmp_path, "split")
+    state = tiny.text_state("gemma2_2b", modules_of(NAME)[2]["gemma2_2b"])
+    damaged = state | {"spiece_model": state["spiece_model"][:5000]}
+    del state["spiece_model"]
+    for own, words in ((state, r"without its tokenizer.*gemma_2_2b_fp16"), (damaged, "tokenizer of its Gemma 2 2B text encoder cannot be read: it is damaged")):
+        encoder = listed(tiny.write(tmp_path / "text_encoder" / "other.safetensors", own))
+        with pytest.raises(CannotLoad, match=words):
+            load_checkpoint(file, POLICY, files=PartFiles(text_encoders=(encoder,), vaes=parts.vaes))
+    with pytest.raises(CannotLoad, match=r"Gemma 2 2B text encoder.*gemma_2_2b_fp16\.safetensors.*ae\.safetensors"):
+        load_checkpoint(file, POLICY)
+
+
+def test_gemma_and_qwen_of_one_width_are_told_apart() -> None:
+    shapes = {"model.embed_tokens.weight": (10, 2560), "model.layers.0.self_attn.q_norm.weight": (128,)}
+    assert (width_of("qwen", shapes, ""), width_of("gemma", shapes, "")) == (2560, 0) and QWEN3_4B.kind == "qwen"
+    shapes["model.layers.0.pre_feedforward_layernorm.weight"] = (2560,)
+    assert (width_of("qwen", shapes, ""), width_of("gemma", shapes, "")) == (0, 2560)
+
+
+@pytest.mark.parametrize(("key", "rows", "layers"), [
+    ("lora_unet_layers_0_attention_qkv", 2 * WIDTH, [f"layers.0.attn.to_{part}.weight" for part in "qkv"]),
+    ("diffusion_model.context_refiner.0.attention.out", WIDTH, ["context_refiner.0.attn.to_out.0.weight"]),
+    ("lora_unet_layers_1_feed_forward_w1", 4 * WIDTH, ["layers.1.feed_forward.linear_1.weight"]),
+    ("transformer.noise_refiner.0.attn.to_k", WIDTH // 2, ["noise_refiner.0.attn.to_k.weight"]),
+    ("lora_unet_layers_0_adaLN_modulation_1", 4 * WIDTH, ["layers.0.norm1.linear.weight"]),
+])  # fmt: skip
+def test_loras_in_the_names_of_each_trainer(model: Components, tmp_path: Path, key: str, rows: int, layers: list[str]) -> None:
+    torch.manual_seed(1)
+    ups = ("lora_up.weight", "lora_down.weight") if key.startswith("lora_unet_") else ("lora_B.weight", "lora_A.weight")
+    lora = {f"{key}.{ups[0]}": torch.randn(rows, 2), f"{key}.{ups[1]}": torch.randn(2, WIDTH)}
+    shelf = LoraShelf(lambda: [listed(tiny.write(tmp_path / "some.safetensors", lora))])
+    before = {name: tensor.clone() for name, tensor in model.unet.state_dict().items()}
+    with applied(take_out_tags("<lora:some:0.5>")[1], model, shelf) as active:
+        assert not active.comments
+        change = {name: tensor - before[name] for name, tensor in model.unet.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert sorted(change) == sorted(layers)
+    assert torch.allclose(torch.cat([change[name] for name in layers]), lora[f"{key}.{ups[0]}"] @ lora[f"{key}.{ups[1]}"] * 0.5, atol=1e-5)
