@@ -26,6 +26,8 @@ from internal_controlnet.midas_network import dpt_hybrid
 from internal_controlnet.onnx_networks import read_onnx
 from internal_controlnet.pose_networks import PARTS, Pose, PoseNetwork
 from internal_controlnet.preprocessors import standard_lineart
+from internal_controlnet.segment_networks import KEYS as SEGMENTING
+from internal_controlnet.segment_networks import oneformer
 from internal_controlnet.stand_ins import file_as_module, folder_of, network_class, standing_in
 from internal_controlnet.whole_body import KEYS, WholeBody
 from internal_controlnet.zoe_network import zoe
@@ -308,6 +310,14 @@ def _build_teed(tables: Sequence[Table]) -> nn.Module:
     return _filled(network_class("teed.ted", "TED")(), tables[0])
 
 
+def _build_segments(key: str, tables: Sequence[Table]) -> nn.Module:
+    return oneformer(key, tables[0])
+
+
+def _as_drawn(network: Any, picture: Picture, _first: float, _second: float) -> np.ndarray:
+    return network.drawn(picture)
+
+
 def _soft(after: Callable[[np.ndarray], np.ndarray], edges: Callable[[Any, Picture], np.ndarray]) -> Callable[[Any, Picture, float, float], np.ndarray]:
     return lambda network, picture, _first, _second: after(edges(network, picture))
 
@@ -337,10 +347,11 @@ ANNOTATORS: dict[str, Annotator] = {
         build=lambda tables: boosted(_whole_leres(tables[0]), tables[1]), part="depth_model",
         draw=lambda network, picture, near, background: _as_nearness(network.estimated(picture), near, background),
     ),
-    "depth": Annotator(build=lambda tables: dpt_hybrid(tables[0]), draw=lambda network, picture, *_: network.drawn(picture), part="model"),
-    "depth_zoe": Annotator(build=lambda tables: zoe(tables[0]), draw=lambda network, picture, *_: network.drawn(picture), part="model"),
+    "depth": Annotator(build=lambda tables: dpt_hybrid(tables[0]), draw=_as_drawn, part="model"),
+    "depth_zoe": Annotator(build=lambda tables: zoe(tables[0]), draw=_as_drawn, part="model"),
     "normal_map": Annotator(build=lambda tables: dpt_hybrid(tables[0]), draw=lambda network, picture, background, _: network.normals(picture, background), part="model"),
-    "depth_anything": Annotator(build=lambda tables: depth_anything(tables[0], spread=False), draw=lambda network, picture, *_: network.drawn(picture)),
-    "depth_anything_v2": Annotator(build=lambda tables: depth_anything(tables[0], spread=True), draw=lambda network, picture, *_: network.drawn(picture)),
+    "depth_anything": Annotator(build=lambda tables: depth_anything(tables[0], spread=False), draw=_as_drawn),
+    "depth_anything_v2": Annotator(build=lambda tables: depth_anything(tables[0], spread=True), draw=_as_drawn),
+    **{key: Annotator(build=partial(_build_segments, key), draw=_as_drawn, part="model") for key in SEGMENTING},
     "instant_id_face_keypoints": Annotator(build=FaceReader, draw=lambda reader, picture, *_: reader.drawn(picture), read=read_onnx),
 }  # fmt: skip

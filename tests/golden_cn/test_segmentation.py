@@ -1,0 +1,54 @@
+"""Segmentations: the original's files run, and what they show is what the original's own networks showed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.golden_cn.recorded_networks import hint, picture, recorded, weights_like
+
+FILES = {"oneformer_ade20k": "oneformer/250_16_swin_l_oneformer_ade20k_160k.pth", "oneformer_coco": "oneformer/150_16_swin_l_oneformer_coco_100ep.pth"}
+KINDS = {"oneformer_ade20k": 150, "oneformer_coco": 133}
+LOUDER = {"query_embed": 8.0, "class_embed.weight": 8.0, "mask_features.bias": 0.0}
+
+
+def hint_of(key: str, resolution: int = 64) -> np.ndarray:
+    from internal_controlnet.preprocessors import find_preprocessor
+
+    preprocessor = find_preprocessor(key)
+    assert preprocessor is not None
+    return preprocessor.run(picture(), resolution, preprocessor.sliders[1].value, preprocessor.sliders[2].value)
+
+
+@pytest.mark.parametrize("key", FILES)
+def test_oneformer_s_kinds_are_the_original_s(weights_folder: Path, key: str) -> None:
+    from internal_controlnet.segment_networks import oneformer
+
+    network = recorded("oneformer")
+    known = network["hints"][key]
+    shapes = network["shapes"] | {f"sem_seg_head.predictor.class_embed.{kind}": [KINDS[key] + 1, *more] for kind, more in (("weight", [64]), ("bias", []))}
+    table = weights_like(shapes, known["seed"], LOUDER)
+    with torch.no_grad():
+        kinds = oneformer(key, table).eval().kinds(picture())
+    assert (kinds != hint(known["kinds"])).mean() < 0.001
+    (weights_folder / FILES[key]).parent.mkdir()
+    torch.save({"model": {**table, "text_encoder.positional_embedding": torch.zeros(2)}, "iteration": 1}, weights_folder / FILES[key])
+    difference = np.abs(hint_of(key).astype(int) - hint(known["hint"])).max(axis=2)
+    assert (difference > 16).mean() < 0.01          # edges are softened by another program
+
+
+def test_what_encloses_others_lies_below_and_what_is_whole_has_an_outline(app: Any) -> None:
+    from internal_controlnet.segment_colours import ADE, outlined
+
+    kinds = np.zeros((40, 60), int)
+    kinds[10:30, 5:25] = 1
+    kinds[(np.mgrid[:40, :60][0] - 20) ** 2 + (np.mgrid[:40, :60][1] - 40) ** 2 < 100] = 2
+    kinds[3, 3] = 4
+    found = outlined(kinds, ADE)
+    assert found[0, 0].tolist() == ADE[0].tolist() and found[20, 15].tolist() == ADE[1].tolist() and found[20, 40].tolist() == ADE[2].tolist()
+    assert found[20, 31].tolist() == [255, 255, 240] == found[10, 15].tolist()                  # the outlines
+    assert found[3, 3].tolist() == [255, 255, 255]                                              # too small to be drawn
