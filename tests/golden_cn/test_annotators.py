@@ -14,6 +14,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from tests.golden_cn import recorded_networks
+
 SIZE = (64, 96)                                     # (height, width)
 
 
@@ -315,6 +317,18 @@ def test_normals_face_the_camera_where_the_depth_is_even(app: Any, monkeypatch: 
     monkeypatch.setattr(MidasNetwork, "depth", lambda self, picture: slope)
     found = MidasNetwork(nn.Identity()).normals(np.zeros((32, 64, 3), np.uint8), 0.4)
     assert found[16, 5].tolist() == [255, 127, 127] and found[16, 50, 2] > 140 and MidasNetwork(nn.Identity()).drawn(np.zeros((32, 64, 3), np.uint8))[0].tolist()[::63] == [0, 255]
+
+
+def test_a_manga_s_lines_are_the_original_s(weights_folder: Path) -> None:
+    from internal_controlnet.preprocessors import find_preprocessor
+
+    known = recorded_networks.recorded("lineart_anime_denoise")
+    (weights_folder / "manga_line").mkdir()
+    torch.save(recorded_networks.weights_like(known["shapes"], known["seed"], {"conv15.model.2.weight": 8}), weights_folder / "manga_line/erika.pth")
+    preprocessor = find_preprocessor("lineart_anime_denoise")
+    assert preprocessor is not None
+    found = preprocessor.run(recorded_networks.picture(), 64, 0, 0)
+    assert np.abs(found[:, :, 0].astype(int) - recorded_networks.hint(known["hint"])).max() <= 1
 
 
 def test_a_file_that_is_something_else_is_named(app: Any, weights_folder: Path) -> None:

@@ -41,6 +41,20 @@ def test_oneformer_s_kinds_are_the_original_s(weights_folder: Path, key: str) ->
     assert (difference > 16).mean() < 0.01          # edges are softened by another program
 
 
+def test_the_parts_of_an_anime_face_are_the_original_s(weights_folder: Path) -> None:
+    from internal_controlnet.anime_networks import _PARTS, face_parts
+
+    known = recorded("anime_face_segment")
+    table = weights_like(known["shapes"], known["seed"])
+    with torch.no_grad():
+        kinds = face_parts(table).eval().kinds(picture())
+    assert (kinds[::8, ::8] != hint(known["kinds"])).mean() < 0.001
+    (weights_folder / "anime_face_segment").mkdir()
+    torch.save({f"module.{name}": tensor for name, tensor in table.items()}, weights_folder / "anime_face_segment/UNet.pth")
+    shown = hint_of("anime_face_segment")
+    assert shown.shape == (64, 128, 3) and {tuple(each) for each in shown.reshape(-1, 3)} <= {tuple(each) for each in _PARTS}
+
+
 def test_what_encloses_others_lies_below_and_what_is_whole_has_an_outline(app: Any) -> None:
     from internal_controlnet.segment_colours import ADE, outlined
 
