@@ -41,6 +41,14 @@ def test_oneformer_s_kinds_are_the_original_s(weights_folder: Path, key: str) ->
     assert (difference > 16).mean() < 0.01          # edges are softened by another program
 
 
+def test_uniformer_s_kinds_are_the_original_s(weights_folder: Path) -> None:
+    known = recorded("segmentation")
+    (weights_folder / "uniformer").mkdir()
+    table = weights_like(known["shapes"], known["seed"], {"conv_seg.bias": 5.0})
+    torch.save({"meta": {"epoch": 1}, "state_dict": table}, weights_folder / "uniformer/upernet_global_small.pth")
+    assert (hint_of("segmentation") != hint(known["hint"])).mean() < 0.001
+
+
 def test_the_parts_of_an_anime_face_are_the_original_s(weights_folder: Path) -> None:
     from internal_controlnet.anime_networks import _PARTS, face_parts
 

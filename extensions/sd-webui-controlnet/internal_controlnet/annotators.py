@@ -30,6 +30,7 @@ from internal_controlnet.preprocessors import standard_lineart
 from internal_controlnet.segment_networks import KEYS as SEGMENTING
 from internal_controlnet.segment_networks import oneformer
 from internal_controlnet.stand_ins import file_as_module, folder_of, network_class, standing_in
+from internal_controlnet.uniformer_network import uniformer
 from internal_controlnet.whole_body import KEYS, WholeBody
 from internal_controlnet.zoe_network import zoe
 from modules.a1111.app_slot import current
@@ -354,6 +355,7 @@ ANNOTATORS: dict[str, Annotator] = {
     "depth_anything": Annotator(build=lambda tables: depth_anything(tables[0], spread=False), draw=_as_drawn),
     "depth_anything_v2": Annotator(build=lambda tables: depth_anything(tables[0], spread=True), draw=_as_drawn),
     **{key: Annotator(build=partial(_build_segments, key), draw=_as_drawn, part="model") for key in SEGMENTING},
+    "segmentation": Annotator(build=lambda tables: uniformer(tables[0]), draw=_as_drawn, part="state_dict"),
     "anime_face_segment": Annotator(build=lambda tables: face_parts(tables[0]), draw=_as_drawn),
     "lineart_anime_denoise": Annotator(build=lambda tables: manga_lines(tables[0]), draw=_as_drawn),
     "instant_id_face_keypoints": Annotator(build=FaceReader, draw=lambda reader, picture, *_: reader.drawn(picture), read=read_onnx),
