@@ -1,6 +1,7 @@
-"""dw_openpose_full: its two ONNX files are run, and what they say is drawn where it is in the picture. The networks here are stand-ins with a known answer."""
+"""dw_openpose_full and animal_openpose: their two ONNX files are run, and what they say is drawn where it is in the picture. The networks here are stand-ins with a known answer."""
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from modules.schema.errors import CannotLoad
 from tests.golden_cn.onnx_files import write_onnx
 
 HEIGHT, WIDTH = 400, 300
+DRAWN_BY_THE_ORIGINAL = 1915235994                  # the checksum of its sheet
 SPOT = (150, 110)                                   # x and y of the only bright place
 
 
@@ -39,16 +41,17 @@ def write_detector(path: Path, *boxes: tuple[float, float, float, float, float, 
         {"nothing": np.zeros((1, 3, 1, 1), np.float32), "flat": np.array([1, 1, 1]), "found": found}, seen=(1, 3, 640, 640), given={"boxes": found.shape})
 
 
-def write_keypoints(path: Path) -> None:
-    """Sees all 133 points where its picture is brightest."""
+def write_keypoints(path: Path, count: int = 133, width: int = 288, height: int = 384) -> None:
+    """Sees all its points where its picture is brightest. y is told before x."""
     nodes: list[Any] = [("Conv", ["seen", "grey"], "light", {"kernel_shape": [1, 1]})]
-    tables = {"grey": np.full((1, 3, 1, 1), 1 / 3, np.float32)}
-    for name, most, twice, size in (("x", (384, 1), (1, 2), 576), ("y", (1, 288), (2, 1), 768)):
+    tables, given = {"grey": np.full((1, 3, 1, 1), 1 / 3, np.float32)}, {}
+    for name, most, twice, size in (("y", (1, width), (2, 1), height * 2), ("x", (height, 1), (1, 2), width * 2)):
         nodes += [("MaxPool", ["light"], f"most_{name}", {"kernel_shape": most, "strides": (1, 1)}),
                   ("ConvTranspose", [f"most_{name}", f"twice_{name}"], f"fine_{name}", {"kernel_shape": twice, "strides": twice}),
                   ("Reshape", [f"fine_{name}", f"flat_{name}"], f"row_{name}", {}), ("Add", [f"row_{name}", f"all_{name}"], f"simcc_{name}", {})]
-        tables |= {f"twice_{name}": np.ones((1, 1, *twice), np.float32), f"flat_{name}": np.array([1, 1, size]), f"all_{name}": np.zeros((1, 133, size), np.float32)}
-    write_onnx(path, nodes, tables, seen=(1, 3, 384, 288), given={"simcc_x": (1, 133, 576), "simcc_y": (1, 133, 768)})
+        tables |= {f"twice_{name}": np.ones((1, 1, *twice), np.float32), f"flat_{name}": np.array([1, 1, size]), f"all_{name}": np.zeros((1, count, size), np.float32)}
+        given[f"simcc_{name}"] = (1, count, size)
+    write_onnx(path, nodes, tables, seen=(1, 3, height, width), given=given)
 
 
 def found_in(shown: np.ndarray) -> Any:
@@ -69,6 +72,24 @@ def test_keypoints_come_back_to_where_they_are_in_the_picture(folder: Path) -> N
         points = np.array(person[f"{part}_keypoints_2d"]).reshape(-1, 3)
         assert points.shape == (count, 3) and (points[:, 2] == 1).all()
         assert points[:, :2] * (WIDTH, HEIGHT) == pytest.approx(np.tile(SPOT, (count, 1)), abs=4), part
+
+
+def test_an_animal_is_drawn_as_the_original_draws_it_and_people_are_left_out(folder: Path) -> None:
+    from internal_controlnet.poses import drawn
+    from internal_controlnet.preprocessors import find_preprocessor
+
+    write_keypoints(folder / "rtmpose-m_simcc-ap10k_pt-aic-coco_210e-256x256-7a041aa1_20230206.onnx", 17, 256, 256)
+    write_detector(folder / "yolox_l.onnx", (100, 40, 120, 240, 0.9, 0), (110, 60, 100, 80, 0.8, 16), (112, 60, 100, 80, 0.4, 16), (10, 300, 40, 40, 0.25, 15))
+    preprocessor = find_preprocessor("animal_openpose")
+    assert preprocessor is not None and preprocessor.pose is not None
+    pose = preprocessor.pose(picture(), WIDTH)
+    (dog,) = pose["animals"]
+    points = np.array(dog).reshape(-1, 3)
+    assert pose["people"] == [] and points.shape == (17, 3) and points[:, :2] == pytest.approx(np.tile(SPOT, (17, 1)), abs=4)
+    assert np.array_equal(preprocessor.run(picture(), WIDTH, 0, 0), drawn(pose))
+    places = [(20 + 11 * number, 30 + 40 * (number % 4), 1.0) for number in range(17)]
+    sheet = drawn({"people": [], "animals": [[value for place in places for value in place]], "canvas_width": 240, "canvas_height": 200})
+    assert zlib.crc32(sheet.tobytes()) == DRAWN_BY_THE_ORIGINAL
 
 
 def test_the_parts_of_the_body_are_openpose_s(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ from internal_controlnet.segment_networks import KEYS as SEGMENTING
 from internal_controlnet.segment_networks import oneformer
 from internal_controlnet.stand_ins import file_as_module, folder_of, network_class, standing_in
 from internal_controlnet.uniformer_network import uniformer
-from internal_controlnet.whole_body import KEYS, WholeBody
+from internal_controlnet.whole_body import ANIMALS, KEYS, Animals, WholeBody
 from internal_controlnet.zoe_network import zoe
 from modules.a1111.app_slot import current
 from modules.application.room import make_room
@@ -343,6 +343,7 @@ ANNOTATORS: dict[str, Annotator] = {
     "inpaint_only+lama": Annotator(build=_build_lama, draw=_painted),
     **{key: Annotator(build=partial(PoseNetwork, key), draw=lambda network, picture, *_: network.posed(picture)) for key in PARTS},
     **{key: Annotator(build=WholeBody, draw=lambda network, picture, *_: network.posed(picture), read=read_onnx) for key in KEYS},
+    ANIMALS: Annotator(build=Animals, draw=lambda network, picture, *_: network.posed(picture), read=read_onnx),
     "normal_bae": Annotator(build=_build_normals, draw=_normals, part="model"),
     "depth_leres": Annotator(build=_build_leres, draw=_leres, part="depth_model"),
     "depth_leres++": Annotator(

@@ -13,13 +13,16 @@ import numpy as np
 
 from modules.schema.errors import CannotLoad
 
+_Runs = tuple[Callable[[np.ndarray], Sequence[np.ndarray]], Sequence[str]]
+
 
 @dataclass(frozen=True, eq=False)
 class Onnx:
-    """A file, and what runs the network in it: (1, 3, H, W), float32 -> its outputs, in no order that can be relied on."""
+    """A file, and what runs the network in it: (1, 3, H, W), float32 -> its outputs, in no order that can be relied on. names: theirs, in the same order."""
 
     path: Path
     forward: Callable[[np.ndarray], Sequence[np.ndarray]]
+    names: Sequence[str]
 
     def run(self, seen: np.ndarray) -> Sequence[np.ndarray]:
         """seen: (H, W, 3), as the network wants its values. Raises CannotLoad for a network that takes no such picture."""
@@ -46,29 +49,30 @@ def distinct(boxes: np.ndarray, scores: np.ndarray, *, least: float, overlap: fl
 def read_onnx(path: Path, _part: str = "") -> Onnx:
     """Raises CannotLoad."""
     try:
-        return Onnx(path, _by_runtime(path) or _by_opencv(path))
+        return Onnx(path, *(_by_runtime(path) or _by_opencv(path)))
     except Exception as error:
         raise _refused(path, error) from error
 
 
-def _by_opencv(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
+def _by_opencv(path: Path) -> _Runs:
     network = cv2.dnn.readNetFromONNX(str(path))
+    names = network.getUnconnectedOutLayersNames()
 
     def forward(seen: np.ndarray) -> Sequence[np.ndarray]:
         network.setInput(seen)
-        return network.forward(network.getUnconnectedOutLayersNames())
+        return network.forward(names)
 
-    return forward
+    return forward, [name.rpartition("!")[2] for name in names]     # OpenCV 4 puts the layer before it
 
 
-def _by_runtime(path: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]] | None:
+def _by_runtime(path: Path) -> _Runs | None:
     try:
         runtime: Any = importlib.import_module("onnxruntime")
     except Exception:                               # not there, or installed for another machine
         return None
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return lambda seen: session.run(None, {name: seen})
+    return lambda seen: session.run(None, {name: seen}), [each.name for each in session.get_outputs()]
 
 
 def _refused(path: Path, error: Exception) -> CannotLoad:

@@ -18,6 +18,11 @@ _LIMBS = ((1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10
 _FINGERS = tuple((0 if joint == 0 else finger * 4 + joint, finger * 4 + joint + 1) for finger in range(5) for joint in range(4))
 _HUES = tuple(tuple(round(255 * part) for part in colorsys.hsv_to_rgb(number / 18, 1.0, 1.0)) for number in range(18))
 _THICK, _BODY_DOT, _FACE_DOT, _HAND_LINE = 4, 4, 3, 2
+# AP-10K's 17 points, counted from 0: eyes, nose, neck, root of the tail, then each leg downwards
+_BEAST_LIMBS = ((0, 1), (1, 2), (0, 2), (2, 3), (3, 8), (8, 9), (9, 10), (3, 5), (5, 6), (6, 7), (3, 4), (4, 14), (14, 15), (15, 16), (4, 11), (11, 12), (12, 13))
+_BEAST_COLOURS = ((255, 255, 255), (100, 255, 100), (150, 255, 255), (100, 50, 255), (50, 150, 200), (0, 255, 255), (0, 150, 0), (0, 0, 255), (0, 0, 150),
+                  (255, 50, 255), (255, 0, 255), (255, 0, 0), (150, 0, 0), (255, 255, 100), (0, 150, 0), (255, 255, 0), (150, 150, 150))  # fmt: skip
+_BEAST_LINE = 5
 _MOST_PIXELS = 64 * 2**20
 _FARTHEST = 2.0**15                                 # pixels outside of a canvas
 _HAND_DOT_COLOUR, _FACE_COLOUR = (0, 0, 255), (255, 255, 255)
@@ -35,6 +40,8 @@ def drawn(pose: Mapping[str, Any]) -> np.ndarray:
         for side in ("left", "right"):
             _hand(canvas, points_of(person.get(f"hand_{side}_keypoints_2d")))
         _face(canvas, points_of(person.get("face_keypoints_2d")))
+    for animal in pose.get("animals") or ():
+        _animal(canvas, points_of(animal))
     return canvas
 
 
@@ -98,6 +105,13 @@ def _hand(canvas: np.ndarray, points: Points) -> None:
         colour = [255 * part for part in colorsys.hsv_to_rgb(number / len(_FINGERS), 1.0, 1.0)]
         cv2.line(canvas, _whole(ends[0]), _whole(ends[1]), colour, thickness=_HAND_LINE)
     _dots(canvas, points, 4, _HAND_DOT_COLOUR)
+
+
+def _animal(canvas: np.ndarray, points: Points) -> None:
+    for (first, second), colour in zip(_BEAST_LIMBS, _BEAST_COLOURS, strict=True):
+        start, end = (points[place] if place < len(points) else None for place in (first, second))
+        if start is not None and end is not None:
+            cv2.line(canvas, _whole(start), _whole(end), colour, _BEAST_LINE)
 
 
 def _face(canvas: np.ndarray, points: Points) -> None:

@@ -138,7 +138,7 @@ RUN_BY_NETWORKS = frozenset((
     "hed", "hed_safe", "scribble_hed", "pidinet", "pidinet_safe", "pidinet_scribble", "pidinet_sketch", "mlsd", "lineart", "lineart_coarse", "lineart_anime",
     "softedge_teed", "normal_bae", "depth_leres", "depth_leres++", "depth_anything", "depth_anything_v2",
     "softedge_anyline", "depth", "depth_zoe", "normal_map", "openpose", "openpose_hand", "openpose_face", "openpose_faceonly", "openpose_full",
-    "dw_openpose_full", "instant_id_face_keypoints", "oneformer_ade20k", "oneformer_coco",
+    "dw_openpose_full", "animal_openpose", "instant_id_face_keypoints", "oneformer_ade20k", "oneformer_coco",
     "segmentation", "anime_face_segment", "lineart_anime_denoise",
 ))  # fmt: skip
 

@@ -17,7 +17,7 @@ from internal_controlnet.pose_networks import PARTS, Pose, within
 from internal_controlnet.poses import drawn, faces_alone
 from internal_controlnet.preprocessor_rows import LOOKS, READS_FACES, ROWS, RUN_BY_NETWORKS, WEIGHTS
 from internal_controlnet.settings import setting
-from internal_controlnet.whole_body import KEYS
+from internal_controlnet.whole_body import ANIMALS, KEYS
 from modules import shared
 from modules.a1111.control_units import ControlRefused
 from modules.application.downloads import Published
@@ -25,7 +25,7 @@ from modules.application.downloads import Published
 Picture = np.ndarray                                # (H, W, 3 or 4), uint8
 SLIDER_FIELDS = ("processor_res", "threshold_a", "threshold_b")
 WEIGHTS_FOLDER = "ControlNetPreprocessor"
-_POSES = (*PARTS, *KEYS)
+_POSES = (*PARTS, *KEYS, ANIMALS)
 _PAD = 64
 _RESOLUTION = 512
 _LAMA_RESOLUTION = 256                              # of the pictures it was trained with
