@@ -16,12 +16,12 @@ KINDS = {"oneformer_ade20k": 150, "oneformer_coco": 133}
 LOUDER = {"query_embed": 8.0, "class_embed.weight": 8.0, "mask_features.bias": 0.0}
 
 
-def hint_of(key: str, resolution: int = 64) -> np.ndarray:
+def hint_of(key: str, resolution: int = 64, shown: np.ndarray | None = None) -> np.ndarray:
     from internal_controlnet.preprocessors import find_preprocessor
 
     preprocessor = find_preprocessor(key)
     assert preprocessor is not None
-    return preprocessor.run(picture(), resolution, preprocessor.sliders[1].value, preprocessor.sliders[2].value)
+    return preprocessor.run(picture() if shown is None else shown, resolution, preprocessor.sliders[1].value, preprocessor.sliders[2].value)
 
 
 @pytest.mark.parametrize("key", FILES)
@@ -61,6 +61,26 @@ def test_the_parts_of_an_anime_face_are_the_original_s(weights_folder: Path) -> 
     torch.save({f"module.{name}": tensor for name, tensor in table.items()}, weights_folder / "anime_face_segment/UNet.pth")
     shown = hint_of("anime_face_segment")
     assert shown.shape == (64, 128, 3) and {tuple(each) for each in shown.reshape(-1, 3)} <= {tuple(each) for each in _PARTS}
+
+
+def test_segment_anything_s_areas_are_the_original_s(weights_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from internal_controlnet import anything_network
+
+    known = recorded("mobile_sam")
+    (weights_folder / "mobile_sam").mkdir()
+    torch.save(weights_like(known["shapes"], known["seed"], known["louder"]), weights_folder / "mobile_sam/mobile_sam.pt")
+    whole = anything_network.AnythingNetwork.areas
+    monkeypatch.setattr(anything_network.AnythingNetwork, "areas", lambda self, shown: whole(self, shown, points=3))
+    np.random.seed(5)
+    found = hint_of("mobile_sam", shown=picture(100, 140))
+    assert found.shape == (64, 64, 3) and (found != hint(known["hint"])).any(axis=2).mean() < 0.005
+
+
+def test_of_areas_that_overlap_the_surest_stays(app: Any) -> None:
+    from internal_controlnet.anything_network import _distinct
+
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 1, 10, 10], [20, 20, 30, 30], [0, 0, 10, 4]])
+    assert _distinct(boxes, torch.tensor([0.5, 0.9, 0.1, 0.2]), torch.zeros(4), 0.7).tolist() == [1, 3, 2]
 
 
 def test_what_encloses_others_lies_below_and_what_is_whole_has_an_outline(app: Any) -> None:

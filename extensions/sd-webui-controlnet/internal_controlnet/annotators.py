@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from internal_controlnet.anime_networks import face_parts, manga_lines
+from internal_controlnet.anything_network import AnythingNetwork
 from internal_controlnet.depth_networks import depth_anything
 from internal_controlnet.faces import FaceReader
 from internal_controlnet.hints import ridges
@@ -356,6 +357,7 @@ ANNOTATORS: dict[str, Annotator] = {
     "depth_anything": Annotator(build=lambda tables: depth_anything(tables[0], spread=False), draw=_as_drawn),
     "depth_anything_v2": Annotator(build=lambda tables: depth_anything(tables[0], spread=True), draw=_as_drawn),
     **{key: Annotator(build=partial(_build_segments, key), draw=_as_drawn, part="model") for key in SEGMENTING},
+    "mobile_sam": Annotator(build=lambda tables: AnythingNetwork(tables[0]), draw=_as_drawn),
     "segmentation": Annotator(build=lambda tables: uniformer(tables[0]), draw=_as_drawn, part="state_dict"),
     "anime_face_segment": Annotator(build=lambda tables: face_parts(tables[0]), draw=_as_drawn),
     "lineart_anime_denoise": Annotator(build=lambda tables: manga_lines(tables[0]), draw=_as_drawn),

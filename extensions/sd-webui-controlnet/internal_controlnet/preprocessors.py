@@ -231,6 +231,14 @@ def _filled_in(picture: Picture, _resolution: float, _first: float, _second: flo
     return np.concatenate([(painted * share + colour * (1 - share)).clip(0, 255).astype(np.uint8), mask], axis=2)
 
 
+def _areas(picture: Picture, resolution: float, _first: float, _second: float) -> Picture:
+    files = weight_files(*_named("mobile_sam"))
+    from internal_controlnet.annotators import annotated
+    from internal_controlnet.anything_network import fitted
+
+    return annotated("mobile_sam", files, fitted(opaque(picture), resolution), 0, 0)
+
+
 def _itself(picture: Picture, _resolution: float, _first: float, _second: float) -> Picture:
     return picture
 
@@ -242,7 +250,7 @@ _RUNS: dict[str, Callable[[Picture, float, float, float], Picture]] = {
     "blur_gaussian": _at_resolution(lambda picture, sigma, _: cv2.GaussianBlur(picture, (0, 0), float(sigma)), padded=False),
     "invert": lambda picture, *_: 255 - opaque(picture),
     "tile_resample": _smaller, "tile_colorfix": _itself, "tile_colorfix+sharp": _itself,
-    "recolor_luminance": _channel(cv2.COLOR_BGR2LAB, 0), "recolor_intensity": _channel(cv2.COLOR_BGR2HSV, 2), "color": _colour_grid, "inpaint_only+lama": _filled_in,
+    "recolor_luminance": _channel(cv2.COLOR_BGR2LAB, 0), "recolor_intensity": _channel(cv2.COLOR_BGR2HSV, 2), "color": _colour_grid, "inpaint_only+lama": _filled_in, "mobile_sam": _areas,
 }  # fmt: skip
 
 
