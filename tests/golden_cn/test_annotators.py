@@ -331,6 +331,24 @@ def test_a_manga_s_lines_are_the_original_s(weights_folder: Path) -> None:
     assert np.abs(found[:, :, 0].astype(int) - recorded_networks.hint(known["hint"])).max() <= 1
 
 
+def test_dsine_s_normals_are_the_original_s(weights_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from internal_controlnet import annotators
+    from internal_controlnet.dsine_network import NormalNetwork
+    from internal_controlnet.preprocessors import find_preprocessor
+
+    known = recorded_networks.recorded("normal_dsine")
+    encoder = {f"encoder.{name}": list(tensor.shape) for name, tensor in NormalNetwork(64, 8).encoder.state_dict().items()}
+    table = recorded_networks.weights_like({**encoder, **known["shapes"]}, known["seed"], known["louder"])
+    (weights_folder / "normal_dsine").mkdir()
+    (weights_folder / "normal_dsine/dsine.pt").write_bytes(b"in its place: 290 MB")
+    monkeypatch.setattr(annotators, "tensors_of", lambda path, part: table)
+    preprocessor = find_preprocessor("normal_dsine")
+    assert preprocessor is not None
+    found = preprocessor.run(recorded_networks.picture(), 64, 60, 5)
+    assert np.abs(found.astype(int) - recorded_networks.hint(known["hint"])).max() <= 1
+    assert preprocessor.run(recorded_networks.picture(100, 150), 64, 0, 1).shape == (64, 96, 3)        # a field of view of nothing, too
+
+
 def test_a_file_that_is_something_else_is_named(app: Any, weights_folder: Path) -> None:
     from fastapi import FastAPI
     from fastapi.testclient import TestClient

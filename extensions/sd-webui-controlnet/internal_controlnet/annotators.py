@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from internal_controlnet.anime_networks import face_parts, manga_lines
 from internal_controlnet.anything_network import AnythingNetwork
 from internal_controlnet.depth_networks import depth_anything
+from internal_controlnet.dsine_network import Camera, camera_of, dsine
 from internal_controlnet.faces import FaceReader
 from internal_controlnet.hints import ridges
 from internal_controlnet.leres_boost import boosted
@@ -106,6 +107,11 @@ def annotated(key: str, files: Sequence[Path], picture: Picture, first: float, s
 def posed(key: str, files: Sequence[Path], picture: Picture) -> Pose:
     """The keypoints that preprocessor ``key`` finds. Raises CannotLoad for a file that does not hold its network."""
     return _with_room(lambda: _SHELF.ask(ANNOTATORS[key], files, lambda network: network.posed(picture)))
+
+
+def normals(files: Sequence[Path], picture: Picture, camera: Camera, iterations: int) -> Picture:
+    """DSINE's, as ``camera`` sees the picture, whose sides are multiples of 32. Raises CannotLoad for a file that does not hold it."""
+    return _with_room(lambda: _SHELF.ask(ANNOTATORS["normal_dsine"], files, lambda network: network.drawn(picture, camera, iterations)))
 
 
 def face_read(files: Sequence[Path], picture: Picture) -> Tensor:
@@ -346,6 +352,10 @@ ANNOTATORS: dict[str, Annotator] = {
     **{key: Annotator(build=WholeBody, draw=lambda network, picture, *_: network.posed(picture), read=read_onnx) for key in KEYS},
     ANIMALS: Annotator(build=Animals, draw=lambda network, picture, *_: network.posed(picture), read=read_onnx),
     "normal_bae": Annotator(build=_build_normals, draw=_normals, part="model"),
+    "normal_dsine": Annotator(
+        build=lambda tables: dsine(tables[0]), part="model",
+        draw=lambda network, picture, view, iterations: network.drawn(picture, camera_of(*picture.shape[:2], view), int(iterations)),
+    ),
     "depth_leres": Annotator(build=_build_leres, draw=_leres, part="depth_model"),
     "depth_leres++": Annotator(
         build=lambda tables: boosted(_whole_leres(tables[0]), tables[1]), part="depth_model",

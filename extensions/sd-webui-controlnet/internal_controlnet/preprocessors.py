@@ -231,6 +231,16 @@ def _filled_in(picture: Picture, _resolution: float, _first: float, _second: flo
     return np.concatenate([(painted * share + colour * (1 - share)).clip(0, 255).astype(np.uint8), mask], axis=2)
 
 
+def _dsine(picture: Picture, resolution: float, field_of_view: float, iterations: float) -> Picture:
+    """The camera is reckoned from the picture as it was given, as the original does."""
+    files = weight_files(*_named("normal_dsine"))
+    from internal_controlnet.annotators import normals
+    from internal_controlnet.dsine_network import camera_of
+
+    seen, height, width = resized(opaque(picture), resolution)
+    return np.ascontiguousarray(normals(files, seen, camera_of(*picture.shape[:2], float(field_of_view)), int(iterations))[:height, :width])
+
+
 def _areas(picture: Picture, resolution: float, _first: float, _second: float) -> Picture:
     files = weight_files(*_named("mobile_sam"))
     from internal_controlnet.annotators import annotated
@@ -250,7 +260,7 @@ _RUNS: dict[str, Callable[[Picture, float, float, float], Picture]] = {
     "blur_gaussian": _at_resolution(lambda picture, sigma, _: cv2.GaussianBlur(picture, (0, 0), float(sigma)), padded=False),
     "invert": lambda picture, *_: 255 - opaque(picture),
     "tile_resample": _smaller, "tile_colorfix": _itself, "tile_colorfix+sharp": _itself,
-    "recolor_luminance": _channel(cv2.COLOR_BGR2LAB, 0), "recolor_intensity": _channel(cv2.COLOR_BGR2HSV, 2), "color": _colour_grid, "inpaint_only+lama": _filled_in, "mobile_sam": _areas,
+    "recolor_luminance": _channel(cv2.COLOR_BGR2LAB, 0), "recolor_intensity": _channel(cv2.COLOR_BGR2HSV, 2), "color": _colour_grid, "inpaint_only+lama": _filled_in, "mobile_sam": _areas, "normal_dsine": _dsine,
 }  # fmt: skip
 
 
