@@ -218,6 +218,23 @@ def test_lama_paints_the_masked_part_only(weights_folder: Path) -> None:
     assert (found[mask[:, :, 0] > 0][:, :3] == 128).all() and preprocessors.weight_folders() == [weights_folder]
 
 
+def test_lama_runs_and_paints_what_the_original_paints(weights_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from internal_controlnet import annotators
+    from internal_controlnet.preprocessors import published
+
+    known = recorded_networks.recorded("inpaint_lama")
+    table = recorded_networks.weights_like(known["shapes"], known["seed"])
+    mask = np.zeros((64, 128, 1), np.uint8)
+    mask[20:40, 30:80], mask[5:8, 5:8] = 255, 100
+    (weights_folder / "ControlNetLama.pth").write_bytes(b"in its place: 200 MB")
+    monkeypatch.setattr(annotators, "tensors_of", lambda path, part: table)
+    shown = np.concatenate([recorded_networks.picture(), mask], axis=2)
+    found = annotators.annotated("inpaint_only+lama", [weights_folder / "ControlNetLama.pth"], shown, 0, 0)
+    kept = mask[:, :, 0] < 128
+    assert np.abs(found.astype(int) - recorded_networks.hint(known["hint"]))[~kept].max() <= 1
+    assert any(each.address.endswith("ControlNetLama.pth") for each in published())
+
+
 class Brightness(nn.Module):
     """In place of a depth network, and of the one that merges: bright is far; the fine estimate is right."""
 

@@ -271,9 +271,11 @@ def _painted(network: Any, picture: Picture, _first: float, _second: float) -> n
 
 def _build_lama(tables: Sequence[Table]) -> nn.Module:
     """spandrel's network; the original's file holds what is inside of its ``model``."""
-    rotation = {"torchvision.transforms.functional": {"InterpolationMode": _Unused, "rotate": None}}    # of a layer that this network has none of
-    with standing_in(rotation):
-        lama = file_as_module(folder_of("spandrel") / "architectures/LaMa/__arch/LaMa.py", "spandrel_lama")
+    unused = {"torchvision.transforms.functional": {"InterpolationMode": _Unused, "rotate": None},     # of a layer that this network has none of
+              "spandrel": {}, "spandrel.util": {"store_hyperparameters": lambda **_: lambda made: made}}     # whose start-up wants torchvision
+    file = folder_of("spandrel") / "architectures/LaMa/__arch/LaMa.py"
+    with standing_in(unused):
+        lama = file_as_module(file, "spandrel_lama")
     table = {f"model.model.{name.partition('model.')[2]}": tensor for name, tensor in tables[0].items() if "model." in name}
     return _filled(lama.LaMa(in_nc=4, out_nc=3), table)
 

@@ -139,7 +139,7 @@ RUN_BY_NETWORKS = frozenset((
     "softedge_teed", "normal_bae", "depth_leres", "depth_leres++", "depth_anything", "depth_anything_v2",
     "softedge_anyline", "depth", "depth_zoe", "normal_map", "openpose", "openpose_hand", "openpose_face", "openpose_faceonly", "openpose_full",
     "dw_openpose_full", "animal_openpose", "instant_id_face_keypoints", "oneformer_ade20k", "oneformer_coco",
-    "normal_dsine", "mobile_sam", "segmentation", "anime_face_segment", "lineart_anime_denoise",
+    "inpaint_only+lama", "normal_dsine", "mobile_sam", "segmentation", "anime_face_segment", "lineart_anime_denoise",
 ))  # fmt: skip
 
 # key -> the picture encoder through which it looks ("": the one that the IP-Adapter was trained with); what it sees is no picture
