@@ -96,3 +96,21 @@ def test_what_is_missing_or_damaged_is_named(folder: Path, app: Any) -> None:
         (folder / name).write_bytes(b"nothing")
     with pytest.raises(WebuiError, match=r"det_10g\.onnx.*Download the file again"):
         faces_in([np.zeros((64, 64, 3), np.uint8)])
+
+
+def test_mediapipe_s_faces_are_drawn_where_it_is_installed_and_else_it_is_said_how(app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from internal_controlnet import mesh_faces
+    from internal_controlnet.preprocessors import find_preprocessor
+
+    from modules.a1111.control_units import ControlRefused
+
+    preprocessor = find_preprocessor("mediapipe_face")
+    assert preprocessor is not None
+    with pytest.raises(ControlRefused, match=r"mediapipe, which is not installed") as refusal:
+        preprocessor.run(np.zeros((64, 96, 3), np.uint8), 64, 1, 0.5)
+    assert "pip install --no-deps mediapipe" in str(refusal.value)
+    monkeypatch.setattr(mesh_faces.importlib.util, "find_spec", lambda name: object())
+    asked: list[Any] = []
+    monkeypatch.setattr(mesh_faces, "network_class", lambda *_: lambda picture, most, sure: asked.append((picture.shape, most, sure)) or picture + 7)
+    found = preprocessor.run(np.zeros((64, 96, 3), np.uint8), 64, 3.0, 0.25)
+    assert asked == [((64, 128, 3), 3, 0.25)] and found.shape == (64, 96, 3) and (found == 7).all()

@@ -13,6 +13,7 @@ from modules.paths import models_path
 
 from internal_controlnet.hints import opaque, scaled_size
 from internal_controlnet.homes import homes
+from internal_controlnet.mesh_faces import faces_drawn
 from internal_controlnet.pose_networks import PARTS, Pose, within
 from internal_controlnet.poses import drawn, faces_alone
 from internal_controlnet.preprocessor_rows import LOOKS, READS_FACES, ROWS, RUN_BY_NETWORKS, WEIGHTS
@@ -260,7 +261,8 @@ _RUNS: dict[str, Callable[[Picture, float, float, float], Picture]] = {
     "blur_gaussian": _at_resolution(lambda picture, sigma, _: cv2.GaussianBlur(picture, (0, 0), float(sigma)), padded=False),
     "invert": lambda picture, *_: 255 - opaque(picture),
     "tile_resample": _smaller, "tile_colorfix": _itself, "tile_colorfix+sharp": _itself,
-    "recolor_luminance": _channel(cv2.COLOR_BGR2LAB, 0), "recolor_intensity": _channel(cv2.COLOR_BGR2HSV, 2), "color": _colour_grid, "inpaint_only+lama": _filled_in, "mobile_sam": _areas, "normal_dsine": _dsine,
+    "recolor_luminance": _channel(cv2.COLOR_BGR2LAB, 0), "recolor_intensity": _channel(cv2.COLOR_BGR2HSV, 2), "color": _colour_grid, "inpaint_only+lama": _filled_in, "mobile_sam": _areas,
+    "normal_dsine": _dsine, "mediapipe_face": _at_resolution(lambda picture, most, least_sure: faces_drawn(opaque(picture), most, least_sure)),
 }  # fmt: skip
 
 
