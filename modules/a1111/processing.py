@@ -254,6 +254,8 @@ class StableDiffusionProcessing:
         }  # fmt: skip
         if self.s_tmax == math.inf:                 # ours says 0 for no end
             values["s_tmax"] = 0.0
+        for name in values.keys() & {"hr_prompt", "hr_negative_prompt"}:        # a prompt for each picture, as Prompt matrix has them, is also the hires pass's
+            values[name] = first_of(values[name], "")
         if "hr_sampler_name" in values:
             values["hr_sampler_name"] = request_name(values["hr_sampler_name"])
         return self.table.request_class.from_flat({entry.api_name: _loose(entry, values[entry.api_name]) for entry in self.table if entry.api_name in values})

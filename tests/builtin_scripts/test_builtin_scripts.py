@@ -260,6 +260,17 @@ def test_loopback_feeds_each_result_back(app: App, fake_engine: FakeEngine) -> N
     assert all(seed in each.infotext and strength in each.infotext for each, (seed, strength) in zip(outcome.shown[1:], told)), "each can be drawn again"
 
 
+@pytest.mark.parametrize("side", ["positive", "negative"])
+def test_prompt_matrix_draws_with_hires_fix(app: App, fake_engine: FakeEngine, side: str) -> None:
+    """Was refused: "Hires prompt cannot be [...]: it must be text"."""
+    hires = {"enable_hr": True, "hr_scale": 2.0, "denoising_strength": 0.5}
+    plot = draw(app, "prompt matrix", False, False, side, "comma", 0, prompt="a|b", negative_prompt="x|y", **hires)
+    assert len(plot.shown) == 3 and not any("Hires prompt" in each.infotext for each in plot.shown)
+    assert fake_engine.requests[0].hires.enabled
+    wanted = ["a\nNegative prompt: x|y", "a, b\nNegative prompt: x|y"] if side == "positive" else ["a|b\nNegative prompt: x", "a|b\nNegative prompt: x, y"]
+    assert [each.infotext.split("\nSteps")[0] for each in plot.shown[1:]] == wanted
+
+
 @pytest.mark.parametrize(("name", "args"), [("x/y/z plot", ["Steps", "1,2,3"]), ("prompts from file or textbox", [False, False, "start", "a\nb\nc"])])
 def test_an_interrupt_ends_the_script_and_keeps_what_is_made(app: App, fake_engine: FakeEngine, name: str, args: list[Any]) -> None:
     fake_engine.gate.clear()
