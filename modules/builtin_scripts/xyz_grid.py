@@ -186,7 +186,6 @@ class _Plot:
                 axis.option.apply(pc, axis.values[n], axis.values)
             pc.seed = self._seed(pc.seed, place)
             processed = process_images(pc)
-            self._sign(pc, place)
             self._note_texts(pc, place)
         except (WebuiError, RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
             if self.work.cancel.interrupted:
@@ -207,24 +206,23 @@ class _Plot:
                 step *= self.cells.size[n]
         return seed
 
-    def _sign(self, pc: Any, place: Place) -> None:
-        """The text of a sheet is its first picture's, and tells how the sheet is made."""
+    def _note_texts(self, pc: Any, place: Place) -> None:
+        """The text of a sheet is its first picture's, and tells how the sheet is made; that of the whole tells of z too."""
         if place[:2] != (0, 0):
             return
-        params = pc.extra_generation_params = dict(pc.extra_generation_params)
-        params["Script"] = self.title
-        for name, axis in zip(NAMES, self.axes if place == (0, 0, 0) else self.axes[:2]):
+        self.texts[place[2]] = self._text(pc, self.axes[:2])
+        if not self.whole_text:
+            self.whole_text = self._text(pc, self.axes)
+
+    def _text(self, pc: Any, axes: Sequence[Axis]) -> str:
+        pc.extra_generation_params = params = {**pc.extra_generation_params, "Script": self.title}
+        for name, axis in zip(NAMES, axes):
             if axis.is_used:
                 params[f"{name} Type"] = axis.option.label
                 params[f"{name} Values"] = axis.text
                 if axis.option.label in SEEDS and not self.keep_random:
                     params[f"Fixed {name} Values"] = ", ".join(map(str, axis.values))
-
-    def _note_texts(self, pc: Any, place: Place) -> None:
-        if place[:2] == (0, 0):
-            text = looked_up("modules.processing", "create_infotext", create_infotext)(pc, pc.all_prompts, pc.all_seeds, pc.all_subseeds)
-            self.texts[place[2]] = text
-            self.whole_text = self.whole_text or text
+        return looked_up("modules.processing", "create_infotext", create_infotext)(pc, pc.all_prompts, pc.all_seeds, pc.all_subseeds)
 
     def answer(self, *, legend: bool, margin: int, pictures: bool, sub_sheets: bool) -> Processed:
         """The sheets first, then what else is wanted."""
@@ -238,9 +236,10 @@ class _Plot:
         text = self.whole_text or first.infotexts[0]
         images, infotexts = [whole if deep else subs[0]], [text]
         save_grid(p, images[0], text, name="xyz_grid", prompt=first.prompt, seed=first.seed)
-        if deep and sub_sheets:
-            for z, sub in enumerate(subs):
-                save_grid(p, sub, self.texts.get(z, text), name="xyz_grid", prompt=first.prompt, seed=first.seed)
+        if sub_sheets:
+            for z, sub in enumerate(subs):              # the only one is the whole: shown once more, as in A1111, but one file
+                if deep:
+                    save_grid(p, sub, self.texts.get(z, text), name="xyz_grid", prompt=first.prompt, seed=first.seed)
                 images.append(sub)
                 infotexts.append(self.texts.get(z, text))
         sheets_shown = len(images)

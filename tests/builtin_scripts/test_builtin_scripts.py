@@ -62,7 +62,7 @@ def test_xyz_draws_every_combination_and_tells_how(app: App, fake_engine: FakeEn
     assert whole.width == 2 * sub.width and sub.width == 2 * 64 + 48
     text = plot.shown[0].infotext
     assert 'Script: X/Y/Z plot, X Type: Steps, X Values: 1-3 (+2), Y Type: CFG Scale, Y Values: "2,4", Z Type: Sampler, Z Values: "Euler,DDIM"' in text
-    assert "Z Type" not in plot.shown[2].infotext
+    assert "Y Type" in plot.shown[1].infotext and not any("Z Type" in each.infotext for each in plot.shown[1:3])
     assert app.jobs.recent(1)[0].progress.snapshot().fraction == 1.0
 
 
@@ -81,6 +81,17 @@ def test_sheets_that_were_not_asked_for_are_not_saved(app: App) -> None:
     assert whole.path is not None and [each.name for each in whole.path.parent.iterdir()] == ["xyz_grid-0000-100.png"]
     matrix = draw(app, "Prompt matrix", False, False, "positive", "comma", 0, prompt="a|b", save_images=True)
     assert matrix.shown[0].path is not None and matrix.shown[0].path.name == "prompt_matrix-0000-100.png"
+
+
+def test_sheets_of_a_plot_without_z_and_their_margin(app: App) -> None:
+    """As A1111: who asks for sub grids gets them for one z too, saved once; the margin lies between pictures, not between sheets."""
+    plot = draw(app, "X/Y/Z plot", "Steps", "1,2", [], 0, "", [], 0, "", [], True, True, True, save_images=True)
+    whole, sub, *cells = plot.shown
+    assert len(cells) == 2 and whole.picture.tobytes() == sub.picture.tobytes() and plot.info["index_of_first_image"] == 2
+    assert whole.path is not None and [each.name for each in whole.path.parent.iterdir() if "grid" in each.name] == ["xyz_grid-0000-100.png"]
+    plot = draw(app, "X/Y/Z plot", "Steps", "1,2", [], 0, "", [], "CFG Scale", "3,4", [], True, False, True, False, False, False, False, 20)
+    whole, sub, _ = plot.shown
+    assert sub.picture.width == 2 * 64 + 20 and whole.picture.width == 2 * sub.picture.width
 
 
 @pytest.mark.parametrize(("values", "words"), [

@@ -45,6 +45,7 @@ def sheets(p: Any, cells: Cells, labels: Labels, *, legend: bool, margin: int) -
         return None
     blank = Image.new("RGB", known[0].size, grid_style(p).background)
     style = grid_style(p, margin)
+    between = grid_style(p)         # A1111's margin lies between pictures, not between the sheets of z
     subs: list[Image.Image] = []
     for z in range(cells.size[2]):
         pictures = [cells.made[place].images[0] if place in cells.made else blank for place in cells.places if place[2] == z]
@@ -56,5 +57,5 @@ def sheets(p: Any, cells: Cells, labels: Labels, *, legend: bool, margin: int) -
     whole = sheet_of(p, subs, 1)
     if legend:
         width, height = max(each.width for each in subs), max(each.height for each in subs)
-        whole = annotated(whole, width, height, [[Words(text)] for text in labels.z], [[Words("")]], style=style)
+        whole = annotated(whole, width, height, [[Words(text)] for text in labels.z], [[Words("")]], style=between)
     return whole, subs
