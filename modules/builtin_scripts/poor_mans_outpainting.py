@@ -107,8 +107,8 @@ def inner(kept: Box, size: tuple[int, int], margin: int) -> Box:
 
 
 def outside(size: tuple[int, int], kept: Box) -> Image.Image:
-    """A mask: white but for ``kept``."""
+    """A mask: white but for ``kept`` and, as in A1111's pictures, one pixel more at its right and its bottom."""
     mask = Image.new("L", size, "white")
     if kept[2] > kept[0] and kept[3] > kept[1]:
-        ImageDraw.Draw(mask).rectangle((kept[0], kept[1], kept[2] - 1, kept[3] - 1), fill="black")
+        ImageDraw.Draw(mask).rectangle(kept, fill="black")
     return mask

@@ -254,6 +254,14 @@ def test_poor_mans_outpainting_draws_no_tile_of_the_old_picture_alone(app: App, 
     assert len(fake_engine.requests) == drawn, "as many as A1111 draws"
 
 
+def test_poor_mans_mask_leaves_one_more_pixel_of_the_new_part_at_the_right_and_below(app: App, fake_engine: FakeEngine) -> None:
+    """A1111 draws the old picture's frame with its far corner: without it every picture differed (28 dB instead of 84)."""
+    redraw(app, "poor man's outpainting", 8, 0, "original", ["left", "right", "down"], width=128, height=128)
+    mask = fake_engine.requests[0].init.inpaint.mask.convert("L")
+    assert [x for x in range(128) if mask.getpixel((x, 0)) == 0] == list(range(32, 97))
+    assert [y for y in range(128) if mask.getpixel((64, y)) == 0] == list(range(65))
+
+
 @pytest.mark.parametrize(("name", "args", "most"), [("poor man's outpainting", [64, 4, "fill", ["left"]], 3), ("sd upscale", [None, 64, "Lanczos", 1.05], 4)])
 def test_an_overlap_as_large_as_a_tile_makes_no_tile_for_each_pixel(app: App, fake_engine: FakeEngine, name: str, args: list[Any], most: int) -> None:
     outcome = redraw(app, name, *args)
