@@ -232,13 +232,12 @@ class _Plot:
         if made is None or first is None:
             return Processed(p, [], p.seed, "")
         whole, subs = made
-        deep = len(subs) > 1
         text = self.whole_text or first.infotexts[0]
-        images, infotexts = [whole if deep else subs[0]], [text]
+        images, infotexts = [whole], [text]
         save_grid(p, images[0], text, name="xyz_grid", prompt=first.prompt, seed=first.seed)
         if sub_sheets:
-            for z, sub in enumerate(subs):              # the only one is the whole: shown once more, as in A1111, but one file
-                if deep:
+            for z, sub in enumerate(subs):              # the only one shows what the whole shows: as in A1111, but one file
+                if len(subs) > 1:
                     save_grid(p, sub, self.texts.get(z, text), name="xyz_grid", prompt=first.prompt, seed=first.seed)
                 images.append(sub)
                 infotexts.append(self.texts.get(z, text))

@@ -92,6 +92,8 @@ def test_sheets_of_a_plot_without_z_and_their_margin(app: App) -> None:
     plot = draw(app, "X/Y/Z plot", "Steps", "1,2", [], 0, "", [], "CFG Scale", "3,4", [], True, False, True, False, False, False, False, 20)
     whole, sub, _ = plot.shown
     assert sub.picture.width == 2 * 64 + 20 and whole.picture.width == 2 * sub.picture.width
+    (whole,) = draw(app, "X/Y/Z plot", 0, "", [], 0, "", [], "CFG Scale", "3", [], True, False, False).shown
+    assert whole.picture.height > 64, "the one value of z stands above"
 
 
 @pytest.mark.parametrize(("values", "words"), [
