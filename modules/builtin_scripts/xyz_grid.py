@@ -208,10 +208,9 @@ class _Plot:
 
     def _note_texts(self, pc: Any, place: Place) -> None:
         """The text of a sheet is its first picture's, and tells how the sheet is made; that of the whole tells of z too."""
-        if place[:2] != (0, 0):
-            return
-        self.texts[place[2]] = self._text(pc, self.axes[:2])
-        if not self.whole_text:
+        if place[:2] == (0, 0):
+            self.texts[place[2]] = self._text(pc, self.axes[:2])
+        if not self.whole_text:                 # the first cell's, or where it failed that of the first that was made
             self.whole_text = self._text(pc, self.axes)
 
     def _text(self, pc: Any, axes: Sequence[Axis]) -> str:

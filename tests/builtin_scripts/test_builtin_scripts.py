@@ -110,6 +110,7 @@ def test_what_cannot_be_plotted_is_said_before_the_first_picture(app: App, fake_
 def test_a_cell_that_fails_stays_blank_and_is_named(app: App, fake_engine: FakeEngine) -> None:
     plot = draw(app, "x/y/z plot", "Steps", "1,5000,2")
     assert [each.steps for each in fake_engine.requests] == [1, 2]
+    assert "X Type: Steps" in draw(app, "x/y/z plot", "Steps", "5000,1").shown[0].infotext, "also where the first one fails"
     assert plot.shown[0].picture.width == 3 * 64 and any("Steps: 5000 could not be made" in each for each in plot.comments)
 
 
