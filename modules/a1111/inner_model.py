@@ -212,7 +212,8 @@ def apply_model_replaced(model: Any) -> bool:
 
 
 def _tensor(value: Any) -> Tensor:
-    return torch.cat(list(value), 1) if isinstance(value, list | tuple) else value
+    """A list joined; of lists too: A1111 never opens the c_concat of a model that reads no picture, so that extensions hand over [[picture]]."""
+    return torch.cat([_tensor(each) for each in value], 1) if isinstance(value, list | tuple) else value
 
 
 def _rows(cond: Any, rows: Tensor) -> Any:

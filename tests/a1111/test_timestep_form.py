@@ -70,8 +70,9 @@ def test_they_are_told_timesteps_and_noise_and_the_picture_stays(app: App, sampl
     assert 0.8 < float(seen[0][0].std()) < 1.2
 
 
-def test_the_model_can_be_asked_once_more_at_a_timestep(app: App) -> None:
-    """What it answers is the noise of that call."""
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_model_can_be_asked_once_more_at_a_timestep(app: App, deep: bool) -> None:
+    """What it answers is the noise of that call. deep: a list in the list, which A1111 does not open where the model reads no picture (SAG)."""
     given: list[Any] = []
     differences: list[float] = []
 
@@ -80,7 +81,7 @@ def test_the_model_can_be_asked_once_more_at_a_timestep(app: App) -> None:
 
     def after(params: Any) -> None:
         x, timesteps, text, picture = given
-        again = params.inner_model(x, timesteps, cond={"c_crossattn": [text], "c_concat": [picture]})
+        again = params.inner_model(x, timesteps, cond={"c_crossattn": [text], "c_concat": [[picture]] if deep else [picture]})
         differences.append(float((again - params.x).abs().max()))
 
     with heard(cfg_denoiser=before, cfg_denoised=after):
