@@ -40,6 +40,7 @@ class State:
         own["_set"] = {}
         own["_told"] = {}           # what the house itself says of the running job
         own["_job_id"] = None
+        own["_steps_before"] = 0    # of the last pass of the job before
         own["_alone"] = False
         own["server_start"] = time.time()
         own["need_restart"] = False
@@ -59,7 +60,8 @@ class State:
         if name in _FLAGS:
             return getattr(job.cancel, _FLAGS[name])
         told = self.__dict__["_told"]
-        return told[name] if name in told else self._counted(name, job.progress.snapshot(), job)
+        found = told[name] if name in told else self._counted(name, job.progress.snapshot(), job)
+        return found or self.__dict__["_steps_before"] if name == "sampling_steps" else found   # before the first step A1111 tells of the last job
 
     def _counted(self, name: str, now: ProgressSnapshot, job: Job) -> Any:
         if name in _COUNTERS:
@@ -217,6 +219,7 @@ class State:
             job_id = job.id if job else None
             if job_id != own["_job_id"]:
                 own["_job_id"] = job_id
+                own["_steps_before"] = own["_set"].get("sampling_steps") or own["_steps_before"]
                 own["_told"] = {}
                 if not own["_alone"]:
                     own["_set"] = {}

@@ -42,3 +42,15 @@ def test_it_reads_and_stops_the_running_job(state: State, a1111: App, monkeypatc
     assert job.progress.preview() == b"png"
     monkeypatch.setattr(a1111.jobs, "running", lambda: None)
     assert state.job_count == 0 and not state.interrupted
+
+
+def test_before_the_first_step_it_tells_of_the_steps_of_the_job_before(state: State, a1111: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in A1111: extensions divide by them while the prompts are read."""
+    jobs = [Job(id=f"task({n})", kind="txt2img", payload={}) for n in range(2)]
+    monkeypatch.setattr(a1111.jobs, "running", lambda: jobs[0])
+    assert state.sampling_steps == 0
+    state.sampling_steps = 20                       # what the house says at each call of the model
+    monkeypatch.setattr(a1111.jobs, "running", lambda: jobs[1])
+    assert (state.sampling_step, state.sampling_steps) == (0, 20)
+    jobs[1].progress.step(0, 6)
+    assert state.sampling_steps == 6
