@@ -143,8 +143,8 @@ class ScriptBridge(PassEars):
             p.hr_extra_network_data = prompt_networks.of_first(p.hr_prompts)
         if self.scripts is not None or prompt_networks.is_anybody_there():
             self._show_loras()
-        prompt_networks.begin(p)
         self._show_hashes()
+        prompt_networks.begin(p)
         if self.scripts is None:
             self._take_loras()
             return plan
@@ -266,8 +266,8 @@ class ScriptBridge(PassEars):
     def step_noise(self, noise: ImageNoise) -> ImageNoise:
         return noise if self._other_rng is None or self.p.is_hr_pass else NoiseOfRng(self._other_rng, noise)
 
-    def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor:
-        self.p.is_hr_pass, self._start = True, latents
+    def hires_begins(self, plan: BatchPlan) -> None:
+        self.p.is_hr_pass = True
         state.tell(passes_done=1)
         state.sampling_step = 0
         self._make_sampler()
@@ -276,7 +276,11 @@ class ScriptBridge(PassEars):
             prompt_networks.begin(self.p, hires=True)
         if self.scripts is not None:
             self._tell_networks(self.p.hr_extra_network_data)
-            self._take_loras()
+        self._take_loras()
+
+    def before_hires(self, plan: BatchPlan, latents: Tensor) -> Tensor:
+        self._start = latents
+        if self.scripts is not None:
             self.scripts.before_hr(self.p)
         return latents
 

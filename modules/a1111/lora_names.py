@@ -27,8 +27,7 @@ class NetworkOnDisk:
         self.filename = filename
         self._model = model
         self.alias = current().loras.alias(model) if model is not None and is_occupied() else name
-        self.hash = (model.sha256 if model else None) or ""
-        self.shorthash = self.hash[:12]
+        self.set_hash(current().loras.hash_at_hand(model) if model is not None and is_occupied() else "")
         self.is_safetensors = filename.lower().endswith(".safetensors")
 
     @property
@@ -39,11 +38,11 @@ class NetworkOnDisk:
         return self.name if current().settings.get("lora_preferred_name") == "Filename" else self.alias
 
     def read_hash(self) -> None:
-        if self._model is not None:
-            self.hash = current().catalogue.hash_of(self._model)
-            self.shorthash = self.hash[:12]
+        if self._model is not None and not self.hash:
+            self.set_hash(current().loras.short_hash(self._model))
 
     def set_hash(self, v: str) -> None:
+        """As infotexts name LoRAs: of the file without its header."""
         self.hash, self.shorthash = v, v[:12]
 
 
@@ -103,6 +102,20 @@ class ExtraNetworkLora(ExtraNetwork):
         loaded = [(each.name, float(each.te_multiplier), float(each.unet_multiplier), each.dyn_dim) for each in _SHARED["loaded_networks"]]
         if wanted != loaded:
             load_networks([each[0] for each in wanted], [each[1] for each in wanted], [each[2] for each in wanted], [each[3] for each in wanted])
+
+        if current().settings.get("lora_add_hashes_to_infotext"):
+            self._tell_hashes(p)
+
+    def _tell_hashes(self, p: Any) -> None:
+        """What is loaded now, in the text; what stood there of the first pass stays beside it."""
+        told = dict(p.lora_hashes) if getattr(p, "is_hr_pass", False) else {}
+        for each in _SHARED["loaded_networks"]:
+            each.network_on_disk.read_hash()
+            if each.network_on_disk.shorthash and each.mentioned_name:
+                told[each.mentioned_name.translate(self.remove_symbols)] = each.network_on_disk.shorthash
+        p.lora_hashes = told
+        if told:
+            p.extra_generation_params["Lora hashes"] = ", ".join(f"{name}: {digits}" for name, digits in told.items())
 
     def deactivate(self, p: Any) -> None:
         self.errors.clear()

@@ -43,11 +43,16 @@ def register_own() -> None:
         if network.name not in extra_network_registry:
             register_extra_network(network)
     register_extra_network_alias(extra_network_registry["lora"], "lyco")
-    current().loras.other_kinds = lambda: (*extra_network_registry, *extra_network_aliases)
+    current().loras.other_kinds = _foreign_kinds
 
 
 def is_anybody_there() -> bool:
-    return any(type(each) not in _OWN for each in (*extra_network_registry.values(), *extra_network_aliases.values()))
+    return bool(_foreign_kinds())
+
+
+def _foreign_kinds() -> tuple[str, ...]:
+    """What extensions answer for; also "lora", where one put a kind of its own in that place."""
+    return tuple(kind for known in (extra_network_registry, extra_network_aliases) for kind, network in known.items() if type(network) not in _OWN)
 
 
 def begin(p: Any, *, hires: bool = False) -> None:

@@ -197,11 +197,12 @@ def applied(tags: Sequence[NetworkTag], components: Components, shelf: LoraShelf
 
 
 def _prepared(tags: Sequence[NetworkTag], shelf: LoraShelf) -> tuple[ActiveNetworks, tuple[LoadedLora, ...]]:
-    requests, unread = lora_requests(tags)
+    others = shelf.other_kinds()
+    requests, unread = lora_requests(tags, others)
     if len(requests) > MOST_LORAS:
         raise InvalidValue(f"The prompt asks for {len(requests)} LoRAs; at most {MOST_LORAS} are accepted.", "Leave some out, or merge them.", field="prompt")
     loaded, missing = _load(requests, shelf)
-    known = (*LORA_KINDS, HYPERNET_KIND, *shelf.other_kinds())
+    known = (*LORA_KINDS, HYPERNET_KIND, *others)
     foreign = [f"<{tag.kind}:..> was left out: this version knows no network of that kind." for tag in tags if tag.kind not in known]
     return ActiveNetworks(facts=_facts(loaded, shelf), comments=(*dict.fromkeys(foreign), *unread, *missing)), tuple(loaded)
 

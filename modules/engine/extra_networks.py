@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modules.schema.errors import shortened
@@ -53,9 +53,10 @@ def take_out_batch_tags(prompts: Sequence[str]) -> tuple[list[str], tuple[Networ
     return [prompt for prompt, _ in taken], taken[0][1] if taken else ()
 
 
-def lora_requests(tags: Sequence[NetworkTag]) -> tuple[tuple[LoraRequest, ...], tuple[str, ...]]:
+def lora_requests(tags: Sequence[NetworkTag], answered: Collection[str] = ()) -> tuple[tuple[LoraRequest, ...], tuple[str, ...]]:
     """The LoRAs that ``<lora:..>`` and ``<lyco:..>`` tags ask for, in order; and a sentence for each tag that cannot be read.
 
+    answered: kinds that somebody else reads, who may know more forms of a strength than a number.
     One that is named more than once is applied as often, each time with what its last tag says: A1111 does so, and seeds go by it.
     """
     requests: list[LoraRequest] = []
@@ -66,6 +67,8 @@ def lora_requests(tags: Sequence[NetworkTag]) -> tuple[tuple[LoraRequest, ...], 
         try:
             requests.append(_lora(tag))
         except ValueError as error:
+            if tag.kind in answered:
+                continue
             name = shortened(tag.positional[0])
             problems.append(f"<{tag.kind}:{name}> was left out: {error} is no strength. Write a number, such as <{tag.kind}:{name}:0.8>.")
     last = {request.name: request for request in requests}

@@ -18,7 +18,16 @@ from modules.engine.image_conditioning import everything_masked, masked_picture
 from modules.engine.pass_outcome import PassOutcome
 from modules.engine.plan import LATENT_CELL, latent_size
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
-from modules.engine.run import PassPart, Run, batch_noise, encode_batch, refiner_handover, sampling_pass
+from modules.engine.run import (
+    PassPart,
+    Run,
+    batch_noise,
+    encode_batch,
+    reads_with_first_networks,
+    refiner_handover,
+    sampling_pass,
+    switch_networks,
+)
 from modules.engine.sampler_registry import find_sampler, find_schedule, split_sampler_and_schedule
 from modules.engine.upscale import LatentUpscaler, PictureUpscaler, enlarger, resized_latents
 from modules.imaging.resize import JUST_RESIZE, fitted
@@ -148,7 +157,12 @@ def _drawn_again(run: Run, plan: BatchPlan, begin: _Start) -> PassOutcome:
     noise = batch_noise(run, plan, start.shape[1:])
     first_noise = noise.first()
     calls = hires_calls(request)
+    if not (of_first := reads_with_first_networks(request)):
+        switch_networks(run, plan, hires=True)
+        run.hooks.hires_begins(plan)
     conditioning = run.hooks.conditioning_ready(plan, encode_batch(run, plan, hires_steps=calls, size=size.enlarged), hires=True)
+    if of_first:
+        run.hooks.hires_begins(plan)
     if run.tiles is not None:
         run.tiles.before_hires(size.enlarged)
     start = run.hooks.before_hires(plan, start)

@@ -162,6 +162,11 @@ def switch_networks(run: Run, plan: BatchPlan, *, hires: bool = False) -> Active
     return active
 
 
+def reads_with_first_networks(request: ResolvedRequest) -> bool:
+    """Whether the second pass's words are read before its own LoRAs are put in."""
+    return request.options.hires_use_first_pass_conds and not request.hires.checkpoint_name
+
+
 def encode_batch(
     run: Run, plan: BatchPlan, *, hires_steps: int | None = None, size: tuple[int, int] | None = None, networks_of: BatchPlan | None = None,
     later: bool = False,
@@ -173,7 +178,7 @@ def encode_batch(
     """
     hires = hires_steps is not None
     run.rest_vae()
-    first_words = hires and run.request.options.hires_use_first_pass_conds and not run.request.hires.checkpoint_name
+    first_words = hires and reads_with_first_networks(run.request)
     active = switch_networks(run, networks_of or plan, hires=hires and not first_words)
     found = once_more(lambda: encode_prompts(
         [image.hires_prompt if hires else image.prompt for image in plan.images],

@@ -332,9 +332,31 @@ def test_what_takes_the_place_of_the_lora_network_decides_what_is_loaded(app: Ap
     usual = generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | {"prompt": f"a cat<lora:{name}:1>"}))
     for home in (prompt_networks, network_types):
         monkeypatch.setattr(home, "extra_network_registry", {"lora": Timed()})
+    prompt_networks.register_own()
     timed = generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | {"prompt": f"a cat<lora:{name}:0@0,1@1>"}))
-    assert pixels(timed) == pixels(usual) != plain["text"]
+    assert pixels(timed) == pixels(usual) != plain["text"] and not timed.comments
+    told = [each.images[0].infotext.partition("Lora hashes: ")[2].split(",")[0] for each in (timed, usual)]
+    assert told[0] == told[1] != ""
     assert pixels(drawn(app, "")) == plain["text"]
+
+
+def test_what_takes_the_place_of_the_lora_network_acts_on_the_words_of_the_hires_pass(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked before they are read."""
+    name, read = app.catalogue.loras()[0].stem, []
+
+    class Second(lora_names.ExtraNetworkLora):
+        def activate(self, p: Any, params_list: list[Any]) -> None:
+            read.append((p.is_hr_pass, getattr(p, "hr_c", None) is not None))
+            for params in params_list:
+                params.positional = [name, 1.0 if p.is_hr_pass else 0.0]
+            super().activate(p, params_list)
+
+    hires = SMALL | {"enable_hr": True, "hr_scale": 2.0, "denoising_strength": 1.0, "steps": 2}
+    by_tags = generate_blocking(app, Txt2ImgRequest.from_flat(hires | {"prompt": f"a cat<lora:{name}:0>", "hr_prompt": f"a cat<lora:{name}:1>"}))
+    for home in (prompt_networks, network_types):
+        monkeypatch.setattr(home, "extra_network_registry", {"lora": Second()})
+    by_class = generate_blocking(app, Txt2ImgRequest.from_flat(hires | {"prompt": f"a cat<lora:{name}:first>"}))
+    assert read == [(False, False), (True, False)] and pixels(by_class) == pixels(by_tags)
 
 
 def test_the_text_tells_a_seed_that_a_script_set(app: App, plain: dict[str, bytes]) -> None:
