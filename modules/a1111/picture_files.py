@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 from collections import namedtuple
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -111,6 +112,8 @@ def told_before_saving(params: ImageSaveParams, path: Path) -> BeforeSaving | No
     """on_before_image_saved: picture, name and texts may be changed. path: where the picture would go."""
     if not listened("before_image_saved"):
         return None
+    with suppress(OSError):             # whoever saves says what is wrong with the folder; extensions (DAAM) put pictures of their own beside this one
+        path.parent.mkdir(parents=True, exist_ok=True)
     picture, texts, params.filename = params.image, params.pnginfo, str(path)
     callbacks.before_image_saved_callback(params)
     given = params.pnginfo if isinstance(params.pnginfo, dict) else texts

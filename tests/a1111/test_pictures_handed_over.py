@@ -71,6 +71,7 @@ def test_an_extension_renames_what_another_saves(a1111: App) -> None:
 
     def rename(params: script_callbacks.ImageSaveParams) -> None:
         heard.append(params.filename)
+        assert Path(params.filename).parent.is_dir()            # others (DAAM) put pictures of their own there
         params.filename = params.filename.replace("00000", "mine")
 
     script_callbacks.on_before_image_saved(rename)
