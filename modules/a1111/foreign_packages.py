@@ -31,7 +31,7 @@ from modules.a1111.network_pages import ExtraNetworksPageLora
 from modules.a1111.places import NAMES
 from modules.a1111.script_files import built_in_module
 from modules.a1111.stubs import UNKNOWN, stubbed
-from modules.a1111.text_stage import GeneralConditioner
+from modules.a1111.text_stage import LDM, SGM, GeneralConditioner
 from modules.engine.ldm_unet import DiffusionWrapper
 from modules.engine.ldm_vae import AutoencoderKL, DiagonalGaussianDistribution
 from modules.extension_host.load_scripts import load_module as load_script_file
@@ -80,7 +80,7 @@ REAL = {
     "ldm.models.diffusion.ddim": {"DDIMSampler": ldm_names.DDIMSampler},
     "ldm.models.autoencoder": {"AutoencoderKL": AutoencoderKL}, "sgm.models.autoencoder": {"AutoencoderKL": AutoencoderKL},
     "ldm.modules.distributions.distributions": {"DiagonalGaussianDistribution": DiagonalGaussianDistribution},
-    "sgm.modules": {"GeneralConditioner": GeneralConditioner}, "sgm.modules.encoders.modules": {"GeneralConditioner": GeneralConditioner},
+    "sgm.modules": {"GeneralConditioner": GeneralConditioner}, "ldm.modules.encoders.modules": LDM, "sgm.modules.encoders.modules": SGM,
     **dict.fromkeys(("ldm.util", "sgm.util", "k_diffusion.utils"), ldm_names.GENERAL),
 }
 STOOD_IN = {**torchvision_names.MODULES, **open_clip_names.MODULES}     # for extensions' own files, where the real one is not installed

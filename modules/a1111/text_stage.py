@@ -70,24 +70,26 @@ class TextConditionalModel(_TakesTensors):
 
 
 class WrappedEncoder(nn.Module):
-    """CompVis' encoder around the real one."""
+    """CompVis' encoder around the real one. An extension that would make one of its own is told that it cannot."""
 
-    def __init__(self, module: nn.Module, tokenizer: Any) -> None:
+    def __init__(self, module: nn.Module | None = None, tokenizer: Any = None, *_: Any, **__: Any) -> None:
+        if not isinstance(module, nn.Module):
+            stub("ldm.modules.encoders.modules", type(self).__name__)()
         super().__init__()
         self.transformer = self.model = module
         self.tokenizer, self.max_length = tokenizer, CHUNK_LENGTH + 2
 
 
-# Extensions ask for the encoder's class: the names that they import, stubs where they would make one of their own, are its bases.
-class FrozenCLIPEmbedder(WrappedEncoder, stub("ldm.modules.encoders.modules", "FrozenCLIPEmbedder"), stub("sgm.modules.encoders.modules", "FrozenCLIPEmbedder")):
+# Extensions ask for the encoder's class, some with == (DAAM): these are the names that they import from ldm and sgm.
+class FrozenCLIPEmbedder(WrappedEncoder):
     """OpenAI's."""
 
 
-class FrozenOpenCLIPEmbedder(WrappedEncoder, stub("ldm.modules.encoders.modules", "FrozenOpenCLIPEmbedder")):
+class FrozenOpenCLIPEmbedder(WrappedEncoder):
     """OpenCLIP's, of SD 2.x."""
 
 
-class FrozenOpenCLIPEmbedder2(WrappedEncoder, stub("sgm.modules.encoders.modules", "FrozenOpenCLIPEmbedder2")):
+class FrozenOpenCLIPEmbedder2(WrappedEncoder):
     """OpenCLIP's as SDXL's second one."""
 
 
@@ -294,6 +296,8 @@ class GeneralConditioner(_TakesTensors):
         return self.embedders[0].get_target_prompt_token_count(token_count)  # type: ignore[operator]
 
 
+LDM: dict[str, Any] = {"FrozenCLIPEmbedder": FrozenCLIPEmbedder, "FrozenOpenCLIPEmbedder": FrozenOpenCLIPEmbedder}      # names in *.modules.encoders.modules
+SGM: dict[str, Any] = {"FrozenCLIPEmbedder": FrozenCLIPEmbedder, "FrozenOpenCLIPEmbedder2": FrozenOpenCLIPEmbedder2, "GeneralConditioner": GeneralConditioner}
 _OWN = {name: getattr(FrozenCLIPEmbedderWithCustomWordsBase, name) for name in FrozenCLIPEmbedderWithCustomWordsBase.watched}
 _OWN_FORWARD, _CONDITIONER_FORWARD = FrozenCLIPEmbedderWithCustomWordsBase.forward, GeneralConditioner.forward
 

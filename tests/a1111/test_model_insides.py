@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from modules.a1111 import foreign_packages
+from modules.a1111.stubs import NotHere
 from modules.application.app import App
 from modules.application.generation import generate_blocking
 from modules.application.outcome import Outcome
@@ -116,6 +117,9 @@ def test_the_tokenizer_tab_knows_the_text_encoder_by_its_class_and_reads_its_wor
     stage = shared.sd_model.cond_stage_model
     names = import_module("ldm.modules.encoders.modules")
     assert isinstance(stage.wrapped, names.FrozenCLIPEmbedder) and not isinstance(stage.wrapped, names.FrozenOpenCLIPEmbedder)
+    assert type(stage.wrapped) is names.FrozenCLIPEmbedder             # as DAAM asks
+    with pytest.raises(NotHere):
+        names.FrozenCLIPEmbedder(version="openai/clip-vit-large-patch14")
     words = {number: word for word, number in stage.wrapped.tokenizer.get_vocab().items()}
     assert type(stage.wrapped.tokenizer).__name__ == "CLIPTokenizer"   # by which embedding-inspector tells SD 1 from SD 2
     for letters in (stage.wrapped.tokenizer.byte_decoder, TOKENIZER["_tokenizer"].byte_decoder):
