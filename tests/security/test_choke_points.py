@@ -13,6 +13,7 @@ WRITES = {
     "modules/a1111/upscaling.py": "A1111's Upscaler makes the folder of its models",
     "modules/application/picture_index.py": "a database of its own, made anew when it is damaged",
     "modules/application/training_run.py": "a line is added to the file of losses",
+    "modules/a1111/picture_files.py": "the folder of a picture only, before extensions hear of it",
     "modules/a1111/training_records.py": "the same for extensions that train by loops of their own",
     "modules/a1111/temp_files.py": "an extension clears the pictures in the folder for temporary ones, as A1111 does at its start",
     "modules/compute/memory.py": "no file: the kernel's mark of the most memory so far is set back",
