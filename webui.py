@@ -155,6 +155,10 @@ def build(parsed: ParsedFlags, times: StartupTimes, extensions: ExtensionHost) -
         from modules.application.build import build_app
 
         app = build_app(flags, extensions, start=False, given=parsed.given, times=times)
+    if not flags.disable_console_progressbars:
+        from modules.application.console_bars import ConsoleBars
+
+        app.jobs.around = ConsoleBars(app.settings).around
     with times.part("scripts"):
         from modules.a1111.app_slot import occupy
         from modules.a1111.script_host import install_scripts

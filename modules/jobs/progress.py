@@ -62,6 +62,7 @@ class Progress:
         self._text = ""
         self._preview: Preview | None = None
         self._drawn: Preview | None = None          # the last one somebody looked at
+        self.heard: Callable[[ProgressSnapshot], None] | None = None    # told after each step, on the thread that works
 
     def begin(self, batches: int, images: int) -> None:
         """The work is known: ``batches`` equal parts, ``images`` pictures in all. The clock keeps running if it already does."""
@@ -78,6 +79,8 @@ class Progress:
         """``done`` of ``total`` steps of this batch are behind us."""
         with self._lock:
             self._step, self._steps = done, total
+        if self.heard is not None:
+            self.heard(self.snapshot())
 
     @property
     def text(self) -> str:

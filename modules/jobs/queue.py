@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, MutableMapping
 from concurrent.futures import Future
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -59,6 +59,7 @@ class JobQueue:
         self._closing = False
         self._paused = False
         self._worker: threading.Thread | None = None
+        self.around: Callable[[Job], AbstractContextManager[None]] = lambda job: nullcontext()      # entered while a job is at work
         self._before_start = threading.RLock()      # held by whoever does the worker's work before there is one
 
     def also_run(self, runners: Mapping[str, Runner]) -> None:
@@ -300,7 +301,8 @@ class JobQueue:
         job.begin()
         job.attempts += 1
         self._ledger.save(job)
-        return self._run_kind(job)
+        with self.around(job):
+            return self._run_kind(job)
 
     def _run_kind(self, job: Job) -> tuple[JobState, BaseException | None]:
         try:

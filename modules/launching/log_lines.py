@@ -6,6 +6,9 @@ import asyncio
 import errno
 import logging
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 # all but tab and end of line; C1 too, which terminals obey like ESC, and marks that turn the direction of a line round
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -46,9 +49,19 @@ class TooManyOpen(logging.Filter):
         return True
 
 
+class LineHandler(logging.StreamHandler[Any]):
+    """between: entered around each line, so that who draws bars on the same terminal steps aside."""
+
+    between: Callable[[], AbstractContextManager[Any]] = staticmethod(nullcontext)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with self.between():
+            super().emit(record)
+
+
 def log_to(stream: object, level: str) -> None:
     """The root logger's lines go to ``stream``; what it cannot encode is written out as well."""
-    handler = logging.StreamHandler(stream)  # type: ignore[type-var]
+    handler = LineHandler(stream)
     handler.setFormatter(LogLines("%(message)s"))
     handler.addFilter(TooManyOpen())
     logging.basicConfig(level=level, handlers=[handler])

@@ -143,7 +143,7 @@ class Flags:
     autolaunch: bool = switch("open the browser at start")
     theme: str | None = value(None, "light or dark")
     use_textbox_seed: bool = switch("no effect: the seed stays a field for numbers", ignored=True)
-    disable_console_progressbars: bool = switch("no effect: there are no progress bars in the console", ignored=True)
+    disable_console_progressbars: bool = switch("no progress bars in the console")
     enable_console_prompts: bool = switch("only the initial value of the setting of the same name")
     vae_path: str | None = value(None, "fixed VAE; disables every VAE setting", path=True)
     disable_safe_unpickle: bool = switch("no effect: code inside a .ckpt or .pt file is never run", ignored=True)

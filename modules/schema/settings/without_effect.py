@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 _TRAINING = "All of the model stays on its device while something is trained."
 _TENSORBOARD = "Losses are written to the CSV file in the log directory; TensorBoard is not among this program's packages."
-_CONSOLE = "This program draws no bars in the console and lets its libraries print nothing there; progress stands on the page."
+_CONSOLE = "This program lets its libraries print nothing into the console."
 _LDSR = "LDSR is not among the upscalers that this program can read."
 
 WITHOUT_EFFECT: Mapping[str, str] = {
@@ -21,8 +21,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "disable_mmap_load_safetensors": "Model files are never mapped into memory: one that is overwritten while it is loaded harms nothing.",
     "cache_fp16_weight": "LoRAs are added in full precision and rounded to 8 bits once; without the checkbox \"FP8 weight\" nothing is rounded.",
     "memmon_poll_rate": "The device's memory is read when somebody asks (GET /sdapi/v1/memory), not by the clock.",
-    "multiple_tqdm": _CONSOLE,
-    "enable_upscale_progressbar": _CONSOLE,
     "print_hypernet_extra": _CONSOLE,
     "hide_ldm_prints": _CONSOLE,
     "enable_reloading_ui_scripts": "For those who write on A1111's page. Restart the program to load its code anew.",
