@@ -31,9 +31,9 @@ def build_states(app: App, *, applied: Callable[[list[str]], str]) -> None:
     gr.HTML("<h3>Backup and restore</h3>", elem_id="extensions_backup_title")
     with gr.Row(elem_id="extensions_backup_top_row", elem_classes=["gradio-row"]):
         saved = gr.Dropdown(
-            [NOW, *_titles(app)], value=NOW, label="Saved Configs", elem_id="extension_backup_saved_configs", elem_classes=["gradio-dropdown"], scale=3, **words)
+            [NOW, *_titles(app)], value=NOW, label="Saved Configs", elem_id="extension_backup_saved_configs", elem_classes=["gradio-dropdown"], scale=3, interactive=True, min_width=200)
         refresh = tool_button("🔄", "refresh_config_states")
-        kind = gr.Radio(KINDS, value=KINDS[0], label="State to restore", elem_id="extension_backup_restore_type", elem_classes=["gradio-radio"], **words)
+        kind = gr.Radio(KINDS, value=KINDS[0], label="State to restore", elem_id="extension_backup_restore_type", elem_classes=["gradio-radio"], interactive=True, min_width=290, scale=0)
         back = gr.Button("Restore Selected Config", elem_id="extension_backup_restore", scale=0)
     with gr.Row(elem_id="extensions_backup_top_row2", elem_classes=["gradio-row"]):
         name = gr.Textbox(label="Config Name", placeholder="Config Name", elem_id="extension_backup_name", elem_classes=["gradio-textbox"], scale=3, **words)
