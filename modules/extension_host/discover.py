@@ -15,7 +15,7 @@ from modules.files.names import is_text, shown
 from modules.schema.flag_table import SCRIPT_PATH
 
 log = logging.getLogger(__name__)
-LOOSE = "scripts"
+LOOSE, LOOSE_PAGE = "scripts", "javascript"      # folders of single files beside the extensions: Python, and what runs on the page
 """The folder for single files, and the name by which the files in it are spoken of and switched off."""
 BUILTIN = frozenset({"sd-webui-controlnet", "tag-autocomplete", "wildcards"})
 """Extensions that ship with the program; ``--disable-extra-extensions`` leaves these on."""
@@ -120,11 +120,11 @@ def is_called(found: str, name: str) -> bool:
     return found.startswith(name) and _ARCHIVE.fullmatch(found.removeprefix(name)) is not None
 
 
-def loose_scripts(folders: Iterable[Path], switches: Switches) -> tuple[Extension, ...]:
-    """The folder "scripts" of each of these, if there is one: single files that belong to no extension. A1111's switches for extensions leave them on."""
-    homes = [home for each in dict.fromkeys(map(Path.absolute, folders)) if (home := each / LOOSE).is_dir() and _is_usable(home)]
-    is_enabled = LOOSE not in switches.disabled_names
-    return tuple(Extension(name=LOOSE, path=home, is_builtin=False, is_enabled=is_enabled, canonical_name=LOOSE, requires=frozenset()) for home in homes)
+def loose_scripts(folders: Iterable[Path], switches: Switches, name: str = LOOSE) -> tuple[Extension, ...]:
+    """The folder ``name`` of each of these, if there is one: single files that belong to no extension. A1111's switches for extensions leave them on."""
+    homes = [home for each in dict.fromkeys(map(Path.absolute, folders)) if (home := each / name).is_dir() and _is_usable(home)]
+    is_enabled = name not in switches.disabled_names
+    return tuple(Extension(name=name, path=home, is_builtin=False, is_enabled=is_enabled, canonical_name=name, requires=frozenset()) for home in homes)
 
 
 def _is_usable(path: Path) -> bool:

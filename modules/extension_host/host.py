@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.extension_host.crashes import StartDiary
-from modules.extension_host.discover import Extension, Switches, find_extensions
+from modules.extension_host.discover import LOOSE, Extension, Switches, find_extensions
 from modules.extension_host.limits import limited
 from modules.extension_host.registry import HOUSE, Registry, Troubles, contained, plain_call
 
@@ -40,7 +40,7 @@ def file_of(function: Any) -> str:
 class ExtensionHost:
     """Lives as long as the server.
 
-    extensions: all that are installed, switched off ones too. loose: folders of single scripts that belong to none. entering: told whose code runs next while the server starts.
+    extensions: all that are installed, switched off ones too. loose: folders of single files that belong to none, of Python and for the page. entering: told whose code runs next while the server starts.
     extra_flags: what preload.py files added to the command line. choices: source name -> texts, for settings of extensions. shown_files: what they want shown on the page, wherever it lies.
     command_line, demo: A1111's ``cmd_opts`` and the page, as extensions get them. theme: the page's, by its name. current_scripts: the scripts whose tab is being built.
     panels: what builds scripts' controls where an extension has a tab of its own for them; there while there is a page.
@@ -91,7 +91,7 @@ class ExtensionHost:
     @property
     def has_code(self) -> bool:
         """Strangers' code takes part in this start."""
-        return bool(self.enabled or any(each.is_enabled for each in self.loose))
+        return bool(self.enabled or any(each.is_enabled and each.name == LOOSE for each in self.loose))
 
     def owning(self, file: str | Path) -> Extension | None:
         """The extension that ``file`` belongs to."""

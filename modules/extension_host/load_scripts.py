@@ -35,6 +35,15 @@ A1111S_OWN = frozenset(
     )
 )  # fmt: skip
 """What lies in A1111's own folder ``scripts``, which a data folder that was A1111's brings along: the program has its own of each."""
+A1111S_OWN_ON_THE_PAGE = frozenset(
+    f"{name}.js"
+    for name in (
+        "aspectRatioOverlay", "contextMenus", "dragdrop", "edit-attention", "edit-order", "extensions", "extraNetworks", "generationParams", "hints", "hires_fix",
+        "imageMaskFix", "imageParams", "images_history", "imageviewer", "imageviewerGamepad", "inputAccordion", "localStorage", "localization", "notification",
+        "profilerVisualization", "progressbar", "resizeHandle", "settings", "textualInversion", "token-counters", "ui", "ui_settings_hints",
+    )
+)  # fmt: skip
+"""The same of its folder ``javascript``."""
 OURS = A1111S_OWN | {"canvas-zoom-and-pan", "extra-options-section", "hypertile", "ldsr", "lora", "mobile", "postprocessing-for-training", "prompt-bracket-checker",
                      "scunet", "soft-inpainting", "swinir"}
 """What A1111 brings along and metadata.ini may require: the program has it too, though not as an extension."""
@@ -46,7 +55,7 @@ def list_scripts(host: ExtensionHost, folder: str, suffix: str) -> tuple[ScriptF
     Of one whose requirements are not there that is noted; it is loaded all the same, as in A1111.
     """
     found = [one for each in host.loose if each.is_enabled and each.path.name == folder for one in _files_of(each.path, each.path.parent, each.canonical_name, suffix)]
-    found = [each for each in found if each.filename not in A1111S_OWN]
+    found = [each for each in found if each.filename not in A1111S_OWN | A1111S_OWN_ON_THE_PAGE]
     present = {each.canonical_name for each in host.enabled}
     for extension in host.enabled:
         missing = sorted(each for each in extension.requires if not (present | OURS) & {*each.split("|")})

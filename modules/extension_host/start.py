@@ -6,7 +6,17 @@ import logging
 from pathlib import Path
 
 from modules.extension_host.crashes import StartDiary
-from modules.extension_host.discover import LOOSE, SHIPPED, Extension, Switches, find_extensions, loose_scripts, namesakes, read_switches
+from modules.extension_host.discover import (
+    LOOSE,
+    LOOSE_PAGE,
+    SHIPPED,
+    Extension,
+    Switches,
+    find_extensions,
+    loose_scripts,
+    namesakes,
+    read_switches,
+)
 from modules.extension_host.host import ExtensionHost
 from modules.files.atomic import write_json
 from modules.files.json_object import Damaged, read_object
@@ -24,7 +34,7 @@ def host_for(flags: Flags) -> ExtensionHost:
     diary = StartDiary(Path(flags.data_dir) / "cache" / "extension_start.json")
     for name in diary.to_switch_off():
         _switch_off(settings, name)
-        what = "folder scripts was" if name == LOOSE else f"extension {name} was"
+        what = f"folder {name} was" if name in (LOOSE, LOOSE_PAGE) else f"extension {name} was"
         host.notices.append(f"The {what} switched off: the program ended twice in a row while it was loading. "
                             "Look for an update of it; switch it on again on the Extensions tab.")
     switches = _switches(flags)
@@ -32,7 +42,8 @@ def host_for(flags: Flags) -> ExtensionHost:
     users = find_extensions(folder, switches)
     shipped = [each for each in find_extensions(SHIPPED, switches) if each.is_builtin]
     names = {each.name for each in users}
-    host.find_loose = lambda: loose_scripts([Path(SCRIPT_PATH), Path(flags.data_dir)], switches)
+    places = [Path(SCRIPT_PATH), Path(flags.data_dir)]
+    host.find_loose = lambda: tuple(one for name in (LOOSE, LOOSE_PAGE) for one in loose_scripts(places, switches, name))
     host.find_newcomers = lambda: _newcomers(host, folder, flags)
     loose = host.find_loose()
     host.take([*(each for each in shipped if each.name not in names), *users], loose)
@@ -45,7 +56,7 @@ def host_for(flags: Flags) -> ExtensionHost:
         if each.problem:
             host.troubles.note(each.canonical_name, "metadata.ini", each.problem)
     for name, sentences in _install_notes(Path(flags.data_dir)).items():
-        for each in (*host.enabled, *loose[:1]):
+        for each in (*host.enabled, *{each.name: each for each in loose}.values()):
             if each.name == name:
                 for kind, _, sentence in (text.partition(" ") for text in sentences):
                     if kind == "problem":

@@ -16,7 +16,9 @@ from typing import Any
 import gradio as gr
 
 from modules.application.app import App
-from modules.extension_host.discover import Extension
+from modules.extension_host.assets import scripts
+from modules.extension_host.discover import LOOSE_PAGE, Extension
+from modules.extension_host.host import ExtensionHost
 from modules.extension_host.install import install_from_path, install_from_repository, install_from_url, local_path
 from modules.files.git_facts import git_facts
 from modules.files.git_updates import GitError, Standing, standing, update
@@ -74,7 +76,7 @@ def build_extensions_tab(app: App) -> None:
 
 def installed_html(app: App, standings: Mapping[str, Standing] = MappingProxyType({})) -> str:
     """The table; for each extension its report of this start. standings: what was found when somebody asked for updates, by folder name."""
-    rows = "".join(_row(app, each, standings.get(each.name)) for each in (*installed_now(app), *app.extensions.loose[:1]))
+    rows = "".join(_row(app, each, standings.get(each.name)) for each in (*installed_now(app), *{each.name: each for each in app.extensions.loose}.values()))
     rows = program_row(app, standings.get(PROGRAM)) + rows
     if not rows:
         return f"<p>No extension is installed. Put one into {escape(str(app.paths.data_dir / 'extensions'))}, or install it below.</p>"
@@ -98,12 +100,17 @@ def _row(app: App, each: Extension, found: Standing | None) -> str:
         tick = f'<input type="checkbox" class="gr-check-radio" data-update="{name}" aria-label="Update {name}" checked> ' if found.behind else ""
         version += f'<br><label class="extension-standing">{tick}{escape(found.sentence)}</label>'
     box = f'<input type="checkbox" class="gr-check-radio gr-checkbox extension_toggle" name="enable_{name}" data-name="{name}" aria-label="{name}"{checked}>'
-    note = "<small>came with the program</small>" if each.is_builtin else "<small>single files in the folder scripts</small>" if each in app.extensions.loose else link
+    note = "<small>came with the program</small>" if each.is_builtin else f"<small>single files in the folder {name}</small>" if each in app.extensions.loose else link
     return f'<tr><td>{box}</td><td><b>{name}</b><br>{note}</td><td class="extension_status">{version}</td><td>{_report(app, each)}</td></tr>'
 
 
 def _scripts_line(count: int, seconds: float) -> str:
     return f"{count} script file{'s' if count > 1 else ''} in {seconds:.1f} s" if count else "no script files"
+
+
+def _page_line(host: ExtensionHost) -> str:
+    count = sum(path.parent.name == LOOSE_PAGE and host.owner_of(path) == LOOSE_PAGE for path, _ in scripts(host))
+    return "1 file runs on the page" if count == 1 else f"{count} files run on the page"
 
 
 def _report(app: App, each: Extension) -> str:
@@ -117,7 +124,7 @@ def _report(app: App, each: Extension) -> str:
     host = app.extensions
     facts, troubles = host.facts_of(each.canonical_name), host.troubles.of(each.canonical_name)
     hooks = sorted({category for category, listed in host.registry.categories.items() if any(one.owner == each.canonical_name for one in listed)})
-    lines = [_scripts_line(len(facts.scripts), facts.seconds)]
+    lines = [_page_line(host) if each.name == LOOSE_PAGE else _scripts_line(len(facts.scripts), facts.seconds)]
     if hooks:
         lines.append("takes part in: " + ", ".join(hooks))
     if facts.stubs:

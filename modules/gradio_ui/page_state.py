@@ -12,6 +12,7 @@ from modules.application import listing
 from modules.application.app import App
 from modules.application.generation import settings_in_use
 from modules.application.translations import read_translation
+from modules.extension_host.discover import LOOSE_PAGE
 
 # The settings that the scripts in static/ read from ``opts``; the others are there for extensions.
 SCRIPT_SETTINGS = (
@@ -89,7 +90,8 @@ def page_state(app: App, button_titles: Mapping[str, str], awaited: Sequence[str
         "awaited": list(awaited),
         "notificationSound": app.paths.notification_sound is not None,
         "folds": folds,
-        "hasForeignScripts": any(not each.is_builtin for each in app.extensions.enabled if (each.path / "javascript").is_dir()),
+        "hasForeignScripts": any(not each.is_builtin for each in app.extensions.enabled if (each.path / LOOSE_PAGE).is_dir()) or any(
+            each.is_enabled and each.name == LOOSE_PAGE for each in app.extensions.loose),
     }
 
 

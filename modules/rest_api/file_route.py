@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse
 
 from modules.application.app import App
 from modules.application.settings_rules import FOLDERS
+from modules.extension_host.discover import LOOSE_PAGE
 from modules.files.resolver import allowed
 from modules.imaging.formats import SHOWN_SUFFIXES
 from modules.rest_api.guard import PAGE_MARK
@@ -71,6 +72,7 @@ def served_folders(app: App) -> Iterator[Served]:
     for base in {app.paths.script_dir, app.paths.data_dir}:
         yield Served(folder=base / "extensions", suffixes=EXTENSION_FILES)
         yield Served(folder=base / "localizations", suffixes=frozenset({".json"}))
+        yield Served(folder=base / LOOSE_PAGE, suffixes=EXTENSION_FILES)
         yield Served(folder=base / "tmp", suffixes=NOTES)     # where extensions leave word for their scripts on the page
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from modules.extension_host import assets, limits
+from modules.extension_host.assets import scripts as page_scripts
 from modules.extension_host.crashes import LIMIT, StartDiary
 from modules.extension_host.discover import Switches, find_extensions
 from modules.extension_host.host import ExtensionHost
@@ -85,6 +86,17 @@ def test_single_files_in_the_folder_scripts_are_loaded_before_extensions(tmp_pat
     assert host.owner_of(tmp_path / "scripts" / "bad.py") == "scripts"
     host = host_for(parse_flags(["--data-dir", str(tmp_path)], {}).flags)
     assert [name for name in loaded(host) if name in ("z_dropped.py", "a.py")] == ["z_dropped.py", "a.py"]
+
+
+def test_single_files_in_the_folder_javascript_run_on_the_page(tmp_path: Path) -> None:
+    """A1111's users drop them there too; its own, which a data folder that was A1111's brings along, would do the page's work twice."""
+    write(tmp_path, {"javascript/mine.js": "", "javascript/ui.js": "", "javascript/progressbar.js": "", "javascript/new.mjs": "", "javascript/notes.txt": "", "config.json": "{}"})
+    flags = parse_flags(["--data-dir", str(tmp_path), "--disable-all-extensions"], {}).flags
+    host = host_for(flags)
+    found = [(path.name, is_module) for path, is_module in page_scripts(host) if tmp_path in path.parents]
+    assert found == [("mine.js", False), ("new.mjs", True)] and host.owner_of(tmp_path / "javascript" / "mine.js") == "javascript" and not host.has_code
+    (tmp_path / "config.json").write_text('{"disabled_extensions": ["javascript"]}')
+    assert not [path for path, _ in page_scripts(host_for(flags)) if tmp_path in path.parents]
 
 
 @pytest.mark.parametrize("name", ["sd-webui-controlnet", "sd-webui-controlnet-main", "sd-webui-controlnet-1.1.455"])
