@@ -22,6 +22,7 @@ from modules.application.training_pictures import picture_set
 from modules.application.training_subject import EmbeddingSubject, HypernetworkSubject, Subject
 from modules.application.vae_in_use import with_vae
 from modules.compute.policy import ComputePolicy, Residency
+from modules.engine.training.board import Board
 from modules.engine.training.loop import StepReport, TrainingPlan, train
 from modules.engine.training.pictures import Chance
 from modules.engine.training.rates import Rates
@@ -100,6 +101,7 @@ class _Training:
     unsaved: bool = False
     saved_at: float = 0.0
     spare_copy: bool = False            # a copy was saved that no picture carries yet
+    board: Board | None = None
 
     def carried_out(self) -> tuple[Outcome, dict[str, Any]]:
         asked, subject, job = self.asked, self.subject, self.job
@@ -116,12 +118,16 @@ class _Training:
             self._write_settings(pictures.count)
         if self.settings.get("save_optimizer_state"):
             subject.take_up_optimiser()
+        if self.settings.get("training_enable_tensorboard"):
+            self.board = Board.opened(self.folder, flush_seconds=int(self.settings.get("training_tensorboard_flush_every")))
         self.saved_at = time.monotonic()
         try:
             done = train(
                 subject.learner, pictures, plan, self.components, optimiser=subject.optimiser,
                 chance=chance, told=self._after, cancel=job.cancel)
         finally:
+            if self.board is not None:
+                self.board.close()
             if self.unsaved and subject.is_sound:
                 self._save()
                 self.app.catalogue.refresh()
@@ -134,6 +140,8 @@ class _Training:
         every = self.settings.get("training_write_csv_every")
         if every and report.done % every == 0:
             self._write_loss(report)
+        if self.board is not None:
+            self.board.note(report)
         if asked.save_embedding_every and report.done % asked.save_embedding_every == 0 and subject.is_sound:
             copy = self.folder / subject.copies / f"{subject.name}-{report.done}.pt"
             write_bytes(copy, subject.file(copy.stem, self._hash(), self.model.stem))
@@ -183,6 +191,8 @@ class _Training:
         file = self.folder / "images" / f"{self.subject.name}-{report.done}.{ending}"
         write_bytes(file, encode(made.picture, made.infotext, ending))
         self.shown = replace(made, path=file)
+        if self.board is not None and self.settings.get("training_tensorboard_save_images"):
+            self.board.show(made.picture, f"Validation at epoch {(report.done - 1) // report.of}", report.done)
         self.last_picture = f"{file}, prompt: {report.text[:300]}"
         self.job.progress.offer_preview(lambda: png_bytes(made.picture))
         carried = self.subject.carried_by(made.picture, self._hash(), self.model.stem)

@@ -3,9 +3,11 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -124,6 +126,41 @@ def test_a_training_leaves_what_a1111s_leaves(app: App) -> None:
     (written,) = logs.glob("settings-*.json")
     settings = json.loads(written.read_text())
     assert settings["num_of_dataset_images"] == 4 and settings["model_name"] == "sd15-tiny" and settings["learn_rate"] == "0.01:2, 0.001"
+
+
+class FakeWriter:
+    """TensorBoard's, as far as it is asked."""
+
+    made: list[FakeWriter] = []
+
+    def __init__(self, log_dir: str, flush_secs: int) -> None:
+        self.log_dir, self.flush_secs, self.noted, self.is_closed = log_dir, flush_secs, [], False
+        self.made.append(self)
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.noted.append((name, step))
+
+    def add_image(self, name: str, picture: Any, step: int, dataformats: str) -> None:
+        self.noted.append((name, step, picture.shape, dataformats))
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_tensorboard_gets_its_figures_where_it_is_installed(app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    new_embedding(app, "shown")
+    app.settings.update({"training_enable_tensorboard": True, "training_tensorboard_save_images": True, "training_tensorboard_flush_every": 7})
+    try:
+        monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+        assert trained(app, embedding_name="shown", steps=1).state is JobState.DONE and "pip install tensorboard" in caplog.text
+        monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=FakeWriter))
+        trained(app, embedding_name="shown", steps=5, create_image_every=5, batch_size=2)
+    finally:
+        app.settings.update({"training_enable_tensorboard": False, "training_tensorboard_save_images": False})
+    (writer,) = FakeWriter.made
+    assert writer.log_dir.endswith("shown/tensorboard") and writer.flush_secs == 7 and writer.is_closed
+    assert [each for each in writer.noted if each[0] == "Loss/train"] == [("Loss/train", step) for step in (2, 3, 4, 5)]
+    assert ("Loss/train/epoch-1", 1) in writer.noted and ("Learn rate/train", 5) in writer.noted and ("Validation at epoch 2", 5, (64, 64, 3), "HWC") in writer.noted
 
 
 def test_it_goes_on_from_the_step_in_the_file(app: App) -> None:

@@ -304,5 +304,8 @@ HONOURED = frozenset(
         "use_save_to_dirs_for_ui",
         "use_upscaler_name_as_suffix",
         "webp_lossless",
+        "training_enable_tensorboard",
+        "training_tensorboard_save_images",
+        "training_tensorboard_flush_every",
     }
 )

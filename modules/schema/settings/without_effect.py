@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _TRAINING = "All of the model stays on its device while something is trained."
-_TENSORBOARD = "Losses are written to the CSV file in the log directory; TensorBoard is not among this program's packages."
 _CONSOLE = "This program lets its libraries print nothing into the console."
 _LDSR = "LDSR is not among the upscalers that this program can read."
 
@@ -29,8 +28,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "SWIN_torch_compile": "Upscalers are run as they are: compiling takes longer than most pictures.",
     "ldsr_steps": _LDSR,
     "ldsr_cached": _LDSR,
-    **dict.fromkeys(
-        ("training_enable_tensorboard", "training_tensorboard_save_images", "training_tensorboard_flush_every"), _TENSORBOARD),
     **dict.fromkeys(("unload_models_when_training", "pin_memory"), _TRAINING),
     "training_image_repeats_per_epoch": "An epoch has each picture once; A1111 shows no other number either.",
     "training_xattention_optimizations": "The attention that gradients need is chosen by PyTorch.",
