@@ -155,3 +155,22 @@ def test_each_file_that_a_preprocessor_lacks_is_one_that_the_page_can_fetch(clie
             refused += 1
             assert set(addresses) <= app.downloads.published_files().keys(), name
     assert refused > 10
+
+
+def test_every_preprocessor_that_is_listed_runs_or_says_why_not(client: TestClient) -> None:
+    """And the files of those that run can be downloaded from the page."""
+    from internal_controlnet.annotators import ANNOTATORS
+    from internal_controlnet.preprocessor_rows import LOOKS, NOT_RUN, ROWS, WEIGHTS
+    from internal_controlnet.preprocessors import _RUNS, published
+
+    names = {row[0]: row[1] for row in ROWS}
+    assert not [key for key in names if not any(key in each for each in (_RUNS, ANNOTATORS, LOOKS, NOT_RUN))]
+    addresses = {each.address for each in published()}
+    assert {key for key, (_, needed) in WEIGHTS.items() if not addresses.issuperset(needed)} <= set(NOT_RUN)
+    png = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(png, "PNG")
+    shown = [base64.b64encode(png.getvalue()).decode()]
+    for key in (each for each in names if each in ANNOTATORS or each in NOT_RUN):               # without its file
+        answer = client.post("/controlnet/detect", json={"controlnet_module": names[key], "controlnet_input_images": shown, "controlnet_masks": shown})
+        said = NOT_RUN[key][0] if key in NOT_RUN else WEIGHTS[key][1][0].rpartition("/")[2]
+        assert answer.status_code == 422 and said in answer.json()["detail"], (key, answer.json()["detail"])

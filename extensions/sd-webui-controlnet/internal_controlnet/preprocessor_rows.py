@@ -150,3 +150,15 @@ LOOKS = {
 }  # fmt: skip
 FACE_ID, INSTANT_ID = "ip-adapter_face_id", "instant_id_face_embedding"
 READS_FACES = (FACE_ID, "ip-adapter_face_id_plus", INSTANT_ID)     # through InsightFace's networks, and CLIP where the adapter wants it
+
+# key -> (why this version does not run it, what to do instead)
+_OWN_HINT = "Choose 'none' and give the finished hint picture."
+_PROGRAM = ("its file is no table of weights but a program (TorchScript), and this version runs no programs out of model files", _OWN_HINT)
+NOT_RUN = {
+    "densepose": _PROGRAM, "densepose_parula": _PROGRAM,
+    "depth_hand_refiner": ("it fits a model of the hand (MANO) that may not be passed on, and a network of its own (MeshGraphormer)",
+                           "Choose depth_anything_v2 for the whole picture, or 'none' and give the finished hint picture."),
+    "facexlib": ("it prepares the face for PuLID, which this version does not run", _OWN_HINT),
+    "ip-adapter_pulid": ("PuLID's adapters need a picture encoder (EVA02-CLIP) that this version has not",
+                         "Choose ip-adapter-auto, and an IP-Adapter such as ip-adapter-faceid or ip-adapter-plus-face."),
+}  # fmt: skip

@@ -16,7 +16,7 @@ from internal_controlnet.homes import homes
 from internal_controlnet.mesh_faces import faces_drawn
 from internal_controlnet.pose_networks import PARTS, Pose, within
 from internal_controlnet.poses import drawn, faces_alone
-from internal_controlnet.preprocessor_rows import LOOKS, READS_FACES, ROWS, RUN_BY_NETWORKS, WEIGHTS
+from internal_controlnet.preprocessor_rows import LOOKS, NOT_RUN, READS_FACES, ROWS, RUN_BY_NETWORKS, WEIGHTS
 from internal_controlnet.settings import setting
 from internal_controlnet.whole_body import ANIMALS, KEYS
 from modules import shared
@@ -325,18 +325,12 @@ def _by_network(key: str, label: str) -> Callable[[Picture, float, float, float]
     def run(picture: Picture, resolution: float, first: float, second: float) -> Picture:
         if key in LOOKS:
             raise ControlRefused(f"The preprocessor {label!r} makes no picture: it hands on what networks see in one.", "Generate with it; there is nothing to preview.", field="module")
-        if key == "ip-adapter_pulid":
-            raise ControlRefused(f"The preprocessor {label!r} is not run by this version.",
-                                 "Choose ip-adapter-auto, and an IP-Adapter such as ip-adapter-faceid or ip-adapter-plus-face.", field="module")
-        known = WEIGHTS.get(key)
-        if known is None:
-            raise ControlRefused(f"This version has no preprocessor {label!r} of its own.", "Choose 'none' and give the finished hint picture.", field="module")
-        if key not in RUN_BY_NETWORKS:
-            raise ControlRefused(f"The preprocessor {label!r} is not run by this version, with or without its file.",
-                                 "Choose 'none' and give the finished hint picture.", field="module")
+        if key in NOT_RUN:
+            reason, instead = NOT_RUN[key]
+            raise ControlRefused(f"The preprocessor {label!r} is not run by this version: {reason}.", instead, field="module")
         if key in _POSES:
             return pose_drawn(key, _poses(key, label)(picture, resolution))
-        files = weight_files(label, *known)
+        files = weight_files(label, *WEIGHTS[key])
         from internal_controlnet.annotators import annotated
 
         return _at_resolution(lambda found, a, b: annotated(key, files, opaque(found), a, b))(opaque(picture), resolution, first, second)
