@@ -28,7 +28,7 @@ _COCO = (
 _OUTLINE, _WIDTH = (255, 255, 240), 100 / 72       # an off-white line of one point, at 100 dots per inch
 _FEWEST = 3                                         # points of an area that is drawn
 _ROUNDED = 1024                                     # points of the longest outline for which that holds
-_FINE, _COARSE, _LARGE = 16, 8, 1024 * 1024          # parts of a pixel by which edges are softened; in pictures with more pixels
+_FINE, _BAND = 16, 64                               # parts of a pixel by which edges are softened; rows of pixels that are drawn at a time
 _BORDER = 0.5                                       # that OpenCV fills around a polygon
 _SHIFT = 8                                          # bits of a point's fraction
 
@@ -73,19 +73,20 @@ def _points(contour: np.ndarray) -> int:
 
 
 def _draw(canvas: np.ndarray, outline: np.ndarray, colour: np.ndarray) -> None:
-    fine = _FINE if canvas[:, :, 0].size <= _LARGE else _COARSE
     left, top = np.maximum(np.floor(outline.min(axis=0) - 2).astype(int), 0)
     right, bottom = np.minimum(np.ceil(outline.max(axis=0) + 2).astype(int), canvas.shape[1::-1])
-    local = (outline - (left, top)) * fine
-    size = (bottom - top) * fine, (right - left) * fine
-    inside, line = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
-    cv2.fillPoly(inside, [_fixed(local)], (1,), shift=_SHIFT)
-    for piece in _pieces(local, _WIDTH / 2 * fine - _BORDER):
-        cv2.fillConvexPoly(line, _fixed(piece), (1,), shift=_SHIFT)
-    part = canvas[top:bottom, left:right]
-    for drawn, ink in ((inside, colour), (line, np.array(_OUTLINE))):
-        share = drawn.reshape(bottom - top, fine, right - left, fine).mean(axis=(1, 3), dtype=np.float32)[:, :, None]
-        part[:] = np.rint(part * (1 - share) + ink * share)
+    pieces = list(_pieces((outline - (left, top)) * _FINE, _WIDTH / 2 * _FINE - _BORDER))
+    starts, ends = (np.array([reach(each[:, 1]) for each in pieces]) for reach in (np.min, np.max))
+    for at in range(top, bottom, _BAND):
+        shift, rows = np.array([0, (at - top) * _FINE]), min(_BAND, bottom - at)
+        inside, line = (np.zeros((rows * _FINE, (right - left) * _FINE), np.uint8) for _ in range(2))
+        cv2.fillPoly(inside, [_fixed((outline - (left, at)) * _FINE)], (255,), shift=_SHIFT)
+        for number in np.flatnonzero((ends >= shift[1] - 1) & (starts <= shift[1] + rows * _FINE + 1)):
+            cv2.fillConvexPoly(line, _fixed(pieces[number] - shift), (255,), shift=_SHIFT)
+        part = canvas[at : at + rows, left:right]
+        for drawn, ink in ((inside, colour), (line, _OUTLINE)):
+            share = cv2.resize(drawn, (right - left, rows), interpolation=cv2.INTER_AREA).astype(np.float32)[:, :, None] / 255
+            part[:] = np.rint(part * (1 - share) + np.float32(ink) * share)
 
 
 def _fixed(points: np.ndarray) -> np.ndarray:
