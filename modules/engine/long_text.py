@@ -1,4 +1,4 @@
-"""Whole prompts through the text encoders that are language models (T5, Qwen, Gemma), and what flow models read of all their encoders.
+"""Whole prompts through the text encoders that are language models (T5, Qwen, Gemma, Mistral), and what flow models read of all their encoders.
 
 They know no chunks: a prompt is one text of up to some hundred tokens. Emphasis weights its tokens, as with CLIP.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modules.loading.components import TextEncoder
 
 _T5_END = 1
-_PADS = {"t5": 0, "qwen": 151643, "gemma": 0}
+_PADS = {"t5": 0, "qwen": 151643, "gemma": 0, "mistral": 11}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +68,19 @@ def encode_long_texts(encoder: TextEncoder, texts: Sequence[LongText], counts: T
     device = next(module.parameters()).device
     length = spec.max_length if spec.filled else max(len(text.tokens) for text in texts)
     pad = _PADS[spec.kind]
-    tokens = torch.tensor([(*text.tokens, *[pad] * (length - len(text.tokens))) for text in texts], device=device)
-    weights = torch.tensor([(*text.weights, *[1.0] * (length - len(text.weights))) for text in texts], device=device)
+    tokens = torch.tensor([_filled(text.tokens, length, pad, before=spec.before) for text in texts], device=device)
+    weights = torch.tensor([_filled(text.weights, length, 1.0, before=spec.before) for text in texts], device=device)
     used = torch.tensor([len(text.tokens) for text in texts], device=device)
-    mask = (torch.arange(length, device=device)[None] < used[:, None]).long() if spec.masked else None
+    places = torch.arange(length, device=device)[None]
+    visible = places >= length - used[:, None] if spec.before else places < used[:, None]
+    mask = visible.long() if spec.masked else None
     z = emphasise(_states(module, spec, tokens, mask), weights, counts.to(device), emphasis)
     return EncodedLongTexts(tokens=z[:, spec.dropped :], counts=used - spec.dropped)
+
+
+def _filled(values: Sequence[float], length: int, filling: float, *, before: bool) -> list[float]:
+    rest = [filling] * (length - len(values))
+    return [*rest, *values] if before else [*values, *rest]
 
 
 @torch.no_grad()

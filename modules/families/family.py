@@ -89,7 +89,7 @@ class LatentFormat:
 class TextEncoderSpec:
     """One text encoder as a checkpoint carries it.
 
-    kind: "clip" (OpenAI's layout), "open_clip", "t5", "qwen" or "gemma".
+    kind: "clip" (OpenAI's layout), "open_clip", "t5", "qwen", "gemma" or "mistral".
     prefix: what its tensors' names begin with in a single-file checkpoint.
     layer: whose output is used, counted from the end: 1 is the last. final_norm: whether the final norm goes over it.
     clip_skip: whether the user's Clip skip chooses the layer instead; "asked" is SDXL's, by a setting of its own.
@@ -97,7 +97,7 @@ class TextEncoderSpec:
     pad_token: what fills a chunk up after its end token; None: the end token again.
     masked: what fills it up is hidden from the encoder, and from most denoisers. template: what the prompt is put into, at "{}";
     dropped: how many tokens of its beginning are left out of what comes out.
-    filled: every text is filled up to ``max_length``. layers: after how many layers the states are taken that are put side by side, instead of ``layer``; later ones are not built.
+    filled: every text is filled up to ``max_length``; before: what fills up stands before it. layers: after how many layers the states are taken that are put side by side, instead of ``layer``; later ones are not built.
     files: what such an encoder is called where it is published as a file of its own.
     """
 
@@ -116,6 +116,7 @@ class TextEncoderSpec:
     template: str = "{}"
     dropped: int = 0
     filled: bool = False
+    before: bool = False
     layers: tuple[int, ...] = ()
     files: str = ""
 

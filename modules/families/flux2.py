@@ -12,6 +12,15 @@ _QWEN3 = TextEncoderSpec(
     clip_skip="never", masked=True, filled=True, template=_CHAT_WITHOUT_THOUGHT, files="qwen_3_4b.safetensors",
 )  # fmt: skip
 _QWEN3_8B = replace(_QWEN3, name="Qwen3 8B", prefix="text_encoders.qwen3_8b.transformer.model.", files="qwen_3_8b_fp8mixed.safetensors")
+_SYSTEM = (
+    "You are an AI that reasons about image descriptions. You give structured responses focusing on object relationships, object\n"
+    "attribution and actions without speculation."
+)
+MISTRAL_SMALL_3 = TextEncoderSpec(
+    name="Mistral Small 3", kind="mistral", prefix="text_encoders.mistral3_24b.transformer.model.", hidden_act="silu", max_length=512, layers=(10, 20, 30),
+    clip_skip="never", masked=True, filled=True, before=True, template=f"<s>[SYSTEM_PROMPT]{_SYSTEM}[/SYSTEM_PROMPT][INST]{{}}[/INST]",
+    files="mistral_3_small_flux2_bf16.safetensors or mistral_3_small_flux2_fp8.safetensors",
+)  # fmt: skip
 
 # One modulation for all blocks of a kind. klein is told no guidance; of its sizes only the larger one has a sixth block.
 _SHARED_MODULATION = has(*spelled("single_stream_modulation.lin.weight", "single_stream_modulation.linear.weight"))
@@ -39,7 +48,7 @@ KLEIN_9B = replace(
     needs="the Qwen3 8B text encoder and FLUX.2's VAE",
 )  # fmt: skip
 FLUX2_DEV = replace(
-    KLEIN_4B, name="FLUX.2 dev", marks=(_SHARED_MODULATION, has(*_GUIDANCE)), text_encoders=(), guidance="told", runs=False,
+    KLEIN_4B, name="FLUX.2 dev", marks=(_SHARED_MODULATION, has(*_GUIDANCE)), text_encoders=(MISTRAL_SMALL_3,), guidance="told",
     needs="the Mistral Small 3 text encoder and FLUX.2's VAE",
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ _BY_FAMILY: Mapping[str, Usual] = {
     "FLUX.1 fill": replace(_FLOW, steps=30, guidance_scale=30.0),
     "FLUX.1 depth or canny": replace(_FLOW, steps=50, guidance_scale=10.0),
     "FLUX.1 Kontext": replace(_FLOW, steps=28, guidance_scale=2.5),
+    "FLUX.2 dev": replace(_FLOW, steps=28, guidance_scale=4.0),
     "FLUX.2 klein 4B": replace(_FLOW, steps=4, guidance_scale=1.0),
     "FLUX.2 klein 9B": replace(_FLOW, steps=4, guidance_scale=1.0),
     "Chroma": replace(_FLOW, steps=26, guidance_scale=4.0),

@@ -18,9 +18,10 @@ _VAE = "first_stage_model."
 _TEXT_PREFIXES = {"quick_gelu": "cond_stage_model.transformer.", "gelu": "cond_stage_model.model."}     # told by their activation: SD 1.x, SD 2.x
 _XL_FIRST, _XL_SECOND, _REFINER = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model.", "conditioner.embedders.0.model."
 _CLIPS = ("text_encoders.clip_l.transformer.", "text_encoders.clip_g.transformer.")
-_LANGUAGE_MODELS = {"T5": "text_encoders.t5xxl.transformer.", "Qwen3": "text_encoders.qwen3_4b.transformer.model.", "Gemma2": "text_encoders.gemma2_2b.transformer.model.",
-                    "Qwen2_5": "text_encoders.qwen25_7b.transformer.model."}
-
+_LANGUAGE_MODELS = {"T5": "text_encoders.t5xxl.transformer.", **{
+    kind: f"text_encoders.{name}.transformer.model."
+    for kind, name in (("Qwen3", "qwen3_4b"), ("Qwen2_5", "qwen25_7b"), ("Gemma2", "gemma2_2b"), ("Mistral3", "mistral3_24b"))
+}}  # fmt: skip
 _WIDTH_OF_8B = 4096             # Qwen3 8B's, which has the class of Qwen3 4B
 
 
@@ -121,7 +122,7 @@ def _flow_parts(path: Path, index: Mapping[str, Any]) -> dict[str, str]:
 
 def _original(part: str, prefix: str, name: str) -> Iterable[str]:
     if prefix.endswith("transformer.model.") or prefix in _LANGUAGE_MODELS.values():
-        return [prefix + name.removeprefix("model.")]
+        return [prefix + name.removeprefix("language_model.").removeprefix("model.").removeprefix("language_model.")]
     if part == "transformer" or prefix in _CLIPS:
         return [prefix + name]
     if part == "unet":

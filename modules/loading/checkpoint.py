@@ -60,7 +60,7 @@ def load_checkpoint(
         weights = opened.enter_context(closing(open_weights(model_file.path)))
         family = detect(weights.header)
         if not family.runs:
-            raise CannotLoad(model_file.path, family.cannot_run, "Choose a checkpoint of a family that runs: SD 1.x, SD 2.x, SDXL, SD3, FLUX.1, FLUX.2 klein, Chroma, Z-Image, Qwen-Image or Lumina 2.")
+            raise CannotLoad(model_file.path, family.cannot_run, "Choose a checkpoint of a family that runs: SD 1.x, SD 2.x, SDXL, SD3, FLUX.1, FLUX.2, Chroma, Z-Image, Qwen-Image or Lumina 2.")
         chosen_vae = None if vae_file is None else opened.enter_context(closing(open_weights(vae_file.path)))
         parts = Search(family=family, weights=weights, files=files, opened=opened).found(chosen_vae)
         fill = _prepared(model_file, family, weights, parts, policy.for_family(family))

@@ -1,4 +1,4 @@
-"""The text encoders that are language models, T5's encoder, Qwen and Gemma 2, sizes read off their tensors' names and shapes.
+"""The text encoders that are language models, T5's encoder, Qwen, Gemma 2 and Mistral, sizes read off their tensors' names and shapes.
 
 Files carry transformers' names, or llama.cpp's where they are GGUF.
 """
@@ -29,13 +29,14 @@ _QWEN_LLAMA = {
 }  # fmt: skip
 _LLAMA_BLOCK = re.compile(r"(?:enc\.)?blk\.(\d+)\.(\w+)\.(weight|bias)")
 _QWEN_PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.")
-_EMBEDDING = {"t5": "shared.weight", "qwen": "embed_tokens.weight", "gemma": "embed_tokens.weight"}
+_EMBEDDING = {"t5": "shared.weight", "qwen": "embed_tokens.weight", "gemma": "embed_tokens.weight", "mistral": "embed_tokens.weight"}
 _GEMMA_MARK = "layers.0.pre_feedforward_layernorm.weight"
-_GEMMA_HEAD = 256
+_GEMMA_HEAD, _MISTRAL_HEAD = 256, 128
+_QWEN_MARKS = {"layers.0.self_attn.q_norm.weight", "layers.0.self_attn.q_proj.bias"}       # of 3, of 2
 
 
 def language_model_names(kind: str, names: Iterable[str], prefix: str) -> dict[str, Piece]:
-    """The module's tensor name -> where the file has it. kind: "t5", "qwen" or "gemma"."""
+    """The module's tensor name -> where the file has it. kind: "t5", "qwen", "gemma" or "mistral"."""
     own = {name.removeprefix(prefix): name for name in names if name.startswith(prefix)}
     found = {_renamed(kind, name): Piece(source) for name, source in own.items()}
     if kind == "t5":
@@ -49,7 +50,7 @@ def width_of(kind: str, shapes: Shapes, prefix: str) -> int:
     """Values per token; 0 when the file holds no such encoder."""
     names = language_model_names(kind, shapes, prefix)
     piece = names.get(_EMBEDDING[kind])
-    if (_GEMMA_MARK in names) != (kind == "gemma"):
+    if kind != "t5" and kind != ("gemma" if _GEMMA_MARK in names else "qwen" if _QWEN_MARKS & names.keys() else "mistral"):
         return 0
     return shapes[piece.name][-1] if piece else 0
 
@@ -150,4 +151,16 @@ def _gemma(shapes: Shapes) -> nn.Module:
     ))  # fmt: skip
 
 
-_KINDS = {"t5": _t5, "qwen": _qwen, "gemma": _gemma}
+def _mistral(shapes: Shapes) -> nn.Module:
+    """Mistral Small 3.1 and 3.2."""
+    from transformers.models.mistral import MistralConfig, MistralModel
+
+    vocabulary, width = shapes["embed_tokens.weight"]
+    return MistralModel(MistralConfig(
+        vocab_size=vocabulary, hidden_size=width, intermediate_size=shapes["layers.0.mlp.gate_proj.weight"][0], num_hidden_layers=_layers(shapes, "layers."),
+        num_attention_heads=shapes["layers.0.self_attn.q_proj.weight"][0] // _MISTRAL_HEAD, num_key_value_heads=shapes["layers.0.self_attn.k_proj.weight"][0] // _MISTRAL_HEAD,
+        head_dim=_MISTRAL_HEAD, rms_norm_eps=1e-5, sliding_window=None, use_cache=False, rope_parameters={"rope_type": "default", "rope_theta": 1_000_000_000.0},
+    ))  # fmt: skip
+
+
+_KINDS = {"t5": _t5, "qwen": _qwen, "gemma": _gemma, "mistral": _mistral}

@@ -39,14 +39,14 @@ def sentencepiece_tokenizer(data: bytes) -> Tokenizer:
     ranks = {piece.text: number for number, piece in enumerate(pieces)}
     unknown = next((piece.text for piece in pieces if piece.kind == _UNKNOWN), None)
     usual = [piece.text for piece in pieces if piece.kind not in (_UNKNOWN, _CONTROL, _BY_HAND) and len(piece.text) > 1]
-    tokenizer = Tokenizer(BPE(ranks, _merges(usual, ranks), unk_token=unknown, fuse_unk=True, byte_fallback=True))
+    tokenizer = Tokenizer(BPE(ranks, merges_of(usual, ranks), unk_token=unknown, fuse_unk=True, byte_fallback=True))
     tokenizer.normalizer = Replace(" ", _SPACE)     # pyright: ignore[reportAttributeAccessIssue]
     tokenizer.add_special_tokens([AddedToken(piece.text, normalized=False) for piece in pieces if piece.kind == _CONTROL])
     tokenizer.add_tokens([AddedToken(piece.text, normalized=True) for piece in pieces if piece.kind == _BY_HAND])      # runs of blanks among them
     return tokenizer
 
 
-def _merges(words: list[str], ranks: dict[str, int]) -> list[tuple[str, str]]:
+def merges_of(words: list[str], ranks: dict[str, int]) -> list[tuple[str, str]]:
     """Every two pieces that make a third, in the order in which SentencePiece would join them: that of the third."""
     found: list[tuple[str, str]] = []
     for word in words:

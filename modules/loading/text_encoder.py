@@ -1,4 +1,4 @@
-"""A text encoder out of a checkpoint or a file of its own, with its tokenizer: CLIP in OpenAI's layout or OpenCLIP's, T5, Qwen, Gemma."""
+"""A text encoder out of a checkpoint or a file of its own, with its tokenizer: CLIP in OpenAI's layout or OpenCLIP's, T5, Qwen, Gemma, Mistral."""
 
 from __future__ import annotations
 

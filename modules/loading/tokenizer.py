@@ -61,7 +61,7 @@ def qwen_tokenizer() -> Tokenizer:
     lines = (_FOLDER / "qwen_tokenizer" / "merges.txt").read_text("utf-8").split("\n")
     merges = [(first, second) for first, _, second in (line.partition(" ") for line in lines) if second]
     vocabulary: dict[str, int] = {}
-    for entry in (*_byte_letters(), *(first + second for first, second in merges)):
+    for entry in (*byte_letters(), *(first + second for first, second in merges)):
         vocabulary.setdefault(entry, len(vocabulary))
     tokenizer = Tokenizer(BPE(vocabulary, merges))
     tokenizer.normalizer = NFC()    # pyright: ignore[reportAttributeAccessIssue]
@@ -70,7 +70,7 @@ def qwen_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _byte_letters() -> list[str]:
+def byte_letters() -> list[str]:
     """A visible letter for each byte, those that are visible themselves first: GPT-2's alphabet."""
     visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in visible]

@@ -19,6 +19,7 @@ def listed(folder: Path, name: str, family: str | None) -> ModelFile:
 @pytest.mark.parametrize(("name", "family", "wanted"), [
     ("flux1-dev.safetensors", "FLUX.1 dev", {"sampler_name": "Euler", "steps": 20, "cfg_scale": 3.5, "width": 1024}),
     ("flux1-schnell.safetensors", "FLUX.1 schnell", {"steps": 4, "cfg_scale": 1.0}),
+    ("flux2_dev_fp8mixed.safetensors", "FLUX.2 dev", {"steps": 28, "cfg_scale": 4.0}),
     ("flux-2-klein-4b.safetensors", "FLUX.2 klein 4B", {"steps": 4, "cfg_scale": 1.0, "width": 1024}),
     ("flux-2-klein-base-9b-fp8.safetensors", "FLUX.2 klein 9B", {"sampler_name": "Euler", "scheduler": "Automatic", "steps": 50, "cfg_scale": 4.0}),
     ("NetaYumev35_pretrained_unet.safetensors", "Lumina 2", {"sampler_name": "Euler", "steps": 30, "cfg_scale": 4.0, "width": 1024}),

@@ -41,6 +41,7 @@ from modules.loading.components import Components
 from modules.loading.lora import LoraShelf
 from modules.loading.parts import PartFiles
 from modules.loading.sentencepiece_model import sentencepiece_tokenizer
+from modules.loading.tekken import tekken_tokenizer
 from modules.schema.errors import CannotLoad
 from modules.schema.flags import Flags, parse_flags
 from tests.conftest import RunningServer, serve
@@ -53,10 +54,12 @@ SIZE, STEPS, SEED, SCALE = 64, 3, 7, 3.0
 PROMPT, NEGATIVE = "a red cat on a table", "blurry, text"
 UNET = "model.diffusion_model."
 CHAT = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant{{ '\n' }}{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+INSTRUCTION = "<s>{% for m in messages %}{% if m.role == 'system' %}[SYSTEM_PROMPT]{{ m.content[0].text }}[/SYSTEM_PROMPT]{% else %}[INST]{{ m.content[0].text }}[/INST]{% endif %}{% endfor %}"
 # how the family's file comes: alone, with everything inside under ComfyUI's names, or with the names of diffusers
 FORMS = {"FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers", "FLUX.2 klein 9B": "whole", "Lumina 2": "whole"}
 FILES = {"clip_l": "clip_l.safetensors", "clip_g": "clip_g.safetensors", "t5xxl": "t5xxl_fp16.safetensors", "qwen3_4b": "qwen_3_4b.safetensors",
-         "qwen25_7b": "qwen_2.5_vl_7b.safetensors", "qwen3_8b": "qwen_3_8b.safetensors", "gemma2_2b": "gemma_2_2b_fp16.safetensors"}  # fmt: skip
+         "qwen25_7b": "qwen_2.5_vl_7b.safetensors", "qwen3_8b": "qwen_3_8b.safetensors", "gemma2_2b": "gemma_2_2b_fp16.safetensors",
+         "mistral3_24b": "mistral_3_small_flux2_bf16.safetensors"}  # fmt: skip
 VAES = {"SD3": "sd3_vae.safetensors", "SD3.5": "sd3_vae.safetensors", "Qwen-Image": "qwen_image_vae.safetensors", "FLUX.2 klein 4B": "flux2-vae.safetensors"}
 SHOWN = ("FLUX.1 Kontext", "FLUX.1 depth or canny")         # img2img's picture
 
@@ -208,6 +211,12 @@ def reference_latents(name: str, ours: Ours, **more: Any) -> Tensor:
         parts |= {"text_encoder": texts["qwen25_7b"], "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>", 4096)}
         asked |= {"latents": packed(noise), "negative_prompt": NEGATIVE, "true_cfg_scale": SCALE, "guidance_scale": None}
         pipeline = library.QwenImagePipeline(**parts)
+    elif name == "FLUX.2 dev":
+        mistral = PreTrainedTokenizerFast(tokenizer_object=tekken_tokenizer(tiny.mistral_tokenizer()), pad_token="<pad>", padding_side="left")
+        mistral.chat_template = INSTRUCTION
+        parts |= {"text_encoder": texts["mistral3_24b"], "tokenizer": mistral}
+        asked |= {"latents": library.Flux2Pipeline._patchify_latents(noise)}
+        pipeline = library.Flux2Pipeline(**parts)
     elif name in tiny.FLUX2_BLOCKS:
         (encoder,) = texts.values()
         parts |= {"text_encoder": encoder, "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>")}
@@ -241,6 +250,8 @@ def reference_latents(name: str, ours: Ours, **more: Any) -> Tensor:
         pipeline = kinds.get(name, library.FluxPipeline)(**parts)
     pipeline.set_progress_bar_config(disable=True)
     found = pipeline(**asked, **more).images
+    if name == "FLUX.2 dev":
+        return pipeline._unpatchify_latents(found.mT.reshape(1, 128, SIZE // 16, SIZE // 16))
     if name in tiny.FLUX2_BLOCKS:       # it has undone what normalises them
         mean, deviation = vae.bn.running_mean.view(1, -1, 1, 1), (vae.bn.running_var + 1e-4).sqrt().view(1, -1, 1, 1)
         return pipeline._unpatchify_latents((pipeline._patchify_latents(found) - mean) / deviation)

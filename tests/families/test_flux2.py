@@ -1,4 +1,4 @@
-"""FLUX.2 klein: what is its own besides its latents, which test_flow_against_diffusers.py compares."""
+"""FLUX.2: what is its own besides its latents, which test_flow_against_diffusers.py compares."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
 from modules.loading.lora import LoraShelf
 from modules.loading.parts import PartFiles
+from modules.loading.tekken import tekken_tokenizer
 from modules.loading.tokenizer import qwen_tokenizer
 from modules.schema.errors import CannotLoad
 from tests.families import tiny_flow as tiny
@@ -173,6 +174,40 @@ def test_a_folder_of_the_larger_size_has_the_larger_text_encoder(tmp_path: Path)
         tiny.write(tmp_path / part / "diffusion_pytorch_model.safetensors", module.state_dict())
     (tmp_path / "model_index.json").write_text(json.dumps({"text_encoder": ["transformers", "Qwen3ForCausalLM"]}))
     assert load_checkpoint(listed(tmp_path), POLICY).family.name == "FLUX.2 klein 9B"
+
+
+def test_dev_in_a_folder_has_its_tokenizer_beside_it(tmp_path: Path) -> None:
+    """Names are those of Mistral's model of pictures and words, of which the part for pictures is left out."""
+    transformer, vae, texts = modules_of("FLUX.2 dev")
+    whole = {f"language_model.model.{key}": tensor for key, tensor in texts["mistral3_24b"].state_dict().items()} | {"vision_tower.patch_conv.weight": torch.zeros(2, 2)}
+    tiny.write(tmp_path / "text_encoder" / "model.safetensors", whole)
+    for part, module in (("transformer", transformer), ("vae", vae)):
+        tiny.write(tmp_path / part / "diffusion_pytorch_model.safetensors", module.state_dict())
+    (tmp_path / "model_index.json").write_text(json.dumps({"text_encoder": ["transformers", "Mistral3ForConditionalGeneration"]}))
+    with pytest.raises(CannotLoad, match=r"Mistral Small 3 text encoder comes without its tokenizer.*mistral_3_small_flux2"):
+        load_checkpoint(listed(tmp_path), POLICY)
+    (tmp_path / "tokenizer").mkdir()
+    tekken_tokenizer(tiny.mistral_tokenizer()).save(str(tmp_path / "tokenizer" / "tokenizer.json"))
+    loaded = [load_checkpoint(listed(tmp_path), POLICY)]
+    (tmp_path / "tokenizer" / "tokenizer.json").write_text("{}")
+    with pytest.raises(CannotLoad, match="cannot be read: it is damaged"):
+        load_checkpoint(listed(tmp_path), POLICY)
+    (tmp_path / "tokenizer" / "tekken.json").write_bytes(tiny.mistral_tokenizer())
+    loaded.append(load_checkpoint(listed(tmp_path), POLICY))
+    theirs = texts["mistral3_24b"].state_dict()
+    for model in loaded:
+        (encoder,) = model.text_encoders
+        assert model.family.name == "FLUX.2 dev" and encoder.tokenizer.encode("[INST]", add_special_tokens=False).ids == [3]
+        assert all(torch.equal(tensor, theirs[key]) for key, tensor in encoder.module.state_dict().items())
+
+
+@pytest.mark.parametrize("dev", [False, True])
+def test_full_strength_is_for_both(dev: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "FLUX.2 dev" if dev else "FLUX.2 klein 9B"
+    file, parts = files_of(name, tmp_path)
+    ours = Ours(load_checkpoint(file, POLICY, files=parts), monkeypatch, denoising_strength=1.0, init=ResolvedInit(pictures=(PICTURE,)))
+    theirs = reference_latents(name, ours, image=PICTURE)
+    assert float((ours.latents - theirs).norm() / theirs.norm()) < 1e-5
 
 
 @pytest.mark.parametrize(("key", "rows", "layers"), [

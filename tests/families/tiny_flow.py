@@ -19,6 +19,8 @@ from transformers import (
     CLIPTextModelWithProjection,
     Gemma2Config,
     Gemma2Model,
+    MistralConfig,
+    MistralModel,
     Qwen2_5_VLConfig,
     Qwen2_5_VLModel,
     Qwen3Config,
@@ -35,7 +37,7 @@ FLUX_SIZES: dict[str, Any] = {
     "num_layers": 1, "num_single_layers": 2, "attention_head_dim": HEAD, "num_attention_heads": 2, "joint_attention_dim": T5_WIDTH,
     "axes_dims_rope": (4, 14, 14),
 }  # fmt: skip
-FLUX2_BLOCKS = {"FLUX.2 klein 4B": 1, "FLUX.2 klein 9B": 6}       # the sixth one tells the larger size
+FLUX2_BLOCKS = {"FLUX.2 klein 4B": 1, "FLUX.2 klein 9B": 6, "FLUX.2 dev": 1}       # the sixth one tells the larger size
 
 
 def randomised(module: Any, seed: int) -> Any:
@@ -53,7 +55,7 @@ def transformer_of(family: str) -> Any:
     if family in FLUX2_BLOCKS:
         made: nn.Module = library.Flux2Transformer2DModel(
             num_layers=FLUX2_BLOCKS[family], num_single_layers=2, attention_head_dim=HEAD, num_attention_heads=2, joint_attention_dim=3 * QWEN_WIDTH,
-            axes_dims_rope=(8, 8, 8, 8), guidance_embeds=False)
+            axes_dims_rope=(8, 8, 8, 8), guidance_embeds=family == "FLUX.2 dev")
     elif family.startswith("FLUX"):
         inputs = {"FLUX.1 fill": 384, "FLUX.1 depth or canny": 128}.get(family, 64)
         guided = family != "FLUX.1 schnell"
@@ -113,6 +115,10 @@ def text_encoders_of(family: str) -> dict[str, Any]:
             text_config={"vocab_size": 151936, "hidden_size": QWEN_VL_WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 1, "num_key_value_heads": 1,
                          "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}},
             vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 1, "out_hidden_size": QWEN_VL_WIDTH})), 6)}
+    if family == "FLUX.2 dev":
+        return {"mistral3_24b": randomised(MistralModel(MistralConfig(
+            vocab_size=640, hidden_size=QWEN_WIDTH, intermediate_size=64, num_hidden_layers=31, num_attention_heads=1, num_key_value_heads=1, head_dim=128,
+            rms_norm_eps=1e-5, sliding_window=None, rope_parameters={"rope_type": "default", "rope_theta": 1e9})), 6)}
     if family == "Z-Image" or family in FLUX2_BLOCKS:
         layers = 29 if family in FLUX2_BLOCKS else 2        # klein reads those after the 9th, the 18th and the 27th
         sizes: dict[str, Any] = {"hidden_size": QWEN_WIDTH, "intermediate_size": 64, "num_hidden_layers": layers, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 24}
@@ -194,7 +200,8 @@ def _flux2(state: Mapping[str, Tensor]) -> State:
     swap = torch.cat(state["norm_out.linear.weight"].chunk(2)[::-1])
     out: State = {"final_layer.adaLN_modulation.1.weight": swap}
     plain = {"x_embedder": "img_in", "context_embedder": "txt_in", "proj_out": "final_layer.linear"}
-    plain |= {f"time_guidance_embed.timestep_embedder.linear_{n}": f"time_in.{part}_layer" for n, part in ((1, "in"), (2, "out"))}
+    embedded = {"timestep_embedder": "time_in"} | ({"guidance_embedder": "guidance_in"} if "time_guidance_embed.guidance_embedder.linear_1.weight" in state else {})
+    plain |= {f"time_guidance_embed.{ours}.linear_{n}": f"{theirs}.{part}_layer" for ours, theirs in embedded.items() for n, part in ((1, "in"), (2, "out"))}
     plain |= {f"{name}.linear": f"{name}.lin" for name in ("double_stream_modulation_img", "double_stream_modulation_txt", "single_stream_modulation")}
     scales: dict[str, str] = {}
     for number in sorted({int(name.split(".")[1]) for name in state if name.startswith("transformer_blocks.")}):
@@ -311,6 +318,9 @@ def text_state(name: str, module: Any) -> State:
     state = dict(module.state_dict())
     if name == "t5xxl":
         return {key: tensor for key, tensor in state.items() if key != "encoder.embed_tokens.weight"}
+    if name == "mistral3_24b":      # ComfyUI's has 30 of its 40 layers and no last norm
+        own = {f"model.{key}": tensor for key, tensor in state.items() if not key.startswith(("layers.30.", "norm."))}
+        return own | {"tekken_model": torch.frombuffer(bytearray(mistral_tokenizer()), dtype=torch.uint8)}
     if name == "gemma2_2b":
         return {f"model.{key}": tensor for key, tensor in state.items()} | {"spiece_model": torch.frombuffer(bytearray(gemma_tokenizer()), dtype=torch.uint8)}
     if name.startswith("qwen3"):
@@ -323,6 +333,10 @@ def text_state(name: str, module: Any) -> State:
 def gemma_tokenizer() -> bytes:
     """A SentencePiece model like Gemma's, of 640 pieces."""
     return base64.b64decode(json.loads((Path(__file__).parents[1] / "loading" / "sentencepiece_golden.json").read_text("utf-8"))["model"])
+
+
+def mistral_tokenizer() -> bytes:
+    return json.dumps(json.loads((Path(__file__).parents[1] / "loading" / "tekken_golden.json").read_text("utf-8"))["tekken"]).encode()
 
 
 def write(path: Path, state: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Path:
