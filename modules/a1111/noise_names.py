@@ -64,7 +64,7 @@ class ImageRNG:
             shape=self.shape, seeds=tuple(map(int, self.seeds)), variation_seeds=tuple(map(int, self.subseeds)),  # type: ignore[arg-type]
             variation_strength=subseed_strength, resize_from=(max(0, seed_resize_from_h) // 8, max(0, seed_resize_from_w) // 8),
             ensd=int(current().settings.get("eta_noise_seed_delta") or 0) if is_occupied() else 0, source=get_noise_source_type(),
-            device=get_optimal_device_name()))
+            device=get_optimal_device_name(), by_patches=_is_drawn_by_patches(self.shape)))
 
     def first(self) -> Tensor:
         return self._noise.first()
@@ -74,6 +74,12 @@ class ImageRNG:
             self.is_first = False
             return self.first()
         return self._noise.next()
+
+
+def _is_drawn_by_patches(shape: Sequence[int]) -> bool:
+    """Whether noise of this shape is for the loaded model, and that model's is."""
+    model = current().checkpoints.components if is_occupied() else None
+    return model is not None and model.family.latent.patched and len(shape) == 3 and shape[0] == model.family.latent.channels
 
 
 def create_random_tensors(

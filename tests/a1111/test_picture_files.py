@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from PIL import Image, ImageChops
 
 from modules.a1111.infotext_names import get_override_settings
-from modules.a1111.noise_names import ImageRNG
+from modules.a1111.noise_names import ImageRNG, get_noise_source_type
 from modules.a1111.picture_files import (
     FilenameGenerator,
     GridAnnotation,
@@ -25,6 +25,8 @@ from modules.a1111.picture_files import (
 )
 from modules.a1111.process_images import get_fixed_seed
 from modules.application.app import App
+from modules.compute.noise import ImageNoise, NoiseSpec
+from modules.families.flux2 import KLEIN_4B
 from modules.gradio_ui.png_info_tab import picture_info
 from modules.rest_api.build import add_api
 
@@ -82,6 +84,13 @@ def test_headings_of_a_grid_are_broken_into_lines_and_those_of_what_is_off_struc
 def test_variation_seeds_that_are_missing_are_zero(a1111: App) -> None:
     missing, said = (ImageRNG((4, 8, 8), [1, 2], subseeds, 0.5).next() for subseeds in ([7], [7, 0]))
     assert missing.equal(said)
+
+
+def test_noise_for_flux2_is_drawn_as_the_engine_draws_it(a1111: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(a1111.checkpoints), "components", property(lambda _: SimpleNamespace(family=KLEIN_4B)))
+    engine, plain = (ImageNoise(NoiseSpec(shape=(32, 8, 8), seeds=(7,), variation_seeds=(7,), source=get_noise_source_type(), by_patches=patched)).first() for patched in (True, False))
+    assert ImageRNG((32, 8, 8), [7]).next().equal(engine) and not engine.equal(plain)
+    assert ImageRNG((4, 8, 8), [7]).next().shape == (1, 4, 8, 8)
 
 
 @pytest.mark.parametrize("seed", [None, "", "-1", -1, "a word", "1.5"])
