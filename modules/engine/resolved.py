@@ -159,7 +159,7 @@ class ResolvedInit:
     pictures: tuple[Any, ...] = ()
     resize_mode: int = 0                            # 0 just resize, 1 crop, 2 fill, 3 latent upscale
     image_guidance_scale: float = 1.0               # pix2pix models only; 1 is guidance by words alone
-    depth_map: Any = None                           # of the picture (PIL), bright is near; depth models only
+    depth_map: Any = None                           # of the picture (PIL), bright is near, or its edges; models that draw by one
     inpaint: ResolvedInpaint = field(default_factory=ResolvedInpaint)
 
 

@@ -22,7 +22,7 @@ LABELS = {
     "inpaint_sketch": "Color sketch inpainting",
     "img_inpaint_base": "Image for img2img",
     "img_inpaint_mask": "Mask",
-    "img2img_depth_map": "Depth map (bright is near)",
+    "img2img_depth_map": "Depth map (bright is near), or edges",
 }
 MODE, RESIZE_TAB, SCALE, MASK_ALPHA = "img2img_mode", "img2img_resize_tab", "img2img_scale", "img2img_mask_alpha"
 DEPTH = "img2img_depth_map"
