@@ -183,7 +183,7 @@ class LiveSampler:
         sigma = torch.full((), step.sigma, device=x.device)
         hat = sigma if step.sigma_hat is None else torch.full((), step.sigma_hat, device=x.device)
         with _answered_by(self._state, "callback_state"):
-            self._state({"x": x, "i": step.index, "sigma": sigma, "sigma_hat": hat, "denoised": step.denoised})
+            self._state({"x": x, "i": step.counted, "sigma": sigma, "sigma_hat": hat, "denoised": step.denoised})
 
 
 def foreign_spec(name: str, func: Callable[..., Any], options: dict[str, Any], cfg: Any) -> SamplerSpec:

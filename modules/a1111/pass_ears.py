@@ -93,7 +93,7 @@ class PassEars(PictureEars):
         return predictor if self._sampler is None else self._sampler.prediction(predictor)
 
     def stepped(self, step: StepInfo) -> None:
-        state.sampling_step = step.index
+        state.sampling_step = step.counted
         if self._sampler is not None:
             self._sampler.stepped(step)
 

@@ -237,7 +237,7 @@ def _reporter(work: DenoisePass, denoiser: GuidedDenoiser, steps: int) -> OnStep
         # elsewhere each look makes the device wait
         if work.checked and (info.denoised.device.type == "cpu" or info.index % _LOOK_EVERY == 0):
             check_finite(info.denoised, what=f"The model's prediction in step {info.index + 1}", remedy=UNET_REMEDY)
-        denoiser.sampling_step = info.index
+        denoiser.sampling_step = info.counted
         work.hooks.stepped(info)
         work.on_step(min(info.index + 1, steps), steps, info.denoised if denoiser.shown is None else denoiser.shown)
 

@@ -36,6 +36,7 @@ class StepInfo:
     x: the latent that the sampler goes on from, (B, C, h, w): what a listener changes in it, in place, counts; likewise in
     ``denoised``, as far as the sampler still reads it. None where there is none to go on from.
     sigma_hat: the sigma after fresh noise was added at the step's beginning (churn); None where none was.
+    number: what A1111's callbacks count in place of ``index`` (DPM fast counts its evaluations for the progress); None where they agree.
     """
 
     index: int
@@ -43,6 +44,11 @@ class StepInfo:
     denoised: Tensor
     x: Tensor | None = None
     sigma_hat: float | None = None
+    number: int | None = None
+
+    @property
+    def counted(self) -> int:
+        return self.index if self.number is None else self.number
 
 
 OnStep = Callable[[StepInfo], None]

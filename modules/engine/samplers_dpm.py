@@ -104,11 +104,11 @@ def dpm_fast(denoise: Denoise, x: Tensor, sigmas: Tensor, *, noise: StepNoise, o
     orders = [3] * (calls // 3 - 1) + [2, 1] if calls % 3 == 0 else [3] * (calls // 3) + [calls % 3]
     times = torch.linspace(start, end, len(orders) + 1, dtype=torch.float64).tolist()
     done = 0
-    for order, t, t_next in zip(orders, times, times[1:]):
+    for number, (order, t, t_next) in enumerate(zip(orders, times, times[1:])):
         lower, up = _ancestral_end(t, t_next, end, tuning.eta)
         solver = _Solver(denoise=denoise, x=x, t=t)
         done += order
-        on_step(StepInfo(index=done - 1, sigma=math.exp(-t), denoised=solver.denoised, x=x))
+        on_step(StepInfo(index=done - 1, number=number, sigma=math.exp(-t), denoised=solver.denoised, x=x))
         x = solver.step(order, lower, 1 / 2 if order == 2 else 1 / 3)
         if tuning.eta:
             x = x + noise(math.exp(-t), math.exp(-t_next)) * (tuning.s_noise * up)

@@ -141,3 +141,10 @@ def test_a_batch_of_four_equals_four_singles(spec: SamplerSpec) -> None:
     whole = sampled(batch, slice(None))
     for index in range(4):
         assert torch.allclose(whole[index : index + 1], sampled(batch[index : index + 1], slice(index, index + 1)), atol=1e-12)
+
+
+def test_dpm_fast_counts_its_evaluations_for_the_progress_and_its_steps_for_a1111s_callbacks() -> None:
+    """ControlNet's windows and extensions go by the second: `state.sampling_step` rises by one for each step of order 3."""
+    seen: list[StepInfo] = []
+    run(find_sampler("DPM fast"), start(count=2), log_spaced(6, with_zero=True), steps=seen)
+    assert [each.index for each in seen] == [2, 5, 6] and [each.counted for each in seen] == [0, 1, 2]
