@@ -185,11 +185,14 @@ def control_of(p: Any, *, hires: bool, components: Components) -> Control | None
     wishes: list[ControlWish] = getattr(p, "control_wishes", None) or []
     other = FIRST_PASS if hires else HIRES_PASS
     units: list[ControlUnit] = []
+    drew_first = hires and getattr(p, "firstpass_image", None) is None
     for before, wish in zip((None, *wishes), wishes):
         silent = wish.passes == other and bool(getattr(p, "enable_hr", False))
         if silent and wish.colours is None:
             continue
         found = _seeing_units(wish, components, units) if wish.sees is not None else _units(wish, before, components, hires=hires)
+        if drew_first and wish.passes == BOTH and wish.sees is None:
+            found = [_as_in_the_first_pass(unit, wish) for unit in found]
         if silent and wish.colours is not None:     # its colours are kept all the same, as in the original
             found = [replace(each, radius=wish.colours.radius) for each in found if isinstance(each, ColourUnit)]
         units += found
@@ -234,6 +237,15 @@ def _units(wish: ControlWish, before: ControlWish | None, components: Components
         if wish.restores:
             units.append(RestoringUnit(picture=picture, mask=mask, weight=wish.weight))
     return units
+
+
+def _as_in_the_first_pass(unit: ControlUnit, wish: ControlWish) -> ControlUnit:
+    """A T2I-Adapter's unit of the hires pass: the original asks it once, in the first pass, and stretches the answer."""
+    shown = wish.hint
+    if not isinstance(unit, NetworkUnit) or unit.network.kind is not ControlKind.T2I_ADAPTER or shown is None:
+        return unit
+    hint = _kept(wish, False, lambda: _as_tensor(shown))
+    return replace(unit, hint=_kept(wish, (False, unit.network.file.path), lambda: _for_network(unit.network, hint[:, :_COLOURS], hint[:, _COLOURS:])))
 
 
 def _seeing_units(wish: ControlWish, components: Components, before: list[ControlUnit]) -> list[ControlUnit]:

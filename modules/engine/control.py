@@ -307,16 +307,15 @@ class Control:
         """What UNet2DConditionModel is called with besides its own inputs."""
         found = [each for each in (unit.residuals(call) for unit in self.units) if each is not None]
         skips = _summed([each.skips for each in found if each.skips])
-        inside = _summed([each.inside for each in found if each.inside])
-        levels = next((each.levels for each in found if each.inside), ())
-        arguments: dict[str, Any] = {}
         sizes = level_sizes(call.x.shape[-2:], 4)
+        inside = _summed([[_fitted(each, sizes[level]) for each, level in zip(unit.inside, unit.levels)] for unit in found if unit.inside])
+        arguments: dict[str, Any] = {}
         if skips:
             dtype = call.x.dtype
             arguments["down_block_additional_residuals"] = tuple(each.to(dtype) for each in skips[:-1])
             arguments["mid_block_additional_residual"] = skips[-1].to(dtype)
         if inside:
-            arguments["down_intrablock_additional_residuals"] = [_fitted(each, size).to(call.x.dtype).expand(len(call.x), -1, -1, -1) for each, size in zip(inside, (sizes[level] for level in levels))]
+            arguments["down_intrablock_additional_residuals"] = [each.to(call.x.dtype).expand(len(call.x), -1, -1, -1) for each in inside]
         return arguments
 
     def corrected(self, call: Evaluation, x0: Tensor) -> Tensor:

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from torch import Tensor
 
 from modules.application.generation import generate_blocking, outcome_of
 from modules.application.img2img_batch import BatchOrder, submit_batch
 from modules.application.outcome import Outcome
+from modules.loading.control_network import ControlNetwork
 from modules.schema.errors import WebuiError
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from tests.golden_cn import stored
@@ -129,6 +131,24 @@ def test_lama_s_picture_is_what_the_noise_begins_with_and_all_that_is_not_masked
                                   for module, seed in (("inpaint_only", 5), ("inpaint_only+lama", 5), ("inpaint_only+lama", 6)))
     assert np.array_equal(plain[:, :32], np.asarray(drawing(1))[:, :32]) and np.array_equal(plain[:, :32], painted[:, :32])
     assert not np.array_equal(plain, painted) and not np.array_equal(painted, other_seed)
+
+
+def test_an_adapter_is_asked_in_the_first_pass_only_and_one_of_the_hires_pass_goes_with_it(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The original keeps an adapter's answer for the whole job: its hires pictures differ from those of an adapter that is asked again (22 to 30 dB)."""
+    asked: list[tuple[int, int]] = []
+    encoded = ControlNetwork.encoded
+
+    def noted(network: ControlNetwork, hint: Tensor, hint_kind: int | None = None) -> Any:
+        asked.append((hint.shape[3], hint.shape[2]))
+        return encoded(network, hint, hint_kind)
+
+    monkeypatch.setattr(ControlNetwork, "encoded", noted)
+    unit = {"image": in_base64(drawing(0)), "model": "t2iadapter-tiny-sketch", "module": "none"}
+    hires = {"enable_hr": True, "hr_scale": 2.0, "denoising_strength": 0.7, "hr_upscaler": "Latent"}
+    made(app, unit, **hires)
+    assert set(asked) == {(64, 96)}
+    made(app, unit, {**unit, "hr_option": "High res only"}, **hires)
+    assert set(asked) == {(64, 96), (128, 192)}
 
 
 @pytest.mark.parametrize("pictures", [[], "", "/nowhere/at/all"])
