@@ -15,6 +15,10 @@ from PIL import Image
 from modules.a1111 import callbacks
 from modules.a1111.app_slot import current, is_occupied
 
+_BUTTONS: Mapping[type, tuple[str, ...]] = {
+    gr.Image: ("download", "fullscreen"), gr.Gallery: ("download", "download_all", "fullscreen"), gr.Audio: ("download",), gr.Video: ("download",),
+    gr.Chatbot: ("copy", "copy_all"),
+}  # fmt: skip
 _FILE_TYPES = {"file": "filepath", "bytes": "binary"}
 
 
@@ -61,6 +65,19 @@ def begin_as_then(cls: type, words: dict[str, Any], *, given: int) -> None:
         words.setdefault("value", "")       # where Gradio 6 hands over None, which nobody can split
     if issubclass(cls, gr.Gallery):
         words.setdefault("interactive", False)      # it only showed; one that is among a script's controls would ask for files
+        words.setdefault("fit_columns", False)      # two pictures in six columns were no larger for it
+
+
+def list_buttons(cls: type, words: dict[str, Any], *, begins: bool) -> None:
+    """``show_copy_button`` and its like: Gradio 6 has a list of what is shown, and where there is none it shows all, also a button that sends
+    the picture to Hugging Face, which Gradio 3 had on Hugging Face's own servers alone. begins: the component is made, not answered."""
+    if words.get("show_copy_button"):
+        words.setdefault("buttons", ["copy"])
+        return
+    has_download = words.get("show_download_button", True) is not False
+    for kind, shown in _BUTTONS.items():
+        if issubclass(cls, kind) and (begins or not has_download):
+            words.setdefault("buttons", [each for each in shown if has_download or not each.startswith("download")])
 
 
 def as_they_are_now(arguments: Sequence[Any], keywords: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

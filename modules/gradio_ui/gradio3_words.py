@@ -156,20 +156,12 @@ def _new_keywords(cls: type, old: dict[str, Any], known: frozenset[str] | None, 
     if issubclass(cls, gr.Tabs):
         words.setdefault("overflow_behavior", "wrap")  # Gradio 3 had no menu for what finds no room: scripts look for every tab's button
     if known is not None and "buttons" in known:
-        _list_buttons(words)
+        gradio3_values.list_buttons(cls, words, begins=not is_answer)
     if known is not None:
         for name in [name for name in words if name not in known]:
             note(f"{cls.__name__}({name}=)")
             del words[name]
     return words
-
-
-def _list_buttons(words: dict[str, Any]) -> None:
-    """``show_copy_button`` and its like: Gradio 6 has a list of what is shown, and shows all that a picture can have where there is none."""
-    if words.get("show_copy_button"):
-        words.setdefault("buttons", ["copy"])
-    elif words.get("show_download_button", True) is False:
-        words.setdefault("buttons", ["fullscreen"])
 
 
 def shown_or_not(block: Any, answer: Any) -> Any:

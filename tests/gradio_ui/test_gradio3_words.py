@@ -249,6 +249,15 @@ def test_a_gallery_that_an_event_takes_asks_for_no_files() -> None:
     assert shown == {gallery._id: False, asking._id: True}
 
 
+def test_pictures_have_no_button_that_sends_them_away_and_keep_their_columns() -> None:
+    """Gradio 6's "Share" sends them to Hugging Face; and few pictures would be as wide as all columns together."""
+    with gr.Blocks() as page:
+        made = [gr.Gallery(columns=6), gr.Image(), gr.Audio(), gr.Chatbot(), gr.Gallery(buttons=["share"])]
+    props = {each["id"]: each["props"] for each in page.get_config_file()["components"]}
+    assert ["share" in props[each._id]["buttons"] for each in made] == [False, False, False, False, True]
+    assert props[made[0]._id]["fit_columns"] is False and "download" in props[made[1]._id]["buttons"]
+
+
 def test_a_function_that_names_the_component_as_its_type_gets_the_value() -> None:
     """ControlNet Fastload's View says ``file: gr.File``: it read a file called "file", the kind of the component."""
     def shown(text: gr.Textbox, number: gr.Number = 2) -> str:      # type: ignore[assignment]
