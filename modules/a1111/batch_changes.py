@@ -11,6 +11,7 @@ from modules.a1111.sampler_list import request_name
 from modules.application.engine_inputs import resolve_options
 from modules.engine.hooks import SamplingFacts
 from modules.engine.sampler_registry import AUTOMATIC, find_sampler, resolve_schedule
+from modules.engine.upscale import LATENT_UPSCALERS
 
 if TYPE_CHECKING:
     from modules.a1111.settings_of_run import SettingsOfRun
@@ -30,7 +31,9 @@ _TILING = {"tiling": ("tiling",)}
 _READ_EARLY = frozenset({"tiling", "token_merging_ratio", "initial_noise_multiplier", "colour_correction", "inpainting_mask_weight", "background_colour",
                          "img2img_upscaler", "s_min_uncond", "use_old_hires_size"})  # fmt: skip
 _WITH_THE_BATCH = frozenset({"noise_schedule", "use_downcasted_alpha_bar"})       # A1111 makes the model's noise levels before ``p.sample``
-_HIRES = {"hr_second_pass_steps": ("steps",), "hr_sampler_name": ("sampler_name",), "hr_scheduler": ("schedule_name",), "enable_hr": ("enabled",)}
+_HIRES = {"hr_second_pass_steps": ("steps",), "hr_sampler_name": ("sampler_name",), "hr_scheduler": ("schedule_name",), "enable_hr": ("enabled",),
+          "hr_upscale_to_x": ("resize_width",), "hr_upscale_to_y": ("resize_height",)}  # fmt: skip
+_MODE = "latent_scale_mode"
 _SAMPLER = {"sampler_name": ("sampler_name",), "scheduler": ("schedule_name",)}
 _SAME = (None, "", "Use same sampler", "Use same scheduler")
 
@@ -51,13 +54,14 @@ class BatchChanges:
     def begin(self) -> None:
         """``process`` was called: what stands on ``p`` and in the settings now is in the request."""
         self._begun = {name: getattr(self._p, name, None) for part in (_WHOLE, _TOLD, _IN_TEXT, _TILING, _OPTIONS, _HIRES, _SAMPLER) for name in part}
+        self._begun[_MODE] = getattr(self._p, _MODE, None)
         self._begun["tiling"] = self._p.writer.request.options.tiling
         self._options, self._mark = self._options_now(), self._settings.mark()
 
     def request(self, request: ResolvedRequest, *, told: bool = False) -> ResolvedRequest:
         """``request`` with what was changed. told: as its text is to have it."""
         whole = self._changed(_WHOLE | _TOLD | _IN_TEXT if told else _WHOLE)
-        options, hires = self._changed(_OPTIONS | _TILING if told else _OPTIONS), self._changed(_HIRES)
+        options, hires = self._changed(_OPTIONS | _TILING if told else _OPTIONS), self._hires_changes()
         if self._settings.mark() == self._mark:
             self._sampled = self._sampled or self._options
         else:
@@ -68,6 +72,17 @@ class BatchChanges:
             return request
         hires = {} if request.is_img2img or told else {name: request_name(value) if name == "sampler_name" else value for name, value in hires.items()}
         return replace(request, **whole, options=replace(request.options, **options), hires=replace(request.hires, **hires))
+
+    def _hires_changes(self) -> dict[str, Any]:
+        """Of a size both sides count, and the way latents are enlarged is the upscaler that does it so."""
+        found, p, begun = self._changed(_HIRES), self._p, self._begun or {}
+        if "resize_width" in found or "resize_height" in found:
+            found |= {"resize_width": int(p.hr_upscale_to_x), "resize_height": int(p.hr_upscale_to_y)}
+        mode = getattr(p, "latent_scale_mode", None)
+        if begun.get(_MODE) and isinstance(mode, dict) and mode != begun[_MODE]:
+            named = [each.name for each in LATENT_UPSCALERS if (each.mode, each.antialias) == (mode.get("mode"), bool(mode.get("antialias")))]
+            found |= {"upscaler": name for name in named[:1]}
+        return found
 
     def _options_now(self) -> SamplingOptions:
         return resolve_options(self._p.writer.asked, self._settings)

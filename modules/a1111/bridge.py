@@ -19,7 +19,7 @@ from modules.a1111.model_view import ldm_of
 from modules.a1111.noise_names import ImageRNG, NoiseOfRng, replaced_noise, replaced_rng, rng_of
 from modules.a1111.pass_conditioning import in_a1111s_form, taken_back
 from modules.a1111.pass_ears import PassEars
-from modules.a1111.picture_plans import at, image_plan, stretched
+from modules.a1111.picture_plans import at, image_plan, stretched, with_changes
 from modules.a1111.prompt_names import SdConditioning, read_by_replacement, reader_replaced
 from modules.a1111.resuming import may_leave_out
 from modules.a1111.sampler_list import request_name
@@ -106,8 +106,10 @@ class ScriptBridge(PassEars):
         self._show_batch(plan)
         p.rng = self._rng = rng_of(p)
         if self.scripts is None:
+            self._show_hires_prompts(plan)
             return plan
         self.scripts.before_process_batch(p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds)
+        self._show_hires_prompts(plan)
         return self._planned(plan)
 
     def _show_batch(self, plan: BatchPlan) -> None:
@@ -116,19 +118,23 @@ class ScriptBridge(PassEars):
         p.negative_prompts = [image.negative_prompt for image in plan.images]
         p.seeds = [image.seed for image in plan.images]
         p.subseeds = [image.variation_seed for image in plan.images]
+
+    def _show_hires_prompts(self, plan: BatchPlan) -> None:
+        """Out of those of all pictures, as they stand by now."""
+        p = self.p
         if getattr(p, "enable_hr", False):          # extensions tell by them whether there is a second pass
-            p.hr_prompts = [image.hires_prompt for image in plan.images]
-            p.hr_negative_prompts = [image.hires_negative_prompt for image in plan.images]
+            p.hr_prompts = [str(at(p.all_hr_prompts, each.index, "") or each.hires_prompt) for each in plan.images]
+            p.hr_negative_prompts = [str(at(p.all_hr_negative_prompts, each.index, "") or each.hires_negative_prompt) for each in plan.images]
 
     def _planned(self, plan: BatchPlan) -> BatchPlan:
-        """``plan`` with what stands on ``p`` now."""
+        """``plan`` with what stands on ``p`` now. The noise is drawn already, as in A1111: other seeds are told, and drawn with in the hires pass."""
         p = self.p
         rows = zip(plan.images, *(stretched(getattr(p, name), len(plan.images)) for name in _LISTS))
         hires = stretched(getattr(p, "hr_prompts", None) or [image.hires_prompt for image in plan.images], len(plan.images))
         hires_negative = stretched(getattr(p, "hr_negative_prompts", None) or [image.hires_negative_prompt for image in plan.images], len(plan.images))
         images = [
             replace(image, prompt=str(prompt), negative_prompt=str(negative), seed=int(seed), variation_seed=int(subseed),
-                    hires_prompt=str(hires[n]), hires_negative_prompt=str(hires_negative[n]))
+                    hires_prompt=str(hires[n]), hires_negative_prompt=str(hires_negative[n]), first_noise=image.first_seeds)
             for n, (image, prompt, negative, seed, subseed) in enumerate(rows)
         ]  # fmt: skip
         return replace(plan, images=tuple(images))
@@ -136,11 +142,11 @@ class ScriptBridge(PassEars):
     def networks_active(self, plan: BatchPlan) -> BatchPlan:
         """Scripts see prompts without their tags; the plan keeps them, for they say what is in the weights."""
         p = self.p
-        taken = [take_out_tags(prompt) for prompt in p.prompts]
-        bare = [text for text, _ in taken]
-        p.prompts, p.extra_network_data = list(bare), prompt_networks.by_kind(taken[0][1] if taken else ())
+        bare, p.extra_network_data = prompt_networks.taken_out(p.prompts)
+        p.prompts, hires_bare = list(bare), []
         if getattr(p, "enable_hr", False):
-            p.hr_extra_network_data = prompt_networks.of_first(p.hr_prompts)
+            hires_bare, p.hr_extra_network_data = prompt_networks.taken_out(p.hr_prompts)
+            p.hr_prompts = list(hires_bare)
         if self.scripts is not None or prompt_networks.is_anybody_there():
             self._show_loras()
         self._show_hashes()
@@ -151,15 +157,7 @@ class ScriptBridge(PassEars):
         self._tell_networks(p.extra_network_data)
         self.scripts.process_batch(p, batch_number=plan.index, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds)
         self._take_loras()
-        negatives = [image.negative_prompt for image in plan.images]
-        if p.prompts == bare and p.negative_prompts == negatives:
-            return plan
-        rows = zip(plan.images, bare, *(stretched(each, len(plan.images)) for each in (p.prompts, p.negative_prompts)))
-        images = [
-            replace(image, prompt=image.prompt if text == own else str(text) + "".join(prompt_networks.tag_texts(image.prompt)), negative_prompt=str(negative))
-            for image, own, text, negative in rows
-        ]
-        return replace(plan, images=tuple(images))
+        return with_changes(p, plan, bare, hires_bare)
 
     def _show_hashes(self) -> None:
         """``p.lora_hashes``, by the names that the prompt has, and their field of the text."""

@@ -76,11 +76,12 @@ def by_kind(tags: Sequence[NetworkTag]) -> Params:
     return found
 
 
-def of_first(prompts: Any) -> Params:
-    """What the first of ``prompts`` names, by kind."""
-    return by_kind(take_out_tags(str(prompts[0]))[1] if prompts else ())
+def taken_out(prompts: Any) -> tuple[list[str], Params]:
+    """The prompts without their tags, and what the first of them names, by kind."""
+    taken = [take_out_tags(str(prompt)) for prompt in prompts or ()]
+    return [text for text, _ in taken], by_kind(taken[0][1] if taken else ())
 
 
-def tag_texts(prompt: str) -> list[str]:
+def tag_texts(prompt: str) -> str:
     """The tags of a prompt as they stand in it."""
-    return [f"<{':'.join((tag.kind, *tag.positional, *(f'{key}={value}' for key, value in tag.named.items())))}>" for tag in take_out_tags(prompt)[1]]
+    return "".join(f"<{':'.join((tag.kind, *tag.positional, *(f'{key}={value}' for key, value in tag.named.items())))}>" for tag in take_out_tags(prompt)[1])

@@ -154,7 +154,7 @@ def _drawn_again(run: Run, plan: BatchPlan, begin: _Start) -> PassOutcome:
     sampler_name, schedule_name = hires_sampler(request)
     sampler = find_sampler(sampler_name)
     start = _cropped(begin.latents, size)
-    noise = batch_noise(run, plan, start.shape[1:])
+    noise = batch_noise(run, plan, start.shape[1:], hires=True)
     first_noise = noise.first()
     calls = hires_calls(request)
     if not (of_first := reads_with_first_networks(request)):

@@ -40,6 +40,11 @@ class ImagePlan:
     negative_prompt: str
     hires_prompt: str = ""
     hires_negative_prompt: str = ""
+    first_noise: tuple[int, int] | None = None      # seed and variation seed that the first pass's noise is drawn with, where not those above
+
+    @property
+    def first_seeds(self) -> tuple[int, int]:
+        return self.first_noise or (self.seed, self.variation_seed)
 
 
 @dataclass(frozen=True, kw_only=True)

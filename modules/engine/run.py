@@ -204,14 +204,15 @@ def encode_batch(
     return found
 
 
-def batch_noise(run: Run, plan: BatchPlan, shape: Sequence[int]) -> ImageNoise:
+def batch_noise(run: Run, plan: BatchPlan, shape: Sequence[int], *, hires: bool = False) -> ImageNoise:
     """Fresh noise for latents of ``shape`` (C, h, w), one stream per image of the batch."""
     request, (channels, height, width) = run.request, shape
+    seeds = [(image.seed, image.variation_seed) if hires else image.first_seeds for image in plan.images]
     return ImageNoise(
         NoiseSpec(
             shape=(channels, height, width),
-            seeds=tuple(image.seed for image in plan.images),
-            variation_seeds=tuple(image.variation_seed for image in plan.images),
+            seeds=tuple(seed for seed, _ in seeds),
+            variation_seeds=tuple(variation for _, variation in seeds),
             variation_strength=request.variation_strength,
             resize_from=(max(request.seed_resize_height, 0) // LATENT_CELL, max(request.seed_resize_width, 0) // LATENT_CELL),
             ensd=request.options.ensd,

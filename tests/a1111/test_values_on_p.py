@@ -360,6 +360,7 @@ def test_what_takes_the_place_of_the_lora_network_acts_on_the_words_of_the_hires
 
 
 def test_the_text_tells_a_seed_that_a_script_set(app: App, plain: dict[str, bytes]) -> None:
+    """A1111 has drawn the noise by then."""
     found = generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | with_values("seed")))
     assert "Seed: 77," in found.images[0].infotext
-    assert pixels(found) == pixels(generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | with_values("") | {"seed": 77})))
+    assert pixels(found) == pixels(generate_blocking(app, Txt2ImgRequest.from_flat(SMALL | with_values(""))))
