@@ -80,8 +80,9 @@ class BatchChanges:
             found |= {"resize_width": int(p.hr_upscale_to_x), "resize_height": int(p.hr_upscale_to_y)}
         mode = getattr(p, "latent_scale_mode", None)
         if begun.get(_MODE) and isinstance(mode, dict) and mode != begun[_MODE]:
-            named = [each.name for each in LATENT_UPSCALERS if (each.mode, each.antialias) == (mode.get("mode"), bool(mode.get("antialias")))]
-            found |= {"upscaler": name for name in named[:1]}
+            asked = mode.get("mode"), bool(mode.get("antialias"))
+            named = next((each.name for each in LATENT_UPSCALERS if (each.mode, each.antialias) == asked), None)
+            found |= {} if named is None else {"upscaler": named}
         return found
 
     def _options_now(self) -> SamplingOptions:

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modules.a1111.app_slot import current
 from modules.a1111.inner_model import CompVisDenoiser, CompVisTimestepsDenoiser, CompVisTimestepsVDenoiser, CompVisVDenoiser, InnerModel
+from modules.a1111.kdiffusion_names import BrownianTreeNoiseSampler
 from modules.a1111.running import by_hand
 from modules.engine.sampler_contract import Denoise
 
@@ -195,8 +197,11 @@ class Sampler:
         return int(p.steps)
 
     def create_noise_sampler(self, x: Tensor, sigmas: Tensor, p: Any) -> Any:
-        """None: k-diffusion's functions draw their noise from ``p``'s seeds by themselves."""
-        return None
+        """For the SDE samplers: along the path of each picture's seed, so that a batch's pictures are those that are made alone."""
+        if current().settings.get("no_dpmpp_sde_batch_determinism"):
+            return None
+        positive, first = sigmas[sigmas > 0], int(p.iteration) * int(p.batch_size)
+        return BrownianTreeNoiseSampler(x, positive.min(), sigmas.max(), seed=list(p.all_seeds[first : first + int(p.batch_size)]))
 
     def add_infotext(self, p: Any) -> None:
         """That prompts were padded."""

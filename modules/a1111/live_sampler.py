@@ -28,7 +28,7 @@ from modules.engine.predictor import Predictor
 from modules.engine.sampler_contract import Denoise, OnStep, SamplerSpec, StepInfo, StepNoise, Tuning
 from modules.extension_host.host import file_of
 
-_OWN_STATE, _OWN_COMBINE, _OWN_FORWARD = Sampler.callback_state, CFGDenoiser.combine_denoised, CFGDenoiser.forward
+_OWN_STATE, _OWN_COMBINE, _OWN_FORWARD, _OWN_NOISE = Sampler.callback_state, CFGDenoiser.combine_denoised, CFGDenoiser.forward, Sampler.create_noise_sampler
 _OWN_METHODS = {name: getattr(Sampler, name) for name in ("get_sigmas", "launch_sampling", "initialize")}
 
 
@@ -110,6 +110,15 @@ class LiveSampler:
                 named = engine_sampler(func)
                 found = own if named is None or named.name == own.name else named
         return found if self._forward is None else replace(found, function=_through(self.made.model_wrap_cfg, self._forward, found.function))
+
+    def path_noise(self, x: Tensor, sigmas: Tensor) -> StepNoise | None:
+        """By a replaced ``create_noise_sampler``; None where there is none, or where it gave nothing to ask."""
+        make = _replaced(self.made, "create_noise_sampler", _OWN_NOISE)
+        noise: Callable[..., Tensor] | None = None
+        if make is not None:
+            with _answered_by(make, "create_noise_sampler"):
+                noise = make(x, sigmas.to(x), self.p)
+        return None if noise is None else lambda sigma, sigma_next: noise(x.new_tensor(sigma), x.new_tensor(sigma_next)).to(x)
 
     def at(self, call: DenoiserCall) -> None:
         """The model is about to be called."""

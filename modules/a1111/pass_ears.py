@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from modules.a1111.lora_live import LiveNetworks
     from modules.engine.guidance import RowWeights
-    from modules.engine.sampler_contract import SamplerSpec, StepInfo
+    from modules.engine.sampler_contract import SamplerSpec, StepInfo, StepNoise
 
 
 class PassEars(PictureEars):
@@ -65,6 +65,9 @@ class PassEars(PictureEars):
     def _pass_start(self) -> Any:
         """The latents that the pass goes on from, None for one from noise alone."""
         return None
+
+    def path_noise(self, x: Tensor, sigmas: Tensor) -> StepNoise | None:
+        return None if self._sampler is None else self._sampler.path_noise(x, sigmas)
 
     def guidance(self, scale: float) -> float:
         """``p.cfg_scale`` as it stands when the pass begins: scripts change it for the hires pass alone."""

@@ -98,7 +98,7 @@ def run_pass(work: DenoisePass, model: PassModel) -> PassOutcome:
     complete = True
     setup, models = _setup(work, model, levels, grid.counted_steps), ExitStack()
     denoiser = GuidedDenoiser(setup, _successor(work, setup, models, grid.facts))
-    noise, on_step = _step_noise(work, grid), _reporter(work, denoiser, max(len(grid.sigmas) - 1, 1))
+    noise, on_step = _step_noise(work, grid, x), _reporter(work, denoiser, max(len(grid.sigmas) - 1, 1))
     try:
         with models:
             models.enter_context(merged_tokens(model.unet, 0.0 if is_flow else work.options.token_merging_ratio))
@@ -210,10 +210,12 @@ def _tuning(work: DenoisePass, levels: Levels, facts: dict[str, object]) -> Tuni
     )
 
 
-def _step_noise(work: DenoisePass, grid: PassGrid) -> StepNoise:
+def _step_noise(work: DenoisePass, grid: PassGrid, x: Tensor) -> StepNoise:
     """The noise that the sampler draws: from each image's stream, or along its Brownian path."""
     if not work.sampler.brownian:
         return lambda sigma, sigma_next: work.noise.next()
+    if (other := work.hooks.path_noise(x, grid.whole)) is not None:
+        return other
     spec = work.noise.spec
     shared = work.options.no_dpmpp_sde_batch_determinism
     positive = grid.sigmas[grid.sigmas > 0] if shared else grid.whole[grid.whole > 0]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modules.engine.noise_levels import NoiseLevels
     from modules.engine.pass_outcome import PassOutcome
     from modules.engine.resolved import KeptStages, ResolvedRequest
-    from modules.engine.sampler_contract import SamplerSpec, StepInfo
+    from modules.engine.sampler_contract import SamplerSpec, StepInfo, StepNoise
 
 
 class Interrupted(Exception):
@@ -230,6 +230,7 @@ class GenerationHooks(Protocol):
     def inversion(self, plan: BatchPlan) -> Inversion | None: ...
     def before_sampling(self, plan: BatchPlan, noise: Tensor) -> Tensor: ...
     def step_noise(self, noise: ImageNoise) -> ImageNoise: ...
+    def path_noise(self, x: Tensor, sigmas: Tensor) -> StepNoise | None: ...
     def control(self, plan: BatchPlan, *, hires: bool, components: Any) -> Any: ...
     def denoiser_input(self, call: DenoiserCall) -> DenoiserCall: ...
     def denoised(self, call: DenoiserCall, rows: Tensor) -> Tensor: ...
@@ -303,6 +304,10 @@ class NullHooks:
     def step_noise(self, noise: ImageNoise) -> ImageNoise:
         """Whatever the steps of a pass that is about to begin draw their noise from, ``noise`` being the seeds' own."""
         return noise
+
+    def path_noise(self, x: Tensor, sigmas: Tensor) -> StepNoise | None:
+        """What an SDE sampler's steps draw in place of the Brownian path's. x: the latents that the pass begins with; sigmas: all of its schedule."""
+        return None
 
     def control(self, plan: BatchPlan, *, hires: bool, components: Any) -> Any:
         """The control units (engine.control.Control) of a pass that is about to begin, or None. components: of the model it begins with."""
