@@ -452,6 +452,8 @@ def test_its_settings_stand_on_the_settings_page(server: RealServer, visit: Call
     assert page.locator("#refresh_hooks_choice").count() == 1
     chosen = "#setting_hooks_place label.selected > span"       # as Moar Generate's script reads it
     assert page.inner_text(chosen) == "below"
+    for gallery in ("window.txt2img_gallery", "img2img_gallery"):       # Photopea asks for the first, others for the name alone
+        assert page.evaluate(f"{gallery}?.id") == gallery.removeprefix("window.")
     page.check("#setting_hooks_place input[value=beside]")
     assert page.locator(chosen).all_inner_texts() == ["beside"]
     page.click("#settings_submit")

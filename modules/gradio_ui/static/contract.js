@@ -4,8 +4,8 @@
    txt2img_gallery, img2img_gallery, rememberGallerySelection, setTitle, gamepads, attachGalleryListeners, currentImg2imgSourceResolution,
    updateImg2imgResizeToTextAfterChangingImage, dimensionChange, inputAccordionChecked, toggleCss, extraNetworksApplyFilter, extraNetworksApplySort, extraNetworksControlRefreshOnClick, localGet, localSet, localRemove, isEmptyObject, onEdit */
 
-var txt2img_gallery = null;
-var img2img_gallery = null;
+let txt2img_gallery = null;               // by let, as there: window.txt2img_gallery is the element of that id, which extensions ask for
+let img2img_gallery = null;
 var gamepads = [];
 var extraNetworksApplyFilter = {};        // what extensions put here for a page of cards is called when its cards were read anew
 var extraNetworksApplySort = {};
@@ -144,6 +144,8 @@ for (const name of Object.getOwnPropertyNames(String.prototype)) {
 }
 
 onUiLoaded(() => {
+    txt2img_gallery = attachGalleryListeners("txt2img");
+    img2img_gallery = attachGalleryListeners("img2img");
     for (const {props} of webui.boot.hasForeignScripts ? window.gradio_config?.components || [] : []) {
         for (const choice of Array.isArray(props?.choices) ? props.choices : []) {
             if (Array.isArray(choice)) {
