@@ -1,6 +1,8 @@
 """The moment at which the server is extensions' to see: their on_app_started. Needs no Gradio where there is no page."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -13,7 +15,7 @@ from modules.application.app import App
 if TYPE_CHECKING:
     import gradio as gr
 
-ROUTES = "routes_of_extensions"      # where a server keeps which of its routes extensions added
+ROUTES, MIDDLEWARE = "routes_of_extensions", "middleware_of_extensions"      # where a server keeps what of it extensions added
 
 
 def announce_page(app: App, page: gr.Blocks | None, server: FastAPI) -> None:
@@ -24,7 +26,8 @@ def announce_page(app: App, page: gr.Blocks | None, server: FastAPI) -> None:
         before = list(server.router.routes)
         view = _view_of(app, page)
         app.extensions.demo = view
-        callbacks.app_started_callback(view, server)
+        with _middleware_may_be_added(server):
+            callbacks.app_started_callback(view, server)
         if view is not None:
             view.finish()
         setattr(server.state, ROUTES, [each for each in server.router.routes if not any(each is old for old in before)])
@@ -33,6 +36,21 @@ def announce_page(app: App, page: gr.Blocks | None, server: FastAPI) -> None:
             server.router.routes.remove(each)
             server.router.routes.append(each)
     app.extensions.started()
+
+
+@contextmanager
+def _middleware_may_be_added(server: FastAPI) -> Iterator[None]:
+    """Also to a server that answers already, which in A1111 is another one after each Reload UI. What was added for an older page is gone."""
+    stack, taken = server.middleware_stack, getattr(server.state, MIDDLEWARE, ())
+    own = [each for each in server.user_middleware if not any(each is old for old in taken)]
+    server.user_middleware[:], server.middleware_stack = own, None
+    try:
+        yield
+    finally:
+        added = [each for each in server.user_middleware if not any(each is old for old in own)]
+        setattr(server.state, MIDDLEWARE, added)
+        if not added and not taken:
+            server.middleware_stack = stack         # as it was: it knows who tried to log in how often
 
 
 def _view_of(app: App, page: gr.Blocks | None) -> Any:
