@@ -4,16 +4,17 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
+from modules.application.extras import KIND as EXTRAS
 from modules.application.upscalers import Settings
 from modules.jobs.job import Job
 from modules.jobs.progress import ProgressSnapshot
 from modules.launching.log_lines import LineHandler
 
 log = logging.getLogger(__name__)
-EXTRAS = "extras"
+_UNWRITABLE = (OSError, ValueError)     # a terminal that takes no more for the moment, or was closed
 
 
 class ConsoleBars:
@@ -32,12 +33,20 @@ class ConsoleBars:
         watch: _Bars | _Count = _Count()
         if stream is not None and stream.isatty():
             watch = _Bars(stream, shows_total=self._settings.get("multiple_tqdm"))
-        job.progress.heard = watch.moved
+
+        def heard(now: ProgressSnapshot) -> None:
+            try:
+                watch.moved(now)
+            except _UNWRITABLE:
+                job.progress.heard = None
+
+        job.progress.heard = heard
         try:
             yield
         finally:
             job.progress.heard = None
-            watch.close(job)
+            with suppress(*_UNWRITABLE):
+                watch.close(job)
 
 
 class _Bars:

@@ -55,8 +55,11 @@ class LineHandler(logging.StreamHandler[Any]):
     between: Callable[[], AbstractContextManager[Any]] = staticmethod(nullcontext)
 
     def emit(self, record: logging.LogRecord) -> None:
-        with self.between():
-            super().emit(record)
+        try:
+            with self.between():
+                super().emit(record)
+        except (OSError, ValueError):       # their terminal takes nothing: as with the line itself, whoever logs hears nothing of it
+            self.handleError(record)
 
 
 def log_to(stream: object, level: str) -> None:

@@ -1,9 +1,12 @@
 """What a person sees of a job on the console: bars on a terminal, a line in a file."""
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,13 @@ class Chosen(dict[str, Any]):
 
     def get(self, key: str, default: Any = True) -> Any:
         return super().get(key, default)
+
+
+@contextmanager
+def aside(stream: io.StringIO) -> Iterator[None]:
+    """Whoever steps aside there writes to it first."""
+    stream.write("\r")
+    yield
 
 
 def work(job: Job) -> tuple[Any, dict[str, Any]]:
@@ -78,6 +88,19 @@ def test_a_job_that_breaks_off_leaves_no_bar_behind(tmp_path: Path) -> None:
     terminal = Terminal()
     job = done(tmp_path, terminal, breaks=True)
     assert job.state.value == "failed" and job.progress.heard is None and terminal.getvalue().endswith("\n")
+
+
+def test_a_terminal_that_takes_nothing_stops_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(Terminal):
+        def write(self, _text: str) -> int:
+            raise BlockingIOError(errno.EAGAIN, "takes no more for the moment")
+
+    handler = LineHandler(io.StringIO())
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    assert done(tmp_path, Full()).state.value == "done"
+    handler.between = lambda: aside(Full())
+    logging.getLogger("modules").warning("a word")
 
 
 def test_lines_of_the_log_stand_between_the_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
