@@ -56,7 +56,6 @@ def save_state(folder: Path, name: str, extensions: Iterable[Extension], *, disa
     now, off = time.time(), set(disabled)
     plain = re.sub(r"[^\w.-]+", "_", name)
     path = folder / f"{datetime.fromtimestamp(now):%Y_%m_%d-%H_%M_%S}_{plain}.json"
-    folder.mkdir(parents=True, exist_ok=True)
     write_json(path, {"created_at": now, "name": name, "webui": program, "extensions": {each.name: _described(each, off) for each in extensions}})
     return path
 

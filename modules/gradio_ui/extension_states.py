@@ -57,14 +57,14 @@ def _found(app: App, title: str) -> SavedState | None:
 def _save(app: App, name: str) -> tuple[str, Any]:
     try:
         path = keep_state(app, name or "")
-    except (WebuiError, StorageError, OSError) as error:
+    except (WebuiError, StorageError) as error:
         return message_html(str(error), "error"), gr.skip()
     titles = _titles(app)
     return message_html(f"Saved as {path.name}."), gr.update(choices=[NOW, *titles], value=titles[0] if titles else NOW)
 
 
 def keep_state(app: App, name: str) -> Path:
-    """What is now, as a saved config. Raises InvalidValue, StorageError, OSError."""
+    """What is now, as a saved config. Raises InvalidValue, StorageError."""
     off = app.settings.get("disabled_extensions") or ()
     return save_state(app.paths.data_dir / FOLDER, name, installed_now(app), disabled=off, program=program_facts(app))
 
@@ -78,9 +78,16 @@ def _restore(app: App, title: str, wanted: str, applied: Callable[[list[str]], s
     if wanted != WEBUI:
         off, told = restore(state, installed_now(app))
         answer = applied(off) + "".join(message_html(each) for each in told)
-    if wanted != EXTENSIONS:
-        answer += message_html(wish_for(app, state.commit)) if state.commit else message_html("That config does not say which version of the program there was.", "error")
-    return answer
+    return answer if wanted == EXTENSIONS else answer + _program_restored(app, state)
+
+
+def _program_restored(app: App, state: SavedState) -> str:
+    if not state.commit:
+        return message_html("That config does not say which version of the program there was: choose another one, or restore the extensions alone.", "error")
+    try:
+        return message_html(wish_for(app, state.commit))
+    except StorageError as error:
+        return message_html(f"The program stays as it is: {error}", "error")
 
 
 def _table(state: SavedState | None) -> str:

@@ -22,6 +22,7 @@ from modules.extension_host.host import ExtensionHost
 from modules.extension_host.install import install_from_path, install_from_repository, install_from_url, local_path
 from modules.files.git_facts import git_facts
 from modules.files.git_updates import GitError, Standing, standing, update
+from modules.files.storage import StorageError
 from modules.gradio_ui.available_extensions import build_available, installed_now
 from modules.gradio_ui.components import bridge_text
 from modules.gradio_ui.events import QUICK, SLOW
@@ -187,8 +188,12 @@ def _update(app: App, standings: dict[str, Standing], text: str) -> tuple[str, s
         return message_html(refused or "Nothing is ticked. Check for updates first.", "error"), installed_html(app, standings)
     told, failed = [], False
     if PROGRAM in wanted:
-        keep_state(app, "before the program's update")
-        told.append(wish_for(app, NEWEST))
+        try:
+            keep_state(app, "before the program's update")
+            told.append(wish_for(app, NEWEST))
+        except StorageError as error:
+            failed = True
+            told.append(f"The program is not updated: {error}")
     for each in chosen:
         try:
             told.append(update(each.path))

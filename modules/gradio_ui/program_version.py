@@ -9,7 +9,7 @@ from modules.application.app import App
 from modules.application.version import VERSION
 from modules.files.git_facts import git_facts
 from modules.files.git_updates import Standing
-from modules.launching.new_version import NewVersion
+from modules.launching.new_version import NEWEST, NewVersion
 
 PROGRAM = "."               # among the names of extensions' folders, none of which is called so
 
@@ -29,12 +29,9 @@ def program_row(app: App, found: Standing | None) -> str:
 
 
 def wish_for(app: App, target: str) -> str:
-    """Have the next start go to ``target``, a commit or NEWEST; what was done, in words."""
-    try:
-        NewVersion(app.paths.script_dir, app.paths.data_dir).wish(target)
-    except OSError as error:
-        return f"The program's next version could not be written down: {error.strerror}."
-    where = "its newest version" if len(target) < 40 else target[:8]
+    """Have the next start go to ``target``, a commit or NEWEST; what was done, in words. Raises StorageError."""
+    NewVersion(app.paths.script_dir, app.paths.data_dir).wish(target)
+    where = "its newest version" if target == NEWEST else target[:8]
     return f"The program goes to {where} at its restart; should that not start, it comes back to the one of now by itself."
 
 

@@ -5,8 +5,11 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from modules.files.atomic import write_json
 from modules.files.git_updates import GitError, head, newest, set_back, standing, update
+from modules.files.storage import StorageError
 
 NEWEST = "newest"
 _MOST_FAILED = 20
@@ -37,16 +40,17 @@ class NewVersion:
 
     @property
     def book(self) -> Book:
-        """A note that is not there, or is damaged, is an empty one."""
+        """A note that is not there, or is damaged, is an empty one; what a newer version wrote into it, which was left again, is passed over."""
         try:
-            found = json.loads(self._file.read_text(encoding="utf-8"))
-            return replace(Book(**{**found, "failed": tuple(found.get("failed", ()))}))
-        except (OSError, ValueError, TypeError, AttributeError):
+            found: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
+            found = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+        except (OSError, ValueError, AttributeError):
             return Book()
+        return Book(**{name: found[name] for name, empty in asdict(Book()).items() if type(found.get(name)) is type(empty)})
 
     def wish(self, target: str) -> None:
-        """The next start goes to ``target``, a commit or NEWEST. Raises OSError."""
-        self._write(replace(self.book, wanted=target))
+        """The next start goes to ``target``, a commit or NEWEST. Raises StorageError."""
+        write_json(self._file, asdict(replace(self.book, wanted=target)))
 
     def settle(self, *, asked: bool, say: Callable[[str], None]) -> bool:
         """Before a start. asked: for the newest, by the command line. Whether the program's files are others now, so that it must be begun anew."""
@@ -135,12 +139,6 @@ class NewVersion:
 
     def _note(self, book: Book) -> None:
         try:
-            self._write(book)
-        except OSError:
+            write_json(self._file, asdict(book))
+        except StorageError:
             return  # a read-only folder: nothing is on trial then
-
-    def _write(self, book: Book) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(book), indent=1), encoding="utf-8")
-        partial.replace(self._file)

@@ -130,6 +130,13 @@ def test_a_damaged_note_is_an_empty_one(program: Program, tmp_path: Path) -> Non
         assert not program.start() and program.version.book.after == ""
 
 
+def test_what_a_newer_version_wrote_is_passed_over_by_the_one_that_came_back(program: Program, tmp_path: Path) -> None:
+    program.version.wish(NEWEST)
+    note = tmp_path / "data" / "cache" / "launch" / "new_version.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "failed": ["a" * 40], "colour": "unheard of"}))
+    assert program.version.book.failed == ("a" * 40,) and program.version.book.wanted == NEWEST, "else it would be tried again and again"
+
+
 def kept_note(data: Path) -> dict[str, Any]:
     """As it is once the start has come up: a moment after the first answer."""
     for _ in range(200):

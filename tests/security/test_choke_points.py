@@ -20,7 +20,6 @@ WRITES = {
     "modules/engine/training/optimiser.py": "into memory",
     "modules/engine/profile.py": "torch writes its trace into a temporary folder, from where it goes through files/",
     "modules/extension_host/install.py": "whole folders, put together in a temporary one and moved in one step",
-    "modules/extension_host/states.py": "the folder only",
     "modules/gradio_ui/failed_uploads.py": "takes away what Gradio has just written into its temporary folder",
     "modules/gradio_ui/result_buttons.py": "a line is added to log.csv",
     "modules/gradio_ui/shown_files.py": "pictures that were never saved, in a temporary folder",
