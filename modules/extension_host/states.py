@@ -89,7 +89,7 @@ def restore(state: SavedState, extensions: Iterable[Extension]) -> tuple[list[st
             go_to(each.path, wanted)
             told.append(f"{each.name} went from {now.commit[:8]} to {wanted[:8]}.")
         except GitError as error:
-            told.append(f"{each.name} stays at {now.commit[:8]}: {error.message}")
+            told.append(f"{each.name} stays at {now.commit[:8]}: {error}")
     told += [f"{name} is not installed any more{_from(facts)}." for name, facts in state.extensions.items() if name not in here]
     return off, told
 

@@ -12,11 +12,11 @@ SECONDS = 120                           # for one question to a server
 
 
 class GitError(Exception):
-    """git could not do it: what happened (``message``) and what to do about it (``remedy``, may be empty). ``str()`` gives both."""
+    """git could not do it: what happened (``message``, without a full stop) and what to do about it. ``str()`` gives both, as sentences."""
 
-    def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(f"{message} {remedy}".strip())
-        self.message, self.remedy = message, remedy
+    def __init__(self, message: str, remedy: str) -> None:
+        self.message = message.rstrip(".")          # git's own complaints have one now and then
+        super().__init__(f"{self.message}. {remedy}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def standing(folder: Path) -> Standing:
     facts = git_facts(folder)
     if facts is None:
         is_one = (folder / ".git").exists()
-        return Standing(problem="its git repository names no origin to get updates from" if is_one else "no git repository: nobody knows where it came from")
+        return Standing(problem="its git repository names no origin to get updates from" if is_one else "no git repository, so nobody knows where it came from: a newer one has to be unpacked over it")
     try:
         _git(folder, "fetch", "--quiet", "origin")
         counted = _git(folder, "rev-list", "--left-right", "--count", f"HEAD...{_goal(folder, facts.branch)}").split()
@@ -56,11 +56,11 @@ def update(folder: Path) -> str:
     """Go on to the newest commit; changed files stay as they are. Returns what happened, in words. Raises GitError."""
     facts = git_facts(folder)
     if facts is None:
-        raise GitError(f"{folder.name} is no git repository, so it cannot be updated from here.", "Replace its folder by a newer one.")
+        raise GitError(f"{folder.name} is no git repository, so it cannot be updated from here", "Replace its folder by a newer one.")
     _git(folder, "fetch", "--quiet", "origin")
     goal = _goal(folder, facts.branch)
     if int(_git(folder, "rev-list", "--count", f"{goal}..HEAD")):
-        raise GitError(f"{folder.name} has commits of its own, which an update would lose.", "Merge it by hand, with git, in its folder.")
+        raise GitError(f"{folder.name} has commits of its own, which an update would lose", "Merge it by hand, with git, in its folder.")
     if facts.branch == "HEAD":                  # a single commit was gone back to: its branch goes on
         goal = _git(folder, "rev-parse", "--abbrev-ref", goal)
         _git(folder, "checkout", "--quiet", goal.removeprefix("origin/"))
@@ -96,7 +96,7 @@ def set_back(folder: Path, commit: str) -> None:
 
 def _have(folder: Path, commit: str) -> None:
     if not commit or not all(letter in "0123456789abcdef" for letter in commit.lower()):
-        raise GitError(f"{commit[:60]!r} is no commit.")
+        raise GitError(f"{commit[:60]!r} is no commit", "Choose another saved config, or update to the newest version.")
     try:
         _git(folder, "cat-file", "-e", f"{commit}^{{commit}}")
     except GitError:
@@ -117,7 +117,7 @@ def _goal(folder: Path, branch: str) -> str:
             return name
         except GitError:
             continue
-    raise GitError("its server has no branch that could be followed")
+    raise GitError(f"{folder.name}: its server has no branch that could be followed", f"Run `git checkout` with the name of a branch in {folder}.")
 
 
 def _git(folder: Path, *words: str) -> str:
@@ -126,9 +126,11 @@ def _git(folder: Path, *words: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment, stdin=subprocess.DEVNULL)
     except FileNotFoundError:
-        raise GitError("git is not installed, so nothing is known about updates.", "Install git.") from None
-    except (OSError, subprocess.TimeoutExpired):
-        raise GitError(f"no answer within {SECONDS} seconds", "Try again.") from None
+        raise GitError("git is not installed, so nothing is known about updates", "Install git.") from None
+    except subprocess.TimeoutExpired:
+        raise GitError(f"{folder.name}: git {words[0]} gave no answer within {SECONDS} seconds", "Try again.") from None
+    except OSError as error:
+        raise GitError(f"{folder.name}: git could not be started: {error.strerror}", "Install git anew, or name a working one in the variable GIT.") from None
     if done.returncode != 0:
         said = _said(done.stderr)
         raise GitError(f"{folder.name}: git {words[0]} failed: {said}", _remedy(words[0], said, folder))

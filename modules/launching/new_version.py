@@ -66,7 +66,7 @@ class NewVersion:
         try:
             return self._go_on(target, say)
         except GitError as error:
-            say(f"The program stays as it is: {error.message} {error.remedy}".strip())
+            say(f"The program stays as it is: {error}")
             return False
 
     def begins(self) -> None:
@@ -128,9 +128,10 @@ class NewVersion:
         try:
             set_back(self.root, book.before)
         except GitError as error:
-            told = f"The version {book.after[:8]} did not start ({why}), and {book.before[:8]} could not be brought back: {error.message}"
+            told = (f"The version {book.after[:8]} did not start ({why}), and {book.before[:8]} could not be brought back: {error.message}. "
+                    f"Run `git reset --keep {book.before}` in {self.root}.")
             self._note(replace(settled, told=told))
-            say(f"{told} Run `git reset --keep {book.before}` in {self.root}.")
+            say(told)
             return False
         told = f"The version {book.after[:8]} did not start ({why}): the program went back to {book.before[:8]}. The console says more."
         self._note(replace(settled, told=told))

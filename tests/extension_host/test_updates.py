@@ -8,7 +8,7 @@ import pytest
 
 from modules.extension_host.discover import Switches, find_extensions
 from modules.extension_host.states import restore, save_state, saved_states
-from modules.files.git_updates import GitError, standing, update
+from modules.files.git_updates import GitError, go_to, standing, update
 from modules.schema.errors import InvalidValue
 
 
@@ -65,6 +65,21 @@ def test_what_cannot_be_asked_is_said(source: Path, tmp_path: Path) -> None:
     assert "git fetch failed" in standing(tmp_path / "extensions" / "mine").sentence
 
 
+def test_every_refusal_ends_with_what_to_do(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, said = tmp_path / "extensions" / "mine", []
+    for program in (str(tmp_path), str(tmp_path / "nothing")):          # a folder cannot be started
+        monkeypatch.setenv("GIT", program)
+        with pytest.raises(GitError) as refused:
+            update(mine)
+        said.append(str(refused.value))
+    monkeypatch.delenv("GIT")
+    with pytest.raises(GitError) as refused:
+        go_to(mine, "no commit at all")
+    said.append(str(refused.value))
+    assert "could not be started: Permission denied. Install git anew" in said[0] and "not installed, so nothing is known about updates. Install git." in said[1]
+    assert "is no commit. Choose another saved config" in said[2]
+
+
 def test_what_a_git_that_was_killed_left_is_named(source: Path, tmp_path: Path) -> None:
     mine = tmp_path / "extensions" / "mine"
     commit(source, "two")
@@ -72,7 +87,7 @@ def test_what_a_git_that_was_killed_left_is_named(source: Path, tmp_path: Path) 
     lock.write_text("", encoding="utf-8")
     with pytest.raises(GitError) as refused:
         update(mine)
-    assert str(lock) in refused.value.message and "delete that file" in refused.value.remedy
+    assert str(lock) in refused.value.message and "delete that file" in str(refused.value)
     lock.unlink()
     (source / "new.txt").write_text("whole", encoding="utf-8")
     commit(source, "three")

@@ -90,6 +90,14 @@ def test_one_that_does_not_come_up_is_left_and_not_tried_again(program: Program,
     assert program.start(asked=True) and program.now == third
 
 
+def test_where_the_former_version_cannot_be_brought_back_the_page_says_what_to_run(program: Program) -> None:
+    commit(program.source, "two")
+    assert program.start(asked=True) and not program.start(asked=True)
+    (program.clone / "file.txt").write_text("changed by hand")
+    assert not program.end(1) and program.version.take_told() == program.said[-1]
+    assert f". Run `git reset --keep {program.first}` in" in program.said[-1]
+
+
 def test_a_start_that_its_user_ended_or_that_waits_for_packages_does_not_count(program: Program) -> None:
     second = commit(program.source, "two")
     assert program.start(asked=True)
