@@ -11,123 +11,47 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import diffusers
-import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tokenizers.processors import TemplateProcessing
 from torch import Tensor
-from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 
 from modules.application.build import build_app
-from modules.compute.hardware import Hardware
-from modules.compute.policy import policy_from_flags
-from modules.engine import denoise_pass
-from modules.engine.adapters import applied
 from modules.engine.decode import decode_latent
 from modules.engine.encode import encode_pixels
-from modules.engine.extra_networks import take_out_tags
-from modules.engine.generate import generate
-from modules.engine.hooks import NullHooks
 from modules.engine.preview import preview_map
-from modules.engine.prompt_tokens import VOCABULARY_FOLDER
-from modules.engine.resolved import ResolvedInit, ResolvedInpaint, ResolvedRequest, SamplingOptions
+from modules.engine.resolved import ResolvedInit, ResolvedInpaint
 from modules.families.table import FAMILIES, NAMED_FAMILIES
 from modules.library.model_file import ModelFile
-from modules.loading import tokenizer as tokenizers
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
-from modules.loading.lora import LoraShelf
 from modules.loading.parts import PartFiles
-from modules.loading.sentencepiece_model import sentencepiece_tokenizer
-from modules.loading.tekken import tekken_tokenizer
 from modules.schema.errors import CannotLoad
-from modules.schema.flags import Flags, parse_flags
+from modules.schema.flags import parse_flags
 from tests.conftest import RunningServer, serve
 from tests.families import tiny_flow as tiny
+from tests.families.flow_pipelines import (
+    MASK,
+    NEGATIVE,
+    PICTURE,
+    POLICY,
+    PROMPT,
+    SCALE,
+    SEED,
+   
+    SIZE,
+    STEPS,
+    Ours,
+    files_of,
+    listed,
+    modules_of,
+    reference_latents,
+)
+from tests.families.lora_changes import layers_changed_by
 from tests.short_form import one_in
 
-library: Any = diffusers      # it hands out its classes late
 NAMES = tuple(family.name for family in (*FAMILIES, *NAMED_FAMILIES) if family.runs and family.is_flow)
-SIZE, STEPS, SEED, SCALE = 64, 3, 7, 3.0
-PROMPT, NEGATIVE = "a red cat on a table", "blurry, text"
-UNET = "model.diffusion_model."
-CHAT = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant{{ '\n' }}{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
-INSTRUCTION = "<s>{% for m in messages %}{% if m.role == 'system' %}[SYSTEM_PROMPT]{{ m.content[0].text }}[/SYSTEM_PROMPT]{% else %}[INST]{{ m.content[0].text }}[/INST]{% endif %}{% endfor %}"
-# how the family's file comes: alone, with everything inside under ComfyUI's names, or with the names of diffusers
-FORMS = {"FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers", "FLUX.2 klein 9B": "whole", "Lumina 2": "whole"}
-FILES = {"clip_l": "clip_l.safetensors", "clip_g": "clip_g.safetensors", "t5xxl": "t5xxl_fp16.safetensors", "qwen3_4b": "qwen_3_4b.safetensors",
-         "qwen25_7b": "qwen_2.5_vl_7b.safetensors", "qwen3_8b": "qwen_3_8b.safetensors", "gemma2_2b": "gemma_2_2b_fp16.safetensors",
-         "mistral3_24b": "mistral_3_small_flux2_bf16.safetensors"}  # fmt: skip
-VAES = {"SD3": "sd3_vae.safetensors", "SD3.5": "sd3_vae.safetensors", "Qwen-Image": "qwen_image_vae.safetensors", "FLUX.2 klein 4B": "flux2-vae.safetensors"}
 SHOWN = ("FLUX.1 Kontext", "FLUX.1 depth or canny")         # img2img's picture
-
-PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8))
-MASK = Image.new("L", (SIZE, SIZE))
-MASK.paste(255, (0, 0, 40, 27))
-
-
-@cache
-def modules_of(name: str) -> tuple[Any, Any, dict[str, Any]]:
-    return tiny.transformer_of(name), tiny.vae_of(name), tiny.text_encoders_of(name)
-
-
-def files_of(name: str, folder: Path, form: str = "") -> tuple[ModelFile, PartFiles]:
-    """The family's files as people have them."""
-    transformer, vae, texts = modules_of(name)
-    state = transformer.state_dict()
-    form = form or FORMS.get(name, "")
-    original = state if form == "diffusers" else tiny.original_transformer(name, state)
-    model = folder / "Stable-diffusion" / f"{name}.safetensors"
-    if form == "whole":
-        whole = {UNET + key: tensor for key, tensor in original.items()}
-        whole |= {f"{'first_stage_model' if name == 'SD3' else 'vae'}.{key}": tensor for key, tensor in tiny.original_vae(vae.state_dict()).items()}
-        for part, module in texts.items():
-            own = tiny.text_state(part, module)
-            whole |= {f"text_encoders.{key}": own.pop(key) for key in ("spiece_model",) if key in own}
-            whole |= {f"text_encoders.{part}.transformer.{key}": tensor for key, tensor in own.items()}
-        return listed(tiny.write(model, whole)), PartFiles()
-    tiny.write(model, original)
-    encoders = [listed(tiny.write(folder / "text_encoder" / FILES[part], tiny.text_state(part, module))) for part, module in texts.items()]
-    vae_file = tiny.write(folder / "VAE" / VAES.get(name, "ae.safetensors"), tiny.original_vae(vae.state_dict()))
-    return listed(model), PartFiles(text_encoders=tuple(encoders), vaes=(listed(vae_file),))
-
-
-def listed(path: Path) -> ModelFile:
-    return ModelFile(path=path, name=path.name, kind="checkpoint", size=path.stat().st_size)
-
-
-class Ours(NullHooks):
-    """Our latents, and what the reference has to start from."""
-
-    def __init__(self, model: Components, patch: pytest.MonkeyPatch, **asked: Any) -> None:
-        self.latents = self.noise = torch.empty(0)
-        self.levels: list[float] = []
-        grid = denoise_pass.make_grid
-
-        def noting_grid(*args: Any) -> Any:
-            found = grid(*args)
-            self.levels = found.whole.tolist()
-            return found
-
-        patch.setattr(denoise_pass, "make_grid", noting_grid)
-        request = ResolvedRequest(**{
-            "prompt": PROMPT, "negative_prompt": NEGATIVE, "width": SIZE, "height": SIZE, "steps": STEPS, "guidance_scale": SCALE, "sampler_name": "Euler",
-            "seed": SEED, "options": SamplingOptions(noise_source="CPU"), **asked,
-        })  # fmt: skip
-        self.result = generate(request, model, policy=POLICY, hooks=self)
-
-    def before_sampling(self, plan: Any, noise: Tensor) -> Tensor:
-        self.noise = noise
-        return noise
-
-    def latents_ready(self, plan: Any, latents: Tensor) -> Tensor:
-        self.latents = latents
-        return latents
-
-
-POLICY = policy_from_flags(Flags(), Hardware(kind="cpu", name="test", memory_bytes=2**33, cpu_count=1, reason="a test"))
 
 
 @pytest.fixture(autouse=True)
@@ -193,90 +117,6 @@ def encoded(picture: Image.Image) -> str:
     data = BytesIO()
     picture.save(data, "PNG")
     return base64.b64encode(data.getvalue()).decode("ascii")
-
-
-@torch.no_grad()
-def reference_latents(name: str, ours: Ours, **more: Any) -> Tensor:
-    """more: what the pipeline is asked besides."""
-    transformer, vae, texts = modules_of(name)
-    parts: dict[str, Any] = {"transformer": transformer, "vae": vae, "scheduler": library.FlowMatchEulerDiscreteScheduler()}
-    noise = ours.noise.clone()
-    asked: dict[str, Any] = {"prompt": PROMPT, "height": SIZE, "width": SIZE, "num_inference_steps": STEPS, "sigmas": ours.levels[:-1], "guidance_scale": SCALE, "output_type": "latent"}
-    clip = CLIPTokenizer.from_pretrained(VOCABULARY_FOLDER, local_files_only=True)
-    if name == "Z-Image":
-        parts |= {"text_encoder": texts["qwen3_4b"], "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>")}
-        asked |= {"latents": noise, "negative_prompt": NEGATIVE, "guidance_scale": SCALE - 1}
-        pipeline = library.ZImagePipeline(**parts)
-    elif name == "Qwen-Image":
-        parts |= {"text_encoder": texts["qwen25_7b"], "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>", 4096)}
-        asked |= {"latents": packed(noise), "negative_prompt": NEGATIVE, "true_cfg_scale": SCALE, "guidance_scale": None}
-        pipeline = library.QwenImagePipeline(**parts)
-    elif name == "FLUX.2 dev":
-        mistral = PreTrainedTokenizerFast(tokenizer_object=tekken_tokenizer(tiny.mistral_tokenizer()), pad_token="<pad>", padding_side="left")
-        mistral.chat_template = INSTRUCTION
-        parts |= {"text_encoder": texts["mistral3_24b"], "tokenizer": mistral}
-        asked |= {"latents": library.Flux2Pipeline._patchify_latents(noise)}
-        pipeline = library.Flux2Pipeline(**parts)
-    elif name in tiny.FLUX2_BLOCKS:
-        (encoder,) = texts.values()
-        parts |= {"text_encoder": encoder, "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>")}
-        empty = library.Flux2KleinPipeline._get_qwen3_prompt_embeds(encoder, parts["tokenizer"], NEGATIVE)
-        asked |= {"latents": library.Flux2KleinPipeline._patchify_latents(noise), "negative_prompt_embeds": empty}
-        pipeline = library.Flux2KleinPipeline(**parts)
-    elif name == "Lumina 2":
-        parts |= {"text_encoder": texts["gemma2_2b"], "tokenizer": gemma_tokenizer()}
-        asked |= {"latents": noise, "negative_prompt": NEGATIVE, "cfg_normalization": False, "prompt": "a red cat", "system_prompt": "You are an assistant."}
-        pipeline = library.Lumina2Pipeline(**parts)
-    elif name.startswith("SD3"):
-        parts |= {"text_encoder": texts["clip_l"], "tokenizer": clip, "text_encoder_2": texts["clip_g"],
-                  "tokenizer_2": CLIPTokenizer.from_pretrained(VOCABULARY_FOLDER, local_files_only=True, pad_token="!"),
-                  "text_encoder_3": texts["t5xxl"], "tokenizer_3": fast_tokenizer(tokenizers.t5_tokenizer(), "<pad>")}  # fmt: skip
-        asked |= {"latents": noise, "negative_prompt": NEGATIVE}
-        pipeline = library.StableDiffusion3Pipeline(**parts)
-    elif name == "Chroma":
-        parts |= {"text_encoder": texts["t5xxl"], "tokenizer": fast_tokenizer(tokenizers.t5_tokenizer(), "<pad>")}
-        asked |= {"latents": packed(noise), "negative_prompt": NEGATIVE}
-        pipeline = library.ChromaPipeline(**parts)
-    else:
-        parts |= {"text_encoder": texts["clip_l"], "tokenizer": clip, "text_encoder_2": texts["t5xxl"], "tokenizer_2": fast_tokenizer(tokenizers.t5_tokenizer(), "<pad>")}
-        asked |= {"latents": packed(noise)}
-        if name == "FLUX.1 fill":
-            asked |= {"image": PICTURE, "mask_image": MASK}
-        elif name == "FLUX.1 Kontext":
-            asked |= {"image": PICTURE, "max_area": SIZE * SIZE, "_auto_resize": False}
-        elif name == "FLUX.1 depth or canny":
-            asked |= {"control_image": PICTURE}
-        kinds = {"FLUX.1 fill": library.FluxFillPipeline, "FLUX.1 Kontext": library.FluxKontextPipeline, "FLUX.1 depth or canny": library.FluxControlPipeline}
-        pipeline = kinds.get(name, library.FluxPipeline)(**parts)
-    pipeline.set_progress_bar_config(disable=True)
-    found = pipeline(**asked, **more).images
-    if name == "FLUX.2 dev":
-        return pipeline._unpatchify_latents(found.mT.reshape(1, 128, SIZE // 16, SIZE // 16))
-    if name in tiny.FLUX2_BLOCKS:       # it has undone what normalises them
-        mean, deviation = vae.bn.running_mean.view(1, -1, 1, 1), (vae.bn.running_var + 1e-4).sqrt().view(1, -1, 1, 1)
-        return pipeline._unpatchify_latents((pipeline._patchify_latents(found) - mean) / deviation)
-    return found if found.ndim == 4 else unpacked(found)
-
-
-def fast_tokenizer(made: Any, pad: str, length: int = 512) -> PreTrainedTokenizerFast:
-    found = PreTrainedTokenizerFast(tokenizer_object=made, pad_token=pad, model_max_length=length, padding_side="right")
-    found.chat_template = CHAT
-    return found
-
-
-def gemma_tokenizer() -> PreTrainedTokenizerFast:
-    """With the beginning that Gemma's puts before each text."""
-    made = sentencepiece_tokenizer(tiny.gemma_tokenizer())
-    made.post_processor = TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 2)])    # type: ignore[assignment]
-    return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", padding_side="right")
-
-
-def packed(latent: Tensor) -> Tensor:
-    return library.FluxPipeline._pack_latents(latent, len(latent), latent.shape[1], *latent.shape[2:])
-
-
-def unpacked(tokens: Tensor) -> Tensor:
-    return library.FluxPipeline._unpack_latents(tokens, SIZE, SIZE, 8)
 
 
 @pytest.mark.parametrize("name", ["SD3.5", "Z-Image", "Qwen-Image"])
@@ -369,18 +209,12 @@ def test_a_lora_with_joined_layers_changes_each_of_them_and_goes_without_a_trace
     lora = {f"{name}.{part}": torch.randn(*size) for name, (rows, columns) in shapes.items()
             for part, size in (("lora_up.weight", (rows, 4)), ("lora_down.weight", (4, columns)))}
     lora |= {f"transformer.transformer_blocks.0.attn.to_add_out.lora_{side}.weight": torch.randn(*size) for side, size in (("B", (64, 4)), ("A", (4, 64)))}
-    shelf = LoraShelf(lambda: [listed(tiny.write(tmp_path / "some.safetensors", lora))])
-    before = {name: tensor.clone() for name, tensor in model.unet.state_dict().items()}
     delta = {name: lora[f"{name}.lora_up.weight"] @ lora[f"{name}.lora_down.weight"] * 0.5 for name in shapes}
     joined = torch.cat([delta["lora_unet_double_blocks_0_img_attn_qkv"], delta["lora_unet_single_blocks_1_linear1"]])
-    with applied(take_out_tags("<lora:some:0.5>")[1], model, shelf) as active:
-        assert not active.comments
-        now = model.unet.state_dict()
-        names = [f"transformer_blocks.0.attn.to_{part}.weight" for part in "qkv"] + [f"single_transformer_blocks.1.attn.to_{part}.weight" for part in "qkv"]
-        found = torch.cat([now[name] - before[name] for name in (*names, "single_transformer_blocks.1.proj_mlp.weight")])
-        assert float((found - joined).norm() / joined.norm()) < 1e-5
-        assert not torch.equal(now["transformer_blocks.0.attn.to_add_out.weight"], before["transformer_blocks.0.attn.to_add_out.weight"])
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.unet.state_dict().items())
+    change = layers_changed_by(lora, model, tmp_path, strength=0.5)
+    names = [f"transformer_blocks.0.attn.to_{part}.weight" for part in "qkv"] + [f"single_transformer_blocks.1.attn.to_{part}.weight" for part in "qkv"]
+    found = torch.cat([change[name] for name in (*names, "single_transformer_blocks.1.proj_mlp.weight")])
+    assert float((found - joined).norm() / joined.norm()) < 1e-5 and "transformer_blocks.0.attn.to_add_out.weight" in change
 
 
 def test_a_lora_of_the_last_layer_of_t5_and_in_the_layout_of_xlabs(tmp_path: Path) -> None:
@@ -390,13 +224,7 @@ def test_a_lora_of_the_last_layer_of_t5_and_in_the_layout_of_xlabs(tmp_path: Pat
     torch.manual_seed(1)
     lora = {"lora_unet_final_layer_adaLN_modulation_1.diff": torch.randn(128, 64), "lora_te3_encoder_block_0_layer_1_DenseReluDense_wo.diff": torch.randn(tiny.T5_WIDTH, 64)}
     lora |= {"double_blocks.0.processor.qkv_lora2.up.weight": torch.randn(192, 2), "double_blocks.0.processor.qkv_lora2.down.weight": torch.randn(2, 64)}
-    shelf = LoraShelf(lambda: [listed(tiny.write(tmp_path / "some.safetensors", lora))])
-    transformer, t5 = model.unet.state_dict(), model.text_encoders[1].module.state_dict()
-    before = {name: tensor.clone() for name, tensor in (*transformer.items(), *t5.items())}
-    with applied(take_out_tags("<lora:some:1>")[1], model, shelf) as active:
-        assert not active.comments
-        now = model.unet.state_dict() | model.text_encoders[1].module.state_dict()
-        change = {name: tensor - before[name] for name, tensor in now.items() if not torch.equal(tensor, before[name])}
+    change = layers_changed_by(lora, model, tmp_path)
     last, text = lora["lora_unet_final_layer_adaLN_modulation_1.diff"], lora["lora_te3_encoder_block_0_layer_1_DenseReluDense_wo.diff"]
     joined = lora["double_blocks.0.processor.qkv_lora2.up.weight"] @ lora["double_blocks.0.processor.qkv_lora2.down.weight"]
     wanted = {"norm_out.linear.weight": torch.cat([last[64:], last[:64]]), "encoder.block.0.layer.1.DenseReluDense.wo.weight": text,

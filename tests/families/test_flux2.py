@@ -13,10 +13,8 @@ from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 from PIL import Image
 
 from modules.compute.noise import ImageNoise, NoiseSpec
-from modules.engine.adapters import applied
 from modules.engine.decode import decode_latent
 from modules.engine.encode import encode_pixels
-from modules.engine.extra_networks import take_out_tags
 from modules.engine.image_conditioning import masked_picture
 from modules.engine.preview import preview_map
 from modules.engine.resolved import ResolvedInit
@@ -24,13 +22,13 @@ from modules.engine.vae_memory import tiles_for
 from modules.families.flux2 import KLEIN_4B
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
-from modules.loading.lora import LoraShelf
 from modules.loading.parts import PartFiles
 from modules.loading.tekken import tekken_tokenizer
 from modules.loading.tokenizer import qwen_tokenizer
 from modules.schema.errors import CannotLoad
 from tests.families import tiny_flow as tiny
-from tests.families.test_flow_against_diffusers import PICTURE, POLICY, Ours, files_of, listed, modules_of, reference_latents
+from tests.families.flow_pipelines import PICTURE, POLICY, Ours, files_of, listed, modules_of, reference_latents
+from tests.families.lora_changes import assert_adds_to
 from tests.loading.test_gguf import write as gguf_file
 
 library: Any = diffusers
@@ -220,15 +218,4 @@ def test_full_strength_is_for_both(dev: bool, tmp_path: Path, monkeypatch: pytes
     ("lora_unet_single_stream_modulation_lin", INNER, ["single_stream_modulation.linear.weight"]),
 ])  # fmt: skip
 def test_loras_in_the_names_of_each_trainer(model: Components, tmp_path: Path, key: str, rows: int, layers: list[str]) -> None:
-    torch.manual_seed(1)
-    ups = ("lora_up.weight", "lora_down.weight") if key.startswith("lora_unet_") else ("lora_B.weight", "lora_A.weight")
-    lora = {f"{key}.{ups[0]}": torch.randn(rows, 2), f"{key}.{ups[1]}": torch.randn(2, WIDTH)}
-    shelf = LoraShelf(lambda: [listed(tiny.write(tmp_path / "some.safetensors", lora))])
-    before = {name: tensor.clone() for name, tensor in model.unet.state_dict().items()}
-    with applied(take_out_tags("<lora:some:0.5>")[1], model, shelf) as active:
-        assert not active.comments
-        change = {name: tensor - before[name] for name, tensor in model.unet.state_dict().items() if not torch.equal(tensor, before[name])}
-    assert sorted(change) == sorted(layers)
-    delta = lora[f"{key}.{ups[0]}"] @ lora[f"{key}.{ups[1]}"] * 0.5
-    assert torch.allclose(torch.cat([change[name] for name in layers]), delta, atol=1e-5)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.unet.state_dict().items())
+    assert_adds_to(layers, key, rows, WIDTH, model, tmp_path)

@@ -15,7 +15,7 @@ from modules.families.flux import FLUX_DEV, FLUX_KONTEXT
 from modules.library.facts import read_facts
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
-from tests.families.test_flow_against_diffusers import MASK, PICTURE, POLICY, SIZE, Ours, files_of
+from tests.families.flow_pipelines import MASK, PICTURE, POLICY, SIZE, Ours, files_of
 
 CONTROL, KONTEXT = "FLUX.1 depth or canny", "FLUX.1 Kontext"
 _FEW = np.random.default_rng(5).integers(0, 256, (4, 4), dtype=np.uint8)

@@ -8,17 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from modules.engine.adapters import applied
-from modules.engine.extra_networks import take_out_tags
 from modules.families.qwen_text import QWEN3_4B
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
 from modules.loading.language_model import width_of
-from modules.loading.lora import LoraShelf
 from modules.loading.parts import PartFiles
 from modules.schema.errors import CannotLoad
 from tests.families import tiny_flow as tiny
-from tests.families.test_flow_against_diffusers import POLICY, files_of, listed, modules_of
+from tests.families.flow_pipelines import POLICY, files_of, listed, modules_of
+from tests.families.lora_changes import assert_adds_to
 
 NAME = "Lumina 2"
 WIDTH = tiny.LUMINA_WIDTH
@@ -75,13 +73,4 @@ def test_gemma_and_qwen_of_one_width_are_told_apart() -> None:
     ("lora_unet_layers_0_adaLN_modulation_1", 4 * WIDTH, ["layers.0.norm1.linear.weight"]),
 ])  # fmt: skip
 def test_loras_in_the_names_of_each_trainer(model: Components, tmp_path: Path, key: str, rows: int, layers: list[str]) -> None:
-    torch.manual_seed(1)
-    ups = ("lora_up.weight", "lora_down.weight") if key.startswith("lora_unet_") else ("lora_B.weight", "lora_A.weight")
-    lora = {f"{key}.{ups[0]}": torch.randn(rows, 2), f"{key}.{ups[1]}": torch.randn(2, WIDTH)}
-    shelf = LoraShelf(lambda: [listed(tiny.write(tmp_path / "some.safetensors", lora))])
-    before = {name: tensor.clone() for name, tensor in model.unet.state_dict().items()}
-    with applied(take_out_tags("<lora:some:0.5>")[1], model, shelf) as active:
-        assert not active.comments
-        change = {name: tensor - before[name] for name, tensor in model.unet.state_dict().items() if not torch.equal(tensor, before[name])}
-    assert sorted(change) == sorted(layers)
-    assert torch.allclose(torch.cat([change[name] for name in layers]), lora[f"{key}.{ups[0]}"] @ lora[f"{key}.{ups[1]}"] * 0.5, atol=1e-5)
+    assert_adds_to(layers, key, rows, WIDTH, model, tmp_path)
