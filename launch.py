@@ -49,7 +49,7 @@ def main() -> int:
     )
     try:
         code = served(launch)
-    except Exception:
+    except Exception:               # whatever it is: it may be a new version's fault, which is then left again
         traceback.print_exc()
         code = 1
     if new_version(launch).ended(code, print, by_user=code == STOPPED_BY_USER):

@@ -16,11 +16,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from modules.a1111.app_slot import current
 from modules.a1111.state import state
 from modules.application.img2img_batch import pictures_of
-from modules.application.training_pictures import caption_of
+from modules.application.training_pictures import broken_off, caption_of, none_found
 from modules.engine.training.pictures import Wording, weight_of_places
 from modules.engine.training.rates import Rates
 from modules.imaging.base64_codec import open_image
-from modules.schema.errors import InvalidValue, WebuiError
+from modules.schema.errors import WebuiError
 from modules.schema.params_training import SAMPLING
 
 _ONCE, _DETERMINISTIC, _RANDOM = SAMPLING
@@ -99,7 +99,7 @@ class PersonalizedBase(Dataset[DatasetEntry]):
         self.dataset, sizes = [], []
         for path in self.image_paths:
             if state.interrupted:
-                raise InvalidValue("The training was interrupted while its pictures were read; nothing was learnt.")
+                raise broken_off()
             try:
                 picture = open_image(Path(path).read_bytes(), Path(path).name)
             except (WebuiError, OSError):
@@ -109,7 +109,7 @@ class PersonalizedBase(Dataset[DatasetEntry]):
             self.dataset.append(self._entry(path, picture, alpha, model, device, use_weight))
             sizes.append(picture.size)
         if not self.dataset:
-            raise InvalidValue("No images have been found in the dataset.", "Put PNG or JPEG files into the folder.", field="data_root")
+            raise none_found()
         self.length = len(self.dataset)
         order = sorted(range(self.length), key=lambda place: sizes[place])
         self.groups = [list(same) for _, same in groupby(order, key=lambda place: sizes[place])]

@@ -36,7 +36,7 @@ def picture_set(
     for file in map(Path, pictures_of(named_folder(app, asked.data_root, "Dataset directory"))):
         cancel.hold()
         if cancel.interrupted:
-            raise InvalidValue("The training was interrupted while its pictures were read; nothing was learnt.")
+            raise broken_off()
         try:
             picture, alpha = _read(file, asked)
         except (WebuiError, OSError) as error:
@@ -44,7 +44,7 @@ def picture_set(
             continue
         found.append(encoded_picture(picture, caption_of(file, settings), components, sampling=asked.latent_sampling_method, alpha=alpha, chance=chance))
     if not found:
-        raise InvalidValue("No images have been found in the dataset.", "Put PNG or JPEG files into the folder.", field="data_root")
+        raise none_found()
     lines = template_lines(Path(app.flags.textual_inversion_templates_dir), asked.template_filename)
     wording = Wording(lines=lines, name=name, shuffles=asked.shuffle_tags, drops=asked.tag_drop_out)
     return PictureSet(found, wording, batch_size=asked.batch_size, chance=chance)
@@ -64,6 +64,14 @@ def _read(file: Path, asked: TrainingRequest) -> tuple[Image.Image, Image.Image 
     left, top = (picture.width - width) // 2, (picture.height - height) // 2
     box = (left, top, left + width, top + height)
     return picture.crop(box), alpha.crop(box) if alpha is not None else None
+
+
+def broken_off() -> InvalidValue:
+    return InvalidValue("The training was interrupted while its pictures were read; nothing was learnt.")
+
+
+def none_found() -> InvalidValue:
+    return InvalidValue("No images have been found in the dataset.", "Put PNG or JPEG files into the folder.", field="data_root")
 
 
 def caption_of(file: Path, settings: SettingsView) -> str:

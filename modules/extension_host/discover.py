@@ -15,8 +15,8 @@ from modules.files.names import is_text, shown
 from modules.schema.flag_table import SCRIPT_PATH
 
 log = logging.getLogger(__name__)
-LOOSE, LOOSE_PAGE = "scripts", "javascript"      # folders of single files beside the extensions: Python, and what runs on the page
-"""The folder for single files, and the name by which the files in it are spoken of and switched off."""
+LOOSE, LOOSE_PAGE = "scripts", "javascript"
+"""The folders for single files that belong to no extension, in Python and for the page; by these names the files are spoken of and switched off."""
 BUILTIN = frozenset({"sd-webui-controlnet", "tag-autocomplete", "wildcards"})
 """Extensions that ship with the program; ``--disable-extra-extensions`` leaves these on."""
 SHIPPED = Path(SCRIPT_PATH) / "extensions"

@@ -162,16 +162,8 @@ def _qwen_image(shapes: Shapes) -> dict[str, Any]:
 
 
 def _flux2(shapes: Shapes) -> dict[str, Any]:
-    width, inputs = shapes["x_embedder.weight"]
-    head = shapes["transformer_blocks.0.attn.norm_q.weight"][0]
-    return {
-        "in_channels": inputs,
-        "out_channels": shapes["proj_out.weight"][0],
-        "num_layers": _count(shapes, "transformer_blocks"),
-        "num_single_layers": _count(shapes, "single_transformer_blocks"),
-        "attention_head_dim": head,
-        "num_attention_heads": width // head,
-        "joint_attention_dim": shapes["context_embedder.weight"][1],
+    width, head = shapes["x_embedder.weight"][0], shapes["transformer_blocks.0.attn.norm_q.weight"][0]
+    return _flux(shapes) | {
         "timestep_guidance_channels": shapes["time_guidance_embed.timestep_embedder.linear_1.weight"][1],
         "mlp_ratio": shapes["transformer_blocks.0.ff.linear_out.weight"][1] / width,
         "axes_dims_rope": (head // 4,) * 4,

@@ -38,7 +38,6 @@ from tests.families.flow_pipelines import (
     PROMPT,
     SCALE,
     SEED,
-   
     SIZE,
     STEPS,
     Ours,
