@@ -19,6 +19,9 @@ from modules.families.sdxl import SDXL_ROWS
 FAMILIES: tuple[ModelFamily, ...] = (*SD1_ROWS, *SD2_ROWS, *SDXL_ROWS, *SD3_ROWS, *FLUX_ROWS, *FLUX2_ROWS, *QWEN_TEXT_ROWS, *LUMINA_ROWS, *OTHER_ROWS)
 NAMED_FAMILIES: tuple[ModelFamily, ...] = (FLUX_KONTEXT,)      # told from a row above by their ``word``
 
+# What people call those that run.
+RUNNING = "SD 1.x, SD 2.x, SDXL, SD3, FLUX.1, FLUX.2, Chroma, Z-Image, Qwen-Image or Lumina 2"
+
 # Tells apart versions of the program that recognise other kinds of files: an index made by another one reads the headers again.
 KNOWN_KINDS = zlib.crc32(repr([(family.name, family.marks, family.word) for family in (*FAMILIES, *NAMED_FAMILIES)] + [kind.title for kind in (*QUANTISED_KINDS, *FOREIGN_KINDS)]).encode())
 

@@ -22,6 +22,7 @@ from modules.compute.replay import Replays
 from modules.compute.switches import set_switches
 from modules.families.detect import detect
 from modules.families.family import ModelFamily
+from modules.families.table import RUNNING
 from modules.library.model_file import ModelFile
 from modules.loading.beside import Beside, read_beside
 from modules.loading.components import Components, scaled_linear_alphas, size_in_bytes, with_zero_terminal_snr
@@ -60,7 +61,7 @@ def load_checkpoint(
         weights = opened.enter_context(closing(open_weights(model_file.path)))
         family = detect(weights.header)
         if not family.runs:
-            raise CannotLoad(model_file.path, family.cannot_run, "Choose a checkpoint of a family that runs: SD 1.x, SD 2.x, SDXL, SD3, FLUX.1, FLUX.2, Chroma, Z-Image, Qwen-Image or Lumina 2.")
+            raise CannotLoad(model_file.path, family.cannot_run, f"Choose a checkpoint of a family that runs: {RUNNING}.")
         chosen_vae = None if vae_file is None else opened.enter_context(closing(open_weights(vae_file.path)))
         parts = Search(family=family, weights=weights, files=files, opened=opened).found(chosen_vae)
         fill = _prepared(model_file, family, weights, parts, policy.for_family(family))

@@ -10,7 +10,8 @@ import pytest
 from modules.families.detect import detect, family_of, nearest
 from modules.families.family import UNET, KeyShape, ModelFamily, Shapes, has, lacks
 from modules.families.foreign import foreign_kind
-from modules.families.table import FAMILIES, family_named
+from modules.families.table import FAMILIES, NAMED_FAMILIES, RUNNING, family_named
+from modules.families.usual import _BY_FAMILY as USUAL
 from modules.schema.errors import CannotLoad
 
 
@@ -236,3 +237,11 @@ def test_what_cannot_run_yet_says_what_it_is() -> None:
 def test_rows_are_consistent(family: ModelFamily) -> None:
     assert family.native_size[0] % (family.latent.downscale * 2) == 0
     assert family.is_inpainting == ("inpainting" in family.name or "fill" in family.name)
+
+
+@pytest.mark.parametrize("family", [each for each in (*FAMILIES, *NAMED_FAMILIES) if each.runs and each.is_flow], ids=lambda family: family.name)
+def test_who_has_a_model_that_does_not_run_is_told_of_every_kind_that_does(family: ModelFamily) -> None:
+    kind = family.name.split()[0].removesuffix(".5")
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    assert kind in RUNNING and (kind in readme or kind.replace("SD", "SD ") in readme)
+    assert family.name in USUAL, "else its first picture is drawn with SD's steps and CFG Scale"
