@@ -21,27 +21,53 @@ def a1111(make_app: Callable[..., App]) -> Iterator[App]:
         yield app
 
 
+class Counting:
+    """Middleware that notes its number at each request."""
+
+    def __init__(self, app: Any, number: int, passed: list[int]) -> None:
+        if number < 0:
+            raise ValueError("a number below 0")
+        self.app, self.number, self.passed = app, number, passed
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            self.passed.append(self.number)
+        await self.app(scope, receive, send)
+
+
 def test_middleware_may_be_added_to_a_server_that_answers_already(a1111: App) -> None:
     """auto-sd-paint-ext was told at every Reload UI that the application has started."""
     passed: list[int] = []
-
-    class Counting:
-        def __init__(self, app: Any, number: int) -> None:
-            self.app, self.number = app, number
-
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "http":
-                passed.append(self.number)
-            await self.app(scope, receive, send)
-
     server, pages = FastAPI(), iter((1, 2))
-    on_app_started(lambda _demo, app: app.add_middleware(Counting, number=next(pages)))
+    on_app_started(lambda _demo, app: app.add_middleware(Counting, number=next(pages), passed=passed))
     announce_page(a1111, None, server)
     with TestClient(server) as client:
         client.get("/docs")
         announce_page(a1111, None, server)
         client.get("/docs")
     assert passed == [1, 2]
+
+
+def test_a_request_that_comes_while_extensions_are_told_is_answered_and_keeps_none_from_adding(a1111: App) -> None:
+    """A page that asks for its progress, say: Starlette takes no middleware after its first request."""
+    passed: list[int] = []
+    server = FastAPI()
+    with TestClient(server) as client:
+        client.get("/docs")
+        on_app_started(lambda _demo, app: client.get("/docs"))
+        on_app_started(lambda _demo, app: app.add_middleware(Counting, number=3, passed=passed))
+        announce_page(a1111, None, server)
+        assert client.get("/docs").status_code == 200 and passed == [3]
+        with pytest.raises(RuntimeError):
+            server.add_middleware(Counting, number=4, passed=passed)
+
+
+def test_middleware_that_cannot_be_made_is_left_out(a1111: App, caplog: pytest.LogCaptureFixture) -> None:
+    server = FastAPI()
+    on_app_started(lambda _demo, app: app.add_middleware(Counting, number=-1, passed=[]))
+    announce_page(a1111, None, server)
+    with TestClient(server) as client:
+        assert client.get("/docs").status_code == 200 and "a number below 0" in caplog.text
 
 
 def test_a_server_to_which_nothing_is_added_is_left_as_it_is(a1111: App) -> None:
