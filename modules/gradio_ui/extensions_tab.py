@@ -186,22 +186,22 @@ def _update(app: App, standings: dict[str, Standing], text: str) -> tuple[str, s
     chosen = [each for each in installed_now(app) if each.name in wanted and not each.is_builtin]
     if refused or not (chosen or PROGRAM in wanted):
         return message_html(refused or "Nothing is ticked. Check for updates first.", "error"), installed_html(app, standings)
-    told, failed = [], False
+    told, failed = [], []
     if PROGRAM in wanted:
         try:
             keep_state(app, "before the program's update")
             told.append(wish_for(app, NEWEST))
         except StorageError as error:
-            failed = True
-            told.append(f"The program is not updated: {error}")
+            failed.append(f"The program is not updated: {error}")
     for each in chosen:
         try:
             told.append(update(each.path))
             standings.pop(each.name, None)
         except GitError as error:
-            failed = True
-            told.append(str(error))
-    return message_html(" ".join([*told, "It takes effect after Apply and restart UI."]), "error" if failed else "note"), installed_html(app, standings)
+            failed.append(str(error))
+    if told:
+        told.append("It takes effect after Apply and restart UI.")
+    return message_html(" ".join([*failed, *told]), "error" if failed else "note"), installed_html(app, standings)
 
 
 def _install(app: App, url: str, branch: str, name: str) -> tuple[str, str]:

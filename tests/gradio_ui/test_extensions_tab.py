@@ -38,6 +38,7 @@ def test_a_program_that_cannot_be_noted_stays_and_the_page_says_so(fake_server: 
     try:
         answer, _ = _update(app, {}, f'["{PROGRAM}"]')
         assert "The program is not updated" in answer and "error" in answer and not version.book.wanted, "nothing to go back to is kept"
+        assert "takes effect" not in answer
     finally:
         states.unlink()
     launch = app.paths.data_dir / "cache" / "launch"
