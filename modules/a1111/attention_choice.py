@@ -75,7 +75,7 @@ def apply_optimizations(option: Any = None) -> str:
 def _applied(chosen: Any) -> bool:
     try:
         chosen.apply()
-    except Exception:
+    except Exception:               # an extension's code: anything
         log.exception("the attention %r of an extension could not be put in place; the program's own is used", chosen.name)
         undo_optimizations()
         optimizers.remove(chosen)
@@ -86,7 +86,7 @@ def _applied(chosen: Any) -> bool:
 def _can_work(each: Any) -> bool:
     try:
         return bool(each.is_available())
-    except Exception:
+    except Exception:               # the same
         log.exception("the attention %r of an extension is left out", each.name)
         return False
 

@@ -94,7 +94,7 @@ class PersonalizedBase(Dataset[DatasetEntry]):
     ) -> None:
         self.lines = [line.strip() for line in Path(template_file).read_text("utf-8", errors="replace").splitlines()]
         self.placeholder_token, self.shuffle_tags, self.tag_drop_out = placeholder_token, shuffle_tags, tag_drop_out
-        self.latent_sampling_method = latent_sampling_method
+        self.latent_sampling_method, self._model = latent_sampling_method, model
         self.image_paths = list(pictures_of(Path(data_root)))
         self.dataset, sizes = [], []
         for path in self.image_paths:
@@ -106,7 +106,7 @@ class PersonalizedBase(Dataset[DatasetEntry]):
                 continue
             alpha = picture.getchannel("A") if use_weight and "A" in picture.getbands() else None
             picture = picture.convert("RGB") if varsize else picture.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
-            self.dataset.append(self._entry(path, picture, alpha, model, device, use_weight))
+            self.dataset.append(self._entry(path, picture, alpha, device, use_weight))
             sizes.append(picture.size)
         if not self.dataset:
             raise none_found()
@@ -119,13 +119,13 @@ class PersonalizedBase(Dataset[DatasetEntry]):
             for each in self.dataset:
                 each.cond = cond_model([each.cond_text]).cpu().squeeze(0)
 
-    def _entry(self, path: Any, picture: Image.Image, alpha: Image.Image | None, model: Any, device: Any, use_weight: bool) -> DatasetEntry:
+    def _entry(self, path: Any, picture: Image.Image, alpha: Image.Image | None, device: Any, use_weight: bool) -> DatasetEntry:
         words = caption_of(Path(path), current().settings)
         pixels = torch.from_numpy(np.asarray(picture, np.float32) / 127.5 - 1).permute(2, 0, 1).to(device=device)
-        spread = model.encode_first_stage(pixels[None])
+        spread = self._model.encode_first_stage(pixels[None])
         if self.latent_sampling_method == _DETERMINISTIC and hasattr(spread, "mode"):
             spread = spread.mode()
-        latent = model.get_first_stage_encoding(spread).squeeze(0).cpu()
+        latent = self._model.get_first_stage_encoding(spread).squeeze(0).cpu()
         weight = (torch.ones_like(latent) if alpha is None else weight_of_places(alpha, latent).expand(latent.shape)) if use_weight else None
         made = DatasetEntry(path, words, weight=weight)
         if self.latent_sampling_method == _RANDOM:
@@ -134,7 +134,6 @@ class PersonalizedBase(Dataset[DatasetEntry]):
             made.latent_sample = latent
         if not self._wording.changes:
             made.cond_text = self.create_text(words)
-        self._model = model
         return made
 
     @property

@@ -24,7 +24,7 @@ class Layer(nn.Module):
 
     inner: Any
     own: Any
-    built_as: type
+    built_as: type[Layer]
     asked: bool
     working: bool
     as_written: ClassVar[dict[str, Any]] = {}      # the class's own forward and _forward, which extensions may replace in the class
@@ -58,13 +58,14 @@ class Layer(nn.Module):
     def is_touched(self) -> bool:
         """Whether somebody replaced its forward or its class's, made it one of another class (as token merging does), or put a hook on it."""
         return (
-            not self.__dict__.keys().isdisjoint(_WORK) or type(self) is not self.built_as or self.built_as.is_rewritten()   # type: ignore[attr-defined]
-            or any(getattr(self, name) for name in _HOOKS))
+            not self.__dict__.keys().isdisjoint(_WORK) or type(self) is not self.built_as or self.built_as.is_rewritten()
+            or any(getattr(self, name) for name in _HOOKS)
+        )
 
     def replaced_inside(self) -> Callable[..., Any] | None:
         """What somebody put in the place of CompVis' _forward, which forward calls."""
         inside: Any = self._forward
-        return None if getattr(inside, "__func__", None) is self.built_as.as_written["_forward"] else inside    # type: ignore[attr-defined]
+        return None if getattr(inside, "__func__", None) is self.built_as.as_written["_forward"] else inside
 
 
 def bridged(layer: Any, arguments: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]], answer: Callable[[Any], Any] = lambda out: out) -> None:
