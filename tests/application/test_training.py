@@ -163,6 +163,27 @@ def test_tensorboard_gets_its_figures_where_it_is_installed(app: App, monkeypatc
     assert ("Loss/train/epoch-1", 1) in writer.noted and ("Learn rate/train", 5) in writer.noted and ("Validation at epoch 2", 5, (64, 64, 3), "HWC") in writer.noted
 
 
+class FullDisk(FakeWriter):
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        raise OSError("no space left")
+
+
+@pytest.mark.parametrize(("writer", "said"), [(FullDisk, "Nothing more is written for TensorBoard: no space left"), (None, "Update the package tensorboard")])
+def test_a_tensorboard_that_fails_ends_no_training(
+    app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, writer: type[FakeWriter] | None, said: str
+) -> None:
+    """None: it cannot even be made, as beside a protobuf of another age."""
+    new_embedding(app, "charted")
+    app.settings.update({"training_enable_tensorboard": True})
+    monkeypatch.setattr(FakeWriter, "made", [])
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=writer))
+    try:
+        assert trained(app, embedding_name="charted", steps=2).state is JobState.DONE and caplog.text.count(said) == 1
+    finally:
+        app.settings.update({"training_enable_tensorboard": False})
+        (Path(app.flags.embeddings_dir) / "charted.pt").unlink()
+
+
 def test_it_goes_on_from_the_step_in_the_file(app: App) -> None:
     path = new_embedding(app, "further")
     app.settings.update({"save_optimizer_state": True})
