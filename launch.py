@@ -10,7 +10,7 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13) and "--skip-python-version-che
 
 from pathlib import Path
 
-from modules.extension_host.discover import enabled_folders, loose_scripts, read_switches
+from modules.extension_host.discover import enabled_folders, loose_folders, read_switches
 from modules.launching.extension_names import (
     commit_hash,
     git,
@@ -39,7 +39,7 @@ def __getattr__(name: str) -> Flags:
 
 def extension_folders(flags: Flags) -> tuple[Path, ...]:
     switches = read_switches(Path(flags.ui_settings_file), disable_all=flags.disable_all_extensions, disable_extra=flags.disable_extra_extensions)
-    single = (each.path for each in loose_scripts([ROOT, Path(flags.data_dir)], switches) if each.is_enabled)
+    single = (each.path for each in loose_folders([ROOT, Path(flags.data_dir)], switches) if each.is_enabled)
     return *enabled_folders(Path(flags.data_dir) / "extensions", switches), *single
 
 

@@ -120,7 +120,7 @@ def is_called(found: str, name: str) -> bool:
     return found.startswith(name) and _ARCHIVE.fullmatch(found.removeprefix(name)) is not None
 
 
-def loose_scripts(folders: Iterable[Path], switches: Switches, name: str = LOOSE) -> tuple[Extension, ...]:
+def loose_folders(folders: Iterable[Path], switches: Switches, name: str = LOOSE) -> tuple[Extension, ...]:
     """The folder ``name`` of each of these, if there is one: single files that belong to no extension. A1111's switches for extensions leave them on."""
     homes = [home for each in dict.fromkeys(map(Path.absolute, folders)) if (home := each / name).is_dir() and _is_usable(home)]
     is_enabled = name not in switches.disabled_names

@@ -44,7 +44,7 @@ class ExtensionHost:
     extra_flags: what preload.py files added to the command line. choices: source name -> texts, for settings of extensions. shown_files: what they want shown on the page, wherever it lies.
     command_line, demo: A1111's ``cmd_opts`` and the page, as extensions get them. theme: the page's, by its name. current_scripts: the scripts whose tab is being built.
     panels: what builds scripts' controls where an extension has a tab of its own for them; there while there is a page.
-    find_loose: looks for the folders of single scripts anew; find_newcomers: for extensions that can join a running server. executed: script files, and when each had last been changed before it was.
+    find_loose: looks for the folders of single files anew; find_newcomers: for extensions that can join a running server. executed: script files, and when each had last been changed before it was.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class ExtensionHost:
         self._diary: StartDiary | None = None
 
     def take(self, extensions: Iterable[Extension], loose: Iterable[Extension] = ()) -> None:
-        """These are the extensions and single scripts of this start."""
+        """These are the extensions and folders of single files of this start."""
         self.extensions = tuple(extensions)
         self.loose = tuple(loose)
         self._owning = {}

@@ -13,7 +13,7 @@ from modules.extension_host.discover import (
     Extension,
     Switches,
     find_extensions,
-    loose_scripts,
+    loose_folders,
     namesakes,
     read_switches,
 )
@@ -43,7 +43,7 @@ def host_for(flags: Flags) -> ExtensionHost:
     shipped = [each for each in find_extensions(SHIPPED, switches) if each.is_builtin]
     names = {each.name for each in users}
     places = [Path(SCRIPT_PATH), Path(flags.data_dir)]
-    host.find_loose = lambda: tuple(one for name in (LOOSE, LOOSE_PAGE) for one in loose_scripts(places, switches, name))
+    host.find_loose = lambda: tuple(one for name in (LOOSE, LOOSE_PAGE) for one in loose_folders(places, switches, name))
     host.find_newcomers = lambda: _newcomers(host, folder, flags)
     loose = host.find_loose()
     host.take([*(each for each in shipped if each.name not in names), *users], loose)
