@@ -41,6 +41,7 @@ from modules.engine.run import Run, switch_networks
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.sampler_registry import find_sampler, find_schedule, resolve_schedule, split_sampler_and_schedule
 from modules.engine.upscale import BUILT_IN, KnownUpscalers
+from modules.families.family import ModelFamily
 from modules.schema.errors import OutOfMemory
 
 if TYPE_CHECKING:
@@ -232,14 +233,14 @@ def _facts(run: Run) -> SamplingFacts:
     asked = find_schedule(run.schedule_name).label  # A1111 writes down what was asked for where it has no effect
     again, again_schedule = hires_sampler(run.request) if run.request.hires.enabled else ("", "")
     return SamplingFacts(
-        sampler_name=run.sampler.name, schedule_name=_used_schedule(run, run.sampler, asked) or asked,
-        hires_schedule_name=_used_schedule(run, find_sampler(again), again_schedule) if again else "",
+        sampler_name=run.sampler.name, schedule_name=_used_schedule(run.models.first_family, run.sampler, asked) or asked,
+        hires_schedule_name=_used_schedule(run.components.family, find_sampler(again), again_schedule) if again else "",
         width=width * LATENT_CELL, height=height * LATENT_CELL, extra=tuple(run.facts.items()),
     )
 
 
-def _used_schedule(run: Run, sampler: SamplerSpec, name: str) -> str:
-    return resolve_schedule(sampler, name, is_flow=run.components.family.is_flow).label if sampler.kind == "sigma" else ""
+def _used_schedule(family: ModelFamily, sampler: SamplerSpec, name: str) -> str:
+    return resolve_schedule(sampler, name, is_flow=family.is_flow).label if sampler.kind == "sigma" else ""
 
 
 def _final_cells(run: Run) -> tuple[int, int]:

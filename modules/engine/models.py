@@ -57,6 +57,7 @@ class Models:
         precautions: Precautions | None = None, quick: QuickSource | None = None,
     ) -> None:
         self._first, self._first_name = first, first.checkpoint.name
+        self.first_family = first.family        # of the job's own checkpoint, whichever is in use
         self._source = source
         self._request = request
         self._policy = policy

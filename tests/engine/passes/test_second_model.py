@@ -7,15 +7,21 @@ import functools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from modules.engine import generate as generating
 from modules.engine.generate import generate
 from modules.engine.hooks import DenoiserCall, GenerationResult, NullHooks
 from modules.engine.resolved import PreviewOptions, ResolvedHires, ResolvedInit, ResolvedRefiner, ResolvedRequest, SamplingOptions
+from modules.engine.sampler_registry import find_sampler
+from modules.families.family import ModelFamily
+from modules.families.flux import FLUX_DEV
 from modules.loading.components import Components
 from modules.schema.errors import InvalidValue
 from tests.golden.stages import components, loras, policy
@@ -202,3 +208,14 @@ def test_a_hires_checkpoint_of_another_kind_goes_by_way_of_the_picture() -> None
     hires = ResolvedHires(enabled=True, upscaler="Latent", scale=1.5, checkpoint_name="other")
     result = generate(replace(TEXT, hires=hires), components(), policy=policy(), source=lambda name: foreign if name == "other" else components())
     assert result.images[0].picture.size == (96, 96)
+
+
+@pytest.mark.parametrize(("first", "second", "told"), [(None, FLUX_DEV, ("Automatic", "Simple")), (FLUX_DEV, None, ("Simple", "Automatic"))])
+def test_the_text_tells_each_passs_own_schedule_where_one_model_is_a_flow_model(first: ModelFamily | None, second: ModelFamily | None, told: tuple[str, str]) -> None:
+    """Automatic is another schedule for each: pasted back, the first pass must not be drawn by the second one's."""
+    own, hires = components().family, ResolvedHires(enabled=True, upscaler="Latent", scale=1.5, checkpoint_name="other")
+    run_so_far: Any = SimpleNamespace(
+        schedule_name="Automatic", sampler=find_sampler("Euler"), request=replace(TEXT, hires=hires), facts={},
+        components=SimpleNamespace(family=second or own), models=SimpleNamespace(first_family=first or own))
+    facts = generating._facts(run_so_far)
+    assert (facts.schedule_name, facts.hires_schedule_name) == told
