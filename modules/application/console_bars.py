@@ -56,7 +56,7 @@ class _Bars:
         from tqdm import tqdm
 
         self._make, self._stream, self._shows_total = tqdm, stream, shows_total
-        self._batch = (-1, 0)
+        self._batch, self._done = (-1, 0), 0      # done: steps of the batches before, which may have had others, or been skipped
         self._bar: Any = None
         self._total: Any = None
         for handler in logging.getLogger().handlers:
@@ -67,6 +67,7 @@ class _Bars:
         if now.steps <= 0:
             return
         if (now.batch, now.steps) != self._batch:
+            self._done += 0 if self._bar is None or now.batch == self._batch[0] else self._bar.n
             self._batch = now.batch, now.steps
             self._end(self._bar)
             self._bar = self._make(total=now.steps, file=self._stream, dynamic_ncols=True)
@@ -74,8 +75,8 @@ class _Bars:
         if self._shows_total and now.batches > 1:
             if self._total is None:
                 self._total = self._make(desc="Total progress", file=self._stream, dynamic_ncols=True, position=1)
-            self._total.total = now.batches * now.steps
-            self._total.update(now.batch * now.steps + now.step - self._total.n)
+            self._total.total = self._done + (now.batches - now.batch) * now.steps
+            self._total.update(self._done + now.step - self._total.n)
 
     def close(self, job: Job) -> None:
         self._end(self._bar)

@@ -68,6 +68,24 @@ def test_a_terminal_shows_a_bar_for_each_batch_and_one_for_all(tmp_path: Path) -
     assert len(re.findall(r"100%\|[^\r\n]*\| 4/4 \[", text)) >= 2 and "Total progress" in text and re.search(r"8/8 \[.*it/s", text)
 
 
+@pytest.mark.parametrize(("steps", "told"), [((2, 3, 4), "9/9"), ((4, 3, 2), "9/9")])
+def test_the_whole_jobs_bar_counts_the_steps_that_each_batch_had(tmp_path: Path, steps: tuple[int, ...], told: str) -> None:
+    def uneven(job: Job) -> tuple[Any, dict[str, Any]]:
+        job.progress.begin(len(steps), len(steps))
+        for batch, count in enumerate(steps):
+            job.progress.begin_batch(batch)
+            for step in range(count):
+                job.progress.step(step + 1, count)
+        return None, {}
+
+    terminal, queue = Terminal(), JobQueue(open_store(tmp_path / "jobs.sqlite3")[0], {"txt2img": uneven})
+    queue.around = ConsoleBars(Chosen({}), terminal).around
+    queue.start()
+    queue.wait(queue.submit("txt2img", {}))
+    queue.close()
+    assert re.search(rf"Total progress: 100%\|[^\r\n]*\| {told} ", terminal.getvalue().rsplit("\r", 1)[-1])
+
+
 def test_the_settings_leave_bars_out(tmp_path: Path) -> None:
     terminal = Terminal()
     done(tmp_path, terminal, settings={"multiple_tqdm": False})
