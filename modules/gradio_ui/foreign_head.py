@@ -9,6 +9,8 @@ from modules.a1111.app_slot import is_occupied
 from modules.application.app import App
 from modules.extension_host.assets import scripts, style_sheets
 
+_IN_ADDRESSES = str.maketrans({"%": "%25", "#": "%23", "?": "%3F"})     # what ends a path there; the rest stays as extensions look for it
+
 
 def foreign_head(app: App) -> list[str]:
     """The lines. Classic scripts share one scope, in this order: several extensions are written in pieces that rely on it."""
@@ -22,4 +24,4 @@ def foreign_head(app: App) -> list[str]:
 def _url(app: App, path: Path) -> str:
     """As A1111's webpath: below the data folder a relative one."""
     shown = path.relative_to(app.paths.data_dir) if app.paths.data_dir in path.parents else path
-    return html.escape(f"file={shown.as_posix()}?{path.stat().st_mtime}", quote=True)
+    return html.escape(f"file={shown.as_posix().translate(_IN_ADDRESSES)}?{path.stat().st_mtime}", quote=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import html
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import gradio as gr
 import pytest
@@ -21,7 +23,7 @@ from PIL import Image
 from modules.a1111 import app_slot
 from modules.a1111.text_names import StableDiffusionModelHijack
 from modules.files.storage import StorageError
-from modules.gradio_ui import result_buttons
+from modules.gradio_ui import foreign_head, result_buttons
 from modules.gradio_ui.choices import ChoiceSources
 from modules.gradio_ui.form_memory import restored
 from modules.gradio_ui.png_info_tab import picture_info
@@ -387,3 +389,13 @@ def test_styles_are_said_in_safaris_words_too() -> None:
         text = sheet.read_text(encoding="utf-8")
         assert len(re.findall(r"^\s*user-select:", text, re.MULTILINE)) == text.count("-webkit-user-select:"), sheet.name
         assert "max-height: calc(100vh" not in text, sheet.name
+
+
+@pytest.mark.parametrize("name", ["plain.js", "日本 ü.js", "100%25#1?.js"])
+def test_the_address_of_a_script_of_any_name_names_that_file(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "javascript" / name
+    file.parent.mkdir()
+    file.touch()
+    app: Any = SimpleNamespace(paths=SimpleNamespace(data_dir=tmp_path))
+    address = urlsplit(html.unescape(foreign_head._url(app, file)))
+    assert unquote(address.path) == f"file=javascript/{name}" and not address.fragment and float(address.query)
