@@ -220,17 +220,19 @@ class SdModel(NoiseTables):
         parts = self.components
         vae_type = next(parts.vae.parameters()).dtype
         with torch.no_grad(), parts.placement.resident(parts.vae):
-            return parts.vae.decode((latents / parts.family.latent.scale).to(vae_type)).sample.to(latents.dtype)  # type: ignore[union-attr]
+            return parts.vae.decode((latents / parts.family.latent.scale).to(vae_type)).sample.to(latents.dtype).contiguous()  # type: ignore[union-attr]
 
     def encode_first_stage(self, images: Tensor) -> Any:
         """The distribution over latents of pictures (B, 3, H, W) in -1..1."""
         parts = self.components
         with torch.no_grad(), parts.placement.resident(parts.vae):
-            return parts.vae.encode(images.to(next(parts.vae.parameters()).dtype)).latent_dist  # type: ignore[union-attr]
+            found = parts.vae.encode(images.to(next(parts.vae.parameters()).dtype)).latent_dist  # type: ignore[union-attr]
+        # the VAE's layers keep the channels last in memory, and torch.randn_like of such latents deals a seed's numbers out in another order
+        return type(found)(found.parameters.contiguous()) if isinstance(getattr(found, "parameters", None), Tensor) else found
 
     def get_first_stage_encoding(self, posterior: Any) -> Tensor:
         found = posterior.sample() if hasattr(posterior, "sample") else posterior
-        return found * self.components.family.latent.scale
+        return found.contiguous() * self.components.family.latent.scale
 
     def get_learned_conditioning(self, prompts: Any) -> Any:
         """Texts (a list, SdConditioning for SDXL) -> (n, T, C); for SDXL a dict with "crossattn" and "vector"."""

@@ -65,6 +65,16 @@ def test_a_vae_put_together_by_hand_draws_the_same(app: App, plain: bytes, which
     assert "by hand" not in which or which != "decoder by hand" or heard(app) == [] or heard(app)[0][:3] == ("kinds", True, True)
 
 
+def test_latents_and_pictures_that_are_handed_out_lie_in_a1111s_order(app: App, plain: bytes) -> None:
+    """torch.randn_like deals a seed's numbers out by the order in memory: FABRIC's noise was another one."""
+    from modules.a1111.model_view import sd_model
+
+    model = sd_model()
+    posterior = model.encode_first_stage(torch.zeros(1, 3, 64, 64))
+    latents = model.get_first_stage_encoding(posterior)
+    assert posterior.mode().is_contiguous() and latents.is_contiguous() and model.decode_first_stage(latents).is_contiguous()
+
+
 def test_a_replaced_decoder_acts_and_goes(app: App, plain: bytes) -> None:
     upright, turned = pixels(drawn(app, "")), pixels(drawn(app, "decoder upside down"))
     assert np.array_equal(upright[::-1], turned)
