@@ -98,7 +98,7 @@ class LiveSampler:
     def spec(self, own: SamplerSpec) -> SamplerSpec:
         """The algorithm of the pass. own: what the request asked for."""
         if self._launched is not None:
-            return replace(own, function=_launching(self.made.model_wrap_cfg, self._launched), grid="schedule")
+            return replace(own, function=_launching(self.made, self._launched), grid="schedule")
         found = own
         if self.is_asked:
             func = getattr(self.made, "func", None)
@@ -225,9 +225,10 @@ def _foreign(func: Callable[..., Any], cfg: Any, *, brownian: bool) -> Callable[
     return sample
 
 
-def _launching(cfg: Any, launched: Callable[[], Tensor]) -> Callable[..., Tensor]:
+def _launching(made: Any, launched: Callable[[], Tensor]) -> Callable[..., Tensor]:
     def sample(denoise: Denoise, x: Tensor, sigmas: Tensor, **_more: Any) -> Tensor:
-        with _denoising(cfg, denoise):
+        rng = getattr(made.p, "rng", None)      # its steps' noise goes on from the noise that the extension has drawn for its start
+        with _denoising(made.model_wrap_cfg, denoise), in_sampling.seeded(None if rng is None else rng.next):
             return launched()
 
     return sample

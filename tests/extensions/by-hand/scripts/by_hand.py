@@ -15,6 +15,8 @@ heard = []
 
 
 class OwnSampler(sd_samplers_kdiffusion.KDiffusionSampler):
+    own_eta = 0.0
+
     def sample(self, p, x, conditioning, unconditional_conditioning, steps=None, image_conditioning=None):
         steps = steps or p.steps
         self.initialize(p)
@@ -25,7 +27,7 @@ class OwnSampler(sd_samplers_kdiffusion.KDiffusionSampler):
         self.last_latent = x
         self.sampler_extra_args = {"cond": conditioning, "image_cond": image_conditioning, "uncond": unconditional_conditioning, "cond_scale": p.cfg_scale, "s_min_uncond": 0}
         return self.launch_sampling(steps, lambda: self.func(
-            self.model_wrap_cfg, x, sigmas=sigmas, extra_args=self.sampler_extra_args, disable=False, callback=self.callback_state, eta=0.0))
+            self.model_wrap_cfg, x, sigmas=sigmas, extra_args=self.sampler_extra_args, disable=False, callback=self.callback_state, eta=self.own_eta))
 
 
 class ByHand(scripts.Script):
@@ -59,7 +61,7 @@ class ByHand(scripts.Script):
             p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: self.alternative(p, conditioning, unconditional_conditioning)
         if way in ("hires around", "hires twice", "hires in two"):
             p.sample_hr_pass = lambda *given: self.hires(p, own_hires, given)
-        if way == "own sampler":
+        if way in ("own sampler", "own sampler with noise"):
             p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: self.by_own_sampler(p, conditioning, unconditional_conditioning)
         if way == "all by hand":
             p.sample = lambda conditioning, unconditional_conditioning, *rest, **more: self.both_passes(p, conditioning, unconditional_conditioning)
@@ -138,7 +140,9 @@ class ByHand(scripts.Script):
 
     def by_own_sampler(self, p, c, uc):
         p.sampler = OwnSampler(K.sampling.sample_euler_ancestral, p.sd_model)
-        return p.sampler.sample(p, p.rng.next(), c, uc, image_conditioning=p.txt2img_image_conditioning(p.rng.next()))
+        p.sampler.own_eta = 1.0 if self.way.endswith("with noise") else 0.0
+        x = p.rng.next()
+        return p.sampler.sample(p, x, c, uc, image_conditioning=p.txt2img_image_conditioning(x))
 
     def alternative(self, p, c, uc):
         """The noise that Euler's steps, taken backwards, find in the picture; from there forwards it comes out again."""
