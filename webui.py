@@ -33,6 +33,7 @@ from modules.launching.processor import read_cpu_info, set_processor_environment
 from modules.launching.restart import RESTARTED
 from modules.launching.serving import Address, certificate_files, has_display, listen, when_answering
 from modules.launching.startup_times import StartupTimes
+from modules.launching.stop_signals import StopSignals
 from modules.launching.subpath import below_subpath
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import Flags, ParsedFlags, ignored_flags, parse_flags
@@ -95,6 +96,8 @@ def main(arguments: Sequence[str]) -> int:
         key, certificate = certificate_files(parsed.flags)
         for flag, why in ignored_flags(parsed).items():
             log.info("%s: %s.", flag, why)
+        stops = StopSignals()
+        stops.install()
         with without_sweeping():
             app, server_app = build(parsed, times, extensions)
         if parsed.flags.dump_sysinfo:
@@ -106,7 +109,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return STOPPED_BY_USER
     when_answering(address, lambda: say_ready(app, address, times, told))
-    serve(app, server_app, bound, parsed.flags, key, certificate)
+    serve(app, server_app, bound, parsed.flags, key, certificate, stops)
     take_leave()
     gc.freeze()  # else Python's own end looks through torch's hundred thousands of objects again and again: two seconds
     return 0
@@ -273,7 +276,7 @@ def quiet_warnings(app: App) -> None:
         warnings.filterwarnings("ignore", module=r"gradio(\..*)?")
 
 
-def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str | None, certificate: str | None) -> None:
+def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str | None, certificate: str | None, stops: StopSignals) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP; then end the running job at its next step, keep the waiting ones, and return."""
     import uvicorn
 
@@ -299,8 +302,7 @@ def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str |
         server.should_exit = True
         closing.start()  # now, because open requests wait for their jobs
 
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, stop)
+    stops.stop = stop  # not installed here: an extension may have put its own handler before it
     if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:  # ignored under nohup, which is to go on
         signal.signal(hangup, stop)
     server.run([bound])

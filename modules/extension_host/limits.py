@@ -5,6 +5,7 @@ import contextvars
 import ctypes
 import gc
 import logging
+import signal
 import sys
 import sysconfig
 import threading
@@ -18,6 +19,8 @@ Result = TypeVar("Result")
 SECONDS = 120.0         # an import may compile, or read gigabytes; more than this is a hang
 SECONDS_UNTIL_SAID = 15.0
 SECONDS_FOR_LIBRARIES = 900.0   # a package broken off half-way would be missing for everybody, so it may take as long as a slow disk needs
+_OWN_SIGNAL = signal.signal
+_asked: contextvars.ContextVar[list[tuple[int, Any]] | None] = contextvars.ContextVar("handlers of signals that a stranger asked for", default=None)
 _SHARED = tuple({*(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")), str(Path(__file__).resolve().parents[1])})
 
 
@@ -37,6 +40,9 @@ def limited(function: Callable[[], Result], *, what: str, seconds: float = SECON
     answer: list[Any] = []
     failure: list[BaseException] = []
     context = contextvars.copy_context()
+    handlers: list[tuple[int, Any]] = []
+    context.run(_asked.set, handlers)
+    signal.signal = _signal_of_strangers
 
     def work() -> None:
         try:
@@ -61,9 +67,25 @@ def limited(function: Callable[[], Result], *, what: str, seconds: float = SECON
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_LeftBehind))
     if thread.is_alive():
         raise TookTooLong(f"it had not come to an end after {waited:.0f} s and was left out")
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers:
+            _OWN_SIGNAL(number, handler)
     if failure:
         raise failure[0]
     return answer[0]  # type: ignore[no-any-return]
+
+
+def _signal_of_strangers(number: int, handler: Any) -> Any:
+    """``signal.signal``, which Python allows on the main thread alone. Extensions are read on theirs: the handler is installed when they are done.
+
+    One that comes later than the start, with Reload UI, is passed over; the first one stays.
+    """
+    handlers = _asked.get()
+    if handlers is None or threading.current_thread() is threading.main_thread():
+        return _OWN_SIGNAL(number, handler)
+    before = next((asked for known, asked in reversed(handlers) if known == number), signal.getsignal(number))
+    handlers.append((number, handler))
+    return before
 
 
 def _frames() -> dict[int, FrameType]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gc
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from modules.extension_host.host import ExtensionHost
 from modules.extension_host.load_scripts import list_scripts, load_scripts
 from modules.extension_host.start import host_for
 from modules.files.storage import Storage
+from modules.launching.stop_signals import NUMBERS, StopSignals
 from modules.schema.flags import parse_flags
 
 
@@ -149,6 +151,26 @@ def test_a_file_that_never_ends_is_left_behind(tmp_path: Path) -> None:
     host, began = host_of(tmp_path), time.monotonic()
     assert loaded(host, seconds=0.5) == ["other.py"]
     assert time.monotonic() - began < 5 and "0 s" in host.troubles.found[0].sentence
+
+
+def test_an_extension_handles_ctrl_c_and_goes_on_with_ours(tmp_path: Path) -> None:
+    """As "distributed" and "cli interruption" do when they are read; Python takes handlers on the main thread alone."""
+    script = "import signal\nold = signal.getsignal(signal.SIGINT)\ndef own(*given):\n    heard.append('theirs')\n    old(*given)\nheard = []\n"
+    write(tmp_path, {"one/scripts/ctrl_c.py": script + "assert signal.signal(signal.SIGINT, own) is old and signal.signal(signal.SIGINT, own) is own\n"})
+    stops, before, host = StopSignals(), [signal.getsignal(each) for each in NUMBERS], host_of(tmp_path)
+    try:
+        stops.install()
+        assert loaded(host) == ["ctrl_c.py"] and not host.troubles.found
+        heard = sys.modules["ctrl_c.py"].heard
+        with pytest.raises(KeyboardInterrupt):      # there is no server yet
+            signal.raise_signal(signal.SIGINT)
+        stops.stop = lambda *_: heard.append("ours")
+        for each in NUMBERS:
+            signal.raise_signal(each)
+        assert heard == ["theirs", "theirs", "ours", "ours"]
+    finally:
+        for each, handler in zip(NUMBERS, before, strict=True):
+            signal.signal(each, handler)
 
 
 def test_no_garbage_is_collected_while_threads_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
