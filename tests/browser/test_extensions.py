@@ -193,6 +193,18 @@ def test_the_head_of_a_box_with_a_checkbox_is_found_as_in_a1111(shown: Visit) ->
     assert shown.page.locator("#txt2img_accordions > .input-accordion").evaluate_all(heads) == [["Hires. fix", False], ["Refiner", False]]
 
 
+def test_a_fold_s_checkbox_answers_to_a1111s_names(shown: Visit) -> None:
+    """Input Accordion Highlight marks what is :checked, State Manager and others click #...-visible-checkbox."""
+    state = "() => [document.querySelector('#txt2img_hr.input-accordion-open:has(.input-accordion-checkbox:checked)') !== null, webui.find('#txt2img_hr').visibleCheckbox.checked]"
+    for act in ("webui.find('#txt2img_hr-visible-checkbox').click()", "webui.find('#txt2img_hr').onChecked(true)"):
+        shown.page.evaluate(act)
+        shown.page.wait_for_function(f"({state})().every((each) => each)")
+        shown.page.wait_for_selector("#txt2img_hr-extra", state="visible")
+        shown.page.evaluate("inputAccordionChecked('txt2img_hr', false)")
+        shown.page.wait_for_selector("#txt2img_hr-extra", state="hidden")
+        assert shown.page.evaluate(state) == [False, False]
+
+
 def test_a_fold_with_a_checkbox_that_an_extension_brings_shows_what_a_pasted_picture_says(shown: Visit) -> None:
     """NegPiP, Regional Prompter and LoRA Block Weight have a box of their own in the fold's head; it stayed empty while they were on."""
     assert shown.page.evaluate("""() => {

@@ -98,17 +98,33 @@ function onEdit(name, element, pause, act) {
 // Extensions that bring a fold with a checkbox of their own call this when the field changes, so that a pasted picture's value shows in the fold's head.
 function inputAccordionChecked(id, checked) {
     const fold = document.getElementById(id);
-    const box = fold?.visibleCheckbox || webui.find(`#${CSS.escape(id)}-checkbox input`);
-    if (!box || box.checked === checked) {
-        return;
+    webui.markFold(fold);
+    if (fold?.visibleCheckbox && fold.visibleCheckbox.checked !== checked) {
+        fold.visibleCheckbox.checked = checked;
+        fold.onVisibleCheckboxChange?.();
     }
-    if (box !== fold.visibleCheckbox) {
-        box.click();
-        return;
-    }
-    box.checked = checked;
-    fold.onVisibleCheckboxChange?.();
 }
+
+// A1111 put a checkbox of its own into a fold's head; here it is the field's, which answers to the same id, class and names.
+webui.markFold = (fold) => {
+    const box = fold?.id && webui.find(`#${CSS.escape(fold.id)}-checkbox input`);
+    if (!box) {
+        return;
+    }
+    if (!fold.visibleCheckbox?.isConnected) {
+        box.id ||= `${fold.id}-visible-checkbox`;
+        box.classList.add("input-accordion-checkbox");
+        fold.visibleCheckbox = box;
+        fold.onVisibleCheckboxChange = () => box.dispatchEvent(new Event("change", {bubbles: true}));
+        fold.onChecked = (checked) => checked !== box.checked && box.click();
+    }
+    fold.classList.toggle("input-accordion-open", box.checked);
+};
+
+webui.markFolds = () => document.querySelectorAll(".input-accordion").forEach(webui.markFold);
+onUiLoaded(webui.markFolds);
+onAfterUiUpdate(webui.markFolds);
+document.addEventListener("change", (event) => webui.markFold(event.target.closest(".input-accordion-checkbox")?.closest(".input-accordion")));
 
 function isMobile() {
     return window.innerWidth < 1000;
