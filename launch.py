@@ -23,8 +23,9 @@ from modules.launching.extension_names import (
     run,
     run_pip,
 )
+from modules.launching.failure import CANNOT_SERVE
 from modules.launching.prepare import STOPPED_BY_USER, Launch, new_version, prepare
-from modules.launching.restart import next_start, offer_restart, start_again
+from modules.launching.restart import end_as_by_ctrl_c, next_start, offer_restart, start_again
 from modules.schema.flags import Flags, parse_flags
 
 ROOT = Path(__file__).absolute().parent
@@ -49,12 +50,14 @@ def main() -> int:
     )
     try:
         code = served(launch)
+    except KeyboardInterrupt:
+        code = STOPPED_BY_USER
     except Exception:               # whatever it is: it may be a new version's fault, which is then left again
         traceback.print_exc()
         code = 1
-    if new_version(launch).ended(code, print, by_user=code == STOPPED_BY_USER):
+    if new_version(launch).ended(code, print, by_user=code in (STOPPED_BY_USER, CANNOT_SERVE)):
         start_again(launch.script, launch.arguments, launch.environ)
-    return code
+    return 1 if code == CANNOT_SERVE else code
 
 
 def served(launch: Launch) -> int:
@@ -63,12 +66,14 @@ def served(launch: Launch) -> int:
     if code is not None:
         return code
     new_version(launch).begins()
+    end_as_by_ctrl_c()
     import webui
 
     asked = offer_restart(os.environ, Path(parse_flags(sys.argv[1:], os.environ).flags.data_dir) / "cache" / "launch")
     code = webui.main(sys.argv[1:])
     again = next_start(asked, sys.argv[1:], os.environ)
     if again is not None:
+        new_version(launch).ended(code, print, by_user=True)
         start_again(ROOT / "launch.py", again, os.environ)
     return code
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from modules.extension_host.preload import preloads
 from modules.extension_host.start import host_for
 from modules.launching.amd import amd_targets, set_amd_environment
+from modules.launching.failure import CANNOT_SERVE, LaunchError
 from modules.launching.few_arenas import limit_arenas
 from modules.launching.log_lines import is_a_fault, log_to
 from modules.launching.mac import set_mac_environment
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 SHUTDOWN_SECONDS = 3  # how long open connections may finish after Ctrl+C
 STEP_SECONDS = 4.0  # how long the running job's step is waited for
 STOPPED_BY_USER = 130
+TRIAL_SECONDS = 10  # how long a new version of the program has to live on behind its first answer: the model is loaded then
 THREAD_TURN = 0.001  # seconds a thread may compute before it lets another one go on; with Python's 5 ms a page waits that long after each file it reads
 log = logging.getLogger("webui")
 
@@ -105,7 +107,7 @@ def main(arguments: Sequence[str]) -> int:
             return 0
     except WebuiError as error:
         sys.stdout.write(f"{error.message}\n{error.remedy}\n")
-        return 1
+        return CANNOT_SERVE if isinstance(error, LaunchError) else 1
     except KeyboardInterrupt:
         return STOPPED_BY_USER
     when_answering(address, lambda: say_ready(app, address, times, told))
@@ -253,7 +255,9 @@ def say_ready(app: App, address: Address, times: StartupTimes, told: str = "") -
         log.warning("Everybody who can reach this machine can use this page: add --gradio-auth name:password to ask for one.")
     times.is_over()
     log.info(times.sentence())
-    NewVersion(app.paths.script_dir, app.paths.data_dir).came_up()
+    trial = threading.Timer(TRIAL_SECONDS, NewVersion(app.paths.script_dir, app.paths.data_dir).came_up)
+    trial.daemon = True
+    trial.start()
     if opens_browser(app, address) and not app.flags.nowebui and has_display(os.environ):
         webbrowser.open(address.url)
     open_tunnels(app.flags, address)
@@ -303,7 +307,7 @@ def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str |
         closing.start()  # now, because open requests wait for their jobs
 
     stops.stop = stop  # not installed here: an extension may have put its own handler before it
-    if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:  # ignored under nohup, which is to go on
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:  # ignored under nohup, which is to go on
         signal.signal(hangup, stop)
     server.run([bound])
     if closing.ident is None:

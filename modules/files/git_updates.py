@@ -1,22 +1,15 @@
 """Whether newer commits are to be had for a folder that is a git clone, and fetching them. Only when somebody asks: nothing here runs by itself."""
 from __future__ import annotations
 
-import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from modules.files.git_advance import advance, set_branch
+from modules.files.git_command import GitError
+from modules.files.git_command import git as _git
 from modules.files.git_facts import git_facts
 
-SECONDS = 120                           # for one question to a server
-
-
-class GitError(Exception):
-    """git could not do it: what happened (``message``, without a full stop) and what to do about it. ``str()`` gives both, as sentences."""
-
-    def __init__(self, message: str, remedy: str) -> None:
-        self.message = message.rstrip(".")          # git's own complaints have one now and then
-        super().__init__(f"{self.message}. {remedy}")
+__all__ = ["GitError", "Standing", "go_to", "head", "newest", "set_back", "standing", "update"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +57,12 @@ def update(folder: Path) -> str:
     if facts.branch == "HEAD":                  # a single commit was gone back to: its branch goes on
         goal = _git(folder, "rev-parse", "--abbrev-ref", goal)
         _git(folder, "checkout", "--quiet", goal.removeprefix("origin/"))
-    _git(folder, "merge", "--quiet", "--ff-only", "--autostash", goal)
+    try:
+        advance(folder, goal)
+    except GitError:
+        if facts.branch == "HEAD":
+            _git(folder, "checkout", "--quiet", facts.commit)
+        raise
     _bring_submodules(folder)
     now = _git(folder, "rev-parse", "--short=8", "HEAD")
     return f"{folder.name} was updated from {facts.commit[:8]} to {now}." if not facts.commit.startswith(now) else f"{folder.name} is up to date."
@@ -91,7 +89,7 @@ def newest(folder: Path) -> str:
 def set_back(folder: Path, commit: str) -> None:
     """The branch that is checked out stands at ``commit`` again, fetched if need be. Raises GitError; what was changed by hand stays, or nothing happens."""
     _have(folder, commit)
-    _git(folder, "reset", "--quiet", "--keep", commit)
+    set_branch(folder, commit)
 
 
 def _have(folder: Path, commit: str) -> None:
@@ -118,38 +116,3 @@ def _goal(folder: Path, branch: str) -> str:
         except GitError:
             continue
     raise GitError(f"{folder.name}: its server has no branch that could be followed", f"Run `git checkout` with the name of a branch in {folder}.")
-
-
-def _git(folder: Path, *words: str) -> str:
-    command = [os.environ.get("GIT", "git"), "-C", str(folder), "-c", "core.fsmonitor=false", "-c", f"safe.directory={folder}", *words]
-    environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment, stdin=subprocess.DEVNULL)
-    except FileNotFoundError:
-        raise GitError("git is not installed, so nothing is known about updates", "Install git.") from None
-    except subprocess.TimeoutExpired:
-        raise GitError(f"{folder.name}: git {words[0]} gave no answer within {SECONDS} seconds", "Try again.") from None
-    except OSError as error:
-        raise GitError(f"{folder.name}: git could not be started: {error.strerror}", "Install git anew, or name a working one in the variable GIT.") from None
-    if done.returncode != 0:
-        said = _said(done.stderr)
-        raise GitError(f"{folder.name}: git {words[0]} failed: {said}", _remedy(words[0], said, folder))
-    return done.stdout.strip()
-
-
-def _said(stderr: str) -> str:
-    """From git's first complaint on: its last line is advice, or that it stops."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    first = next((n for n, line in enumerate(lines) if line.startswith(("fatal:", "error:"))), max(0, len(lines) - 1))
-    told = lines[first : first + 3]
-    if told and ".lock'" in told[0]:
-        del told[1:]                # what follows guesses at editors
-    return " ".join(told).removeprefix("fatal: ").removeprefix("error: ")[:300] or "no answer"
-
-
-def _remedy(command: str, said: str, folder: Path) -> str:
-    if ".lock'" in said:            # left by a git that was ended: a power cut, kill -9
-        return "If no other git is at work there, delete that file and try again."
-    if command in ("fetch", "submodule"):
-        return "Look whether this machine reaches its server."
-    return f"Look into {folder}."

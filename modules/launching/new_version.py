@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.files.atomic import write_json
+from modules.files.git_advance import drop_dead_lock, undo_half
 from modules.files.git_updates import GitError, head, newest, set_back, standing, update
 from modules.files.storage import StorageError
 
@@ -19,7 +20,8 @@ _MOST_FAILED = 20
 class Book:
     """What is known of it from start to start; commits by their whole names.
 
-    wanted: what the next start is to go to, a commit or NEWEST. before, after: on trial, until a start comes up. began: a start of it was begun.
+    wanted: what the next start is to go to, a commit or NEWEST. before, after: on trial, until a start comes up; noted before git begins, which may be
+    killed. began: a start of it was begun.
     last: where the program stood before the last change that came up. failed: those that did not come up. told: what the page says once.
     """
 
@@ -58,7 +60,7 @@ class NewVersion:
         if book.after and book.began:
             return self._go_back("its start ended before the page was there", say)
         if book.after:
-            return False
+            return self._bring_to_end(book, say)
         target = book.wanted or (NEWEST if asked else "")
         if not target:
             return False
@@ -106,20 +108,44 @@ class NewVersion:
 
     def _go_on(self, target: str, say: Callable[[str], None]) -> bool:
         before = head(self.root)
-        if target == NEWEST:
-            goal = newest(self.root)
-            if goal in self.book.failed:
-                say(f"The newest version, {goal[:8]}, did not start here before: the program stays at {before[:8]} until there is a newer one.")
-                return False
-            update(self.root)
-        else:
-            set_back(self.root, target)
-        after = head(self.root)
-        if after == before:
-            say("The program is up to date." if target == NEWEST else f"The program is at {after[:8]} already.")
+        goal = newest(self.root) if target == NEWEST else target
+        if target == NEWEST and goal in self.book.failed:
+            say(f"The newest version, {goal[:8]}, did not start here before: the program stays at {before[:8]} until there is a newer one.")
             return False
-        self._note(replace(self.book, before=before, after=after, began=False))
+        if goal == before:
+            say("The program is up to date." if target == NEWEST else f"The program is at {before[:8]} already.")
+            return False
+        try:
+            write_json(self._file, asdict(replace(self.book, before=before, after=goal, began=False)))
+        except StorageError as error:   # who cannot note what was before cannot come back to it
+            say(f"The program stays as it is: {error}")
+            return False
+        try:
+            if target == NEWEST:
+                update(self.root)
+            else:
+                set_back(self.root, goal)
+            after = head(self.root)
+        except GitError:
+            self._note(replace(self.book, before="", after=""))
+            raise
+        self._note(replace(self.book, after=after))
         say(f"The program goes from {before[:8]} to {after[:8]}. Should that not start, it comes back by itself.")
+        return True
+
+    def _bring_to_end(self, book: Book, say: Callable[[str], None]) -> bool:
+        """What is on trial is begun. Where git was killed midway, its files are made whole before. Whether they are others now."""
+        told = "Going to another version was broken off"
+        try:
+            drop_dead_lock(self.root)
+            if head(self.root) != book.before:
+                return False            # all files are there: git names the commit last
+            undo_half(self.root, book.before, book.after)
+        except GitError as error:
+            say(f"{told}: {error.message}. Run `git reset --hard {book.before}` in {self.root}.")
+            return False
+        say(f"{told}: it is gone to once more.")
+        self._note(replace(book, before="", after="", wanted=book.after))
         return True
 
     def _go_back(self, why: str, say: Callable[[str], None]) -> bool:

@@ -61,6 +61,18 @@ def next_start(file: Path | None, arguments: Sequence[str], environ: MutableMapp
     return tuple(own)
 
 
+def end_as_by_ctrl_c() -> None:
+    """From here on until the server listens, who ends the process or closes its terminal ends the start as Ctrl+C does: in order."""
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) == signal.SIG_DFL:      # ignored under nohup, which is to go on
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, _frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_DFL)       # asked again: at once
+    raise KeyboardInterrupt
+
+
 def is_safe_start(environ: Mapping[str, str]) -> bool:
     return bool(environ.get(_SAFE_START))
 

@@ -2,14 +2,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from modules.files import git_advance
+from modules.files.git_command import GitError
+from modules.launching import new_version
 from modules.launching.new_version import NEWEST, NewVersion
 from tests.bench.server import ROOT, BenchServer
 
@@ -131,6 +136,113 @@ def test_what_stands_in_the_way_is_said_and_the_start_goes_on(program: Program, 
     assert not program.start(asked=True) and second
 
 
+LINES = "one\ntwo\nthree\nfour\nfive\nsix\nseven\n"
+
+
+def lines_of(program: Program) -> Path:
+    """A file of several lines, of which the newest version changes the last."""
+    (program.source / "lines.py").write_text(LINES)
+    commit(program.source, "lines")
+    program.start(asked=True)
+    program.version.came_up()
+    (program.source / "lines.py").write_text(LINES.replace("seven", "SEVEN"))
+    commit(program.source, "its last line")
+    return program.clone / "lines.py"
+
+
+def test_what_was_changed_by_hand_in_the_same_lines_stays_and_no_marks_come_into_the_files(program: Program) -> None:
+    lines = lines_of(program)
+    before = program.now
+    lines.write_text(LINES.replace("seven", "mine"))
+    assert not program.start(asked=True) and program.now == before and lines.read_text() == LINES.replace("seven", "mine")
+    assert "lines.py was changed by hand" in program.said[-1] and "git stash" in program.said[-1] and not git(program.clone, "stash", "list")
+
+
+def test_what_was_changed_by_hand_in_other_lines_goes_along_and_comes_back(program: Program) -> None:
+    lines = lines_of(program)
+    before = program.now
+    lines.write_text(LINES.replace("one", "mine"))
+    assert program.start(asked=True) and lines.read_text() == LINES.replace("one", "mine").replace("seven", "SEVEN")
+    program.start()
+    assert program.end(1) and program.now == before and lines.read_text() == LINES.replace("one", "mine")
+
+
+def many_files(program: Program) -> None:
+    for n in range(3):
+        (program.source / f"old{n}.py").write_text("old\n")
+    commit(program.source, "before")
+    program.start(asked=True)
+    program.version.came_up()
+    for n in range(3):
+        (program.source / f"old{n}.py").write_text("new\n" * 100)
+        (program.source / f"added{n}.py").write_text("new\n" * 100)
+    commit(program.source, "after")
+
+
+def half_way(program: Program) -> None:
+    """As a git leaves the files that is killed, or whose disk is full: some of the new ones, one of them cut off, one taken away."""
+    (program.clone / "old0.py").write_text("new\n" * 100)
+    (program.clone / "old1.py").write_text("new\n" * 20)
+    (program.clone / "old2.py").unlink()
+    (program.clone / "added0.py").write_text("new\n" * 100)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["", "with a file changed by hand"])
+def test_files_are_whole_again_where_the_disk_was_full(program: Program, own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    many_files(program)
+    before = program.now
+    if own:
+        (program.clone / "old2.py").write_text("mine\n")
+    real = git_advance.git
+
+    def full(folder: Path, *words: str) -> str:
+        if words[0] == "merge" and own and not real(folder, "stash", "list"):
+            raise GitError("old2.py would be overwritten", "Look there.")
+        if words[0] == "merge":
+            half_way(program)
+            raise GitError("unable to write file old1.py", "Look there.")
+        return real(folder, *words)
+
+    monkeypatch.setattr(git_advance, "git", full)
+    assert not program.start(asked=True) and program.now == before and "stays as it is" in program.said[-1]
+    assert git(program.clone, "status", "--porcelain") == ("M old2.py" if own else "") and not program.version.book.after
+
+
+def test_one_that_was_killed_while_git_wrote_its_files_is_gone_to_once_more(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    many_files(program)
+    before = program.now
+
+    class Killed(BaseException): ...
+
+    def killed(folder: Path) -> str:
+        half_way(program)
+        lock = folder / ".git" / "index.lock"
+        lock.touch()
+        os.utime(lock, (1, 1))
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(new_version, "update", killed)
+        program.start(asked=True)
+    assert program.start() and program.now == before and git(program.clone, "status", "--porcelain") == ""
+    assert program.start() and program.now == git(program.source, "rev-parse", "HEAD") and git(program.clone, "status", "--porcelain") == ""
+    program.start()
+    assert program.end(1) and program.now == before
+
+
+def test_where_nothing_can_be_noted_the_program_stays(program: Program, tmp_path: Path) -> None:
+    commit(program.source, "two")
+    (tmp_path / "data").write_text("a file in its place")
+    assert not program.start(asked=True) and program.now == program.first and "was not written" in program.said[-1]
+
+
+def test_a_single_commit_stays_checked_out_where_its_branch_cannot_go_on(program: Program) -> None:
+    lines = lines_of(program)
+    git(program.clone, "checkout", "-q", "--detach")
+    lines.write_text(LINES.replace("seven", "mine"))
+    assert not program.start(asked=True) and git(program.clone, "rev-parse", "--abbrev-ref", "HEAD") == "HEAD"
+
+
 def test_a_damaged_note_is_an_empty_one(program: Program, tmp_path: Path) -> None:
     for text in ("{", "[]", '{"after": 5, "never": 1}'):
         (tmp_path / "data" / "cache" / "launch").mkdir(parents=True, exist_ok=True)
@@ -146,8 +258,8 @@ def test_what_a_newer_version_wrote_is_passed_over_by_the_one_that_came_back(pro
 
 
 def kept_note(data: Path) -> dict[str, Any]:
-    """As it is once the start has come up: a moment after the first answer."""
-    for _ in range(200):
+    """As it is once the start has come up: some seconds after the first answer."""
+    for _ in range(600):
         note = json.loads((data / "cache" / "launch" / "new_version.json").read_text())
         if not note["after"]:
             return note
@@ -179,3 +291,33 @@ def test_the_real_program_comes_back_from_a_version_that_is_broken(tmp_path: Pat
         assert git(clone, "rev-parse", "HEAD") == mended
         note = kept_note(tmp_path / "data")
     assert (note["last"], note["after"], note["failed"]) == (first, "", [broken])
+
+
+def real_clone(tmp_path: Path) -> tuple[Path, str]:
+    """A program that stands on trial: its clone, and the commit it is at. Its page part does only what webui.py says it does."""
+    source, clone = tmp_path / "source", tmp_path / "program"
+    shutil.copytree(ROOT / "modules" / "launching", source / "modules" / "launching", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("files", "schema", "extension_host"):
+        shutil.copytree(ROOT / "modules" / name, source / "modules" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "launch.py", source / "launch.py")
+    git(source, "init", "-q", "-b", "main")
+    (source / "webui.py").write_text("")
+    commit(source, "one")
+    git(tmp_path, "clone", "-q", str(source), str(clone))
+    return source, git(clone, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize(("webui", "is_kept"), [
+    ("import os, signal\nos.kill(os.getpid(), signal.SIGINT)", True), ("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)", True),
+    ("import os, signal\nos.kill(os.getpid(), signal.SIGHUP)", True), ("from modules.launching.failure import CANNOT_SERVE\nmain = lambda _: CANNOT_SERVE", True),
+    ("main = lambda _: 1", False), ("import os\nos._exit(139)", False),
+], ids=["Ctrl+C", "ended by the system", "its terminal closed", "port taken", "an error", "a crash"])
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_only_a_start_that_fails_by_itself_speaks_against_a_version(tmp_path: Path, webui: str, is_kept: bool) -> None:
+    source, first = real_clone(tmp_path)
+    (source / "webui.py").write_text(webui)
+    second = commit(source, "two")
+    command = [sys.executable, "launch.py", "--skip-prepare-environment", "--data-dir", str(tmp_path / "data")]
+    for flags in (["--update"], []):
+        subprocess.run([*command, *flags], cwd=tmp_path / "program", capture_output=True, timeout=60, check=False)
+    assert git(tmp_path / "program", "rev-parse", "HEAD") == (second if is_kept else first)
