@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from threading import Timer
 from typing import NoReturn
+
+from modules.launching.waiting import leave, wait_for
 
 RESTART_FILE = "SD_WEBUI_RESTART"       # the environment variable by which A1111's shell launchers name the file they look for
 RESTARTED = "SD_WEBUI_RESTARTING"       # A1111's word for a start that follows another: the browser has the page already
@@ -83,9 +84,6 @@ def start_again(script: Path, arguments: Sequence[str], environ: Mapping[str, st
     sys.stdout.flush()
     if os.name != "nt":
         os.execve(sys.executable, command, dict(environ))
-    child = subprocess.Popen(command, env=dict(environ))  # Windows has no exec: stay as the parent that waits, Ctrl+C being the child's
-    while True:
-        try:
-            sys.exit(child.wait())
-        except KeyboardInterrupt:
-            continue
+    if leave(command, environ, (RESTARTED, _SAFE_START)):
+        sys.exit(0)         # with all that was loaded: the next start finds the memory free
+    wait_for(command, environ)

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from modules.launching.console import Console
 from modules.launching.failure import LaunchError
+from modules.launching.waiting import wait_for
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 NO_VENV = "-"
@@ -68,13 +69,7 @@ def enter(folder: Path, script: Path, arguments: Sequence[str], environ: Mutable
     sys.stdout.flush()
     if os.name != "nt":
         os.execve(python, command, dict(environ))
-    # Windows has no exec: stay as the parent that waits, and leave Ctrl+C to the child
-    child = subprocess.Popen(command, env=dict(environ))
-    while True:
-        try:
-            sys.exit(child.wait())
-        except KeyboardInterrupt:
-            continue
+    wait_for(command, environ)
 
 
 def version_in(configuration: str) -> tuple[int, int] | None:
