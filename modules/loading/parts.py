@@ -53,6 +53,7 @@ class Search:
     files: PartFiles
     opened: ExitStack
     missing: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
     def found(self, vae: Weights | None) -> FoundParts:
         """vae: the VAE file that was chosen, None where nothing was. Raises CannotLoad listing everything that is missing."""
@@ -61,9 +62,10 @@ class Search:
         if vae is None:
             vae, vae_file = self._vae()
         if self.missing or vae is None:
-            parts = "; ".join(self.missing)
+            parts = "; ".join(self.missing) + "".join(f". {each} lies there, but is damaged" for each in self.damaged)
+            again = "Download what is damaged once more; put the parts" if self.damaged else "Put them"
             raise CannotLoad(self.weights.header.path, f"it is {_article(self.family.name)} model without all of its parts: it has {parts}",
-                             "Put them there and refresh the list, or choose a complete checkpoint.")
+                             f"{again} there and refresh the list, or choose a complete checkpoint.")
         return FoundParts(text_encoders=encoders, vae=vae, vae_file=vae_file)
 
     def _text_encoders(self) -> Iterator[tuple[TextEncoderSpec, Weights]]:
@@ -123,7 +125,7 @@ class Search:
             try:
                 found.append((file, self.opened.enter_context(closing(open_weights(file.path)))))
             except CannotLoad:
-                continue
+                self.damaged.append(file.path.name)
         return found
 
     def _vae(self) -> tuple[Weights | None, ModelFile | None]:

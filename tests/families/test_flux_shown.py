@@ -15,6 +15,7 @@ from modules.families.flux import FLUX_DEV, FLUX_KONTEXT
 from modules.library.facts import read_facts
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
+from modules.schema.errors import CannotLoad
 from tests.families.flow_pipelines import MASK, PICTURE, POLICY, SIZE, Ours, files_of
 
 CONTROL, KONTEXT = "FLUX.1 depth or canny", "FLUX.1 Kontext"
@@ -66,3 +67,12 @@ def test_kontext_is_told_by_its_name(name: str, tmp_path: Path) -> None:
     path = file.path.rename(file.path.with_name(name))
     wanted = FLUX_KONTEXT if "kontext" in name.casefold() else FLUX_DEV
     assert read_facts(path).family_name == wanted.name and load_checkpoint(type(file)(path=path, name=name, kind="checkpoint", size=1), POLICY, files=parts).family is wanted
+
+
+def test_a_part_whose_download_broke_off_is_named_where_it_is_missed(tmp_path: Path) -> None:
+    file, parts = files_of(KONTEXT, tmp_path)
+    cut = next(each for each in parts.text_encoders if each.name.startswith("t5xxl"))
+    with cut.path.open("r+b") as opened:
+        opened.truncate(cut.size // 2)
+    with pytest.raises(CannotLoad, match=r"no T5-XXL text encoder.*t5xxl_fp16.safetensors lies there, but is damaged.*Download what is damaged once more"):
+        load_checkpoint(file, POLICY, files=parts)
