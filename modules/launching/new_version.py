@@ -66,7 +66,7 @@ class NewVersion:
             return False
         self._note(replace(book, wanted=""))
         try:
-            return self._go_on(target, say)
+            return self._go_on(target, say, is_wished=bool(book.wanted))
         except GitError as error:
             say(f"The program stays as it is: {error}")
             return False
@@ -81,7 +81,7 @@ class NewVersion:
         """The start serves: what was on trial is kept."""
         book = self.book
         if book.after:
-            self._note(replace(book, before="", after="", began=False, last=book.before))
+            self._note(replace(book, before="", after="", began=False, last=book.before, failed=tuple(each for each in book.failed if each != book.after)))
 
     def ended(self, code: int, say: Callable[[str], None], *, by_user: bool = False) -> bool:
         """A start has ended with ``code``. Whether it was on trial, failed, and the program's files are the former ones again."""
@@ -106,11 +106,13 @@ class NewVersion:
         advice = " `python launch.py --update` brings them." if found.behind else ""
         return f"The program's own version: {found.sentence}.{advice}"
 
-    def _go_on(self, target: str, say: Callable[[str], None]) -> bool:
+    def _go_on(self, target: str, say: Callable[[str], None], *, is_wished: bool) -> bool:
+        """is_wished: a person chose it, this once; what did not start before is tried again then."""
         before = head(self.root)
         goal = newest(self.root) if target == NEWEST else target
-        if target == NEWEST and goal in self.book.failed:
-            say(f"The newest version, {goal[:8]}, did not start here before: the program stays at {before[:8]} until there is a newer one.")
+        if not is_wished and goal in self.book.failed:
+            say(f"The newest version, {goal[:8]}, did not start here before: the program stays at {before[:8]} until there is a newer one. "
+                "Where a cause outside of it has gone since, such as no network, tick it on the Extensions tab.")
             return False
         if goal == before:
             say("The program is up to date." if target == NEWEST else f"The program is at {before[:8]} already.")

@@ -103,6 +103,19 @@ def test_where_the_former_version_cannot_be_brought_back_the_page_says_what_to_r
     assert f". Run `git reset --keep {program.first}` in" in program.said[-1]
 
 
+def test_one_that_failed_is_tried_again_where_a_person_asks_for_it(program: Program) -> None:
+    """Its packages could not be had without a network: nothing was wrong with it."""
+    second = commit(program.source, "two")
+    assert program.start(asked=True) and program.end(1) and not program.start(asked=True) and "Extensions tab" in program.said[-1]
+    program.version.wish(NEWEST)
+    assert program.start(asked=True) and program.now == second and program.end(1) and program.now == program.first
+    assert not program.start(asked=True), "only this once"
+    program.version.wish(NEWEST)
+    assert program.start() and not program.start()
+    program.version.came_up()
+    assert program.now == second and not program.version.book.failed
+
+
 def test_a_start_that_its_user_ended_or_that_waits_for_packages_does_not_count(program: Program) -> None:
     second = commit(program.source, "two")
     assert program.start(asked=True)
