@@ -299,6 +299,7 @@ def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str |
         if server.should_exit and number == hangup:
             return  # a terminal that is closed says so twice, by itself and by its shell
         if server.should_exit:
+            NewVersion(app.paths.script_dir, app.paths.data_dir).ended(0, log.info)     # no crash of a new version's
             os._exit(STOPPED_BY_USER)  # asked twice: at once, in the middle of a step; the job store survives that
         if app.settings.get("dump_stacks_on_signal"):
             faulthandler.dump_traceback(all_threads=True)

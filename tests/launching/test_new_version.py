@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -334,3 +335,18 @@ def test_only_a_start_that_fails_by_itself_speaks_against_a_version(tmp_path: Pa
     for flags in (["--update"], []):
         subprocess.run([*command, *flags], cwd=tmp_path / "program", capture_output=True, timeout=60, check=False)
     assert git(tmp_path / "program", "rev-parse", "HEAD") == (second if is_kept else first)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_ctrl_c_twice_right_after_the_first_answer_does_not_speak_against_a_version(tmp_path: Path) -> None:
+    note = tmp_path / "cache" / "launch" / "new_version.json"
+    note.parent.mkdir(parents=True)
+    note.write_text(json.dumps({"before": "f" * 40, "after": "e" * 40}))
+    with BenchServer(tmp_path, "--nowebui", "--skip-load-model-at-start") as server:
+        server.wait("/internal/ping")
+        assert json.loads(note.read_text())["began"]
+        for _ in range(2):
+            server.process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+        server.process.wait(30)
+    assert json.loads(note.read_text())["after"] and not json.loads(note.read_text())["began"]
