@@ -150,9 +150,8 @@ def take_up_added(listed: Any = None) -> None:
     if listed is not None and listed is not all_samplers:
         all_samplers[:] = [*listed, *(each for each in all_samplers if each not in listed)]
     remove_added_samplers()
-    for each in {each[0]: each for each in all_samplers if isinstance(each, tuple) and len(each) >= 4}.values():      # of two of one name the later, as in A1111
-        if engine_sampler(each[0]) is not None:
-            continue
+    listed_last = {each[0]: each for each in all_samplers if isinstance(each, tuple) and len(each) >= 4}.values()      # of two of one name the later, as in A1111
+    for each in [each for each in listed_last if engine_sampler(each[0]) is None]:      # asked before one is added: "X Karras" stands in the list beside an "X"
         all_samplers_map[each[0]] = each
         options = each[3] or {}
         add_sampler(SamplerSpec(

@@ -15,13 +15,13 @@ from modules.a1111.face_restorers import FaceRestoration, face_restorers, restor
 from modules.a1111.load_extensions import load_extensions
 from modules.a1111.network_types import ExtraNetwork, extra_network_registry, register_extra_network
 from modules.a1111.picture_files import FilenameGenerator
-from modules.a1111.sampler_list import Scheduler, schedulers, schedulers_map, take_up_added
+from modules.a1111.sampler_list import SamplerData, Scheduler, all_samplers, all_samplers_map, schedulers, schedulers_map, take_up_added
 from modules.a1111.script_host import install_scripts
 from modules.application import listing
 from modules.application.app import App
 from modules.application.generation import generate_blocking
 from modules.application.outcome import Outcome
-from modules.engine.sampler_registry import remove_added_samplers
+from modules.engine.sampler_registry import find_sampler, remove_added_samplers, samplers
 from modules.engine.schedules import karras_sigmas
 from modules.gradio_ui.choices import ChoiceSources
 from modules.schema.request import Txt2ImgRequest
@@ -62,6 +62,20 @@ def spread(app: App) -> Iterator[list[dict[str, Any]]]:
     yield calls
     schedulers.remove(added)
     remove_added_samplers()
+
+
+def test_a_sampler_that_is_named_with_a_schedule_stands_beside_its_plain_one() -> None:
+    """Seniorious and Seniorious Karras: the second was taken for the first with a schedule, and missing from the lists."""
+    added = [SamplerData(name, lambda model: None, [], {}) for name in ("Own one", "Own one Karras")]
+    all_samplers.extend(added)
+    try:
+        take_up_added()
+        assert {"Own one", "Own one Karras"} <= {each.name for each in samplers()} and find_sampler("Own one Karras").name == "Own one Karras"
+    finally:
+        for each in added:
+            all_samplers.remove(each)
+            all_samplers_map.pop(each.name, None)
+        remove_added_samplers()
 
 
 def test_a_schedule_draws_and_is_told(app: App, spread: list[dict[str, Any]]) -> None:
