@@ -249,9 +249,8 @@ def _whichever(called: Any, on_p: Any, own: list[int]) -> list[int]:
 
 
 def _seeded(image: ImagePlan, seeds: list[int], subseeds: list[int], n: int) -> ImagePlan:
-    """With those that ``p.sample`` was called with: where they are others, the first pass's noise is theirs as well."""
-    seed, varied = int(seeds[min(n, len(seeds) - 1)]), int(subseeds[min(n, len(subseeds) - 1)])
-    return image if (seed, varied) == (image.seed, image.variation_seed) else replace(image, seed=seed, variation_seed=varied, first_noise=None)
+    """With those that ``p.sample`` was called with: the steps' noise goes by them; the first pass's stands since the batch began, as in A1111."""
+    return replace(image, seed=int(seeds[min(n, len(seeds) - 1)]), variation_seed=int(subseeds[min(n, len(subseeds) - 1)]))
 
 
 @contextmanager
