@@ -14,7 +14,32 @@ from modules.jobs.progress import ProgressSnapshot
 from modules.launching.log_lines import LineHandler
 
 log = logging.getLogger(__name__)
-_UNWRITABLE = (OSError, ValueError)     # a terminal that takes no more for the moment, or was closed
+
+
+class _Terminal:
+    """``stream``, but every write succeeds: what a terminal that is full or closed does not take is lost. tqdm would keep its lock for ever
+    where one fails, and whoever writes a line into the log waits for that lock."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __eq__(self, other: object) -> bool:
+        return self._stream is (other._stream if isinstance(other, _Terminal) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._stream)
 
 
 class ConsoleBars:
@@ -31,28 +56,21 @@ class ConsoleBars:
             yield
             return
         watch: _Bars | _Count = _Count()
-        if stream is not None and stream.isatty():
-            watch = _Bars(stream, shows_total=self._settings.get("multiple_tqdm"))
-
-        def heard(now: ProgressSnapshot) -> None:
-            try:
-                watch.moved(now)
-            except _UNWRITABLE:
-                job.progress.heard = None
-
-        job.progress.heard = heard
+        with suppress(OSError, ValueError):         # closed
+            if stream is not None and stream.isatty():
+                watch = _Bars(_Terminal(stream), shows_total=self._settings.get("multiple_tqdm"))
+        job.progress.heard = watch.moved
         try:
             yield
         finally:
             job.progress.heard = None
-            with suppress(*_UNWRITABLE):
-                watch.close(job)
+            watch.close(job)
 
 
 class _Bars:
     """One bar for each batch, and one for the whole job below it where it has several."""
 
-    def __init__(self, stream: TextIO, *, shows_total: bool) -> None:
+    def __init__(self, stream: _Terminal, *, shows_total: bool) -> None:
         from tqdm import tqdm
 
         self._make, self._stream, self._shows_total = tqdm, stream, shows_total

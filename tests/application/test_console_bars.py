@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tqdm import tqdm
 
 from modules.application.console_bars import ConsoleBars
 from modules.jobs.job import Job
@@ -117,6 +118,9 @@ def test_a_terminal_that_takes_nothing_stops_no_job(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
     monkeypatch.setattr(logging, "raiseExceptions", False)
     assert done(tmp_path, Full()).state.value == "done"
+    for lock in tqdm.get_lock().locks:
+        assert lock.acquire(timeout=5), "each line of the log would wait for it, and each later bar"
+        lock.release()
     handler.between = lambda: aside(Full())
     logging.getLogger("modules").warning("a word")
 
