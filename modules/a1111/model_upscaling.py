@@ -145,8 +145,7 @@ class _OfFiles(Upscaler):
         except (WebuiError, OSError, RuntimeError):
             report(f"The model {selected_model} was not loaded", exc_info=True)
             return img
-        tiling = tiling_of(self.kind, current().settings)
-        return upscale_with_model(model, img, tile_size=tiling.size, tile_overlap=tiling.overlap)
+        return _in_tiles_of(self.kind, model, img)
 
     def load_model(self, path: str) -> Any:
         """The descriptor of the model; an address is fetched first, where its file is not here. Raises CannotLoad, OSError."""
@@ -165,7 +164,11 @@ class UpscalerESRGAN(_OfFiles):
 
 def esrgan_upscale(model: Any, img: Image.Image) -> Image.Image:
     """Through ``model``, in ESRGAN's tiles."""
-    tiling = tiling_of("ESRGAN", current().settings)
+    return _in_tiles_of("ESRGAN", model, img)
+
+
+def _in_tiles_of(kind: str, model: Any, img: Image.Image) -> Image.Image:
+    tiling = tiling_of(kind, current().settings)
     return upscale_with_model(model, img, tile_size=tiling.size, tile_overlap=tiling.overlap)
 
 

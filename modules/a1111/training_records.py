@@ -1,8 +1,6 @@
 """What A1111's trainings write down, for extensions that train by loops of their own."""
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.a1111.app_slot import current
+from modules.application.training_losses import add_loss
 from modules.files.atomic import write_json
 
 
@@ -18,14 +17,7 @@ def write_loss(log_directory: Any, filename: str, step: int, epoch_len: int, val
     every = current().settings.get("training_write_csv_every")
     if not every or step % every:
         return
-    file, text = Path(log_directory) / filename, io.StringIO(newline="")
-    row = {"step": step, "epoch": (step - 1) // epoch_len, "epoch_step": (step - 1) % epoch_len, **values}
-    writer = csv.DictWriter(text, fieldnames=list(row))
-    if not file.exists():
-        writer.writeheader()
-    writer.writerow(row)
-    with file.open("a", encoding="utf-8", newline="") as opened:
-        opened.write(text.getvalue())
+    add_loss(Path(log_directory) / filename, step, epoch_len, values)
 
 
 saved_params_shared = frozenset((

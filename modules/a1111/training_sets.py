@@ -17,7 +17,7 @@ from modules.a1111.app_slot import current
 from modules.a1111.state import state
 from modules.application.img2img_batch import pictures_of
 from modules.application.training_pictures import broken_off, caption_of, none_found
-from modules.engine.training.pictures import Wording, weight_of_places
+from modules.engine.training.pictures import Wording, batches_of_groups, weight_of_places
 from modules.engine.training.rates import Rates
 from modules.imaging.base64_codec import open_image
 from modules.schema.errors import WebuiError
@@ -169,16 +169,7 @@ class GroupedBatchSampler(Sampler[list[int]]):
         return self.len
 
     def __iter__(self) -> Iterator[list[int]]:
-        size, whole = self.batch_size, []
-        for same in self.groups:
-            random.shuffle(same)
-            whole += [same[start : start + size] for start in range(0, len(same) - size + 1, size)]
-        left = [len(same) % size for same in self.groups]
-        for _ in range(self.len - len(whole)):
-            (same,) = random.choices(self.groups, left)
-            whole.append(random.choices(same, k=size))
-        random.shuffle(whole)
-        yield from whole
+        yield from batches_of_groups(self.groups, self.batch_size, random)    # type: ignore[arg-type]
 
 
 class BatchLoader:

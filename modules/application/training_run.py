@@ -1,11 +1,8 @@
 """A training at work, on the worker thread: what is read before it, and what is written down while it goes on."""
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +15,7 @@ from modules.application.engine_inputs import resolve_options
 from modules.application.outcome import Outcome, OutputImage
 from modules.application.room import loaded_with_room
 from modules.application.settings_store import OverlaidSettings
+from modules.application.training_losses import add_loss
 from modules.application.training_pictures import picture_set
 from modules.application.training_subject import EmbeddingSubject, HypernetworkSubject, Subject
 from modules.application.vae_in_use import with_vae
@@ -201,18 +199,9 @@ class _Training:
             self.spare_copy = False
 
     def _write_loss(self, report: StepReport) -> None:
-        file, text = self.folder / self.subject.losses, io.StringIO(newline="")
-        row: Mapping[str, Any] = {
-            "step": report.done, "epoch": (report.done - 1) // report.of, "epoch_step": (report.done - 1) % report.of, "loss": f"{report.loss:.7f}",
-            "learn_rate": report.rate}
-        writer = csv.DictWriter(text, fieldnames=list(row))
-        if not file.exists():
-            writer.writeheader()
-        writer.writerow(row)
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("a", encoding="utf-8", newline="") as opened:
-                opened.write(text.getvalue())
+            self.folder.mkdir(parents=True, exist_ok=True)
+            add_loss(self.folder / self.subject.losses, report.done, report.of, {"loss": f"{report.loss:.7f}", "learn_rate": report.rate})
         except OSError as error:
             log.warning("the loss of step %d was not written down: %s", report.done, error)
 

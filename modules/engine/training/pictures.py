@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from modules.loading.components import Components
 
+T = TypeVar("T")
 ONCE, DETERMINISTIC, _ = SAMPLING
 
 
@@ -97,6 +98,20 @@ class Batch:
     weights: Tensor | None
 
 
+def batches_of_groups(groups: Sequence[list[T]], size: int, chance: random.Random) -> list[list[T]]:
+    """An epoch of what stands in ``groups``, mixed in place: as many batches as all fill, each of one group; one that is not filled by its own is completed by chance."""
+    whole: list[list[T]] = []
+    for same in groups:
+        chance.shuffle(same)
+        whole += [same[start : start + size] for start in range(0, len(same) - size + 1, size)]
+    left = [len(same) % size for same in groups]
+    for _ in range(sum(map(len, groups)) // size - len(whole)):
+        (same,) = chance.choices(groups, left)
+        whole.append(chance.choices(same, k=size))
+    chance.shuffle(whole)
+    return whole
+
+
 class PictureSet:
     """All pictures of a training. Those of one size go together; an epoch has as many batches as all pictures fill."""
 
@@ -110,17 +125,7 @@ class PictureSet:
 
     def epoch(self) -> Iterator[Batch]:
         """Every picture once, in an order of chance; what fills no batch of its own size is completed with others of it."""
-        size, wanted = self.batch_size, self.count // self.batch_size
-        whole: list[list[TrainingPicture]] = []
-        for same in self._groups:
-            self._chance.shuffle(same)
-            whole += [same[start : start + size] for start in range(0, len(same) - size + 1, size)]
-        left = [len(same) % size for same in self._groups]
-        for _ in range(wanted - len(whole)):
-            (same,) = self._chance.choices(self._groups, left)
-            whole.append(self._chance.choices(same, k=size))
-        self._chance.shuffle(whole)
-        yield from map(self._batch, whole)
+        yield from map(self._batch, batches_of_groups(self._groups, self.batch_size, self._chance))
 
     def _batch(self, pictures: Sequence[TrainingPicture]) -> Batch:
         weights = [each.weight if each.weight is not None else torch.ones(1, *each.mean.shape[-2:]) for each in pictures]
