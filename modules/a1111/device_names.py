@@ -10,6 +10,7 @@ from torch import Tensor
 from modules.a1111.app_slot import current, is_occupied
 from modules.a1111.stubs import UNKNOWN
 from modules.compute.memory import free_bytes
+from modules.compute.precision import widest_float
 
 cpu = torch.device("cpu")
 
@@ -141,4 +142,4 @@ def get_param(model: Any) -> Any:
 
 def float64(t: Tensor) -> torch.dtype:
     """float64, or float32 where the device has none."""
-    return torch.float32 if t.device.type in ("mps", "xpu") else torch.float64
+    return widest_float(t)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from modules.schema.errors import WebuiError
 
 log = logging.getLogger(__name__)
+WITHOUT_FLOAT64 = ("mps", "xpu")        # kinds of device
 
 
 class NotFinite(WebuiError):
@@ -22,6 +23,11 @@ class NotFinite(WebuiError):
 def is_finite(tensor: Tensor) -> bool:
     """Whether every value of ``tensor`` is a number. Waits for the device once."""
     return bool(torch.isfinite(tensor).all())
+
+
+def widest_float(tensor: Tensor) -> torch.dtype:
+    """float64, or float32 where the tensor's device has none: Metal, and some of Intel's graphics."""
+    return torch.float32 if tensor.device.type in WITHOUT_FLOAT64 else torch.float64
 
 
 def check_finite(tensor: Tensor, *, what: str, remedy: str) -> Tensor:

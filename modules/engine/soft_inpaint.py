@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from modules.compute.precision import widest_float
 from modules.engine.resolved import SoftInpaint
 from modules.imaging.masks import Box, overlay, put_back
 from modules.imaging.resize import RESIZE_AND_FILL, fitted
@@ -33,9 +34,10 @@ def soft_blend(soft: SoftInpaint, kept: Tensor, latent: Tensor, painted: Tensor,
     share = torch.pow(painted, level**soft.schedule_bias * soft.preservation_strength)
     mixed = kept * (1 - share) + latent * share
     power = soft.transition_contrast_boost
-    lengths = [torch.norm(each, dim=1, keepdim=True).double() ** power for each in (kept, latent)]
+    wide = widest_float(latent)
+    lengths = [torch.norm(each, dim=1, keepdim=True).to(wide) ** power for each in (kept, latent)]
     wanted = (lengths[0] * (1 - share) + lengths[1] * share) ** (1 / power)
-    return mixed * (wanted / (torch.norm(mixed, dim=1, keepdim=True).double() + _TINY)).to(mixed.dtype)
+    return mixed * (wanted / (torch.norm(mixed, dim=1, keepdim=True).to(wide) + _TINY)).to(mixed.dtype)
 
 
 def soft_facts(soft: SoftInpaint) -> dict[str, object]:
