@@ -1,7 +1,7 @@
 """What A1111 hands to callbacks: one record per moment, its fields read back after the call."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -88,10 +88,3 @@ class BeforeTokenCounterParams:
     steps: int
     styles: list[Any]
     is_positive: bool = True
-
-
-@dataclass
-class OptimizerList:
-    """What on_list_optimizers callbacks add to."""
-
-    entries: list[Any] = field(default_factory=list)

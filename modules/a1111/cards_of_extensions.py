@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from modules.a1111.callbacks import caller_file
 from modules.a1111.options import opts
 from modules.application.network_pages import CardFace, NetworkItem, NetworkPage
 
-log = logging.getLogger(__name__)
 _PART = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")|(\'(?:[^\'\\]|\\.)*\')|opts\.(\w+)|(-?\d+(?:\.\d+)?))\s*(\+|$)')
 
 

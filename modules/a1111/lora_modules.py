@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from modules.loading.lora_kinds import layer_change
 
-Parts = Mapping[str, Tensor]
-
 
 class NetworkWeights(NamedTuple):
     """One layer of a file. sd_key: the layer by CompVis' names, underscores between them."""

@@ -1,7 +1,6 @@
 """What else stands in A1111's ``shared`` and its neighbours: lists, small functions, and values that change while the server runs."""
 from __future__ import annotations
 
-import html as _html
 import logging
 import os
 import platform
@@ -358,7 +357,3 @@ def paste_field_values(name: str) -> Any:
     """``modules.ui.txt2img_paste_fields`` and img2img's: (component, infotext key) of the page that was built last, the prompt first."""
     tab = name.removesuffix("_paste_fields")
     return paste_fields_of(tab) if tab != name and tab in ("txt2img", "img2img") else UNKNOWN
-
-
-def escape(text: str) -> str:
-    return _html.escape(text)

@@ -1,7 +1,6 @@
 """A1111's ``model_hijack`` and embedding database: what extensions ask about prompts, answered by our text rooms."""
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,6 @@ from modules.engine.prompt_chunks import EmbeddingPlace
 from modules.engine.token_count import count_tokens
 from modules.loading.embeddings import Embedding as LoadedEmbedding
 from modules.schema.errors import WebuiError
-
-log = logging.getLogger(__name__)
 
 
 class Embedding:

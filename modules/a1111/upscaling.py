@@ -1,7 +1,6 @@
 """A1111's upscalers: ours under its names, and the base class for those that extensions bring."""
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from PIL import Image
 
 from modules.a1111.places import command_line, models_path
 
-log = logging.getLogger(__name__)
 LANCZOS = Image.Resampling.LANCZOS
 NEAREST = Image.Resampling.NEAREST
 

@@ -13,7 +13,6 @@ from modules.schema.errors import InvalidValue
 from modules.schema.request import Request
 
 _MOST_LEVELS = 100          # scripts' values have three or four; at a thousand Python gives up, wherever it is then
-SCRIPT_FIELDS = ("script_args", "alwayson_scripts")     # whose values are scripts' own affair
 
 
 def request_as_json(request: Request) -> tuple[dict[str, Any], list[str]]:

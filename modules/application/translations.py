@@ -11,7 +11,6 @@ from typing import Any
 from modules.application.app import App
 
 log = logging.getLogger(__name__)
-SETTING = "localization"
 NONE = "None"
 
 

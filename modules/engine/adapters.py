@@ -189,13 +189,6 @@ class NetworkSwitch:
         self._tags, self._asked, self._active = (), (), ActiveNetworks()
 
 
-@contextmanager
-def applied(tags: Sequence[NetworkTag], components: Components, shelf: LoraShelf) -> Iterator[ActiveNetworks]:
-    """The LoRAs that ``tags`` ask for, in the weights of ``components`` while this runs."""
-    with NetworkSwitch(components, shelf) as switch:
-        yield switch.use(tags)
-
-
 def _prepared(tags: Sequence[NetworkTag], shelf: LoraShelf) -> tuple[ActiveNetworks, tuple[LoadedLora, ...]]:
     others = shelf.other_kinds()
     requests, unread = lora_requests(tags, others)

@@ -99,11 +99,6 @@ class KnownUpscalers:
 BUILT_IN = KnownUpscalers()
 
 
-def find_upscaler(name: str) -> LatentUpscaler | PictureUpscaler:
-    """The built-in upscaler of that name. Raises UnknownName."""
-    return BUILT_IN.find(name)
-
-
 def enlarger(upscaler: PictureUpscaler) -> Enlarge | None:
     """What ``imaging.resize.fitted`` takes: grows a picture by a factor, to sides that are multiples of 8 pixels."""
     enlarge = upscaler.enlarge

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import os
 import platform
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from modules.a1111.app_slot import current
 from modules.application.version import VERSION
 from modules.gradio_ui.foreign_components import ToolButton
 
-log = logging.getLogger(__name__)
 folder_symbol = "\U0001f4c2"
 refresh_symbol = "\U0001f504"
 

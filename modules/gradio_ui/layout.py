@@ -5,7 +5,6 @@ A plain text is a parameter's API name. "{tab}" in an elem_id stands for txt2img
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -167,14 +166,3 @@ IMG2IMG_SECTIONS: tuple[Item, ...] = (
 )
 
 SECTIONS = {"txt2img": TXT2IMG_SECTIONS, "img2img": IMG2IMG_SECTIONS}
-
-
-def names_in(item: Item) -> Iterator[str]:
-    """The API names of the parameters below ``item``."""
-    if isinstance(item, str):
-        yield item
-    elif isinstance(item, Line | Stack | Fold):
-        if isinstance(item, Fold) and item.toggle:
-            yield item.toggle
-        for inner in item.items:
-            yield from names_in(inner)

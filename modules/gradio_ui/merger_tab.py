@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -27,7 +26,6 @@ from modules.gradio_ui.quicksettings import QuickSetting, fresh
 from modules.loading.merge import METHODS
 from modules.schema.errors import WebuiError
 
-log = logging.getLogger(__name__)
 FORESEEN = (WebuiError, StorageError, PathRefused)
 # method -> what stands above the models
 EXPLAINED = {

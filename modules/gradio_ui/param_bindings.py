@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +22,6 @@ from modules.a1111.infotext_names import (
 from modules.gradio_ui.events import QUICK, fill_on_click
 from modules.gradio_ui.send_to import carry
 
-log = logging.getLogger(__name__)
 _TITLES = {"txt2img": "Send to txt2img", "img2img": "Send to img2img", "inpaint": "Send to inpaint", "extras": "Send to extras"}
 _CANVASES = ("img2img", "inpaint", "extras")  # what takes pictures there is a script of the page, no component
 

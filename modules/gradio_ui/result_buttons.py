@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import errno
 import io
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +35,6 @@ from modules.imaging.save import save_file
 from modules.schema.errors import WebuiError
 from modules.schema.own_hosts import is_own_host
 
-log = logging.getLogger(__name__)
 LOG_COLUMNS = (
     "prompt",
     "seed",

@@ -7,7 +7,6 @@ So a closed tab, a reload and a second device all go the same way.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,6 @@ from modules.gradio_ui.putting_in_line import put_in_line
 from modules.gradio_ui.shown_files import ShownFiles
 from modules.schema.request import Request
 
-log = logging.getLogger(__name__)
 JS_FUNCTIONS = {  # tab -> what a click on Generate and the fetching of results call; extensions replace them
     "txt2img": ("submit", "restoreProgressTxt2img"),
     "img2img": ("submit_img2img", "restoreProgressImg2img"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,7 +32,6 @@ from modules.schema.errors import WebuiError
 from modules.schema.params_training import TrainingRequest
 from modules.schema.table import NEW_EMBEDDING, NEW_HYPERNETWORK, TRAIN
 
-log = logging.getLogger(__name__)
 FORESEEN = (WebuiError, StorageError, PathRefused)
 NEW = ("name", "init_text", "num_vectors_per_token", "overwrite_old")
 NEW_LAYERS = (

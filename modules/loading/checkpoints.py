@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +14,6 @@ from modules.library.vae_choice import AUTOMATIC, choose_vae
 from modules.loading.attending import attending
 from modules.loading.components import Components
 from modules.loading.stamp import GONE, Stamp, as_it_is, stamp_of
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -56,11 +56,6 @@ class Routes:
         self.server.routes[-1].endpoint = called_directly(handler)  # type: ignore[attr-defined]  # the route has read its own already; extensions call this
 
 
-def add_route(routes: Routes, path: str, handler: Callable[..., Any], **options: Any) -> None:
-    """``routes.add_route`` for those who were handed the routes (extensions)."""
-    routes.add_route(path, handler, **options)
-
-
 def _asking(credentials: Credentials, access: Access) -> Any:
     from fastapi import Depends
 

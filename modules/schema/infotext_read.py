@@ -70,11 +70,6 @@ def _as_json(text: str) -> str | int | bool:
     return int(text) if text.isdecimal() else text
 
 
-def is_infotext(text: str) -> bool:
-    """Whether ``text`` has a line of parameters, and is not a mere prompt."""
-    return bool(_parameter_line(as_infotext(text)[:LONGEST].strip().split("\n"))[1])
-
-
 Pair = tuple[str, str, bool]
 
 

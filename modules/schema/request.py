@@ -5,13 +5,12 @@ Inside, parameters stand in groups; on the wire they are flat, under A1111's nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modules.schema.errors import InvalidValue
 from modules.schema.flat import FlatRequest
-from modules.schema.param import group, param, walk
+from modules.schema.param import group, param
 from modules.schema.params_hires import FirstPass, Hires, Refiner
 from modules.schema.params_img2img import InitImages, Inpaint
 from modules.schema.params_sampling import (
@@ -90,12 +89,6 @@ class Img2ImgRequest(_Common):
 
 
 Request = Txt2ImgRequest | Img2ImgRequest
-
-
-def unknown_fields(cls: type, values: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names in ``values`` that mean nothing to ``cls``; A1111 ignores them, and so does ``from_flat``."""
-    known = {entry.api_name for entry in walk(cls)}
-    return tuple(name for name in values if name not in known)
 
 
 def check_together(request: Any) -> None:

@@ -14,8 +14,6 @@ from modules.schema.settings.without_effect import WITHOUT_EFFECT
 from modules.schema.widgets import CheckboxGroup, ColorPicker, Dropdown, Radio, Slider, Widget
 
 RELOAD_PAGE = "reload page"
-RELOAD_MODEL = "reload model"
-RESTART = "restart"
 TEXT_LIMIT = 65_536  # characters
 
 

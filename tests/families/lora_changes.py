@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from modules.engine.adapters import applied
+from modules.engine.adapters import NetworkSwitch
 from modules.engine.extra_networks import take_out_tags
 from modules.loading.components import Components
 from modules.loading.lora import LoraShelf
@@ -24,7 +24,8 @@ def layers_changed_by(lora: dict[str, Tensor], model: Components, folder: Path, 
         return {name: tensor for module in modules for name, tensor in module.state_dict().items()}
 
     before = {name: tensor.clone() for name, tensor in weights().items()}
-    with applied(take_out_tags(f"<lora:some:{strength}>")[1], model, shelf) as active:
+    with NetworkSwitch(model, shelf) as switch:
+        active = switch.use(take_out_tags(f"<lora:some:{strength}>")[1])
         assert not active.comments
         change = {name: tensor - before[name] for name, tensor in weights().items() if not torch.equal(tensor, before[name])}
     assert all(torch.equal(tensor, before[name]) for name, tensor in weights().items())

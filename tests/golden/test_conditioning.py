@@ -9,7 +9,7 @@ import torch
 
 from modules.compute.hardware import Hardware
 from modules.compute.policy import policy_from_flags
-from modules.engine.adapters import ActiveNetworks, applied
+from modules.engine.adapters import ActiveNetworks, NetworkSwitch
 from modules.engine.conditioning import ConditioningPart, PromptConditioning
 from modules.engine.encode_prompt import encode_prompts
 from modules.engine.extra_networks import take_out_tags
@@ -70,7 +70,8 @@ def conditioning_of(case: Case) -> tuple[PromptConditioning, ActiveNetworks]:
     )
     steps = request["steps"] * find_sampler(request["sampler_name"]).order
     size = request.get("batch_size", 1)
-    with applied(take_out_tags(prompt)[1], components(), loras()) as networks:
+    with NetworkSwitch(components(), loras()) as switch:
+        networks = switch.use(take_out_tags(prompt)[1])
         conditioning = encode_prompts([prompt] * size, [negative_prompt] * size, components(), steps=steps, options=options,
                                       embeddings=shelf(), networks=networks.text_key)
     return conditioning, networks

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modules.schema.infotext_compat import DEFAULTS, a1111_version
-from modules.schema.infotext_read import is_infotext, parse_infotext, read_infotext
+from modules.schema.infotext_read import parse_infotext, read_infotext
 from modules.schema.infotext_values import request_values, setting_values
 from modules.schema.infotext_write import hires_fields, inpaint_fields, run_infotext, write_infotext
 from modules.schema.params_hires import Hires
@@ -171,7 +171,6 @@ def test_an_object_that_an_extension_adds_stands_there_as_json():
 
 def test_a_mere_prompt():
     assert parse_infotext("a cat, b: c")["Prompt"] == "a cat, b: c"
-    assert not is_infotext("a cat\nsitting: still") and is_infotext(TEXT)
     assert read_infotext("") == {"Prompt": "", "Negative prompt": "", **DEFAULTS}
 
 

@@ -118,4 +118,5 @@ def test_honoured_settings_are_settings_that_something_reads():
     named = {f"{prefix}{part}" for prefix in ("hypertile_enable_", "hypertile_max_depth_", "hypertile_max_tile_", "hypertile_swap_size_") for part in ("unet", "vae")}
     named |= {"extra_options_txt2img", "extra_options_img2img"}     # put together from a part's, a tab's name
     named |= set(re.findall(r"[\"'](\w+)[\"']", "\n".join(path.read_text(encoding="utf-8") for path in outside)))
+    named |= set(re.findall(r"opts\.(\w+)", "\n".join(path.read_text(encoding="utf-8") for path in MODULES.rglob("static/*.js"))))
     assert not HONOURED - named, "nothing reads these: " + ", ".join(sorted(HONOURED - named))

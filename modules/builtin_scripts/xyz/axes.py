@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,7 +18,6 @@ from modules.engine.upscale import LATENT_UPSCALERS
 from modules.schema.errors import InvalidValue
 from modules.schema.table import IMG2IMG, TXT2IMG
 
-log = logging.getLogger(__name__)
 Apply = Callable[[Any, Any, Any], Any]      # (p, value, all values of the axis)
 
 

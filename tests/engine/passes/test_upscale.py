@@ -7,12 +7,12 @@ import torch
 from PIL import Image
 
 from modules.engine.upscale import (
+    BUILT_IN,
     LATENT_UPSCALERS,
     PICTURE_UPSCALERS,
     LatentUpscaler,
     PictureUpscaler,
     enlarger,
-    find_upscaler,
     resized_latents,
 )
 from modules.schema.errors import UnknownName
@@ -20,11 +20,11 @@ from modules.schema.errors import UnknownName
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match="Lanczos"):
-        find_upscaler("Lanczoss")
+        BUILT_IN.find("Lanczoss")
 
 
 def test_names_are_found_in_both_lists() -> None:
-    assert isinstance(find_upscaler("Latent (bicubic)"), LatentUpscaler) and isinstance(find_upscaler("Nearest"), PictureUpscaler)
+    assert isinstance(BUILT_IN.find("Latent (bicubic)"), LatentUpscaler) and isinstance(BUILT_IN.find("Nearest"), PictureUpscaler)
 
 
 @pytest.mark.parametrize("upscaler", LATENT_UPSCALERS, ids=lambda each: each.name)
@@ -52,5 +52,5 @@ def test_one_that_doubles_is_run_until_it_is_large_enough() -> None:
 
 
 def test_none_leaves_it_to_the_resampling() -> None:
-    found = find_upscaler("None")
+    found = BUILT_IN.find("None")
     assert isinstance(found, PictureUpscaler) and enlarger(found) is None

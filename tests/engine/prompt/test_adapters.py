@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from modules.compute.placement import KeepResident
-from modules.engine.adapters import NetworkSwitch, _other_family, applied
+from modules.engine.adapters import NetworkSwitch, _other_family
 from modules.engine.extra_networks import take_out_tags
 from modules.families.family import CLIP_L
 from modules.library.model_file import ModelFile
@@ -62,7 +62,8 @@ def tensors(components):
 def change(components, shelf, prompt):
     """What is added to each weight, where anything is; and what was said."""
     before = tensors(components)
-    with applied(take_out_tags(prompt)[1], components, shelf) as active:
+    with NetworkSwitch(components, shelf) as switch:
+        active = switch.use(take_out_tags(prompt)[1])
         during = tensors(components)
     after = tensors(components)
     assert all(torch.equal(after[name], before[name]) for name in before)
@@ -101,7 +102,8 @@ def test_weights_are_the_same_to_the_last_bit_afterwards(shelf, dtype):
 def test_they_are_taken_out_after_an_error_too(shelf):
     components = model()
     before = tensors(components)
-    with pytest.raises(ZeroDivisionError), applied(take_out_tags("<lora:both>")[1], components, shelf):
+    with pytest.raises(ZeroDivisionError), NetworkSwitch(components, shelf) as switch:
+        switch.use(take_out_tags("<lora:both>")[1])
         raise ZeroDivisionError
     assert all(torch.equal(tensor, before[name]) for name, tensor in tensors(components).items())
 

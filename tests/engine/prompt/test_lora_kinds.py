@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from modules.compute.placement import KeepResident
-from modules.engine.adapters import applied
+from modules.engine.adapters import NetworkSwitch
 from modules.engine.extra_networks import take_out_tags
 from modules.library.model_file import ModelFile
 from modules.loading.lora import LoraShelf
@@ -112,7 +112,8 @@ def test_a_lora_adds_its_definitions_change_and_goes_without_a_trace(kind: str, 
     before = {name: tensor.clone() for name, tensor in unet.state_dict().items()}
     exact = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in parts.items()}
     wanted = delta(exact, before[f"{layer}.weight"].double()) * STRENGTH
-    with applied(take_out_tags(f"<lora:some:{STRENGTH}>")[1], components, shelf) as active:      # type: ignore[arg-type]
+    with NetworkSwitch(components, shelf) as switch:      # type: ignore[arg-type]
+        active = switch.use(take_out_tags(f"<lora:some:{STRENGTH}>")[1])
         assert not active.comments
         now = unet.state_dict()
         found = now[f"{layer}.weight"].double() - before[f"{layer}.weight"].double()
