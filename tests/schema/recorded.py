@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 DATA = Path(__file__).parent / "data"
+# API names of parameters that A1111 does not have, or not so
+OUR_OWN = {"depth_map"}         # A1111 estimates it with a model that it fetches
 
 
 def recorded(name: str) -> Any:

@@ -16,9 +16,8 @@ from modules.schema.param import ParamEntry, get, put, walk
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from modules.schema.table import IMG2IMG, TABLES, TXT2IMG, ParameterTable
 from modules.schema.widgets import Hidden, Radio, Slider
-from tests.schema.recorded import recorded
+from tests.schema.recorded import OUR_OWN, recorded
 
-OUR_OWN = {"depth_map"}         # A1111 estimates it with a model that it fetches
 BOTH = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 
 
