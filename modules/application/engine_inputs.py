@@ -53,7 +53,6 @@ _OPTION_KEYS: dict[str, str] = {
     "noise_schedule": "sd_noise_schedule",
     "use_downcasted_alpha_bar": "use_downcasted_alpha_bar",
     "quantize_timesteps": "enable_quantization",
-    "ddim_discretize": "ddim_discretize",
     "beta_alpha": "beta_dist_alpha",
     "beta_beta": "beta_dist_beta",
     "unipc_variant": "uni_pc_variant",

@@ -50,7 +50,6 @@ class SamplingOptions:
     noise_schedule: str = "Default"                 # or "Zero Terminal SNR"
     use_downcasted_alpha_bar: bool = False
     quantize_timesteps: bool = False                # A1111's enable_quantization
-    ddim_discretize: str = "uniform"                # uniform, quad
     beta_alpha: float = 0.6
     beta_beta: float = 0.6
     unipc_variant: str = "bh1"                      # bh1, bh2, vary_coeff

@@ -35,7 +35,6 @@ class RunFacts:
     model_hash: str | None = fact(None, "Model hash", unless=(None, ""))
     model_name: str | None = fact(None, "Model", unless=(None, ""))
     fp8_weight: str | None = fact(None, "FP8 weight", unless=(None, "", "Disable"))
-    cache_fp16_weight: bool | None = fact(None, "Cache FP16 weight for LoRA")
     vae_hash: str | None = fact(None, "VAE hash", unless=(None, ""))
     vae_name: str | None = fact(None, "VAE", unless=(None, ""))
     variation_seed: int | None = fact(None, "Variation seed")
