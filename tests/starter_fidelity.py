@@ -27,6 +27,7 @@ from modules.starter.drawing import COLOUR_NAMES, OBJECTS, PICTURE_SIZE, STYLES
 from modules.starter.judge import Judge, accuracy_on_drawings, load_judge, name_contents
 from modules.starter.preview import sheet
 
+log = logging.getLogger(__name__)
 MODELS = Path(__file__).parents[1] / "models"
 CHECKPOINT = "starter.safetensors"
 PROMPTS_PER_OBJECT = 12
@@ -94,7 +95,7 @@ def rate(judge: Judge, cases: list[Case], pictures: np.ndarray) -> dict[str, flo
         wrong = [
             f"{named[i][1]} {named[i][0]} on {named[i][2]} for {cases[i].prompt!r}" for i in mine if not all(v[i] for v in right.values())
         ]
-        logging.info("%s: %d of %d right%s", name, len(mine) - len(wrong), len(mine), "".join(f"\n    {line}" for line in wrong))
+        log.info("%s: %d of %d right%s", name, len(mine) - len(wrong), len(mine), "".join(f"\n    {line}" for line in wrong))
     return shares
 
 

@@ -110,7 +110,7 @@ def resolution(*asked: str) -> list[dict[str, Any]]:
 
 def lock_text(resolved: Sequence[Mapping[str, Any]]) -> str:
     """The lock file for these entries of pip's installation report."""
-    lines = ["# made by `python -m tests.supply lock` on " f"{platform.system()} {platform.machine()}, Python {'.'.join(platform.python_version_tuple()[:2])}; the packages that hold compiled code",
+    lines = [f"# made by `python -m tests.supply lock` on {platform.system()} {platform.machine()}, Python {'.'.join(platform.python_version_tuple()[:2])}; the packages that hold compiled code",
              "# have other files elsewhere. torch is not in it: the launcher chooses its build for the machine. Install with: pip install --require-hashes --no-deps -r .release/requirements.lock"]  # fmt: skip
     for each in sorted(resolved, key=lambda each: canonicalize_name(each["metadata"]["name"])):
         name, version = canonicalize_name(each["metadata"]["name"]), each["metadata"]["version"]

@@ -33,7 +33,7 @@ def device_value(name: str) -> Any:
 
 def _dtype(name: str) -> torch.dtype:
     text = str(getattr(current().policy, name)) if is_occupied() else "float32"
-    return getattr(torch, text.removeprefix("torch."), torch.float32)  # type: ignore[no-any-return]
+    return getattr(torch, text.removeprefix("torch."), torch.float32)
 
 
 def get_optimal_device_name() -> str:

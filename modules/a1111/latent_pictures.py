@@ -53,7 +53,7 @@ def samples_to_image_grid(samples: Tensor, approximation: int | None = None) -> 
 def images_tensor_to_samples(image: Tensor, approximation: int | None = None, model: Any = None) -> Tensor:
     """Pictures (B, 3, H, W) in 0 .. 1 -> latents."""
     model = model or sd_model()
-    return model.get_first_stage_encoding(model.encode_first_stage(image * 2 - 1))  # type: ignore[no-any-return]
+    return model.get_first_stage_encoding(model.encode_first_stage(image * 2 - 1))
 
 
 def decode_latent_batch(model: Any, batch: Tensor, target_device: Any = None, check_for_nans: bool = False) -> DecodedSamples:

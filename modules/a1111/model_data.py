@@ -165,6 +165,6 @@ def resolve_vae(checkpoint_file: str) -> Any:
 def cheap_approximation(sample: Tensor) -> Tensor:
     """A latent (C, h, w), or several, as small RGB pictures (3, h, w) in -1 .. 1, by one matrix."""
     parts = sd_model().components  # type: ignore[union-attr]
-    mapping = preview_map(parts.vae, parts.family.latent)  # type: ignore[union-attr]
+    mapping = preview_map(parts.vae, parts.family.latent)
     colours = torch.einsum("...lxy,lr->...rxy", sample.float().cpu(), mapping.weight) + mapping.bias[:, None, None]
     return colours.to(sample)

@@ -57,5 +57,5 @@ def _ours(name: str) -> Make:
     def make(generator: Any, *arguments: str) -> str:
         return str(generator.apply(f"[{name}{''.join(f'<{each}>' for each in arguments)}]"))
 
-    make.is_ours = True  # type: ignore[attr-defined]
+    make.is_ours = True
     return make

@@ -31,9 +31,9 @@ def install() -> None:
         for name, value in names.items():
             if not hasattr(place, name):
                 setattr(place, name, value)
-    if np.__getattr__ is not _numpy_name:       # type: ignore[attr-defined]  # asked for what is not there: dir() shows none of it
+    if np.__getattr__ is not _numpy_name:  # asked for what is not there: dir() shows none of it
         _numpys_own.append(np.__getattr__)      # type: ignore[attr-defined]
-        np.__getattr__ = _numpy_name            # type: ignore[attr-defined]
+        np.__getattr__ = _numpy_name
 
 
 _numpys_own: list[Callable[[str], Any]] = []

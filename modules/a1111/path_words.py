@@ -21,8 +21,8 @@ _DONE = "_knows_of_data_dir"
 def install() -> None:
     """Process-wide; doing it twice changes nothing."""
     if not hasattr(PurePath.relative_to, _DONE):
-        PurePath.relative_to = _relative_to(PurePath.relative_to)  # type: ignore[method-assign]
-        os.path.relpath = _relpath(os.path.relpath)  # type: ignore[assignment]
+        PurePath.relative_to = _relative_to(PurePath.relative_to)
+        os.path.relpath = _relpath(os.path.relpath)
 
 
 def _relative_to(original: Callable[..., Any]) -> Any:

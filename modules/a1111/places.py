@@ -39,7 +39,7 @@ def command_line() -> Namespace:
     host = current().extensions
     if host.command_line is None:
         host.command_line = namespace_of(current().flags, host.extra_flags)
-    return host.command_line  # type: ignore[no-any-return]
+    return host.command_line
 
 
 def namespace_of(ours: Flags, extra: Mapping[str, Any] | None = None) -> Namespace:

@@ -218,7 +218,7 @@ class StableDiffusionProcessing:
 
     def unclip_image_conditioning(self, source_image: Tensor) -> Tensor:
         """Of models that are told a picture as words; there are none here. Raises AttributeError where A1111 does."""
-        return self.sd_model.embedder(source_image)  # type: ignore[no-any-return]
+        return self.sd_model.embedder(source_image)
 
     def init(self, all_prompts: Any, all_seeds: Any, all_subseeds: Any) -> None:
         """Called once a run where an extension put its own around it; what A1111 does here is done by then."""

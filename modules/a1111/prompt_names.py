@@ -15,7 +15,7 @@ from modules.engine.prompt_schedule import pass_timeline, schedule_prompt, split
 _HOME = "modules.prompt_parser"
 re_AND = re.compile(r"\bAND\b")
 re_weight = re.compile(r"^((?:\s|.)*?)(?:\s*:\s*([-+]?(?:\d+\.?|\d*\.\d+)))?\s*$")
-re_break = re.compile(r"\s*\bBREAK\b\s*", re.S)
+re_break = re.compile(r"\s*\bBREAK\b\s*", re.DOTALL)
 re_attention = re.compile(r"\\[()\[\]\\]|[()\[\]]|:\s*[+-]?[.\d]+\s*\)|[^\\()\[\]:]+|:|\\")
 
 

@@ -367,7 +367,7 @@ def _guarded(file: str, place: str, p: Any = None, title: str = "") -> Iterator[
             host = current().extensions
             host.troubles.note(host.owner_of(file), where, error)
         else:
-            log.exception("%s failed", where)
+            log.error("%s failed", where, exc_info=error)
         if p is not None:
             p.comment(f"The script {title or file} failed ({place}) and was passed over: {sentence_of(error)}")
 

@@ -110,7 +110,7 @@ class FrozenCLIPEmbedderWithCustomWordsBase(TextConditionalModel):
         self.id_start, self.id_end, self.id_pad, self.comma_token = tokenizer.start, tokenizer.end, tokenizer.end, tokenizer.comma
         self.return_pooled = self._encoder.spec.pooled
         module, words = self._encoder.kept(), CLIPTokenizer(self._encoder.tokenizer)
-        embeddings = module.get_input_embeddings()  # type: ignore[operator]
+        embeddings = module.get_input_embeddings()
         embeddings.__dict__.setdefault("wrapped", embeddings)           # A1111's EmbeddingsWithFixes stands around the real one
         if not hasattr(module, "text_model"):
             module.__dict__["text_model"] = module
@@ -258,7 +258,7 @@ class GeneralConditioner(_TakesTensors):
 
     @property
     def is_touched(self) -> bool:
-        return _is_hooked(self, _CONDITIONER_FORWARD) or any(each.is_touched for each in self.embedders)  # type: ignore[union-attr]
+        return _is_hooked(self, _CONDITIONER_FORWARD) or any(each.is_touched for each in self.embedders)
 
     def read(self, texts: list[str], own: Own, *, negative: bool) -> EncodedTexts:
         """The engine asks."""
@@ -278,7 +278,7 @@ class GeneralConditioner(_TakesTensors):
     def forward(self, batch: dict[str, Any], force_zero_embeddings: Any = None) -> dict[str, Tensor]:
         texts = list(batch["txt"])
         asker: Own | None = self.__dict__["_asker"]
-        if asker is not None and not any(each.is_touched for each in self.embedders):  # type: ignore[union-attr]
+        if asker is not None and not any(each.is_touched for each in self.embedders):
             found = asker(texts)
             return {"crossattn": found.tokens} | ({} if found.pooled is None else {"vector": found.pooled})
         outputs = [each(texts) for each in self.embedders]

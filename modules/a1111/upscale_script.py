@@ -74,7 +74,7 @@ class ScriptPostprocessingUpscaleSimple(ScriptPostprocessingUpscale):
     name = "Simple Upscale"
     order = 900
 
-    def process(self, pp: PostprocessedImage, upscale_by: float = 2.0, upscaler_name: str | None = None) -> None:  # type: ignore[override]
+    def process(self, pp: PostprocessedImage, upscale_by: float = 2.0, upscaler_name: str | None = None) -> None:
         super().process(pp, upscale_mode=0, upscale_by=upscale_by, upscaler_1_name=upscaler_name)
 
 

@@ -68,7 +68,7 @@ class Upscaler:
 
     def upscale(self, img: Image.Image, scale: float, selected_model: str | None = None) -> Image.Image:
         """``img`` ``scale`` times larger, in whole latent cells."""
-        self.scale = scale  # type: ignore[assignment]
+        self.scale = scale
         width, height = int(img.width * scale) // 8 * 8, int(img.height * scale) // 8 * 8
         for _ in range(3):
             if img.width >= width and img.height >= height and (scale != 1 or img.size == (width, height)):
@@ -120,7 +120,7 @@ class OursAsUpscaler(Upscaler):
         self._enlarge = enlarge
 
     def do_upscale(self, img: Image.Image, selected_model: str = "") -> Image.Image:
-        return self._enlarge(img, float(self.scale)) if self._enlarge is not None else img  # type: ignore[no-any-return]
+        return self._enlarge(img, float(self.scale)) if self._enlarge is not None else img
 
 
 def load_models(

@@ -74,7 +74,7 @@ class Faces:
             named = Path(self.gfpgan_model)
             files = [each for each in self._files(name) if each.path.name == named.name] or files
         if files:
-            return sorted(files, key=lambda each: each.path.name)[-1].path
+            return max(files, key=lambda each: each.path.name).path
         file, address = _FILES[name]
         raise InvalidValue(f"{name} cannot restore faces: its weights, {file}, are not in {self._folder(name)}.", f"Download them from {address}, put them there and try again.",
                            field="face_restoration_model")

@@ -73,7 +73,7 @@ class QuickVaes:
         from modules.loading.quick_vae import SubstituteVae
 
         vae = SubstituteVae(components.vae, latent, quick_decoder=halves.get("decoder"), quick_encoder=halves.get("encoder"))
-        return replace(components, vae=vae)     # type: ignore[arg-type]
+        return replace(components, vae=vae)
 
     def used(self, components: Components, settings: SettingsView) -> dict[str, str]:
         """What a picture's text says of it, in A1111's words."""

@@ -25,7 +25,7 @@ class PagePart(ScriptBuiltinUI):
     }
 
     @property
-    def page_fields(self) -> tuple[str, ...]:  # type: ignore[override]
+    def page_fields(self) -> tuple[str, ...]:
         return tuple(self.switches.get(name, name) for name in self.fields)
 
     def title(self) -> str:

@@ -84,7 +84,7 @@ def thread_scratch() -> Scratch:
     mine = _thread_memory()
     if not hasattr(mine, "scratch"):
         mine.scratch = Scratch()
-    return mine.scratch  # type: ignore[no-any-return]
+    return mine.scratch
 
 
 @cache

@@ -36,7 +36,7 @@ def give_freed_blocks_back() -> None:
 
 
 @cache
-def _malloc_trim() -> ctypes._FuncPointer | None:  # pyright: ignore[reportPrivateUsage]
+def _malloc_trim() -> ctypes._FuncPointer | None:
     """glibc keeps freed blocks under its threshold to itself; other systems need no asking."""
     if not sys.platform.startswith("linux"):
         return None

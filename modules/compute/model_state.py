@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -15,15 +15,12 @@ from torch.nn.modules import module as module_hooks
 from modules.compute.hooked import are_free
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class State:
     """What a model is at one moment. marks: compared; kept: what the marks are the addresses of, so that none is given to another meanwhile."""
 
     marks: list[int]
-    kept: list[Any]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, State) and self.marks == other.marks
+    kept: list[Any] = field(compare=False)
 
 
 def state_of(model: nn.Module, plain_attention: tuple[type, ...] = ()) -> State | None:

@@ -97,7 +97,7 @@ class Arrival(Watcher):
     def __init__(self, come: Callable[[], object], device: torch.device) -> None:
         self._come, self._device = come, device
 
-    def __call__(self, module: nn.Module, args: Any = (), kwargs: Any = None) -> tuple[Any, Any]:  # type: ignore[override]
+    def __call__(self, module: nn.Module, args: Any = (), kwargs: Any = None) -> tuple[Any, Any]:
         self._come()
         return _on(args, self._device), _on(kwargs or {}, self._device)
 

@@ -52,7 +52,7 @@ class _Done:
 
     @cached_property
     def name(self) -> str:
-        return self.operation._schema.name.removeprefix("aten::")  # type: ignore[no-any-return]
+        return self.operation._schema.name.removeprefix("aten::")
 
     @cached_property
     def read(self) -> set[int]:

@@ -203,7 +203,7 @@ class TimestepEmbedSequential(nn.Sequential):
     def is_touched(self) -> bool:
         return "forward" in self.__dict__ or TimestepEmbedSequential.forward is not SEQUENTIAL or any(getattr(self, name) for name in _HOOKS)
 
-    def forward(self, x: Tensor, emb: Tensor | None = None, context: Tensor | None = None, *_: Any, **__: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, emb: Tensor | None = None, context: Tensor | None = None, *_: Any, **__: Any) -> Tensor:
         for layer in self:
             if isinstance(layer, TimestepBlock | TimestepEmbedSequential):
                 x = layer(x, emb, context) if isinstance(layer, TimestepEmbedSequential) else layer(x, emb)

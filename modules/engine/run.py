@@ -111,8 +111,8 @@ class Run:
         tiled = nullcontext() if self.tiles is None else self.tiles.on_vae(vae)
         with self.models.now.vae_in_use, leaving_soon(vae, self.cancel, latents.shape[-2] * latents.shape[-1]), tiled:
             try:
-                for each in latents:
-                    found.append(decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, rescue=self.vae_rescue, clamped=clamped))
+                found.extend(
+                    decode_latent(each, vae, scale=latent.scale, shift=latent.shift, types=types, rescue=self.vae_rescue, clamped=clamped) for each in latents)
             finally:
                 self.components.put_vae_back()
         now = next(vae.parameters()).dtype

@@ -72,7 +72,7 @@ def limited(function: Callable[[], Result], *, what: str, seconds: float = SECON
             _OWN_SIGNAL(number, handler)
     if failure:
         raise failure[0]
-    return answer[0]  # type: ignore[no-any-return]
+    return answer[0]
 
 
 def _signal_of_strangers(number: int, handler: Any) -> Any:

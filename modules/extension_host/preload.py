@@ -50,7 +50,7 @@ def _forgiving(parser: ArgumentParser) -> Iterator[None]:
         fresh = [name for name in names if name not in parser._option_string_actions]
         return real(*fresh, **options) if fresh or not names else None
 
-    parser.add_argument, parser.argument_default = add_argument, None  # type: ignore[method-assign]
+    parser.add_argument, parser.argument_default = add_argument, None
     try:
         yield
     finally:

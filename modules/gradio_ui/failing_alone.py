@@ -32,7 +32,7 @@ def install() -> None:
                 each.load_event_to_attach = None  # type: ignore[attr-defined]
         return attach(self, *arguments, **keywords)
 
-    BlocksConfig.attach_load_events = attach_load_events  # type: ignore[method-assign]
+    BlocksConfig.attach_load_events = attach_load_events
     _describe_all()
     _forget_half_wired()
     _close_half_filled()
@@ -50,7 +50,7 @@ def _refuse_to_end() -> None:
         except SystemExit as error:
             raise gr.Error(f"What this button runs gave up: {sentence_of(error)}. The server's window may say why.") from error
 
-    Blocks.call_function = call_function  # type: ignore[method-assign]
+    Blocks.call_function = call_function
 
 
 def _describe_all() -> None:
@@ -81,7 +81,7 @@ def _describe_all() -> None:
             empty = {"value": "", "visible": False, "elem_classes": [], "name": "html"}
             return {"id": _id, "type": "html", "props": empty, "skip_api": True, "component_class_id": gr.HTML.get_component_class_id(), "key": None}
 
-    BlocksConfig.config_for_block = staticmethod(config_for_block)  # type: ignore[method-assign]
+    BlocksConfig.config_for_block = staticmethod(config_for_block)
 
 
 def _without_absent_file(told: dict[str, Any]) -> None:
@@ -115,7 +115,7 @@ def _forget_half_wired() -> None:
             raise
         return wired
 
-    BlocksConfig.set_event_trigger = set_event_trigger  # type: ignore[method-assign]
+    BlocksConfig.set_event_trigger = set_event_trigger
 
 
 def _close_half_filled() -> None:

@@ -48,7 +48,7 @@ def setup_dialog(button_show: Any, dialog: Any, *, button_close: Any = None) -> 
 
 
 def gr_show(visible: bool = True) -> dict[str, Any]:
-    return {"visible": visible if visible else "hidden", "__type__": "update"}
+    return {"visible": visible or "hidden", "__type__": "update"}
 
 
 def versions_html() -> str:

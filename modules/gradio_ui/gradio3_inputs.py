@@ -37,7 +37,7 @@ class PicturePath(_Named, str):
     """Where a picture of a gallery lies."""
 
     @property
-    def path(self) -> str:      # type: ignore[override]
+    def path(self) -> str:
         return str(self)
 
 
@@ -45,13 +45,13 @@ class GalleryEntry(_Named, tuple[Any, ...]):
     """A picture of a gallery and its caption; in Gradio 3 a dictionary, with a caption a list of that and the caption."""
 
     @property
-    def path(self) -> str:      # type: ignore[override]
+    def path(self) -> str:
         return str(self[0])
 
 
 def install() -> None:
     """Process-wide; called once, by ``gradio3_words``."""
-    utils.NamedString.orig_name = property(lambda file: os.path.basename(file))     # type: ignore[attr-defined]
+    utils.NamedString.orig_name = property(os.path.basename)     # type: ignore[attr-defined]
     _hand_out_entries()
     _tell_captions()
 
@@ -64,7 +64,7 @@ def _hand_out_entries() -> None:
         found = original(self, payload)
         return found if self.type != "filepath" else [GalleryEntry((path and PicturePath(path), caption)) for path, caption in found or ()]
 
-    gr.Gallery.preprocess = preprocess  # type: ignore[method-assign]
+    gr.Gallery.preprocess = preprocess
 
 
 def _tell_captions() -> None:
@@ -77,7 +77,7 @@ def _tell_captions() -> None:
         if isinstance(target, gr.Gallery) and isinstance(self.value, dict):
             self.value = self.value.get("caption")
 
-    gr.SelectData.__init__ = made  # type: ignore[method-assign]
+    gr.SelectData.__init__ = made
 
 
 def show_what_scripts_give(arguments: Sequence[Any], keywords: dict[str, Any]) -> None:

@@ -131,7 +131,7 @@ def _take_any_value(cls: type[gr.Dropdown | gr.Radio | gr.CheckboxGroup | gr.Sli
         except gr.Error:
             return payload if getattr(self, "type", "value") == "value" else None
 
-    cls.preprocess = preprocess  # type: ignore[method-assign]
+    cls.preprocess = preprocess
 
 
 def _show_as_png(cls: type[gr.Image | gr.ImageEditor | gr.Gallery]) -> None:
@@ -151,7 +151,7 @@ def _take_any_format() -> None:
             self.format = kinds.get(f".{self.format}".lower(), "png").lower()
         return original(self, value)
 
-    gr.Gallery.postprocess = postprocess  # type: ignore[method-assign]
+    gr.Gallery.postprocess = postprocess
 
 
 def _take_written_numbers(cls: type[gr.Slider | gr.Number]) -> None:

@@ -79,7 +79,8 @@ def _teach_making(cls: type[Block]) -> None:
     def made(self: Any, *arguments: Any, **keywords: Any) -> None:
         block: Any = self
         if getattr(self, "_is_being_made", False):
-            return original(self, *arguments, **keywords)
+            original(self, *arguments, **keywords)
+            return
         tooltip = keywords.pop("tooltip", None) if known is not None and "tooltip" not in known else None
         told = keywords | foreign_components.told_ids(keywords)
         keywords = _new_keywords(cls, keywords, known, given=len(arguments))
@@ -105,7 +106,7 @@ def _teach_making(cls: type[Block]) -> None:
             with watched_events(self):
                 _tell("after", self, told)
 
-    cls.__init__ = made  # type: ignore[method-assign]
+    cls.__init__ = made
 
 
 def _known_words(cls: type[Block]) -> frozenset[str] | None:
@@ -222,7 +223,7 @@ def _teach_telling() -> None:
         homes = (each for each in type(self).__mro__ if each.__module__.startswith("gradio.") and "__init__" in vars(each))
         return original(self, cls or next(homes, None))
 
-    Block.get_config = get_config  # type: ignore[method-assign]
+    Block.get_config = get_config
 
 
 # -- events ---------------------------------------------------------------------------------------------------------------
@@ -294,7 +295,7 @@ def _teach_following() -> None:
             if following is not None:
                 setattr(self, name, _listening(following))
 
-    events.Dependency.__init__ = made  # type: ignore[method-assign]
+    events.Dependency.__init__ = made
 
 
 # -- what is gone ---------------------------------------------------------------------------------------------------------
@@ -348,8 +349,8 @@ def _add_old_names() -> None:
     for name in ("inputs", "outputs"):
         sys.modules[f"gradio.{name}"] = _earlier_module(f"gradio.{name}")
         setattr(gr, name, sys.modules[f"gradio.{name}"])
-    gr.Image.__new__ = _new_image  # type: ignore[method-assign, assignment]
-    Blocks.queue = _listening(Blocks.queue)  # type: ignore[method-assign]
+    gr.Image.__new__ = _new_image
+    Blocks.queue = _listening(Blocks.queue)
 
 
 def _earlier_module(name: str) -> ModuleType:

@@ -57,13 +57,13 @@ def install() -> None:
     def create_app(*arguments: Any, **keywords: Any) -> Any:
         return _NOT_YET if _putting_off.get() else serve(*arguments, **keywords)
 
-    Blocks.get_config_file = get_config_file  # type: ignore[method-assign]
+    Blocks.get_config_file = get_config_file
     for name, make in (("config", describe), ("app", lambda blocks: serve(blocks, mcp_server=False))):
         setattr(Blocks, name, _Late(name, make))
     home.App = SimpleNamespace(create_app=create_app)  # type: ignore[assignment, misc]  # Gradio's servers for pages that are launched or mounted are made as ever
     for name in ("__exit__", "queue"):
         setattr(Blocks, name, _put_off(getattr(Blocks, name)))
-    Blocks._resolve_ssr_mode = _resolve_ssr_mode  # type: ignore[method-assign]
+    Blocks._resolve_ssr_mode = _resolve_ssr_mode
     gr.mount_gradio_app = routes.mount_gradio_app = _put_off(routes.mount_gradio_app)
 
 

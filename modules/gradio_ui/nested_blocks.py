@@ -29,7 +29,7 @@ def _leave_the_page_open() -> None:
             set_render_context(self.parent)
             self.parent.children.extend(self.children)      # the browser waits for ever for parts that stand nowhere
 
-    Blocks.__exit__ = left  # type: ignore[method-assign]
+    Blocks.__exit__ = left
 
 
 def _put_tabs_first() -> None:

@@ -168,8 +168,8 @@ def open_store(path: Path) -> tuple[JobStore, list[str]]:
         return _opened(path, lock_file), []
     except (sqlite3.DatabaseError, OSError) as error:
         if not _is_damage(error, path):
-            return JobStore(":memory:", lock_file), [f"{path} cannot be used now ({error}): the queue will not survive a restart. "
-                                                     "What waits in the file is taken up at the next start that can write it."]
+            return JobStore(":memory:", lock_file), [(f"{path} cannot be used now ({error}): the queue will not survive a restart. "
+                                                     "What waits in the file is taken up at the next start that can write it.")]
         aside = _set_file_aside(path)
         try:
             return JobStore(str(path), lock_file), [f"The queue in {path} was damaged ({error}); it was kept as {aside.name} and a new one begun."]

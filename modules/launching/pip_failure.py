@@ -30,9 +30,9 @@ _MARKS: tuple[tuple[Cause, str], ...] = (
     (Cause.PROXY, r"ProxyError|Cannot connect to proxy|Tunnel connection failed|407 Proxy"),
     (
         Cause.NETWORK,
-        r"NewConnectionError|Failed to establish a new connection|name resolution|getaddrinfo failed|nodename nor servname|Name or service not"
+        (r"NewConnectionError|Failed to establish a new connection|name resolution|getaddrinfo failed|nodename nor servname|Name or service not"
         r"|Network is unreachable|No route to host|ConnectTimeout|Read timed out|ReadTimeoutError|Connection refused|Connection reset"
-        r"|RemoteDisconnected|IncompleteRead|Connection broken",
+        r"|RemoteDisconnected|IncompleteRead|Connection broken"),
     ),
     (Cause.MANAGED, r"externally-managed-environment"),
     (Cause.PERMISSION, r"\[Errno 13\]|Permission denied|WinError 5\b|WinError 32\b|Read-only file system|\[Errno 30\]"),
@@ -69,8 +69,8 @@ def _sentences(cause: Cause, what: str, place: str, environ: Mapping[str, str]) 
         Cause.CERTIFICATE: (
             f"{what} could not be downloaded{via}: the server's certificate is not trusted"
             + (f" (certificates: {certificates})." if certificates else ", neither by pip nor by this system."),
-            "On a company network, ask for its certificate file (.pem) and set PIP_CERT to its path, or INDEX_URL to the company's "
-            f"package mirror. {again}",
+            ("On a company network, ask for its certificate file (.pem) and set PIP_CERT to its path, or INDEX_URL to the company's "
+            f"package mirror. {again}"),
         ),
         Cause.PROXY: (
             f"{what} could not be downloaded: the proxy {proxy or 'of this system'} refused or did not answer.",
@@ -78,8 +78,8 @@ def _sentences(cause: Cause, what: str, place: str, environ: Mapping[str, str]) 
         ),
         Cause.NETWORK: (
             f"{what} could not be downloaded{via}: there is no connection to the package index.",
-            "Check the network. Behind a company's proxy set HTTPS_PROXY, with a package mirror set INDEX_URL; "
-            f"without any network, copy a venv folder from a like machine. {again}",
+            ("Check the network. Behind a company's proxy set HTTPS_PROXY, with a package mirror set INDEX_URL; "
+            f"without any network, copy a venv folder from a like machine. {again}"),
         ),
         Cause.PERMISSION: (
             f"{what} could not be written to {place}: permission denied, or a file there is in use.",

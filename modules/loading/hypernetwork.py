@@ -96,7 +96,7 @@ def renamed(name: str) -> str:
 def _with_weights(tensors: Mapping[str, Tensor]) -> nn.Module:
     weight, bias = tensors["weight"], tensors["bias"]
     layer: nn.Module = nn.Linear(weight.shape[1], weight.shape[0], device="meta") if weight.ndim == 2 else nn.LayerNorm(len(weight), device="meta")
-    layer.weight, layer.bias = nn.Parameter(weight, requires_grad=False), nn.Parameter(bias, requires_grad=False)   # type: ignore[assignment]
+    layer.weight, layer.bias = nn.Parameter(weight, requires_grad=False), nn.Parameter(bias, requires_grad=False)
     return layer
 
 

@@ -76,7 +76,7 @@ class ImagePromptNetwork:
     def _projected(self, seen: Tensor, patches: Tensor | None = None) -> Tensor:
         where: Any = {"device": self.placement.device, "dtype": self.dtype}
         if patches is not None:
-            self.module.projection.clip_embeds = patches[:, None].to(**where)       # type: ignore[assignment]  # diffusers' way to hand it a second input
+            self.module.projection.clip_embeds = patches[:, None].to(**where)  # diffusers' way to hand it a second input
         return self.module.projection(seen.to(**where))
 
     @torch.no_grad()

@@ -112,7 +112,7 @@ class Attention(attention_processor.Attention):
         if named:
             return super().forward(hidden_states, encoder_hidden_states, attention_mask, **named)
         if type(self.processor) is not AttnProcessor2_0 or attention_mask is not None or hidden_states.ndim != 3 or not self._is_plain:
-            return self.processor(self, hidden_states, encoder_hidden_states=encoder_hidden_states, attention_mask=attention_mask)  # type: ignore[operator]
+            return self.processor(self, hidden_states, encoder_hidden_states=encoder_hidden_states, attention_mask=attention_mask)
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         assert self.to_k is not None and self.to_v is not None and self.to_out is not None
         query, key, value = self.to_q(hidden_states), self.to_k(context), self.to_v(context)

@@ -40,7 +40,7 @@ def sentencepiece_tokenizer(data: bytes) -> Tokenizer:
     unknown = next((piece.text for piece in pieces if piece.kind == _UNKNOWN), None)
     usual = [piece.text for piece in pieces if piece.kind not in (_UNKNOWN, _CONTROL, _BY_HAND) and len(piece.text) > 1]
     tokenizer = Tokenizer(BPE(ranks, merges_of(usual, ranks), unk_token=unknown, fuse_unk=True, byte_fallback=True))
-    tokenizer.normalizer = Replace(" ", _SPACE)     # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.normalizer = Replace(" ", _SPACE)
     tokenizer.add_special_tokens([AddedToken(piece.text, normalized=False) for piece in pieces if piece.kind == _CONTROL])
     tokenizer.add_tokens([AddedToken(piece.text, normalized=True) for piece in pieces if piece.kind == _BY_HAND])      # runs of blanks among them
     return tokenizer

@@ -30,7 +30,7 @@ def tekken_tokenizer(data: bytes) -> Tokenizer:
     first = int(said["config"]["default_num_special_tokens"])
     ranks = {word: first + number for number, word in enumerate(words)}
     tokenizer = Tokenizer(BPE(special | ranks, merges_of([word for word in words if len(word) > 1], ranks), ignore_merges=True))
-    tokenizer.pre_tokenizer = Sequence([Split(Regex(pattern), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)])    # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.pre_tokenizer = Sequence([Split(Regex(pattern), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)])
     tokenizer.add_special_tokens([AddedToken(word, normalized=False) for word in special])
     return tokenizer
 

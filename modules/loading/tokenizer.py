@@ -45,7 +45,7 @@ def bert_tokenizer() -> Tokenizer:
 
     entries = (_FOLDER / "bert_tokenizer" / "vocab.txt").read_text("utf-8").splitlines()
     tokenizer = Tokenizer(WordPiece({entry: number for number, entry in enumerate(entries)}, unk_token="[UNK]"))
-    tokenizer.decoder = decoders.WordPiece()    # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.decoder = decoders.WordPiece()
     tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
     return tokenizer
 
@@ -64,8 +64,8 @@ def qwen_tokenizer() -> Tokenizer:
     for entry in (*byte_letters(), *(first + second for first, second in merges)):
         vocabulary.setdefault(entry, len(vocabulary))
     tokenizer = Tokenizer(BPE(vocabulary, merges))
-    tokenizer.normalizer = NFC()    # pyright: ignore[reportAttributeAccessIssue]
-    tokenizer.pre_tokenizer = Sequence([Split(Regex(_QWEN_WORDS), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)])   # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.normalizer = NFC()
+    tokenizer.pre_tokenizer = Sequence([Split(Regex(_QWEN_WORDS), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)])
     tokenizer.add_special_tokens([AddedToken(word, normalized=False) for word in QWEN_SPECIAL])
     return tokenizer
 

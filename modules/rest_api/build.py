@@ -70,9 +70,9 @@ def add_api(fastapi_app: FastAPI, app: App, *, full: bool) -> Routes:
     add_download_routes(routes)
     add_page_routes(routes)
     fastapi_app.router.routes.append(NearMisses(fastapi_app))
-    fastapi_app.add_middleware(PageCompression)  # type: ignore[arg-type]
-    fastapi_app.add_middleware(RequestTimes, logged=app.flags.api_log)      # type: ignore[arg-type]
-    fastapi_app.add_middleware(Guard, rules=guard_rules(app.flags, credentials))  # type: ignore[arg-type]
+    fastapi_app.add_middleware(PageCompression)
+    fastapi_app.add_middleware(RequestTimes, logged=app.flags.api_log)
+    fastapi_app.add_middleware(Guard, rules=guard_rules(app.flags, credentials))
     return routes
 
 

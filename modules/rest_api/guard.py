@@ -30,7 +30,7 @@ _USER_FILES = re.compile(r"(^|/)file[=/]|^/+(gradio_api/)?(stream|uploads?|downl
 _ASK_PASSWORD = {"www-authenticate": 'Basic realm="webui", charset="UTF-8"'}
 _USER_FILE_POLICY = b"sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
 PAGE_MARK = "x-webui-page"            # on the way out of the route for files: an extension's own page, which keeps its rights; the browser does not see it
-_SHOWN = re.compile(rb"(image/(png|jpeg|gif|webp|bmp|avif)|video/|audio/|font/|text/(plain|css|csv|javascript)|application/(json|javascript)|multipart/byteranges)", re.I)
+_SHOWN = re.compile(rb"(image/(png|jpeg|gif|webp|bmp|avif)|video/|audio/|font/|text/(plain|css|csv|javascript)|application/(json|javascript)|multipart/byteranges)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ def install(owning: Callable[[str], object]) -> None:
     if not is_first:
         return
     warnings.filterwarnings("ignore", message="Valid config keys have changed in V2")
-    original = BaseModel.__pydantic_init_subclass__.__func__  # type: ignore[attr-defined]
+    original = BaseModel.__pydantic_init_subclass__.__func__
 
     def made(cls: type[BaseModel], **keywords: Any) -> None:
         original(cls, **keywords)
@@ -49,7 +49,7 @@ def install(owning: Callable[[str], object]) -> None:
         words = {name: given.pop(name) for name in _OF_DUMPS & given.keys()}
         return json.dumps(self.model_dump(mode="json", **given), **words) if words else own_json(self, **given)
 
-    BaseModel.json = as_json  # type: ignore[method-assign, assignment]
+    BaseModel.json = as_json
     BaseModel.__config__ = _Config  # type: ignore[attr-defined]
     FieldInfo.required = property(FieldInfo.is_required, _set_required)  # type: ignore[attr-defined]
 

@@ -66,7 +66,7 @@ def test_enqueue_draws_what_the_page_says(server: RealServer, visit: Callable[..
         assert part in picture["infotext"]
     found.page.click("#txt2img_generate")
     found.wait_idle()
-    newest = sorted(server.pictures(), key=lambda each: each.stat().st_mtime)[-1]
+    newest = max(server.pictures(), key=lambda each: each.stat().st_mtime)
     assert Image.open(io.BytesIO(base64.b64decode(picture["image"].split(",")[1]))).tobytes() == Image.open(newest).tobytes()
 
 

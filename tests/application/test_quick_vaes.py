@@ -16,20 +16,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from modules.application.build import build_app
-from modules.compute.hardware import Hardware
-from modules.compute.policy import policy_from_flags
 from modules.engine.preview import NetworkPainter
 from modules.families.family import LatentFormat
 from modules.families.table import FAMILIES
 from modules.loading.quick_vae import load_quick_decoder, load_quick_encoder
 from modules.schema.errors import CannotLoad
-from modules.schema.flags import Flags, parse_flags
+from modules.schema.flags import parse_flags
 from tests.conftest import RunningServer, serve
 from tests.families.tiny import checkpoint_of
 
 FORM = LatentFormat(channels=4, downscale=8, scale=0.18215, tiny="taesd", approximation="model.pt")
 PLACE: dict[str, Any] = {"device": "cpu", "dtype": "float32"}
-ON_CPU = policy_from_flags(Flags(), Hardware(kind="cpu", name="test", memory_bytes=2**33, cpu_count=1, reason="a test"))
 
 
 def tiny_vae(channels: int = 4) -> AutoencoderTiny:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ SENT_BY_NUMBER = """async ([tab, unit]) => {
 
 
 @pytest.fixture
-def drawings(tmp_path: Path) -> Iterator[list[Path]]:
+def drawings(tmp_path: Path) -> list[Path]:
     """Two pictures with edges; the tiny control networks lie in the models folder meanwhile."""
     control_folder()
     found = []
@@ -58,7 +58,7 @@ def drawings(tmp_path: Path) -> Iterator[list[Path]]:
         ImageDraw.Draw(picture).ellipse((8, 8 * number, 48, 40 + 8 * number), fill="gold")
         picture.save(tmp_path / f"{number}.png")
         found.append(tmp_path / f"{number}.png")
-    yield found
+    return found
 
 
 def test_a_unit_from_upload_to_picture(real_server: RealServer, visit: Callable[..., Visit], drawings: list[Path]) -> None:

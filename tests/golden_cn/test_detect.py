@@ -111,8 +111,8 @@ def test_other_extensions_find_it_by_name(app: Any) -> None:
 
 @pytest.mark.parametrize("written", [
     "preprocessor: canny, model: x, weight: 0.6, starting/ending: (0.2, 0.7), resize mode: Just Resize, pixel perfect: True, control mode: Balanced, preprocessor params: (512, 60, 120)",
-    "Module: canny, Model: x, Weight: 0.6, Resize Mode: Just Resize, Low Vram: False, Processor Res: 512, Threshold A: 60, Threshold B: 120, Guidance Start: 0.2, Guidance End: 0.7, "
-    "Pixel Perfect: True, Control Mode: Balanced, Hr Option: High res only",
+    ("Module: canny, Model: x, Weight: 0.6, Resize Mode: Just Resize, Low Vram: False, Processor Res: 512, Threshold A: 60, Threshold B: 120, Guidance Start: 0.2, Guidance End: 0.7, "
+    "Pixel Perfect: True, Control Mode: Balanced, Hr Option: High res only"),
 ], ids=["older", "Forge"])
 def test_units_in_the_words_of_other_versions_are_pasted_whole(app: Any, written: str) -> None:
     params: dict[str, Any] = {"ControlNet 1": written}

@@ -63,7 +63,7 @@ def parts() -> Components:
 @pytest.mark.parametrize("changes", [
     {}, {"sampler_name": "DPM++ 2M"}, {"prompt": "a red potion <lora:tiny-lora:0.8>"}, {"tiling": True}, {"cfg_scale": 1.0}, {"width": 64, "batch_size": 1},
     {"prompt": "a [red:blue:3] potion, " + "long, " * 80},
-    {"enable_hr": True, "hr_scale": 2, "denoising_strength": 0.7}, {},
+    {"enable_hr": True, "hr_scale": 2, "denoising_strength": 0.7}, {},     # noqa: PT014  the first once more, after all the others
 ], ids=str)  # fmt: skip
 def test_replayed_steps_make_the_same_picture(parts: Components, changes: dict[str, Any]) -> None:
     """To the last bit, whatever came before."""

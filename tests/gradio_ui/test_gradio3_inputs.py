@@ -4,7 +4,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,8 @@ from modules.gradio_ui.build import Page
 
 
 @pytest.fixture(autouse=True)
-def words() -> Iterator[None]:
+def words() -> None:
     gradio3_words.install(Page)
-    yield
 
 
 def url_of(color: str) -> str:

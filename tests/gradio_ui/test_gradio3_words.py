@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,8 @@ from tests.a1111.conftest import a1111  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
-def words() -> Iterator[None]:
+def words() -> None:
     gradio3_words.install()
-    yield
 
 
 def test_keywords_that_are_gone_are_left_out() -> None:

@@ -19,5 +19,5 @@ print(len(seen) == 0, callable(gradio.Button))
 
 
 def test_no_stub_is_read_or_written() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.strip() == "True True", done.stderr[-2000:]

@@ -329,17 +329,17 @@ def _one_server(behind: Callable[..., Behind], kept: dict[int, Behind] = {}) -> 
 
 # What other programs write, and what the fields are to hold then.
 FOREIGN = {
-    "forge": ("a fox\nNegative prompt: red\nSteps: 20, Sampler: Euler, Schedule type: Simple, CFG scale: 1, Distilled CFG Scale: 3.5, Seed: 12345, Size: 896x1152, "
-              "Model hash: abc1234567, Model: flux1-dev-bnb-nf4-v2, Module 1: ae, Diffusion in Low Bits: bnb-nf4 (fp16 LoRA), Version: f2.0.1v1.10.1-previous-664-gd557aef9",
+    "forge": (("a fox\nNegative prompt: red\nSteps: 20, Sampler: Euler, Schedule type: Simple, CFG scale: 1, Distilled CFG Scale: 3.5, Seed: 12345, Size: 896x1152, "
+              "Model hash: abc1234567, Model: flux1-dev-bnb-nf4-v2, Module 1: ae, Diffusion in Low Bits: bnb-nf4 (fp16 LoRA), Version: f2.0.1v1.10.1-previous-664-gd557aef9"),
               {"prompt": "a fox", "negative_prompt": "red", "steps": 20, "sampler_name": "Euler", "scheduler": "Simple", "cfg_scale": 1, "seed": 12345, "width": 896, "height": 1152}),
-    "comfyui image saver": ("a fox\nNegative prompt: red\nSteps: 25, Sampler: dpmpp_2m_karras, CFG Scale: 5.5, Seed: 9, Size: 512x768, Clip skip: 2, Model hash: 0123456789, "
-                            "Model: some, Version: ComfyUI",
+    "comfyui image saver": (("a fox\nNegative prompt: red\nSteps: 25, Sampler: dpmpp_2m_karras, CFG Scale: 5.5, Seed: 9, Size: 512x768, Clip skip: 2, Model hash: 0123456789, "
+                            "Model: some, Version: ComfyUI"),
                             {"steps": 25, "cfg_scale": 5.5, "seed": 9, "width": 512, "height": 768}),
-    "civitai": ("a fox, <lora:x:0.8>\nNegative prompt: red\nSteps: 30, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 5, Size: 832x1216, Clip skip: 2, Created Date: "
-                "2024-05-01T10:20:30.4567890Z, Civitai resources: [{\"type\":\"checkpoint\",\"modelVersionId\":290640,\"modelName\":\"Some, model\"}], Civitai metadata: {}",
+    "civitai": (("a fox, <lora:x:0.8>\nNegative prompt: red\nSteps: 30, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 5, Size: 832x1216, Clip skip: 2, Created Date: "
+                "2024-05-01T10:20:30.4567890Z, Civitai resources: [{\"type\":\"checkpoint\",\"modelVersionId\":290640,\"modelName\":\"Some, model\"}], Civitai metadata: {}"),
                 {"prompt": "a fox, <lora:x:0.8>", "steps": 30, "sampler_name": "DPM++ 2M", "scheduler": "Karras", "seed": 5, "width": 832, "height": 1216}),
-    "sd.next": ("a fox\nNegative prompt: red\nSteps: 20, Size: 512x640, Sampler: Euler a, Seed: 7, CFG scale: 6, CFG rescale: 0.7, Model: some, Model hash: 0123456789, "
-                "App: SD.Next, Version: 1234567, Operations: txt2img; hires, Parser: Full parser",
+    "sd.next": (("a fox\nNegative prompt: red\nSteps: 20, Size: 512x640, Sampler: Euler a, Seed: 7, CFG scale: 6, CFG rescale: 0.7, Model: some, Model hash: 0123456789, "
+                "App: SD.Next, Version: 1234567, Operations: txt2img; hires, Parser: Full parser"),
                 {"steps": 20, "sampler_name": "Euler a", "seed": 7, "cfg_scale": 6, "width": 512, "height": 640}),
     "invokeai": ("a fox\nNegative prompt: red\nSteps: 20, Sampler: euler_a, CFG scale: 7.5, Seed: 3, Size: 512x512, Model: some, Version: InvokeAI 4.2.0",
                  {"steps": 20, "cfg_scale": 7.5, "seed": 3, "width": 512, "height": 512}),

@@ -79,7 +79,7 @@ def test_operations_of_the_extras_tab_come_and_go_with_the_page_that_is_built_an
             assert [each for each in host.txt2img.scripts if not each.by_setting] == others, "a script keeps what it remembers"
 
 
-@pytest.mark.parametrize("script, args", [("GFPGAN", [True, 1.0]), ("CodeFormer", [True, 1.0, 0.0])])
+@pytest.mark.parametrize(("script", "args"), [("GFPGAN", [True, 1.0]), ("CodeFormer", [True, 1.0, 0.0])])
 def test_finished_pictures_go_through_face_restoration(script: str, args: list[Any], make_app: Callable[..., App], fake_engine: FakeEngine) -> None:
     from modules.a1111 import app_slot
 

@@ -45,7 +45,7 @@ def test_tokens(pattern: str, name: str) -> None:
 def test_there_are_thirty_four_and_each_gives_something_for_a_batch() -> None:
     assert len(TOKEN_NAMES) == 34
     for name in TOKEN_NAMES:
-        if name not in ("hasprompt",):
+        if name != "hasprompt":
             assert apply_pattern(f"[{name}]", FACTS, IMAGE) != f"[{name}]"
 
 

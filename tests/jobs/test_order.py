@@ -41,7 +41,7 @@ def test_the_order_of_the_queue_survives_a_restart(tmp_path: Path) -> None:
     assert second.paused and [job.id for job in second.pending()] == list("dbca") and done == []
     second.pause(False)
     for id in "dbca":
-        second.wait(second.find(id) or pytest.fail(), 5)
+        second.wait(second.find(id) or pytest.fail(f"{id} is lost"), 5)
     assert done == list("dbca")
     second.close()
     third = queue_over(tmp_path, done)

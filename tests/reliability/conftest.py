@@ -43,12 +43,6 @@ def pixels(body: dict[str, Any]) -> list[np.ndarray]:
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(each)))) for each in body["images"]]
 
 
-def as_base64(picture: Image.Image) -> str:
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
-
-
 def fill_models(folder: Path) -> Path:
     """The golden models, and another of each kind."""
     from safetensors.torch import save_file

@@ -92,7 +92,7 @@ class _Steps:
         self._learner, self._plan, self._components, self._optimiser, self._generator = learner, plan, components, optimiser, generator
         self._dtype = next(components.unet.parameters()).dtype
         device = components.placement.device.type
-        self._scaler = torch.amp.GradScaler(device, enabled=device == "cuda" and self._dtype is torch.float16)     # type: ignore[attr-defined]
+        self._scaler = torch.amp.GradScaler(device, enabled=device == "cuda" and self._dtype is torch.float16)
         self._parameters = sum(each.numel() for each in components.unet.parameters())
         self._sparing = False               # memory ran out before
         self._shown: dict[tuple[int, int], Tensor | None] = {}

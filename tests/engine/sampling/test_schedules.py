@@ -53,7 +53,7 @@ def test_timesteps_are_a1111s(case: Case) -> None:
     assert found == case.arrays["timesteps"].tolist()
 
 
-@pytest.mark.parametrize("schedule, told", [("Automatic", {}), ("Karras", {"Schedule min sigma": 0.1, "Schedule max sigma": 10.0})])
+@pytest.mark.parametrize(("schedule", "told"), [("Automatic", {}), ("Karras", {"Schedule min sigma": 0.1, "Schedule max sigma": 10.0})])
 def test_a_range_is_told_where_it_acts(schedule: str, told: dict[str, float]) -> None:
     """A text that names a range which the picture was not drawn with would be pasted as a setting."""
     sampler = find_sampler("Euler")
