@@ -115,7 +115,7 @@ def get_closet_checkpoint_match(search_string: str) -> CheckpointInfo | None:
 def select_checkpoint() -> CheckpointInfo:
     """The chosen checkpoint. Raises NoCheckpoint when there is none at all."""
     app = current()
-    return info_of(generation.chosen_checkpoint(app, app.settings.get(generation.CHECKPOINT_KEY)))
+    return info_of(generation.checkpoint_now(app))
 
 
 def model_hash(filename: str) -> str:
@@ -135,12 +135,7 @@ def read_state_dict(checkpoint_file: str, print_global_state: bool = False, map_
 def load_chosen() -> None:
     """Load the chosen checkpoint, on the worker. Raises WebuiError."""
     app = current()
-
-    def load() -> None:
-        model = generation.chosen_checkpoint(app, app.settings.get(generation.CHECKPOINT_KEY))
-        generation.load_checkpoint(app, model, app.settings)
-
-    run_on_worker(load)
+    run_on_worker(lambda: generation.load_checkpoint_now(app))
 
 
 def unload_model_weights(sd_model: Any = None, info: Any = None) -> Any:

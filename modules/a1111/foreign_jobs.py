@@ -7,7 +7,7 @@ from typing import Any
 from modules.a1111.app_slot import current
 from modules.a1111.running import RunningWork, working
 from modules.application.app import App
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, note
+from modules.application.generation import checkpoint_now, note
 from modules.application.outcome import Outcome
 from modules.jobs.job import Job, JobState
 from modules.schema.errors import InvalidValue, NoCheckpoint, WebuiError
@@ -55,6 +55,6 @@ def runners(app: App) -> dict[str, Callable[[Job], tuple[Any, dict[str, Any]]]]:
 
 def _checkpoint(app: App) -> str:
     try:
-        return chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY)).name
+        return checkpoint_now(app).name
     except NoCheckpoint:
         return ""           # the work may need none

@@ -56,7 +56,7 @@ class SdModel(NoiseTables):
     @property
     def _file(self) -> ModelFile:
         app = current()
-        return app.checkpoints.current or generation.chosen_checkpoint(app, app.settings.get(generation.CHECKPOINT_KEY))
+        return app.checkpoints.current or generation.checkpoint_now(app)
 
     @property
     def used_config(self) -> str:

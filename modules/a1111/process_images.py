@@ -18,7 +18,7 @@ from modules.a1111.running import RunningWork, running_work, working
 from modules.a1111.script_arguments import request_part
 from modules.a1111.settings_of_run import SettingsOfRun
 from modules.application import generation
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, make_pictures
+from modules.application.generation import CHECKPOINT_KEY, checkpoint_now, chosen_checkpoint, make_pictures
 from modules.application.outcome import Outcome
 from modules.application.picture_run import PictureWork
 from modules.application.room import loaded_with_room
@@ -177,7 +177,7 @@ def _checkpoint(work: RunningWork, settings: OverlaidSettings) -> str:
 def _alone(p: StableDiffusionProcessing) -> Processed:
     """A run that no job asked for: an extension's own route, for instance."""
     app = current()
-    work = RunningWork(app=app, settings=app.settings.changed(), checkpoint=chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY)).name,
+    work = RunningWork(app=app, settings=app.settings.changed(), checkpoint=checkpoint_now(app).name,
                        progress=Progress(), cancel=NeverCancelled())
     with working(work):
         return process_images(p)

@@ -135,8 +135,7 @@ def load_chosen(app: App) -> None:
 
     def load() -> None:
         try:
-            model = generation.chosen_checkpoint(app, app.settings.get(generation.CHECKPOINT_KEY))
-            generation.load_checkpoint(app, model, app.settings)
+            generation.load_checkpoint_now(app)
             if app.settings.get("textual_inversion_print_at_load"):
                 log.info("embeddings: %s", ", ".join(sorted(each.stem for each in app.catalogue.embeddings())) or "none")
         except NoCheckpoint as error:

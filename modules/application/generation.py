@@ -123,6 +123,11 @@ def chosen_checkpoint(app: App, name: str | None, *, strict: bool = False, looks
     return app.default_checkpoint.among(available)
 
 
+def checkpoint_now(app: App) -> ModelFile:
+    """The checkpoint that the settings choose at this moment. Raises NoCheckpoint."""
+    return chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY))
+
+
 def settings_in_use(app: App, *, looks: bool = True) -> dict[str, Any]:
     """All settings, with the checkpoint that is really in use under its full title, also where none was chosen. looks: see ``chosen_checkpoint``."""
     values = app.settings.as_dict()
@@ -141,6 +146,11 @@ def load_checkpoint(app: App, model: ModelFile, settings: SettingsView) -> Compo
             others_in_ram=settings.get("sd_checkpoints_keep_in_cpu"), policy=job_policy(app, settings)), settings)
 
     return with_vae(app, model, settings, load)
+
+
+def load_checkpoint_now(app: App) -> Components:
+    """The checkpoint that the settings choose at this moment; on the worker thread only. Raises NoCheckpoint, CannotLoad, OutOfMemory."""
+    return load_checkpoint(app, checkpoint_now(app), app.settings)
 
 
 def with_checkpoints(app: App, resolved: ResolvedRequest, *, hashing: bool = False) -> ResolvedRequest:

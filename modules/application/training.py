@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.application.app import App
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, load_checkpoint
+from modules.application.generation import checkpoint_now, load_checkpoint
 from modules.application.img2img_batch import named_folder, pictures_of
 from modules.application.training_run import EMBEDDING, HYPERNETWORK, KINDS, run
 from modules.application.training_templates import template_lines
@@ -29,7 +29,7 @@ _ALLOWED = "._- "               # in names, beside letters and digits
 def create_embedding(app: App, asked: NewEmbedding) -> Path:
     """Write the file and list it. Loads the checkpoint in use: its text encoders read the first words. Raises WebuiError."""
     goal = _goal(Path(app.flags.embeddings_dir).absolute(), asked.name, overwrite=asked.overwrite_old)
-    model = chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY))
+    model = checkpoint_now(app)
 
     def made() -> bytes:
         components = load_checkpoint(app, model, app.settings)
@@ -71,7 +71,7 @@ def create_hypernetwork(app: App, asked: NewHypernetwork) -> Path:
 def submit(app: App, asked: TrainingRequest, kind: str, *, source: str, task_id: str | None = None, user: str = "") -> Job:
     """Put the training of ``kind`` (one of KINDS) in line. Raises WebuiError."""
     check(app, asked, kind)
-    model = chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY))
+    model = checkpoint_now(app)
     payload = {"request": asked.to_flat(), "settings": app.settings.changed(), "checkpoint": model.name, "user": user}
     return app.jobs.submit(kind, payload, id=task_id or None, source=source)
 

@@ -179,7 +179,7 @@ def open_store(path: Path) -> tuple[JobStore, list[str]]:
 
 def _opened(path: Path, lock_file: Any) -> JobStore:
     try:
-        return JobStore(str(path), lock_file)
+        return JobStore(str(path), lock_file, PATIENCE[0])
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from modules.application import listing
 from modules.application.app import App
 from modules.application.checkpoint_wishes import wishes_of
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
+from modules.application.generation import checkpoint_now
 from modules.library.card import DRAW_WITH
 from modules.rest_api.generation_routes import user_of
 from modules.rest_api.job_routes import found_job
@@ -83,7 +83,7 @@ def add_internal_routes(routes: Routes) -> None:
     def checkpoint_wishes() -> dict[str, Any]:
         """What the chosen checkpoint asks to be drawn with; written: the names of those that its card says."""
         try:
-            model = chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY))
+            model = checkpoint_now(app)
         except NoCheckpoint:
             return {"name": "", "values": [], "written": []}
         wishes = wishes_of(model)

@@ -4,8 +4,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from modules.application import generation, listing
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
+from modules.application import listing
+from modules.application.generation import load_checkpoint_now
 from modules.rest_api import models
 from modules.rest_api.routes import Routes
 from modules.rest_api.script_listing import script_infos, script_names
@@ -26,10 +26,7 @@ def add_listing_routes(routes: Routes) -> None:
 
     async def reload() -> dict[str, Any]:
         """Load the chosen checkpoint now."""
-        def load() -> None:
-            generation.load_checkpoint(app, chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY)), app.settings)
-
-        await asyncio.wrap_future(app.jobs.call_soon(load))
+        await asyncio.wrap_future(app.jobs.call_soon(lambda: load_checkpoint_now(app)))
         return {}
 
     lists: tuple[tuple[str, Any, Any, str], ...] = (

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from modules.a1111.script_reload import reload_script_bodies
 from modules.application import generation
 from modules.application.app import App
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint
+from modules.application.generation import checkpoint_now
 from modules.application.system_report import report_is_unchanged, report_name, report_text, system_report
 from modules.rest_api.routes import Access, Routes
 from modules.schema.errors import UnknownName
@@ -64,7 +64,7 @@ async def _act(app: App, name: str) -> str:
         await asyncio.wrap_future(app.jobs.call_soon(app.checkpoints.unload))
         return "The checkpoint was unloaded; the next picture loads it again."
     if name == "load-checkpoint":
-        model = chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY))
+        model = checkpoint_now(app)
         await asyncio.wrap_future(app.jobs.call_soon(lambda: generation.load_checkpoint(app, model, app.settings)))
         return f"{model.name} is loaded."
     if name == "calculate-hashes":

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 from fastapi import Body
 from starlette.concurrency import run_in_threadpool
 
-from modules.application import generation
 from modules.application.app import App
-from modules.application.generation import CHECKPOINT_KEY, chosen_checkpoint, settings_in_use
+from modules.application.generation import CHECKPOINT_KEY, load_checkpoint_now, settings_in_use
 from modules.application.settings_rules import check_outside_change
 from modules.application.system_report import HIDDEN, SECRET_FLAGS, without_secrets
 from modules.files.storage import StorageError
@@ -71,11 +70,8 @@ def change_options(app: App, values: dict[str, Any]) -> None:
 
 async def _load_or_put_back(app: App, before: str | None) -> None:
     """Load what was chosen; one that cannot be loaded is not left chosen. Raises CannotLoad."""
-    def load() -> None:
-        generation.load_checkpoint(app, chosen_checkpoint(app, app.settings.get(CHECKPOINT_KEY)), app.settings)
-
     try:
-        await asyncio.wrap_future(app.jobs.call_soon(load))
+        await asyncio.wrap_future(app.jobs.call_soon(lambda: load_checkpoint_now(app)))
     except WebuiError:
         app.settings.set(CHECKPOINT_KEY, before)
         app.settings.save()
