@@ -27,6 +27,7 @@ from modules.engine.encode_prompt import encode_texts
 from modules.engine.ldm_layers import Layer
 from modules.engine.ldm_unet import DiffusionWrapper, ldm_view
 from modules.engine.ldm_vae import ldm_vae
+from modules.engine.predictor import added_conditions
 from modules.extension_host.host import file_of
 from modules.families.family import Prediction
 from modules.library.model_file import ModelFile
@@ -143,9 +144,8 @@ class SdModel(NoiseTables):
         kind = self.dtype
         if image is not None and unet.config.in_channels > x_noisy.shape[1]:
             x_noisy = torch.cat([x_noisy, image.to(x_noisy)], dim=1)
-        added = None if vector is None else {"text_embeds": vector[:, :0], "time_ids": vector}
         with torch.no_grad():
-            return unet(x_noisy.to(kind), timestep=t, encoder_hidden_states=context.to(kind), added_cond_kwargs=added, return_dict=False)[0].to(x_noisy.dtype)
+            return unet(x_noisy.to(kind), timestep=t, encoder_hidden_states=context.to(kind), added_cond_kwargs=added_conditions(vector), return_dict=False)[0].to(x_noisy.dtype)
 
     def q_sample(self, x_start: Tensor, t: Tensor, noise: Tensor | None = None) -> Tensor:
         """(B, ...) latents with the noise of timesteps (B,)."""

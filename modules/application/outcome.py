@@ -131,7 +131,7 @@ def processed_info(
         "sd_vae_hash": vae_hash,
         "seed_resize_from_w": request.seed_resize_width,
         "seed_resize_from_h": request.seed_resize_height,
-        "denoising_strength": request.denoising_strength if request.hires.enabled or request.is_img2img else None,
+        "denoising_strength": request.strength_used,
         "extra_generation_params": extra,
         "index_of_first_image": 1 if grid_first else 0,
         "infotexts": [image.infotext for image in shown],

@@ -316,7 +316,7 @@ class PictureSaver:
             batch_count=request.batch_count,
             batch_index=index % request.batch_size,
             iteration=index // request.batch_size,
-            strength=request.denoising_strength if request.hires.enabled or request.is_img2img else None,
+            strength=request.strength_used,
             clip_skip=request.options.clip_skip,
             user=self._writer.user,
             job_started=self._began,

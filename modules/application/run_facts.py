@@ -77,7 +77,7 @@ class FactsWriter:
             variation_seed=image.variation_seed if request.variation_strength else None,
             variation_strength=request.variation_strength or None,
             seed_resize_from=f"{request.seed_resize_width}x{request.seed_resize_height}" if resized else None,
-            denoising_strength=request.denoising_strength if request.hires.enabled or request.is_img2img else None,
+            denoising_strength=request.strength_used,
             conditional_mask_weight=options.inpainting_mask_weight if self.models.is_inpainting else None,
             clip_skip=options.clip_skip,
             ensd=options.ensd if _reads_ensd(request) else None,

@@ -21,6 +21,11 @@ _LCM_SIGMA_DATA = 0.5
 _LCM_TIMESTEP_SCALE = 10.0
 
 
+def added_conditions(vector: Tensor | None) -> dict[str, Tensor] | None:
+    """``vector`` as diffusers' UNet takes it. That joins the two and embeds the second; ours is joined and embedded already (see loading/unet)."""
+    return None if vector is None else {"text_embeds": vector[:, :0], "time_ids": vector}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
     """Calls ``unet`` (or ``call`` in its place) and turns what it predicts into x0.
@@ -65,8 +70,7 @@ class Predictor:
     ) -> Tensor:
         x = latent if image_cond is None else torch.cat([latent, image_cond.to(latent.dtype)], dim=1)
         timesteps = torch.full((x.shape[0],), timestep, device=x.device, dtype=torch.float32)
-        # diffusers joins the two and embeds the second; ``vector`` is joined and embedded already (see loading/unet)
-        added = None if vector is None else {"text_embeds": vector[:, :0], "time_ids": vector}
+        added = added_conditions(vector)
         call, evaluate = None, self.call or self.unet
         if control is not None:
             level = float(self.levels.sigma_at(torch.tensor([round(timestep)])))

@@ -251,3 +251,8 @@ class ResolvedRequest:
     @property
     def is_img2img(self) -> bool:
         return bool(self.init.pictures)
+
+    @property
+    def strength_used(self) -> float | None:
+        """``denoising_strength`` where something is drawn over; None where nothing is."""
+        return self.denoising_strength if self.hires.enabled or self.is_img2img else None

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 from PIL import Image
 
-from modules.files.resolver import allowed
 from modules.gradio_ui.components import HIDDEN_TEXT
 from modules.gradio_ui.form_builder import FormBuilder
+from modules.gradio_ui.uploads import is_upload
 from modules.imaging.base64_codec import open_image
 from modules.imaging.drawings import painted_mask, painted_over
 from modules.schema.errors import InvalidValue
@@ -90,7 +89,7 @@ def _opened(path: Any, label: str) -> Image.Image | None:
     """The uploaded file ``path``; None for no path. Only Gradio's upload folder is read."""
     if not path:
         return None
-    if not isinstance(path, str) or not allowed(path, [Path(get_upload_folder())]):
+    if not is_upload(path):
         raise InvalidValue(f"{label}: this file was not uploaded from the page.", AGAIN, field="init_images")
     try:
         if os.path.getsize(path) == 0:

@@ -11,12 +11,10 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
-from gradio.utils import get_upload_folder
 
 from modules.application import extras
 from modules.application.app import App
 from modules.application.extras import Source
-from modules.files.resolver import allowed
 from modules.gradio_ui.canvas import PLAIN, build_canvas, read_canvas
 from modules.gradio_ui.components import bridge_text, form_column, form_row, tool_button
 from modules.gradio_ui.events import QUICK
@@ -34,6 +32,7 @@ from modules.gradio_ui.shown_files import ShownFiles
 from modules.gradio_ui.submit import Submitter, wire_submit
 from modules.gradio_ui.toprow import JobButtons, generate_box
 from modules.gradio_ui.ui_config import UiConfig
+from modules.gradio_ui.uploads import is_upload
 from modules.schema.errors import InvalidValue
 from modules.schema.params_extras import ExtrasRequest
 from modules.schema.table import EXTRAS
@@ -216,6 +215,6 @@ def _scale_to(builder: FormBuilder, guard: int) -> None:
 def _uploaded(value: Any) -> Source:
     """A file of the upload field as Gradio hands it over. Raises InvalidValue for one that was not uploaded."""
     path = value.get("path") if isinstance(value, Mapping) else None
-    if not isinstance(path, str) or not allowed(path, [Path(get_upload_folder())]):
+    if not is_upload(path):
         raise InvalidValue("Batch Process: this file was not uploaded from the page.", "Choose the files once more.", field="image")
     return Source(name=str(value.get("orig_name") or Path(path).name), path=path)

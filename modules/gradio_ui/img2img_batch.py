@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from modules.application.app import App
 from modules.application.img2img_batch import PNG_INFO_FIELDS, BatchOrder, named_folder, pictures_of, submit_batch
-from modules.files.resolver import allowed
 from modules.gradio_ui import img2img_pictures as pictures
 from modules.gradio_ui.components import BridgeNumber
 from modules.gradio_ui.form_builder import FormBuilder
 from modules.gradio_ui.inner_tabs import InnerTab, build_inner_tabs
 from modules.gradio_ui.soft_inpainting import soft_arguments
 from modules.gradio_ui.submit import send_request
+from modules.gradio_ui.uploads import is_upload
 from modules.schema.errors import InvalidValue
 from modules.schema.param import put
 from modules.schema.request import Img2ImgRequest, Request
@@ -133,6 +132,6 @@ def _uploaded(value: Any) -> tuple[str, ...]:
     """The paths that a File component sends, as they were uploaded. Raises InvalidValue for any other file of the server."""
     given = value if isinstance(value, list) else [value] if value else []
     paths = tuple(str(each["path"]) for each in given if isinstance(each, Mapping) and each.get("path"))
-    if not all(allowed(path, [Path(get_upload_folder())]) for path in paths):
+    if not all(is_upload(path) for path in paths):
         raise InvalidValue("Files: one of them was not uploaded from the page.", "Choose the files once more.", field="init_images")
     return paths

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from modules.loading.clip_vision import clip_pixels
 from modules.loading.fill import number_places
 from modules.loading.pickle_weights import is_pickle, read_pickle
 from modules.loading.tokenizer import bert_tokenizer
-from modules.loading.weights import open_weights
+from modules.loading.weights import read_tensors
 from modules.schema.errors import CannotLoad
 
 if TYPE_CHECKING:
@@ -121,5 +120,4 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
         table = read_pickle(path)
         table = table.get("model", table) if isinstance(table, Mapping) else {}
         return {name: value for name, value in table.items() if isinstance(name, str) and isinstance(value, Tensor)}
-    with closing(open_weights(path)) as weights:
-        return {name: weights.read(name, torch.float32, torch.device("cpu")) for name in weights.header.names}
+    return read_tensors(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from modules.families.family import Shapes
 from modules.loading.clip_vision import clip_pixels, vision_config
 from modules.loading.fill import number_places
 from modules.loading.tokenizer import clip_tokenizer
-from modules.loading.weights import open_weights
+from modules.loading.weights import read_tensors
 from modules.schema.errors import CannotLoad
 
 if TYPE_CHECKING:
@@ -119,8 +118,7 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
             return dict(torch.jit.load(str(path), map_location="cpu").state_dict())         # its program is not run
         except RuntimeError as error:
             raise CannotLoad(path, f"it is truncated or damaged ({str(error).splitlines()[0][:160]})", "Download the file again.") from error
-    with closing(open_weights(path)) as weights:
-        return {name: weights.read(name, torch.float32, torch.device("cpu")) for name in weights.header.names}
+    return read_tensors(path)
 
 
 def _is_script(path: Path) -> bool:

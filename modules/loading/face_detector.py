@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules.loading.pickle_weights import is_pickle, read_pickle
-from modules.loading.weights import PICKLE_SUFFIXES, open_weights
+from modules.loading.weights import PICKLE_SUFFIXES, read_tensors
 from modules.schema.errors import CannotLoad
 
 _STRIDES = (8, 16, 32)
@@ -80,9 +80,7 @@ def load_face_detector(path: Path) -> FaceDetector:
     if path.suffix.lower() in PICKLE_SUFFIXES and is_pickle(path):
         table = read_pickle(path)
     else:
-        weights = open_weights(path)
-        table = {name: weights.read(name, torch.float32, torch.device("cpu")) for name in weights.header.names}
-        weights.close()
+        table = read_tensors(path)
     if not isinstance(table, dict):
         raise CannotLoad(path, f"it holds a {type(table).__name__} instead of a table of tensors", "Download the file again.")
     detector = FaceDetector()

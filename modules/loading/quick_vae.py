@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from modules.families.family import LatentFormat
-from modules.loading.weights import open_weights
+from modules.loading.weights import read_tensors
 from modules.schema.errors import CannotLoad
 
 _SLOPE = 0.1                # of VAE-approx's leaky rectifiers
@@ -37,7 +37,7 @@ class ApproximateDecoder(nn.Module):
 
 def load_quick_decoder(path: Path, latent: LatentFormat, *, device: str, dtype: str) -> nn.Module:
     """Latents of format ``latent`` as the denoiser has them (B, C, h, w) -> pictures (B, 3, H, W) in -1 .. 1. Raises CannotLoad."""
-    state = _state(path)
+    state = read_tensors(path)
     if "conv1.weight" in state:
         names = sorted((name for name in state if re.fullmatch(r"conv\d+\.weight", name)), key=lambda name: int(name[4:-7]))
         shapes = [tuple(state[name].shape) for name in names]
@@ -52,15 +52,7 @@ def load_quick_decoder(path: Path, latent: LatentFormat, *, device: str, dtype: 
 def load_quick_encoder(path: Path, latent: LatentFormat, *, device: str, dtype: str) -> nn.Module:
     """Pictures (B, 3, H, W) in -1 .. 1 -> latents as the denoiser has them. Raises CannotLoad."""
     module = EncoderTiny(3, latent.channels, (1, 3, 3, 3), (_WIDTH,) * 4, "relu")
-    return _filled(path, module, _named_alike(_state(path), "encoder", shift=0), latent.channels, first="").to(device, getattr(torch, dtype))
-
-
-def _state(path: Path) -> dict[str, Tensor]:
-    weights = open_weights(path)
-    try:
-        return {name: weights.read(name, torch.float32, torch.device("cpu")) for name in weights.header.names}
-    finally:
-        weights.close()
+    return _filled(path, module, _named_alike(read_tensors(path), "encoder", shift=0), latent.channels, first="").to(device, getattr(torch, dtype))
 
 
 def _named_alike(state: dict[str, Tensor], half: str, *, shift: int) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from io import FileIO
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -181,6 +182,12 @@ def _megabytes(path: Path) -> str:
         return f"{path.stat().st_size / 1e6:,.0f} MB"
     except OSError:
         return "0 MB"
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All of a file, in float32 on the processor: for networks that are small. Raises CannotLoad."""
+    with closing(open_weights(path)) as weights:
+        return {name: weights.read(name, torch.float32, torch.device("cpu")) for name in weights.header.names}
 
 
 def _opened(path: Path) -> Weights:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from internal_controlnet.pictures import opened
-from modules.files.resolver import allowed
 from modules.schema.errors import InvalidValue
 
 BATCH, SEVERAL = "1", "2"                           # the unit's tabs, as the page's script tells them
@@ -65,20 +64,20 @@ def _of_page(values: dict[str, Any]) -> dict[str, Any]:
 
 def made_here(given: Any) -> Path:
     """The file of a picture that this server put on the page. Raises InvalidValue for any other file."""
-    from gradio.utils import get_upload_folder
+    from modules.gradio_ui.uploads import is_upload
 
     path = Path(str(given))
-    if not allowed(path, [Path(get_upload_folder())]):
+    if not is_upload(str(path)):
         raise InvalidValue("ControlNet: the preview is no picture of this page.", "Run the preprocessor once more.", field="image")
     return path
 
 
 def uploaded(given: Any) -> list[Path]:
     """What a field for files holds. Raises InvalidValue for any other file of the server."""
-    from gradio.utils import get_upload_folder
+    from modules.gradio_ui.uploads import is_upload
 
     paths = [Path(str(each)) for each in (given if isinstance(given, list) else [given] if given else [])]
-    if not all(allowed(path, [Path(get_upload_folder())]) for path in paths):
+    if not all(is_upload(str(path)) for path in paths):
         raise InvalidValue("ControlNet: one of the files was not uploaded from the page.", "Choose the files once more.", field="image")
     return paths
 

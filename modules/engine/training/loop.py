@@ -16,6 +16,7 @@ from torch import Tensor
 from modules.compute.memory import free_memory, is_out_of_memory, spare_bytes
 from modules.engine.hooks import CancelView
 from modules.engine.image_conditioning import everything_masked
+from modules.engine.predictor import added_conditions
 from modules.engine.training.learners import Learner
 from modules.engine.training.optimiser import Optimiser
 from modules.engine.training.pictures import Batch, Chance, PictureSet
@@ -165,9 +166,9 @@ class _Steps:
                 self._shown[size] = everything_masked(self._components, 1, *size, seed=0)
         shown = self._shown[size]
         inputs = noisy if shown is None else torch.cat([noisy, shown.to(noisy).expand(len(noisy), -1, -1, -1)], dim=1)
-        added: Any = None if vector is None else {"text_embeds": vector[:, :0], "time_ids": vector}      # as engine/predictor.py
         (output,) = self._components.unet(
-            inputs.to(self._dtype), timestep=timesteps, encoder_hidden_states=context.to(noisy.device, self._dtype), added_cond_kwargs=added, return_dict=False)
+            inputs.to(self._dtype), timestep=timesteps, encoder_hidden_states=context.to(noisy.device, self._dtype), added_cond_kwargs=added_conditions(vector),
+            return_dict=False)
         return output.float()
 
     def _check(self, loss: float) -> None:
