@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from modules.extension_host.crashes import StartDiary
@@ -47,6 +48,13 @@ def host_for(flags: Flags) -> ExtensionHost:
     host.find_newcomers = lambda: _newcomers(host, folder, flags)
     loose = host.find_loose()
     host.take([*(each for each in shipped if each.name not in names), *users], loose)
+    _tell_of_doubles(host, folder)
+    _tell_of_installs(host, [*host.enabled, *{each.name: each for each in loose}.values()], Path(flags.data_dir))
+    host.watched_by(diary)
+    return host
+
+
+def _tell_of_doubles(host: ExtensionHost, folder: Path) -> None:
     for path, name in namesakes(folder).items():
         host.facts_of(name).notes.append(f"{path} is left out: the program has an extension of this name, which does its work.")
     for each in host.extensions:
@@ -55,16 +63,16 @@ def host_for(flags: Flags) -> ExtensionHost:
     for each in host.enabled:
         if each.problem:
             host.troubles.note(each.canonical_name, "metadata.ini", each.problem)
-    for name, sentences in _install_notes(Path(flags.data_dir)).items():
-        for each in (*host.enabled, *{each.name: each for each in loose}.values()):
-            if each.name == name:
-                for kind, _, sentence in (text.partition(" ") for text in sentences):
-                    if kind == "problem":
-                        host.troubles.note(each.canonical_name, "packages", sentence)
-                    else:
-                        host.facts_of(each.canonical_name).notes.append(sentence)
-    host.watched_by(diary)
-    return host
+
+
+def _tell_of_installs(host: ExtensionHost, running: Sequence[Extension], data_dir: Path) -> None:
+    notes = _install_notes(data_dir)
+    for each in running:
+        for kind, _, sentence in (text.partition(" ") for text in notes.get(each.name, ())):
+            if kind == "problem":
+                host.troubles.note(each.canonical_name, "packages", sentence)
+            else:
+                host.facts_of(each.canonical_name).notes.append(sentence)
 
 
 def _switches(flags: Flags) -> Switches:

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from modules.a1111.tab_functions import BATCH
 from modules.application.app import App
 from modules.application.img2img_batch import PNG_INFO_FIELDS, BatchOrder, named_folder, pictures_of, submit_batch
 from modules.gradio_ui import img2img_pictures as pictures
@@ -86,7 +87,7 @@ def _text(builder: FormBuilder, name: str, label: str, placeholder: str, *, show
 
 def send_img2img(app: App, request: Request, values: Mapping[str, Any], task_id: str) -> object:
     """A request of img2img on its way: in Batch mode with its pictures. Raises WebuiError."""
-    if isinstance(request, Img2ImgRequest) and str(values.get(pictures.MODE)) == str(pictures.BATCH):
+    if isinstance(request, Img2ImgRequest) and str(values.get(pictures.MODE)) == str(BATCH):
         if soft := soft_arguments(values):
             request = put(request, ("scripting", "alwayson_scripts"), {**request.scripting.alwayson_scripts, **soft})
         return submit_batch(app, request, _order(app, values), source="page", task_id=task_id)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from modules.a1111.tab_functions import BATCH, INPAINT, INPAINT_SKETCH, INPAINT_UPLOAD, SKETCH
 from modules.gradio_ui.canvas import CanvasContent, read_canvas
 from modules.gradio_ui.soft_inpainting import soft_arguments
 from modules.imaging.drawings import colour_sketch, painted_mask, painted_over
@@ -14,7 +15,6 @@ from modules.schema.errors import InvalidValue
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-IMG2IMG, SKETCH, INPAINT, INPAINT_SKETCH, INPAINT_UPLOAD, BATCH = range(6)
 LABELS = {
     "img2img_image": "Image for img2img",
     "img2img_sketch": "Image for img2img",
