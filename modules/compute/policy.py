@@ -180,7 +180,7 @@ def policy_from_flags(flags: Flags, hardware: Hardware, given: frozenset[str] = 
             Choice("Device", device, _why_device(flags, hardware, kind)),
             Choice("Number types", _spoken_types(types), _why_types(flags, hardware, kind, types)),
             Choice("Memory", residency[0].value, residency[1]),
-            Choice("Attention", attention.value, _why_attention(flags, hardware, kind, attention, types[0])),
+            Choice("Attention", attention.value, _why_attention(flags, hardware, kind, types[0])),
             *_calls(hardware, kind),
         ),
         flag_lines=flag_lines(chosen, given),
@@ -296,7 +296,7 @@ def _needs_float32_attention(hardware: Hardware, kind: str, weight_dtype: str) -
     return kind == "mps" and weight_dtype == "float16" and hardware.system_version >= BLACK_ATTENTION_MACOS
 
 
-def _why_attention(flags: Flags, hardware: Hardware, kind: str, attention: Attention, weight_dtype: str) -> str:
+def _why_attention(flags: Flags, hardware: Hardware, kind: str, weight_dtype: str) -> str:
     asked = _asked_attention(flags, hardware, kind)
     why = f"Because of --{asked[0].replace('_', '-')}." if asked else "PyTorch's own is the fastest here."
     if kind == "mps":

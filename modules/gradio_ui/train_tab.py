@@ -57,7 +57,7 @@ def build_train_tab(app: App, choices: Choices, ui_config: UiConfig, files: Show
                 InnerTab("train_create_embedding_tab", "Create embedding", tab.build_new_embedding),
                 InnerTab("train_create_hypernetwork_tab", "Create hypernetwork", tab.build_new_hypernetwork),
                 InnerTab("train_train_tab", "Train", tab.build_training)))
-            _foreign_tabs(app, column, previews)
+            _foreign_tabs(column, previews)
         with (
             gr.Column(elem_id="ti_results", elem_classes=["gradio-column", "results"], scale=1, min_width=0),
             gr.Column(elem_id="ti_gallery_container", elem_classes=["gradio-column", "gallery-container"], min_width=0),
@@ -66,7 +66,7 @@ def build_train_tab(app: App, choices: Choices, ui_config: UiConfig, files: Show
     tab.wire(page, previews)
 
 
-def _foreign_tabs(app: App, column: gr.Column, previews: list[Any]) -> None:
+def _foreign_tabs(column: gr.Column, previews: list[Any]) -> None:
     """Those that extensions offer behind ours."""
     if not is_occupied():
         return

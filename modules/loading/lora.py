@@ -1,6 +1,6 @@
 """LoRA files: read into changes per layer, found by name or alias as A1111 finds them.
 
-Reading needs no model; ``changes_for`` matches a file with the layers of a loaded checkpoint.
+Reading needs no model; engine/adapters.py matches a file with the layers of a loaded checkpoint.
 """
 
 from __future__ import annotations
