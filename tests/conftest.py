@@ -274,10 +274,8 @@ def running_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSer
 
     from modules.application.build import build_app
     from modules.schema.flags import parse_flags
-    from tests.golden.cases import data_dir
+    from tests.golden.cases import data_dir, flags_over
 
     torch.set_num_threads(1)
-    golden, folder = data_dir(), tmp_path_factory.mktemp("server")
-    flags = ["--data-dir", str(folder), "--models-dir", str(golden / "models"), "--embeddings-dir", str(golden / "embeddings"), "--styles-file",
-             str(golden / "styles.csv"), "--no-half", "--api"]
+    flags = ["--data-dir", str(tmp_path_factory.mktemp("server")), *flags_over(data_dir()), "--no-half", "--api"]
     yield from serve(build_app(parse_flags(flags, {}).flags))

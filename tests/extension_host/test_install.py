@@ -22,6 +22,7 @@ from modules.extension_host.install import (
 )
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import parse_flags
+from tests.repositories import git
 
 pytestmark = pytest.mark.group("S7")
 
@@ -149,9 +150,8 @@ def repository(folder: Path, *steps: list[str]) -> Path:
     """A git repository with one script and one commit; then ``steps`` of git."""
     (folder / "scripts").mkdir(parents=True)
     (folder / "scripts" / "a.py").touch()
-    who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always"]
     for words in (["init", "-q", "-b", "main"], *steps, ["add", "."], ["commit", "-qm", "one"]):
-        subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+        git(folder, *words)
     return folder
 
 
@@ -168,7 +168,7 @@ def test_a_repository_of_this_machine_is_cloned_by_its_file_address_with_what_it
 
 def test_a_branch_of_a_folder_is_what_was_asked_for(tmp_path: Path) -> None:
     mine = repository(tmp_path / "mine")
-    subprocess.run(["git", "-C", str(mine), "branch", "other"], check=True)
+    git(mine, "branch", "other")
     (mine / "unfinished.py").touch()
     made = install_from_path(mine, tmp_path / "extensions", branch="other")
     assert (made / ".git" / "HEAD").read_text().strip() == "ref: refs/heads/other" and not (made / "unfinished.py").exists()

@@ -1,7 +1,6 @@
 """Extensions' updates: looked for when asked, taken without losing anything; and states that are saved and gone back to."""
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,18 +9,7 @@ from modules.extension_host.discover import Switches, find_extensions
 from modules.extension_host.states import restore, save_state, saved_states
 from modules.files.git_updates import GitError, go_to, standing, update
 from modules.schema.errors import InvalidValue
-
-
-def git(folder: Path, *words: str) -> str:
-    command = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b", *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def commit(folder: Path, text: str) -> str:
-    (folder / "file.txt").write_text(text, encoding="utf-8")
-    git(folder, "add", ".")
-    git(folder, "commit", "-m", text)
-    return git(folder, "rev-parse", "HEAD")
+from tests.repositories import commit, git
 
 
 @pytest.fixture

@@ -151,6 +151,11 @@ def data_dir() -> Path:
     return made_once(HERE / "made", _make_data_dir)
 
 
+def flags_over(stored: Path) -> list[str]:
+    """The flags with which a server has the models, embeddings and styles of the data folder ``stored``, and writes elsewhere."""
+    return ["--models-dir", str(stored / "models"), "--embeddings-dir", str(stored / "embeddings"), "--styles-file", str(stored / "styles.csv")]
+
+
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
     """``folder``, made by ``make`` where it is not there yet: beside it first, and then there as a whole."""
     if not folder.exists():

@@ -15,7 +15,7 @@ from modules.application.generation import generate_blocking
 from modules.schema.flags import parse_flags
 from modules.schema.infotext_read import parse_infotext
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
-from tests.golden.cases import Case, cases, data_dir
+from tests.golden.cases import Case, cases, data_dir, flags_over
 from tests.short_form import one_in
 
 KINDS = {"txt2img": Txt2ImgRequest, "img2img": Img2ImgRequest}
@@ -32,9 +32,7 @@ def generated() -> list[Case]:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     torch.set_num_threads(1)
-    stored = data_dir()
-    folders = ["--models-dir", str(stored / "models"), "--embeddings-dir", str(stored / "embeddings"), "--styles-file", str(stored / "styles.csv")]
-    made = build_app(parse_flags(["--data-dir", str(tmp_path_factory.mktemp("data")), *folders], {}).flags)
+    made = build_app(parse_flags(["--data-dir", str(tmp_path_factory.mktemp("data")), *flags_over(data_dir())], {}).flags)
     install_scripts(made, gradio.Blocks)
     yield made
     made.close()

@@ -20,7 +20,7 @@ from modules.engine.hooks import NullHooks
 from modules.schema.errors import InvalidValue
 from modules.schema.flags import parse_flags
 from modules.schema.infotext_read import parse_infotext
-from tests.golden.cases import Case, ConditioningEntry
+from tests.golden.cases import Case, ConditioningEntry, flags_over
 from tests.golden.stages import Stages, psnr
 from tests.golden_xl.cases import cases, data_dir
 from tests.short_form import one_in
@@ -43,9 +43,7 @@ STAGES = ("noise", "init", "sigmas", "hrlow", "latent")
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     torch.set_num_threads(1)
-    stored = data_dir()
-    folders = ["--models-dir", str(stored / "models"), "--embeddings-dir", str(stored / "embeddings"), "--styles-file", str(stored / "styles.csv")]
-    made = build_app(parse_flags(["--data-dir", str(tmp_path_factory.mktemp("data")), *folders], {}).flags)
+    made = build_app(parse_flags(["--data-dir", str(tmp_path_factory.mktemp("data")), *flags_over(data_dir())], {}).flags)
     made.settings.update({"samples_save": False, "grid_save": False})
     yield made
     made.close()

@@ -18,18 +18,7 @@ from modules.files.git_command import GitError
 from modules.launching import new_version
 from modules.launching.new_version import NEWEST, NewVersion
 from tests.bench.server import ROOT, BenchServer
-
-
-def git(folder: Path, *words: str) -> str:
-    command = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b", *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def commit(folder: Path, text: str) -> str:
-    (folder / "file.txt").write_text(text, encoding="utf-8")
-    git(folder, "add", "-f", ".")
-    git(folder, "commit", "-qm", text)
-    return git(folder, "rev-parse", "HEAD")
+from tests.repositories import commit, git
 
 
 class Program:
