@@ -6,15 +6,21 @@ import os
 import secrets
 import shutil
 import socket
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
 
+from modules.files.long_paths import longest_path
+
 TEMP_PREFIX = ".webui-tmp-"
 PROGRAMS = frozenset(
     ".py .pyw .pyc .pyo .pyd .so .dylib .dll .exe .com .bat .cmd .ps1 .vbs .sh .js .mjs .cjs .hta .jar .msi .scr .lnk .desktop .htaccess".split()  # noqa: SIM905
 )
+_IN_USE = {5, 32, 33}               # Windows' ERROR_ACCESS_DENIED, _SHARING_VIOLATION and _LOCK_VIOLATION
+_PATIENCE = 1.0                     # seconds; who looks through new files, a virus scanner or an indexer, is done with them sooner
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EXDEV, errno.EMLINK, errno.EACCES}
 
 
@@ -67,7 +73,7 @@ class Storage:
         refuse_program(final)
         self.before("replace", final)
         try:
-            os.replace(temp, final)
+            _patiently(lambda: os.replace(temp, final), final)
         except OSError as error:
             if error.errno != errno.EBUSY or os.name == "nt":
                 raise
@@ -87,7 +93,7 @@ class Storage:
         refuse_program(final)
         self.before("publish", final)
         if os.name == "nt":
-            os.rename(temp, final)      # on Windows rename refuses an existing target, which is what we want
+            _patiently(lambda: os.rename(temp, final), final)       # on Windows rename refuses an existing target, which is what we want
             return
         try:
             os.link(temp, final)
@@ -104,7 +110,7 @@ class Storage:
     def discard(self, path: Path) -> None:
         """Remove a temporary file; one that is gone, or cannot be removed, is left to the sweep at the next start."""
         try:
-            os.unlink(path)
+            _patiently(lambda: os.unlink(path), path)
         except OSError:
             return
 
@@ -124,6 +130,19 @@ class Storage:
 
 
 DISK = Storage()
+
+
+def _patiently(change: Callable[[], None], path: Path) -> None:
+    """``change``, again for a moment where Windows refuses it: there nobody renames or removes a file that another program has open just then."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return change()
+        except PermissionError as error:
+            for_ever = path.is_dir() or (path.exists() and not os.access(path, os.W_OK))
+            if getattr(error, "winerror", None) not in _IN_USE or for_ever or time.monotonic() >= end:
+                raise
+        time.sleep(0.02)
 
 
 def refuse_program(path: Path) -> None:
@@ -157,12 +176,14 @@ def explain(error: OSError, path: Path) -> StorageError:
     """The sentence for a failed write of ``path``."""
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
         return StorageError(f"The disk is full: {path} was not written.", "Free some space, or let pictures go to another disk: their folders are in Settings.")
+    if error.errno == errno.EISDIR or (error.errno == errno.EACCES and path.is_dir()):      # Windows calls that "access denied"
+        return StorageError(f"{path} is a folder: the file of that name was not written.", "Move the folder away, or give it another name.")
+    if getattr(error, "winerror", None) in _IN_USE and path.is_file() and os.access(path, os.W_OK):
+        return StorageError(f"{path} was not written: another program has it open.", "Close that program, or wait until it is done, and try again.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StorageError(f"No permission to write {path}.", "Make the folder writable, or choose another one in Settings.")
-    if error.errno == errno.ENAMETOOLONG:
+    if error.errno == errno.ENAMETOOLONG or (error.errno == errno.ENOENT and len(str(path)) > (longest_path() or sys.maxsize)):
         return StorageError(f"The name is too long for this file system: {path}.", "Choose a shorter file name pattern in Settings.")
-    if error.errno == errno.EISDIR:
-        return StorageError(f"{path} is a folder: the file of that name was not written.", "Move the folder away, or give it another name.")
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
         return StorageError(f"{path.parent} is not a usable folder ({hindrance(path.parent) or error.strerror}): {path.name} was not written.",
                             "Choose another folder in Settings.")

@@ -14,11 +14,14 @@ from typing import Any
 from PIL import Image
 
 from modules.files.atomic import write_bytes, write_new
+from modules.files.long_paths import room_below
 from modules.files.resolver import PathRefused, safe_join
 from modules.files.storage import DISK, Storage, StorageError, hindrance
 from modules.imaging.filenames import NameFacts, apply_pattern, clean_folder, fit_name, folders_named
 from modules.imaging.metadata import WITHOUT_TEXT, encode
 
+_FOR_NUMBERS = 24       # characters: a number in front, one behind where the name is taken, the extension
+_FOR_A_NAME = 60        # characters: a picture's name without words; a temporary file's
 _JPEG_SIDE, _WEBP_SIDE = 65_535, 16_383     # pixels; what the formats can hold
 
 
@@ -112,7 +115,7 @@ def save_image(
 
     def make_name(number: int) -> str:
         used.append(number)
-        return fit_name(_stem(number, basename, decoration, options.add_number, room=200 - len(suffix)) + suffix, extension)
+        return fit_name(_stem(number, basename, decoration, options.add_number, room=min(200 - len(suffix), _room_for_words(target, basename + suffix))) + suffix, extension)
 
     start = numbers.next(target, prefix) if options.add_number else 0
     named, own_name = before(image, target / make_name(start), dict(texts or {"parameters": infotext})) if before is not None else None, None
@@ -150,7 +153,7 @@ def save_file(data: bytes, extension: str, folder: Path, facts: NameFacts, optio
 
     def make_name(number: int) -> str:
         used.append(number)
-        return fit_name(_stem(number, "", decoration, options.add_number, room=200), extension)
+        return fit_name(_stem(number, "", decoration, options.add_number, room=min(200, _room_for_words(target))), extension)
 
     if options.replace_existing and not options.add_number:
         path = next(each for number in count() if (each := target / make_name(number)) not in kept)
@@ -174,7 +177,7 @@ def _place(image: Image.Image, folder: Path, facts: NameFacts, options: SaveOpti
     target = folder
     if options.in_subfolders:
         name = apply_pattern(options.subfolder_pattern or "[prompt_words]", facts, image).strip(" ").rstrip("\\/ ")
-        target = safe_join(folder, folders_named(name)) if name else folder
+        target = safe_join(folder, _short(folders_named(name), folder)) if name else folder
     decoration = "" if short_name or facts.seed is None else apply_pattern(
         options.pattern or ("[seed]" if options.in_subfolders else "[seed]-[prompt_spaces]"), facts, image)
     return _split_folders(target, decoration)
@@ -213,7 +216,17 @@ def _split_folders(folder: Path, decoration: str) -> tuple[Path, str]:
     """A pattern may hold slashes of its own: what is before the last one is folders."""
     *folders, name = re.split(r"[\\/]+", decoration)
     inner = "/".join(part for each in folders if (part := clean_folder(each, replace_spaces=True)))
-    return (safe_join(folder, inner) if inner else folder), name
+    return (safe_join(folder, _short(inner, folder)) if inner else folder), name
+
+
+def _short(inner: str, folder: Path) -> str:
+    """Subfolders that leave room for a file's name, which is temporary at first, where the system limits the whole path."""
+    return inner[: max(1, room_below(folder) - _FOR_A_NAME)].rstrip("/. ")
+
+
+def _room_for_words(folder: Path, more: str = "") -> int:
+    """Bytes that a pattern's words may take in a name; more: what the name has beside them, its number aside."""
+    return max(0, room_below(folder) - _FOR_NUMBERS - len(more.encode()))
 
 
 def _own_name(asked: Path, usual: Path, folder: Path) -> Path | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
+from modules.files import long_paths
 from modules.files.storage import Storage, StorageError
 from modules.imaging.filenames import NameFacts
 from modules.imaging.grids import grid_rows, image_grid
@@ -273,3 +274,15 @@ def test_a_picture_without_a_name_is_numbered_all_the_same(tmp_path: Path) -> No
     options, numbers = SaveOptions(add_number=False, in_subfolders=False, replace_existing=True), NumberBook()
     names = [save_image(IMAGE, tmp_path, FACTS, options, numbers, basename="grid", short_name=True).name for _ in range(2)]
     assert names == ["grid-0000.png", "grid-0001.png"]
+
+
+@pytest.mark.parametrize("words", ["a cat on a mat, " * 30, "日本の猫" * 60, "sub/" * 80])
+def test_where_windows_limits_a_path_names_and_folders_are_cut_to_fit(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "o" / "p" / ("q" * max(1, 120 - len(str(tmp_path))))
+    monkeypatch.setattr(long_paths, "longest_path", lambda: 259)
+    facts = replace(FACTS, prompt=words, max_part_length=400)
+    options = SaveOptions(subfolder_pattern="[prompt_spaces]", pattern="[seed]-[prompt]", save_txt=True)
+    paths = [save_image(IMAGE, folder, facts, options, NumberBook(), infotext=INFOTEXT, suffix=suffix) for suffix in ("", "-mask")]
+    paths.append(save_image(IMAGE, folder, facts, replace(options, pattern=words + "/[prompt]", in_subfolders=False), NumberBook()))
+    temporary = len(".webui-tmp-01234567-1234567-0123456789ab")
+    assert all(len(str(each)) <= 259 and len(str(each.parent)) + 1 + temporary <= 259 for each in paths)

@@ -1,0 +1,73 @@
+"""What Windows refuses for a moment, or for good, and Linux never does: imitated here with the errors that Windows gives."""
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modules.files import atomic, long_paths, storage
+from modules.files.storage import StorageError
+
+DENIED, IN_USE = 5, 32
+
+
+def refusing(times: int, code: int, real: Callable[..., None]) -> Callable[..., None]:
+    """``real``, after it was refused so many times."""
+    left = [times]
+
+    def call(*arguments: object) -> None:
+        if left[0]:
+            left[0] -= 1
+            error = PermissionError(errno.EACCES, "The process cannot access the file", str(arguments[0]))
+            error.winerror = code  # type: ignore[attr-defined]
+            raise error
+        real(*arguments)
+
+    return call
+
+
+@pytest.mark.parametrize("code", [DENIED, IN_USE])
+def test_a_file_that_a_virus_scanner_reads_just_then_is_replaced_a_moment_later(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("old")
+    monkeypatch.setattr(os, "replace", refusing(3, code, os.replace))
+    monkeypatch.setattr(os, "unlink", refusing(3, code, os.unlink))
+    atomic.write_text(path, "new")
+    assert path.read_text() == "new" and [each.name for each in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_one_that_stays_open_elsewhere_is_named_as_such_and_keeps_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("old")
+    monkeypatch.setattr(storage, "_PATIENCE", 0.05)
+    monkeypatch.setattr(os, "replace", refusing(10_000, IN_USE, os.replace))
+    with pytest.raises(StorageError, match=r"config\.json was not written: another program has it open\. Close that program"):
+        atomic.write_text(path, "new")
+    assert path.read_text() == "old" and [each.name for each in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_a_folder_in_the_way_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").mkdir()
+    monkeypatch.setattr(storage.time, "sleep", lambda seconds: pytest.fail("waited"))
+    monkeypatch.setattr(os, "replace", refusing(10_000, DENIED, os.replace))
+    with pytest.raises(StorageError, match=r"config\.json is a folder"):
+        atomic.write_text(tmp_path / "config.json", "{}")
+
+
+def test_a_path_longer_than_windows_takes_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "longest_path", lambda: 259)
+    error = FileNotFoundError(errno.ENOENT, "The system cannot find the path specified")
+    assert "too long" in storage.explain(error, tmp_path / ("x" * 250) / "00000.png").message
+    assert "too long" not in storage.explain(error, Path("C:/sd/00000.png")).message
+
+
+def test_room_below_a_folder_ends_where_windows_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(Path.cwd().anchor) / ("o" * 200)
+    monkeypatch.setattr(long_paths, "longest_path", lambda: None)
+    assert long_paths.room_below(folder) == 255
+    monkeypatch.setattr(long_paths, "longest_path", lambda: 259)
+    assert len(str(folder / ("x" * long_paths.room_below(folder)))) == 259
+    assert long_paths.room_below(Path("/") / ("o" * 300)) == 0
