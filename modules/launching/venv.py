@@ -46,6 +46,11 @@ def ensure_environment(folder: Path, environ: Mapping[str, str], console: Consol
             with console.step(f"Adding pip to {folder}"):
                 _run([str(python_of(folder)), "-m", "ensurepip", "--default-pip"], folder, "has no pip, and it could not be added")
         return
+    if _of_another_system(folder):
+        raise LaunchError(
+            f"{folder} is a virtual environment that was made under {'Linux or macOS' if os.name == 'nt' else 'Windows'}; it is left as it is.",
+            "Set VENV_DIR to another folder for this system, or rename that one.",
+        )
     is_broken = (folder / "pyvenv.cfg").exists()
     if folder.exists() and any(folder.iterdir()) and not is_broken:
         raise LaunchError(
@@ -89,6 +94,11 @@ def _check_version(folder: Path) -> None:
             f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} to {NEWEST_PYTHON[0]}.{NEWEST_PYTHON[1]}.",
             "Rename or delete that folder and start again with such a Python: a new one is made.",
         )
+
+
+def _of_another_system(folder: Path) -> bool:
+    """A disk that Windows and Linux share, or WSL: what looks broken from here works there."""
+    return os.path.lexists(folder / ("bin/python" if os.name == "nt" else "Scripts/python.exe"))
 
 
 def _has_pip(folder: Path) -> bool:

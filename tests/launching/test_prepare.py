@@ -229,6 +229,18 @@ def test_an_environment_without_pip_gets_one_and_keeps_what_it_has(tmp_path: Pat
     subprocess.run([str(venv.python_of(tmp_path / "venv")), "-m", "pip", "--version"], check=True, capture_output=True)
 
 
+def test_an_environment_of_the_other_system_on_a_shared_disk_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "venv"
+    python = folder / ("bin/python" if os.name == "nt" else "Scripts/python.exe")
+    python.parent.mkdir(parents=True)
+    python.write_bytes(b"theirs")
+    (folder / "pyvenv.cfg").write_text("version = 3.11.7\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("something was run"))
+    with pytest.raises(LaunchError, match=r"made under .* left as it is"):
+        venv.ensure_environment(folder, {}, console()[0])
+    assert python.read_bytes() == b"theirs"
+
+
 def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path) -> None:
     folder = tmp_path / "venv"
     folder.mkdir()
