@@ -286,7 +286,7 @@ def serve(app: App, server_app: FastAPI, bound: socket, flags: Flags, key: str |
 
     config = uvicorn.Config(
         below_subpath(server_app, flags.subpath), log_level="warning", timeout_keep_alive=flags.timeout_keep_alive,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS, ssl_keyfile=key, ssl_certfile=certificate,
+        loop="modules.launching.windows_loop:new_loop" if os.name == "nt" else "auto", timeout_graceful_shutdown=SHUTDOWN_SECONDS, ssl_keyfile=key, ssl_certfile=certificate,
     )  # fmt: skip
     logging.getLogger("uvicorn.error").addFilter(is_a_fault)
     server = uvicorn.Server(config)

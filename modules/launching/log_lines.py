@@ -49,6 +49,12 @@ class TooManyOpen(logging.Filter):
         return True
 
 
+def is_no_farewell(record: logging.LogRecord) -> bool:
+    """Not so where a browser closed its connection before us: on Windows asyncio tells of each, with a traceback."""
+    said_goodbye = isinstance(record.exc_info[1] if record.exc_info else None, ConnectionError) and "_call_connection_lost" in record.getMessage()
+    return record.name != "asyncio" or not said_goodbye
+
+
 class LineHandler(logging.StreamHandler[Any]):
     """between: entered around each line, so that who draws bars on the same terminal steps aside."""
 
@@ -67,4 +73,5 @@ def log_to(stream: object, level: str) -> None:
     handler = LineHandler(stream)
     handler.setFormatter(LogLines("%(message)s"))
     handler.addFilter(TooManyOpen())
+    handler.addFilter(is_no_farewell)
     logging.basicConfig(level=level, handlers=[handler])
