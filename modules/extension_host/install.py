@@ -223,7 +223,7 @@ def clear_abandoned(folder: Path) -> None:
 def _run(command: list[str], url: str, folder: Path, schemes: tuple[str, ...]) -> None:
     environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(schemes)}      # redirects and submodules too
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False, env=environment, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=SECONDS, check=False, env=environment, stdin=subprocess.DEVNULL)
     except FileNotFoundError:
         raise WebuiError("git is not installed, so nothing can be cloned.", "Install git, or unpack the extension into the folder extensions yourself.") from None
     except subprocess.TimeoutExpired:

@@ -41,7 +41,7 @@ def plain_address(url: str) -> str:
 def _ask(folder: Path, *words: str) -> str:
     command = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", "-c", f"safe.directory={folder}", *words]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False, stdin=subprocess.DEVNULL)
+        found = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=_PATIENCE, check=False, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return found.stdout.strip() if found.returncode == 0 else ""

@@ -62,7 +62,7 @@ def _pip(arguments: Sequence[str], *, quiet: bool = False) -> subprocess.Complet
     door = os.environ.get(DOOR, "")
     path = os.pathsep.join(each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each and each != door)
     output = subprocess.PIPE if quiet else None
-    return subprocess.run([sys.executable, "-m", "pip", *arguments], env={**os.environ, "PYTHONPATH": path}, check=False, text=True, stdout=output, stderr=output)
+    return subprocess.run([sys.executable, "-m", "pip", *arguments], env={**os.environ, "PYTHONPATH": path}, check=False, text=True, errors="replace", stdout=output, stderr=output)
 
 
 def _is_fine(arguments: Sequence[str]) -> bool:

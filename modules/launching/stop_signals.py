@@ -1,11 +1,11 @@
-"""What SIGINT (Ctrl+C) and SIGTERM do, from before extensions are read: a handler that one of them installs has this one to go on with."""
+"""What SIGINT (Ctrl+C), SIGTERM and, on Windows, SIGBREAK (Ctrl+Break) do, from before extensions are read: a handler that one of them installs has this one to go on with."""
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable
 from types import FrameType
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+NUMBERS = (signal.SIGINT, signal.SIGTERM, *(getattr(signal, name) for name in ("SIGBREAK",) if name in dir(signal)))
 
 
 class StopSignals:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 from modules.a1111 import callbacks
@@ -52,18 +51,14 @@ def ram() -> dict[str, Any]:
 
 
 def process_memory() -> int:
-    """Bytes that this process holds; where only the peak is known, that."""
+    """Bytes that this process holds."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        pass
-    try:
-        import resource
-    except ImportError:                 # Windows
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    except (OSError, ValueError, IndexError, AttributeError):      # Windows and macOS have no such file
+        from psutil import Process
+
+        return int(Process().memory_info().rss)
 
 
 def cuda() -> dict[str, Any]:

@@ -167,7 +167,7 @@ def test_an_extension_handles_ctrl_c_and_goes_on_with_ours(tmp_path: Path) -> No
         stops.stop = lambda *_: heard.append("ours")
         for each in NUMBERS:
             signal.raise_signal(each)
-        assert heard == ["theirs", "theirs", "ours", "ours"]
+        assert heard == ["theirs", "theirs", "ours", *["ours"] * (len(NUMBERS) - 1)]
     finally:
         for each, handler in zip(NUMBERS, before, strict=True):
             signal.signal(each, handler)

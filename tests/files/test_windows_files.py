@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modules.files import atomic, long_paths, storage
+from modules.files import atomic, git_facts, long_paths, storage
 from modules.files.storage import StorageError
 
 DENIED, IN_USE = 5, 32
@@ -71,3 +71,13 @@ def test_room_below_a_folder_ends_where_windows_does(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(long_paths, "longest_path", lambda: 259)
     assert len(str(folder / ("x" * long_paths.room_below(folder)))) == 259
     assert long_paths.room_below(Path("/") / ("o" * 300)) == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the git of this test is a shell script")
+def test_what_git_says_in_another_encoding_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a Windows in Japanese, where Python takes UTF-8 for another encoding; here the bytes are no UTF-8."""
+    (tmp_path / "git").write_bytes(b"#!/bin/sh\nprintf 'https://host/caf\\351'\n")
+    (tmp_path / "git").chmod(0o755)
+    (tmp_path / "clone" / ".git").mkdir(parents=True)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert git_facts.remote_of(tmp_path / "clone") == "https://host/caf\N{REPLACEMENT CHARACTER}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import threading
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from modules.rest_api import info_routes
+from modules.rest_api.info_routes import process_memory
 from tests.conftest import RunningServer
 from tests.golden.cases import A1111_ANSWERS, case
 
@@ -210,3 +213,15 @@ def test_saved_pictures_can_be_shown(running_app: RunningServer) -> None:
     assert Image.open(io.BytesIO(shown.content)).info["parameters"] == job["info"]["infotexts"][0]
     assert base64.b64decode(body["images"][0]) == shown.content
     assert client.get("/file=outputs/" + path.partition("/outputs/")[2]).status_code == 200
+
+
+def test_the_processs_memory_is_told_where_there_is_no_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError("/proc/self/statm")
+
+    here = process_memory()
+    monkeypatch.setattr(info_routes, "open", missing, raising=False)
+    assert here * 0.5 < process_memory() < here * 2
+    monkeypatch.undo()
+    monkeypatch.delattr(os, "sysconf", raising=False)           # Windows has neither
+    assert process_memory() > 1e6
