@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from unicodedata import normalize
 
 from modules.library.hashes import old_hash
 from modules.library.model_file import ModelFile
@@ -18,10 +19,11 @@ def find(models: Sequence[ModelFile], text: str) -> ModelFile | None:
     First a name that is exactly ``text`` (title, path, name, stem or hash); then the shortest title that contains it;
     then the same without a hash in brackets at its end; then the hash of A1111's first years.
     """
-    wanted = text.strip().replace("\\", "/")
+    text = normalize("NFC", text.strip())
+    wanted = text.replace("\\", "/")
     if not wanted:
         return None
-    exact = exactly(models, text.strip()) or exactly(models, wanted)     # on Linux a file's own name may hold a backslash
+    exact = exactly(models, text) or exactly(models, wanted)     # on Linux a file's own name may hold a backslash
     if exact is not None:
         return exact
     for part in (wanted, _CHECKSUM.sub("", wanted)):
@@ -43,11 +45,11 @@ def exactly(models: Sequence[ModelFile], wanted: str) -> ModelFile | None:
 
 
 def _full_names(model: ModelFile) -> Iterable[str]:
-    return model.title, model.name, str(model.path).replace("\\", "/")
+    return model.title, model.name, normalize("NFC", str(model.path)).replace("\\", "/")
 
 
 def _short_names(model: ModelFile) -> Iterable[str]:
-    short = (model.model_name, model.stem, model.path.name)
+    short = (model.model_name, model.stem, normalize("NFC", model.path.name))
     return short if model.short_hash is None else (*short, f"{model.stem} [{model.short_hash}]")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from unicodedata import normalize
 
 from modules.families.table import family_named
 
@@ -64,8 +65,8 @@ class ModelFile:
 
     @property
     def stem(self) -> str:
-        """The file's name without folder and suffix."""
-        return self.called or self.path.stem
+        """The file's name without folder and suffix, in the letters that people type: a Mac may have its "é" as two."""
+        return normalize("NFC", self.called or self.path.stem)
 
     @property
     def model_name(self) -> str:

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from modules.files.names import is_text, shown
 from modules.library.roots import Place
@@ -20,7 +21,7 @@ _DIGITS = re.compile(r"(\d+)")
 
 @dataclass(frozen=True)
 class FoundFile:
-    """name: inside its place, with forward slashes. modified, created: seconds since 1970."""
+    """name: inside its place, with forward slashes, in the letters that people type (a Mac may have its "é" as two). modified, created: seconds since 1970."""
 
     path: Path
     name: str
@@ -91,7 +92,7 @@ def _whole_folder(folder: str, inside: str) -> FoundFile | None:
         status = os.stat(folder)
     except OSError:
         return None
-    return FoundFile(Path(folder), os.path.basename(folder) if inside == "." else inside, status.st_size, status.st_mtime, status.st_ctime)
+    return FoundFile(Path(folder), normalize("NFC", os.path.basename(folder) if inside == "." else inside), status.st_size, status.st_mtime, status.st_ctime)
 
 
 def _can_be_shown(entry: os.DirEntry[str]) -> bool:
@@ -116,4 +117,4 @@ def _file(entry: os.DirEntry[str], inside: str) -> FoundFile | None:
     if not stat.S_ISREG(status.st_mode):    # a pipe or a device: who opens it to look may wait, or read, for ever
         return None
     name = entry.name if inside == "." else f"{inside}/{entry.name}"
-    return FoundFile(Path(entry.path), name, status.st_size, status.st_mtime, status.st_ctime)
+    return FoundFile(Path(entry.path), normalize("NFC", name), status.st_size, status.st_mtime, status.st_ctime)

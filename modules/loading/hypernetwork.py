@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import torch
 from torch import Tensor, nn
@@ -131,7 +132,7 @@ class HypernetworkShelf:
 
     def find(self, name: str) -> ModelFile | None:
         """The file whose stem is ``name``, the last of several."""
-        return next((file for file in reversed(self._files()) if file.stem == name), None)
+        return next((file for file in reversed(self._files()) if file.stem == normalize("NFC", name)), None)
 
     def load(self, file: ModelFile) -> Hypernetwork:
         """Raises CannotLoad."""

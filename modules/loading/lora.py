@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 import torch
 from torch import Tensor
@@ -156,7 +157,7 @@ class LoraShelf:
         return self._metadata(file).get("ss_output_name") or file.stem
 
     def _find(self, name: str) -> ModelFile | None:
-        files = self._files()
+        files, name = self._files(), normalize("NFC", name)
         own = [file for file in files if file.stem == name]
         if own or name.lower() in NOT_AN_ALIAS:
             return own[-1] if own else None
