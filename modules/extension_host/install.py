@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 
 from modules.files.alone import only_one
 from modules.files.git_facts import plain_address, remote_of
+from modules.files.storage import move_made_folder
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.flags import Flags
 from modules.schema.own_hosts import is_own_host
@@ -125,7 +126,7 @@ def _cloned(url: str, folder: Path, name: str, branch: str, schemes: tuple[str, 
         cloned = temporary / target.name
         wanted = ["--branch", branch] if branch else []
         _run([os.environ.get("GIT", "git"), "clone", "--filter=blob:none", "--recurse-submodules", *wanted, "--", url, str(cloned)], url, folder, schemes)
-        shutil.move(str(cloned), str(target))
+        move_made_folder(cloned, target)
     return target
 
 
@@ -152,7 +153,7 @@ def install_from_path(source: Path, folder: Path, *, name: str = "", branch: str
             if _FULL in str(error):
                 raise _disk_full(folder) from error
             raise WebuiError(f"{source} could not be installed: {str(error)[:300]}.", "Look whether it is whole.") from error
-        shutil.move(str(made), str(target))
+        move_made_folder(made, target)
     return target
 
 

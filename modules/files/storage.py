@@ -145,6 +145,17 @@ def _patiently(change: Callable[[], None], path: Path) -> None:
         time.sleep(0.02)
 
 
+def move_made_folder(made: Path, target: Path) -> None:
+    """Give a folder that is ready its place, where nothing is yet; ``made`` may stay behind. Raises OSError.
+
+    Windows renames none in which a file is open, and a virus scanner is slow with one of many files: such a folder is copied.
+    """
+    try:
+        _patiently(lambda: os.rename(made, target), target)
+    except PermissionError:
+        shutil.copytree(made, target, symlinks=True)
+
+
 def refuse_program(path: Path) -> None:
     """The program writes data only: a name that some system would run is an attack or a mistake, wherever it lies. Raises StorageError."""
     suffix = Path(path.name.rstrip(". ")).suffix.lower()

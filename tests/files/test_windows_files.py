@@ -81,3 +81,13 @@ def test_what_git_says_in_another_encoding_is_read_all_the_same(tmp_path: Path, 
     (tmp_path / "clone" / ".git").mkdir(parents=True)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert git_facts.remote_of(tmp_path / "clone") == "https://host/caf\N{REPLACEMENT CHARACTER}"
+
+
+def test_a_new_folder_that_a_virus_scanner_does_not_let_go_is_copied_to_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, target = tmp_path / "made", tmp_path / "extension"
+    (made / ".git").mkdir(parents=True)
+    (made / ".git" / "HEAD").write_text("ref: refs/heads/main")
+    monkeypatch.setattr(storage, "_PATIENCE", 0.05)
+    monkeypatch.setattr(os, "rename", refusing(10_000, DENIED, os.rename))
+    storage.move_made_folder(made, target)
+    assert (target / ".git" / "HEAD").read_text() == "ref: refs/heads/main"
