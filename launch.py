@@ -11,6 +11,7 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13) and "--skip-python-version-che
 from pathlib import Path
 
 from modules.extension_host.discover import enabled_folders, loose_folders, read_switches
+from modules.launching.console import take_every_letter
 from modules.launching.extension_names import (
     commit_hash,
     git,
@@ -45,6 +46,7 @@ def extension_folders(flags: Flags) -> tuple[Path, ...]:
 
 
 def main() -> int:
+    take_every_letter()
     launch = Launch(
         root=ROOT, script=ROOT / "launch.py", arguments=tuple(sys.argv[1:]), environ=os.environ, extensions=extension_folders
     )

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from modules.extension_host.preload import preloads
 from modules.extension_host.start import host_for
 from modules.launching.amd import amd_targets, set_amd_environment
+from modules.launching.console import take_every_letter
 from modules.launching.failure import CANNOT_SERVE, LaunchError
 from modules.launching.few_arenas import limit_arenas
 from modules.launching.log_lines import is_a_fault, log_to
@@ -83,6 +84,7 @@ def set_logging(level: str | None) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until Ctrl+C; the exit code."""
+    take_every_letter()
     times = StartupTimes()
     sys.dont_write_bytecode = False  # containers set PYTHONDONTWRITEBYTECODE for smaller images; each start would compile 500 files of ours again
     limit_arenas(os.environ)

@@ -1,13 +1,29 @@
 """What a person sees while the environment is prepared: one line per step, with its time, and a passing line below it."""
 from __future__ import annotations
 
+import io
+import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 PASSING_INTERVAL = 0.1  # seconds between two redraws of the passing line: quick enough to look alive, slow enough to read
+
+
+def take_every_letter() -> None:
+    """From here on nobody's print fails, an extension's of a prompt above all: what the console's or the log's code page lacks is written out.
+
+    That is so on Windows where the output goes to a file. Under pythonw.exe, which has no console, it goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  for as long as the process lives
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 class Console:

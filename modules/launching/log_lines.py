@@ -69,7 +69,7 @@ class LineHandler(logging.StreamHandler[Any]):
 
 
 def log_to(stream: object, level: str) -> None:
-    """The root logger's lines go to ``stream``; what it cannot encode is written out as well."""
+    """The root logger's lines go to ``stream``, which takes every letter."""
     handler = LineHandler(stream)
     handler.setFormatter(LogLines("%(message)s"))
     handler.addFilter(TooManyOpen())
