@@ -23,7 +23,7 @@ MOST_DISCARDED = 2**30              # of a body that is too long: read and dropp
 # What containers call the machine that they run on. None of these names can be had by a stranger: ".internal" is nobody's, and Docker writes them into the hosts file.
 FROM_CONTAINERS = frozenset({"host.docker.internal", "gateway.docker.internal", "host.containers.internal"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_FETCHED_ADDRESS = re.compile(r"file=\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
+_FETCHED_ADDRESS = re.compile(r"file=\s*[a-z][a-z0-9+.-]+:/", re.IGNORECASE)      # a single letter is a drive of Windows
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+)(?::\d{0,5})?")
 _API = re.compile(r"^/+(sdapi|controlnet|docs|redoc|openapi\.json)(/|$)", re.IGNORECASE)
 _USER_FILES = re.compile(r"(^|/)file[=/]|^/+(gradio_api/)?(stream|uploads?|download)/", re.IGNORECASE)

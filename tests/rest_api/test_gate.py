@@ -212,6 +212,12 @@ def test_addresses_are_not_fetched(kept_server: RunningServer, path: str) -> Non
     assert kept_server.client.get(path).status_code == 403
 
 
+@pytest.mark.parametrize("path", ["/file=C:/extensions/one/style.css", "/file=d:%5Ca.png", "/gradio_api/file=C%3A/a.png"])
+def test_a_drive_of_windows_is_no_address(kept_server: RunningServer, path: str) -> None:
+    answer = kept_server.client.get(path)       # there is none here, nor such a file on it: what matters is who says so
+    assert "from addresses" not in answer.text
+
+
 @pytest.mark.group("S16")
 def test_bodies_have_an_end(fake_server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     host, _, port = fake_server.url.removeprefix("http://").partition(":")
