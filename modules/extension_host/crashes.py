@@ -16,6 +16,7 @@ class StartDiary:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._is_kept = True
         self._slate = Slate(path)       # a page of many extensions changes whose code runs ten thousand times
         found, _ = read_or_set_aside(path, instead="it is begun anew")
         crashes = found.get("crashes")
@@ -45,9 +46,9 @@ class StartDiary:
 
     def _write(self, loading: str) -> None:
         self._loading = loading
-        if not loading and not self.path.exists():
+        if not self._is_kept or (not loading and not self.path.exists()):
             return
         try:
             self._slate.write(json.dumps({"loading": loading, "crashes": self.crashes}).encode("ascii"))
         except (StorageError, OSError):
-            return  # without a diary nothing is switched off; the start goes on
+            self._is_kept = False       # without a diary nothing is switched off; the start goes on, and does not wait for another server's each time

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _LONGEST_WAIT = 5.0             # seconds; a process that hangs keeps nobody's work from being saved
-_TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+_TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK, 0)        # Wine gives no number
 
 
 @contextmanager

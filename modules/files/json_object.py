@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from modules.files.storage import read_patiently
+
 LARGEST = 256 * 2**20           # bytes; nothing of ours comes near it
 
 
@@ -27,7 +29,7 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST:
             raise Damaged(f"it is larger than {LARGEST // 2**20} MB")
-        found = json.loads(decoded(path.read_bytes()), parse_constant=lambda name: None, parse_float=_finite)
+        found = json.loads(decoded(read_patiently(path)), parse_constant=lambda name: None, parse_float=_finite)
     except (OSError, ValueError) as error:
         raise Damaged(str(error)) from error
     except RecursionError as error:

@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 from zlib import crc32
 
 from modules.files.long_paths import longest_path
 
+T = TypeVar("T")
 TEMP_PREFIX = ".webui-tmp-"
 PROGRAMS = frozenset(
     ".py .pyw .pyc .pyo .pyd .so .dylib .dll .exe .com .bat .cmd .ps1 .vbs .sh .js .mjs .cjs .hta .jar .msi .scr .lnk .desktop .htaccess".split()  # noqa: SIM905
@@ -132,7 +133,12 @@ class Storage:
 DISK = Storage()
 
 
-def _patiently(change: Callable[[], None], path: Path) -> None:
+def read_patiently(path: Path) -> bytes:
+    """What is in a file that the program could not do without, also where a virus scanner or a backup has it for itself at the moment. Raises OSError."""
+    return _patiently(path.read_bytes, path)
+
+
+def _patiently(change: Callable[[], T], path: Path) -> T:
     """``change``, again for a moment where Windows refuses it: there nobody renames or removes a file that another program has open just then."""
     end = time.monotonic() + _PATIENCE
     while True:

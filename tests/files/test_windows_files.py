@@ -5,26 +5,29 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from modules.files import atomic, git_facts, long_paths, storage
+from modules.extension_host.crashes import StartDiary
+from modules.files import atomic, git_facts, json_object, long_paths, storage
+from modules.files.slate import Slate
 from modules.files.storage import StorageError
 
 DENIED, IN_USE = 5, 32
 
 
-def refusing(times: int, code: int, real: Callable[..., None]) -> Callable[..., None]:
+def refusing(times: int, code: int, real: Callable[..., Any]) -> Callable[..., Any]:
     """``real``, after it was refused so many times."""
     left = [times]
 
-    def call(*arguments: object) -> None:
+    def call(*arguments: object) -> Any:
         if left[0]:
             left[0] -= 1
             error = PermissionError(errno.EACCES, "The process cannot access the file", str(arguments[0]))
             error.winerror = code  # type: ignore[attr-defined]
             raise error
-        real(*arguments)
+        return real(*arguments)
 
     return call
 
@@ -91,3 +94,27 @@ def test_a_new_folder_that_a_virus_scanner_does_not_let_go_is_copied_to_its_plac
     monkeypatch.setattr(os, "rename", refusing(10_000, DENIED, os.rename))
     storage.move_made_folder(made, target)
     assert (target / ".git" / "HEAD").read_text() == "ref: refs/heads/main"
+
+
+def test_settings_that_a_backup_reads_at_the_start_are_not_taken_for_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"jpeg_quality": 55}')
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: refused(self))
+    refused = refusing(3, IN_USE, lambda self: read(self))
+    assert json_object.read_or_set_aside(path, instead="defaults") == ({"jpeg_quality": 55}, "")
+
+
+def test_the_diary_of_a_start_that_another_server_holds_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def held(self: Slate, data: bytes) -> None:
+        tried.append(data.decode())
+        raise StorageError("extension_start.json was not written: another program has it open.", "Close that program.")
+
+    (tmp_path / "extension_start.json").write_text("{}")
+    monkeypatch.setattr(Slate, "write", held)
+    diary = StartDiary(tmp_path / "extension_start.json")
+    for name in ("one", "two", "one"):
+        diary.enter(name)
+    assert len(tried) == 1
