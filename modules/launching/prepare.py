@@ -21,6 +21,7 @@ from modules.launching.restart import start_again
 from modules.launching.suite import prepare_and_run_tests
 from modules.launching.user_file import take_user_file
 from modules.launching.venv import chosen_folder, ensure_environment, enter, python_of
+from modules.launching.waiting import begin_below
 from modules.schema.errors import WebuiError
 from modules.schema.flags import Flags, parse_flags
 
@@ -74,6 +75,7 @@ def _prepare(launch: Launch, console: Console) -> int | None:
             ensure_environment(folder, launch.environ, console)
         if python_of(folder).exists():
             enter(folder, launch.script, launch.arguments, launch.environ)
+    begin_below([sys.executable, str(launch.script), *launch.arguments], launch.environ)
     if not flags.run_tests and new_version(launch).settle(asked=flags.update, say=console.line):
         start_again(launch.script, launch.arguments, launch.environ)
     if flags.update_check:

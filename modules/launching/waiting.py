@@ -14,6 +14,13 @@ from typing import NoReturn
 NEXT = "SD_WEBUI_NEXT_START"        # names the file in which a child leaves the start that is to follow it
 
 
+def begin_below(command: Sequence[str], environ: Mapping[str, str], *, is_windows: bool = os.name == "nt") -> None:
+    """Where this start has nobody who waits for it, become that one, and do not return: else the server itself would have to wait for the
+    start that follows it, with the model in memory and the queue's lock in its hands."""
+    if is_windows and not environ.get(NEXT):
+        wait_for(command, environ)
+
+
 def wait_for(command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     """Run ``command``, and whatever it leaves behind, until one leaves nothing; end with that one's exit code."""
     signal.signal(signal.SIGINT, signal.default_int_handler)    # Ctrl+C is the child's; a server's own handler would end this one at once

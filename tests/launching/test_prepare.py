@@ -19,6 +19,7 @@ from modules.launching.machine import Machine
 from modules.launching.pip import Pip
 from modules.launching.remembered import Remembered
 from modules.launching.requirements import read_line, read_requirements
+from modules.launching.waiting import NEXT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,7 +71,7 @@ def console() -> tuple[Console, io.StringIO]:
 def start(data: Path, *arguments: str, **environ: str) -> tuple[int | None, str]:
     launch = prepare.Launch(
         root=ROOT, script=ROOT / "launch.py", arguments=("--data-dir", str(data), *arguments),
-        environ={"VENV_DIR": "-", **environ}, extensions=lambda flags: (),
+        environ={"VENV_DIR": "-", NEXT: "somebody", **environ}, extensions=lambda flags: (),
     )  # fmt: skip
     shown, stream = console()
     return prepare.prepare(launch, shown), stream.getvalue()

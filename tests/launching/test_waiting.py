@@ -48,3 +48,15 @@ def test_ctrl_c_is_the_childs_also_where_a_server_had_its_own_way_with_it(tmp_pa
 
 def test_nothing_is_left_where_nobody_waits(tmp_path: Path) -> None:
     assert not leave(["x"], {}, []) and not leave(["x"], {NEXT: str(tmp_path / "gone")}, [])
+
+
+def test_the_first_start_on_windows_waits_below_which_the_server_begins(tmp_path: Path) -> None:
+    """A server that is in no venv of the program's own (conda, VENV_DIR=-) is nobody's child: it would wait for its successor with the model in memory."""
+    program = tmp_path / "program.py"
+    program.write_text("import os, sys\nfrom modules.launching.waiting import begin_below\nbegin_below([sys.executable, *sys.argv], os.environ, is_windows='linux' not in sys.argv)\nprint(os.getpid(), os.getppid(), flush=True)\n")
+    environ = {**{name: value for name, value in os.environ.items() if name != NEXT}, "PYTHONPATH": str(ROOT)}
+    for system, is_child in (("windows", True), ("linux", False)):
+        started = subprocess.Popen([sys.executable, str(program), system], cwd=ROOT, stdout=subprocess.PIPE, env=environ, text=True)
+        said, _ = started.communicate(timeout=60)
+        own, parent = said.split()
+        assert (int(parent) == started.pid, int(own) == started.pid) == (is_child, not is_child)

@@ -212,7 +212,7 @@ def test_saved_pictures_can_be_shown(running_app: RunningServer) -> None:
     assert "sandbox" in shown.headers["content-security-policy"] and shown.headers["x-content-type-options"] == "nosniff"
     assert Image.open(io.BytesIO(shown.content)).info["parameters"] == job["info"]["infotexts"][0]
     assert base64.b64decode(body["images"][0]) == shown.content
-    assert client.get("/file=outputs/" + path.partition("/outputs/")[2]).status_code == 200
+    assert client.get("/file=outputs/" + path.replace("\\", "/").partition("/outputs/")[2]).status_code == 200
 
 
 def test_the_processs_memory_is_told_where_there_is_no_proc(monkeypatch: pytest.MonkeyPatch) -> None:
