@@ -64,7 +64,7 @@ def next_start(file: Path | None, arguments: Sequence[str], environ: MutableMapp
 
 def end_as_by_ctrl_c() -> None:
     """From here on until the server listens, who ends the process or closes its terminal ends the start as Ctrl+C does: in order."""
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    for number in (signal.SIGTERM, *(getattr(signal, name, signal.SIGTERM) for name in ("SIGHUP", "SIGBREAK"))):
         if signal.getsignal(number) == signal.SIG_DFL:      # ignored under nohup, which is to go on
             signal.signal(number, _interrupt)
 

@@ -23,7 +23,8 @@ def begin_below(command: Sequence[str], environ: Mapping[str, str], *, is_window
 
 def wait_for(command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     """Run ``command``, and whatever it leaves behind, until one leaves nothing; end with that one's exit code."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)    # Ctrl+C is the child's; a server's own handler would end this one at once
+    for number in (signal.SIGINT, getattr(signal, "SIGBREAK", signal.SIGINT)):
+        signal.signal(number, signal.default_int_handler)       # Ctrl+C and Ctrl+Break are the child's; a server's own handler would end this one at once
     handle, name = tempfile.mkstemp(prefix="sd-webui-next-")
     os.close(handle)
     left, wanted, surroundings = Path(name), list(command), {**environ, NEXT: name}

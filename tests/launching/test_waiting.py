@@ -46,6 +46,17 @@ def test_ctrl_c_is_the_childs_also_where_a_server_had_its_own_way_with_it(tmp_pa
     assert started.wait(timeout=20) == 3
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_ctrl_break_is_the_childs_too(tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text("import signal, sys, time\nsignal.signal(signal.SIGUSR1, lambda *_: (time.sleep(0.5), sys.exit(3)))\nprint('up', flush=True)\ntime.sleep(30)\n")
+    windows = "import signal\nsignal.SIGBREAK = signal.SIGUSR1\n"
+    started = subprocess.Popen([sys.executable, "-c", windows + WAITS, str(tmp_path / "child.py")], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
+    assert started.stdout is not None and started.stdout.readline() == b"up\n"
+    time.sleep(0.1)
+    os.killpg(started.pid, signal.SIGUSR1)
+    assert started.wait(timeout=20) == 3
+
+
 def test_nothing_is_left_where_nobody_waits(tmp_path: Path) -> None:
     assert not leave(["x"], {}, []) and not leave(["x"], {NEXT: str(tmp_path / "gone")}, [])
 
