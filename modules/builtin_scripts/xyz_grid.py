@@ -21,22 +21,44 @@ from modules.builtin_scripts.xyz.axes import (  # noqa: F401  # extensions take 
     AxisOption,
     AxisOptionImg2Img,
     AxisOptionTxt2Img,
+    apply_checkpoint,
+    apply_face_restore,
     apply_field,
+    apply_order,
     apply_override,
     apply_prompt,
+    apply_size,
+    apply_styles,
+    apply_uni_pc_order,
+    apply_vae,
     axis_options,
     boolean_choice,
+    confirm_checkpoints,
+    confirm_checkpoints_or_none,
     confirm_samplers,
     do_nothing,
+    find_vae,
     format_nothing,
     format_remove_path,
     format_value,
     format_value_add_label,
     format_value_join_list,
 )
+from modules.builtin_scripts.xyz.controls import FILL as fill_values_symbol  # noqa: F401
 from modules.builtin_scripts.xyz.controls import build_controls
+from modules.builtin_scripts.xyz.plots_of_others import (  # noqa: F401
+    SharedSettingsStackHelper,
+    confirm_range,
+    csv_string_to_list_strip,
+    draw_xyz_grid,
+    re_range,
+    re_range_count,
+    re_range_count_float,
+    re_range_float,
+)
 from modules.builtin_scripts.xyz.sheet import Cells, Labels, Place, sheets
 from modules.builtin_scripts.xyz.values import joined, split_values, str_permutations, typed_values  # noqa: F401
+from modules.builtin_scripts.xyz.values import joined as list_to_csv_string  # noqa: F401
 from modules.schema.errors import InvalidValue, WebuiError
 
 log = logging.getLogger(__name__)

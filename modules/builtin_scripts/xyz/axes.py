@@ -129,11 +129,15 @@ def apply_checkpoint(p: Any, x: str, xs: Any) -> None:
     p.override_settings["sd_model_checkpoint"] = current().catalogue.find_checkpoint(x).title
 
 
+def find_vae(name: str) -> str:
+    """What the setting calls it: also by a part of its file's name, and "auto", as A1111's users write it. One that is not known as it is written."""
+    name = {"auto": "Automatic", "automatic": "Automatic", "none": "None"}.get(name.lower(), name)
+    files = sorted((each for each in vae_names()[2:] if name.lower() in each.lower()), key=len)
+    return files[0] if files and name not in ("Automatic", "None", *files) else name
+
+
 def apply_vae(p: Any, x: str, xs: Any) -> None:
-    """Also by a part of its file's name, and "auto", as A1111's users write it."""
-    name = {"auto": "Automatic", "automatic": "Automatic", "none": "None"}.get(x.lower(), x)
-    files = sorted((each for each in vae_names()[2:] if x.lower() in each.lower()), key=len)
-    p.override_settings["sd_vae"] = files[0] if files and name not in ("Automatic", "None", *files) else name
+    p.override_settings["sd_vae"] = find_vae(x)
 
 
 def apply_styles(p: Any, x: str, xs: Any) -> None:

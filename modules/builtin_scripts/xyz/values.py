@@ -27,12 +27,17 @@ def str_permutations(x: Any) -> Any:
 
 def split_values(text: str, *, blanks: bool = False) -> list[str]:
     """Comma-separated texts; one in double quotes may have commas of its own. blanks: empty ones count too, if there are others."""
+    found = all_values(text)
+    return found if blanks and any(found) else [each for each in found if each]
+
+
+def all_values(text: str) -> list[str]:
+    """The same, empty ones among them."""
     rows = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
     try:
-        found = [each.strip() for row in rows for each in row]
+        return [each.strip() for row in rows for each in row]
     except csv.Error as error:          # a field longer than 128 kB
         raise InvalidValue(f"The values of this axis cannot be read: {error}.", "Write fewer of them, with commas between.", field="script_args") from error
-    return found if blanks and any(found) else [each for each in found if each]
 
 
 def joined(values: Sequence[Any]) -> str:
