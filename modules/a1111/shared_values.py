@@ -21,7 +21,7 @@ from modules.a1111.infotext_names import paste_fields_of
 from modules.a1111.model_view import sd_model
 from modules.a1111.options import opts
 from modules.a1111.places import NAMES, command_line
-from modules.a1111.sampler_list import visible_sampler_names
+from modules.a1111.sampler_list import SamplerData, all_samplers
 from modules.a1111.stubs import UNKNOWN
 from modules.a1111.style_names import StyleDatabase
 from modules.a1111.upscaler_list import sd_upscalers
@@ -113,8 +113,9 @@ def refresh_checkpoints() -> None:
     list_models()
 
 
-def list_samplers() -> list[str]:
-    return visible_sampler_names()
+def list_samplers() -> list[SamplerData]:
+    """All, extensions' too: what has a ``name``."""
+    return all_samplers
 
 
 def sd_vae_items() -> list[str]:

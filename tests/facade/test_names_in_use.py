@@ -74,6 +74,13 @@ def test_built_in_scripts_are_imported_by_a1111s_names(a1111: App, tmp_path: Pat
         importlib.import_module("scripts.no_such_script")
 
 
+def test_the_lists_of_samplers_hold_what_has_a_name(a1111: App) -> None:
+    """``[x.name for x in shared.list_samplers()]``, as an extension fills its own list of samplers."""
+    from modules import sd_samplers, shared, shared_items
+
+    assert "Euler a" in [each.name for each in shared.list_samplers()] and shared_items.list_samplers() is sd_samplers.all_samplers
+
+
 def test_the_bar_of_all_steps_can_be_written_on(a1111: App, capfd: pytest.CaptureFixture[str]) -> None:
     from modules import shared
 
