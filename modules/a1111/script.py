@@ -108,6 +108,7 @@ class Script:
     on_after_component_elem_id: Any = None
     setup_for_ui_only = False
     controls: Any = None
+    has_ui = True       # False once ``ui`` gave None or failed
     in_request: str | None = None
     page_has_it = False
     page_fields: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from modules.application.app import App
 from modules.extension_host.load_scripts import ScriptFile, load_scripts
 
 # what a script object has from the page, and from where it was found
-_KEPT = ("filename", "args_from", "args_to", "alwayson", "is_txt2img", "is_img2img", "tabname", "group", "controls", "name", "infotext_fields", "paste_field_names", "api_info")
+_KEPT = ("filename", "args_from", "args_to", "alwayson", "is_txt2img", "is_img2img", "tabname", "group", "controls", "has_ui", "name", "infotext_fields", "paste_field_names", "api_info")
 
 
 def reload_script_bodies(app: App) -> tuple[int, list[str]]:

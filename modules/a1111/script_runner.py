@@ -166,8 +166,10 @@ class ScriptRunner:
         if script.args_from is None:    # else a job may be reading its arguments by the places of the page before
             script.args_from = script.args_to = len(self.inputs)
         controls: list[Any] = []
+        script.has_ui = False
         with _guarded(script.filename or "", "ui"):
             made = script.ui(script.is_img2img)
+            script.has_ui = made is not None
             listed = [] if made is None else list(made) if isinstance(made, Iterable) else [made]
             controls = checked(listed)
         script.name = title_of(script).lower()

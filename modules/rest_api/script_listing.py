@@ -19,7 +19,10 @@ def script_names(app: App) -> dict[str, list[str]]:
 
 
 def script_infos(app: App) -> list[dict[str, Any]]:
-    """Every script of both tabs, with its arguments. The first call makes the controls where no page has."""
+    """The scripts of both tabs that make a part of the page, with their arguments; as in A1111 one whose ``ui`` gives None is in no such list.
+
+    The first call makes the controls where no page has.
+    """
     host = app.scripts.host
     if not isinstance(host, ScriptHost):
         return []
@@ -30,4 +33,5 @@ def script_infos(app: App) -> list[dict[str, Any]]:
         }
         for runner in (host.with_ui(host.txt2img), host.with_ui(host.img2img))
         for script in (*runner.selectable_scripts, *runner.alwayson_scripts)
+        if script.has_ui
     ]

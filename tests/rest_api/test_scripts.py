@@ -5,12 +5,14 @@ import base64
 import io
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import gradio
 import pytest
 from PIL import Image
 
+from modules.a1111.script import AlwaysVisible, Script
 from modules.a1111.script_controls import described
 from modules.a1111.script_host import install_scripts
 from modules.imaging.tiles import fitting_overlap, tiling
@@ -49,6 +51,40 @@ def test_the_arguments_are_a1111s(fake_server: RunningServer) -> None:
             if theirs["name"] == "x/y/z plot" and one["label"].endswith("type"):
                 own = [each for each in one["choices"] if not each.startswith("[")]        # without extensions', which were off in the recording
                 assert own == other["choices"] == one["choices"][: len(own)], "their numbers are A1111's"
+
+
+def test_a_script_without_a_part_of_the_page_is_in_no_list_of_arguments(fake_server: RunningServer) -> None:
+    """As in A1111: a program that shows what script-info tells has nothing to show for it. One that says it has no controls is listed."""
+    host = install_scripts(fake_server.app, gradio.Blocks)
+
+    class Silent(Script):
+        def title(self) -> str:
+            return "Silent"
+
+        def show(self, is_img2img: bool) -> Any:
+            return AlwaysVisible
+
+    class Bare(Silent):
+        def title(self) -> str:
+            return "Bare"
+
+        def ui(self, is_img2img: bool) -> list[Any]:
+            return []
+
+    class Broken(Silent):
+        def title(self) -> str:
+            return "Broken"
+
+        def ui(self, is_img2img: bool) -> list[Any]:
+            raise RuntimeError("no")
+
+    module = ModuleType("silent.py")
+    vars(module).update(Silent=Silent, Bare=Bare, Broken=Broken)
+    host.register(module, __file__, str(Path(__file__).parent))
+    host.initialize()
+    listed = {each["name"] for each in fake_server.client.get("/sdapi/v1/script-info").json()}
+    assert listed & {"silent", "bare", "broken"} == {"bare"}
+    assert {"silent", "bare", "broken"} <= set(fake_server.client.get("/sdapi/v1/scripts").json()["txt2img"])
 
 
 def test_the_parts_of_the_page_tell_what_can_be_chosen(fake_server: RunningServer) -> None:
