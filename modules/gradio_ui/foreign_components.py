@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
 from gradio.components import FormComponent
 
-_A1111S_ID = {"img2img_paste": "paste"}     # both its tabs have a button of this id, and extensions put theirs beside each
+_A1111S_ID = {
+    "img2img_paste": "paste",       # both its tabs have a button of this id, and extensions put theirs beside each
+    **{f"{each}_content": each for each in ("img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base", "img_inpaint_mask", "extras_image")},
+}
+_FRAME = "webui-canvas"     # around a place for a picture; its field below is told instead, as the image component
 
 
-def told_ids(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``elem_id`` by which extensions are told of a component that is made with ``keywords``, where it is not its own."""
+def told_ids(keywords: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The ``elem_id`` by which extensions are told of a component that is made with ``keywords``, where it is not its own; None: they are not told."""
+    if _FRAME in (keywords.get("elem_classes") or ()):
+        return None
     known = _A1111S_ID.get(str(keywords.get("elem_id")))
     return {"elem_id": known} if known else {}
+
+
+@contextmanager
+def called(block: Any, other_id: Mapping[str, Any] | None) -> Iterator[None]:
+    """While extensions are told of it, it bears the ``elem_id`` that it has in A1111."""
+    own = block.elem_id
+    block.elem_id = (other_id or {}).get("elem_id", own)
+    try:
+        yield
+    finally:
+        if other_id:
+            block.elem_id = own
 
 
 def give_tooltip(block: Any, words: Any) -> None:

@@ -84,7 +84,8 @@ def show_what_scripts_give(arguments: Sequence[Any], keywords: dict[str, Any]) -
     """``click(fn=None, _js=..., outputs=[image])`` of an extension: its script gives a data URL, as Tiled Diffusion's "Create canvas" does."""
     words = dict(zip(("fn", "inputs", "outputs"), arguments[isinstance(next(iter(arguments), None), Block):])) | keywords
     outputs = words.get("outputs")
-    kinds = {place: each.get_block_name() for place, each in enumerate(outputs if isinstance(outputs, list | tuple) else [outputs]) if isinstance(each, gr.Image | gr.ImageEditor | gr.Gallery)}
+    listed: Sequence[Any] = outputs if isinstance(outputs, list | tuple) else [outputs]
+    kinds = {place: getattr(each, "shown_as", "") or each.get_block_name() for place, each in enumerate(listed) if isinstance(each, gr.Image | gr.ImageEditor | gr.Gallery) or hasattr(each, "shown_as")}
     own = words.get("js")
     if kinds and words.get("fn") is None and isinstance(own, str) and is_occupied() and current().extensions.owning(callbacks.caller_file()) is not None:
         keywords["js"] = f"async (...values) => webui.pictured(await ({own})(...values), {json.dumps(kinds)})"

@@ -82,12 +82,13 @@ def _teach_making(cls: type[Block]) -> None:
             original(self, *arguments, **keywords)
             return
         tooltip = keywords.pop("tooltip", None) if known is not None and "tooltip" not in known else None
-        told = keywords | foreign_components.told_ids(keywords)
+        other_id = foreign_components.told_ids(keywords)
+        told = keywords | (other_id or {})
         keywords = _new_keywords(cls, keywords, known, given=len(arguments))
         self._is_being_made = True
-        is_told = isinstance(block, Component | BlockContext) and not isinstance(block, Blocks | layouts.Form) and is_occupied() and not is_remaking()
+        is_told = other_id is not None and isinstance(block, Component | BlockContext) and not isinstance(block, Blocks | layouts.Form) and is_occupied() and not is_remaking()
         if is_told:
-            self.elem_id = keywords.get("elem_id")
+            self.elem_id = told.get("elem_id")
             _tell("before", self, told)
         try:
             with _one_place(cls, self, keywords):
@@ -103,7 +104,7 @@ def _teach_making(cls: type[Block]) -> None:
         if tooltip:
             foreign_components.give_tooltip(self, tooltip)
         if is_told:
-            with watched_events(self):
+            with watched_events(self), foreign_components.called(self, other_id):
                 _tell("after", self, told)
 
     cls.__init__ = made
@@ -275,7 +276,7 @@ def _ask_the_scripts(keywords: dict[str, Any], by_position: Any) -> None:
     """An extension's event takes a field whose value the page's scripts give: they are asked before its own script is. by_position: inputs without their name."""
     inputs = keywords.get("inputs", by_position)
     inputs = list(inputs) if isinstance(inputs, list | tuple | set) else [inputs]
-    places = {str(each.elem_id): place for place, each in enumerate(inputs) if getattr(each, "by_script", False)}
+    places = {str(getattr(each, "asked_as", each.elem_id)): place for place, each in enumerate(inputs) if getattr(each, "by_script", False)}
     if not places or not is_occupied() or current().extensions.owning(callbacks.caller_file()) is None:
         return
     filled = f"await webui.filled(values.slice(0, {len(inputs)}), {json.dumps(places)})"

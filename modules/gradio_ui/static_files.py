@@ -56,6 +56,7 @@ SCRIPTS = (
     "gamepad.js",
     "notify.js",
     "canvas.js",
+    "canvas_given.js",
     "img2img.js",
     "aspect_frame.js",
     "describe.js",

@@ -43,6 +43,7 @@ webui.pictured = function(result, kinds) {
     const shown = {
         image: file,
         gallery: (value) => Array.isArray(value) ? value.map(entry) : value,
+        canvas: webui.putText,
         imageeditor: (value) => typeof value === "string" ? {background: file(value), layers: [], composite: null} : value,
     };
     const listed = Array.isArray(result) ? result : [result];

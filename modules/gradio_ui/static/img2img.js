@@ -115,6 +115,7 @@ onUiLoaded(() => {
         webui.fillers[`${id}_original`] = webui.fillers[`${id}_content`];
         webui.canvases[id].onChange(webui.showScaledSize);
     }
+    webui.startCanvasFields();
     webui.find("#img2img_scale").addEventListener("input", webui.showScaledSize);
     webui.find("#mode_img2img").addEventListener("innertab", webui.showImg2imgMode);
     webui.find("#img2img_detect_image_size_btn").addEventListener("click", () => webui.withPicture(webui.takeSizeOfShown));

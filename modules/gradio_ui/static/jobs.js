@@ -260,7 +260,7 @@ webui.fillers = {};
 webui.filled = async function(values, places) {
     const asked = Object.entries(places).filter(([id]) => webui.fillers[id]);
     webui.beingFilled += 1;
-    const given = await Promise.all(asked.map(([id]) => webui.fillers[id]())).finally(() => { webui.beingFilled -= 1; });
+    const given = await Promise.all(asked.map(([id, index]) => webui.fillers[id](values[index]))).finally(() => { webui.beingFilled -= 1; });
     asked.forEach(([, index], number) => { values[index] = given[number]; });
     return values;
 };
