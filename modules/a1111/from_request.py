@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
+from modules.a1111.app_slot import current
+from modules.a1111.patch_points import looked_up
 from modules.a1111.processing import (
     OWN_MEANING,
     StableDiffusionProcessing,
@@ -21,9 +25,22 @@ def _opened(picture: Any, field_name: str) -> Any:
     return decode_image(picture, field_name) if isinstance(picture, str) else picture
 
 
+def _made(kind: type[StableDiffusionProcessing]) -> StableDiffusionProcessing:
+    """One of ``kind``, or of the class that an extension put in its place, whose ``init`` and ``sample`` act then. A broken one of theirs is passed over."""
+    theirs = looked_up("modules.processing", kind.__name__, kind)
+    if theirs is kind:
+        return kind()
+    host, file = current().extensions, str(getattr(sys.modules.get(theirs.__module__), "__file__", ""))
+    with host.guarded(host.owner_of(file), f"{Path(file).name}, {theirs.__name__}"):
+        made = theirs()
+        if isinstance(made, kind):
+            return made
+    return kind()
+
+
 def from_request(request: Request) -> StableDiffusionProcessing:
     """``p`` for a request; scripts and their arguments are put in afterwards."""
-    p = StableDiffusionProcessingImg2Img() if isinstance(request, Img2ImgRequest) else StableDiffusionProcessingTxt2Img()
+    p = _made(StableDiffusionProcessingImg2Img if isinstance(request, Img2ImgRequest) else StableDiffusionProcessingTxt2Img)
     for entry in p.table:
         value = get(request, entry.path)
         if hasattr(p, entry.api_name) and entry.api_name not in OWN_MEANING and not (value is None and entry.api_name == "initial_noise_multiplier"):

@@ -41,6 +41,8 @@ def process_images(p: StableDiffusionProcessing) -> Processed:
         return current().jobs.call(lambda: _alone(p))
     if p.scripts is not None:
         p.scripts.before_process(p)
+    if not isinstance(p.override_settings.get(CHECKPOINT_KEY, ""), str):
+        del p.override_settings[CHECKPOINT_KEY]         # the model itself, or None: for A1111 no name of a checkpoint, so that the one in use draws
     with work.overridden(p.override_settings):
         return looked_up("modules.processing", "process_images_inner", process_images_inner)(p)
 

@@ -224,6 +224,34 @@ def test_a_job_of_an_extensions_own_class_without_scripts(app: App) -> None:
     assert made.images[0].tobytes() == pixels(drawn(app, "")) and not made.comments
 
 
+def test_a_class_of_jobs_in_the_place_of_a1111s_draws_what_is_asked_for(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BMAB puts its own there when it is read; one that cannot be made is passed over."""
+    import modules.processing as named
+
+    class Brighter(Other):
+        def sample(self, *arguments: Any, **more: Any) -> Any:
+            return super().sample(*arguments, **more) * 1.2
+
+    class Broken(Other):
+        def __post_init__(self) -> None:
+            raise RuntimeError("no")
+
+    plain = drawn(app, "")
+    for kind, is_plain in ((Brighter, False), (Other, True), (Broken, True)):
+        monkeypatch.setattr(named, "StableDiffusionProcessingTxt2Img", kind)
+        found = drawn(app, "")
+        assert (pixels(found) == pixels(plain)) is is_plain and not found.comments
+    assert pixels(drawn_over(app, "")) != pixels(plain)
+
+
+def test_a_checkpoint_that_an_extension_does_not_name_is_the_one_in_use(app: App) -> None:
+    """As in A1111 what is no name of a checkpoint is passed over: BMAB hands over the model itself."""
+    from modules.a1111.model_view import sd_model
+
+    p = StableDiffusionProcessingTxt2Img(**SMALL, do_not_save_samples=True, do_not_save_grid=True, override_settings={"sd_model_checkpoint": sd_model})  # type: ignore[arg-type]
+    assert process_images(p).images[0].tobytes() == pixels(drawn(app, ""))
+
+
 def test_outside_of_a_run_it_says_where_pictures_are_made(app: App) -> None:
     with pytest.raises(NotImplementedError, match="process_images"):
         StableDiffusionProcessingTxt2Img().sample(None, None)
