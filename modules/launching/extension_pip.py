@@ -110,7 +110,10 @@ class _OneByOne:
         return cls(asked=asked, options=options, pins={each.name: each.clauses for each in pins if each.name})
 
     def install(self, text: str, *, by: str = "") -> bool:
-        """One requirement and what it asks for. by: who asks. False when it is not there afterwards."""
+        """One requirement and what it asks for. by: who asks. False when it could not be had.
+
+        Another version of a package of the web UI's is no failure: an installer that goes through its list line by line ("numpy==1.24.2") would end there.
+        """
         wanted = read_line(text)
         if wanted is None or text in self.seen:
             return True
@@ -122,7 +125,7 @@ class _OneByOne:
         if self._is_ours(wanted):
             self.notes.append(f"{by or 'It'} asks for {wanted.text.split(';')[0].strip()}; the web UI needs {wanted.name}{self.pins[wanted.name]}"
                               f" ({installed_version(wanted.name)} is here), so that was left as it is.")  # fmt: skip
-            return False
+            return True
         if _is_fine(["install", *self.options, text]):
             return _pip(["install", *self.options, text]).returncode == 0
         return self._alone(wanted, text, by)

@@ -70,10 +70,21 @@ def test_an_install_that_fits_is_pips_own(python: tuple[Path, dict[str, str]]) -
     assert done.returncode == 0 and version(found, "calm") == "1.0" and "web UI:" not in done.stdout
 
 
-def test_asking_for_another_version_of_a_pinned_package_is_refused(python: tuple[Path, dict[str, str]]) -> None:
+def test_another_version_of_a_pinned_package_is_left_out_and_the_installer_goes_on(python: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    """As most do, it hands its list to pip line by line and ends where pip fails."""
     found, environ = python
-    done = subprocess.run([found, "-m", "pip", "install", "ours==1.0"], env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and version(found, "ours") == "5.0" and "was left as it is" in done.stdout
+    (tmp_path / "install.py").write_text(
+        "import subprocess, sys\nfor line in ('ours==1.0', 'helpful'):\n    subprocess.check_call([sys.executable, '-m', 'pip', 'install', line])\n", encoding="utf-8")
+    done = subprocess.run([found, tmp_path / "install.py"], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "was left as it is" in done.stdout, done.stdout + done.stderr
+    assert [version(found, name) for name in ("ours", "helpful")] == ["5.0", "1.0"]
+    assert "note It asks for ours==1.0; the web UI needs ours>=5,<6" in Path(environ[NOTES]).read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_had_is_a_failure(python: tuple[Path, dict[str, str]]) -> None:
+    found, environ = python
+    done = subprocess.run([found, "-m", "pip", "install", "no-such-package"], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "no-such-package could not be installed" in done.stdout
 
 
 @pytest.mark.parametrize(
