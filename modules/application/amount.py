@@ -11,6 +11,7 @@ from modules.engine.cost import work_of
 from modules.engine.hires import hires_size
 from modules.engine.img2img import effective_batch
 from modules.engine.resolved import ResolvedRequest
+from modules.families.table import family_named
 from modules.schema.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MOST_PICTURE_BYTES = 8 * 2**30     # of one job; they stay in memory until the 
 def check_amount(app: App, request: ResolvedRequest, model: ModelFile, settings: SettingsView) -> None:
     """Refuse more input pictures than a batch has, more pictures than the memory holds until they are sent, and sizes that no measure makes fit. Raises InvalidValue."""
     if request.is_img2img:
-        effective_batch(request)
+        effective_batch(request, family_named(model.family_name) if model.family_name else None)
     width, height = hires_size(request).enlarged if request.hires.enabled else (request.width, request.height)
     count = request.batch_size * request.batch_count
     needed = count * width * height * _BYTES_PER_PIXEL

@@ -41,7 +41,7 @@ class DenoisePass:
     steps: as asked. start: None for a pass from pure noise, or the latents (B, C, h, w) to go on from.
     denoising_strength: how far back into noise ``start`` is taken, 0 .. 1.
     fixed_steps: run exactly ``steps`` steps whatever the strength (hires, A1111's img2img_fix_steps).
-    handover: the refiner, if one takes over. tiles: attention on tiles. preview_content: which prediction ``on_step`` is told. noted: facts that stand before those of the pass itself.
+    further: see ``img2img.Start``. handover: the refiner, if one takes over. tiles: attention on tiles. preview_content: which prediction ``on_step`` is told. noted: facts that stand before those of the pass itself.
     checked: a prediction that is no number ends the pass with NotFinite.
     """
 
@@ -62,6 +62,7 @@ class DenoisePass:
     empty_prompt: Tensor | None = None
     image_cond: Tensor | None = None
     image_guidance: float = 1.0
+    further: tuple[Tensor, ...] = ()
     blend: Blend | None = None
     control: Control | None = None
     handover: Handover | None = None
@@ -155,7 +156,8 @@ def _sampler_function(work: DenoisePass, model: PassModel, tuning: Tuning) -> Sa
 def _predictor(work: DenoisePass, model: PassModel, levels: Levels) -> Predictor | FlowPredictor:
     if isinstance(levels, FlowLevels):
         assert model.flow is not None
-        return FlowPredictor(transformer=model.unet, kind=model.flow.kind, levels=levels, compute_dtype=model.compute_dtype, guidance=work.guidance_scale)
+        return FlowPredictor(transformer=model.unet, kind=model.flow.kind, levels=levels, compute_dtype=model.compute_dtype, guidance=work.guidance_scale,
+                             further=work.further if model.flow.takes_further else ())
     assert isinstance(levels, NoiseLevels)
     lcm = work.sampler.lcm_levels
     return Predictor(

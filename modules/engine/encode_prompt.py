@@ -20,6 +20,7 @@ from modules.engine.prompt_old_emphasis import old_chunk
 from modules.engine.prompt_schedule import ScheduledText, Timeline, pass_timeline, schedule_prompt, split_and
 from modules.engine.prompt_tokens import prompt_tokenizer
 from modules.engine.resolved import SamplingOptions
+from modules.engine.seen_pictures import SeenPictures
 from modules.engine.size_conditioning import embedded, size_values
 from modules.engine.text_door import PromptReader, reader_at
 from modules.engine.text_encoding import EncodedTexts, encode_chunks
@@ -46,6 +47,7 @@ def encode_prompts(
     bundled: Sequence[Embedding] = (),
     size: tuple[int, int] = (1024, 1024),
     notes: PromptNotes | None = None,
+    seen: Sequence[SeenPictures | None] = (),
 ) -> PromptConditioning:
     """The conditioning of one batch, one positive and one negative prompt per image.
 
@@ -56,6 +58,7 @@ def encode_prompts(
     bundled: embeddings that came with a LoRA.
     size: (width, height) in pixels that models are told which take a size.
     notes: of the job's earlier batches; this one's are added.
+    seen: what the text encoder is shown with each image's prompts; empty: nothing with any.
     """
     if options.use_old_emphasis_implementation and any(encoder.spec.kind != "clip" for encoder in components.text_encoders):
         raise InvalidValue(f"The old emphasis implementation does not work with {components.family.name} checkpoints.",
@@ -67,14 +70,15 @@ def encode_prompts(
     plain = [take_out_tags(prompt)[0] for prompt in positive]
     read_by = (components.checkpoint.path, networks, steps, hires_steps)
     with notes.reading(f"{kind}negative", (tuple(negative), read_by)):
-        negative_parts = [ConditioningPart(entries=entries) for entries in encoder.encode_all(negative, negative=True)]
+        negative_parts = [ConditioningPart(entries=entries) for entries in encoder.encode_all(negative, seen, negative=True)]
     parts = [split_and(prompt) for prompt in plain]
     if (most := max(map(len, parts), default=0)) > MOST_PARTS:
         raise InvalidValue(f"The prompt has {most} parts joined by AND; each is computed by itself, and at most {MOST_PARTS} are accepted.",
                            "Join them with commas.", field="prompt")
     with notes.reading(f"{kind}positive", (tuple(plain), read_by)):
-        encoded = dict(zip(texts := [part.text for each in parts for part in each], encoder.encode_all(texts)))
-    positive_parts = [[ConditioningPart(entries=encoded[part.text], weight=part.weight) for part in each] for each in parts]
+        shown = [picture for each, picture in zip(parts, seen) for _ in each]
+        encoded = iter(encoder.encode_all([part.text for each in parts for part in each], shown))
+    positive_parts = [[ConditioningPart(entries=next(encoded), weight=part.weight) for part in each] for each in parts]
     old = {OLD_TIMELINES: True} if options.use_old_scheduling and _old_timing_matters([*plain, *negative], steps, hires_steps) else {}
     pads = options.pad_cond_uncond and not components.family.is_flow
     empty = encode_empty_prompt(components, options, cache=cache, networks=networks) if pads else None
@@ -147,15 +151,16 @@ class _PromptEncoder:
         self._notes = notes or PromptNotes()
         self.comments: list[str] = []
 
-    def encode_all(self, prompts: Sequence[str], *, negative: bool = False) -> list[tuple[ScheduledConditioning, ...]]:
-        """The schedule of each prompt; equal prompts are encoded once."""
-        encoded = {prompt: self._encode(schedule_prompt(prompt, self._timeline), negative=negative) for prompt in dict.fromkeys(prompts)}
-        return [encoded[prompt] for prompt in prompts]
+    def encode_all(self, prompts: Sequence[str], seen: Sequence[SeenPictures | None] = (), *, negative: bool = False) -> list[tuple[ScheduledConditioning, ...]]:
+        """The schedule of each prompt; equal prompts, with the same pictures in ``seen``, are encoded once."""
+        asked = list(zip(prompts, seen or [None] * len(prompts)))
+        encoded = {each: self._encode(schedule_prompt(each[0], self._timeline), negative=negative, seen=each[1]) for each in dict.fromkeys(asked)}
+        return [encoded[each] for each in asked]
 
     def encode_together(self, texts: Sequence[str], *, negative: bool) -> tuple[ScheduledConditioning, ...]:
         return self._encode(tuple(ScheduledText(until=number, text=text) for number, text in enumerate(texts)), negative=negative)
 
-    def _encode(self, schedule: tuple[ScheduledText, ...], *, negative: bool) -> tuple[ScheduledConditioning, ...]:
+    def _encode(self, schedule: tuple[ScheduledText, ...], *, negative: bool, seen: SeenPictures | None = None) -> tuple[ScheduledConditioning, ...]:
         """All texts of one schedule go together: they share their length, and the mean that emphasis restores."""
         counts = Counter(entry.text for entry in schedule)
         chunked = {text: self._chunks(text) for text in counts}
@@ -165,10 +170,10 @@ class _PromptEncoder:
         self._note_embeddings(columns)
         if self._notes_emphasis and any("(" in text or "[" in text for text in counts):
             self._notes.emphasis(self._options.emphasis)
-        key = (self._model_key, tuple(map(tuple, columns)), tuple(counts.values()), tuple(counts) if self._language_models else ())
+        key = (self._model_key, tuple(map(tuple, columns)), tuple(counts.values()), tuple(counts) if self._language_models else (), seen)
 
         def own() -> EncodedTexts:
-            return self._cache.get(key, lambda: self._encode_texts(list(counts), columns, list(counts.values())))
+            return self._cache.get(key, lambda: self._encode_texts(list(counts), columns, list(counts.values()), seen))
 
         encoded = own() if self._reader is None or not self._reader.is_touched else self._read_by(self._reader, list(counts), own, negative)
         if negative and self._size_values and all(not text for text in counts):
@@ -207,18 +212,18 @@ class _PromptEncoder:
             self._comment(f"The prompt is {cut_off} tokens too long for the old emphasis implementation; its end was cut off.")
         return (chunk,)
 
-    def _encode_texts(self, texts: list[str], columns: list[list[PromptChunk]], counts: list[int]) -> EncodedTexts:
+    def _encode_texts(self, texts: list[str], columns: list[list[PromptChunk]], counts: list[int], seen: SeenPictures | None = None) -> EncodedTexts:
         """What the model reads of ``texts``: of their chunks, or of the texts as a whole, or of both."""
         if not self._family.is_flow:
             return self._encode_columns(columns, counts, self._encoders)
         clips = [self._encode_columns(columns, counts, [encoder]) for encoder in self._encoders]
         long = None
         for encoder in self._language_models:
-            found = [long_text(text, encoder, self._options.emphasis) for text in texts]
+            found = [long_text(text, encoder, self._options.emphasis, seen) for text in texts]
             for each in found:
                 if each.cut_off:
                     self._comment(f"The prompt is {each.cut_off} tokens too long for {encoder.spec.name}; its end was cut off.")
-            long = encode_long_texts(encoder, found, torch.tensor(counts), self._options.emphasis)
+            long = encode_long_texts(encoder, found, torch.tensor(counts), self._options.emphasis, seen)
         return joined(self._family, clips, long, self._width)
 
     def _encode_columns(self, columns: list[list[PromptChunk]], counts: list[int], encoders: list[TextEncoder]) -> EncodedTexts:

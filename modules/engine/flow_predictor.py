@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ _PATCH = 2                  # cells on a side of one token
 class TransformerCall:
     """x: (R, C, h, w), h and w even. sigma: (R,). context: (R, T, width). vector: (R, V): the whole text; its number of tokens where some are hidden.
 
-    guidance: what a model that is told it is told.
+    guidance: what a model that is told it is told. further: latents (1, C, h, w) of pictures beside x, each of its own size, h and w even.
     """
 
     model: Any
@@ -31,11 +32,12 @@ class TransformerCall:
     context: Tensor
     vector: Tensor | None
     guidance: float
+    further: tuple[Tensor, ...] = ()
 
     @property
     def cells(self) -> tuple[int, int]:
         """(rows, columns) of tokens."""
-        return self.x.shape[2] // _PATCH, self.x.shape[3] // _PATCH
+        return _cells_of(self.x)
 
     def counted(self) -> Tensor:
         """(R,) tokens of each text that are no filling."""
@@ -52,6 +54,7 @@ class FlowPredictor:
     levels: FlowLevels
     compute_dtype: torch.dtype
     guidance: float = 1.0
+    further: tuple[Tensor, ...] = ()
 
     def __call__(
         self, x: Tensor, sigma: float, context: Tensor, *, vector: Tensor | None = None, image_cond: Tensor | None = None, control: Any = None,
@@ -71,6 +74,7 @@ class FlowPredictor:
         call = TransformerCall(
             model=self.transformer, x=shown.to(dtype), sigma=torch.full((len(x),), sigma, device=x.device, dtype=torch.float32),
             context=context.to(dtype), vector=None if vector is None else vector.to(x.device), guidance=self.guidance,
+            further=tuple(each.to(x.device, dtype) for each in self.further),
         )  # fmt: skip
         velocity = _CALLS[self.kind](call)[..., :rows, :columns].float()
         return torch.sub(x, velocity, alpha=sigma)
@@ -90,19 +94,36 @@ def unpacked(tokens: Tensor, cells: tuple[int, int]) -> Tensor:
     return patches.permute(0, 3, 1, 4, 2, 5).reshape(batch, width // _PATCH**2, cells[0] * _PATCH, cells[1] * _PATCH)
 
 
-def _places(call: TransformerCall) -> tuple[Tensor, Tensor]:
-    """(text, picture) positions: the picture's by row and column."""
-    rows, columns = call.cells
-    places = torch.zeros(rows, columns, 3)
+def _places(rows: int, columns: int, axes: int = 3) -> Tensor:
+    """(tokens, axes) positions of a picture's tokens: by row and column on the second and third axis."""
+    places = torch.zeros(rows, columns, axes)
     places[..., 1], places[..., 2] = torch.arange(rows)[:, None], torch.arange(columns)[None]
-    device = call.x.device
-    return torch.zeros(call.context.shape[1], 3, device=device), places.view(-1, 3).to(device)
+    return places.view(-1, axes)
+
+
+def _shown(call: TransformerCall) -> list[Tensor]:
+    """The noise, then the pictures beside it, (R, C, h, w) each: where ``x`` has twice the channels that the model reads, the second half are those of the first one."""
+    own = call.x.chunk(2, dim=1) if call.x.shape[1] * _PATCH**2 > call.model.config.in_channels else (call.x,)
+    return [*own, *(each.expand(len(call.x), -1, -1, -1) for each in call.further)]
+
+
+def _cells_of(x: Tensor) -> tuple[int, int]:
+    return x.shape[2] // _PATCH, x.shape[3] // _PATCH
+
+
+def _with_shown_pictures(call: TransformerCall, places: Callable[[int, int], Tensor], *, place: float) -> tuple[Tensor, Tensor]:
+    """Tokens and their places: those of the pictures begin at ``place`` on the first axis, each as much further. places: for so many rows and columns of tokens."""
+    shown = _shown(call)
+    at = [places(*_cells_of(each)).to(call.x.device) for each in shown]
+    for number, each in enumerate(at):
+        each[:, 0] = number * place
+    return torch.cat([packed(each) for each in shown], dim=1), torch.cat(at)
 
 
 def _call_flux(call: TransformerCall) -> Tensor:
-    text, picture = _places(call)
     guided = bool(call.model.config.guidance_embeds)
-    shown, picture = _with_shown_picture(call, picture, place=1)
+    shown, picture = _with_shown_pictures(call, _places, place=1)
+    text = torch.zeros(call.context.shape[1], 3, device=call.x.device)
     (tokens,) = call.model(
         hidden_states=shown, encoder_hidden_states=call.context, pooled_projections=call.vector.to(call.x.dtype) if call.vector is not None else None,
         timestep=call.sigma.to(call.x.dtype), img_ids=picture, txt_ids=text,
@@ -111,19 +132,9 @@ def _call_flux(call: TransformerCall) -> Tensor:
     return unpacked(tokens[:, : math.prod(call.cells)], call.cells)
 
 
-def _with_shown_picture(call: TransformerCall, places: Tensor, *, place: float) -> tuple[Tensor, Tensor]:
-    """Tokens and their places: where ``x`` has twice the channels that the model reads, the second half are those of a picture beside it, at ``place`` on the first axis."""
-    tokens = packed(call.x)
-    if tokens.shape[2] <= call.model.config.in_channels:
-        return tokens, places
-    beside = places.clone()
-    beside[:, 0] = place
-    return torch.cat(tokens.chunk(2, dim=2), dim=1), torch.cat([places, beside])
-
-
 def _call_chroma(call: TransformerCall) -> Tensor:
     """One place after the text stays visible: the model was trained so."""
-    text, picture = _places(call)
+    picture, text = _places(*call.cells).to(call.x.device), torch.zeros(call.context.shape[1], 3, device=call.x.device)
     tokens = packed(call.x)
     places = torch.arange(call.context.shape[1], device=call.x.device)
     visible = (places[None] <= call.counted()[:, None]).to(tokens.dtype)
@@ -152,11 +163,13 @@ def _call_z_image(call: TransformerCall) -> Tensor:
 
 def _call_qwen_image(call: TransformerCall) -> Tensor:
     visible = torch.arange(call.context.shape[1], device=call.x.device)[None] < call.counted()[:, None]
+    shown = _shown(call)
     (tokens,) = call.model(
-        hidden_states=packed(call.x), encoder_hidden_states=call.context, encoder_hidden_states_mask=None if bool(visible.all()) else visible,
-        timestep=call.sigma.to(call.x.dtype), img_shapes=[[(1, *call.cells)]] * len(call.x), return_dict=False,
+        hidden_states=torch.cat([packed(each) for each in shown], dim=1), encoder_hidden_states=call.context,
+        encoder_hidden_states_mask=None if bool(visible.all()) else visible,
+        timestep=call.sigma.to(call.x.dtype), img_shapes=[[(1, *_cells_of(each)) for each in shown]] * len(call.x), return_dict=False,
     )  # fmt: skip
-    return unpacked(tokens, call.cells)
+    return unpacked(tokens[:, : math.prod(call.cells)], call.cells)
 
 
 def _call_lumina2(call: TransformerCall) -> Tensor:
@@ -170,13 +183,11 @@ def _call_lumina2(call: TransformerCall) -> Tensor:
 
 def _call_flux2(call: TransformerCall) -> Tensor:
     """Each token has four places: picture, row, column, and where in the text it stands. What fills a text up is not hidden."""
-    rows, columns = call.cells
     device, words = call.x.device, call.context.shape[1]
     text = torch.zeros(words, 4, device=device)
     text[:, 3] = torch.arange(words, device=device)
-    picture = torch.cartesian_prod(torch.zeros(1), torch.arange(rows).float(), torch.arange(columns).float(), torch.zeros(1)).to(device)
     guided = bool(call.model.config.guidance_embeds)
-    shown, picture = _with_shown_picture(call, picture, place=10)
+    shown, picture = _with_shown_pictures(call, partial(_places, axes=4), place=10)
     (tokens,) = call.model(
         hidden_states=shown, encoder_hidden_states=call.context, timestep=call.sigma.to(call.x.dtype), img_ids=picture, txt_ids=text,
         guidance=torch.full_like(call.sigma, call.guidance) if guided else None, return_dict=False,

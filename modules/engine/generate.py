@@ -87,7 +87,7 @@ def generate(
     sampler_name, schedule_name = split_sampler_and_schedule(request.sampler_name, request.schedule_name)
     find_schedule(schedule_name)                    # an unknown name or an impossible size is refused before any work
     latent_size(request.width, request.height)
-    request = _as_run(request, upscalers)
+    request = _as_run(request, components.family, upscalers)
     networks = networks or NetworkSwitch(components, loras)
     with torch.no_grad(), Models(components, source, request=request, policy=policy, networks=networks, precautions=precautions, quick=quick) as models:
         run = Run(
@@ -146,10 +146,10 @@ def _run_whole_or_in_parts(run: Run, plan: BatchPlan, start: Start | None) -> No
     run.note({}, ["Memory ran out; the batch was made in smaller parts."])
 
 
-def _as_run(request: ResolvedRequest, upscalers: KnownUpscalers) -> ResolvedRequest:
+def _as_run(request: ResolvedRequest, family: ModelFamily, upscalers: KnownUpscalers) -> ResolvedRequest:
     """The request with the batch and first-pass sizes that it will really run with. Refuses what cannot be run before any work."""
     if request.is_img2img:
-        return replace(request, batch_size=effective_batch(request), hires=ResolvedHires())
+        return replace(request, batch_size=effective_batch(request, family), hires=ResolvedHires())
     if not request.hires.enabled:
         return request
     upscalers.find(request.hires.upscaler)

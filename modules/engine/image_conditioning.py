@@ -6,14 +6,18 @@ depth ones how far everything in it is; FLUX.1 depth and canny a picture of that
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from modules.engine.encode import as_pixels, encode_means, encode_pixels
+from modules.engine.seen_pictures import scaled_to
 from modules.engine.vae_memory import NO_RESCUE, VaeRescue
-from modules.families.family import ModelFamily
+from modules.families.family import FurtherPictures, ModelFamily
 from modules.loading.components import Components
 from modules.schema.errors import InvalidValue
 
@@ -72,6 +76,29 @@ def masked_picture(
     shown = torch.lerp(centred, centred * (1.0 - hidden), weight)
     encoded = encode_pixels((shown + 1.0) / 2.0, components.vae, latent, seed=seed, rescue=rescue)
     return _joined(components.family, hidden, encoded)
+
+
+def further_pictures(components: Components, pictures: Sequence[Image.Image], *, rescue: VaeRescue = NO_RESCUE) -> tuple[Tensor, ...]:
+    """Latents (1, C, h, w) of each RGB picture that the model is shown besides img2img's, in its own shape; none for a model that takes one picture."""
+    size, latent = components.family.further, components.family.latent
+    if size is None:
+        return ()
+    fitted = [_in_its_shape(each, size) for each in pictures]
+    return tuple((encode_means(as_pixels([each]), components.vae, rescue) - latent.shift) * latent.scale for each in fitted)
+
+
+def _in_its_shape(picture: Image.Image, size: FurtherPictures) -> Image.Image:
+    """Brought to the area; what is no multiple then is cut off all around, or stretched where the area is always the same."""
+    if size.enlarges:
+        return picture.resize(scaled_to(picture.size, size.area, size.multiple), Image.Resampling.LANCZOS)
+    if picture.width * picture.height > size.area:
+        shrunk = math.sqrt(size.area / (picture.width * picture.height))
+        picture = picture.resize((int(picture.width * shrunk), int(picture.height * shrunk)), Image.Resampling.LANCZOS)
+    width, height = (max(side // size.multiple, 1) * size.multiple for side in picture.size)
+    if width > picture.width or height > picture.height:        # thinner than one token
+        return picture.resize((width, height), Image.Resampling.LANCZOS)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))
 
 
 def _depth(depth_map: Image.Image | None, components: Components, latents: Tensor) -> Tensor:

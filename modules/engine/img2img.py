@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 from PIL import Image
 from torch import Tensor
@@ -12,7 +13,7 @@ from modules.engine.control_start import begin_control
 from modules.engine.encode import as_pixels, encode_pixels
 from modules.engine.frame import Frame
 from modules.engine.hooks import BatchPlan, Interrupted
-from modules.engine.image_conditioning import masked_picture
+from modules.engine.image_conditioning import further_pictures, masked_picture
 from modules.engine.inpaint import BLANK_MASK, ORIGINAL, MaskedArea, final_blend, latent_mask, masked_area, step_blend, with_content
 from modules.engine.inverted_noise import inverted_noise
 from modules.engine.pass_outcome import PassOutcome
@@ -22,10 +23,13 @@ from modules.engine.run import PassPart, Run, batch_noise, encode_batch, refiner
 from modules.engine.sampler_registry import resolve_schedule
 from modules.engine.soft_inpaint import changed_overlays, soft_facts
 from modules.engine.upscale import PictureUpscaler, enlarger, resized_latents
+from modules.families.family import ModelFamily
 from modules.imaging.colour import colours_of
 from modules.imaging.masks import filled, overlay
 from modules.imaging.resize import LATENT_UPSCALE, RESIZE_AND_FILL, Enlarge, fitted, on_background
 from modules.schema.errors import InvalidValue
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,7 @@ class Start:
 
     latents: (B, C, h, w). painted: (1, h, w), 1 where it is painted; None without a mask. image_cond: see
     ``image_conditioning``, for the model in use. frames, originals: one per image of a batch; originals are what soft inpainting lays over.
+    further: latents (1, C, h, w) of the pictures that the model in use is shown besides, each of its own size.
     """
 
     latents: Tensor
@@ -44,6 +49,7 @@ class Start:
     originals: tuple[Image.Image, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     comments: tuple[str, ...] = ()
+    further: Callable[[], tuple[Tensor, ...]] = tuple
 
     def part(self, first: int, last: int) -> Start:
         """What the images ``first`` .. ``last - 1`` of a batch begin with."""
@@ -64,12 +70,18 @@ class _Fitted:
     original: Image.Image
 
 
-def effective_batch(request: ResolvedRequest) -> int:
-    """Images per batch: as many as there are input pictures, when there are several. Raises InvalidValue for too many."""
+def effective_batch(request: ResolvedRequest, family: ModelFamily | None) -> int:
+    """Images per batch: as many as there are input pictures, when there are several. Raises InvalidValue for too many.
+
+    family: of a model that takes several, those that are too many for the batch are shown to it (``further_pictures``).
+    """
     count = len(request.init.pictures)
+    if count > max(request.batch_size, 1) and family is not None and family.further is not None:
+        return request.batch_size
     if count > max(request.batch_size, 1):
         raise InvalidValue(
-            f"{count} input pictures were given for batches of {request.batch_size}.", "Send one picture, or raise the batch size.", field="init_images"
+            f"{count} input pictures were given for batches of {request.batch_size}.",
+            "Send one picture, or raise the batch size; FLUX.2 and Qwen-Image-Edit Plus are shown several at once.", field="init_images",
         )
     return count if count > 1 else request.batch_size
 
@@ -80,7 +92,10 @@ def prepare_start(run: Run, plan: BatchPlan) -> Start:
     width, height = _pass_size(request)
     area = None if inpaint.mask is None else masked_area(inpaint, width, height, request.init.resize_mode)
     comments = (BLANK_MASK,) if inpaint.mask is not None and area is None else ()
-    prepared = [_fit(run, picture, area) for picture in request.init.pictures]
+    first, further = _own_and_further(request)
+    prepared = [_fit(run, picture, area) for picture in first]
+    beside = [on_background(picture, request.options.background_colour).convert("RGB") for picture in further]
+    run.shown[:] = [(each.picture, *beside) for each in prepared]
     if len(prepared) == 1:
         prepared *= len(plan.images)
     pixels = as_pixels([each.picture for each in prepared])
@@ -103,19 +118,26 @@ def prepare_start(run: Run, plan: BatchPlan) -> Start:
     return Start(
         latents=latents, painted=painted, image_cond=_Known(run, image_cond).of_the_model_in_use, frames=frames,
         originals=tuple(each.original for each in prepared), comments=comments, area=area,
+        further=_Known(run, lambda: further_pictures(run.components, beside, rescue=run.vae_rescue)).of_the_model_in_use if beside else tuple,
         facts={} if inpaint.soft is None or area is None else soft_facts(inpaint.soft),
     )
 
 
+def _own_and_further(request: ResolvedRequest) -> tuple[Sequence[Image.Image], Sequence[Image.Image]]:
+    """The pictures that are drawn over, and those that the model is only shown: all but the first, where they are more than a batch has images."""
+    pictures = request.init.pictures
+    return (pictures[:1], pictures[1:]) if len(pictures) > max(request.batch_size, 1) else (pictures, ())
+
+
 @dataclass
-class _Known:
+class _Known(Generic[Found]):
     """What a family of models is shown of the input pictures, made once for the whole job. A refiner of the same family shares it."""
 
     run: Run
-    make: Callable[[], Tensor | None]
-    found: dict[str, Tensor | None] = field(default_factory=dict)
+    make: Callable[[], Found]
+    found: dict[str, Found] = field(default_factory=dict)
 
-    def of_the_model_in_use(self) -> Tensor | None:
+    def of_the_model_in_use(self) -> Found:
         family = self.run.components.family.name
         if family not in self.found:
             self.found[family] = self.make()
@@ -174,7 +196,7 @@ def img2img_pass(run: Run, plan: BatchPlan, start: Start) -> PassOutcome:
     outcome = sampling_pass(
         run, conditioning, noise, first_noise, start=kept, denoising_strength=request.denoising_strength,
         fixed_steps=request.options.img2img_fix_steps, image_cond=image_cond(), blend=blend, handover=refiner_handover(run, plan, image_cond),
-        control=begin_control(run, plan, hires=False), part=part,
+        control=begin_control(run, plan, hires=False), part=part, further=start.further(),
     )
     if start.painted is None:
         return outcome

@@ -6,7 +6,7 @@ They know no chunks: a prompt is one text of up to some hundred tokens. Emphasis
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from modules.engine.emphasis import emphasise
 from modules.engine.prompt_attention import WeightedText, parse_attention
+from modules.engine.seen_pictures import PICTURE_TOKEN, SeenPictures
 from modules.engine.text_encoding import EncodedTexts
 from modules.families.family import ModelFamily, TextEncoderSpec
 
@@ -27,11 +28,12 @@ _PADS = {"t5": 0, "qwen": 151643, "gemma": 0, "mistral": 11}
 
 @dataclass(frozen=True, kw_only=True)
 class LongText:
-    """One text as tokens with weights; cut_off: how many more there were."""
+    """One text as tokens with weights; cut_off: how many more there were. dropped: how many of the first are left out of what comes out."""
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
     cut_off: int = 0
+    dropped: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +44,17 @@ class EncodedLongTexts:
     counts: Tensor
 
 
-def long_text(text: str, encoder: TextEncoder, emphasis: str) -> LongText:
-    """``text`` for ``encoder``, inside its template, ended and cut off where it is too long."""
+def long_text(text: str, encoder: TextEncoder, emphasis: str, seen: SeenPictures | None = None) -> LongText:
+    """``text`` for ``encoder``, inside its template, ended and cut off where it is too long. seen: what it is shown before the text."""
     spec, tokenizer = encoder.spec, encoder.tokenizer
+    template, dropped = spec.template, spec.dropped
+    if seen is not None and spec.sight is not None:
+        template, dropped = seen.template, spec.sight.dropped
+        text = text.replace(spec.sight.picture, "")         # what is typed is no picture
     pieces = [WeightedText(text, 1.0)] if emphasis == "None" else [WeightedText(" ", 1.0) if each.is_break else each for each in parse_attention(text)]
-    before, after = (_ids(tokenizer, part) for part in spec.template.split("{}"))
+    before, after = (_ids(tokenizer, part) for part in template.split("{}"))
     if all(piece.weight == 1.0 for piece in pieces):
-        whole = _ids(tokenizer, spec.template.replace("{}", "".join(piece.text for piece in pieces)))
+        whole = _ids(tokenizer, template.replace("{}", "".join(piece.text for piece in pieces)))
         tokens, weights = whole[: len(whole) - len(after)] if after else whole, [1.0] * (len(whole) - len(after))
     else:
         tokens, weights = list(before), [1.0] * len(before)
@@ -59,11 +65,24 @@ def long_text(text: str, encoder: TextEncoder, emphasis: str) -> LongText:
     end = [_T5_END] if spec.kind == "t5" else after
     room = max(spec.max_length - len(end), 0)
     cut_off = max(len(tokens) - room, 0)
-    return LongText(tokens=(*tokens[:room], *end), weights=(*weights[:room], *[1.0] * len(end)), cut_off=cut_off)
+    found = LongText(tokens=(*tokens[:room], *end), weights=(*weights[:room], *[1.0] * len(end)), cut_off=cut_off, dropped=dropped)
+    return found if seen is None else _with_pictures(found, seen.counts)
 
 
-def encode_long_texts(encoder: TextEncoder, texts: Sequence[LongText], counts: Tensor, emphasis: str) -> EncodedLongTexts:
-    """Every text through the encoder. counts: how often each stands in the schedule; see ``emphasise``."""
+def _with_pictures(text: LongText, counts: Sequence[int]) -> LongText:
+    """Each picture's one token as often as it has parts."""
+    tokens, weights, left = [], [], list(counts)
+    for token, weight in zip(text.tokens, text.weights):
+        times = left.pop(0) if token == PICTURE_TOKEN and left else 1
+        tokens += [token] * times
+        weights += [weight] * times
+    return replace(text, tokens=tuple(tokens), weights=tuple(weights))
+
+
+def encode_long_texts(
+    encoder: TextEncoder, texts: Sequence[LongText], counts: Tensor, emphasis: str, seen: SeenPictures | None = None
+) -> EncodedLongTexts:
+    """Every text through the encoder. counts: how often each stands in the schedule; see ``emphasise``. seen: the pictures that stand in all of them."""
     spec, module = encoder.spec, encoder.module
     device = next(module.parameters()).device
     length = spec.max_length if spec.filled else max(len(text.tokens) for text in texts)
@@ -74,8 +93,10 @@ def encode_long_texts(encoder: TextEncoder, texts: Sequence[LongText], counts: T
     places = torch.arange(length, device=device)[None]
     visible = places >= length - used[:, None] if spec.before else places < used[:, None]
     mask = visible.long() if spec.masked else None
-    z = emphasise(_states(module, spec, tokens, mask), weights, counts.to(device), emphasis)
-    return EncodedLongTexts(tokens=z[:, spec.dropped :], counts=used - spec.dropped)
+    states = _states(module, spec, tokens, mask) if seen is None else _seeing_states(module, tokens, mask, seen)
+    z = emphasise(states, weights, counts.to(device), emphasis)
+    dropped = texts[0].dropped
+    return EncodedLongTexts(tokens=z[:, dropped:], counts=used - dropped)
 
 
 def _filled(values: Sequence[float], length: int, filling: float, *, before: bool) -> list[float]:
@@ -91,6 +112,16 @@ def _states(module: Any, spec: TextEncoderSpec, tokens: Tensor, mask: Tensor | N
     if spec.layer == 1 and spec.final_norm:
         return module(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
     return module(input_ids=tokens, attention_mask=mask, output_hidden_states=True).hidden_states[-spec.layer].float()
+
+
+@torch.no_grad()
+def _seeing_states(module: Any, tokens: Tensor, mask: Tensor | None, seen: SeenPictures) -> Tensor:
+    """Pictures stand among the words by row and column."""
+    texts, shown = len(tokens), (tokens == PICTURE_TOKEN).long()
+    patches, grid = seen.patches().to(tokens.device), seen.grid().to(tokens.device)
+    return module(
+        input_ids=tokens, attention_mask=mask, pixel_values=patches.repeat(texts, 1), image_grid_thw=grid.repeat(texts, 1), mm_token_type_ids=shown
+    ).last_hidden_state.float()
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:

@@ -156,5 +156,5 @@ def _pass_model(components: Components, policy: ComputePolicy) -> PassModel:
         is_sdxl=components.family.is_sdxl,
         split_guidance=policy.split_guidance,
         call=None if calls is None or calls.model is not components.unet else calls.asked(records=policy.records_calls, compiles=policy.compiles, openvino=policy.openvino),
-        flow=FlowModel(kind=family.denoiser, shift=family.shift, guidance=family.guidance, keeps_length=family.keeps_length) if family.is_flow else None,
+        flow=FlowModel(kind=family.denoiser, shift=family.shift, guidance=family.guidance, keeps_length=family.keeps_length, takes_further=family.further is not None) if family.is_flow else None,
     )

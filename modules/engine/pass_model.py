@@ -21,6 +21,7 @@ class FlowModel:
     shift: FlowShift
     guidance: str = "classifier-free"
     keeps_length: bool = False
+    takes_further: bool = False             # pictures beside img2img's
 
     def levels(self, cells: Sequence[int], steps: int) -> FlowLevels:
         """For a latent of (h, w) ``cells``."""

@@ -29,6 +29,7 @@ from modules.engine.prompt_notes import OLD_TIMELINES, PromptNotes
 from modules.engine.rescue import once_more, with_rescue
 from modules.engine.resolved import BOTH_PASSES, FIRST_PASS, SECOND_PASS, ResolvedRequest
 from modules.engine.sampler_contract import SamplerSpec
+from modules.engine.seen_pictures import SeenPictures, seen_pictures
 from modules.engine.undecoded import LeftUndecoded, leaving_soon
 from modules.engine.upscale import BUILT_IN, KnownUpscalers
 from modules.engine.vae_memory import VaeRescue
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 class Run:
     """One job. Only ``images``, ``comments`` and ``facts`` grow, and ``control_pictures``: control units' pictures with their latents.
 
+    shown: img2img's pictures as they are drawn over, for text encoders that see: those of each image of a batch, or of all of them.
     make_room: lets go of what others keep loaded.
     """
 
@@ -68,6 +70,7 @@ class Run:
     facts: dict[str, object] = field(default_factory=dict)
     prompt_notes: PromptNotes = field(default_factory=PromptNotes)
     control_pictures: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    shown: list[tuple[Image, ...]] = field(default_factory=list)
 
     def with_request(self, request: ResolvedRequest) -> Run:
         """The same job with other values; what grows is shared."""
@@ -193,6 +196,7 @@ def encode_batch(
         bundled=active.embeddings,
         size=size or (run.request.width, run.request.height),
         notes=run.prompt_notes,
+        seen=_seen(run, plan),
     ), said=run.say, make_room=run.free_room)  # fmt: skip
     for encoder in run.components.text_encoders:
         encoder.put_back()
@@ -202,6 +206,12 @@ def encode_batch(
     if first_words:
         switch_networks(run, plan, hires=True)      # the words were read with the first pass's networks, the picture is drawn with its own
     return found
+
+
+def _seen(run: Run, plan: BatchPlan) -> list[SeenPictures | None]:
+    """What the model in use is shown with the prompts of each image."""
+    known = [seen_pictures(run.components.family, pictures) for pictures in run.shown]
+    return [known[image.index % len(known)] for image in plan.images] if any(known) else []
 
 
 def batch_noise(run: Run, plan: BatchPlan, shape: Sequence[int], *, hires: bool = False) -> ImageNoise:

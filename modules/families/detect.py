@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 
-from modules.families.family import HeaderLike, ModelFamily, Shapes
+from modules.families.family import PIPELINE, HeaderLike, ModelFamily, Shapes
 from modules.families.foreign import foreign_kind, quantised_kind
 from modules.families.table import FAMILIES, NAMED_FAMILIES
 from modules.schema.errors import CannotLoad
@@ -40,9 +41,11 @@ def family_of(shapes: Shapes) -> ModelFamily | None:
 
 
 def family_of_file(header: HeaderLike) -> ModelFamily | None:
-    """The same, with what the file's name tells."""
-    family, name = family_of(header.shapes), PurePath(str(header.path)).name.casefold()
-    return next((each for each in NAMED_FAMILIES if family is not None and each.marks == family.marks and each.word in name), family)
+    """The same, with what the names of the file and of its pipeline tell."""
+    family = family_of(header.shapes)
+    names = f"{PurePath(str(header.path)).name} {header.metadata.get(PIPELINE, '')}".casefold()
+    alike = [each for each in NAMED_FAMILIES if family is not None and each.marks == family.marks]
+    return next((each for each in alike if re.search(each.called, names) or any(name in header.shapes for name in each.flag)), family)
 
 
 def nearest(shapes: Shapes) -> str:

@@ -12,13 +12,16 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 class HeaderLike(Protocol):
-    """What recognition reads of a file: its path, and its tensors' names and shapes. No weights."""
+    """What recognition reads of a file: its path, its tensors' names and shapes, and its notes. No weights."""
 
     @property
     def path(self) -> object: ...
 
     @property
     def shapes(self) -> Shapes: ...
+
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
 
 
 class Prediction(Enum):
@@ -86,6 +89,21 @@ class LatentFormat:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sight:
+    """How a text encoder that sees is shown the pictures that are to be changed.
+
+    each: what stands before the prompt for every one of them, its number at "{}"; ``picture`` in it is where the picture itself goes.
+    template, dropped: in place of the spec's own. area: pixels that a picture is brought to before it is looked at.
+    """
+
+    each: str
+    template: str
+    dropped: int
+    area: int
+    picture: str = "<|image_pad|>"
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextEncoderSpec:
     """One text encoder as a checkpoint carries it.
 
@@ -98,7 +116,7 @@ class TextEncoderSpec:
     masked: what fills it up is hidden from the encoder, and from most denoisers. template: what the prompt is put into, at "{}";
     dropped: how many tokens of its beginning are left out of what comes out.
     filled: every text is filled up to ``max_length``; before: what fills up stands before it. layers: after how many layers the states are taken that are put side by side, instead of ``layer``; later ones are not built.
-    files: what such an encoder is called where it is published as a file of its own.
+    files: what such an encoder is called where it is published as a file of its own. sight: of one that sees.
     """
 
     name: str
@@ -119,6 +137,7 @@ class TextEncoderSpec:
     before: bool = False
     layers: tuple[int, ...] = ()
     files: str = ""
+    sight: Sight | None = None
 
     @property
     def is_clip(self) -> bool:
@@ -154,6 +173,15 @@ class FlowShift:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FurtherPictures:
+    """How large pictures are shown beside img2img's: of ``area`` pixels at most (or always, where it ``enlarges``), their sides multiples of ``multiple``."""
+
+    area: int = 1024 * 1024
+    multiple: int = 16
+    enlarges: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelFamily:
     """One row of the table.
 
@@ -172,8 +200,9 @@ class ModelFamily:
     guidance: "classifier-free" by a second, negative prediction; "told": CFG Scale is an input of the model; "none": drawn in.
     keeps_length: what guidance makes of the velocity is as long, token by token, as the prompt's own.
     vae_files, other_vae_files: parts of the names of the VAE files that fit, and of those that look alike and do not.
-    word: in the names of its files, which alone tells it from the family with the same marks. reads_picture: img2img's picture stands beside
-    the noise, as tokens of its own: always, or where nothing else is left of it, at a denoising strength of 1 without a mask.
+    called: what is in the names of its files (a pattern), which alone tells it from the family with the same marks; flag: or a tensor that says so.
+    reads_picture: img2img's picture stands beside the noise, as tokens of its own: always, or where nothing else is left of it, at a denoising
+    strength of 1 without a mask. further: where it takes more pictures than that one.
     """
 
     name: str
@@ -200,8 +229,10 @@ class ModelFamily:
     keeps_length: bool = False
     vae_files: tuple[str, ...] = ()
     other_vae_files: tuple[str, ...] = ()
-    word: str = ""
+    called: str = ""
+    flag: tuple[str, ...] = ()
     reads_picture: Literal["never", "always", "at full strength"] = "never"
+    further: FurtherPictures | None = None
 
     @property
     def is_flow(self) -> bool:
@@ -235,6 +266,7 @@ class ModelFamily:
 
 
 UNET = "model.diffusion_model."
+PIPELINE = "pipeline"                                       # a note of a folder in diffusers' layout: its pipeline's class
 DENOISER_PREFIXES = (UNET, "", "net.", "transformer.")     # in front of a transformer's names, depending on who saved it
 SIXTEEN = LatentFormat(channels=16, downscale=8, scale=0.3611, shift=0.1159, tiny="taef1")      # FLUX.1's, which others took over
 CLIP_L = TextEncoderSpec(name="CLIP-L", kind="clip", prefix="cond_stage_model.transformer.", files="clip_l.safetensors")

@@ -48,7 +48,7 @@ FLUX_DEV = ModelFamily(
 FLUX_SCHNELL = replace(FLUX_DEV, name="FLUX.1 schnell", marks=(*_COMMON, _inputs(64), lacks(*_GUIDED)), shift=FlowShift(), guidance="none")
 FLUX_FILL = replace(FLUX_DEV, name="FLUX.1 fill", marks=(*_COMMON, _inputs(384)), in_channels=96)
 FLUX_CONTROL = replace(FLUX_DEV, name="FLUX.1 depth or canny", marks=(*_COMMON, _inputs(128)), in_channels=32)
-FLUX_KONTEXT = replace(FLUX_DEV, name="FLUX.1 Kontext", word="kontext", reads_picture="always")
+FLUX_KONTEXT = replace(FLUX_DEV, name="FLUX.1 Kontext", called="kontext", reads_picture="always")
 
 _RADIANCE = ("nerf_final_layer_conv.norm.scale", "nerf_final_layer.norm.scale", "img_in_patch.weight")
 _CHROMA_MARK = has(*spelled("distilled_guidance_layer.in_proj.weight"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from modules.families.family import FlowShift, LatentFormat, ModelFamily, Prediction, TextEncoderSpec, has, lacks, spelled
+from modules.families.family import FlowShift, FurtherPictures, LatentFormat, ModelFamily, Prediction, TextEncoderSpec, has, lacks, spelled
 
 _CHAT_WITHOUT_THOUGHT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 _QWEN3 = TextEncoderSpec(
@@ -39,6 +39,7 @@ KLEIN_4B = ModelFamily(
     denoiser="flux2",
     shift=FlowShift(by_steps=((8.73809524e-05, 1.89833333), (0.00016927, 0.45666666)), largest=4300),
     reads_picture="at full strength",
+    further=FurtherPictures(),
     runs=True,
     needs_bfloat16=True,
     vae_files=("flux2", "flux-2"),

@@ -1,11 +1,24 @@
-"""Transformers that read prompts with a Qwen language model: Z-Image, Qwen-Image."""
+"""Transformers that read prompts with a Qwen language model: Z-Image, Qwen-Image, and Qwen-Image-Edit, whose language model sees the picture too."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from modules.families.family import SIXTEEN, FlowShift, LatentFormat, ModelFamily, Prediction, TextEncoderSpec, has, lacks, spelled
+from modules.families.family import (
+    SIXTEEN,
+    FlowShift,
+    FurtherPictures,
+    LatentFormat,
+    ModelFamily,
+    Prediction,
+    Sight,
+    TextEncoderSpec,
+    has,
+    lacks,
+    spelled,
+)
 
+SHOWN_IS_CLEAN = "__index_timestep_zero__"       # in files of 2511, as ComfyUI publishes them: pictures that are shown are told the time 0
 _CHAT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 _DESCRIBE = (
     "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships "
@@ -20,6 +33,14 @@ QWEN25_VL = TextEncoderSpec(
     name="Qwen2.5-VL 7B", kind="qwen", prefix="text_encoders.qwen25_7b.transformer.model.", hidden_act="silu", max_length=1058, clip_skip="never",
     masked=True, template=_DESCRIBE + _CHAT, dropped=34, files="qwen_2.5_vl_7b_fp8_scaled.safetensors",
 )  # fmt: skip
+_PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
+_CHANGE = (
+    "<|im_start|>system\nDescribe the key features of the input image (color, shape, size, texture, objects, background), then explain how the user's text "
+    "instruction should alter or modify the image. Generate a new image that meets the user's requirements while maintaining consistency with the original "
+    "input where appropriate.<|im_end|>\n"
+)
+_ONE_PICTURE = Sight(each=_PICTURE, template=_CHANGE + _CHAT, dropped=64, area=1024 * 1024)
+_NUMBERED_PICTURES = replace(_ONE_PICTURE, each=f"Picture {{}}: {_PICTURE}", area=384 * 384)
 
 Z_IMAGE = ModelFamily(
     name="Z-Image",
@@ -61,5 +82,12 @@ QWEN_IMAGE = ModelFamily(
     vae_files=("qwen", "wan"),
 )
 QWEN_LAYERED = replace(QWEN_IMAGE, name="Qwen-Image Layered", marks=(*_QWEN_MARKS, has(*_LAYERED)), runs=False)
+QWEN_EDIT = replace(
+    QWEN_IMAGE, name="Qwen-Image-Edit", called=r"edit(?!ion)", native_size=(1024, 1024), text_encoders=(replace(QWEN25_VL, sight=_ONE_PICTURE),), reads_picture="always"
+)
+QWEN_EDIT_PLUS = replace(       # 2509 and what came after it
+    QWEN_EDIT, name="Qwen-Image-Edit Plus", called=r"edit(?!ion).*(plus|2509|2511)|(2509|2511).*edit(?!ion)|qwen.*rapid.?aio", flag=spelled(SHOWN_IS_CLEAN),
+    text_encoders=(replace(QWEN25_VL, sight=_NUMBERED_PICTURES),), further=FurtherPictures(multiple=32, enlarges=True),
+)  # fmt: skip
 
 QWEN_TEXT_ROWS = (Z_IMAGE, QWEN_IMAGE, QWEN_LAYERED)

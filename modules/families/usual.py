@@ -36,6 +36,8 @@ _BY_FAMILY: Mapping[str, Usual] = {
     "Z-Image": replace(_FLOW, steps=30, guidance_scale=4.0),
     "Lumina 2": replace(_FLOW, steps=30, guidance_scale=4.0),
     "Qwen-Image": replace(_FLOW, steps=30, guidance_scale=4.0),
+    "Qwen-Image-Edit": replace(_FLOW, steps=50, guidance_scale=4.0),
+    "Qwen-Image-Edit Plus": replace(_FLOW, steps=40, guidance_scale=4.0),
 }
 _FAST = Usual(sampler_name="Euler", schedule_name="SGM Uniform", steps=4, guidance_scale=1.0)
 # A word of the file's name -> what the families that begin so are drawn with then.

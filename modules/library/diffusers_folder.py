@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules.families.family import UNET
+from modules.families.family import PIPELINE, UNET
 from modules.families.unet_names import original_names
 from modules.library.header import Header, TensorEntry, read_header
 from modules.schema.errors import CannotLoad
@@ -59,7 +59,7 @@ def read_folder(path: Path) -> DiffusersFolder:
                 for original in _original(part, prefix, name):
                     entries[original], sources[original] = entry, FolderTensor(file=file, name=name)
     size = sum(entry.end - entry.start for entry in entries.values())
-    return DiffusersFolder(header=Header.of(path, entries, {}, size), sources=sources)
+    return DiffusersFolder(header=Header.of(path, entries, {PIPELINE: str(index.get("_class_name") or "")}, size), sources=sources)
 
 
 def part_files(folder: Path) -> list[Path]:

@@ -26,6 +26,7 @@ class Beside:
     text_heads: tuple[int | None, ...] = ()     # per text encoder, in the checkpoint's order
     predicts_v: bool | None = None
     zero_terminal_snr: bool = False
+    shown_is_clean: bool = False                # see ``transformer.py``
 
 
 def read_beside(checkpoint: Path) -> Beside:
@@ -59,6 +60,7 @@ def _in_folder(folder: Path) -> Beside:
         text_heads=tuple(_number(read_json(config).get("num_attention_heads")) for config in texts),
         predicts_v=prediction == "v_prediction" if isinstance(prediction, str) else None,
         zero_terminal_snr=scheduler.get("rescale_betas_zero_snr") is True,
+        shown_is_clean=read_json(folder / "transformer" / "config.json").get("zero_cond_t") is True,
     )
 
 

@@ -149,7 +149,7 @@ def _prepared_denoiser(family: ModelFamily, weights: Weights, beside: Beside) ->
         return prepare_unet(family, weights, beside.unet_heads)
     from modules.loading.transformer import prepare_transformer
 
-    return prepare_transformer(family, weights)
+    return prepare_transformer(family, weights, beside)
 
 
 @contextmanager

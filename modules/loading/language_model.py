@@ -1,4 +1,4 @@
-"""The text encoders that are language models, T5's encoder, Qwen, Gemma 2 and Mistral, sizes read off their tensors' names and shapes.
+"""The text encoders that are language models, T5's encoder, Qwen (with eyes or without), Gemma 2 and Mistral, sizes read off their tensors' names and shapes.
 
 Files carry transformers' names, or llama.cpp's where they are GGUF.
 """
@@ -31,7 +31,9 @@ _LLAMA_BLOCK = re.compile(r"(?:enc\.)?blk\.(\d+)\.(\w+)\.(weight|bias)")
 _QWEN_PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.")
 _EMBEDDING = {"t5": "shared.weight", "qwen": "embed_tokens.weight", "gemma": "embed_tokens.weight", "mistral": "embed_tokens.weight"}
 _GEMMA_MARK = "layers.0.pre_feedforward_layernorm.weight"
-_GEMMA_HEAD, _MISTRAL_HEAD = 256, 128
+_QWEN2_HEAD, _GEMMA_HEAD, _MISTRAL_HEAD = 128, 256, 128
+_EYES, _EYES_HEAD = "visual.", 80
+_SEEING_TEXT = "language_model."            # what of a model that sees is for text
 _QWEN_MARKS = {"layers.0.self_attn.q_norm.weight", "layers.0.self_attn.q_proj.bias"}       # of 3, of 2
 
 
@@ -44,6 +46,17 @@ def language_model_names(kind: str, names: Iterable[str], prefix: str) -> dict[s
         embedding = found.get("shared.weight") or found.get("encoder.embed_tokens.weight")
         return found if embedding is None else found | {"shared.weight": embedding, "encoder.embed_tokens.weight": embedding}
     return {name: piece for name, piece in found.items() if name.startswith(("layers.", "embed_tokens.", "norm."))}
+
+
+def sees(shapes: Shapes, prefix: str) -> bool:
+    """Whether the encoder in this file has its part for pictures."""
+    return bool(_eyes(shapes, prefix))
+
+
+def _eyes(names: Iterable[str], prefix: str) -> dict[str, Piece]:
+    """The tensors of a Qwen2.5-VL's part for pictures, which lie beside the language model or in it."""
+    starts = tuple({f"{prefix}{_EYES}", f"{prefix.removesuffix('model.')}{_EYES}", f"{prefix}model.{_EYES}"})
+    return {f"{_EYES}{name[len(start):]}": Piece(name) for name in names for start in starts if name.startswith(start)}
 
 
 def width_of(kind: str, shapes: Shapes, prefix: str) -> int:
@@ -61,10 +74,12 @@ def prepare_language_model(spec: TextEncoderSpec, weights: Weights) -> Filling[A
     names = language_model_names(spec.kind, header.names, spec.prefix)
     if spec.layers:
         names = {name: piece for name, piece in names.items() if not name.startswith("norm.") and _layer(name) < max(spec.layers)}
+    if spec.sight is not None:
+        names = {f"{_SEEING_TEXT}{name}": piece for name, piece in names.items()} | _eyes(header.names, spec.prefix)
     shapes = {name: piece.shape(header.shapes[piece.name]) for name, piece in names.items()}
     try:
         with torch.device("meta"):
-            module = _KINDS[spec.kind](shapes)
+            module = (_KINDS[spec.kind] if spec.sight is None else _seeing_qwen)(shapes)
             if spec.layers:
                 module.norm = nn.Identity()
     except (KeyError, ZeroDivisionError) as error:
@@ -74,6 +89,9 @@ def prepare_language_model(spec: TextEncoderSpec, weights: Weights) -> Filling[A
 
 def ready_language_model(module: Any, device: torch.device) -> nn.Module:
     """With what is no weight and was on the meta device until now."""
+    if hasattr(module, "visual"):
+        ready_language_model(module.language_model, device)
+        module.visual.rotary_pos_emb = type(module.visual.rotary_pos_emb)(module.visual.config).to(device)
     if hasattr(module, "rotary_emb"):
         module.rotary_emb = type(module.rotary_emb)(module.config).to(device)
     if hasattr(module, "embed_tokens") and hasattr(module.embed_tokens, "scalar_embed_scale"):      # Gemma's
@@ -127,16 +145,34 @@ def _qwen(shapes: Shapes) -> nn.Module:
     from transformers.models.qwen2 import Qwen2Config, Qwen2Model
     from transformers.models.qwen3 import Qwen3Config, Qwen3Model
 
-    vocabulary, width = shapes["embed_tokens.weight"]
     normed = shapes.get("layers.0.self_attn.q_norm.weight")
-    head = normed[0] if normed else 128
+    if normed:
+        return Qwen3Model(Qwen3Config(head_dim=normed[0], **_qwen_sizes(shapes, normed[0])))
+    return Qwen2Model(Qwen2Config(**_qwen_sizes(shapes)))
+
+
+def _qwen_sizes(shapes: Shapes, head: int = _QWEN2_HEAD) -> dict[str, Any]:
+    vocabulary, width = shapes["embed_tokens.weight"]
     queries, keys = shapes["layers.0.self_attn.q_proj.weight"][0], shapes["layers.0.self_attn.k_proj.weight"][0]
-    sizes: dict[str, Any] = {
+    return {
         "vocab_size": vocabulary, "hidden_size": width, "intermediate_size": shapes["layers.0.mlp.gate_proj.weight"][0],
         "num_hidden_layers": _layers(shapes, "layers."), "num_attention_heads": queries // head, "num_key_value_heads": max(keys // head, 1),
         "rms_norm_eps": 1e-6, "use_cache": False, "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000.0},
     }  # fmt: skip
-    return Qwen3Model(Qwen3Config(head_dim=head, **sizes)) if normed else Qwen2Model(Qwen2Config(**sizes))
+
+
+def _seeing_qwen(shapes: Shapes) -> nn.Module:
+    """Qwen2.5-VL. Its eyes look at windows of 112 pixels, and in four of their layers at the whole picture."""
+    from transformers.models.qwen2_5_vl import Qwen2_5_VLConfig, Qwen2_5_VLModel
+
+    text = _qwen_sizes({name.removeprefix(_SEEING_TEXT): shape for name, shape in shapes.items() if name.startswith(_SEEING_TEXT)})
+    text["rope_parameters"] |= {"mrope_section": [16, 24, 24]}
+    width, blocks = shapes["visual.patch_embed.proj.weight"][0], _layers(shapes, "visual.blocks.")
+    return Qwen2_5_VLModel(Qwen2_5_VLConfig(
+        text_config=text,
+        vision_config={"depth": blocks, "hidden_size": width, "intermediate_size": shapes["visual.blocks.0.mlp.gate_proj.weight"][0], "num_heads": width // _EYES_HEAD,
+                       "out_hidden_size": shapes["visual.merger.mlp.2.weight"][0], "fullatt_block_indexes": [7, 15, 23, 31]},
+    ))  # fmt: skip
 
 
 def _gemma(shapes: Shapes) -> nn.Module:

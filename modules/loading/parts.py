@@ -13,7 +13,7 @@ from functools import cached_property
 
 from modules.families.family import UNET, LatentFormat, ModelFamily, TextEncoderSpec
 from modules.library.model_file import ModelFile
-from modules.loading.language_model import width_of
+from modules.loading.language_model import sees, width_of
 from modules.loading.ldm_names import clip_names
 from modules.loading.patched_vae import is_patched
 from modules.loading.transformer import text_widths
@@ -70,7 +70,9 @@ class Search:
 
     def _text_encoders(self) -> Iterator[tuple[TextEncoderSpec, Weights]]:
         names = self.weights.header.names
-        inside = {spec.name: spec for spec in self.family.text_encoders if any(name.startswith(spec.prefix) for name in names)}
+        shapes = self.weights.header.shapes
+        inside = {spec.name: spec for spec in self.family.text_encoders
+                  if any(name.startswith(spec.prefix) for name in names) and (spec.sight is None or sees(shapes, spec.prefix))}
         widths = self._wanted(inside)
         for spec in self.family.text_encoders:
             if spec.name in inside:
@@ -81,7 +83,8 @@ class Search:
                 yield replace(spec, prefix=""), file
             elif not (self.family.denoiser == "sd3" and spec.kind == "t5"):
                 where = f", such as {spec.files}, in models/text_encoder" if spec.files else ""
-                self.missing.append(f"no {spec.name} text encoder (no tensor {spec.prefix}...){where}")
+                eyes = " with its part for pictures" if spec.sight is not None else ""
+                self.missing.append(f"no {spec.name} text encoder{eyes} (no tensor {spec.prefix}...){where}")
 
     def _wanted(self, inside: Mapping[str, TextEncoderSpec]) -> Mapping[str, int]:
         """Values per token of each text encoder that this model's denoiser reads."""
@@ -112,6 +115,8 @@ class Search:
     def _encoder_file(self, spec: TextEncoderSpec, width: int) -> Weights | None:
         """The largest file of such an encoder: the others are the same in fewer bits."""
         fitting = [(file.size, weights) for file, weights in self._open_encoders if width and _width(spec, weights) == width]
+        if spec.sight is not None:
+            fitting = [each for each in fitting if sees(each[1].header.shapes, "")]
         return max(fitting, key=lambda each: each[0])[1] if fitting else None
 
     @cached_property

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from modules.families.family import Denoiser, ModelFamily, Shapes
+from modules.loading.beside import Beside
 from modules.loading.fill import Filling, prepared
 from modules.loading.transformer_names import transformer_names
 from modules.loading.weights import Weights
@@ -25,7 +26,7 @@ _KINDS: Mapping[Denoiser, tuple[str, str]] = {
 }  # fmt: skip
 
 
-def prepare_transformer(family: ModelFamily, weights: Weights) -> Filling[nn.Module]:
+def prepare_transformer(family: ModelFamily, weights: Weights, beside: Beside) -> Filling[nn.Module]:
     """The checkpoint's transformer, its weights not read yet. Raises CannotLoad when tensors are missing or do not fit together."""
     names = transformer_names(family.denoiser, weights.header.shapes)
     shapes = {name: piece.shape(weights.header.shapes[piece.name]) for name, piece in names.items()}
@@ -33,12 +34,19 @@ def prepare_transformer(family: ModelFamily, weights: Weights) -> Filling[nn.Mod
         config = _CONFIGS[family.denoiser](shapes)
     except (KeyError, IndexError, ZeroDivisionError) as error:
         raise CannotLoad(weights.header.path, f"its transformer is incomplete: it lacks {error.args[0]}", "Download the file again.") from error
+    if family.flag:
+        config["zero_cond_t"] = beside.shown_is_clean or _says_shown_is_clean(family, weights)
     with torch.device("meta"):
         try:
             module = _kind(family)(**config)
         except (ValueError, AssertionError, RuntimeError) as error:
             raise CannotLoad(weights.header.path, f"its transformer has sizes that do not fit together ({error})", "Choose another file.") from error
     return prepared(module, names, weights, part="transformer")
+
+
+def _says_shown_is_clean(family: ModelFamily, weights: Weights) -> bool:
+    """Whether pictures that the model is shown are told the time 0, by the file's flag or its name (Qwen-Image-Edit 2511)."""
+    return any(flag in weights.header.shapes for flag in family.flag) or "2511" in weights.header.path.name
 
 
 def ready_transformer(module: Any, device: torch.device) -> Any:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from modules.families.family import DENOISER_PREFIXES, Denoiser, Shapes
+from modules.families.qwen_text import SHOWN_IS_CLEAN
 from modules.loading.fill import Piece
 
 SWAPPED = "<>"          # diffusers wants scale before shift, the makers wrote shift before scale
@@ -93,6 +94,7 @@ _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
     "lumina2": (_LUMINA2_ENDS, {"layers": ("layers", _LUMINA2_BLOCK), "noise_refiner": ("noise_refiner", _LUMINA2_BLOCK), "context_refiner": ("context_refiner", _LUMINA2_REFINER)}),
 }
 _TENSORS = {"pos_embed": "pos_embed.pos_embed"}         # of no layer
+_FLAGS = (SHOWN_IS_CLEAN,)      # say something by being there
 _GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(in_layer|out_layer)")
 _OWN_GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(linear_[12])")
 _TIME_ORIGINAL = {"linear_1": "in_layer", "linear_2": "out_layer"}
@@ -156,6 +158,8 @@ def _pieces(name: str, rest: str, shapes: Shapes, kind: Denoiser, ends: Rules, g
     block = _BLOCK.fullmatch(rest)
     group = groups.get(block[1]) if block else None
     before, rules, rest = (f"{group[0]}.{block[2]}.", group[1], block[3]) if group and block else ("", ends, rest)
+    if rest in _FLAGS:
+        return {}
     if rest in _TENSORS:
         return {_TENSORS[rest]: Piece(name)}
     layer, _, ending = rest.rpartition(".")

@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor
-from transformers import CLIPTokenizer, PreTrainedTokenizerFast
+from transformers import BatchFeature, CLIPTokenizer, PreTrainedTokenizerFast
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from modules.compute.hardware import Hardware
 from modules.compute.policy import policy_from_flags
@@ -39,11 +40,11 @@ UNET = "model.diffusion_model."
 CHAT = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant{{ '\n' }}{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
 INSTRUCTION = "<s>{% for m in messages %}{% if m.role == 'system' %}[SYSTEM_PROMPT]{{ m.content[0].text }}[/SYSTEM_PROMPT]{% else %}[INST]{{ m.content[0].text }}[/INST]{% endif %}{% endfor %}"
 # how the family's file comes: alone, with everything inside under ComfyUI's names, or with the names of diffusers
-FORMS = {"FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers", "FLUX.2 klein 9B": "whole", "Lumina 2": "whole"}
+FORMS = {"Qwen-Image-Edit": "whole", "FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers", "FLUX.2 klein 9B": "whole", "Lumina 2": "whole"}
 FILES = {"clip_l": "clip_l.safetensors", "clip_g": "clip_g.safetensors", "t5xxl": "t5xxl_fp16.safetensors", "qwen3_4b": "qwen_3_4b.safetensors",
          "qwen25_7b": "qwen_2.5_vl_7b.safetensors", "qwen3_8b": "qwen_3_8b.safetensors", "gemma2_2b": "gemma_2_2b_fp16.safetensors",
          "mistral3_24b": "mistral_3_small_flux2_bf16.safetensors"}  # fmt: skip
-VAES = {"SD3": "sd3_vae.safetensors", "SD3.5": "sd3_vae.safetensors", "Qwen-Image": "qwen_image_vae.safetensors", "FLUX.2 klein 4B": "flux2-vae.safetensors"}
+VAES = {"SD3": "sd3_vae.safetensors", "SD3.5": "sd3_vae.safetensors", "Qwen-Image": "qwen_image_vae.safetensors", "Qwen-Image-Edit": "qwen_image_vae.safetensors", "Qwen-Image-Edit Plus": "qwen_image_vae.safetensors", "FLUX.2 klein 4B": "flux2-vae.safetensors"}
 
 PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8))
 MASK = Image.new("L", (SIZE, SIZE))
@@ -112,6 +113,19 @@ class Ours(NullHooks):
 POLICY = policy_from_flags(Flags(), Hardware(kind="cpu", name="test", memory_bytes=2**33, cpu_count=1, reason="a test"))
 
 
+def look_at_small_pictures(patch: pytest.MonkeyPatch) -> None:
+    """Qwen-Image-Edit looks at pictures of a million pixels; its pipeline shows them to the transformer in that size too."""
+    patch.setattr("diffusers.pipelines.qwenimage.pipeline_qwenimage_edit.calculate_dimensions", lambda area, ratio: (SIZE, SIZE, None))
+    patch.setattr("modules.engine.seen_pictures.scaled_to", lambda size, area, multiple: (SIZE, SIZE))
+
+
+def show_small_pictures(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus.VAE_IMAGE_SIZE", SIZE * SIZE)
+
+
+SMALLER = {"Qwen-Image-Edit": look_at_small_pictures, "Qwen-Image-Edit Plus": show_small_pictures}
+
+
 # a pipeline's class, its parts besides transformer, VAE and scheduler, and what it is asked besides what all are
 Pipeline = tuple[Any, dict[str, Any], dict[str, Any]]
 Texts = Mapping[str, Any]
@@ -125,7 +139,7 @@ def reference_latents(name: str, ours: Ours, **more: Any) -> Tensor:
     pipeline = kind(transformer=transformer, vae=vae, scheduler=library.FlowMatchEulerDiscreteScheduler(), **parts)
     pipeline.set_progress_bar_config(disable=True)
     usual = {"prompt": PROMPT, "height": SIZE, "width": SIZE, "num_inference_steps": STEPS, "sigmas": ours.levels[:-1], "guidance_scale": SCALE, "output_type": "latent"}
-    found = pipeline(**{**usual, **asked}, **more).images
+    found = pipeline(**{**usual, **asked, **more}).images
     if name == "FLUX.2 dev":
         return pipeline._unpatchify_latents(found.mT.reshape(1, 128, SIZE // 16, SIZE // 16))
     if name in tiny.FLUX2_BLOCKS:       # it has undone what normalises them
@@ -142,6 +156,40 @@ def _z_image(texts: Texts, noise: Tensor) -> Pipeline:
 def _qwen_image(texts: Texts, noise: Tensor) -> Pipeline:
     parts = {"text_encoder": texts["qwen25_7b"], "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>", 4096)}
     return library.QwenImagePipeline, parts, {"latents": packed(noise), "negative_prompt": NEGATIVE, "true_cfg_scale": SCALE, "guidance_scale": None}
+
+
+def _qwen_edit(texts: Texts, noise: Tensor) -> Pipeline:
+    encoder = texts["qwen25_7b"]
+    encoder._forward_pre_hooks.clear()
+    encoder._forward_pre_hooks_with_kwargs.clear()
+    encoder.register_forward_pre_hook(_with_places, with_kwargs=True)
+    _, parts, asked = _qwen_image(texts, noise)
+    return library.QwenImageEditPipeline, parts | {"text_encoder": encoder, "processor": EyesAndWords(parts["tokenizer"])}, asked | {"image": PICTURE}
+
+
+def _qwen_edit_plus(texts: Texts, noise: Tensor) -> Pipeline:
+    return library.QwenImageEditPlusPipeline, *_qwen_edit(texts, noise)[1:]
+
+
+def _with_places(module: Any, args: tuple[Any, ...], asked: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """transformers 5 has to be told which words are pictures to place them by row and column, as it did by itself when the pipeline was written."""
+    shown = {} if asked.get("pixel_values") is None else {"mm_token_type_ids": (asked["input_ids"] == module.config.image_token_id).long()}
+    return args, asked | shown
+
+
+class EyesAndWords:
+    """Qwen2VLProcessor without torchvision: transformers' own image processor, and each picture's word as often as the picture has parts."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self._tokenizer, self._eyes = tokenizer, Qwen2VLImageProcessorPil(size={"shortest_edge": 56 * 56, "longest_edge": 12845056})
+
+    def __call__(self, text: list[str], images: Any, padding: bool, return_tensors: str) -> BatchFeature:
+        seen = self._eyes(images=images, return_tensors=return_tensors)
+        words = []
+        for each in text:
+            first, *rest = each.split("<|image_pad|>")
+            words.append(first + "".join("<|image_pad|>" * int(grid.prod() // 4) + part for grid, part in zip(seen["image_grid_thw"], rest)))
+        return BatchFeature({**self._tokenizer(words, padding=padding, return_tensors=return_tensors), **seen})
 
 
 def _flux2_dev(texts: Texts, noise: Tensor) -> Pipeline:
@@ -180,7 +228,7 @@ def _flux(kind: str, asked: dict[str, Any], texts: Texts, noise: Tensor) -> Pipe
 
 
 _PIPELINES: Mapping[str, Callable[[Texts, Tensor], Pipeline]] = {
-    "SD3": _sd3, "SD3.5": _sd3, "Chroma": _chroma, "Z-Image": _z_image, "Qwen-Image": _qwen_image, "Lumina 2": _lumina2,
+    "SD3": _sd3, "SD3.5": _sd3, "Chroma": _chroma, "Z-Image": _z_image, "Qwen-Image": _qwen_image, "Qwen-Image-Edit": _qwen_edit, "Qwen-Image-Edit Plus": _qwen_edit_plus, "Lumina 2": _lumina2,
     "FLUX.2 dev": _flux2_dev, "FLUX.2 klein 4B": _klein, "FLUX.2 klein 9B": _klein,
     "FLUX.1 dev": partial(_flux, "FluxPipeline", {}), "FLUX.1 schnell": partial(_flux, "FluxPipeline", {}),
     "FLUX.1 fill": partial(_flux, "FluxFillPipeline", {"image": PICTURE, "mask_image": MASK}),

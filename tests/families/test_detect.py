@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from modules.schema.errors import CannotLoad
 class FakeHeader:
     shapes: Shapes
     path: Path = Path("model.safetensors")
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def _unet(in_channels: int, linear: bool, context: int) -> dict[str, tuple[int, ...]]:

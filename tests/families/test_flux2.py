@@ -15,7 +15,7 @@ from PIL import Image
 from modules.compute.noise import ImageNoise, NoiseSpec
 from modules.engine.decode import decode_latent
 from modules.engine.encode import encode_pixels
-from modules.engine.image_conditioning import masked_picture
+from modules.engine.image_conditioning import further_pictures, masked_picture
 from modules.engine.preview import preview_map
 from modules.engine.resolved import ResolvedInit
 from modules.engine.vae_memory import tiles_for
@@ -162,6 +162,18 @@ def test_at_full_strength_img2img_shows_the_model_the_picture(model: Components,
     asked: dict[str, Any] = {"rounded": True, "weight": 1.0, "seed": 1}
     assert masked_picture(model, pixels, latents, None, strength=0.9, **asked) is None
     assert masked_picture(model, pixels, latents, Image.new("L", (64, 64), 255), **asked) is None
+
+
+def test_further_pictures_are_shown_beside_the_first(model: Components, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each in its own shape; also where the first one is drawn over, with less strength or a mask."""
+    other = Image.effect_noise((100, 70), 90).convert("RGB")
+    ours = Ours(model, monkeypatch, denoising_strength=1.0, init=ResolvedInit(pictures=(PICTURE, other)))
+    theirs = reference_latents(NAME, ours, image=[PICTURE, other])
+    assert float((ours.latents - theirs).norm() / theirs.norm()) < 1e-5
+    two, one = (Ours(model, monkeypatch, denoising_strength=0.7, init=ResolvedInit(pictures=pictures)) for pictures in ((PICTURE, other), (PICTURE,)))
+    assert float((two.latents - one.latents).norm() / one.latents.norm()) > 1e-4
+    thin = further_pictures(model, [Image.new("RGB", (300, 9))])
+    assert [each.shape for each in thin] == [(1, 32, 2, 36)]
 
 
 def test_a_folder_of_the_larger_size_has_the_larger_text_encoder(tmp_path: Path) -> None:

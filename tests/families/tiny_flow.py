@@ -68,7 +68,7 @@ def transformer_of(family: str) -> Any:
     elif family == "Lumina 2":
         made = library.Lumina2Transformer2DModel(
             hidden_size=LUMINA_WIDTH, num_layers=2, num_refiner_layers=1, num_attention_heads=4, num_kv_heads=2, multiple_of=32, axes_dim_rope=(8, 8, 8), cap_feat_dim=GEMMA_WIDTH)
-    elif family == "Qwen-Image":
+    elif family.startswith("Qwen-Image"):
         made = library.QwenImageTransformer2DModel(num_layers=2, attention_head_dim=HEAD, num_attention_heads=2, joint_attention_dim=QWEN_VL_WIDTH, axes_dims_rope=(4, 14, 14))
     else:
         normed = family == "SD3.5"
@@ -89,7 +89,7 @@ def vae_of(family: str) -> Any:
             made.bn.running_mean.copy_(torch.randn(128, generator=statistics) * 0.3)
             made.bn.running_var.copy_(torch.rand(128, generator=statistics) + 0.5)
         return made
-    if family == "Qwen-Image":
+    if family.startswith("Qwen-Image"):
         made = randomised(library.AutoencoderKLQwenImage(base_dim=16, dim_mult=[1, 2, 2, 2], num_res_blocks=1), 2)
         with torch.no_grad():
             made.quant_conv.weight[16:], made.quant_conv.bias[16:] = 0.0, -30.0
@@ -110,11 +110,11 @@ def text_encoders_of(family: str) -> dict[str, Any]:
     if family == "Lumina 2":
         return {"gemma2_2b": randomised(Gemma2Model(Gemma2Config(
             vocab_size=640, hidden_size=GEMMA_WIDTH, intermediate_size=32, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1)), 6)}
-    if family == "Qwen-Image":
+    if family.startswith("Qwen-Image"):
         return {"qwen25_7b": randomised(Qwen2_5_VLModel(Qwen2_5_VLConfig(
             text_config={"vocab_size": 151936, "hidden_size": QWEN_VL_WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 1, "num_key_value_heads": 1,
                          "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}},
-            vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 1, "out_hidden_size": QWEN_VL_WIDTH})), 6)}
+            vision_config={"depth": 8, "hidden_size": 160, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": QWEN_VL_WIDTH})), 6)}
     if family == "FLUX.2 dev":
         return {"mistral3_24b": randomised(MistralModel(MistralConfig(
             vocab_size=640, hidden_size=QWEN_WIDTH, intermediate_size=64, num_hidden_layers=31, num_attention_heads=1, num_key_value_heads=1, head_dim=128,
@@ -144,7 +144,7 @@ def original_transformer(family: str, state: Mapping[str, Tensor]) -> State:
     """The transformer's weights as its makers name and join them."""
     if family.startswith("SD3"):
         return _sd3(state)
-    if family == "Qwen-Image":      # its makers' names are diffusers'
+    if family.startswith("Qwen-Image"):      # its makers' names are diffusers'
         return dict(state)
     if family in FLUX2_BLOCKS:
         return _flux2(state)
