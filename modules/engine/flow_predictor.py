@@ -195,7 +195,15 @@ def _call_flux2(call: TransformerCall) -> Tensor:
     return unpacked(tokens[:, : math.prod(call.cells)], call.cells)
 
 
+def _call_anima(call: TransformerCall) -> Tensor:
+    """A film of one frame, all of which is picture."""
+    (found,) = call.model(
+        hidden_states=functional.pad(call.x, (0, 0, 0, 0, 0, 1))[:, :, None], timestep=call.sigma.to(call.x.dtype), encoder_hidden_states=call.context, return_dict=False
+    )
+    return found[:, :, 0]
+
+
 _CALLS: Mapping[Denoiser, Callable[[TransformerCall], Tensor]] = {
     "flux": _call_flux, "chroma": _call_chroma, "sd3": _call_sd3, "z-image": _call_z_image, "qwen-image": _call_qwen_image,
-    "flux2": _call_flux2, "lumina2": _call_lumina2,
+    "flux2": _call_flux2, "lumina2": _call_lumina2, "anima": _call_anima,
 }  # fmt: skip

@@ -18,6 +18,7 @@ from modules.engine.prompt_attention import WeightedText, parse_attention
 from modules.engine.seen_pictures import PICTURE_TOKEN, SeenPictures
 from modules.engine.text_encoding import EncodedTexts
 from modules.families.family import ModelFamily, TextEncoderSpec
+from modules.loading.tokenizer import t5_tokenizer
 
 if TYPE_CHECKING:
     from modules.loading.components import TextEncoder
@@ -28,12 +29,17 @@ _PADS = {"t5": 0, "qwen": 151643, "gemma": 0, "mistral": 11}
 
 @dataclass(frozen=True, kw_only=True)
 class LongText:
-    """One text as tokens with weights; cut_off: how many more there were. dropped: how many of the first are left out of what comes out."""
+    """One text as tokens with weights; cut_off: how many more there were. dropped: how many of the first are left out of what comes out.
+
+    words, word_weights: the same in T5's tokens, for an encoder with an adapter.
+    """
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
     cut_off: int = 0
     dropped: int = 0
+    words: tuple[int, ...] = ()
+    word_weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +72,18 @@ def long_text(text: str, encoder: TextEncoder, emphasis: str, seen: SeenPictures
     room = max(spec.max_length - len(end), 0)
     cut_off = max(len(tokens) - room, 0)
     found = LongText(tokens=(*tokens[:room], *end), weights=(*weights[:room], *[1.0] * len(end)), cut_off=cut_off, dropped=dropped)
+    if spec.adapter:
+        return _with_words(found, pieces, spec.max_length)
     return found if seen is None else _with_pictures(found, seen.counts)
+
+
+def _with_words(text: LongText, pieces: Sequence[WeightedText], most: int) -> LongText:
+    """With the same text as T5 counts words; the weights are those of its words."""
+    parts = [(_ids(t5_tokenizer(), "".join(piece.text for piece in pieces)), 1.0)] if all(piece.weight == 1.0 for piece in pieces) else [
+        (_ids(t5_tokenizer(), piece.text), piece.weight) for piece in pieces]
+    words, weights = [word for ids, _ in parts for word in ids], [weight for ids, weight in parts for _ in ids]
+    room = most - 1
+    return replace(text, words=(*words[:room], _T5_END), word_weights=(*weights[:room], 1.0), cut_off=max(text.cut_off, len(words) - room, 0))
 
 
 def _with_pictures(text: LongText, counts: Sequence[int]) -> LongText:
@@ -85,7 +102,7 @@ def encode_long_texts(
     """Every text through the encoder. counts: how often each stands in the schedule; see ``emphasise``. seen: the pictures that stand in all of them."""
     spec, module = encoder.spec, encoder.module
     device = next(module.parameters()).device
-    length = spec.max_length if spec.filled else max(len(text.tokens) for text in texts)
+    length = spec.max_length if spec.filled else max(1, *(len(text.tokens) for text in texts))
     pad = _PADS[spec.kind]
     tokens = torch.tensor([_filled(text.tokens, length, pad, before=spec.before) for text in texts], device=device)
     weights = torch.tensor([_filled(text.weights, length, 1.0, before=spec.before) for text in texts], device=device)
@@ -93,6 +110,8 @@ def encode_long_texts(
     places = torch.arange(length, device=device)[None]
     visible = places >= length - used[:, None] if spec.before else places < used[:, None]
     mask = visible.long() if spec.masked else None
+    if spec.adapter:
+        return EncodedLongTexts(tokens=_adapted(module, texts, tokens, visible.long(), counts.to(device), emphasis), counts=used)
     states = _states(module, spec, tokens, mask) if seen is None else _seeing_states(module, tokens, mask, seen)
     z = emphasise(states, weights, counts.to(device), emphasis)
     dropped = texts[0].dropped
@@ -112,6 +131,17 @@ def _states(module: Any, spec: TextEncoderSpec, tokens: Tensor, mask: Tensor | N
     if spec.layer == 1 and spec.final_norm:
         return module(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
     return module(input_ids=tokens, attention_mask=mask, output_hidden_states=True).hidden_states[-spec.layer].float()
+
+
+@torch.no_grad()
+def _adapted(module: Any, texts: Sequence[LongText], tokens: Tensor, mask: Tensor, counts: Tensor, emphasis: str) -> Tensor:
+    """(N, T, C) of the adapter, filled up with zeros."""
+    length = max(len(text.words) for text in texts)
+    words = torch.tensor([_filled(text.words, length, 0, before=False) for text in texts], device=tokens.device)
+    there = torch.tensor([_filled([1] * len(text.words), length, 0, before=False) for text in texts], device=tokens.device)
+    found = module(input_ids=tokens, attention_mask=mask, words=words, words_mask=there).float()
+    weights = torch.tensor([_filled(text.word_weights, found.shape[1], 1.0, before=False) for text in texts], device=tokens.device)
+    return emphasise(found, weights, counts, emphasis)
 
 
 @torch.no_grad()

@@ -117,6 +117,7 @@ class TextEncoderSpec:
     dropped: how many tokens of its beginning are left out of what comes out.
     filled: every text is filled up to ``max_length``; before: what fills up stands before it. layers: after how many layers the states are taken that are put side by side, instead of ``layer``; later ones are not built.
     files: what such an encoder is called where it is published as a file of its own. sight: of one that sees.
+    adapter: what the names of the tensors begin with, in the denoiser's file, that put what it finds into words of T5's (``adapted_qwen.py``).
     """
 
     name: str
@@ -138,6 +139,7 @@ class TextEncoderSpec:
     layers: tuple[int, ...] = ()
     files: str = ""
     sight: Sight | None = None
+    adapter: str = ""
 
     @property
     def is_clip(self) -> bool:
@@ -145,7 +147,7 @@ class TextEncoderSpec:
 
 
 SizeValue = Literal["height", "width", "crop_top", "crop_left", "aesthetic_score"]
-Denoiser = Literal["unet", "flux", "chroma", "sd3", "z-image", "qwen-image", "flux2", "lumina2"]
+Denoiser = Literal["unet", "flux", "chroma", "sd3", "z-image", "qwen-image", "flux2", "lumina2", "anima"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modules.families.cosmos import COSMOS_2_MARKS
 from modules.families.family import SIXTEEN, UNET, KeyShape, LatentFormat, ModelFamily, Prediction, has, lacks, spelled
 
 
@@ -20,8 +21,6 @@ def _row(name: str, *marks: KeyShape, needs: str = "", latent: LatentFormat = SI
 
 
 _LINEAR = "blocks.0.cross_attn.q_linear.weight"
-_COSMOS_2 = (_has("blocks.0.self_attn.q_proj.weight"), _has("x_embedder.proj.1.weight"))
-_ADAPTER = "llm_adapter.blocks.0.cross_attn.q_proj.weight"
 _REFINER = ("txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias", "context_embedder.token_refiner.refiner_blocks.0.attn.to_q.weight")
 _CAPTIONS = "time_caption_embed.caption_embedder.0.weight"
 _FLUX_BLOCK = ("double_blocks.0.img_mod.lin.weight", "transformer_blocks.0.norm1.linear.weight")
@@ -57,8 +56,7 @@ OTHER_ROWS = (
     _row("Kandinsky 5", _has("visual_transformer_blocks.0.self_attention.to_query.weight"), needs="the Qwen2.5-VL 7B and CLIP-L text encoders and its VAE"),
     _row("Mochi", _has("blocks.0.attn.qkv_x.weight"), needs="the T5-XXL text encoder and its own VAE"),
     _row("Cosmos 1", _has("blocks.block1.blocks.0.block.attn.to_q.0.weight"), needs="the T5 11B text encoder and its own VAE"),
-    _row("Cosmos Predict2", *_COSMOS_2, _lacks(_ADAPTER), needs="the T5 11B text encoder and Wan's VAE"),
-    _row("Anima", *_COSMOS_2, _has(_ADAPTER), needs="the Qwen3 0.6B text encoder and Qwen-Image's VAE"),
+    _row("Cosmos Predict2", *COSMOS_2_MARKS, needs="the T5 11B text encoder and Wan's VAE"),
     _row("Krea 2", _has("txtfusion.projector.weight"), needs="the Qwen3-VL 4B text encoder and its own VAE"),
     _row("Stable Cascade, stage C", _has("clip_txt_mapper.weight"), latent=_CASCADE),
     _row("Stable Cascade, stage B", has("down_blocks.1.0.channelwise.0.weight"), _lacks("clip_txt_mapper.weight"), latent=_CASCADE),

@@ -83,7 +83,7 @@ def _prepared(
 
     beside = read_beside(model_file.path)
     heads = {spec.name: count for spec, count in zip(family.text_encoders, beside.text_heads)}
-    encoders = [prepare_text_encoder(spec, file, heads.get(spec.name)) for spec, file in parts.text_encoders]
+    encoders = [prepare_text_encoder(spec, file, heads.get(spec.name), weights) for spec, file in parts.text_encoders]
     denoiser, vae = _prepared_denoiser(family, weights, beside), prepare_vae(parts.vae, family.latent)
     asked, dtype, vae_dtype = policy, getattr(torch, policy.weight_dtype), getattr(torch, policy.vae_dtype)
     size = ModelBytes(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -85,6 +86,14 @@ def prepare_language_model(spec: TextEncoderSpec, weights: Weights) -> Filling[A
     except (KeyError, ZeroDivisionError) as error:
         raise CannotLoad(header.path, f"its {spec.name} text encoder is incomplete: it lacks {error.args[0]}", "Download the file again.") from error
     return prepared(module, names, weights, part=f"{spec.name} text encoder")
+
+
+def with_adapter(filling: Filling[Any], adapter: nn.Module) -> Filling[Any]:
+    """Qwen3 as a model that has ``adapter`` too, whose weights are filled in by themselves."""
+    from modules.loading.adapted_qwen import AdaptedQwen
+
+    with torch.device("meta"):
+        return replace(filling, module=AdaptedQwen(filling.module.config, adapter), lacks_child=True)    # type: ignore[arg-type]
 
 
 def ready_language_model(module: Any, device: torch.device) -> nn.Module:

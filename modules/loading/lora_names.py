@@ -19,6 +19,7 @@ _PREFIXES = (
     (re.compile(r"^(?:text_encoders[._])?(?:text_encoder_3|te3|t5(?:xxl)?)[._](?:transformer[._])?"), "te3_"),
     (re.compile(r"^(?:text_encoders[._])?(?:text_encoder_2|te2|clip_g)[._](?:transformer[._])?(?:text_model[._])?"), "te2_"),
     (re.compile(r"^(?:text_encoders[._])?(?:text_encoder|te1?|clip_[lh])[._](?:transformer[._])?(?:text_model[._])?"), "te_"),
+    (re.compile(r"^(?:unet_llm_adapter|text_conditioner)[._]"), "te_llm_adapter_"),     # Anima's, which lies beside its denoiser
     (re.compile(r"^text_model[._]"), "te_"),        # a text encoder's network in a file of its own, as peft and LyCORIS write it
 )
 TEXT_KEYS = ("te_", "te2_", "te3_")  # what the keys of text encoders' layers begin with

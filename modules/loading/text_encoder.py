@@ -13,7 +13,7 @@ from transformers.models.clip import CLIPTextConfig, CLIPTextModel
 from modules.families.family import TextEncoderSpec
 from modules.loading.components import TextEncoder
 from modules.loading.fill import Filling, Piece, prepared
-from modules.loading.language_model import prepare_language_model, ready_language_model
+from modules.loading.language_model import prepare_language_model, ready_language_model, with_adapter
 from modules.loading.ldm_names import clip_names, open_clip_names
 from modules.loading.own_tokenizer import own_tokenizer
 from modules.loading.text_layout import clip_config
@@ -29,9 +29,14 @@ class PreparedTextEncoder:
     filling: Filling[Any]
     spec: TextEncoderSpec
     tokenizer: Callable[[], Any] = clip_tokenizer
+    adapter: Filling[Any] | None = None     # a part of the module that lies in the denoiser's file
 
     def fill(self, *, dtype: torch.dtype, device: torch.device, later: bool = False) -> TextEncoder:
         """later: the weights are read when they are first used."""
+        if self.adapter is not None:
+            from modules.loading.adapted_qwen import ready_adapter
+
+            ready_adapter(self.adapter.fill(dtype=dtype, device=device), device)
         if not self.spec.is_clip:
             module = ready_language_model(self.filling.fill(dtype=dtype, device=device), device)
             return TextEncoder(built=module, tokenizer=self.tokenizer(), spec=self.spec)
@@ -44,14 +49,20 @@ class PreparedTextEncoder:
         return TextEncoder(built=module, tokenizer=self.tokenizer(), spec=self.spec, unread=unread)
 
 
-def prepare_text_encoder(spec: TextEncoderSpec, weights: Weights, heads: int | None) -> PreparedTextEncoder:
-    """heads: of its attention, where a config beside the file gives them. Raises CannotLoad when the file has no such encoder.
+def prepare_text_encoder(spec: TextEncoderSpec, weights: Weights, heads: int | None, checkpoint: Weights) -> PreparedTextEncoder:
+    """heads: of its attention, where a config beside the file gives them. checkpoint: has its adapter. Raises CannotLoad when the file has no such encoder.
 
     An encoder whose pooled output is used gets its projection as ``module.text_projection``.
     """
     if not spec.is_clip:
         tokenizer = {"t5": t5_tokenizer, "qwen": qwen_tokenizer}.get(spec.kind) or own_tokenizer(spec, weights)
-        return PreparedTextEncoder(filling=prepare_language_model(spec, weights), spec=spec, tokenizer=tokenizer)
+        filling = prepare_language_model(spec, weights)
+        if not spec.adapter:
+            return PreparedTextEncoder(filling=filling, spec=spec, tokenizer=tokenizer)
+        from modules.loading.adapted_qwen import prepare_adapter
+
+        adapter = prepare_adapter(spec.adapter, checkpoint)
+        return PreparedTextEncoder(filling=with_adapter(filling, adapter.module), spec=spec, tokenizer=tokenizer, adapter=adapter)
     header = weights.header
     is_open = spec.kind == "open_clip"
     if is_open and not spec.pooled and f"{spec.prefix}text_model.embeddings.token_embedding.weight" in header.tensors:

@@ -22,8 +22,10 @@ _LUMINA_PLACES = 1024   # words, rows and columns that its table of places has r
 _HEAD_WIDTH = 64        # SD3's, which no shape tells
 _KINDS: Mapping[Denoiser, tuple[str, str]] = {
     "flux": ("flux", "Flux"), "chroma": ("chroma", "Chroma"), "sd3": ("sd3", "SD3"), "z-image": ("z_image", "ZImage"), "qwen-image": ("qwenimage", "QwenImage"),
-    "flux2": ("flux2", "Flux2"), "lumina2": ("lumina2", "Lumina2"),
+    "flux2": ("flux2", "Flux2"), "lumina2": ("lumina2", "Lumina2"), "anima": ("cosmos", "Cosmos"),
 }  # fmt: skip
+_OF_FILMS = ("Cosmos",)
+_COSMOS_PLACES = (128, 1024, 1024)      # frames, and cells on a side, that its places are counted for
 
 
 def prepare_transformer(family: ModelFamily, weights: Weights, beside: Beside) -> Filling[nn.Module]:
@@ -71,13 +73,14 @@ def text_widths(family: ModelFamily, weights: Weights) -> tuple[int, int]:
         shape = piece.shape(weights.header.shapes[piece.name]) if piece else ()
         return shape[-1] if shape else 0
 
-    token = columns("context_embedder.weight") or columns("cap_embedder.1.weight") or columns("time_caption_embed.caption_embedder.1.weight") or columns("txt_in.weight")
+    adapted = next((shape[1] for name, shape in weights.header.shapes.items() if name.endswith("llm_adapter.blocks.0.cross_attn.k_proj.weight")), 0)
+    token = adapted or columns("context_embedder.weight") or columns("cap_embedder.1.weight") or columns("time_caption_embed.caption_embedder.1.weight") or columns("txt_in.weight")
     return token, columns("time_text_embed.text_embedder.linear_1.weight")
 
 
 def _kind(family: ModelFamily) -> Any:
     file, name = _KINDS[family.denoiser]
-    return getattr(import_module(f"diffusers.models.transformers.transformer_{file}"), f"{name}Transformer2DModel")
+    return getattr(import_module(f"diffusers.models.transformers.transformer_{file}"), f"{name}Transformer{3 if name in _OF_FILMS else 2}DModel")
 
 
 def _count(shapes: Shapes, group: str) -> int:
@@ -197,4 +200,25 @@ def _lumina2(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-_CONFIGS = {"flux": _flux_guided, "chroma": _chroma, "sd3": _sd3, "z-image": _z_image, "qwen-image": _qwen_image, "flux2": _flux2, "lumina2": _lumina2}
+def _anima(shapes: Shapes) -> dict[str, Any]:
+    """The mask of what is no picture, one channel more, is zero everywhere and comes with the noise: diffusers' own way to it needs torchvision."""
+    width, inputs = shapes["patch_embed.proj.weight"]
+    head = shapes["transformer_blocks.0.attn1.norm_q.weight"][0]
+    return {
+        "in_channels": inputs // _PATCH,
+        "out_channels": shapes["proj_out.weight"][0] // _PATCH,
+        "num_attention_heads": width // head,
+        "attention_head_dim": head,
+        "num_layers": _count(shapes, "transformer_blocks"),
+        "mlp_ratio": shapes["transformer_blocks.0.ff.net.0.proj.weight"][0] / width,
+        "text_embed_dim": shapes["transformer_blocks.0.attn2.to_k.weight"][1],
+        "adaln_lora_dim": shapes["transformer_blocks.0.norm1.linear_1.weight"][0],
+        "max_size": _COSMOS_PLACES,
+        "rope_scale": (1.0, 4.0, 4.0),
+        "concat_padding_mask": False,
+        "extra_pos_embed_type": None,
+    }
+
+
+_CONFIGS = {"flux": _flux_guided, "chroma": _chroma, "sd3": _sd3, "z-image": _z_image, "qwen-image": _qwen_image, "flux2": _flux2, "lumina2": _lumina2,
+            "anima": _anima}

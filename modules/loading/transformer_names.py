@@ -83,6 +83,16 @@ _LUMINA2_REFINER: Rules = {
     "attention_norm1": "norm1", "attention_norm2": "norm2",
 }  # fmt: skip
 _LUMINA2_BLOCK: Rules = {**_LUMINA2_REFINER, "attention_norm1": "norm1.norm", "adaLN_modulation.1": "norm1.linear"}
+_ANIMA_ENDS: Rules = {
+    "x_embedder.proj.1": "patch_embed.proj", "t_embedding_norm": "time_embed.norm", "final_layer.linear": "proj_out",
+    **{f"t_embedder.1.linear_{n}": f"time_embed.t_embedder.linear_{n}" for n in (1, 2)}, **{f"final_layer.adaln_modulation.{n}": f"norm_out.linear_{n}" for n in (1, 2)},
+}  # fmt: skip
+_ANIMA_BLOCK: Rules = {
+    **{f"{theirs}.{part}": f"{ours}.{name}" for theirs, ours in (("self_attn", "attn1"), ("cross_attn", "attn2"))
+       for part, name in (("q_proj", "to_q"), ("k_proj", "to_k"), ("v_proj", "to_v"), ("output_proj", "to_out.0"), ("q_norm", "norm_q"), ("k_norm", "norm_k"))},
+    **{f"adaln_modulation_{part}.{n}": f"norm{place}.linear_{n}" for place, part in enumerate(("self_attn", "cross_attn", "mlp"), 1) for n in (1, 2)},
+    "mlp.layer1": "ff.net.0.proj", "mlp.layer2": "ff.net.2",
+}  # fmt: skip
 # kind of denoiser -> (rules outside blocks, group of blocks -> (its name in diffusers, rules inside))
 _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
     "flux": (_FLUX_ENDS, {"double_blocks": ("transformer_blocks", _FLUX_DOUBLE), "single_blocks": ("single_transformer_blocks", _FLUX_SINGLE)}),
@@ -91,10 +101,11 @@ _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
     "z-image": (_Z_ENDS, {group: (group, _Z_BLOCK) for group in ("layers", "noise_refiner", "context_refiner")}),
     "qwen-image": ({}, {}),
     "flux2": (_FLUX2_ENDS, {"double_blocks": ("transformer_blocks", _FLUX2_DOUBLE), "single_blocks": ("single_transformer_blocks", _FLUX2_SINGLE)}),
+    "anima": (_ANIMA_ENDS, {"blocks": ("transformer_blocks", _ANIMA_BLOCK)}),
     "lumina2": (_LUMINA2_ENDS, {"layers": ("layers", _LUMINA2_BLOCK), "noise_refiner": ("noise_refiner", _LUMINA2_BLOCK), "context_refiner": ("context_refiner", _LUMINA2_REFINER)}),
 }
 _TENSORS = {"pos_embed": "pos_embed.pos_embed"}         # of no layer
-_FLAGS = (SHOWN_IS_CLEAN,)      # say something by being there
+_NO_WEIGHTS = re.compile(rf"{SHOWN_IS_CLEAN}|(?:.*\.)?_extra_state|pos_embedder\..+|accum_.+|llm_adapter\..+")     # flags, counters, tables, and a part of the text encoder
 _GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(in_layer|out_layer)")
 _OWN_GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(linear_[12])")
 _TIME_ORIGINAL = {"linear_1": "in_layer", "linear_2": "out_layer"}
@@ -158,7 +169,7 @@ def _pieces(name: str, rest: str, shapes: Shapes, kind: Denoiser, ends: Rules, g
     block = _BLOCK.fullmatch(rest)
     group = groups.get(block[1]) if block else None
     before, rules, rest = (f"{group[0]}.{block[2]}.", group[1], block[3]) if group and block else ("", ends, rest)
-    if rest in _FLAGS:
+    if _NO_WEIGHTS.fullmatch(rest):
         return {}
     if rest in _TENSORS:
         return {_TENSORS[rest]: Piece(name)}

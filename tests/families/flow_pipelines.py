@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import diffusers
@@ -42,9 +43,9 @@ INSTRUCTION = "<s>{% for m in messages %}{% if m.role == 'system' %}[SYSTEM_PROM
 # how the family's file comes: alone, with everything inside under ComfyUI's names, or with the names of diffusers
 FORMS = {"Qwen-Image-Edit": "whole", "FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers", "FLUX.2 klein 9B": "whole", "Lumina 2": "whole"}
 FILES = {"clip_l": "clip_l.safetensors", "clip_g": "clip_g.safetensors", "t5xxl": "t5xxl_fp16.safetensors", "qwen3_4b": "qwen_3_4b.safetensors",
-         "qwen25_7b": "qwen_2.5_vl_7b.safetensors", "qwen3_8b": "qwen_3_8b.safetensors", "gemma2_2b": "gemma_2_2b_fp16.safetensors",
+         "qwen25_7b": "qwen_2.5_vl_7b.safetensors", "qwen3_06b": "qwen_3_06b_base.safetensors", "qwen3_8b": "qwen_3_8b.safetensors", "gemma2_2b": "gemma_2_2b_fp16.safetensors",
          "mistral3_24b": "mistral_3_small_flux2_bf16.safetensors"}  # fmt: skip
-VAES = {"SD3": "sd3_vae.safetensors", "SD3.5": "sd3_vae.safetensors", "Qwen-Image": "qwen_image_vae.safetensors", "Qwen-Image-Edit": "qwen_image_vae.safetensors", "Qwen-Image-Edit Plus": "qwen_image_vae.safetensors", "FLUX.2 klein 4B": "flux2-vae.safetensors"}
+VAES = {"SD3": "sd3_vae.safetensors", "SD3.5": "sd3_vae.safetensors", "Qwen-Image": "qwen_image_vae.safetensors", "Qwen-Image-Edit": "qwen_image_vae.safetensors", "Qwen-Image-Edit Plus": "qwen_image_vae.safetensors", "Anima": "qwen_image_vae.safetensors", "FLUX.2 klein 4B": "flux2-vae.safetensors"}
 
 PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8))
 MASK = Image.new("L", (SIZE, SIZE))
@@ -64,7 +65,7 @@ def files_of(name: str, folder: Path, form: str = "") -> tuple[ModelFile, PartFi
     original = state if form == "diffusers" else tiny.original_transformer(name, state)
     model = folder / "Stable-diffusion" / f"{name}.safetensors"
     if form == "whole":
-        whole = {UNET + key: tensor for key, tensor in original.items()}
+        whole = {UNET + key.removeprefix("net."): tensor for key, tensor in original.items()}
         whole |= {f"{'first_stage_model' if name == 'SD3' else 'vae'}.{key}": tensor for key, tensor in tiny.original_vae(vae.state_dict()).items()}
         for part, module in texts.items():
             own = tiny.text_state(part, module)
@@ -135,6 +136,8 @@ Texts = Mapping[str, Any]
 def reference_latents(name: str, ours: Ours, **more: Any) -> Tensor:
     """more: what the pipeline is asked besides."""
     transformer, vae, texts = modules_of(name)
+    if name == "Anima":
+        return _anima(transformer, vae, texts["qwen3_06b"], ours, **more)
     kind, parts, asked = _PIPELINES[name](texts, ours.noise.clone())
     pipeline = kind(transformer=transformer, vae=vae, scheduler=library.FlowMatchEulerDiscreteScheduler(), **parts)
     pipeline.set_progress_bar_config(disable=True)
@@ -146,6 +149,24 @@ def reference_latents(name: str, ours: Ours, **more: Any) -> Tensor:
         mean, deviation = vae.bn.running_mean.view(1, -1, 1, 1), (vae.bn.running_var + 1e-4).sqrt().view(1, -1, 1, 1)
         return pipeline._unpatchify_latents((pipeline._patchify_latents(found) - mean) / deviation)
     return found if found.ndim == 4 else unpacked(found)
+
+
+def _anima(transformer: Any, vae: Any, encoder: Any, ours: Ours, **more: Any) -> Tensor:
+    """Of diffusers' modular pipeline, up to its decoder. It brings its mask, which is all zeros, to the latent's size by torchvision."""
+    blocks = library.AnimaAutoBlocks()
+    blocks.sub_blocks.pop("decode")
+    pipeline = blocks.init_pipeline()
+    pipeline.update_components(
+        text_encoder=encoder, tokenizer=fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>"), t5_tokenizer=fast_tokenizer(tokenizers.t5_tokenizer(), "<pad>"),
+        text_conditioner=tiny.adapter_of_anima(), transformer=transformer, vae=vae, scheduler=library.FlowMatchEulerDiscreteScheduler(),
+        guider=library.ClassifierFreeGuidance(guidance_scale=SCALE),
+    )
+    sized = SimpleNamespace(functional=SimpleNamespace(resize=lambda mask, size, interpolation: mask.new_zeros(*mask.shape[:2], *size)), InterpolationMode=SimpleNamespace(NEAREST=0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("diffusers.models.transformers.transformer_cosmos.transforms", sized, raising=False)
+        asked = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "height": SIZE, "width": SIZE, "num_inference_steps": STEPS, "sigmas": ours.levels[:-1]}
+        found = pipeline(**{**asked, "latents": ours.noise.clone()[:, :, None], "output": "latents", **more})
+    return found[:, :, 0]
 
 
 def _z_image(texts: Texts, noise: Tensor) -> Pipeline:

@@ -15,12 +15,12 @@ from tests.families import tiny_flow as tiny
 from tests.families.flow_pipelines import listed
 
 
-def layers_changed_by(lora: dict[str, Tensor], model: Components, folder: Path, *, strength: float = 1.0) -> dict[str, Tensor]:
-    """Layer -> the change while it is applied, of the transformer and of all encoders but the first. Nothing may be told of it, and nothing may stay."""
+def layers_changed_by(lora: dict[str, Tensor], model: Components, folder: Path, *, strength: float = 1.0, skipped: int = 1) -> dict[str, Tensor]:
+    """Layer -> the change while it is applied, of the transformer and of all encoders but the first ``skipped``. Nothing may be told of it, and nothing may stay."""
     shelf = LoraShelf(lambda: [listed(tiny.write(folder / "some.safetensors", lora))])
 
     def weights() -> dict[str, Tensor]:
-        modules = (model.unet, *(each.module for each in model.text_encoders[1:]))
+        modules = (model.unet, *(each.module for each in model.text_encoders[skipped:]))
         return {name: tensor for module in modules for name, tensor in module.state_dict().items()}
 
     before = {name: tensor.clone() for name, tensor in weights().items()}

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,9 @@ def transformer_of(family: str) -> Any:
     elif family == "Lumina 2":
         made = library.Lumina2Transformer2DModel(
             hidden_size=LUMINA_WIDTH, num_layers=2, num_refiner_layers=1, num_attention_heads=4, num_kv_heads=2, multiple_of=32, axes_dim_rope=(8, 8, 8), cap_feat_dim=GEMMA_WIDTH)
+    elif family == "Anima":
+        made = library.CosmosTransformer3DModel(
+            num_attention_heads=2, attention_head_dim=24, num_layers=2, text_embed_dim=QWEN_WIDTH, adaln_lora_dim=16, rope_scale=(1.0, 4.0, 4.0), extra_pos_embed_type=None)
     elif family.startswith("Qwen-Image"):
         made = library.QwenImageTransformer2DModel(num_layers=2, attention_head_dim=HEAD, num_attention_heads=2, joint_attention_dim=QWEN_VL_WIDTH, axes_dims_rope=(4, 14, 14))
     else:
@@ -89,7 +93,7 @@ def vae_of(family: str) -> Any:
             made.bn.running_mean.copy_(torch.randn(128, generator=statistics) * 0.3)
             made.bn.running_var.copy_(torch.rand(128, generator=statistics) + 0.5)
         return made
-    if family.startswith("Qwen-Image"):
+    if family.startswith("Qwen-Image") or family == "Anima":
         made = randomised(library.AutoencoderKLQwenImage(base_dim=16, dim_mult=[1, 2, 2, 2], num_res_blocks=1), 2)
         with torch.no_grad():
             made.quant_conv.weight[16:], made.quant_conv.bias[16:] = 0.0, -30.0
@@ -119,10 +123,10 @@ def text_encoders_of(family: str) -> dict[str, Any]:
         return {"mistral3_24b": randomised(MistralModel(MistralConfig(
             vocab_size=640, hidden_size=QWEN_WIDTH, intermediate_size=64, num_hidden_layers=31, num_attention_heads=1, num_key_value_heads=1, head_dim=128,
             rms_norm_eps=1e-5, sliding_window=None, rope_parameters={"rope_type": "default", "rope_theta": 1e9})), 6)}
-    if family == "Z-Image" or family in FLUX2_BLOCKS:
+    if family == "Z-Image" or family == "Anima" or family in FLUX2_BLOCKS:
         layers = 29 if family in FLUX2_BLOCKS else 2        # klein reads those after the 9th, the 18th and the 27th
         sizes: dict[str, Any] = {"hidden_size": QWEN_WIDTH, "intermediate_size": 64, "num_hidden_layers": layers, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 24}
-        return {"qwen3_8b" if family == "FLUX.2 klein 9B" else "qwen3_4b": randomised(Qwen3Model(Qwen3Config(
+        return {{"FLUX.2 klein 9B": "qwen3_8b", "Anima": "qwen3_06b"}.get(family, "qwen3_4b"): randomised(Qwen3Model(Qwen3Config(
             vocab_size=151936, rms_norm_eps=1e-6, rope_parameters={"rope_type": "default", "rope_theta": 1e6}, **sizes)), 6)}
     t5 = T5EncoderModel(T5Config(vocab_size=32128, d_model=T5_WIDTH, d_kv=24, num_heads=4, d_ff=64, num_layers=2, feed_forward_proj="gated-gelu"))
     found: dict[str, Any] = {"t5xxl": randomised(t5, 5)}
@@ -140,8 +144,15 @@ def _clip(width: int, act: str, projected: bool, seed: int) -> Any:
     return randomised((CLIPTextModelWithProjection if projected else CLIPTextModel)(config), seed)
 
 
+@cache
+def adapter_of_anima() -> Any:
+    return randomised(library.AnimaTextConditioner(source_dim=QWEN_WIDTH, target_dim=QWEN_WIDTH, model_dim=QWEN_WIDTH, num_layers=2, num_attention_heads=2), 8)
+
+
 def original_transformer(family: str, state: Mapping[str, Tensor]) -> State:
     """The transformer's weights as its makers name and join them."""
+    if family == "Anima":
+        return _anima(state)
     if family.startswith("SD3"):
         return _sd3(state)
     if family.startswith("Qwen-Image"):      # its makers' names are diffusers'
@@ -272,6 +283,21 @@ def _lumina2(state: Mapping[str, Tensor]) -> State:
                                  (".norm1." if refines else "?", ".attention_norm1."), (".norm2.", ".attention_norm2.")):
                 name = name.replace(ours, theirs)
             out[name] = tensor
+    return out
+
+
+def _anima(state: Mapping[str, Tensor]) -> State:
+    """Cosmos' names, with what a training leaves, and the adapter of the text encoder beside them."""
+    out: State = {f"net.llm_adapter.{name}": tensor for name, tensor in adapter_of_anima().state_dict().items()}
+    out |= {"net.pos_embedder.seq": torch.zeros(4), "net.accum_iteration": torch.zeros(1)}
+    for name, tensor in state.items():
+        for ours, theirs in (("patch_embed.proj", "x_embedder.proj.1"), ("time_embed.t_embedder", "t_embedder.1"), ("time_embed.norm", "t_embedding_norm"), ("proj_out", "final_layer.linear"),
+                             ("norm_out.linear_", "final_layer.adaln_modulation."), ("transformer_blocks", "blocks"), ("norm1.linear_", "adaln_modulation_self_attn."),
+                             ("norm2.linear_", "adaln_modulation_cross_attn."), ("norm3.linear_", "adaln_modulation_mlp."), ("attn1", "self_attn"), ("attn2", "cross_attn"),
+                             ("to_q", "q_proj"), ("to_k", "k_proj"), ("to_v", "v_proj"), ("to_out.0", "output_proj"), ("norm_q", "q_norm"), ("norm_k", "k_norm"),
+                             ("ff.net.0.proj", "mlp.layer1"), ("ff.net.2", "mlp.layer2")):
+            name = name.replace(ours, theirs)
+        out[f"net.{name}"] = tensor
     return out
 
 
