@@ -203,7 +203,19 @@ def _call_anima(call: TransformerCall) -> Tensor:
     return found[:, :, 0]
 
 
+def _call_krea2(call: TransformerCall) -> Tensor:
+    """The text's states of several layers stand side by side. Where it stands in the text, a word is not told."""
+    words, layers = call.context.shape[1], call.model.config.num_text_layers
+    visible = torch.arange(words, device=call.x.device)[None] < call.counted()[:, None]
+    (tokens,) = call.model(
+        hidden_states=packed(call.x), encoder_hidden_states=call.context.unflatten(2, (layers, -1)), timestep=call.sigma.to(call.x.dtype),
+        position_ids=torch.cat([torch.zeros(words, 3), _places(*call.cells)]).to(call.x.device),
+        encoder_attention_mask=None if bool(visible.all()) else visible, return_dict=False,
+    )  # fmt: skip
+    return unpacked(tokens, call.cells)
+
+
 _CALLS: Mapping[Denoiser, Callable[[TransformerCall], Tensor]] = {
     "flux": _call_flux, "chroma": _call_chroma, "sd3": _call_sd3, "z-image": _call_z_image, "qwen-image": _call_qwen_image,
-    "flux2": _call_flux2, "lumina2": _call_lumina2, "anima": _call_anima,
+    "flux2": _call_flux2, "lumina2": _call_lumina2, "anima": _call_anima, "krea2": _call_krea2,
 }  # fmt: skip

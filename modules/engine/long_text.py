@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from modules.loading.components import TextEncoder
 
 _T5_END = 1
-_PADS = {"t5": 0, "qwen": 151643, "gemma": 0, "mistral": 11}
+_PADS = {"t5": 0, "qwen": 151643, "qwen3-vl": 151643, "gemma": 0, "mistral": 11}
 
 
 @dataclass(frozen=True, kw_only=True)

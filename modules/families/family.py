@@ -107,7 +107,7 @@ class Sight:
 class TextEncoderSpec:
     """One text encoder as a checkpoint carries it.
 
-    kind: "clip" (OpenAI's layout), "open_clip", "t5", "qwen", "gemma" or "mistral".
+    kind: "clip" (OpenAI's layout), "open_clip", "t5", "qwen", "qwen3-vl", "gemma" or "mistral".
     prefix: what its tensors' names begin with in a single-file checkpoint.
     layer: whose output is used, counted from the end: 1 is the last. final_norm: whether the final norm goes over it.
     clip_skip: whether the user's Clip skip chooses the layer instead; "asked" is SDXL's, by a setting of its own.
@@ -147,7 +147,7 @@ class TextEncoderSpec:
 
 
 SizeValue = Literal["height", "width", "crop_top", "crop_left", "aesthetic_score"]
-Denoiser = Literal["unet", "flux", "chroma", "sd3", "z-image", "qwen-image", "flux2", "lumina2", "anima"]
+Denoiser = Literal["unet", "flux", "chroma", "sd3", "z-image", "qwen-image", "flux2", "lumina2", "anima", "krea2"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,6 @@ OTHER_ROWS = (
     _row("Mochi", _has("blocks.0.attn.qkv_x.weight"), needs="the T5-XXL text encoder and its own VAE"),
     _row("Cosmos 1", _has("blocks.block1.blocks.0.block.attn.to_q.0.weight"), needs="the T5 11B text encoder and its own VAE"),
     _row("Cosmos Predict2", *COSMOS_2_MARKS, needs="the T5 11B text encoder and Wan's VAE"),
-    _row("Krea 2", _has("txtfusion.projector.weight"), needs="the Qwen3-VL 4B text encoder and its own VAE"),
     _row("Stable Cascade, stage C", _has("clip_txt_mapper.weight"), latent=_CASCADE),
     _row("Stable Cascade, stage B", has("down_blocks.1.0.channelwise.0.weight"), _lacks("clip_txt_mapper.weight"), latent=_CASCADE),
     _row("Stable Video Diffusion", has(_FIRST_CONVOLUTION), has(f"{UNET}input_blocks.1.0.time_stack.in_layers.2.weight")),

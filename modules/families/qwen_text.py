@@ -24,6 +24,7 @@ _DESCRIBE = (
     "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships "
     "of the objects and background:<|im_end|>\n"
 )
+DESCRIBED = _DESCRIBE + _CHAT
 
 QWEN3_4B = TextEncoderSpec(
     name="Qwen3 4B", kind="qwen", prefix="text_encoders.qwen3_4b.transformer.model.", hidden_act="silu", max_length=512, layer=2, final_norm=False,
@@ -31,7 +32,7 @@ QWEN3_4B = TextEncoderSpec(
 )  # fmt: skip
 QWEN25_VL = TextEncoderSpec(
     name="Qwen2.5-VL 7B", kind="qwen", prefix="text_encoders.qwen25_7b.transformer.model.", hidden_act="silu", max_length=1058, clip_skip="never",
-    masked=True, template=_DESCRIBE + _CHAT, dropped=34, files="qwen_2.5_vl_7b_fp8_scaled.safetensors",
+    masked=True, template=DESCRIBED, dropped=34, files="qwen_2.5_vl_7b_fp8_scaled.safetensors",
 )  # fmt: skip
 _PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
 _CHANGE = (

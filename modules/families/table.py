@@ -9,6 +9,7 @@ from modules.families.family import ModelFamily
 from modules.families.flux import FLUX_KONTEXT, FLUX_ROWS
 from modules.families.flux2 import FLUX2_ROWS
 from modules.families.foreign import FOREIGN_KINDS, QUANTISED_KINDS
+from modules.families.krea2 import KREA_2_TURBO, KREA_ROWS
 from modules.families.lumina2 import LUMINA_ROWS
 from modules.families.others import OTHER_ROWS
 from modules.families.qwen_text import QWEN_EDIT, QWEN_EDIT_PLUS, QWEN_TEXT_ROWS
@@ -17,11 +18,11 @@ from modules.families.sd3 import SD3_ROWS
 from modules.families.sd15 import SD1_ROWS
 from modules.families.sdxl import SDXL_ROWS
 
-FAMILIES: tuple[ModelFamily, ...] = (*SD1_ROWS, *SD2_ROWS, *SDXL_ROWS, *SD3_ROWS, *FLUX_ROWS, *FLUX2_ROWS, *QWEN_TEXT_ROWS, *LUMINA_ROWS, *COSMOS_ROWS, *OTHER_ROWS)
-NAMED_FAMILIES: tuple[ModelFamily, ...] = (FLUX_KONTEXT, QWEN_EDIT_PLUS, QWEN_EDIT)      # told from a row above by what they are ``called``
+FAMILIES: tuple[ModelFamily, ...] = (*SD1_ROWS, *SD2_ROWS, *SDXL_ROWS, *SD3_ROWS, *FLUX_ROWS, *FLUX2_ROWS, *QWEN_TEXT_ROWS, *LUMINA_ROWS, *COSMOS_ROWS, *KREA_ROWS, *OTHER_ROWS)
+NAMED_FAMILIES: tuple[ModelFamily, ...] = (FLUX_KONTEXT, QWEN_EDIT_PLUS, QWEN_EDIT, KREA_2_TURBO)      # told from a row above by what they are ``called``
 
 # What people call those that run.
-RUNNING = "SD 1.x, SD 2.x, SDXL, SD3, FLUX.1, FLUX.2, Chroma, Z-Image, Qwen-Image, Qwen-Image-Edit, Lumina 2 or Anima"
+RUNNING = "SD 1.x, SD 2.x, SDXL, SD3, FLUX.1, FLUX.2, Chroma, Z-Image, Qwen-Image, Qwen-Image-Edit, Lumina 2, Anima or Krea 2"
 
 # Tells apart versions of the program that recognise other kinds of files: an index made by another one reads the headers again.
 KNOWN_KINDS = zlib.crc32(repr([(family.name, family.marks, family.called, family.flag) for family in (*FAMILIES, *NAMED_FAMILIES)] + [kind.title for kind in (*QUANTISED_KINDS, *FOREIGN_KINDS)]).encode())

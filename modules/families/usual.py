@@ -35,6 +35,8 @@ _BY_FAMILY: Mapping[str, Usual] = {
     "SD3.5": replace(_FLOW, steps=28, guidance_scale=4.5),
     "Z-Image": replace(_FLOW, steps=30, guidance_scale=4.0),
     "Lumina 2": replace(_FLOW, steps=30, guidance_scale=4.0),
+    "Krea 2": replace(_FLOW, steps=52, guidance_scale=4.5),
+    "Krea 2 Turbo": replace(_FLOW, steps=8, guidance_scale=1.0),
     "Anima": replace(_FLOW, steps=30, guidance_scale=4.0),
     "Qwen-Image": replace(_FLOW, steps=30, guidance_scale=4.0),
     "Qwen-Image-Edit": replace(_FLOW, steps=50, guidance_scale=4.0),

@@ -20,7 +20,7 @@ _XL_FIRST, _XL_SECOND, _REFINER = "conditioner.embedders.0.transformer.", "condi
 _CLIPS = ("text_encoders.clip_l.transformer.", "text_encoders.clip_g.transformer.")
 _LANGUAGE_MODELS = {"T5": "text_encoders.t5xxl.transformer.", **{
     kind: f"text_encoders.{name}.transformer.model."
-    for kind, name in (("Qwen3", "qwen3_4b"), ("Qwen2_5", "qwen25_7b"), ("Gemma2", "gemma2_2b"), ("Mistral3", "mistral3_24b"))
+    for kind, name in (("Qwen3VL", "qwen3vl_4b"), ("Qwen3", "qwen3_4b"), ("Qwen2_5", "qwen25_7b"), ("Gemma2", "gemma2_2b"), ("Mistral3", "mistral3_24b"))
 }}  # fmt: skip
 _WIDTH_OF_8B = 4096             # Qwen3 8B's, which has the class of Qwen3 4B
 
@@ -59,7 +59,7 @@ def read_folder(path: Path) -> DiffusersFolder:
                 for original in _original(part, prefix, name):
                     entries[original], sources[original] = entry, FolderTensor(file=file, name=name)
     size = sum(entry.end - entry.start for entry in entries.values())
-    return DiffusersFolder(header=Header.of(path, entries, {PIPELINE: str(index.get("_class_name") or "")}, size), sources=sources)
+    return DiffusersFolder(header=Header.of(path, entries, {PIPELINE: f"{index.get('_class_name')}{' distilled' if index.get('is_distilled') is True else ''}"}, size), sources=sources)
 
 
 def part_files(folder: Path) -> list[Path]:
@@ -113,7 +113,7 @@ def _flow_parts(path: Path, index: Mapping[str, Any]) -> dict[str, str]:
         listed = index.get(part)
         kind = str(listed[1]) if isinstance(listed, list) and len(listed) == 2 else ""
         prefix = clips.pop(0) if kind.startswith("CLIP") and clips else next((prefix for start, prefix in _LANGUAGE_MODELS.items() if kind.startswith(start)), "")
-        if kind.startswith("Qwen3") and read_json(path / part / "config.json").get("hidden_size") == _WIDTH_OF_8B:
+        if kind.startswith("Qwen3") and not kind.startswith("Qwen3VL") and read_json(path / part / "config.json").get("hidden_size") == _WIDTH_OF_8B:
             prefix = prefix.replace("_4b", "_8b")
         if prefix:
             found[part] = prefix

@@ -21,7 +21,7 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 class Piece:
     """A part of a tensor in the file: one of ``of`` equal groups of its rows, or all of it with rows and columns exchanged.
 
-    rows: (first, end), where the groups are of different sizes; end 0: the last one. swapped: its halves change places.
+    rows: (first, end), where the groups are of different sizes; end 0: the last one. swapped: its halves change places. folded: one row that stands for so many.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Piece:
     transposed: bool = False
     rows: tuple[int, int] | None = None
     swapped: bool = False
+    folded: int = 0
 
     def shape(self, whole: tuple[int, ...]) -> tuple[int, ...]:
         """Of the piece, from the tensor's."""
@@ -37,6 +38,8 @@ class Piece:
             return whole[::-1]
         if self.rows is not None and whole:
             return ((self.rows[1] or whole[0]) - self.rows[0], *whole[1:])
+        if self.folded and len(whole) == 1:
+            return (self.folded, whole[0] // self.folded)
         return (whole[0] // self.of, *whole[1:]) if whole else whole
 
     def cut(self, whole: Tensor) -> Tensor:

@@ -30,12 +30,13 @@ _QWEN_LLAMA = {
 }  # fmt: skip
 _LLAMA_BLOCK = re.compile(r"(?:enc\.)?blk\.(\d+)\.(\w+)\.(weight|bias)")
 _QWEN_PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.")
-_EMBEDDING = {"t5": "shared.weight", "qwen": "embed_tokens.weight", "gemma": "embed_tokens.weight", "mistral": "embed_tokens.weight"}
+_EMBEDDING = {"t5": "shared.weight", "qwen": "embed_tokens.weight", "qwen3-vl": "embed_tokens.weight", "gemma": "embed_tokens.weight", "mistral": "embed_tokens.weight"}
 _GEMMA_MARK = "layers.0.pre_feedforward_layernorm.weight"
 _QWEN2_HEAD, _GEMMA_HEAD, _MISTRAL_HEAD = 128, 256, 128
 _EYES, _EYES_HEAD = "visual.", 80
 _SEEING_TEXT = "language_model."            # what of a model that sees is for text
-_QWEN_MARKS = {"layers.0.self_attn.q_norm.weight", "layers.0.self_attn.q_proj.bias"}       # of 3, of 2
+_QWEN3_MARK = "layers.0.self_attn.q_norm.weight"
+_QWEN_MARKS = {_QWEN3_MARK, "layers.0.self_attn.q_proj.bias"}       # of 3, of 2
 
 
 def language_model_names(kind: str, names: Iterable[str], prefix: str) -> dict[str, Piece]:
@@ -47,6 +48,10 @@ def language_model_names(kind: str, names: Iterable[str], prefix: str) -> dict[s
         embedding = found.get("shared.weight") or found.get("encoder.embed_tokens.weight")
         return found if embedding is None else found | {"shared.weight": embedding, "encoder.embed_tokens.weight": embedding}
     return {name: piece for name, piece in found.items() if name.startswith(("layers.", "embed_tokens.", "norm."))}
+
+
+def is_qwen3(shapes: Shapes, prefix: str) -> bool:
+    return _QWEN3_MARK in language_model_names("qwen", shapes, prefix)
 
 
 def sees(shapes: Shapes, prefix: str) -> bool:
@@ -64,7 +69,7 @@ def width_of(kind: str, shapes: Shapes, prefix: str) -> int:
     """Values per token; 0 when the file holds no such encoder."""
     names = language_model_names(kind, shapes, prefix)
     piece = names.get(_EMBEDDING[kind])
-    if kind != "t5" and kind != ("gemma" if _GEMMA_MARK in names else "qwen" if _QWEN_MARKS & names.keys() else "mistral"):
+    if kind != "t5" and kind.removesuffix("3-vl") != ("gemma" if _GEMMA_MARK in names else "qwen" if _QWEN_MARKS & names.keys() else "mistral"):
         return 0
     return shapes[piece.name][-1] if piece else 0
 
@@ -208,4 +213,14 @@ def _mistral(shapes: Shapes) -> nn.Module:
     ))  # fmt: skip
 
 
-_KINDS = {"t5": _t5, "qwen": _qwen, "gemma": _gemma, "mistral": _mistral}
+def _qwen3_vl(shapes: Shapes) -> nn.Module:
+    """For text alone it is Qwen 3, with places that turn more slowly."""
+    from transformers.models.qwen3 import Qwen3Config, Qwen3Model
+
+    head = shapes[_QWEN3_MARK][0]
+    sizes = _qwen_sizes(shapes, head)
+    sizes["rope_parameters"]["rope_theta"] = 5_000_000.0
+    return Qwen3Model(Qwen3Config(head_dim=head, **sizes))
+
+
+_KINDS = {"t5": _t5, "qwen": _qwen, "qwen3-vl": _qwen3_vl, "gemma": _gemma, "mistral": _mistral}

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from modules.families.family import UNET, LatentFormat, ModelFamily, TextEncoderSpec
 from modules.library.model_file import ModelFile
-from modules.loading.language_model import sees, width_of
+from modules.loading.language_model import is_qwen3, sees, width_of
 from modules.loading.ldm_names import clip_names
 from modules.loading.patched_vae import is_patched
 from modules.loading.transformer import text_widths
@@ -114,9 +114,7 @@ class Search:
 
     def _encoder_file(self, spec: TextEncoderSpec, width: int) -> Weights | None:
         """The largest file of such an encoder: the others are the same in fewer bits."""
-        fitting = [(file.size, weights) for file, weights in self._open_encoders if width and _width(spec, weights) == width]
-        if spec.sight is not None:
-            fitting = [each for each in fitting if sees(each[1].header.shapes, "")]
+        fitting = [(file.size, weights) for file, weights in self._open_encoders if width and _width(spec, weights) == width and _has_right_eyes(spec, file, weights)]
         return max(fitting, key=lambda each: each[0])[1] if fitting else None
 
     @cached_property
@@ -143,7 +141,7 @@ class Search:
         if self.family.denoiser != "unet" and (named or fitting):       # which of SD's VAEs is the right one, nobody can tell
             file, weights = (named or fitting)[0]
             return weights, file
-        such = {"sd3": "sd3_vae.safetensors", "qwen-image": "qwen_image_vae.safetensors", "anima": "qwen_image_vae.safetensors", "flux2": "flux2-vae.safetensors", "unet": ""}.get(self.family.denoiser, "ae.safetensors")
+        such = {"sd3": "sd3_vae.safetensors", "qwen-image": "qwen_image_vae.safetensors", "anima": "qwen_image_vae.safetensors", "krea2": "qwen_image_vae.safetensors", "flux2": "flux2-vae.safetensors", "unet": ""}.get(self.family.denoiser, "ae.safetensors")
         where = f", such as {such}, in models/VAE" if such else "; choose one in SD VAE"
         self.missing.append(f"no VAE (no tensor first_stage_model....){where}")
         return None, None
@@ -160,6 +158,16 @@ def _article(name: str) -> str:
 
 def _width(spec: TextEncoderSpec, weights: Weights) -> int:
     return _clip_width(weights, "") if spec.is_clip else width_of(spec.kind, weights.header.shapes, "")
+
+
+def _has_right_eyes(spec: TextEncoderSpec, file: ModelFile, weights: Weights) -> bool:
+    """Qwen3-VL's text part looks like Qwen3's, and where its part for pictures is left out (GGUF), only the file's name tells them apart."""
+    shapes = weights.header.shapes
+    if spec.sight is not None:
+        return sees(shapes, "")
+    if not spec.kind.startswith("qwen") or not is_qwen3(shapes, ""):
+        return True
+    return (spec.kind == "qwen3-vl") == (sees(shapes, "") or _is_called(file, ("vl", "qwen3vl")))
 
 
 def _clip_width(weights: Weights, prefix: str) -> int:

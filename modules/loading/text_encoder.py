@@ -55,7 +55,7 @@ def prepare_text_encoder(spec: TextEncoderSpec, weights: Weights, heads: int | N
     An encoder whose pooled output is used gets its projection as ``module.text_projection``.
     """
     if not spec.is_clip:
-        tokenizer = {"t5": t5_tokenizer, "qwen": qwen_tokenizer}.get(spec.kind) or own_tokenizer(spec, weights)
+        tokenizer = {"t5": t5_tokenizer, "qwen": qwen_tokenizer, "qwen3-vl": qwen_tokenizer}.get(spec.kind) or own_tokenizer(spec, weights)
         filling = prepare_language_model(spec, weights)
         if not spec.adapter:
             return PreparedTextEncoder(filling=filling, spec=spec, tokenizer=tokenizer)

@@ -22,7 +22,7 @@ _LUMINA_PLACES = 1024   # words, rows and columns that its table of places has r
 _HEAD_WIDTH = 64        # SD3's, which no shape tells
 _KINDS: Mapping[Denoiser, tuple[str, str]] = {
     "flux": ("flux", "Flux"), "chroma": ("chroma", "Chroma"), "sd3": ("sd3", "SD3"), "z-image": ("z_image", "ZImage"), "qwen-image": ("qwenimage", "QwenImage"),
-    "flux2": ("flux2", "Flux2"), "lumina2": ("lumina2", "Lumina2"), "anima": ("cosmos", "Cosmos"),
+    "flux2": ("flux2", "Flux2"), "lumina2": ("lumina2", "Lumina2"), "anima": ("cosmos", "Cosmos"), "krea2": ("krea2", "Krea2"),
 }  # fmt: skip
 _OF_FILMS = ("Cosmos",)
 _COSMOS_PLACES = (128, 1024, 1024)      # frames, and cells on a side, that its places are counted for
@@ -74,7 +74,7 @@ def text_widths(family: ModelFamily, weights: Weights) -> tuple[int, int]:
         return shape[-1] if shape else 0
 
     adapted = next((shape[1] for name, shape in weights.header.shapes.items() if name.endswith("llm_adapter.blocks.0.cross_attn.k_proj.weight")), 0)
-    token = adapted or columns("context_embedder.weight") or columns("cap_embedder.1.weight") or columns("time_caption_embed.caption_embedder.1.weight") or columns("txt_in.weight")
+    token = adapted or columns("txt_in.linear_1.weight") * columns("text_fusion.projector.weight") or columns("context_embedder.weight") or columns("cap_embedder.1.weight") or columns("time_caption_embed.caption_embedder.1.weight") or columns("txt_in.weight")
     return token, columns("time_text_embed.text_embedder.linear_1.weight")
 
 
@@ -85,7 +85,8 @@ def _kind(family: ModelFamily) -> Any:
 
 def _count(shapes: Shapes, group: str) -> int:
     """How many blocks a group has. Raises KeyError when there is none."""
-    numbers = {int(name.split(".")[1]) for name in shapes if name.startswith(f"{group}.") and name.split(".")[1].isdecimal()}
+    found = {name.removeprefix(f"{group}.").partition(".")[0] for name in shapes if name.startswith(f"{group}.")}
+    numbers = {int(number) for number in found if number.isdecimal()}
     if not numbers:
         raise KeyError(f"{group}.0")
     return max(numbers) + 1
@@ -220,5 +221,27 @@ def _anima(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+def _krea2(shapes: Shapes) -> dict[str, Any]:
+    block, words = "transformer_blocks.0.", "text_fusion.layerwise_blocks.0."
+    head, word_head = shapes[f"{block}attn.norm_q.weight"][0], shapes[f"{words}attn.norm_q.weight"][0]
+    return {
+        "in_channels": shapes["img_in.weight"][1],
+        "num_layers": _count(shapes, "transformer_blocks"),
+        "attention_head_dim": head,
+        "num_attention_heads": shapes[f"{block}attn.to_q.weight"][0] // head,
+        "num_key_value_heads": shapes[f"{block}attn.to_k.weight"][0] // head,
+        "intermediate_size": shapes[f"{block}ff.gate.weight"][0],
+        "timestep_embed_dim": shapes["time_embed.linear_1.weight"][1],
+        "text_hidden_dim": shapes["txt_in.linear_1.weight"][1],
+        "num_text_layers": shapes["text_fusion.projector.weight"][1],
+        "text_num_attention_heads": shapes[f"{words}attn.to_q.weight"][0] // word_head,
+        "text_num_key_value_heads": shapes[f"{words}attn.to_k.weight"][0] // word_head,
+        "text_intermediate_size": shapes[f"{words}ff.gate.weight"][0],
+        "num_layerwise_text_blocks": _count(shapes, "text_fusion.layerwise_blocks"),
+        "num_refiner_text_blocks": _count(shapes, "text_fusion.refiner_blocks"),
+        "axes_dims_rope": (head // 4, (head - head // 4) // 2, (head - head // 4) // 2),
+    }
+
+
 _CONFIGS = {"flux": _flux_guided, "chroma": _chroma, "sd3": _sd3, "z-image": _z_image, "qwen-image": _qwen_image, "flux2": _flux2, "lumina2": _lumina2,
-            "anima": _anima}
+            "anima": _anima, "krea2": _krea2}

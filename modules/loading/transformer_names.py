@@ -16,7 +16,7 @@ from modules.loading.fill import Piece
 SWAPPED = "<>"          # diffusers wants scale before shift, the makers wrote shift before scale
 DROPPED = ""
 Rules = Mapping[str, str | Sequence[str]]
-_BLOCK = re.compile(r"([a-z_]+)\.(\d+)\.(.+)")
+_BLOCK = re.compile(r"([a-z_.]+)\.(\d+)\.(.+)")
 
 _TIME = {"0": "linear_1", "2": "linear_2", "in_layer": "linear_1", "out_layer": "linear_2"}
 _FLUX_ENDS: Rules = {
@@ -93,6 +93,15 @@ _ANIMA_BLOCK: Rules = {
     **{f"adaln_modulation_{part}.{n}": f"norm{place}.linear_{n}" for place, part in enumerate(("self_attn", "cross_attn", "mlp"), 1) for n in (1, 2)},
     "mlp.layer1": "ff.net.0.proj", "mlp.layer2": "ff.net.2",
 }  # fmt: skip
+_KREA_ENDS: Rules = {
+    "first": "img_in", "tmlp.0": "time_embed.linear_1", "tmlp.2": "time_embed.linear_2", "tproj.1": "time_mod_proj", "txtmlp.0": "txt_in.norm",
+    "txtmlp.1": "txt_in.linear_1", "txtmlp.3": "txt_in.linear_2", "txtfusion.projector": "text_fusion.projector", "last.linear": "final_layer.linear", "last.norm": "final_layer.norm",
+}  # fmt: skip
+_KREA_BLOCK: Rules = {
+    "attn.wq": "attn.to_q", "attn.wk": "attn.to_k", "attn.wv": "attn.to_v", "attn.wo": "attn.to_out.0", "attn.gate": "attn.to_gate",
+    "attn.qknorm.qnorm": "attn.norm_q", "attn.qknorm.knorm": "attn.norm_k", "prenorm": "norm1", "postnorm": "norm2",
+    **{f"mlp.{name}": f"ff.{name}" for name in ("gate", "up", "down")},
+}  # fmt: skip
 # kind of denoiser -> (rules outside blocks, group of blocks -> (its name in diffusers, rules inside))
 _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
     "flux": (_FLUX_ENDS, {"double_blocks": ("transformer_blocks", _FLUX_DOUBLE), "single_blocks": ("single_transformer_blocks", _FLUX_SINGLE)}),
@@ -102,9 +111,12 @@ _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
     "qwen-image": ({}, {}),
     "flux2": (_FLUX2_ENDS, {"double_blocks": ("transformer_blocks", _FLUX2_DOUBLE), "single_blocks": ("single_transformer_blocks", _FLUX2_SINGLE)}),
     "anima": (_ANIMA_ENDS, {"blocks": ("transformer_blocks", _ANIMA_BLOCK)}),
+    "krea2": (_KREA_ENDS, {"blocks": ("transformer_blocks", _KREA_BLOCK),
+                           **{f"txtfusion.{group}": (f"text_fusion.{group}", _KREA_BLOCK) for group in ("layerwise_blocks", "refiner_blocks")}}),
     "lumina2": (_LUMINA2_ENDS, {"layers": ("layers", _LUMINA2_BLOCK), "noise_refiner": ("noise_refiner", _LUMINA2_BLOCK), "context_refiner": ("context_refiner", _LUMINA2_REFINER)}),
 }
-_TENSORS = {"pos_embed": "pos_embed.pos_embed"}         # of no layer
+_TENSORS = {"pos_embed": "pos_embed.pos_embed", "last.modulation.lin": "final_layer.scale_shift_table", "mod.lin": "scale_shift_table"}         # of no layer
+_FOLDED = {"mod.lin": 6}        # one row that stands for so many
 _NO_WEIGHTS = re.compile(rf"{SHOWN_IS_CLEAN}|(?:.*\.)?_extra_state|pos_embedder\..+|accum_.+|llm_adapter\..+")     # flags, counters, tables, and a part of the text encoder
 _GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(in_layer|out_layer)")
 _OWN_GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(linear_[12])")
@@ -141,7 +153,7 @@ def original_layers(kind: Denoiser, layers: Iterable[str]) -> dict[str, tuple[st
     """Layers as their makers name and join them -> the module's, of which ``layers`` are all; one after ``SWAPPED`` where its halves change places."""
     ends, groups = _LAYOUTS[kind]
     there = set(layers)
-    numbers = {tuple(name.split(".")[:2]) for name in there if "." in name}
+    numbers = {(block[1], block[2]) for name in there if (block := _BLOCK.fullmatch(name))}
     places = [("", "", ends)]
     places += [(f"{theirs}.{number}.", f"{ours}.{number}.", rules) for theirs, (ours, rules) in groups.items() for group, number in numbers if group == ours]
     found: dict[str, tuple[str, ...]] = {}
@@ -172,7 +184,7 @@ def _pieces(name: str, rest: str, shapes: Shapes, kind: Denoiser, ends: Rules, g
     if _NO_WEIGHTS.fullmatch(rest):
         return {}
     if rest in _TENSORS:
-        return {_TENSORS[rest]: Piece(name)}
+        return {f"{before}{_TENSORS[rest]}": Piece(name, folded=_FOLDED.get(rest, 0))}
     layer, _, ending = rest.rpartition(".")
     if kind == "chroma":
         layer = _GUIDANCE_LAYER.sub(lambda match: f"{match[1]}.{_TIME[match[2]]}", layer)

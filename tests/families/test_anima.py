@@ -57,8 +57,8 @@ def test_as_one_file_and_as_gguf(model: Components, tmp_path: Path) -> None:
     whole = load_checkpoint(files_of(NAME, tmp_path, "whole")[0], POLICY)
     _, parts = files_of(NAME, tmp_path / "split")
     original = {name.removeprefix("net."): tensor for name, tensor in tiny.original_transformer(NAME, modules_of(NAME)[0].state_dict()).items() if tensor.ndim > 1 or "norm" in name}
-    packed = load_checkpoint(listed(gguf_file(tmp_path / "anima-Q8_0.gguf", "cosmos", original | {
-        name: tensor for name, tensor in ((f"llm_adapter.{key}", value) for key, value in tiny.adapter_of_anima().state_dict().items())})), POLICY, files=parts)  # fmt: skip
+    adapter = {f"llm_adapter.{name}": tensor for name, tensor in tiny.adapter_of_anima().state_dict().items()}
+    packed = load_checkpoint(listed(gguf_file(tmp_path / "anima-Q8_0.gguf", "cosmos", original | adapter)), POLICY, files=parts)
     for other, off in ((whole, 0.0), (packed, 0.02)):
         for ours, theirs in ((model.unet, other.unet), (model.text_encoders[0].module, other.text_encoders[0].module)):
             state = theirs.state_dict()

@@ -26,6 +26,8 @@ from transformers import (
     Qwen2_5_VLModel,
     Qwen3Config,
     Qwen3Model,
+    Qwen3VLConfig,
+    Qwen3VLModel,
     T5Config,
     T5EncoderModel,
 )
@@ -69,6 +71,10 @@ def transformer_of(family: str) -> Any:
     elif family == "Lumina 2":
         made = library.Lumina2Transformer2DModel(
             hidden_size=LUMINA_WIDTH, num_layers=2, num_refiner_layers=1, num_attention_heads=4, num_kv_heads=2, multiple_of=32, axes_dim_rope=(8, 8, 8), cap_feat_dim=GEMMA_WIDTH)
+    elif family.startswith("Krea 2"):
+        made = library.Krea2Transformer2DModel(
+            num_layers=2, attention_head_dim=HEAD, num_attention_heads=2, num_key_value_heads=1, intermediate_size=64, timestep_embed_dim=32, text_hidden_dim=QWEN_WIDTH,
+            text_num_attention_heads=2, text_num_key_value_heads=2, text_intermediate_size=64, num_layerwise_text_blocks=1, num_refiner_text_blocks=1, axes_dims_rope=(8, 12, 12))
     elif family == "Anima":
         made = library.CosmosTransformer3DModel(
             num_attention_heads=2, attention_head_dim=24, num_layers=2, text_embed_dim=QWEN_WIDTH, adaln_lora_dim=16, rope_scale=(1.0, 4.0, 4.0), extra_pos_embed_type=None)
@@ -93,7 +99,7 @@ def vae_of(family: str) -> Any:
             made.bn.running_mean.copy_(torch.randn(128, generator=statistics) * 0.3)
             made.bn.running_var.copy_(torch.rand(128, generator=statistics) + 0.5)
         return made
-    if family.startswith("Qwen-Image") or family == "Anima":
+    if family.startswith(("Qwen-Image", "Krea 2")) or family == "Anima":
         made = randomised(library.AutoencoderKLQwenImage(base_dim=16, dim_mult=[1, 2, 2, 2], num_res_blocks=1), 2)
         with torch.no_grad():
             made.quant_conv.weight[16:], made.quant_conv.bias[16:] = 0.0, -30.0
@@ -123,6 +129,11 @@ def text_encoders_of(family: str) -> dict[str, Any]:
         return {"mistral3_24b": randomised(MistralModel(MistralConfig(
             vocab_size=640, hidden_size=QWEN_WIDTH, intermediate_size=64, num_hidden_layers=31, num_attention_heads=1, num_key_value_heads=1, head_dim=128,
             rms_norm_eps=1e-5, sliding_window=None, rope_parameters={"rope_type": "default", "rope_theta": 1e9})), 6)}
+    if family.startswith("Krea 2"):
+        return {"qwen3vl_4b": randomised(Qwen3VLModel(Qwen3VLConfig(
+            text_config={"vocab_size": 151936, "hidden_size": QWEN_WIDTH, "intermediate_size": 64, "num_hidden_layers": 36, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 24,
+                         "rope_parameters": {"rope_type": "default", "rope_theta": 5e6, "mrope_interleaved": True, "mrope_section": [4, 4, 4]}},
+            vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": QWEN_WIDTH, "deepstack_visual_indexes": [0]})), 6)}
     if family == "Z-Image" or family == "Anima" or family in FLUX2_BLOCKS:
         layers = 29 if family in FLUX2_BLOCKS else 2        # klein reads those after the 9th, the 18th and the 27th
         sizes: dict[str, Any] = {"hidden_size": QWEN_WIDTH, "intermediate_size": 64, "num_hidden_layers": layers, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 24}
@@ -153,6 +164,8 @@ def original_transformer(family: str, state: Mapping[str, Tensor]) -> State:
     """The transformer's weights as its makers name and join them."""
     if family == "Anima":
         return _anima(state)
+    if family.startswith("Krea 2"):
+        return _krea2(state)
     if family.startswith("SD3"):
         return _sd3(state)
     if family.startswith("Qwen-Image"):      # its makers' names are diffusers'
@@ -298,6 +311,22 @@ def _anima(state: Mapping[str, Tensor]) -> State:
                              ("ff.net.0.proj", "mlp.layer1"), ("ff.net.2", "mlp.layer2")):
             name = name.replace(ours, theirs)
         out[f"net.{name}"] = tensor
+    return out
+
+
+def _krea2(state: Mapping[str, Tensor]) -> State:
+    """Krea's names; each block's six rows are one."""
+    out: State = {}
+    for name, tensor in state.items():
+        if name.startswith("transformer_blocks.") and name.endswith("scale_shift_table"):
+            tensor = tensor.flatten()
+        for ours, theirs in (("final_layer.scale_shift_table", "last.modulation.lin"), ("final_layer.norm.weight", "last.norm.scale"), ("final_layer.", "last."), ("img_in.", "first."),
+                             ("time_embed.linear_1", "tmlp.0"), ("time_embed.linear_2", "tmlp.2"), ("time_mod_proj", "tproj.1"), ("txt_in.norm.weight", "txtmlp.0.scale"),
+                             ("txt_in.linear_1", "txtmlp.1"), ("txt_in.linear_2", "txtmlp.3"), ("text_fusion", "txtfusion"), ("transformer_blocks", "blocks"), ("to_q", "wq"), ("to_k", "wk"),
+                             ("to_v", "wv"), ("to_out.0", "wo"), ("to_gate", "gate"), ("norm_q.weight", "qknorm.qnorm.scale"), ("norm_k.weight", "qknorm.knorm.scale"), (".ff.", ".mlp."),
+                             ("norm1.weight", "prenorm.scale"), ("norm2.weight", "postnorm.scale"), ("scale_shift_table", "mod.lin")):
+            name = name.replace(ours, theirs)
+        out[name] = tensor
     return out
 
 
