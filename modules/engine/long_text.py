@@ -99,23 +99,27 @@ def _with_pictures(text: LongText, counts: Sequence[int]) -> LongText:
 def encode_long_texts(
     encoder: TextEncoder, texts: Sequence[LongText], counts: Tensor, emphasis: str, seen: SeenPictures | None = None
 ) -> EncodedLongTexts:
-    """Every text through the encoder. counts: how often each stands in the schedule; see ``emphasise``. seen: the pictures that stand in all of them."""
+    """Every text through the encoder. counts: how often each stands in the schedule; see ``emphasise``. seen: the pictures that stand in all of them.
+
+    What comes out is where the encoder worked: a memory mode has its weights elsewhere before its call.
+    """
     spec, module = encoder.spec, encoder.module
     device = next(module.parameters()).device
     length = spec.max_length if spec.filled else max(1, *(len(text.tokens) for text in texts))
     pad = _PADS[spec.kind]
     tokens = torch.tensor([_filled(text.tokens, length, pad, before=spec.before) for text in texts], device=device)
-    weights = torch.tensor([_filled(text.weights, length, 1.0, before=spec.before) for text in texts], device=device)
     used = torch.tensor([len(text.tokens) for text in texts], device=device)
     places = torch.arange(length, device=device)[None]
     visible = places >= length - used[:, None] if spec.before else places < used[:, None]
     mask = visible.long() if spec.masked else None
     if spec.adapter:
-        return EncodedLongTexts(tokens=_adapted(module, texts, tokens, visible.long(), counts.to(device), emphasis), counts=used)
-    states = _states(module, spec, tokens, mask) if seen is None else _seeing_states(module, tokens, mask, seen)
-    z = emphasise(states, weights, counts.to(device), emphasis)
+        z, rows = _adapted(module, texts, tokens, visible.long()), [text.word_weights for text in texts]
+    else:
+        z, rows = _states(module, spec, tokens, mask) if seen is None else _seeing_states(module, tokens, mask, seen), [text.weights for text in texts]
+    weights = torch.tensor([_filled(row, z.shape[1], 1.0, before=spec.before) for row in rows], device=z.device)
     dropped = texts[0].dropped
-    return EncodedLongTexts(tokens=z[:, dropped:], counts=used - dropped)
+    left = torch.tensor([len(text.tokens) - dropped for text in texts], device=z.device)
+    return EncodedLongTexts(tokens=emphasise(z, weights, counts.to(z.device), emphasis)[:, dropped:], counts=left)
 
 
 def _filled(values: Sequence[float], length: int, filling: float, *, before: bool) -> list[float]:
@@ -134,14 +138,12 @@ def _states(module: Any, spec: TextEncoderSpec, tokens: Tensor, mask: Tensor | N
 
 
 @torch.no_grad()
-def _adapted(module: Any, texts: Sequence[LongText], tokens: Tensor, mask: Tensor, counts: Tensor, emphasis: str) -> Tensor:
+def _adapted(module: Any, texts: Sequence[LongText], tokens: Tensor, mask: Tensor) -> Tensor:
     """(N, T, C) of the adapter, filled up with zeros."""
     length = max(len(text.words) for text in texts)
-    words = torch.tensor([_filled(text.words, length, 0, before=False) for text in texts], device=tokens.device)
-    there = torch.tensor([_filled([1] * len(text.words), length, 0, before=False) for text in texts], device=tokens.device)
-    found = module(input_ids=tokens, attention_mask=mask, words=words, words_mask=there).float()
-    weights = torch.tensor([_filled(text.word_weights, found.shape[1], 1.0, before=False) for text in texts], device=tokens.device)
-    return emphasise(found, weights, counts, emphasis)
+    words, there = (torch.tensor([_filled(row, length, 0, before=False) for row in rows], device=tokens.device)
+                    for rows in ([text.words for text in texts], [[1] * len(text.words) for text in texts]))  # fmt: skip
+    return module(input_ids=tokens, attention_mask=mask, words=words, words_mask=there).float()
 
 
 @torch.no_grad()
