@@ -51,6 +51,7 @@ def from_request(request: Request) -> StableDiffusionProcessing:
         p.image_mask = _opened(get(request, ("inpaint", "mask")), "mask")
         p.latent_mask = _opened(p.latent_mask, "latent_mask")
         p.depth_map = _opened(p.depth_map, "depth_map")
+        p.further_images = [_opened(each, "further_images") for each in p.further_images or ()]
         p.init_images = [_opened(each, "init_images") for each in p.init_images or ()]
     p.sampler_name, p.scheduler = split_sampler_and_schedule(request.sampling.sampler or "Euler", request.sampling.scheduler or "Automatic")
     p.styles, p.override_settings = list(request.prompt.styles), dict(request.overrides.override_settings)

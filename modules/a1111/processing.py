@@ -338,6 +338,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
     latent_mask: Any = None
     force_task_id: str | None = None
     depth_map: Any = None
+    further_images: list[Any] | None = None
 
     image_mask: Any = field(default=None, init=False)
     nmask: Any = field(default=None, init=False)

@@ -33,6 +33,7 @@ def resolve_init(request: Img2ImgRequest) -> ResolvedInit:
         resize_mode=init.resize_mode,
         image_guidance_scale=USUAL_IMAGE_GUIDANCE if init.image_cfg_scale is None else init.image_cfg_scale,
         inpaint=_inpaint(request),
+        further=tuple(opened(picture, "further_images") for picture in init.further_images or ()),
         depth_map=None if init.depth_map is None else opened(init.depth_map, "depth_map"),
     )
 

@@ -124,9 +124,9 @@ def prepare_start(run: Run, plan: BatchPlan) -> Start:
 
 
 def _own_and_further(request: ResolvedRequest) -> tuple[Sequence[Image.Image], Sequence[Image.Image]]:
-    """The pictures that are drawn over, and those that the model is only shown: all but the first, where they are more than a batch has images."""
-    pictures = request.init.pictures
-    return (pictures[:1], pictures[1:]) if len(pictures) > max(request.batch_size, 1) else (pictures, ())
+    """The pictures that are drawn over, and those that the model is only shown: also all but the first, where they are more than a batch has images."""
+    pictures, further = request.init.pictures, request.init.further
+    return (pictures[:1], (*pictures[1:], *further)) if len(pictures) > max(request.batch_size, 1) else (pictures, further)
 
 
 @dataclass

@@ -153,9 +153,10 @@ class SoftInpaint:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedInit:
-    """Pictures to start from (PIL). None of them means txt2img."""
+    """Pictures to start from (PIL). None of them means txt2img. further: what models that take several pictures are shown besides."""
 
     pictures: tuple[Any, ...] = ()
+    further: tuple[Any, ...] = ()
     resize_mode: int = 0                            # 0 just resize, 1 crop, 2 fill, 3 latent upscale
     image_guidance_scale: float = 1.0               # pix2pix models only; 1 is guidance by words alone
     depth_map: Any = None                           # of the picture (PIL), bright is near, or its edges; models that draw by one

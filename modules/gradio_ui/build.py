@@ -32,7 +32,14 @@ from modules.gradio_ui.gradio_files import FRONTEND_URL, GradioFiles, preloads
 from modules.gradio_ui.gradio_gate import check_given_files
 from modules.gradio_ui.head import NO_API_INFO, head_html, open_head_slot
 from modules.gradio_ui.history_tab import build_history_tab
-from modules.gradio_ui.img2img_tab import DEPTH_PLACE, build_img2img_tab, depth_place_classes, image_cfg_shown
+from modules.gradio_ui.img2img_tab import (
+    DEPTH_PLACE,
+    FURTHER_PLACE,
+    build_img2img_tab,
+    depth_place_classes,
+    further_place_classes,
+    image_cfg_shown,
+)
 from modules.gradio_ui.inner_tabs import panels_at_start
 from modules.gradio_ui.merger_tab import MergerTab
 from modules.gradio_ui.page_slot import PageSlot
@@ -163,6 +170,7 @@ def _built(app: App, slot: PageSlot, *, starting: bool) -> Page:
             (footer, lambda model: footer_html(app, model)),
             (img2img.form.component("image_cfg_scale"), lambda model: gr.update(visible=image_cfg_shown(model))),
             (img2img.places[DEPTH_PLACE], lambda model: gr.update(elem_classes=depth_place_classes(model))),
+            (img2img.places[FURTHER_PLACE], lambda model: gr.update(elem_classes=further_place_classes(model))),
         )
         forms = (txt2img.form, img2img.form)
         wire_wishes(app, forms, setting_answer)

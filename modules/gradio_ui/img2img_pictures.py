@@ -23,9 +23,12 @@ LABELS = {
     "img_inpaint_base": "Image for img2img",
     "img_inpaint_mask": "Mask",
     "img2img_depth_map": "Depth map (bright is near), or edges",
+    "img2img_picture_2": "Picture 2, if the prompt speaks of one",
+    "img2img_picture_3": "Picture 3",
 }
 MODE, RESIZE_TAB, SCALE, MASK_ALPHA = "img2img_mode", "img2img_resize_tab", "img2img_scale", "img2img_mask_alpha"
 DEPTH = "img2img_depth_map"
+FURTHER = ("img2img_picture_2", "img2img_picture_3")
 LARGEST_SCALE = 64
 
 
@@ -33,7 +36,9 @@ def img2img_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """More values of an Img2ImgRequest by API name, from all fields of the page by name. Raises InvalidValue."""
     mode = _number(values.get(MODE))
     depth = read_canvas(values.get(DEPTH), LABELS[DEPTH]).picture
-    found: dict[str, Any] = {} if depth is None else {"depth_map": depth}
+    further = tuple(each for name in FURTHER if (each := read_canvas(values.get(name), LABELS[name]).picture) is not None)
+    found: dict[str, Any] = {"further_images": further} if further else {}
+    found |= {} if depth is None else {"depth_map": depth}
     if mode == BATCH:
         return found
     picture, mask = _start(mode, values)

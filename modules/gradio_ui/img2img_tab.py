@@ -26,7 +26,7 @@ from modules.library.model_file import ModelFile
 from modules.schema.table import IMG2IMG
 
 TAB = "img2img"
-DEPTH_PLACE = "img2img_depth"
+DEPTH_PLACE, FURTHER_PLACE = "img2img_depth", "img2img_further"
 MODES = (  # in A1111's order; the tab's name in ids, its label, its canvases as (elem_id, what is painted on it)
     ("img2img", "img2img", (("img2img_image", PLAIN),)),
     ("img2img_sketch", "Sketch", (("img2img_sketch", SKETCH),)),
@@ -51,6 +51,7 @@ def build_img2img_tab(app: App, choices: Choices, ui_config: UiConfig, files: Sh
         "soft_inpainting": build_soft_inpainting,
         "image_cfg_scale": partial(_image_cfg_scale, app),
         "depth_map": partial(_depth_map, app),
+        "further": partial(_further, app),
         "tools": lambda builder: build_interrogate_buttons(),
     }
     return build_generation_tab(app, IMG2IMG, choices, ui_config, files, parts=parts, complete=pictures.img2img_values, send=send_img2img)
@@ -75,6 +76,19 @@ def _depth_map(app: App, builder: FormBuilder) -> None:
     with gr.Column(elem_id=DEPTH_PLACE, elem_classes=depth_place_classes(chosen_checkpoint(app)), min_width=0) as place:
         build_canvas(builder, pictures.DEPTH, pictures.LABELS[pictures.DEPTH], PLAIN)
     builder.places[DEPTH_PLACE] = place
+
+
+def further_place_classes(model: ModelFile | None) -> list[str]:
+    """``elem_classes`` of the place for pictures beside the first: it is seen with models that take several."""
+    family = family_named(model.family_name) if model is not None and model.family_name else None
+    return ["gradio-column"] if family is not None and family.further is not None else ["gradio-column", "unseen"]
+
+
+def _further(app: App, builder: FormBuilder) -> None:
+    with gr.Column(elem_id=FURTHER_PLACE, elem_classes=further_place_classes(chosen_checkpoint(app)), min_width=0) as place, gr.Row():
+        for name in pictures.FURTHER:
+            build_canvas(builder, name, pictures.LABELS[name], PLAIN)
+    builder.places[FURTHER_PLACE] = place
 
 
 def _modes(builder: FormBuilder, *, may_name_folders: bool) -> None:

@@ -154,6 +154,7 @@ RESIZE_AND_BATCH = Line(
 IMG2IMG_SECTIONS: tuple[Item, ...] = (
     Part("modes"),
     Part("depth_map"),
+    Part("further"),
     "resize_mode",
     INPAINT_CONTROLS,
     SAMPLING,

@@ -28,7 +28,7 @@ def request_model(table: ParameterTable, name: str, *, only: Collection[str] | N
 def _type(entry: ParamEntry) -> Any:
     kind = typing.get_origin(entry.type) or entry.type
     if kind is tuple:
-        plain: Any = list[str] if typing.get_args(entry.type)[0] is str or entry.api_name == "init_images" else list
+        plain: Any = list[str] if typing.get_args(entry.type)[0] is str or entry.api_name in ("init_images", "further_images") else list
     elif isinstance(kind, type) and issubclass(kind, Mapping):
         plain = dict[str, Any]
     elif kind in (str, int, float, bool):

@@ -20,7 +20,7 @@ class InitImages:
     """What to start from. Pictures are images in the program and base64 text on the wire; this room looks at neither.
 
     ``init_images``: one for all, or one for each image of a batch, as in A1111; models that take several pictures are shown those after the first
-    where they are more than that.
+    where they are more than that. ``further_images``: what such models are shown besides, whatever the batch.
     ``resize_mode``: an index into ``RESIZE_MODES``. ``image_cfg_scale``: how strongly an instruct-pix2pix model
     keeps the picture. ``depth_map``: what an SD 2 depth model is shown, bright is near; for FLUX.1 depth and canny that or a picture
     of edges, without which they take the picture itself for it.
@@ -43,6 +43,7 @@ class InitImages:
         None, label="Noise multiplier", axis="Initial noise multiplier", accepts=(0.0, 100.0)
     )
     depth_map: Any = param(None, label="Depth map", widget=ImageInput())
+    further_images: tuple[Any, ...] | None = param(None, label="Further pictures", widget=ImageInput())
     include_init_images: bool = param(False, label="Send the init images back")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import Tensor
 
 from modules.application.build import build_app
@@ -126,8 +126,17 @@ def test_the_api_shows_a_model_all_pictures_that_it_is_sent(server: RunningServe
     answer = server.client.post("/sdapi/v1/img2img", json=request | {"override_settings": {"sd_model_checkpoint": file.name, "randn_source": "CPU"}}).json()
     made = Image.open(BytesIO(base64.b64decode(answer["images"][0]))).convert("RGB")
     assert len(answer["images"]) == 1 and made.tobytes() == ours.result.images[0].picture.tobytes()
+    again = request | {"init_images": request["init_images"][:1], "further_images": request["init_images"][1:], "batch_size": 2}
+    both = server.client.post("/sdapi/v1/img2img", json=again | {"override_settings": {"sd_model_checkpoint": file.name, "randn_source": "CPU", "return_grid": False}}).json()["images"]
+    assert len(both) == 2 and apart(both[0], made) < 2      # levels of 255
     refused = server.client.post("/sdapi/v1/img2img", json=request | {"override_settings": {"sd_model_checkpoint": sd3.name}})
     assert refused.status_code == 422 and "FLUX.2 and Qwen-Image-Edit Plus are shown several" in refused.text
+
+
+def apart(text: str, picture: Image.Image) -> float:
+    """The largest difference between a picture in base64 and another one."""
+    found = ImageChops.difference(Image.open(BytesIO(base64.b64decode(text))).convert("RGB"), picture)
+    return max(high for _, high in found.getextrema())
 
 
 def encoded(picture: Image.Image) -> str:

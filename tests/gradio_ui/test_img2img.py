@@ -10,7 +10,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from modules.gradio_ui.img2img_tab import depth_place_classes
+from modules.gradio_ui.img2img_tab import depth_place_classes, further_place_classes
 from modules.gradio_ui.soft_inpainting import SOFT_FIELDS
 from modules.library.model_file import ModelFile
 from modules.schema.errors import InvalidValue
@@ -115,6 +115,16 @@ def test_only_depth_checkpoints_show_the_place_for_a_depth_map(page: BuiltPage) 
 
     assert ["unseen" in depth_place_classes(each) for each in (None, model(None), model("SD 1.x"), model("SD2 depth"), model("FLUX.1 depth or canny"))] == [True, True, True, False, False]
     assert "unseen" in page.components["img2img_depth"]["props"]["elem_classes"]
+
+
+def test_models_that_take_several_pictures_have_places_for_them(page: BuiltPage, asked: Asked) -> None:
+    families = (None, "SD 1.x", "FLUX.1 Kontext", "Qwen-Image-Edit", "FLUX.2 klein 4B", "Qwen-Image-Edit Plus")
+    models = [ModelFile(path=Path("x.safetensors"), name="x.safetensors", kind="checkpoint", family_name=family) for family in families]
+    assert ["unseen" in further_place_classes(each) for each in models] == [True, True, True, True, False, False]
+    assert "unseen" in page.components["img2img_further"]["props"]["elem_classes"]
+    assert not asked("img2img", img2img_image=BLUE).init.further_images
+    (one,) = asked("img2img", img2img_image=BLUE, img2img_picture_3=Image.new("RGB", (12, 8))).init.further_images
+    assert one.size == (12, 8)
 
 
 def test_soft_inpainting_explains_itself(page: BuiltPage) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 DATA = Path(__file__).parent / "data"
 # API names of parameters that A1111 does not have, or not so
-OUR_OWN = {"depth_map"}         # A1111 estimates it with a model that it fetches
+OUR_OWN = {"depth_map", "further_images"}         # A1111 estimates the first with a model that it fetches; its models take one picture
 
 
 def recorded(name: str) -> Any:

@@ -35,8 +35,9 @@ webui.showImg2imgMode = function() {
 
 // Whether the server gets what is on a canvas: it belongs to the mode that shows, or to the checkpoint in use.
 webui.isCanvasAskedFor = function(id) {
-    if (id === "img2img_depth_map") {
-        return getComputedStyle(webui.find("#img2img_depth")).display !== "none";
+    const beside = webui.find(`#${id}`)?.closest("#img2img_depth, #img2img_further");
+    if (beside) {
+        return getComputedStyle(beside).display !== "none";
     }
     return (webui.img2imgModes[webui.img2imgMode()] || []).includes(id);
 };

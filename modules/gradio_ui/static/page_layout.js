@@ -4,7 +4,7 @@
 // Names of parts in the setting ui_reorder_list -> elem_ids, in the order that A1111 begins with. Prompts stand there by compact_prompt_box alone.
 webui.generationParts = {
     prompt: ["{tab}_prompt_container"],
-    image: ["mode_img2img", "img2img_mode", "img2img_depth", "resize_mode"],
+    image: ["mode_img2img", "img2img_mode", "img2img_depth", "img2img_further", "resize_mode"],
     inpaint: ["{tab}_inpaint_controls", "img2img_inpaint_controls"],
     sampler: ["sampler_selection_{tab}"],
     accordions: ["{tab}_accordions"],
