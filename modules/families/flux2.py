@@ -31,7 +31,7 @@ KLEIN_4B = ModelFamily(
     name="FLUX.2 klein 4B",
     marks=(_SHARED_MODULATION, lacks(*_GUIDANCE), lacks(*_SIXTH_BLOCK)),
     prediction=Prediction.FLOW,
-    latent=LatentFormat(channels=32, downscale=8, scale=1.0, patched=True),
+    latent=LatentFormat(channels=32, downscale=8, scale=1.0, patched=True, tiny="taef2"),
     text_encoders=(_QWEN3,),
     native_size=(1024, 1024),
     in_channels=32,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from diffusers.models.autoencoders.vae import DecoderTiny, EncoderTiny
+from diffusers.models.autoencoders.vae import AutoencoderTinyBlock, DecoderTiny, EncoderTiny
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -35,6 +35,26 @@ class ApproximateDecoder(nn.Module):
         return x
 
 
+class PooledBlock(AutoencoderTinyBlock):
+    """A block of TAESD for FLUX.2, which sees the means of the whole picture by way of its normalisation."""
+
+    def __init__(self) -> None:
+        super().__init__(_WIDTH, _WIDTH, "relu")
+        inner = _WIDTH * 4
+        self.pool = nn.Sequential(nn.Conv2d(_WIDTH, inner, 1, bias=False), nn.GroupNorm(4, inner), nn.ReLU(), nn.Conv2d(inner, _WIDTH, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x + self.pool(x))
+
+
+def _with_pools(module: DecoderTiny | EncoderTiny, state: dict[str, Tensor]) -> DecoderTiny | EncoderTiny:
+    """The module with such blocks where the file has them."""
+    for number in {int(name.split(".")[1]) for name in state if ".pool." in name}:
+        if number < len(module.layers) and isinstance(module.layers[number], AutoencoderTinyBlock):
+            module.layers[number] = PooledBlock()
+    return module
+
+
 def load_quick_decoder(path: Path, latent: LatentFormat, *, device: str, dtype: str) -> nn.Module:
     """Latents of format ``latent`` as the denoiser has them (B, C, h, w) -> pictures (B, 3, H, W) in -1 .. 1. Raises CannotLoad."""
     state = read_tensors(path)
@@ -45,14 +65,16 @@ def load_quick_decoder(path: Path, latent: LatentFormat, *, device: str, dtype: 
             raise _not_such(path, "no VAE-approx")
         state = {f"layers.{number}.{ending}": state.get(f"{name[:-6]}{ending}", torch.empty(0)) for number, name in enumerate(names) for ending in ("weight", "bias")}
         return _filled(path, ApproximateDecoder(shapes), state, latent.channels, first="layers.0.weight").to(device, getattr(torch, dtype))
-    module = DecoderTiny(latent.channels, 3, (3, 3, 3, 1), (_WIDTH,) * 4, 2, "relu", "nearest")
-    return _filled(path, module, _named_alike(state, "decoder", shift=1), latent.channels, first="layers.0.weight").to(device, getattr(torch, dtype))
+    state = _named_alike(state, "decoder", shift=1)
+    module = _with_pools(DecoderTiny(latent.channels, 3, (3, 3, 3, 1), (_WIDTH,) * 4, 2, "relu", "nearest"), state)
+    return _filled(path, module, state, latent.channels, first="layers.0.weight").to(device, getattr(torch, dtype))
 
 
 def load_quick_encoder(path: Path, latent: LatentFormat, *, device: str, dtype: str) -> nn.Module:
     """Pictures (B, 3, H, W) in -1 .. 1 -> latents as the denoiser has them. Raises CannotLoad."""
-    module = EncoderTiny(3, latent.channels, (1, 3, 3, 3), (_WIDTH,) * 4, "relu")
-    return _filled(path, module, _named_alike(read_tensors(path), "encoder", shift=0), latent.channels, first="").to(device, getattr(torch, dtype))
+    state = _named_alike(read_tensors(path), "encoder", shift=0)
+    module = _with_pools(EncoderTiny(3, latent.channels, (1, 3, 3, 3), (_WIDTH,) * 4, "relu"), state)
+    return _filled(path, module, state, latent.channels, first="").to(device, getattr(torch, dtype))
 
 
 def _named_alike(state: dict[str, Tensor], half: str, *, shift: int) -> dict[str, Tensor]:
