@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from modules.compute.memory import is_out_of_memory
 from modules.engine.extra_networks import LORA_KINDS, LoraRequest, NetworkTag, lora_requests
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 MOST_LORAS = 250                # in one prompt; each is added to the weights by itself
 _TEXT_WIDTHS = {768: "SD 1.x", 1024: "SD 2.x", 1280: "SDXL's refiner", 2048: "SDXL"}  # of the text that a UNet's cross-attention reads
 _MARKS = {"double_blocks": "Flux", "single_transformer_blocks": "Flux", "joint_blocks": "SD3"}  # in the names of a denoiser's layers
+_INPUTS = ("unet_img_in", "unet_x_embedder")     # FLUX.1's first layer
 _USUAL_PARTS = {"OpenCLIP-G": "te2", "CLIP-G": "te2", "T5-XXL": "te3"}  # what files call a text encoder wherever it stands in a model
 
 
@@ -330,6 +332,8 @@ def _change(
     place = device or here[0].changed.device
     present = torch.cat([swap.changed.to(place, torch.float32) for swap in here]) if len(here) > 1 else here[0].changed.to(place, torch.float32)
     present = _halves_swapped(present) if several.swapped else present
+    if key in _INPUTS and _text_width(parts) == 2 * present.shape[-1]:      # FLUX.1 depth and canny as LoRAs: the model is shown a picture besides
+        present = functional.pad(present, (0, present.shape[-1]))
     try:
         change = layer_change({name: tensor.to(present.device, torch.float32) for name, tensor in parts.items()}, present, request.dynamic_rank)
     except (ValueError, RuntimeError) as error:

@@ -101,9 +101,12 @@ def _places(rows: int, columns: int, axes: int = 3) -> Tensor:
     return places.view(-1, axes)
 
 
-def _shown(call: TransformerCall) -> list[Tensor]:
-    """The noise, then the pictures beside it, (R, C, h, w) each: where ``x`` has twice the channels that the model reads, the second half are those of the first one."""
-    own = call.x.chunk(2, dim=1) if call.x.shape[1] * _PATCH**2 > call.model.config.in_channels else (call.x,)
+def _shown(call: TransformerCall, first: Any) -> list[Tensor]:
+    """The noise, then the pictures beside it, (R, C, h, w) each: where ``x`` has twice the channels that the model reads, the second half are those of the first one.
+
+    first: the model's first layer, which a LoRA may have widened.
+    """
+    own = call.x.chunk(2, dim=1) if call.x.shape[1] * _PATCH**2 > first.weight.shape[1] else (call.x,)
     return [*own, *(each.expand(len(call.x), -1, -1, -1) for each in call.further)]
 
 
@@ -113,7 +116,7 @@ def _cells_of(x: Tensor) -> tuple[int, int]:
 
 def _with_shown_pictures(call: TransformerCall, places: Callable[[int, int], Tensor], *, place: float) -> tuple[Tensor, Tensor]:
     """Tokens and their places: those of the pictures begin at ``place`` on the first axis, each as much further. places: for so many rows and columns of tokens."""
-    shown = _shown(call)
+    shown = _shown(call, call.model.x_embedder)
     at = [places(*_cells_of(each)).to(call.x.device) for each in shown]
     for number, each in enumerate(at):
         each[:, 0] = number * place
@@ -163,7 +166,7 @@ def _call_z_image(call: TransformerCall) -> Tensor:
 
 def _call_qwen_image(call: TransformerCall) -> Tensor:
     visible = torch.arange(call.context.shape[1], device=call.x.device)[None] < call.counted()[:, None]
-    shown = _shown(call)
+    shown = _shown(call, call.model.img_in)
     (tokens,) = call.model(
         hidden_states=torch.cat([packed(each) for each in shown], dim=1), encoder_hidden_states=call.context,
         encoder_hidden_states_mask=None if bool(visible.all()) else visible,

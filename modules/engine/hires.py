@@ -14,7 +14,7 @@ from modules.engine.control_start import begin_control
 from modules.engine.decode import as_picture
 from modules.engine.encode import as_pixels, encode_pixels
 from modules.engine.hooks import BatchPlan, GeneratedImage
-from modules.engine.image_conditioning import everything_masked, masked_picture
+from modules.engine.image_conditioning import everything_masked, is_controlled, masked_picture
 from modules.engine.pass_outcome import PassOutcome
 from modules.engine.plan import LATENT_CELL, latent_size
 from modules.engine.resolved import ResolvedHires, ResolvedRequest
@@ -213,7 +213,7 @@ def _enlarged_pictures(run: Run, plan: BatchPlan, first: Sequence[Tensor], size:
 def _conditioning_of(run: Run, plan: BatchPlan, pixels: Tensor, latents: Tensor) -> Tensor | None:
     if run.components.family.reads_picture != "never":         # nothing was to be changed
         return None
-    if run.components.family.is_depth or run.components.family.is_controlled:
+    if run.components.family.is_depth or is_controlled(run.components):
         return everything_masked(run.components, len(latents), pixels.shape[3], pixels.shape[2], seed=plan.images[0].seed, rescue=run.vae_rescue)
     weight = run.request.options.inpainting_mask_weight
     return masked_picture(run.components, pixels, latents, None, rounded=True, weight=weight, seed=plan.images[0].seed, rescue=run.vae_rescue)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,17 @@ from modules.families.family import FurtherPictures, ModelFamily
 from modules.loading.components import Components
 from modules.schema.errors import InvalidValue
 
+_TOKEN = 4          # cells of two by two
+
+
+def is_controlled(components: Components) -> bool:
+    """Whether it is shown a picture of distances or edges now: its family is, or a LoRA has made its first layer as wide."""
+    family = components.family
+    if family.is_controlled or family.denoiser != "flux":
+        return family.is_controlled
+    layer: Any = components.unet.x_embedder
+    return layer.weight.shape[1] == 2 * family.in_channels * _TOKEN
+
 
 def everything_masked(components: Components, batch: int, width: int, height: int, *, seed: int, rescue: VaeRescue = NO_RESCUE) -> Tensor | None:
     """For a pass without a picture: all masked, an even grey behind it. (B, 1 + C, h, w); None for other checkpoints.
@@ -33,7 +45,7 @@ def everything_masked(components: Components, batch: int, width: int, height: in
     if components.family.is_depth:                  # nothing is nearer than anything else
         latent, weight = components.family.latent, next(components.vae.parameters())
         return torch.zeros(batch, 1, height // latent.downscale, width // latent.downscale, device=weight.device)
-    if components.family.is_controlled:             # all is far, and has no edges
+    if is_controlled(components):                   # all is far, and has no edges
         black = encode_pixels(torch.zeros(1, 3, height, width), components.vae, components.family.latent, seed=seed, rescue=rescue)
         return black.expand(batch, -1, -1, -1)
     if not components.family.is_inpainting:
@@ -61,7 +73,7 @@ def masked_picture(
         return encode_means(pixels, components.vae, rescue)
     if components.family.reads_picture == "always" or (components.family.reads_picture == "at full strength" and strength == 1.0 and mask is None):
         return (encode_means(pixels, components.vae, rescue) - latent.shift) * latent.scale
-    if components.family.is_controlled:
+    if is_controlled(components):
         shown = pixels if depth_map is None else as_pixels([_in_colours(depth_map).resize((pixels.shape[3], pixels.shape[2]))]).to(pixels)
         return encode_pixels(shown, components.vae, latent, seed=seed, rescue=rescue).expand(len(pixels), -1, -1, -1)
     if not components.family.is_inpainting:

@@ -13,7 +13,7 @@ from modules.engine.control_start import begin_control
 from modules.engine.encode import as_pixels, encode_pixels
 from modules.engine.frame import Frame
 from modules.engine.hooks import BatchPlan, Interrupted
-from modules.engine.image_conditioning import further_pictures, masked_picture
+from modules.engine.image_conditioning import further_pictures, is_controlled, masked_picture
 from modules.engine.inpaint import BLANK_MASK, ORIGINAL, MaskedArea, final_blend, latent_mask, masked_area, step_blend, with_content
 from modules.engine.inverted_noise import inverted_noise
 from modules.engine.pass_outcome import PassOutcome
@@ -135,13 +135,13 @@ class _Known(Generic[Found]):
 
     run: Run
     make: Callable[[], Found]
-    found: dict[str, Found] = field(default_factory=dict)
+    found: dict[tuple[str, bool], Found] = field(default_factory=dict)
 
     def of_the_model_in_use(self) -> Found:
-        family = self.run.components.family.name
-        if family not in self.found:
-            self.found[family] = self.make()
-        return self.found[family]
+        kind = self.run.components.family.name, is_controlled(self.run.components)
+        if kind not in self.found:
+            self.found[kind] = self.make()
+        return self.found[kind]
 
 
 def _pass_size(request: ResolvedRequest) -> tuple[int, int]:

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from modules.loading.lora_names import WHOLE
+
 Parts = Mapping[str, Tensor]
 
 
@@ -221,6 +223,7 @@ _FORMS: tuple[tuple[tuple[str, ...], Callable[[Parts, Tensor, int | None], _Raw]
     (("oft_blocks",), _rotation),
     (("oft_diag",), _rotation),
     (("diff",), _full),
+    ((WHOLE,), lambda parts, weight, rank: _Raw(parts[WHOLE] - weight)),
     (("w_norm", "b_norm"), _norm),
     (("diff_b",), _bias_alone),
     (("weight", "on_input"), _ia3),

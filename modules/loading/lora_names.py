@@ -22,6 +22,7 @@ _PREFIXES = (
     (re.compile(r"^(?:unet_llm_adapter|text_conditioner)[._]"), "te_llm_adapter_"),     # Anima's, which lies beside its denoiser
     (re.compile(r"^text_model[._]"), "te_"),        # a text encoder's network in a file of its own, as peft and LyCORIS write it
 )
+WHOLE = "whole"
 TEXT_KEYS = ("te_", "te2_", "te3_")  # what the keys of text encoders' layers begin with
 
 # endings of tensors that diffusers and peft write with dots in the layer's path; kohya's path has none
@@ -33,6 +34,7 @@ _DOTTED_PARTS = re.compile(
 _ADAPTER = re.compile(r"(?<=^lora_[AB])\.\w+\.(?=weight$|bias$)")     # the name that peft's user gave it, "default" when none
 _PROCESSOR = re.compile(r"\.processor\.(?P<layer>to_[qkv]|to_out)_lora\.(?P<side>up|down)\.weight$")
 _XLABS = re.compile(r"(?P<layer>(?:double|single)_blocks\.\d+\.processor\.\w+)\.(?P<side>up|down)\.weight$")
+_NORM = re.compile(r"(?P<layer>.+\.(?:query|key)_norm)\.scale$")     # a norm as it is to be, in the makers' LoRAs of FLUX.1
 _SAME_PART = {
     "lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight", "lora_B.bias": "lora_up.bias",
     "lora.down.weight": "lora_down.weight", "lora.up.weight": "lora_up.weight", "lora.mid.weight": "lora_mid.weight",
@@ -57,6 +59,9 @@ def place_of(tensor_name: str) -> TensorPlace:
     xlabs = _XLABS.search(tensor_name)
     if xlabs:
         return TensorPlace(_key(xlabs["layer"]), f"lora_{xlabs['side']}.weight")
+    norm = _NORM.fullmatch(tensor_name)
+    if norm:
+        return TensorPlace(_key(norm["layer"]), WHOLE)
     dotted = _DOTTED_PARTS.search(tensor_name)
     if dotted and "." in tensor_name[: dotted.start()]:
         return TensorPlace(_key(tensor_name[: dotted.start()]), _part(dotted["part"]))

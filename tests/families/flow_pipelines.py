@@ -28,6 +28,7 @@ from modules.engine.resolved import ResolvedRequest, SamplingOptions
 from modules.library.model_file import ModelFile
 from modules.loading import tokenizer as tokenizers
 from modules.loading.components import Components
+from modules.loading.lora import LoraShelf
 from modules.loading.parts import PartFiles
 from modules.loading.sentencepiece_model import sentencepiece_tokenizer
 from modules.loading.tekken import tekken_tokenizer
@@ -85,7 +86,7 @@ def listed(path: Path) -> ModelFile:
 class Ours(NullHooks):
     """Our latents, and what the reference has to start from."""
 
-    def __init__(self, model: Components, patch: pytest.MonkeyPatch, **asked: Any) -> None:
+    def __init__(self, model: Components, patch: pytest.MonkeyPatch, *, loras: LoraShelf | None = None, **asked: Any) -> None:
         self.latents = self.noise = torch.empty(0)
         self.levels: list[float] = []
         grid = denoise_pass.make_grid
@@ -100,7 +101,7 @@ class Ours(NullHooks):
             "prompt": PROMPT, "negative_prompt": NEGATIVE, "width": SIZE, "height": SIZE, "steps": STEPS, "guidance_scale": SCALE, "sampler_name": "Euler",
             "seed": SEED, "options": SamplingOptions(noise_source="CPU"), **asked,
         })  # fmt: skip
-        self.result = generate(request, model, policy=POLICY, hooks=self)
+        self.result = generate(request, model, policy=POLICY, hooks=self, loras=loras)
 
     def before_sampling(self, plan: Any, noise: Tensor) -> Tensor:
         self.noise = noise

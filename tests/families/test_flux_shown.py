@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from modules.engine.image_conditioning import everything_masked, masked_picture
 from modules.engine.resolved import ResolvedHires, ResolvedInit, ResolvedInpaint
@@ -15,8 +17,10 @@ from modules.families.flux import FLUX_DEV, FLUX_KONTEXT
 from modules.library.facts import read_facts
 from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
+from modules.loading.lora import LoraShelf
 from modules.schema.errors import CannotLoad
-from tests.families.flow_pipelines import MASK, PICTURE, POLICY, SIZE, Ours, files_of
+from tests.families import tiny_flow as tiny
+from tests.families.flow_pipelines import MASK, PICTURE, POLICY, PROMPT, SIZE, Ours, files_of, listed, modules_of, reference_latents
 
 CONTROL, KONTEXT = "FLUX.1 depth or canny", "FLUX.1 Kontext"
 _FEW = np.random.default_rng(5).integers(0, 256, (4, 4), dtype=np.uint8)
@@ -38,6 +42,40 @@ def test_a_map_beside_the_picture_is_what_the_model_is_shown(kind: str, tmp_path
     other = Ours(model, monkeypatch, denoising_strength=1.0, init=ResolvedInit(pictures=(PICTURE,)))
     difference, whole = (float((each.latents - alone.latents).norm()) for each in (beside, other))
     assert difference < 0.2 * whole
+
+
+def control_lora() -> dict[str, Tensor]:
+    """As FLUX.1's makers publish depth and canny: pairs with a bias, for the first layer as wide as that of their models, and norms as they are to be."""
+    torch.manual_seed(1)
+    pairs = {"img_in": (64, 128), "double_blocks.0.img_attn.qkv": (192, 64), "single_blocks.0.linear2": (64, 320)}
+    lora = {f"{name}.lora_{side}.weight": torch.randn(*size) * 0.2 for name, (rows, columns) in pairs.items() for side, size in (("B", (rows, 4)), ("A", (4, columns)))}
+    return lora | {"img_in.lora_B.bias": torch.randn(64) * 0.2, "double_blocks.0.img_attn.norm.query_norm.scale": torch.rand(32) + 0.5}
+
+
+def test_depth_and_canny_as_loras_show_dev_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held against the pipeline of such models over dev's weights with the LoRA's added by hand."""
+    model, lora = loaded("FLUX.1 dev", tmp_path), control_lora()
+    shelf = LoraShelf(lambda: [listed(tiny.write(tmp_path / "flux1-depth-dev-lora.safetensors", lora))])
+    asked: dict[str, Any] = {"prompt": f"{PROMPT}<lora:flux1-depth-dev-lora:1>", "loras": shelf, "init": ResolvedInit(pictures=(PICTURE,)), "denoising_strength": 1.0}
+    before, ours = Ours(model, monkeypatch), Ours(model, monkeypatch, **asked)
+    assert not ours.result.comments
+    dev, vae, texts = modules_of("FLUX.1 dev")
+    state, delta = dict(dev.state_dict()), {name: lora[f"{name}.lora_B.weight"] @ lora[f"{name}.lora_A.weight"] for name in ("img_in", "double_blocks.0.img_attn.qkv", "single_blocks.0.linear2")}
+    state["x_embedder.weight"] = torch.nn.functional.pad(state["x_embedder.weight"], (0, 64)) + delta["img_in"]
+    state["x_embedder.bias"] = state["x_embedder.bias"] + lora["img_in.lora_B.bias"]
+    state["single_transformer_blocks.0.proj_out.weight"] = state["single_transformer_blocks.0.proj_out.weight"] + delta["single_blocks.0.linear2"]
+    state["transformer_blocks.0.attn.norm_q.weight"] = lora["double_blocks.0.img_attn.norm.query_norm.scale"]
+    for part, rows in zip("qkv", delta["double_blocks.0.img_attn.qkv"].chunk(3)):
+        state[f"transformer_blocks.0.attn.to_{part}.weight"] = state[f"transformer_blocks.0.attn.to_{part}.weight"] + rows
+    wide = tiny.transformer_of(CONTROL)
+    wide.load_state_dict(state)
+    monkeypatch.setattr("tests.families.flow_pipelines.modules_of", lambda name: (wide, vae, texts))
+    theirs = reference_latents(CONTROL, ours)
+    assert float((ours.latents - theirs).norm() / theirs.norm()) < 1e-4
+    other = Ours(model, monkeypatch, **asked | {"init": ResolvedInit(pictures=(Image.fromarray(LEVELS).convert("RGB"),))})
+    assert float((other.latents - theirs).norm() / theirs.norm()) > 1e-3
+    Ours(model, monkeypatch, prompt=asked["prompt"], loras=shelf)       # without a picture it is shown black
+    assert torch.equal(Ours(model, monkeypatch).latents, before.latents) and model.unet.x_embedder.weight.shape == (64, 64)      # type: ignore[union-attr]
 
 
 def test_without_a_picture_a_map_is_black_and_kontext_draws_as_dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
