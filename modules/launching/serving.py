@@ -19,6 +19,7 @@ PAGE_PORT, API_PORT = 7860, 7861
 PORTS_TRIED = 100
 ANSWER_TIMEOUT = 120  # seconds to wait for the first answer before giving up on it
 EVERYWHERE = ("0.0.0.0", "::")
+LAST_OF_THE_ADMINISTRATOR = 1023
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -122,6 +123,8 @@ def _bind(host: str, port: int) -> socket.socket:
 def _cannot_bind(host: str, port: int, error: OSError) -> LaunchError:
     if error.errno == errno.EADDRINUSE:
         return LaunchError(f"Port {port} is in use, perhaps by another web UI.", "Close that, or choose another with --port.")
+    if error.errno == errno.EACCES and port > LAST_OF_THE_ADMINISTRATOR:        # Windows says so of a taken port too, and keeps some for virtual machines
+        return LaunchError(f"Port {port} is not to be had: another program uses it, or the system keeps it for itself.", "Choose another with --port.")
     if error.errno == errno.EACCES:
         return LaunchError(f"Port {port} may not be opened by this user.", "Choose one above 1023 with --port.")
     return LaunchError(f"{host} port {port} cannot be opened: {error.strerror or error}.", "Check --server-name and --port.")

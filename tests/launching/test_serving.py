@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from modules.launching import serving
 from modules.launching.failure import LaunchError
 from modules.launching.serving import Address, certificate_files, has_display, listen, wait_for_answer
 from modules.launching.subpath import below_subpath
@@ -146,3 +149,15 @@ def test_a_subpath_serves_proxies_that_strip_it_and_those_that_do_not(path: str,
 
 def test_a_browser_needs_a_display() -> None:
     assert has_display({"DISPLAY": ":0"})
+
+
+@pytest.mark.parametrize(("port", "said"), [(8443, r"another program uses it.*another with --port"), (80, r"may not be opened by this user.*above 1023")])
+def test_a_port_that_is_refused_is_told_from_one_of_the_administrators(port: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows gives "permission denied" for ports that another program holds alone, or that Hyper-V keeps."""
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "forbidden by its access permissions")
+
+    monkeypatch.setattr(serving, "_bind", refuse)
+    with pytest.raises(LaunchError) as found:
+        listen(flags("--port", str(port)))
+    assert re.search(said, str(found.value))
