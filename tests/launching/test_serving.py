@@ -42,12 +42,14 @@ def test_small_answers_are_sent_at_once() -> None:
     bound, address = listen(flags("--port", "0"))
 
     async def answered() -> bool:
-        server = await asyncio.start_server(lambda reader, writer: told.set_result(writer.get_extra_info("socket")), sock=bound)
-        told: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+        server = await asyncio.start_server(lambda reader, writer: told.set_result(writer), sock=bound)
+        told: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
         async with server:
             _, writer = await asyncio.open_connection(address.host, bound.getsockname()[1])
-            is_on = bool((await told).getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            accepted = await told       # kept: since Python 3.13 a writer that nobody holds closes its connection
+            is_on = bool(accepted.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
+            accepted.close()
         return is_on
 
     assert asyncio.run(answered()), "Nagle's algorithm holds back whatever is sent in two pieces, 40 ms each"
