@@ -437,6 +437,8 @@ def test_everything_that_can_be_pressed_has_a_name(open_visit: Visit) -> None:
     assert nameless == []
     page.wait_for_function("webui.latePriming")     # what is opened late has its names a moment after it is there
     page.wait_for_function("Array.from(document.querySelectorAll('button.tool')).every((each) => each.getAttribute('aria-label'))")
+    written = page.locator("#txt2img_generate")     # who speaks to the computer says what is written on a button; what it does is its tooltip
+    assert page.get_by_role("button", name="Generate", exact=True).first.get_attribute("id") == written.get_attribute("id") and written.get_attribute("title")
 
 
 def test_dark_and_light(fake_page: FakePage, visit: Callable[..., Visit]) -> None:

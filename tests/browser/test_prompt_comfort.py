@@ -215,6 +215,8 @@ def test_the_border_beside_the_results_is_drawn_aside_and_stays_so(open_visit: V
     assert page.evaluate(widths) == [first + 100, second - 100]
     page.mouse.move(box["x"] + 300, box["y"] + 50)      # the button is up: it does not follow any more
     border.press("ArrowLeft")
+    share = int(border.get_attribute("aria-valuenow") or 0)     # what a screen reader says of it
+    assert share == round(100 * float(page.evaluate("localStorage.getItem('webui-columns-txt2img_work')"))) > 50
     assert page.evaluate(widths) == [first + 80, second - 80] and float(page.evaluate("localStorage.getItem('webui-columns-txt2img_work')")) > 0.5
     border.dblclick(position={"x": 8, "y": 50})
     assert page.evaluate(widths) == [first, second] and page.evaluate("localStorage.getItem('webui-columns-txt2img_work')") == ""

@@ -15,6 +15,7 @@ webui.placeBorder = function(row, share) {
         row.style.removeProperty("--first-column");
     }
     row.classList.toggle("border-moved", Boolean(share));
+    row.querySelector(":scope > .resize-handle").setAttribute("aria-valuenow", Math.round(100 * (share || 0.5)));
     if (row.id) {
         webui.remember(`webui-columns-${row.id}`, share || "");
     }
@@ -25,7 +26,7 @@ webui.giveBorder = function(row) {
     if (row.children.length !== 2 || row.querySelector(":scope > .resize-handle")) {
         return;
     }
-    const border = webui.make("div", {class: "resize-handle", role: "separator", "aria-orientation": "vertical", tabindex: "0",
+    const border = webui.make("div", {class: "resize-handle", role: "separator", "aria-orientation": "vertical", "aria-valuenow": "50", tabindex: "0",
         title: "Draw aside to make the fields or the results wider; double click: as before", "aria-label": "Border between fields and results"});
     const rightToLeft = () => getComputedStyle(row).direction === "rtl";
     const edge = () => first.getBoundingClientRect()[rightToLeft() ? "left" : "right"];

@@ -97,7 +97,7 @@ webui.nameButtons = function() {
         for (const named of document.querySelectorAll(`[id="${CSS.escape(id)}"]`)) {  // X/Y/Z plot's stand on both tabs
             if (!named.title) {
                 named.title = words;
-                if (named.matches("button")) {
+                if (named.matches("button") && !/\p{L}{2}/u.test(named.textContent)) {   // what is written on a button is what people ask for by voice
                     named.setAttribute("aria-label", words);
                 }
             }
