@@ -40,7 +40,7 @@ def create_embedding_from_data(data: Any, name: str, filename: str = "unknown em
     else:
         tensors = [each for each in data.values() if hasattr(each, "shape")]
         if not tensors:
-            raise InvalidValue(f"{filename} is no textual inversion embedding.")
+            raise InvalidValue(f"{filename} is no textual inversion embedding.", "Choose another file, or take it out of the embeddings folder.")
         vec = tensors[0][None] if tensors[0].ndim == 1 else tensors[0]
     made = Embedding(vec, name, data.get("step"))
     first = vec["clip_g"] if isinstance(vec, dict) else vec

@@ -142,7 +142,7 @@ class _Batch:
         self._order = order
         request = generation.asked_of(job)
         if not isinstance(request, Img2ImgRequest):
-            raise InvalidValue("Only img2img works through batches of pictures.")
+            raise InvalidValue("Only img2img works through batches of pictures.", "Send them to img2img.")
         self._request = request
         self._most_shown = int(job.payload["settings"].get(_LIMIT, app.settings.table.by_key[_LIMIT].default))
         earlier = Attempt.before(job)
@@ -223,7 +223,7 @@ class _Batch:
         for mask in masks:
             if mask.stem == file.stem:
                 return mask
-        raise InvalidValue(f"there is no mask called {file.stem} for it.")
+        raise InvalidValue(f"there is no mask called {file.stem} for it.", "Put one into the mask directory.")
 
     def _with_text(self, request: Img2ImgRequest, picture: Image.Image, file: Path) -> Img2ImgRequest:
         """``request`` with what the picture's own text says. A text that cannot be read says nothing, as in A1111."""

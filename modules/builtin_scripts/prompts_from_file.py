@@ -7,6 +7,7 @@ import re
 from collections import deque
 from copy import copy
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,8 @@ def _value(name: str, text: str, p: Any) -> Any:
     if name in OTHER or name in ("outpath_samples", "outpath_grids", "prompt_for_display"):
         return int(text) if name == "clip_skip" and text.isdigit() else text
     if name not in entries or not hasattr(p, name) or name.startswith("script") or name in ("init_images", "mask", "override_settings"):
-        raise InvalidValue(f"there is no option --{name[:40]}.")
+        near = get_close_matches(name, entries, 1)
+        raise InvalidValue(f"there is no option --{name[:40]}.", f"Did you mean --{near[0]}?" if near else "They are called as in the API: --steps, --cfg_scale, --seed ...")
     if name == "styles":
         return [each.strip() for each in text.split(",") if each.strip()]
     return checked(entries[name], text)

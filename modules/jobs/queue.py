@@ -308,7 +308,7 @@ class JobQueue:
         try:
             runner = self._runners.get(job.kind)
             if runner is None:
-                raise InvalidValue(f"Jobs of the kind {job.kind!r} are not known here.")
+                raise InvalidValue(f"Jobs of the kind {job.kind!r} are not known here.", "Switch on the extension that sent it, or bring the newer version of the program that did, and try it again.")
             job.result, job.summary = runner(job)
         except BaseException as error:  # a job may call sys.exit() or run out of memory: the worker must not die of it
             if not isinstance(error, WebuiError):

@@ -93,7 +93,7 @@ def test_masks_by_name_or_one_for_all(run: Run, folder: Path, tmp_path: Path, fa
     assert len(outcome(job).shown) == 2
     (masks / "cat2.png").unlink()
     job = run(BatchOrder(files=files_of(folder), masks=files_of(masks)))
-    assert len(outcome(job).shown) == 1 and "no mask called cat2" in outcome(job).comments[0]
+    assert len(outcome(job).shown) == 1 and "no mask called cat2 for it. Put one" in outcome(job).comments[0]
 
 
 def test_what_is_taken_from_a_pictures_own_text(run: Run, folder: Path, tmp_path: Path, fake_engine: FakeEngine) -> None:

@@ -204,12 +204,13 @@ def test_prompts_from_lines(app: App, fake_engine: FakeEngine) -> None:
 
 
 def test_what_cannot_be_read_in_a_line_is_left_out_and_told_and_every_line_is_drawn(app: App, fake_engine: FakeEngine) -> None:
-    lines = ["--prompt a cat --foo 3 --steps 7", "--prompt a dog --steps many", '--prompt "a cow', "--ar 16:9", "--prompt x --sd_model nowhere --sampler_name Nonesuch", "--steps 5 6 --prompt y"]
+    lines = ["--prompt a cat --foo 3 --steps 7 --cfg_scal 2", "--prompt a dog --steps many", '--prompt "a cow', "--ar 16:9", "--prompt x --sd_model nowhere --sampler_name Nonesuch", "--steps 5 6 --prompt y"]
     outcome = draw(app, "prompts from file or textbox", False, False, "start", "\n".join(lines), prompt="", steps=9)
     assert [each.prompt for each in fake_engine.requests] == ["a cat", "a dog", '--prompt "a cow', "--ar 16:9", "x", "y"]
     assert [each.steps for each in fake_engine.requests] == [7, 9, 9, 9, 9, 5]
     told = "\n".join(outcome.comments)
-    assert all(each in told for each in ("Line 1: there is no option --foo", "Line 2: Sampling steps (steps) cannot be", "Line 3 has a quote", "Line 4 has no option", '"6" behind --steps'))
+    assert all(each in told for each in ("Line 1: there is no option --foo. They are called as in the API", "Line 2: Sampling steps (steps) cannot be", "Line 3 has a quote", "Line 4 has no option", '"6" behind --steps'))
+    assert "there is no option --cfg_scal. Did you mean --cfg_scale?" in told
     assert "nowhere" in told.split("Line 5: ")[1] and "Nonesuch" in told.split("Line 5: ")[2]
 
 

@@ -78,7 +78,7 @@ def test_no_exception_kills_the_worker(queue: JobQueue, gate: threading.Event, h
     assert bad.state is JobState.FAILED and bad.error
     assert queue.wait(queue.submit("hold", {"k": 7}), 5).result == 7
     unknown = queue.wait(queue.submit("no such kind", {}), 5)
-    assert "no such kind" in (unknown.error or "")
+    assert "no such kind" in (unknown.error or "") and "try it again" in (unknown.error or "")
     assert queue.wait(queue.submit("odd summary", {}), 5).result == 5          # no file can hold it
     assert queue.wait(queue.submit("hold", {"k": 8}), 5).result == 8
 
