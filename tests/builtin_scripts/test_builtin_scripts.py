@@ -1,7 +1,6 @@
 """Each built-in script does its job, with the fake engine: which runs it asks for, what it gives back."""
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +21,7 @@ from modules.jobs.job import JobState
 from modules.schema.errors import InvalidValue, WebuiError
 from modules.schema.request import Img2ImgRequest, Txt2ImgRequest
 from tests.conftest import FakeEngine
-from tests.golden.cases import A1111_ANSWERS
+from tests.golden.cases import a1111_said
 
 MakeApp = Callable[..., App]
 SMALL = {"prompt": "a red cat", "steps": 2, "width": 64, "height": 64, "seed": 100, "sampler_name": "Euler"}
@@ -132,7 +131,7 @@ def test_settings_axes_hold_for_their_cell_alone(app: App, fake_engine: FakeEngi
 
 def test_the_axes_are_a1111s_in_its_order() -> None:
     """With those of its built-in extensions; programs name an axis by its number."""
-    listed = json.loads((A1111_ANSWERS / "ui-elem-ids.json").read_text(encoding="utf-8"))["elements"]
+    listed = a1111_said("ui-elem-ids")["elements"]
     for tab, is_img2img in (("txt2img", False), ("img2img", True)):
         wanted = next(each["choices"] for each in listed if each["elem_id"] == f"script_{tab}_xyz_plot_x_type")
         ours = [each.label for each in axis_options if each.is_img2img in (None, is_img2img)]

@@ -151,6 +151,11 @@ def data_dir() -> Path:
     return made_once(HERE / "made", _make_data_dir)
 
 
+def a1111_said(name: str) -> Any:
+    """What A1111 1.10.1 answered or listed. name: of the file in A1111_ANSWERS, "api/samplers"."""
+    return json.loads((A1111_ANSWERS / f"{name}.json").read_text("utf-8"))
+
+
 def flags_over(stored: Path) -> list[str]:
     """The flags with which a server has the models, embeddings and styles of the data folder ``stored``, and writes elsewhere."""
     return ["--models-dir", str(stored / "models"), "--embeddings-dir", str(stored / "embeddings"), "--styles-file", str(stored / "styles.csv")]

@@ -1,7 +1,6 @@
 """A1111's elem_ids: by them extensions, user styles and bookmarklets find their way about the page."""
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 import gradio as gr
 import pytest
 
-from tests.golden.cases import A1111_ANSWERS
+from tests.golden.cases import a1111_said
 
 ENOUGH = 0.95
 
@@ -47,7 +46,7 @@ def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
 
 
 def test_a1111s_elem_ids_are_there_or_listed_with_a_reason(ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    elements = json.loads((A1111_ANSWERS / "ui-elem-ids.json").read_text(encoding="utf-8"))["elements"]
+    elements = a1111_said("ui-elem-ids")["elements"]
     wanted = list(dict.fromkeys(each["elem_id"] for each in elements))
     missing = [each for each in wanted if each not in set(ids)]
     share = 1 - len(missing) / len(wanted)

@@ -1,7 +1,6 @@
 """Scripts on a generation tab: their controls under A1111's ids, their values in the request, their fields pasted from a picture's text."""
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from modules.gradio_ui.paste import Paster
 from modules.gradio_ui.scripts_panel import ScriptsPanel
 from modules.schema.errors import Busy
 from modules.schema.params_sampling import Scripting
-from tests.golden.cases import A1111_ANSWERS
+from tests.golden.cases import a1111_said
 from tests.gradio_ui.conftest import BuiltPage
 
 NOT_THERE = re.compile(r"script_img2img_alternative|script_img2img_alt")   # "img2img alternative test" is not there yet
@@ -68,7 +67,7 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 
 
 def test_a1111s_ids_of_scripts_are_there(tab: Tab) -> None:
-    listed = json.loads((A1111_ANSWERS / "ui-elem-ids.json").read_text(encoding="utf-8"))["elements"]
+    listed = a1111_said("ui-elem-ids")["elements"]
     wanted = [each for each in {one["elem_id"] for one in listed} if re.match(r"script_|xyz_grid|swap_axes|xy_grid|yz_grid|xz_grid", each)]
     missing = [each for each in wanted if each not in tab.ids and not NOT_THERE.match(each)]
     assert len(wanted) > 40 and missing == []

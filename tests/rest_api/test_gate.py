@@ -247,9 +247,9 @@ def test_without_api_only_the_pages_own_routes_are_open(make_app: Callable[..., 
 
 
 def test_names_types_and_defaults_are_a1111s(kept_server: RunningServer) -> None:
-    from tests.golden.cases import A1111_ANSWERS
+    from tests.golden.cases import a1111_said
 
-    theirs = json.loads((A1111_ANSWERS / "openapi-a1111.json").read_text("utf-8"))["components"]["schemas"]["StableDiffusionProcessingTxt2Img"]["properties"]
+    theirs = a1111_said("openapi-a1111")["components"]["schemas"]["StableDiffusionProcessingTxt2Img"]["properties"]
     ours = kept_server.client.get("/openapi.json").json()["components"]["schemas"]["StableDiffusionProcessingTxt2Img"]["properties"]
     assert set(ours) == set(theirs)
     for name, field in theirs.items():

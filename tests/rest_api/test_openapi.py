@@ -8,18 +8,18 @@ import pytest
 
 from tests.compare_openapi import differences, our_openapi
 from tests.conftest import RunningServer
-from tests.golden.cases import A1111_ANSWERS
+from tests.golden.cases import A1111_ANSWERS, a1111_said
 
 
 def test_no_route_field_type_or_default_of_a1111_is_missing() -> None:
-    theirs = json.loads((A1111_ANSWERS / "openapi-a1111.json").read_text("utf-8"))
+    theirs = a1111_said("openapi-a1111")
     missing = [each for each in differences(our_openapi(), theirs) if not each.reason]
     assert not missing, "\n".join(map(str, missing))
 
 
 def test_operations_have_a1111s_names() -> None:
     """Programs that make their methods from the running server's document call text2imgapi_sdapi_v1_txt2img_post."""
-    documents = [json.loads((A1111_ANSWERS / name).read_text("utf-8")) for name in ("openapi-a1111.json", "openapi-a1111-with-ui.json")]
+    documents = [a1111_said(name) for name in ("openapi-a1111", "openapi-a1111-with-ui")]
     theirs, ours = (
         {(method, path): operation["operationId"] for path, methods in paths.items() for method, operation in methods.items() if method in ("get", "post")}
         for paths in ({path: entry for each in documents for path, entry in each["paths"].items()}, our_openapi()["paths"])
@@ -30,7 +30,7 @@ def test_operations_have_a1111s_names() -> None:
 
 
 def test_the_comparison_sees_what_is_missing() -> None:
-    theirs = json.loads((A1111_ANSWERS / "openapi-a1111.json").read_text("utf-8"))
+    theirs = a1111_said("openapi-a1111")
     ours = json.loads(json.dumps(theirs))
     assert differences(ours, theirs) == []
     del ours["paths"]["/sdapi/v1/skip"]
@@ -63,7 +63,7 @@ def fits(ours: Any, theirs: Any) -> bool:
 @pytest.mark.parametrize("name", sorted(path.stem for path in (A1111_ANSWERS / "api").glob("*.json")
                                         if path.stem not in ("error-and-edge-responses", "progress-while-running", "options")))
 def test_get_answers_have_a1111s_shape(running_app: RunningServer, name: str) -> None:
-    theirs = json.loads((A1111_ANSWERS / "api" / f"{name}.json").read_text("utf-8"))
+    theirs = a1111_said(f"api/{name}")
     answer = running_app.client.get(f"/sdapi/v1/{name}")
     assert answer.status_code == 200
     assert fits(shape(answer.json()), shape(theirs)), (shape(answer.json()), shape(theirs))

@@ -16,17 +16,13 @@ from PIL.PngImagePlugin import PngInfo
 from modules.rest_api import info_routes
 from modules.rest_api.info_routes import process_memory
 from tests.conftest import RunningServer
-from tests.golden.cases import A1111_ANSWERS, case
+from tests.golden.cases import a1111_said, case
 
 SMALL = {"prompt": "a cat", "steps": 2, "width": 64, "height": 64, "override_settings": {"randn_source": "CPU"}}
 
 
 def picture(text: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(text)))
-
-
-def golden_answer(name: str) -> Any:
-    return json.loads((A1111_ANSWERS / "api" / f"{name}.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", ["prompt-plain", "seed-niter2", "steps-20-dpmpp2m-karras"])
@@ -65,7 +61,7 @@ def test_two_callers_get_their_pictures_in_order(running_app: RunningServer) -> 
 @pytest.mark.parametrize(("path", "key"), [("samplers", "name"), ("schedulers", "name"), ("sd-models", "model_name"), ("prompt-styles", "name"),
                                            ("latent-upscale-modes", "name"), ("upscalers", "name"), ("sd-vae", "model_name")])
 def test_lists_have_a1111s_shape(running_app: RunningServer, path: str, key: str) -> None:
-    ours, theirs = running_app.client.get(f"/sdapi/v1/{path}").json(), {each[key]: each for each in golden_answer(path)}
+    ours, theirs = running_app.client.get(f"/sdapi/v1/{path}").json(), {each[key]: each for each in a1111_said(f"api/{path}")}
     for each in ours:
         if each[key] in theirs and path != "sd-models":
             assert each == theirs[each[key]]
@@ -79,13 +75,13 @@ def test_sd_models(running_app: RunningServer) -> None:
     running_app.client.post("/sdapi/v1/reload-checkpoint")
     running_app.app.catalogue.wait(20)
     tiny = next(each for each in running_app.client.get("/sdapi/v1/sd-models").json() if each["model_name"] == "sd15-tiny")
-    theirs = golden_answer("sd-models")[0]
+    theirs = a1111_said("api/sd-models")[0]
     assert {key: tiny[key] for key in ("title", "hash", "sha256")} == {key: theirs[key] for key in ("title", "hash", "sha256")}
     assert tiny["config"].endswith("sd15-tiny.yaml")
 
 
 def test_options(running_app: RunningServer) -> None:
-    client, theirs = running_app.client, golden_answer("options")
+    client, theirs = running_app.client, a1111_said("api/options")
     ours = client.get("/sdapi/v1/options").json()
     explanations = {key for key in theirs if key.endswith("_explanation")} | {"settings_in_ui"}     # texts of A1111's page, no settings
     assert set(theirs) - explanations <= set(ours)
@@ -111,7 +107,7 @@ def test_progress_while_running_and_interrupt(running_app: RunningServer) -> Non
         seen.append(client.get("/sdapi/v1/progress").json())
         assert len(seen) < 2000
     state = seen[-1]
-    assert list(state["state"]) == list(golden_answer("progress-while-running")["state"])
+    assert list(state["state"]) == list(a1111_said("api/progress-while-running")["state"])
     assert 0 < state["progress"] <= 1 and state["eta_relative"] > 0 and state["state"]["sampling_steps"] == 900
     assert picture(state["current_image"]).size[0] >= 64
     page = client.post("/internal/progress", json={"id_task": "mine"}).json()
@@ -126,7 +122,7 @@ def test_progress_while_running_and_interrupt(running_app: RunningServer) -> Non
 
 
 def test_png_info(running_app: RunningServer) -> None:
-    theirs = json.loads((A1111_ANSWERS / "api" / "error-and-edge-responses.json").read_text("utf-8"))["png-info"]
+    theirs = a1111_said("api/error-and-edge-responses")["png-info"]
     ours = running_app.client.post("/sdapi/v1/png-info", json=theirs["request"])
     assert ours.status_code == 200
     assert {key: ours.json()[key] for key in ("info", "items")} == {key: theirs["response"][key] for key in ("info", "items")}
@@ -136,8 +132,8 @@ def test_png_info(running_app: RunningServer) -> None:
 
 def test_embeddings_and_loras(running_app: RunningServer) -> None:
     running_app.client.post("/sdapi/v1/reload-checkpoint")
-    assert running_app.client.get("/sdapi/v1/embeddings").json() == golden_answer("embeddings")
-    theirs = json.loads((A1111_ANSWERS / "api" / "error-and-edge-responses.json").read_text("utf-8"))["loras"]["response"]
+    assert running_app.client.get("/sdapi/v1/embeddings").json() == a1111_said("api/embeddings")
+    theirs = a1111_said("api/error-and-edge-responses")["loras"]["response"]
     ours = running_app.client.get("/sdapi/v1/loras").json()
     assert [{**each, "path": ""} for each in ours] == [{**each, "path": ""} for each in theirs]
 
@@ -167,7 +163,7 @@ def test_an_input_picture_that_is_kept_tells_what_it_told(running_app: RunningSe
 
 
 def test_infotext_fills_a_request(running_app: RunningServer) -> None:
-    theirs = json.loads((A1111_ANSWERS / "api" / "error-and-edge-responses.json").read_text("utf-8"))["infotext-paste"]
+    theirs = a1111_said("api/error-and-edge-responses")["infotext-paste"]
     ours = running_app.client.post("/sdapi/v1/txt2img", json=theirs["request"]).json()
     for key in ("prompt", "negative_prompt", "seed", "sampler_name", "scheduler", "steps", "cfg_scale", "width", "height", "override_settings"):
         assert str(ours["parameters"][key]) == str(theirs["response"]["parameters"][key]) or float(ours["parameters"][key]) == theirs["response"]["parameters"][key]

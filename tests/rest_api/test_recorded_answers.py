@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import RunningServer
-from tests.golden.cases import A1111_ANSWERS
+from tests.golden.cases import a1111_said
 from tests.schema.recorded import OUR_OWN
 
-RECORDS: dict[str, Any] = json.loads((A1111_ANSWERS / "api" / "error-and-edge-responses.json").read_text("utf-8"))
+RECORDS: dict[str, Any] = a1111_said("api/error-and-edge-responses")
 
 NEEDS_SCRIPTS = {"selectable-in-alwayson"}      # tests/a1111/test_script_host.py sends it to a server that has some
 
@@ -111,7 +111,7 @@ def lasting(infotext: str) -> str:
 
 def test_settings_kept_from_a_server_of_a1111s_are_taken(running_app: RunningServer) -> None:
     """Programs keep what GET options told them and send it with each picture, or to the server of another day; texts of A1111's page are among it."""
-    theirs = json.loads((A1111_ANSWERS / "api" / "options.json").read_text("utf-8"))
+    theirs = a1111_said("api/options")
     kept = {key: value for key, value in theirs.items() if not key.startswith("outdir_")}       # folders of that machine
     before = running_app.client.get("/sdapi/v1/options").json()
     answer = running_app.client.post("/sdapi/v1/txt2img", json={"steps": 1, "width": 64, "height": 64, "override_settings": {**kept, "CLIP_stop_at_last_layers": 2}})

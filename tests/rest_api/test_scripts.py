@@ -17,7 +17,7 @@ from modules.a1111.script_controls import described
 from modules.a1111.script_host import install_scripts
 from modules.imaging.tiles import fitting_overlap, tiling
 from tests.conftest import RunningServer
-from tests.golden.cases import A1111_ANSWERS
+from tests.golden.cases import a1111_said
 
 # of A1111's lists: what we have no use for, and why
 NOT_HERE = {
@@ -26,21 +26,17 @@ NOT_HERE = {
 }
 
 
-def answer(name: str) -> Any:
-    return json.loads((A1111_ANSWERS / "api" / f"{name}.json").read_text("utf-8"))
-
-
 def test_the_lists_are_a1111s(fake_server: RunningServer) -> None:
     install_scripts(fake_server.app, gradio.Blocks)
     ours = fake_server.client.get("/sdapi/v1/scripts").json()
-    for tab, theirs in answer("scripts").items():
+    for tab, theirs in a1111_said("api/scripts").items():
         assert ours[tab] == [name for name in theirs if name.lower() not in NOT_HERE]
 
 
 def test_the_arguments_are_a1111s(fake_server: RunningServer) -> None:
     install_scripts(fake_server.app, gradio.Blocks)
     ours = {(each["name"], each["is_img2img"]): each for each in fake_server.client.get("/sdapi/v1/script-info").json()}
-    for theirs in answer("script-info"):
+    for theirs in a1111_said("api/script-info"):
         if theirs["name"].lower() in NOT_HERE:
             continue
         found = ours[theirs["name"], theirs["is_img2img"]]
@@ -94,7 +90,7 @@ def test_the_parts_of_the_page_tell_what_can_be_chosen(fake_server: RunningServe
     def choices(infos: list[Any]) -> dict[str, list[str]]:
         return {arg["label"]: arg["choices"] for info in infos if info["name"] in ("sampler", "refiner") and not info["is_img2img"] for arg in info["args"]}
 
-    ours, theirs = choices(fake_server.client.get("/sdapi/v1/script-info").json()), choices(answer("script-info"))
+    ours, theirs = choices(fake_server.client.get("/sdapi/v1/script-info").json()), choices(a1111_said("api/script-info"))
     for label in ("Sampling method", "Schedule type"):
         assert theirs[label] and set(theirs[label]) <= set(ours[label]), label
     assert ours["Checkpoint"] == [each["title"] for each in fake_server.client.get("/sdapi/v1/sd-models").json()] != []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -10,15 +9,11 @@ import pytest
 from modules.engine.sampler_contract import SamplerSpec
 from modules.engine.sampler_registry import find_sampler, find_schedule, resolve_schedule, samplers, schedules, split_sampler_and_schedule
 from modules.schema.errors import UnknownName
-from tests.golden.cases import A1111_ANSWERS
-
-
-def answer(name: str) -> Any:
-    return json.loads((A1111_ANSWERS / "api" / f"{name}.json").read_text("utf-8"))
+from tests.golden.cases import a1111_said
 
 
 def test_samplers_begin_with_a1111s_list() -> None:
-    theirs = answer("samplers")
+    theirs = a1111_said("api/samplers")
     ours = [spec for spec in samplers() if not spec.ours]
     assert [spec.name for spec in samplers()][: len(theirs)] == [each["name"] for each in theirs]
     for spec, entry in zip(ours, theirs):
@@ -33,7 +28,7 @@ def test_samplers_begin_with_a1111s_list() -> None:
 
 
 def test_schedules_begin_with_a1111s_list() -> None:
-    for spec, entry in zip(schedules(), answer("schedulers"), strict=False):
+    for spec, entry in zip(schedules(), a1111_said("api/schedulers"), strict=False):
         assert (spec.name, spec.label, list(spec.aliases) or None) == (entry["name"], entry["label"], entry["aliases"])
         assert (-1.0 if spec.default_rho is None else spec.default_rho) == entry["default_rho"]
         assert spec.needs_levels == entry["need_inner_model"]
