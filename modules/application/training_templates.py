@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from modules.files.names import is_macs_note
 from modules.schema.errors import InvalidValue, UnknownName
 
 _OURS = Path(__file__).with_name("training_templates")
@@ -13,7 +14,7 @@ _MOST_BYTES = 1_000_000
 
 def templates(folder: Path) -> Mapping[str, Path]:
     """Name -> file. folder: the user's (--textual-inversion-templates-dir), with those below it."""
-    own = sorted(each for each in folder.rglob("*.txt") if each.is_file()) if folder.is_dir() else []
+    own = sorted(each for each in folder.rglob("*.txt") if each.is_file() and not is_macs_note(each.name)) if folder.is_dir() else []
     return {each.name: each for each in (*sorted(_OURS.glob("*.txt")), *own)}
 
 

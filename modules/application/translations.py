@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.application.app import App
+from modules.files.names import is_macs_note
 
 log = logging.getLogger(__name__)
 NONE = "None"
@@ -40,6 +41,6 @@ def _files(app: App) -> Iterator[Path]:
     folders = [*own, *(each.path / "localizations" for each in app.extensions.enabled)]
     for folder in folders:
         try:
-            yield from sorted(path for path in folder.iterdir() if path.suffix.lower() == ".json" and path.is_file())
+            yield from sorted(path for path in folder.iterdir() if path.suffix.lower() == ".json" and path.is_file() and not is_macs_note(path.name))
         except OSError:
             continue

@@ -13,6 +13,7 @@ from modules.extension_host.discover import LOOSE, Extension, FileOrder
 from modules.extension_host.host import ExtensionHost
 from modules.extension_host.limits import SECONDS, limited
 from modules.extension_host.registry import sorted_by_need
+from modules.files.names import is_macs_note
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +99,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _files_of(folder: Path, base: Path, owner: str, suffix: str) -> list[ScriptFile]:
     try:
-        paths = sorted(each for each in folder.iterdir() if each.suffix.lower() == suffix and each.is_file())
+        paths = sorted(each for each in folder.iterdir() if each.suffix.lower() == suffix and each.is_file() and not is_macs_note(each.name))
     except OSError:
         return []
     return [ScriptFile(basedir=base, filename=each.name, path=each, owner=owner, name=f"{owner}/{each.name}") for each in paths]

@@ -1,4 +1,4 @@
-"""Names of files that are no text: bytes that are not UTF-8, from an old archive or another system, which no page and no JSON can hold."""
+"""Names of files that are none of the user's: no text (bytes that are not UTF-8, from an old archive or another system, which no page and no JSON can hold), or a Mac's notes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ def is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_macs_note(name: str) -> bool:
+    """Whether it is what a Mac puts beside "name" on a disk that is not its own, and into archives: "._name", of the same suffix, with no such content."""
+    return name.startswith("._")
 
 
 def shown(name: str) -> str:

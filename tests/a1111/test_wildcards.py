@@ -75,6 +75,11 @@ def test_lists_may_name_lists_and_stand_in_folders(app: App) -> None:
     assert made(app, "__round__")[1][0].startswith("x x x")
 
 
+def test_what_a_mac_puts_beside_a_list_is_none(app: App) -> None:
+    (app.paths.data_dir / "wildcards" / "in" / "._deep.txt").write_bytes(b"\0\5\x16\7 Mac OS X\n")
+    assert not any("Mac" in text for text in made(app, "__in/*__", n_iter=8)[1])
+
+
 def test_a_list_that_is_not_there_is_told_and_its_name_stays(app: App) -> None:
     outcome, prompts = made(app, "a __../../secret__ thing")
     assert prompts == ["a __../../secret__ thing"] and any("no wildcard list" in each for each in outcome.comments)

@@ -193,6 +193,12 @@ def test_a_package_that_takes_long_is_imported_whole(tmp_path: Path, monkeypatch
     assert sys.modules.pop("slow_package").whole
 
 
+def test_what_a_mac_puts_beside_a_script_is_none(tmp_path: Path) -> None:
+    write(tmp_path, {"one/scripts/a.py": "", "one/scripts/._a.py": "\0\5 Mac OS X"})
+    host = host_of(tmp_path)
+    assert loaded(host) == ["a.py"] and not host.troubles.found
+
+
 def test_two_deaths_in_a_row_switch_an_extension_off(tmp_path: Path) -> None:
     write(tmp_path, {"extensions/deadly/scripts/x.py": "", "extensions/other/scripts/x.py": ""})
     flags = parse_flags(["--data-dir", str(tmp_path)], {}).flags

@@ -38,7 +38,7 @@ class Lists:
     def __init__(self) -> None:
         self.left = LONGEST
         folders = (OWN / "wildcards", Path(data_path) / "wildcards")
-        self.files = {path.relative_to(base).with_suffix("").as_posix().lower(): path for base in folders for path in sorted(base.rglob("*.txt"))}
+        self.files = {path.relative_to(base).with_suffix("").as_posix().lower(): path for base in folders for path in sorted(base.rglob("*.txt")) if not path.name.startswith("._")}      # a Mac's notes
         self.read: dict[str, list[str]] = {}
         self.unknown: set[str] = set()
 
