@@ -125,9 +125,23 @@ def test_what_cannot_be_opened_is_named(make: Callable[[Path], Path], expected: 
         read_header(make(tmp_path))
 
 
+@pytest.mark.parametrize(("code", "said"), [(32, "another program has it for itself"), (5, "may not read it")])
+def test_a_file_that_windows_keeps_from_us_is_named(code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, packed(TWO))
+
+    def refuse(*_: object) -> None:
+        error = PermissionError(13, "The process cannot access the file")
+        error.winerror = code  # type: ignore[attr-defined]
+        raise error
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(CannotLoad, match=said):
+        read_header(path)
+
+
 def test_a_file_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, packed(TWO))
-    if os.geteuid() == 0:  # root may read everything: let open() refuse as it does for others
+    if os.name == "nt" or os.geteuid() == 0:  # root may read everything: let open() refuse as it does for others
 
         def refuse(*_: object) -> None:
             raise PermissionError(13, "Permission denied")
