@@ -21,10 +21,11 @@ print("end", file=sys.stderr)
 """
 
 
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])       # the second is what Python begins with on Windows
 @pytest.mark.parametrize("code_page", ["cp1252", "cp932", "ascii", "utf-8"])
-def test_no_letter_stops_a_print_or_a_line_of_the_log(code_page: str) -> None:
+def test_no_letter_stops_a_print_or_a_line_of_the_log(code_page: str, errors: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PRINTS], cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONIOENCODING": code_page, "PYTHONUTF8": "0"}, capture_output=True, check=False
+        [sys.executable, "-c", PRINTS], cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONIOENCODING": f"{code_page}:{errors}", "PYTHONUTF8": "0"}, capture_output=True, check=False
     )
     text = done.stdout.decode(code_page)
     assert done.returncode == 0 and done.stderr.strip() == b"end"
