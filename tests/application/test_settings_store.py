@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -118,6 +119,8 @@ def test_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
 def test_a_folder_or_a_dangling_link_in_its_place(tmp_path: Path) -> None:
     (tmp_path / "a" / "config.json").mkdir(parents=True)
     assert store_of(tmp_path / "a" / "config.json").notices
+    if os.name == "nt":             # who may make links there is the administrator's word
+        return
     (tmp_path / "config.json").symlink_to(tmp_path / "nowhere")
     store = store_of(tmp_path / "config.json")
     assert store.notices and store.get("samples_save") is True

@@ -158,7 +158,7 @@ def test_tensorboard_gets_its_figures_where_it_is_installed(app: App, monkeypatc
     finally:
         app.settings.update({"training_enable_tensorboard": False, "training_tensorboard_save_images": False})
     (writer,) = FakeWriter.made
-    assert writer.log_dir.endswith("shown/tensorboard") and writer.flush_secs == 7 and writer.is_closed
+    assert writer.log_dir.replace("\\", "/").endswith("shown/tensorboard") and writer.flush_secs == 7 and writer.is_closed
     assert [each for each in writer.noted if each[0] == "Loss/train"] == [("Loss/train", step) for step in (2, 3, 4, 5)]
     assert ("Loss/train/epoch-1", 1) in writer.noted and ("Learn rate/train", 5) in writer.noted and ("Validation at epoch 2", 5, (64, 64, 3), "HWC") in writer.noted
 

@@ -85,8 +85,9 @@ def test_kill_at_every_step_leaves_whole_files(tmp_path: Path, n: int) -> None:
     assert (tmp_path / "0.png").read_bytes() == b"y0"
     for each in tmp_path.glob("*.png"):
         assert each.read_bytes() in (b"y0", b"y" * 9000)
-    atomic.sweep_temporaries([tmp_path])
-    assert not left_behind(tmp_path)
+    if os.name != "nt":             # there, what a killed writer left stays a day
+        atomic.sweep_temporaries([tmp_path])
+        assert not left_behind(tmp_path)
 
 
 @pytest.mark.group("R15")
@@ -132,6 +133,7 @@ def test_json_that_cannot_be_written_leaves_the_file(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == {"a": "é"}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="who may make links there is the administrator's word")
 def test_backup_link_and_mode_are_kept(tmp_path: Path) -> None:
     real = tmp_path / "real.json"
     real.write_text("old")
@@ -144,6 +146,7 @@ def test_backup_link_and_mode_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "real.json.bak").read_text() == "old"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no file is mounted by itself there")
 def test_a_file_that_a_container_mounts_by_itself_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "styles.csv"
     path.write_bytes(b"old and longer")
@@ -160,6 +163,7 @@ def test_a_file_that_a_container_mounts_by_itself_is_written(tmp_path: Path, mon
     assert not left_behind(tmp_path)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="nobody asks there whether a writer lives: its files stay a day")
 def test_the_sweep_spares_living_writers_and_other_machines(tmp_path: Path) -> None:
     mine = tmp_path / f"{TEMP_PREFIX}{host_mark()}-{os.getpid()}-aa"
     dead = tmp_path / f"{TEMP_PREFIX}{host_mark()}-999999999-bb"

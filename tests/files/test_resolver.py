@@ -1,6 +1,7 @@
 """No spelling of a path leaves its root."""
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def test_plain_names_stay(tmp_path: Path, text: str) -> None:
     assert allowed(safe_join(tmp_path, text), [tmp_path])
 
 
+@pytest.mark.skipif(os.name == "nt", reason="who may make links there is the administrator's word")
 def test_a_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     root.mkdir()
@@ -48,7 +50,7 @@ def test_a_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
 @settings(max_examples=500, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_refused_or_stays_inside(text: str) -> None:
-    root = Path("/nonexistent-root/here")
+    root = Path(os.path.abspath("/nonexistent-root/here"))      # with a drive on Windows
     try:
         path = safe_join(root, text)
     except PathRefused:
