@@ -74,10 +74,10 @@ class BatchChanges:
         return replace(request, **whole, options=replace(request.options, **options), hires=replace(request.hires, **hires))
 
     def _hires_changes(self) -> dict[str, Any]:
-        """Of a size both sides count, and the way latents are enlarged is the upscaler that does it so."""
+        """Of a size both sides count, as they are, and the way latents are enlarged is the upscaler that does it so."""
         found, p, begun = self._changed(_HIRES), self._p, self._begun or {}
         if "resize_width" in found or "resize_height" in found:
-            found |= {"resize_width": int(p.hr_upscale_to_x), "resize_height": int(p.hr_upscale_to_y)}
+            found |= {"resize_width": int(p.hr_upscale_to_x), "resize_height": int(p.hr_upscale_to_y), "stretched": (int(p.truncate_x), int(p.truncate_y))}
         mode = getattr(p, "latent_scale_mode", None)
         if begun.get(_MODE) and isinstance(mode, dict) and mode != begun[_MODE]:
             asked = mode.get("mode"), bool(mode.get("antialias"))

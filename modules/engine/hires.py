@@ -56,6 +56,8 @@ def hires_size(request: ResolvedRequest) -> HiresSize:
     """A1111's rule: both sides asked for are met by cropping, one side keeps the proportions, none means the factor."""
     hires, width, height = request.hires, request.width, request.height
     goal_x, goal_y = hires.resize_width, hires.resize_height
+    if hires.stretched is not None:
+        return HiresSize(enlarged=(goal_x, goal_y), cut=hires.stretched)
     if goal_x <= 0 and goal_y <= 0:
         return HiresSize(enlarged=(int(width * hires.scale), int(height * hires.scale)))
     if goal_y <= 0:

@@ -89,6 +89,7 @@ class ResolvedHires:
     """The second, larger pass. Empty names mean: as in the first pass.
 
     checkpoint_title: what pictures' texts call the checkpoint. first_pass: the picture (PIL) to begin with instead of drawing one.
+    stretched: not None where both sides asked for are what the first picture is enlarged to, whatever its proportions; then so many latent cells are cut.
     """
 
     enabled: bool = False
@@ -104,6 +105,7 @@ class ResolvedHires:
     checkpoint_name: str = ""
     checkpoint_title: str = ""
     first_pass: Any = None
+    stretched: tuple[int, int] | None = None        # columns, rows
 
 
 @dataclass(frozen=True, kw_only=True)

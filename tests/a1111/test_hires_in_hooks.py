@@ -62,7 +62,9 @@ def test_another_size_of_the_hires_pass_and_another_way_to_enlarge_act(app: App,
     assert pixels(drawn(app, **HIRES)) == pixels(drawn(app, **HIRES | {"hr_scale": 2.0}))
     told["acts"][hook] = puts(hr_upscale_to_x=128)
     assert drawn(app, **HIRES).images[0].picture.size == (128, 96)
+    stretched = pixels(drawn(app, **HIRES))
     told["acts"].clear()
+    assert stretched != pixels(drawn(app, **HIRES | {"hr_resize_x": 128, "hr_resize_y": 96})), "as in A1111 the whole picture is stretched, nothing is cut off"
     nearest = drawn(app, **HIRES | {"hr_upscaler": "Latent (nearest-exact)"})
     told["acts"][hook] = puts(latent_scale_mode={"mode": "nearest-exact", "antialias": False})
     assert pixels(drawn(app, **HIRES)) == pixels(nearest)

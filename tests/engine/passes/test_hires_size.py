@@ -48,3 +48,8 @@ def test_what_is_not_said_is_the_first_passs() -> None:
     assert (hires_sampler(plain), hires_steps(plain)) == (("DPM++ 2M", "Automatic"), 20)
     assert hires_sampler(request(sampler_name="Euler a Karras")) == ("Euler a", "Karras")
     assert hires_steps(request(steps=7)) == 7
+
+
+def test_a_size_that_stretches_is_met_as_it_is() -> None:
+    size = hires_size(ResolvedRequest(width=64, height=64, hires=ResolvedHires(enabled=True, resize_width=128, resize_height=96, stretched=(0, 2))))
+    assert (size.enlarged, size.cut) == ((128, 96), (0, 2))
