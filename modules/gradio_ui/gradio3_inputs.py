@@ -80,6 +80,20 @@ def _tell_captions() -> None:
     gr.SelectData.__init__ = made
 
 
+def give_pictures_as_text(arguments: Sequence[Any], keywords: dict[str, Any]) -> None:
+    """An extension's script (``_js``) that is handed a picture got a data URL of Gradio 3, and of a gallery entries with ``data`` and ``name``."""
+    words = dict(zip(("fn", "inputs"), arguments[isinstance(next(iter(arguments), None), Block):])) | keywords
+    inputs, own = words.get("inputs"), words.get("js")
+    listed: Sequence[Any] = list(inputs) if isinstance(inputs, list | tuple | set) else [inputs]
+    kinds = {place: kind for place, each in enumerate(listed) if (kind := _picture_kind(each))}
+    if kinds and isinstance(own, str) and is_occupied() and current().extensions.owning(callbacks.caller_file()) is not None:
+        keywords["js"] = f"(...values) => webui.givenPictures({own}, values.slice(0, {len(listed)}), {json.dumps(kinds)})"
+
+
+def _picture_kind(block: Any) -> str:
+    return getattr(block, "shown_as", "") or ("image" if isinstance(block, gr.Image) else "gallery" if isinstance(block, gr.Gallery) else "")
+
+
 def show_what_scripts_give(arguments: Sequence[Any], keywords: dict[str, Any]) -> None:
     """``click(fn=None, _js=..., outputs=[image])`` of an extension: its script gives a data URL, as Tiled Diffusion's "Create canvas" does."""
     words = dict(zip(("fn", "inputs", "outputs"), arguments[isinstance(next(iter(arguments), None), Block):])) | keywords

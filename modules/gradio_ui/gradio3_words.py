@@ -258,6 +258,7 @@ def _listening(method: Callable[..., Any], event: str = "") -> Callable[..., Any
             note(f"event {name}=")
             del keywords[name]
         arguments, keywords = gradio3_values.as_they_are_now(arguments, keywords)
+        gradio3_inputs.give_pictures_as_text(arguments, keywords)
         _ask_the_scripts(keywords, next(iter(arguments[1 + isinstance(arguments[0], Block):]), None) if arguments else None)
         gradio3_inputs.show_what_scripts_give(arguments, keywords)
         gradio3_values.wait_for_page(event, every, arguments, keywords)

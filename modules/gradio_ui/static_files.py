@@ -57,6 +57,7 @@ SCRIPTS = (
     "notify.js",
     "canvas.js",
     "canvas_given.js",
+    "gradio3_pictures.js",
     "img2img.js",
     "aspect_frame.js",
     "describe.js",

@@ -68,3 +68,14 @@ def test_an_extension_reads_shows_and_hears_the_pictures_of_img2img(visit: Visit
     says(page, "hooks_changed", "(64, 40)")
     page.evaluate("webui.canvases.img2img_image.remove()")
     says(page, "hooks_heard", "went")
+
+
+def test_an_extensions_script_is_handed_pictures_as_text(visit: Visit, tmp_path: Path) -> None:
+    """Gradio 3's data URL, which it fetches or shows; what it hands on is the picture."""
+    page = visit.page
+    Image.new("RGB", (40, 64), "teal").save(tmp_path / "teal.png")
+    page.set_input_files("#img2img_image input[type=file]", tmp_path / "teal.png")
+    says(page, "hooks_changed", "(40, 64)")
+    press(page, "taken")
+    says(page, "hooks_picture_said", "(6, 4) (40, 64) 1")
+    assert page.evaluate("hooksPictures") == ["data:image/", True, "data:image/", True, True]

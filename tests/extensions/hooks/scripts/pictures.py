@@ -32,4 +32,9 @@ class Pictures(scripts.Script):
         buttons["script"].click(None, _js=drawn, outputs=[plain])
         buttons["away"].click(lambda: None, outputs=[plain])
         buttons["ask"].click(lambda one, other: f"{one and (one.size, one.mode)} {other and (other['image'].size, other['mask'].size)}", inputs=[plain, masked], outputs=[told])
+        of_theirs, said = gr.Image(Image.new("RGB", (6, 4), "lime"), type="pil", visible=False), gr.Textbox(elem_id="hooks_picture_said", visible=False)
+        several = gr.Gallery([(Image.new("RGB", (3, 2), "navy"), "words")], visible=False)
+        script = "(one, other, more) => { window.hooksPictures = [String(one).slice(0, 11), one.url.includes('file='), `${other}`.slice(0, 11), more[0].data.includes('file='), one.startsWith('data:')]; return [one, other, more]; }"
+        taken = gr.Button("script takes", elem_id="hooks_picture_taken", visible=False)
+        taken.click(lambda one, other, more: f"{one.size} {other.size} {len(more)}", _js=script, inputs=[of_theirs, plain, several], outputs=[said])
         return []
