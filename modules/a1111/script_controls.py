@@ -17,13 +17,17 @@ def signed(controls: Iterable[Any], file: str) -> None:
 
 def default_value(control: Any) -> Any:
     """What a script is handed where nothing was sent: the control's value, or its position for controls of the type "index"."""
-    value = own_start(control, "value")
-    if callable(value):
-        value = value()
+    value = _first_value(control)
     if getattr(control, "type", None) == "index":
         names = choice_names(control) or []
         return names.index(str(value)) if str(value) in names else None
     return value
+
+
+def _first_value(control: Any) -> Any:
+    """Made anew where a function makes it: gr.State(lambda: {...})."""
+    value = own_start(control, "value")
+    return value() if callable(value) else value
 
 
 def own_start(control: Any, name: str) -> Any:
@@ -44,7 +48,7 @@ def described(control: Any) -> dict[str, Any]:
     """A control as /sdapi/v1/script-info tells it."""
     return {
         "label": getattr(control, "label", None) or "",
-        "value": _as_json(own_start(control, "value")),
+        "value": _as_json(_first_value(control)),
         "minimum": own_start(control, "minimum"),
         "maximum": own_start(control, "maximum"),
         "step": own_start(control, "step"),

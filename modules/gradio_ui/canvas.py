@@ -52,6 +52,7 @@ class CanvasText(gr.Textbox):
     def __init__(self, name: str = "", kind: str = PLAIN, *, elem_id: str | None = None, render: bool = True, **_: Any) -> None:
         """render, and what else an update says of an image (its label, its height): as Gradio gives it when it makes the field once more."""
         self.name, self.kind = name, kind
+        self.own_start = {"value": None}        # what a script is handed that has it among its controls, where nothing was sent: no picture
         # by which extensions' events ask the page's script for what is there, whether its tab shows or not
         self.asked_as = str(elem_id).removesuffix("_content")
         super().__init__("", elem_id=elem_id, render=render, **HIDDEN_TEXT)

@@ -15,6 +15,7 @@ from PIL import Image
 from modules.a1111.script import AlwaysVisible, Script
 from modules.a1111.script_controls import described
 from modules.a1111.script_host import install_scripts
+from modules.gradio_ui.canvas import CanvasText
 from modules.imaging.tiles import fitting_overlap, tiling
 from tests.conftest import RunningServer
 from tests.golden.cases import a1111_said
@@ -81,6 +82,13 @@ def test_a_script_without_a_part_of_the_page_is_in_no_list_of_arguments(fake_ser
     listed = {each["name"] for each in fake_server.client.get("/sdapi/v1/script-info").json()}
     assert listed & {"silent", "bare", "broken"} == {"bare"}
     assert {"silent", "bare", "broken"} <= set(fake_server.client.get("/sdapi/v1/scripts").json()["txt2img"])
+
+
+def test_a_value_that_a_function_makes_is_told_as_a_value() -> None:
+    """``gr.State(lambda: {...})``, which a program sends back as it is."""
+    with gradio.Blocks():
+        assert described(gradio.State(lambda: {"scale": 5.0}))["value"] == {"scale": 5.0}
+        assert described(CanvasText("Image for img2img", elem_id="img2img_image_content"))["value"] is None, "no picture"
 
 
 def test_the_parts_of_the_page_tell_what_can_be_chosen(fake_server: RunningServer) -> None:
