@@ -218,7 +218,19 @@ def _call_krea2(call: TransformerCall) -> Tensor:
     return unpacked(tokens, call.cells)
 
 
+def _call_ovis(call: TransformerCall) -> Tensor:
+    """A word's place is on both axes of the picture."""
+    words = call.context.shape[1]
+    text = torch.zeros(words, 3)
+    text[:, 1] = text[:, 2] = torch.arange(words)
+    (tokens,) = call.model(
+        hidden_states=packed(call.x), encoder_hidden_states=call.context, timestep=call.sigma.to(call.x.dtype), txt_ids=text.to(call.x.device),
+        img_ids=_places(*call.cells).to(call.x.device), return_dict=False,
+    )  # fmt: skip
+    return unpacked(tokens, call.cells)
+
+
 _CALLS: Mapping[Denoiser, Callable[[TransformerCall], Tensor]] = {
     "flux": _call_flux, "chroma": _call_chroma, "sd3": _call_sd3, "z-image": _call_z_image, "qwen-image": _call_qwen_image,
-    "flux2": _call_flux2, "lumina2": _call_lumina2, "anima": _call_anima, "krea2": _call_krea2,
+    "flux2": _call_flux2, "lumina2": _call_lumina2, "anima": _call_anima, "krea2": _call_krea2, "ovis": _call_ovis,
 }  # fmt: skip

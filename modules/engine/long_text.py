@@ -116,6 +116,8 @@ def encode_long_texts(
         z, rows = _adapted(module, texts, tokens, visible.long()), [text.word_weights for text in texts]
     else:
         z, rows = _states(module, spec, tokens, mask) if seen is None else _seeing_states(module, tokens, mask, seen), [text.weights for text in texts]
+    if spec.empties:
+        z = z * torch.tensor([_filled([1.0] * len(text.tokens), length, 0.0, before=spec.before) for text in texts], device=z.device)[..., None]
     weights = torch.tensor([_filled(row, z.shape[1], 1.0, before=spec.before) for row in rows], device=z.device)
     dropped = texts[0].dropped
     left = torch.tensor([len(text.tokens) - dropped for text in texts], device=z.device)

@@ -115,7 +115,7 @@ class TextEncoderSpec:
     pad_token: what fills a chunk up after its end token; None: the end token again.
     masked: what fills it up is hidden from the encoder, and from most denoisers. template: what the prompt is put into, at "{}";
     dropped: how many tokens of its beginning are left out of what comes out.
-    filled: every text is filled up to ``max_length``; before: what fills up stands before it. layers: after how many layers the states are taken that are put side by side, instead of ``layer``; later ones are not built.
+    filled: every text is filled up to ``max_length``; empties: what comes out where it is filled is set to zero; before: what fills up stands before it. layers: after how many layers the states are taken that are put side by side, instead of ``layer``; later ones are not built.
     files: what such an encoder is called where it is published as a file of its own. sight: of one that sees.
     adapter: what the names of the tensors begin with, in the denoiser's file, that put what it finds into words of T5's (``adapted_qwen.py``).
     """
@@ -135,6 +135,7 @@ class TextEncoderSpec:
     template: str = "{}"
     dropped: int = 0
     filled: bool = False
+    empties: bool = False
     before: bool = False
     layers: tuple[int, ...] = ()
     files: str = ""
@@ -147,7 +148,7 @@ class TextEncoderSpec:
 
 
 SizeValue = Literal["height", "width", "crop_top", "crop_left", "aesthetic_score"]
-Denoiser = Literal["unet", "flux", "chroma", "sd3", "z-image", "qwen-image", "flux2", "lumina2", "anima", "krea2"]
+Denoiser = Literal["unet", "flux", "chroma", "sd3", "z-image", "qwen-image", "flux2", "lumina2", "anima", "krea2", "ovis"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,6 @@ OTHER_ROWS = (
     _row("Lumina Next", _has("cap_embedder.0.weight"), _has("layers.0.attention.wq.weight"), needs="the Gemma 2B text encoder and SDXL's VAE"),
     _row("OmniGen", _has("llm.layers.0.self_attn.qkv_proj.weight"), needs="SDXL's VAE"),
     _row("OmniGen2", _has(_CAPTIONS), _has("ref_image_refiner.0.attn.to_q.weight"), needs="the Qwen2.5-VL 3B text encoder and FLUX.1's VAE"),
-    _row("Ovis-Image", _has(*_FLUX_BLOCK), _has("txt_norm.weight"), _lacks(*_FLUX_VECTOR), needs="the Ovis2.5 2B text encoder and FLUX.1's VAE"),
     _row("LongCat-Image", _has(*_FLUX_BLOCK), _has("txt_in.weight", "context_embedder.weight", axis=1, size=3584), _lacks(*_FLUX_VECTOR),
          needs="the Qwen2.5-VL 7B text encoder and FLUX.1's VAE"),
     _row("HiDream", _has("double_stream_blocks.0.block.adaLN_modulation.1.bias"), needs="CLIP-L, CLIP-G, T5-XXL, Llama 3.1 8B and FLUX.1's VAE"),

@@ -37,6 +37,7 @@ _BY_FAMILY: Mapping[str, Usual] = {
     "Lumina 2": replace(_FLOW, steps=30, guidance_scale=4.0),
     "Krea 2": replace(_FLOW, steps=52, guidance_scale=4.5),
     "Krea 2 Turbo": replace(_FLOW, steps=8, guidance_scale=1.0),
+    "Ovis-Image": replace(_FLOW, steps=50, guidance_scale=5.0),
     "Anima": replace(_FLOW, steps=30, guidance_scale=4.0),
     "Qwen-Image": replace(_FLOW, steps=30, guidance_scale=4.0),
     "Qwen-Image-Edit": replace(_FLOW, steps=50, guidance_scale=4.0),

@@ -22,7 +22,7 @@ _LANGUAGE_MODELS = {"T5": "text_encoders.t5xxl.transformer.", **{
     kind: f"text_encoders.{name}.transformer.model."
     for kind, name in (("Qwen3VL", "qwen3vl_4b"), ("Qwen3", "qwen3_4b"), ("Qwen2_5", "qwen25_7b"), ("Gemma2", "gemma2_2b"), ("Mistral3", "mistral3_24b"))
 }}  # fmt: skip
-_WIDTH_OF_8B = 4096             # Qwen3 8B's, which has the class of Qwen3 4B
+_QWEN3_BY_WIDTH = {2048: "_2b", 4096: "_8b"}       # those that have the class of Qwen3 4B: Ovis', Qwen3 8B
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +113,9 @@ def _flow_parts(path: Path, index: Mapping[str, Any]) -> dict[str, str]:
         listed = index.get(part)
         kind = str(listed[1]) if isinstance(listed, list) and len(listed) == 2 else ""
         prefix = clips.pop(0) if kind.startswith("CLIP") and clips else next((prefix for start, prefix in _LANGUAGE_MODELS.items() if kind.startswith(start)), "")
-        if kind.startswith("Qwen3") and not kind.startswith("Qwen3VL") and read_json(path / part / "config.json").get("hidden_size") == _WIDTH_OF_8B:
-            prefix = prefix.replace("_4b", "_8b")
+        if kind.startswith("Qwen3") and not kind.startswith("Qwen3VL"):
+            width = read_json(path / part / "config.json").get("hidden_size")
+            prefix = prefix.replace("_4b", _QWEN3_BY_WIDTH.get(width, "_4b") if isinstance(width, int) else "_4b")
         if prefix:
             found[part] = prefix
     return {part: prefix for part, prefix in found.items() if (path / part).is_dir()}

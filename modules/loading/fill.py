@@ -22,6 +22,7 @@ class Piece:
     """A part of a tensor in the file: one of ``of`` equal groups of its rows, or all of it with rows and columns exchanged.
 
     rows: (first, end), where the groups are of different sizes; end 0: the last one. swapped: its halves change places. folded: one row that stands for so many.
+    above: a tensor of the same shape whose rows come first in the module's.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Piece:
     rows: tuple[int, int] | None = None
     swapped: bool = False
     folded: int = 0
+    above: str = ""
 
     def shape(self, whole: tuple[int, ...]) -> tuple[int, ...]:
         """Of the piece, from the tensor's."""
@@ -38,6 +40,8 @@ class Piece:
             return whole[::-1]
         if self.rows is not None and whole:
             return ((self.rows[1] or whole[0]) - self.rows[0], *whole[1:])
+        if self.above and whole:
+            return (2 * whole[0], *whole[1:])
         if self.folded and len(whole) == 1:
             return (self.folded, whole[0] // self.folded)
         return (whole[0] // self.of, *whole[1:]) if whole else whole
@@ -92,7 +96,8 @@ class Filling(Generic[AnyModule]):
                 continue
             if piece.name != last:
                 last, whole = piece.name, self.weights.read(piece.name, dtype, device)
-            loaded[name] = piece.cut(whole).reshape(wanted[name].shape)
+            part = torch.cat([self.weights.read(piece.above, dtype, device), whole]) if piece.above else piece.cut(whole)
+            loaded[name] = part.reshape(wanted[name].shape)
         return loaded
 
     def only(self, names: Collection[str]) -> Filling[AnyModule]:

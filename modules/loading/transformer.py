@@ -22,7 +22,7 @@ _LUMINA_PLACES = 1024   # words, rows and columns that its table of places has r
 _HEAD_WIDTH = 64        # SD3's, which no shape tells
 _KINDS: Mapping[Denoiser, tuple[str, str]] = {
     "flux": ("flux", "Flux"), "chroma": ("chroma", "Chroma"), "sd3": ("sd3", "SD3"), "z-image": ("z_image", "ZImage"), "qwen-image": ("qwenimage", "QwenImage"),
-    "flux2": ("flux2", "Flux2"), "lumina2": ("lumina2", "Lumina2"), "anima": ("cosmos", "Cosmos"), "krea2": ("krea2", "Krea2"),
+    "flux2": ("flux2", "Flux2"), "lumina2": ("lumina2", "Lumina2"), "anima": ("cosmos", "Cosmos"), "krea2": ("krea2", "Krea2"), "ovis": ("ovis_image", "OvisImage"),
 }  # fmt: skip
 _OF_FILMS = ("Cosmos",)
 _COSMOS_PLACES = (128, 1024, 1024)      # frames, and cells on a side, that its places are counted for
@@ -244,4 +244,4 @@ def _krea2(shapes: Shapes) -> dict[str, Any]:
 
 
 _CONFIGS = {"flux": _flux_guided, "chroma": _chroma, "sd3": _sd3, "z-image": _z_image, "qwen-image": _qwen_image, "flux2": _flux2, "lumina2": _lumina2,
-            "anima": _anima, "krea2": _krea2}
+            "anima": _anima, "krea2": _krea2, "ovis": _flux}

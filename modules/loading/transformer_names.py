@@ -102,6 +102,15 @@ _KREA_BLOCK: Rules = {
     "attn.qknorm.qnorm": "attn.norm_q", "attn.qknorm.knorm": "attn.norm_k", "prenorm": "norm1", "postnorm": "norm2",
     **{f"mlp.{name}": f"ff.{name}" for name in ("gate", "up", "down")},
 }  # fmt: skip
+_OVIS_ENDS: Rules = {
+    **{name: target for name, target in _FLUX_ENDS.items() if not name.startswith(("time_in", "vector_in", "guidance_in", "txt_in"))},
+    **{f"time_in.{part}_layer": f"timestep_embedder.linear_{n}" for n, part in ((1, "in"), (2, "out"))},
+    **{f"{before}txt_in": "context_embedder" for before in ("", "semantic_")}, **{f"{before}txt_norm": "context_embedder_norm" for before in ("", "semantic_")},
+}  # fmt: skip
+_OVIS_DOUBLE: Rules = {
+    **{name: target for name, target in _FLUX_DOUBLE.items() if "_mlp" not in name},
+    "img_mlp.gate_proj": "ff.net.0.proj", "img_mlp.down_proj": "ff.net.2", "txt_mlp.gate_proj": "ff_context.net.0.proj", "txt_mlp.down_proj": "ff_context.net.2",
+}  # fmt: skip
 # kind of denoiser -> (rules outside blocks, group of blocks -> (its name in diffusers, rules inside))
 _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
     "flux": (_FLUX_ENDS, {"double_blocks": ("transformer_blocks", _FLUX_DOUBLE), "single_blocks": ("single_transformer_blocks", _FLUX_SINGLE)}),
@@ -113,9 +122,11 @@ _LAYOUTS: Mapping[Denoiser, tuple[Rules, Mapping[str, tuple[str, Rules]]]] = {
     "anima": (_ANIMA_ENDS, {"blocks": ("transformer_blocks", _ANIMA_BLOCK)}),
     "krea2": (_KREA_ENDS, {"blocks": ("transformer_blocks", _KREA_BLOCK),
                            **{f"txtfusion.{group}": (f"text_fusion.{group}", _KREA_BLOCK) for group in ("layerwise_blocks", "refiner_blocks")}}),
+    "ovis": (_OVIS_ENDS, {"double_blocks": ("transformer_blocks", _OVIS_DOUBLE), "single_blocks": ("single_transformer_blocks", _FLUX_SINGLE)}),
     "lumina2": (_LUMINA2_ENDS, {"layers": ("layers", _LUMINA2_BLOCK), "noise_refiner": ("noise_refiner", _LUMINA2_BLOCK), "context_refiner": ("context_refiner", _LUMINA2_REFINER)}),
 }
 _TENSORS = {"pos_embed": "pos_embed.pos_embed", "last.modulation.lin": "final_layer.scale_shift_table", "mod.lin": "scale_shift_table"}         # of no layer
+_LOWER, _UPPER = "mlp.gate_proj", "mlp.up_proj"        # Ovis-Image's, which are one layer in diffusers
 _FOLDED = {"mod.lin": 6}        # one row that stands for so many
 _NO_WEIGHTS = re.compile(rf"{SHOWN_IS_CLEAN}|(?:.*\.)?_extra_state|pos_embedder\..+|accum_.+|llm_adapter\..+")     # flags, counters, tables, and a part of the text encoder
 _GUIDANCE_LAYER = re.compile(r"(distilled_guidance_layer\.layers\.\d+)\.(in_layer|out_layer)")
@@ -192,9 +203,11 @@ def _pieces(name: str, rest: str, shapes: Shapes, kind: Denoiser, ends: Rules, g
     target = rules.get(layer, layer)
     if target == DROPPED and layer:
         return {}
+    if layer.endswith(_UPPER):          # read with the one that it stands above
+        return {}
     if isinstance(target, str):
-        swapped = target.startswith(SWAPPED)
-        return {f"{before}{target.removeprefix(SWAPPED)}{'.' if layer else ''}{ending}": Piece(name, swapped=swapped)}
+        swapped, above = target.startswith(SWAPPED), name.replace(_LOWER, _UPPER) if _LOWER in name else ""
+        return {f"{before}{target.removeprefix(SWAPPED)}{'.' if layer else ''}{ending}": Piece(name, swapped=swapped, above=above)}
     return {f"{before}{each}.{ending}": piece for each, piece in zip(target, _parts(name, shapes, len(target)))}
 
 

@@ -44,7 +44,7 @@ INSTRUCTION = "<s>{% for m in messages %}{% if m.role == 'system' %}[SYSTEM_PROM
 # how the family's file comes: alone, with everything inside under ComfyUI's names, or with the names of diffusers
 FORMS = {"Krea 2 Turbo": "whole", "Qwen-Image-Edit": "whole", "FLUX.1 schnell": "whole", "SD3": "whole", "FLUX.1 fill": "diffusers", "FLUX.2 klein 9B": "whole", "Lumina 2": "whole"}
 FILES = {"clip_l": "clip_l.safetensors", "clip_g": "clip_g.safetensors", "t5xxl": "t5xxl_fp16.safetensors", "qwen3_4b": "qwen_3_4b.safetensors",
-         "qwen25_7b": "qwen_2.5_vl_7b.safetensors", "qwen3vl_4b": "qwen3vl_4b_fp8_scaled.safetensors", "qwen3_06b": "qwen_3_06b_base.safetensors", "qwen3_8b": "qwen_3_8b.safetensors", "gemma2_2b": "gemma_2_2b_fp16.safetensors",
+         "qwen25_7b": "qwen_2.5_vl_7b.safetensors", "qwen3vl_4b": "qwen3vl_4b_fp8_scaled.safetensors", "qwen3_2b": "ovis_2.5.safetensors", "qwen3_06b": "qwen_3_06b_base.safetensors", "qwen3_8b": "qwen_3_8b.safetensors", "gemma2_2b": "gemma_2_2b_fp16.safetensors",
          "mistral3_24b": "mistral_3_small_flux2_bf16.safetensors"}  # fmt: skip
 VAES = {"SD3": "sd3_vae.safetensors", "SD3.5": "sd3_vae.safetensors", "Qwen-Image": "qwen_image_vae.safetensors", "Qwen-Image-Edit": "qwen_image_vae.safetensors", "Qwen-Image-Edit Plus": "qwen_image_vae.safetensors", "Anima": "qwen_image_vae.safetensors", "Krea 2": "qwen_image_vae.safetensors", "Krea 2 Turbo": "qwen_image_vae.safetensors", "FLUX.2 klein 4B": "flux2-vae.safetensors"}
 
@@ -180,6 +180,11 @@ def _qwen_image(texts: Texts, noise: Tensor) -> Pipeline:
     return library.QwenImagePipeline, parts, {"latents": packed(noise), "negative_prompt": NEGATIVE, "true_cfg_scale": SCALE, "guidance_scale": None}
 
 
+def _ovis(texts: Texts, noise: Tensor) -> Pipeline:
+    parts = {"text_encoder": texts["qwen3_2b"], "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>")}
+    return library.OvisImagePipeline, parts, {"latents": packed(noise), "negative_prompt": NEGATIVE}
+
+
 def _krea2(texts: Texts, noise: Tensor) -> Pipeline:
     parts = {"text_encoder": texts["qwen3vl_4b"], "tokenizer": fast_tokenizer(tokenizers.qwen_tokenizer(), "<|endoftext|>")}
     return library.Krea2Pipeline, parts, {"latents": packed(noise), "negative_prompt": NEGATIVE, "guidance_scale": SCALE - 1}
@@ -255,7 +260,7 @@ def _flux(kind: str, asked: dict[str, Any], texts: Texts, noise: Tensor) -> Pipe
 
 
 _PIPELINES: Mapping[str, Callable[[Texts, Tensor], Pipeline]] = {
-    "SD3": _sd3, "SD3.5": _sd3, "Chroma": _chroma, "Z-Image": _z_image, "Qwen-Image": _qwen_image, "Krea 2": _krea2, "Krea 2 Turbo": _krea2, "Qwen-Image-Edit": _qwen_edit, "Qwen-Image-Edit Plus": _qwen_edit_plus, "Lumina 2": _lumina2,
+    "SD3": _sd3, "SD3.5": _sd3, "Chroma": _chroma, "Z-Image": _z_image, "Qwen-Image": _qwen_image, "Ovis-Image": _ovis, "Krea 2": _krea2, "Krea 2 Turbo": _krea2, "Qwen-Image-Edit": _qwen_edit, "Qwen-Image-Edit Plus": _qwen_edit_plus, "Lumina 2": _lumina2,
     "FLUX.2 dev": _flux2_dev, "FLUX.2 klein 4B": _klein, "FLUX.2 klein 9B": _klein,
     "FLUX.1 dev": partial(_flux, "FluxPipeline", {}), "FLUX.1 schnell": partial(_flux, "FluxPipeline", {}),
     "FLUX.1 fill": partial(_flux, "FluxFillPipeline", {"image": PICTURE, "mask_image": MASK}),

@@ -75,6 +75,9 @@ def transformer_of(family: str) -> Any:
         made = library.Krea2Transformer2DModel(
             num_layers=2, attention_head_dim=HEAD, num_attention_heads=2, num_key_value_heads=1, intermediate_size=64, timestep_embed_dim=32, text_hidden_dim=QWEN_WIDTH,
             text_num_attention_heads=2, text_num_key_value_heads=2, text_intermediate_size=64, num_layerwise_text_blocks=1, num_refiner_text_blocks=1, axes_dims_rope=(8, 12, 12))
+    elif family == "Ovis-Image":
+        made = library.OvisImageTransformer2DModel(
+            num_layers=1, num_single_layers=2, attention_head_dim=HEAD, num_attention_heads=2, joint_attention_dim=QWEN_WIDTH, axes_dims_rope=(4, 14, 14))
     elif family == "Anima":
         made = library.CosmosTransformer3DModel(
             num_attention_heads=2, attention_head_dim=24, num_layers=2, text_embed_dim=QWEN_WIDTH, adaln_lora_dim=16, rope_scale=(1.0, 4.0, 4.0), extra_pos_embed_type=None)
@@ -134,10 +137,10 @@ def text_encoders_of(family: str) -> dict[str, Any]:
             text_config={"vocab_size": 151936, "hidden_size": QWEN_WIDTH, "intermediate_size": 64, "num_hidden_layers": 36, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 24,
                          "rope_parameters": {"rope_type": "default", "rope_theta": 5e6, "mrope_interleaved": True, "mrope_section": [4, 4, 4]}},
             vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": QWEN_WIDTH, "deepstack_visual_indexes": [0]})), 6)}
-    if family == "Z-Image" or family == "Anima" or family in FLUX2_BLOCKS:
+    if family in ("Z-Image", "Anima", "Ovis-Image") or family in FLUX2_BLOCKS:
         layers = 29 if family in FLUX2_BLOCKS else 2        # klein reads those after the 9th, the 18th and the 27th
         sizes: dict[str, Any] = {"hidden_size": QWEN_WIDTH, "intermediate_size": 64, "num_hidden_layers": layers, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 24}
-        return {{"FLUX.2 klein 9B": "qwen3_8b", "Anima": "qwen3_06b"}.get(family, "qwen3_4b"): randomised(Qwen3Model(Qwen3Config(
+        return {{"FLUX.2 klein 9B": "qwen3_8b", "Anima": "qwen3_06b", "Ovis-Image": "qwen3_2b"}.get(family, "qwen3_4b"): randomised(Qwen3Model(Qwen3Config(
             vocab_size=151936, rms_norm_eps=1e-6, rope_parameters={"rope_type": "default", "rope_theta": 1e6}, **sizes)), 6)}
     t5 = T5EncoderModel(T5Config(vocab_size=32128, d_model=T5_WIDTH, d_kv=24, num_heads=4, d_ff=64, num_layers=2, feed_forward_proj="gated-gelu"))
     found: dict[str, Any] = {"t5xxl": randomised(t5, 5)}
@@ -166,6 +169,8 @@ def original_transformer(family: str, state: Mapping[str, Tensor]) -> State:
         return _anima(state)
     if family.startswith("Krea 2"):
         return _krea2(state)
+    if family == "Ovis-Image":
+        return _ovis(state)
     if family.startswith("SD3"):
         return _sd3(state)
     if family.startswith("Qwen-Image"):      # its makers' names are diffusers'
@@ -328,6 +333,19 @@ def _krea2(state: Mapping[str, Tensor]) -> State:
             name = name.replace(ours, theirs)
         out[name] = tensor
     return out
+
+
+def _ovis(state: Mapping[str, Tensor]) -> State:
+    """FLUX.1's names but for the ends and the halves of the layers that end in a gate, the gate's being the second."""
+    renamed, out = {name.replace("timestep_embedder", "time_text_embed.timestep_embedder"): tensor for name, tensor in state.items() if ".ff" not in name}, {}
+    for name, tensor in state.items():
+        if ".ff" in name:
+            place = "double_blocks.0." + ("txt_mlp." if "ff_context" in name else "img_mlp.")
+            ending = name.rpartition(".")[2]
+            parts = tensor.chunk(2) if ".net.0." in name else (tensor,)
+            out |= {f"{place}{part}.{ending}": rows for part, rows in zip(("up_proj", "gate_proj") if len(parts) == 2 else ("down_proj",), parts)}
+    out |= {name: tensor for name, tensor in _flux(renamed).items() if "_mlp" not in name}
+    return out | {"txt_norm.weight": state["context_embedder_norm.weight"]}
 
 
 def original_vae(state: Mapping[str, Tensor]) -> State:
