@@ -161,13 +161,14 @@ def _width(spec: TextEncoderSpec, weights: Weights) -> int:
 
 
 def _has_right_eyes(spec: TextEncoderSpec, file: ModelFile, weights: Weights) -> bool:
-    """Qwen3-VL's text part looks like Qwen3's, and where its part for pictures is left out (GGUF), only the file's name tells them apart."""
+    """Qwen3-VL's text part looks like Qwen3's, and where its part for pictures is left out, only a GGUF's note or the file's name tells them apart."""
     shapes = weights.header.shapes
     if spec.sight is not None:
         return sees(shapes, "")
     if not spec.kind.startswith("qwen") or not is_qwen3(shapes, ""):
         return True
-    return (spec.kind == "qwen3-vl") == (sees(shapes, "") or _is_called(file, ("vl", "qwen3vl")))
+    noted = weights.header.metadata.get("general.architecture", "") == "qwen3vl"
+    return (spec.kind == "qwen3-vl") == (noted or sees(shapes, "") or _is_called(file, ("vl", "qwen3vl")))
 
 
 def _clip_width(weights: Weights, prefix: str) -> int:

@@ -21,6 +21,7 @@ from modules.schema.errors import CannotLoad
 from tests.families import tiny_flow as tiny
 from tests.families.flow_pipelines import POLICY, SCALE, Ours, files_of, listed, modules_of, reference_latents
 from tests.families.lora_changes import layers_changed_by
+from tests.loading.test_gguf import write as gguf_file
 
 library: Any = diffusers
 NAME, WIDTH = "Krea 2", tiny.WIDTH
@@ -78,7 +79,8 @@ def test_qwen3_and_qwen3_vl_are_not_taken_for_each_other(tmp_path: Path) -> None
     image, image_parts = files_of("Z-Image", tmp_path / "z")
     blind = {name: tensor for name, tensor in tiny.text_state("qwen3vl_4b", modules_of(NAME)[2]["qwen3vl_4b"]).items() if "visual." not in name}
     named = listed(tiny.write(tmp_path / "Qwen3-VL-4B-Instruct-Q8_0.safetensors", blind))
-    for vl in (krea_parts.text_encoders[0], named):
+    noted = listed(gguf_file(tmp_path / "some.gguf", "qwen3vl", {name.replace("language_model.", ""): tensor for name, tensor in blind.items()}))
+    for vl in (krea_parts.text_encoders[0], named, noted):
         both = (*image_parts.text_encoders, vl)
         seeing, plain = (load_checkpoint(file, POLICY, files=replace(parts, text_encoders=both)) for file, parts in ((krea, krea_parts), (image, image_parts)))
         assert [len(each.text_encoders[0].module.layers) for each in (seeing, plain)] == [35, 2]       # type: ignore[arg-type]
