@@ -24,9 +24,12 @@ _LONG = 3600.0                      # seconds
 _MOST_PICTURE_BYTES = 8 * 2**30     # of one job; they stay in memory until the answer is sent
 
 
-def check_amount(app: App, request: ResolvedRequest, model: ModelFile, settings: SettingsView) -> None:
-    """Refuse more input pictures than a batch has, more pictures than the memory holds until they are sent, and sizes that no measure makes fit. Raises InvalidValue."""
-    if request.is_img2img:
+def check_amount(app: App, request: ResolvedRequest, model: ModelFile, settings: SettingsView, *, by_script: bool) -> None:
+    """Refuse more input pictures than a batch has, more pictures than the memory holds until they are sent, and sizes that no measure makes fit. Raises InvalidValue.
+
+    by_script: a chosen script takes of the input pictures what it wants: SD upscale the first.
+    """
+    if request.is_img2img and not by_script:
         effective_batch(request, family_named(model.family_name) if model.family_name else None)
     width, height = hires_size(request).enlarged if request.hires.enabled else (request.width, request.height)
     count = request.batch_size * request.batch_count

@@ -67,7 +67,7 @@ def submit(
     app.scripts.check(request, _built_in(request))
     model = chosen_checkpoint(app, settings.get(CHECKPOINT_KEY), strict=CHECKPOINT_KEY in overrides)
     resolved = resolve(request, settings, app.upscalers.known())
-    check_amount(app, resolved, model, settings)
+    check_amount(app, resolved, model, settings, by_script=bool(request.scripting.script_name))
     if warning := warning_of(app, resolved, model, settings):
         log.warning("%s", warning)
     with_checkpoints(app, resolved)

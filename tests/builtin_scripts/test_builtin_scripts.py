@@ -227,6 +227,10 @@ def test_sd_upscale_draws_over_each_tile(app: App, fake_engine: FakeEngine) -> N
     assert "SD upscale overlap: 16, SD upscale upscaler: Lanczos" in outcome.shown[0].infotext
     with pytest.raises(InvalidValue, match="no upscaler 'Nope'"):
         redraw(app, "sd upscale", None, 16, "Nope", 2.0)
+    two = [encode_image(Image.new("RGB", (64, 64), colour)) for colour in ("green", "red")]
+    assert len(redraw(app, "sd upscale", None, 16, "Lanczos", 2.0, init_images=two).shown) == len(outcome.shown), "as in A1111 it takes the first"
+    with pytest.raises(InvalidValue, match="2 input pictures"):
+        redraw(app, "", init_images=two)
     outcome = redraw(app, "sd upscale", None, 16, 1, 2.0)      # by its place in the list
     assert "SD upscale upscaler: Lanczos" in outcome.shown[0].infotext
 
