@@ -102,7 +102,8 @@ class ResBlock(TimestepBlock):
         self.emb_layers = nn.Sequential(nn.SiLU(), inner.time_emb_proj)
         self.out_layers = nn.Sequential(inner.norm2, nn.SiLU(), inner.dropout, inner.conv2)
         self.skip_connection = inner.conv_shortcut if inner.conv_shortcut is not None else nn.Identity()
-        self.updown = False
+        self.updown = self.use_conv = self.use_checkpoint = self.use_scale_shift_norm = self.skip_t_emb = self.exchange_temb_dims = False
+        self.h_upd, self.x_upd, self.dropout = nn.Identity(), nn.Identity(), inner.dropout.p
         bridged(self, lambda input_tensor, temb, *_, **__: ((input_tensor, temb), {}))
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:

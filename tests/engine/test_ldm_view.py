@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -131,3 +132,22 @@ def test_hooks_of_the_houses_own_still_work_once(unet: UNet2DConditionModel) -> 
     drawn(unet)
     handle.remove()
     assert len(calls) == 3
+
+
+def test_a_resblocks_own_forward_written_out_draws_the_same(unet: UNet2DConditionModel) -> None:
+    """As Ditail and other feature injections write it, by LDM's names."""
+    before = drawn(unet)
+
+    def forward(block: ResBlock, x: torch.Tensor, emb: torch.Tensor) -> torch.Tensor:
+        h = block.in_layers(x) if not block.updown else block.in_layers[-1](block.h_upd(block.in_layers[:-1](x)))
+        added = block.emb_layers(emb).type(h.dtype)[..., None, None]
+        assert not block.use_scale_shift_norm and not block.skip_t_emb and block.dropout == 0 and torch.equal(block.x_upd(x), x)
+        return block.skip_connection(x) + block.out_layers(h + added)
+
+    blocks = [module for module in ldm_view(unet).diffusion_model.modules() if isinstance(module, ResBlock)]
+    for each in blocks:
+        each.forward = partial(forward, each)  # type: ignore[method-assign]
+    assert torch.allclose(drawn(unet), before, atol=1e-5)
+    for each in blocks:
+        del each.forward
+    assert torch.equal(drawn(unet), before)
