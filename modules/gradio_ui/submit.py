@@ -151,7 +151,7 @@ def _submit_js(js_function: str, inputs: Sequence[Component], by_script: Sequenc
     count = len(inputs)
     if not by_script:
         return _first_only(js_function, count)
-    places = json.dumps({str(each.elem_id): inputs.index(each) for each in by_script})
+    places = json.dumps({str(each.elem_id): [place for place, one in enumerate(inputs) if one is each] for each in by_script})     # more than one: a script's control, too
     return f"(...values) => webui.filled(values.slice(0, {count}), {places}).then((values) => {_called(js_function, count)})"
 
 

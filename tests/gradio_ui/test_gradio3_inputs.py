@@ -17,6 +17,8 @@ from PIL import Image
 
 from modules.gradio_ui import gradio3_words
 from modules.gradio_ui.build import Page
+from modules.gradio_ui.canvas import CanvasText
+from modules.gradio_ui.submit import _submit_js
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +153,10 @@ def test_what_a_script_drew_is_read_when_it_comes_back() -> None:
     assert given(lambda: gr.Image(type="pil"), shown).size == (8, 6)
     assert Image.open(given(gr.Gallery, [{"image": shown | {"path": None}, "caption": None}])[0]["name"]).size == (8, 6)
     assert given(lambda: gr.Image(type="pil", tool="color-sketch"), {"background": shown, "layers": [], "composite": None}).size == (8, 6)   # type: ignore[call-arg]
+
+
+def test_a_place_for_a_picture_that_is_a_scripts_control_too_is_filled_in_both() -> None:
+    """Ditail hands img2img's picture to its methods: it is a field of the tab and, once more, its argument."""
+    with gr.Blocks():
+        place, other = CanvasText("Image", elem_id="img2img_image_content"), gr.Textbox()
+    assert '{"img2img_image_content": [0, 2]}' in _submit_js("submit_img2img", [place, other, place], [place, place])

@@ -256,12 +256,12 @@ webui.refusedCallbacks = [];  // called with the tab when the server refuses a c
 webui.fillers = {};
 
 // The values of a click with the scripts' own put in: all are asked at once, so that an upload takes its time and the tabs still are those of the click.
-// places: elem_id -> index.
+// places: elem_id -> index, or several.
 webui.filled = async function(values, places) {
-    const asked = Object.entries(places).filter(([id]) => webui.fillers[id]);
+    const asked = Object.entries(places).filter(([id]) => webui.fillers[id]).map(([id, place]) => [id, [place].flat()]);
     webui.beingFilled += 1;
-    const given = await Promise.all(asked.map(([id, index]) => webui.fillers[id](values[index]))).finally(() => { webui.beingFilled -= 1; });
-    asked.forEach(([, index], number) => { values[index] = given[number]; });
+    const given = await Promise.all(asked.map(([id, [index]]) => webui.fillers[id](values[index]))).finally(() => { webui.beingFilled -= 1; });
+    asked.forEach(([, indexes], number) => indexes.forEach((index) => { values[index] = given[number]; }));
     return values;
 };
 
