@@ -10,6 +10,7 @@ from pathlib import Path
 from modules.launching import extension_installs
 from modules.launching.checks import check_before_installing
 from modules.launching.console import Console
+from modules.launching.double_click import let_it_be_double_clicked
 from modules.launching.mac import set_mac_environment
 from modules.launching.network import exempt_loopback
 from modules.launching.new_version import NewVersion
@@ -61,10 +62,11 @@ def prepare(launch: Launch, console: Console | None = None) -> int | None:
 
 
 def _prepare(launch: Launch, console: Console) -> int | None:
-    for line in take_user_file(launch.root, launch.environ, platform.system()):
+    system = platform.system()
+    for line in (*take_user_file(launch.root, launch.environ, system), *let_it_be_double_clicked(launch.root, system)):
         console.line(line)
     exempt_loopback(launch.environ)
-    set_mac_environment(launch.environ, platform.system())
+    set_mac_environment(launch.environ, system)
     flags = parse_flags(launch.arguments, launch.environ).flags
     installs = not (flags.skip_prepare_environment or flags.skip_install)
     folder = chosen_folder(launch.root, launch.environ)
