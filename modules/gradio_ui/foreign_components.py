@@ -18,7 +18,7 @@ _FRAME = "webui-canvas"     # around a place for a picture; its field below is t
 
 def told_ids(keywords: Mapping[str, Any]) -> dict[str, Any] | None:
     """The ``elem_id`` by which extensions are told of a component that is made with ``keywords``, where it is not its own; None: they are not told."""
-    if _FRAME in (keywords.get("elem_classes") or ()):
+    if _FRAME in str(keywords.get("elem_classes")):     # whatever an extension gives there
         return None
     known = _A1111S_ID.get(str(keywords.get("elem_id")))
     return {"elem_id": known} if known else {}

@@ -1,15 +1,5 @@
 // Pictures as extensions' scripts know them from Gradio 3, when an event hands them over: text, a data URL.
 
-webui.dataUrl = async function(blob) {
-    const reader = new FileReader();
-    const read = new Promise((resolve, reject) => {
-        reader.onload = () => resolve(reader.result);
-        reader.onerror = () => reject(reader.error);
-    });
-    reader.readAsDataURL(blob);
-    return read;
-};
-
 // Text that also has the words of Gradio 6's file, for scripts that were written for those.
 webui.pictureText = async function(file) {
     const text = await webui.dataUrl(await webui.fetchPicture(file.url));
