@@ -27,3 +27,8 @@ def room_below(folder: Path) -> int:
     """How many characters what lies in ``folder`` may have, separators included; at least 0."""
     limit = longest_path()
     return _NAME if limit is None else max(0, min(_NAME, limit - len(str(folder.absolute())) - 1))
+
+
+def room_for_folders(folder: Path, name: int) -> int | None:
+    """How many characters folders below ``folder`` may have together, at least 1, where a file's name of ``name`` follows; None: any number."""
+    return None if longest_path() is None else max(1, room_below(folder) - name)

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from modules.files.atomic import write_bytes, write_new
-from modules.files.long_paths import room_below
+from modules.files.long_paths import room_below, room_for_folders
 from modules.files.resolver import PathRefused, safe_join
 from modules.files.storage import DISK, Storage, StorageError, hindrance
 from modules.imaging.filenames import NameFacts, apply_pattern, clean_folder, fit_name, folders_named
@@ -221,7 +221,7 @@ def _split_folders(folder: Path, decoration: str) -> tuple[Path, str]:
 
 def _short(inner: str, folder: Path) -> str:
     """Subfolders that leave room for a file's name, which is temporary at first, where the system limits the whole path."""
-    return inner[: max(1, room_below(folder) - _FOR_A_NAME)].rstrip("/. ")
+    return inner[: room_for_folders(folder, _FOR_A_NAME)].rstrip("/. ")
 
 
 def _room_for_words(folder: Path, more: str = "") -> int:

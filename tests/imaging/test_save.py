@@ -287,3 +287,12 @@ def test_where_windows_limits_a_path_names_and_folders_are_cut_to_fit(words: str
     paths.append(save_image(IMAGE, folder, facts, replace(options, pattern=words + "/[prompt]", in_subfolders=False), NumberBook()))
     temporary = len(".webui-tmp-01234567-1234567-0123456789ab")
     assert all(len(str(each)) <= 259 and len(str(each.parent)) + 1 + temporary <= 259 for each in paths)
+
+
+@pytest.mark.parametrize("in_subfolders", [True, False])
+def test_where_nothing_limits_a_path_each_folder_of_a_pattern_has_its_whole_name(in_subfolders: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_paths, "longest_path", lambda: None)
+    folders = "/".join(["a" * 90, "b" * 90, "c" * 90])
+    options = SaveOptions(in_subfolders=in_subfolders, **{"subfolder_pattern" if in_subfolders else "pattern": f"{folders}/d"})
+    path = save_image(IMAGE, tmp_path, FACTS, options, NumberBook())
+    assert path.relative_to(tmp_path).as_posix().startswith(f"{folders}/")
