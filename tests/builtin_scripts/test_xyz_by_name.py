@@ -11,6 +11,7 @@ import pytest
 from modules.a1111.app_slot import occupied
 from modules.a1111.process_images import process_images
 from modules.a1111.script_host import ScriptHost, install_scripts
+from modules.a1111.state import state
 from modules.application.app import App
 from tests.builtin_scripts.test_builtin_scripts import MakeApp, draw
 from tests.conftest import FakeEngine
@@ -23,11 +24,17 @@ def app(make_app: MakeApp, fake_engine: FakeEngine) -> App:
     return app
 
 
-def test_an_extension_builds_a_plot_of_its_own(app: App, fake_engine: FakeEngine) -> None:
-    """sd-webui-advanced-xyz and its like take the module's functions by name."""
+def _plot_of(app: App) -> Any:
+    """The module of X/Y/Z plot as the host has loaded it."""
     host = app.scripts.host
     assert isinstance(host, ScriptHost)
     (plot,) = {each.module for each in host.scripts_data if each.script_class.__module__ in ("xyz_grid.py", "scripts.xyz_grid")}
+    return plot
+
+
+def test_an_extension_builds_a_plot_of_its_own(app: App, fake_engine: FakeEngine) -> None:
+    """sd-webui-advanced-xyz and its like take the module's functions by name."""
+    plot = _plot_of(app)
     given: list[Any] = []
 
     def run(_script: Any, p: Any, *_: Any) -> Any:
@@ -49,6 +56,24 @@ def test_an_extension_builds_a_plot_of_its_own(app: App, fake_engine: FakeEngine
     assert len(made.infotexts) == len(made.images) == 8 and "Steps: 1" in made.infotexts[0] and "Steps: 2" in made.infotexts[3]
     assert made.images[0].size == made.images[1].size > (2 * 192, 3 * 64), "all on the sheet, with their legend"
     assert len(outcome.shown) == 8
+
+
+def test_an_interrupt_leaves_the_rest_of_such_a_plot_out(app: App, fake_engine: FakeEngine) -> None:
+    there, asked = importlib.import_module("modules.builtin_scripts.xyz_grid"), []
+
+    def run(_script: Any, p: Any, *_: Any) -> Any:
+        def cell(steps: int, *_: Any) -> Any:
+            asked.append(steps)
+            made = process_images(copy(p))
+            state.interrupt()
+            return made
+
+        return there.draw_xyz_grid(p, [1, 2, 3], [0], [0], ["1", "2", "3"], [""], [""], cell, True, True, True, "x", "y", 0)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_plot_of(app).Script, "run", run)
+        outcome = draw(app, "x/y/z plot", "Steps", "1")
+    assert asked == [1] and outcome.shown
 
 
 def test_extensions_read_the_values_of_an_axis_as_the_plot_does(app: App) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from modules.a1111.processed import Processed
+from modules.a1111.running import running_work
 from modules.a1111.state import state
 from modules.builtin_scripts.xyz.sheet import Cells, Labels, sheets
 from modules.builtin_scripts.xyz.values import all_values
@@ -51,15 +52,17 @@ def draw_xyz_grid(
     p: Any, xs: Sequence[Any], ys: Sequence[Any], zs: Sequence[Any], x_labels: Sequence[str], y_labels: Sequence[str], z_labels: Sequence[str], cell: Cell,
     draw_legend: bool, include_lone_images: bool, include_sub_grids: bool, first_axes_processed: str, second_axes_processed: str, margin_size: int,
 ) -> Processed:
-    """All cells, put on sheets. The axis named first changes least often, then the second.
+    """All cells, put on sheets; an interrupt leaves the rest out. The axis named first changes least often, then the second.
 
     The answer has the whole sheet, one for each value of z, then every cell, whatever is to be included: who asked takes out what it does not show.
     """
     cells = Cells((len(xs), len(ys), len(zs)))
     slowest = [AXES.index(each) for each in sorted(AXES, key=lambda each: {first_axes_processed: 0, second_axes_processed: 1}.get(each, 2))]
     state.job_count = len(cells.places) * p.n_iter
-    first: Processed | None = None
+    first, work = None, running_work()
     for place in sorted(cells.places, key=lambda place: [place[n] for n in slowest]):
+        if work is not None and work.stopped:
+            break
         state.job = f"{cells.places.index(place) + 1} out of {len(cells.places)}"
         made = cell(xs[place[0]], ys[place[1]], zs[place[2]], *place)
         first = first or made
