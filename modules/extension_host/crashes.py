@@ -16,7 +16,7 @@ class StartDiary:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._is_kept = True
+        self._is_kept, self._is_blamed = True, False      # is_blamed: the file names one that is being loaded
         self._slate = Slate(path)       # a page of many extensions changes whose code runs ten thousand times
         found, _ = read_or_set_aside(path, instead="it is begun anew")
         crashes = found.get("crashes")
@@ -40,8 +40,10 @@ class StartDiary:
             self._write(name)
 
     def close(self) -> None:
-        """The start is over, and nobody ended it."""
-        self.enter("")
+        """The start is over, and nobody ended it: no name stays in the file, also where a write failed after it."""
+        if self._is_blamed:
+            self._is_kept = True
+            self._write("")
         self._slate.close()
 
     def _write(self, loading: str) -> None:
@@ -50,5 +52,6 @@ class StartDiary:
             return
         try:
             self._slate.write(json.dumps({"loading": loading, "crashes": self.crashes}).encode("ascii"))
+            self._is_blamed = bool(loading)
         except (StorageError, OSError):
             self._is_kept = False       # without a diary nothing is switched off; the start goes on, and does not wait for another server's each time

@@ -18,6 +18,7 @@ from modules.extension_host.discover import Switches, find_extensions
 from modules.extension_host.host import ExtensionHost
 from modules.extension_host.load_scripts import list_scripts, load_scripts
 from modules.extension_host.start import host_for
+from modules.files.slate import Slate
 from modules.files.storage import Storage
 from modules.launching.stop_signals import NUMBERS, StopSignals
 from modules.schema.flags import parse_flags
@@ -227,6 +228,21 @@ def test_a_good_start_forgives_one_death(tmp_path: Path) -> None:
         found.enter("something")
         found.enter(names[0])
     assert StartDiary(diary).to_switch_off() == ()
+
+
+def test_a_start_that_went_well_blames_nobody_where_the_file_could_not_be_written_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    diary = tmp_path / "diary.json"
+    found = StartDiary(diary)
+    found.enter("good")
+    with monkeypatch.context() as full:
+        full.setattr(Slate, "write", _refuse)
+        found.enter("other")
+    found.close()
+    assert StartDiary(diary).crashes == {}
+
+
+def _refuse(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_who_ended_a_start_is_known_however_often_the_code_changed_hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
