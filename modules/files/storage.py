@@ -14,13 +14,14 @@ from typing import BinaryIO, TypeVar
 from zlib import crc32
 
 from modules.files.long_paths import longest_path
+from modules.files.windows_refusal import ACCESS_DENIED, LOCK_VIOLATION, SHARING_VIOLATION, windows_reason
 
 T = TypeVar("T")
 TEMP_PREFIX = ".webui-tmp-"
 PROGRAMS = frozenset(
     ".py .pyw .pyc .pyo .pyd .so .dylib .dll .exe .com .bat .cmd .ps1 .vbs .sh .js .mjs .cjs .hta .jar .msi .scr .lnk .desktop .htaccess".split()  # noqa: SIM905
 )
-_IN_USE = {5, 32, 33}               # Windows' ERROR_ACCESS_DENIED, _SHARING_VIOLATION and _LOCK_VIOLATION
+_IN_USE = {ACCESS_DENIED, SHARING_VIOLATION, LOCK_VIOLATION}       # Windows says the first too
 _PATIENCE = 1.0                     # seconds; who looks through new files, a virus scanner or an indexer, is done with them sooner
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EXDEV, errno.EMLINK, errno.EACCES}
 
@@ -146,7 +147,7 @@ def _patiently(change: Callable[[], T], path: Path) -> T:
             return change()
         except PermissionError as error:
             for_ever = path.is_dir() or (path.exists() and not os.access(path, os.W_OK))
-            if getattr(error, "winerror", None) not in _IN_USE or for_ever or time.monotonic() >= end:
+            if windows_reason(error, path) not in _IN_USE or for_ever or time.monotonic() >= end:
                 raise
         time.sleep(0.02)
 
@@ -159,7 +160,11 @@ def move_made_folder(made: Path, target: Path) -> None:
     try:
         _patiently(lambda: os.rename(made, target), target)
     except PermissionError:
-        shutil.copytree(made, target, symlinks=True)
+        try:
+            shutil.copytree(made, target, symlinks=True)
+        except OSError:
+            shutil.rmtree(target, ignore_errors=True)       # half an extension would be run at the next start
+            raise
 
 
 def refuse_program(path: Path) -> None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.files.windows_refusal import SHARING_VIOLATION, windows_reason
 from modules.schema.errors import CannotLoad
 
-SHARING_VIOLATION = 32      # Windows: somebody opened the file and lets nobody else read it meanwhile
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library itself
 DTYPE_BITS: Mapping[str, int] = {
     "F64": 64, "I64": 64, "U64": 64, "C64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16, "I16": 16, "U16": 16,
@@ -129,7 +129,7 @@ def unreadable(path: Path, error: OSError) -> CannotLoad:
         return CannotLoad(path, "the file is gone", "Refresh the list that it stands in.")
     if isinstance(error, IsADirectoryError) or path.is_dir():       # Windows says "permission denied" of a folder too
         return CannotLoad(path, "it is a folder, not a file", "Choose a .safetensors file.")
-    if getattr(error, "winerror", None) == SHARING_VIOLATION:
+    if windows_reason(error, path) == SHARING_VIOLATION:
         return CannotLoad(path, "another program has it for itself, while it copies or downloads it perhaps", "Wait until that is done, or close that program.")
     if isinstance(error, PermissionError):
         return CannotLoad(path, "this user may not read it (permission denied)", "Change the file's permissions.")

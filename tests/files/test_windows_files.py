@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from modules.extension_host.crashes import StartDiary
 from modules.files import atomic, git_facts, json_object, long_paths, storage
 from modules.files.slate import Slate
 from modules.files.storage import StorageError
+from modules.library.header import unreadable
 
 DENIED, IN_USE = 5, 32
 
@@ -103,6 +106,55 @@ def test_settings_that_a_backup_reads_at_the_start_are_not_taken_for_damaged(tmp
     monkeypatch.setattr(Path, "read_bytes", lambda self: refused(self))
     refused = refusing(3, IN_USE, lambda self: read(self))
     assert json_object.read_or_set_aside(path, instead="defaults") == ({"jpeg_quality": 55}, "")
+
+
+def _as_windows_opens(monkeypatch: pytest.MonkeyPatch, reason: int) -> None:
+    """``open`` there says "permission denied", whatever the reason is; its own CreateFile tells it."""
+    def create(*_: object) -> int:
+        error = PermissionError(errno.EACCES, "Sharing violation")
+        error.winerror = reason  # type: ignore[attr-defined]
+        raise error
+
+    monkeypatch.setitem(sys.modules, "_winapi", SimpleNamespace(CreateFile=create))
+    monkeypatch.setattr(sys, "platform", "win32")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="imitates it")
+def test_windows_is_asked_why_a_file_does_not_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, read, left = tmp_path / "config.json", Path.read_bytes, [2]
+    path.write_text('{"jpeg_quality": 55}')
+
+    def opened(self: Path) -> bytes:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", opened)
+    _as_windows_opens(monkeypatch, IN_USE)
+    assert storage.read_patiently(path) == b'{"jpeg_quality": 55}'
+    denied = PermissionError(errno.EACCES, "Permission denied", str(path))
+    assert "another program has it for itself" in unreadable(path, denied).message
+    _as_windows_opens(monkeypatch, DENIED)
+    assert "may not read it" in unreadable(path, denied).message
+
+
+def test_half_a_copied_folder_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, target = tmp_path / "made", tmp_path / "extension"
+    made.mkdir()
+    (made / "a.py").write_text("")
+
+    def half(source: Path, goal: Path, **_: object) -> None:
+        goal.mkdir()
+        (goal / "a.py").write_text("")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(storage, "_PATIENCE", 0.05)
+    monkeypatch.setattr(os, "rename", refusing(10_000, DENIED, os.rename))
+    monkeypatch.setattr(storage.shutil, "copytree", half)
+    with pytest.raises(OSError, match="No space"):
+        storage.move_made_folder(made, target)
+    assert not target.exists()
 
 
 def test_the_diary_of_a_start_that_another_server_holds_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
