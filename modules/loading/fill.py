@@ -121,6 +121,9 @@ def prepared(module: AnyModule, names: Mapping[str, str | Piece], weights: Weigh
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     pieces = {name: source if isinstance(source, Piece) else Piece(source) for name, source in names.items()}
     _check_names(path, part, wanted, pieces)
+    for piece in pieces.values():
+        if piece.above:
+            _check_above(path, part, piece, shapes)
     for name, shape in wanted.items():
         _check_shape(path, pieces[name].name, pieces[name].shape(shapes[pieces[name].name]), shape)
     return Filling(module=module, pieces=pieces, weights=weights)
@@ -136,6 +139,12 @@ def _check_names(path: object, part: str, wanted: Mapping[str, object], pieces: 
         raise CannotLoad(
             path, f"its {part} has {len(surplus)} tensors that this layout does not know, the first is {pieces[surplus[0]].name}", "Choose another model."
         )
+
+
+def _check_above(path: object, part: str, piece: Piece, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    if piece.above not in shapes:
+        raise CannotLoad(path, f"its {part} is incomplete: {piece.above} is missing", "Download the file again.")
+    _check_shape(path, piece.above, shapes[piece.above], shapes[piece.name])
 
 
 def _check_shape(path: object, name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:

@@ -62,6 +62,17 @@ def test_what_it_lacks_is_named(tmp_path: Path) -> None:
         load_checkpoint(files_of(NAME, tmp_path)[0], POLICY)
 
 
+@pytest.mark.parametrize(("half", "said"), [(None, "transformer is incomplete.*img_mlp.up_proj"), (torch.zeros(WIDTH, WIDTH), "img_mlp.up_proj.weight' is")])
+def test_a_gated_layer_of_which_a_half_is_missing_is_named(half: torch.Tensor | None, said: str, tmp_path: Path) -> None:
+    transformer, _, _ = modules_of(NAME)
+    own = tiny.original_transformer(NAME, transformer.state_dict())
+    del own["double_blocks.0.img_mlp.up_proj.weight"]
+    own |= {} if half is None else {"double_blocks.0.img_mlp.up_proj.weight": half}
+    _, parts = files_of(NAME, tmp_path)
+    with pytest.raises(CannotLoad, match=said):
+        load_checkpoint(listed(tiny.write(tmp_path / "ovis_broken.safetensors", own)), POLICY, files=parts)
+
+
 @pytest.mark.parametrize(("key", "layers", "rows", "columns"), [
     ("lora_unet_double_blocks_0_img_attn_qkv", [f"transformer_blocks.0.attn.to_{part}.weight" for part in "qkv"], 3 * WIDTH, WIDTH),
     ("transformer.single_transformer_blocks.1.proj_out", ["single_transformer_blocks.1.proj_out.weight"], WIDTH, 5 * WIDTH),
