@@ -27,6 +27,7 @@ ANIMA = ModelFamily(
     shift=FlowShift(factor=3.0),
     runs=True,
     needs_bfloat16=True,
+    vae="qwen_image_vae.safetensors",
     vae_files=("qwen", "wan"),
 )
 

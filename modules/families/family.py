@@ -202,7 +202,7 @@ class ModelFamily:
     denoiser: which kind of module predicts. shift: of a flow model's steps.
     guidance: "classifier-free" by a second, negative prediction; "told": CFG Scale is an input of the model; "none": drawn in.
     keeps_length: what guidance makes of the velocity is as long, token by token, as the prompt's own.
-    vae_files, other_vae_files: parts of the names of the VAE files that fit, and of those that look alike and do not.
+    vae: what the VAE is called where it is published as a file of its own. vae_files, other_vae_files: parts of the names of the VAE files that fit, and of those that look alike and do not.
     called: what is in the names of its files (a pattern), which alone tells it from the family with the same marks; flag: or a tensor that says so.
     reads_picture: img2img's picture stands beside the noise, as tokens of its own: always, or where nothing else is left of it, at a denoising
     strength of 1 without a mask. further: where it takes more pictures than that one.
@@ -230,6 +230,7 @@ class ModelFamily:
     shift: FlowShift = FlowShift()
     guidance: Literal["classifier-free", "told", "none"] = "classifier-free"
     keeps_length: bool = False
+    vae: str = ""
     vae_files: tuple[str, ...] = ()
     other_vae_files: tuple[str, ...] = ()
     called: str = ""

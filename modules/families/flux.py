@@ -42,6 +42,7 @@ FLUX_DEV = ModelFamily(
     guidance="told",
     runs=True,
     needs_bfloat16=True,
+    vae="ae.safetensors",
     vae_files=("ae", "flux"),
     other_vae_files=("sd3", "qwen", "wan"),
 )

@@ -42,6 +42,7 @@ KLEIN_4B = ModelFamily(
     further=FurtherPictures(),
     runs=True,
     needs_bfloat16=True,
+    vae="flux2-vae.safetensors",
     vae_files=("flux2", "flux-2"),
 )
 KLEIN_9B = replace(

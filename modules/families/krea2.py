@@ -28,6 +28,7 @@ KREA_2 = ModelFamily(
     shift=FlowShift(by_size=(0.5, _TOWARDS_NOISE), largest=6400),
     runs=True,
     needs_bfloat16=True,
+    vae="qwen_image_vae.safetensors",
     vae_files=("qwen", "wan"),
 )
 KREA_2_TURBO = replace(KREA_2, name="Krea 2 Turbo", called="turbo|distilled", shift=FlowShift(factor=math.exp(_TOWARDS_NOISE)))

@@ -22,6 +22,7 @@ LUMINA_2 = ModelFamily(
     shift=FlowShift(factor=6.0),
     runs=True,
     needs_bfloat16=True,
+    vae="ae.safetensors",
     vae_files=("ae", "flux", "lumina"),
     other_vae_files=("sd3", "qwen", "wan"),
 )

@@ -29,6 +29,7 @@ OVIS_IMAGE = ModelFamily(
     shift=FlowShift(by_size=(0.5, 1.15)),
     runs=True,
     needs_bfloat16=True,
+    vae="ae.safetensors",
     vae_files=("ae", "flux"),
     other_vae_files=("sd3", "qwen", "wan"),
 )

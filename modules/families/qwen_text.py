@@ -60,6 +60,7 @@ Z_IMAGE = ModelFamily(
     shift=FlowShift(factor=3.0),
     runs=True,
     needs_bfloat16=True,
+    vae="ae.safetensors",
     vae_files=("ae", "flux", "z_image", "z-image"),
     other_vae_files=("sd3", "qwen", "wan"),
 )
@@ -80,6 +81,7 @@ QWEN_IMAGE = ModelFamily(
     keeps_length=True,
     runs=True,
     needs_bfloat16=True,
+    vae="qwen_image_vae.safetensors",
     vae_files=("qwen", "wan"),
 )
 QWEN_LAYERED = replace(QWEN_IMAGE, name="Qwen-Image Layered", marks=(*_QWEN_MARKS, has(*_LAYERED)), runs=False)

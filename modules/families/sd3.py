@@ -39,6 +39,7 @@ SD3 = ModelFamily(
     shift=FlowShift(factor=3.0),
     runs=True,
     needs_bfloat16=True,
+    vae="sd3_vae.safetensors",
     vae_files=("sd3",),
     other_vae_files=("ae", "flux", "qwen", "wan"),
 )

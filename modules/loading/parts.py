@@ -141,8 +141,7 @@ class Search:
         if self.family.denoiser != "unet" and (named or fitting):       # which of SD's VAEs is the right one, nobody can tell
             file, weights = (named or fitting)[0]
             return weights, file
-        such = {"sd3": "sd3_vae.safetensors", "qwen-image": "qwen_image_vae.safetensors", "anima": "qwen_image_vae.safetensors", "krea2": "qwen_image_vae.safetensors", "flux2": "flux2-vae.safetensors", "unet": ""}.get(self.family.denoiser, "ae.safetensors")
-        where = f", such as {such}, in models/VAE" if such else "; choose one in SD VAE"
+        where = f", such as {self.family.vae}, in models/VAE" if self.family.vae else "; choose one in SD VAE"
         self.missing.append(f"no VAE (no tensor first_stage_model....){where}")
         return None, None
 
