@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
-from modules.files.names import is_text, shown
+from modules.files.names import is_macs_note, is_text, shown
 from modules.library.roots import Place
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def _folders(root: Path, hidden: bool) -> Iterator[tuple[str, list[os.DirEntry[s
         try:
             status = os.stat(folder)
             with os.scandir(folder) as listing:
-                entries = [entry for entry in listing if not entry.name.startswith("._" if hidden else ".") and _can_be_shown(entry)]  # "._name": a Mac's notes
+                entries = [entry for entry in listing if (hidden or not entry.name.startswith(".")) and not is_macs_note(entry.name) and _can_be_shown(entry)]
         except OSError:
             continue
         place = (status.st_dev, status.st_ino)

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from modules.paths import data_path
 
 from modules import extensions, script_callbacks, scripts, sd_hijack, shared
-from modules.files.names import is_text
+from modules.files.names import is_macs_note, is_text
 
 FOLDER = Path(scripts.basedir())
 TAGS = FOLDER / "tags"
@@ -22,7 +22,7 @@ def tagcomplete_is_here() -> bool:
 
 
 def tag_files() -> list[str]:
-    return sorted(each.name for each in TAGS.glob("*.csv") if not each.name.startswith("._"))
+    return sorted(each.name for each in TAGS.glob("*.csv") if not is_macs_note(each.name))
 
 
 def tags() -> list[list[object]]:
@@ -48,7 +48,7 @@ def names() -> dict[str, list[str]]:
         "embeddings": sorted(sd_hijack.model_hijack.embedding_db.word_embeddings),
         "loras": sorted(lora.available_loras),
         "styles": sorted(shared.prompt_styles.styles),
-        "wildcards": sorted(filter(is_text, (path.relative_to(base).with_suffix("").as_posix() for base in wildcards for path in base.rglob("*.txt") if not path.name.startswith("._")))),
+        "wildcards": sorted(filter(is_text, (path.relative_to(base).with_suffix("").as_posix() for base in wildcards for path in base.rglob("*.txt") if not is_macs_note(path.name)))),
     }
 
 

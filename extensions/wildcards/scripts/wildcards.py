@@ -11,6 +11,7 @@ from pathlib import Path
 from modules.paths import data_path
 
 from modules import extensions, scripts
+from modules.files.names import is_macs_note
 
 OWN = Path(scripts.basedir())
 DEEPEST = 20                    # lists that name lists: where it goes round in circles, it ends here
@@ -38,7 +39,7 @@ class Lists:
     def __init__(self) -> None:
         self.left = LONGEST
         folders = (OWN / "wildcards", Path(data_path) / "wildcards")
-        self.files = {path.relative_to(base).with_suffix("").as_posix().lower(): path for base in folders for path in sorted(base.rglob("*.txt")) if not path.name.startswith("._")}      # a Mac's notes
+        self.files = {path.relative_to(base).with_suffix("").as_posix().lower(): path for base in folders for path in sorted(base.rglob("*.txt")) if not is_macs_note(path.name)}
         self.read: dict[str, list[str]] = {}
         self.unknown: set[str] = set()
 
