@@ -38,8 +38,9 @@ def missing_module(name: str, file: str = "") -> str:
         return f"it needs the module {name!r}, {here}; by hand: pip install, in the web UI's own environment, a version of {top!r} that has it"
     line = _required(top, Path(file)) if file else ""
     if line:
+        in_quotes = '"' + line.replace('"', "'") + '"'      # for Windows' shell "'a>=1'" is no quote, and what follows ">" a file to be written
         return (f"it needs the Python module {top!r}, which is not installed. Its requirements.txt asks for it, but it has no install.py, by which a start would bring"
-                f" it; by hand: pip install {line!r}, in the web UI's own environment")  # fmt: skip
+                f" it; by hand: pip install {in_quotes}, in the web UI's own environment")  # fmt: skip
     return (f"it needs the Python module {top!r}, which is not installed. A start without --skip-install brings what its install.py asks for and what A1111 has;"
             f" by hand: pip install, in the web UI's own environment, the package that has {top!r}")  # fmt: skip
 

@@ -75,7 +75,7 @@ def test_a_missing_module_is_named_for_what_it_is(tmp_path: Path, monkeypatch: p
     assert "'no_such_package', which is not installed" in said("import no_such_package.part")
     (script.parents[1] / "requirements.txt").write_text("requests\nno_such_package >= 1.5  # for codes\n")
     asked = said("import no_such_package.part")
-    assert "requirements.txt asks for it" in asked and "pip install 'no_such_package >= 1.5'" in asked
+    assert "requirements.txt asks for it" in asked and 'pip install "no_such_package >= 1.5"' in asked
     (script.parents[1] / "install.py").touch()
     assert "requirements.txt" not in said("import no_such_package.part"), "its installer was to bring it"
     for name, words in (("repositories.midas", "A1111 once had"), ("extensions.sd-webui-faces.scripts", "the extension 'sd-webui-faces' by their folder")):
