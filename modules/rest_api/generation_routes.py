@@ -38,7 +38,7 @@ def add_generation_routes(routes: Routes) -> None:
         """Make pictures from pictures and words; with a mask, only inside or outside of it."""
         answer = await _generate(app, Img2ImgRequest, IMG2IMG, body, user_of(asked))
         if not answer["parameters"].get("include_init_images"):
-            answer["parameters"] |= {"init_images": None, "mask": None, "further_images": None}
+            answer["parameters"] |= dict.fromkeys(("init_images", "mask", "depth_map", "further_images"))
         return answer
 
     routes.add_route("/sdapi/v1/txt2img", text2img, methods=("POST",), model=TextToImageResponse)

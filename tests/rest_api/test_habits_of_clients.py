@@ -81,6 +81,14 @@ def test_empty_texts_and_nulls_mean_as_usual(fake_server: RunningServer, fake_en
         assert usual.status_code == 200 and "Clip skip" not in json.loads(usual.json()["info"])["infotexts"][0]
 
 
+def test_no_picture_that_was_sent_comes_back_unasked(fake_server: RunningServer, fake_engine: FakeEngine) -> None:
+    sent = {"init_images": [PICTURE], "depth_map": PICTURE, "further_images": [PICTURE], "mask": PICTURE}
+    told = post(fake_server, "/sdapi/v1/img2img", **sent).json()["parameters"]
+    assert [told[name] for name in sent] == [None] * 4
+    told = post(fake_server, "/sdapi/v1/img2img", **sent, include_init_images=True).json()["parameters"]
+    assert {name: told[name] for name in sent} == sent
+
+
 def test_a_request_may_keep_its_prompt_out_of_the_picture(kept_server: RunningServer) -> None:
     """Bots that show pictures to strangers: A1111 heeds the setting where a request overrides it."""
     for override, inside in (({"enable_pnginfo": False}, False), ({"enable_pnginfo": "false"}, False), ({}, True), ({"enable_pnginfo": None}, True)):
