@@ -17,6 +17,7 @@ from modules.a1111.processed import Processed
 from modules.a1111.running import running_work
 from modules.a1111.script import Script as ScriptBase
 from modules.a1111.state import state
+from modules.application.picture_urls import PICTURE_FIELDS
 from modules.engine.sampler_registry import find_sampler
 from modules.schema.check import checked
 from modules.schema.errors import InvalidValue, UnknownName, WebuiError
@@ -26,6 +27,7 @@ from modules.schema.table import TABLES
 log = logging.getLogger(__name__)
 WORDY = ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt")     # take all words up to the next option
 OTHER = {"sd_model": "sd_model_checkpoint", "sd_vae": "sd_vae", "clip_skip": "CLIP_stop_at_last_layers"}    # options that are settings
+NOT_IN_A_LINE = (*PICTURE_FIELDS, "override_settings")
 MOST_LINES, MOST_BYTES, MOST_REMARKS = 5000, 4_000_000, 20
 _PIECE = re.compile(r"""(?P<gap>\s+)|"(?P<double>(?:\\.|[^"\\])*)"|'(?P<single>[^']*)'|\\(?P<escaped>.)|(?P<plain>[^\s"'\\]+)""")
 
@@ -181,8 +183,8 @@ def _value(name: str, text: str, p: Any) -> Any:
         find_sampler(text)
     if name in OTHER or name in ("outpath_samples", "outpath_grids", "prompt_for_display"):
         return int(text) if name == "clip_skip" and text.isdigit() else text
-    if name not in entries or not hasattr(p, name) or name.startswith("script") or name in ("init_images", "mask", "override_settings"):
-        near = get_close_matches(name, entries, 1)
+    if name not in (offered := [each for each in entries if hasattr(p, each) and not each.startswith("script") and each not in NOT_IN_A_LINE]):
+        near = get_close_matches(name, offered, 1)
         raise InvalidValue(f"there is no option --{name[:40]}.", f"Did you mean --{near[0]}?" if near else "They are called as in the API: --steps, --cfg_scale, --seed ...")
     if name == "styles":
         return [each.strip() for each in text.split(",") if each.strip()]

@@ -210,6 +210,9 @@ def test_what_cannot_be_read_in_a_line_is_left_out_and_told_and_every_line_is_dr
     told = "\n".join(outcome.comments)
     assert all(each in told for each in ("Line 1: there is no option --foo. They are called as in the API", "Line 2: Sampling steps (steps) cannot be", "Line 3 has a quote", "Line 4 has no option", '"6" behind --steps'))
     assert "there is no option --cfg_scal. Did you mean --cfg_scale?" in told
+    for name in ("override_settings", "firstpass_image"):
+        said = draw(app, "prompts from file or textbox", False, False, "start", f"--prompt x --{name} y").comments
+        assert f"there is no option --{name}" in str(said) and f"Did you mean --{name}?" not in str(said)
     assert "nowhere" in told.split("Line 5: ")[1] and "Nonesuch" in told.split("Line 5: ")[2]
 
 
