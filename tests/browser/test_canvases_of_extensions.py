@@ -19,7 +19,7 @@ HOOKS = Path(__file__).parents[1] / "extensions" / "hooks"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
-    folder = tmp_path_factory.mktemp("canvases-server")
+    folder = tmp_path_factory.mktemp("canvases #1")
     shutil.copytree(HOOKS, folder / "extensions" / "hooks")
     with started_server(folder) as server:
         yield server

@@ -9,7 +9,7 @@ webui.pictureText = async function(file) {
 // value: what the event has of a picture, or of a place for one (JSON text, see canvas.py); null where there is none.
 webui.pictureIn = async function(value, kind) {
     const path = kind === "canvas" && value ? JSON.parse(value).picture : null;
-    const file = kind === "canvas" ? path && {path, url: `./gradio_api/file=${path}`} : value;
+    const file = kind === "canvas" ? path && {path, url: `./gradio_api/file=${path.split("/").map(encodeURIComponent).join("/")}`} : value;
     return file?.url ? webui.pictureText(file).catch(() => value) : kind === "canvas" ? null : value;
 };
 
