@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from modules.application import generation
 from modules.application.app import App
-from modules.application.generation import checkpoint_now, load_checkpoint
+from modules.application.generation import checkpoint_now
 from modules.application.img2img_batch import named_folder, pictures_of
 from modules.application.training_run import EMBEDDING, HYPERNETWORK, KINDS, run
 from modules.application.training_templates import template_lines
@@ -32,7 +33,7 @@ def create_embedding(app: App, asked: NewEmbedding) -> Path:
     model = checkpoint_now(app)
 
     def made() -> bytes:
-        components = load_checkpoint(app, model, app.settings)
+        components = generation.load_checkpoint(app, model, app.settings)
         tensors = first_vectors(components, asked.init_text, asked.num_vectors_per_token)
         if not tensors or components.family.is_flow:
             raise InvalidValue(f"Embeddings are not made for {components.family.name} checkpoints.", "Choose one of SD 1.x, SD 2.x or SDXL.", field="name")
