@@ -76,7 +76,7 @@ def test_what_was_saved_in_a_run_is_told_before_the_next_is_begun(tmp_path: Path
 
     plan = SavePlan(folder=tmp_path, grid_folder=None, options=SaveOptions(), grid_options=SaveOptions(), incomplete=False, params_txt=None, max_part_length=99)
     settings = SimpleNamespace(get=lambda key: False)
-    request = SimpleNamespace(prompt="", negative_prompt="", steps=1, guidance_scale=1.0, sampler_name="", batch_size=1, batch_count=3, is_img2img=False,
+    request = SimpleNamespace(prompt="", negative_prompt="", steps=1, guidance_scale=1.0, sampler_name="", batch_size=1, batch_count=3, is_img2img=False, strength_used=None,
                               hires=SimpleNamespace(enabled=False), options=SimpleNamespace(clip_skip=1), schedule_name="")
     models = SimpleNamespace(model=SimpleNamespace(stem=""), model_hash="", vae_name="")
     writer: Any = SimpleNamespace(settings=settings, request=request, models=models, user="", asked=SimpleNamespace(prompt=SimpleNamespace(prompt="", negative_prompt="", styles=())), infotext=lambda image: f"seed {image.seed}")

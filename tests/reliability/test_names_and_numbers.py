@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from PIL import Image
@@ -61,6 +62,7 @@ def test_a_clock_that_goes_back_replaces_nothing(tmp_path: Path) -> None:
 OTHER = """
 import sys
 from pathlib import Path
+from unicodedata import normalize
 from PIL import Image
 from modules.imaging.filenames import NameFacts
 from modules.imaging.save import NumberBook, SaveOptions, save_image
@@ -86,6 +88,7 @@ def test_two_processes_share_a_folder(tmp_path: Path) -> None:
 STYLES_AND_SETTINGS = """
 import sys
 from pathlib import Path
+from unicodedata import normalize
 from modules.application.settings_store import SettingsStore
 from modules.engine.styles import Style, change_style
 from modules.schema.settings.table import SETTINGS
@@ -174,7 +177,7 @@ def test_a_data_folder_of_any_name(name: str, fake_engine: FakeEngine, tmp_path:
         app = build_app(parse_flags(["--data-dir", str(data), "--api"], {}).flags)
         for server in serve(app):
             client = server.client
-            assert [each["model_name"] for each in client.get("/sdapi/v1/sd-models").json()] == [stem.encode("utf-8", "replace").decode()]
+            assert [each["model_name"] for each in client.get("/sdapi/v1/sd-models").json()] == [normalize("NFC", stem.encode("utf-8", "replace").decode())]     # as people type it
             assert client.post("/sdapi/v1/options", json={"samples_filename_pattern": "[prompt_spaces]", "jpeg_quality": 61}).status_code == 200
             answer = client.post("/sdapi/v1/txt2img", json={"prompt": prompt, "steps": 1, "width": 64, "height": 64, "save_images": True, "styles": ["mine"]})
             assert answer.status_code == 200, answer.text
