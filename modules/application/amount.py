@@ -11,7 +11,6 @@ from modules.engine.cost import work_of
 from modules.engine.hires import hires_size
 from modules.engine.img2img import effective_batch
 from modules.engine.resolved import ResolvedRequest
-from modules.families.table import family_named
 from modules.schema.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def check_amount(app: App, request: ResolvedRequest, model: ModelFile, settings:
     by_script: a chosen script takes of the input pictures what it wants: SD upscale the first.
     """
     if request.is_img2img and not by_script:
-        effective_batch(request, family_named(model.family_name) if model.family_name else None)
+        effective_batch(request, model.family)
     width, height = hires_size(request).enlarged if request.hires.enabled else (request.width, request.height)
     count = request.batch_size * request.batch_count
     needed = count * width * height * _BYTES_PER_PIXEL

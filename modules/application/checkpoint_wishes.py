@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from modules.engine.sampler_registry import find_sampler, find_schedule
-from modules.families.table import family_named
 from modules.families.usual import Usual, usual_of
 from modules.library.card import DRAW_WITH, read_card
 from modules.library.model_file import ModelFile
@@ -24,7 +23,7 @@ class Wishes:
 
 def wishes_of(model: ModelFile) -> Wishes:
     """Of one checkpoint. A sampler or schedule that is not there is passed over."""
-    family = family_named(model.family_name) if model.family_name else None
+    family = model.family
     written = known(read_card(model.path).draw_with)
     return Wishes(values=(_values(usual_of(family, model.stem)) if family else {}) | written, written=tuple(written))
 

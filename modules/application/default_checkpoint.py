@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from modules.families.table import family_named
 from modules.library.model_file import ModelFile
 
 log = logging.getLogger(__name__)
@@ -38,5 +37,4 @@ class DefaultCheckpoint:
 
 
 def _runs(model: ModelFile) -> bool:
-    family = family_named(model.family_name) if model.family_name else None
-    return family is not None and family.runs
+    return model.family is not None and model.family.runs

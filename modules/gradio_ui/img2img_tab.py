@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 
 from modules.application.app import App
-from modules.families.table import family_named
 from modules.gradio_ui import img2img_pictures as pictures
 from modules.gradio_ui.canvas import COLOUR_MASK, MASK, MASKED, PLAIN, SKETCH, build_canvas
 from modules.gradio_ui.checkpoint_choice import chosen_checkpoint
@@ -68,7 +67,7 @@ def _image_cfg_scale(app: App, builder: FormBuilder) -> None:
 
 def depth_place_classes(model: ModelFile | None) -> list[str]:
     """``elem_classes`` of the place for a depth map: it is seen with models that draw by one, or by edges."""
-    family = family_named(model.family_name) if model is not None and model.family_name else None
+    family = None if model is None else model.family
     return ["gradio-column"] if family is not None and (family.is_depth or family.is_controlled) else ["gradio-column", "unseen"]
 
 
@@ -80,7 +79,7 @@ def _depth_map(app: App, builder: FormBuilder) -> None:
 
 def further_place_classes(model: ModelFile | None) -> list[str]:
     """``elem_classes`` of the place for pictures beside the first: it is seen with models that take several."""
-    family = family_named(model.family_name) if model is not None and model.family_name else None
+    family = None if model is None else model.family
     return ["gradio-column"] if family is not None and family.further is not None else ["gradio-column", "unseen"]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
 
+from modules.families.family import ModelFamily
 from modules.families.table import family_named
 
 SHORT_HASH = 10  # hex digits of the SHA-256 that A1111 shows for checkpoints and VAEs
@@ -40,9 +41,14 @@ class ModelFile:
     called: str = ""
 
     @property
+    def family(self) -> ModelFamily | None:
+        """Its row; None until its header was read, and for a file of none."""
+        return family_named(self.family_name) if self.family_name else None
+
+    @property
     def why_not(self) -> str:
         """Why a checkpoint cannot be used, as a sentence; "" for one that can, and for one that nobody has looked into yet."""
-        family = family_named(self.family_name) if self.family_name else None
+        family = self.family
         if self.damage:
             return f"Cannot be loaded: {self.damage.rstrip('.')}."
         if family is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -77,6 +78,17 @@ def files_of(name: str, folder: Path, form: str = "") -> tuple[ModelFile, PartFi
     encoders = [listed(tiny.write(folder / "text_encoder" / FILES[part], tiny.text_state(part, module))) for part, module in texts.items()]
     vae_file = tiny.write(folder / "VAE" / VAES.get(name, "ae.safetensors"), tiny.original_vae(vae.state_dict()))
     return listed(model), PartFiles(text_encoders=tuple(encoders), vaes=(listed(vae_file),))
+
+
+def folder_of_diffusers(folder: Path, name: str, texts: Mapping[str, Mapping[str, Tensor]], index: Mapping[str, Any]) -> ModelFile:
+    """The family's model in diffusers' layout. texts: tensors of each text encoder, by the folder they lie in. index: what model_index.json says."""
+    transformer, vae, _ = modules_of(name)
+    for part, state in texts.items():
+        tiny.write(folder / part / "model.safetensors", dict(state))
+    for part, module in (("transformer", transformer), ("vae", vae)):
+        tiny.write(folder / part / "diffusion_pytorch_model.safetensors", module.state_dict())
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return listed(folder)
 
 
 def listed(path: Path) -> ModelFile:

@@ -43,6 +43,7 @@ from tests.families.flow_pipelines import (
     STEPS,
     Ours,
     files_of,
+    folder_of_diffusers,
     listed,
     modules_of,
     reference_latents,
@@ -150,16 +151,13 @@ def test_a_folder_of_diffusers_is_the_same_model(name: str, tmp_path: Path) -> N
     transformer, vae, texts = modules_of(name)
     kinds = [type(module).__name__ for module in texts.values()]
     order = sorted(zip(kinds, texts.values()), key=lambda each: each[0].startswith("T5"))       # in SD3's folders T5 is the third
-    folder = tmp_path / "some model"
     index: dict[str, Any] = {"_class_name": "SomePipeline"}
+    states = {}
     for number, (kind, module) in enumerate(order, 1):
         part = "text_encoder" + (f"_{number}" if number > 1 else "")
         index[part] = ["transformers", kind]
-        tiny.write(folder / part / "model.safetensors", module.state_dict())
-    for part, module in (("transformer", transformer), ("vae", vae)):
-        tiny.write(folder / part / "diffusion_pytorch_model.safetensors", module.state_dict())
-    (folder / "model_index.json").write_text(json.dumps(index))
-    loaded = load_checkpoint(listed(folder), POLICY)
+        states[part] = module.state_dict()
+    loaded = load_checkpoint(folder_of_diffusers(tmp_path / "some model", name, states, index), POLICY)
     assert loaded.family.name == name
     text = order[-1][1].language_model if name == "Qwen-Image" else order[-1][1]
     for ours, theirs in ((loaded.unet, transformer), (loaded.vae, vae), (loaded.text_encoders[-1].module, text)):

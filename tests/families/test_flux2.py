@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from modules.loading.tekken import tekken_tokenizer
 from modules.loading.tokenizer import qwen_tokenizer
 from modules.schema.errors import CannotLoad
 from tests.families import tiny_flow as tiny
-from tests.families.flow_pipelines import PICTURE, POLICY, Ours, files_of, listed, modules_of, reference_latents
+from tests.families.flow_pipelines import PICTURE, POLICY, Ours, files_of, folder_of_diffusers, listed, modules_of, reference_latents
 from tests.families.lora_changes import assert_adds_to
 from tests.loading.test_gguf import write as gguf_file
 
@@ -122,12 +121,9 @@ def test_its_text_encoder_is_built_as_far_as_it_is_read(model: Components) -> No
 
 def test_a_folder_of_diffusers_is_the_same_model(tmp_path: Path) -> None:
     transformer, vae, texts = modules_of(NAME)
-    folder = tmp_path / "some model"
-    tiny.write(folder / "text_encoder" / "model.safetensors", {f"model.{key}": tensor for key, tensor in texts["qwen3_4b"].state_dict().items()})
-    for part, module in (("transformer", transformer), ("vae", vae)):
-        tiny.write(folder / part / "diffusion_pytorch_model.safetensors", module.state_dict())
-    (folder / "model_index.json").write_text(json.dumps({"_class_name": "Flux2KleinPipeline", "text_encoder": ["transformers", "Qwen3ForCausalLM"]}))
-    loaded = load_checkpoint(listed(folder), POLICY)
+    words = {f"model.{key}": tensor for key, tensor in texts["qwen3_4b"].state_dict().items()}
+    index = {"_class_name": "Flux2KleinPipeline", "text_encoder": ["transformers", "Qwen3ForCausalLM"]}
+    loaded = load_checkpoint(folder_of_diffusers(tmp_path / "some model", NAME, {"text_encoder": words}, index), POLICY)
     assert loaded.family.name == NAME
     for ours, theirs in ((loaded.unet, transformer), (loaded.vae, vae), (loaded.text_encoders[0].module, texts["qwen3_4b"])):
         assert all(torch.equal(tensor, theirs.state_dict()[key]) for key, tensor in ours.state_dict().items())
@@ -177,23 +173,17 @@ def test_further_pictures_are_shown_beside_the_first(model: Components, monkeypa
 
 
 def test_a_folder_of_the_larger_size_has_the_larger_text_encoder(tmp_path: Path) -> None:
-    transformer, vae, texts = modules_of("FLUX.2 klein 9B")
-    tiny.write(tmp_path / "text_encoder" / "model.safetensors", texts["qwen3_8b"].state_dict())
+    words = modules_of("FLUX.2 klein 9B")[2]["qwen3_8b"].state_dict()
+    folder_of_diffusers(tmp_path, "FLUX.2 klein 9B", {"text_encoder": words}, {"text_encoder": ["transformers", "Qwen3ForCausalLM"]})
     (tmp_path / "text_encoder" / "config.json").write_text('{"hidden_size": 4096}')
-    for part, module in (("transformer", transformer), ("vae", vae)):
-        tiny.write(tmp_path / part / "diffusion_pytorch_model.safetensors", module.state_dict())
-    (tmp_path / "model_index.json").write_text(json.dumps({"text_encoder": ["transformers", "Qwen3ForCausalLM"]}))
     assert load_checkpoint(listed(tmp_path), POLICY).family.name == "FLUX.2 klein 9B"
 
 
 def test_dev_in_a_folder_has_its_tokenizer_beside_it(tmp_path: Path) -> None:
     """Names are those of Mistral's model of pictures and words, of which the part for pictures is left out."""
-    transformer, vae, texts = modules_of("FLUX.2 dev")
+    texts = modules_of("FLUX.2 dev")[2]
     whole = {f"language_model.model.{key}": tensor for key, tensor in texts["mistral3_24b"].state_dict().items()} | {"vision_tower.patch_conv.weight": torch.zeros(2, 2)}
-    tiny.write(tmp_path / "text_encoder" / "model.safetensors", whole)
-    for part, module in (("transformer", transformer), ("vae", vae)):
-        tiny.write(tmp_path / part / "diffusion_pytorch_model.safetensors", module.state_dict())
-    (tmp_path / "model_index.json").write_text(json.dumps({"text_encoder": ["transformers", "Mistral3ForConditionalGeneration"]}))
+    folder_of_diffusers(tmp_path, "FLUX.2 dev", {"text_encoder": whole}, {"text_encoder": ["transformers", "Mistral3ForConditionalGeneration"]})
     with pytest.raises(CannotLoad, match=r"Mistral Small 3 text encoder comes without its tokenizer.*mistral_3_small_flux2"):
         load_checkpoint(listed(tmp_path), POLICY)
     (tmp_path / "tokenizer").mkdir()

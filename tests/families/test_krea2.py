@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from modules.loading.checkpoint import load_checkpoint
 from modules.loading.components import Components
 from modules.schema.errors import CannotLoad
 from tests.families import tiny_flow as tiny
-from tests.families.flow_pipelines import POLICY, SCALE, Ours, files_of, listed, modules_of, reference_latents
+from tests.families.flow_pipelines import POLICY, SCALE, Ours, files_of, folder_of_diffusers, listed, modules_of, reference_latents
 from tests.families.lora_changes import layers_changed_by
 from tests.loading.test_gguf import write as gguf_file
 
@@ -60,12 +59,8 @@ def test_turbo_is_told_by_its_name(name: str, kind: Any, tmp_path: Path) -> None
 @pytest.mark.parametrize("distilled", [True, False])
 def test_a_folder_of_diffusers(distilled: bool, tmp_path: Path) -> None:
     transformer, vae, texts = modules_of(NAME)
-    folder = tmp_path / "some model"
-    tiny.write(folder / "text_encoder" / "model.safetensors", texts["qwen3vl_4b"].state_dict())
-    for part, module in (("transformer", transformer), ("vae", vae)):
-        tiny.write(folder / part / "diffusion_pytorch_model.safetensors", module.state_dict())
-    (folder / "model_index.json").write_text(json.dumps({"_class_name": "Krea2Pipeline", "is_distilled": distilled, "text_encoder": ["transformers", "Qwen3VLModel"]}))
-    loaded = load_checkpoint(listed(folder), POLICY)
+    index = {"_class_name": "Krea2Pipeline", "is_distilled": distilled, "text_encoder": ["transformers", "Qwen3VLModel"]}
+    loaded = load_checkpoint(folder_of_diffusers(tmp_path / "some model", NAME, {"text_encoder": texts["qwen3vl_4b"].state_dict()}, index), POLICY)
     assert loaded.family is (KREA_2_TURBO if distilled else KREA_2)
     for ours, theirs in ((loaded.unet, transformer), (loaded.vae, vae)):
         assert all(torch.equal(tensor, theirs.state_dict()[key]) for key, tensor in ours.state_dict().items())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from modules.loading.language_model import width_of
 from modules.loading.parts import PartFiles
 from modules.schema.errors import CannotLoad
 from tests.families import tiny_flow as tiny
-from tests.families.flow_pipelines import POLICY, files_of, listed, modules_of
+from tests.families.flow_pipelines import POLICY, files_of, folder_of_diffusers, listed, modules_of
 from tests.families.lora_changes import assert_adds_to
 
 NAME = "Lumina 2"
@@ -31,10 +30,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Components:
 def test_split_files_and_a_folder_of_diffusers_are_the_same_model(model: Components, tmp_path: Path) -> None:
     transformer, vae, texts = modules_of(NAME)
     folder = tmp_path / "some model"
-    tiny.write(folder / "text_encoder" / "model.safetensors", texts["gemma2_2b"].state_dict())
-    for part, module in (("transformer", transformer), ("vae", vae)):
-        tiny.write(folder / part / "diffusion_pytorch_model.safetensors", module.state_dict())
-    (folder / "model_index.json").write_text(json.dumps({"_class_name": "Lumina2Pipeline", "text_encoder": ["transformers", "Gemma2Model"]}))
+    folder_of_diffusers(folder, NAME, {"text_encoder": texts["gemma2_2b"].state_dict()}, {"_class_name": "Lumina2Pipeline", "text_encoder": ["transformers", "Gemma2Model"]})
     with pytest.raises(CannotLoad, match=r"without its tokenizer.*gemma_2_2b_fp16"):
         load_checkpoint(listed(folder), POLICY)
     (folder / "tokenizer").mkdir()

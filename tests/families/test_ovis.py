@@ -15,7 +15,7 @@ from modules.loading.components import Components
 from modules.loading.parts import PartFiles
 from modules.schema.errors import CannotLoad
 from tests.families import tiny_flow as tiny
-from tests.families.flow_pipelines import POLICY, Ours, files_of, listed, modules_of, reference_latents
+from tests.families.flow_pipelines import POLICY, Ours, files_of, folder_of_diffusers, listed, modules_of, reference_latents
 from tests.families.lora_changes import assert_adds_to
 
 NAME, WIDTH = "Ovis-Image", tiny.WIDTH
@@ -29,7 +29,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Components:
 
 @pytest.mark.parametrize("form", ["its makers'", "diffusers", "folder", "whole"])
 def test_it_is_the_same_by_every_name(form: str, model: Components, tmp_path: Path) -> None:
-    transformer, vae, texts = modules_of(NAME)
+    transformer, _, texts = modules_of(NAME)
     file, parts = files_of(NAME, tmp_path, form if form in ("diffusers", "whole") else "")
     if form == "its makers'":       # ComfyUI renamed two
         own = {name.replace("txt_norm", "semantic_txt_norm").replace("txt_in.", "semantic_txt_in."): tensor
@@ -37,12 +37,9 @@ def test_it_is_the_same_by_every_name(form: str, model: Components, tmp_path: Pa
         file = listed(tiny.write(tmp_path / "ovis_image.safetensors", {name.replace("_norm.scale", "_norm.weight"): tensor for name, tensor in own.items()}))
     elif form == "folder":
         folder = tmp_path / "some"
-        tiny.write(folder / "text_encoder" / "model.safetensors", texts["qwen3_2b"].state_dict())
-        for part, module in (("transformer", transformer), ("vae", vae)):
-            tiny.write(folder / part / "diffusion_pytorch_model.safetensors", module.state_dict())
+        index = {"_class_name": "OvisImagePipeline", "text_encoder": ["transformers", "Qwen3Model"]}
+        file, parts = folder_of_diffusers(folder, NAME, {"text_encoder": texts["qwen3_2b"].state_dict()}, index), PartFiles()
         (folder / "text_encoder" / "config.json").write_text(json.dumps({"hidden_size": 2048}))
-        (folder / "model_index.json").write_text(json.dumps({"_class_name": "OvisImagePipeline", "text_encoder": ["transformers", "Qwen3Model"]}))
-        file, parts = listed(folder), PartFiles()
     found = load_checkpoint(file, POLICY, files=parts)
     assert found.family is OVIS_IMAGE
     for ours, theirs in ((found.unet, model.unet), (found.text_encoders[0].module, model.text_encoders[0].module)):

@@ -30,6 +30,7 @@ from tests.families.flow_pipelines import (
     SIZE,
     Ours,
     files_of,
+    folder_of_diffusers,
     listed,
     modules_of,
     reference_latents,
@@ -116,12 +117,9 @@ def test_2511_is_told_that_what_it_is_shown_is_clean(told: str, tmp_path: Path, 
     elif told == "name":
         file = listed(file.path.rename(tmp_path / "qwen_image_edit_2511_bf16.safetensors"))
     else:
-        tiny.write(folder / "text_encoder" / "model.safetensors", texts["qwen25_7b"].state_dict())
-        for part, module in (("transformer", transformer), ("vae", vae)):
-            tiny.write(folder / part / "diffusion_pytorch_model.safetensors", module.state_dict())
+        index = {"_class_name": "QwenImageEditPlusPipeline", "text_encoder": ["transformers", "Qwen2_5_VLForConditionalGeneration"]}
+        file = folder_of_diffusers(folder, NAME, {"text_encoder": texts["qwen25_7b"].state_dict()}, index)
         (folder / "transformer" / "config.json").write_text(json.dumps({"zero_cond_t": True}))
-        (folder / "model_index.json").write_text(json.dumps({"_class_name": "QwenImageEditPlusPipeline", "text_encoder": ["transformers", "Qwen2_5_VLForConditionalGeneration"]}))
-        file = listed(folder)
     model = load_checkpoint(file, POLICY, files=parts)
     assert model.family is QWEN_EDIT_PLUS and read_facts(file.path).family_name == NAME
     ours = shown(model, monkeypatch, PICTURE)

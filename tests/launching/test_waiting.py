@@ -36,24 +36,16 @@ def test_each_start_is_a_child_of_the_one_that_waits_and_the_last_ones_code_is_t
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_ctrl_c_is_the_childs_also_where_a_server_had_its_own_way_with_it(tmp_path: Path) -> None:
-    (tmp_path / "child.py").write_text("import signal, sys, time\nsignal.signal(signal.SIGINT, lambda *_: (time.sleep(0.5), sys.exit(3)))\nprint('up', flush=True)\ntime.sleep(30)\n")
-    own = "import signal, os\nsignal.signal(signal.SIGINT, lambda *_: os._exit(130))\n"
+@pytest.mark.parametrize(("number", "own"), [
+    (signal.SIGINT, "import signal, os\nsignal.signal(signal.SIGINT, lambda *_: os._exit(130))\n"),      # a server had its own way with Ctrl+C
+    (getattr(signal, "SIGUSR1", signal.SIGINT), "import signal\nsignal.SIGBREAK = signal.SIGUSR1\n"),       # in the part of Windows' Ctrl+Break
+])  # fmt: skip
+def test_ctrl_c_and_ctrl_break_are_the_childs(number: int, own: str, tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text(f"import signal, sys, time\nsignal.signal({int(number)}, lambda *_: (time.sleep(0.5), sys.exit(3)))\nprint('up', flush=True)\ntime.sleep(30)\n")
     started = subprocess.Popen([sys.executable, "-c", own + WAITS, str(tmp_path / "child.py")], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
     assert started.stdout is not None and started.stdout.readline() == b"up\n"
     time.sleep(0.1)
-    os.killpg(started.pid, signal.SIGINT)
-    assert started.wait(timeout=20) == 3
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_ctrl_break_is_the_childs_too(tmp_path: Path) -> None:
-    (tmp_path / "child.py").write_text("import signal, sys, time\nsignal.signal(signal.SIGUSR1, lambda *_: (time.sleep(0.5), sys.exit(3)))\nprint('up', flush=True)\ntime.sleep(30)\n")
-    windows = "import signal\nsignal.SIGBREAK = signal.SIGUSR1\n"
-    started = subprocess.Popen([sys.executable, "-c", windows + WAITS, str(tmp_path / "child.py")], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
-    assert started.stdout is not None and started.stdout.readline() == b"up\n"
-    time.sleep(0.1)
-    os.killpg(started.pid, signal.SIGUSR1)
+    os.killpg(started.pid, number)
     assert started.wait(timeout=20) == 3
 
 
